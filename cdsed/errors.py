@@ -1,0 +1,149 @@
+"""Every failure cdsed names, whose fault it was, and the exit code of a command that dies of it.
+
+::
+
+    CdsedError
+    ├── ConfigError            nobody's transfer: the settings or the accounts file are wrong   78
+    ├── UsageError             the command line is wrong                                        64
+    ├── StateError             the SQLite state cannot be used                                  75
+    ├── InboxError             a listing cannot be taken                                        65
+    ├── AlreadyRunning         another daemon holds this state                                  75
+    └── TransferError          carries a blame; ``cdsed.work.outcome`` alone turns it into a decision
+        ├── ProductError       blame PRODUCT
+        ├── AccountError       blame ACCOUNT
+        ├── ServiceError       blame SERVICE
+        ├── DiskError          blame DISK
+        └── Stopped, LeaseLost blame NOBODY: the work is dropped quietly
+
+A class carries the blame; its message says what happened, to which thing, and what to do.
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Blame(StrEnum):
+    """Whose fault a failure was; only failures blamed on the product spend its attempts."""
+
+    PRODUCT = "product"
+    ACCOUNT = "account"
+    SERVICE = "service"
+    DISK = "disk"
+    BUG = "bug"
+    NOBODY = "nobody"
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command, after sysexits(3) where it has one."""
+
+    OK = 0
+    UNFINISHED = 1  # it ran, and something it was asked for did not come out
+    NOT_RUNNING = 3  # `status`: no daemon runs (as in LSB init scripts)
+    USAGE = 64
+    BAD_INPUT = 65
+    BUG = 70
+    TEMPORARY = 75  # another daemon, or a state that cannot be used just now
+    PERMISSION = 77
+    CONFIG = 78
+
+
+class CdsedError(Exception):
+    """A failure that cdsed understands; its text is all a user needs to see."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class ConfigError(CdsedError):
+    """Settings or accounts are wrong; ``problems`` holds one line each, with key and remedy."""
+
+    exit_code = ExitCode.CONFIG
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class UsageError(CdsedError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = ExitCode.USAGE
+
+
+class StateError(CdsedError):
+    """The SQLite state cannot be opened or must not be used."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class AlreadyRunning(CdsedError):
+    """Another daemon holds the lock of this state directory."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class InboxError(CdsedError):
+    """A listing as a whole cannot be taken; the text says why."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class TransferError(CdsedError):
+    """A product could not be brought one step further.
+
+    Parameters
+    ----------
+    message
+        What happened, to what, and what to do.
+    code
+        A short stable word for counting and documents, e.g. ``InvalidAccessKeyId``.
+    retry_after_s
+        What the service itself asked for, if it did.
+    """
+
+    blame = Blame.BUG
+
+    def __init__(self, message: str, *, code: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class ProductError(TransferError):
+    """The product itself is the trouble: gone, changed, or bad at its source."""
+
+    blame = Blame.PRODUCT
+
+
+class AccountError(TransferError):
+    """The account or its keys are the trouble: expired, refused, throttled."""
+
+    blame = Blame.ACCOUNT
+
+
+class ServiceError(TransferError):
+    """CDSE or the way to it is the trouble: 5xx, resets, stalls, cut bodies."""
+
+    blame = Blame.SERVICE
+
+
+class DiskError(TransferError):
+    """Our own disk is the trouble: full, read-only, gone."""
+
+    blame = Blame.DISK
+
+
+class Stopped(TransferError):
+    """Work was interrupted because the process was told to stop."""
+
+    blame = Blame.NOBODY
+
+    def __init__(self, message: str = "told to stop") -> None:
+        super().__init__(message, code="Stopped")
+
+
+class LeaseLost(TransferError):
+    """The fence moved on: someone else owns the work now."""
+
+    blame = Blame.NOBODY
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="LeaseLost")

@@ -1,0 +1,79 @@
+"""Logging: one line per event on stderr, and no secret in any of them.
+
+Under systemd (``$JOURNAL_STREAM``) lines carry the ``<N>`` priority prefix of sd-daemon(3) and no time;
+elsewhere they begin with UTC time. Every process calls `setup` once.
+"""
+
+import logging
+import os
+import re
+import sys
+import time
+
+_SYSLOG_PRIORITY = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+
+# Whatever looks like a credential in a URL, a header or a signed request, for the libraries' own lines.
+_CREDENTIAL = re.compile(
+    r"(?i)(?P<key>authorization|x-amz-signature|x-amz-security-token|x-amz-credential|signature|secret\w*|password|"
+    r"access_?token|refresh_?token|credential)(?P<sep>['\"]?\s*[=:]\s*['\"]?)"
+    r"(?P<value>(bearer\s+|aws4-\S+\s+)?[^\s'\"&,;]+)"
+)
+
+_secrets: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Make sure that `secret` never appears in a log line of this process."""
+    if len(secret) >= 4:
+        _secrets.add(secret)
+
+
+def redact(text: str) -> str:
+    """Return `text` with known secrets and whatever looks like one replaced by ``***``."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return _CREDENTIAL.sub(r"\g<key>\g<sep>***", text)
+
+
+class _Formatter(logging.Formatter):
+    """Message, then ``key=value`` fields; each physical line prefixed for the journal."""
+
+    def __init__(self, *, process: str, journal: bool) -> None:
+        super().__init__("%(message)s" if journal else "%(asctime)s %(levelname)-7s %(message)s")
+        self.converter = time.gmtime
+        self.default_time_format = "%Y-%m-%dT%H:%M:%SZ"
+        self.default_msec_format = ""
+        self._process = process
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = redact(f"{super().format(record)} [{self._process}]")
+        if not self._journal:
+            return text
+        prefix = f"<{_SYSLOG_PRIORITY.get(record.levelno, 6)}>"
+        return "\n".join(prefix + line for line in text.split("\n"))
+
+
+def setup(process: str, level: str = "INFO") -> None:
+    """Send the log of this process to stderr.
+
+    Parameters
+    ----------
+    process
+        The name that stands at the end of each line, e.g. ``download-1``.
+    level
+        ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; the libraries beneath never go below INFO.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(process=process, journal="JOURNAL_STREAM" in os.environ))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for library in ("botocore", "boto3", "urllib3", "apscheduler", "watchdog", "tenacity"):
+        logging.getLogger(library).setLevel(max(logging.getLevelName(level), logging.WARNING))
