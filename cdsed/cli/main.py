@@ -1,0 +1,63 @@
+"""The ``cdsed`` command: its parser, and the one place where errors become a line and an exit code."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import cdsed
+from cdsed.cli import add, config, demo, role, run, sandbox, status, version
+from cdsed.errors import CdsedError, ExitCode
+
+_EPILOG = """\
+exit codes:
+  0   it did what was asked          64  the command line is wrong
+  1   something did not come out     65  a listing cannot be taken
+  3   status: no daemon runs         75  another daemon runs, or the state cannot be used
+  70  an error in cdsed itself       78  the settings or accounts are wrong
+
+Settings are looked for at --config, $CDSED_CONFIG, $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with sysexits' code for a wrong command line."""
+
+    def error(self, message: str) -> "None":  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(ExitCode.USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = _Parser(
+        prog="cdsed",
+        description="Bring Copernicus Sentinel products to your disks: whole, verified, each exactly once.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"cdsed {cdsed.__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (run, status, add, config, sandbox, demo, version, role):
+        module.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. No traceback reaches the user."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except CdsedError as error:
+        for line in str(error).split("\n"):
+            print(f"cdsed: {line}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130  # as a shell reports SIGINT
+    except BrokenPipeError:
+        # The reader (head, say) has left; there is nobody to tell. See the Python documentation on SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except PermissionError as error:
+        print(f"cdsed: {error.filename}: permission denied; run it as the user of the daemon", file=sys.stderr)
+        return ExitCode.PERMISSION

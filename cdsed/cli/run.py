@@ -1,0 +1,39 @@
+"""``cdsed run``: the daemon, in the foreground."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser(
+        "run",
+        help="run the daemon in the foreground",
+        description="Run the daemon in the foreground until TERM or ^C; a second one stops it at once, HUP reloads "
+        "settings and accounts.",
+    )
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument(
+        "--once",
+        action="store_true",
+        help="leave when the inbox is empty and every listing is reported: 0 if all of it is on disk, else 1",
+    )
+    command.add_argument(
+        "--patience",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="with --once: leave with 1 when nothing has moved for so long (default: %(default)g)",
+    )
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Be the daemon."""
+    from cdsed import daemon
+    from cdsed.config.locate import settings_file
+
+    config = settings_file(arguments.config, os.environ).resolve()
+    return daemon.run(config, once=arguments.once, patience_s=arguments.patience)

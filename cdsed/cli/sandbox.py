@@ -1,0 +1,26 @@
+"""``cdsed sandbox``: a CDSE of our own on loopback, for dry runs and tests."""
+
+import argparse
+from typing import Any
+
+from cdsed.sandbox.options import add_arguments
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command ``sandbox`` to the subparsers of the program."""
+    parser = subparsers.add_parser("sandbox", help="serve a CDSE of our own on loopback, for dry runs")
+    add_arguments(parser)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns
+    -------
+    int
+        0; a `UsageError` where files or port are wrong.
+    """
+    from cdsed.sandbox.command import run as serve
+
+    return serve(arguments)

@@ -1,0 +1,23 @@
+"""``cdsed version``: what runs here, for bug reports."""
+
+import argparse
+import platform
+from typing import Any
+
+import cdsed
+from cdsed.errors import ExitCode
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser("version", help="print the versions that matter in a bug report")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes its arguments
+    """Print cdsed's version and those beneath it."""
+    from cdsed.store.database import sqlite_version
+
+    print(f"cdsed {cdsed.__version__}")
+    print(f"Python {platform.python_version()}, SQLite {sqlite_version()}, {platform.system()} {platform.release()}")
+    return ExitCode.OK

@@ -1,0 +1,262 @@
+"""The accounts: groups of CDSE logins with their keys and quotas, from a file that only its owner reads."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, field_validator
+
+from cdsed import log
+from cdsed.config.document import Document, read_document
+from cdsed.config.secrets import Secret
+from cdsed.config.settings import Section, Settings
+from cdsed.config.validate import validate
+from cdsed.config.values import ShortName, Size
+from cdsed.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class S3Keys:
+    """The key pair that signs S3 requests of one account."""
+
+    access_key: Secret
+    secret_key: Secret
+
+
+@dataclass(frozen=True)
+class Account:
+    """One CDSE login, and what it may use.
+
+    Parameters
+    ----------
+    name
+        Our name for it; appears in logs and names of files, the login does not.
+    group
+        The name of its group.
+    login
+        The CDSE user name.
+    password
+        The CDSE password; only needed to make S3 keys.
+    s3_keys
+        The S3 key pair; without it the account cannot download.
+    s3_key_expires
+        When the key pair expires, UTC.
+    sessions
+        Connections it may hold at once.
+    bandwidth_bytes_per_s
+        Our own ceiling per connection; None leaves it to the service.
+    requests_per_minute
+        S3 requests in a minute.
+    volume_bytes
+        Bytes in any 30 days.
+    """
+
+    name: str
+    group: str
+    login: str
+    password: Secret | None
+    s3_keys: S3Keys | None
+    s3_key_expires: datetime | None
+    sessions: int
+    bandwidth_bytes_per_s: int | None
+    requests_per_minute: int
+    volume_bytes: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A named set of accounts that a listing may use."""
+
+    name: str
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Every group by its name; a name of an account is unique over all groups."""
+
+    groups: dict[str, Group]
+
+    def __iter__(self) -> Iterator[Account]:
+        """Yield every account of every group."""
+        for group in self.groups.values():
+            yield from group.accounts
+
+
+def accounts_file(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Return the accounts file: systemd's credential where it exists, else the one of the settings."""
+    return _credential(environ) or settings.accounts_file
+
+
+def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
+    """Read and validate the accounts, and hide their secrets from the log.
+
+    Parameters
+    ----------
+    settings
+        Names the file and the default group.
+    environ
+        The environment; ``CREDENTIALS_DIRECTORY`` is set by systemd's ``LoadCredential=``.
+
+    Raises
+    ------
+    ConfigError
+        With every problem, none of which shows a value of the file.
+    """
+    path = accounts_file(settings, environ)
+    # systemd itself guards its credentials, with an ACL that the mode does not show
+    guarded = path == _credential(environ)
+    document = read_document(
+        path,
+        "etc/accounts.example.yml",
+        secret=True,
+        guard=lambda status: [] if guarded else _loose(path, status),
+    )
+    accounts = _build(validate(document, _AccountsFile))
+    for account in accounts:
+        for secret in _secrets(account):
+            log.hide(secret.reveal())
+    if problems := [*_strangers(document, settings), *_twins(document, accounts)]:
+        raise ConfigError(problems)
+    return accounts
+
+
+def _credential(environ: Mapping[str, str]) -> Path | None:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(directory) / "accounts.yml" if directory else None
+    return path if path and path.is_file() else None
+
+
+def _loose(path: Path, status: os.stat_result) -> list[str]:
+    problems = []
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        problems.append(f"{path}: others than its owner may read or write it; run: chmod 600 {path}")
+    if status.st_uid not in {os.geteuid(), 0}:
+        problems.append(f"{path}: belongs to another user; run: chown {os.geteuid()} {path}")
+    return problems
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str) or not value:
+        # YAML makes a number of 0123 and a date of 2027-01-31: what was written is lost
+        raise ValueError("should be text; put it in quotes")
+    if value != value.strip() or not value.isprintable():
+        raise ValueError(
+            "begins or ends with a space, or holds a line break or control character; write it anew"
+        )
+    return Secret(value)
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("should be a date such as 2027-01-31, or 2027-01-31T12:00:00Z") from None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    raise ValueError("should be a date such as 2027-01-31, or 2027-01-31T12:00:00Z")
+
+
+_SecretText = Annotated[Secret, PlainValidator(_secret)]
+
+
+class _Quotas(Section):
+    sessions: int = Field(default=4, strict=True, ge=1, le=100, description="number of connections at once")
+    bandwidth_bytes_per_s: Size | None = Field(
+        default=None,
+        ge=1,
+        description="bytes per second and connection at most; null: what the service gives",
+    )
+    requests_per_minute: int = Field(default=2000, strict=True, ge=1, description="S3 requests per minute")
+    volume_bytes: Size = Field(default=12 * 10**12, ge=1, description="bytes in any 30 days")
+
+
+class _AccountEntry(_Quotas):
+    login: str = Field(min_length=1, description="CDSE user name, in quotes if it is a number")
+    password: _SecretText | None = Field(default=None, description="CDSE password")
+    s3_access_key: _SecretText | None = Field(default=None, description="S3 access key")
+    s3_secret_key: _SecretText | None = Field(default=None, description="S3 secret key")
+    s3_key_expires: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
+        default=None,
+        description="date on which the S3 keys expire (its first moment, UTC), or that moment itself",
+    )
+
+    @field_validator("s3_secret_key")
+    @classmethod
+    def _keys_come_in_pairs(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:
+        if "s3_access_key" in info.data and (value is None) != (info.data["s3_access_key"] is None):
+            raise ValueError("should stand together with s3_access_key: both or neither")
+        return value
+
+
+class _GroupEntry(_Quotas):
+    accounts: dict[ShortName, _AccountEntry] = Field(min_length=1, description="accounts, by name")
+
+
+class _AccountsFile(Section):
+    groups: dict[ShortName, _GroupEntry] = Field(min_length=1, description="groups of accounts, by name")
+
+
+def _build(file: _AccountsFile) -> Accounts:
+    groups = {}
+    for name, group in file.groups.items():
+        accounts = tuple(_account(name, group, alias, entry) for alias, entry in group.accounts.items())
+        groups[name] = Group(name, accounts)
+    return Accounts(groups)
+
+
+def _account(group_name: str, group: _GroupEntry, name: str, entry: _AccountEntry) -> Account:
+    # What the account says itself, even null, goes before what its group says.
+    own = _Quotas.model_fields.keys() & entry.model_fields_set
+    quotas = group.model_dump(include=set(_Quotas.model_fields)) | entry.model_dump(include=own)
+    access_key, secret_key = entry.s3_access_key, entry.s3_secret_key
+    return Account(
+        name=name,
+        group=group_name,
+        login=entry.login,
+        password=entry.password,
+        s3_keys=S3Keys(access_key, secret_key) if access_key and secret_key else None,
+        s3_key_expires=entry.s3_key_expires,
+        **quotas,
+    )
+
+
+def _secrets(account: Account) -> Iterator[Secret]:
+    if account.password:
+        yield account.password
+    if account.s3_keys:
+        yield from (account.s3_keys.access_key, account.s3_keys.secret_key)
+
+
+def _strangers(document: Document, settings: Settings) -> Iterator[str]:
+    groups = document.content["groups"]
+    if settings.default_group not in groups:
+        yield document.problem(
+            ("groups",),
+            f"lacks the default_group of the settings, {settings.default_group!r}; has {', '.join(groups)}",
+        )
+
+
+def _twins(document: Document, accounts: Accounts) -> Iterator[str]:
+    """Two names for one login would share its quota without knowing of each other."""
+    first: dict[tuple[str, object], Account] = {}
+    for account in accounts:
+        marks: list[tuple[str, object]] = [("name", account.name), ("login", account.login)]
+        if account.s3_keys:
+            marks.append(("s3_access_key", account.s3_keys.access_key))
+        for what, mark in marks:
+            twin = first.setdefault((what, mark), account)
+            if twin is not account:
+                yield document.problem(
+                    ("groups", account.group, "accounts", account.name),
+                    f"has the same {what} as account {twin.name!r} of group {twin.group!r}; each stands once",
+                )

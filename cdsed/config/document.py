@@ -1,0 +1,148 @@
+"""A YAML file of ours, read whole, with the line of each key; what the keys mean is no matter here.
+
+Kept free of pydantic, whose import alone takes most of the time that ``cdsed status`` has.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cdsed.errors import ConfigError
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and not everywhere
+Key = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The content of a YAML file, and on which line each key stands.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        What it says; an empty file says ``{}``.
+    lines
+        The line, counted from 1, of each key and list item.
+    secret
+        Whether neither values nor unknown keys of it may appear in a message.
+    problems
+        What is wrong with it apart from its content: keys that stand twice.
+    """
+
+    path: Path
+    content: Any
+    lines: Mapping[Key, int]
+    secret: bool
+    problems: tuple[str, ...] = ()
+
+    def problem(self, key: Key, text: str, *, shown: Key | None = None) -> str:
+        """Return one line that says where `key` stands, its name (or `shown`), and what is wrong."""
+        line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), 1)
+        name = _dotted(key if shown is None else shown)
+        return ": ".join(filter(None, [f"{self.path}:{line}", name, text]))
+
+
+def read_document(
+    path: Path,
+    example: str,
+    *,
+    secret: bool = False,
+    guard: Callable[[os.stat_result], list[str]] = lambda _: [],
+) -> Document:
+    """Read a YAML file of ours.
+
+    Parameters
+    ----------
+    path
+        The file.
+    example
+        The file of the distribution to begin with where there is none yet.
+    secret
+        Whether its values are secrets, which then appear in no message.
+    guard
+        Says what is wrong with the opened file itself, e.g. its mode; nothing if it is fit.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent, unfit, or not YAML in UTF-8; the rest comes out in `cdsed.config.validate`.
+    """
+    try:
+        text = _read(path, guard).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: no such file; copy {example} there and change what you need"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: is not UTF-8 text; save it as such"]) from None
+    content, keys = _parse(path, text, secret=secret)
+    document = Document(path, content, {key: line for key, line, _ in reversed(keys)}, secret)
+    problems = [
+        document.problem(key, f"stands again on line {line}; keep one", shown=key[:-1] if secret else key)
+        for key, line, repeated in keys
+        if repeated
+    ]
+    return replace(document, problems=tuple(problems))
+
+
+def _read(path: Path, guard: Callable[[os.stat_result], list[str]]) -> bytes:
+    # O_NONBLOCK: a FIFO must not hang us. What is judged is the open file, not whatever bears its name later.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError([f"{path}: is not a regular file"])
+        if problems := guard(status):
+            raise ConfigError(problems)
+        return file.read()
+
+
+def _parse(path: Path, text: str, *, secret: bool) -> tuple[Any, list[tuple[Key, int, bool]]]:
+    """Return the content, and key, line and whether it is a repetition of every key."""
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            content = loader.construct_document(node) if node else {}
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        # The words of yaml may quote what stands there, and its context does: no chaining either.
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}: column {mark.column + 1}" if mark else f"{path}"
+        why = "" if secret else f" ({error.problem})"
+        problem = f"{where}: this is not YAML{why}; look at indentation, colons and quotes there"
+        raise ConfigError([problem]) from None
+    except (yaml.YAMLError, ValueError):
+        problem = f"{path}: holds a character, number or date that is none; put text in quotes"
+        raise ConfigError([problem]) from None
+    return content, list(_keys(node, (), set()))
+
+
+def _keys(node: yaml.Node | None, key: Key, seen: set[int]) -> Iterator[tuple[Key, int, bool]]:
+    """Walk the nodes; an alias leads to a node already seen, which keeps a circle finite."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    children: list[tuple[int | str, yaml.Node, yaml.Node]]
+    if isinstance(node, yaml.MappingNode):
+        children = [(str(name.value), name, value) for name, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(index, item, item) for index, item in enumerate(node.value)]
+    else:
+        return
+    names: set[int | str] = set()
+    for name, place, value in children:
+        yield (*key, name), place.start_mark.line + 1, name in names
+        names.add(name)
+        yield from _keys(value, (*key, name), seen)
+
+
+def _dotted(key: Key) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")

@@ -1,0 +1,95 @@
+"""Where the settings file and the state directory are; free of pydantic, for commands in a hurry."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cdsed.config.document import Document, read_document
+from cdsed.errors import ConfigError
+
+DEFAULT_STATE_DIR = Path("/var/lib/cdsed")
+
+
+def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the settings file to use.
+
+    Parameters
+    ----------
+    path
+        The file named on the command line (``--config``), or None.
+    environ
+        The environment: ``CDSED_CONFIG`` names a file; ``XDG_CONFIG_HOME`` and ``HOME`` are looked in.
+
+    Raises
+    ------
+    ConfigError
+        No file is named, and there is none where one is looked for.
+    """
+    if path is not None:
+        return path
+    if named := environ.get("CDSED_CONFIG"):
+        return Path(named)
+    places = list(_places(environ))
+    for place in places:
+        # Path.is_file raises where we may not look, as in the home of root after sudo
+        if os.path.isfile(place):  # noqa: PTH113
+            return place
+    looked = " or ".join(map(str, places))
+    raise ConfigError(
+        [f"no settings file: write one at {looked}, or name one with --config or $CDSED_CONFIG"]
+    )
+
+
+def read_settings(path: Path | None, environ: Mapping[str, str]) -> Document:
+    """Return the settings file as read, not validated; parameters and errors as `settings_file`."""
+    return read_document(settings_file(path, environ), "etc/cdsed.yml")
+
+
+def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the state directory without validating any other setting.
+
+    ``cdsed status`` needs no more, and answers even while somebody edits the settings.
+
+    Parameters
+    ----------
+    path, environ
+        As for `settings_file`; ``STATE_DIRECTORY`` (set by systemd) stands in for an absent key.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or its ``state_dir`` is no absolute path.
+    """
+    document = read_settings(path, environ)
+    content = document.content if isinstance(document.content, dict) else {}
+    if "state_dir" not in content:
+        return systemd_state_dir(environ) or DEFAULT_STATE_DIR
+    try:
+        return absolute(Path(content["state_dir"]))
+    except (TypeError, ValueError) as error:
+        raise ConfigError([document.problem(("state_dir",), "should be an absolute path")]) from error
+
+
+def systemd_state_dir(environ: Mapping[str, str]) -> Path | None:
+    """Return the first directory of ``STATE_DIRECTORY``; systemd.exec(5) separates them by colons."""
+    first = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(first) if first else None
+
+
+def absolute(path: Path) -> Path:
+    """Return `path` with ``~`` expanded; raise `ValueError` unless it is absolute and free of ``..``."""
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with ~, but the home directory of this user is not known") from error
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError("should be an absolute path without '..' in it")
+    return path
+
+
+def _places(environ: Mapping[str, str]) -> Iterator[Path]:
+    if home := environ.get("XDG_CONFIG_HOME"):
+        yield Path(home) / "cdsed" / "cdsed.yml"
+    elif home := environ.get("HOME"):
+        yield Path(home) / ".config" / "cdsed" / "cdsed.yml"
+    yield Path("/etc/cdsed/cdsed.yml")

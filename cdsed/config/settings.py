@@ -1,0 +1,221 @@
+"""Every setting, with its meaning, unit, default and bounds; ``etc/cdsed.yml`` shows the same to people.
+
+Nothing secret stands here: see `cdsed.config.accounts`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from cdsed.config.locate import DEFAULT_STATE_DIR
+from cdsed.config.values import AbsolutePath, Seconds, ServiceUrl, ShortName, Size
+from cdsed.model.safename import Family
+
+
+class Section(BaseModel):
+    """A mapping in a file of ours: typed, frozen, no unknown keys, no value in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_all_defaults(cls, value: Any) -> Any:
+        # `transfer:` with every key below it commented out is null to YAML.
+        return {} if value is None else value
+
+
+def _not_below(smaller_key: str, value: float, info: ValidationInfo) -> float:
+    smaller = info.data.get(smaller_key)
+    if smaller is not None and value < smaller:
+        raise ValueError(f"should be at least {smaller_key} ({smaller:g})")
+    return value
+
+
+class InboxSettings(Section):
+    """Where listings are dropped, and when a dropped file counts as complete."""
+
+    path: AbsolutePath = Field(default=Path("/var/lib/cdsed/inbox"), description="directory for listings")
+    rest_s: Seconds = Field(default=5, description="seconds unchanged until a file is complete")
+    scan_every_s: Seconds = Field(default=5, description="seconds between two scans of the inbox")
+
+
+class ArchiveSettings(Section):
+    """One tree of products that is searched before anything is fetched."""
+
+    root: AbsolutePath = Field(description="top directory of the archive")
+    layouts: dict[Family, str] = Field(
+        default_factory=dict,
+        description="template of the directory below the root, by family (S1, S2, S3, S5P, S6, OTHER)",
+    )
+
+
+class ServiceSettings(Section):
+    """The addresses of CDSE, or of a sandbox."""
+
+    s3_url: ServiceUrl = Field(
+        default="https://eodata.dataspace.copernicus.eu", description="address of the S3 service"
+    )
+    s3_region: str = Field(
+        default="default", min_length=1, description="S3 region that requests are signed for"
+    )
+    catalogue_url: ServiceUrl = Field(
+        default="https://catalogue.dataspace.copernicus.eu/odata/v1",
+        description="address of the OData catalogue",
+    )
+    identity_url: ServiceUrl = Field(
+        default="https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token",
+        description="address that gives access tokens",
+    )
+    keys_manager_url: ServiceUrl = Field(
+        default="https://s3-keys-manager.cloudferro.com/api/user",
+        description="address of the S3 keys manager",
+    )
+    ca_file: AbsolutePath | None = Field(
+        default=None,
+        description="PEM file of certificate authorities; null: those that come with Python's requests",
+    )
+
+
+class TransferSettings(Section):
+    """How products are fetched."""
+
+    processes: int = Field(default=2, strict=True, ge=1, le=64, description="number of download processes")
+    piece_bytes: Size = Field(
+        default=32 * 2**20, ge=2**20, description="size of one ranged GET, at least 1MiB"
+    )
+    connect_timeout_s: Seconds = Field(default=10, description="seconds to wait for a connection")
+    read_timeout_s: Seconds = Field(
+        default=60, description="seconds without a byte after which a connection is cut"
+    )
+    rate_min_bytes_per_s: Size = Field(
+        default=50_000, le=10**9, description="bytes per second below which a connection is cut; 0: never"
+    )
+    rate_window_s: Seconds = Field(default=60, ge=1, description="seconds over which that rate is measured")
+    checkpoint_every_s: Seconds = Field(
+        default=2, description="seconds between two notes of what is safely on disk"
+    )
+    session_rest_s: float = Field(
+        default=2, strict=True, ge=0, allow_inf_nan=False, description="seconds a session rests after use"
+    )
+    manifest: Literal["fail", "warn"] = Field(
+        default="fail", description="what a product whose files differ from its manifest does: fail or warn"
+    )
+
+
+class RetrySettings(Section):
+    """When a failed product, or an account in trouble, is tried again."""
+
+    attempts: int = Field(
+        default=6, strict=True, ge=1, le=1000, description="failures of a product before it is given up"
+    )
+    first_delay_s: Seconds = Field(
+        default=30, description="seconds before its second attempt; doubled each time"
+    )
+    longest_delay_s: Seconds = Field(default=21_600, description="seconds between two attempts at most")
+    account_first_delay_s: Seconds = Field(
+        default=30, description="seconds an account in trouble cools first"
+    )
+    account_longest_delay_s: Seconds = Field(default=3_600, description="seconds an account cools at most")
+
+    @field_validator("longest_delay_s")
+    @classmethod
+    def _longest_not_below_first(cls, value: float, info: ValidationInfo) -> float:
+        return _not_below("first_delay_s", value, info)
+
+    @field_validator("account_longest_delay_s")
+    @classmethod
+    def _account_longest_not_below_first(cls, value: float, info: ValidationInfo) -> float:
+        return _not_below("account_first_delay_s", value, info)
+
+
+class DiskSettings(Section):
+    """What is left for others on the disks of the spools."""
+
+    free_bytes_min: Size = Field(default=10 * 10**9, description="bytes that stay free on each destination")
+
+
+class CatalogueSettings(Section):
+    """How politely the catalogue is asked; its firewall counts all clients of an address together."""
+
+    requests_per_s: Annotated[float, Field(strict=True, gt=0, le=30)] = Field(
+        default=2, description="requests per second to the catalogue, of the whole daemon"
+    )
+    names_per_request: int = Field(
+        default=15, strict=True, ge=1, le=50, description="names asked for at once"
+    )
+    timeout_s: Seconds = Field(default=60, description="seconds to wait for an answer")
+
+
+class ProcessSettings(Section):
+    """How processes are stopped and watched."""
+
+    stop_within_s: Seconds = Field(
+        default=30, description="seconds that processes have to leave; below TimeoutStopSec= of the unit"
+    )
+    hung_after_s: Seconds = Field(
+        default=120,
+        description="seconds without a sign of life after which a process is killed and restarted",
+    )
+
+
+class Settings(Section):
+    """All settings of one daemon."""
+
+    state_dir: AbsolutePath = Field(
+        default=DEFAULT_STATE_DIR,
+        description="directory of the state, on a local disk ($STATE_DIRECTORY if not given)",
+    )
+    runtime_dir: AbsolutePath | None = Field(
+        default=None, description="directory of the session lock files; null: run, below state_dir"
+    )
+    inbox: InboxSettings = InboxSettings()
+    spools: tuple[AbsolutePath, ...] = Field(
+        default=(Path("/var/spool/cdsed"),),
+        description="directories of finished products; new ones appear in the first, all are searched",
+    )
+    pre_spool: AbsolutePath | None = Field(
+        default=None, description="private staging directory; null: .cdsed in the destination itself"
+    )
+    archives: tuple[ArchiveSettings, ...] = Field(
+        default=(), description="trees of products that are searched too"
+    )
+    accounts_file: AbsolutePath = Field(
+        default=Path("/etc/cdsed/accounts.yml"),
+        description="file of the accounts, mode 0600 ($CREDENTIALS_DIRECTORY/accounts.yml wins)",
+    )
+    default_group: ShortName = Field(
+        default="default", description="group of accounts of a listing that names none"
+    )
+    services: ServiceSettings = ServiceSettings()
+    transfer: TransferSettings = TransferSettings()
+    retry: RetrySettings = RetrySettings()
+    disk: DiskSettings = DiskSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
+    process: ProcessSettings = ProcessSettings()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least severity that is logged"
+    )
+
+    @field_validator("spools")
+    @classmethod
+    def _spools_are_distinct_and_outside_the_inbox(
+        cls, spools: tuple[Path, ...], info: ValidationInfo
+    ) -> tuple[Path, ...]:
+        inbox: InboxSettings | None = info.data.get("inbox")
+        if inbox and any(spool.is_relative_to(inbox.path) for spool in spools):
+            raise ValueError(
+                f"should lie outside the inbox ({inbox.path}): what is in there is taken for listings"
+            )
+        if not spools or len(set(spools)) < len(spools):
+            raise ValueError("should name at least one directory, and each one once")
+        return spools
+
+    @property
+    def sessions_dir(self) -> Path:
+        """The directory of the session lock files: `runtime_dir`, or ``run`` below `state_dir`."""
+        return self.runtime_dir or self.state_dir / "run"
+
+    def pre_spool_for(self, destination: Path) -> Path:
+        """Return where products are staged that will appear in the directory `destination`."""
+        return self.pre_spool or destination / ".cdsed"

@@ -1,0 +1,98 @@
+"""From a document to a typed model, or to every problem of it: line, key, what is wrong, what to do."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from cdsed.config.document import Document, Key
+from cdsed.errors import ConfigError
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_USER_INFO = re.compile(r"//[^/]*@")  # a password that someone put into an address
+
+
+def validate(document: Document, model: type[_Model]) -> _Model:
+    """Make a typed model of a document.
+
+    Parameters
+    ----------
+    document
+        The file read.
+    model
+        The pydantic model of its content; each field has a description, which becomes the remedy.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the document: file, line, key, what is wrong, what to do.
+    """
+    refusals: list[str] = []
+    try:
+        valid = model.model_validate(document.content)
+    except ValidationError as error:
+        refusals = [_refusal(document, model, detail) for detail in error.errors(include_url=False)]
+    # Raised out here: an exception chained to pydantic's would carry the values along.
+    if document.problems or refusals:
+        raise ConfigError([*document.problems, *refusals])
+    return valid
+
+
+def _refusal(document: Document, model: type[BaseModel], detail: ErrorDetails) -> str:
+    key = tuple(part for part in detail["loc"] if part != "[key]")
+    if detail["type"] == "extra_forbidden":
+        return _unknown_key(document, model, key)
+    what = _sentence(detail)
+    if not document.secret and isinstance(detail["input"], int | float | str):
+        what += ", not " + _USER_INFO.sub("//***@", f"{detail['input']!r:.60}")
+    field = _field_at(model, key)
+    return document.problem(key, f"{what}; it is the {field.description}" if field else what)
+
+
+def _unknown_key(document: Document, model: type[BaseModel], key: Key) -> str:
+    known = list(_fields_below(model, key[:-1]))
+    near = difflib.get_close_matches(str(key[-1]), known, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    # In a file of secrets, a key like no other may be a secret that slipped to the left of a colon.
+    shown = key[:-1] if document.secret and not near else key
+    return document.problem(key, f"unknown key; {remedy}", shown=shown)
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    """Return pydantic's message as the middle of our sentence."""
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case "model_type" | "dict_type":
+            return "should be a mapping of keys to values"
+        case "string_pattern_mismatch":
+            return "should be at most 32 small letters, digits, - and _, the first a letter or digit"
+    return detail["msg"].removeprefix("Input ")
+
+
+def _fields_below(model: type[BaseModel], key: Key) -> Mapping[str, FieldInfo]:
+    """Return the fields of the mapping that stands at `key`."""
+    annotation: Any = model
+    for part in key:
+        fields = _fields_of(annotation)
+        if isinstance(part, str) and part in fields:
+            annotation = fields[part].annotation
+    return _fields_of(annotation)
+
+
+def _field_at(model: type[BaseModel], key: Key) -> FieldInfo | None:
+    names = [part for part in key if isinstance(part, str)]  # an item of a list is what its list is
+    return _fields_below(model, tuple(names[:-1])).get(names[-1]) if names else None
+
+
+def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
+    """Return the fields of the model that `annotation` is, or that it is a container of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.model_fields
+    return next(filter(None, map(_fields_of, get_args(annotation))), {})

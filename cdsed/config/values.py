@@ -1,0 +1,72 @@
+"""The kinds of value a setting may have: sizes, durations, paths, addresses, names."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from cdsed.config.locate import absolute
+
+_UNIT_BYTES = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+# The b is a capital: 20 Mb/s are megabits to the people who sell lines.
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>([kKMGT]i?)?B)?")
+
+
+def parse_size_bytes(value: object) -> int:
+    """Return a size in bytes.
+
+    Parameters
+    ----------
+    value
+        A whole number of bytes, or text such as ``32MiB`` (binary) or ``20MB`` (decimal).
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("should be a size such as 32MiB, 20MB or a whole number of bytes")
+    return round(float(match["number"]) * _UNIT_BYTES[(match["unit"] or "B").upper()])
+
+
+def _service_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("should be an address such as https://host/path")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("should have neither user, password, query nor fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("should begin with https://; http:// is for a sandbox on this machine only")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Size = Annotated[int, BeforeValidator(parse_size_bytes), Field(ge=0)]
+Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+AbsolutePath = Annotated[Path, AfterValidator(absolute)]
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+# Names of accounts and groups: they become names of files, of directories and of metrics.
+ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]

@@ -1,0 +1,92 @@
+"""How receipts and reports get onto the disk: whole, safe from power cuts, in little memory however long."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Self
+
+from cdsed.inbox.place import sync_directory
+
+_HELD_BYTES_MAX = 1024 * 1024  # of a section; a longer one goes to a temporary file
+
+
+@contextmanager
+def atomic_text(path: Path) -> Iterator[IO[str]]:
+    """Open a file that appears under its name only when it is whole and on the disk."""
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        with hidden.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+class JsonPaper:
+    """A JSON object of which one member, a list, is written item by item.
+
+    Parameters
+    ----------
+    file
+        Gets the text; one item per line.
+    before
+        The members that stand before the list.
+    items
+        The name of the list.
+    """
+
+    def __init__(self, file: IO[str], before: Mapping[str, object], items: str) -> None:
+        self._file = file
+        self._separator = ""
+        file.write("{" + "".join(f"{_member(*member)},\n " for member in before.items()) + f'"{items}": [')
+
+    def add(self, item: Mapping[str, object]) -> None:
+        """Write one item of the list."""
+        self._file.write(f"{self._separator}\n  {json.dumps(item, ensure_ascii=False)}")
+        self._separator = ","
+
+    def end(self, after: Mapping[str, object]) -> None:
+        """End the list and the object, with the members that are known only now."""
+        self._file.write("]" + "".join(f",\n {_member(*member)}" for member in after.items()) + "}\n")
+
+
+def _member(name: str, value: object) -> str:
+    return f'"{name}": {json.dumps(value, ensure_ascii=False)}'
+
+
+class TextPaper:
+    """The sections of a text: filled in any order, written in the order of their titles."""
+
+    def __init__(self, *titles: str) -> None:
+        with ExitStack() as stack:
+            self._sections = {
+                title: stack.enter_context(
+                    tempfile.SpooledTemporaryFile(_HELD_BYTES_MAX, "w+", encoding="utf-8", newline="\n")
+                )
+                for title in titles
+            }
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, title: str, line: str) -> None:
+        """Add one line to a section."""
+        self._sections[title].write(f"{line}\n")
+
+    def write_to(self, file: IO[str]) -> None:
+        """Write the sections that have lines."""
+        for title, section in self._sections.items():
+            if section.tell():
+                section.seek(0)
+                file.write(f"\n{title}\n")
+                file.writelines(f"  {line}" for line in section)

@@ -1,0 +1,109 @@
+"""From a dropped file to the products it names."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from cdsed.errors import InboxError
+from cdsed.inbox.answers import products_at, read_answer
+from cdsed.inbox.rows import read_rows
+from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, open_listing
+from cdsed.model.listing import ListingLine, ListingOptions
+
+PRIORITY_MAX = 1000
+
+_OPTIONS_LINE = re.compile(r"#\s*cdsed:(.*)")
+_JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{])")  # may follow comments
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def read_options(path: Path) -> ListingOptions:
+    """Read the options of a listing: its first line ``# cdsed: priority=5 group=x outputdir=/abs``.
+
+    Raises
+    ------
+    InboxError
+        The file cannot be read as a listing, an option is unknown, given twice, or has a bad value.
+    """
+    with open_listing(path) as file:
+        first = file.readline(LINE_BYTES_MAX).partition(b"\r")[0]
+    found = _OPTIONS_LINE.fullmatch(first.decode(errors="replace").strip())
+    if not found:
+        return ListingOptions()
+    try:
+        return _options(found.group(1))
+    except ValueError as error:
+        raise InboxError(f"the first line of {path.name}, '# cdsed: …', cannot be followed: {error}") from error
+
+
+def read_listing(path: Path) -> Iterator[ListingLine]:
+    """Read a listing of any format, in memory that does not grow with it.
+
+    Returns
+    -------
+    iterator of ListingLine
+        One item per physical line; of a JSON answer, one per product.
+
+    Raises
+    ------
+    InboxError
+        At once, before the first item: the file is no text or no answer we know. While iterating: a
+        header names no column with products.
+    """
+    fingerprint(path)  # refuses what is not text
+    with open_listing(path) as file:
+        if not _at_json(file):
+            return _from_rows(path)
+        prefix = products_at(file, path.name)
+    return _from_answer(path, prefix)
+
+
+def _from_rows(path: Path) -> Iterator[ListingLine]:
+    with open_listing(path) as file:
+        yield from read_rows(file)
+
+
+def _from_answer(path: Path, prefix: str) -> Iterator[ListingLine]:
+    with open_listing(path) as file:
+        _at_json(file)
+        yield from read_answer(file, prefix)
+
+
+def _at_json(file: BinaryIO) -> bool:
+    """Move past the comments at the beginning; return whether JSON follows."""
+    start = file.tell()
+    found = _JSON.match(file.read(LINE_BYTES_MAX))
+    file.seek(start + (found.end() if found else 0))
+    return found is not None
+
+
+def _options(text: str) -> ListingOptions:
+    pairs = [word.partition("=")[::2] for word in shlex.split(text)]
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise ValueError("an option is given twice")
+    if unknown := given.keys() - {"priority", "group", "outputdir"}:
+        raise ValueError(f"{min(unknown)!r} is no option; there are priority, group and outputdir")
+    return ListingOptions(
+        _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
+    )
+
+
+def _priority(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,4}", text) or abs(int(text)) > PRIORITY_MAX:
+        raise ValueError(f"priority={text} should be a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
+    return int(text)
+
+
+def _group(text: str | None) -> str | None:
+    if text is not None and not _GROUP.fullmatch(text):
+        raise ValueError(f"group={text} should be the name of an account group")
+    return text
+
+
+def _outputdir(text: str | None) -> str | None:
+    if text is not None and (not text.startswith("/") or ".." in PurePosixPath(text).parts):
+        raise ValueError(f"outputdir={text} should be an absolute path without '..'")
+    return text

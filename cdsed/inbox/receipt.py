@@ -1,0 +1,135 @@
+"""What the owner of a listing is told: the receipt at once, the report at the end; as JSON and for people."""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from cdsed.clock import iso
+from cdsed.inbox.paper import JsonPaper, TextPaper, atomic_text
+from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
+from cdsed.model.product import GOOD
+
+SCHEMA = 1  # of the JSON; grows when a member changes its meaning
+
+_SECTIONS = {
+    Verdict.REJECTED: "Rejected",
+    Verdict.PRESENT: "Already on disk",
+    Verdict.KNOWN: "Already known",
+    Verdict.DUPLICATE: "Duplicates inside this listing",
+    Verdict.ACCEPTED: "Accepted",
+    Verdict.IGNORED: "Ignored",
+}
+_EXCEPTIONS, _DONE = "Not on disk", "On disk"
+_PREFIXES = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def write_receipt(base: Path, head: ListingHead, counts: Counts, remarks: Iterable[Remark]) -> None:
+    """Write ``<base>.receipt.json`` and ``<base>.receipt.txt``.
+
+    Parameters
+    ----------
+    base
+        The settled listing; the receipt lies beside it.
+    remarks
+        Read once and not held, so there may be millions.
+    """
+    with ExitStack() as stack:
+        text_file = stack.enter_context(atomic_text(_beside(base, ".receipt.txt")))
+        json_file = stack.enter_context(atomic_text(_beside(base, ".receipt.json")))
+        text = stack.enter_context(TextPaper(*_SECTIONS.values()))
+        known = {**_json_head(head), "counts": {**asdict(counts), "lines": counts.lines}}
+        paper = JsonPaper(json_file, known, "remarks")
+        for remark in remarks:
+            paper.add(asdict(remark))
+            text.add(_SECTIONS[remark.verdict], _words(_line(remark.line), remark.safename, remark.text))
+        paper.end({})
+        text_file.write(f"Receipt of {_text_head(head)}\n{_sum(counts)}\n")
+        text.write_to(text_file)
+
+
+def write_refusal(base: Path, name: str, reason: str) -> None:
+    """Write the receipt of a file that was rejected as a whole."""
+    with atomic_text(_beside(base, ".receipt.json")) as file:
+        JsonPaper(file, {"schema": SCHEMA, "listing": {"name": name}, "refused": reason}, "remarks").end({})
+    with atomic_text(_beside(base, ".receipt.txt")) as file:
+        file.write(f"Receipt of listing {name}\n\nThe file as a whole was rejected: {reason}\n")
+
+
+def write_report(base: Path, head: ListingHead, rows: Iterable[ReportRow]) -> None:
+    """Write ``<base>.report.json`` and ``<base>.report.txt``; `rows` are read once and not held."""
+    states: Counter[str] = Counter()
+    with ExitStack() as stack:
+        text_file = stack.enter_context(atomic_text(_beside(base, ".report.txt")))
+        json_file = stack.enter_context(atomic_text(_beside(base, ".report.json")))
+        text = stack.enter_context(TextPaper(_EXCEPTIONS, _DONE))
+        paper = JsonPaper(json_file, _json_head(head), "products")
+        for row in rows:
+            states[row.state] += 1
+            paper.add(asdict(row))
+            text.add(_DONE if row.state in GOOD else _EXCEPTIONS, _row(row))
+        paper.end({"states": dict(states)})
+        by_state = ", ".join(f"{_number(count)} {state}" for state, count in states.most_common())
+        total = _plural(states.total(), "product")
+        text_file.write(f"Report on {_text_head(head)}\n{total}{': ' if by_state else ''}{by_state}\n")
+        text.write_to(text_file)
+
+
+def _beside(base: Path, suffix: str) -> Path:
+    return base.with_name(base.name + suffix)
+
+
+def _json_head(head: ListingHead) -> dict[str, object]:
+    return {"schema": SCHEMA, "listing": {**asdict(head), "taken_at": iso(head.taken_at)}}
+
+
+def _text_head(head: ListingHead) -> str:
+    return (
+        f"listing {head.name} (no. {head.id})\n"
+        f"dropped by {head.user or 'somebody'}, taken {iso(head.taken_at)}\n"
+        f"account group {head.group}, priority {head.priority}, into {head.outputdir or 'the spool'}\n"
+    )
+
+
+def _sum(counts: Counts) -> str:
+    parts = [
+        f"{_number(counts.accepted)} accepted",
+        _plural(counts.duplicate, "duplicate"),
+        f"{_number(counts.known)} already known",
+        f"{_number(counts.present)} already on disk",
+        f"{_number(counts.rejected)} rejected",
+        f"{_number(counts.ignored)} blank, comment or header",
+    ]
+    return f"{_plural(counts.lines, 'line')}: {', '.join(parts)}"
+
+
+def _row(row: ReportRow) -> str:
+    tried = _plural(row.attempts, "attempt") if row.attempts else None
+    size = None if row.size_bytes is None else _size(row.size_bytes)
+    return _words(_line(row.line), f"{row.state:<9}", row.safename, row.whereabouts, size, row.cause, tried)
+
+
+def _words(*words: str | None) -> str:
+    """Join what there is; a line break in it would look like another row."""
+    return "  ".join(" ".join(word.split("\n")) for word in words if word)
+
+
+def _line(number: int) -> str:
+    return f"line {_number(number):>9}"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{_number(count)} {word}{'' if count == 1 else 's'}"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", " ")
+
+
+def _size(size_bytes: int) -> str:
+    value, prefixes = float(size_bytes), list(_PREFIXES)
+    while value >= 1000 and len(prefixes) > 1:
+        value /= 1000
+        del prefixes[0]
+    return f"{value:.1f} {prefixes[0]}" if size_bytes >= 1000 else f"{size_bytes} B"

@@ -1,0 +1,194 @@
+"""What lies in the inbox, and which of it has been written to its end."""
+
+import errno
+import fcntl
+import logging
+import os
+import pwd
+import signal
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+_UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".swp")
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedFile:
+    """A complete file in the inbox.
+
+    Attributes
+    ----------
+    group
+        The account group whose sub-directory it lies in, or None.
+    user
+        Who owns the file, by name; None for an owner this machine has no name for.
+    """
+
+    path: Path
+    group: str | None
+    size_bytes: int
+    user: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A file as one scan saw it; it is at rest while all but the time of its first sight stay the same."""
+
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    since_boot_s: float
+
+    def same_as(self, other: "_Sight") -> bool:
+        return (self.inode, self.size_bytes, self.mtime_ns) == (other.inode, other.size_bytes, other.mtime_ns)
+
+
+class InboxScan:
+    """Finds complete listings in the inbox and in its sub-directories named like account groups.
+
+    A file is complete when nobody has it open for writing and it has been at rest for `rest_s`. One that was
+    renamed in, or was old when first seen, is complete at once, provided the kernel confirms that nobody
+    writes to it. Names such as ``.*``, ``*~``, ``*.tmp``, ``*.part`` and ``*.swp`` are left alone.
+
+    Parameters
+    ----------
+    root
+        The inbox.
+    groups
+        Names of account groups.
+    rest_s
+        How long size and modification time must not change.
+    """
+
+    def __init__(self, root: Path, groups: Collection[str], rest_s: float, clock: Clock) -> None:
+        self._root = root
+        self._groups = frozenset(groups)
+        self._rest_s = rest_s
+        self._clock = clock
+        self._sights: dict[Path, _Sight] = {}
+        self._pending = 0
+        self._strangers: list[Path] = []
+
+    def complete(self) -> list[DroppedFile]:
+        """Scan, and return what is complete, oldest first; the same files again until they are moved away."""
+        sights: dict[Path, _Sight] = {}
+        found: list[tuple[int, DroppedFile]] = []
+        strangers: list[Path] = []
+        for path, group in self._visible(strangers):
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue
+            sights[path] = self._sight(path, status)
+            if self._is_complete(path, status, sights[path]):
+                dropped = DroppedFile(path, group, status.st_size, _user(status.st_uid))
+                found.append((status.st_mtime_ns, dropped))
+        self._sights = sights
+        self._pending = len(sights) - len(found)
+        self._note(strangers)
+        return [dropped for _, dropped in sorted(found, key=lambda each: (each[0], each[1].path))]
+
+    def pending(self) -> int:
+        """Return how many listings the last scan saw that were not yet complete."""
+        return self._pending
+
+    def strangers(self) -> list[Path]:
+        """Return what the last scan saw that can be no listing: other sub-directories, links, sockets."""
+        return list(self._strangers)
+
+    def _visible(self, strangers: list[Path]) -> Iterator[tuple[Path, str | None]]:
+        """Yield files that may be listings; collect what is neither one nor a group's directory."""
+        for entry in _entries(self._root):
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False) and entry.name in self._groups:
+                yield from self._group_files(path, strangers)
+            elif entry.is_file(follow_symlinks=False):
+                yield path, None
+            else:
+                strangers.append(path)
+
+    def _group_files(self, directory: Path, strangers: list[Path]) -> Iterator[tuple[Path, str | None]]:
+        try:
+            entries = _entries(directory)
+        except PermissionError:
+            strangers.append(directory)
+            return
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                yield Path(entry.path), directory.name
+            else:
+                strangers.append(Path(entry.path))
+
+    def _sight(self, path: Path, status: os.stat_result) -> _Sight:
+        sight = _Sight(status.st_ino, status.st_size, status.st_mtime_ns, self._clock.boot_s())
+        before = self._sights.get(path)
+        return before if before and before.same_as(sight) else sight
+
+    def _is_complete(self, path: Path, status: os.stat_result, sight: _Sight) -> bool:
+        rested = self._clock.boot_s() - sight.since_boot_s >= self._rest_s
+        # Writing sets both times to the same instant; renaming, or `cp -p` at its end, only ctime.
+        renamed = status.st_ctime_ns > status.st_mtime_ns and status.st_size > 0
+        old = self._clock.utc_s() - status.st_mtime > self._rest_s
+        if not (rested or renamed or old):
+            return False
+        written = _is_being_written(path)
+        return written is False or (rested and written is None)
+
+    def _note(self, strangers: list[Path]) -> None:
+        for path in strangers:
+            if path not in self._strangers:
+                _log.warning(
+                    "%s is left alone: it is no file, nor a readable directory of an account group (%s)",
+                    path,
+                    ", ".join(sorted(self._groups)) or "there are none",
+                )
+        self._strangers = strangers
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a name is one that programs give to files they still write; such files are left alone."""
+    return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
+
+
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    """List what is not hidden or unfinished by its name."""
+    try:
+        with os.scandir(directory) as entries:
+            return [entry for entry in entries if not is_unfinished(entry.name)]
+    except FileNotFoundError:
+        return []
+
+
+def _is_being_written(path: Path) -> bool | None:
+    """Ask the kernel whether anybody has a file open for writing; None when it cannot tell.
+
+    A read lease (fcntl(2), F_SETLEASE) is granted only when nobody has; only owners may ask, and network file
+    systems refuse.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # Opening the file for writing meanwhile sends us a signal: let it be one that is ignored by default.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _user(uid: int) -> str | None:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None

@@ -1,0 +1,106 @@
+"""The bytes of a listing: opened safely, fingerprinted, and cut into physical lines in bounded memory."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cdsed.errors import InboxError
+
+LINE_BYTES_MAX = 64 * 1024
+SHOWN_CHARACTERS = 120  # how much of a bad line is kept for the receipt
+
+_CHUNK_BYTES = 256 * 1024
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalLine:
+    """One line of a file; `problem` says why it is no text, and then `text` is only its beginning."""
+
+    number: int
+    text: str
+    problem: str | None = None
+
+
+def open_listing(path: Path) -> BinaryIO:
+    """Open a file that may be a listing, past its byte order mark.
+
+    Raises
+    ------
+    InboxError
+        It is a symbolic link, a directory, a FIFO, a socket or a device, or cannot be opened.
+    """
+    try:
+        # NONBLOCK: opening a FIFO would wait for a writer
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        why = "it is a symbolic link" if path.is_symlink() else str(error.strerror)
+        raise InboxError(f"{path.name} cannot be read as a listing: {why}") from error
+    file = os.fdopen(descriptor, "rb") if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    if file is None:
+        os.close(descriptor)
+        raise InboxError(f"{path.name} cannot be read as a listing: it is no regular file")
+    if file.read(len(_UTF8_BOM)) != _UTF8_BOM:
+        file.seek(0)
+    return file
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of a listing's content, in hexadecimal: its identity.
+
+    Raises
+    ------
+    InboxError
+        The file cannot be read as a listing, or is not text: it is UTF-16 or holds NUL bytes.
+    """
+    with open_listing(path) as file:
+        file.seek(0)
+        digest = hashlib.sha256()
+        chunk = file.read(_CHUNK_BYTES)
+        if chunk.startswith(_UTF16_BOMS):
+            raise InboxError(f"{path.name} is UTF-16; save it as UTF-8 and drop it again")
+        while chunk:
+            if b"\0" in chunk:
+                raise InboxError(f"{path.name} is not text: it holds NUL bytes")
+            digest.update(chunk)
+            chunk = file.read(_CHUNK_BYTES)
+        return digest.hexdigest()
+
+
+def physical_lines(file: BinaryIO) -> Iterator[PhysicalLine]:
+    r"""Cut a file into lines at ``\n``, ``\r\n`` and ``\r``, and nowhere else.
+
+    A line that is not UTF-8, or is longer than `LINE_BYTES_MAX`, comes with its problem; a long one is never
+    held in memory. `str.splitlines` would also cut at U+2028, U+0085 and others that editors do not show.
+    """
+    for number, raw in enumerate(_raw_lines(file), start=1):
+        if len(raw) > LINE_BYTES_MAX:
+            yield PhysicalLine(number, _beginning(raw), f"the line is longer than {LINE_BYTES_MAX // 1024} KiB")
+            continue
+        try:
+            yield PhysicalLine(number, raw.decode())
+        except UnicodeDecodeError as error:
+            yield PhysicalLine(number, _beginning(raw), f"byte {error.start + 1} of the line is not UTF-8")
+
+
+def _beginning(raw: bytes) -> str:
+    return raw[:SHOWN_CHARACTERS].decode(errors="replace")
+
+
+def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines without their ends; of one that is too long not more than is needed to see it."""
+    rest = b""
+    while chunk := file.read(_CHUNK_BYTES):
+        text = rest + chunk
+        half = b"\r" if text.endswith(b"\r") else b""  # perhaps of a \r\n
+        text = text.removesuffix(half).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, tail = text.split(b"\n")
+        yield from lines
+        rest = tail[: LINE_BYTES_MAX + 1] + half
+    if rest:
+        yield rest.removesuffix(b"\r")

@@ -1,0 +1,80 @@
+"""Wakes the inbox scan when something changes; the scan itself decides (events get lost)."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+_log = logging.getLogger(__name__)
+
+# Without "opened" and the like: our own reading must not wake us.
+_EVENTS: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileMovedEvent,
+]
+
+
+class _Handler(FileSystemEventHandler):
+    """Calls `wake` for events outside hidden directories, where only we write."""
+
+    def __init__(self, root: Path, wake: Callable[[], None]) -> None:
+        self._root = root
+        self._wake = wake
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        paths = [Path(str(path)) for path in (event.src_path, event.dest_path) if path]
+        if not all(self._is_hidden(path) for path in paths):
+            self._wake()
+
+    def _is_hidden(self, path: Path) -> bool:
+        inside = path.is_relative_to(self._root)
+        return inside and any(part.startswith(".") for part in path.relative_to(self._root).parts)
+
+
+class Watch:
+    """Watches the inbox and its sub-directories, those created later included, while the context lasts.
+
+    Where inotify is refused (its limits are per user and small), this is logged once, and that is all:
+    the periodic scan finds the files a little later.
+
+    Parameters
+    ----------
+    root
+        The inbox; it must exist.
+    wake
+        Called from another thread, often more than once for one file.
+    """
+
+    def __init__(self, root: Path, wake: Callable[[], None]) -> None:
+        self._root = root
+        self._observer = Observer()
+        self._observer.schedule(_Handler(root, wake), str(root), recursive=True, event_filter=_EVENTS)
+
+    def __enter__(self) -> Self:
+        try:
+            self._observer.start()
+        except OSError as error:
+            _log.warning("no notice of changes in %s (%s): it is scanned from time to time", self._root, error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()

@@ -1,0 +1,1 @@
+"""What lies on our disks: archive layouts, presence, wholeness, free space."""

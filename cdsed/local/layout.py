@@ -1,0 +1,83 @@
+"""Layouts of archives: in which directory, by satellite, level, mode, type and date, a product lies.
+
+The built-in layout of Sentinel-1 is that of cdsodatacli's ``WhichArchiveDir``, e.g.
+``sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156``; Sentinel-2 follows it with its own fields,
+``sentinel-2a/L1C/MSI/S2A_MSIL1C/2024/256``. Other families have a template in the configuration, or none.
+"""
+
+import string
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from cdsed.model.safename import Family, Safename
+
+_BY_DATE = "{satellite}/{level}/{mode}/{unit}_{product_type}/{year}/{doy}"
+BUILT_IN: Mapping[Family, str] = {Family.S1: _BY_DATE, Family.S2: _BY_DATE}
+
+FIELDS = (
+    "family",  # S1
+    "satellite",  # sentinel-1a
+    "unit",  # S1A
+    "level",  # L1
+    "mode",  # IW; SM for the stripmaps S1 to S6
+    "product_type",  # IW_GRDH_1S
+    "year",
+    "month",
+    "day",
+    "doy",  # day of year, 001 to 366
+)
+
+
+def check_template(template: str) -> None:
+    """Check the template of a layout.
+
+    Raises
+    ------
+    ValueError
+        It has a field that does not exist, says how to format one, or leads out of the archive.
+    """
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is not None and name not in FIELDS:
+            raise ValueError(f"the layout {template!r} has no field {{{name}}}; there are {', '.join(FIELDS)}")
+        if form or conversion:
+            raise ValueError(f"the layout {template!r} must name {{{name}}} alone, without a format")
+    path = PurePosixPath(template)
+    if not template or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the layout {template!r} must be a path below the archive")
+
+
+def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str]) -> Path | None:
+    """Return the directory of an archive that a product belongs to.
+
+    Parameters
+    ----------
+    root
+        The archive.
+    safename
+        The product's parsed name.
+    templates
+        Layouts by family, such as ``{unit}/{product_type}/{year}/{doy}``; they win over the built-in ones.
+
+    Returns
+    -------
+    Path or None
+        None when the family has no layout, or the name no date.
+    """
+    template = templates.get(safename.family) or BUILT_IN.get(safename.family)
+    if template is None or safename.start is None:
+        return None
+    stripmap = safename.family is Family.S1 and safename.mode.startswith("S")
+    mode = "SM" if stripmap else safename.mode
+    letter = safename.unit[2:].strip("_").lower()
+    return root / template.format(
+        family=safename.family.value,
+        satellite=f"sentinel-{safename.unit[1]}{letter}",
+        unit=safename.unit,
+        level=safename.level,
+        mode=mode,
+        product_type=mode + safename.product_type[2:] if stripmap else safename.product_type,
+        year=f"{safename.start:%Y}",
+        month=f"{safename.start:%m}",
+        day=f"{safename.start:%d}",
+        doy=f"{safename.start:%j}",
+    )

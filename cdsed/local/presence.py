@@ -1,0 +1,121 @@
+"""Whether a product is on disk already: in its output directory, a spool, or an archive."""
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.local.layout import archive_dir
+from cdsed.local.whole import is_whole
+from cdsed.model.safename import Family, parse
+
+_log = logging.getLogger(__name__)
+
+_DIRECTORIES_MAX = 512  # how many listings of directories are held
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A tree of products by date; `templates` are the layouts that differ from the built-in ones."""
+
+    root: Path
+    templates: Mapping[Family, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    names: frozenset[str]
+    at_boot_s: float
+
+
+class Presence:
+    """Finds products under ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip`` (other extensions likewise).
+
+    Parameters
+    ----------
+    spools, archives
+        Where to look, in this order.
+    fresh_s
+        How long the list of a directory's names is believed. What it shows is confirmed on disk, so an old
+        list can at worst miss a product that has just appeared.
+    """
+
+    def __init__(
+        self,
+        spools: Sequence[Path],
+        archives: Sequence[Archive],
+        clock: Clock = SYSTEM_CLOCK,
+        fresh_s: float = 30,
+    ) -> None:
+        self._spools = tuple(spools)
+        self._archives = tuple(archives)
+        self._clock = clock
+        self._fresh_s = fresh_s
+        self._listed: OrderedDict[Path, _Listed] = OrderedDict()
+
+    def find(self, safename: str, outputdir: Path | None = None) -> Path | None:
+        """Return where a whole product lies, or None; directories are listed once and remembered.
+
+        Parameters
+        ----------
+        safename
+            The canonical name.
+        outputdir
+            The listing's own output directory, searched first.
+        """
+        for directory in self._directories(safename, outputdir):
+            names = self._names(directory)
+            for name in _forms(safename):
+                if name in names and is_whole(directory / name):
+                    return directory / name
+        return None
+
+    def find_now(self, safename: str, outputdir: Path | None = None) -> Path | None:
+        """Do the same by asking the disk: for the moment before a download."""
+        places = self._directories(safename, outputdir)
+        paths = (place / name for place in places for name in _forms(safename))
+        return next((path for path in paths if is_whole(path)), None)
+
+    def missing_roots(self) -> list[Path]:
+        """Return spools and archives that are not there, e.g. not mounted: nothing in them can be found."""
+        roots = [*self._spools, *(archive.root for archive in self._archives)]
+        return [root for root in roots if not root.is_dir()]
+
+    def _directories(self, safename: str, outputdir: Path | None) -> Iterator[Path]:
+        if outputdir:
+            yield outputdir
+        yield from self._spools
+        parsed = parse(safename)
+        for archive in self._archives:
+            directory = archive_dir(archive.root, parsed, archive.templates)
+            if directory:
+                yield directory
+
+    def _names(self, directory: Path) -> frozenset[str]:
+        now_s = self._clock.boot_s()
+        listed = self._listed.get(directory)
+        if listed is None or now_s - listed.at_boot_s >= self._fresh_s:
+            listed = self._listed[directory] = _Listed(_list(directory), now_s)
+        self._listed.move_to_end(directory)
+        while len(self._listed) > _DIRECTORIES_MAX:
+            self._listed.popitem(last=False)
+        return listed.names
+
+
+def _list(directory: Path) -> frozenset[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return frozenset(entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError as error:
+        _log.warning("%s cannot be searched for products: %s", directory, error.strerror)
+        return frozenset()
+
+
+def _forms(safename: str) -> tuple[str, str, str]:
+    stem = safename.rpartition(".")[0] or safename
+    return safename, f"{safename}.zip", f"{stem}.zip"

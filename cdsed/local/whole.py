@@ -1,0 +1,55 @@
+"""Whether what lies on disk is a whole product; digests were compared when it was fetched, not here."""
+
+import os
+import zipfile
+from pathlib import Path
+
+from cdsed.model.manifest import (
+    MANIFEST_BYTES_MAX,
+    ManifestEntry,
+    ManifestError,
+    manifest_name,
+    parse_manifest,
+)
+from cdsed.model.safename import parse
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a path holds a whole product.
+
+    Parameters
+    ----------
+    path
+        A directory: its manifest must be there, and every file that names with its size; where the family has
+        no manifest, it must not be empty. A zip must have a readable directory with entries. Another file
+        must not be empty.
+
+    Returns
+    -------
+    bool
+        False also for what does not exist or cannot be read.
+    """
+    try:
+        if path.is_dir():
+            return _is_whole_directory(path)
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                return bool(archive.infolist())
+        return path.is_file() and path.stat().st_size > 0
+    except (OSError, zipfile.BadZipFile, ManifestError):
+        return False
+
+
+def _is_whole_directory(directory: Path) -> bool:
+    manifest = manifest_name(parse(directory.name).family)
+    if manifest is None:
+        with os.scandir(directory) as entries:
+            return any(True for _ in entries)
+    with (directory / manifest).open("rb") as file:
+        entries_of = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1)).entries
+    return all(_is_there(directory, entry) for entry in entries_of)
+
+
+def _is_there(directory: Path, entry: ManifestEntry) -> bool:
+    file = directory / entry.path
+    return file.is_file() and entry.size_bytes in {None, file.stat().st_size}

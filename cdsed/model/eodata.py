@@ -1,0 +1,106 @@
+"""Where products lie in CDSE's object store: paths, keys, and which of them we trust."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cdsed.model.safename import Family, Safename
+
+BUCKET = "eodata"
+
+# The switch date of cdsodatacli, by sensing start; no other source gives one: a guess must be confirmed.
+_S1_LONG_FOLDERS_SINCE = datetime(2023, 2, 20, tzinfo=UTC)
+# Sentinel-2 Collection-1 lies in L1C_N0500 and L2A_N0500 whatever baseline its names say.
+_S2_REPROCESSED_AFTER = timedelta(days=30)
+
+_SEGMENT = re.compile(r"[A-Za-z0-9._+=@ -]{1,255}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Location:
+    """A bucket and a key without slashes at its ends; the key of a product is a folder's or one object's."""
+
+    bucket: str
+    key: str
+
+    @property
+    def s3_path(self) -> str:
+        """The location as the catalogue writes it, ``/eodata/Sentinel-1/…``."""
+        return f"/{self.bucket}/{self.key}"
+
+
+def guess_s3_path(safename: Safename) -> str | None:
+    """Derive a product's path from its name, where the layout is known well enough to be worth a try.
+
+    Returns
+    -------
+    str or None
+        ``/eodata/…``; None for Sentinel-3 and -6 (type folders are padded differently from one year to the
+        next), reprocessed Sentinel-2, auxiliary files and whatever is unknown: ask the catalogue.
+    """
+    if safename.start is None:
+        return None
+    match safename.family:
+        case Family.S1:
+            folder: str | None = _s1_folder(safename, safename.start)
+        case Family.S2:
+            folder = _s2_folder(safename, safename.start)
+        case Family.S5P:
+            folder = f"Sentinel-5P/TROPOMI/{safename.product_type}"
+        case _:
+            folder = None
+    return folder and f"/{BUCKET}/{folder}/{safename.start:%Y/%m/%d}/{safename.name}"
+
+
+def _s1_folder(safename: Safename, start: datetime) -> str:
+    if safename.fields["type"] == "ETA_":
+        return f"Sentinel-1/AUX/{safename.product_type}"
+    if "cog" in safename.fields:
+        return f"Sentinel-1/SAR/{safename.product_type}-COG"
+    if start < _S1_LONG_FOLDERS_SINCE:
+        return f"Sentinel-1/SAR/{safename.fields['type'][:3]}"
+    return f"Sentinel-1/SAR/{safename.product_type}"
+
+
+def _s2_folder(safename: Safename, start: datetime) -> str | None:
+    made = datetime.fromisoformat(safename.fields["discriminator"]).replace(tzinfo=UTC)
+    if safename.fields["baseline"] >= "N0500" and made - start > _S2_REPROCESSED_AFTER:
+        return None
+    return f"Sentinel-2/MSI/{safename.level}"
+
+
+def split_s3_path(s3_path: str) -> S3Location:
+    """Read a path: ``/eodata/…``, ``s3://eodata/…``, ``eodata/…`` or, without the bucket, ``Sentinel-1/…``.
+
+    Raises
+    ------
+    ValueError
+        A segment is empty, ``.`` or ``..``, or holds a character no key of a product has; or there is no key.
+    """
+    path = s3_path.removeprefix("s3://").removeprefix("/").removesuffix("/")
+    first, _, rest = path.partition("/")
+    # Bucket names have no capitals: `Sentinel-1/SAR/…`, as older tools write it, begins with the key.
+    location = S3Location(first, rest) if _BUCKET.fullmatch(first) else S3Location(BUCKET, path)
+    try:
+        safe_segments(location.key)
+    except ValueError as error:
+        raise ValueError(f"the S3 path {s3_path[:200]!r} cannot be used: {error}") from None
+    return location
+
+
+def safe_segments(key_below_product: str) -> tuple[str, ...]:
+    """Split a key into segments that are safe as file names; refuse it rather than repair it.
+
+    Raises
+    ------
+    ValueError
+        A segment is empty, ``.`` or ``..``, longer than 255, or has others than ``A-Za-z0-9._+=@ -``.
+    """
+    segments = tuple(key_below_product.split("/"))
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            raise ValueError(f"it has a segment {segment!r}")
+        if not _SEGMENT.fullmatch(segment):
+            raise ValueError(f"its segment {segment[:80]!r} is not like the name of any file of a product")
+    return segments

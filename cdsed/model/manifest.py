@@ -1,0 +1,116 @@
+"""Manifests of Sentinel products: what files belong to a product, with size and digest.
+
+``manifest.safe`` (S1, S2) and ``xfdumanifest.xml`` (S3, S6) are XFDU (CCSDS 661.0-B-1); the elements read
+here stand outside any namespace in all of them.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from cdsed.model.eodata import safe_segments
+from cdsed.model.safename import Family
+
+MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024  # the largest seen are half a megabyte
+
+Algorithm = Literal["md5", "sha3_256"]
+
+_ALGORITHMS: dict[str, tuple[Algorithm, int]] = {"MD5": ("md5", 32), "SHA3-256": ("sha3_256", 64)}
+_MANIFEST_NAMES = {
+    Family.S1: "manifest.safe",
+    Family.S2: "manifest.safe",
+    Family.S3: "xfdumanifest.xml",
+    Family.S6: "xfdumanifest.xml",
+}
+
+
+class ManifestError(ValueError):
+    """A manifest is not one, or names files outside its product."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """One file of a product.
+
+    Attributes
+    ----------
+    path
+        Below the product, without ``./``; every segment is safe as a file name.
+    size_bytes
+        None when the manifest does not say.
+    algorithm
+        The name :mod:`hashlib` knows it by.
+    digest
+        Hexadecimal, lower case.
+    """
+
+    path: str
+    size_bytes: int | None
+    algorithm: Algorithm
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The files a manifest answers for.
+
+    Attributes
+    ----------
+    entries
+        In the manifest's order. Manifests do not list themselves, schemas, icons and quick-looks.
+    complete
+        False when the manifest speaks of files without saying which or with what digest, or of none at all:
+        then only the entries there are can be relied on.
+    """
+
+    entries: tuple[ManifestEntry, ...]
+    complete: bool
+
+
+def manifest_name(family: Family) -> str | None:
+    """Return the name of the manifest at the root of such products; None when they have none."""
+    return _MANIFEST_NAMES.get(family)
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    ManifestError
+        It is too large, not well-formed, has a DOCTYPE, or names a file by a path that leads elsewhere.
+    """
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise ManifestError(f"the manifest has {len(data)} bytes; none has more than {MANIFEST_BYTES_MAX}")
+    try:
+        root = fromstring(data, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise ManifestError("the manifest has a DOCTYPE or entities; no Sentinel manifest does") from error
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding Python does not know
+        raise ManifestError(f"the manifest is not well-formed XML: {error}") from error
+    found = [_entry(stream) for stream in root.iter("byteStream")]
+    entries = tuple(entry for entry in found if entry is not None)
+    return Manifest(entries, complete=bool(entries) and None not in found)
+
+
+def _entry(stream: Element) -> ManifestEntry | None:
+    """Read one byteStream; None when it lacks its file or a digest we can compute."""
+    location, checksum = stream.find("fileLocation"), stream.find("checksum")
+    href = "" if location is None else location.get("href", "")
+    if not href or checksum is None:
+        return None
+    path = href.removeprefix("./")
+    try:
+        safe_segments(path)
+    except ValueError as error:
+        raise ManifestError(f"the manifest names the file {href[:200]!r}: {error}") from error
+    algorithm, digits = _ALGORITHMS.get(checksum.get("checksumName", "").strip().upper(), (None, 0))
+    digest = (checksum.text or "").strip().lower()
+    if algorithm is None or not re.fullmatch(f"[0-9a-f]{{{digits}}}", digest):
+        return None
+    size = stream.get("size", "")
+    return ManifestEntry(path, int(size) if re.fullmatch("[0-9]{1,18}", size) else None, algorithm, digest)

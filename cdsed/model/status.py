@@ -1,0 +1,168 @@
+"""What ``cdsed status`` tells: the answer as values, before anybody renders it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cdsed.model.product import FINAL, State
+
+
+class DaemonState(StrEnum):
+    """Whether a daemon is at work on this state; the kernel's word, not a clock's."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DIED = "died"
+    NEVER = "never started"
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus:
+    """The daemon; times in seconds UTC."""
+
+    state: DaemonState
+    pid: int | None = None
+    started_at: float | None = None
+    stopped_at: float | None = None
+    version: str | None = None
+
+
+class SessionMark(StrEnum):
+    """What one session does just now."""
+
+    BUSY = "busy"
+    FREE = "free"
+    RESTING = "resting"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """One account.
+
+    Attributes
+    ----------
+    trouble
+        Why it may not be used now, in one sentence; None when it may.
+    probe_in_s
+        Seconds until it is tried again, when it cools down.
+    volume_used_bytes, volume_bytes
+        Transferred in the last 30 days, and the limit.
+    requests_last_minute
+        In the minute that runs.
+    """
+
+    name: str
+    group: str
+    sessions: tuple[SessionMark, ...]
+    trouble: str | None
+    probe_in_s: float | None
+    volume_used_bytes: int
+    volume_bytes: int
+    requests_last_minute: int
+    key_expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Products of one state."""
+
+    products: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListingStatus:
+    """One listing's progress."""
+
+    id: int
+    name: str
+    group: str
+    priority: int
+    state: str
+    taken_at: float
+    lines: int
+    by_state: dict[State, int]
+
+    @property
+    def products(self) -> int:
+        """All products it wants."""
+        return sum(self.by_state.values())
+
+    @property
+    def settled(self) -> int:
+        """Those nothing will happen to any more."""
+        return sum(count for state, count in self.by_state.items() if state in FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Mean bytes per second over the last minutes."""
+
+    over_1_min: float = 0.0
+    over_10_min: float = 0.0
+    over_60_min: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Unsettled or unsuccessful products with one cause, e.g. ``NotInCatalogue``."""
+
+    code: str
+    state: State
+    products: int
+    example: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """Something other than an account that cools down: the service, a disk."""
+
+    name: str
+    reason: str
+    probe_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The whole answer.
+
+    Attributes
+    ----------
+    at
+        When it was taken, seconds UTC.
+    eta_s
+        Seconds until the known work is done at the rate of the last ten minutes; None when unknown.
+    why_idle
+        One sentence on why nothing moves, when there is work and nothing moves.
+    """
+
+    at: float
+    daemon: DaemonStatus
+    products: dict[State, Tally] = field(default_factory=dict)
+    listings: tuple[ListingStatus, ...] = ()
+    accounts: tuple[AccountStatus, ...] = ()
+    rates: Rates = field(default_factory=Rates)
+    eta_s: float | None = None
+    cooling: tuple[Cooling, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    why_idle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state in the life of a product."""
+
+    at: float
+    origin: State | None
+    target: State
+    attempts: int
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectProgress:
+    """How far the fetching of one product is, in bytes."""
+
+    objects: int
+    done_bytes: int
+    size_bytes: int

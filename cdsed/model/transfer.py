@@ -1,0 +1,69 @@
+"""What a product is made of while it travels: objects, pieces of them, and digests."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as the service lists it; ``path`` is its place below the product's directory.
+
+    ``etag`` comes without quotes. Without a ``-`` it is the hex MD5 of the object.
+    """
+
+    key: str
+    path: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Hex digests of a whole object; None where nobody computed it."""
+
+    md5: str | None = None
+    sha3_256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of a planned product, with the digests computed while its bytes passed.
+
+    ``bad_digest`` is that of the copy which failed verification last.
+    """
+
+    id: int
+    key: str
+    path: str
+    size_bytes: int
+    etag: str
+    digests: Digests
+    bad_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One ranged GET: bytes ``[first_byte, first_byte + size_bytes)`` of an object, `done_bytes` of them on disk."""
+
+    id: int
+    object_id: int
+    key: str
+    path: str
+    etag: str
+    object_bytes: int
+    first_byte: int
+    size_bytes: int
+    done_bytes: int
+    setbacks: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether this piece is its whole object, with nothing of it on disk yet."""
+        return self.size_bytes == self.object_bytes and self.done_bytes == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a product is put together and where it will appear, as directories."""
+
+    staging: str
+    destination: str

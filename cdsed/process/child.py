@@ -1,0 +1,149 @@
+"""One worker process, seen from the supervisor."""
+
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from enum import Enum
+
+from cdsed.clock import Clock
+from cdsed.process import systemd
+from cdsed.process.exits import ChildExit
+from cdsed.process.life import LIFELINE_FD
+from cdsed.process.limits import Limits
+
+_MESSAGE_BYTES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """A worker to keep running: its name, unlike all others, and the command that is it."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class ChildState(Enum):
+    """Where a living child stands."""
+
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+class Child:
+    """A running child; making one starts it, `reap` ends the object.
+
+    It gets a session of its own, so that a terminal's ^C reaches the supervisor alone. Messages come over a
+    SEQPACKET pair: each is whole, and a full buffer loses a beat instead of holding up the worker.
+
+    Attributes
+    ----------
+    pidfd, lifeline
+        Readable when the child has ended, and when it has said something.
+    text
+        What it said with its last beat.
+
+    Raises
+    ------
+    OSError
+        The command cannot be started.
+    """
+
+    def __init__(self, spec: ChildSpec, clock: Clock) -> None:
+        self.spec = spec
+        self.state = ChildState.STARTING
+        self.was_ready = False
+        self.text = ""
+        self.killed_s: float | None = None
+        self._clock = clock
+        self.lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self._process, self.pidfd = _start(spec.command, theirs.fileno())
+        except OSError:
+            self.lifeline.close()
+            raise
+        self.pid = self._process.pid
+        self.started_s = clock.boot_s()
+        self._since_s = self.started_s  # patience counts from here: start, last beat, or request to stop
+
+    def hear(self) -> bool:
+        """Take in what the child has said; return False when it will never say anything again."""
+        while True:
+            try:
+                message = self.lifeline.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True
+            if not message:
+                return False
+            self._take(message.decode(errors="replace"))
+
+    def terminate(self) -> None:
+        """Ask the child to leave in order; asking twice is asking once."""
+        if self.state is not ChildState.STOPPING:
+            self.state = ChildState.STOPPING
+            self._since_s = self._clock.boot_s()
+            signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill the child and whatever it has started."""
+        if self.killed_s is None:
+            self.killed_s = self._clock.boot_s()
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def overdue(self, limits: Limits) -> str | None:
+        """Return why the child is beyond patience, in words that follow its name; None while it is not."""
+        waited_s = self._clock.boot_s() - self._since_s
+        if self.killed_s is not None:
+            return "was killed"
+        if self.state is ChildState.STARTING and waited_s > limits.ready_within_s:
+            return f"is not ready after {waited_s:.0f} s"
+        if self.state is ChildState.READY and waited_s > limits.hung_after_s:
+            return f"has not beaten for {waited_s:.0f} s"
+        if self.state is ChildState.STOPPING and waited_s > limits.stop_within_s:
+            return f"has not left {waited_s:.0f} s after it was told to"
+        return None
+
+    def excuse(self, seconds: float) -> None:
+        """Do not count `seconds` in which the supervisor itself was not running against the child."""
+        self._since_s = min(self._since_s + seconds, self._clock.boot_s())
+
+    def reap(self) -> ChildExit:
+        """Collect the ended child, after the end of whatever it left running; return how it ended."""
+        os.killpg(self.pid, signal.SIGKILL)  # not yet collected, so the group's number is still ours
+        returncode = self._process.wait()
+        os.close(self.pidfd)
+        self.lifeline.close()
+        return ChildExit.from_returncode(returncode)
+
+    def _take(self, message: str) -> None:
+        word, _, text = message.partition(" ")
+        if word == "ready":
+            self.was_ready = True
+            if self.state is ChildState.STARTING:
+                self.state = ChildState.READY
+        else:
+            self.text = text
+        if self.state is ChildState.READY:
+            self._since_s = self._clock.boot_s()
+
+
+def _start(command: tuple[str, ...], lifeline_fd: int) -> tuple[subprocess.Popen[bytes], int]:
+    """Start `command` in a session of its own; return the process and its pidfd."""
+    environment = {name: value for name, value in os.environ.items() if name not in systemd.ENVIRONMENT}
+    process = subprocess.Popen(  # noqa: S603 - the commands are the program's own
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=2,  # whatever a worker prints is log; the supervisor's own output stays its own
+        start_new_session=True,
+        pass_fds=(lifeline_fd,),
+        env=environment | {LIFELINE_FD: str(lifeline_fd)},
+    )
+    try:
+        return process, os.pidfd_open(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise

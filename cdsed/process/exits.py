@@ -1,0 +1,30 @@
+"""How a process ended."""
+
+import signal
+from dataclasses import dataclass
+from typing import Self
+
+from cdsed.errors import ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExit:
+    """The end of a child: either its exit code or the number of the signal that killed it."""
+
+    code: int | None
+    signal: int | None
+
+    @classmethod
+    def from_returncode(cls, returncode: int) -> Self:
+        """Make one from the number `subprocess.Popen.wait` returns: negative for a signal."""
+        if returncode < 0:
+            return cls(code=None, signal=-returncode)
+        return cls(code=returncode, signal=None)
+
+    def describe(self) -> str:
+        """Return the end in words, e.g. ``exited with 78 (CONFIG)``, ``was killed by signal 9 (Killed)``."""
+        if self.signal is not None:
+            return f"was killed by signal {self.signal} ({signal.strsignal(self.signal)})"
+        if self.code in set(ExitCode):
+            return f"exited with {self.code} ({ExitCode(self.code).name})"
+        return f"exited with {self.code}"

@@ -1,0 +1,30 @@
+"""How patient a supervisor is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times and counts of supervision; all times in seconds of CLOCK_BOOTTIME.
+
+    Attributes
+    ----------
+    stop_within_s
+        From TERM until a worker that has not left is killed.
+    hung_after_s
+        From a worker's last beat until it is killed.
+    ready_within_s
+        From the start of a worker until it is killed if it has not said ``ready``.
+    restart_first_s, restart_longest_s
+        The pause before a dead worker is started again: the first one, doubled with each death in a row, and
+        the longest. A worker that lived for a minute begins anew.
+    boot_failures_max
+        Deaths in a row before ``ready`` after which the supervisor itself gives up.
+    """
+
+    stop_within_s: float
+    hung_after_s: float
+    ready_within_s: float = 60.0
+    restart_first_s: float = 0.5
+    restart_longest_s: float = 30.0
+    boot_failures_max: int = 5

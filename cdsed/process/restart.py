@@ -1,0 +1,55 @@
+"""When a dead worker is started again, and when the supervisor gives up. Pure rules."""
+
+from dataclasses import dataclass
+
+from cdsed.errors import ExitCode
+from cdsed.process.limits import Limits
+
+LONG_LIFE_S = 60.0
+"""A worker that lived so long had no trouble starting: its earlier deaths are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A worker's deaths: how many in a row, and how many in a row before it was ready."""
+
+    deaths: int = 0
+    boot_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """An end nobody asked for; `code` is None for a signal, and for a command that could not be started."""
+
+    code: int | None
+    ready: bool
+    lived_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Start it again after `delay_s`, or leave with the exit code `give_up`."""
+
+    record: Record
+    delay_s: float = 0.0
+    give_up: ExitCode | None = None
+
+
+def after_death(record: Record, death: Death, limits: Limits) -> Verdict:
+    """Return what follows from the death of a worker with this record.
+
+    A worker that finds its settings wrong while it boots will find them wrong again: that ends the supervisor
+    at once with CONFIG; too many other deaths in a row before ``ready`` end it with BUG.
+    """
+    if not death.ready and death.code == ExitCode.CONFIG:
+        return Verdict(record, give_up=ExitCode.CONFIG)
+    earlier = Record() if death.lived_s >= LONG_LIFE_S else record
+    record = Record(
+        deaths=earlier.deaths + 1,
+        boot_failures=0 if death.ready else record.boot_failures + 1,
+    )
+    if record.boot_failures >= limits.boot_failures_max:
+        return Verdict(record, give_up=ExitCode.BUG)
+    # The exponent is bounded: after months of deaths 2.0**n would overflow.
+    delay_s = limits.restart_first_s * 2.0 ** min(record.deaths - 1, 30)
+    return Verdict(record, delay_s=min(limits.restart_longest_s, delay_s))

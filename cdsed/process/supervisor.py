@@ -1,0 +1,312 @@
+"""Keep a set of commands running, for months: start, watch, restart, reload, stop.
+
+One thread, one selector on the children's pidfds, their lifelines and the signals. What the program behind
+it is about comes in through `Hooks`.
+"""
+
+import logging
+import math
+import selectors
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.errors import CdsedError, ExitCode
+from cdsed.process.child import Child, ChildSpec, ChildState
+from cdsed.process.hooks import Hooks
+from cdsed.process.limits import Limits
+from cdsed.process.restart import Death, Record, after_death
+from cdsed.process.signals import SignalWakeup
+from cdsed.process.systemd import Systemd
+
+TICK_EVERY_S = 1.0
+FAILURES_MAX = 10
+"""So many failing hooks in a row, no tick among them succeeding, end the supervisor with BUG."""
+
+_AWAY_S = (
+    3.0  # a turn of the loop that takes longer was a suspend, a stop or a slow hook, not the children's fault
+)
+_DIES_WITHIN_S = (
+    5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer than anyone waits
+)
+
+log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class _Post:
+    """A place for one child: who shall be there, who is, and what became of the ones before."""
+
+    spec: ChildSpec
+    child: Child | None = None
+    record: Record = field(default_factory=Record)
+    start_at_s: float = -math.inf
+    outdated: bool = False  # the child there runs with the configuration before the last reload
+    retired: bool = False  # nobody follows the child there
+
+
+class Supervisor:
+    """Runs the children of `specs` until told to stop.
+
+    Parameters
+    ----------
+    specs
+        The children, each name once.
+    hooks
+        The program behind it. A hook that raises is logged; see `FAILURES_MAX`.
+    limits
+        Its patience.
+    clock
+        For all its times.
+    """
+
+    def __init__(
+        self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._posts = {spec.name: _Post(spec) for spec in specs}
+        self._hooks = hooks
+        self._limits = limits
+        self._clock = clock
+        self._systemd = Systemd(clock)
+        self._selector = selectors.DefaultSelector()
+        self._tick_every_s = min(TICK_EVERY_S, self._systemd.ping_every_s)
+        self._tick_at_s = -math.inf
+        self._turned_s = math.inf
+        self._failures = 0
+        self._announced = False
+        self._stop_signals = 0
+        # Once it is known, the children are leaving, and the loop ends after the last of them.
+        self._exit: ExitCode | None = None
+
+    def run(self) -> ExitCode:
+        """Keep the children running; return when the last one has left.
+
+        TERM or INT stops in order, a second one at once, both with OK; HUP reloads. Call it once, in the main
+        thread.
+
+        Returns
+        -------
+        ExitCode
+            OK when stopped by a signal, what `Hooks.finished` said, CONFIG when a child refused its settings
+            while it booted, BUG when a child cannot boot or the hooks fail again and again.
+        """
+        with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
+            self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._obey(wakeup.read()))
+            try:
+                while self._exit is None or self._posts:
+                    self._turn()
+            finally:
+                for post in self._posts.values():
+                    if post.child is not None:
+                        post.child.kill()
+        assert self._exit is not None
+        return self._exit
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._idle_s()):
+            key.data()
+        self._excuse_absence()
+        self._kill_overdue()
+        if self._exit is None:
+            self._start_due()
+            self._replace_outdated()
+        if self._clock.boot_s() >= self._tick_at_s:
+            self._tick()
+        self._announce()
+
+    def _idle_s(self) -> float:
+        due_s = [post.start_at_s for post in self._posts.values() if post.child is None]
+        return max(0.0, min(self._tick_at_s, *due_s, math.inf) - self._clock.boot_s())
+
+    def _excuse_absence(self) -> None:
+        now_s = self._clock.boot_s()
+        away_s, self._turned_s = now_s - self._turned_s, now_s
+        if away_s > _AWAY_S:
+            log.warning("the supervisor was away for %.1f s", away_s)
+            for child in self._children():
+                child.excuse(away_s)
+
+    # Signals
+
+    def _obey(self, signals: list[int]) -> None:
+        for number in signals:
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._stop_signals += 1
+                log.info("%s: stopping%s", signal.Signals(number).name, " now" * (self._stop_signals > 1))
+                self._leave(ExitCode.OK)
+        if self._stop_signals > 1:
+            for child in self._children():
+                child.kill()
+        if signal.SIGHUP in signals and self._exit is None:
+            self._reload()
+
+    def _reload(self) -> None:
+        self._systemd.reloading()
+        self._announced = False
+        specs = self._guarded("reload", self._hooks.on_reload)
+        if specs is not None:
+            self._appoint({spec.name: spec for spec in specs})
+
+    def _appoint(self, specs: dict[str, ChildSpec]) -> None:
+        """Let new children follow the present ones, which `_replace_outdated` sends away."""
+        for name, post in list(self._posts.items()):
+            post.outdated = True
+            post.retired = name not in specs
+            if post.retired and post.child is None:
+                del self._posts[name]
+        for name, spec in specs.items():
+            post = self._posts.setdefault(name, _Post(spec))
+            post.spec, post.record, post.start_at_s = spec, Record(), -math.inf
+
+    def _leave(self, code: ExitCode) -> None:
+        """Begin to stop in order, to leave with `code`; the first reason counts."""
+        if self._exit is not None:
+            return
+        self._exit = code
+        for name, post in list(self._posts.items()):
+            if post.child is None:
+                del self._posts[name]
+            else:
+                post.child.terminate()
+        self._systemd.stopping(f"stopping: waiting for {', '.join(self._posts) or 'nothing'}")
+
+    # Children
+
+    def _children(self) -> list[Child]:
+        return [post.child for post in self._posts.values() if post.child is not None]
+
+    def _start_due(self) -> None:
+        now_s = self._clock.boot_s()
+        for post in self._posts.values():
+            if post.child is None and now_s >= post.start_at_s:
+                self._start(post)
+            if self._exit is not None:
+                return
+
+    def _start(self, post: _Post) -> None:
+        try:
+            child = Child(post.spec, self._clock)
+        except OSError as error:
+            log.error("%s cannot be started: %s", post.spec.name, error)  # noqa: TRY400 - nothing of ours failed
+            self._restart_later(post, Death(code=None, ready=False, lived_s=0.0))
+            return
+        log.info("%s started (pid %d)", post.spec.name, child.pid)
+        post.child, post.outdated = child, False
+        self._selector.register(child.pidfd, selectors.EVENT_READ, partial(self._bury, post))
+        self._selector.register(child.lifeline, selectors.EVENT_READ, partial(self._hear, post))
+
+    def _hear(self, post: _Post) -> None:
+        child = post.child  # None: its end was read just before its last words
+        if child is not None and not child.hear():
+            self._selector.unregister(child.lifeline)
+
+    def _bury(self, post: _Post) -> None:
+        child = post.child
+        assert child is not None, "a pidfd is watched only while its child is there"
+        self._selector.unregister(child.pidfd)
+        if child.lifeline in self._selector.get_map():
+            self._selector.unregister(child.lifeline)
+        asked = child.state is ChildState.STOPPING
+        child.hear()
+        end, post.child = child.reap(), None
+        lived_s = self._clock.boot_s() - child.started_s
+        name = child.spec.name
+        log.log(
+            logging.INFO if asked else logging.WARNING,
+            "%s (pid %d) %s after %.1f s",
+            *(name, child.pid, end.describe(), lived_s),
+        )
+        self._guarded("child exit", partial(self._hooks.on_child_exit, name, child.pid, end))
+        if self._exit is not None or post.retired:
+            del self._posts[name]
+        elif asked:
+            post.start_at_s = -math.inf
+        else:
+            self._restart_later(post, Death(end.code, child.was_ready, lived_s))
+
+    def _restart_later(self, post: _Post, death: Death) -> None:
+        verdict = after_death(post.record, death, self._limits)
+        post.record = verdict.record
+        if verdict.give_up is not None:
+            log.error("%s cannot boot: stopping everything", post.spec.name)
+            self._leave(verdict.give_up)
+        else:
+            post.start_at_s = self._clock.boot_s() + verdict.delay_s
+            log.info("%s starts again in %.1f s", post.spec.name, verdict.delay_s)
+
+    def _kill_overdue(self) -> None:
+        for name, post in list(self._posts.items()):
+            child = post.child
+            why = child.overdue(self._limits) if child is not None else None
+            if child is None or why is None:
+                continue
+            if child.killed_s is None:
+                log.warning("%s (pid %d) %s: killing it", name, child.pid, why)
+                child.kill()
+            elif self._exit is not None and self._clock.boot_s() > child.killed_s + _DIES_WITHIN_S:
+                log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, child.pid)
+                del self._posts[name]
+
+    def _replace_outdated(self) -> None:
+        """Send the children of the former configuration away, one when the last one's successor is ready."""
+        if any(child.state is not ChildState.READY for child in self._children()):
+            return
+        for post in self._posts.values():
+            if post.outdated and post.child is not None:
+                post.child.terminate()
+                return
+
+    # Hooks and systemd
+
+    def _tick(self) -> None:
+        self._tick_at_s = self._clock.boot_s() + self._tick_every_s
+        failures = self._failures
+        finished = self._guarded("tick", self._work)
+        if self._failures == failures:
+            self._failures = 0
+        elif self._failures >= FAILURES_MAX:
+            log.error("%d failures in a row: stopping everything", self._failures)
+            self._leave(ExitCode.BUG)
+        if finished is not None:
+            self._leave(finished)
+
+    def _work(self) -> ExitCode | None:
+        self._hooks.on_tick()
+        return self._hooks.finished()
+
+    def _guarded(self, what: str, hook: Callable[[], _Result]) -> _Result | None:
+        """Call `hook`; whatever it raises is logged and counted, so that months do not end with it."""
+        try:
+            return hook()
+        except CdsedError as error:
+            log.error("%s failed: %s", what, error)  # noqa: TRY400 - its text is all there is to know
+        except Exception:
+            log.exception("%s failed", what)
+        self._failures += 1
+        return None
+
+    def _announce(self) -> None:
+        if self._exit is None:
+            if not self._announced and self._ready_count() == len(self._posts):
+                self._announced = True
+                self._systemd.ready(self._words() or "")
+            else:
+                self._systemd.status(self._words)
+        if self._failures == 0 and not any(child.overdue(self._limits) for child in self._children()):
+            self._systemd.ping()
+
+    def _ready_count(self) -> int:
+        return sum(
+            post.child is not None and post.child.state is ChildState.READY and not post.outdated
+            for post in self._posts.values()
+        )
+
+    def _words(self) -> str | None:
+        if self._announced:
+            return self._guarded("status text", self._hooks.status_text)
+        return f"starting: {self._ready_count()} of {len(self._posts)} processes ready"

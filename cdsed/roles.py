@@ -1,0 +1,202 @@
+"""What each worker process is made of: the only module that sees all the rooms.
+
+*intake* takes listings, *resolve* finds out where products lie, *download* processes bring them. Each imports only
+what it needs: a worker that downloads never loads the catalogue's libraries, nor the other way round.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdsed import log
+from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.config.accounts import Accounts, load_accounts
+from cdsed.config.load import load_settings
+from cdsed.config.settings import Settings
+from cdsed.errors import ExitCode
+from cdsed.model.safename import Family
+from cdsed.process.life import Life, live
+from cdsed.process.lock import KernelLock
+from cdsed.store import processes
+from cdsed.store.database import Database, open_state
+
+if TYPE_CHECKING:
+    from cdsed.local.presence import Presence
+
+_POLL_S = 0.2  # how soon one process notices what another has committed
+_BEAT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker process: its state, its number in the database, and its life."""
+
+    db: Database
+    clock: Clock
+    settings: Settings
+    accounts: Accounts
+    process: int
+    life: Life
+
+    def wait_for_changes(self, seconds: float, woken: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until another process has committed something, `woken` says so, or time is up.
+
+        Returns
+        -------
+        bool
+            Whether there was a change (or a wake-up) rather than just time.
+        """
+        seen = self.db.changes_seen()
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            if self.life.stop.wait(_POLL_S):
+                return True
+            if self.db.changes_seen() != seen or woken():
+                return True
+        return False
+
+
+def run_role(role: str, name: str, config: Path) -> ExitCode:
+    """Be one worker process until told to stop; ``cdsed role`` does this."""
+    body = {"intake": _intake, "resolve": _resolve, "download": _download}[role]
+
+    def work(life: Life) -> None:
+        settings = load_settings(config, os.environ)
+        log.setup(name, settings.log_level)
+        with _registered(name, settings, life) as worker:
+            body(worker)
+
+    return live(name, work)
+
+
+@contextmanager
+def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
+    """Enter this process in the database, under a lock that tells everybody while it lives."""
+    clock = SYSTEM_CLOCK
+    accounts = load_accounts(settings, os.environ)
+    settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    lock = KernelLock(settings.sessions_dir / f"process.{os.getpid()}.{time.time_ns()}.lock")
+    with lock:
+        db = open_state(settings.state_dir)
+        try:
+            process = processes.register(db, clock, name=name, lock=lock.path)
+            try:
+                yield Worker(db, clock, settings, accounts, process, life)
+            finally:
+                processes.release(db, clock, process)
+        finally:
+            db.close()
+        lock.path.unlink(missing_ok=True)
+
+
+def _intake(worker: Worker) -> None:
+    from cdsed.inbox.watch import Watch
+    from cdsed.work.intake import Intake
+
+    settings = worker.settings
+    root = settings.inbox.path
+    root.mkdir(parents=True, exist_ok=True)
+    woken: list[bool] = []
+    intake = Intake(worker.db, worker.clock, settings, worker.accounts.groups, presence(settings, worker.clock))
+    with Watch(root, lambda: woken.append(True)):
+        intake.go_on()
+        worker.life.ready()
+        next_scan_s = 0.0
+        while not worker.life.stop.is_set():
+            worker.life.beat()
+            if woken or time.monotonic() >= next_scan_s:
+                woken.clear()
+                intake.look()
+                next_scan_s = time.monotonic() + settings.inbox.scan_every_s
+            intake.report()
+            worker.wait_for_changes(_BEAT_S, lambda: bool(woken))
+
+
+def _resolve(worker: Worker) -> None:
+    from cdsed.catalogue.client import Catalogue
+    from cdsed.work.resolve import Resolver
+
+    services, limits = worker.settings.services, worker.settings.catalogue
+    with Catalogue(
+        services.catalogue_url,
+        requests_per_s=limits.requests_per_s,
+        names_per_request=limits.names_per_request,
+        timeout_s=limits.timeout_s,
+        clock=worker.clock,
+        stop=worker.life.stop,
+        ca_file=services.ca_file,
+    ) as catalogue:
+        resolver = Resolver(worker.db, worker.clock, catalogue, worker.process)
+        worker.life.ready()
+        while not worker.life.stop.is_set():
+            worker.life.beat()
+            if not resolver.resolve_some():
+                worker.wait_for_changes(_BEAT_S)
+
+
+def _download(worker: Worker) -> None:
+    from cdsed.transfer.guard import Guard
+    from cdsed.work.bench import Bench, News, endpoint
+    from cdsed.work.finish import finish_next
+    from cdsed.work.outcome import Outcome
+    from cdsed.work.session import SessionThread
+
+    settings, stop = worker.settings, worker.life.stop
+    bench = Bench(
+        db=worker.db,
+        clock=worker.clock,
+        settings=settings,
+        accounts={account.name: account for account in worker.accounts},
+        endpoint=endpoint(settings),
+        presence=presence(settings, worker.clock),
+        guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
+        outcome=Outcome(worker.db, worker.clock, settings.retry),
+        process=worker.process,
+        stop=stop,
+        news=News(),
+    )
+
+    def finish() -> None:
+        while not stop.is_set():
+            edition = bench.news.edition
+            if not finish_next(bench):
+                bench.news.wait_after(edition, _BEAT_S)
+
+    sessions = math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes)
+    with ThreadPoolExecutor(sessions + 1) as pool:
+        threads = [pool.submit(finish), *(pool.submit(SessionThread(bench).run) for _ in range(sessions))]
+        worker.life.ready()
+        beat_s = 0.0
+        try:
+            while not stop.is_set() and not any(thread.done() for thread in threads):
+                if worker.wait_for_changes(_POLL_S):
+                    bench.news.tell()
+                if time.monotonic() >= beat_s:
+                    bench.guard.look()
+                    worker.life.beat()
+                    beat_s = time.monotonic() + _BEAT_S
+        finally:
+            stop.set()
+            while not all(thread.done() for thread in threads):
+                bench.guard.cut_all()
+                bench.news.tell()
+                time.sleep(_POLL_S)
+    for thread in threads:
+        thread.result()
+
+
+def presence(settings: Settings, clock: Clock) -> "Presence":
+    """Return what looks for products on the disks that the settings name."""
+    from cdsed.local.presence import Archive, Presence
+
+    archives = [
+        Archive(archive.root, {Family(family): layout for family, layout in archive.layouts.items()})
+        for archive in settings.archives
+    ]
+    return Presence(settings.spools, archives, clock)

@@ -1,0 +1,87 @@
+"""The accounts a sandbox knows: key pairs and limits."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Account:
+    """One login with its S3 key pair and its quotas.
+
+    Parameters
+    ----------
+    name
+        For counters and faults.
+    access_key, secret_key
+        The pair that requests are signed with; the sandbox's own, no secret.
+    sessions
+        Connections that may be open at once.
+    bandwidth_bytes_per_s
+        Per connection; None: unlimited.
+    requests_per_minute
+        S3 requests in any 60 s; None: unlimited.
+    volume_bytes
+        Per rolling 30 days; once spent, one connection at 1 MB/s is left. None: unlimited.
+    key_valid_from, key_expires
+        Outside of this time the key is answered as unknown.
+    """
+
+    name: str
+    access_key: str
+    secret_key: str
+    sessions: int = 4
+    bandwidth_bytes_per_s: int | None = 20_000_000
+    requests_per_minute: int | None = 2000
+    volume_bytes: int | None = 12_000_000_000_000
+    key_valid_from: datetime | None = None
+    key_expires: datetime | None = None
+
+
+def make_accounts(count: int, seed: int, bandwidth_bytes_per_s: int | None = None) -> list[Account]:
+    """Return `count` accounts ``sandbox-1``, …, with keys that follow from the seed."""
+    accounts = []
+    for number in range(1, count + 1):
+        digest = hashlib.sha256(f"account {number} of {seed}".encode()).hexdigest()
+        access_key, secret_key = f"SANDBOX{digest[:13].upper()}", digest[13:53]
+        accounts.append(
+            Account(f"sandbox-{number}", access_key, secret_key, bandwidth_bytes_per_s=bandwidth_bytes_per_s)
+        )
+    return accounts
+
+
+def read_accounts(path: Path) -> list[Account]:
+    """Read accounts from a JSON list of objects with the fields of `Account`; times in ISO 8601 with a zone.
+
+    Raises
+    ------
+    ValueError
+        It is not such a list; the text says which entry.
+    OSError
+        It cannot be read.
+    """
+    items = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValueError(f"{path}: a JSON list of accounts is needed")
+    return [_account(item, f"{path}: account {number}") for number, item in enumerate(items, start=1)]
+
+
+def _account(item: Mapping[str, Any], where: str) -> Account:
+    unknown = sorted(set(item) - {field.name for field in fields(Account)})
+    if unknown:
+        raise ValueError(f"{where}: no such field: {', '.join(unknown)}")
+    times = {
+        name: datetime.fromisoformat(item[name])
+        for name in ("key_valid_from", "key_expires")
+        if item.get(name)
+    }
+    if any(time.tzinfo is None for time in times.values()):
+        raise ValueError(f"{where}: times need a zone, e.g. 2026-01-31T00:00:00Z")
+    try:
+        return Account(**{**item, **times})
+    except TypeError as error:
+        raise ValueError(f"{where}: name, access_key and secret_key are needed") from error

@@ -1,0 +1,95 @@
+"""The bucket ``eodata``: which products there are, and their objects in the order of S3."""
+
+import threading
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from cdsed.sandbox.products import Change, Product, ProductSpec, StoredObject
+
+_CACHED_PRODUCTS = 2_000
+
+
+class Bucket:
+    """All products of one sandbox, by name and by key; a product not in use costs its spec only.
+
+    Parameters
+    ----------
+    seed
+        Decides the content of every object.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._lock = threading.RLock()
+        self._specs: dict[str, ProductSpec] = {}  # by sort key
+        self._sort_keys: list[str] = []  # sorted
+        self._by_name: dict[str, list[str]] = {}  # safename -> sort keys
+        self._changes: dict[str, Change] = {}
+        self._cache: OrderedDict[str, Product] = OrderedDict()
+
+    def add(self, spec: ProductSpec) -> Product:
+        """Put a product there, in place of one at the same path; ValueError when it cannot be made."""
+        product = Product(self.seed, spec, self._changes)
+        key = product.sort_key
+        with self._lock:
+            if key not in self._specs:
+                insort(self._sort_keys, key)
+                self._by_name.setdefault(spec.safename, []).append(key)
+            self._specs[key] = spec
+            self._cache.pop(key, None)
+        return product
+
+    def named(self, safename: str) -> list[Product]:
+        """Return the products of that name; more than one when it lies at several paths."""
+        with self._lock:
+            return [self._product(key) for key in self._by_name.get(safename, ())]
+
+    def get(self, key: str) -> StoredObject | None:
+        """Return the object with exactly this key, listed or not."""
+        product = self._product_at(key)
+        if product is None or not product.spec.online:
+            return None
+        return product.objects.get(key)
+
+    def listing(self, prefix: str, after: str) -> Iterator[StoredObject]:
+        """Yield the listed objects whose keys begin with `prefix` and come after `after`, in order."""
+        with self._lock:
+            first = max(bisect_left(self._sort_keys, prefix), bisect_left(self._sort_keys, after))
+            last = bisect_left(self._sort_keys, f"{prefix}\U0010ffff")
+            # the product before may hold keys that begin with the prefix or come after `after`
+            keys = self._sort_keys[max(0, first - 1) : last]
+        for sort_key in keys:
+            product = self._product(sort_key)
+            if product.spec.online and product.spec.listed:
+                for key, stored in product.objects.items():
+                    if key > after and key.startswith(prefix):
+                        yield stored
+
+    def change(self, key: str, *, same_content: bool) -> None:
+        """Give the object at `key` another ETag from now on, and other content unless `same_content`."""
+        with self._lock:
+            product = self._product_at(key)
+            if product is not None:
+                before = self._changes.get(key)
+                self._changes[key] = Change(before.variant + 1 if before else 1, same_content)
+                self._cache.pop(product.sort_key, None)
+
+    def _product_at(self, key: str) -> Product | None:
+        with self._lock:
+            index = bisect_left(self._sort_keys, key)
+            for sort_key in self._sort_keys[max(0, index - 1) : index + 1]:
+                if key == sort_key or (sort_key.endswith("/") and key.startswith(sort_key)):
+                    return self._product(sort_key)
+        return None
+
+    def _product(self, sort_key: str) -> Product:
+        with self._lock:
+            product = self._cache.get(sort_key)
+            if product is None:
+                product = Product(self.seed, self._specs[sort_key], self._changes)
+                self._cache[sort_key] = product
+                if len(self._cache) > _CACHED_PRODUCTS:
+                    self._cache.popitem(last=False)
+            self._cache.move_to_end(sort_key)
+            return product

@@ -1,0 +1,97 @@
+"""The bytes of every object: made on the fly, the same for the same seed and key, and costing no disk."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+# The largest prime below 1 MiB: offsets that programs like (multiples of powers of two) never fall on the
+# same place of the block, so a piece written at a wrong offset is never right by accident.
+BLOCK_BYTES = 1_048_573
+
+
+class Body(Protocol):
+    """The content of one object."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of the content."""
+
+    def pieces(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield the bytes ``[start, start + length)`` in order."""
+
+    def digest(self, algorithm: str) -> str:
+        """Return the lower-case hex digest of the whole content; `algorithm` as `hashlib.new` knows it."""
+
+
+@dataclass(frozen=True)
+class LiteralBody:
+    """Content that stands in memory, such as a manifest."""
+
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of the content."""
+        return len(self.data)
+
+    def pieces(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield the bytes ``[start, start + length)`` in one piece."""
+        yield memoryview(self.data)[start : start + length]
+
+    def digest(self, algorithm: str) -> str:
+        """Return the lower-case hex digest of the content."""
+        return hashlib.new(algorithm, self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class RandomBody:
+    """`size_bytes` of the pseudo-random block of `seed`, repeated without end, from `phase` on."""
+
+    seed: int
+    phase: int
+    size_bytes: int
+
+    def pieces(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield the bytes ``[start, start + length)`` as slices of the block, nothing copied."""
+        block = _doubled_block(self.seed)
+        end = start + length
+        while start < end:
+            place = (self.phase + start) % BLOCK_BYTES
+            count = min(BLOCK_BYTES, end - start)
+            yield block[place : place + count]
+            start += count
+
+    def digest(self, algorithm: str) -> str:
+        """Return the lower-case hex digest of the content; seconds for a gigabyte, then remembered."""
+        return _digest(self, algorithm)
+
+
+def random_body(seed: int, key: str, size_bytes: int, variant: int = 0) -> RandomBody:
+    """Return the content of the object `key`; another `variant` is other content of the same size."""
+    digest = hashlib.sha256(f"{seed}\n{key}\n{variant}".encode()).digest()
+    return RandomBody(seed, int.from_bytes(digest[:8], "big") % BLOCK_BYTES, size_bytes)
+
+
+def spoilt(body: Body) -> Body:
+    """Return content of the same length as `body` that differs from it."""
+    if isinstance(body, RandomBody):
+        return RandomBody(body.seed, (body.phase + 1) % BLOCK_BYTES, body.size_bytes)
+    data = b"".join(body.pieces(0, body.size_bytes))
+    return LiteralBody(bytes(byte ^ 0x20 for byte in data))
+
+
+@lru_cache(maxsize=4)
+def _doubled_block(seed: int) -> memoryview:
+    """Return the block twice in a row, so that a slice from any phase is contiguous."""
+    block = hashlib.shake_256(f"cdsed sandbox {seed}".encode()).digest(BLOCK_BYTES)
+    return memoryview(block + block)
+
+
+@lru_cache(maxsize=200_000)
+def _digest(body: RandomBody, algorithm: str) -> str:
+    digest = hashlib.new(algorithm)
+    for piece in body.pieces(0, body.size_bytes):
+        digest.update(piece)
+    return digest.hexdigest()

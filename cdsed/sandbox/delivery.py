@@ -1,0 +1,102 @@
+"""Sending an answer: at the pace of the account, and with the trouble that a fault orders."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.sandbox.connection import Connection, Pacer, PeerGone
+from cdsed.sandbox.faults import Fault
+from cdsed.sandbox.http import Answer
+
+_JOINED_BYTES_MAX = 65_536
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one answer is sent.
+
+    Parameters
+    ----------
+    clock
+        Of the sandbox.
+    pacer
+        Of the connection; None: as fast as it goes.
+    fault
+        One of `DELIVERY_FAULTS`, or None.
+    sent
+        Is told of every portion of the body, in bytes.
+    """
+
+    clock: Clock
+    pacer: Pacer | None
+    fault: Fault | None
+    sent: Callable[[int], None]
+
+    def send(self, connection: Connection, answer: Answer) -> None:
+        """Send head and body; PeerGone when the connection is of no use afterwards."""
+        fault = self.fault
+        if fault is None:
+            self._send_whole(connection, answer)
+            return
+        if fault.after_bytes is None and fault.kind in {"reset", "stall"}:
+            _fail(connection, fault.kind)
+        good_bytes = fault.after_bytes or 0
+        if fault.after_bytes is None and fault.kind == "short_body":
+            good_bytes = answer.length // 2
+        connection.send(answer.head())
+        rest = self._send_part(connection, iter(answer.body), good_bytes)
+        if fault.kind == "trickle":
+            pacer = Pacer(self.clock, fault.bytes_per_s)
+            for piece in rest:
+                self._send_piece(connection, piece, pacer)
+        else:
+            _fail(connection, fault.kind)
+
+    def _send_whole(self, connection: Connection, answer: Answer) -> None:
+        if answer.length <= _JOINED_BYTES_MAX and self.pacer is None:
+            body = b"".join(answer.body)
+            self.sent(len(body))  # before sending: who has the answer in hands finds it counted
+            connection.send(answer.head() + body)
+            return
+        connection.send(answer.head())
+        for piece in answer.body:
+            self._send_piece(connection, piece, self.pacer)
+
+    def _send_part(
+        self, connection: Connection, pieces: Iterator[memoryview], count_bytes: int
+    ) -> Iterator[memoryview]:
+        """Send the first `count_bytes`; return the rest."""
+        for piece in pieces:
+            good, bad = piece[:count_bytes], piece[count_bytes:]
+            self._send_piece(connection, good, self.pacer)
+            count_bytes -= len(good)
+            if bad:
+                return _chained(bad, pieces)
+        return iter(())
+
+    def _send_piece(self, connection: Connection, piece: memoryview, pacer: Pacer | None) -> None:
+        portion_bytes = len(piece) if pacer is None else pacer.portion_bytes
+        position = 0
+        while position < len(piece):
+            portion = piece[position : position + portion_bytes]
+            self.sent(len(portion))
+            connection.send(portion)
+            position += len(portion)
+            if pacer is not None:
+                pause_s = pacer.pause_s(len(portion))
+                if pause_s > 0:
+                    connection.wait(pause_s)
+
+
+def _chained(first: memoryview, rest: Iterator[memoryview]) -> Iterator[memoryview]:
+    yield first
+    yield from rest
+
+
+def _fail(connection: Connection, kind: str) -> None:
+    """End the connection as the fault orders."""
+    if kind == "stall":
+        connection.wait(None)
+    if kind == "reset":
+        connection.reset()
+    raise PeerGone

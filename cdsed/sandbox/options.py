@@ -1,0 +1,48 @@
+"""The options of the sandbox, apart so that other commands of cdsed start without its server."""
+
+import argparse
+import re
+from pathlib import Path
+
+_UNITS = {"": 1, "B": 1}
+_UNITS |= {f"{unit}B": 1000**power for power, unit in enumerate("kMGT", start=1)}
+_UNITS |= {f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", start=1)}
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for ``20MB``, ``32MiB`` or ``1000``; ArgumentTypeError for anything else."""
+    match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", text.strip())
+    if match is None or match[2] not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write e.g. 20MB, 32MiB or 1000000")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_rate(text: str) -> int | None:
+    """Return bytes per second as `parse_size`; None for ``none``."""
+    return None if text == "none" else parse_size(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the options of the sandbox."""
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--seed", type=int, default=1, help="decides keys, names and contents (default: 1)")
+    accounts = parser.add_mutually_exclusive_group()
+    accounts.add_argument("--accounts", type=int, default=2, metavar="N", help="make N accounts (default: 2)")
+    accounts.add_argument("--accounts-file", type=Path, metavar="FILE", help="JSON list of accounts instead")
+    parser.add_argument(
+        "--listing", type=Path, metavar="FILE", help="have the products that it names, one safename per line"
+    )
+    parser.add_argument(
+        "--size", type=parse_size, default=20_000_000, help="of each such product (default: 20MB)"
+    )
+    parser.add_argument(
+        "--bandwidth",
+        type=parse_rate,
+        default=20_000_000,
+        metavar="RATE",
+        help="bytes per second of each connection, or none (default: 20MB)",
+    )
+    parser.add_argument("--ready-file", type=Path, metavar="PATH", help="written as JSON once it answers")
+    parser.add_argument(
+        "--write", type=Path, metavar="DIR", help="write cdsed.yml, accounts.yml and listing.txt for cdsed"
+    )

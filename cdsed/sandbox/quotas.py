@@ -1,0 +1,156 @@
+"""Quotas of the accounts: really open connections, requests per minute, 30-day volume; and their counters."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cdsed.clock import Clock
+from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.connection import Connection, Pacer
+
+_SPENT_SESSIONS, _SPENT_BYTES_PER_S = 1, 1_000_000
+_VOLUME_WINDOW_S, _VOLUME_STEP_S = 30 * 86_400, 3_600
+
+
+@dataclass
+class AccountCounters:
+    """What one account did since the start or the last reset.
+
+    ``open_max`` counts refused connections too: above the account's sessions it says how many were wanted.
+    """
+
+    open_now: int = 0
+    open_max: int = 0
+    overbooked: int = 0
+    requests: int = 0
+    refused: int = 0
+    bytes: int = 0
+
+
+class AccountQuota:
+    """The connections and counters of one account."""
+
+    def __init__(self, account: Account, clock: Clock) -> None:
+        self.account = account
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[Connection, Pacer | None] = {}  # in the order in which they came
+        self._minute: deque[float] = deque()
+        self._volume: deque[tuple[float, int]] = deque()  # bytes by the hour
+        self._counters = AccountCounters()
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a request of `connection`; return False where a quota refuses it (429)."""
+        with self._lock:
+            self._counters.requests += 1
+            admitted = self._take_place(connection) and self._within_minute()
+            if not admitted:
+                self._counters.refused += 1
+            return admitted
+
+    def refuse(self) -> None:
+        """Count a request that was answered with 403."""
+        with self._lock:
+            self._counters.requests += 1
+            self._counters.refused += 1
+
+    def leave(self, connection: Connection) -> None:
+        """Take `connection` off the account's open ones."""
+        with self._lock:
+            self._open.pop(connection, None)
+
+    def sent(self, count_bytes: int) -> None:
+        """Count bytes of bodies."""
+        with self._lock:
+            self._counters.bytes += count_bytes
+            step = self._clock.boot_s() // _VOLUME_STEP_S * _VOLUME_STEP_S
+            if self._volume and self._volume[-1][0] == step:
+                count_bytes += self._volume.pop()[1]
+            self._volume.append((step, count_bytes))
+
+    def pacer(self, connection: Connection) -> Pacer | None:
+        """Return what paces the connection just now; None: nothing does."""
+        with self._lock:
+            rate = _SPENT_BYTES_PER_S if self._is_spent() else self.account.bandwidth_bytes_per_s
+            pacer = self._open.get(connection)
+            if rate is None:
+                return None
+            if pacer is None or pacer.bytes_per_s != rate:
+                pacer = Pacer(self._clock, rate)
+                if connection in self._open:
+                    self._open[connection] = pacer
+            return pacer
+
+    def counters(self) -> dict[str, Any]:
+        """Return the counters by name."""
+        with self._lock:
+            self._drop_closed()
+            self._counters.open_now = len(self._open)
+            return asdict(self._counters)
+
+    def reset(self) -> None:
+        """Begin to count anew; the quotas themselves remember."""
+        with self._lock:
+            self._counters = AccountCounters(open_max=len(self._open))
+
+    def _take_place(self, connection: Connection) -> bool:
+        sessions = _SPENT_SESSIONS if self._is_spent() else self.account.sessions
+        if connection in self._open:
+            return list(self._open).index(connection) < sessions
+        self._drop_closed()
+        self._counters.open_max = max(self._counters.open_max, len(self._open) + 1)
+        if len(self._open) >= sessions:
+            self._counters.overbooked += 1
+            return False
+        self._open[connection] = None
+        return True
+
+    def _drop_closed(self) -> None:
+        """Forget connections that the kernel knows to be closed and whose thread has not run since."""
+        for connection in [connection for connection in self._open if not connection.is_open()]:
+            del self._open[connection]
+
+    def _within_minute(self) -> bool:
+        now_s = self._clock.boot_s()
+        while self._minute and self._minute[0] <= now_s - 60:
+            self._minute.popleft()
+        limit = self.account.requests_per_minute
+        if limit is not None and len(self._minute) >= limit:
+            return False
+        self._minute.append(now_s)
+        return True
+
+    def _is_spent(self) -> bool:
+        if self.account.volume_bytes is None:
+            return False
+        while self._volume and self._volume[0][0] <= self._clock.boot_s() - _VOLUME_WINDOW_S:
+            self._volume.popleft()
+        return sum(count for _step, count in self._volume) >= self.account.volume_bytes
+
+
+class Quotas:
+    """All accounts of a sandbox, by access key and by name."""
+
+    def __init__(self, accounts: Iterable[Account], clock: Clock) -> None:
+        self._by_key = {account.access_key: AccountQuota(account, clock) for account in accounts}
+        self._by_name = {quota.account.name: quota for quota in self._by_key.values()}
+
+    def account_of(self, access_key: str) -> Account | None:
+        """Return the account that has this access key."""
+        quota = self._by_key.get(access_key)
+        return quota.account if quota else None
+
+    def named(self, name: str) -> AccountQuota:
+        """Return the quota of the account `name`."""
+        return self._by_name[name]
+
+    def counters(self) -> dict[str, dict[str, Any]]:
+        """Return the counters of every account."""
+        return {name: quota.counters() for name, quota in self._by_name.items()}
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        for quota in self._by_name.values():
+            quota.reset()

@@ -1,0 +1,123 @@
+"""The server: one port on loopback, one thread per connection."""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.errors import UsageError
+from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.bucket import Bucket
+from cdsed.sandbox.connection import Connection
+from cdsed.sandbox.conversation import Conversation
+from cdsed.sandbox.counters import Counters
+from cdsed.sandbox.faults import FaultBook
+from cdsed.sandbox.quotas import Quotas
+
+
+class Sandbox:
+    """A CDSE on loopback, running from `start` (or ``with``) to `stop`.
+
+    Parameters
+    ----------
+    accounts
+        Who may ask.
+    seed
+        Decides the content of every object.
+    host, port
+        Where to listen; port 0 takes a free one. Only loopback is accepted.
+    clock
+        Times, paces and quotas.
+
+    Raises
+    ------
+    UsageError
+        `host` is not loopback, or the port is taken.
+    """
+
+    def __init__(
+        self,
+        accounts: Sequence[Account],
+        *,
+        seed: int = 1,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if not ipaddress.ip_address(host).is_loopback:
+            raise UsageError(f"the sandbox listens on loopback only, not on {host}; use 127.0.0.1")
+        self.accounts = list(accounts)
+        self.seed = seed
+        self.clock = clock
+        self.bucket = Bucket(seed)
+        self.quotas = Quotas(self.accounts, clock)
+        self.faults = FaultBook(clock)
+        self.counters = Counters(clock)
+        self._lock = threading.Lock()
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._acceptor = threading.Thread(target=self._accept, name="accept", daemon=True)
+        self._stopping = threading.Event()
+        try:
+            self._listener = socket.create_server((host, port), backlog=256)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
+            ) from error
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
+
+    def start(self) -> Self:
+        """Begin to answer; return itself."""
+        self._acceptor.start()
+        return self
+
+    def stop(self) -> None:
+        """Close the port and every connection, and wait for the threads."""
+        self._stopping.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        if self._acceptor.is_alive():
+            self._acceptor.join()
+        self._listener.close()
+        with self._lock:
+            connections = dict(self._connections)
+        for connection in connections:
+            connection.interrupt()
+        for thread in connections.values():
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                accepted, _address = self._listener.accept()
+            except OSError:
+                if self._stopping.is_set():
+                    return
+                raise
+            connection = Connection(accepted)
+            thread = threading.Thread(target=self._serve, args=(connection,), name="serve", daemon=True)
+            with self._lock:
+                self._connections[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            Conversation(self, connection).run()
+        finally:
+            with self._lock:
+                self._connections.pop(connection, None)

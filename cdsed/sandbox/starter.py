@@ -1,0 +1,63 @@
+"""What a user needs to point cdsed at a sandbox: settings, accounts and a listing."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cdsed.sandbox.accounts import Account
+
+
+def settings_yaml(url: str, directory: Path) -> str:
+    """Return settings of cdsed for the sandbox at `url`, with everything else below `directory`."""
+    return (
+        f"state_dir: {_quoted(directory / 'state')}\n"
+        f"inbox: {{path: {_quoted(directory / 'inbox')}, rest_s: 1, scan_every_s: 1}}\n"
+        f"spools: [{_quoted(directory / 'spool')}]\n"
+        f"accounts_file: {_quoted(directory / 'accounts.yml')}\n"
+        "default_group: default\n"
+        "services:\n"
+        f"  s3_url: {url}\n"
+        "  s3_region: default\n"
+        f"  catalogue_url: {url}/odata/v1\n"
+    )
+
+
+def accounts_yaml(accounts: Iterable[Account]) -> str:
+    """Return the accounts file of cdsed for the accounts of a sandbox; these keys are no secrets."""
+    lines = ["groups:", "  default:", "    accounts:"]
+    for account in accounts:
+        limits = {
+            "sessions": account.sessions,
+            "requests_per_minute": account.requests_per_minute,
+            "volume_bytes": account.volume_bytes,
+        }
+        lines += [
+            f"      {account.name}:",
+            f"        login: {account.name}@example.org",
+            f"        s3_access_key: {account.access_key}",
+            f"        s3_secret_key: {account.secret_key}",
+        ]
+        lines += [f"        {name}: {value}" for name, value in limits.items() if value is not None]
+    return "\n".join([*lines, ""])
+
+
+def write_starter(directory: Path, url: str, accounts: Sequence[Account], safenames: Iterable[str]) -> None:
+    """Write ``cdsed.yml``, ``accounts.yml`` (mode 0600) and ``listing.txt`` into `directory`."""
+    directory = directory.resolve()
+    for folder in (directory, directory / "state", directory / "inbox", directory / "spool"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (directory / "cdsed.yml").write_text(settings_yaml(url, directory), encoding="utf-8")
+    _write_private(directory / "accounts.yml", accounts_yaml(accounts))
+    with (directory / "listing.txt").open("w", encoding="utf-8") as listing:
+        listing.writelines(f"{safename}\n" for safename in safenames)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # an older one may be open to others
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)  # a JSON string is a YAML string

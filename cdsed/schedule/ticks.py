@@ -1,0 +1,48 @@
+"""The daemon's ticks, on apscheduler (the only apscheduler in cdsed)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from types import TracebackType
+from typing import Self
+
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Something to call every `every_s` seconds; it must be quick and must not call out to the network."""
+
+    name: str
+    every_s: float
+    call: Callable[[], None]
+
+
+class Ticks:
+    """Runs ticks on a thread of their own; a tick that fails is given to `on_error` and comes again."""
+
+    def __init__(self, ticks: Sequence[Tick], on_error: Callable[[str, BaseException], None]) -> None:
+        # One worker thread: ticks are short, and two of them never run at once. A tick missed while the
+        # machine slept is made up for once.
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": {"type": "threadpool", "max_workers": 1}},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        for tick in ticks:
+            self._scheduler.add_job(tick.call, "interval", seconds=tick.every_s, id=tick.name)
+
+        def failed(event: JobExecutionEvent) -> None:
+            on_error(event.job_id, event.exception)
+
+        self._scheduler.add_listener(failed, EVENT_JOB_ERROR)
+
+    def __enter__(self) -> Self:
+        self._scheduler.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scheduler.shutdown()

@@ -1,0 +1,69 @@
+"""What cools down and is probed: accounts, the service, and disks, all by one rule.
+
+A *breaker* counts failures in a row. At its threshold it opens for a while that doubles with each further
+failure; when that time is over one probe may pass; a success closes it. Nothing is ever dropped for good.
+"""
+
+import random
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.errors import TransferError
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("breakers")
+
+SERVICE = "service:s3"
+
+
+def account_breaker(account: str) -> str:
+    """Return the name of the breaker of an account."""
+    return f"account:{account}"
+
+
+def disk_breaker(destination: str) -> str:
+    """Return the name of the breaker of a destination directory."""
+    return f"disk:{destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """How a breaker opens: after `threshold` failures, for `first_s`, doubling up to `longest_s`."""
+
+    threshold: int
+    first_s: float
+    longest_s: float
+
+    def pause_s(self, failures: int) -> float:
+        """Return how long to stay open after that many failures in a row, with a tenth of jitter."""
+        doublings = min(failures - self.threshold, 32)
+        return min(self.longest_s, self.first_s * 2.0**doublings) * random.uniform(0.9, 1.1)
+
+
+def fail(db: Database, clock: Clock, name: str, cooling: Cooling, error: TransferError) -> float:
+    """Count a failure; return for how many seconds the breaker is open now, 0 when it is not.
+
+    It stays open for as long as the error itself asks (``Retry-After``), at least.
+    """
+    with db.write():
+        failures = db.value(_SQL.fail, name=name, code=error.code, reason=str(error), at=clock.utc_s())
+        if failures < cooling.threshold:
+            return 0.0
+        pause_s = max(error.retry_after_s or 0.0, cooling.pause_s(failures))
+        db.rows(_SQL.open, name=name, until_s=clock.boot_s() + pause_s)
+        return pause_s
+
+
+def close(db: Database, name: str) -> bool:
+    """Note a success; return whether there was anything to close."""
+    if db.row(_SQL.get, name=name) is None:
+        return False
+    with db.write():
+        db.rows(_SQL.close, name=name)
+    return True
+
+
+def has_failed(db: Database, name: str) -> bool:
+    """Tell whether a failure was counted since the last success."""
+    return db.row(_SQL.get, name=name) is not None

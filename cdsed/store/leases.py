@@ -1,0 +1,164 @@
+"""Sessions: which there are, who holds them, and what has passed through them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("leases")
+
+#: CDSE counts an account's transfer over the last 30 days, hour by hour.
+#: https://documentation.dataspace.copernicus.eu/Quotas.html
+VOLUME_WINDOW_H = 30 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What the store knows of an account: its limits, and nothing secret."""
+
+    name: str
+    group: str
+    sessions: int
+    requests_per_minute: int
+    volume_bytes: int
+    key_expires_at: float | None
+    has_keys: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One of an account's sessions."""
+
+    account: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A session held by this process; the fence proves it."""
+
+    account: str
+    slot: int
+    group: str
+    fence: int
+
+
+def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
+    """Make accounts and sessions what the accounts file says; held sessions beyond it end with their lease."""
+    with db.write():
+        db.rows(_SQL.unlist_accounts)
+        for account in accounts:
+            db.rows(
+                _SQL.add_account,
+                name=account.name,
+                account_group=account.group,
+                requests_per_minute=account.requests_per_minute,
+                volume_bytes=account.volume_bytes,
+                key_expires_at=account.key_expires_at,
+                has_keys=account.has_keys,
+            )
+            for slot in range(1, account.sessions + 1):
+                db.rows(_SQL.add_session, account=account.name, slot=slot)
+            db.rows(_SQL.disable_sessions, account=account.name, sessions=account.sessions)
+
+
+def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Session]:
+    """Return the sessions of `groups` that could be leased now, best first."""
+    service = db.row(_SQL.service_breaker)
+    if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["held"]):
+        return []
+    rows = db.rows(
+        _SQL.free_sessions,
+        groups=json.dumps(list(groups)),
+        now_s=clock.boot_s(),
+        now=clock.utc_s(),
+        minute=_minute(clock),
+        oldest_hour=_hour(clock) - VOLUME_WINDOW_H,
+    )
+    return [Session(row["account"], row["slot"]) for row in rows]
+
+
+def take(db: Database, clock: Clock, session: Session, process: int) -> Lease | None:
+    """Lease a session whose flock the caller already holds; None when another was quicker.
+
+    The limits are asked again inside the transaction, so that no two processes pass a probe at once.
+    """
+    with db.write():
+        group = db.value(_SQL.account_group, account=session.account)
+        if session not in free_sessions(db, clock, [group]):
+            return None
+        fence = db.value(_SQL.next_fence)
+        taken = db.value(
+            _SQL.take,
+            account=session.account,
+            slot=session.slot,
+            process=process,
+            fence=fence,
+            at=clock.utc_s(),
+            now_s=clock.boot_s(),
+        )
+        return None if taken is None else Lease(session.account, session.slot, group, fence)
+
+
+def give_back(db: Database, clock: Clock, lease: Lease, *, rest_s: float) -> None:
+    """End a lease whose connection is closed; the session rests before it can be leased again."""
+    with db.write():
+        db.rows(_SQL.give_back_pieces, fence=lease.fence)
+        db.rows(
+            _SQL.give_back,
+            account=lease.account,
+            slot=lease.slot,
+            fence=lease.fence,
+            rest_until_s=clock.boot_s() + rest_s,
+        )
+
+
+def may_go_on(db: Database, clock: Clock, lease: Lease) -> bool:
+    """Tell whether the lease still stands and its account may be used now."""
+    return bool(
+        db.value(
+            _SQL.allowed,
+            account=lease.account,
+            slot=lease.slot,
+            fence=lease.fence,
+            now_s=clock.boot_s(),
+            now=clock.utc_s(),
+            minute=_minute(clock),
+            oldest_hour=_hour(clock) - VOLUME_WINDOW_H,
+        )
+    )
+
+
+def count_traffic(db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int) -> None:
+    """Add requests and bytes to the account's ledger."""
+    with db.write():
+        db.rows(_SQL.add_minute, account=account, minute=_minute(clock), requests=requests, bytes=size_bytes)
+        db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
+
+
+def forget_old_traffic(db: Database, clock: Clock) -> None:
+    """Drop minutes older than two hours and hours older than the volume window."""
+    with db.write():
+        db.rows(_SQL.forget_minutes, minute=_minute(clock) - 120)
+        db.rows(_SQL.forget_hours, hour=_hour(clock) - VOLUME_WINDOW_H - 1)
+
+
+def next_fence(db: Database) -> int:
+    """Return a fence number that was never given before; call it inside a transaction."""
+    return int(db.value(_SQL.next_fence))
+
+
+def has_delivered(db: Database, clock: Clock, account: str) -> bool:
+    """Tell whether anything came through this account in this hour or the one before."""
+    return bool(db.value(_SQL.delivered, account=account, hour=_hour(clock) - 1))
+
+
+def _minute(clock: Clock) -> int:
+    return int(clock.utc_s() // 60)
+
+
+def _hour(clock: Clock) -> int:
+    return int(clock.utc_s() // 3600)

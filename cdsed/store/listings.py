@@ -1,0 +1,146 @@
+"""Listings: how far each has been taken, what was remarked about its lines, and when it is finished."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
+from cdsed.store.database import Database, Row
+from cdsed.store.queries import Queries
+
+_SQL = Queries("listings")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A listing as the database knows it; ``items_taken`` of its items are committed."""
+
+    head: ListingHead
+    state: str
+    path: str
+    items_taken: int
+    counts: Counts
+
+
+def begin(db: Database, clock: Clock, head: ListingHead, path: str) -> Listing:
+    """Enter a listing that was dropped; the same content dropped again begins its row anew."""
+    with db.write():
+        number = db.value(
+            _SQL.begin,
+            sha256=head.sha256,
+            account_group=head.group,
+            outputdir=head.outputdir or "",
+            priority=head.priority,
+            name=head.name,
+            owner=head.user,
+            path=path,
+            at=clock.utc_s(),
+        )
+        db.rows(_SQL.forget_remarks, id=number)
+        db.rows(_SQL.unplace_wants, id=number)
+        return get(db, number)
+
+
+def get(db: Database, number: int) -> Listing:
+    """Return the listing with this number."""
+    row = db.row(_SQL.get, id=number)
+    assert row is not None, f"listing {number} vanished from the database"
+    return _listing(row)
+
+
+def find(db: Database, name: str) -> Listing | None:
+    """Return the listing last dropped under this file name or path."""
+    row = db.row(_SQL.by_name, name=name)
+    return None if row is None else _listing(row)
+
+
+def half_taken(db: Database) -> list[Listing]:
+    """Return the listings whose taking was interrupted."""
+    return [_listing(row) for row in db.rows(_SQL.taking)]
+
+
+def want(db: Database, listing: int, product: int, line: int) -> int | None:
+    """Note that a line wants a product; return the earlier line that already wanted it, or None."""
+    with db.write():
+        earlier = db.value(_SQL.want_line, listing=listing, product=product)
+        if earlier is None:
+            db.rows(_SQL.want, listing=listing, product=product, line=line)
+            return None
+        if earlier > 0:
+            return int(earlier)
+        db.rows(_SQL.rewant, listing=listing, product=product, line=line)
+        return None
+
+
+def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks: Iterable[Remark]) -> None:
+    """Commit one batch of lines: what came of them, and how far the listing is taken now."""
+    with db.write():
+        for remark in remarks:
+            db.rows(
+                _SQL.remark,
+                listing=listing,
+                line=remark.line,
+                verdict=remark.verdict,
+                safename=remark.safename,
+                text=remark.text,
+            )
+        db.rows(
+            _SQL.count,
+            id=listing,
+            items_taken=items_taken,
+            **{verdict.value: getattr(counts, verdict.value) for verdict in Verdict},
+        )
+
+
+def settle(db: Database, listing: int, *, accepted: bool, path: str) -> None:
+    """Note that a listing is taken as a whole (or refused), and where its file lies now."""
+    with db.write():
+        db.rows(_SQL.settle, id=listing, state="open" if accepted else "refused", path=path)
+
+
+def finished(db: Database) -> list[Listing]:
+    """Return the open listings whose last product is settled."""
+    return [_listing(row) for row in db.rows(_SQL.finished)]
+
+
+def reported(db: Database, clock: Clock, listing: int) -> None:
+    """Note that the report of a listing is written."""
+    with db.write():
+        db.rows(_SQL.reported, id=listing, at=clock.utc_s())
+
+
+def unreported(db: Database) -> int:
+    """Return how many listings still wait for their report."""
+    return int(db.value(_SQL.unreported))
+
+
+def unsatisfied(db: Database, since: float) -> int:
+    """Return how many listings taken since then (UTC s) did not get everything they named."""
+    return int(db.value(_SQL.unsatisfied, since=since))
+
+
+def remarks(db: Database, listing: int) -> Iterator[Remark]:
+    """Yield what was remarked about the lines of a listing, by line."""
+    for row in db.stream(_SQL.remarks, listing=listing):
+        yield Remark(row["line"], Verdict(row["verdict"]), row["safename"], row["text"])
+
+
+def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
+    """Yield what became of each product of a listing."""
+    for row in db.stream(_SQL.report_rows, listing=listing):
+        yield ReportRow(**{name: row[name] for name in ReportRow.__slots__})
+
+
+def _listing(row: Row) -> Listing:
+    head = ListingHead(
+        id=row["id"],
+        name=row["name"],
+        sha256=row["sha256"],
+        group=row["account_group"],
+        priority=row["priority"],
+        outputdir=row["outputdir"] or None,
+        taken_at=row["taken_at"],
+        user=row["owner"],
+    )
+    counts = Counts(**{verdict.value: row[verdict.value] for verdict in Verdict})
+    return Listing(head, row["state"], row["path"], row["items_taken"], counts)

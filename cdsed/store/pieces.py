@@ -1,0 +1,167 @@
+"""Pieces: cutting a planned product into them, handing them to sessions, and noting what has arrived."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.errors import LeaseLost
+from cdsed.model.product import Product
+from cdsed.model.transfer import Digests, ListedObject, Piece, Places, StoredObject
+from cdsed.store import products
+from cdsed.store.database import Database, Row
+from cdsed.store.leases import Lease
+from cdsed.store.queries import Queries
+
+_SQL = Queries("pieces")
+
+# Small pieces are handed out by the handful: each hand-out costs a commit, that is an fsync.
+_HANDFUL_BYTES = 8 * 2**20
+_HANDFUL_PIECES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a session is to do: fetch `pieces` of a product, or, when there are none, plan it."""
+
+    product: Product
+    pieces: tuple[Piece, ...]
+
+
+def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | None:
+    """Hand the next work to a session: pieces of a product already begun, or a product to plan."""
+    with db.write():
+        chosen = db.row(_SQL.next_product, group=lease.group, account=lease.account, now_s=clock.boot_s())
+        if chosen is None:
+            return None
+        if not chosen["planned"]:
+            return Work(products.claim_ready(db, clock, chosen["id"], process), ())
+        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=_HANDFUL_PIECES)
+        pieces = _handful([_piece(row) for row in rows])
+        db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
+        return Work(products.get(db, chosen["id"]), pieces)
+
+
+def plan(
+    db: Database,
+    product: Product,
+    listed: Sequence[ListedObject],
+    staged: Mapping[str, int],
+    places: Places,
+    piece_bytes: int,
+) -> None:
+    """Note what a claimed product is made of, and open it to every free session.
+
+    Parameters
+    ----------
+    listed
+        All its objects.
+    staged
+        Sizes in bytes of the files that lie in its staging directory, by path. What arrived of an object whose
+        size and ETag are unchanged is kept; everything else begins anew.
+    piece_bytes
+        The largest piece.
+
+    Raises
+    ------
+    LeaseLost
+        Someone else has claimed the product meanwhile.
+    """
+    with db.write():
+        known = {stored.path: stored for stored in objects(db, product.id)}
+        for item in listed:
+            stored = known.pop(item.path, None)
+            if stored is not None:
+                same = (stored.key, stored.size_bytes, stored.etag) == (item.key, item.size_bytes, item.etag)
+                if same and staged.get(item.path) == item.size_bytes:
+                    continue
+                db.rows(_SQL.drop_object, id=stored.id)
+            _add_object(db, product.id, item, piece_bytes)
+        for vanished in known.values():
+            db.rows(_SQL.drop_object, id=vanished.id)
+        planned = db.row(
+            _SQL.planned,
+            product=product.id,
+            fence=product.fence,
+            size_bytes=sum(item.size_bytes for item in listed),
+            destination=places.destination,
+            staging=places.staging,
+        )
+        if planned is None:
+            raise LeaseLost(f"{product.safename}: another worker has taken it over")
+
+
+def advance(db: Database, lease: Lease, piece: Piece, done_bytes: int) -> None:
+    """Note how much of a piece is safely on disk.
+
+    Raises
+    ------
+    LeaseLost
+        The piece belongs to another lease now.
+    """
+    with db.write():
+        if db.row(_SQL.advance, id=piece.id, fence=lease.fence, done_bytes=done_bytes) is None:
+            raise LeaseLost(f"{piece.key}: this piece has been given to another session")
+
+
+def finish(db: Database, lease: Lease, product: int, arrived: Mapping[Piece, Digests]) -> None:
+    """Note pieces that are whole and on disk, with the digests of those that are whole objects."""
+    with db.write():
+        for piece, digests in arrived.items():
+            if db.row(_SQL.finish, id=piece.id, fence=lease.fence) is None:
+                raise LeaseLost(f"{piece.key}: this piece has been given to another session")
+            if digests != Digests():
+                db.rows(_SQL.set_digests, id=piece.object_id, md5=digests.md5, sha3_256=digests.sha3_256)
+        db.rows(_SQL.advanced, product=product)
+
+
+def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, due_s: float = 0.0) -> None:
+    """Give a piece back unfinished; `due_s` (seconds since boot) says when it may be tried again."""
+    with db.write():
+        db.rows(_SQL.let_go, id=piece.id, fence=lease.fence, setbacks=int(setback), due_s=due_s)
+
+
+def objects(db: Database, product: int) -> list[StoredObject]:
+    """Return what a product is made of, by path."""
+    return [
+        StoredObject(digests=Digests(row.pop("md5"), row.pop("sha3_256")), **row)
+        for row in db.rows(_SQL.objects, product=product)
+    ]
+
+
+def mark_bad(db: Database, bad: Mapping[int, str]) -> None:
+    """Note objects (by number) that failed verification with these digests; they will be fetched again."""
+    with db.write():
+        for number, digest in bad.items():
+            db.rows(_SQL.mark_bad, id=number, digest=digest)
+            db.rows(_SQL.reset_pieces, id=number)
+
+
+def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int) -> None:
+    number = db.value(
+        _SQL.add_object,
+        product=product,
+        key=item.key,
+        path=item.path,
+        size_bytes=item.size_bytes,
+        etag=item.etag,
+    )
+    for first_byte in range(0, item.size_bytes, piece_bytes):
+        size_bytes = min(piece_bytes, item.size_bytes - first_byte)
+        db.rows(_SQL.add_piece, product=product, object=number, first_byte=first_byte, size_bytes=size_bytes)
+
+
+def _handful(pieces: list[Piece]) -> tuple[Piece, ...]:
+    """Return the first piece, and as many after it as still make a small handful."""
+    handful = pieces[:1]
+    size_bytes = sum(piece.size_bytes for piece in handful)
+    for piece in pieces[1:]:
+        size_bytes += piece.size_bytes
+        if size_bytes > _HANDFUL_BYTES:
+            break
+        handful.append(piece)
+    return tuple(handful)
+
+
+def _piece(row: Row) -> Piece:
+    return Piece(object_id=row["object"], **{name: row[name] for name in Piece.__slots__ if name != "object_id"})

@@ -1,0 +1,117 @@
+"""Who is alive: the daemon's own row, its workers' rows, and the sweep of what the dead leave behind.
+
+Death is judged by the kernel: a worker holds a flock on its lock file for as long as it lives. Whoever gets
+that lock knows that the worker is gone and may give back what it held.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.store import products
+from cdsed.store.database import Database, Row
+from cdsed.store.queries import Queries
+
+_SQL = Queries("processes")
+
+#: A product that has cost this many workers their lives, without advancing in between, is given up.
+DEATHS_MAX = 3
+
+#: Beyond this shift of the boot instant the machine has booted anew (or its clock was set; both are harmless).
+_BOOT_SHIFT_S = 30.0
+
+
+def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> None:
+    """Note that this process is the daemon; after a new boot every due time becomes "at once"."""
+    booted_at = clock.utc_s() - clock.boot_s()
+    with db.write():
+        before = db.row(_SQL.daemon)
+        if before is not None and abs(before["booted_at"] - booted_at) > _BOOT_SHIFT_S:
+            for reset in (_SQL.reset_due, _SQL.reset_pieces_due, _SQL.reset_breakers, _SQL.reset_rests):
+                db.rows(reset)
+        db.rows(
+            _SQL.daemon_started,
+            pid=os.getpid(),
+            at=clock.utc_s(),
+            booted_at=booted_at,
+            version=version,
+            once=once,
+        )
+
+
+def daemon_stopped(db: Database, clock: Clock) -> None:
+    """Note that the daemon left in order; without this note a daemon that is gone has died."""
+    with db.write():
+        db.rows(_SQL.daemon_stopped, at=clock.utc_s())
+
+
+def daemon_row(db: Database) -> Row | None:
+    """Return the daemon's row, None when there never was one."""
+    return db.row(_SQL.daemon)
+
+
+def register(db: Database, clock: Clock, *, name: str, lock: Path) -> int:
+    """Enter this process, which already holds a flock on `lock`; return its number."""
+    with db.write():
+        return int(db.value(_SQL.register, name=name, pid=os.getpid(), lock=str(lock), started_at=clock.utc_s()))
+
+
+def release(db: Database, clock: Clock, process: int, *, rest_s: float = 0.0) -> None:
+    """Give back everything a process holds, and forget it."""
+    with db.write():
+        at = clock.utc_s()
+        db.rows(_SQL.release_pieces, id=process)
+        db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + rest_s)
+        db.rows(_SQL.release_resolving, id=process, at=at)
+        db.rows(_SQL.release_verifying, id=process, at=at)
+        db.rows(_SQL.release_planning, id=process, at=at)
+        db.rows(_SQL.forget, id=process)
+
+
+def sweep(
+    db: Database,
+    clock: Clock,
+    is_free: Callable[[Path], bool],
+    *,
+    session_lock: Callable[[str, int], Path],
+    rest_s: float,
+) -> list[str]:
+    """Release what dead workers held.
+
+    Parameters
+    ----------
+    is_free
+        Tells whether nobody holds the flock of a file (the kernel's answer).
+    session_lock
+        The lock file of an account's session; a session is only taken back when its own lock is free too.
+    rest_s
+        How long a session rests after its holder died, for the service's own bookkeeping.
+
+    Returns
+    -------
+    list of str
+        The names of the dead.
+    """
+    dead = []
+    for row in db.rows(_SQL.all):
+        if not is_free(Path(row["lock"])):
+            continue
+        sessions = db.rows(_SQL.sessions_of, id=row["id"])
+        if not all(is_free(session_lock(session["account"], session["slot"])) for session in sessions):
+            continue
+        with db.write():
+            db.rows(_SQL.charge_death, id=row["id"])
+            poisoned = db.rows(_SQL.poisoned, deaths_max=DEATHS_MAX)
+            release(db, clock, row["id"], rest_s=rest_s)
+            for product in poisoned:
+                products.give_up(
+                    db,
+                    clock,
+                    product["id"],
+                    code="KilledWorker",
+                    cause=f"killed the worker that was at it {DEATHS_MAX} times; drop it again to retry",
+                )
+        Path(row["lock"]).unlink(missing_ok=True)
+        dead.append(str(row["name"]))
+    return dead

@@ -1,0 +1,241 @@
+"""Products: asking for them, claiming them for one step, and moving them to the next state.
+
+A claim sets the claiming process and a fence; every move of a claimed product says which fence it holds,
+and raises `LeaseLost` when that claim no longer stands.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cdsed.clock import Clock
+from cdsed.errors import LeaseLost
+from cdsed.model.product import PathSource, Product, State
+from cdsed.store.database import Database, Row
+from cdsed.store.leases import next_fence
+from cdsed.store.queries import Queries
+
+_SQL = Queries("products")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A product as a listing asks for it."""
+
+    safename: str
+    account_group: str
+    priority: int
+    outputdir: str | None
+    product_id: str | None = None
+    s3_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a product goes next, and why.
+
+    ``due_s`` (seconds since boot) belongs to `State.WAITING`; ``attempts`` and ``setbacks`` are added.
+    """
+
+    state: State
+    cause: str | None = None
+    code: str | None = None
+    due_s: float | None = None
+    whereabouts: str | None = None
+    attempts: int = 0
+    setbacks: int = 0
+    refute_path: bool = False
+
+
+def get(db: Database, product: int) -> Product:
+    """Return the product with this number."""
+    row = db.row(_SQL.get, id=product)
+    assert row is not None, f"product {product} vanished from the database"
+    return _product(row)
+
+
+def find(db: Database, safename: str) -> Product | None:
+    """Return the product of this name, if it was ever asked for."""
+    row = db.row(_SQL.by_safename, safename=safename)
+    return None if row is None else _product(row)
+
+
+def add(db: Database, clock: Clock, wish: Wish, *, whereabouts: str | None = None) -> int:
+    """Enter a product nobody asked for before: queued, or present when `whereabouts` says where it lies."""
+    with db.write():
+        return int(
+            db.value(
+                _SQL.add,
+                state=State.PRESENT if whereabouts else State.QUEUED,
+                whereabouts=whereabouts,
+                at=clock.utc_s(),
+                **_wished(wish),
+            )
+        )
+
+
+def ask_again(db: Database, clock: Clock, product: int, wish: Wish) -> None:
+    """Queue a settled product anew, with a clean slate."""
+    values = _wished(wish)
+    del values["safename"]
+    with db.write():
+        db.rows(_SQL.ask_again, id=product, at=clock.utc_s(), **values)
+        db.rows(_SQL.forget_denials, id=product)
+
+
+def found_present(db: Database, clock: Clock, product: int, whereabouts: str) -> None:
+    """Note that a settled product lies on disk after all, or elsewhere than we knew."""
+    with db.write():
+        db.rows(_SQL.requeue, id=product, at=clock.utc_s())
+        move(db, clock, get(db, product), Move(State.PRESENT, whereabouts=whereabouts))
+
+
+def hurry(db: Database, product: int, priority: int) -> None:
+    """Let a product that is under way have at least this priority."""
+    with db.write():
+        db.rows(_SQL.hurry, id=product, priority=priority)
+
+
+def claim_resolving(db: Database, clock: Clock, process: int, most: int) -> list[tuple[Product, bool]]:
+    """Claim up to `most` queued products; each comes with whether its path was refuted before."""
+    with db.write():
+        rows = db.rows(_SQL.claim_resolving, process=process, fence=next_fence(db), at=clock.utc_s(), most=most)
+    return [(_product(row), bool(row["path_refuted"])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found out about where a product lies."""
+
+    s3_path: str
+    source: PathSource
+    product_id: str | None = None
+    md5: str | None = None
+    size_bytes: int | None = None
+
+
+def resolved(db: Database, clock: Clock, product: Product, found: Found) -> None:
+    """Note where a product lies; it is ready to be fetched."""
+    with db.write():
+        db.rows(
+            _SQL.resolved,
+            id=product.id,
+            fence=product.fence,
+            s3_path=found.s3_path,
+            path_source=found.source,
+            product_id=found.product_id,
+            md5=found.md5,
+            size_bytes=found.size_bytes,
+            at=clock.utc_s(),
+        )
+
+
+def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Product:
+    """Claim a ready product in order to plan its transfer; call it inside the transaction that chose it."""
+    row = db.row(_SQL.claim_ready, id=product, process=process, fence=next_fence(db), at=clock.utc_s())
+    assert row is not None, f"product {product} was not ready"
+    return _product(row)
+
+
+def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
+    """Claim a product whose last piece has arrived, if there is one."""
+    with db.write():
+        row = db.row(_SQL.claim_verifying, process=process, fence=next_fence(db), at=clock.utc_s())
+    return None if row is None else _product(row)
+
+
+def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
+    """Carry a product to its next state.
+
+    Raises
+    ------
+    LeaseLost
+        The fence of the claim no longer stands: someone else has the product now.
+    """
+    with db.write():
+        moved = db.row(
+            _SQL.move,
+            id=product.id,
+            fence=product.fence,
+            state=move.state,
+            cause=move.cause,
+            code=move.code,
+            due_s=move.due_s,
+            whereabouts=move.whereabouts,
+            attempts=move.attempts,
+            setbacks=move.setbacks,
+            planned=move.state in (State.DOWNLOADING, State.VERIFYING),
+            at=clock.utc_s(),
+        )
+        if moved is None:
+            raise LeaseLost(f"{product.safename}: another worker has taken it over")
+        db.rows(_SQL.drop_pieces_held, id=product.id)
+        if move.refute_path:
+            db.rows(_SQL.refute_path, id=product.id)
+        if move.state in (State.DONE, State.PRESENT, State.MISSING):
+            db.rows(_SQL.forget_objects, id=product.id)
+            db.rows(_SQL.forget_denials, id=product.id)
+
+
+def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) -> None:
+    """Settle an unclaimed product as failed, from wherever it is under way."""
+    with db.write():
+        move(db, clock, get(db, product), Move(State.FAILED, cause=cause, code=code))
+
+
+def wake_due(db: Database, clock: Clock) -> None:
+    """Let every product whose waiting time is over go on."""
+    with db.write():
+        db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
+
+
+def deny(db: Database, product: Product, account: str) -> int:
+    """Note that the service refused this product to this account; return how many accounts are left to try."""
+    with db.write():
+        db.rows(_SQL.deny, id=product.id, account=account)
+        return int(db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group))
+
+
+def denials_of(db: Database, account: str) -> int:
+    """Return how many products this account is refused just now."""
+    return int(db.value(_SQL.recent_denials_of, account=account))
+
+
+def forget_denials_of(db: Database, account: str) -> None:
+    """Take back an account's refusals: it was the account that was at fault."""
+    with db.write():
+        db.rows(_SQL.forget_denials_of, account=account)
+
+
+def groups_at_work(db: Database, clock: Clock) -> list[str]:
+    """Return the account groups in which a session would find something to do."""
+    return [row["account_group"] for row in db.rows(_SQL.groups_at_work, now_s=clock.boot_s())]
+
+
+def reserved_bytes(db: Database, destination: str, product: int) -> int:
+    """Return how many bytes products under way will still put there, `product` aside."""
+    return int(db.value(_SQL.reserved_bytes, destination=destination, id=product))
+
+
+def _wished(wish: Wish) -> dict[str, Any]:
+    return {
+        "safename": wish.safename,
+        "account_group": wish.account_group,
+        "priority": wish.priority,
+        "outputdir": wish.outputdir,
+        "product_id": wish.product_id,
+        "s3_path": wish.s3_path,
+        "path_source": PathSource.LISTING if wish.s3_path else None,
+    }
+
+
+def _product(row: Row) -> Product:
+    source = row["path_source"]
+    return Product(
+        **{name: row[name] for name in _PLAIN},
+        state=State(row["state"]),
+        path_source=PathSource(source) if source else None,
+        planned=bool(row["planned"]),
+    )
+
+
+_PLAIN = [name for name in Product.__dataclass_fields__ if name not in ("state", "path_source", "planned")]

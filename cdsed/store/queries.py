@@ -1,0 +1,37 @@
+"""The SQL files beside this module, as texts by name.
+
+A query begins with a line ``-- name: some_name``; what follows up to the next such line is its text.
+"""
+
+import re
+from importlib import resources
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+class Queries:
+    """The queries of one ``.sql`` file, as attributes; a name that is not there fails at once.
+
+    Parameters
+    ----------
+    subject
+        The file's stem, e.g. ``products`` for ``sql/products.sql``.
+    """
+
+    def __init__(self, subject: str) -> None:
+        text = resources.files("cdsed.store").joinpath("sql", f"{subject}.sql").read_text(encoding="utf-8")
+        parts = _NAME.split(text)
+        self._texts = dict(zip(parts[1::2], parts[2::2], strict=True))
+        self._subject = subject
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._texts[name]
+        except KeyError:
+            raise AttributeError(f"sql/{self._subject}.sql has no query named {name}") from None
+
+
+def migrations() -> list[str]:
+    """Return the texts of all migrations; the n-th of them leads to ``user_version`` n."""
+    folder = resources.files("cdsed.store").joinpath("sql", "migrations")
+    return [entry.read_text(encoding="utf-8") for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)]

@@ -1,0 +1,242 @@
+"""One look at everything, for `cdsed status` and the daemon's own status line; it takes no lock."""
+
+from cdsed.clock import Clock
+from cdsed.model.product import FINAL, Product, State
+from cdsed.model.status import (
+    AccountStatus,
+    Cooling,
+    DaemonState,
+    DaemonStatus,
+    Event,
+    ListingStatus,
+    ObjectProgress,
+    Rates,
+    SessionMark,
+    StatusReport,
+    Tally,
+    Trouble,
+)
+from cdsed.store import processes
+from cdsed.store.database import Database, Row
+from cdsed.store.leases import VOLUME_WINDOW_H
+from cdsed.store.queries import Queries
+
+_SQL = Queries("snapshot")
+
+_LISTINGS_SHOWN = 20
+_TROUBLES_SHOWN = 8
+
+
+def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
+    """Return the whole status.
+
+    Parameters
+    ----------
+    running
+        Whether the daemon's lock is held: the kernel's word on whether it lives.
+    """
+    with db.read():
+        tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
+        daemon = _daemon(db, running=running)
+        accounts = _accounts(db, clock)
+        rates = _rates(db, clock)
+        cooling = tuple(
+            Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
+            for row in db.rows(_SQL.cooling)
+        )
+        return StatusReport(
+            at=clock.utc_s(),
+            daemon=daemon,
+            products=tallies,
+            listings=_listings(db),
+            accounts=accounts,
+            rates=rates,
+            eta_s=_eta_s(tallies, db.value(_SQL.under_way_bytes), rates),
+            cooling=cooling,
+            troubles=tuple(_troubles(db)),
+            why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
+        )
+
+
+def one_line(db: Database) -> str:
+    """Return what the daemon is doing, in a few words."""
+    counts = {State(row["state"]): row["products"] for row in db.rows(_SQL.tallies)}
+    open_count = sum(count for state, count in counts.items() if state not in FINAL)
+    if not open_count:
+        return "idle: nothing to do"
+    busy = counts.get(State.DOWNLOADING, 0)
+    waiting = counts.get(State.WAITING, 0)
+    return f"{open_count} products to go: {busy} downloading, {waiting} waiting"
+
+
+def groups(db: Database) -> list[str]:
+    """Return the account groups there are."""
+    return [row["account_group"] for row in db.rows(_SQL.groups)]
+
+
+def movement(db: Database) -> int:
+    """Return a number that grows whenever a product changes its state or bytes arrive."""
+    return int(db.value(_SQL.movement))
+
+
+def history(db: Database, product: Product) -> list[Event]:
+    """Return every change of state of a product, oldest first."""
+    return [
+        Event(
+            row["at"],
+            State(row["origin"]) if row["origin"] else None,
+            State(row["target"]),
+            row["attempts"],
+            row["cause"],
+        )
+        for row in db.rows(_SQL.events, product=product.id)
+    ]
+
+
+def progress(db: Database, product: Product) -> ObjectProgress:
+    """Return how much of a product under way is on disk."""
+    row = db.row(_SQL.progress, product=product.id)
+    assert row is not None, "a sum has always a row"
+    return ObjectProgress(**row)
+
+
+def listing(db: Database, number: int) -> ListingStatus:
+    """Return the progress of one listing."""
+    row = db.row(_SQL.listing, id=number)
+    assert row is not None, f"listing {number} vanished from the database"
+    return _listing(db, row)
+
+
+def _daemon(db: Database, *, running: bool) -> DaemonStatus:
+    row = processes.daemon_row(db)
+    if row is None:
+        return DaemonStatus(DaemonState.RUNNING if running else DaemonState.NEVER)
+    orderly = row["stopped_at"] is not None
+    state = DaemonState.RUNNING if running else DaemonState.STOPPED if orderly else DaemonState.DIED
+    return DaemonStatus(state, row["pid"], row["started_at"], row["stopped_at"], row["version"])
+
+
+def _listings(db: Database) -> tuple[ListingStatus, ...]:
+    rows = db.rows(_SQL.listings, most=_LISTINGS_SHOWN) + db.rows(_SQL.latest_listings, most=5)
+    return tuple(_listing(db, row) for row in rows)
+
+
+def _listing(db: Database, row: Row) -> ListingStatus:
+    by_state = {State(tally["state"]): tally["products"] for tally in db.rows(_SQL.listing_tallies, id=row["id"])}
+    return ListingStatus(
+        id=row["id"],
+        name=row["name"],
+        group=row["account_group"],
+        priority=row["priority"],
+        state=row["state"],
+        taken_at=row["taken_at"],
+        lines=row["lines"],
+        by_state=by_state,
+    )
+
+
+def _accounts(db: Database, clock: Clock) -> tuple[AccountStatus, ...]:
+    marks: dict[str, list[SessionMark]] = {}
+    for row in db.rows(_SQL.sessions, now_s=clock.boot_s()):
+        mark = SessionMark.BUSY if row["busy"] else SessionMark.RESTING if row["resting"] else SessionMark.FREE
+        marks.setdefault(row["account"], []).append(mark)
+    rows = db.rows(
+        _SQL.accounts,
+        oldest_hour=int(clock.utc_s() // 3600) - VOLUME_WINDOW_H,
+        minute=int(clock.utc_s() // 60),
+    )
+    return tuple(
+        AccountStatus(
+            name=row["name"],
+            group=row["account_group"],
+            sessions=tuple(marks.get(row["name"], ())),
+            trouble=_trouble(row, clock),
+            probe_in_s=max(0.0, row["until_s"] - clock.boot_s()) if row["until_s"] is not None else None,
+            volume_used_bytes=row["volume_used_bytes"],
+            volume_bytes=row["volume_bytes"],
+            requests_last_minute=row["requests_last_minute"],
+            key_expires_at=row["key_expires_at"],
+        )
+        for row in rows
+    )
+
+
+def _trouble(row: Row, clock: Clock) -> str | None:
+    """Say why an account may not be used just now, None when it may."""
+    if not row["has_keys"]:
+        return "it has no S3 keys in the accounts file"
+    if row["key_expires_at"] is not None and row["key_expires_at"] <= clock.utc_s():
+        return "its S3 key has expired; make a new one and put it into the accounts file"
+    if row["reason"] is not None:
+        return str(row["reason"])
+    if row["volume_used_bytes"] >= row["volume_bytes"]:
+        return "its 30-day volume is used up; it frees hour by hour"
+    if row["requests_last_minute"] >= row["requests_per_minute"]:
+        return "its requests of this minute are used up"
+    return None
+
+
+def _rates(db: Database, clock: Clock) -> Rates:
+    """Return mean rates; the minute that runs counts with the seconds it has."""
+    now = clock.utc_s()
+    row = db.row(_SQL.traffic, minute=int(now // 60))
+    if row is None or row["first_minute"] is None:
+        return Rates()
+    begun = row["first_minute"] * 60.0
+    spans_s = [min(now % 60 + 60 * minutes, now - begun) for minutes in (1, 10, 60)]
+    over = [row[key] / max(span_s, 1.0) for key, span_s in zip(("two", "eleven", "sixty_one"), spans_s, strict=True)]
+    return Rates(*over)
+
+
+def _eta_s(tallies: dict[State, Tally], done_bytes: int, rates: Rates) -> float | None:
+    """Estimate the time the known work takes; products of unknown size count as the mean of the others."""
+    rate = rates.over_10_min
+    known = [tally for tally in tallies.values() if tally.size_bytes]
+    if not rate or not known:
+        return None
+    to_go = [tally for state, tally in tallies.items() if state not in FINAL]
+    sized = sum(tally.size_bytes for tally in to_go)
+    mean = sum(tally.size_bytes for tally in known) / sum(tally.products for tally in known)
+    unsized = sum(tally.products for tally in to_go if not tally.size_bytes)
+    return max(0.0, sized + unsized * mean - done_bytes) / rate
+
+
+def _troubles(db: Database) -> list[Trouble]:
+    troubles = []
+    for row in db.rows(_SQL.troubles, most=_TROUBLES_SHOWN):
+        example = db.row(_SQL.example, id=row["example"]) or {"safename": "", "cause": ""}
+        troubles.append(
+            Trouble(row["code"], State(row["state"]), row["products"], example["safename"], example["cause"] or "")
+        )
+    return troubles
+
+
+def _why_idle(
+    db: Database,
+    clock: Clock,
+    daemon: DaemonStatus,
+    tallies: dict[State, Tally],
+    accounts: tuple[AccountStatus, ...],
+    cooling: tuple[Cooling, ...],
+) -> str | None:
+    """Say in one sentence why nothing moves; None when something does."""
+    to_go = {state: tally.products for state, tally in tallies.items() if state not in FINAL}
+    total = sum(to_go.values())
+    if daemon.state is not DaemonState.RUNNING:
+        return f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None
+    if not total:
+        return "every product asked for is settled; drop a listing into the inbox"
+    if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):
+        return None
+    if cooling:
+        first = min(cooling, key=lambda item: item.probe_in_s)
+        return f"{first.name} cools down, next try in {first.probe_in_s:.0f} s: {first.reason}"
+    usable = [account for account in accounts if account.trouble is None]
+    if not accounts:
+        return "there is no account in the accounts file"
+    if not usable:
+        return "no account can be used: " + "; ".join(f"{account.name}: {account.trouble}" for account in accounts)
+    if to_go.get(State.WAITING) == total:
+        due = db.row(_SQL.due) or {"products": 0, "due_s": 0.0}
+        return f"all {total} products wait; the next is tried again in {max(0.0, due['due_s'] - clock.boot_s()):.0f} s"
+    return None

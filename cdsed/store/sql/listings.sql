@@ -1,0 +1,78 @@
+-- name: begin
+INSERT INTO listing (sha256, account_group, outputdir, priority, name, owner, state, path, taken_at)
+VALUES (:sha256, :account_group, :outputdir, :priority, :name, :owner, 'taking', :path, :at)
+ON CONFLICT (sha256, account_group, outputdir) DO UPDATE
+SET priority = excluded.priority, name = excluded.name, owner = excluded.owner, state = 'taking',
+    path = excluded.path, taken_at = excluded.taken_at, reported_at = NULL, items_taken = 0,
+    accepted = 0, duplicate = 0, known = 0, present = 0, rejected = 0, ignored = 0
+RETURNING id
+
+-- name: forget_remarks
+DELETE FROM remark WHERE listing = :id
+
+-- name: by_path
+SELECT * FROM listing WHERE path = :path AND state = 'taking'
+
+-- name: taking
+SELECT * FROM listing WHERE state = 'taking' ORDER BY id
+
+-- name: get
+SELECT * FROM listing WHERE id = :id
+
+-- name: by_name
+SELECT * FROM listing WHERE name = :name OR path = :name ORDER BY taken_at DESC LIMIT 1
+
+-- name: count
+UPDATE listing SET items_taken = :items_taken, accepted = accepted + :accepted, duplicate = duplicate + :duplicate,
+    known = known + :known, present = present + :present, rejected = rejected + :rejected, ignored = ignored + :ignored
+WHERE id = :id
+
+-- name: remark
+INSERT INTO remark (listing, line, verdict, safename, text) VALUES (:listing, :line, :verdict, :safename, :text)
+
+-- name: want
+INSERT INTO want (listing, product, line) VALUES (:listing, :product, :line)
+ON CONFLICT (listing, product) DO NOTHING
+
+-- A listing that is dropped again wants the same products; the line it was first named in this time counts.
+-- name: want_line
+SELECT line FROM want WHERE listing = :listing AND product = :product
+
+-- name: rewant
+UPDATE want SET line = :line WHERE listing = :listing AND product = :product
+
+-- name: unplace_wants
+UPDATE want SET line = -line WHERE listing = :id AND line > 0
+
+-- name: settle
+UPDATE listing SET state = :state, path = :path WHERE id = :id
+
+-- name: reported
+UPDATE listing SET state = 'reported', reported_at = :at WHERE id = :id
+
+-- name: finished
+SELECT * FROM listing
+WHERE state = 'open'
+  AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
+                  AND tally.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled'))
+ORDER BY id
+
+-- name: unreported
+SELECT count(*) FROM listing WHERE state IN ('taking', 'open')
+
+-- name: unsatisfied
+SELECT count(*) FROM listing
+WHERE taken_at >= :since
+  AND (rejected > 0 OR state = 'refused'
+       OR EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
+                  AND tally.state NOT IN ('done', 'present')))
+
+-- name: remarks
+SELECT line AS position, line, verdict, safename, text FROM remark
+WHERE listing = :listing AND line > :after ORDER BY line LIMIT 1000
+
+-- name: report_rows
+SELECT want.product AS position, want.line, product.safename, product.state, product.whereabouts, product.size_bytes,
+       product.attempts, product.cause
+FROM want JOIN product ON product.id = want.product
+WHERE want.listing = :listing AND want.product > :after ORDER BY want.product LIMIT 1000

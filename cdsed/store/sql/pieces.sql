@@ -1,0 +1,77 @@
+-- Sessions join a product already begun before they begin another one, unless the other is more urgent.
+-- A product that workers died over ("suspect") is worked on alone, so that the innocent are not blamed with it.
+-- name: next_product
+SELECT id, planned FROM (
+    SELECT * FROM (
+        SELECT id, planned, priority FROM product
+        WHERE account_group = :group AND state = 'downloading' AND planned = 1
+          AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
+                      AND piece.fence IS NULL AND piece.due_s <= :now_s)
+          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+          AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+          AND (deaths = 0 OR id = (SELECT min(id) FROM product
+                                   WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')))
+        ORDER BY priority DESC, id LIMIT 1)
+    UNION ALL
+    SELECT * FROM (
+        SELECT id, planned, priority FROM product
+        WHERE account_group = :group AND state = 'ready'
+          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+          AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+          AND (deaths = 0 OR id = (SELECT min(id) FROM product
+                                   WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')))
+        ORDER BY priority DESC, id LIMIT 1)
+)
+ORDER BY priority DESC, planned DESC LIMIT 1
+
+-- Large pieces first: the small ones fill the gaps at the end.
+-- name: open_pieces
+SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, piece.done_bytes, piece.setbacks,
+       object.key, object.path, object.etag, object.size_bytes AS object_bytes
+FROM piece JOIN object ON object.id = piece.object
+WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
+  AND piece.due_s <= :now_s
+ORDER BY piece.size_bytes DESC, piece.id LIMIT :most
+
+-- name: hold
+UPDATE piece SET fence = :fence WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: advance
+UPDATE piece SET done_bytes = :done_bytes WHERE id = :id AND fence = :fence RETURNING id
+
+-- name: finish
+UPDATE piece SET done_bytes = size_bytes, fence = NULL, setbacks = 0 WHERE id = :id AND fence = :fence RETURNING object
+
+-- name: set_digests
+UPDATE object SET md5 = :md5, sha3_256 = :sha3_256 WHERE id = :id
+
+-- name: advanced
+UPDATE product SET deaths = 0, setbacks = 0 WHERE id = :product AND (deaths > 0 OR setbacks > 0)
+
+-- name: let_go
+UPDATE piece SET fence = NULL, setbacks = setbacks + :setbacks, due_s = :due_s WHERE id = :id AND fence = :fence
+RETURNING setbacks
+
+-- name: objects
+SELECT id, key, path, size_bytes, etag, md5, sha3_256, bad_digest FROM object WHERE product = :product ORDER BY path
+
+-- name: drop_object
+DELETE FROM object WHERE id = :id
+
+-- name: add_object
+INSERT INTO object (product, key, path, size_bytes, etag) VALUES (:product, :key, :path, :size_bytes, :etag) RETURNING id
+
+-- name: add_piece
+INSERT INTO piece (product, object, first_byte, size_bytes) VALUES (:product, :object, :first_byte, :size_bytes)
+
+-- name: planned
+UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destination, staging = :staging,
+    process = NULL, fence = NULL
+WHERE id = :product AND fence = :fence
+RETURNING id
+
+-- name: mark_bad
+UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :id
+
+-- name: reset_pieces
+UPDATE piece SET done_bytes = 0 WHERE object = :id

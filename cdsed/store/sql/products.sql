@@ -1,0 +1,111 @@
+-- name: get
+SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
+       attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+FROM product WHERE id = :id
+
+-- name: by_safename
+SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
+       attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+FROM product WHERE safename = :safename
+
+-- name: add
+INSERT INTO product (safename, state, account_group, priority, outputdir, product_id, s3_path, path_source,
+                     whereabouts, changed_at)
+VALUES (:safename, :state, :account_group, :priority, :outputdir, :product_id, :s3_path, :path_source,
+        :whereabouts, :at)
+RETURNING id
+
+-- name: ask_again
+UPDATE product SET state = 'queued', account_group = :account_group, priority = :priority, outputdir = :outputdir,
+    product_id = coalesce(:product_id, product_id),
+    s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
+    attempts = 0, setbacks = 0, deaths = 0, planned = 0, whereabouts = NULL, cause = NULL, code = NULL,
+    changed_at = :at
+WHERE id = :id
+
+-- name: requeue
+UPDATE product SET state = 'queued', cause = NULL, code = NULL, changed_at = :at WHERE id = :id
+
+-- name: forget_denials
+DELETE FROM denial WHERE product = :id
+
+-- name: hurry
+UPDATE product SET priority = max(priority, :priority) WHERE id = :id
+
+-- name: claim_resolving
+UPDATE product SET state = 'resolving', process = :process, fence = :fence, changed_at = :at
+WHERE id IN (SELECT id FROM product WHERE state = 'queued' ORDER BY priority DESC, id LIMIT :most)
+RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
+    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence, path_refuted
+
+-- name: resolved
+UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,
+    product_id = coalesce(:product_id, product_id), md5 = coalesce(:md5, md5),
+    size_bytes = coalesce(:size_bytes, size_bytes), process = NULL, fence = NULL, changed_at = :at
+WHERE id = :id AND fence = :fence
+
+-- One move for every way a product can go from here; the caller's fence must still stand.
+-- name: move
+UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, whereabouts = :whereabouts,
+    attempts = attempts + :attempts, setbacks = setbacks + :setbacks,
+    planned = :planned, process = NULL, fence = NULL, changed_at = :at
+WHERE id = :id AND fence IS :fence
+RETURNING id
+
+-- name: drop_pieces_held
+UPDATE piece SET fence = NULL WHERE product = :id AND fence IS NOT NULL
+
+-- name: refute_path
+UPDATE product SET s3_path = NULL, path_source = NULL, path_refuted = 1 WHERE id = :id
+
+-- name: forget_objects
+DELETE FROM object WHERE product = :id
+
+-- name: wake_due
+UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' END, due_s = NULL, changed_at = :at
+WHERE due_s <= :now_s
+
+-- name: deny
+INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
+
+-- name: accounts_left
+SELECT count(*) FROM account
+WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
+  AND name NOT IN (SELECT account FROM denial WHERE product = :id)
+
+-- name: recent_denials_of
+SELECT count(*) FROM denial WHERE account = :account
+
+-- name: forget_denials_of
+DELETE FROM denial WHERE account = :account
+
+-- name: claim_ready
+UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0, cause = NULL, code = NULL,
+    changed_at = :at
+WHERE id = :id AND state = 'ready'
+RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
+    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+
+-- name: groups_at_work
+SELECT DISTINCT account_group FROM product WHERE state = 'ready'
+UNION
+SELECT DISTINCT account_group FROM product WHERE state = 'downloading' AND planned = 1
+  AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
+              AND piece.due_s <= :now_s)
+
+-- name: claim_verifying
+UPDATE product SET state = 'verifying', process = :process, fence = :fence, changed_at = :at
+WHERE id = (SELECT id FROM product
+            WHERE state = 'downloading' AND planned = 1
+              AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
+              AND (deaths = 0 OR id = (SELECT min(id) FROM product
+                                       WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')))
+            ORDER BY priority DESC, id LIMIT 1)
+RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
+    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+
+-- name: reserved_bytes
+SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0)
+FROM product JOIN piece ON piece.product = product.id AND piece.done_bytes < piece.size_bytes
+WHERE product.state = 'downloading' AND product.planned = 1 AND product.destination = :destination
+  AND product.id <> :id

@@ -1,0 +1,73 @@
+-- name: tallies
+SELECT state, products, size_bytes FROM tally WHERE listing = 0 AND products > 0
+
+-- name: listings
+SELECT id, name, account_group, priority, state, taken_at,
+       accepted + duplicate + known + present + rejected + ignored AS lines
+FROM listing WHERE state IN ('taking', 'open') ORDER BY priority DESC, id LIMIT :most
+
+-- name: latest_listings
+SELECT id, name, account_group, priority, state, taken_at,
+       accepted + duplicate + known + present + rejected + ignored AS lines
+FROM listing WHERE state IN ('reported', 'refused') ORDER BY id DESC LIMIT :most
+
+-- name: listing
+SELECT id, name, account_group, priority, state, taken_at,
+       accepted + duplicate + known + present + rejected + ignored AS lines
+FROM listing WHERE id = :id
+
+-- name: listing_tallies
+SELECT state, products FROM tally WHERE listing = :id AND products > 0
+
+-- name: groups
+SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_group
+
+-- name: accounts
+SELECT account.name, account.account_group, account.has_keys, account.key_expires_at, account.volume_bytes,
+       account.requests_per_minute,
+       (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
+        WHERE traffic_hour.account = account.name AND hour > :oldest_hour) AS volume_used_bytes,
+       (SELECT coalesce(sum(requests), 0) FROM traffic_minute
+        WHERE minute = :minute AND traffic_minute.account = account.name) AS requests_last_minute,
+       breaker.reason, breaker.until_s
+FROM account LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
+WHERE account.listed = 1 ORDER BY account.account_group, account.name
+
+-- name: sessions
+SELECT account, slot, process IS NOT NULL AS busy, rest_until_s > :now_s AS resting
+FROM session WHERE enabled = 1 ORDER BY account, slot
+
+-- name: cooling
+SELECT name, reason, until_s FROM breaker WHERE open = 1 AND name NOT LIKE 'account:%' ORDER BY name
+
+-- name: traffic
+SELECT coalesce(sum(CASE WHEN minute >= :minute - 1 THEN bytes END), 0) AS two,
+       coalesce(sum(CASE WHEN minute >= :minute - 10 THEN bytes END), 0) AS eleven,
+       coalesce(sum(CASE WHEN minute >= :minute - 60 THEN bytes END), 0) AS sixty_one,
+       min(minute) AS first_minute
+FROM traffic_minute WHERE minute >= :minute - 60
+
+-- name: under_way_bytes
+SELECT coalesce(sum(piece.done_bytes), 0) FROM piece JOIN product ON product.id = piece.product
+WHERE product.state = 'downloading' AND product.planned = 1
+
+-- name: troubles
+SELECT code, state, count(*) AS products, max(id) AS example FROM product INDEXED BY product_troubled
+WHERE code IS NOT NULL GROUP BY state, code ORDER BY products DESC LIMIT :most
+
+-- name: example
+SELECT safename, cause FROM product WHERE id = :id
+
+-- name: due
+SELECT count(*) AS products, min(due_s) AS due_s FROM product WHERE due_s IS NOT NULL
+
+-- name: movement
+SELECT (SELECT coalesce(max(id), 0) FROM event) + (SELECT coalesce(sum(bytes), 0) FROM traffic_minute) AS moved
+
+-- name: events
+SELECT at, origin, target, attempts, cause FROM event WHERE product = :product ORDER BY id
+
+-- name: progress
+SELECT count(DISTINCT object.id) AS objects, coalesce(sum(piece.done_bytes), 0) AS done_bytes,
+       coalesce(sum(piece.size_bytes), 0) AS size_bytes
+FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :product

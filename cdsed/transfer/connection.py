@@ -1,0 +1,181 @@
+"""One bare HTTP connection to S3: the thing a session stands for.
+
+It is opened by the first request, kept alive between requests, and can be cut from another thread when it
+stalls or when the process must leave. Nothing here retries.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
+from cdsed import __version__
+from cdsed.config.secrets import Secret
+from cdsed.errors import ServiceError, Stopped
+from cdsed.transfer.translate import network_error
+
+_USER_AGENT = f"cdsed/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where S3 is, and how patient to be with it.
+
+    Attributes
+    ----------
+    connect_timeout_s, read_timeout_s
+        Seconds until a connection stands, and until the next byte of an answer.
+    tls
+        Verifying context; used when the URL is https.
+    """
+
+    url: str
+    region: str
+    connect_timeout_s: float
+    read_timeout_s: float
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The key pair that signs requests."""
+
+    access_key: Secret
+    secret_key: Secret
+
+
+class Connection:
+    """One connection, and the signature of the account it belongs to."""
+
+    def __init__(self, endpoint: Endpoint, credentials: Credentials) -> None:
+        self.endpoint = endpoint
+        self.credentials = credentials
+        self.bytes_received = 0  # read by the guard, from another thread
+        self.requests = 0
+        parts = urlsplit(endpoint.url)
+        assert parts.hostname, f"{endpoint.url} has no host"
+        if parts.scheme == "https":
+            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=endpoint.connect_timeout_s, context=endpoint.tls
+            )
+        else:
+            self._http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=endpoint.connect_timeout_s)
+        self._base_path = parts.path.rstrip("/")
+        self._host = parts.netloc
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._signer = botocore.auth.S3SigV4Auth(
+            botocore.credentials.Credentials(credentials.access_key.reveal(), credentials.secret_key.reveal()),
+            "s3",
+            endpoint.region,
+        )
+        self._cut_reason: str | None = None
+        self._lock = threading.Lock()
+
+    def request(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Ask for an object (GET or HEAD), signed; return the answer with its body unread.
+
+        Raises
+        ------
+        ServiceError
+            The connection could not be made, or broke.
+        Stopped
+            It was cut because the process must leave.
+        """
+        path = f"{self._base_path}/{bucket}/{quote(key, safe='/~')}"
+        request = botocore.awsrequest.AWSRequest(method, self._origin + path, dict(headers))
+        self._signer.add_auth(request)
+        return self.send(method, path, {"User-Agent": _USER_AGENT, **request.headers})
+
+    def send(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
+        """Send a request as it is; a kept connection that the server has closed meanwhile is opened anew once."""
+        self.requests += 1
+        kept = self._http.sock is not None
+        try:
+            try:
+                return self._exchange(method, target, headers)
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                if not kept or self._cut_reason is not None:
+                    raise
+                self._http.close()
+                return self._exchange(method, target, headers)
+        except (OSError, http.client.HTTPException) as error:
+            raise self.broken(error) from error
+
+    def broken(self, error: BaseException) -> ServiceError | Stopped:
+        """Close the connection after a failure, and return what to raise for it."""
+        with self._lock:
+            reason, self._cut_reason = self._cut_reason, None
+        self._http.close()
+        if reason == "stop":
+            return Stopped()
+        if reason is not None:
+            return ServiceError(f"{self._host}: {reason}", code="TooSlow")
+        return network_error(self._host, error)
+
+    def cut(self, reason: str) -> None:
+        """Break the connection from another thread; its reader then raises what `reason` says."""
+        with self._lock:
+            sock = self._http.sock
+            if sock is None:
+                return
+            self._cut_reason = reason
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection; only then may its session be given back."""
+        with self._lock:
+            self._http.close()
+
+    def _exchange(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
+        if self._http.sock is None:
+            self._http.timeout = self.endpoint.connect_timeout_s
+            self._http.connect()
+            self._read_patiently()
+        self._http.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        self._http.putheader("Host", self._host)
+        for name, value in headers.items():
+            self._http.putheader(name, value)
+        self._http.endheaders()
+        return self._http.getresponse()
+
+    def _read_patiently(self) -> None:
+        if self._http.sock is not None:
+            self._http.sock.settimeout(self.endpoint.read_timeout_s)
+
+
+def read_into(connection: Connection, response: http.client.HTTPResponse, buffer: memoryview) -> int:
+    """Read the next bytes of a body into `buffer`; return how many, 0 at the end.
+
+    Raises
+    ------
+    ServiceError, Stopped
+        The connection broke, or was cut.
+    """
+    try:
+        count = response.readinto(buffer)
+    except (OSError, http.client.HTTPException, ValueError, io.UnsupportedOperation) as error:
+        raise connection.broken(error) from error
+    connection.bytes_received += count
+    return count
+
+
+def read_small(connection: Connection, response: http.client.HTTPResponse, most: int = 2**24) -> bytes:
+    """Read a whole short body (a listing, an error), never more than `most` bytes."""
+    try:
+        body = response.read(most)
+        if not response.isclosed():
+            connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise connection.broken(error) from error
+    connection.bytes_received += len(body)
+    return body

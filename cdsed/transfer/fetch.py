@@ -1,0 +1,178 @@
+"""Fetching one piece: a ranged GET whose body goes through one reused buffer to its offset in the file."""
+
+import hashlib
+import http.client
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.errors import ProductError, ServiceError, Stopped
+from cdsed.model.transfer import Digests, Piece
+from cdsed.transfer.connection import Connection, read_into, read_small
+from cdsed.transfer.translate import disk_error, s3_error
+
+BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What one session fetches through.
+
+    Attributes
+    ----------
+    buffer
+        Reused for every body.
+    bandwidth_bytes_per_s
+        Our own ceiling; None: as fast as it comes.
+    checkpoint_every_s
+        How often what has arrived is made safe and noted.
+    stop
+        Set when the process must leave; the body is dropped at the next buffer.
+    """
+
+    connection: Connection
+    account: str
+    bucket: str
+    buffer: memoryview
+    bandwidth_bytes_per_s: int | None
+    checkpoint_every_s: float
+    stop: threading.Event
+
+
+def fetch_piece(
+    way: Way, piece: Piece, staging: Path, algorithms: frozenset[str], checkpoint: Callable[[int], None]
+) -> Digests:
+    """Fetch what is missing of a piece and make it safe on disk.
+
+    Parameters
+    ----------
+    staging
+        The directory the product is put together in.
+    algorithms
+        Names for `hashlib`: digests to compute while the bytes pass, when the piece is a whole object.
+    checkpoint
+        Called with the bytes of the piece that are safely on disk; may raise to end the work.
+
+    Raises
+    ------
+    ProductError
+        The object is gone or has changed since it was listed.
+    AccountError, ServiceError, DiskError, Stopped
+        As they say.
+    """
+    first = piece.first_byte + piece.done_bytes
+    last = piece.first_byte + piece.size_bytes - 1
+    headers = {"If-Match": f'"{piece.etag}"'}
+    if not piece.whole:
+        headers["Range"] = f"bytes={first}-{last}"
+    response = way.connection.request("GET", way.bucket, piece.key, headers)
+    _check(way, piece, response, first, last)
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
+    with _open(staging / piece.path) as file:
+        _receive(way, piece, response, file, hashes, checkpoint)
+    return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()})
+
+
+def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: int, last: int) -> None:
+    """Refuse any answer that is not exactly the bytes asked for, of the very object that was listed."""
+    wanted = 200 if piece.whole else 206
+    if response.status not in (200, 206):
+        body = read_small(way.connection, response, 2**16)
+        raise s3_error(way.account, piece.key, response.status, dict(response.headers), body)
+    etag = response.headers.get("ETag", "").strip('"')
+    if etag and etag != piece.etag:
+        way.connection.close()
+        raise ProductError(f"{piece.key} has changed since it was listed (ETag)", code="Changed")
+    length = response.headers.get("Content-Length")
+    content_range = response.headers.get("Content-Range")
+    range_fits = piece.whole or content_range == f"bytes {first}-{last}/{piece.object_bytes}"
+    # An error body under status 200 has neither the object's ETag nor its length.
+    if response.status != wanted or not etag or length != str(last - first + 1) or not range_fits:
+        way.connection.close()
+        raise ServiceError(
+            f"S3 answered {response.status} with {length} bytes, ETag {etag or 'none'}, "
+            f"range {content_range or 'none'} for bytes {first}-{last} of {piece.key}",
+            code="NotTheObject",
+        )
+
+
+def _receive(
+    way: Way,
+    piece: Piece,
+    response: http.client.HTTPResponse,
+    file: int,
+    hashes: "dict[str, hashlib._Hash]",
+    checkpoint: Callable[[int], None],
+) -> None:
+    done = piece.done_bytes
+    begun_s = noted_s = time.monotonic()
+
+    def note() -> None:
+        _safe(file, piece.key)
+        checkpoint(done)
+
+    try:
+        while done < piece.size_bytes:
+            count = _next_bytes(way, response)
+            chunk = way.buffer[:count]
+            _write(file, chunk, piece.first_byte + done, piece.key)
+            for digest in hashes.values():
+                digest.update(chunk)
+            done += count
+            now_s = time.monotonic()
+            if now_s - noted_s >= way.checkpoint_every_s and done < piece.size_bytes:
+                note()
+                noted_s = now_s
+            if way.bandwidth_bytes_per_s:
+                due_s = begun_s + (done - piece.done_bytes) / way.bandwidth_bytes_per_s
+                way.stop.wait(max(0.0, due_s - now_s))
+    except (ServiceError, Stopped):
+        if done > piece.done_bytes:
+            note()  # what has arrived need not come again
+        raise
+    _safe(file, piece.key)
+
+
+def _next_bytes(way: Way, response: http.client.HTTPResponse) -> int:
+    if way.stop.is_set():
+        way.connection.close()
+        raise Stopped
+    count = read_into(way.connection, response, way.buffer)
+    if count == 0:
+        raise way.connection.broken(http.client.IncompleteRead(b""))
+    return count
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[int]:
+    """Open a file of the staging directory for writing, never through a symbolic link."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_error(str(path), error) from error
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
+    try:
+        while chunk:
+            written = os.pwrite(file, chunk, offset)
+            chunk, offset = chunk[written:], offset + written
+    except OSError as error:
+        raise disk_error(what, error) from error
+
+
+def _safe(file: int, what: str) -> None:
+    """Have the kernel put the file's bytes on the disk."""
+    try:
+        os.fdatasync(file)
+    except OSError as error:
+        raise disk_error(what, error) from error

@@ -1,0 +1,146 @@
+"""Listing a product's objects: boto3 builds, signs and reads, our one connection carries.
+
+botocore lets a ``before-send`` handler answer a request itself; ours sends it through the session's connection,
+so that botocore's own pool never opens one that nobody leased.
+"""
+
+import io
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.awsrequest
+import botocore.exceptions
+from botocore.awsrequest import HeadersDict
+from botocore.config import Config
+
+from cdsed.errors import ProductError, ServiceError
+from cdsed.model.eodata import S3Location, safe_segments
+from cdsed.model.transfer import ListedObject
+from cdsed.transfer.connection import Connection, read_small
+from cdsed.transfer.translate import s3_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
+
+
+class _Body(io.BytesIO):
+    """A body already read, in the shape botocore reads bodies from."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+def list_product(connection: Connection, account: str, location: S3Location) -> list[ListedObject]:
+    """List every object of a product.
+
+    Parameters
+    ----------
+    connection
+        The session's.
+    account
+        Our name of its account, for messages.
+    location
+        The product's key: the common prefix of its objects, or one single object.
+
+    Returns
+    -------
+    list of ListedObject
+        Sorted by path; empty when nothing lies there. Zero-byte keys that end in ``/`` stand for directories
+        and are left out: a directory that holds nothing is not part of a product.
+
+    Raises
+    ------
+    ProductError
+        A key is not safe as a file path, or two keys cannot both be files.
+    AccountError, ServiceError
+        The listing was refused or broke.
+    """
+    client = _client(connection, account)
+    prefix = location.key + "/"
+    listed = []
+    try:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                if item["Key"].endswith("/") and item["Size"] == 0:
+                    continue
+                path = _checked_path(item["Key"], prefix)
+                listed.append(ListedObject(item["Key"], path, item["Size"], item["ETag"].strip('"')))
+    except botocore.exceptions.BotoCoreError as error:
+        raise ServiceError(f"the listing of {location.s3_path} cannot be read: {error}", code="BadAnswer") from error
+    if not listed:
+        single = _head(connection, account, location)
+        return [] if single is None else [single]
+    _refuse_conflicts(listed)
+    return sorted(listed, key=lambda item: item.path)
+
+
+def _client(connection: Connection, account: str) -> "S3Client":
+    """Make a boto3 client that speaks through `connection` only."""
+    endpoint = connection.endpoint
+    with _one_at_a_time:
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint.url,
+            region_name=endpoint.region,
+            aws_access_key_id=connection.credentials.access_key.reveal(),
+            aws_secret_access_key=connection.credentials.secret_key.reveal(),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def carry(request: Any, **_: object) -> Any:
+        parts = urlsplit(request.url)
+        response = connection.send(request.method, f"{parts.path}?{parts.query}", request.headers)
+        body = read_small(connection, response)
+        if response.status != 200:
+            raise s3_error(account, parts.path, response.status, dict(response.headers), body)
+        headers = HeadersDict(response.headers.items())
+        return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _Body(body))
+
+    client.meta.events.register("before-send.s3", carry)
+    return client
+
+
+def _head(connection: Connection, account: str, location: S3Location) -> ListedObject | None:
+    """Return the single object that lies at the bare key, None when there is none."""
+    response = connection.request("HEAD", location.bucket, location.key, {})
+    read_small(connection, response)
+    if response.status == 404:
+        return None
+    if response.status != 200:
+        raise s3_error(account, location.s3_path, response.status, dict(response.headers), b"")
+    name = location.key.rpartition("/")[2]
+    size_bytes = int(response.headers.get("Content-Length", -1))
+    if size_bytes < 0:
+        raise ServiceError(f"S3 does not say how large {location.s3_path} is", code="BadAnswer")
+    return ListedObject(location.key, name, size_bytes, response.headers.get("ETag", "").strip('"'))
+
+
+def _checked_path(key: str, prefix: str) -> str:
+    path = key.removeprefix(prefix)
+    try:
+        safe_segments(path)
+    except ValueError as error:
+        raise ProductError(f"the object {key!r} cannot become a file: {error}", code="HostileKey") from error
+    return path
+
+
+def _refuse_conflicts(listed: list[ListedObject]) -> None:
+    """Raise when one object would be a file and another one a directory of the same name."""
+    paths = {item.path for item in listed}
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent:
+            if parent in paths:
+                raise ProductError(f"the objects {parent!r} and {path!r} cannot both be files", code="HostileKey")
+            parent = parent.rpartition("/")[0]

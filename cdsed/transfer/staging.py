@@ -1,0 +1,67 @@
+"""The pre-spool: one private directory per product, in which it is put together."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cdsed.model.transfer import ListedObject
+from cdsed.transfer.translate import disk_error
+
+
+def staged_sizes(staging: Path) -> dict[str, int]:
+    """Return what lies in a staging directory: sizes in bytes by path below it; {} when it is not there."""
+    sizes = {}
+    for folder, _, names in os.walk(staging):
+        for name in names:
+            path = Path(folder, name)
+            sizes[path.relative_to(staging).as_posix()] = path.lstat().st_size
+    return sizes
+
+
+def prepare(staging: Path, listed: Iterable[ListedObject], staged: Mapping[str, int]) -> None:
+    """Make a staging directory hold exactly the files of a product, each at its full size.
+
+    Files whose size is right are left as they are, whatever of them has arrived; the rest is holes.
+
+    Raises
+    ------
+    DiskError
+        The disk is full, read-only, or gone.
+    """
+    wanted = {item.path: item.size_bytes for item in listed}
+    try:
+        staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        staging.mkdir(exist_ok=True)
+        for path in staged.keys() - wanted.keys():
+            (staging / path).unlink()
+        for path, size_bytes in wanted.items():
+            if staged.get(path) == size_bytes and not (staging / path).is_symlink():
+                continue
+            target = staging / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                os.ftruncate(file, size_bytes)
+            finally:
+                os.close(file)
+    except OSError as error:
+        raise disk_error(str(staging), error) from error
+
+
+def discard(staging: Path) -> None:
+    """Remove a staging directory; nothing happens when it is not there."""
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def quarantine(staging: Path) -> Path:
+    """Set a staging directory aside, beside its fellows, for a person to look at; return where."""
+    target = staging.parent / "quarantine" / staging.name
+    try:
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        discard(target)
+        staging.rename(target)
+    except OSError as error:
+        raise disk_error(str(staging), error) from error
+    return target

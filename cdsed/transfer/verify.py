@@ -1,0 +1,176 @@
+"""Judging whether what lies in the pre-spool is the product: sizes, ETags, and its own manifest.
+
+First every object of the listing: there, with its size, and with the MD5 its ETag states (single-part ETags are
+MD5s). Then every entry of the manifest: listed, with its size and digest. What a manifest does not name
+(schemas, icons, CDSE's own quick-looks) is normal. The manifest itself is covered by the first step.
+"""
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdsed.errors import Stopped
+from cdsed.model.manifest import ManifestError, manifest_name, parse_manifest
+from cdsed.model.safename import parse
+from cdsed.model.transfer import Digests, StoredObject
+from cdsed.transfer.translate import disk_error
+
+_BLOCK_BYTES = 2**20
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification found.
+
+    Attributes
+    ----------
+    bad
+        Objects (by number) whose content is wrong, with the digest it has; '' when the file is not there whole.
+    missing
+        Files that the manifest names and the service does not list.
+    remarks
+        One sentence per fault, for people.
+    """
+
+    bad: dict[int, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether the product is whole."""
+        return not self.bad and not self.missing
+
+
+def algorithms_for(safename: str) -> frozenset[str]:
+    """Return the digests that verification of such a product will ask for, as `hashlib` names."""
+    # Sentinel-2 states SHA3-256 since baseline 03.01, all others MD5; the ETag is an MD5 for every mission.
+    return frozenset({"md5", "sha3_256"} if safename.startswith("S2") else {"md5"})
+
+
+def verify(
+    staging: Path,
+    safename: str,
+    objects: Sequence[StoredObject],
+    *,
+    md5: str | None,
+    manifest_counts: bool,
+    stop: threading.Event,
+) -> Verdict:
+    """Compare a staged product with what the service listed and what its manifest says.
+
+    Parameters
+    ----------
+    md5
+        The catalogue's MD5, which counts for a product that is one single object.
+    manifest_counts
+        False: what contradicts the manifest is remarked, and the product passes.
+    stop
+        When set, verification ends with `Stopped`.
+
+    Raises
+    ------
+    DiskError
+        A file cannot be read.
+    Stopped
+        The process must leave.
+    """
+    digest_of = _digests_from(staging, stop)
+    bad: dict[int, str] = {}
+    remarks: list[str] = []
+    for item in objects:
+        expected = _stated_md5(item, md5 if len(objects) == 1 else None)
+        found = _judge(staging, item, "md5", expected, digest_of)
+        if found is not None:
+            bad[item.id] = found
+            remarks.append(f"{item.path}: MD5 {found or 'of a file that is cut short'}, the service states {expected}")
+    by_manifest = _against_manifest(staging, safename, objects, digest_of)
+    if not manifest_counts:
+        return Verdict(bad, (), (*remarks, *by_manifest.remarks))
+    return Verdict(by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks))
+
+
+def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObject], digest_of: "_DigestOf") -> Verdict:
+    """Compare objects with the product's own manifest; one that cannot be read is itself a bad object."""
+    name = manifest_name(parse(safename).family)
+    by_path = {item.path: item for item in objects}
+    if name is None or (len(objects) == 1 and name not in by_path):
+        return Verdict()
+    if name not in by_path:
+        return Verdict(missing=(name,), remarks=(f"{name}: not on the service",))
+    try:
+        manifest = parse_manifest((staging / name).read_bytes())
+    except ManifestError as error:
+        return Verdict(bad={by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
+    except OSError as error:
+        raise disk_error(str(staging / name), error) from error
+    bad: dict[int, str] = {}
+    missing, remarks = [], []
+    for entry in manifest.entries:
+        listed = by_path.get(entry.path)
+        if listed is None:
+            missing.append(entry.path)
+            remarks.append(f"{entry.path}: in the manifest, but not on the service")
+            continue
+        found = _judge(staging, listed, entry.algorithm, entry.digest, digest_of)
+        if found is None and entry.size_bytes not in (None, listed.size_bytes):
+            found = f"size {listed.size_bytes}"
+        if found is not None:
+            bad[listed.id] = found
+            remarks.append(f"{entry.path}: {entry.algorithm} {found}, the manifest states {entry.digest}")
+    return Verdict(bad, tuple(missing), tuple(remarks))
+
+
+def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
+    """Return the MD5 an object must have, None where nobody states one."""
+    if _MD5.fullmatch(item.etag.lower()):
+        return item.etag.lower()
+    # The catalogue's MD5 may be absent, "N/A" or all zeros.
+    stated = (catalogue_md5 or "").lower()
+    return stated if _MD5.fullmatch(stated) and stated.strip("0") else None
+
+
+_DigestOf = Callable[[StoredObject, str], str]
+
+
+def _judge(staging: Path, item: StoredObject, algorithm: str, expected: str | None, digest_of: _DigestOf) -> str | None:
+    """Return None when the object is good, else the digest it has, '' when it is not there whole."""
+    try:
+        if (staging / item.path).lstat().st_size != item.size_bytes:
+            return ""
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise disk_error(item.path, error) from error
+    if expected is None:
+        return None
+    found = digest_of(item, algorithm)
+    return None if found == expected else found
+
+
+def _digests_from(staging: Path, stop: threading.Event) -> _DigestOf:
+    """Return a function that knows digests: those computed while the bytes passed, else from the file."""
+
+    def digest_of(item: StoredObject, algorithm: str) -> str:
+        known = getattr(item.digests, algorithm) if item.digests != Digests() else None
+        return known or _file_digest(staging / item.path, algorithm, stop)
+
+    return digest_of
+
+
+def _file_digest(path: Path, algorithm: str, stop: threading.Event) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    block = memoryview(bytearray(_BLOCK_BYTES))
+    try:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(block):
+                digest.update(block[:count])
+                if stop.is_set():
+                    raise Stopped
+    except OSError as error:
+        raise disk_error(str(path), error) from error
+    return digest.hexdigest()

@@ -1,0 +1,10 @@
+"""One product's next step, and the one place that turns a failure into a decision.
+
+``bench``    what a download process works with
+``session``  a leased session: it plans products and fetches pieces until there is nothing left to do
+``begin``    a product is claimed, looked for on disk, listed and cut into pieces
+``finish``   its last piece has arrived: verify, publish
+``resolve``  where does it lie in the object store
+``intake``   a dropped listing becomes products
+``outcome``  what follows from a failure
+"""

@@ -1,0 +1,66 @@
+"""Beginning a product: a last look for it on disk, its listing, its place, and its cutting into pieces."""
+
+import logging
+from pathlib import Path
+
+from cdsed.errors import DiskError, ProductError
+from cdsed.local.space import free_bytes
+from cdsed.model.eodata import split_s3_path
+from cdsed.model.product import Product, State
+from cdsed.model.transfer import ListedObject, Places
+from cdsed.store import pieces, products
+from cdsed.store.products import Move
+from cdsed.transfer import staging
+from cdsed.transfer.connection import Connection
+from cdsed.transfer.listing import list_product
+from cdsed.work.bench import Bench
+
+_log = logging.getLogger(__name__)
+
+
+def begin(bench: Bench, connection: Connection, account: str, product: Product) -> None:
+    """Plan a claimed product, so that every free session can join it.
+
+    Raises
+    ------
+    TransferError
+        Whatever stands in the way; the caller decides what follows.
+    """
+    outputdir = Path(product.outputdir) if product.outputdir else None
+    found = bench.presence.find_now(product.safename, outputdir)
+    if found is not None:
+        _log.info("%s: already at %s", product.safename, found)
+        products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
+        return
+    assert product.s3_path is not None, f"{product.safename} is ready without a path"
+    listed = list_product(connection, account, split_s3_path(product.s3_path))
+    if not listed:
+        raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
+    places = _places(bench, product, listed, outputdir)
+    folder = Path(places.staging)
+    staged = staging.staged_sizes(folder)
+    staging.prepare(folder, listed, staged)
+    pieces.plan(bench.db, product, listed, staged, places, bench.settings.transfer.piece_bytes)
+    _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))
+
+
+def _places(bench: Bench, product: Product, listed: list[ListedObject], outputdir: Path | None) -> Places:
+    """Choose where a product is put together and where it will appear.
+
+    What was begun in one place goes on there; otherwise the first destination with room for it is taken.
+    """
+    if product.destination and product.staging and Path(product.staging).exists():
+        return Places(product.staging, product.destination)
+    needed = sum(item.size_bytes for item in listed) + bench.settings.disk.free_bytes_min
+    tried = []
+    for destination in [outputdir] if outputdir else bench.settings.spools:
+        pre_spool = bench.settings.pre_spool_for(destination)
+        free = free_bytes(pre_spool) - products.reserved_bytes(bench.db, str(destination), product.id)
+        if free >= needed:
+            return Places(str(pre_spool / product.safename), str(destination))
+        tried.append(f"{destination}: {free} bytes free")
+    raise DiskError(
+        f"no room for {product.safename}, which needs {needed} bytes with what stays free for others "
+        f"({'; '.join(tried)})",
+        code="NoRoom",
+    )

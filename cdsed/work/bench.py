@@ -1,0 +1,78 @@
+"""What the threads of one download process work with, put together once."""
+
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.config.accounts import Account
+from cdsed.config.settings import Settings
+from cdsed.local.presence import Presence
+from cdsed.store.database import Database
+from cdsed.transfer.connection import Endpoint
+from cdsed.transfer.guard import Guard
+from cdsed.work.outcome import Outcome
+
+
+class News:
+    """Wakes idle threads when there may be something to do; it never says what, the database does."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._edition = 0
+
+    @property
+    def edition(self) -> int:
+        """A number that grows with each piece of news."""
+        return self._edition
+
+    def tell(self) -> None:
+        """Wake everybody who waits."""
+        with self._condition:
+            self._edition += 1
+            self._condition.notify_all()
+
+    def wait_after(self, edition: int, seconds: float) -> None:
+        """Wait for news later than `edition`, `seconds` at most."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._edition != edition, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One process's shared things; `process` is its number in the database."""
+
+    db: Database
+    clock: Clock
+    settings: Settings
+    accounts: Mapping[str, Account]
+    endpoint: Endpoint
+    presence: Presence
+    guard: Guard
+    outcome: Outcome
+    process: int
+    stop: threading.Event
+    news: News
+
+    def session_lock(self, account: str, slot: int) -> Path:
+        """Return the file whose flock says that a session is held."""
+        return session_lock(self.settings, account, slot)
+
+
+def session_lock(settings: Settings, account: str, slot: int) -> Path:
+    """Return the file whose flock says that a session is held."""
+    return settings.sessions_dir / f"{account}.{slot}.lock"
+
+
+def endpoint(settings: Settings) -> Endpoint:
+    """Return where S3 is, by the settings."""
+    ca_file = settings.services.ca_file
+    return Endpoint(
+        url=settings.services.s3_url,
+        region=settings.services.s3_region,
+        connect_timeout_s=settings.transfer.connect_timeout_s,
+        read_timeout_s=settings.transfer.read_timeout_s,
+        tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
+    )

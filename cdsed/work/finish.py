@@ -1,0 +1,99 @@
+"""Finishing a product: its last piece has arrived; verify it, let it appear, and say so."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from cdsed.errors import ProductError, TransferError
+from cdsed.model.product import Product, State
+from cdsed.model.transfer import StoredObject
+from cdsed.store import pieces, products
+from cdsed.store.products import Move
+from cdsed.transfer.publish import final_path, is_published, publish
+from cdsed.transfer.staging import discard, quarantine
+from cdsed.transfer.verify import Verdict, verify
+from cdsed.work.bench import Bench
+
+_log = logging.getLogger(__name__)
+
+_REMARKS_TOLD = 3
+
+
+def finish_next(bench: Bench) -> bool:
+    """Verify and publish one product whose pieces have all arrived; return whether there was one."""
+    product = products.claim_verifying(bench.db, bench.clock, bench.process)
+    if product is None:
+        return False
+    try:
+        _finish(bench, product)
+    except TransferError as error:
+        bench.outcome.of_product(error, None, product)
+    except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
+        bench.outcome.bug(error, product)
+    bench.news.tell()
+    return True
+
+
+def _finish(bench: Bench, product: Product) -> None:
+    assert product.staging is not None, f"{product.safename} has no staging directory"
+    assert product.destination is not None, f"{product.safename} has no destination"
+    folder, destination = Path(product.staging), Path(product.destination)
+    objects = pieces.objects(bench.db, product.id)
+    single = _single(objects, product)
+    final = final_path(destination, folder, single=single)
+    sizes = {item.path: item.size_bytes for item in objects}
+    if not folder.exists() and is_published(final, sizes, single=single is not None):
+        # We died between the rename and the commit: it was verified before it was published.
+        _log.info("%s: was published before a crash", product.safename)
+        _done(bench, product, final)
+        return
+    verdict = verify(
+        folder,
+        product.safename,
+        objects,
+        md5=product.md5,
+        manifest_counts=bench.settings.transfer.manifest == "fail",
+        stop=bench.stop,
+    )
+    if not verdict.good:
+        _bad(bench, product, objects, verdict)
+        return
+    for remark in verdict.remarks[:_REMARKS_TOLD]:
+        _log.warning("%s: %s", product.safename, remark)
+    present = bench.presence.find_now(product.safename, destination)
+    if present is not None:
+        discard(folder)
+        products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
+        return
+    published = publish(folder, destination, single=single)
+    if published.set_aside:
+        _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
+    _done(bench, product, published.path)
+
+
+def _done(bench: Bench, product: Product, path: Path) -> None:
+    products.move(bench.db, bench.clock, product, Move(State.DONE, whereabouts=str(path)))
+    _log.info("%s: done, %s bytes at %s", product.safename, product.size_bytes, path)
+
+
+def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
+    """Return the file name of a product that is one object lying at its very path, else None."""
+    if len(objects) == 1 and objects[0].key.endswith((product.s3_path or "").rpartition("/")[2]):
+        return objects[0].path
+    return None
+
+
+def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
+    """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again."""
+    told = "; ".join(verdict.remarks[:_REMARKS_TOLD])
+    before = {item.id: item.bad_digest for item in objects}
+    if any(digest and before[number] == digest for number, digest in verdict.bad.items()):
+        place = quarantine(Path(product.staging or ""))
+        cause = f"corrupt at its source, two copies were alike: {told}"
+        _log.error("%s: %s; set aside at %s", product.safename, cause, place)
+        move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
+        products.move(bench.db, bench.clock, product, move)
+        return
+    pieces.mark_bad(bench.db, verdict.bad)
+    code = "Incomplete" if verdict.missing else "BadCopy"
+    raise ProductError(f"verification failed: {told}", code=code)

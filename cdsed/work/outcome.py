@@ -1,0 +1,232 @@
+"""What follows from a failure: the one place that decides.
+
+=========  ==================  ========================================  ==========================================
+blame      code                the product                               besides
+=========  ==================  ========================================  ==========================================
+product    NotListed           asks the catalogue; on the catalogue's    -
+                               own word: an attempt, then missing
+product    NoSuchKey, Changed  an attempt; is listed anew                -
+product    HostileKey          failed at once                            -
+product    (verification)      an attempt; twice the same bad            -
+                               copy: corrupt
+account    AccessDenied        other accounts try; refused to all, by    the third in a row cools the account
+                               accounts that work: missing
+account    (any other)         untouched                                 the account cools, the session is given back
+service    (any)               untouched; a piece that keeps failing     the eighth in a row cools the service
+                               while others arrive: an attempt
+disk       (any)               waits, uncharged                          this destination pauses
+bug        (any)               an attempt                                traceback in the log
+nobody     Stopped, LeaseLost  untouched                                 -
+=========  ==================  ========================================  ==========================================
+"""
+
+import logging
+from contextlib import suppress
+
+from cdsed.clock import Clock
+from cdsed.config.settings import RetrySettings
+from cdsed.errors import (
+    AccountError,
+    DiskError,
+    LeaseLost,
+    ProductError,
+    ServiceError,
+    Stopped,
+    TransferError,
+)
+from cdsed.model.product import PathSource, Product, State
+from cdsed.model.transfer import Piece
+from cdsed.store import breakers, leases, pieces, products
+from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
+from cdsed.store.database import Database
+from cdsed.store.leases import Lease
+from cdsed.store.products import Move
+from cdsed.work.retrying import pause_s
+
+_log = logging.getLogger(__name__)
+
+#: Failures in a row, over all sessions, that mean the service itself is sick.
+_SERVICE_THRESHOLD = 8
+_SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
+#: Products in a row that an account is refused before the account is thought to be the trouble.
+_DENIED_THRESHOLD = 3
+_DISK = Cooling(threshold=1, first_s=30.0, longest_s=600.0)
+#: Look-ups of a place the catalogue names before the product counts as gone.
+_NOT_LISTED_MAX = 2
+#: Setbacks of one piece, or one product's listing, that are charged when all else goes well.
+_SETBACKS_MAX = 6
+
+_PIECE_FIRST_S, _PIECE_LONGEST_S = 2.0, 300.0
+
+
+class Outcome:
+    """Decides for one process; `now` is what it needs to write the decisions down."""
+
+    def __init__(self, db: Database, clock: Clock, retry: RetrySettings) -> None:
+        self._db = db
+        self._clock = clock
+        self._retry = retry
+
+    def success(self, lease: Lease) -> None:
+        """Note an answer that shows account and service in order."""
+        if breakers.close(self._db, account_breaker(lease.account)):
+            _log.info("account %s works again", lease.account)
+        breakers.close(self._db, breakers.SERVICE)
+
+    def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
+        """Decide after a piece failed; return whether the session may go on."""
+        with self._db.write():
+            current = products.get(self._db, product.id)
+            if isinstance(error, ServiceError):
+                self._piece_set_back(error, lease, current, piece)
+                return True
+            pieces.let_go(self._db, lease, piece)
+            if isinstance(error, AccountError) and error.code != "AccessDenied":
+                self._cool_account(error, lease.account)
+                return False
+            if not current.planned:  # another session's failure has decided already
+                return True
+            match error:
+                case AccountError():
+                    self._denied(error, lease, current)
+                case DiskError():
+                    self._pause_disk(error, current)
+                case ProductError():
+                    _log.warning("%s: %s", product.safename, error)
+                    self._charge(error, current)
+        return not isinstance(error, Stopped)
+
+    def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
+        """Decide after planning, verifying or publishing a claimed product failed; return whether to go on."""
+        match error:
+            case AccountError() if error.code == "AccessDenied" and lease is not None:
+                self._denied(error, lease, product)
+                return True
+            case AccountError() if lease is not None:
+                self._cool_account(error, lease.account)
+                self._move(product, Move(State.READY))
+                return False
+            case ServiceError():
+                self._set_back(error, product)
+                return True
+            case DiskError():
+                self._pause_disk(error, product)
+                return True
+            case ProductError() if error.code == "NotListed":
+                self._not_listed(error, product)
+                return True
+            case ProductError() if error.code == "HostileKey":
+                _log.error("%s: %s", product.safename, error)
+                self._move(product, Move(State.FAILED, cause=str(error), code=error.code))
+                return True
+            case ProductError():
+                _log.warning("%s: %s", product.safename, error)
+                self._charge(error, product)
+                return True
+        # Told to stop, or overtaken: give it back as it was.
+        back = State.DOWNLOADING if product.state is State.VERIFYING else State.READY
+        with suppress(LeaseLost):
+            self._move(product, Move(back))
+        return False
+
+    def bug(self, error: Exception, product: Product) -> None:
+        """Charge an error nobody foresaw to the product it happened to, so that it cannot go on for ever."""
+        _log.exception("%s: an error in cdsed itself; please report it", product.safename)
+        cause = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
+        current = products.get(self._db, product.id)
+        if current.fence == product.fence:
+            self._charge(ProductError(cause, code="Bug"), current)
+
+    def _charge(self, error: TransferError, product: Product) -> None:
+        """Count an attempt of the product; it waits longer each time, and fails when they are used up."""
+        attempts = product.attempts + 1
+        if attempts >= self._retry.attempts:
+            cause = f"{error} (attempt {attempts} of {self._retry.attempts})"
+            gone = State.MISSING if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
+            self._move(product, Move(gone, cause=cause, code=error.code, attempts=1))
+            return
+        due_s = self._clock.boot_s() + self._pause_s(attempts)
+        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, attempts=1))
+
+    def _not_listed(self, error: TransferError, product: Product) -> None:
+        if product.path_source is not PathSource.CATALOGUE:
+            _log.info("%s: nothing lies at %s; asking the catalogue", product.safename, product.s3_path)
+            self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
+        elif product.attempts + 1 >= _NOT_LISTED_MAX:
+            cause = f"the catalogue names {product.s3_path}, but nothing lies there"
+            self._move(product, Move(State.MISSING, cause=cause, code=error.code, attempts=1))
+        else:
+            self._charge(error, product)
+
+    def _denied(self, error: TransferError, lease: Lease, product: Product) -> None:
+        """Let other accounts try; when all that work are refused, the product is not for us."""
+        with self._db.write():
+            proven = leases.has_delivered(self._db, self._clock, lease.account) and not breakers.has_failed(
+                self._db, account_breaker(lease.account)
+            )
+            cooling = Cooling(_DENIED_THRESHOLD, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
+            left = products.deny(self._db, product, lease.account)
+            opened_s = breakers.fail(self._db, self._clock, account_breaker(lease.account), cooling, error)
+            if opened_s:
+                _log.warning("%s; the account cools for %.0f s", error, opened_s)
+                products.forget_denials_of(self._db, lease.account)
+            if left:
+                self._move(product, Move(State.READY, cause=str(error), code=error.code))
+            elif proven:
+                cause = f"not for this account: {error}"
+                self._move(product, Move(State.MISSING, cause=cause, code=error.code))
+            else:
+                products.forget_denials_of(self._db, lease.account)
+                self._set_back_until(error, product, self._pause_s(product.setbacks + 1))
+
+    def _cool_account(self, error: TransferError, account: str) -> None:
+        cooling = Cooling(1, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
+        pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
+        _log.warning("%s; it cools for %.0f s", error, pause)
+
+    def _service_failed(self, error: TransferError) -> bool:
+        """Count a failure of the service; return whether it is sick as a whole."""
+        pause = breakers.fail(
+            self._db,
+            self._clock,
+            breakers.SERVICE,
+            Cooling(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S),
+            error,
+        )
+        if pause:
+            _log.warning("the service is in trouble (%s); transfers pause for %.0f s", error, pause)
+        return pause > 0
+
+    def _piece_set_back(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> None:
+        sick = self._service_failed(error)
+        pause = pause_s(piece.setbacks + 1, _PIECE_FIRST_S, _PIECE_LONGEST_S)
+        pieces.let_go(self._db, lease, piece, setback=not sick, due_s=self._clock.boot_s() + pause)
+        _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
+        if not sick and product.planned and piece.setbacks + 1 >= _SETBACKS_MAX:
+            self._charge(error, product)
+
+    def _set_back(self, error: TransferError, product: Product) -> None:
+        sick = self._service_failed(error)
+        if not sick and product.setbacks + 1 >= _SETBACKS_MAX:
+            self._charge(error, product)
+        else:
+            self._set_back_until(error, product, pause_s(product.setbacks + 1, _PIECE_FIRST_S, _PIECE_LONGEST_S))
+
+    def _set_back_until(self, error: TransferError, product: Product, pause: float) -> None:
+        if product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
+            raise error
+        due_s = self._clock.boot_s() + pause
+        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1))
+
+    def _pause_disk(self, error: TransferError, product: Product) -> None:
+        place = product.destination or "unknown"
+        pause = breakers.fail(self._db, self._clock, disk_breaker(place), _DISK, error)
+        _log.error("%s; %s pauses for %.0f s", error, place, pause)
+        due_s = self._clock.boot_s() + pause
+        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s))
+
+    def _pause_s(self, failures: int) -> float:
+        return pause_s(failures, self._retry.first_delay_s, self._retry.longest_delay_s)
+
+    def _move(self, product: Product, move: Move) -> None:
+        products.move(self._db, self._clock, product, move)

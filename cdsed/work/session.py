@@ -1,0 +1,199 @@
+"""A session at work: lease one, plan or fetch until nothing is left to do, give it back.
+
+One thread drives one session at a time: one connection, one buffer. It never waits while it holds a lease,
+except for a blip of the service or the next moment's work.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cdsed.errors import TransferError
+from cdsed.model.eodata import split_s3_path
+from cdsed.model.product import Product
+from cdsed.model.transfer import Digests, Piece
+from cdsed.process.lock import KernelLock
+from cdsed.store import leases, pieces, products
+from cdsed.store.leases import Lease
+from cdsed.transfer.connection import Connection, Credentials
+from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
+from cdsed.transfer.verify import algorithms_for
+from cdsed.work.begin import begin
+from cdsed.work.bench import Bench
+from cdsed.work.retrying import through_blips
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 1.0  # due times and rests pass without news
+_LINGER_S = 0.3  # a kept connection is worth this long a wait for the next product's plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    lease: Lease
+    lock: KernelLock
+
+
+class SessionThread:
+    """Leases sessions and works them, one after the other, until the process must leave."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+
+    def run(self) -> None:
+        """Work until `Bench.stop` is set."""
+        bench = self._bench
+        while not bench.stop.is_set():
+            edition = bench.news.edition
+            held = self._lease()
+            if held is None:
+                bench.news.wait_after(edition, _IDLE_S)
+            else:
+                _Session(bench, held, self._buffer).work()
+
+    def _lease(self) -> _Held | None:
+        """Lease the best free session of a group that has work; first its flock, then its row."""
+        bench = self._bench
+        groups = products.groups_at_work(bench.db, bench.clock)
+        for session in leases.free_sessions(bench.db, bench.clock, groups) if groups else ():
+            lock = KernelLock(bench.session_lock(session.account, session.slot))
+            if not lock.acquire():
+                continue
+            lease = leases.take(bench.db, bench.clock, session, bench.process)
+            if lease is not None:
+                return _Held(lease, lock)
+            lock.release()
+        return None
+
+
+class _Session:
+    """One lease, from its taking to its giving back."""
+
+    def __init__(self, bench: Bench, held: _Held, buffer: memoryview) -> None:
+        self._bench = bench
+        self._held = held
+        self._lease = held.lease
+        self._buffer = buffer
+        self._account = bench.accounts[held.lease.account]
+        keys = self._account.s3_keys
+        assert keys is not None, f"account {self._account.name} was leased without keys"
+        self._connection = Connection(bench.endpoint, Credentials(keys.access_key, keys.secret_key))
+        self._counted_requests = 0
+        self._counted_bytes = 0
+
+    def work(self) -> None:
+        """Plan and fetch until there is nothing to do, the account may not, or the process must leave."""
+        bench = self._bench
+        try:
+            while not bench.stop.is_set() and leases.may_go_on(bench.db, bench.clock, self._lease):
+                work = self._next()
+                if work is None:
+                    break
+                go_on = self._fetch(work.product, work.pieces) if work.pieces else self._begin(work.product)
+                if not go_on:
+                    break
+        finally:
+            used = self._connection.requests > 0
+            self._connection.close()
+            self._count()
+            rest_s = bench.settings.transfer.session_rest_s if used else 0.0
+            leases.give_back(bench.db, bench.clock, self._lease, rest_s=rest_s)
+            self._held.lock.release()
+            bench.news.tell()
+
+    def _next(self) -> pieces.Work | None:
+        bench = self._bench
+        edition = bench.news.edition
+        work = pieces.next_work(bench.db, bench.clock, self._lease, bench.process)
+        if work is None and self._connection.requests:
+            bench.news.wait_after(edition, _LINGER_S)
+            work = pieces.next_work(bench.db, bench.clock, self._lease, bench.process)
+        return work
+
+    def _begin(self, product: Product) -> bool:
+        bench = self._bench
+        try:
+            for attempt in through_blips(bench.stop):
+                with attempt, bench.guard.watch(self._connection):
+                    begin(bench, self._connection, self._lease.account, product)
+        except TransferError as error:
+            self._count()
+            return bench.outcome.of_product(error, self._lease, product)
+        except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
+            bench.outcome.bug(error, product)
+            return False
+        self._count()
+        bench.outcome.success(self._lease)
+        bench.news.tell()
+        return True
+
+    def _fetch(self, product: Product, todo: tuple[Piece, ...]) -> bool:
+        """Fetch a handful of pieces; those that arrived are noted in one go, whatever happens to the rest."""
+        bench = self._bench
+        arrived: dict[Piece, Digests] = {}
+        go_on = True
+        for number, piece in enumerate(todo):
+            try:
+                arrived[piece] = self._fetch_one(product, piece)
+            except TransferError as error:
+                self._note(product, arrived)
+                for untouched in todo[number + 1 :]:
+                    pieces.let_go(bench.db, self._lease, untouched)
+                return bench.outcome.of_piece(error, self._lease, product, piece)
+            except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
+                bench.outcome.bug(error, product)
+                return False
+        self._note(product, arrived)
+        bench.outcome.success(self._lease)
+        return go_on
+
+    def _fetch_one(self, product: Product, piece: Piece) -> Digests:
+        """Fetch a piece through blips, each time from where the last try ended."""
+        bench = self._bench
+        assert product.s3_path is not None, f"{product.safename} is downloading without a path"
+        assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
+        way = Way(
+            connection=self._connection,
+            account=self._lease.account,
+            bucket=split_s3_path(product.s3_path).bucket,
+            buffer=self._buffer,
+            bandwidth_bytes_per_s=self._account.bandwidth_bytes_per_s,
+            checkpoint_every_s=bench.settings.transfer.checkpoint_every_s,
+            stop=bench.stop,
+        )
+        current = piece
+
+        def checkpoint(done_bytes: int) -> None:
+            nonlocal current
+            with bench.db.write():
+                pieces.advance(bench.db, self._lease, piece, done_bytes)
+                self._count()
+            current = replace(piece, done_bytes=done_bytes)
+
+        for attempt in through_blips(bench.stop):
+            with attempt, bench.guard.watch(self._connection):
+                return fetch_piece(way, current, Path(product.staging), algorithms_for(product.safename), checkpoint)
+        raise AssertionError("tenacity gave up without an error")
+
+    def _note(self, product: Product, arrived: dict[Piece, Digests]) -> None:
+        bench = self._bench
+        if not arrived:
+            return
+        with bench.db.write():
+            pieces.finish(bench.db, self._lease, product.id, arrived)
+            self._count()
+        bench.news.tell()
+
+    def _count(self) -> None:
+        """Bring the account's ledger up to date with what went over the connection."""
+        requests, size_bytes = self._connection.requests, self._connection.bytes_received
+        if requests > self._counted_requests or size_bytes > self._counted_bytes:
+            leases.count_traffic(
+                self._bench.db,
+                self._bench.clock,
+                self._lease.account,
+                requests=requests - self._counted_requests,
+                size_bytes=size_bytes - self._counted_bytes,
+            )
+            self._counted_requests, self._counted_bytes = requests, size_bytes

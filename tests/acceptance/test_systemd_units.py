@@ -1,0 +1,130 @@
+"""The units as systemd itself judges them."""
+
+import configparser
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cdsed.config.settings import Settings
+from cdsed.errors import ExitCode
+
+UNITS = Path(__file__).parents[2] / "systemd"
+# As installed: a template is only verified as one of its instances.
+NAMES = {"cdsed.service": "cdsed.service", "cdsed@.service": "cdsed@lops.service"}
+
+
+def needs(tool: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not on this machine")
+
+
+@pytest.fixture(params=NAMES)
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A unit as shipped, but with a program that exists on this machine."""
+    program = tmp_path / "cdsed"
+    program.touch(0o755)
+    text = (UNITS / request.param).read_text("utf-8").replace("/usr/bin/cdsed", str(program))
+    (tmp_path / NAMES[request.param]).write_text(text, encoding="utf-8")
+    return tmp_path / NAMES[request.param]
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users and gives directories to them")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The root of a machine with nothing in it."""
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def read(name: str) -> configparser.ConfigParser:
+    # `strict` would refuse SystemCallFilter=, which systemd adds up
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(UNITS / name, encoding="utf-8")
+    return parser
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@needs("systemd-analyze")
+def test_systemd_has_nothing_to_say_about_a_unit(unit):
+    verified = run("systemd-analyze", "verify", "--man=no", unit)
+
+    # An unknown value is only warned about: the exit code alone would hide it.
+    assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
+
+
+@needs("systemd-analyze")
+def test_a_wrong_unit_would_be_noticed(unit):
+    unit.write_text(unit.read_text("utf-8").replace("Type=notify", "Type=notify-relaod"), encoding="utf-8")
+
+    assert run("systemd-analyze", "verify", "--man=no", unit).stderr
+
+
+@needs("systemd-analyze")
+def test_a_unit_is_exposed_at_1_1_or_better(unit):
+    judged = run("systemd-analyze", "security", "--offline=yes", "--threshold=11", "--no-pager", unit)
+
+    assert judged.returncode == 0, judged.stdout.rstrip().rsplit("\n", 1)[-1]
+
+
+@as_root
+@needs("systemd-sysusers")
+def test_sysusers_makes_the_user_that_the_units_run_as(root):
+    made = run("systemd-sysusers", f"--root={root}", UNITS / "cdsed.sysusers.conf")
+
+    assert made.returncode == 0, made.stderr
+    passwd = (root / "etc" / "passwd").read_text("utf-8")
+    assert any(line.startswith("cdsed:") and ":/var/lib/cdsed:" in line for line in passwd.split("\n"))
+    assert {read(name)["Service"]["User"] for name in NAMES} == {"cdsed"}
+
+
+@as_root
+@needs("systemd-sysusers")
+@needs("systemd-tmpfiles")
+def test_tmpfiles_makes_the_directories_that_the_settings_name(root):
+    run("systemd-sysusers", f"--root={root}", UNITS / "cdsed.sysusers.conf")
+    settings = Settings()
+    accounts = root / settings.accounts_file.relative_to("/")
+    accounts.parent.mkdir()
+    accounts.touch(0o644)
+
+    made = run("systemd-tmpfiles", "--create", f"--root={root}", UNITS / "cdsed.tmpfiles.conf")
+
+    assert (made.returncode, made.stderr) == (0, "")
+    for path in (settings.state_dir, settings.inbox.path, *settings.spools):
+        assert (root / path.relative_to("/")).is_dir()
+    assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
+    assert stat.S_IMODE((root / "var/lib/cdsed/inbox").stat().st_mode) == 0o2770
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_unit_agrees_with_the_settings_and_the_exit_codes(name):
+    service = read(name)["Service"]
+
+    assert float(service["TimeoutStopSec"]) > Settings().process.stop_within_s
+    refused = {ExitCode.USAGE, ExitCode.PERMISSION, ExitCode.CONFIG}
+    assert {int(code) for code in service["RestartPreventExitStatus"].split()} == refused
+    assert service["LoadCredential"].startswith("accounts.yml:/etc/cdsed/")
+
+
+def test_the_template_differs_from_the_unit_in_names_only():
+    def directives(name: str) -> list[str]:
+        lines = (UNITS / name).read_text("utf-8").split("\n")
+        return [line for line in lines if line and not line.startswith("#")]
+
+    instance = [
+        line.replace("%i.accounts.yml", "accounts.yml")
+        .replace("%i.yml", "cdsed.yml")
+        .replace(", %i", "")
+        .replace("-%i", "")
+        for line in directives("cdsed@.service")
+    ]
+    assert instance == directives("cdsed.service")

@@ -1,0 +1,163 @@
+"""A sandbox as a real process, for the tests of every room.
+
+>>> with SandboxProcess(accounts=2) as sandbox:
+...     sandbox.add_products({"safename": name, "size_bytes": 1_000_000})
+...     sandbox.fault(kind="reset", key="Sentinel-1", times=1, after_bytes=1000)
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from cdsed.sandbox.accounts import Account, make_accounts
+from cdsed.sandbox.products import Truth
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class SandboxProcess:
+    """``python -m cdsed.sandbox`` on a free port, answering from entry to exit.
+
+    Parameters
+    ----------
+    accounts
+        How many accounts, or the accounts themselves.
+    bandwidth_bytes_per_s
+        Of each connection of accounts given by number; None: unlimited.
+    seed
+        Decides keys and contents.
+    port
+        Where a sandbox that was stopped is to come back; 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        accounts: int | Sequence[Account] = 1,
+        *,
+        bandwidth_bytes_per_s: int | None = None,
+        seed: int = 1,
+        port: int = 0,
+    ) -> None:
+        if isinstance(accounts, int):
+            accounts = make_accounts(accounts, seed, bandwidth_bytes_per_s)
+        self.accounts = list(accounts)
+        self.seed = seed
+        self.port = port
+        self.url = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    @property
+    def catalogue_url(self) -> str:
+        """Return what ``services.catalogue_url`` of the settings has to be."""
+        return f"{self.url}/odata/v1"
+
+    def start(self, deadline_s: float = 30) -> Self:
+        """Start the process and wait until it answers."""
+        with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
+            accounts_file, ready_file = Path(folder, "accounts.json"), Path(folder, "ready.json")
+            accounts = [asdict(account) for account in self.accounts]
+            accounts_file.write_text(json.dumps(accounts, default=str), encoding="utf-8")
+            command = [
+                sys.executable,
+                "-m",
+                "cdsed.sandbox",
+                "--port",
+                str(self.port),
+                "--seed",
+                str(self.seed),
+            ]
+            command += ["--accounts-file", str(accounts_file), "--ready-file", str(ready_file)]
+            environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
+            self._process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
+            until = time.monotonic() + deadline_s
+            while not ready_file.exists():
+                if self._process.poll() is not None or time.monotonic() > until:
+                    code = self._process.poll()
+                    self.stop()
+                    raise RuntimeError(f"the sandbox is not ready after {deadline_s} s (exit code {code})")
+                time.sleep(0.01)
+            self.url = json.loads(ready_file.read_text(encoding="utf-8"))["url"]
+            self.port = urlsplit(self.url).port or 0
+        return self
+
+    def stop(self) -> int | None:
+        """End the process with SIGTERM; return its exit code."""
+        if self._process is None:
+            return None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(10)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def add_products(self, *products: dict[str, Any]) -> dict[str, str]:
+        """Give it products (the fields of `ProductSpec`); return the S3 path of each safename."""
+        paths: dict[str, str] = self.call("POST", "products", list(products))["products"]
+        return paths
+
+    def fault(self, **fault: Any) -> int:
+        """Set a fault (the fields of `Fault`); return its id."""
+        number: int = self.call("POST", "faults", [fault])["ids"][0]
+        return number
+
+    def clear_faults(self, number: int | None = None) -> None:
+        """Remove one fault, or all."""
+        self.call("DELETE", "faults" if number is None else f"faults/{number}")
+
+    def counters(self) -> dict[str, Any]:
+        """Return ``accounts``, ``keys``, ``faults`` and ``odata_requests``."""
+        counters: dict[str, Any] = self.call("GET", "counters")
+        return counters
+
+    def reset_counters(self) -> None:
+        """Begin to count anew."""
+        self.call("POST", "counters/reset")
+
+    def requests(self, limit: int = 20_000) -> list[dict[str, Any]]:
+        """Return the last requests, the newest last."""
+        requests: list[dict[str, Any]] = self.call("GET", f"requests?limit={limit}")["requests"]
+        return requests
+
+    def truth(self, safename: str) -> dict[str, Truth]:
+        """Return size and MD5 of every file of a product, by its path in it."""
+        objects = self.call("GET", f"truth/{quote(safename)}")["objects"]
+        return {item["path"]: Truth(item["size_bytes"], item["md5"]) for item in objects}
+
+    def call(self, method: str, path: str, value: Any = None) -> Any:
+        """Make a control call; return its JSON. RuntimeError with the sandbox's words when it refuses."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            body = None if value is None else json.dumps(value)
+            connection.request(method, f"/_control/{path}", body=body)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        if response.status >= 400:
+            raise RuntimeError(answer["error"])
+        return answer
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxProcess]:
+    """Give a sandbox with one account and nothing in it."""
+    with SandboxProcess() as process:
+        yield process

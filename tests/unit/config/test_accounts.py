@@ -1,0 +1,267 @@
+import copy
+import os
+import pickle
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdsed import log
+from cdsed.config.accounts import accounts_file, load_accounts
+from cdsed.config.secrets import Secret
+from cdsed.config.settings import Settings
+from cdsed.errors import ConfigError
+
+ETC = Path(__file__).parents[3] / "etc"
+TWO_GROUPS = """\
+groups:
+  default:
+    sessions: 3
+    bandwidth_bytes_per_s: 20MB
+    accounts:
+      lops-1: {login: one@example.org, password: canary-a, s3_access_key: canary-b, s3_secret_key: canary-c,
+               s3_key_expires: 2027-01-31, sessions: 2, bandwidth_bytes_per_s: null}
+      lops-2: {login: two@example.org, password: canary-d}
+  reserve:
+    accounts:
+      spare: {login: "12345", s3_access_key: canary-e, s3_secret_key: canary-f,
+              s3_key_expires: 2027-01-31T12:00:00+02:00}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _log_without_our_canaries(monkeypatch):
+    monkeypatch.setattr(log, "_secrets", set())
+
+
+def write(directory: Path, text: str, mode: int = 0o600) -> Settings:
+    file = directory / "accounts.yml"
+    file.touch(mode)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)
+    return Settings(accounts_file=file)
+
+
+def problems_of(directory: Path, text: str, mode: int = 0o600) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_accounts(write(directory, text, mode), {})
+    error: BaseException | None = caught.value
+    while error:  # whatever a traceback could print
+        assert "canary" not in repr(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return [problem.removeprefix(f"{directory}/") for problem in caught.value.problems]
+
+
+def test_an_account_has_the_quotas_of_its_group_unless_it_has_its_own(tmp_path):
+    accounts = load_accounts(write(tmp_path, TWO_GROUPS), {})
+
+    first, second, spare = accounts
+    assert [account.name for account in accounts.groups["default"].accounts] == ["lops-1", "lops-2"]
+    assert (first.group, spare.group) == ("default", "reserve")
+    assert (first.sessions, first.bandwidth_bytes_per_s) == (2, None)
+    assert (second.sessions, second.bandwidth_bytes_per_s) == (3, 20_000_000)
+    assert (spare.sessions, spare.requests_per_minute, spare.volume_bytes) == (4, 2000, 12 * 10**12)
+
+
+def test_keys_logins_and_expiry_are_typed(tmp_path):
+    first, second, spare = load_accounts(write(tmp_path, TWO_GROUPS), {})
+
+    assert first.s3_keys
+    assert (first.s3_keys.access_key.reveal(), first.s3_keys.secret_key.reveal()) == ("canary-b", "canary-c")
+    assert first.s3_key_expires == datetime(2027, 1, 31, tzinfo=UTC)
+    assert second.s3_keys is None
+    assert second.password == Secret("canary-d")
+    assert spare.login == "12345"
+    assert spare.s3_key_expires == datetime(2027, 1, 31, 10, tzinfo=UTC)
+
+
+def test_every_secret_is_hidden_from_the_log(tmp_path):
+    load_accounts(write(tmp_path, TWO_GROUPS), {})
+
+    assert "canary" not in log.redact(" ".join(f"canary-{letter}" for letter in "abcdef"))
+
+
+def test_a_secret_never_shows_itself():
+    secret = Secret("canary")
+
+    assert {repr(secret), str(secret), f"{secret}", "%s" % secret, f"{secret!r}"} == {"***"}  # noqa: UP031
+    assert "canary" not in repr([secret, {"key": secret}])
+    assert not hasattr(secret, "__dict__")
+    assert (secret == Secret("canary"), secret == Secret("other"), secret == "canary") == (True, False, False)
+    for copier in (pickle.dumps, copy.copy):
+        with pytest.raises(TypeError, match="not pickled"):
+            copier(secret)
+
+
+def test_no_account_shows_its_secrets(tmp_path):
+    assert "canary" not in repr(load_accounts(write(tmp_path, TWO_GROUPS), {}))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o644])
+def test_an_accounts_file_that_others_may_touch_is_refused_with_the_remedy(tmp_path, mode):
+    (problem,) = problems_of(tmp_path, TWO_GROUPS, mode)
+
+    assert problem.endswith(f"run: chmod 600 {tmp_path}/accounts.yml")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_an_accounts_file_of_another_user_is_refused(tmp_path):
+    settings = write(tmp_path, TWO_GROUPS)
+    os.chown(settings.accounts_file, 12345, -1)
+
+    with pytest.raises(ConfigError, match="belongs to another user"):
+        load_accounts(settings, {})
+
+
+def test_an_absent_accounts_file_points_to_the_example(tmp_path):
+    with pytest.raises(ConfigError, match=r"no such file; copy etc/accounts\.example\.yml there"):
+        load_accounts(Settings(accounts_file=tmp_path / "none.yml"), {})
+
+
+def test_the_credential_of_systemd_wins_and_its_mode_is_not_judged(tmp_path):
+    write(tmp_path, TWO_GROUPS, 0o440)
+    settings = Settings(accounts_file=Path("/nowhere/accounts.yml"))
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+
+    assert accounts_file(settings, environ) == tmp_path / "accounts.yml"
+    assert len(list(load_accounts(settings, environ))) == 3
+
+
+def test_without_a_file_in_it_the_credentials_directory_does_not_count(tmp_path):
+    (tmp_path / "empty").mkdir()
+    settings = write(tmp_path, TWO_GROUPS)
+
+    assert (
+        accounts_file(settings, {"CREDENTIALS_DIRECTORY": str(tmp_path / "empty")}) == settings.accounts_file
+    )
+
+
+def test_the_example_becomes_valid_by_its_mode_alone(tmp_path):
+    settings = write(tmp_path, (ETC / "accounts.example.yml").read_text("utf-8"))
+
+    accounts = load_accounts(settings, {})
+
+    assert [(account.name, account.sessions) for account in accounts] == [("first", 4), ("second", 2)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "groups: {default: {accounts: {a: {login: x, password: *canary}}}}",
+        "groups: {default: {accounts: {a: {login: x, password: !canary y}}}}",
+        "groups: {default: {accounts: {a: {login: x, password: @canary}}}}",
+        "groups:\n  a: {password: canary: x}",
+        'password: "canary',
+        'password: "\\canary"',
+        "password: {canary",
+        "- &canary x\n- &canary y",
+        "canary",
+        "[canary]",
+        "password: &canary\n\t- canary: %canary",
+    ],
+)
+def test_yaml_that_is_broken_at_a_secret_does_not_show_it(tmp_path, text):
+    (problem,) = problems_of(tmp_path, text)
+
+    assert problem.startswith("accounts.yml:")
+
+
+ACCOUNT = "login: x@example.org, s3_access_key: canary-1, s3_secret_key: canary-2"
+
+
+@pytest.mark.parametrize(
+    ("account", "complaint"),
+    [
+        ("password: canary", "default.accounts.a.login: is missing; it is the CDSE user name"),
+        (f"{ACCOUNT}, password: 0123", "a.password: should be text; put it in quotes"),
+        (f"{ACCOUNT}, password: 2027-01-31", "a.password: should be text; put it in quotes"),
+        (f"{ACCOUNT}, password: [canary]", "a.password: should be text; put it in quotes"),
+        (f"{ACCOUNT}, password: ''", "a.password: should be text; put it in quotes"),
+        (f'{ACCOUNT}, password: "canary "', "a.password: begins or ends with a space"),
+        (
+            f'{ACCOUNT}, password: "can\\ncanary"',
+            "a.password: begins or ends with a space, or holds a line break",
+        ),
+        (f"{ACCOUNT}, pasword: canary", "a.pasword: unknown key; did you mean 'password'?"),
+        (f"{ACCOUNT}, canary", "default.accounts.a: unknown key; known here: sessions,"),
+        (f"{ACCOUNT}, canary: {{canary: 1}}", "default.accounts.a: unknown key; known here: sessions,"),
+        (f"{ACCOUNT}, login: canary", "default.accounts.a: stands again on line 1; keep one"),
+        ("login: x, s3_access_key: canary", "a.s3_secret_key: should stand together with s3_access_key"),
+        ("login: x, s3_secret_key: canary", "a.s3_secret_key: should stand together with s3_access_key"),
+        (f"{ACCOUNT}, s3_key_expires: canary", "a.s3_key_expires: should be a date such as 2027-01-31"),
+        (f"{ACCOUNT}, s3_key_expires: 5", "a.s3_key_expires: should be a date such as 2027-01-31"),
+        (
+            f"{ACCOUNT}, sessions: canary",
+            "a.sessions: should be a valid integer; it is the number of connections",
+        ),
+        (f"{ACCOUNT}, sessions: 0", "a.sessions: should be greater than or equal to 1"),
+        (f"{ACCOUNT}, volume_bytes: canary", "a.volume_bytes: should be a size such as 32MiB"),
+        (f"{ACCOUNT}, login: 5", ""),
+    ],
+)
+def test_a_wrong_account_is_explained_without_its_values(tmp_path, account, complaint):
+    problems = problems_of(tmp_path, f"groups: {{default: {{accounts: {{a: {{{account}}}}}}}}}")
+
+    assert complaint in problems[0]
+    assert problems[0].startswith("accounts.yml:1: groups.default.accounts.a")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{}", "groups: is missing; it is the groups of accounts, by name"),
+        ("groups: {}", "groups: Dictionary should have at least 1 item"),
+        (
+            "groups: {default: {accounts: {}}}",
+            "groups.default.accounts: Dictionary should have at least 1 item",
+        ),
+        (
+            f"groups: {{default: {{accounts: {{A: {{{ACCOUNT}}}}}}}}}",
+            "accounts.A: should be at most 32 small",
+        ),
+        (
+            f"groups: {{default: {{accounts: {{../a: {{{ACCOUNT}}}}}}}}}",
+            "accounts.../a: should be at most 32",
+        ),
+        (
+            f"groups: {{other: {{accounts: {{a: {{{ACCOUNT}}}}}}}}}",
+            "groups: lacks the default_group of the settings",
+        ),
+    ],
+)
+def test_wrong_groups_are_explained(tmp_path, text, complaint):
+    (problem,) = problems_of(tmp_path, text)
+
+    assert complaint in problem
+
+
+def test_no_name_login_or_key_stands_twice(tmp_path):
+    problems = problems_of(
+        tmp_path,
+        "groups:\n"
+        "  default:\n"
+        "    accounts:\n"
+        "      a: {login: one, s3_access_key: canary-1, s3_secret_key: canary-2}\n"
+        "      b: {login: one}\n"
+        "  other:\n"
+        "    accounts:\n"
+        "      a: {login: two}\n"
+        "      c: {login: three, s3_access_key: canary-1, s3_secret_key: canary-3}\n",
+    )
+
+    assert [
+        problem.removeprefix("accounts.yml:").removesuffix("; each stands once") for problem in problems
+    ] == [
+        "5: groups.default.accounts.b: has the same login as account 'a' of group 'default'",
+        "8: groups.other.accounts.a: has the same name as account 'a' of group 'default'",
+        "9: groups.other.accounts.c: has the same s3_access_key as account 'a' of group 'default'",
+    ]
+
+
+def test_a_fifo_in_place_of_the_file_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "accounts.yml", 0o600)
+    assert stat.S_ISFIFO((tmp_path / "accounts.yml").stat().st_mode)
+
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        load_accounts(Settings(accounts_file=tmp_path / "accounts.yml"), {})

@@ -1,0 +1,292 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cdsed.config.load import load_settings
+from cdsed.config.locate import settings_file, state_dir
+from cdsed.config.settings import InboxSettings, Settings, TransferSettings
+from cdsed.errors import ConfigError, ExitCode
+
+ETC = Path(__file__).parents[3] / "etc"
+
+
+def write(directory: Path, text: str) -> Path:
+    file = directory / "cdsed.yml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problems_of(directory: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(directory, text), {})
+    assert caught.value.exit_code is ExitCode.CONFIG
+    return [problem.removeprefix(f"{directory}/") for problem in caught.value.problems]
+
+
+def keys_of(mapping: dict, above: str = "") -> set[str]:
+    keys = set()
+    for key, value in mapping.items():
+        keys |= keys_of(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}"}
+    return keys
+
+
+def test_the_commented_file_shows_every_key_with_its_default():
+    shown = load_settings(ETC / "cdsed.yml", {})
+
+    assert shown == Settings()
+    assert keys_of(yaml.safe_load((ETC / "cdsed.yml").read_text("utf-8"))) == keys_of(Settings().model_dump())
+
+
+def test_every_setting_has_a_description_and_every_number_says_its_unit():
+    def fields(model):
+        for name, field in model.model_fields.items():
+            if hasattr(field.annotation, "model_fields"):
+                yield from fields(field.annotation)
+            else:
+                yield name, field
+
+    for name, field in fields(Settings):
+        assert field.description, name
+        if name.endswith("_s"):
+            assert "second" in field.description, name
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "transfer:\n", "null\n"])
+def test_what_is_left_out_has_its_default(tmp_path, text):
+    assert load_settings(write(tmp_path, text), {}) == Settings()
+
+
+def test_settings_are_also_made_in_code():
+    settings = Settings(
+        state_dir=Path("/srv/state"),
+        inbox=InboxSettings(path=Path("/srv/in")),
+        transfer=TransferSettings(piece_bytes=2**20),
+    )
+
+    assert settings.transfer.piece_bytes == 1_048_576
+    assert settings.sessions_dir == Path("/srv/state/run")
+    assert settings.pre_spool_for(Path("/srv/out")) == Path("/srv/out/.cdsed")
+
+
+def test_explicit_directories_win_over_derived_ones():
+    settings = Settings(runtime_dir=Path("/run/cdsed"), pre_spool=Path("/srv/stage"))
+
+    assert settings.sessions_dir == Path("/run/cdsed")
+    assert settings.pre_spool_for(Path("/srv/out")) == Path("/srv/stage")
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("33554432", 33554432),
+        ("32MiB", 2**25),
+        ("20MB", 20_000_000),
+        ("1.5 GB", 1_500_000_000),
+        ("2048KiB", 2**21),
+    ],
+)
+def test_sizes_are_written_as_people_write_them(tmp_path, text, size_bytes):
+    settings = load_settings(write(tmp_path, f"transfer: {{piece_bytes: {text}}}\n"), {})
+
+    assert settings.transfer.piece_bytes == size_bytes
+
+
+@pytest.mark.parametrize("text", ["20Mb", "true", "big", "-1MB", "[1]", "1e9", "512kB"])
+def test_a_size_that_is_none_is_refused(tmp_path, text):
+    (problem,) = problems_of(tmp_path, f"transfer: {{piece_bytes: {text}}}\n")
+
+    assert problem.startswith("cdsed.yml:1: transfer.piece_bytes: should be")
+    assert "size of one ranged GET, at least 1MiB" in problem
+
+
+MUCH_IS_WRONG = """\
+state_dir: var/lib
+transfer:
+  proceses: 3
+  processes: three
+  manifest: ignore
+retry: {attempts: 0, first_delay_s: 60, longest_delay_s: 30}
+spools: []
+archives:
+  - {root: /data, layouts: {S9: x}}
+  - {layouts: {}}
+colour: blue
+inbox: [1]
+"""
+
+
+def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
+    problems = problems_of(tmp_path, MUCH_IS_WRONG)
+
+    expected = [
+        "cdsed.yml:1: state_dir: should be an absolute path without '..' in it, not 'var/lib'",
+        "cdsed.yml:12: inbox: should be a mapping of keys to values",
+        "cdsed.yml:7: spools: should name at least one directory, and each one once",
+        "cdsed.yml:9: archives[0].layouts.S9: should be 'S1', 'S2'",
+        "cdsed.yml:10: archives[1].root: is missing; it is the top directory of the archive",
+        "cdsed.yml:4: transfer.processes: should be a valid integer, not 'three'; it is the number",
+        "cdsed.yml:5: transfer.manifest: should be 'fail' or 'warn', not 'ignore'",
+        "cdsed.yml:3: transfer.proceses: unknown key; did you mean 'processes'?",
+        "cdsed.yml:6: retry.attempts: should be greater than or equal to 1, not 0; it is the failures",
+        "cdsed.yml:6: retry.longest_delay_s: should be at least first_delay_s (60), not 30",
+        "cdsed.yml:11: colour: unknown key; known here: state_dir, runtime_dir,",
+    ]
+    assert len(problems) == len(expected)
+    for problem, beginning in zip(problems, expected, strict=True):
+        assert problem.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "spools: [/a/inbox/out]\ninbox: {path: /a/inbox}",
+            "1: spools: should lie outside the inbox (/a/inbox)",
+        ),
+        ("inbox: {path: /var/spool}", "1: spools: should lie outside the inbox (/var/spool)"),
+        ("spools: [/a, /a]", "1: spools: should name at least one directory, and each one once"),
+        ("spools: [/a/../b]", "1: spools[0]: should be an absolute path without '..' in it"),
+        (
+            "retry: {first_delay_s: 30000}",
+            "1: retry.longest_delay_s: should be at least first_delay_s (30000)",
+        ),
+        ("retry: {first_delay_s: .inf}", "1: retry.first_delay_s: should be a finite number"),
+        ("retry: {first_delay_s: yes}", "1: retry.first_delay_s: should be a valid number"),
+        ("default_group: ''", "1: default_group: should be at most 32 small letters"),
+        (
+            "services: {s3_url: eodata.example.org}",
+            "1: services.s3_url: should be an address such as https://",
+        ),
+        ("services: {s3_url: 'http://example.org'}", "1: services.s3_url: should begin with https://"),
+        ("services: {s3_url: 'https://h/?a=b'}", "1: services.s3_url: should have neither user, password"),
+        ("disk: {}\ndisk: {}", "1: disk: stands again on line 2; keep one"),
+        ("inbox: {path: /a,\n  path: /b}", "1: inbox.path: stands again on line 2; keep one"),
+        ("- a\n- b", "1: should be a mapping of keys to values"),
+        ("a: [", "this is not YAML"),
+        ("a: b: c", "1: column 5: this is not YAML (mapping values are not allowed in this context)"),
+        ("log_level: 2027-13-45", "holds a character, number or date that is none"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path, text, complaint):
+    (problem,) = problems_of(tmp_path, text)
+
+    assert complaint in problem
+
+
+def test_a_password_in_an_address_is_not_repeated(tmp_path):
+    (problem,) = problems_of(tmp_path, "services: {catalogue_url: 'https://me:canary@example.org/odata'}")
+
+    assert "canary" not in problem
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:5", "https://x.org/a/"]
+)
+def test_plain_http_is_for_this_machine_only_and_a_last_slash_is_dropped(tmp_path, url):
+    settings = load_settings(write(tmp_path, f"services: {{s3_url: '{url}'}}"), {})
+
+    assert settings.services.s3_url == url.rstrip("/")
+
+
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+
+    assert load_settings(write(tmp_path, "state_dir: ~/cdsed"), {}).state_dir == Path("/home/someone/cdsed")
+
+
+def test_a_file_with_a_circle_in_it_is_refused_and_does_not_hang(tmp_path):
+    assert problems_of(tmp_path, "archives: &a\n  - *a\n")
+
+
+def test_files_that_are_no_text_or_no_files_are_refused(tmp_path):
+    (tmp_path / "latin.yml").write_bytes(b"state_dir: /caf\xe9")
+    for path, complaint in [
+        (tmp_path / "latin.yml", "is not UTF-8 text"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (tmp_path / "absent.yml", "no such file; copy etc/cdsed.yml there"),
+    ]:
+        with pytest.raises(ConfigError, match=complaint):
+            load_settings(path, {})
+
+
+def test_a_byte_order_mark_is_welcome(tmp_path):
+    (tmp_path / "cdsed.yml").write_bytes(b"\xef\xbb\xbflog_level: DEBUG\r\n")
+
+    assert load_settings(tmp_path / "cdsed.yml", {}).log_level == "DEBUG"
+
+
+def test_the_state_directory_of_systemd_stands_in_for_an_absent_key(tmp_path):
+    environ = {"STATE_DIRECTORY": "/var/lib/private/cdsed:/var/lib/other"}
+
+    assert load_settings(write(tmp_path, ""), environ).state_dir == Path("/var/lib/private/cdsed")
+    assert load_settings(write(tmp_path, "state_dir: /srv"), environ).state_dir == Path("/srv")
+
+
+def test_the_settings_file_is_looked_for_in_order(tmp_path):
+    home, xdg, named = tmp_path / "home", tmp_path / "xdg", tmp_path / "named.yml"
+    for directory in (home / ".config" / "cdsed", xdg / "cdsed"):
+        directory.mkdir(parents=True)
+        write(directory, "")
+
+    everything = {"HOME": str(home), "XDG_CONFIG_HOME": str(xdg), "CDSED_CONFIG": str(named)}
+    assert settings_file(Path("/given.yml"), everything) == Path("/given.yml")
+    assert settings_file(None, everything) == named  # named, hence used, even though it is absent
+    del everything["CDSED_CONFIG"]
+    assert settings_file(None, everything) == xdg / "cdsed" / "cdsed.yml"
+    del everything["XDG_CONFIG_HOME"]
+    assert settings_file(None, everything) == home / ".config" / "cdsed" / "cdsed.yml"
+
+
+def test_without_any_settings_file_the_places_are_named(tmp_path):
+    if Path("/etc/cdsed/cdsed.yml").exists():
+        pytest.skip("this machine has an /etc/cdsed/cdsed.yml")
+    with pytest.raises(
+        ConfigError, match=r"write one at .*/\.config/cdsed/cdsed\.yml or /etc/cdsed/cdsed\.yml"
+    ):
+        settings_file(None, {"HOME": str(tmp_path)})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_home_that_may_not_be_entered_is_passed_over(tmp_path):
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match="no settings file"):
+            settings_file(None, {"HOME": str(tmp_path)})
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("", {}),
+        ("", {"STATE_DIRECTORY": "/srv/a:/srv/b"}),
+        ("state_dir: /srv/state", {"STATE_DIRECTORY": "/srv/a"}),
+        ("state_dir: ~/x", {}),
+    ],
+)
+def test_the_state_directory_alone_is_what_the_whole_settings_say(tmp_path, text, environ):
+    file = write(tmp_path, text)
+
+    assert state_dir(file, environ) == load_settings(file, environ).state_dir
+
+
+def test_the_state_directory_is_found_in_settings_that_are_otherwise_wrong(tmp_path):
+    assert state_dir(write(tmp_path, "state_dir: /srv/state\ncolour: blue\n"), {}) == Path("/srv/state")
+
+
+@pytest.mark.parametrize("value", ["5", "[a]", "relative/path", "null"])
+def test_a_state_directory_that_is_none_is_refused(tmp_path, value):
+    with pytest.raises(ConfigError, match=r"cdsed\.yml:1: state_dir: should be an absolute path"):
+        state_dir(write(tmp_path, f"state_dir: {value}"), {})
+
+
+def test_the_state_directory_is_found_without_importing_pydantic():
+    code = "import sys, cdsed.config.locate; sys.exit('pydantic' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

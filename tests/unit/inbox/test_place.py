@@ -1,0 +1,121 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from cdsed.errors import InboxError
+from cdsed.inbox.parse import read_listing, read_options
+from cdsed.inbox.place import put, settle, take, taken
+from cdsed.model.listing import Ignored, ListingOptions, Named
+
+A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    root = tmp_path / "inbox"
+    (root / "lops").mkdir(parents=True)
+    return root
+
+
+def drop(path: Path, text: str = A) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_listing_is_taken_and_settled_below_its_group(inbox: Path) -> None:
+    moved = take(drop(inbox / "lops" / "a.txt"), inbox)
+    assert moved == inbox / ".taking" / "lops" / "a.txt"
+    assert taken(inbox) == [moved]
+    settled = settle(moved, inbox, accepted=True)
+    assert settled == inbox / ".accepted" / "lops" / "a.txt"
+    assert settled.read_text(encoding="utf-8") == A
+    assert taken(inbox) == []
+
+
+def test_a_rejected_listing_goes_elsewhere(inbox: Path) -> None:
+    moved = take(drop(inbox / "a.txt"), inbox)
+    assert settle(moved, inbox, accepted=False) == inbox / ".rejected" / "a.txt"
+
+
+def test_a_name_dropped_again_gets_a_number_and_overwrites_nothing(inbox: Path) -> None:
+    first = settle(take(drop(inbox / "a.txt", "1"), inbox), inbox, accepted=True)
+    second = settle(take(drop(inbox / "a.txt", "2"), inbox), inbox, accepted=False)
+    third = take(drop(inbox / "a.txt", "3"), inbox)
+    fourth = take(drop(inbox / "a.txt", "4"), inbox)
+    assert [path.name for path in (first, second, third, fourth)] == [
+        "a.txt",
+        "a-2.txt",
+        "a-3.txt",
+        "a-4.txt",
+    ]
+    assert [path.read_text(encoding="utf-8") for path in (first, second, third, fourth)] == list("1234")
+
+
+def test_settling_again_after_a_kill_finds_what_was_moved(inbox: Path) -> None:
+    moved = take(drop(inbox / "a.txt"), inbox)
+    settled = settle(moved, inbox, accepted=True)
+    assert settle(moved, inbox, accepted=True) == settled
+
+
+def test_settling_does_not_overwrite_what_somebody_put_there(inbox: Path) -> None:
+    moved = take(drop(inbox / "a.txt", "mine"), inbox)
+    (inbox / ".accepted").mkdir()
+    drop(inbox / ".accepted" / "a.txt", "theirs")
+    assert settle(moved, inbox, accepted=True) == inbox / ".accepted" / "a-2.txt"
+
+
+def test_settling_what_is_nowhere_is_an_error(inbox: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        settle(inbox / ".taking" / "a.txt", inbox, accepted=True)
+
+
+def test_a_listing_put_into_the_inbox_is_the_same_bytes(inbox: Path, tmp_path: Path) -> None:
+    source = drop(tmp_path / "a.txt", f"# cdsed: priority=3\r\n{A}\r\n")
+    target = put(source, inbox)
+    assert target == inbox / "a.txt"
+    assert target.read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in inbox.iterdir()) == ["a.txt", "lops"]
+
+
+def test_options_given_go_in_front_and_win(inbox: Path, tmp_path: Path) -> None:
+    source = drop(tmp_path / "a.txt", f"\ufeff# cdsed: priority=3 group=esa\n{A}\n")
+    target = put(source, inbox, "lops", ListingOptions(priority=7, outputdir="/data/my out"))
+    assert target == inbox / "lops" / "a.txt"
+    assert read_options(target) == ListingOptions(7, "esa", "/data/my out")
+    assert list(read_listing(target)) == [Ignored(1), Ignored(2), Named(3, A)]
+
+
+def test_options_given_to_a_json_answer_leave_it_readable(inbox: Path, tmp_path: Path) -> None:
+    source = drop(tmp_path / "a.json", f'{{"value": [{{"Name": "{A}"}}]}}')
+    target = put(source, inbox, options=ListingOptions(priority=7))
+    assert read_options(target) == ListingOptions(7)
+    assert list(read_listing(target)) == [Named(1, A)]
+
+
+def test_two_who_put_the_same_name_at_once_both_keep_their_listing(inbox: Path, tmp_path: Path) -> None:
+    sources = []
+    for number in range(8):
+        (tmp_path / str(number)).mkdir()
+        sources.append(drop(tmp_path / str(number) / "a.txt", str(number)))
+    threads = [threading.Thread(target=put, args=(source, inbox)) for source in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = sorted(path.read_text(encoding="utf-8") for path in inbox.glob("*.txt"))
+    assert found == [str(number) for number in range(8)]
+
+
+def test_an_inbox_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    source = drop(tmp_path / "a.txt")
+    with pytest.raises(InboxError, match=r"cannot be put into .*: No such file or directory"):
+        put(source, tmp_path / "no" / "inbox")
+
+
+@pytest.mark.parametrize("name", [".a.txt", "a.tmp", "a.txt~"])
+def test_a_name_that_the_inbox_leaves_alone_is_refused_before_it_is_forgotten_there(
+    inbox: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InboxError, match="rename it"):
+        put(drop(tmp_path / name), inbox)

@@ -1,0 +1,28 @@
+"""Small real products on disk."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+SAFENAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+BELOW_ARCHIVE = "sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156"
+
+
+def make_product(directory: Path, name: str = SAFENAME) -> Path:
+    product = directory / name
+    (product / "measurement").mkdir(parents=True)
+    body = b"pixels"
+    (product / "measurement" / "a.tiff").write_bytes(body)
+    digest = hashlib.md5(body).hexdigest()
+    (product / "manifest.safe").write_text(
+        f'<x><byteStream size="{len(body)}"><fileLocation href="./measurement/a.tiff"/>'
+        f'<checksum checksumName="MD5">{digest}</checksum></byteStream></x>',
+        encoding="utf-8",
+    )
+    return product
+
+
+def make_zip(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.safe", "x")
+    return path

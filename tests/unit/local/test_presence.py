@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+
+from cdsed.clock import Clock
+from cdsed.local.presence import Archive, Presence
+from tests.unit.local.products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
+
+
+class HandClock(Clock):
+    """A clock that moves only when told."""
+
+    now_s = 1000.0
+
+    def boot_s(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+def test_a_product_is_found_in_the_output_directory_first(tmp_path: Path, clock: HandClock) -> None:
+    spool, output = tmp_path / "spool", tmp_path / "output"
+    make_product(spool)
+    mine = make_product(output)
+    presence = Presence([spool], [], clock)
+    assert presence.find(SAFENAME, output) == mine
+    assert presence.find_now(SAFENAME, output) == mine
+    assert presence.find(SAFENAME) == spool / SAFENAME
+
+
+def test_a_product_is_found_in_an_archive_by_its_date(tmp_path: Path, clock: HandClock) -> None:
+    product = make_product(tmp_path / "archive" / BELOW_ARCHIVE)
+    presence = Presence([tmp_path / "spool"], [Archive(tmp_path / "archive", {})], clock)
+    assert presence.find(SAFENAME) == product
+    assert presence.find_now(SAFENAME) == product
+
+
+@pytest.mark.parametrize("name", [f"{SAFENAME}.zip", SAFENAME.replace(".SAFE", ".zip")])
+def test_a_zipped_product_is_found_under_both_its_names(tmp_path: Path, clock: HandClock, name: str) -> None:
+    packed = make_zip(tmp_path / name)
+    assert Presence([tmp_path], [], clock).find(SAFENAME) == packed
+
+
+def test_a_single_object_product_is_found(tmp_path: Path, clock: HandClock) -> None:
+    name = "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc"
+    (tmp_path / name).write_bytes(b"CDF")
+    assert Presence([tmp_path], [], clock).find(name) == tmp_path / name
+
+
+def test_an_empty_or_half_safe_is_not_present(tmp_path: Path, clock: HandClock) -> None:
+    product = make_product(tmp_path)
+    (product / "measurement" / "a.tiff").unlink()
+    presence = Presence([tmp_path], [], clock)
+    assert presence.find(SAFENAME) is None
+    assert presence.find_now(SAFENAME) is None
+
+
+def test_a_half_safe_in_one_spool_does_not_hide_a_whole_one_in_another(tmp_path: Path, clock: HandClock) -> None:
+    (make_product(tmp_path / "a") / "manifest.safe").unlink()
+    whole = make_product(tmp_path / "b")
+    assert Presence([tmp_path / "a", tmp_path / "b"], [], clock).find(SAFENAME) == whole
+
+
+def test_a_directory_is_listed_again_only_when_its_list_is_old(tmp_path: Path, clock: HandClock) -> None:
+    presence = Presence([tmp_path], [], clock, fresh_s=30)
+    assert presence.find(SAFENAME) is None
+    product = make_product(tmp_path)
+    assert presence.find(SAFENAME) is None
+    assert presence.find_now(SAFENAME) == product
+    clock.now_s += 31
+    assert presence.find(SAFENAME) == product
+
+
+def test_a_product_that_was_listed_but_is_gone_is_not_present(tmp_path: Path, clock: HandClock) -> None:
+    product = make_product(tmp_path)
+    presence = Presence([tmp_path], [], clock)
+    assert presence.find(SAFENAME) == product
+    product.rename(tmp_path / "elsewhere")
+    assert presence.find(SAFENAME) is None
+
+
+def test_a_root_that_is_not_mounted_is_reported_and_raises_nothing(tmp_path: Path, clock: HandClock) -> None:
+    gone = tmp_path / "gone"
+    presence = Presence([tmp_path], [Archive(gone, {})], clock)
+    assert presence.find(SAFENAME) is None
+    assert presence.missing_roots() == [gone]
+
+
+def test_a_directory_that_cannot_be_read_is_told_and_passed_over(
+    tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    whole = make_product(tmp_path / "open")
+    assert Presence([loop, tmp_path / "open"], [], clock).find(SAFENAME) == whole
+    assert "cannot be searched" in caplog.text

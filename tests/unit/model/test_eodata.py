@@ -1,0 +1,125 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdsed.model.eodata import S3Location, guess_s3_path, safe_segments, split_s3_path
+from cdsed.model.safename import normalise, parse
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        (
+            "S1A_IW_SLC__1SDV_20190118T023637_20190118T023705_025526_02D4A8_08A8.SAFE",
+            "Sentinel-1/SAR/SLC/2019/01/18",
+        ),
+        (
+            "S1A_IW_GRDH_1SDV_20230219T235959_20230220T000024_054172_069690_E33E.SAFE",
+            "Sentinel-1/SAR/GRD/2023/02/19",
+        ),
+        (
+            "S1A_IW_GRDH_1SDV_20230220T000000_20230220T000024_054172_069690_E33E.SAFE",
+            "Sentinel-1/SAR/IW_GRDH_1S/2023/02/20",
+        ),
+        (
+            "S1A_S3_SLC__1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE",
+            "Sentinel-1/SAR/S3_SLC__1S/2024/06/04",
+        ),
+        (
+            "S1A_IW_GRDH_1SDV_20200604T110100_20200604T110131_054172_069690_E33E_COG.SAFE",
+            "Sentinel-1/SAR/IW_GRDH_1S-COG/2020/06/04",
+        ),
+        (
+            "S1C_EW_ETA__AXDH_20260924T110100_20260924T110131_054172_069690_EFC8.SAFE",
+            "Sentinel-1/AUX/EW_ETA__AX/2026/09/24",
+        ),
+        (
+            "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE",
+            "Sentinel-2/MSI/L1C/2024/09/12",
+        ),
+        (
+            "S2B_MSIL2A_20170105T013442_N0204_R031_T53NMJ_20170105T013443.SAFE",
+            "Sentinel-2/MSI/L2A/2017/01/05",
+        ),
+        (
+            "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc",
+            "Sentinel-5P/TROPOMI/L2__NO2___/2021/12/11",
+        ),
+    ],
+)
+def test_a_path_is_derived_where_the_layout_is_known(name: str, folder: str) -> None:
+    assert guess_s3_path(parse(name)) == f"/eodata/{folder}/{name}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Sentinel-2 Collection-1: in L1C_N0500, even where the name says N0510
+        "S2A_MSIL1C_20180801T104021_N0500_R008_T31UFS_20230812T103406.SAFE",
+        "S2A_MSIL1C_20220801T104021_N0510_R008_T31UFS_20240612T103406.SAFE",
+        "S3B_SL_2_LST____20230824T223252_20230824T223552_20230825T011047_0179_083_158_1080_PS2_O_NR_004.SEN3",
+        "S1A_AUX_INS_V20140406T010000_G20140409T142540.SAFE",
+        "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE",
+    ],
+)
+def test_no_path_is_guessed_where_a_guess_would_be_wrong(name: str) -> None:
+    assert guess_s3_path(parse(normalise(name))) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/eodata/Sentinel-1/SAR/X.SAFE",
+        "s3://eodata/Sentinel-1/SAR/X.SAFE/",
+        "eodata/Sentinel-1/SAR/X.SAFE",
+        "Sentinel-1/SAR/X.SAFE",
+        "/Sentinel-1/SAR/X.SAFE/",
+    ],
+)
+def test_every_way_of_writing_a_path_means_the_same_place(path: str) -> None:
+    location = split_s3_path(path)
+    assert location == S3Location("eodata", "Sentinel-1/SAR/X.SAFE")
+    assert split_s3_path(location.s3_path) == location
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/eodata",
+        "/eodata/",
+        "s3://",
+        "//eodata/Sentinel-1/X.SAFE",
+        "/eodata/Sentinel-1//X.SAFE",
+        "/eodata/../etc/passwd",
+        "/eodata/Sentinel-1/./X.SAFE",
+        "/eodata/Sentinel-1/a\\b",
+        "/eodata/Sentinel-1/a\nb",
+        "/eodata/Sentinel-1/\x00",
+        "https://eodata/Sentinel-1/X.SAFE",
+        "/eodata/Sentinel-1/" + "x" * 256,
+    ],
+)
+def test_a_hostile_or_empty_path_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="cannot be used"):
+        split_s3_path(path)
+
+
+def test_keys_of_real_products_are_safe() -> None:
+    key = "annotation/calibration/noise-s1a-iw-grd-vh-20241217t061735-20241217t061800-057028-07020f-002.xml"
+    assert safe_segments(key) == tuple(key.split("/"))
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z./ \\]*"))
+def test_segments_that_pass_never_lead_out_of_the_product(key: str) -> None:
+    try:
+        segments = safe_segments(key)
+    except ValueError:
+        return
+    assert "/".join(segments) == key
+    for segment in segments:
+        assert segment not in {"", ".", ".."}
+        assert segment.isascii()
+        assert not set(segment) & set("/\\\0\n\r")
+        assert len(segment) <= 255

@@ -1,0 +1,112 @@
+"""One child's times, on a clock moved by hand."""
+
+import select
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdsed.clock import Clock
+from cdsed.process.child import Child, ChildSpec, ChildState
+from cdsed.process.exits import ChildExit
+from cdsed.process.life import LIFELINE_FD
+from cdsed.process.limits import Limits
+
+LIMITS = Limits(stop_within_s=20, hung_after_s=90, ready_within_s=60)
+
+SPEAKER = f"""
+import os, socket, signal
+lifeline = socket.socket(fileno=int(os.environ["{LIFELINE_FD}"]))
+lifeline.send(b"ready")
+lifeline.send("beat at work: 3 °".encode())
+signal.pause()
+"""
+
+
+class HandClock(Clock):
+    now_s = 1000.0
+
+    def boot_s(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def silent(clock: HandClock) -> Iterator[Child]:
+    child = Child(ChildSpec("silent", ("sleep", "600")), clock)
+    yield child
+    child.kill()
+    child.reap()
+
+
+@pytest.fixture
+def speaker(clock: HandClock) -> Iterator[Child]:
+    child = Child(ChildSpec("speaker", (sys.executable, "-c", SPEAKER)), clock)
+    while child.text != "at work: 3 °":
+        assert select.select([child.lifeline], [], [], 10)[0]
+        assert child.hear()
+    yield child
+    child.kill()
+    child.reap()
+
+
+def test_a_child_is_starting_until_it_says_ready(silent: Child, speaker: Child) -> None:
+    assert silent.hear()
+    assert silent.state is ChildState.STARTING
+    assert speaker.state is ChildState.READY
+
+
+def test_a_child_has_its_time_to_boot(silent: Child, clock: HandClock) -> None:
+    clock.now_s += 60
+    assert silent.overdue(LIMITS) is None
+    clock.now_s += 1
+    assert silent.overdue(LIMITS) == "is not ready after 61 s"
+
+
+def test_a_child_is_hung_when_its_last_beat_is_too_old(speaker: Child, clock: HandClock) -> None:
+    clock.now_s += 90
+    assert speaker.overdue(LIMITS) is None
+    clock.now_s += 1
+    assert speaker.overdue(LIMITS) == "has not beaten for 91 s"
+
+
+def test_a_child_has_its_time_to_leave_from_the_first_request(silent: Child, clock: HandClock) -> None:
+    clock.now_s += 59
+    silent.terminate()
+    clock.now_s += 20
+    silent.terminate()
+    assert silent.overdue(LIMITS) is None
+    clock.now_s += 1
+    assert silent.overdue(LIMITS) == "has not left 21 s after it was told to"
+
+
+def test_a_killed_child_is_overdue_until_it_is_gone(speaker: Child) -> None:
+    speaker.kill()
+    assert speaker.overdue(LIMITS) == "was killed"
+
+
+def test_excused_time_does_not_count(speaker: Child, clock: HandClock) -> None:
+    clock.now_s += 3600
+    speaker.excuse(3600)
+    assert speaker.overdue(LIMITS) is None
+    clock.now_s += 91
+    assert speaker.overdue(LIMITS) is not None
+
+
+def test_the_end_of_a_child_shows_on_its_pidfd_and_its_lifeline(clock: HandClock) -> None:
+    child = Child(ChildSpec("short", ("sh", "-c", "exit 5")), clock)
+    assert select.select([child.pidfd], [], [], 10)[0]
+    assert not child.hear()
+    assert child.reap() == ChildExit(code=5, signal=None)
+
+
+def test_a_command_that_does_not_exist_leaves_no_descriptor_open(clock: HandClock) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(FileNotFoundError):
+        Child(ChildSpec("absent", ("/nonexistent/command",)), clock)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before

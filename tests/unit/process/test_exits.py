@@ -1,0 +1,17 @@
+import pytest
+
+from cdsed.process.exits import ChildExit
+
+
+@pytest.mark.parametrize(
+    ("returncode", "words"),
+    [
+        (0, "exited with 0 (OK)"),
+        (78, "exited with 78 (CONFIG)"),
+        (2, "exited with 2"),
+        (-9, "was killed by signal 9 (Killed)"),
+        (-35, "was killed by signal 35 (Real-time signal 1)"),
+    ],
+)
+def test_an_end_is_told_in_words(returncode: int, words: str) -> None:
+    assert ChildExit.from_returncode(returncode).describe() == words

@@ -1,0 +1,49 @@
+from cdsed.errors import ExitCode
+from cdsed.process.limits import Limits
+from cdsed.process.restart import LONG_LIFE_S, Death, Record, after_death
+
+LIMITS = Limits(
+    stop_within_s=1, hung_after_s=1, restart_first_s=0.5, restart_longest_s=30, boot_failures_max=3
+)
+
+
+def test_the_pause_doubles_with_each_death_up_to_the_longest() -> None:
+    record, delays_s = Record(), []
+    for _ in range(9):
+        verdict = after_death(record, Death(code=1, ready=True, lived_s=1), LIMITS)
+        record = verdict.record
+        delays_s.append(verdict.delay_s)
+    assert delays_s == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_the_pause_stays_the_longest_after_very_many_deaths() -> None:
+    verdict = after_death(Record(deaths=10_000), Death(code=1, ready=True, lived_s=1), LIMITS)
+    assert verdict.delay_s == 30
+
+
+def test_a_long_life_wipes_out_the_deaths_before_it() -> None:
+    verdict = after_death(Record(deaths=7), Death(code=1, ready=True, lived_s=LONG_LIFE_S), LIMITS)
+    assert verdict.record == Record(deaths=1)
+    assert verdict.delay_s == 0.5
+
+
+def test_bad_settings_found_at_boot_end_everything_at_once() -> None:
+    assert after_death(Record(), Death(code=78, ready=False, lived_s=1), LIMITS).give_up is ExitCode.CONFIG
+
+
+def test_bad_settings_found_later_are_a_death_like_any_other() -> None:
+    assert after_death(Record(), Death(code=78, ready=True, lived_s=1), LIMITS).give_up is None
+
+
+def test_too_many_deaths_before_ready_end_everything_however_long_each_took() -> None:
+    record = Record()
+    for expected in (None, None, ExitCode.BUG):
+        verdict = after_death(record, Death(code=None, ready=False, lived_s=LONG_LIFE_S + 1), LIMITS)
+        record = verdict.record
+        assert verdict.give_up is expected
+
+
+def test_one_successful_boot_wipes_out_the_failed_ones() -> None:
+    verdict = after_death(Record(deaths=2, boot_failures=2), Death(code=1, ready=True, lived_s=1), LIMITS)
+    assert verdict.record == Record(deaths=3, boot_failures=0)
+    assert verdict.give_up is None

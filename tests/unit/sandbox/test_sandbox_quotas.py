@@ -1,0 +1,107 @@
+"""Quotas: what is counted is really open connections, and throttling is smooth."""
+
+import itertools
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+
+def test_a_fifth_connection_is_answered_with_an_empty_429_and_counted(site):
+    product = site.add("S5P")
+    connections = [site.connect() for _ in range(5)]
+    answers = [connection.get(product.key) for connection in connections]
+    assert [status for status, _body in answers] == [200, 200, 200, 200, 429]
+    assert answers[-1][1] == b""
+    counters = site.account()
+    assert (counters["open_now"], counters["open_max"], counters["overbooked"]) == (4, 5, 1)
+    assert site.connect(1).get(product.key)[0] == 200
+
+
+def test_a_closed_connection_is_free_at_once_for_the_next(site):
+    product = site.add("S5P")
+    for _ in range(100):
+        four = [site.connect() for _ in range(4)]
+        assert [connection.get(product.key)[0] for connection in four] == [200] * 4
+        for connection in four:
+            connection.connection.close()
+    assert site.account()["overbooked"] == 0
+    assert site.account()["open_max"] == 4
+
+
+def test_a_connection_closed_in_the_middle_of_a_paced_body_is_noticed_at_once(start, until):
+    site = start(bandwidth_bytes_per_s=1000)
+    product = site.add("S5P", size_bytes=1_000_000)
+    connection = site.connect()
+    response = connection.ask(product.key)
+    response.read(500)
+    assert site.account()["open_now"] == 1
+    response.close()
+    connection.connection.close()
+    assert site.account()["open_now"] == 0
+    until(lambda: not site.sandbox._connections)
+
+
+def test_bandwidth_is_held_per_connection_and_smoothly(start):
+    site = start(bandwidth_bytes_per_s=4_000_000)
+    product = site.add("S5P", size_bytes=2_000_000)
+    response = site.connect().ask(product.key)
+    begun = time.monotonic()
+    arrivals = []
+    while data := response.read1(65_536):
+        arrivals.append((time.monotonic() - begun, len(data)))
+    took = arrivals[-1][0]
+    assert 0.4 < took < 0.8
+    gaps = [late - early for (early, _), (late, _) in itertools.pairwise(arrivals)]
+    assert max(gaps) < 0.25
+    assert sum(count for at, count in arrivals if at < took / 2) < 1_300_000
+
+
+def test_a_rate_beyond_the_minute_is_refused(start):
+    site = start(requests_per_minute=3)
+    product = site.add("S5P", size_bytes=1000)
+    statuses = [site.connect().get(product.key)[0] for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    assert site.account()["overbooked"] == 0
+
+
+def test_a_spent_volume_leaves_one_connection_at_a_megabyte_per_second(start):
+    site = start(volume_bytes=500_000)
+    product = site.add("S5P", size_bytes=500_000)
+    first, second = site.connect(), site.connect()
+    assert first.get(product.key)[0] == 200
+    begun = time.monotonic()
+    assert first.get(product.key)[0] == 200
+    assert time.monotonic() - begun > 0.35
+    assert second.get(product.key)[0] == 429
+
+
+def test_a_key_is_unknown_before_and_after_its_time(site, start):
+    product = site.add("S5P")
+    now = datetime.now(UTC)
+    for validity in (
+        {"key_expires": now - timedelta(seconds=1)},
+        {"key_valid_from": now + timedelta(hours=1)},
+    ):
+        refusing = start(**validity)
+        status, body = refusing.connect().get(product.key)
+        assert status == 403
+        assert b"<Code>InvalidAccessKeyId</Code>" in body
+    assert start(key_expires=now + timedelta(hours=1)).connect().get(product.key)[0] == 404
+
+
+def test_a_connection_changes_its_account_with_the_signature(site):
+    product = site.add("S5P")
+    connection = site.connect()
+    connection.get(product.key)
+    connection._account = replace(site.sandbox.accounts[1])
+    connection.get(product.key)
+    assert [site.account(index)["open_now"] for index in (0, 1)] == [0, 1]
+
+
+def test_bytes_and_requests_are_counted_by_key_and_account(site):
+    product = site.add("S5P", size_bytes=200_000)
+    connection = site.connect()
+    connection.get(product.key)
+    connection.get(product.key, Range="bytes=0-49999")
+    assert site.sandbox.counters.values()["keys"][product.key] == {"requests": 2, "bytes_sent": 250_000}
+    assert site.account()["bytes"] == 250_000
