@@ -21,7 +21,7 @@ from cdsed.inbox.scan import InboxScan
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
 from cdsed.process.limits import Limits
-from cdsed.process.lock import DaemonLock, KernelLock
+from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock
 from cdsed.process.supervisor import Supervisor
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import leases, listings, processes, products, snapshot
@@ -29,8 +29,6 @@ from cdsed.store.database import Database, open_state
 from cdsed.store.leases import AccountLimits
 
 _log = logging.getLogger(__name__)
-
-LOCK_NAME = "daemon.lock"
 
 
 def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:

@@ -130,6 +130,8 @@ class StatusReport:
     ----------
     at
         When it was taken, seconds UTC.
+    to_go_bytes
+        An estimate of what is still to come; None when no size is known.
     eta_s
         Seconds until the known work is done at the rate of the last ten minutes; None when unknown.
     why_idle
@@ -142,6 +144,7 @@ class StatusReport:
     listings: tuple[ListingStatus, ...] = ()
     accounts: tuple[AccountStatus, ...] = ()
     rates: Rates = field(default_factory=Rates)
+    to_go_bytes: float | None = None
     eta_s: float | None = None
     cooling: tuple[Cooling, ...] = ()
     troubles: tuple[Trouble, ...] = ()

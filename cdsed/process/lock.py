@@ -13,6 +13,9 @@ from typing import Self
 
 from cdsed.errors import AlreadyRunning
 
+#: The file, in the state directory, that the daemon holds a `DaemonLock` on.
+LOCK_NAME = "daemon.lock"
+
 # struct flock of <fcntl.h>: l_type, l_whence, l_start, l_len (0: the whole file), l_pid (0 for F_OFD_*).
 _FLOCK = struct.Struct("hhqqi4x")
 

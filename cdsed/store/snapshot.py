@@ -40,6 +40,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         daemon = _daemon(db, running=running)
         accounts = _accounts(db, clock)
         rates = _rates(db, clock)
+        to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         cooling = tuple(
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.cooling)
@@ -51,7 +52,8 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             listings=_listings(db),
             accounts=accounts,
             rates=rates,
-            eta_s=_eta_s(tallies, db.value(_SQL.under_way_bytes), rates),
+            to_go_bytes=to_go_bytes,
+            eta_s=to_go_bytes / rates.over_10_min if to_go_bytes is not None and rates.over_10_min else None,
             cooling=cooling,
             troubles=tuple(_troubles(db)),
             why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
@@ -188,17 +190,16 @@ def _rates(db: Database, clock: Clock) -> Rates:
     return Rates(*over)
 
 
-def _eta_s(tallies: dict[State, Tally], done_bytes: int, rates: Rates) -> float | None:
-    """Estimate the time the known work takes; products of unknown size count as the mean of the others."""
-    rate = rates.over_10_min
-    known = [tally for tally in tallies.values() if tally.size_bytes]
-    if not rate or not known:
-        return None
+def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:
+    """Estimate what is still to come; products of unknown size count as the mean of the others."""
     to_go = [tally for state, tally in tallies.items() if state not in FINAL]
+    known = [tally for tally in tallies.values() if tally.size_bytes]
+    if to_go and not known:
+        return None
     sized = sum(tally.size_bytes for tally in to_go)
-    mean = sum(tally.size_bytes for tally in known) / sum(tally.products for tally in known)
+    mean = sum(tally.size_bytes for tally in known) / max(1, sum(tally.products for tally in known))
     unsized = sum(tally.products for tally in to_go if not tally.size_bytes)
-    return max(0.0, sized + unsized * mean - done_bytes) / rate
+    return max(0.0, sized + unsized * mean - done_bytes)
 
 
 def _troubles(db: Database) -> list[Trouble]:

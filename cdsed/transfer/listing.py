@@ -104,7 +104,7 @@ def _client(connection: Connection, account: str) -> "S3Client":
         body = read_small(connection, response)
         if response.status != 200:
             raise s3_error(account, parts.path, response.status, dict(response.headers), body)
-        headers = HeadersDict(response.headers.items())
+        headers: Any = HeadersDict(response.headers.items())  # what botocore itself gives; the stubs say otherwise
         return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _Body(body))
 
     client.meta.events.register("before-send.s3", carry)

@@ -1,0 +1,45 @@
+"""Numbers, sizes and times as people read them."""
+
+from cdsed.clock import iso
+
+_PREFIXES = ("B", "kB", "MB", "GB", "TB", "PB")
+_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def number(value: int) -> str:
+    """Return ``1 234 567``."""
+    return f"{value:,}".replace(",", " ")
+
+
+def plural(count: int, word: str) -> str:
+    """Return ``1 product`` or ``1 234 products``."""
+    return f"{number(count)} {word}{'' if count == 1 else 's'}"
+
+
+def size(size_bytes: float) -> str:
+    """Return ``12.3 GB``, decimal as CDSE counts."""
+    value, prefixes = float(size_bytes), list(_PREFIXES)
+    while value >= 999.95 and len(prefixes) > 1:
+        value /= 1000
+        del prefixes[0]
+    return f"{value:.0f} B" if prefixes[0] == "B" else f"{value:.1f} {prefixes[0]}"
+
+
+def rate(bytes_per_s: float) -> str:
+    """Return ``34.1 MB/s``."""
+    return f"{size(bytes_per_s)}/s"
+
+
+def span(seconds: float) -> str:
+    """Return a duration in its two greatest units, ``2 d 3 h``."""
+    left, words = round(seconds), []
+    for unit, unit_s in _SPANS:
+        count, left = divmod(left, unit_s)
+        if count or words:
+            words.append((count, unit))
+    return " ".join(f"{count} {unit}" for count, unit in words[:2] if count) or "0 s"
+
+
+def ago(then: float, now: float) -> str:
+    """Return an instant and how long it is past, ``2026-11-22T14:32:05Z (5 min ago)``; both in seconds UTC."""
+    return f"{iso(then)} ({span(max(0.0, now - then))} ago)"

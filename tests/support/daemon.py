@@ -1,0 +1,259 @@
+"""A lab's installation in a directory, and the real daemon in it, for tests that run the whole program."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from cdsed.sandbox.accounts import Account
+from tests.support.sandbox import SandboxProcess
+
+_QUICK: dict[str, Any] = {
+    "inbox": {"rest_s": 0.2, "scan_every_s": 0.5},
+    "transfer": {"session_rest_s": 0.3, "checkpoint_every_s": 0.3},
+    "retry": {"first_delay_s": 0.2, "longest_delay_s": 2, "account_first_delay_s": 1, "account_longest_delay_s": 4},
+    "disk": {"free_bytes_min": 0},
+    "catalogue": {"requests_per_s": 20},
+    "process": {"stop_within_s": 10},
+}
+
+
+class Installation:
+    """Settings, accounts, inbox and spool below one directory, pointing at a sandbox.
+
+    Parameters
+    ----------
+    settings
+        Sections or keys that differ from quick defaults, e.g. ``transfer={"processes": 1}``.
+    accounts
+        The accounts the lab has; by default all of the sandbox. Their secrets may differ from the sandbox's.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        sandbox: SandboxProcess,
+        *,
+        accounts: Iterable[Account] | None = None,
+        groups: dict[str, list[Account]] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.root = root
+        self.sandbox = sandbox
+        self.config = root / "cdsed.yml"
+        self.inbox, self.spool, self.state = root / "inbox", root / "spool", root / "state"
+        for directory in (self.inbox, self.spool):
+            directory.mkdir(parents=True)
+        self._settings: dict[str, Any] = {
+            "state_dir": str(self.state),
+            "spools": [str(self.spool)],
+            "accounts_file": str(root / "accounts.yml"),
+            "services": {"s3_url": sandbox.url, "catalogue_url": sandbox.catalogue_url},
+            **{key: dict(value) for key, value in _QUICK.items()},
+        }
+        self._settings["inbox"]["path"] = str(self.inbox)
+        self.configure(**settings)
+        self.write_accounts(groups or {"default": list(sandbox.accounts if accounts is None else accounts)})
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings (sections are merged) and write the file."""
+        for key, value in settings.items():
+            if isinstance(value, dict):
+                self._settings[key] = {**self._settings.get(key, {}), **value}
+            else:
+                self._settings[key] = value
+        self.config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
+
+    def write_accounts(self, groups: dict[str, list[Account]]) -> None:
+        """Write the accounts file."""
+        document = {
+            "groups": {
+                group: {
+                    "accounts": {
+                        account.name: {
+                            "login": f"{account.name}@example.org",
+                            "s3_access_key": account.access_key,
+                            "s3_secret_key": account.secret_key,
+                            "sessions": account.sessions,
+                            "requests_per_minute": account.requests_per_minute or 1_000_000,
+                        }
+                        for account in accounts
+                    }
+                }
+                for group, accounts in groups.items()
+            }
+        }
+        path = self.root / "accounts.yml"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def drop(self, name: str, lines: Iterable[str], *, group: str | None = None) -> Path:
+        """Put a listing into the inbox the way a careful user does: written elsewhere, renamed in."""
+        written = self.root / f".{name}"
+        written.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        directory = self.inbox / group if group else self.inbox
+        directory.mkdir(exist_ok=True)
+        return written.rename(directory / name)
+
+    def command(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a ``cdsed`` command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "cdsed", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, "CDSED_CONFIG": str(self.config), "PYTHONPATH": str(Path(__file__).parents[2])},
+            check=False,
+        )
+
+    def status(self, *arguments: str) -> dict[str, Any]:
+        """Return what ``cdsed status --json`` says."""
+        answer: dict[str, Any] = json.loads(self.command("status", *arguments, "--json").stdout)
+        return answer
+
+    def receipt(self, name: str) -> dict[str, Any] | None:
+        """Return the receipt of an accepted listing, None while there is none."""
+        return _json(self.inbox / ".accepted" / f"{name}.receipt.json")
+
+    def report(self, name: str) -> dict[str, Any] | None:
+        """Return the report of a listing, None while there is none."""
+        return _json(self.inbox / ".accepted" / f"{name}.report.json")
+
+    def states(self, name: str) -> dict[str, str]:
+        """Return the final state of each product of a reported listing."""
+        report = self.report(name)
+        assert report is not None, f"{name} has no report"
+        return {row["safename"]: row["state"] for row in report["products"]}
+
+    def differences(self, safenames: Iterable[str], place: Path | None = None) -> list[str]:
+        """Compare products on disk with the sandbox's truth, byte for byte; return what differs."""
+        found = []
+        for safename in safenames:
+            top = (place or self.spool) / safename
+            truth = self.sandbox.truth(safename)
+            files = {"": top} if top.is_file() else {str(p.relative_to(top)): p for p in top.rglob("*") if p.is_file()}
+            if top.is_file():
+                truth = {"": next(iter(truth.values()))}
+            if files.keys() != truth.keys():
+                found.append(f"{safename}: files {sorted(files.keys() ^ truth.keys())[:3]}")
+                continue
+            found += [f"{safename}/{path}" for path, file in files.items() if _md5(file) != truth[path].md5]
+        return found
+
+
+class DaemonProcess:
+    """``cdsed run`` in an installation, as a real process with its workers; killed at the end, whatever happens."""
+
+    def __init__(self, lab: Installation, *arguments: str) -> None:
+        self.lab = lab
+        self._arguments = arguments
+        self.log_path = lab.root / "daemon.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.terminate()
+            try:
+                self.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        for pid in self.worker_pids():
+            _signal(pid, signal.SIGKILL)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        assert self._process is not None, "start it first"
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start it; its log is appended to ``daemon.log``."""
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cdsed", "run", "--config", str(self.lab.config), *self._arguments],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def worker_pids(self, role: str = "") -> list[int]:
+        """Return the pids of living workers of this installation, orphans included."""
+        pids = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if "role" in command and str(self.lab.config) in command and command[command.index("role") + 1].startswith(role):
+                pids.append(int(entry.name))
+        return sorted(pids)
+
+    def terminate(self) -> None:
+        """Send TERM to the supervisor."""
+        _signal(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill -9 the supervisor."""
+        _signal(self.pid, signal.SIGKILL)
+        self.wait(10)
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the end of the supervisor; return its exit code."""
+        assert self._process is not None, "start it first"
+        return self._process.wait(timeout_s)
+
+    def running(self) -> bool:
+        """Tell whether the supervisor lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        """Return everything it has logged."""
+        return self.log_path.read_text(encoding="utf-8")
+
+
+def wait_until(what: str, condition: Callable[[], Any], timeout_s: float = 60, *, daemon: DaemonProcess | None = None) -> Any:
+    """Wait until `condition` is true and return its value; fail with `what` and the daemon's last words."""
+    until = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > until:
+            words = daemon.log()[-4000:] if daemon else ""
+            raise AssertionError(f"after {timeout_s} s still not: {what}\n{words}")
+        time.sleep(0.05)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
