@@ -1,17 +1,173 @@
-"""``cdsed add``: the truth about the daemon, its listings, products and accounts."""
+"""``cdsed add``: look through listings, then put them into the inbox."""
 
 import argparse
-from typing import Any
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cdsed.errors import ExitCode
+from cdsed.errors import ConfigError, ExitCode, InboxError, StateError, UsageError
+
+if TYPE_CHECKING:
+    from cdsed.config.settings import Settings
+    from cdsed.model.listing import ListingOptions, Rejected
+
+_STDIN = Path("-")
+_REJECTED_SHOWN = 20
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
-    command = subparsers.add_parser("add", help="say what the daemon does and how far it is")
+    command = subparsers.add_parser(
+        "add",
+        help="look through listings, then put them into the inbox",
+        description="Look through listings and put them into the inbox, where each appears whole. When one of them "
+        "cannot be taken, none is put.",
+    )
+    command.add_argument("listings", nargs="+", type=Path, metavar="LISTING", help="file with products; - for stdin")
+    command.add_argument("--group", help="use this group of accounts")
+    command.add_argument("--priority", type=int, default=0, help="higher comes first (default: 0)")
+    command.add_argument("--outputdir", type=Path, metavar="DIR", help="let the products appear here, not in the spool")
+    command.add_argument("--strict", action="store_true", help="refuse a listing in which any line is rejected")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
     command.set_defaults(command=run)
 
 
-def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    """Say it."""
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a listing was found to hold; of the rejected lines only the first are kept."""
+
+    named: int
+    rejected: int
+    first_rejected: list["Rejected"]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look through every listing, then put them all.
+
+    Returns
+    -------
+    int
+        0; an `InboxError` (65) when one of them cannot be taken, `UsageError` for options that cannot be followed.
+    """
+    from cdsed.config.load import load_settings
+    from cdsed.inbox.place import place_when_accepted, put
+
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    settings = load_settings(arguments.config, os.environ)
+    options = _options(arguments, settings)
+    with _files(arguments.listings) as files:
+        refused = [complaint for file in files if (complaint := _complaint(file, strict=arguments.strict))]
+        if refused:
+            raise InboxError("\n".join([*refused, "nothing was put into the inbox"]))
+        for file in files:
+            dropped = put(file, settings.inbox.path, options=options)
+            receipt = place_when_accepted(dropped, settings.inbox.path)
+            print(f"put into the inbox: {dropped}")
+            print(f"its receipt will be {receipt}.receipt.txt, its report {receipt.name}.report.txt beside it")
+    _mention_absent_daemon(settings)
     return ExitCode.OK
+
+
+def _options(arguments: argparse.Namespace, settings: "Settings") -> "ListingOptions":
+    from cdsed.inbox.parse import PRIORITY_MAX
+    from cdsed.model.listing import ListingOptions
+
+    if abs(arguments.priority) > PRIORITY_MAX:
+        raise UsageError(f"--priority {arguments.priority} should be from -{PRIORITY_MAX} to {PRIORITY_MAX}")
+    if arguments.group is not None:
+        groups = _groups(settings)
+        if groups is not None and arguments.group not in groups:
+            raise UsageError(f"there is no account group {arguments.group!r}; there are {', '.join(groups) or 'none'}")
+    # The daemon has another working directory than whoever types this.
+    outputdir = None if arguments.outputdir is None else os.path.abspath(arguments.outputdir)  # noqa: PTH100
+    return ListingOptions(arguments.priority, arguments.group, outputdir)
+
+
+def _groups(settings: "Settings") -> list[str] | None:
+    """Return the account groups there are; None when this user may look into neither state nor accounts."""
+    from cdsed.config.accounts import load_accounts
+    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.store import snapshot
+    from cdsed.store.database import open_read_only
+
+    try:
+        db = open_read_only(settings.state_dir, daemon_runs=holder(settings.state_dir / LOCK_NAME).running)
+        if db is not None:
+            try:
+                return snapshot.groups(db)
+            finally:
+                db.close()
+    except (StateError, PermissionError):
+        pass  # the accounts file may still be readable
+    try:
+        return sorted(load_accounts(settings, os.environ).groups)
+    except (ConfigError, PermissionError):
+        return None
+
+
+@contextmanager
+def _files(listings: list[Path]) -> Iterator[list[Path]]:
+    """Give the listings as files; what comes from stdin is one for as long as the block lasts."""
+    if listings.count(_STDIN) > 1:
+        raise UsageError("stdin (-) can be read only once")
+    with tempfile.TemporaryDirectory(prefix="cdsed-add-") as folder:
+        stdin = Path(folder, f"stdin-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.txt")
+        if _STDIN in listings:
+            with stdin.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        yield [stdin if listing == _STDIN else listing for listing in listings]
+
+
+def _complaint(file: Path, *, strict: bool) -> str | None:
+    """Look through a listing and print what is in it; return why it cannot be taken, None when it can."""
+    from cdsed.cli.terminal import printable
+    from cdsed.cli.wording import number, plural
+
+    try:
+        content = _content(file)
+    except InboxError as error:
+        return str(error)
+    rejected = f", {plural(content.rejected, 'line')} rejected" if content.rejected else ""
+    print(f"{printable(file.name)}: {plural(content.named, 'line')} with products{rejected}")
+    for line in content.first_rejected:
+        print(f"  line {number(line.line)}: {printable(line.reason)}: {printable(line.text)!r}")
+    if content.rejected > len(content.first_rejected):
+        print(f"  and {number(content.rejected - len(content.first_rejected))} more")
+    if not content.named:
+        return f"{file.name} names no product"
+    if strict and content.rejected:
+        return f"{file.name} holds {plural(content.rejected, 'line')} that cannot be taken, and --strict was given"
+    return None
+
+
+def _content(file: Path) -> _Content:
+    from cdsed.inbox.parse import read_listing, read_options
+    from cdsed.model.listing import Named, Rejected
+
+    read_options(file)
+    named = rejected = 0
+    first_rejected: list[Rejected] = []
+    for line in read_listing(file):
+        named += isinstance(line, Named)
+        if isinstance(line, Rejected):
+            rejected += 1
+            first_rejected += [line] if rejected <= _REJECTED_SHOWN else []
+    return _Content(named, rejected, first_rejected)
+
+
+def _mention_absent_daemon(settings: "Settings") -> None:
+    from cdsed.process.lock import LOCK_NAME, holder
+
+    try:
+        if holder(settings.state_dir / LOCK_NAME).running:
+            return
+    except PermissionError:
+        return  # another user's daemon; whether it runs is not ours to see
+    print("no daemon runs: it will be taken when one starts (`cdsed run`)")

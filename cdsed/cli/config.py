@@ -21,9 +21,7 @@ def add_parser(subparsers: Any) -> None:
     config = subparsers.add_parser("config", help="work with the settings")
     actions = config.add_subparsers(metavar="ACTION", required=True)
     check = actions.add_parser("check", help="validate the settings and the accounts, and say what they mean")
-    check.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings file (default: the usual places)"
-    )
+    check.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
     check.set_defaults(command=run)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cdsed.cli.terminal import Canvas, columns, cut
+from cdsed.cli.terminal import Canvas, columns, cut, printable
 
 _GAP = "  "
 _INDENT = "  "
@@ -29,12 +29,13 @@ class Column:
 
 
 def table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; cells hold neither colours nor line breaks."""
+    """Return the lines of a table; cells hold no colours."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     kept = list(range(len(heads)))
     widths = [max((columns(row[index]) for row in rows), default=0) for index in kept]
     if canvas.width is not None:
         room = canvas.width - len(_INDENT)
-        while (too_much := _least(heads, widths, kept) - room) > 0 and len(kept) > 1:
+        while _least(heads, widths, kept) > room and len(kept) > 1:
             kept.remove(max(kept, key=lambda index: heads[index].rank))
         widths = _shrunk(heads, widths, kept, room)
     kept = [index for index in kept if widths[index]]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,16 +62,34 @@ class Canvas:
         """Return `text` in a colour, or as it is."""
         return f"\x1b[{colour.value}m{text}\x1b[0m" if self.colour and text else text
 
-    def fit(self, text: str) -> str:
-        """Return plain `text` cut to the width."""
-        return text if self.width is None else cut(text, self.width)
+    def wrap(self, text: str, indent: str = "") -> list[str]:
+        """Return a sentence in lines of the width, all of them indented."""
+        text = printable(text)
+        if self.width is None:
+            return [indent + text]
+        return textwrap.wrap(text, max(self.width, 20), initial_indent=indent, subsequent_indent=indent)
+
+    def flow(self, title: str, items: Sequence[str]) -> list[str]:
+        """Return a title and items beside it; what has no room goes to lines below, no item is cut in two."""
+        lines = [title]
+        for item in map(printable, items):
+            longer = f"{lines[-1]}  {item}"
+            if self.width is None or columns(longer) <= self.width:
+                lines[-1] = longer
+            else:
+                lines.append(f"{' ' * len(title)}  {item}")
+        return lines
+
+
+def printable(text: str) -> str:
+    """Return `text` without characters that would do something to a terminal: names of files may hold any."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
     return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in _WIDE else 1
-        for each in text
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in _WIDE else 1 for each in text
     )
 
 

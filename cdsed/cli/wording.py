@@ -32,7 +32,8 @@ def rate(bytes_per_s: float) -> str:
 
 def span(seconds: float) -> str:
     """Return a duration in its two greatest units, ``2 d 3 h``."""
-    left, words = round(seconds), []
+    left = round(seconds)
+    words: list[tuple[int, str]] = []
     for unit, unit_s in _SPANS:
         count, left = divmod(left, unit_s)
         if count or words:

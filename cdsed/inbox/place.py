@@ -31,10 +31,12 @@ def take(path: Path, root: Path) -> Path:
     Path
         Where it is now. The name stays until its end: receipts and reports are named after it.
     """
-    dropped = path.relative_to(root)
-    folders = [root / folder / dropped.parent for folder in (TAKING, ACCEPTED, REJECTED)]
-    free = next(name for name in _names(path) if not any(os.path.lexists(folder / name) for folder in folders))
-    return _move(path, folders[0] / free)
+    return _move(path, root / TAKING / path.relative_to(root).parent / _free_name(path, root))
+
+
+def place_when_accepted(path: Path, root: Path) -> Path:
+    """Return where a dropped file will lie once it is accepted, unless one of its name comes before it."""
+    return root / ACCEPTED / path.relative_to(root).parent / _free_name(path, root)
 
 
 def taken(root: Path) -> list[Path]:
@@ -125,6 +127,12 @@ def _link(hidden: Path, directory: Path, source: Path) -> Path:
             continue
         break
     return directory / name
+
+
+def _free_name(path: Path, root: Path) -> str:
+    """Return the name a dropped file keeps to its end: free in every folder it may come to."""
+    folders = [root / folder / path.relative_to(root).parent for folder in (TAKING, ACCEPTED, REJECTED)]
+    return next(name for name in _names(path) if not any(os.path.lexists(folder / name) for folder in folders))
 
 
 def _names(path: Path) -> Iterator[str]:

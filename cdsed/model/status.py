@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cdsed.model.product import FINAL, State
+from cdsed.model.product import FINAL, GOOD, State
 
 
 class DaemonState(StrEnum):
@@ -91,6 +91,11 @@ class ListingStatus:
     def settled(self) -> int:
         """Those nothing will happen to any more."""
         return sum(count for state, count in self.by_state.items() if state in FINAL)
+
+    @property
+    def exceptions(self) -> int:
+        """Those settled otherwise than its owner wished."""
+        return sum(count for state, count in self.by_state.items() if state in FINAL - GOOD)
 
 
 @dataclass(frozen=True, slots=True)

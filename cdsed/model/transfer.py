@@ -1,6 +1,8 @@
-"""What a product is made of while it travels: objects, pieces of them, and digests."""
+"""What a product is made of while it travels: objects, pieces of them, digests, and how far a piece is."""
 
+import struct
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,38 @@ class Places:
 
     staging: str
     destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How much of a piece a session has written, left in its lock file after every buffer.
+
+    What was written survives a kill in the kernel's page cache, though it is not on the disk yet; it does not
+    survive a new boot, so the mark says in which one it was made.
+
+    Attributes
+    ----------
+    booted_at
+        UTC instant at which the machine booted.
+    """
+
+    fence: int
+    piece: int
+    done_bytes: int
+    booted_at: float
+
+    _FORM: ClassVar[struct.Struct] = struct.Struct("<QQQd")
+    _SAME_BOOT_S: ClassVar[float] = 30.0
+
+    def pack(self) -> bytes:
+        """Return the mark as a few bytes."""
+        return self._FORM.pack(self.fence, self.piece, self.done_bytes, self.booted_at)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self | None:
+        """Read a mark; None where there is none."""
+        return cls(*cls._FORM.unpack(data)) if len(data) == cls._FORM.size else None
+
+    def is_of_boot(self, booted_at: float) -> bool:
+        """Tell whether the machine has not booted since."""
+        return abs(self.booted_at - booted_at) < self._SAME_BOOT_S

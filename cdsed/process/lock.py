@@ -53,6 +53,11 @@ class KernelLock:
             os.close(self._fd)
             self._fd = None
 
+    def note(self, data: bytes) -> None:
+        """Leave a few bytes in the file of a held lock, for whoever looks after this process has died."""
+        assert self._fd is not None, f"{self.path} is not held"
+        os.pwrite(self._fd, data, 0)
+
     def _lock(self, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

@@ -131,6 +131,11 @@ def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
         yield ReportRow(**{name: row[name] for name in ReportRow.__slots__})
 
 
+def exceptions(db: Database, listing: int, most: int) -> list[ReportRow]:
+    """Return up to `most` products of a listing that ended otherwise than wished, by line."""
+    return [ReportRow(**row) for row in db.rows(_SQL.exceptions, listing=listing, most=most)]
+
+
 def _listing(row: Row) -> Listing:
     head = ListingHead(
         id=row["id"],

@@ -102,9 +102,10 @@ def advance(db: Database, lease: Lease, piece: Piece, done_bytes: int) -> None:
     with db.write():
         if db.row(_SQL.advance, id=piece.id, fence=lease.fence, done_bytes=done_bytes) is None:
             raise LeaseLost(f"{piece.key}: this piece has been given to another session")
+        db.rows(_SQL.advanced, piece=piece.id)
 
 
-def finish(db: Database, lease: Lease, product: int, arrived: Mapping[Piece, Digests]) -> None:
+def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None:
     """Note pieces that are whole and on disk, with the digests of those that are whole objects."""
     with db.write():
         for piece, digests in arrived.items():
@@ -112,7 +113,7 @@ def finish(db: Database, lease: Lease, product: int, arrived: Mapping[Piece, Dig
                 raise LeaseLost(f"{piece.key}: this piece has been given to another session")
             if digests != Digests():
                 db.rows(_SQL.set_digests, id=piece.object_id, md5=digests.md5, sha3_256=digests.sha3_256)
-        db.rows(_SQL.advanced, product=product)
+            db.rows(_SQL.advanced, piece=piece.id)
 
 
 def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, due_s: float = 0.0) -> None:

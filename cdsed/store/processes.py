@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.model.transfer import Mark
 from cdsed.store import products
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -28,7 +29,13 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
     with db.write():
         before = db.row(_SQL.daemon)
         if before is not None and abs(before["booted_at"] - booted_at) > _BOOT_SHIFT_S:
-            for reset in (_SQL.reset_due, _SQL.reset_pieces_due, _SQL.reset_breakers, _SQL.reset_rests):
+            for reset in (
+                _SQL.reset_due,
+                _SQL.reset_pieces_due,
+                _SQL.reset_written,
+                _SQL.reset_breakers,
+                _SQL.reset_rests,
+            ):
                 db.rows(reset)
         db.rows(
             _SQL.daemon_started,
@@ -101,6 +108,8 @@ def sweep(
         if not all(is_free(session_lock(session["account"], session["slot"])) for session in sessions):
             continue
         with db.write():
+            for session in sessions:
+                _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
             db.rows(_SQL.charge_death, id=row["id"])
             poisoned = db.rows(_SQL.poisoned, deaths_max=DEATHS_MAX)
             release(db, clock, row["id"], rest_s=rest_s)
@@ -115,3 +124,10 @@ def sweep(
         Path(row["lock"]).unlink(missing_ok=True)
         dead.append(str(row["name"]))
     return dead
+
+
+def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:
+    """Take over the mark a dead worker left in its session's lock file, if it is of this lease and this boot."""
+    mark = Mark.unpack(lock.read_bytes()) if lock.exists() else None
+    if mark is not None and mark.fence == fence and mark.is_of_boot(clock.utc_s() - clock.boot_s()):
+        db.rows(_SQL.take_over_mark, piece=mark.piece, fence=fence, done_bytes=mark.done_bytes)

@@ -59,6 +59,11 @@ def find(db: Database, safename: str) -> Product | None:
     return None if row is None else _product(row)
 
 
+def neighbours(db: Database, safename: str) -> list[str]:
+    """Return a few names that stand beside this one in the alphabet, for whoever has misspelt it."""
+    return [row["safename"] for row in db.rows(_SQL.neighbours, safename=safename)]
+
+
 def add(db: Database, clock: Clock, wish: Wish, *, whereabouts: str | None = None) -> int:
     """Enter a product nobody asked for before: queued, or present when `whereabouts` says where it lies."""
     with db.write():

@@ -5,10 +5,11 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cdsed.errors import ProductError, ServiceError, Stopped
 from cdsed.model.transfer import Digests, Piece
@@ -43,9 +44,17 @@ class Way:
     stop: threading.Event
 
 
-def fetch_piece(
-    way: Way, piece: Piece, staging: Path, algorithms: frozenset[str], checkpoint: Callable[[int], None]
-) -> Digests:
+class Progress(Protocol):
+    """Who is told how many bytes of a piece there are."""
+
+    def written(self, done_bytes: int) -> None:
+        """So many are written: they survive a kill. Called after every buffer."""
+
+    def safe(self, done_bytes: int) -> None:
+        """So many are on the disk: they survive a power cut. May raise to end the work."""
+
+
+def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str], progress: Progress) -> Digests:
     """Fetch what is missing of a piece and make it safe on disk.
 
     Parameters
@@ -54,8 +63,8 @@ def fetch_piece(
         The directory the product is put together in.
     algorithms
         Names for `hashlib`: digests to compute while the bytes pass, when the piece is a whole object.
-    checkpoint
-        Called with the bytes of the piece that are safely on disk; may raise to end the work.
+    progress
+        Is told how many bytes of the piece are written, and how many are safe.
 
     Raises
     ------
@@ -73,7 +82,7 @@ def fetch_piece(
     _check(way, piece, response, first, last)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     with _open(staging / piece.path) as file:
-        _receive(way, piece, response, file, hashes, checkpoint)
+        _receive(way, piece, response, file, hashes, progress)
     return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()})
 
 
@@ -106,14 +115,14 @@ def _receive(
     response: http.client.HTTPResponse,
     file: int,
     hashes: "dict[str, hashlib._Hash]",
-    checkpoint: Callable[[int], None],
+    progress: Progress,
 ) -> None:
     done = piece.done_bytes
     begun_s = noted_s = time.monotonic()
 
     def note() -> None:
         _safe(file, piece.key)
-        checkpoint(done)
+        progress.safe(done)
 
     try:
         while done < piece.size_bytes:
@@ -123,6 +132,7 @@ def _receive(
             for digest in hashes.values():
                 digest.update(chunk)
             done += count
+            progress.written(done)
             now_s = time.monotonic()
             if now_s - noted_s >= way.checkpoint_every_s and done < piece.size_bytes:
                 note()

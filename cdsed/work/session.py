@@ -5,13 +5,14 @@ except for a blip of the service or the next moment's work.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdsed.errors import TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
-from cdsed.model.transfer import Digests, Piece
+from cdsed.model.transfer import Digests, Mark, Piece
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, pieces, products
 from cdsed.store.leases import Lease
@@ -137,14 +138,14 @@ class _Session:
             try:
                 arrived[piece] = self._fetch_one(product, piece)
             except TransferError as error:
-                self._note(product, arrived)
+                self._note(arrived)
                 for untouched in todo[number + 1 :]:
                     pieces.let_go(bench.db, self._lease, untouched)
                 return bench.outcome.of_piece(error, self._lease, product, piece)
             except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
                 bench.outcome.bug(error, product)
                 return False
-        self._note(product, arrived)
+        self._note(arrived)
         bench.outcome.success(self._lease)
         return go_on
 
@@ -162,26 +163,19 @@ class _Session:
             checkpoint_every_s=bench.settings.transfer.checkpoint_every_s,
             stop=bench.stop,
         )
-        current = piece
-
-        def checkpoint(done_bytes: int) -> None:
-            nonlocal current
-            with bench.db.write():
-                pieces.advance(bench.db, self._lease, piece, done_bytes)
-                self._count()
-            current = replace(piece, done_bytes=done_bytes)
-
+        progress = _Progress(bench, self._held, piece, self._count)
         for attempt in through_blips(bench.stop):
             with attempt, bench.guard.watch(self._connection):
-                return fetch_piece(way, current, Path(product.staging), algorithms_for(product.safename), checkpoint)
+                folder, algorithms = Path(product.staging), algorithms_for(product.safename)
+                return fetch_piece(way, progress.piece, folder, algorithms, progress)
         raise AssertionError("tenacity gave up without an error")
 
-    def _note(self, product: Product, arrived: dict[Piece, Digests]) -> None:
+    def _note(self, arrived: dict[Piece, Digests]) -> None:
         bench = self._bench
         if not arrived:
             return
         with bench.db.write():
-            pieces.finish(bench.db, self._lease, product.id, arrived)
+            pieces.finish(bench.db, self._lease, arrived)
             self._count()
         bench.news.tell()
 
@@ -197,3 +191,23 @@ class _Session:
                 size_bytes=size_bytes - self._counted_bytes,
             )
             self._counted_requests, self._counted_bytes = requests, size_bytes
+
+
+class _Progress:
+    """Notes how far a piece is: in the session's lock file at every buffer, in the database when it is safe."""
+
+    def __init__(self, bench: Bench, held: _Held, piece: Piece, count_traffic: Callable[[], None]) -> None:
+        self.piece = piece
+        self._bench = bench
+        self._held = held
+        self._count_traffic = count_traffic
+        self._booted_at = bench.clock.utc_s() - bench.clock.boot_s()
+
+    def written(self, done_bytes: int) -> None:
+        self._held.lock.note(Mark(self._held.lease.fence, self.piece.id, done_bytes, self._booted_at).pack())
+
+    def safe(self, done_bytes: int) -> None:
+        with self._bench.db.write():
+            pieces.advance(self._bench.db, self._held.lease, self.piece, done_bytes)
+            self._count_traffic()
+        self.piece = replace(self.piece, done_bytes=done_bytes)

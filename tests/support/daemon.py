@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -150,11 +150,18 @@ class Installation:
 
 
 class DaemonProcess:
-    """``cdsed run`` in an installation, as a real process with its workers; killed at the end, whatever happens."""
+    """``cdsed run`` in an installation, as a real process with its workers; killed at the end, whatever happens.
 
-    def __init__(self, lab: Installation, *arguments: str) -> None:
+    Parameters
+    ----------
+    environ
+        What its environment has besides this process's own.
+    """
+
+    def __init__(self, lab: Installation, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         self.lab = lab
         self._arguments = arguments
+        self._environ = environ or {}
         self.log_path = lab.root / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -179,7 +186,7 @@ class DaemonProcess:
 
     def start(self) -> Self:
         """Start it; its log is appended to ``daemon.log``."""
-        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **self._environ}
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cdsed", "run", "--config", str(self.lab.config), *self._arguments],
@@ -204,9 +211,13 @@ class DaemonProcess:
                 pids.append(int(entry.name))
         return sorted(pids)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor."""
+        _signal(self.pid, number)
+
     def terminate(self) -> None:
         """Send TERM to the supervisor."""
-        _signal(self.pid, signal.SIGTERM)
+        self.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill -9 the supervisor."""

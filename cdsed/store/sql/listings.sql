@@ -76,3 +76,10 @@ SELECT want.product AS position, want.line, product.safename, product.state, pro
        product.attempts, product.cause
 FROM want JOIN product ON product.id = want.product
 WHERE want.listing = :listing AND want.product > :after ORDER BY want.product LIMIT 1000
+
+-- name: exceptions
+SELECT want.line, product.safename, product.state, product.whereabouts, product.size_bytes, product.attempts,
+       product.cause
+FROM want JOIN product ON product.id = want.product
+WHERE want.listing = :listing AND product.state IN ('missing', 'corrupt', 'failed', 'cancelled')
+ORDER BY abs(want.line) LIMIT :most

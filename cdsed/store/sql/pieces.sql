@@ -26,7 +26,7 @@ ORDER BY priority DESC, planned DESC LIMIT 1
 
 -- Large pieces first: the small ones fill the gaps at the end.
 -- name: open_pieces
-SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, piece.done_bytes, piece.setbacks,
+SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.setbacks,
        object.key, object.path, object.etag, object.size_bytes AS object_bytes
 FROM piece JOIN object ON object.id = piece.object
 WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
@@ -45,8 +45,10 @@ UPDATE piece SET done_bytes = size_bytes, fence = NULL, setbacks = 0 WHERE id = 
 -- name: set_digests
 UPDATE object SET md5 = :md5, sha3_256 = :sha3_256 WHERE id = :id
 
+-- A product that advances is neither what kills workers nor what the service fails at.
 -- name: advanced
-UPDATE product SET deaths = 0, setbacks = 0 WHERE id = :product AND (deaths > 0 OR setbacks > 0)
+UPDATE product SET deaths = 0, setbacks = 0
+WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR setbacks > 0)
 
 -- name: let_go
 UPDATE piece SET fence = NULL, setbacks = setbacks + :setbacks, due_s = :due_s WHERE id = :id AND fence = :fence
@@ -74,4 +76,4 @@ RETURNING id
 UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :id
 
 -- name: reset_pieces
-UPDATE piece SET done_bytes = 0 WHERE object = :id
+UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id

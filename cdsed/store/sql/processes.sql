@@ -21,6 +21,9 @@ WHERE state IN ('downloading', 'verifying')
 -- name: poisoned
 SELECT id, safename FROM product WHERE deaths >= :deaths_max AND state IN ('downloading', 'verifying')
 
+-- name: take_over_mark
+UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :piece AND fence = :fence
+
 -- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence IN (SELECT fence FROM session WHERE process = :id)
 
@@ -57,6 +60,9 @@ UPDATE product SET due_s = 0 WHERE due_s IS NOT NULL
 
 -- name: reset_pieces_due
 UPDATE piece SET due_s = 0 WHERE due_s > 0
+
+-- name: reset_written
+UPDATE piece SET written_bytes = 0 WHERE written_bytes > 0
 
 -- name: reset_breakers
 UPDATE breaker SET until_s = 0

@@ -8,6 +8,11 @@ SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_p
        attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 FROM product WHERE safename = :safename
 
+-- name: neighbours
+SELECT safename FROM (SELECT safename FROM product WHERE safename < :safename ORDER BY safename DESC LIMIT 2)
+UNION ALL
+SELECT safename FROM (SELECT safename FROM product WHERE safename >= :safename ORDER BY safename LIMIT 2)
+
 -- name: add
 INSERT INTO product (safename, state, account_group, priority, outputdir, product_id, s3_path, path_source,
                      whereabouts, changed_at)

@@ -214,7 +214,8 @@ CREATE TABLE piece (                                    -- one ranged GET; fence
     object INTEGER NOT NULL REFERENCES object (id) ON DELETE CASCADE,
     first_byte INTEGER NOT NULL CHECK (first_byte >= 0),
     size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
-    done_bytes INTEGER NOT NULL DEFAULT 0 CHECK (done_bytes BETWEEN 0 AND size_bytes),
+    done_bytes INTEGER NOT NULL DEFAULT 0 CHECK (done_bytes BETWEEN 0 AND size_bytes),  -- on the disk
+    written_bytes INTEGER NOT NULL DEFAULT 0,           -- written before a kill; worth nothing after a new boot
     setbacks INTEGER NOT NULL DEFAULT 0,
     due_s REAL NOT NULL DEFAULT 0,
     fence INTEGER

@@ -1,0 +1,117 @@
+"""``cdsed status LISTING`` and ``cdsed status PRODUCT`` for people."""
+
+from cdsed.cli.look import ListingLook, Look, ProductLook
+from cdsed.cli.screen import bar, by_state, service
+from cdsed.cli.table import Column, table
+from cdsed.cli.terminal import Canvas, Colour
+from cdsed.cli.wording import ago, number, plural, size, span
+from cdsed.clock import iso
+from cdsed.model.listing import Verdict
+from cdsed.model.product import FINAL, Product, State
+from cdsed.model.status import DaemonState, Event, ObjectProgress
+
+_TITLE_COLUMNS = 10
+_VERDICTS = {
+    Verdict.ACCEPTED: "accepted",
+    Verdict.DUPLICATE: "named twice",
+    Verdict.KNOWN: "already known",
+    Verdict.PRESENT: "already on disk",
+    Verdict.REJECTED: "rejected",
+    Verdict.IGNORED: "blank, comment or header",
+}
+
+
+def details(look: Look, seen: ListingLook | ProductLook, canvas: Canvas) -> list[str]:
+    """Return the lines about one listing or product; the daemon is mentioned where it does not run."""
+    lines = _listing(look, seen, canvas) if isinstance(seen, ListingLook) else _product(seen, canvas)
+    if look.report.daemon.state is not DaemonState.RUNNING:
+        lines = service(look, canvas) + lines
+    return [canvas.marks(line) for line in lines]
+
+
+def _listing(look: Look, seen: ListingLook, canvas: Canvas) -> list[str]:
+    head, counts, progress = seen.listing.head, seen.listing.counts, seen.progress
+    sums = [f"{number(count)} {_VERDICTS[verdict]}" for verdict in Verdict if (count := getattr(counts, verdict.value))]
+    lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(f"Listing {head.name}: {seen.listing.state}")]
+    lines += _entry(canvas, "taken", [ago(head.taken_at, look.report.at), f"dropped by {head.user or 'somebody'}"])
+    lines += _entry(
+        canvas, "wishes", [f"group {head.group}", f"priority {head.priority}", f"into {_into(head.outputdir)}"]
+    )
+    lines += _entry(canvas, "lines", [f"{number(counts.lines)}:", *sums])
+    settled = f"{number(progress.settled)}/{number(progress.products)} settled"
+    lines += _entry(
+        canvas, "products", [bar(progress.settled, progress.products), settled, *by_state(progress.by_state)]
+    )
+    for kind, path in seen.papers.items():
+        lines += _entry(canvas, kind, [str(path)])
+    return lines + _exceptions(seen, canvas)
+
+
+def _exceptions(seen: ListingLook, canvas: Canvas) -> list[str]:
+    if not seen.exceptions:
+        return []
+    heads = [Column(rank=1, right=True), Column(), Column(shrinks_to=30), Column(rank=2)]
+    rows = [
+        [
+            f"line {number(abs(row.line))}",
+            row.state,
+            row.safename,
+            plural(row.attempts, "attempt") if row.attempts else "",
+        ]
+        for row in seen.exceptions
+    ]
+    lines = [canvas.paint("Exceptions", Colour.TITLE)]
+    for row, line in zip(seen.exceptions, table(canvas, heads, rows), strict=True):
+        lines += [canvas.paint(line, Colour.BAD), *canvas.wrap(row.cause or "", "      ")]
+    more = seen.progress.exceptions - len(seen.exceptions)
+    return [*lines, f"  and {number(more)} more; the report has them all"] if more > 0 else lines
+
+
+def _product(seen: ProductLook, canvas: Canvas) -> list[str]:
+    product = seen.product
+    lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(product.safename)]
+    entries = {
+        "state": [product.state.value, *_progress(product, seen.progress)],
+        "lies at": [product.whereabouts or ""],
+        "goes to": ["" if product.state in FINAL else _into(product.destination or product.outputdir)],
+        "on CDSE": [product.s3_path or "", f"by the {product.path_source}" if product.path_source else ""],
+        "size": [size(product.size_bytes) if product.size_bytes is not None else ""],
+        "wishes": [f"group {product.account_group}", f"priority {product.priority}"],
+        "attempts": _attempts(product),
+        "cause": [product.cause or ""],
+    }
+    for title, items in entries.items():
+        if told := [item for item in items if item]:
+            lines += _entry(canvas, title, told)
+    return [*lines, canvas.paint("History", Colour.TITLE), *_history(seen.history, canvas)]
+
+
+def _progress(product: Product, progress: ObjectProgress) -> list[str]:
+    if product.state not in (State.DOWNLOADING, State.VERIFYING, State.WAITING, State.READY) or not progress.size_bytes:
+        return []
+    percent = 100 * progress.done_bytes // progress.size_bytes
+    fetched = f"{size(progress.done_bytes)} of {size(progress.size_bytes)} on disk ({percent} %)"
+    return [fetched, plural(progress.objects, "file")]
+
+
+def _attempts(product: Product) -> list[str]:
+    setbacks = plural(product.setbacks, "setback") + " on the way, not charged" if product.setbacks else ""
+    return [f"{product.attempts} charged", setbacks] if product.attempts or setbacks else []
+
+
+def _history(events: list[Event], canvas: Canvas) -> list[str]:
+    lines = []
+    for earlier, event in zip([None, *events], events, strict=False):
+        passed = f"+{span(event.at - earlier.at)}" if earlier else ""
+        lines.append(f"  {iso(event.at)}  {passed:>9}  {event.target}")
+        if event.cause:
+            lines += canvas.wrap(event.cause, "      ")
+    return lines
+
+
+def _entry(canvas: Canvas, title: str, items: list[str]) -> list[str]:
+    return canvas.flow(f"  {title:<{_TITLE_COLUMNS - 2}}", items)
+
+
+def _into(outputdir: str | None) -> str:
+    return outputdir or "the spool"

@@ -1,0 +1,184 @@
+"""``cdsed status`` for people: one screen that says what the daemon does and how far it is."""
+
+from cdsed.cli.look import Look
+from cdsed.cli.table import Column, table
+from cdsed.cli.terminal import Canvas, Colour
+from cdsed.cli.wording import ago, number, plural, rate, size, span
+from cdsed.clock import iso
+from cdsed.model.product import FINAL, GOOD, State
+from cdsed.model.status import (
+    AccountStatus,
+    DaemonState,
+    ListingStatus,
+    SessionMark,
+    StatusReport,
+)
+
+_BAR_COLUMNS = 20
+_MARKS = {SessionMark.BUSY: "●", SessionMark.FREE: "○", SessionMark.RESTING: "·"}
+_OUT_OF_USE = "✕"
+_START = "start it with `cdsed run` or `systemctl start cdsed`"
+
+
+def overview(look: Look, canvas: Canvas) -> list[str]:
+    """Return the lines of the screen."""
+    report = look.report
+    lines = service(look, canvas)
+    if report.why_idle:
+        lines += [canvas.paint(line, Colour.CAREFUL) for line in canvas.wrap(f"Nothing moves: {report.why_idle}")]
+    for section in (_listings, _products, _accounts, _speed, _cooling, _troubles):
+        lines += section(report, canvas)
+    return [canvas.marks(line) for line in lines]
+
+
+def service(look: Look, canvas: Canvas) -> list[str]:
+    """Return what there is to say about the daemon itself."""
+    daemon, now = look.report.daemon, look.report.at
+    match daemon.state:
+        case DaemonState.RUNNING if daemon.started_at is None:
+            text, colour = "● The daemon has only just begun", Colour.GOOD
+        case DaemonState.RUNNING:
+            text = f"● The daemon runs since {_when(daemon.started_at, now)}, pid {daemon.pid}, cdsed {daemon.version}"
+            colour = Colour.GOOD
+        case DaemonState.STOPPED:
+            text = f"○ The daemon is stopped since {_when(daemon.stopped_at, now)}; {_START}"
+            colour = Colour.CAREFUL
+        case DaemonState.DIED:
+            heard = _when(look.last_heard_at, now)
+            text = f"✕ The daemon died; pid {daemon.pid} was last heard of {heard}. Look into its log, then {_START}"
+            colour = Colour.BAD
+        case DaemonState.NEVER:
+            text = f"✕ No state at {look.state_dir}: has the daemon ever run? To begin, {_START}"
+            colour = Colour.BAD
+    return [canvas.paint(line, colour) for line in canvas.wrap(text)]
+
+
+def _when(then: float | None, now: float) -> str:
+    return "an unknown time" if then is None else ago(then, now)
+
+
+def bar(settled: int, total: int) -> str:
+    """Return a bar of how much of `total` is settled; full only when all of it is."""
+    filled = _BAR_COLUMNS * settled // total if total else _BAR_COLUMNS
+    return "█" * filled + "░" * (_BAR_COLUMNS - filled)
+
+
+def by_state(counts: dict[State, int]) -> list[str]:
+    """Return ``3 downloading``, ``40 done`` and so on, in the order of a product's life."""
+    return [f"{number(counts[state])} {state}" for state in State if counts.get(state)]
+
+
+def session_marks(account: AccountStatus, *, running: bool) -> str:
+    """Return one mark per session; nothing is in use without a daemon."""
+    if not running:
+        return _OUT_OF_USE * len(account.sessions)
+    return "".join(
+        _OUT_OF_USE if account.trouble and mark is not SessionMark.BUSY else _MARKS[mark] for mark in account.sessions
+    )
+
+
+def _listings(report: StatusReport, canvas: Canvas) -> list[str]:
+    heads = [
+        Column(shrinks_to=16),
+        Column(rank=3),
+        Column(right=True),
+        Column(rank=1),
+        Column(rank=4),
+        Column(rank=2),
+    ]
+    rows = [_listing(each) for each in report.listings]
+    return [canvas.paint("Listings", Colour.TITLE), *table(canvas, heads, rows)] if rows else []
+
+
+def _listing(listing: ListingStatus) -> list[str]:
+    if listing.state == "taking":
+        lines = f"{plural(listing.lines, 'line')} read"
+        return [listing.name, "", lines, "", listing.group, "being taken"]
+    return [
+        listing.name,
+        bar(listing.settled, listing.products),
+        f"{number(listing.settled)}/{number(listing.products)}",
+        plural(listing.exceptions, "exception") if listing.exceptions else "",
+        listing.group,
+        listing.state,
+    ]
+
+
+def _products(report: StatusReport, canvas: Canvas) -> list[str]:
+    items = [
+        f"{number(tally.products)} {state}" + (f" ({size(tally.size_bytes)})" if tally.size_bytes else "")
+        for state in State
+        if (tally := report.products.get(state))
+    ]
+    return _titled(canvas, canvas.flow("Products", items)) if items else []
+
+
+def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
+    if not report.accounts:
+        return []
+    running = report.daemon.state is DaemonState.RUNNING
+    heads = [Column(shrinks_to=12), Column(), Column(rank=1), Column(rank=2), Column(rank=3)]
+    rows = [
+        [
+            f"{account.group}/{account.name}",
+            session_marks(account, running=running),
+            f"{size(account.volume_used_bytes)} of {size(account.volume_bytes)} in 30 days",
+            f"{plural(account.requests_last_minute, 'request')} this minute",
+            f"key until {iso(account.key_expires_at)[:10]}" if account.key_expires_at else "",
+        ]
+        for account in report.accounts
+    ]
+    lines = [canvas.paint("Accounts", Colour.TITLE)]
+    for account, line in zip(report.accounts, table(canvas, heads, rows), strict=True):
+        lines.append(_coloured_marks(canvas, line))
+        if account.trouble:
+            again = f"; tried again in {span(account.probe_in_s)}" if account.probe_in_s is not None else ""
+            lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(f"{account.trouble}{again}", "      ")]
+    return lines
+
+
+def _coloured_marks(canvas: Canvas, line: str) -> str:
+    for mark, colour in (("●", Colour.GOOD), (_OUT_OF_USE, Colour.BAD)):
+        line = line.replace(mark, canvas.paint(mark, colour))
+    return line
+
+
+def _speed(report: StatusReport, canvas: Canvas) -> list[str]:
+    rates = report.rates
+    items = [
+        f"{rate(rates.over_1_min)} over 1 min",
+        f"{rate(rates.over_10_min)} over 10 min",
+        f"{rate(rates.over_60_min)} over 60 min",
+    ]
+    if any(tally.products for state, tally in report.products.items() if state not in FINAL):
+        items.append(f"{size(report.to_go_bytes)} to go" if report.to_go_bytes is not None else "sizes not yet known")
+        if report.eta_s is not None and report.daemon.state is DaemonState.RUNNING:
+            items.append(f"ready in {span(report.eta_s)}")
+    return _titled(canvas, canvas.flow("Speed", items)) if report.products else []
+
+
+def _cooling(report: StatusReport, canvas: Canvas) -> list[str]:
+    lines = [
+        line
+        for each in report.cooling
+        for line in canvas.wrap(f"{each.name}: {each.reason}; tried again in {span(each.probe_in_s)}", "  ")
+    ]
+    return [canvas.paint("Cooling down", Colour.TITLE), *lines] if lines else []
+
+
+def _troubles(report: StatusReport, canvas: Canvas) -> list[str]:
+    if not report.troubles:
+        return []
+    heads = [Column(right=True), Column(), Column(), Column(rank=1, shrinks_to=30)]
+    rows = [[number(each.products), each.state, each.code, f"e.g. {each.example}"] for each in report.troubles]
+    lines = [canvas.paint("Last errors", Colour.TITLE)]
+    for trouble, line in zip(report.troubles, table(canvas, heads, rows), strict=True):
+        bad = trouble.state in FINAL - GOOD
+        lines.append(canvas.paint(line, Colour.BAD) if bad else line)
+        lines += canvas.wrap(trouble.cause, "      ")
+    return lines
+
+
+def _titled(canvas: Canvas, lines: list[str]) -> list[str]:
+    title, rest = lines[0].split("  ", 1)
+    return [f"{canvas.paint(title, Colour.TITLE)}  {rest}", *lines[1:]]

@@ -1,0 +1,232 @@
+"""Whatever the service does wrong for a while, every product ends whole, and pays only for its own faults."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+# Seconds instead of minutes until a connection that brings nothing is cut.
+_IMPATIENT = {"read_timeout_s": 2, "rate_window_s": 1, "processes": 1}
+
+
+def _lab(tmp_path: Path, sandbox: SandboxProcess, **settings: Any) -> Installation:
+    transfer = {**_IMPATIENT, **settings.pop("transfer", {})}
+    return Installation(tmp_path, sandbox, transfer=transfer, **settings)
+
+
+def _attempts(lab: Installation, listing: str) -> list[int]:
+    report = lab.report(listing)
+    assert report is not None
+    return [row["attempts"] for row in report["products"]]
+
+
+def _within_quotas(sandbox: SandboxProcess) -> bool:
+    limits = {account.name: account.sessions for account in sandbox.accounts}
+    counted = sandbox.counters()["accounts"]
+    return all(counters["open_max"] <= limits[name] for name, counters in counted.items())
+
+
+@pytest.mark.parametrize(
+    ("fault", "attempts"),
+    [
+        ({"kind": "forbidden", "code": "AccessDenied", "times": 1}, 0),
+        ({"kind": "forbidden", "code": "InvalidAccessKeyId", "times": 3}, 0),
+        ({"kind": "forbidden", "code": "SignatureDoesNotMatch", "times": 3}, 0),
+        ({"kind": "forbidden", "code": "ExpiredToken", "times": 3}, 0),
+        ({"kind": "key_expired", "times": 3}, 0),
+        ({"kind": "key_not_yet_valid", "times": 3}, 0),
+        ({"kind": "not_found", "times": 1, "operation": "get"}, 1),
+        ({"kind": "throttle", "times": 3}, 0),
+        ({"kind": "internal_error", "times": 5}, 0),
+        ({"kind": "slow_down", "times": 2}, 0),
+        ({"kind": "reset", "times": 3}, 0),
+        ({"kind": "reset", "times": 3, "after_bytes": 1000, "operation": "get"}, 0),
+        ({"kind": "stall", "times": 2, "after_bytes": 1000}, 0),
+        ({"kind": "trickle", "times": 2, "after_bytes": 1000}, 0),
+        ({"kind": "short_body", "times": 3}, 0),
+        ({"kind": "wrong_bytes", "times": 1, "operation": "get"}, 1),
+        ({"kind": "xml_body", "times": 3}, 0),
+        ({"kind": "changed_etag", "times": 1, "operation": "get", "key": "*.tiff"}, 1),
+    ],
+    ids=lambda value: "-".join(str(v) for v in value.values()) if isinstance(value, dict) else str(value),
+)
+def test_a_fault_of_some_requests_costs_a_product_only_what_is_its_own(
+    tmp_path: Path, fault: dict[str, Any], attempts: int
+) -> None:
+    names = realistic_safenames("S1_GRD", 3, seed=21)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000} for name in names))
+        sandbox.fault(**fault)
+        lab.drop("three.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert sandbox.counters()["faults"] == {fault["kind"]: fault["times"]}
+        assert lab.differences(names) == []
+        assert sum(_attempts(lab, "three.txt")) == attempts, daemon.log()
+        assert _within_quotas(sandbox)
+        assert "Traceback" not in daemon.log()
+
+
+@pytest.mark.parametrize("kind", ["internal_error", "reset", "throttle", "key_expired", "xml_body"])
+def test_while_everything_fails_products_wait_and_nobody_is_charged(tmp_path: Path, kind: str) -> None:
+    names = realistic_safenames("S1_OCN", 3, seed=23)
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        sandbox.fault(kind=kind)
+        lab.drop("three.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            wait_until("trouble", lambda: sandbox.counters()["faults"].get(kind, 0) >= 3, daemon=daemon)
+            sandbox.clear_faults()
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.differences(names) == []
+        assert _attempts(lab, "three.txt") == [0, 0, 0]
+
+
+def test_an_account_is_left_alone_for_as_long_as_the_service_asks(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 4, seed=25)
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        sandbox.fault(kind="throttle", times=1, skip=1, retry_after_s=4)
+        lab.drop("four.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        requests = [request for request in sandbox.requests() if request["operation"] != "odata"]
+        throttled_s = next(request["boot_s"] for request in requests if request["status"] == 429)
+        # what was under way on its other sessions may end
+        too_early = [request for request in requests if throttled_s + 0.5 < request["boot_s"] < throttled_s + 3.9]
+        assert not too_early
+        assert lab.differences(names) == []
+
+
+def test_a_source_that_contradicts_its_own_manifest_is_corrupt_and_costs_the_others_nothing(tmp_path: Path) -> None:
+    bad, *good = realistic_safenames("S1_GRD", 3, seed=27)
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(
+            {"safename": bad, "size_bytes": 600_000, "manifest_lies": "measurement/*"},
+            *({"safename": name, "size_bytes": 600_000} for name in good),
+        )
+        lab.drop("three.txt", [bad, *good])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 1, daemon.log()
+        report = lab.report("three.txt")
+        assert report is not None
+        rows = {row["safename"]: row for row in report["products"]}
+        assert rows[bad]["state"] == "corrupt"
+        assert "two copies were alike" in rows[bad]["cause"]
+        assert "quarantine" in rows[bad]["whereabouts"]
+        assert Path(rows[bad]["whereabouts"], "manifest.safe").is_file()
+        assert not (lab.spool / bad).exists()
+        assert {rows[name]["state"] for name in good} == {"done"}
+        assert lab.differences(good) == []
+        counted = sandbox.counters()["keys"]
+        assert {each["requests"] for key, each in counted.items() if bad in key} == {1, 2}  # only the bad file again
+
+
+def test_a_product_that_lacks_what_its_manifest_names_fails_with_its_cause(tmp_path: Path) -> None:
+    lacking, gone, *good = realistic_safenames("S1_OCN", 4, seed=29)
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox, retry={"attempts": 3})
+        sandbox.add_products(
+            {"safename": lacking, "size_bytes": 300_000, "missing_object": "annotation/*"},
+            *({"safename": name, "size_bytes": 300_000} for name in (gone, *good)),
+        )
+        sandbox.fault(kind="not_found", operation="get", key=f"*{gone}/*.nc")
+        lab.drop("four.txt", [lacking, gone, *good])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 1, daemon.log()
+        report = lab.report("four.txt")
+        assert report is not None
+        rows = {row["safename"]: row for row in report["products"]}
+        assert (rows[lacking]["state"], rows[lacking]["attempts"]) == ("failed", 3)
+        assert "not on the service" in rows[lacking]["cause"]
+        assert (rows[gone]["state"], rows[gone]["attempts"]) == ("missing", 3)
+        assert ".nc is not there (404 NoSuchKey)" in rows[gone]["cause"]
+        assert {rows[name]["state"] for name in good} == {"done"}
+        assert lab.differences(good) == []
+
+
+def test_what_one_account_may_not_read_another_fetches(tmp_path: Path) -> None:
+    denied, *others = realistic_safenames("S1_OCN", 6, seed=31)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (denied, *others)))
+        refused = sandbox.accounts[0].name
+        sandbox.fault(kind="forbidden", account=refused, key=f"*{denied}/*")
+        lab.drop("six.txt", [denied, *others])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.differences([denied, *others]) == []
+        assert _attempts(lab, "six.txt") == [0] * 6
+
+
+def test_what_no_working_account_may_read_is_missing_and_not_charged(tmp_path: Path) -> None:
+    denied, *others = realistic_safenames("S1_OCN", 8, seed=33)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (denied, *others)))
+        sandbox.fault(kind="forbidden", key=f"*{denied}/*")
+        lab.drop("eight.txt", [*others, denied])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 1, daemon.log()
+        report = lab.report("eight.txt")
+        assert report is not None
+        rows = {row["safename"]: row for row in report["products"]}
+        assert (rows[denied]["state"], rows[denied]["attempts"]) == ("missing", 0)
+        assert "not for this account" in rows[denied]["cause"]
+        assert lab.differences(others) == []
+
+
+def test_an_account_that_is_refused_everything_cools_and_no_product_pays(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 10, seed=35)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        refused = sandbox.accounts[0].name
+        sandbox.fault(kind="forbidden", account=refused)
+        lab.drop("ten.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert f"account {refused} may not read" in daemon.log()
+        assert "the account cools" in daemon.log()
+        assert lab.differences(names) == []
+        assert _attempts(lab, "ten.txt") == [0] * 10
+
+
+def test_when_all_accounts_are_refused_everything_products_wait_until_they_work_again(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 5, seed=37)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        sandbox.fault(kind="forbidden")
+        lab.drop("five.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            wait_until("both cool", lambda: daemon.log().count("the account cools") >= 4, daemon=daemon)
+            sandbox.clear_faults()
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.differences(names) == []
+        assert _attempts(lab, "five.txt") == [0] * 5
+
+
+def test_one_large_product_alone_is_worked_on_by_every_session(tmp_path: Path) -> None:
+    [name] = realistic_safenames("S1_SLC", 1, seed=39)
+    with SandboxProcess(accounts=2, bandwidth_bytes_per_s=5_000_000) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"piece_bytes": 4 * 2**20})
+        sandbox.add_products({"safename": name, "size_bytes": 120_000_000})
+        lab.drop("one.txt", [name])
+
+        def open_now() -> list[int]:
+            return [counters["open_now"] for counters in sandbox.counters()["accounts"].values()]
+
+        with DaemonProcess(lab, "--once") as daemon:
+            wait_until("all eight sessions are at it", lambda: open_now() == [4, 4], daemon=daemon)
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.differences([name]) == []
+        assert _within_quotas(sandbox)
