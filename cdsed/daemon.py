@@ -128,6 +128,7 @@ class _Daemon:
         self._settings = settings
         logging.getLogger().setLevel(settings.log_level)
         self._sync_accounts(accounts)
+        _log.info("settings and accounts are reloaded; the workers are replaced one after the other")
         return child_specs(settings, self._config)
 
     def status_text(self) -> str:

@@ -143,7 +143,7 @@ def _resolve(worker: Worker) -> None:
 def _download(worker: Worker) -> None:
     from cdsed.transfer.guard import Guard
     from cdsed.work.bench import Bench, News, endpoint
-    from cdsed.work.finish import finish_next
+    from cdsed.work.finish import digest_next, finish_next
     from cdsed.work.outcome import Outcome
     from cdsed.work.session import SessionThread
 
@@ -152,7 +152,7 @@ def _download(worker: Worker) -> None:
         db=worker.db,
         clock=worker.clock,
         settings=settings,
-        accounts={account.name: account for account in worker.accounts},
+        accounts={account.name: account for account in worker.accounts if account.s3_keys},
         endpoint=endpoint(settings),
         presence=presence(settings, worker.clock),
         guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
@@ -165,7 +165,7 @@ def _download(worker: Worker) -> None:
     def finish() -> None:
         while not stop.is_set():
             edition = bench.news.edition
-            if not finish_next(bench):
+            if not finish_next(bench) and not digest_next(bench):
                 bench.news.wait_after(edition, _BEAT_S)
 
     sessions = math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes)

@@ -2,9 +2,7 @@
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,6 +113,9 @@ def _groups(settings: "Settings") -> list[str] | None:
 @contextmanager
 def _files(listings: list[Path]) -> Iterator[list[Path]]:
     """Give the listings as files; what comes from stdin is one for as long as the block lasts."""
+    import shutil
+    import tempfile
+
     if listings.count(_STDIN) > 1:
         raise UsageError("stdin (-) can be read only once")
     with tempfile.TemporaryDirectory(prefix="cdsed-add-") as folder:

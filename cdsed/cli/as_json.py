@@ -1,11 +1,14 @@
 """``cdsed status --json``: the same values, for programs; names do not change within a schema."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cdsed.cli.look import ListingLook, Look, ProductLook
+from cdsed.cli.look import Look
 from cdsed.clock import iso
 from cdsed.model.status import ListingStatus
+
+if TYPE_CHECKING:
+    from cdsed.cli.seen import ListingLook, ProductLook
 
 SCHEMA = 1  # grows when a member changes its name or meaning
 
@@ -27,8 +30,10 @@ def overview(look: Look) -> dict[str, Any]:
     }
 
 
-def details(look: Look, seen: ListingLook | ProductLook) -> dict[str, Any]:
+def details(look: Look, seen: "ListingLook | ProductLook") -> dict[str, Any]:
     """Return one listing or product as a JSON object."""
+    from cdsed.cli.seen import ProductLook
+
     if isinstance(seen, ProductLook):
         history = [_plain(asdict(event)) for event in seen.history]
         product = {name: value for name, value in asdict(seen.product).items() if name not in _INTERNAL}

@@ -1,17 +1,158 @@
-"""``cdsed demo``: the truth about the daemon, its listings, products and accounts."""
+"""``cdsed demo``: the main job from end to end on this machine, against the sandbox."""
 
 import argparse
-from typing import Any
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cdsed.errors import ExitCode
+from cdsed.errors import CdsedError, ExitCode, StateError, UsageError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from cdsed.cli.demo_stage import Stage
+    from cdsed.model.status import StatusReport
+
+_LONGEST_S = 80.0
+_EVERY_S, _EVERY_PIPED_S = 0.4, 3.0
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
-    command = subparsers.add_parser("demo", help="say what the daemon does and how far it is")
+    command = subparsers.add_parser(
+        "demo",
+        help="show the main job from end to end, without the internet",
+        description="Start a sandbox and a daemon, drop a listing, show its progress and its report, and compare every "
+        "file with its source. Exits with 0 only if all of it comes out as it has to.",
+    )
+    command.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="play here and leave all of it here")
+    command.add_argument("--keep", action="store_true", help="leave the temporary directory, too")
     command.set_defaults(command=run)
 
 
-def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    """Say it."""
+def run(arguments: argparse.Namespace) -> int:
+    """Play the demo.
+
+    Returns
+    -------
+    int
+        0; a `CdsedError` (1) that says what differs when it does not come out exactly as expected.
+    """
+    import shlex
+    import signal
+
+    from cdsed.cli.demo_stage import Stage
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with _directory(arguments) as directory:
+        stage = Stage(directory)
+        with stage.sandbox():
+            _say(f"A CDSE of our own answers on this machine; everything lies in {directory}.")
+            stage.fill_archive()
+            dropped = stage.drop_listing()
+            _say(f"Dropped {dropped.name} into the inbox:", *dropped.read_text(encoding="utf-8").rstrip().split("\n"))
+            _say("", "Two accounts with four sessions each; the key of the second has expired. `cdsed run --once`:")
+            with stage.daemon() as process:
+                exit_code = _watch(stage, process)
+            _judge(stage, exit_code)
+        if arguments.directory or arguments.keep:
+            quoted = shlex.quote(str(stage.config))
+            _say(
+                "",
+                f"The products lie in {stage.spool}, receipt and report in {stage.paper('report.txt').parent}.",
+                f"Look at it with  cdsed status --config {quoted}",
+                f"            and  cdsed status --config {quoted} {dropped.name}",
+            )
     return ExitCode.OK
+
+
+@contextmanager
+def _directory(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Give the directory to play in, an empty one; a temporary one goes at the end unless it is to be kept."""
+    import tempfile
+
+    if arguments.directory is None and not arguments.keep:
+        with tempfile.TemporaryDirectory(prefix="cdsed-demo-") as name:
+            yield Path(name)
+        return
+    directory = Path(arguments.directory or tempfile.mkdtemp(prefix="cdsed-demo-")).resolve()
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} is not an empty directory; name one that is, or a new one")
+    directory.mkdir(parents=True, exist_ok=True)
+    yield directory
+
+
+def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
+    """Show the progress of the daemon until it leaves; return its exit code."""
+    from subprocess import TimeoutExpired
+
+    from cdsed.cli.progress import Progress
+    from cdsed.cli.terminal import Live
+
+    live, progress = Live(), Progress()
+    every_s = _EVERY_PIPED_S if live.canvas().height is None else _EVERY_S
+    told: set[str] = set()
+    until_s = time.monotonic() + _LONGEST_S
+    while time.monotonic() < until_s:
+        report = _report(stage)
+        if report and report.accounts:
+            live.erase()
+            _tell_troubles(report, told)
+            live.draw(progress.lines(report, live.canvas()))
+        try:
+            code = process.wait(every_s)
+        except TimeoutExpired:
+            continue
+        live.erase()
+        return code
+    raise CdsedError(f"the daemon is not ready after {_LONGEST_S:g} s{_log(stage)}")
+
+
+def _report(stage: "Stage") -> "StatusReport | None":
+    from cdsed.cli.look import looking
+
+    try:
+        with looking(stage.state_dir) as (look, _db):
+            return look.report
+    except StateError:
+        return None  # the daemon is making its tables just now
+
+
+def _tell_troubles(report: "StatusReport", told: set[str]) -> None:
+    for account in report.accounts:
+        if account.trouble and account.probe_in_s is not None and account.name not in told:
+            told.add(account.name)
+            _say(f"{account.trouble}", "It cools down and is tried again later; no product is charged for it.")
+
+
+def _judge(stage: "Stage", exit_code: int) -> None:
+    """Show receipt and report, then compare outcome and files with what they have to be."""
+    from cdsed.cli.demo_check import compare, surprises
+
+    for kind in ("receipt.txt", "report.txt"):
+        if not stage.paper(kind).exists():
+            raise CdsedError(f"the listing has no {kind.partition('.')[0]}{_log(stage)}")
+        _say("", stage.paper(kind).read_text(encoding="utf-8").rstrip())
+    identical, different = compare(stage)
+    if wrong := [*surprises(stage, exit_code), *(f"differs from the source: {each}" for each in different)]:
+        raise CdsedError("\n".join(["the demo did not come out as it has to:", *wrong]) + _log(stage))
+    _say("", f"Compared with the sandbox: {identical} files byte-identical to the source, none differs.")
+
+
+def _log(stage: "Stage") -> str:
+    from cdsed.cli.demo_stage import last_words
+
+    return f"\nthe last words of the daemon:\n{last_words(stage.log)}"
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,7 +1,8 @@
 """``cdsed status LISTING`` and ``cdsed status PRODUCT`` for people."""
 
-from cdsed.cli.look import ListingLook, Look, ProductLook
+from cdsed.cli.look import Look
 from cdsed.cli.screen import bar, by_state, service
+from cdsed.cli.seen import ListingLook, ProductLook
 from cdsed.cli.table import Column, table
 from cdsed.cli.terminal import Canvas, Colour
 from cdsed.cli.wording import ago, number, plural, size, span

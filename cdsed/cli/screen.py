@@ -132,7 +132,8 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
     for account, line in zip(report.accounts, table(canvas, heads, rows), strict=True):
         lines.append(_coloured_marks(canvas, line))
         if account.trouble:
-            again = f"; tried again in {span(account.probe_in_s)}" if account.probe_in_s is not None else ""
+            probed = running and account.probe_in_s is not None
+            again = f"; tried again in {span(account.probe_in_s or 0)}" if probed else ""
             lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(f"{account.trouble}{again}", "      ")]
     return lines
 

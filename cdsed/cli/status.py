@@ -1,15 +1,20 @@
 """``cdsed status``: the truth about the daemon, its listings, products and accounts; it takes no lock."""
 
 import argparse
-import json
 import math
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdsed.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cdsed.cli.look import Look
+    from cdsed.cli.seen import ListingLook, ProductLook
+    from cdsed.cli.terminal import Canvas, Live
+    from cdsed.store.database import Database
 
 _WATCH_S = 2.0
 
@@ -62,20 +67,41 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.OK
 
 
-def _answer(arguments: argparse.Namespace, directory: Path, live: Any) -> ExitCode:
-    from cdsed.cli import as_json, look, screen
-    from cdsed.cli.details import details
+def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> ExitCode:
+    from cdsed.cli.look import looking
     from cdsed.model.status import DaemonState
 
-    with look.looking(directory) as (seen, db):
-        about = look.at(db, arguments.name) if db and arguments.name else None
+    with looking(directory) as (look, db):
+        about = _about(db, arguments.name) if db and arguments.name else None
         if arguments.json:
-            value = as_json.details(seen, about) if about else as_json.overview(seen)
-            print(json.dumps(value, indent=None if arguments.watch else 2, ensure_ascii=False), flush=True)
+            print(_as_json(look, about, indent=None if arguments.watch else 2), flush=True)
         else:
-            canvas = live.canvas()
-            live.draw(details(seen, about, canvas) if about else screen.overview(seen, canvas))
-    return ExitCode.OK if seen.report.daemon.state is DaemonState.RUNNING else ExitCode.NOT_RUNNING
+            live.draw(_lines(look, about, live.canvas()))
+    return ExitCode.OK if look.report.daemon.state is DaemonState.RUNNING else ExitCode.NOT_RUNNING
+
+
+def _about(db: "Database", name: str) -> "ListingLook | ProductLook":
+    from cdsed.cli.seen import at
+
+    return at(db, name)
+
+
+def _as_json(look: "Look", about: "ListingLook | ProductLook | None", indent: int | None) -> str:
+    import json
+
+    from cdsed.cli.as_json import details, overview
+
+    return json.dumps(details(look, about) if about else overview(look), indent=indent, ensure_ascii=False)
+
+
+def _lines(look: "Look", about: "ListingLook | ProductLook | None", canvas: "Canvas") -> list[str]:
+    if about is None:
+        from cdsed.cli.screen import overview
+
+        return overview(look, canvas)
+    from cdsed.cli.details import details
+
+    return details(look, about, canvas)
 
 
 def _seconds(text: str) -> float:

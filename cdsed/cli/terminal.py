@@ -1,9 +1,7 @@
 """What the output can show: how wide it is, whether it may be coloured or redrawn, which characters it prints."""
 
 import os
-import shutil
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +48,8 @@ class Canvas:
         ascii_only = not _can_encode(stream.encoding or "ascii")
         if not stream.isatty():
             return cls(ascii_only=ascii_only)
+        import shutil
+
         size = shutil.get_terminal_size()
         colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
         return cls(size.columns, size.lines, colour, ascii_only)
@@ -67,6 +67,8 @@ class Canvas:
         text = printable(text)
         if self.width is None:
             return [indent + text]
+        import textwrap
+
         return textwrap.wrap(text, max(self.width, 20), initial_indent=indent, subsequent_indent=indent)
 
     def flow(self, title: str, items: Sequence[str]) -> list[str]:

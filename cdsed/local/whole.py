@@ -13,6 +13,8 @@ from cdsed.model.manifest import (
 )
 from cdsed.model.safename import parse
 
+_DIRECTORY_SUFFIXES = (".SAFE", ".SEN3")
+
 
 def is_whole(path: Path) -> bool:
     """Tell whether a path holds a whole product.
@@ -22,7 +24,7 @@ def is_whole(path: Path) -> bool:
     path
         A directory: its manifest must be there, and every file that names with its size; where the family has
         no manifest, it must not be empty. A zip must have a readable directory with entries. Another file
-        must not be empty.
+        must not be empty, nor bear the name of a directory (``.SAFE``, ``.SEN3``).
 
     Returns
     -------
@@ -35,7 +37,7 @@ def is_whole(path: Path) -> bool:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 return bool(archive.infolist())
-        return path.is_file() and path.stat().st_size > 0
+        return path.suffix not in _DIRECTORY_SUFFIXES and path.is_file() and path.stat().st_size > 0
     except (OSError, zipfile.BadZipFile, ManifestError):
         return False
 

@@ -44,14 +44,21 @@ class Cooling:
 def fail(db: Database, clock: Clock, name: str, cooling: Cooling, error: TransferError) -> float:
     """Count a failure; return for how many seconds the breaker is open now, 0 when it is not.
 
-    It stays open for as long as the error itself asks (``Retry-After``), at least.
+    It stays open for as long as the error itself asks (``Retry-After``), at least. What fails while it is open was
+    in flight when it opened, and does not count again.
     """
     with db.write():
+        now_s = clock.boot_s()
+        before = db.row(_SQL.get, name=name)
+        if before is not None and before["open"] and before["until_s"] > now_s:
+            until_s = max(before["until_s"], now_s + (error.retry_after_s or 0.0))
+            db.rows(_SQL.open, name=name, until_s=until_s)
+            return float(until_s - now_s)
         failures = db.value(_SQL.fail, name=name, code=error.code, reason=str(error), at=clock.utc_s())
         if failures < cooling.threshold:
             return 0.0
         pause_s = max(error.retry_after_s or 0.0, cooling.pause_s(failures))
-        db.rows(_SQL.open, name=name, until_s=clock.boot_s() + pause_s)
+        db.rows(_SQL.open, name=name, until_s=now_s + pause_s)
         return pause_s
 
 
@@ -64,6 +71,7 @@ def close(db: Database, name: str) -> bool:
     return True
 
 
-def has_failed(db: Database, name: str) -> bool:
-    """Tell whether a failure was counted since the last success."""
-    return db.row(_SQL.get, name=name) is not None
+def last_failure(db: Database, name: str) -> str | None:
+    """Return the code of the last failure since the last success, None when there was none."""
+    row = db.row(_SQL.get, name=name)
+    return None if row is None else str(row["code"])

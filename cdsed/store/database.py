@@ -4,6 +4,7 @@ SQLite comes with apsw's wheels because versions up to 3.51.2 can corrupt a WAL 
 checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module refuses WAL.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ FILE_NAME = "cdsed.sqlite"
 APPLICATION_ID = 0x43445345  # "CDSE"
 _WAL_SAFE_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 30_000
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # how mountinfo writes white space and backslashes
 
 # SQLite's locks and shared memory do not hold across hosts: https://sqlite.org/wal.html, section 1.
 _NETWORK_FILESYSTEMS = frozenset(
@@ -73,7 +75,12 @@ class Database:
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._run("COMMIT", {})
+                try:
+                    self._run("COMMIT", {})
+                except StateError:
+                    if self._connection.in_transaction:  # the disk was full: SQLite keeps it open
+                        self._connection.execute("ROLLBACK")
+                    raise
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -228,7 +235,8 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
 
 def _refuse_network_filesystem(directory: Path) -> None:
     """Raise StateError when the directory lies on a file system where SQLite's locks do not hold."""
-    kind = filesystem_kind(directory.resolve(), Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    kind = filesystem_kind(directory.resolve(), mountinfo)
     if kind in _NETWORK_FILESYSTEMS:
         raise StateError(
             f"state_dir {directory} lies on {kind}, a network file system, where SQLite loses data; "
@@ -243,7 +251,7 @@ def filesystem_kind(path: Path, mountinfo: str) -> str:
         if " - " not in line:
             continue
         mount, _, rest = line.partition(" - ")
-        point = mount.split()[4].encode("ascii").decode("unicode_escape")
+        point = _ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), mount.split(" ")[4])
         if path.is_relative_to(point) and len(point) >= len(best):
             best, kind = point, rest.split()[0]
     return kind

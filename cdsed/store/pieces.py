@@ -42,6 +42,14 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
         return Work(products.get(db, chosen["id"]), pieces)
 
 
+def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> None:
+    """Forget objects whose file is gone, before it is made anew: an empty file of the right size has no digest."""
+    with db.write():
+        for stored in objects(db, product.id):
+            if staged.get(stored.path) != stored.size_bytes:
+                db.rows(_SQL.drop_object, id=stored.id)
+
+
 def plan(
     db: Database,
     product: Product,
@@ -128,6 +136,28 @@ def objects(db: Database, product: int) -> list[StoredObject]:
         StoredObject(digests=Digests(row.pop("md5"), row.pop("sha3_256")), **row)
         for row in db.rows(_SQL.objects, product=product)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeObject:
+    """An object of a product under way whose bytes have all arrived, and whose digests nobody knows yet."""
+
+    id: int
+    product: int
+    path: str
+
+
+def claim_digesting(db: Database, process: int) -> WholeObject | None:
+    """Claim an object in order to compute its digests before its product is verified."""
+    with db.write():
+        row = db.row(_SQL.claim_digesting, process=process)
+    return None if row is None else WholeObject(**row)
+
+
+def digested(db: Database, process: int, claimed: WholeObject, digests: Digests) -> None:
+    """Note the digests of a claimed object, or, where there are none, only that nobody is at it any more."""
+    with db.write():
+        db.rows(_SQL.digested, id=claimed.id, process=process, md5=digests.md5, sha3_256=digests.sha3_256)
 
 
 def mark_bad(db: Database, bad: Mapping[int, str]) -> None:

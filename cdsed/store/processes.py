@@ -11,7 +11,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.model.transfer import Mark
 from cdsed.store import products
-from cdsed.store.database import Database, Row
+from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
 _SQL = Queries("processes")
@@ -53,11 +53,6 @@ def daemon_stopped(db: Database, clock: Clock) -> None:
         db.rows(_SQL.daemon_stopped, at=clock.utc_s())
 
 
-def daemon_row(db: Database) -> Row | None:
-    """Return the daemon's row, None when there never was one."""
-    return db.row(_SQL.daemon)
-
-
 def register(db: Database, clock: Clock, *, name: str, lock: Path) -> int:
     """Enter this process, which already holds a flock on `lock`; return its number."""
     with db.write():
@@ -70,6 +65,7 @@ def release(db: Database, clock: Clock, process: int, *, rest_s: float = 0.0) ->
         at = clock.utc_s()
         db.rows(_SQL.release_pieces, id=process)
         db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + rest_s)
+        db.rows(_SQL.release_objects, id=process)
         db.rows(_SQL.release_resolving, id=process, at=at)
         db.rows(_SQL.release_verifying, id=process, at=at)
         db.rows(_SQL.release_planning, id=process, at=at)

@@ -4,8 +4,9 @@ A query begins with a line ``-- name: some_name``; what follows up to the next s
 """
 
 import re
-from importlib import resources
+from pathlib import Path
 
+_FOLDER = Path(__file__).with_name("sql")  # importlib.resources would cost `cdsed status` 6 ms
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -19,7 +20,7 @@ class Queries:
     """
 
     def __init__(self, subject: str) -> None:
-        text = resources.files("cdsed.store").joinpath("sql", f"{subject}.sql").read_text(encoding="utf-8")
+        text = (_FOLDER / f"{subject}.sql").read_text(encoding="utf-8")
         parts = _NAME.split(text)
         self._texts = dict(zip(parts[1::2], parts[2::2], strict=True))
         self._subject = subject
@@ -33,5 +34,4 @@ class Queries:
 
 def migrations() -> list[str]:
     """Return the texts of all migrations; the n-th of them leads to ``user_version`` n."""
-    folder = resources.files("cdsed.store").joinpath("sql", "migrations")
-    return [entry.read_text(encoding="utf-8") for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)]
+    return [script.read_text(encoding="utf-8") for script in sorted((_FOLDER / "migrations").glob("*.sql"))]

@@ -16,7 +16,6 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
-from cdsed.store import processes
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import VOLUME_WINDOW_H
 from cdsed.store.queries import Queries
@@ -39,7 +38,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
         daemon = _daemon(db, running=running)
         accounts = _accounts(db, clock)
-        rates = _rates(db, clock)
+        rates = _rates(db, clock, daemon)
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         cooling = tuple(
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
@@ -110,7 +109,7 @@ def listing(db: Database, number: int) -> ListingStatus:
 
 
 def _daemon(db: Database, *, running: bool) -> DaemonStatus:
-    row = processes.daemon_row(db)
+    row = db.row(_SQL.daemon)
     if row is None:
         return DaemonStatus(DaemonState.RUNNING if running else DaemonState.NEVER)
     orderly = row["stopped_at"] is not None
@@ -178,13 +177,15 @@ def _trouble(row: Row, clock: Clock) -> str | None:
     return None
 
 
-def _rates(db: Database, clock: Clock) -> Rates:
+def _rates(db: Database, clock: Clock, daemon: DaemonStatus) -> Rates:
     """Return mean rates; the minute that runs counts with the seconds it has."""
     now = clock.utc_s()
     row = db.row(_SQL.traffic, minute=int(now // 60))
     if row is None or row["first_minute"] is None:
         return Rates()
     begun = row["first_minute"] * 60.0
+    if daemon.started_at is not None and begun <= daemon.started_at < begun + 60:
+        begun = daemon.started_at
     spans_s = [min(now % 60 + 60 * minutes, now - begun) for minutes in (1, 10, 60)]
     over = [row[key] / max(span_s, 1.0) for key, span_s in zip(("two", "eleven", "sixty_one"), spans_s, strict=True)]
     return Rates(*over)

@@ -60,6 +60,7 @@ class Connection:
         self.endpoint = endpoint
         self.credentials = credentials
         self.bytes_received = 0  # read by the guard, from another thread
+        self.delivered_bytes = 0  # of objects: listings and errors do not prove that an account works
         self.requests = 0
         parts = urlsplit(endpoint.url)
         assert parts.hostname, f"{endpoint.url} has no host"
@@ -166,6 +167,7 @@ def read_into(connection: Connection, response: http.client.HTTPResponse, buffer
     except (OSError, http.client.HTTPException, ValueError, io.UnsupportedOperation) as error:
         raise connection.broken(error) from error
     connection.bytes_received += count
+    connection.delivered_bytes += count
     return count
 
 
@@ -178,4 +180,6 @@ def read_small(connection: Connection, response: http.client.HTTPResponse, most:
     except (OSError, http.client.HTTPException) as error:
         raise connection.broken(error) from error
     connection.bytes_received += len(body)
+    if response.length and len(body) < most:  # asked for so many bytes at most, http.client is silent about a cut
+        raise connection.broken(http.client.IncompleteRead(body, response.length))
     return body

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cdsed.errors import ProductError, ServiceError, Stopped
+from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.translate import disk_error, s3_error
@@ -81,8 +81,12 @@ def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str
     response = way.connection.request("GET", way.bucket, piece.key, headers)
     _check(way, piece, response, first, last)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
-    with _open(staging / piece.path) as file:
-        _receive(way, piece, response, file, hashes, progress)
+    try:
+        with _open(staging / piece.path) as file:
+            _receive(way, piece, response, file, hashes, progress)
+    except TransferError:
+        way.connection.close()  # the rest of the body must not be taken for the next answer
+        raise
     return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()})
 
 

@@ -70,7 +70,8 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
                     continue
                 path = _checked_path(item["Key"], prefix)
                 listed.append(ListedObject(item["Key"], path, item["Size"], item["ETag"].strip('"')))
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        # ClientError: an error, or half an answer, under status 200; `_client` raises for every other status.
         raise ServiceError(f"the listing of {location.s3_path} cannot be read: {error}", code="BadAnswer") from error
     if not listed:
         single = _head(connection, account, location)

@@ -81,15 +81,20 @@ def _bring_near(source: Path, destination: Path) -> Path:
     if near.is_dir():
         shutil.rmtree(near)
     if source.is_dir():
-        shutil.copytree(source, near, symlinks=True)
-        for folder, _, names in os.walk(near):
+        for folder, _, names in os.walk(source):
+            place = near / Path(folder).relative_to(source)
+            place.mkdir()
             for name in names:
-                _sync_file(Path(folder, name))
+                _copy_file(Path(folder, name), place / name)
         _sync_tree(near)
     else:
-        shutil.copyfile(source, near)
-        _sync_file(near)
+        _copy_file(source, near)
     return near
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    _sync_file(target)
 
 
 def _set_aside(final: Path, staging_root: Path) -> Path | None:

@@ -156,21 +156,31 @@ def _digests_from(staging: Path, stop: threading.Event) -> _DigestOf:
     """Return a function that knows digests: those computed while the bytes passed, else from the file."""
 
     def digest_of(item: StoredObject, algorithm: str) -> str:
-        known = getattr(item.digests, algorithm) if item.digests != Digests() else None
-        return known or _file_digest(staging / item.path, algorithm, stop)
+        known = getattr(item.digests, algorithm)
+        if known is None:
+            known = getattr(file_digests(staging / item.path, frozenset({algorithm}), stop), algorithm)
+        return str(known)
 
     return digest_of
 
 
-def _file_digest(path: Path, algorithm: str, stop: threading.Event) -> str:
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+def file_digests(path: Path, algorithms: frozenset[str], stop: threading.Event) -> Digests:
+    """Compute digests of a file in one reading.
+
+    Raises
+    ------
+    DiskError, Stopped
+        The file cannot be read; the process must leave.
+    """
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     block = memoryview(bytearray(_BLOCK_BYTES))
     try:
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(block):
-                digest.update(block[:count])
+                for digest in digests.values():
+                    digest.update(block[:count])
                 if stop.is_set():
                     raise Stopped
     except OSError as error:
         raise disk_error(str(path), error) from error
-    return digest.hexdigest()
+    return Digests(**{name: digest.hexdigest() for name, digest in digests.items()})

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from cdsed.errors import ProductError, TransferError
 from cdsed.model.product import Product, State
-from cdsed.model.transfer import StoredObject
+from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
-from cdsed.transfer.verify import Verdict, verify
+from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,24 @@ def finish_next(bench: Bench) -> bool:
     return True
 
 
+def digest_next(bench: Bench) -> bool:
+    """Digest one object that came in pieces, while its fellows still arrive; return whether there was one."""
+    claimed = pieces.claim_digesting(bench.db, bench.process)
+    if claimed is None:
+        return False
+    product = products.get(bench.db, claimed.product)
+    digests = Digests()
+    try:
+        path = Path(product.staging or "", claimed.path)
+        digests = file_digests(path, algorithms_for(product.safename), bench.stop)
+    except TransferError as error:
+        _log.info("%s: %s is left to verification: %s", product.safename, claimed.path, error)
+        return False
+    finally:
+        pieces.digested(bench.db, bench.process, claimed, digests)
+    return True
+
+
 def _finish(bench: Bench, product: Product) -> None:
     assert product.staging is not None, f"{product.safename} has no staging directory"
     assert product.destination is not None, f"{product.safename} has no destination"
@@ -42,9 +60,11 @@ def _finish(bench: Bench, product: Product) -> None:
     single = _single(objects, product)
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
-    if not folder.exists() and is_published(final, sizes, single=single is not None):
+    source = folder / single if single else folder
+    if not source.exists() and is_published(final, sizes, single=single is not None):
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
+        discard(folder)
         _done(bench, product, final)
         return
     verdict = verify(

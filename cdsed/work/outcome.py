@@ -50,6 +50,7 @@ _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: Products in a row that an account is refused before the account is thought to be the trouble.
 _DENIED_THRESHOLD = 3
+_NO_PLACE = "unknown"  # for products that found no room anywhere
 _DISK = Cooling(threshold=1, first_s=30.0, longest_s=600.0)
 #: Look-ups of a place the catalogue names before the product counts as gone.
 _NOT_LISTED_MAX = 2
@@ -67,11 +68,22 @@ class Outcome:
         self._clock = clock
         self._retry = retry
 
-    def success(self, lease: Lease) -> None:
-        """Note an answer that shows account and service in order."""
-        if breakers.close(self._db, account_breaker(lease.account)):
-            _log.info("account %s works again", lease.account)
+    def listed(self, lease: Lease, product: Product) -> None:
+        """Note a product planned: its service answers, its account's key is good, and there is room somewhere.
+
+        An account that may list but not read stays suspected.
+        """
+        if breakers.last_failure(self._db, account_breaker(lease.account)) != "AccessDenied":
+            self._works(lease)
         breakers.close(self._db, breakers.SERVICE)
+        if product.destination is None:
+            breakers.close(self._db, disk_breaker(_NO_PLACE))
+
+    def delivered(self, lease: Lease, product: Product) -> None:
+        """Note pieces on the disk: account, service and disk are in order."""
+        self._works(lease)
+        breakers.close(self._db, breakers.SERVICE)
+        breakers.close(self._db, disk_breaker(product.destination or _NO_PLACE))
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
         """Decide after a piece failed; return whether the session may go on."""
@@ -134,8 +146,12 @@ class Outcome:
         _log.exception("%s: an error in cdsed itself; please report it", product.safename)
         cause = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
         current = products.get(self._db, product.id)
-        if current.fence == product.fence:
+        if (current.fence, current.state) == (product.fence, product.state):
             self._charge(ProductError(cause, code="Bug"), current)
+
+    def _works(self, lease: Lease) -> None:
+        if breakers.close(self._db, account_breaker(lease.account)):
+            _log.info("account %s works again", lease.account)
 
     def _charge(self, error: TransferError, product: Product) -> None:
         """Count an attempt of the product; it waits longer each time, and fails when they are used up."""
@@ -161,9 +177,8 @@ class Outcome:
     def _denied(self, error: TransferError, lease: Lease, product: Product) -> None:
         """Let other accounts try; when all that work are refused, the product is not for us."""
         with self._db.write():
-            proven = leases.has_delivered(self._db, self._clock, lease.account) and not breakers.has_failed(
-                self._db, account_breaker(lease.account)
-            )
+            unblamed = breakers.last_failure(self._db, account_breaker(lease.account)) is None
+            proven = unblamed and leases.has_delivered(self._db, self._clock, lease.account)
             cooling = Cooling(_DENIED_THRESHOLD, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
             left = products.deny(self._db, product, lease.account)
             opened_s = breakers.fail(self._db, self._clock, account_breaker(lease.account), cooling, error)
@@ -219,7 +234,7 @@ class Outcome:
         self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1))
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
-        place = product.destination or "unknown"
+        place = product.destination or _NO_PLACE
         pause = breakers.fail(self._db, self._clock, disk_breaker(place), _DISK, error)
         _log.error("%s; %s pauses for %.0f s", error, place, pause)
         due_s = self._clock.boot_s() + pause

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cdsed.errors import TransferError
+from cdsed.errors import LeaseLost, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, Mark, Piece
@@ -48,16 +48,17 @@ class SessionThread:
         while not bench.stop.is_set():
             edition = bench.news.edition
             held = self._lease()
-            if held is None:
+            # A session may find that the work of its group is not for its account, or not for now.
+            if held is None or not _Session(bench, held, self._buffer).work():
                 bench.news.wait_after(edition, _IDLE_S)
-            else:
-                _Session(bench, held, self._buffer).work()
 
     def _lease(self) -> _Held | None:
         """Lease the best free session of a group that has work; first its flock, then its row."""
         bench = self._bench
         groups = products.groups_at_work(bench.db, bench.clock)
         for session in leases.free_sessions(bench.db, bench.clock, groups) if groups else ():
+            if session.account not in bench.accounts:  # new in the accounts file; this process is about to be replaced
+                continue
             lock = KernelLock(bench.session_lock(session.account, session.slot))
             if not lock.acquire():
                 continue
@@ -83,14 +84,22 @@ class _Session:
         self._counted_requests = 0
         self._counted_bytes = 0
 
-    def work(self) -> None:
-        """Plan and fetch until there is nothing to do, the account may not, or the process must leave."""
+    def work(self) -> bool:
+        """Plan and fetch until there is nothing to do, the account may not, or the process must leave.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to do at all.
+        """
         bench = self._bench
+        worked = False
         try:
             while not bench.stop.is_set() and leases.may_go_on(bench.db, bench.clock, self._lease):
                 work = self._next()
                 if work is None:
                     break
+                worked = True
                 go_on = self._fetch(work.product, work.pieces) if work.pieces else self._begin(work.product)
                 if not go_on:
                     break
@@ -101,7 +110,9 @@ class _Session:
             rest_s = bench.settings.transfer.session_rest_s if used else 0.0
             leases.give_back(bench.db, bench.clock, self._lease, rest_s=rest_s)
             self._held.lock.release()
-            bench.news.tell()
+            if worked:
+                bench.news.tell()
+        return worked
 
     def _next(self) -> pieces.Work | None:
         bench = self._bench
@@ -125,7 +136,7 @@ class _Session:
             bench.outcome.bug(error, product)
             return False
         self._count()
-        bench.outcome.success(self._lease)
+        bench.outcome.listed(self._lease, product)
         bench.news.tell()
         return True
 
@@ -133,7 +144,6 @@ class _Session:
         """Fetch a handful of pieces; those that arrived are noted in one go, whatever happens to the rest."""
         bench = self._bench
         arrived: dict[Piece, Digests] = {}
-        go_on = True
         for number, piece in enumerate(todo):
             try:
                 arrived[piece] = self._fetch_one(product, piece)
@@ -143,11 +153,12 @@ class _Session:
                     pieces.let_go(bench.db, self._lease, untouched)
                 return bench.outcome.of_piece(error, self._lease, product, piece)
             except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
+                self._note(arrived)
                 bench.outcome.bug(error, product)
                 return False
         self._note(arrived)
-        bench.outcome.success(self._lease)
-        return go_on
+        bench.outcome.delivered(self._lease, product)
+        return True
 
     def _fetch_one(self, product: Product, piece: Piece) -> Digests:
         """Fetch a piece through blips, each time from where the last try ended."""
@@ -174,14 +185,17 @@ class _Session:
         bench = self._bench
         if not arrived:
             return
-        with bench.db.write():
-            pieces.finish(bench.db, self._lease, arrived)
-            self._count()
+        try:
+            with bench.db.write():
+                pieces.finish(bench.db, self._lease, arrived)
+                self._count()
+        except LeaseLost as lost:
+            _log.info("%s", lost)  # what befell another session has moved the product on meanwhile
         bench.news.tell()
 
     def _count(self) -> None:
         """Bring the account's ledger up to date with what went over the connection."""
-        requests, size_bytes = self._connection.requests, self._connection.bytes_received
+        requests, size_bytes = self._connection.requests, self._connection.delivered_bytes
         if requests > self._counted_requests or size_bytes > self._counted_bytes:
             leases.count_traffic(
                 self._bench.db,
@@ -202,6 +216,7 @@ class _Progress:
         self._held = held
         self._count_traffic = count_traffic
         self._booted_at = bench.clock.utc_s() - bench.clock.boot_s()
+        self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
 
     def written(self, done_bytes: int) -> None:
         self._held.lock.note(Mark(self._held.lease.fence, self.piece.id, done_bytes, self._booted_at).pack())

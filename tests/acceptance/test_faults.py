@@ -135,7 +135,7 @@ def test_a_product_that_lacks_what_its_manifest_names_fails_with_its_cause(tmp_p
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox, retry={"attempts": 3})
         sandbox.add_products(
-            {"safename": lacking, "size_bytes": 300_000, "missing_object": "annotation/*"},
+            {"safename": lacking, "size_bytes": 300_000, "missing_object": "measurement/*"},
             *({"safename": name, "size_bytes": 300_000} for name in (gone, *good)),
         )
         sandbox.fault(kind="not_found", operation="get", key=f"*{gone}/*.nc")

@@ -10,7 +10,8 @@ SELECT id, planned FROM (
           AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
           AND (deaths = 0 OR id = (SELECT min(id) FROM product
-                                   WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')))
+                                   WHERE deaths > 0 AND account_group = :group
+                                     AND state IN ('ready', 'downloading', 'verifying')))
         ORDER BY priority DESC, id LIMIT 1)
     UNION ALL
     SELECT * FROM (
@@ -19,19 +20,21 @@ SELECT id, planned FROM (
           AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
           AND (deaths = 0 OR id = (SELECT min(id) FROM product
-                                   WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')))
+                                   WHERE deaths > 0 AND account_group = :group
+                                     AND state IN ('ready', 'downloading', 'verifying')))
         ORDER BY priority DESC, id LIMIT 1)
 )
 ORDER BY priority DESC, planned DESC LIMIT 1
 
--- Large pieces first: the small ones fill the gaps at the end.
+-- Large objects first, the small ones fill the gaps at the end; one object after the other, so that the digests of
+-- the first are computed while the last still arrive.
 -- name: open_pieces
 SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.setbacks,
        object.key, object.path, object.etag, object.size_bytes AS object_bytes
 FROM piece JOIN object ON object.id = piece.object
 WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
   AND piece.due_s <= :now_s
-ORDER BY piece.size_bytes DESC, piece.id LIMIT :most
+ORDER BY object.size_bytes DESC, piece.object, piece.id LIMIT :most
 
 -- name: hold
 UPDATE piece SET fence = :fence WHERE id IN (SELECT value FROM json_each(:ids))
@@ -77,3 +80,16 @@ UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :
 
 -- name: reset_pieces
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
+
+-- An object that came in pieces is digested as soon as it is whole, while others still arrive.
+-- name: claim_digesting
+UPDATE object SET process = :process
+WHERE id = (SELECT object.id FROM product JOIN object ON object.product = product.id
+            WHERE product.state = 'downloading' AND product.planned = 1
+              AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
+              AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
+            ORDER BY product.priority DESC, product.id, object.id LIMIT 1)
+RETURNING id, product, path
+
+-- name: digested
+UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, process = NULL WHERE id = :id AND process = :process

@@ -30,6 +30,9 @@ UPDATE piece SET fence = NULL WHERE fence IN (SELECT fence FROM session WHERE pr
 -- name: release_sessions
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, rest_until_s = :rest_until_s WHERE process = :id
 
+-- name: release_objects
+UPDATE object SET process = NULL WHERE process = :id
+
 -- name: release_resolving
 UPDATE product SET state = 'queued', process = NULL, fence = NULL, changed_at = :at
 WHERE process = :id AND state = 'resolving'

@@ -22,6 +22,8 @@ RETURNING id
 
 -- name: ask_again
 UPDATE product SET state = 'queued', account_group = :account_group, priority = :priority, outputdir = :outputdir,
+    destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- it goes on elsewhere: begin anew there
+    staging = CASE WHEN outputdir IS :outputdir THEN staging END,
     product_id = coalesce(:product_id, product_id),
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
     attempts = 0, setbacks = 0, deaths = 0, planned = 0, whereabouts = NULL, cause = NULL, code = NULL,
@@ -46,7 +48,7 @@ RETURNING id, safename, state, account_group, priority, outputdir, product_id, s
 -- name: resolved
 UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,
     product_id = coalesce(:product_id, product_id), md5 = coalesce(:md5, md5),
-    size_bytes = coalesce(:size_bytes, size_bytes), process = NULL, fence = NULL, changed_at = :at
+    size_bytes = coalesce(:size_bytes, size_bytes), setbacks = 0, process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence = :fence
 
 -- One move for every way a product can go from here; the caller's fence must still stand.
@@ -103,8 +105,10 @@ UPDATE product SET state = 'verifying', process = :process, fence = :fence, chan
 WHERE id = (SELECT id FROM product
             WHERE state = 'downloading' AND planned = 1
               AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
-              AND (deaths = 0 OR id = (SELECT min(id) FROM product
-                                       WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')))
+              AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
+              AND (deaths = 0 OR id = (SELECT min(id) FROM product AS suspect
+                                       WHERE deaths > 0 AND suspect.account_group = product.account_group
+                                         AND state IN ('ready', 'downloading', 'verifying')))
             ORDER BY priority DESC, id LIMIT 1)
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, setbacks, planned, destination, staging, whereabouts, cause, fence

@@ -1,3 +1,6 @@
+-- name: daemon
+SELECT pid, started_at, stopped_at, version FROM daemon
+
 -- name: tallies
 SELECT state, products, size_bytes FROM tally WHERE listing = 0 AND products > 0
 

@@ -205,8 +205,10 @@ CREATE TABLE object (                                   -- what a planned produc
     md5 TEXT,                                           -- computed while its bytes passed
     sha3_256 TEXT,
     bad_digest TEXT,                                    -- of the copy that failed verification last
+    process INTEGER REFERENCES process (id),            -- who computes its digests just now
     UNIQUE (product, path)
 ) STRICT;
+CREATE INDEX object_claimed ON object (process) WHERE process IS NOT NULL;
 
 CREATE TABLE piece (                                    -- one ranged GET; fence set: a session is at it
     id INTEGER PRIMARY KEY,
@@ -220,7 +222,7 @@ CREATE TABLE piece (                                    -- one ranged GET; fence
     due_s REAL NOT NULL DEFAULT 0,
     fence INTEGER
 ) STRICT;
-CREATE INDEX piece_open ON piece (product, size_bytes) WHERE done_bytes < size_bytes;
+CREATE INDEX piece_open ON piece (product, object) WHERE done_bytes < size_bytes;
 CREATE INDEX piece_by_object ON piece (object);
 CREATE INDEX piece_held ON piece (fence) WHERE fence IS NOT NULL;
 

@@ -1,0 +1,54 @@
+"""The progress line of a run: how far it is, how fast, and one mark per session of each account."""
+
+from collections import deque
+
+from cdsed.cli.screen import bar, session_marks
+from cdsed.cli.terminal import Canvas
+from cdsed.cli.wording import number, rate, span
+from cdsed.model.product import FINAL, GOOD, State
+from cdsed.model.status import DaemonState, StatusReport
+
+_SPEED_OVER_S = 10.0
+_SPEED_AFTER_S = 2.0
+
+
+class Progress:
+    """Turns one report after the other into progress lines; the speed is that of the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def lines(self, report: StatusReport, canvas: Canvas) -> list[str]:
+        """Return the progress of all products: two lines on a terminal, one elsewhere."""
+        counts = {state: tally.products for state, tally in report.products.items()}
+        good, settled, total = _sum(counts, GOOD), _sum(counts, FINAL), sum(counts.values())
+        speed = self._speed(report)
+        eta = span(report.to_go_bytes / speed) if speed and report.to_go_bytes is not None else "-"
+        items = [
+            f"OK {number(good)}",
+            f"ERR {number(settled - good)}",
+            f"to go {number(total - settled)}",
+            rate(speed),
+            f"ETA {eta}",
+        ]
+        running = report.daemon.state is DaemonState.RUNNING
+        sessions = [f"{each.name}:[{session_marks(each, running=running)}]" for each in report.accounts]
+        if canvas.width is None:
+            return [canvas.marks("  ".join([*items, *sessions]))]
+        lines = canvas.flow(bar(settled, total) if total else "", items) + canvas.flow("sessions", sessions)
+        return [canvas.marks(line) for line in lines]
+
+    def _speed(self, report: StatusReport) -> float:
+        """Return bytes per second, 0 as long as there is too little to tell."""
+        fetched_bytes = sum(account.volume_used_bytes for account in report.accounts)
+        self._seen.append((report.at, fetched_bytes))
+        while self._seen[-1][0] - self._seen[0][0] > _SPEED_OVER_S:
+            self._seen.popleft()
+        since, before_bytes = self._seen[0]
+        if report.at - since < _SPEED_AFTER_S:
+            return 0.0
+        return max(0.0, (fetched_bytes - before_bytes) / (report.at - since))
+
+
+def _sum(counts: dict[State, int], states: frozenset[State]) -> int:
+    return sum(count for state, count in counts.items() if state in states)

@@ -1,0 +1,32 @@
+"""Write docs/states.md, the life of a product, from the one table of its transitions: ``make docs``."""
+
+from pathlib import Path
+
+from cdsed.model.product import FINAL, TRANSITIONS, diagram
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
+
+
+def page() -> str:
+    """Return the page."""
+    rows = "\n".join(
+        f"| {state} | {', '.join(sorted(targets))} | {'settled' if state in FINAL else ''} |"
+        for state, targets in TRANSITIONS.items()
+    )
+    return f"""# The life of a product
+
+Generated from `cdsed/model/product.py` by `make docs`; a test holds it equal. The database refuses any other move.
+
+```mermaid
+{diagram()}```
+
+| state | may become | |
+|---|---|---|
+{rows}
+
+A settled product is queued anew only when a later listing asks for it and it lies on no disk.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,54 @@
+"""What keeps the code easy to take over: small modules and functions, SQL in its own files, no drawer for odds and ends."""
+
+import ast
+import re
+
+import pytest
+
+from tests.architecture.sources import ROOT, sources
+
+_SOURCES = sources()
+_MODULE_LINES_MAX = 330
+_FUNCTION_LINES_MAX = 60
+_SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX|TRIGGER|VIEW))\b")
+_WORKPLACE = re.compile(r"(?<![\w.])/(work|tmp/brief|root)/|\.\./shared/(?!data)")
+
+
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+def test_modules_and_functions_are_small(source):
+    assert source.text.count("\n") <= _MODULE_LINES_MAX
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in source.functions()
+        if node.end_lineno - node.lineno + 1 > _FUNCTION_LINES_MAX
+    }
+    assert not long
+
+
+def test_nothing_is_called_utils_helpers_or_common():
+    names = {part for source in _SOURCES for part in source.name.split(".")}
+    assert not {name for name in names if re.search(r"util|helper|common|misc|_v2$", name)}
+
+
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+def test_sql_stands_in_sql_files_only(source):
+    texts = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert not [text for text in texts if _SQL.match(text)]
+
+
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+def test_every_module_says_what_it_is(source):
+    assert ast.get_docstring(source.tree)
+
+
+def test_nothing_names_the_place_it_was_written_at():
+    kinds = {".py", ".sql", ".yml", ".md", ".toml", ".service", ".conf", ".txt"}
+    folders = [ROOT / name for name in ("cdsed", "tests", "docs", "etc", "systemd", ".ci")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in kinds]
+    files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")]
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in files
+        if path.exists() and path.name != "test_code.py" and _WORKPLACE.search(path.read_text(encoding="utf-8"))
+    ]
+    assert not guilty

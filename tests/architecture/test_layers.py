@@ -1,0 +1,82 @@
+"""Imports point one way, and each library has one owner; lazy imports and those for types count as any other."""
+
+import pytest
+
+from tests.architecture.sources import Source, sources
+
+_BASE = {"errors", "clock", "log", ""}  # "": cdsed itself, with its version
+_VALUES = {"model", "config"}
+_ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
+
+# What each room may import besides itself. A room that is not here is new: give it a line.
+_MAY_IMPORT = {
+    "errors": set(),
+    "clock": set(),
+    "log": set(),
+    "model": _BASE,
+    "config": _BASE | {"model"},
+    **{adapter: _BASE | _VALUES for adapter in _ADAPTERS},
+    "process": {"errors", "clock", "log"},
+    "work": _BASE | _VALUES | _ADAPTERS | {"process"},
+    "schedule": _BASE | _VALUES | _ADAPTERS,
+    "roles": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule"},
+    "daemon": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule"},
+    "sandbox": _BASE,
+    "cli": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule", "roles", "daemon"},
+    "__main__": {"cli"},
+    "": set(),
+}
+_MAKES_ITS_OWN_CDSE = ("cdsed.cli.sandbox", "cdsed.cli.demo")
+
+_OWNERS = {
+    "apsw": {"cdsed.store"},
+    "boto3": {"cdsed.transfer"},
+    "botocore": {"cdsed.transfer"},
+    "mypy_boto3_s3": {"cdsed.transfer"},
+    "requests": {"cdsed.catalogue"},
+    "watchdog": {"cdsed.inbox"},
+    "ijson": {"cdsed.inbox"},
+    "apscheduler": {"cdsed.schedule"},
+    "tenacity": {"cdsed.work", "cdsed.catalogue"},
+    "pydantic": {"cdsed.config"},
+    "pydantic_core": {"cdsed.config"},
+    "yaml": {"cdsed.config", "cdsed.sandbox", "cdsed.cli"},
+    "defusedxml": {"cdsed.model.manifest"},
+}
+_NOWHERE = {"pandas", "geopandas", "numpy"}
+
+_SOURCES = sources()
+
+
+def _room(imported: str) -> str:
+    room = imported.split(".")[1] if "." in imported else ""
+    return "" if room == "__version__" else room
+
+
+def _may(source: Source) -> set[str]:
+    allowed = _MAY_IMPORT[source.room] | {source.room}
+    return allowed | {"sandbox"} if source.name.startswith(_MAKES_ITS_OWN_CDSE) else allowed
+
+
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+def test_imports_point_one_way(source):
+    ours = {_room(name) for name in source.imports() if name.partition(".")[0] == "cdsed"}
+    assert ours <= _may(source)
+
+
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+def test_each_library_has_one_owner(source):
+    libraries = {name.partition(".")[0] for name in source.imports()}
+    assert not libraries & _NOWHERE
+    for library in libraries & _OWNERS.keys():
+        owners = tuple(_OWNERS[library])
+        assert source.name in owners or source.name.startswith(tuple(f"{owner}." for owner in owners)), library
+
+
+def test_the_rule_catches_a_lazy_import_and_one_for_types():
+    import ast
+
+    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import boto3\ndef f():\n    from cdsed.cli import run\n"
+    source = Source("cdsed.store.wrong", _SOURCES[0].path, text, ast.parse(text))
+    assert {"boto3", "cdsed.cli.run"} <= set(source.imports())
+    assert "cli" not in _may(source)

@@ -1,0 +1,57 @@
+"""What a process loads: a supervisor no S3, `status` no validation, a worker only what its role needs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.sources import ROOT
+
+
+def loaded(*statements: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after some statements."""
+    script = "\n".join([*statements, "import json, sys", "print(json.dumps(sorted(sys.modules)))"])
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{script}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
+
+
+def libraries(*statements: str) -> set[str]:
+    """Return those of them that neither Python nor cdsed brings, and that a bare interpreter does not load."""
+    return loaded(*statements) - loaded() - set(sys.stdlib_module_names) - {"cdsed"}
+
+
+def test_importing_cdsed_loads_no_library():
+    assert libraries("import cdsed") == set()
+
+
+def test_the_command_line_starts_without_any_library():
+    assert libraries("from cdsed.cli.main import parser", "parser()") == set()
+
+
+def test_status_loads_sqlite_and_nothing_else():
+    assert libraries("import cdsed.cli.status, cdsed.cli.look, cdsed.cli.screen, cdsed.store.snapshot") <= {"apsw"}
+
+
+def test_the_supervisor_loads_neither_s3_nor_http():
+    assert not loaded("import cdsed.daemon") & {"boto3", "botocore", "requests", "urllib3", "pandas", "watchdog"}
+
+
+def test_a_download_worker_loads_no_requests_and_no_catalogue():
+    modules = loaded(
+        "import cdsed.roles, cdsed.work.session, cdsed.work.finish, cdsed.work.outcome, cdsed.work.bench",
+        "import cdsed.transfer.guard, cdsed.local.presence",
+    )
+    assert "boto3" in modules
+    assert not modules & {"requests", "pandas", "ijson", "watchdog", "apscheduler"}
+
+
+@pytest.mark.parametrize("role", ["cdsed.catalogue.client, cdsed.work.resolve", "cdsed.inbox.watch, cdsed.work.intake"])
+def test_only_downloading_loads_s3(role):
+    assert not loaded(f"import cdsed.roles, {role}") & {"boto3", "botocore", "pandas", "apscheduler"}

@@ -1,0 +1,150 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cdsed.cli.look import Look
+from cdsed.cli.progress import Progress
+from cdsed.cli.screen import bar, overview
+from cdsed.cli.terminal import Canvas, columns
+from cdsed.model.product import State
+from cdsed.model.status import (
+    AccountStatus,
+    Cooling,
+    DaemonState,
+    DaemonStatus,
+    ListingStatus,
+    Rates,
+    SessionMark,
+    StatusReport,
+    Tally,
+    Trouble,
+)
+
+BUSY, FREE, RESTING = SessionMark.BUSY, SessionMark.FREE, SessionMark.RESTING
+NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+NOW = 1_800_000_000.0
+FIRST = AccountStatus(
+    name="first",
+    group="default",
+    sessions=(BUSY, BUSY, FREE, RESTING),
+    trouble=None,
+    probe_in_s=None,
+    volume_used_bytes=100_000_000_000,
+    volume_bytes=12_000_000_000_000,
+    requests_last_minute=133,
+    key_expires_at=NOW + 86_400,
+)
+SECOND = replace(
+    FIRST, name="second", sessions=(FREE,) * 4, trouble="the S3 key is unknown", probe_in_s=28.0, key_expires_at=None
+)
+REPORT = StatusReport(
+    at=NOW,
+    daemon=DaemonStatus(DaemonState.RUNNING, 42, NOW - 4200, None, "0.1.0"),
+    products={
+        State.DOWNLOADING: Tally(3, 12_200_000_000),
+        State.DONE: Tally(40, 33_100_000_000),
+        State.MISSING: Tally(1),
+    },
+    listings=(
+        ListingStatus(
+            1, "campaign.txt", "default", 0, "open", NOW, 50, {State.DONE: 40, State.MISSING: 1, State.QUEUED: 3}
+        ),
+        ListingStatus(2, "huge.txt", "default", 0, "taking", NOW, 120_000, {}),
+    ),
+    accounts=(FIRST, SECOND),
+    rates=Rates(34_100_000.0, 30_000_000.0, 20_000_000.0),
+    to_go_bytes=12_200_000_000.0,
+    eta_s=406.0,
+    cooling=(Cooling("disk:/spool", "no room left", 40.0),),
+    troubles=(Trouble("NotInCatalogue", State.MISSING, 1, NAME, "not in the catalogue; perhaps misspelt"),),
+)
+LOOK = Look(Path("/var/lib/cdsed"), REPORT)
+
+
+def screen(look: Look = LOOK, canvas: Canvas | None = None) -> str:
+    return "\n".join(overview(look, canvas or Canvas()))
+
+
+def test_a_running_daemon_is_shown_on_one_screen() -> None:
+    assert (
+        screen().split("\n")
+        == [
+            "● The daemon runs since 2027-01-15T06:50:00Z (1 h 10 min ago), pid 42, cdsed 0.1.0",
+            "Listings",
+            "  campaign.txt  ██████████████████░░         41/44  1 exception  default  open",
+            "  huge.txt                            120 000 lines read               default  being taken",
+        ]
+        + screen().split("\n")[4:]
+    )
+    assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 missing" in screen()
+    assert "  default/first   ●●○·  100.0 GB of 12.0 TB in 30 days  133 requests this minute" in screen()
+    assert "  default/second  ✕✕✕✕" in screen()
+    assert "      the S3 key is unknown; tried again in 28 s" in screen()
+    assert "Speed  34.1 MB/s over 1 min  30.0 MB/s over 10 min  20.0 MB/s over 60 min" in screen()
+    assert "12.2 GB to go  ready in 6 min 46 s" in screen()
+    assert "  disk:/spool: no room left; tried again in 40 s" in screen()
+    assert f"  1  missing  NotInCatalogue  e.g. {NAME}\n      not in the catalogue; perhaps misspelt" in screen()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    lines = overview(LOOK, Canvas(width=width, height=40))
+    assert max(map(columns, lines)) <= width
+
+
+def test_colours_change_nothing_but_the_colours() -> None:
+    coloured = screen(canvas=Canvas(width=100, height=40, colour=True))
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == screen(canvas=Canvas(width=100, height=40))
+
+
+def test_an_ascii_terminal_gets_ascii_only() -> None:
+    assert screen(canvas=Canvas(ascii_only=True)).isascii()
+    assert "default/first   ##o." in screen(canvas=Canvas(ascii_only=True))
+
+
+def test_a_stopped_daemon_uses_no_session_and_promises_no_time() -> None:
+    stopped = DaemonStatus(DaemonState.STOPPED, 42, NOW - 4200, NOW - 60, "0.1.0")
+    text = screen(replace(LOOK, report=replace(REPORT, daemon=stopped)))
+    assert text.startswith("○ The daemon is stopped since 2027-01-15T07:59:00Z (1 min ago); start it with `cdsed run`")
+    assert "●●" not in text
+    assert "ready in" not in text
+    assert "the S3 key is unknown\n" in text
+
+
+def test_a_daemon_that_died_is_told_with_when_it_was_last_heard_of_and_what_to_do() -> None:
+    died = DaemonStatus(DaemonState.DIED, 42, NOW - 4200, None, "0.1.0")
+    text = screen(Look(Path("/s"), replace(REPORT, daemon=died), last_heard_at=NOW - 120))
+    assert text.startswith("✕ The daemon died; pid 42 was last heard of 2027-01-15T07:58:00Z (2 min ago).")
+    assert "start it with `cdsed run`" in text
+
+
+def test_without_a_state_it_says_where_it_looked_and_what_to_do() -> None:
+    never = StatusReport(NOW, DaemonStatus(DaemonState.NEVER))
+    assert screen(Look(Path("/var/lib/cdsed"), never)) == (
+        "✕ No state at /var/lib/cdsed: has the daemon ever run? "
+        "To begin, start it with `cdsed run` or `systemctl start cdsed`"
+    )
+
+
+def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
+    text = screen(replace(LOOK, report=replace(REPORT, why_idle="every account rests")))
+    assert text.split("\n")[1] == "Nothing moves: every account rests"
+
+
+def test_a_bar_is_full_only_when_everything_is_settled() -> None:
+    assert bar(999, 1000).count("█") == 19
+    assert bar(1000, 1000) == "█" * 20
+    assert bar(0, 0) == "█" * 20
+
+
+def test_the_progress_line_has_marks_counts_speed_and_time() -> None:
+    progress = Progress()
+    progress.lines(REPORT, Canvas())
+    later = replace(REPORT, at=NOW + 4, accounts=(replace(FIRST, volume_used_bytes=100_400_000_000), SECOND))
+    assert progress.lines(later, Canvas()) == [
+        "OK 40  ERR 1  to go 3  100.0 MB/s  ETA 2 min 2 s  first:[●●○·]  second:[✕✕✕✕]"
+    ]
+    assert progress.lines(later, Canvas(width=80, height=24))[1] == "sessions  first:[●●○·]  second:[✕✕✕✕]"
