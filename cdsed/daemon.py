@@ -56,8 +56,7 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     with DaemonLock(settings.state_dir / LOCK_NAME):
         db = open_state(settings.state_dir)
         try:
-            daemon = _Daemon(db, SYSTEM_CLOCK, config, settings, once=once, patience_s=patience_s)
-            return daemon.run(accounts)
+            return _Daemon(db, SYSTEM_CLOCK, config, settings, once=once, patience_s=patience_s).run(accounts)
         finally:
             db.close()
 
@@ -92,6 +91,7 @@ class _Daemon:
         processes.daemon_started(self._db, self._clock, version=cdsed.__version__, once=self._once)
         self._sync_accounts(accounts)
         self._sweep()
+        self._scan = InboxScan(self._settings.inbox.path, accounts.groups, 0.0, self._clock)
         process = self._settings.process
         supervisor = Supervisor(
             child_specs(self._settings, self._config),
@@ -151,9 +151,8 @@ class _Daemon:
         return None
 
     def _drained(self) -> bool:
-        root = self._settings.inbox.path
-        scan = InboxScan(root, snapshot.groups(self._db), 0.0, self._clock)
-        return not scan.complete() and not scan.pending() and not taken(root) and not listings.unreported(self._db)
+        waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
+        return not waiting and not listings.unreported(self._db)
 
     def _refused(self) -> bool:
         receipts = (self._settings.inbox.path / REJECTED).rglob("*.receipt.json")

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.cli.demo_stage import Stage
 
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     with _directory(arguments) as directory:
         stage = Stage(directory)
         with stage.sandbox():
@@ -99,7 +99,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
     until_s = time.monotonic() + _LONGEST_S
     while time.monotonic() < until_s:
         report = _report(stage)
-        if report and report.accounts:
+        if report and report.products:
             live.erase()
             _tell_troubles(report, told)
             live.draw(progress.lines(report, live.canvas()))

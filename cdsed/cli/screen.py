@@ -92,8 +92,7 @@ def _listings(report: StatusReport, canvas: Canvas) -> list[str]:
 
 def _listing(listing: ListingStatus) -> list[str]:
     if listing.state == "taking":
-        lines = f"{plural(listing.lines, 'line')} read"
-        return [listing.name, "", lines, "", listing.group, "being taken"]
+        return [listing.name, "", "", "", listing.group, f"being taken, {plural(listing.lines, 'line')} so far"]
     return [
         listing.name,
         bar(listing.settled, listing.products),

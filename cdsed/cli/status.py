@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdsed.clock import iso
 from cdsed.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     # Names of files may hold what this output cannot: that is no reason to say nothing.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     directory = state_dir(arguments.config, os.environ)
-    if arguments.watch is None:
-        return _answer(arguments, directory, Live())
     live = Live()
+    if arguments.watch is None:
+        return _answer(arguments, directory, live)
     try:
         while True:
             _answer(arguments, directory, live)
@@ -76,7 +77,8 @@ def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> Exi
         if arguments.json:
             print(_as_json(look, about, indent=None if arguments.watch else 2), flush=True)
         else:
-            live.draw(_lines(look, about, live.canvas()))
+            head = [f"{iso(look.report.at)}, every {arguments.watch:g} s; ^C ends it"] if arguments.watch else []
+            live.draw(head + _lines(look, about, live.canvas()))
     return ExitCode.OK if look.report.daemon.state is DaemonState.RUNNING else ExitCode.NOT_RUNNING
 
 

@@ -33,7 +33,11 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
         return
     assert product.s3_path is not None, f"{product.safename} is ready without a path"
-    listed = list_product(connection, account, split_s3_path(product.s3_path))
+    try:
+        location = split_s3_path(product.s3_path)
+    except ValueError as error:
+        raise ProductError(f"{product.safename}: {error}", code="HostileKey") from error
+    listed = list_product(connection, account, location)
     if not listed:
         raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
     places = _places(bench, product, listed, outputdir)

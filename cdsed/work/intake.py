@@ -66,6 +66,7 @@ class Intake:
         self._groups = groups
         self._presence = presence
         self._scan = InboxScan(self._root, groups, settings.inbox.rest_s, clock)
+        self._stuck: set[Path] = set()
 
     def go_on(self) -> None:
         """After a start: finish what a kill interrupted."""
@@ -83,6 +84,9 @@ class Intake:
                 taken = place.take(dropped.path, self._root)
             except FileNotFoundError:
                 continue  # its owner has taken it back
+            except OSError as error:
+                self._complain(dropped.path, error)
+                continue
             self._take(taken, dropped)
 
     def report(self) -> None:
@@ -91,6 +95,12 @@ class Intake:
             receipt.write_report(Path(listing.path), listing.head, listings.report_rows(self._db, listing.head.id))
             listings.reported(self._db, self._clock, listing.head.id)
             _log.info("listing %s: every product is settled; its report is written", listing.head.name)
+
+    def _complain(self, path: Path, error: OSError) -> None:
+        """Say once that a listing cannot be moved, in a sticky inbox for example; it is tried again at every scan."""
+        if path not in self._stuck:
+            _log.error("%s cannot be taken (%s); let the daemon's user write to that directory", path, error.strerror)
+            self._stuck.add(path)
 
     def _take(self, path: Path, dropped: DroppedFile) -> None:
         try:

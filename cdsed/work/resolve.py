@@ -85,6 +85,8 @@ class Resolver:
                 entry = entries.get(product.safename)
                 if entry is None:
                     self._missing(product, "NotInCatalogue", _not_in_catalogue(product.safename))
+                elif not entry.s3_path:
+                    self._missing(product, "NoPath", "the catalogue does not say where it lies")
                 elif not entry.online:
                     self._missing(
                         product,

@@ -1,4 +1,4 @@
-"""What keeps the code easy to take over: small modules and functions, SQL in its own files, no drawer for odds and ends."""
+"""What keeps the code easy to take over: small modules and functions, SQL apart, no drawer for odds and ends."""
 
 import ast
 import re
@@ -32,7 +32,9 @@ def test_nothing_is_called_utils_helpers_or_common():
 
 @pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
 def test_sql_stands_in_sql_files_only(source):
-    texts = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [
+        node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     assert not [text for text in texts if _SQL.match(text)]
 
 

@@ -1,5 +1,6 @@
 """A lab's installation in a directory, and the real daemon in it, for tests that run the whole program."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,9 @@ from typing import Any, Self
 
 import yaml
 
+from cdsed.errors import StateError
 from cdsed.sandbox.accounts import Account
+from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess
 
 _QUICK: dict[str, Any] = {
@@ -118,6 +121,17 @@ class Installation:
         """Return what ``cdsed status --json`` says."""
         answer: dict[str, Any] = json.loads(self.command("status", *arguments, "--json").stdout)
         return answer
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Read the state; nothing where there is none yet."""
+        try:
+            db = open_read_only(self.state, daemon_runs=True)
+        except StateError:  # it is just being made
+            return []
+        if db is None:
+            return []
+        with contextlib.closing(db):
+            return db.rows(sql)
 
     def receipt(self, name: str) -> dict[str, Any] | None:
         """Return the receipt of an accepted listing, None while there is none."""

@@ -68,15 +68,11 @@ def screen(look: Look = LOOK, canvas: Canvas | None = None) -> str:
 
 
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
-    assert (
-        screen().split("\n")
-        == [
-            "● The daemon runs since 2027-01-15T06:50:00Z (1 h 10 min ago), pid 42, cdsed 0.1.0",
-            "Listings",
-            "  campaign.txt  ██████████████████░░         41/44  1 exception  default  open",
-            "  huge.txt                            120 000 lines read               default  being taken",
-        ]
-        + screen().split("\n")[4:]
+    assert screen().startswith(
+        "● The daemon runs since 2027-01-15T06:50:00Z (1 h 10 min ago), pid 42, cdsed 0.1.0\n"
+        "Listings\n"
+        "  campaign.txt  ██████████████████░░  41/44  1 exception  default  open\n"
+        "  huge.txt                                                default  being taken, 120 000 lines so far\n"
     )
     assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 missing" in screen()
     assert "  default/first   ●●○·  100.0 GB of 12.0 TB in 30 days  133 requests this minute" in screen()

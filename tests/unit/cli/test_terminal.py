@@ -50,8 +50,9 @@ def test_live_lines_are_drawn_over_on_a_terminal(terminal: tuple[TextIO, int]) -
     stream, screen = terminal
     live = Live(stream)
     live.draw(["one", "two"])
+    assert os.read(screen, 1000).decode() == "one\r\ntwo\r\n"
     live.draw(["three"])
-    assert os.read(screen, 1000).decode() == "one\r\ntwo\r\n\x1b[2F\x1b[Jthree\r\n"
+    assert os.read(screen, 1000).decode() == "\x1b[2F\x1b[Jthree\r\n"
 
 
 def test_live_lines_never_scroll_away_what_they_have_to_draw_over(terminal: tuple[TextIO, int]) -> None:

@@ -1,0 +1,29 @@
+"""`cdsed add` brings a listing to a running daemon."""
+
+from pathlib import Path
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+
+def test_the_receipt_of_an_added_listing_appears_where_add_says(tmp_path: Path) -> None:
+    first, second = realistic_safenames("S5P", 2, seed=13)
+    elsewhere = tmp_path / "elsewhere"
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in (first, second)))
+        listing = tmp_path / "names.txt"
+        with DaemonProcess(lab) as daemon:
+            wait_until("it runs", lambda: lab.command("status").returncode == 0, daemon=daemon)
+            for safename, options in ((first, ()), (second, ("--outputdir", str(elsewhere), "--priority", "3"))):
+                listing.write_text(f"{safename}\n", encoding="utf-8")
+                added = lab.command("add", str(listing), *options)
+                assert added.returncode == 0, added.stderr
+                assert "no daemon runs" not in added.stdout
+                receipt = Path(added.stdout.partition("its receipt will be ")[2].partition(",")[0])
+                report = receipt.with_name(receipt.name.replace(".receipt.", ".report."))
+                wait_until("its receipt", receipt.exists, daemon=daemon)
+                wait_until("its report", report.exists, daemon=daemon)
+        assert (lab.spool / first).is_file()
+        assert (elsewhere / second).is_file()

@@ -1,0 +1,76 @@
+"""`cdsed demo` shows the main job from end to end, and leaves nothing behind that nobody asked for."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.daemon import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+def _demo(temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
+    temporary.mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-m", "cdsed", "demo", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
+    )
+
+
+def _processes_of(directory: Path) -> list[str]:
+    """Return the command lines of living processes that name something below `directory`."""
+    commands = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (NotADirectoryError, FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and str(directory) in command:
+            commands.append(command)
+    return commands
+
+
+def test_the_demo_comes_out_as_it_has_to(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    with _demo(tmp_path / "tmp", str(place)) as demo:
+        said, errors = demo.communicate(timeout=120)
+    assert demo.returncode == 0, errors
+    assert "OK 6  ERR 2" in said or "OK 7  ERR 2" in said
+    assert "first:[●" in said
+    assert "second:[✕✕✕✕]" in said
+    assert "It cools down and is tried again later; no product is charged for it." in said
+    assert "9 products: 6 done, 2 missing, 1 present" in said
+    assert "perhaps misspelt: orbit '05417' should be six digits" in said
+    assert "files byte-identical to the source, none differs." in said
+    assert f"cdsed status --config {place}/cdsed.yml" in said
+    assert (place / "inbox" / ".accepted" / "demo.txt.report.txt").exists()
+    assert _processes_of(tmp_path) == []
+
+
+def test_an_interrupted_demo_leaves_neither_processes_nor_files(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    with _demo(temporary) as demo:
+        wait_until("the daemon has begun", lambda: list(temporary.glob("cdsed-demo-*/state/cdsed.sqlite")), 30)
+        demo.send_signal(signal.SIGINT)
+        _said, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert _processes_of(tmp_path) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "thesis.tex").write_text("do not touch", encoding="utf-8")
+    with _demo(tmp_path / "tmp", str(place)) as demo:
+        _said, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 64
+    assert "is not an empty directory" in errors
+    assert [path.name for path in place.iterdir()] == ["thesis.tex"]

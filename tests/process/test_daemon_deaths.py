@@ -1,0 +1,180 @@
+"""Workers and supervisors that are killed, stopped, or cannot start: what they held is free, and the work goes on."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+_MB = 10**6
+
+# What Python imports when it starts: kills the process that opens a file of the product in a certain way.
+_DEATH_BY_FILE = """
+import os, signal, sys
+
+def die(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and "/.cdsed/{name}" in arguments[0]:
+        path, mode, flags = arguments
+        if {when}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+"""
+
+
+def _bytes_sent(sandbox: SandboxProcess) -> int:
+    return sum(counters["bytes"] for counters in sandbox.counters()["accounts"].values())
+
+
+def _never_overbooked(sandbox: SandboxProcess) -> bool:
+    counted = sandbox.counters()["accounts"].values()
+    return all(counters["open_max"] <= 4 and counters["overbooked"] == 0 for counters in counted)
+
+
+def _begun(lab: Installation, sandbox: SandboxProcess, daemon: DaemonProcess) -> list[str]:
+    """Have a daemon in the middle of some large products; return their names."""
+    names = realistic_safenames("S1_GRD", 3, seed=61)
+    sandbox.add_products(*({"safename": name, "size_bytes": 12 * _MB} for name in names))
+    lab.drop("three.txt", names)
+    wait_until("it is in the middle", lambda: _bytes_sent(sandbox) > 5 * _MB, daemon=daemon)
+    return names
+
+
+def _holder_of_sessions(lab: Installation) -> int:
+    rows = lab.query("SELECT pid FROM process WHERE id IN (SELECT process FROM session)")
+    return int(rows[0]["pid"])
+
+
+def test_what_a_killed_worker_held_is_free_within_two_seconds(tmp_path: Path) -> None:
+    with SandboxProcess(bandwidth_bytes_per_s=2 * _MB) as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        with DaemonProcess(lab) as daemon:
+            names = _begun(lab, sandbox, daemon)
+            pid = _holder_of_sessions(lab)
+            held = f"SELECT 1 FROM session JOIN process ON process.id = session.process WHERE pid = {pid}"
+            assert lab.query(held)
+            os.kill(pid, signal.SIGKILL)
+            wait_until("its sessions are free", lambda: not lab.query(held), 2, daemon=daemon)
+            wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
+        report = lab.report("three.txt")
+        assert report is not None
+        assert [(row["state"], row["attempts"]) for row in report["products"]] == [("done", 0)] * 3
+        assert lab.differences(names) == []
+        assert _never_overbooked(sandbox)
+
+
+def test_workers_without_supervisor_leave_and_the_next_daemon_goes_on(tmp_path: Path) -> None:
+    with SandboxProcess(bandwidth_bytes_per_s=2 * _MB) as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        with DaemonProcess(lab) as daemon:
+            names = _begun(lab, sandbox, daemon)
+            daemon.kill()
+            wait_until("the orphans are gone", lambda: not daemon.worker_pids(), 5, daemon=daemon)
+            daemon.start()
+            wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
+        assert lab.differences(names) == []
+        assert _bytes_sent(sandbox) < 1.3 * 36 * _MB
+        assert _never_overbooked(sandbox)
+
+
+def test_a_new_daemon_beside_living_orphans_takes_only_what_they_let_go(tmp_path: Path) -> None:
+    with SandboxProcess(accounts=2, bandwidth_bytes_per_s=_MB) as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        with DaemonProcess(lab) as daemon:
+            names = _begun(lab, sandbox, daemon)
+            orphan = _holder_of_sessions(lab)
+            os.kill(orphan, signal.SIGSTOP)  # it cannot even notice that it is one
+            held = "SELECT count(*) AS sessions FROM session JOIN process ON process.id = session.process "
+            before = lab.query(f"{held} WHERE pid = {orphan}")[0]["sessions"]
+            daemon.kill()
+            daemon.start()
+            wait_until("the new one is at work", lambda: lab.query(f"{held} WHERE pid <> {orphan}"), daemon=daemon)
+            sent = _bytes_sent(sandbox)
+            wait_until("it brings bytes", lambda: _bytes_sent(sandbox) > sent + 3 * _MB, daemon=daemon)
+            assert lab.query(f"{held} WHERE pid = {orphan}")[0]["sessions"] == before
+            os.kill(orphan, signal.SIGCONT)
+            wait_until("the orphan is gone", lambda: orphan not in daemon.worker_pids(), 15, daemon=daemon)
+            wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
+        assert lab.differences(names) == []
+        assert _never_overbooked(sandbox)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param("flags & os.O_EXCL", id="being-planned"),
+        pytest.param("flags & os.O_WRONLY and not flags & os.O_EXCL", id="being-fetched"),
+        pytest.param("path.endswith('manifest.safe') and not flags & os.O_WRONLY", id="being-verified"),
+    ],
+)
+def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_arrive(
+    tmp_path: Path, when: str
+) -> None:
+    poison, *others = realistic_safenames("S1_OCN", 6, seed=63)
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(_DEATH_BY_FILE.format(name=poison, when=when), encoding="utf-8")
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (poison, *others)))
+        lab.drop("six.txt", [poison, *others])
+        python_path = f"{hook}{os.pathsep}{Path(__file__).parents[2]}"
+        with DaemonProcess(lab, "--once", environ={"PYTHONPATH": python_path}) as daemon:
+            assert daemon.wait(60) == 1, daemon.log()
+        report = lab.report("six.txt")
+        assert report is not None
+        rows = {row["safename"]: row for row in report["products"]}
+        assert rows[poison]["state"] == "failed", daemon.log()
+        assert "killed the worker that was at it 3 times" in rows[poison]["cause"]
+        assert [(rows[name]["state"], rows[name]["attempts"]) for name in others] == [("done", 0)] * 5
+        assert daemon.log().count("killed by signal 9") <= 6
+        assert lab.differences(others) == []
+        # Dropped again without the trouble, it arrives.
+        lab.drop("again.txt", [poison])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.differences([poison]) == []
+
+
+def test_a_worker_that_hangs_is_killed_and_its_work_done_by_others(tmp_path: Path) -> None:
+    with SandboxProcess(bandwidth_bytes_per_s=2 * _MB) as sandbox:
+        lab = Installation(tmp_path, sandbox, process={"hung_after_s": 3})
+        with DaemonProcess(lab) as daemon:
+            names = _begun(lab, sandbox, daemon)
+            hung = _holder_of_sessions(lab)
+            os.kill(hung, signal.SIGSTOP)
+            stopped_s = time.monotonic()
+            wait_until("it is killed", lambda: f"(pid {hung}) has not beaten" in daemon.log(), 15, daemon=daemon)
+            assert time.monotonic() - stopped_s > 1.5  # a moment's pause is not a hang
+            wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
+        assert lab.differences(names) == []
+        assert _never_overbooked(sandbox)
+
+
+def test_without_accounts_file_it_does_not_start_and_says_which_one_it_misses(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        (tmp_path / "accounts.yml").unlink()
+        result = lab.command("run")
+        assert result.returncode == 78
+        assert str(tmp_path / "accounts.yml") in result.stderr
+        assert "Traceback" not in result.stderr
+        assert len(result.stderr.strip().split("\n")) == 1
+
+
+def test_a_worker_that_finds_no_accounts_when_it_starts_anew_ends_the_daemon_with_78(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        with DaemonProcess(lab) as daemon:
+            wait_until("four workers", lambda: len(lab.query("SELECT 1 FROM process")) == 4, daemon=daemon)
+            (tmp_path / "accounts.yml").unlink()
+            os.kill(daemon.worker_pids("resolve")[0], signal.SIGKILL)
+            assert daemon.wait(20) == 78
+            assert daemon.worker_pids() == []
+        assert f"{tmp_path / 'accounts.yml'}" in daemon.log()
+        assert "resolve cannot boot" in daemon.log()

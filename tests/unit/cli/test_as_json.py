@@ -1,0 +1,63 @@
+import json
+
+from cdsed.cli import as_json
+from tests.unit.cli.test_screen import LOOK
+
+ISO = "2027-01-15T08:00:00Z"
+
+
+def test_the_names_of_schema_1_are_these() -> None:
+    answer = json.loads(json.dumps(as_json.overview(LOOK)))
+    assert answer["schema"] == 1
+    assert answer["at"] == ISO
+    assert set(answer) == {
+        "schema",
+        "at",
+        "state_dir",
+        "daemon",
+        "why_idle",
+        "products",
+        "to_go_bytes",
+        "eta_s",
+        "rates_bytes_per_s",
+        "listings",
+        "accounts",
+        "cooling",
+        "troubles",
+    }
+    assert answer["daemon"] == {
+        "state": "running",
+        "pid": 42,
+        "started_at": "2027-01-15T06:50:00Z",
+        "stopped_at": None,
+        "version": "0.1.0",
+        "last_heard_at": None,
+    }
+    assert answer["products"]["done"] == {"products": 40, "size_bytes": 33_100_000_000}
+    assert answer["rates_bytes_per_s"] == {"over_1_min": 34.1e6, "over_10_min": 30e6, "over_60_min": 20e6}
+    assert answer["listings"][0] == {
+        "id": 1,
+        "name": "campaign.txt",
+        "group": "default",
+        "priority": 0,
+        "state": "open",
+        "taken_at": ISO,
+        "lines": 50,
+        "by_state": {"done": 40, "missing": 1, "queued": 3},
+        "products": 44,
+        "settled": 41,
+        "exceptions": 1,
+    }
+    assert answer["accounts"][0] == {
+        "name": "first",
+        "group": "default",
+        "sessions": ["busy", "busy", "free", "resting"],
+        "trouble": None,
+        "probe_in_s": None,
+        "volume_used_bytes": 100_000_000_000,
+        "volume_bytes": 12_000_000_000_000,
+        "requests_last_minute": 133,
+        "key_expires_at": "2027-01-16T08:00:00Z",
+    }
+    assert answer["cooling"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
+    assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause"}

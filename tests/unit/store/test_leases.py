@@ -1,0 +1,243 @@
+"""Sessions: who may have one, and that nobody ever shares one."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.errors import LeaseLost
+from cdsed.model.transfer import Digests
+from cdsed.process.lock import KernelLock
+from cdsed.store import leases, pieces, processes
+from cdsed.store.database import open_state
+from cdsed.store.leases import Session
+from tests.unit.store.state import Lab, SetClock
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def is_free(path: Path) -> bool:
+    """Ask the kernel whether nobody holds the flock of a file."""
+    lock = KernelLock(path)
+    free = lock.acquire()
+    lock.release()
+    return free
+
+
+def test_a_session_is_held_by_one(lab):
+    lab.accounts("a", sessions=1)
+    first = leases.take(lab.db, lab.clock, Session("a", 1), lab.process)
+    assert first is not None
+    assert leases.take(lab.db, lab.clock, Session("a", 1), lab.new_process("other")) is None
+    assert lab.free() == []
+
+
+def test_a_fence_is_never_given_twice(lab):
+    lab.accounts("a")
+    fences = []
+    for _ in range(20):
+        lease = lab.lease()
+        fences.append(lease.fence)
+        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+    assert fences == sorted(set(fences))
+
+
+def test_a_session_rests_after_use(lab):
+    lab.accounts("a", sessions=1)
+    leases.give_back(lab.db, lab.clock, lab.lease(), rest_s=2)
+    assert lab.free() == []
+    lab.clock.pass_s(2.1)
+    assert lab.free() == [Session("a", 1)]
+
+
+def test_giving_back_a_lease_that_is_lost_changes_nothing(lab):
+    lab.accounts("a", sessions=1)
+    lost = lab.lease()
+    processes.release(lab.db, lab.clock, lab.process)
+    lab.process = lab.new_process("next")
+    held = lab.lease()
+    leases.give_back(lab.db, lab.clock, lost, rest_s=0)
+    assert lab.free() == []
+    assert leases.may_go_on(lab.db, lab.clock, held)
+    assert not leases.may_go_on(lab.db, lab.clock, lost)
+
+
+def test_requests_of_this_minute_used_up_stop_leasing_until_the_next(lab):
+    lab.accounts("a", requests_per_minute=10)
+    lease = lab.lease()
+    leases.count_traffic(lab.db, lab.clock, "a", requests=9, size_bytes=0)
+    assert leases.may_go_on(lab.db, lab.clock, lease)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=0)
+    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert lab.free() == []
+    lab.clock.pass_s(60)
+    assert leases.may_go_on(lab.db, lab.clock, lease)
+    assert len(lab.free()) == 3
+
+
+def test_the_volume_of_30_days_used_up_stops_leasing_until_it_frees(lab):
+    lab.accounts("a", volume_bytes=1000)
+    lease = lab.lease()
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=1000)
+    assert lab.free() == []
+    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    lab.clock.pass_s(30 * 24 * 3600 - 3600)
+    assert lab.free() == []
+    lab.clock.pass_s(3600)
+    assert len(lab.free()) == 3
+    assert leases.may_go_on(lab.db, lab.clock, lease)
+
+
+def test_old_traffic_is_forgotten_and_the_window_is_not(lab):
+    lab.accounts("a", volume_bytes=1000)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=1000)
+    lab.clock.pass_s(29 * 24 * 3600)
+    leases.forget_old_traffic(lab.db, lab.clock)
+    assert lab.free() == []
+    lab.clock.pass_s(3 * 24 * 3600)
+    leases.forget_old_traffic(lab.db, lab.clock)
+    assert lab.db.value("SELECT count(*) FROM traffic_hour") == 0
+    assert lab.db.value("SELECT count(*) FROM traffic_minute") == 0
+
+
+def test_an_expired_key_is_not_leased_nor_gone_on_with(lab):
+    lab.accounts("a", key_expires_at=lab.clock.utc_s() + 10)
+    lease = lab.lease()
+    lab.clock.pass_s(11)
+    assert lab.free() == []
+    assert not leases.may_go_on(lab.db, lab.clock, lease)
+
+
+def test_an_account_that_left_the_accounts_file_ends_with_its_leases(lab):
+    lab.accounts("a", "b")
+    lease = lab.lease("a")
+    lab.accounts("b")
+    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert {session.account for session in lab.free()} == {"b"}
+
+
+def test_fewer_sessions_than_before_are_not_leased_again(lab):
+    lab.accounts("a", sessions=4)
+    lab.accounts("a", sessions=2)
+    assert lab.free() == [Session("a", 1), Session("a", 2)]
+
+
+def test_load_spreads_over_accounts(lab):
+    lab.accounts("a", "b")
+    held = [lab.lease(lab.free()[0].account).account for _ in range(4)]
+    assert sorted(held) == ["a", "a", "b", "b"]
+
+
+def test_a_group_gets_only_its_own_accounts(lab):
+    lab.accounts("a", group="other")
+    assert lab.free("default") == []
+    assert len(lab.free("other")) == 4
+
+
+# One contender: takes any free session, first its flock and then its row, writes down that it is in, holds it for a
+# moment, writes down that it is out. An append of a few bytes is atomic, so the file is a true order of events.
+_CONTENDER = """
+import os, random, sys, time
+from pathlib import Path
+from cdsed.clock import SYSTEM_CLOCK as clock
+from cdsed.process.lock import KernelLock
+from cdsed.store import leases, processes
+from cdsed.store.database import open_state
+root = Path(sys.argv[1])
+dice = random.Random(int(sys.argv[2]))
+lock = KernelLock(root / f"process.{os.getpid()}.lock")
+lock.acquire()
+db = open_state(root)
+me = processes.register(db, clock, name=str(os.getpid()), lock=lock.path)
+while True:
+    for session in leases.free_sessions(db, clock, ["default"]):
+        own = KernelLock(root / f"{session.account}.{session.slot}.lock")
+        if not own.acquire():
+            continue
+        lease = leases.take(db, clock, session, me)
+        if lease is None:
+            own.release()
+            continue
+        witness = KernelLock(root / f"{session.account}.{session.slot}.witness")
+        if not witness.acquire():
+            (root / "SHARED").write_text(f"{session} was held twice")
+        with open(root / "fences", "ab", buffering=0) as fences:
+            fences.write(b"%s.%d %d\\n" % (session.account.encode(), session.slot, lease.fence))
+        time.sleep(dice.uniform(0, 0.01))
+        witness.release()
+        leases.give_back(db, clock, lease, rest_s=0)
+        own.release()
+        break
+"""
+
+
+def test_processes_killed_at_random_never_share_a_session(tmp_path):
+    db = open_state(tmp_path)
+    lab = Lab(db, SetClock(), tmp_path)
+    processes.release(db, lab.clock, lab.process)
+    lab.accounts("a", "b")
+    dice = random.Random(7)
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", _CONTENDER, str(tmp_path), str(number)], cwd=_ROOT)
+
+    contenders = [start(number) for number in range(8)]
+    kills = 0
+    try:
+        until = time.monotonic() + 60
+        while kills < 25 and time.monotonic() < until:
+            time.sleep(dice.uniform(0.02, 0.2))  # the moment of a kill is what is random here
+            victim = dice.randrange(8)
+            contenders[victim].kill()
+            contenders[victim].wait()
+            kills += 1
+            processes.sweep(
+                db,
+                SYSTEM_CLOCK,
+                is_free,
+                session_lock=lambda account, slot: tmp_path / f"{account}.{slot}.lock",
+                rest_s=0,
+            )
+            contenders[victim] = start(100 + kills)
+    finally:
+        for contender in contenders:
+            contender.kill()
+            contender.wait()
+    taken = [line.split() for line in (tmp_path / "fences").read_text(encoding="utf-8").split("\n") if line]
+    assert kills == 25
+    assert not (tmp_path / "SHARED").exists()
+    assert len({session for session, _ in taken}) == 8
+    assert len({fence for _, fence in taken}) == len(taken) > 200
+    for session in {session for session, _ in taken}:
+        fences = [int(fence) for name, fence in taken if name == session]
+        assert fences == sorted(fences)
+    processes.sweep(db, SYSTEM_CLOCK, is_free, session_lock=lambda a, s: tmp_path / f"{a}.{s}.lock", rest_s=0)
+    assert db.value("SELECT count(*) FROM session WHERE process IS NOT NULL") == 0
+    assert db.value("SELECT count(*) FROM process") == 0
+    db.close()
+
+
+def test_a_stopped_process_keeps_its_sessions(lab):
+    lab.accounts("a", sessions=1)
+    lab.lease()
+    with KernelLock(lab.root / "process.download-1.lock"):
+        dead = processes.sweep(lab.db, lab.clock, is_free, session_lock=lambda a, s: lab.root / f"{a}.{s}", rest_s=0)
+    assert dead == []
+    assert lab.free() == []
+
+
+def test_the_next_work_of_a_lost_lease_is_not_noted(lab):
+    lab.accounts("a")
+    lab.planned("A", (10,))
+    lease = lab.lease()
+    work = pieces.next_work(lab.db, lab.clock, lease, lab.process)
+    processes.release(lab.db, lab.clock, lab.process)
+    with pytest.raises(LeaseLost):
+        pieces.advance(lab.db, lease, work.pieces[0], 5)
+    with pytest.raises(LeaseLost):
+        pieces.finish(lab.db, lease, {work.pieces[0]: Digests()})
+    assert lab.db.value("SELECT done_bytes FROM piece") == 0
