@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
-from cdsed.errors import ExitCode
+from cdsed.errors import ExitCode, Stopped
 from cdsed.model.safename import Family
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
@@ -103,10 +103,17 @@ def _intake(worker: Worker) -> None:
     root = settings.inbox.path
     root.mkdir(parents=True, exist_ok=True)
     woken: list[bool] = []
-    intake = Intake(worker.db, worker.clock, settings, worker.accounts.groups, presence(settings, worker.clock))
-    with Watch(root, lambda: woken.append(True)):
-        intake.go_on()
+
+    def between_batches() -> None:
+        worker.life.beat()
+        if worker.life.stop.is_set():
+            raise Stopped
+
+    groups, on_disk = worker.accounts.groups, presence(settings, worker.clock)
+    intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
+    with Watch(root, lambda: woken.append(True)), suppress(Stopped):
         worker.life.ready()
+        intake.go_on()
         next_scan_s = 0.0
         while not worker.life.stop.is_set():
             worker.life.beat()

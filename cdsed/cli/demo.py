@@ -93,7 +93,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
     from cdsed.cli.progress import Progress
     from cdsed.cli.terminal import Live
 
-    live, progress = Live(), Progress()
+    live, progress = Live(sys.stdout), Progress()
     every_s = _EVERY_PIPED_S if live.canvas().height is None else _EVERY_S
     told: set[str] = set()
     until_s = time.monotonic() + _LONGEST_S

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Names of files may hold what this output cannot: that is no reason to say nothing.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     directory = state_dir(arguments.config, os.environ)
-    live = Live()
+    live = Live(sys.stdout)
     if arguments.watch is None:
         return _answer(arguments, directory, live)
     try:

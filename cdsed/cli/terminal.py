@@ -1,7 +1,6 @@
 """What the output can show: how wide it is, whether it may be coloured or redrawn, which characters it prints."""
 
 import os
-import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,7 +110,7 @@ def cut(text: str, width: int) -> str:
 class Live:
     """Lines that are drawn again and again: in place on a terminal, one block after the other elsewhere."""
 
-    def __init__(self, stream: TextIO = sys.stdout) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._in_place = Canvas.of(stream).height is not None
         self._drawn = 0

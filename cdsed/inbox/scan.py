@@ -155,11 +155,16 @@ def is_unfinished(name: str) -> bool:
     return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
 
 
+def is_left_alone(name: str) -> bool:
+    """Tell whether no file of this name is ever taken: a hidden one, or one that says it is unfinished."""
+    return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
+
+
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
-    """List what is not hidden or unfinished by its name."""
+    """List what may be a listing by its name."""
     try:
         with os.scandir(directory) as entries:
-            return [entry for entry in entries if not is_unfinished(entry.name)]
+            return [entry for entry in entries if not is_left_alone(entry.name)]
     except FileNotFoundError:
         return []
 

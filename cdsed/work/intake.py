@@ -5,7 +5,7 @@ neither loses nor doubles a line.
 """
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -54,10 +54,18 @@ class Intake:
     ----------
     groups
         Names of the account groups there are.
+    between_batches
+        Called every few hundred lines of a listing; may raise to leave the rest of it for another time.
     """
 
     def __init__(
-        self, db: Database, clock: Clock, settings: Settings, groups: Collection[str], presence: Presence
+        self,
+        db: Database,
+        clock: Clock,
+        settings: Settings,
+        groups: Collection[str],
+        presence: Presence,
+        between_batches: Callable[[], None],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -65,6 +73,7 @@ class Intake:
         self._default_group = settings.default_group
         self._groups = groups
         self._presence = presence
+        self._between_batches = between_batches
         self._scan = InboxScan(self._root, groups, settings.inbox.rest_s, clock)
         self._stuck: set[Path] = set()
 
@@ -138,6 +147,7 @@ class Intake:
                 while batch := list(islice(lines, _BATCH)):
                     taken += len(batch)
                     self._take_batch(listing, taken, batch)
+                    self._between_batches()
             except InboxError as error:
                 rest = Rejected(taken + 1, "", f"the rest of the file cannot be read: {error}")
                 self._take_batch(listing, taken + 1, [rest])

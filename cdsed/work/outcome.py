@@ -51,7 +51,7 @@ _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: Products in a row that an account is refused before the account is thought to be the trouble.
 _DENIED_THRESHOLD = 3
 _NO_PLACE = "unknown"  # for products that found no room anywhere
-_DISK = Cooling(threshold=1, first_s=30.0, longest_s=600.0)
+_DISK_LONGEST_S = 600.0
 #: Look-ups of a place the catalogue names before the product counts as gone.
 _NOT_LISTED_MAX = 2
 #: Setbacks of one piece, or one product's listing, that are charged when all else goes well.
@@ -235,7 +235,8 @@ class Outcome:
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
         place = product.destination or _NO_PLACE
-        pause = breakers.fail(self._db, self._clock, disk_breaker(place), _DISK, error)
+        cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
+        pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
         _log.error("%s; %s pauses for %.0f s", error, place, pause)
         due_s = self._clock.boot_s() + pause
         self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s))

@@ -171,7 +171,7 @@ def test_a_worker_that_finds_no_accounts_when_it_starts_anew_ends_the_daemon_wit
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
         with DaemonProcess(lab) as daemon:
-            wait_until("four workers", lambda: len(lab.query("SELECT 1 FROM process")) == 4, daemon=daemon)
+            daemon.until_at_work()
             (tmp_path / "accounts.yml").unlink()
             os.kill(daemon.worker_pids("resolve")[0], signal.SIGKILL)
             assert daemon.wait(20) == 78

@@ -46,8 +46,12 @@ def test_what_lies_in_an_archive_or_the_spool_is_not_even_asked_for(tmp_path: Pa
             tmp_path / "lab", sandbox, archives=[{"root": str(archive), "layouts": {"S3": "{unit}/{year}/{doy}"}}]
         )
         expected = {
-            s1: _moved(products[s1], archive / f"sentinel-1{s1[2].lower()}/L1/{s1[4:6]}/{s1[:14]}" / _day_of_year(s1[17:25])),
-            s2: _moved(products[s2], archive / f"sentinel-2{s2[2].lower()}/L1C/MSI/{s2[:10]}" / _day_of_year(s2[11:19])),
+            s1: _moved(
+                products[s1], archive / f"sentinel-1{s1[2].lower()}/L1/{s1[4:6]}/{s1[:14]}" / _day_of_year(s1[17:25])
+            ),
+            s2: _moved(
+                products[s2], archive / f"sentinel-2{s2[2].lower()}/L1C/MSI/{s2[:10]}" / _day_of_year(s2[11:19])
+            ),
             templated: _moved(products[templated], archive / templated[:3] / _day_of_year(templated[16:24])),
             in_spool: _moved(products[in_spool], lab.spool),
         }

@@ -123,7 +123,8 @@ def test_hup_with_bad_settings_changes_nothing(tmp_path: Path) -> None:
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
         with DaemonProcess(lab) as daemon:
-            workers = wait_until("four workers", lambda: len(found := daemon.worker_pids()) == 4 and found, daemon=daemon)
+            daemon.until_at_work()
+            workers = daemon.worker_pids()
             lab.config.write_text("transfer: {processes: many, colour: red}\n", encoding="utf-8")
             daemon.send(signal.SIGHUP)
             wait_until("both problems are told", lambda: "colour" in daemon.log(), daemon=daemon)
@@ -160,7 +161,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_by_name_of_the_first(tmp_p
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
         with DaemonProcess(lab) as daemon:
-            wait_until("four workers", lambda: len(daemon.worker_pids()) == 4, daemon=daemon)
+            daemon.until_at_work()
             second = lab.command("run")
             assert second.returncode == 75
             assert f"another daemon (pid {daemon.pid})" in second.stderr

@@ -153,9 +153,9 @@ class Installation:
         for safename in safenames:
             top = (place or self.spool) / safename
             truth = self.sandbox.truth(safename)
-            files = {"": top} if top.is_file() else {str(p.relative_to(top)): p for p in top.rglob("*") if p.is_file()}
+            files = {str(path.relative_to(top)): path for path in top.rglob("*") if path.is_file()}
             if top.is_file():
-                truth = {"": next(iter(truth.values()))}
+                files, truth = {"": top}, {"": next(iter(truth.values()))}
             if files.keys() != truth.keys():
                 found.append(f"{safename}: files {sorted(files.keys() ^ truth.keys())[:3]}")
                 continue
@@ -221,9 +221,17 @@ class DaemonProcess:
                 command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if "role" in command and str(self.lab.config) in command and command[command.index("role") + 1].startswith(role):
+            if (
+                "role" in command
+                and str(self.lab.config) in command
+                and command[command.index("role") + 1].startswith(role)
+            ):
                 pids.append(int(entry.name))
         return sorted(pids)
+
+    def until_at_work(self, workers: int = 4) -> None:
+        """Wait until so many workers have entered the state."""
+        wait_until(f"{workers} workers", lambda: len(self.lab.query("SELECT 1 FROM process")) == workers, daemon=self)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor."""
@@ -252,7 +260,9 @@ class DaemonProcess:
         return self.log_path.read_text(encoding="utf-8")
 
 
-def wait_until(what: str, condition: Callable[[], Any], timeout_s: float = 60, *, daemon: DaemonProcess | None = None) -> Any:
+def wait_until(
+    what: str, condition: Callable[[], Any], timeout_s: float = 60, *, daemon: DaemonProcess | None = None
+) -> Any:
     """Wait until `condition` is true and return its value; fail with `what` and the daemon's last words."""
     until = time.monotonic() + timeout_s
     while True:
@@ -266,10 +276,8 @@ def wait_until(what: str, condition: Callable[[], Any], timeout_s: float = 60, *
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -89,3 +89,10 @@ def test_no_secret_is_printed(lab: Lab, listing: Path) -> None:
     for group in ("lops", "lpos"):
         done = lab.cdsed("add", str(listing), "--group", group)
         assert "canary" not in done.stdout + done.stderr
+
+
+def test_a_name_that_the_inbox_leaves_alone_is_refused(lab: Lab, listing: Path) -> None:
+    done = lab.cdsed("add", str(listing.rename(listing.with_name("storm.part"))))
+    assert done.returncode == 65
+    assert "storm.part has a name that the inbox leaves alone" in done.stderr
+    assert inside(lab) == []

@@ -1,0 +1,88 @@
+"""Breakers: accounts, the service and disks cool down by one rule, and one probe finds out when it is over."""
+
+import pytest
+
+from cdsed.errors import AccountError
+from cdsed.store import breakers, leases
+from cdsed.store.breakers import SERVICE, Cooling, account_breaker
+from tests.unit.store.state import BROKEN
+
+_AT_ONCE = Cooling(threshold=1, first_s=10, longest_s=60)
+
+
+def fail(lab, name=SERVICE, cooling=_AT_ONCE, error=BROKEN):
+    return breakers.fail(lab.db, lab.clock, name, cooling, error)
+
+
+def test_a_breaker_opens_at_its_threshold(lab):
+    third = Cooling(threshold=3, first_s=10, longest_s=60)
+    assert [fail(lab, cooling=third) > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_the_pause_doubles_up_to_the_longest(lab):
+    pauses = []
+    for _ in range(6):
+        pauses.append(fail(lab))
+        lab.clock.pass_s(pauses[-1] + 0.1)
+    assert pauses == pytest.approx([10, 20, 40, 60, 60, 60], rel=0.11)
+
+
+def test_what_was_in_flight_when_it_opened_does_not_lengthen_the_pause(lab):
+    first = fail(lab)
+    assert [fail(lab) for _ in range(16)] == pytest.approx([first] * 16)
+    lab.clock.pass_s(first + 0.1)
+    assert fail(lab) == pytest.approx(20, rel=0.11)
+
+
+def test_retry_after_is_honoured_even_by_a_breaker_already_open(lab):
+    throttled = AccountError("429", code="Throttled", retry_after_s=300)
+    assert fail(lab) < 12
+    assert fail(lab, error=throttled) == pytest.approx(300)
+    lab.clock.pass_s(299)
+    assert fail(lab) == pytest.approx(1)
+
+
+def test_a_success_closes_it_and_the_next_failure_begins_anew(lab):
+    fail(lab)
+    assert breakers.last_failure(lab.db, SERVICE) == "ConnectionLost"
+    assert breakers.close(lab.db, SERVICE)
+    assert not breakers.close(lab.db, SERVICE)
+    assert breakers.last_failure(lab.db, SERVICE) is None
+    assert fail(lab) == pytest.approx(10, rel=0.11)
+
+
+def test_an_account_that_cools_is_not_leased_and_one_probe_passes_afterwards(lab):
+    lab.accounts("a", "b")
+    pause = fail(lab, account_breaker("a"))
+    assert {session.account for session in lab.free()} == {"b"}
+    lab.clock.pass_s(pause + 0.1)
+    assert len([session for session in lab.free() if session.account == "a"]) == 4
+    lab.lease("a")
+    assert {session.account for session in lab.free()} == {"b"}
+    breakers.close(lab.db, account_breaker("a"))
+    assert "a" in {session.account for session in lab.free()}
+
+
+def test_a_lease_ends_when_its_account_begins_to_cool(lab):
+    lab.accounts("a")
+    lease = lab.lease()
+    fail(lab, account_breaker("a"))
+    assert not leases.may_go_on(lab.db, lab.clock, lease)
+
+
+def test_a_sick_service_is_probed_by_one_session_of_all(lab):
+    lab.accounts("a", "b")
+    pause = fail(lab)
+    assert lab.free() == []
+    lab.clock.pass_s(pause + 0.1)
+    probe = lab.lease("a")
+    assert leases.may_go_on(lab.db, lab.clock, probe)
+    assert lab.free() == []
+    leases.give_back(lab.db, lab.clock, probe, rest_s=0)
+    assert lab.free() != []
+
+
+def test_an_account_below_its_threshold_is_still_used(lab):
+    lab.accounts("a")
+    fail(lab, account_breaker("a"), Cooling(threshold=3, first_s=10, longest_s=60))
+    assert len(lab.free()) == 4

@@ -1,0 +1,192 @@
+"""Pieces: what is planned, who gets what, and what has arrived stays."""
+
+import pytest
+
+from cdsed.errors import LeaseLost
+from cdsed.model.product import State
+from cdsed.model.transfer import Digests
+from cdsed.store import breakers, leases, pieces, products
+from cdsed.store.breakers import Cooling, disk_breaker
+from cdsed.store.products import Move
+from tests.unit.store.state import BROKEN, listed
+
+_MIB = 2**20
+
+
+def next_work(lab, lease):
+    return pieces.next_work(lab.db, lab.clock, lease, lab.process)
+
+
+def claim(lab, number):
+    with lab.db.write():
+        return products.claim_ready(lab.db, lab.clock, number, lab.process)
+
+
+def replan(lab, number, objects, staged, piece_bytes=10):
+    """Plan a product again that is under way, as after a failure."""
+    products.move(lab.db, lab.clock, products.get(lab.db, number), Move(State.READY))
+    lab.plan(claim(lab, number), objects, staged, piece_bytes)
+
+
+@pytest.fixture
+def one(lab):
+    lab.accounts("a", "b")
+    return lab
+
+
+def test_an_object_is_cut_into_pieces_and_an_empty_one_has_none(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 25), listed("empty", 0)], {}, piece_bytes=10)
+    rows = one.db.rows("SELECT first_byte, size_bytes FROM piece ORDER BY first_byte")
+    assert [(row["first_byte"], row["size_bytes"]) for row in rows] == [(0, 10), (10, 10), (20, 5)]
+    assert products.get(one.db, number).size_bytes == 25
+    assert len(pieces.objects(one.db, number)) == 2
+
+
+def test_sessions_join_a_product_already_begun_before_they_begin_another(one):
+    begun = one.planned("begun", (9 * _MIB, 9 * _MIB))
+    other = one.ready("other")
+    first, second, third = (next_work(one, one.lease("a")) for _ in range(3))
+    assert [first.product.id, second.product.id, third.product.id] == [begun, begun, other]
+    assert first.pieces != second.pieces
+    assert third.pieces == ()
+    assert one.state(other) is State.DOWNLOADING
+
+
+def test_a_more_urgent_product_comes_before_one_already_begun(one):
+    one.planned("begun")
+    urgent = one.ready("urgent", priority=1)
+    assert next_work(one, one.lease()).product.id == urgent
+
+
+def test_small_pieces_come_by_the_handful_and_large_ones_alone(one):
+    one.planned("A", (3 * _MIB, 3 * _MIB, 3 * _MIB, 9 * _MIB))
+    lease = one.lease()
+    assert [len(next_work(one, lease).pieces) for _ in range(3)] == [1, 2, 1]
+    assert next_work(one, lease) is None
+
+
+def test_a_product_refused_to_an_account_is_given_to_another(one):
+    number = one.ready("A")
+    assert products.deny(one.db, products.get(one.db, number), "a") == 1
+    assert next_work(one, one.lease("a")) is None
+    assert next_work(one, one.lease("b")).product.id == number
+
+
+def test_a_product_waits_while_its_disk_pauses(one):
+    number = one.planned("A")
+    destination = products.get(one.db, number).destination
+    pause = breakers.fail(one.db, one.clock, disk_breaker(destination), Cooling(1, 10, 60), BROKEN)
+    assert next_work(one, one.lease()) is None
+    one.clock.pass_s(pause + 0.1)
+    assert next_work(one, one.lease()).product.id == number
+
+
+def test_a_piece_set_back_is_not_tried_before_it_is_due(one):
+    one.planned("A")
+    lease = one.lease()
+    [piece] = next_work(one, lease).pieces
+    pieces.let_go(one.db, lease, piece, setback=True, due_s=one.clock.boot_s() + 5)
+    assert next_work(one, lease) is None
+    assert products.groups_at_work(one.db, one.clock) == []
+    one.clock.pass_s(5.1)
+    assert products.groups_at_work(one.db, one.clock) == ["default"]
+    [again] = next_work(one, lease).pieces
+    assert (again.id, again.setbacks) == (piece.id, 1)
+
+
+def test_of_the_products_that_workers_died_over_one_is_worked_on_at_a_time(one):
+    suspects = [one.planned("A"), one.planned("B")]
+    innocent = one.ready("C")
+    one.db.rows("UPDATE product SET deaths = 1 WHERE safename IN ('A', 'B')")
+    lease = one.lease()
+    assert [next_work(one, lease).product.id for _ in range(2)] == [suspects[0], innocent]
+    assert next_work(one, lease) is None
+
+
+def test_a_suspect_of_one_group_does_not_hold_up_those_of_another(lab):
+    lab.accounts("a", group="other")
+    lab.planned("A", group="default")
+    stuck = lab.planned("B", group="other")
+    lab.db.rows("UPDATE product SET deaths = 1")
+    assert next_work(lab, lab.lease()).product.id == stuck
+
+
+def test_what_arrived_advances_and_clears_suspicion(one):
+    number = one.planned("A", (10,))
+    one.db.rows("UPDATE product SET deaths = 2, setbacks = 3")
+    lease = one.lease()
+    [piece] = next_work(one, lease).pieces
+    pieces.advance(one.db, lease, piece, 4)
+    assert one.db.row("SELECT deaths, setbacks FROM product") == {"deaths": 0, "setbacks": 0}
+    leases.give_back(one.db, one.clock, lease, rest_s=0)
+    [rest] = next_work(one, one.lease()).pieces
+    assert (rest.done_bytes, rest.whole) == (4, False)
+    assert products.claim_verifying(one.db, one.clock, one.process) is None
+    assert one.state(number) is State.DOWNLOADING
+
+
+def test_the_last_piece_opens_verification_to_one_process(one):
+    number = one.planned("A", (10, 0))
+    one.fetched(one.lease())
+    claimed = products.claim_verifying(one.db, one.clock, one.process)
+    assert (claimed.id, claimed.state) == (number, State.VERIFYING)
+    assert products.claim_verifying(one.db, one.clock, one.process) is None
+
+
+def test_digests_of_what_came_whole_are_kept(one):
+    number = one.planned("A")
+    one.fetched(one.lease())
+    assert pieces.objects(one.db, number)[0].digests == Digests(md5="0" * 32)
+
+
+def test_a_new_plan_keeps_what_arrived_of_unchanged_objects_and_begins_changed_ones_anew(one):
+    number = one.planned("A", (10, 20, 30))
+    one.fetched(one.lease())
+    objects = [listed("f0", 10), listed("f1", 20, etag="new"), listed("f3", 5)]
+    replan(one, number, objects, {"f0": 10, "f1": 20, "f2": 30})
+    stored = {item.path: item for item in pieces.objects(one.db, number)}
+    assert set(stored) == {"f0", "f1", "f3"}
+    assert stored["f0"].digests.md5
+    assert not stored["f1"].digests.md5
+    done = one.db.rows(
+        "SELECT path, sum(done_bytes) AS done FROM piece JOIN object ON object.id = object GROUP BY path"
+    )
+    assert {row["path"]: row["done"] for row in done} == {"f0": 10, "f1": 0, "f3": 0}
+
+
+@pytest.mark.parametrize("staged", [{}, {"f0": 9}])
+def test_what_is_no_longer_on_disk_is_fetched_again(one, staged):
+    number = one.planned("A")
+    one.fetched(one.lease())
+    replan(one, number, [listed("f0", 10)], staged)
+    assert pieces.objects(one.db, number)[0].digests == Digests()
+    assert one.db.value("SELECT done_bytes FROM piece") == 0
+
+
+def test_a_lost_file_is_forgotten_before_it_is_made_anew(one):
+    """Else a crash between the two leaves an empty file of the right size with the digest of a good one."""
+    number = one.planned("A", (10, 20))
+    one.fetched(one.lease())
+    products.move(one.db, one.clock, products.get(one.db, number), Move(State.READY))
+    pieces.forget_lost(one.db, claim(one, number), {"f1": 20})
+    assert [item.path for item in pieces.objects(one.db, number)] == ["f1"]
+
+
+def test_a_bad_copy_is_fetched_again_whole(one):
+    number = one.planned("A")
+    one.fetched(one.lease())
+    [stored] = pieces.objects(one.db, number)
+    pieces.mark_bad(one.db, {stored.id: "bad"})
+    [marked] = pieces.objects(one.db, number)
+    assert (marked.bad_digest, marked.digests) == ("bad", Digests())
+    assert next_work(one, one.lease()).pieces[0].whole
+
+
+def test_a_plan_of_somebody_elses_product_is_lost(one):
+    number = one.ready("A")
+    product = claim(one, number)
+    one.db.rows("UPDATE product SET fence = fence + 1")
+    with pytest.raises(LeaseLost):
+        one.plan(product, [listed("f", 1)], {})
+    assert pieces.objects(one.db, number) == []

@@ -1,0 +1,135 @@
+"""Listing: paging, markers, single objects and keys that must not become files; all over the one connection."""
+
+import http.server
+import threading
+
+import pytest
+
+from cdsed.errors import AccountError, ProductError, ServiceError
+from cdsed.model.eodata import split_s3_path
+from cdsed.transfer.listing import list_product
+
+
+def test_a_product_is_listed_by_path_with_sizes_and_etags(lab):
+    name, s3_path = lab.product("S1_GRD")
+    truth = lab.sandbox.truth(name)
+    listed = lab.listed(s3_path)
+    assert {item.path: (item.size_bytes, item.etag) for item in listed} == {
+        path: (file.size_bytes, file.md5) for path, file in truth.items()
+    }
+    assert [item.path for item in listed] == sorted(item.path for item in listed)
+
+
+def test_more_than_a_page_of_objects_is_listed_whole(lab):
+    _, s3_path = lab.product("S3", objects=2300)
+    lab.sandbox.reset_counters()
+    listed = lab.listed(s3_path)
+    assert len(listed) >= 2300
+    assert len({item.path for item in listed}) == len(listed)
+    pages = [request for request in lab.sandbox.requests() if request["operation"] == "list"]
+    assert len(pages) == 3
+
+
+def test_folder_markers_are_no_files(lab):
+    _, plain = lab.product("S2_L1C")
+    name, marked = lab.product("S2_L1C", folder_markers=True)
+    assert len(lab.listed(plain)) > 1
+    assert {item.path for item in lab.listed(marked)} == set(lab.sandbox.truth(name))
+
+
+def test_a_product_may_be_one_object(lab):
+    name, s3_path = lab.product("S5P")
+    [item] = lab.listed(s3_path)
+    assert (item.path, item.size_bytes) == (name, lab.sandbox.truth(name)[name].size_bytes)
+    assert item.etag
+
+
+def test_nothing_lies_where_nothing_lies(lab):
+    assert lab.listed("/eodata/Sentinel-1/SAR/nowhere/X.SAFE") == []
+
+
+def test_boto3_opens_no_connection_of_its_own(lab):
+    _, s3_path = lab.product("S3", objects=1500)
+    lab.sandbox.reset_counters()
+    lab.listed(s3_path)
+    account = lab.sandbox.counters()["accounts"][lab.sandbox.accounts[0].name]
+    assert account["connections_max"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "blame", "code"),
+    [
+        ("forbidden", AccountError, "AccessDenied"),
+        ("key_expired", AccountError, "InvalidAccessKeyId"),
+        ("throttle", AccountError, "Throttled"),
+        ("internal_error", ServiceError, "InternalError"),
+        ("slow_down", ServiceError, "SlowDown"),
+    ],
+)
+def test_a_refused_listing_has_its_blame(lab, kind, blame, code):
+    _, s3_path = lab.product("S1_GRD")
+    lab.sandbox.fault(kind=kind, operation="list", times=1)
+    with pytest.raises(blame) as error:
+        lab.listed(s3_path)
+    assert error.value.code == code
+    assert len(lab.listed(s3_path)) > 1
+
+
+@pytest.mark.parametrize("after_bytes", [0, 200])
+@pytest.mark.parametrize("kind", ["short_body", "reset", "xml_body"])
+def test_half_a_listing_is_not_a_small_one(lab, kind, after_bytes):
+    _, s3_path = lab.product("S1_GRD")
+    lab.sandbox.fault(kind=kind, operation="list", times=1, after_bytes=after_bytes)
+    with pytest.raises(ServiceError):
+        lab.listed(s3_path)
+    assert len(lab.listed(s3_path)) > 1
+
+
+class _Hostile(http.server.BaseHTTPRequestHandler):
+    """A service that lists whatever the test says."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        contents = "".join(
+            f'<Contents><Key>P.SAFE/{key}</Key><Size>1</Size><ETag>"e"</ETag></Contents>' for key in self.server.keys
+        )
+        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["../evil"],
+        ["a/../../evil"],
+        ["a//b"],
+        ["./a"],
+        ["a\\b"],
+        ["a&#10;b"],
+        ["a", "a/b"],
+        ["a/b/c", "a/b"],
+        ["x" * 300],
+    ],
+)
+def test_keys_that_cannot_become_files_are_refused(lab, keys):
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Hostile)
+    server.keys = keys
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    connection = lab.connect(url=f"http://127.0.0.1:{server.server_port}")
+    try:
+        with pytest.raises(ProductError) as error:
+            list_product(connection, "me", split_s3_path("/eodata/P.SAFE"))
+    finally:
+        connection.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert error.value.code == "HostileKey"
