@@ -102,6 +102,8 @@ def hurry(db: Database, product: int, priority: int) -> None:
 
 def claim_resolving(db: Database, clock: Clock, process: int, most: int) -> list[tuple[Product, bool]]:
     """Claim up to `most` queued products; each comes with whether its path was refuted before."""
+    if db.row(_SQL.any_queued) is None:  # a fence taken in vain would cost a commit each time
+        return []
     with db.write():
         rows = db.rows(_SQL.claim_resolving, process=process, fence=next_fence(db), at=clock.utc_s(), most=most)
     return [(_product(row), bool(row["path_refuted"])) for row in rows]
@@ -143,9 +145,15 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
 
 def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
     """Claim a product whose last piece has arrived, if there is one."""
+    if db.row(_SQL.arrived) is None:
+        return None
     with db.write():
-        row = db.row(_SQL.claim_verifying, process=process, fence=next_fence(db), at=clock.utc_s())
-    return None if row is None else _product(row)
+        arrived = db.value(_SQL.arrived)
+        if arrived is None:
+            return None
+        row = db.row(_SQL.claim_verifying, id=arrived, process=process, fence=next_fence(db), at=clock.utc_s())
+    assert row is not None, f"product {arrived} had arrived"
+    return _product(row)
 
 
 def move(db: Database, clock: Clock, product: Product, move: Move) -> None:

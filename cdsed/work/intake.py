@@ -167,7 +167,8 @@ class Intake:
                     case Named():
                         self._take_line(listing, line, places.get(line.safename), batch)
                     case Rejected():
-                        batch.add(line.line, Verdict.REJECTED, None, f"{line.reason}: {line.text!r}")
+                        text = line.reason if line.text in line.reason else f"{line.reason}: {line.text!r}"
+                        batch.add(line.line, Verdict.REJECTED, None, text)
                     case Ignored():
                         batch.add(line.line, Verdict.IGNORED)
             listings.count(self._db, listing.head.id, items_taken, batch.counts, batch.remarks)

@@ -39,6 +39,9 @@ DELETE FROM denial WHERE product = :id
 -- name: hurry
 UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 
+-- name: any_queued
+SELECT 1 FROM product WHERE state = 'queued' LIMIT 1
+
 -- name: claim_resolving
 UPDATE product SET state = 'resolving', process = :process, fence = :fence, changed_at = :at
 WHERE id IN (SELECT id FROM product WHERE state = 'queued' ORDER BY priority DESC, id LIMIT :most)
@@ -100,16 +103,19 @@ SELECT DISTINCT account_group FROM product WHERE state = 'downloading' AND plann
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
+-- name: arrived
+SELECT id FROM product
+WHERE state = 'downloading' AND planned = 1
+  AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
+  AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
+  AND (deaths = 0 OR id = (SELECT min(id) FROM product AS suspect
+                           WHERE deaths > 0 AND suspect.account_group = product.account_group
+                             AND state IN ('ready', 'downloading', 'verifying')))
+ORDER BY priority DESC, id LIMIT 1
+
 -- name: claim_verifying
 UPDATE product SET state = 'verifying', process = :process, fence = :fence, changed_at = :at
-WHERE id = (SELECT id FROM product
-            WHERE state = 'downloading' AND planned = 1
-              AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
-              AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
-              AND (deaths = 0 OR id = (SELECT min(id) FROM product AS suspect
-                                       WHERE deaths > 0 AND suspect.account_group = product.account_group
-                                         AND state IN ('ready', 'downloading', 'verifying')))
-            ORDER BY priority DESC, id LIMIT 1)
+WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 

@@ -220,7 +220,7 @@ def test_everything_goes_over_one_connection(lab, item):
     for first in range(0, item.size_bytes, 100_000):
         lab.fetch(piece_of(item, first, min(100_000, item.size_bytes - first)))
     after = lab.sandbox.counters()["accounts"][account]
-    assert after["connections_max"] == 1, (before, after)
+    assert after["open_max"] == 1, (before, after)
     assert is_true(lab, item)
 
 

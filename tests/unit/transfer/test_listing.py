@@ -53,7 +53,7 @@ def test_boto3_opens_no_connection_of_its_own(lab):
     lab.sandbox.reset_counters()
     lab.listed(s3_path)
     account = lab.sandbox.counters()["accounts"][lab.sandbox.accounts[0].name]
-    assert account["connections_max"] == 1
+    assert account["open_max"] == 1
 
 
 @pytest.mark.parametrize(
