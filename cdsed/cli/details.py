@@ -75,7 +75,7 @@ def _product(seen: ProductLook, canvas: Canvas) -> list[str]:
         "state": [product.state.value, *_progress(product, seen.progress)],
         "lies at": [product.whereabouts or ""],
         "goes to": ["" if product.state in FINAL else _into(product.destination or product.outputdir)],
-        "on CDSE": [product.s3_path or "", f"by the {product.path_source}" if product.path_source else ""],
+        "on CDSE": [product.s3_path or "", f"known from the {product.path_source}" if product.path_source else ""],
         "size": [size(product.size_bytes) if product.size_bytes is not None else ""],
         "wishes": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),

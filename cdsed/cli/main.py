@@ -11,12 +11,18 @@ from cdsed.errors import CdsedError, ExitCode
 
 _EPILOG = """\
 exit codes:
-  0   it did what was asked          64  the command line is wrong
-  1   something did not come out     65  a listing cannot be taken
-  3   status: no daemon runs         75  another daemon runs, or the state cannot be used
-  70  an error in cdsed itself       78  the settings or accounts are wrong
+  0   it did what was asked
+  1   it ran, and something did not come out
+  3   status: no daemon runs
+  64  the command line is wrong
+  65  a listing cannot be taken
+  70  an error in cdsed itself
+  75  another daemon runs, or the state cannot be used
+  77  this user may not read or write what it needs
+  78  the settings or accounts are wrong
 
-Settings are looked for at --config, $CDSED_CONFIG, $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
+Settings are looked for at --config, $CDSED_CONFIG,
+$XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
 """
 
 
@@ -32,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = _Parser(
         prog="cdsed",
-        description="Bring Copernicus Sentinel products to your disks: whole, verified, each exactly once.",
+        description="Bring Copernicus Sentinel products to your disks:\nwhole, verified, each exactly once.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

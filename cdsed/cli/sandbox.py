@@ -8,7 +8,12 @@ from cdsed.sandbox.options import add_arguments
 
 def add_parser(subparsers: Any) -> None:
     """Add the command ``sandbox`` to the subparsers of the program."""
-    parser = subparsers.add_parser("sandbox", help="serve a CDSE of our own on loopback, for dry runs")
+    parser = subparsers.add_parser(
+        "sandbox",
+        help="serve a CDSE of our own on loopback, for dry runs",
+        description="Serve a CDSE of our own on loopback until ^C: S3, catalogue, quotas, and faults on demand. Its "
+        "products are made up; its keys are no secrets.",
+    )
     add_arguments(parser)
     parser.set_defaults(command=run)
 

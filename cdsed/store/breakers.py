@@ -62,9 +62,13 @@ def fail(db: Database, clock: Clock, name: str, cooling: Cooling, error: Transfe
         return pause_s
 
 
-def close(db: Database, name: str) -> bool:
-    """Note a success; return whether there was anything to close."""
-    if db.row(_SQL.get, name=name) is None:
+def close(db: Database, clock: Clock, name: str) -> bool:
+    """Note a success; return whether there was anything to close.
+
+    What succeeds while it is open was in flight when it opened, and says nothing about now.
+    """
+    row = db.row(_SQL.get, name=name)
+    if row is None or (row["open"] and row["until_s"] > clock.boot_s()):
         return False
     with db.write():
         db.rows(_SQL.close, name=name)

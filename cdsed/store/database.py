@@ -75,12 +75,7 @@ class Database:
                 raise
             self._depth -= 1
             if self._depth == 0:
-                try:
-                    self._run("COMMIT", {})
-                except StateError:
-                    if self._connection.in_transaction:  # the disk was full: SQLite keeps it open
-                        self._connection.execute("ROLLBACK")
-                    raise
+                self._run("COMMIT", {})
 
     @contextmanager
     def read(self) -> Iterator[None]:

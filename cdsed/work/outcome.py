@@ -31,6 +31,7 @@ from cdsed.errors import (
     LeaseLost,
     ProductError,
     ServiceError,
+    StateError,
     Stopped,
     TransferError,
 )
@@ -75,15 +76,15 @@ class Outcome:
         """
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "AccessDenied":
             self._works(lease)
-        breakers.close(self._db, breakers.SERVICE)
+        breakers.close(self._db, self._clock, breakers.SERVICE)
         if product.destination is None:
-            breakers.close(self._db, disk_breaker(_NO_PLACE))
+            breakers.close(self._db, self._clock, disk_breaker(_NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
         self._works(lease)
-        breakers.close(self._db, breakers.SERVICE)
-        breakers.close(self._db, disk_breaker(product.destination or _NO_PLACE))
+        breakers.close(self._db, self._clock, breakers.SERVICE)
+        breakers.close(self._db, self._clock, disk_breaker(product.destination or _NO_PLACE))
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
         """Decide after a piece failed; return whether the session may go on."""
@@ -143,6 +144,8 @@ class Outcome:
 
     def bug(self, error: Exception, product: Product) -> None:
         """Charge an error nobody foresaw to the product it happened to, so that it cannot go on for ever."""
+        if isinstance(error, StateError):  # nothing can be written down: the process ends, and no product pays
+            raise error
         _log.exception("%s: an error in cdsed itself; please report it", product.safename)
         cause = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
         current = products.get(self._db, product.id)
@@ -150,7 +153,7 @@ class Outcome:
             self._charge(ProductError(cause, code="Bug"), current)
 
     def _works(self, lease: Lease) -> None:
-        if breakers.close(self._db, account_breaker(lease.account)):
+        if breakers.close(self._db, self._clock, account_breaker(lease.account)):
             _log.info("account %s works again", lease.account)
 
     def _charge(self, error: TransferError, product: Product) -> None:
@@ -214,7 +217,7 @@ class Outcome:
 
     def _piece_set_back(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> None:
         sick = self._service_failed(error)
-        pause = pause_s(piece.setbacks + 1, _PIECE_FIRST_S, _PIECE_LONGEST_S)
+        pause = _way_pause_s(error, piece.setbacks)
         pieces.let_go(self._db, lease, piece, setback=not sick, due_s=self._clock.boot_s() + pause)
         _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
         if not sick and product.planned and piece.setbacks + 1 >= _SETBACKS_MAX:
@@ -225,7 +228,7 @@ class Outcome:
         if not sick and product.setbacks + 1 >= _SETBACKS_MAX:
             self._charge(error, product)
         else:
-            self._set_back_until(error, product, pause_s(product.setbacks + 1, _PIECE_FIRST_S, _PIECE_LONGEST_S))
+            self._set_back_until(error, product, _way_pause_s(error, product.setbacks))
 
     def _set_back_until(self, error: TransferError, product: Product, pause: float) -> None:
         if product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
@@ -246,3 +249,8 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
+
+
+def _way_pause_s(error: TransferError, setbacks: int) -> float:
+    """Return how long to leave a piece or a listing alone that failed on the way, at least as long as asked."""
+    return max(error.retry_after_s or 0.0, pause_s(setbacks + 1, _PIECE_FIRST_S, _PIECE_LONGEST_S))

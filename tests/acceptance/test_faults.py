@@ -30,49 +30,85 @@ def _within_quotas(sandbox: SandboxProcess) -> bool:
     return all(counters["open_max"] <= limits[name] for name, counters in counted.items())
 
 
-@pytest.mark.parametrize(
-    ("fault", "attempts"),
-    [
-        ({"kind": "forbidden", "code": "AccessDenied", "times": 1}, 0),
-        ({"kind": "forbidden", "code": "InvalidAccessKeyId", "times": 3}, 0),
-        ({"kind": "forbidden", "code": "SignatureDoesNotMatch", "times": 3}, 0),
-        ({"kind": "forbidden", "code": "ExpiredToken", "times": 3}, 0),
-        ({"kind": "key_expired", "times": 3}, 0),
-        ({"kind": "key_not_yet_valid", "times": 3}, 0),
-        ({"kind": "not_found", "times": 1, "operation": "get"}, 1),
-        ({"kind": "throttle", "times": 3}, 0),
-        ({"kind": "internal_error", "times": 5}, 0),
-        ({"kind": "slow_down", "times": 2}, 0),
-        ({"kind": "reset", "times": 3}, 0),
-        ({"kind": "reset", "times": 3, "after_bytes": 1000, "operation": "get"}, 0),
-        ({"kind": "stall", "times": 2, "after_bytes": 1000}, 0),
-        ({"kind": "trickle", "times": 2, "after_bytes": 1000}, 0),
-        ({"kind": "short_body", "times": 3}, 0),
-        ({"kind": "wrong_bytes", "times": 1, "operation": "get"}, 1),
-        ({"kind": "xml_body", "times": 3}, 0),
-        ({"kind": "changed_etag", "times": 1, "operation": "get", "key": "*.tiff"}, 1),
+_ON_THE_WAY = {
+    "bad-keys": [
+        {"kind": "forbidden", "code": "InvalidAccessKeyId", "times": 1},
+        {"kind": "forbidden", "code": "SignatureDoesNotMatch", "times": 1},
+        {"kind": "forbidden", "code": "ExpiredToken", "times": 1},
+        {"kind": "key_expired", "times": 1},
+        {"kind": "key_not_yet_valid", "times": 1},
     ],
-    ids=lambda value: "-".join(str(v) for v in value.values()) if isinstance(value, dict) else str(value),
-)
-def test_a_fault_of_some_requests_costs_a_product_only_what_is_its_own(
-    tmp_path: Path, fault: dict[str, Any], attempts: int
-) -> None:
+    "a-refusal": [{"kind": "forbidden", "code": "AccessDenied", "times": 1}],
+    "answers": [
+        {"kind": "throttle", "times": 2},
+        {"kind": "internal_error", "times": 3},
+        {"kind": "slow_down", "times": 1},
+        {"kind": "xml_body", "times": 2},
+    ],
+    "cuts": [
+        {"kind": "reset", "times": 2},
+        {"kind": "reset", "times": 2, "after_bytes": 1000, "operation": "get"},
+        {"kind": "short_body", "times": 3},
+    ],
+    "slowness": [
+        {"kind": "stall", "times": 1},
+        {"kind": "stall", "times": 1, "after_bytes": 1000},
+        {"kind": "trickle", "times": 1, "after_bytes": 1000},
+    ],
+}
+
+
+def _fetch_three_through(tmp_path: Path, faults: list[dict[str, Any]]) -> list[int]:
+    """Have a daemon bring three products through faults that pass; return the attempts charged to each."""
     names = realistic_safenames("S1_GRD", 3, seed=21)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000} for name in names))
-        sandbox.fault(**fault)
+        for fault in faults:
+            sandbox.fault(**fault)
         lab.drop("three.txt", names)
         with DaemonProcess(lab, "--once") as daemon:
             assert daemon.wait(60) == 0, daemon.log()
-        assert sandbox.counters()["faults"] == {fault["kind"]: fault["times"]}
+        assert sum(sandbox.counters()["faults"].values()) == sum(fault["times"] for fault in faults)
         assert lab.differences(names) == []
-        assert sum(_attempts(lab, "three.txt")) == attempts, daemon.log()
         assert _within_quotas(sandbox)
         assert "Traceback" not in daemon.log()
+        return _attempts(lab, "three.txt")
 
 
-@pytest.mark.parametrize("kind", ["internal_error", "reset", "throttle", "key_expired", "xml_body"])
+@pytest.mark.parametrize("faults", _ON_THE_WAY.values(), ids=_ON_THE_WAY)
+def test_trouble_on_the_way_to_a_product_is_never_charged_to_it(tmp_path: Path, faults: list[dict[str, Any]]) -> None:
+    assert _fetch_three_through(tmp_path, faults) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "not_found", "times": 1, "operation": "get"},
+        {"kind": "wrong_bytes", "times": 1, "operation": "get"},
+        {"kind": "changed_etag", "times": 1, "operation": "get", "key": "*.tiff"},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_trouble_of_a_product_itself_costs_it_one_attempt(tmp_path: Path, fault: dict[str, Any]) -> None:
+    assert sorted(_fetch_three_through(tmp_path, [fault])) == [0, 0, 1]
+
+
+def test_an_object_that_changes_while_eight_sessions_are_at_it_is_fetched_anew(tmp_path: Path) -> None:
+    [name] = realistic_safenames("S1_GRD", 1, seed=59)
+    with SandboxProcess(accounts=2, bandwidth_bytes_per_s=3_000_000) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"piece_bytes": 2**20})
+        sandbox.add_products({"safename": name, "size_bytes": 40_000_000})
+        sandbox.fault(kind="changed_etag", operation="get", skip=6, times=1, key="*.tiff")
+        lab.drop("one.txt", [name])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.differences([name]) == []
+        assert sandbox.counters()["faults"] == {"changed_etag": 1}
+        assert _attempts(lab, "one.txt") in ([1], [2])  # the manifest changes with the object
+
+
+@pytest.mark.parametrize("kind", ["internal_error", "throttle", "xml_body"])
 def test_while_everything_fails_products_wait_and_nobody_is_charged(tmp_path: Path, kind: str) -> None:
     names = realistic_safenames("S1_OCN", 3, seed=23)
     with SandboxProcess() as sandbox:
@@ -102,6 +138,39 @@ def test_an_account_is_left_alone_for_as_long_as_the_service_asks(tmp_path: Path
         # what was under way on its other sessions may end
         too_early = [request for request in requests if throttled_s + 0.5 < request["boot_s"] < throttled_s + 3.9]
         assert not too_early
+        assert requests[-1]["boot_s"] > throttled_s + 3.9
+        assert lab.differences(names) == []
+
+
+def test_an_object_is_left_alone_for_as_long_as_a_busy_service_asks(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 2, seed=26)
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        sandbox.fault(kind="slow_down", times=1, operation="get", key="*.nc", retry_after_s=5)
+        lab.drop("two.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        requests = sandbox.requests()
+        busy = next(request for request in requests if request["status"] == 503)
+        again = [request["boot_s"] for request in requests if request["key"] == busy["key"] and request is not busy]
+        assert again
+        assert min(again) >= busy["boot_s"] + 4.9
+        assert lab.differences(names) == []
+
+
+def test_trouble_of_the_catalogue_makes_products_wait_and_no_more(tmp_path: Path) -> None:
+    names = realistic_safenames("S3", 2, seed=28)
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox, catalogue={"timeout_s": 1})
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        for kind in ("internal_error", "xml_body", "reset", "short_body"):
+            sandbox.fault(kind=kind, operation="odata", times=1)
+        lab.drop("two.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert sum(sandbox.counters()["faults"].values()) == 4
+        assert _attempts(lab, "two.txt") == [0, 0]
         assert lab.differences(names) == []
 
 
@@ -167,12 +236,13 @@ def test_what_one_account_may_not_read_another_fetches(tmp_path: Path) -> None:
         assert _attempts(lab, "six.txt") == [0] * 6
 
 
-def test_what_no_working_account_may_read_is_missing_and_not_charged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("operation", ["list", "get"])
+def test_what_no_working_account_may_read_is_missing_and_not_charged(tmp_path: Path, operation: str) -> None:
     denied, *others = realistic_safenames("S1_OCN", 8, seed=33)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (denied, *others)))
-        sandbox.fault(kind="forbidden", key=f"*{denied}/*")
+        sandbox.fault(kind="forbidden", key=f"*{denied}/*", operation=operation)
         lab.drop("eight.txt", [*others, denied])
         with DaemonProcess(lab, "--once") as daemon:
             assert daemon.wait(60) == 1, daemon.log()

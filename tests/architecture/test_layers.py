@@ -42,7 +42,7 @@ _OWNERS = {
     "tenacity": {"cdsed.work", "cdsed.catalogue"},
     "pydantic": {"cdsed.config"},
     "pydantic_core": {"cdsed.config"},
-    "yaml": {"cdsed.config", "cdsed.sandbox", "cdsed.cli"},
+    "yaml": {"cdsed.config"},
     "defusedxml": {"cdsed.model.manifest"},
 }
 _NOWHERE = {"pandas", "geopandas", "numpy"}

@@ -39,9 +39,9 @@ def _never_overbooked(sandbox: SandboxProcess) -> bool:
 def _begun(lab: Installation, sandbox: SandboxProcess, daemon: DaemonProcess) -> list[str]:
     """Have a daemon in the middle of some large products; return their names."""
     names = realistic_safenames("S1_GRD", 3, seed=61)
-    sandbox.add_products(*({"safename": name, "size_bytes": 12 * _MB} for name in names))
+    sandbox.add_products(*({"safename": name, "size_bytes": 8 * _MB} for name in names))
     lab.drop("three.txt", names)
-    wait_until("it is in the middle", lambda: _bytes_sent(sandbox) > 5 * _MB, daemon=daemon)
+    wait_until("it is in the middle", lambda: _bytes_sent(sandbox) > 3 * _MB, daemon=daemon)
     return names
 
 
@@ -78,7 +78,7 @@ def test_workers_without_supervisor_leave_and_the_next_daemon_goes_on(tmp_path: 
             daemon.start()
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
         assert lab.differences(names) == []
-        assert _bytes_sent(sandbox) < 1.3 * 36 * _MB
+        assert _bytes_sent(sandbox) < 1.3 * 24 * _MB
         assert _never_overbooked(sandbox)
 
 
@@ -95,7 +95,7 @@ def test_a_new_daemon_beside_living_orphans_takes_only_what_they_let_go(tmp_path
             daemon.start()
             wait_until("the new one is at work", lambda: lab.query(f"{held} WHERE pid <> {orphan}"), daemon=daemon)
             sent = _bytes_sent(sandbox)
-            wait_until("it brings bytes", lambda: _bytes_sent(sandbox) > sent + 3 * _MB, daemon=daemon)
+            wait_until("it brings bytes", lambda: _bytes_sent(sandbox) > sent + 2 * _MB, daemon=daemon)
             assert lab.query(f"{held} WHERE pid = {orphan}")[0]["sessions"] == before
             os.kill(orphan, signal.SIGCONT)
             wait_until("the orphan is gone", lambda: orphan not in daemon.worker_pids(), 15, daemon=daemon)

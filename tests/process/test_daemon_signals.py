@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def _large_product(sandbox: SandboxProcess, size_bytes: int, *, seed: int = 51) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_in_the_middle_of_a_product_keeps_what_has_arrived(tmp_path: Path, number: signal.Signals) -> None:
-    size_bytes = 60 * _MB
+    size_bytes = 40 * _MB
     with SandboxProcess(bandwidth_bytes_per_s=3 * _MB) as sandbox:
         lab = Installation(tmp_path, sandbox, transfer={"piece_bytes": 4 * 2**20})
         name = _large_product(sandbox, size_bytes)
@@ -71,7 +72,7 @@ def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
 
 
 def test_stopped_at_five_random_moments_it_still_brings_everything(tmp_path: Path) -> None:
-    names = [name for kind in ("S1_GRD", "S2_L1C", "S3") for name in realistic_safenames(kind, 5, seed=53)]
+    names = [name for kind in ("S1_GRD", "S2_L1C", "S3") for name in realistic_safenames(kind, 4, seed=53)]
     dice = random.Random(53)
     with SandboxProcess(bandwidth_bytes_per_s=_MB) as sandbox:
         lab = Installation(tmp_path, sandbox)
@@ -95,7 +96,7 @@ def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) ->
     first, second = make_accounts(2, seed=1, bandwidth_bytes_per_s=_MB)
     with SandboxProcess([first, second]) as sandbox:
         lab = Installation(tmp_path, sandbox, accounts=[first], transfer={"piece_bytes": 2**20})
-        name = _large_product(sandbox, 30 * _MB)
+        name = _large_product(sandbox, 24 * _MB)
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: _bytes_sent(sandbox) > _MB, daemon=daemon)
@@ -115,6 +116,23 @@ def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) ->
         assert report is not None
         assert report["products"][0]["attempts"] == 0
         assert lab.differences([name]) == []
+
+
+@pytest.mark.xfail(strict=True, reason="a corrected key waits until its account has cooled, up to an hour")
+def test_hup_brings_a_corrected_key_into_use(tmp_path: Path) -> None:
+    [account] = make_accounts(1, seed=1)
+    names = realistic_safenames("S1_OCN", 2, seed=59)
+    with SandboxProcess([account]) as sandbox:
+        retry = {"account_first_delay_s": 600, "account_longest_delay_s": 600}
+        lab = Installation(tmp_path, sandbox, accounts=[replace(account, secret_key="0" * 40)], retry=retry)
+        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+        lab.drop("two.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("it cools", lambda: "it cools for" in daemon.log(), daemon=daemon)
+            lab.write_accounts({"default": [account]})
+            daemon.send(signal.SIGHUP)
+            wait_until("its report", lambda: lab.report("two.txt"), 8, daemon=daemon)
+        assert lab.differences(names) == []
 
 
 def test_hup_with_bad_settings_changes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Publishing: one rename, nothing lost, and a crash in its middle is understood."""
+
+import os
+
+import pytest
+
+from cdsed.errors import DiskError
+from cdsed.local.space import free_bytes
+from cdsed.model.transfer import ListedObject
+from cdsed.transfer.publish import final_path, is_published, publish
+from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes
+
+_FILES = {"manifest.safe": b"m" * 10, "measurement/a.tiff": b"a" * 5000}
+_SIZES = {path: len(body) for path, body in _FILES.items()}
+
+
+def stage(spool, name="X.SAFE", files=_FILES):
+    staging = spool / ".cdsed" / name
+    for path, body in files.items():
+        (staging / path).parent.mkdir(parents=True, exist_ok=True)
+        (staging / path).write_bytes(body)
+    return staging
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    return spool
+
+
+def test_a_product_appears_whole_and_leaves_no_staging(spool):
+    staging = stage(spool)
+    published = publish(staging, spool, single=None)
+    assert (published.path, published.set_aside) == (spool / "X.SAFE", None)
+    assert contents(spool / "X.SAFE") == _FILES
+    assert not staging.exists()
+    assert is_published(published.path, _SIZES, single=False)
+
+
+@pytest.mark.parametrize("there", [{}, {"manifest.safe": b"half"}])
+def test_what_stood_there_is_set_aside_not_lost(spool, there):
+    stage(spool.parent / "other", files=there)
+    (spool / "X.SAFE").mkdir()
+    for path, body in there.items():
+        (spool / "X.SAFE" / path).write_bytes(body)
+    published = publish(stage(spool), spool, single=None)
+    assert contents(spool / "X.SAFE") == _FILES
+    assert contents(published.set_aside) == there
+    again = publish(stage(spool), spool, single=None)
+    assert again.set_aside != published.set_aside
+
+
+def test_a_single_object_is_published_as_a_file(spool):
+    staging = stage(spool, "X.nc", {"X.nc": b"netcdf"})
+    published = publish(staging, spool, single="X.nc")
+    assert published.path.read_bytes() == b"netcdf"
+    assert not staging.exists()
+    assert is_published(published.path, {"X.nc": 6}, single=True)
+    assert not is_published(published.path, {"X.nc": 7}, single=True)
+
+
+@pytest.mark.parametrize("single", [None, "manifest.safe"])
+def test_another_file_system_gets_a_copy_and_then_a_rename(spool, small_disk, single):
+    published = publish(stage(spool), small_disk, single=single)
+    expected = {single: _FILES[single]} if single else _FILES
+    found = {single: published.path.read_bytes()} if single else contents(published.path)
+    assert found == expected
+    assert not (spool / ".cdsed" / "X.SAFE").exists()
+    assert contents(small_disk / ".cdsed") == {}
+
+
+def test_another_file_system_that_is_full_shows_nothing_and_loses_nothing(spool, small_disk):
+    files = {f"{number}.bin": os.urandom(100_000) for number in range(10)}
+    staging = stage(spool, files=files)
+    (small_disk / "filler").write_bytes(b"x" * (free_bytes(small_disk) - 500_000))
+    with pytest.raises(DiskError) as error:
+        publish(staging, small_disk, single=None)
+    assert error.value.code == "ENOSPC"
+    assert len(str(error.value)) < 300
+    assert not (small_disk / "X.SAFE").exists()
+    assert contents(staging) == files
+    (small_disk / "filler").unlink()
+    assert contents(publish(staging, small_disk, single=None).path) == files
+
+
+@pytest.mark.parametrize("there", [None, {}, {**_FILES, "measurement/a.tiff": b"short"}, {"manifest.safe": b"m" * 10}])
+def test_only_exactly_the_same_files_are_published_before(spool, there):
+    if there is not None:
+        (spool / "X.SAFE" / "measurement").mkdir(parents=True)
+        for path, body in there.items():
+            (spool / "X.SAFE" / path).write_bytes(body)
+    assert not is_published(final_path(spool, spool / ".cdsed" / "X.SAFE", single=None), _SIZES, single=False)
+
+
+def test_a_staging_directory_holds_exactly_the_files_of_the_product(spool):
+    listed = [ListedObject("k/" + path, path, size, "e") for path, size in {**_SIZES, "empty": 0}.items()]
+    staging = stage(spool, files={"manifest.safe": b"k" * 10, "measurement/a.tiff": b"short", "stray": b"x"})
+    prepare(staging, listed, staged_sizes(staging))
+    assert staged_sizes(staging) == {**_SIZES, "empty": 0}
+    assert (staging / "manifest.safe").read_bytes() == b"k" * 10
+
+
+def test_a_corrupt_product_is_set_aside_for_a_person(spool):
+    staging = stage(spool)
+    quarantine(stage(spool, files={"old": b"1"}))
+    place = quarantine(stage(spool))
+    assert contents(place) == _FILES
+    assert not staging.exists()
+    discard(staging)

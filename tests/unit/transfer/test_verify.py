@@ -1,0 +1,107 @@
+"""Verification: what is whole passes, and nothing else."""
+
+import dataclasses
+import threading
+
+import pytest
+
+from cdsed.errors import Stopped
+from cdsed.model.transfer import Digests
+from cdsed.transfer.verify import verify
+
+
+def judge(lab, name, objects, *, md5=None, manifest_counts=True):
+    return verify(lab.staging, name, objects, md5=md5, manifest_counts=manifest_counts, stop=lab.stop)
+
+
+def from_disk(objects):
+    """The same objects with no digest known, as after a fetch in pieces."""
+    return [dataclasses.replace(item, digests=Digests()) for item in objects]
+
+
+@pytest.mark.parametrize("kind", ["S1_GRD", "S1_SLC", "S1_OCN", "S1_WV", "S2_L1C", "S2_L2A", "S3", "S5P"])
+def test_a_good_product_passes_by_its_passing_digests_and_from_disk(lab, kind):
+    name, objects = lab.whole_product(kind, size_bytes=300_000)
+    assert judge(lab, name, objects).good
+    assert judge(lab, name, from_disk(objects)).good
+
+
+@pytest.mark.parametrize("kind", ["S1_GRD", "S2_L1C", "S3", "S5P"])
+def test_one_changed_byte_is_found_and_named(lab, kind):
+    name, objects = lab.whole_product(kind, size_bytes=300_000)
+    worst = max(objects, key=lambda item: item.size_bytes)
+    with (lab.staging / worst.path).open("r+b") as file:
+        file.seek(worst.size_bytes // 2)
+        byte = file.read(1)[0]
+        file.seek(worst.size_bytes // 2)
+        file.write(bytes([byte ^ 1]))
+    verdict = judge(lab, name, from_disk(objects))
+    assert set(verdict.bad) == {worst.id}
+    assert worst.path in verdict.remarks[0]
+
+
+def test_what_the_manifest_says_counts_where_the_etag_is_no_md5(lab):
+    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
+    objects = [dataclasses.replace(item, etag="multipart-7", digests=Digests()) for item in objects]
+    assert judge(lab, name, objects).good
+    worst = max(objects, key=lambda item: item.size_bytes)
+    with (lab.staging / worst.path).open("r+b") as file:
+        file.write(b"\0\1\2\3")
+    assert set(judge(lab, name, objects).bad) == {worst.id}
+    tolerant = judge(lab, name, objects, manifest_counts=False)
+    assert tolerant.good
+    assert worst.path in tolerant.remarks[0]
+
+
+def test_a_file_that_is_gone_or_short_is_not_whole_and_no_copy(lab):
+    name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
+    gone, short = sorted(objects, key=lambda item: item.size_bytes)[-2:]
+    (lab.staging / gone.path).unlink()
+    with (lab.staging / short.path).open("r+b") as file:
+        file.truncate(5)
+    assert judge(lab, name, objects).bad == {gone.id: "", short.id: ""}
+
+
+def test_what_the_manifest_names_and_the_service_does_not_list_is_missing(lab):
+    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000, missing_object="measurement/*")
+    verdict = judge(lab, name, objects)
+    assert not verdict.good
+    assert len(verdict.missing) == 1
+    assert judge(lab, name, objects, manifest_counts=False).good
+
+
+def test_a_manifest_that_lies_makes_its_file_bad_with_the_same_digest_each_time(lab):
+    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000, manifest_lies="measurement/*")
+    first, second = judge(lab, name, objects), judge(lab, name, from_disk(objects))
+    assert len(first.bad) == 1
+    assert first.bad == second.bad
+
+
+def test_a_manifest_that_cannot_be_read_is_a_bad_object(lab):
+    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
+    [manifest] = [item for item in objects if item.path == "manifest.safe"]
+    (lab.staging / manifest.path).write_bytes(b"<broken" + b" " * (manifest.size_bytes - 7))
+    assert set(judge(lab, name, from_disk(objects)).bad) == {manifest.id}
+
+
+def test_a_product_without_its_manifest_is_not_whole(lab):
+    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
+    verdict = judge(lab, name, [item for item in objects if item.path != "manifest.safe"])
+    assert verdict.missing == ("manifest.safe",)
+
+
+def test_the_catalogues_md5_counts_for_a_single_object_without_one(lab):
+    name, [item] = lab.whole_product("S5P", size_bytes=300_000)
+    multipart = [dataclasses.replace(item, etag="x-2")]
+    assert judge(lab, name, multipart, md5=item.digests.md5.upper()).good
+    assert not judge(lab, name, multipart, md5="1" * 32).good
+    for useless in (None, "N/A", "0" * 32):
+        assert judge(lab, name, multipart, md5=useless).good
+
+
+def test_a_stop_ends_verification(lab):
+    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
+    lab.stop = threading.Event()
+    lab.stop.set()
+    with pytest.raises(Stopped):
+        judge(lab, name, from_disk(objects))

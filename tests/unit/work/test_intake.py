@@ -1,0 +1,171 @@
+"""Intake: every line is counted once, whatever is killed, dropped again, or already there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.config.settings import Settings
+from cdsed.local.presence import Presence
+from cdsed.model.product import State
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.store import listings, products
+from cdsed.store.database import open_state
+from cdsed.work.intake import Intake
+
+_ROOT = Path(__file__).resolve().parents[3]
+NAMES = realistic_safenames("S2_L1C", 1200, seed=5)
+
+
+@pytest.fixture
+def desk(lab, tmp_path):
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "spool").mkdir()
+    lab.inbox, lab.spool = tmp_path / "inbox", tmp_path / "spool"
+    lab.settings = Settings.model_validate(
+        {
+            "state_dir": str(tmp_path / "state"),
+            "inbox": {"path": str(lab.inbox), "rest_s": 0.01},
+            "spools": [str(lab.spool)],
+        }
+    )
+    return lab
+
+
+def intake(desk):
+    presence = Presence([desk.spool], [], SYSTEM_CLOCK, fresh_s=0)
+    return Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default", "other"], presence, lambda: None)
+
+
+def drop(desk, name, lines):
+    hidden = desk.inbox / f".{name}"
+    hidden.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.utime(hidden, (1, 1))
+    hidden.rename(desk.inbox / name)
+
+
+def take(desk, name, lines):
+    """Drop a listing and have it taken; return its receipt's counts."""
+    drop(desk, name, lines)
+    worker = intake(desk)
+    for _ in range(100):
+        worker.look()
+        if not (desk.inbox / name).exists():
+            break
+    return counts(desk, name)
+
+
+def counts(desk, name):
+    listing = listings.find(desk.db, name)
+    assert listing is not None
+    found = {verdict: getattr(listing.counts, verdict) for verdict in listing.counts.__dataclass_fields__}
+    return {verdict: count for verdict, count in found.items() if count}
+
+
+def test_each_line_is_counted_once(desk):
+    lines = [NAMES[0], "# a comment", NAMES[1], NAMES[0], "no product at all", ""]
+    found = take(desk, "l.txt", lines)
+    assert found == {"accepted": 2, "duplicate": 1, "rejected": 1, "ignored": 2}
+    [receipt] = (desk.inbox / ".accepted").rglob("l.txt.receipt.json")
+    assert json.loads(receipt.read_text(encoding="utf-8"))
+    assert [remark.line for remark in listings.remarks(desk.db, listings.find(desk.db, "l.txt").head.id)] == [4, 5]
+
+
+def test_a_listing_of_more_than_a_batch_is_taken_whole(desk):
+    assert take(desk, "l.txt", NAMES) == {"accepted": 1200}
+    assert desk.db.value("SELECT products FROM tally WHERE listing = 0 AND state = 'queued'") == 1200
+
+
+def test_what_is_under_way_is_known_and_hurried(desk):
+    take(desk, "one.txt", NAMES[:3])
+    assert take(desk, "two.txt", ["# cdsed: priority=7", *NAMES[1:4]]) == {"accepted": 1, "known": 2, "ignored": 1}
+    assert [products.find(desk.db, name).priority for name in NAMES[:4]] == [0, 7, 7, 7]
+
+
+def test_what_failed_is_tried_again_when_it_is_dropped_again(desk):
+    take(desk, "one.txt", NAMES[:1])
+    number = products.find(desk.db, NAMES[0]).id
+    desk.settle(number, State.MISSING)
+    assert take(desk, "two.txt", NAMES[:1]) == {"accepted": 1}
+    assert desk.state(number) is State.QUEUED
+
+
+def test_what_lies_on_disk_is_present(desk):
+    name = realistic_safenames("S5P", 1, seed=9)[0]
+    (desk.spool / name).write_bytes(b"netcdf")
+    assert take(desk, "l.txt", [name]) == {"present": 1}
+    assert products.find(desk.db, name).whereabouts == str(desk.spool / name)
+    worker = intake(desk)
+    worker.report()
+    assert list((desk.inbox / ".accepted").rglob("l.txt.report.json"))
+
+
+def test_an_unknown_group_refuses_the_listing_in_words(desk):
+    drop(desk, "l.txt", ["# cdsed: group=nobody", NAMES[0]])
+    for _ in range(5):
+        intake(desk).look()
+    refused = list((desk.inbox / ".rejected").rglob("l.txt*"))
+    assert refused
+    assert products.find(desk.db, NAMES[0]) is None
+
+
+def test_an_answer_that_breaks_off_at_once_is_refused_whole(desk):
+    drop(desk, "l.json", ['{"value": [{"Name": "' + NAMES[0] + '"}, {"Na'])
+    for _ in range(5):
+        intake(desk).look()
+    assert list((desk.inbox / ".rejected").rglob("l.json"))
+    assert products.find(desk.db, NAMES[0]) is None
+
+
+_DIES_AFTER = """
+import json, os, sys
+from pathlib import Path
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.config.settings import Settings
+from cdsed.local.presence import Presence
+from cdsed.store import listings
+from cdsed.store.database import open_state
+from cdsed.work.intake import Intake
+settings = Settings.model_validate(json.loads(sys.argv[1]))
+db = open_state(settings.state_dir)
+count, left = listings.count, int(sys.argv[2])
+def counting(*arguments):
+    global left
+    count(*arguments)
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+listings.count = counting
+intake = Intake(db, SYSTEM_CLOCK, settings, ["default"], Presence(settings.spools, [], SYSTEM_CLOCK), lambda: None)
+while True:
+    intake.look()
+"""
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
+    lines = [*NAMES, *NAMES[:10], "nonsense"]
+    drop(desk, "l.txt", lines)
+    values = json.dumps(
+        {
+            "state_dir": str(desk.settings.state_dir),
+            "inbox": {"path": str(desk.inbox), "rest_s": 0.01},
+            "spools": [str(desk.spool)],
+        }
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", _DIES_AFTER, values, str(batches)], cwd=_ROOT, timeout=60, check=False
+    )
+    assert killed.returncode == -9
+    other = open_state(desk.settings.state_dir)
+    taken = listings.half_taken(other)[0].items_taken
+    other.close()
+    assert taken == 500 * batches  # the batch it died in is not half there
+    intake(desk).go_on()
+    assert counts(desk, "l.txt") == {"accepted": 1200, "duplicate": 10, "rejected": 1}
+    assert desk.db.value("SELECT count(*) FROM want") == 1200
+    assert listings.half_taken(desk.db) == []

@@ -1,0 +1,272 @@
+"""What follows from a failure, row by row of the table in `cdsed.work.outcome`, on a real state."""
+
+import pytest
+
+from cdsed.config.settings import RetrySettings
+from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, Stopped
+from cdsed.model.product import PathSource, State
+from cdsed.model.transfer import Digests
+from cdsed.store import breakers, leases, pieces, products
+from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
+from cdsed.work.outcome import Outcome
+
+DENIED = AccountError("may not read", code="AccessDenied")
+DEAD_KEY = AccountError("unknown key", code="InvalidAccessKeyId")
+BROKEN = ServiceError("broke", code="ConnectionLost")
+FULL = DiskError("full", code="ENOSPC")
+GONE = ProductError("not there", code="NoSuchKey")
+NOT_LISTED = ProductError("nothing lies there", code="NotListed")
+
+
+@pytest.fixture
+def bench(lab):
+    lab.accounts("a", "b")
+    lab.retry = RetrySettings(attempts=3, first_delay_s=1, longest_delay_s=8)
+    lab.outcome = Outcome(lab.db, lab.clock, lab.retry)
+    return lab
+
+
+def claimed(bench, name="A"):
+    """Bring a product to where it is about to be planned."""
+    number = bench.ready(name)
+    with bench.db.write():
+        return products.claim_ready(bench.db, bench.clock, number, bench.process)
+
+
+def at_work(bench, name="A", account="a", sizes=(10,)):
+    """Bring a product to where a session is at one of its pieces."""
+    bench.planned(name, sizes)
+    lease = bench.lease(account)
+    work = pieces.next_work(bench.db, bench.clock, lease, bench.process)
+    return lease, work.product, work.pieces[0]
+
+
+def now(bench, product):
+    return products.get(bench.db, product.id)
+
+
+def cools(bench, name):
+    return bool(bench.db.value("SELECT open FROM breaker WHERE name = :name", name=name))
+
+
+def test_a_failure_of_the_product_is_an_attempt_and_waits_longer_each_time(bench):
+    lease, product, piece = at_work(bench)
+    assert bench.outcome.of_piece(ProductError("x", code="Changed"), lease, product, piece)
+    after = now(bench, product)
+    assert (after.state, after.attempts, after.cause) == (State.WAITING, 1, "x")
+    assert bench.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
+
+
+@pytest.mark.parametrize(("error", "end"), [(ProductError("x", code="Changed"), State.FAILED), (GONE, State.MISSING)])
+def test_attempts_used_up_settle_a_product(bench, error, end):
+    product = claimed(bench)
+    bench.db.rows("UPDATE product SET attempts = 2")
+    bench.outcome.of_product(error, bench.lease(), now(bench, product))
+    after = now(bench, product)
+    assert (after.state, after.attempts) == (end, 3)
+    assert "attempt 3 of 3" in after.cause
+
+
+def test_nothing_at_a_guessed_place_asks_the_catalogue_uncharged(bench):
+    product = claimed(bench)
+    assert bench.outcome.of_product(NOT_LISTED, bench.lease(), product)
+    after = now(bench, product)
+    assert (after.state, after.attempts, after.s3_path) == (State.QUEUED, 0, None)
+    [(_, refuted)] = products.claim_resolving(bench.db, bench.clock, bench.process, 1)
+    assert refuted
+
+
+def test_nothing_at_the_catalogues_place_is_an_attempt_then_missing(bench):
+    product = claimed(bench)
+    bench.db.rows("UPDATE product SET path_source = :source", source=PathSource.CATALOGUE)
+    bench.outcome.of_product(NOT_LISTED, bench.lease(), now(bench, product))
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.WAITING, 1)
+    bench.clock.pass_s(100)
+    products.wake_due(bench.db, bench.clock)
+    with bench.db.write():
+        again = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+    bench.outcome.of_product(NOT_LISTED, None, again)
+    assert now(bench, product).state is State.MISSING
+
+
+def test_a_hostile_key_fails_at_once(bench):
+    product = claimed(bench)
+    bench.outcome.of_product(ProductError("evil", code="HostileKey"), bench.lease(), product)
+    assert now(bench, product).state is State.FAILED
+
+
+def test_a_refused_product_goes_to_another_account(bench):
+    lease, product, piece = at_work(bench)
+    assert bench.outcome.of_piece(DENIED, lease, product, piece)
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.READY, 0)
+    assert pieces.next_work(bench.db, bench.clock, lease, bench.process) is None
+    assert pieces.next_work(bench.db, bench.clock, bench.lease("b"), bench.process).product.id == product.id
+
+
+def refuse_to_all(bench, *, delivered):
+    product = claimed(bench)
+    for account in ("a", "b"):
+        if delivered:
+            leases.count_traffic(bench.db, bench.clock, account, requests=1, size_bytes=1000)
+        bench.outcome.of_product(DENIED, bench.lease(account), product)
+        if account == "a":
+            with bench.db.write():
+                product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+    return now(bench, product)
+
+
+def test_refused_to_all_accounts_that_deliver_is_missing_with_its_cause(bench):
+    product = refuse_to_all(bench, delivered=True)
+    assert (product.state, product.attempts) == (State.MISSING, 0)
+    assert "not for this account" in product.cause
+
+
+def test_refused_by_accounts_that_never_delivered_is_nobodys_verdict(bench):
+    product = refuse_to_all(bench, delivered=False)
+    assert (product.state, product.attempts) == (State.WAITING, 0)
+
+
+def test_the_third_refusal_in_a_row_cools_the_account_though_it_lists(bench):
+    for name in ("A", "B", "C"):
+        assert not cools(bench, account_breaker("a"))
+        lease, product, piece = at_work(bench, name)
+        bench.outcome.listed(lease, product)
+        bench.outcome.of_piece(DENIED, lease, product, piece)
+        leases.give_back(bench.db, bench.clock, lease, rest_s=0)
+    assert cools(bench, account_breaker("a"))
+    assert products.denials_of(bench.db, "a") == 0
+
+
+def test_a_delivery_clears_an_account_and_its_disk(bench):
+    lease, product, piece = at_work(bench)
+    bench.outcome.of_piece(DENIED, lease, product, piece)
+    bench.outcome.of_product(FULL, None, claimed(bench, "other"))
+    bench.outcome.delivered(lease, product)
+    assert breakers.last_failure(bench.db, account_breaker("a")) is None
+    assert breakers.last_failure(bench.db, disk_breaker(product.destination)) is None
+
+
+def test_a_plan_that_found_room_ends_the_pause_for_want_of_it(bench):
+    product = claimed(bench)
+    bench.outcome.of_product(FULL, bench.lease(), product)
+    assert cools(bench, disk_breaker("unknown"))
+    bench.outcome.listed(bench.lease(), product)
+    assert not cools(bench, disk_breaker("unknown"))
+
+
+@pytest.mark.parametrize("error", [DEAD_KEY, AccountError("429", code="Throttled", retry_after_s=50)])
+def test_an_account_in_trouble_cools_and_the_product_does_not_notice(bench, error):
+    lease, product, piece = at_work(bench)
+    assert not bench.outcome.of_piece(error, lease, product, piece)
+    assert cools(bench, account_breaker("a"))
+    assert now(bench, product) == product
+    assert pieces.next_work(bench.db, bench.clock, bench.lease("b"), bench.process).pieces == (piece,)
+
+
+def test_an_account_in_trouble_while_planning_gives_the_product_back(bench):
+    product = claimed(bench)
+    assert not bench.outcome.of_product(DEAD_KEY, bench.lease(), product)
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.READY, 0)
+
+
+def test_trouble_of_the_service_sets_a_piece_back_and_charges_nobody(bench):
+    lease, product, piece = at_work(bench)
+    assert bench.outcome.of_piece(BROKEN, lease, product, piece)
+    assert now(bench, product) == product
+    row = bench.db.row("SELECT setbacks, due_s, fence FROM piece")
+    assert (row["setbacks"], row["fence"]) == (1, None)
+    assert row["due_s"] > bench.clock.boot_s()
+
+
+def test_the_eighth_failure_in_a_row_cools_the_service(bench):
+    lease, product, _ = at_work(bench, sizes=tuple(2**24 + n for n in range(9)))
+    todo = [pieces.next_work(bench.db, bench.clock, lease, bench.process).pieces[0] for _ in range(8)]
+    for piece in todo:
+        assert not cools(bench, SERVICE)
+        bench.outcome.of_piece(BROKEN, lease, product, piece)
+    assert cools(bench, SERVICE)
+    assert now(bench, product).attempts == 0
+
+
+def test_a_piece_that_keeps_failing_while_others_arrive_is_an_attempt(bench):
+    lease, product, piece = at_work(bench)
+    for setbacks in range(6):
+        bench.outcome.delivered(lease, product)
+        bench.clock.pass_s(1000)
+        [piece] = pieces.next_work(bench.db, bench.clock, lease, bench.process).pieces if setbacks else [piece]
+        assert now(bench, product).attempts == 0
+        bench.outcome.of_piece(BROKEN, lease, product, piece)
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.WAITING, 1)
+
+
+def test_trouble_of_the_service_while_planning_waits_uncharged(bench):
+    product = claimed(bench)
+    assert bench.outcome.of_product(BROKEN, bench.lease(), product)
+    after = now(bench, product)
+    assert (after.state, after.attempts, after.setbacks) == (State.WAITING, 0, 1)
+
+
+def test_a_full_disk_pauses_its_destination_and_charges_nobody(bench):
+    lease, product, piece = at_work(bench)
+    assert bench.outcome.of_piece(FULL, lease, product, piece)
+    after = now(bench, product)
+    assert (after.state, after.attempts) == (State.WAITING, 0)
+    assert cools(bench, disk_breaker(product.destination))
+
+
+def test_a_full_disk_while_publishing_keeps_what_is_there(bench):
+    bench.planned("A")
+    bench.fetched(bench.lease())
+    product = products.claim_verifying(bench.db, bench.clock, bench.process)
+    bench.outcome.of_product(FULL, None, product)
+    assert now(bench, product).state is State.WAITING
+    assert pieces.objects(bench.db, product.id)[0].digests.md5
+
+
+@pytest.mark.parametrize("error", [Stopped(), LeaseLost("overtaken")])
+def test_a_stop_leaves_a_piece_as_it_was(bench, error):
+    lease, product, piece = at_work(bench)
+    pieces.advance(bench.db, lease, piece, 4)
+    assert bench.outcome.of_piece(error, lease, product, piece) is not isinstance(error, Stopped)
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.DOWNLOADING, 0)
+    assert bench.db.row("SELECT done_bytes, fence, setbacks FROM piece") == {
+        "done_bytes": 4,
+        "fence": None,
+        "setbacks": 0,
+    }
+
+
+def test_a_stop_gives_back_what_was_being_planned_or_verified(bench):
+    product = claimed(bench)
+    assert not bench.outcome.of_product(Stopped(), bench.lease(), product)
+    assert now(bench, product).state is State.READY
+    verified = bench.planned("B", (0,))
+    claim = products.claim_verifying(bench.db, bench.clock, bench.process)
+    assert not bench.outcome.of_product(Stopped(), None, claim)
+    assert products.get(bench.db, verified).state is State.DOWNLOADING
+
+
+def test_a_bug_is_an_attempt_with_its_kind(bench):
+    product = claimed(bench)
+    bench.outcome.bug(ZeroDivisionError(), product)
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.WAITING, 1)
+    assert "ZeroDivisionError" in now(bench, product).cause
+
+
+def test_a_bug_after_the_product_has_moved_on_charges_nobody(bench):
+    lease, product, piece = at_work(bench)
+    bench.outcome.of_piece(DENIED, lease, product, piece)
+    bench.outcome.bug(ZeroDivisionError(), product)
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.READY, 0)
+
+
+def test_what_befell_one_session_is_not_charged_again_by_its_fellow(bench):
+    bench.planned("A", (2**24, 2**24 + 1))
+    one, other = bench.lease("a"), bench.lease("b")
+    first = pieces.next_work(bench.db, bench.clock, one, bench.process)
+    second = pieces.next_work(bench.db, bench.clock, other, bench.process)
+    bench.outcome.of_piece(GONE, one, first.product, first.pieces[0])
+    assert bench.outcome.of_piece(GONE, other, second.product, second.pieces[0])
+    assert now(bench, first.product).attempts == 1
+    with pytest.raises(LeaseLost):
+        pieces.finish(bench.db, other, {second.pieces[0]: Digests()})

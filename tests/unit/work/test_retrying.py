@@ -1,0 +1,47 @@
+"""Blips are tried again within the session, nothing else is, and a stop ends the waiting."""
+
+import threading
+import time
+
+import pytest
+
+from cdsed.errors import AccountError, ProductError, ServiceError
+from cdsed.work.retrying import pause_s, through_blips
+
+
+def run(error, stop, fail_times=99):
+    calls = []
+    for attempt in through_blips(stop):
+        with attempt:
+            calls.append(time.monotonic())
+            if len(calls) <= fail_times:
+                raise error
+    return calls
+
+
+def test_a_blip_passes_unseen():
+    assert len(run(ServiceError("x", code="ConnectionLost"), threading.Event(), fail_times=1)) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ServiceError("x", code="SlowDown"), AccountError("x", code="Throttled"), ProductError("x", code="NoSuchKey")],
+)
+def test_what_is_no_blip_is_not_tried_again(error):
+    with pytest.raises(type(error)):
+        run(error, threading.Event(), fail_times=1)
+
+
+def test_a_stop_ends_the_waiting_at_once():
+    stop = threading.Event()
+    stop.set()
+    begun = time.monotonic()
+    with pytest.raises(ServiceError):
+        run(ServiceError("x", code="ConnectionLost"), stop)
+    assert time.monotonic() - begun < 0.2
+
+
+def test_pauses_double_between_their_bounds():
+    for failures, middle in ((0, 2), (1, 2), (2, 4), (3, 8), (9, 60), (10_000, 60)):
+        pauses = [pause_s(failures, 2, 60) for _ in range(200)]
+        assert middle * 0.8 <= min(pauses) <= max(pauses) <= middle * 1.2
