@@ -70,9 +70,15 @@ def close(db: Database, clock: Clock, name: str) -> bool:
     row = db.row(_SQL.get, name=name)
     if row is None or (row["open"] and row["until_s"] > clock.boot_s()):
         return False
-    with db.write():
-        db.rows(_SQL.close, name=name)
+    forget(db, name)
     return True
+
+
+def forget(db: Database, name: str) -> None:
+    """Close a breaker whose cause is known to be gone, whatever its time; mostly there is none."""
+    if last_failure(db, name) is not None:
+        with db.write():
+            db.rows(_SQL.close, name=name)
 
 
 def last_failure(db: Database, name: str) -> str | None:

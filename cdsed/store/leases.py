@@ -137,6 +137,8 @@ def count_traffic(db: Database, clock: Clock, account: str, *, requests: int, si
     with db.write():
         db.rows(_SQL.add_minute, account=account, minute=_minute(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
+        if size_bytes:
+            db.rows(_SQL.delivered, account=account, now_s=clock.boot_s())
 
 
 def forget_old_traffic(db: Database, clock: Clock) -> None:
@@ -149,11 +151,6 @@ def forget_old_traffic(db: Database, clock: Clock) -> None:
 def next_fence(db: Database) -> int:
     """Return a fence number that was never given before; call it inside a transaction."""
     return int(db.value(_SQL.next_fence))
-
-
-def has_delivered(db: Database, clock: Clock, account: str) -> bool:
-    """Tell whether anything came through this account in this hour or the one before."""
-    return bool(db.value(_SQL.delivered, account=account, hour=_hour(clock) - 1))
 
 
 def _minute(clock: Clock) -> int:

@@ -50,6 +50,14 @@ def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> No
                 db.rows(_SQL.drop_object, id=stored.id)
 
 
+def arrived(db: Database, product: Product, listed: Sequence[ListedObject]) -> frozenset[str]:
+    """Return the paths of unchanged objects of which something has arrived."""
+    begun = {
+        row["path"]: (row["key"], row["size_bytes"], row["etag"]) for row in db.rows(_SQL.begun, product=product.id)
+    }
+    return frozenset(item.path for item in listed if begun.get(item.path) == (item.key, item.size_bytes, item.etag))
+
+
 def plan(
     db: Database,
     product: Product,

@@ -33,6 +33,8 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
                 _SQL.reset_due,
                 _SQL.reset_pieces_due,
                 _SQL.reset_written,
+                _SQL.reset_deliveries,
+                _SQL.reset_denials,
                 _SQL.reset_breakers,
                 _SQL.reset_rests,
             ):

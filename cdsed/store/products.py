@@ -201,22 +201,41 @@ def wake_due(db: Database, clock: Clock) -> None:
         db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
 
-def deny(db: Database, product: Product, account: str) -> int:
-    """Note that the service refused this product to this account; return how many accounts are left to try."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a refusal of a product to an account means.
+
+    Attributes
+    ----------
+    accounts_left
+        How many accounts of its group could still try.
+    account_works
+        Whether the account was refused this product before and has delivered another one since.
+    """
+
+    accounts_left: int
+    account_works: bool
+
+
+def deny(db: Database, clock: Clock, product: Product, account: str) -> Refusal:
+    """Note that the service refused this product to this account."""
     with db.write():
-        db.rows(_SQL.deny, id=product.id, account=account)
-        return int(db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group))
+        works = db.row(_SQL.refused_while_working, id=product.id, account=account) is not None
+        db.rows(_SQL.deny, id=product.id, account=account, now_s=clock.boot_s())
+        left = db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group, now=clock.utc_s())
+        return Refusal(int(left), works)
 
 
-def denials_of(db: Database, account: str) -> int:
-    """Return how many products this account is refused just now."""
-    return int(db.value(_SQL.recent_denials_of, account=account))
-
-
-def forget_denials_of(db: Database, account: str) -> None:
-    """Take back an account's refusals: it was the account that was at fault."""
+def try_again(db: Database, clock: Clock, product: Product) -> None:
+    """Let the accounts that were refused a product try it again later."""
     with db.write():
-        db.rows(_SQL.forget_denials_of, account=account)
+        db.rows(_SQL.try_again, id=product.id, now_s=clock.boot_s())
+
+
+def allow_again(db: Database, account: str) -> None:
+    """Let an account try again whatever it was refused: it was the account that was at fault."""
+    with db.write():
+        db.rows(_SQL.allow_again, account=account)
 
 
 def groups_at_work(db: Database, clock: Clock) -> list[str]:

@@ -78,6 +78,7 @@ class Connection:
             "s3",
             endpoint.region,
         )
+        self._socket: socket.socket | None = None  # http.client forgets its own at "Connection: close"
         self._cut_reason: str | None = None
         self._lock = threading.Lock()
 
@@ -115,7 +116,7 @@ class Connection:
         """Close the connection after a failure, and return what to raise for it."""
         with self._lock:
             reason, self._cut_reason = self._cut_reason, None
-        self._http.close()
+            self._hang_up()
         if reason == "stop":
             return Stopped()
         if reason is not None:
@@ -125,23 +126,29 @@ class Connection:
     def cut(self, reason: str) -> None:
         """Break the connection from another thread; its reader then raises what `reason` says."""
         with self._lock:
-            sock = self._http.sock
-            if sock is None:
+            if self._socket is None:
                 return
             self._cut_reason = reason
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; only then may its session be given back."""
         with self._lock:
-            self._http.close()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._http.close()
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket = None
 
     def _exchange(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
         if self._http.sock is None:
             self._http.timeout = self.endpoint.connect_timeout_s
             self._http.connect()
-            self._read_patiently()
+            self._keep(self._http.sock)
         self._http.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         self._http.putheader("Host", self._host)
         for name, value in headers.items():
@@ -149,9 +156,11 @@ class Connection:
         self._http.endheaders()
         return self._http.getresponse()
 
-    def _read_patiently(self) -> None:
-        if self._http.sock is not None:
-            self._http.sock.settimeout(self.endpoint.read_timeout_s)
+    def _keep(self, sock: socket.socket | None) -> None:
+        assert sock is not None, "connect() leaves a socket"
+        sock.settimeout(self.endpoint.read_timeout_s)
+        with self._lock:
+            self._socket = sock
 
 
 def read_into(connection: Connection, response: http.client.HTTPResponse, buffer: memoryview) -> int:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from cdsed.model.transfer import ListedObject
@@ -19,10 +19,16 @@ def staged_sizes(staging: Path) -> dict[str, int]:
     return sizes
 
 
-def prepare(staging: Path, listed: Iterable[ListedObject], staged: Mapping[str, int]) -> None:
+def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str], keep: Collection[str]) -> None:
     """Make a staging directory hold exactly the files of a product, each at its full size.
 
-    Files whose size is right are left as they are, whatever of them has arrived; the rest is holes.
+    Parameters
+    ----------
+    staged
+        What lies there, by path.
+    keep
+        Files of which something has arrived; all others are made anew, as holes. A session that was overtaken may
+        still be writing to what it has open: that must not be the file its successor writes to.
 
     Raises
     ------
@@ -33,10 +39,10 @@ def prepare(staging: Path, listed: Iterable[ListedObject], staged: Mapping[str, 
     try:
         staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         staging.mkdir(exist_ok=True)
-        for path in staged.keys() - wanted.keys():
+        for path in set(staged) - wanted.keys():
             (staging / path).unlink()
         for path, size_bytes in wanted.items():
-            if staged.get(path) == size_bytes and not (staging / path).is_symlink():
+            if path in keep and not (staging / path).is_symlink():
                 continue
             target = staging / path
             target.parent.mkdir(parents=True, exist_ok=True)

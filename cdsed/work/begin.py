@@ -31,6 +31,8 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     if found is not None:
         _log.info("%s: already at %s", product.safename, found)
         products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
+        if product.staging:
+            staging.discard(Path(product.staging))
         return
     assert product.s3_path is not None, f"{product.safename} is ready without a path"
     try:
@@ -44,7 +46,7 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     folder = Path(places.staging)
     staged = staging.staged_sizes(folder)
     pieces.forget_lost(bench.db, product, staged)
-    staging.prepare(folder, listed, staged)
+    staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
     pieces.plan(bench.db, product, listed, staged, places, bench.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))
 

@@ -141,16 +141,11 @@ class Intake:
     def _take_rest(self, listing: Listing, path: Path) -> None:
         """Read a listing from where it was left, then hand out its receipt."""
         if path.exists():  # else it was moved on before the kill, which happens after its last line
-            lines = islice(read_listing(path), listing.items_taken, None)
             taken = listing.items_taken
-            try:
-                while batch := list(islice(lines, _BATCH)):
-                    taken += len(batch)
-                    self._take_batch(listing, taken, batch)
-                    self._between_batches()
-            except InboxError as error:
-                rest = Rejected(taken + 1, "", f"the rest of the file cannot be read: {error}")
-                self._take_batch(listing, taken + 1, [rest])
+            for batch in _batches(islice(_to_its_end(path), taken, None)):
+                taken += len(batch)
+                self._take_batch(listing, taken, batch)
+                self._between_batches()
         settled = place.settle(path, self._root, accepted=True)
         now = listings.get(self._db, listing.head.id)
         receipt.write_receipt(settled, now.head, now.counts, listings.remarks(self._db, now.head.id))
@@ -213,3 +208,19 @@ class Intake:
     def _found_again(self, known: Product, found: Path) -> None:
         if known.state not in GOOD or known.whereabouts != str(found):
             products.found_present(self._db, self._clock, known.id, str(found))
+
+
+def _batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
+    while batch := list(islice(lines, _BATCH)):
+        yield batch
+
+
+def _to_its_end(path: Path) -> Iterator[ListingLine]:
+    """Yield the lines of a listing; where it cannot be read any further, that is its last line."""
+    read = 0
+    try:
+        for line in read_listing(path):
+            read += 1  # noqa: SIM113 - it is needed where enumerate's would be gone
+            yield line
+    except InboxError as error:
+        yield Rejected(read + 1, "", f"the rest of the file cannot be read: {error}")

@@ -22,6 +22,7 @@ nobody     Stopped, LeaseLost  untouched                                 -
 
 import logging
 from contextlib import suppress
+from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
@@ -37,11 +38,12 @@ from cdsed.errors import (
 )
 from cdsed.model.product import PathSource, Product, State
 from cdsed.model.transfer import Piece
-from cdsed.store import breakers, leases, pieces, products
+from cdsed.store import breakers, pieces, products
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.store.products import Move
+from cdsed.transfer.staging import discard
 from cdsed.work.retrying import pause_s
 
 _log = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class Outcome:
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         if product.destination is None:
-            breakers.close(self._db, self._clock, disk_breaker(_NO_PLACE))
+            breakers.forget(self._db, disk_breaker(_NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
@@ -178,23 +180,25 @@ class Outcome:
             self._charge(error, product)
 
     def _denied(self, error: TransferError, lease: Lease, product: Product) -> None:
-        """Let other accounts try; when all that work are refused, the product is not for us."""
+        """Let other accounts try; when none is left, the product waits until it is clear whose fault it is.
+
+        An account that delivers other products between two refusals of this one is in order: then the product is
+        not for it. Otherwise its key may have expired, for which no product must pay.
+        """
         with self._db.write():
-            unblamed = breakers.last_failure(self._db, account_breaker(lease.account)) is None
-            proven = unblamed and leases.has_delivered(self._db, self._clock, lease.account)
+            refusal = products.deny(self._db, self._clock, product, lease.account)
             cooling = Cooling(_DENIED_THRESHOLD, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
-            left = products.deny(self._db, product, lease.account)
             opened_s = breakers.fail(self._db, self._clock, account_breaker(lease.account), cooling, error)
             if opened_s:
                 _log.warning("%s; the account cools for %.0f s", error, opened_s)
-                products.forget_denials_of(self._db, lease.account)
-            if left:
+                products.allow_again(self._db, lease.account)
+            if refusal.accounts_left:
                 self._move(product, Move(State.READY, cause=str(error), code=error.code))
-            elif proven:
+            elif refusal.account_works:
                 cause = f"not for this account: {error}"
                 self._move(product, Move(State.MISSING, cause=cause, code=error.code))
             else:
-                products.forget_denials_of(self._db, lease.account)
+                products.try_again(self._db, self._clock, product)
                 self._set_back_until(error, product, self._pause_s(product.setbacks + 1))
 
     def _cool_account(self, error: TransferError, account: str) -> None:
@@ -249,6 +253,8 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
+        if move.state in (State.FAILED, State.MISSING) and product.staging:
+            discard(Path(product.staging))
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

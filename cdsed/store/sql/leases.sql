@@ -90,4 +90,4 @@ DELETE FROM traffic_minute WHERE minute < :minute
 DELETE FROM traffic_hour WHERE hour < :hour
 
 -- name: delivered
-SELECT coalesce(sum(bytes), 0) FROM traffic_hour WHERE account = :account AND hour >= :hour
+UPDATE account SET delivered_s = :now_s WHERE name = :account

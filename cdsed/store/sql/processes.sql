@@ -67,6 +67,12 @@ UPDATE piece SET due_s = 0 WHERE due_s > 0
 -- name: reset_written
 UPDATE piece SET written_bytes = 0 WHERE written_bytes > 0
 
+-- name: reset_deliveries
+UPDATE account SET delivered_s = 0
+
+-- name: reset_denials
+UPDATE denial SET at_s = 0
+
 -- name: reset_breakers
 UPDATE breaker SET until_s = 0
 

@@ -76,18 +76,28 @@ UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' 
 WHERE due_s <= :now_s
 
 -- name: deny
-INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
+INSERT INTO denial (product, account, at_s, excludes) VALUES (:id, :account, :now_s, 1)
+ON CONFLICT (product, account) DO UPDATE SET excludes = 1
 
+-- Whether this account was refused the product before, and has delivered something else since.
+-- name: refused_while_working
+SELECT 1 FROM denial JOIN account ON account.name = denial.account
+WHERE denial.product = :id AND denial.account = :account AND account.delivered_s > denial.at_s
+
+-- Accounts that could still try: not refused, and not out of use for their key's sake.
 -- name: accounts_left
 SELECT count(*) FROM account
 WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
-  AND name NOT IN (SELECT account FROM denial WHERE product = :id)
+  AND (key_expires_at IS NULL OR key_expires_at > :now)
+  AND name NOT IN (SELECT account FROM denial WHERE product = :id AND excludes = 1)
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
+                  AND code NOT IN ('Throttled', 'AccessDenied'))
 
--- name: recent_denials_of
-SELECT count(*) FROM denial WHERE account = :account
+-- name: try_again
+UPDATE denial SET excludes = 0, at_s = :now_s WHERE product = :id
 
--- name: forget_denials_of
-DELETE FROM denial WHERE account = :account
+-- name: allow_again
+UPDATE denial SET excludes = 0 WHERE account = :account
 
 -- name: claim_ready
 UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0, cause = NULL, code = NULL,

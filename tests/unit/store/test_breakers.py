@@ -43,12 +43,19 @@ def test_retry_after_is_honoured_even_by_a_breaker_already_open(lab):
 
 
 def test_a_success_closes_it_and_the_next_failure_begins_anew(lab):
-    fail(lab)
+    lab.clock.pass_s(fail(lab) + 0.1)
     assert breakers.last_failure(lab.db, SERVICE) == "ConnectionLost"
-    assert breakers.close(lab.db, SERVICE)
-    assert not breakers.close(lab.db, SERVICE)
+    assert breakers.close(lab.db, lab.clock, SERVICE)
+    assert not breakers.close(lab.db, lab.clock, SERVICE)
     assert breakers.last_failure(lab.db, SERVICE) is None
     assert fail(lab) == pytest.approx(10, rel=0.11)
+
+
+def test_a_success_that_was_in_flight_when_it_opened_does_not_close_it(lab):
+    pause = fail(lab)
+    lab.clock.pass_s(pause - 0.1)
+    assert not breakers.close(lab.db, lab.clock, SERVICE)
+    assert breakers.last_failure(lab.db, SERVICE) == "ConnectionLost"
 
 
 def test_an_account_that_cools_is_not_leased_and_one_probe_passes_afterwards(lab):
@@ -59,7 +66,7 @@ def test_an_account_that_cools_is_not_leased_and_one_probe_passes_afterwards(lab
     assert len([session for session in lab.free() if session.account == "a"]) == 4
     lab.lease("a")
     assert {session.account for session in lab.free()} == {"b"}
-    breakers.close(lab.db, account_breaker("a"))
+    breakers.close(lab.db, lab.clock, account_breaker("a"))
     assert "a" in {session.account for session in lab.free()}
 
 

@@ -100,7 +100,7 @@ def test_only_exactly_the_same_files_are_published_before(spool, there):
 def test_a_staging_directory_holds_exactly_the_files_of_the_product(spool):
     listed = [ListedObject("k/" + path, path, size, "e") for path, size in {**_SIZES, "empty": 0}.items()]
     staging = stage(spool, files={"manifest.safe": b"k" * 10, "measurement/a.tiff": b"short", "stray": b"x"})
-    prepare(staging, listed, staged_sizes(staging))
+    prepare(staging, listed, staged_sizes(staging), {"manifest.safe"})
     assert staged_sizes(staging) == {**_SIZES, "empty": 0}
     assert (staging / "manifest.safe").read_bytes() == b"k" * 10
 

@@ -103,27 +103,39 @@ def test_a_refused_product_goes_to_another_account(bench):
     assert pieces.next_work(bench.db, bench.clock, bench.lease("b"), bench.process).product.id == product.id
 
 
-def refuse_to_all(bench, *, delivered):
-    product = claimed(bench)
-    for account in ("a", "b"):
-        if delivered:
-            leases.count_traffic(bench.db, bench.clock, account, requests=1, size_bytes=1000)
-        bench.outcome.of_product(DENIED, bench.lease(account), product)
-        if account == "a":
-            with bench.db.write():
-                product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+def refuse(bench, account, product):
+    """Let an account, the only one left, be refused a product that is then claimed again; return the product."""
+    bench.outcome.of_product(DENIED, bench.lease(account), claimed_again(bench, product))
     return now(bench, product)
 
 
-def test_refused_to_all_accounts_that_deliver_is_missing_with_its_cause(bench):
-    product = refuse_to_all(bench, delivered=True)
-    assert (product.state, product.attempts) == (State.MISSING, 0)
-    assert "not for this account" in product.cause
+def claimed_again(bench, product):
+    bench.db.rows("UPDATE product SET due_s = 0 WHERE due_s IS NOT NULL")
+    products.wake_due(bench.db, bench.clock)
+    with bench.db.write():
+        return products.claim_ready(bench.db, bench.clock, product.id, bench.process)
 
 
-def test_refused_by_accounts_that_never_delivered_is_nobodys_verdict(bench):
-    product = refuse_to_all(bench, delivered=False)
-    assert (product.state, product.attempts) == (State.WAITING, 0)
+def test_refused_again_by_an_account_that_delivers_meanwhile_is_missing_with_its_cause(bench):
+    lease, product, piece = at_work(bench)
+    bench.outcome.of_piece(DENIED, lease, product, piece)
+    assert refuse(bench, "b", product).state is State.WAITING
+    bench.clock.pass_s(1)
+    for account in ("a", "b"):
+        leases.count_traffic(bench.db, bench.clock, account, requests=1, size_bytes=1000)
+    assert refuse(bench, "a", product).state is State.READY
+    last = refuse(bench, "b", product)
+    assert (last.state, last.attempts) == (State.MISSING, 0)
+    assert "not for this account" in last.cause
+
+
+def test_refused_by_accounts_that_deliver_nothing_since_is_nobodys_verdict(bench):
+    lease, product, piece = at_work(bench)
+    leases.count_traffic(bench.db, bench.clock, "b", requests=1, size_bytes=1000)
+    bench.outcome.of_piece(DENIED, lease, product, piece)
+    for account in ("b", "a", "b"):
+        refused = refuse(bench, account, product)
+    assert (refused.state, refused.attempts) == (State.WAITING, 0)
 
 
 def test_the_third_refusal_in_a_row_cools_the_account_though_it_lists(bench):
@@ -134,7 +146,7 @@ def test_the_third_refusal_in_a_row_cools_the_account_though_it_lists(bench):
         bench.outcome.of_piece(DENIED, lease, product, piece)
         leases.give_back(bench.db, bench.clock, lease, rest_s=0)
     assert cools(bench, account_breaker("a"))
-    assert products.denials_of(bench.db, "a") == 0
+    assert bench.db.value("SELECT count(*) FROM denial WHERE account = 'a' AND excludes = 1") == 0
 
 
 def test_a_delivery_clears_an_account_and_its_disk(bench):
