@@ -57,7 +57,7 @@ install: $(VENV)/.installed ## Install under DESTDIR and PREFIX (/usr/local), wi
 	sed -n 's/^\([a-z0-9-]*==[^ ]*\).*/\1/p' requirements.lock > build/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --upgrade \
 		--constraint build/constraints.txt --target $(DESTDIR)$(PREFIX)/lib/cdsed .
-	printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m cdsed "$$@"\n' '$(PREFIX)/lib/cdsed' \
+	printf '#!/bin/sh\nPYTHONPATH=%s exec %s -P -m cdsed "$$@"\n' '$(PREFIX)/lib/cdsed' \
 		"$$($(BIN)/python -c 'import os, sys; print(os.path.realpath(sys._base_executable))')" > $(DESTDIR)$(PREFIX)/bin/cdsed
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/cdsed
 	for unit in cdsed cdsed@; do sed 's|/usr/bin/cdsed|$(PREFIX)/bin/cdsed|' systemd/$$unit.service \

@@ -16,7 +16,7 @@ from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
 from cdsed.errors import ExitCode
-from cdsed.inbox.place import REJECTED, taken
+from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
@@ -64,7 +64,7 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
 def child_specs(settings: Settings, config: Path) -> list[ChildSpec]:
     """Return the workers that a daemon with these settings keeps running."""
     names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
-    python = (sys.executable, "-m", "cdsed", "role")
+    python = (sys.executable, "-P", "-m", "cdsed", "role")  # -P: nothing of the current directory is imported
     return [
         ChildSpec(name, (*python, name.partition("-")[0], "--name", name, "--config", str(config))) for name in names
     ]
@@ -140,7 +140,7 @@ class _Daemon:
         if not self._once:
             return None
         if self._drained():
-            whole = not listings.unsatisfied(self._db, self._started_at) and not self._refused()
+            whole = not listings.unsatisfied(self._db, self._started_at) and not self._scan.strangers()
             return ExitCode.OK if whole else ExitCode.UNFINISHED
         moved = snapshot.movement(self._db)
         if moved != self._moved:
@@ -153,10 +153,6 @@ class _Daemon:
     def _drained(self) -> bool:
         waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
         return not waiting and not listings.unreported(self._db)
-
-    def _refused(self) -> bool:
-        receipts = (self._settings.inbox.path / REJECTED).rglob("*.receipt.json")
-        return any(receipt.stat().st_mtime >= self._started_at for receipt in receipts)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
         leases.sync_accounts(

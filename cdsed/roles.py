@@ -4,6 +4,7 @@
 what it needs: a worker that downloads never loads the catalogue's libraries, nor the other way round.
 """
 
+import logging
 import math
 import os
 import time
@@ -28,6 +29,8 @@ from cdsed.store.database import Database, open_state
 
 if TYPE_CHECKING:
     from cdsed.local.presence import Presence
+
+_log = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # how soon one process notices what another has committed
 _BEAT_S = 1.0
@@ -113,6 +116,8 @@ def _intake(worker: Worker) -> None:
     intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
     with Watch(root, lambda: woken.append(True)), suppress(Stopped):
         worker.life.ready()
+        for root in on_disk.missing_roots():
+            _log.warning("the archive %s is not there: what lies in it would be fetched again", root)
         intake.go_on()
         next_scan_s = 0.0
         while not worker.life.stop.is_set():

@@ -40,9 +40,7 @@ def _entries(answer: Any) -> Iterator[CatalogueEntry]:
     if "@odata.nextLink" in answer:
         raise ValueError("there are more rows than were asked for")
     for row in answer["value"]:
-        if not (
-            isinstance(row["Id"], str) and isinstance(row["Name"], str) and isinstance(row["Online"], bool)
-        ):
+        if not (isinstance(row["Id"], str) and isinstance(row["Name"], str) and isinstance(row["Online"], bool)):
             raise TypeError("Id, Name or Online is of another type")
         modified_at = datetime.fromisoformat(row["ModificationDate"])
         yield CatalogueEntry(

@@ -45,9 +45,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, 
     message = f"{url}: answered {status}: {_reason(body)}"
     if status == 429 or status >= 500:
         code = "TooManyRequests" if status == 429 else "ServerError"
-        return ServiceError(
-            message, code=code, retry_after_s=_retry_after_s(headers.get("Retry-After"), utc_s)
-        )
+        return ServiceError(message, code=code, retry_after_s=_retry_after_s(headers.get("Retry-After"), utc_s))
     if status in {401, 403}:
         return ServiceError(f"{message}; it should answer anonymous queries", code="Refused")
     if 400 <= status < 500:

@@ -141,7 +141,7 @@ def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byt
     environ["no_proxy"] = "127.0.0.1"
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", *command],
+            [sys.executable, "-P", "-m", *command],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=out,

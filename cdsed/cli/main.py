@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cdsed
 from cdsed.cli import add, config, demo, role, run, sandbox, status, version
 from cdsed.errors import CdsedError, ExitCode
+from cdsed.log import redact
 
 _EPILOG = """\
 exit codes:
@@ -67,3 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         print(f"cdsed: {error.filename}: permission denied; run it as the user of the daemon", file=sys.stderr)
         return ExitCode.PERMISSION
+    except OSError as error:
+        print(f"cdsed: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return ExitCode.UNFINISHED
+    except Exception as error:
+        if "CDSED_TRACEBACK" in os.environ:
+            raise
+        what = redact(f"{type(error).__name__}: {error}")
+        print(f"cdsed: an error in cdsed itself ({what}); please report it, with what", file=sys.stderr)
+        print("cdsed: CDSED_TRACEBACK=1 in the environment shows", file=sys.stderr)
+        return ExitCode.BUG

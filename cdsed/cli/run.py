@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
     )
     command.add_argument(
         "--patience",
-        type=float,
+        type=_seconds,
         default=600.0,
         metavar="SECONDS",
         help="with --once: leave with 1 when nothing has moved for so long (default: %(default)g)",
@@ -37,3 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = settings_file(arguments.config, os.environ).resolve()
     return daemon.run(config, once=arguments.once, patience_s=arguments.patience)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError("should be more than 0 seconds")
+    return seconds

@@ -147,9 +147,7 @@ def _secret(value: object) -> Secret:
         # YAML makes a number of 0123 and a date of 2027-01-31: what was written is lost
         raise ValueError("should be text; put it in quotes")
     if value != value.strip() or not value.isprintable():
-        raise ValueError(
-            "begins or ends with a space, or holds a line break or control character; write it anew"
-        )
+        raise ValueError("begins or ends with a space, or holds a line break or control character; write it anew")
     return Secret(value)
 
 

@@ -35,9 +35,7 @@ def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path:
         if os.path.isfile(place):  # noqa: PTH113
             return place
     looked = " or ".join(map(str, places))
-    raise ConfigError(
-        [f"no settings file: write one at {looked}, or name one with --config or $CDSED_CONFIG"]
-    )
+    raise ConfigError([f"no settings file: write one at {looked}, or name one with --config or $CDSED_CONFIG"])
 
 
 def read_settings(path: Path | None, environ: Mapping[str, str]) -> Document:

@@ -56,9 +56,7 @@ class ServiceSettings(Section):
     s3_url: ServiceUrl = Field(
         default="https://eodata.dataspace.copernicus.eu", description="address of the S3 service"
     )
-    s3_region: str = Field(
-        default="default", min_length=1, description="S3 region that requests are signed for"
-    )
+    s3_region: str = Field(default="default", min_length=1, description="S3 region that requests are signed for")
     catalogue_url: ServiceUrl = Field(
         default="https://catalogue.dataspace.copernicus.eu/odata/v1",
         description="address of the OData catalogue",
@@ -81,20 +79,14 @@ class TransferSettings(Section):
     """How products are fetched."""
 
     processes: int = Field(default=2, strict=True, ge=1, le=64, description="number of download processes")
-    piece_bytes: Size = Field(
-        default=32 * 2**20, ge=2**20, description="size of one ranged GET, at least 1MiB"
-    )
+    piece_bytes: Size = Field(default=32 * 2**20, ge=2**20, description="size of one ranged GET, at least 1MiB")
     connect_timeout_s: Seconds = Field(default=10, description="seconds to wait for a connection")
-    read_timeout_s: Seconds = Field(
-        default=60, description="seconds without a byte after which a connection is cut"
-    )
+    read_timeout_s: Seconds = Field(default=60, description="seconds without a byte after which a connection is cut")
     rate_min_bytes_per_s: Size = Field(
         default=50_000, le=10**9, description="bytes per second below which a connection is cut; 0: never"
     )
     rate_window_s: Seconds = Field(default=60, ge=1, description="seconds over which that rate is measured")
-    checkpoint_every_s: Seconds = Field(
-        default=2, description="seconds between two notes of what is safely on disk"
-    )
+    checkpoint_every_s: Seconds = Field(default=2, description="seconds between two notes of what is safely on disk")
     session_rest_s: float = Field(
         default=2, strict=True, ge=0, allow_inf_nan=False, description="seconds a session rests after use"
     )
@@ -109,13 +101,9 @@ class RetrySettings(Section):
     attempts: int = Field(
         default=6, strict=True, ge=1, le=1000, description="failures of a product before it is given up"
     )
-    first_delay_s: Seconds = Field(
-        default=30, description="seconds before its second attempt; doubled each time"
-    )
+    first_delay_s: Seconds = Field(default=30, description="seconds before its second attempt; doubled each time")
     longest_delay_s: Seconds = Field(default=21_600, description="seconds between two attempts at most")
-    account_first_delay_s: Seconds = Field(
-        default=30, description="seconds an account in trouble cools first"
-    )
+    account_first_delay_s: Seconds = Field(default=30, description="seconds an account in trouble cools first")
     account_longest_delay_s: Seconds = Field(default=3_600, description="seconds an account cools at most")
 
     @field_validator("longest_delay_s")
@@ -141,9 +129,7 @@ class CatalogueSettings(Section):
     requests_per_s: Annotated[float, Field(strict=True, gt=0, le=30)] = Field(
         default=2, description="requests per second to the catalogue, of the whole daemon"
     )
-    names_per_request: int = Field(
-        default=15, strict=True, ge=1, le=50, description="names asked for at once"
-    )
+    names_per_request: int = Field(default=15, strict=True, ge=1, le=50, description="names asked for at once")
     timeout_s: Seconds = Field(default=60, description="seconds to wait for an answer")
 
 
@@ -177,16 +163,12 @@ class Settings(Section):
     pre_spool: AbsolutePath | None = Field(
         default=None, description="private staging directory; null: .cdsed in the destination itself"
     )
-    archives: tuple[ArchiveSettings, ...] = Field(
-        default=(), description="trees of products that are searched too"
-    )
+    archives: tuple[ArchiveSettings, ...] = Field(default=(), description="trees of products that are searched too")
     accounts_file: AbsolutePath = Field(
         default=Path("/etc/cdsed/accounts.yml"),
         description="file of the accounts, mode 0600 ($CREDENTIALS_DIRECTORY/accounts.yml wins)",
     )
-    default_group: ShortName = Field(
-        default="default", description="group of accounts of a listing that names none"
-    )
+    default_group: ShortName = Field(default="default", description="group of accounts of a listing that names none")
     services: ServiceSettings = ServiceSettings()
     transfer: TransferSettings = TransferSettings()
     retry: RetrySettings = RetrySettings()
@@ -204,9 +186,7 @@ class Settings(Section):
     ) -> tuple[Path, ...]:
         inbox: InboxSettings | None = info.data.get("inbox")
         if inbox and any(spool.is_relative_to(inbox.path) for spool in spools):
-            raise ValueError(
-                f"should lie outside the inbox ({inbox.path}): what is in there is taken for listings"
-            )
+            raise ValueError(f"should lie outside the inbox ({inbox.path}): what is in there is taken for listings")
         if not spools or len(set(spools)) < len(spools):
             raise ValueError("should name at least one directory, and each one once")
         return spools

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_options
-from cdsed.inbox.scan import is_unfinished
+from cdsed.inbox.scan import is_left_alone
 from cdsed.inbox.source import open_listing
 from cdsed.model.listing import ListingOptions
 
@@ -77,7 +77,7 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
         The source is no listing, its name is one that is left alone, its options cannot be followed, or the
         inbox cannot be written.
     """
-    if is_unfinished(source.name):
+    if is_left_alone(source.name):
         raise InboxError(f"the inbox leaves files named like {source.name} alone; rename it")
     head = _options_line(read_options(source), options or ListingOptions())
     directory = root / group if group else root

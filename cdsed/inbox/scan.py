@@ -14,6 +14,7 @@ from cdsed.clock import Clock
 
 _log = logging.getLogger(__name__)
 
+_OVERFLOW_UID = 65534  # user_namespaces(7)
 _UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".swp")
 
 
@@ -150,11 +151,6 @@ class InboxScan:
         self._strangers = strangers
 
 
-def is_unfinished(name: str) -> bool:
-    """Tell whether a name is one that programs give to files they still write; such files are left alone."""
-    return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
-
-
 def is_left_alone(name: str) -> bool:
     """Tell whether no file of this name is ever taken: a hidden one, or one that says it is unfinished."""
     return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
@@ -193,6 +189,8 @@ def _is_being_written(path: Path) -> bool | None:
 
 
 def _user(uid: int) -> str | None:
+    if uid == _OVERFLOW_UID:  # an owner that PrivateUsers= of systemd hides
+        return None
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -89,7 +89,9 @@ class ListingStatus:
 
     @property
     def settled(self) -> int:
-        """Those nothing will happen to any more."""
+        """Those nothing will happen to any more; in a listing that is reported, whatever others ask of them later."""
+        if self.state == "reported":
+            return self.products
         return sum(count for state, count in self.by_state.items() if state in FINAL)
 
     @property
@@ -100,7 +102,7 @@ class ListingStatus:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Mean bytes per second over the last minutes."""
+    """Mean bytes per second over the last minutes, the one that runs and so many before it."""
 
     over_1_min: float = 0.0
     over_10_min: float = 0.0
@@ -138,7 +140,7 @@ class StatusReport:
     to_go_bytes
         An estimate of what is still to come; None when no size is known.
     eta_s
-        Seconds until the known work is done at the rate of the last ten minutes; None when unknown.
+        Seconds until the known work is done at the rate of the last minute; None when unknown.
     why_idle
         One sentence on why nothing moves, when there is work and nothing moves.
     """

@@ -26,12 +26,8 @@ TICK_EVERY_S = 1.0
 FAILURES_MAX = 10
 """So many failing hooks in a row, no tick among them succeeding, end the supervisor with BUG."""
 
-_AWAY_S = (
-    3.0  # a turn of the loop that takes longer was a suspend, a stop or a slow hook, not the children's fault
-)
-_DIES_WITHIN_S = (
-    5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer than anyone waits
-)
+_AWAY_S = 3.0  # a turn of the loop that takes longer was a suspend, a stop or a slow hook, not the children's fault
+_DIES_WITHIN_S = 5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer than anyone waits
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +61,7 @@ class Supervisor:
         For all its times.
     """
 
-    def __init__(
-        self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK
-    ) -> None:
+    def __init__(self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK) -> None:
         self._posts = {spec.name: _Post(spec) for spec in specs}
         self._hooks = hooks
         self._limits = limits

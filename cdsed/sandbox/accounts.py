@@ -74,11 +74,7 @@ def _account(item: Mapping[str, Any], where: str) -> Account:
     unknown = sorted(set(item) - {field.name for field in fields(Account)})
     if unknown:
         raise ValueError(f"{where}: no such field: {', '.join(unknown)}")
-    times = {
-        name: datetime.fromisoformat(item[name])
-        for name in ("key_valid_from", "key_expires")
-        if item.get(name)
-    }
+    times = {name: datetime.fromisoformat(item[name]) for name in ("key_valid_from", "key_expires") if item.get(name)}
     if any(time.tzinfo is None for time in times.values()):
         raise ValueError(f"{where}: times need a zone, e.g. 2026-01-31T00:00:00Z")
     try:

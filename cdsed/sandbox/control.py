@@ -89,8 +89,7 @@ def _get_truth(sandbox: Controlled, _request: Request, name: str) -> Answer:
     if not products:
         return json_answer(404, {"error": f"no product {name}"})
     objects = [
-        {"path": path, "size_bytes": truth.size_bytes, "md5": truth.md5}
-        for path, truth in products[0].truth().items()
+        {"path": path, "size_bytes": truth.size_bytes, "md5": truth.md5} for path, truth in products[0].truth().items()
     ]
     return json_answer(200, {"safename": name, "s3_path": products[0].s3_path, "objects": objects})
 

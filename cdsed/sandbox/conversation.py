@@ -74,13 +74,9 @@ class Conversation:
         if fault and fault.kind in REFUSALS:
             answer = odata.error_answer(fault.kind, fault.retry_after_s)
         elif fault and fault.kind in {"xml_body", "wrong_bytes"}:
-            answer = s3.error_answer(
-                Refused(200, "InternalError", "We encountered an internal error."), request
-            )
+            answer = s3.error_answer(Refused(200, "InternalError", "We encountered an internal error."), request)
         elif request.method != "GET" or request.path != odata.PATH:
-            answer = json_answer(
-                404, {"detail": {"message": f"nothing at {request.path}", "request_id": "sandbox"}}
-            )
+            answer = json_answer(404, {"detail": {"message": f"nothing at {request.path}", "request_id": "sandbox"}})
         else:
             answer = odata.respond(self._site.bucket, request, self._site.url)
         self._note(request, asked, answer.status)

@@ -37,10 +37,7 @@ class Counters:
     def values(self) -> dict[str, Any]:
         """Return requests and bytes by key, and the number of OData requests."""
         with self._lock:
-            keys = {
-                key: {"requests": count, "bytes_sent": self._bytes[key]}
-                for key, count in self._requests.items()
-            }
+            keys = {key: {"requests": count, "bytes_sent": self._bytes[key]} for key, count in self._requests.items()}
             return {"keys": keys, "odata_requests": self._odata_requests}
 
     def last_requests(self, limit: int) -> list[dict[str, Any]]:

@@ -134,9 +134,7 @@ def _s1_image(name: ParsedName, swath: str, channel: str, number: int) -> list[F
     shapes = [
         FileShape(f"annotation/{stem}.xml", f"product{identifier}", _XML, typical_bytes=1_900_000),
         FileShape(f"{calibration}/noise-{stem}.xml", f"noise{identifier}", _XML, typical_bytes=400_000),
-        FileShape(
-            f"{calibration}/calibration-{stem}.xml", f"calibration{identifier}", _XML, typical_bytes=900_000
-        ),
+        FileShape(f"{calibration}/calibration-{stem}.xml", f"calibration{identifier}", _XML, typical_bytes=900_000),
         FileShape(f"measurement/{stem}.tiff", identifier, share=1),
     ]
     if field["mode"] != "WV" and name.start.year >= 2023:
@@ -161,9 +159,7 @@ def _s2_shapes(name: ParsedName, _objects_min: int) -> list[FileShape]:
         FileShape(f"{granule}/MTD_TL.xml", f"{product}_Tile1_Metadata", _XML, typical_bytes=546_000),
         FileShape(f"{granule}/AUX_DATA/AUX_CAMSFO", "CAMS_Tile1_Data", typical_bytes=60_000),
         FileShape(f"{granule}/AUX_DATA/AUX_ECMWFT", "ECMWF_Tile1_Data", typical_bytes=10_000),
-        FileShape(
-            f"{granule}/QI_DATA/T{tile}_{start}_PVI.jp2", "Preview_0_Tile1_Data", typical_bytes=166_000
-        ),
+        FileShape(f"{granule}/QI_DATA/T{tile}_{start}_PVI.jp2", "Preview_0_Tile1_Data", typical_bytes=166_000),
     ]
     for report in _S2_REPORTS:
         shapes.append(FileShape(f"{strip}/QI_DATA/{report}.xml", f"{report}_Datastrip1", _XML))

@@ -50,9 +50,7 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-def data_answer(
-    status: int, data: bytes, media_type: str, headers: Mapping[str, str] | None = None
-) -> Answer:
+def data_answer(status: int, data: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer with `data` as its body."""
     return Answer(status, len(data), [memoryview(data)], {"Content-Type": media_type, **(headers or {})})
 
@@ -74,8 +72,7 @@ def parse_head(head: bytes) -> Request:
     try:
         method, target, version = first.split(" ")
         headers = {
-            name.strip().lower(): value.strip()
-            for name, _colon, value in (line.partition(":") for line in lines)
+            name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines)
         }
     except ValueError as error:
         raise BadRequest(f"not a request line: {first[:80]!r}") from error

@@ -60,9 +60,7 @@ def parse_name(safename: str) -> ParsedName:
             fields = {name: text or "" for name, text in match.groupdict().items()}
             start = datetime.strptime(fields["start"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
             return ParsedName(safename, mission, start, fields)
-    raise ValueError(
-        f"the sandbox cannot make {safename!r}: not the name of a Sentinel-1, -2, -3 or -5P product"
-    )
+    raise ValueError(f"the sandbox cannot make {safename!r}: not the name of a Sentinel-1, -2, -3 or -5P product")
 
 
 def eodata_path(name: ParsedName) -> str:

@@ -24,17 +24,24 @@ def parse_rate(text: str) -> int | None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of the sandbox."""
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        choices=range(65536),
+        default=0,
+        metavar="PORT",
+        help="port on 127.0.0.1 (default: a free one)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="decides keys, names and contents (default: 1)")
     accounts = parser.add_mutually_exclusive_group()
-    accounts.add_argument("--accounts", type=int, default=2, metavar="N", help="make N accounts (default: 2)")
+    accounts.add_argument(
+        "--accounts", type=int, choices=range(1, 1001), default=2, metavar="N", help="make N accounts (default: 2)"
+    )
     accounts.add_argument("--accounts-file", type=Path, metavar="FILE", help="JSON list of accounts instead")
     parser.add_argument(
         "--listing", type=Path, metavar="FILE", help="have the products that it names, one safename per line"
     )
-    parser.add_argument(
-        "--size", type=parse_size, default=20_000_000, help="of each such product (default: 20MB)"
-    )
+    parser.add_argument("--size", type=parse_size, default=20_000_000, help="of each such product (default: 20MB)")
     parser.add_argument(
         "--bandwidth",
         type=parse_rate,

@@ -240,9 +240,7 @@ def spec_from_json(item: Mapping[str, Any]) -> ProductSpec:
     known = {field.name: field.type for field in fields(ProductSpec)}
     unknown = sorted(set(item) - set(known))
     if unknown or "safename" not in item:
-        raise ValueError(
-            f"a product has a safename and may have {', '.join(known)}; wrong: {unknown or dict(item)}"
-        )
+        raise ValueError(f"a product has a safename and may have {', '.join(known)}; wrong: {unknown or dict(item)}")
     values = dict(item)
     for pattern in ("manifest_lies", "missing_object"):
         if isinstance(values.get(pattern), bool):
@@ -258,11 +256,7 @@ def spec_from_json(item: Mapping[str, Any]) -> ProductSpec:
 
 def make_products(kinds: Iterable[str], count: int, size_bytes: int, seed: int = 1) -> list[ProductSpec]:
     """Return `count` products of each of `kinds`, with names from `realistic_safenames`."""
-    return [
-        ProductSpec(safename, size_bytes)
-        for kind in kinds
-        for safename in realistic_safenames(kind, count, seed)
-    ]
+    return [ProductSpec(safename, size_bytes) for kind in kinds for safename in realistic_safenames(kind, count, seed)]
 
 
 def truth(seed: int, spec: ProductSpec) -> dict[str, Truth]:

@@ -64,9 +64,7 @@ class Sandbox:
         try:
             self._listener = socket.create_server((host, port), backlog=256)
         except OSError as error:
-            raise UsageError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
-            ) from error
+            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
 

@@ -105,12 +105,9 @@ def _check_time(request: Request, day: str, now: datetime, account: Account) -> 
 def _canonical_request(request: Request, signed: str, payload: str) -> str:
     pairs = [pair.partition("=") for pair in request.query.split("&") if pair]
     query = "&".join(
-        f"{name}={value}"
-        for name, value in sorted((_encoded(name), _encoded(value)) for name, _equals, value in pairs)
+        f"{name}={value}" for name, value in sorted((_encoded(name), _encoded(value)) for name, _equals, value in pairs)
     )
-    headers = "".join(
-        f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed.split(";")
-    )
+    headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed.split(";"))
     path = quote(unquote(request.path), safe="/-_.~")
     return f"{request.method}\n{path}\n{query}\n{headers}\n{signed}\n{payload}"
 
@@ -122,9 +119,7 @@ def _encoded(text: str) -> str:
 def _signature(secret_key: str, match: re.Match[str], stamp: str, canonical: str) -> str:
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{match['scope']}\n{digest}"
-    return hmac.new(
-        _signing_key(secret_key, match["day"], match["region"]), text.encode(), "sha256"
-    ).hexdigest()
+    return hmac.new(_signing_key(secret_key, match["day"], match["region"]), text.encode(), "sha256").hexdigest()
 
 
 @lru_cache(maxsize=256)

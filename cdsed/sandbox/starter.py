@@ -5,12 +5,16 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cdsed.errors import UsageError
 from cdsed.sandbox.accounts import Account
+
+_OURS = "# Written by `cdsed sandbox --write`, which may replace it."
 
 
 def settings_yaml(url: str, directory: Path) -> str:
     """Return settings of cdsed for the sandbox at `url`, with everything else below `directory`."""
     return (
+        f"{_OURS}\n"
         f"state_dir: {_quoted(directory / 'state')}\n"
         f"inbox: {{path: {_quoted(directory / 'inbox')}, rest_s: 1, scan_every_s: 1}}\n"
         f"spools: [{_quoted(directory / 'spool')}]\n"
@@ -25,7 +29,7 @@ def settings_yaml(url: str, directory: Path) -> str:
 
 def accounts_yaml(accounts: Iterable[Account]) -> str:
     """Return the accounts file of cdsed for the accounts of a sandbox; these keys are no secrets."""
-    lines = ["groups:", "  default:", "    accounts:"]
+    lines = [_OURS, "groups:", "  default:", "    accounts:"]
     for account in accounts:
         limits = {
             "sessions": account.sessions,
@@ -43,8 +47,18 @@ def accounts_yaml(accounts: Iterable[Account]) -> str:
 
 
 def write_starter(directory: Path, url: str, accounts: Sequence[Account], safenames: Iterable[str]) -> None:
-    """Write ``cdsed.yml``, ``accounts.yml`` (mode 0600) and ``listing.txt`` into `directory`."""
+    """Write ``cdsed.yml``, ``accounts.yml`` (mode 0600) and ``listing.txt`` into `directory`.
+
+    Raises
+    ------
+    UsageError
+        Settings or accounts that are not a sandbox's lie there already.
+    """
     directory = directory.resolve()
+    for name in ("cdsed.yml", "accounts.yml"):
+        path = directory / name
+        if path.exists() and _OURS not in path.read_text(encoding="utf-8", errors="replace"):
+            raise UsageError(f"{path} is not a sandbox's; name an empty directory")
     for folder in (directory, directory / "state", directory / "inbox", directory / "spool"):
         folder.mkdir(parents=True, exist_ok=True)
     (directory / "cdsed.yml").write_text(settings_yaml(url, directory), encoding="utf-8")

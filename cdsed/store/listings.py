@@ -13,32 +13,42 @@ _SQL = Queries("listings")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A listing as the database knows it; ``items_taken`` of its items are committed."""
+    """A listing as the database knows it; ``items_taken`` of its items are committed.
+
+    ``reason`` says why a file was refused as a whole.
+    """
 
     head: ListingHead
     state: str
     path: str
     items_taken: int
     counts: Counts
+    reason: str | None
 
 
 def begin(db: Database, clock: Clock, head: ListingHead, path: str) -> Listing:
-    """Enter a listing that was dropped; the same content dropped again begins its row anew."""
+    """Enter a listing that was dropped; of reported ones with the same content only the sums are kept."""
+    identity = {"sha256": head.sha256, "account_group": head.group, "outputdir": head.outputdir or ""}
     with db.write():
+        for twin in db.rows(_SQL.twins, **identity):
+            for forget in (_SQL.forget_wants, _SQL.forget_remarks, _SQL.forget_tally):
+                db.rows(forget, id=twin["id"])
         number = db.value(
             _SQL.begin,
-            sha256=head.sha256,
-            account_group=head.group,
-            outputdir=head.outputdir or "",
             priority=head.priority,
             name=head.name,
             owner=head.user,
             path=path,
             at=clock.utc_s(),
+            **identity,
         )
-        db.rows(_SQL.forget_remarks, id=number)
-        db.rows(_SQL.unplace_wants, id=number)
         return get(db, number)
+
+
+def refuse(db: Database, clock: Clock, head: ListingHead, path: str, reason: str) -> None:
+    """Enter a file that was refused as a whole, so that its owner finds out why."""
+    with db.write():
+        db.rows(_SQL.refuse, name=head.name, owner=head.user, path=path, at=clock.utc_s(), reason=reason)
 
 
 def get(db: Database, number: int) -> Listing:
@@ -62,14 +72,10 @@ def half_taken(db: Database) -> list[Listing]:
 def want(db: Database, listing: int, product: int, line: int) -> int | None:
     """Note that a line wants a product; return the earlier line that already wanted it, or None."""
     with db.write():
-        earlier = db.value(_SQL.want_line, listing=listing, product=product)
+        earlier: int | None = db.value(_SQL.want_line, listing=listing, product=product)
         if earlier is None:
             db.rows(_SQL.want, listing=listing, product=product, line=line)
-            return None
-        if earlier > 0:
-            return int(earlier)
-        db.rows(_SQL.rewant, listing=listing, product=product, line=line)
-        return None
+        return earlier
 
 
 def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks: Iterable[Remark]) -> None:
@@ -148,4 +154,4 @@ def _listing(row: Row) -> Listing:
         user=row["owner"],
     )
     counts = Counts(**{verdict.value: row[verdict.value] for verdict in Verdict})
-    return Listing(head, row["state"], row["path"], row["items_taken"], counts)
+    return Listing(head, row["state"], row["path"], row["items_taken"], counts, row["reason"])

@@ -24,6 +24,7 @@ _SQL = Queries("snapshot")
 
 _LISTINGS_SHOWN = 20
 _TROUBLES_SHOWN = 8
+_TROUBLES_SINCE_S = 24 * 3600.0
 
 
 def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
@@ -44,6 +45,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.cooling)
         )
+        moving = any(SessionMark.BUSY in account.sessions for account in accounts)
         return StatusReport(
             at=clock.utc_s(),
             daemon=daemon,
@@ -52,9 +54,9 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             accounts=accounts,
             rates=rates,
             to_go_bytes=to_go_bytes,
-            eta_s=to_go_bytes / rates.over_10_min if to_go_bytes is not None and rates.over_10_min else None,
+            eta_s=to_go_bytes / rates.over_1_min if to_go_bytes is not None and rates.over_1_min and moving else None,
             cooling=cooling,
-            troubles=tuple(_troubles(db)),
+            troubles=tuple(_troubles(db, clock)),
             why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
         )
 
@@ -169,7 +171,7 @@ def _trouble(row: Row, clock: Clock) -> str | None:
     if row["key_expires_at"] is not None and row["key_expires_at"] <= clock.utc_s():
         return "its S3 key has expired; make a new one and put it into the accounts file"
     if row["reason"] is not None:
-        return str(row["reason"])
+        return str(row["reason"]).removeprefix(f"account {row['name']}: ")
     if row["volume_used_bytes"] >= row["volume_bytes"]:
         return "its 30-day volume is used up; it frees hour by hour"
     if row["requests_last_minute"] >= row["requests_per_minute"]:
@@ -203,9 +205,9 @@ def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:
     return max(0.0, sized + unsized * mean - done_bytes)
 
 
-def _troubles(db: Database) -> list[Trouble]:
+def _troubles(db: Database, clock: Clock) -> list[Trouble]:
     troubles = []
-    for row in db.rows(_SQL.troubles, most=_TROUBLES_SHOWN):
+    for row in db.rows(_SQL.troubles, since=clock.utc_s() - _TROUBLES_SINCE_S, most=_TROUBLES_SHOWN):
         example = db.row(_SQL.example, id=row["example"]) or {"safename": "", "cause": ""}
         troubles.append(
             Trouble(row["code"], State(row["state"]), row["products"], example["safename"], example["cause"] or "")

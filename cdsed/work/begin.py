@@ -65,9 +65,9 @@ def _places(bench: Bench, product: Product, listed: list[ListedObject], outputdi
         free = free_bytes(pre_spool) - products.reserved_bytes(bench.db, str(destination), product.id)
         if free >= needed:
             return Places(str(pre_spool / product.safename), str(destination))
-        tried.append(f"{destination}: {free} bytes free")
+        tried.append(f"{destination}: {max(0, free) / 1e9:.1f} GB free")
     raise DiskError(
-        f"no room for {product.safename}, which needs {needed} bytes with what stays free for others "
+        f"no room for {product.safename}, which needs {needed / 1e9:.1f} GB with what stays free for others "
         f"({'; '.join(tried)})",
         code="NoRoom",
     )

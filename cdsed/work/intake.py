@@ -6,7 +6,7 @@ neither loses nor doubles a line.
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.scan import DroppedFile, InboxScan
 from cdsed.inbox.source import fingerprint
 from cdsed.local.presence import Presence
+from cdsed.log import redact
 from cdsed.model.listing import Counts, Ignored, ListingHead, ListingLine, Named, Rejected, Remark, Verdict
 from cdsed.model.product import FINAL, GOOD, Product
 from cdsed.store import listings, products
@@ -112,31 +113,34 @@ class Intake:
             self._stuck.add(path)
 
     def _take(self, path: Path, dropped: DroppedFile) -> None:
+        head = ListingHead(
+            id=0,
+            name=path.name,
+            sha256="",
+            group="",
+            priority=0,
+            outputdir=None,
+            taken_at=self._clock.utc_s(),
+            user=dropped.user,
+        )
         try:
-            head = self._head(path, dropped)
+            head = self._read_head(path, head, dropped.group)
             next(read_listing(path), None)  # what cannot be read at all is refused before anything is entered
         except InboxError as error:
             _log.warning("%s: %s", path.name, error)
             refused = place.settle(path, self._root, accepted=False)
             receipt.write_refusal(refused, path.name, str(error))
+            listings.refuse(self._db, self._clock, head, str(refused), str(error))
             return
         self._take_rest(listings.begin(self._db, self._clock, head, str(path)), path)
 
-    def _head(self, path: Path, dropped: DroppedFile) -> ListingHead:
+    def _read_head(self, path: Path, head: ListingHead, directory_group: str | None) -> ListingHead:
         options = read_options(path)
-        group = options.group or dropped.group or self._default_group
+        group = options.group or directory_group or self._default_group
         if group not in self._groups:
             raise InboxError(f"there is no account group {group!r}; there are {', '.join(sorted(self._groups))}")
-        return ListingHead(
-            id=0,
-            name=path.name,
-            sha256=fingerprint(path),
-            group=group,
-            priority=options.priority,
-            outputdir=options.outputdir,
-            taken_at=self._clock.utc_s(),
-            user=dropped.user,
-        )
+        sha256 = fingerprint(path)
+        return replace(head, sha256=sha256, group=group, priority=options.priority, outputdir=options.outputdir)
 
     def _take_rest(self, listing: Listing, path: Path) -> None:
         """Read a listing from where it was left, then hand out its receipt."""
@@ -163,7 +167,7 @@ class Intake:
                         self._take_line(listing, line, places.get(line.safename), batch)
                     case Rejected():
                         text = line.reason if line.text in line.reason else f"{line.reason}: {line.text!r}"
-                        batch.add(line.line, Verdict.REJECTED, None, text)
+                        batch.add(line.line, Verdict.REJECTED, None, redact(text))  # an accounts file, by mistake
                     case Ignored():
                         batch.add(line.line, Verdict.IGNORED)
             listings.count(self._db, listing.head.id, items_taken, batch.counts, batch.remarks)
@@ -220,7 +224,7 @@ def _to_its_end(path: Path) -> Iterator[ListingLine]:
     read = 0
     try:
         for line in read_listing(path):
-            read += 1  # noqa: SIM113 - it is needed where enumerate's would be gone
+            read += 1
             yield line
     except InboxError as error:
         yield Rejected(read + 1, "", f"the rest of the file cannot be read: {error}")

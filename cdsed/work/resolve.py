@@ -1,8 +1,7 @@
 """Finding out where products lie: by the listing's own word, by their names, else by the catalogue."""
 
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from cdsed.clock import Clock
@@ -60,13 +59,6 @@ class Resolver:
         if to_ask:
             self._ask(to_ask)
         return bool(claimed)
-
-    def run(self, stop: threading.Event, wait_for_news: Callable[[], None], beat: Callable[[], None]) -> None:
-        """Resolve until `stop` is set."""
-        while not stop.is_set():
-            beat()
-            if not self.resolve_some():
-                wait_for_news()
 
     def _ask(self, asked: list[Product]) -> None:
         try:

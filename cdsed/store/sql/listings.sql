@@ -1,17 +1,25 @@
 -- name: begin
 INSERT INTO listing (sha256, account_group, outputdir, priority, name, owner, state, path, taken_at)
 VALUES (:sha256, :account_group, :outputdir, :priority, :name, :owner, 'taking', :path, :at)
-ON CONFLICT (sha256, account_group, outputdir) DO UPDATE
-SET priority = excluded.priority, name = excluded.name, owner = excluded.owner, state = 'taking',
-    path = excluded.path, taken_at = excluded.taken_at, reported_at = NULL, items_taken = 0,
-    accepted = 0, duplicate = 0, known = 0, present = 0, rejected = 0, ignored = 0
 RETURNING id
+
+-- name: refuse
+INSERT INTO listing (sha256, account_group, priority, name, owner, state, path, taken_at, reason)
+VALUES ('', '', 0, :name, :owner, 'refused', :path, :at, :reason)
+
+-- A listing with the same content that was reported before has told all it had to tell: of it, only the sums stay.
+-- name: twins
+SELECT id FROM listing
+WHERE sha256 = :sha256 AND account_group = :account_group AND outputdir = :outputdir AND state = 'reported'
+
+-- name: forget_wants
+DELETE FROM want WHERE listing = :id
 
 -- name: forget_remarks
 DELETE FROM remark WHERE listing = :id
 
--- name: by_path
-SELECT * FROM listing WHERE path = :path AND state = 'taking'
+-- name: forget_tally
+DELETE FROM tally WHERE listing = :id
 
 -- name: taking
 SELECT * FROM listing WHERE state = 'taking' ORDER BY id
@@ -34,15 +42,8 @@ INSERT INTO remark (listing, line, verdict, safename, text) VALUES (:listing, :l
 INSERT INTO want (listing, product, line) VALUES (:listing, :product, :line)
 ON CONFLICT (listing, product) DO NOTHING
 
--- A listing that is dropped again wants the same products; the line it was first named in this time counts.
 -- name: want_line
 SELECT line FROM want WHERE listing = :listing AND product = :product
-
--- name: rewant
-UPDATE want SET line = :line WHERE listing = :listing AND product = :product
-
--- name: unplace_wants
-UPDATE want SET line = -line WHERE listing = :id AND line > 0
 
 -- name: settle
 UPDATE listing SET state = :state, path = :path WHERE id = :id

@@ -56,7 +56,7 @@ WHERE product.state = 'downloading' AND product.planned = 1
 
 -- name: troubles
 SELECT code, state, count(*) AS products, max(id) AS example FROM product INDEXED BY product_troubled
-WHERE code IS NOT NULL GROUP BY state, code ORDER BY products DESC LIMIT :most
+WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY products DESC LIMIT :most
 
 -- name: example
 SELECT safename, cause FROM product WHERE id = :id

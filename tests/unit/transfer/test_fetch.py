@@ -158,7 +158,7 @@ def test_a_stall_is_cut_by_the_read_time_out_and_what_arrived_stays(lab, item):
 
 def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(lab, item):
     fault(lab, item, "trickle", times=1, after_bytes=100_000, bytes_per_s=500)
-    guard = Guard(50_000, window_s=0.5)
+    guard = Guard(50_000, window_s=2)
     done = threading.Event()
 
     def look() -> None:

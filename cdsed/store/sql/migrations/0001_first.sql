@@ -95,9 +95,10 @@ CREATE TABLE listing (
     ignored INTEGER NOT NULL DEFAULT 0,
     taken_at REAL NOT NULL,
     reported_at REAL,
-    UNIQUE (sha256, account_group, outputdir),
+    reason TEXT,                                        -- why the file as a whole was refused
     CHECK ((state = 'reported') = (reported_at IS NOT NULL))
 ) STRICT;
+CREATE INDEX listing_by_content ON listing (sha256, account_group, outputdir);
 CREATE INDEX listing_unreported ON listing (state) WHERE state IN ('taking', 'open');
 
 CREATE TABLE remark (                                   -- every line of a listing that was not simply accepted
@@ -169,7 +170,7 @@ CREATE INDEX product_unsettled ON product (state, priority DESC, id)
 CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
 CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
 CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
-CREATE INDEX product_troubled ON product (state, code) WHERE code IS NOT NULL;
+CREATE INDEX product_troubled ON product (changed_at) WHERE code IS NOT NULL;
 
 CREATE TABLE want (                                     -- which listing wants which product
     listing INTEGER NOT NULL REFERENCES listing (id),
