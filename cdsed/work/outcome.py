@@ -9,8 +9,9 @@ product    NoSuchKey, Changed  an attempt; is listed anew                -
 product    HostileKey          failed at once                            -
 product    (verification)      an attempt; twice the same bad            -
                                copy: corrupt
-account    AccessDenied        other accounts try; refused to all, by    the third in a row cools the account
-                               accounts that work: missing
+account    AccessDenied        other accounts try, then it waits;        the third in a row cools the account
+                               refused again by an account that
+                               delivered meanwhile: missing
 account    (any other)         untouched                                 the account cools, the session is given back
 service    (any)               untouched; a piece that keeps failing     the eighth in a row cools the service
                                while others arrive: an attempt
