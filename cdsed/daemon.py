@@ -83,6 +83,7 @@ class _Daemon:
         self._once = once
         self._patience_s = patience_s
         self._started_at = clock.utc_s()
+        self._reloaded_at: float | None = None
         self._moved = -1
         self._moved_s = clock.boot_s()
 
@@ -112,7 +113,13 @@ class _Daemon:
         return code
 
     def on_tick(self) -> None:
-        """Everything periodic is a tick of the schedule."""
+        """After a reload, once every worker has the new keys, let all accounts try at once.
+
+        Everything else that is periodic is a tick of the schedule.
+        """
+        if self._reloaded_at is not None and not processes.any_older(self._db, self._reloaded_at):
+            self._reloaded_at = None
+            leases.forget_troubles(self._db)
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:  # noqa: ARG002 - the sweep finds out itself
         """Give back at once what a dead worker held."""
@@ -128,6 +135,7 @@ class _Daemon:
         self._settings = settings
         logging.getLogger().setLevel(settings.log_level)
         self._sync_accounts(accounts)
+        self._reloaded_at = self._clock.utc_s()
         _log.info("settings and accounts are reloaded; the workers are replaced one after the other")
         return child_specs(settings, self._config)
 

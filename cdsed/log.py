@@ -75,5 +75,7 @@ def setup(process: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("botocore", "boto3", "urllib3", "apscheduler", "watchdog", "tenacity"):
+    for library in ("botocore", "boto3", "urllib3", "tenacity"):
         logging.getLogger(library).setLevel(max(logging.getLevelName(level), logging.WARNING))
+    for library in ("apscheduler", "watchdog"):  # what they report, our own listeners say in our own words
+        logging.getLogger(library).setLevel(logging.CRITICAL)

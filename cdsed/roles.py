@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # how soon one process notices what another has committed
 _BEAT_S = 1.0
+_BREATH_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +110,16 @@ def _intake(worker: Worker) -> None:
 
     def between_batches() -> None:
         worker.life.beat()
-        if worker.life.stop.is_set():
+        # SQLite's busy handler is not fair: without a pause, batch after batch would keep the other writers out.
+        if worker.life.stop.wait(_BREATH_S):
             raise Stopped
 
     groups, on_disk = worker.accounts.groups, presence(settings, worker.clock)
     intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
     with Watch(root, lambda: woken.append(True)), suppress(Stopped):
         worker.life.ready()
-        for root in on_disk.missing_roots():
-            _log.warning("the archive %s is not there: what lies in it would be fetched again", root)
+        for gone in on_disk.missing_roots():
+            _log.warning("the archive %s is not there: what lies in it would be fetched again", gone)
         intake.go_on()
         next_scan_s = 0.0
         while not worker.life.stop.is_set():

@@ -85,3 +85,9 @@ def last_failure(db: Database, name: str) -> str | None:
     """Return the code of the last failure since the last success, None when there was none."""
     row = db.row(_SQL.get, name=name)
     return None if row is None else str(row["code"])
+
+
+def is_open(db: Database, clock: Clock, name: str) -> bool:
+    """Tell whether a breaker is open and its time is not over."""
+    row = db.row(_SQL.get, name=name)
+    return row is not None and bool(row["open"]) and row["until_s"] > clock.boot_s()

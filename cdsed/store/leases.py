@@ -65,6 +65,12 @@ def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
             db.rows(_SQL.disable_sessions, account=account.name, sessions=account.sessions)
 
 
+def forget_troubles(db: Database) -> None:
+    """Let every account try at once: their keys may be new."""
+    with db.write():
+        db.rows(_SQL.forget_troubles)
+
+
 def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Session]:
     """Return the sessions of `groups` that could be leased now, best first."""
     service = db.row(_SQL.service_breaker)
@@ -137,8 +143,11 @@ def count_traffic(db: Database, clock: Clock, account: str, *, requests: int, si
     with db.write():
         db.rows(_SQL.add_minute, account=account, minute=_minute(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
-        if size_bytes:
-            db.rows(_SQL.delivered, account=account, now_s=clock.boot_s())
+
+
+def has_delivered(db: Database, account: str) -> bool:
+    """Tell whether any object's bytes came through this account in the last 30 days."""
+    return bool(db.value(_SQL.delivered, account=account))
 
 
 def forget_old_traffic(db: Database, clock: Clock) -> None:

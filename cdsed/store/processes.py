@@ -33,8 +33,6 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
                 _SQL.reset_due,
                 _SQL.reset_pieces_due,
                 _SQL.reset_written,
-                _SQL.reset_deliveries,
-                _SQL.reset_denials,
                 _SQL.reset_breakers,
                 _SQL.reset_rests,
             ):
@@ -72,6 +70,11 @@ def release(db: Database, clock: Clock, process: int, *, rest_s: float = 0.0) ->
         db.rows(_SQL.release_verifying, id=process, at=at)
         db.rows(_SQL.release_planning, id=process, at=at)
         db.rows(_SQL.forget, id=process)
+
+
+def any_older(db: Database, at: float) -> bool:
+    """Tell whether a worker lives that started before then (UTC s)."""
+    return bool(db.value(_SQL.older, at=at))
 
 
 def sweep(

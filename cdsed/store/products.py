@@ -10,6 +10,7 @@ from typing import Any
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.product import PathSource, Product, State
+from cdsed.model.transfer import Places
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import next_fence
 from cdsed.store.queries import Queries
@@ -201,46 +202,36 @@ def wake_due(db: Database, clock: Clock) -> None:
         db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What a refusal of a product to an account means.
-
-    Attributes
-    ----------
-    accounts_left
-        How many accounts of its group could still try.
-    account_works
-        Whether the account was refused this product before and has delivered another one since.
-    """
-
-    accounts_left: int
-    account_works: bool
-
-
-def deny(db: Database, clock: Clock, product: Product, account: str) -> Refusal:
-    """Note that the service refused this product to this account."""
+def deny(db: Database, clock: Clock, product: Product, account: str) -> int:
+    """Note that the service refused this product to this account; return how many accounts could still try."""
     with db.write():
-        works = db.row(_SQL.refused_while_working, id=product.id, account=account) is not None
-        db.rows(_SQL.deny, id=product.id, account=account, now_s=clock.boot_s())
+        db.rows(_SQL.deny, id=product.id, account=account)
         left = db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group, now=clock.utc_s())
-        return Refusal(int(left), works)
+        return int(left)
 
 
-def try_again(db: Database, clock: Clock, product: Product) -> None:
-    """Let the accounts that were refused a product try it again later."""
+def forget_denials(db: Database, product: Product) -> None:
+    """Let every account try a product again."""
     with db.write():
-        db.rows(_SQL.try_again, id=product.id, now_s=clock.boot_s())
-
-
-def allow_again(db: Database, account: str) -> None:
-    """Let an account try again whatever it was refused: it was the account that was at fault."""
-    with db.write():
-        db.rows(_SQL.allow_again, account=account)
+        db.rows(_SQL.forget_denials, id=product.id)
 
 
 def groups_at_work(db: Database, clock: Clock) -> list[str]:
     """Return the account groups in which a session would find something to do."""
     return [row["account_group"] for row in db.rows(_SQL.groups_at_work, now_s=clock.boot_s())]
+
+
+def choose_place(db: Database, product: Product, places: Places, size_bytes: int) -> None:
+    """Reserve room for a claimed product, before it is planned, where it will be put together."""
+    with db.write():
+        db.rows(
+            _SQL.choose_place,
+            id=product.id,
+            fence=product.fence,
+            destination=places.destination,
+            staging=places.staging,
+            size_bytes=size_bytes,
+        )
 
 
 def reserved_bytes(db: Database, destination: str, product: int) -> int:

@@ -43,7 +43,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         cooling = tuple(
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
-            for row in db.rows(_SQL.cooling)
+            for row in db.rows(_SQL.cooling, now_s=clock.boot_s())
         )
         moving = any(SessionMark.BUSY in account.sessions for account in accounts)
         return StatusReport(

@@ -16,7 +16,7 @@ import botocore.exceptions
 from botocore.awsrequest import HeadersDict
 from botocore.config import Config
 
-from cdsed.errors import ProductError, ServiceError
+from cdsed.errors import AccountError, ProductError, ServiceError
 from cdsed.model.eodata import S3Location, safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, read_small
@@ -60,7 +60,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     AccountError, ServiceError
         The listing was refused or broke.
     """
-    client = _client(connection, account)
+    client = _client(connection, account, location.s3_path)
     prefix = location.key + "/"
     listed = []
     try:
@@ -80,7 +80,19 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     return sorted(listed, key=lambda item: item.path)
 
 
-def _client(connection: Connection, account: str) -> "S3Client":
+def key_works(connection: Connection, account: str, location: S3Location) -> bool:
+    """Tell whether the account may list anything at all, to find out whose fault a refusal was."""
+    mission = location.key.partition("/")[0]
+    try:
+        _client(connection, account, location.s3_path).list_objects_v2(
+            Bucket=location.bucket, Prefix=f"{mission}/", MaxKeys=1
+        )
+    except (AccountError, ServiceError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        return False
+    return True
+
+
+def _client(connection: Connection, account: str, what: str) -> "S3Client":
     """Make a boto3 client that speaks through `connection` only."""
     endpoint = connection.endpoint
     with _one_at_a_time:
@@ -104,7 +116,7 @@ def _client(connection: Connection, account: str) -> "S3Client":
         response = connection.send(request.method, f"{parts.path}?{parts.query}", request.headers)
         body = read_small(connection, response)
         if response.status != 200:
-            raise s3_error(account, parts.path, response.status, dict(response.headers), body)
+            raise s3_error(account, what, response.status, dict(response.headers), body)
         headers: Any = HeadersDict(response.headers.items())  # what botocore itself gives; the stubs say otherwise
         return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _Body(body))
 

@@ -90,8 +90,8 @@ def disk_error(where: str, error: OSError) -> DiskError:
 
 
 def retry_after_s(value: str | None) -> float | None:
-    """Read a ``Retry-After`` header in its form of seconds; None for dates and nonsense."""
-    return float(value) if value and re.fullmatch(r"\d{1,6}", value.strip()) else None
+    """Read a ``Retry-After`` header in its form of seconds, an hour at most; None for dates and nonsense."""
+    return min(float(value), 3600.0) if value and re.fullmatch(r"\d{1,9}", value.strip()) else None
 
 
 def _code(body: bytes) -> str:

@@ -42,7 +42,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     listed = list_product(connection, account, location)
     if not listed:
         raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
-    places = _places(bench, product, listed, outputdir)
+    with bench.db.write():  # two products planned at once must not count on the same room
+        places = _places(bench, product, listed, outputdir)
+        products.choose_place(bench.db, product, places, sum(item.size_bytes for item in listed))
     folder = Path(places.staging)
     staged = staging.staged_sizes(folder)
     pieces.forget_lost(bench.db, product, staged)

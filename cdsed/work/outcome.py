@@ -7,12 +7,11 @@ product    NotListed           asks the catalogue; on the catalogue's    -
                                own word: an attempt, then missing
 product    NoSuchKey, Changed  an attempt; is listed anew                -
 product    HostileKey          failed at once                            -
+product    Refused             other accounts try; refused to all of     an account that never delivered cools after
+                               them: missing                             the third in a row
 product    (verification)      an attempt; twice the same bad            -
                                copy: corrupt
-account    AccessDenied        other accounts try, then it waits;        the third in a row cools the account
-                               refused again by an account that
-                               delivered meanwhile: missing
-account    (any other)         untouched                                 the account cools, the session is given back
+account    (any)               untouched                                 the account cools, the session is given back
 service    (any)               untouched; a piece that keeps failing     the eighth in a row cools the service
                                while others arrive: an attempt
 disk       (any)               waits, uncharged                          this destination pauses
@@ -39,7 +38,7 @@ from cdsed.errors import (
 )
 from cdsed.model.product import PathSource, Product, State
 from cdsed.model.transfer import Piece
-from cdsed.store import breakers, pieces, products
+from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
@@ -53,7 +52,7 @@ _log = logging.getLogger(__name__)
 _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: Products in a row that an account is refused before the account is thought to be the trouble.
-_DENIED_THRESHOLD = 3
+_REFUSED_THRESHOLD = 3
 _NO_PLACE = "unknown"  # for products that found no room anywhere
 _DISK_LONGEST_S = 600.0
 #: Look-ups of a place the catalogue names before the product counts as gone.
@@ -77,7 +76,7 @@ class Outcome:
 
         An account that may list but not read stays suspected.
         """
-        if breakers.last_failure(self._db, account_breaker(lease.account)) != "AccessDenied":
+        if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         if product.destination is None:
@@ -97,16 +96,16 @@ class Outcome:
                 self._piece_set_back(error, lease, current, piece)
                 return True
             pieces.let_go(self._db, lease, piece)
-            if isinstance(error, AccountError) and error.code != "AccessDenied":
+            if isinstance(error, AccountError):
                 self._cool_account(error, lease.account)
                 return False
             if not current.planned:  # another session's failure has decided already
                 return True
             match error:
-                case AccountError():
-                    self._denied(error, lease, current)
                 case DiskError():
                     self._pause_disk(error, current)
+                case ProductError() if error.code == "Refused":
+                    self._refused(error, lease, current)
                 case ProductError():
                     _log.warning("%s: %s", product.safename, error)
                     self._charge(error, current)
@@ -115,8 +114,8 @@ class Outcome:
     def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
         """Decide after planning, verifying or publishing a claimed product failed; return whether to go on."""
         match error:
-            case AccountError() if error.code == "AccessDenied" and lease is not None:
-                self._denied(error, lease, product)
+            case ProductError() if error.code == "Refused" and lease is not None:
+                self._refused(error, lease, product)
                 return True
             case AccountError() if lease is not None:
                 self._cool_account(error, lease.account)
@@ -180,32 +179,32 @@ class Outcome:
         else:
             self._charge(error, product)
 
-    def _denied(self, error: TransferError, lease: Lease, product: Product) -> None:
-        """Let other accounts try; when none is left, the product waits until it is clear whose fault it is.
+    def _refused(self, error: TransferError, lease: Lease, product: Product) -> None:
+        """Let other accounts try; when none is left, the product is not for us.
 
-        An account that delivers other products between two refusals of this one is in order: then the product is
-        not for it. Otherwise its key may have expired, for which no product must pay.
+        The account's key is in order, or it would have been the account's error. An account that never delivered
+        anything may be refused everything, though: for that no product pays.
         """
         with self._db.write():
-            refusal = products.deny(self._db, self._clock, product, lease.account)
-            cooling = Cooling(_DENIED_THRESHOLD, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
-            opened_s = breakers.fail(self._db, self._clock, account_breaker(lease.account), cooling, error)
-            if opened_s:
-                _log.warning("%s; the account cools for %.0f s", error, opened_s)
-                products.allow_again(self._db, lease.account)
-            if refusal.accounts_left:
+            left = products.deny(self._db, self._clock, product, lease.account)
+            delivers = leases.has_delivered(self._db, lease.account)
+            if not delivers:
+                self._cool_account(error, lease.account, threshold=_REFUSED_THRESHOLD)
+            if left:
                 self._move(product, Move(State.READY, cause=str(error), code=error.code))
-            elif refusal.account_works:
+            elif delivers:
                 cause = f"not for this account: {error}"
                 self._move(product, Move(State.MISSING, cause=cause, code=error.code))
             else:
-                products.try_again(self._db, self._clock, product)
+                products.forget_denials(self._db, product)
                 self._set_back_until(error, product, self._pause_s(product.setbacks + 1))
 
-    def _cool_account(self, error: TransferError, account: str) -> None:
-        cooling = Cooling(1, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
+    def _cool_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
+        cooling = Cooling(threshold, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
+        known = breakers.is_open(self._db, self._clock, account_breaker(account))
         pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
-        _log.warning("%s; it cools for %.0f s", error, pause)
+        if pause and not known:
+            _log.warning("%s; it cools for %.0f s", error, pause)
 
     def _service_failed(self, error: TransferError) -> bool:
         """Count a failure of the service; return whether it is sick as a whole."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cdsed.errors import LeaseLost, TransferError
+from cdsed.errors import LeaseLost, ProductError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, Mark, Piece
@@ -18,6 +18,7 @@ from cdsed.store import leases, pieces, products
 from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
+from cdsed.transfer.listing import key_works
 from cdsed.transfer.verify import algorithms_for
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
@@ -131,7 +132,7 @@ class _Session:
                     begin(bench, self._connection, self._lease.account, product)
         except TransferError as error:
             self._count()
-            return bench.outcome.of_product(error, self._lease, product)
+            return bench.outcome.of_product(self._blamed(error, product), self._lease, product)
         except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
             bench.outcome.bug(error, product)
             return False
@@ -139,6 +140,14 @@ class _Session:
         bench.outcome.listed(self._lease, product)
         bench.news.tell()
         return True
+
+    def _blamed(self, error: TransferError, product: Product) -> TransferError:
+        """Find out whose fault a refusal is: when the key opens other things, it is this product's."""
+        if error.code != "AccessDenied" or product.s3_path is None:
+            return error
+        if not key_works(self._connection, self._lease.account, split_s3_path(product.s3_path)):
+            return error
+        return ProductError(str(error), code="Refused")
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...]) -> bool:
         """Fetch a handful of pieces; those that arrived are noted in one go, whatever happens to the rest."""
@@ -151,7 +160,7 @@ class _Session:
                 self._note(arrived)
                 for untouched in todo[number + 1 :]:
                     pieces.let_go(bench.db, self._lease, untouched)
-                return bench.outcome.of_piece(error, self._lease, product, piece)
+                return bench.outcome.of_piece(self._blamed(error, product), self._lease, product, piece)
             except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
                 self._note(arrived)
                 bench.outcome.bug(error, product)

@@ -118,7 +118,6 @@ def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) ->
         assert lab.differences([name]) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a corrected key waits until its account has cooled, up to an hour")
 def test_hup_brings_a_corrected_key_into_use(tmp_path: Path) -> None:
     [account] = make_accounts(1, seed=1)
     names = realistic_safenames("S1_OCN", 2, seed=59)

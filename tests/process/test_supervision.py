@@ -89,9 +89,7 @@ class Daemon:
 
     def running(self) -> set[str]:
         """The names of the children that live."""
-        return {line.split()[0] for line in self.lines("", "began") if alive(int(line.split()[2]))} - {
-            "daemon"
-        }
+        return {line.split()[0] for line in self.lines("", "began") if alive(int(line.split()[2]))} - {"daemon"}
 
     def messages(self, word: str) -> list[str]:
         while True:
@@ -139,9 +137,7 @@ def test_one_signal_stops_everything_in_order(daemon: Daemon, number: signal.Sig
     daemon.send(number)
     assert daemon.wait() == 0
     assert len(daemon.lines("a", "left")) == len(daemon.lines("b", "left")) == 1
-    assert [line.split(maxsplit=4)[4] for line in daemon.lines("daemon", "buried")] == [
-        "exited with 0 (OK)"
-    ] * 2
+    assert [line.split(maxsplit=4)[4] for line in daemon.lines("daemon", "buried")] == ["exited with 0 (OK)"] * 2
     assert "STATUS=stopping: waiting for a, b" in daemon.messages("STOPPING=1")[0]
 
 
@@ -193,9 +189,7 @@ def test_children_of_a_killed_supervisor_leave_by_themselves_even_when_their_wor
     daemon: Daemon,
 ) -> None:
     daemon.start({"a": "works", "b": "deaf", "c": "boots-for-ever"})
-    daemon.until(
-        "all have begun", lambda: daemon.pids("a") and daemon.pids("b") and daemon.pids("c", "began")
-    )
+    daemon.until("all have begun", lambda: daemon.pids("a") and daemon.pids("b") and daemon.pids("c", "began"))
     daemon.send(signal.SIGKILL)
     daemon.wait()
     daemon.until("all are gone", lambda: not any(alive(pid) for pid in daemon.pids("", "began")))
@@ -213,9 +207,7 @@ def test_a_child_that_refuses_its_configuration_halts_everything(daemon: Daemon)
 
 
 @pytest.mark.parametrize("behaviour", ["crashes-at-boot", "absent"])
-def test_a_child_that_cannot_boot_ends_the_supervisor_after_some_tries(
-    daemon: Daemon, behaviour: str
-) -> None:
+def test_a_child_that_cannot_boot_ends_the_supervisor_after_some_tries(daemon: Daemon, behaviour: str) -> None:
     daemon.start({"a": behaviour})
     assert daemon.wait() == 70
     assert daemon.log.read_text(encoding="utf-8").count("starts again in") == 2

@@ -45,6 +45,9 @@ ORDER BY (SELECT count(*) FROM session AS other
 SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL) AS held
 FROM breaker WHERE name = 'service:s3'
 
+-- name: forget_troubles
+DELETE FROM breaker WHERE name LIKE 'account:%'
+
 -- name: next_fence
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
 
@@ -90,4 +93,4 @@ DELETE FROM traffic_minute WHERE minute < :minute
 DELETE FROM traffic_hour WHERE hour < :hour
 
 -- name: delivered
-UPDATE account SET delivered_s = :now_s WHERE name = :account
+SELECT coalesce(sum(bytes), 0) FROM traffic_hour WHERE account = :account

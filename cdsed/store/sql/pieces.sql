@@ -7,7 +7,7 @@ SELECT id, planned FROM (
         WHERE account_group = :group AND state = 'downloading' AND planned = 1
           AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
                       AND piece.fence IS NULL AND piece.due_s <= :now_s)
-          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account AND excludes = 1)
+          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
           AND (deaths = 0 OR id = (SELECT min(id) FROM product
                                    WHERE deaths > 0 AND account_group = :group
@@ -17,7 +17,7 @@ SELECT id, planned FROM (
     SELECT * FROM (
         SELECT id, planned, priority FROM product
         WHERE account_group = :group AND state = 'ready'
-          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account AND excludes = 1)
+          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
           AND (deaths = 0 OR id = (SELECT min(id) FROM product
                                    WHERE deaths > 0 AND account_group = :group

@@ -4,6 +4,9 @@ INSERT INTO process (name, pid, lock, started_at) VALUES (:name, :pid, :lock, :s
 -- name: all
 SELECT id, name, pid, lock FROM process
 
+-- name: older
+SELECT count(*) FROM process WHERE started_at < :at
+
 -- name: forget
 DELETE FROM process WHERE id = :id
 
@@ -66,12 +69,6 @@ UPDATE piece SET due_s = 0 WHERE due_s > 0
 
 -- name: reset_written
 UPDATE piece SET written_bytes = 0 WHERE written_bytes > 0
-
--- name: reset_deliveries
-UPDATE account SET delivered_s = 0
-
--- name: reset_denials
-UPDATE denial SET at_s = 0
 
 -- name: reset_breakers
 UPDATE breaker SET until_s = 0

@@ -76,28 +76,16 @@ UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' 
 WHERE due_s <= :now_s
 
 -- name: deny
-INSERT INTO denial (product, account, at_s, excludes) VALUES (:id, :account, :now_s, 1)
-ON CONFLICT (product, account) DO UPDATE SET excludes = 1
-
--- Whether this account was refused the product before, and has delivered something else since.
--- name: refused_while_working
-SELECT 1 FROM denial JOIN account ON account.name = denial.account
-WHERE denial.product = :id AND denial.account = :account AND account.delivered_s > denial.at_s
+INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
 
 -- Accounts that could still try: not refused, and not out of use for their key's sake.
 -- name: accounts_left
 SELECT count(*) FROM account
 WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
   AND (key_expires_at IS NULL OR key_expires_at > :now)
-  AND name NOT IN (SELECT account FROM denial WHERE product = :id AND excludes = 1)
+  AND name NOT IN (SELECT account FROM denial WHERE product = :id)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
-                  AND code NOT IN ('Throttled', 'AccessDenied'))
-
--- name: try_again
-UPDATE denial SET excludes = 0, at_s = :now_s WHERE product = :id
-
--- name: allow_again
-UPDATE denial SET excludes = 0 WHERE account = :account
+                  AND code <> 'Throttled')
 
 -- name: claim_ready
 UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0, cause = NULL, code = NULL,
@@ -129,8 +117,14 @@ WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 
+-- Bytes that products under way will still put there; of those not yet planned, all of them.
 -- name: reserved_bytes
-SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0)
-FROM product JOIN piece ON piece.product = product.id AND piece.done_bytes < piece.size_bytes
-WHERE product.state = 'downloading' AND product.planned = 1 AND product.destination = :destination
-  AND product.id <> :id
+SELECT coalesce(sum(CASE WHEN planned = 1
+                         THEN (SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0) FROM piece
+                               WHERE piece.product = product.id AND piece.done_bytes < piece.size_bytes)
+                         ELSE coalesce(size_bytes, 0) END), 0)
+FROM product WHERE state = 'downloading' AND destination = :destination AND id <> :id
+
+-- name: choose_place
+UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes
+WHERE id = :id AND fence = :fence

@@ -41,7 +41,7 @@ SELECT account, slot, process IS NOT NULL AS busy, rest_until_s > :now_s AS rest
 FROM session WHERE enabled = 1 ORDER BY account, slot
 
 -- name: cooling
-SELECT name, reason, until_s FROM breaker WHERE open = 1 AND name NOT LIKE 'account:%' ORDER BY name
+SELECT name, reason, until_s FROM breaker WHERE open = 1 AND until_s > :now_s AND name NOT LIKE 'account:%' ORDER BY name
 
 -- name: traffic
 SELECT coalesce(sum(CASE WHEN minute >= :minute - 1 THEN bytes END), 0) AS two,

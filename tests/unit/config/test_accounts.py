@@ -132,9 +132,7 @@ def test_without_a_file_in_it_the_credentials_directory_does_not_count(tmp_path)
     (tmp_path / "empty").mkdir()
     settings = write(tmp_path, TWO_GROUPS)
 
-    assert (
-        accounts_file(settings, {"CREDENTIALS_DIRECTORY": str(tmp_path / "empty")}) == settings.accounts_file
-    )
+    assert accounts_file(settings, {"CREDENTIALS_DIRECTORY": str(tmp_path / "empty")}) == settings.accounts_file
 
 
 def test_the_example_becomes_valid_by_its_mode_alone(tmp_path):
@@ -250,9 +248,7 @@ def test_no_name_login_or_key_stands_twice(tmp_path):
         "      c: {login: three, s3_access_key: canary-1, s3_secret_key: canary-3}\n",
     )
 
-    assert [
-        problem.removeprefix("accounts.yml:").removesuffix("; each stands once") for problem in problems
-    ] == [
+    assert [problem.removeprefix("accounts.yml:").removesuffix("; each stands once") for problem in problems] == [
         "5: groups.default.accounts.b: has the same login as account 'a' of group 'default'",
         "8: groups.other.accounts.a: has the same name as account 'a' of group 'default'",
         "9: groups.other.accounts.c: has the same s3_access_key as account 'a' of group 'default'",

@@ -30,9 +30,7 @@ def write(directory: Path, accounts: str) -> Path:
     return directory / "cdsed.yml"
 
 
-def account(
-    name: str, expires: datetime | None, keys: str = "s3_access_key: canary-1, s3_secret_key: canary-2"
-) -> str:
+def account(name: str, expires: datetime | None, keys: str = "s3_access_key: canary-1, s3_secret_key: canary-2") -> str:
     expiry = f", s3_key_expires: {expires.isoformat()}" if expires else ""
     keys = keys.replace("canary-1", f"canary-{name}")
     return f"groups: {{default: {{accounts: {{{name}: {{login: x, {keys}{expiry}}}}}}}}}\n"
@@ -103,6 +101,4 @@ def test_layouts_with_unknown_fields_are_problems(tmp_path, capsys):
         settings.write("archives: [{root: /data, layouts: {S3: '{unit}/{yaer}', S2: '{unit}/{year}'}}]\n")
 
     assert check(file) == 78
-    assert capsys.readouterr().err.startswith(
-        f"{file}: archives[0].layouts.S3: the layout '{{unit}}/{{yaer}}' has no"
-    )
+    assert capsys.readouterr().err.startswith(f"{file}: archives[0].layouts.S3: the layout '{{unit}}/{{yaer}}' has no")

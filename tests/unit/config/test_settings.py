@@ -183,9 +183,7 @@ def test_a_password_in_an_address_is_not_repeated(tmp_path):
     assert "canary" not in problem
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:5", "https://x.org/a/"]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:5", "https://x.org/a/"])
 def test_plain_http_is_for_this_machine_only_and_a_last_slash_is_dropped(tmp_path, url):
     settings = load_settings(write(tmp_path, f"services: {{s3_url: '{url}'}}"), {})
 
@@ -244,9 +242,7 @@ def test_the_settings_file_is_looked_for_in_order(tmp_path):
 def test_without_any_settings_file_the_places_are_named(tmp_path):
     if Path("/etc/cdsed/cdsed.yml").exists():
         pytest.skip("this machine has an /etc/cdsed/cdsed.yml")
-    with pytest.raises(
-        ConfigError, match=r"write one at .*/\.config/cdsed/cdsed\.yml or /etc/cdsed/cdsed\.yml"
-    ):
+    with pytest.raises(ConfigError, match=r"write one at .*/\.config/cdsed/cdsed\.yml or /etc/cdsed/cdsed\.yml"):
         settings_file(None, {"HOME": str(tmp_path)})
 
 

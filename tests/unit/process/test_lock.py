@@ -56,9 +56,7 @@ def test_a_lock_is_refused_while_another_process_lives_and_free_when_it_is_kille
 
 
 @pytest.mark.parametrize("kind", [KernelLock, DaemonLock])
-def test_a_lock_holds_within_one_process_too_and_its_file_stays(
-    kind: type[KernelLock], tmp_path: Path
-) -> None:
+def test_a_lock_holds_within_one_process_too_and_its_file_stays(kind: type[KernelLock], tmp_path: Path) -> None:
     first, second = kind(tmp_path / "lock"), kind(tmp_path / "lock")
     with first:
         assert not second.acquire()

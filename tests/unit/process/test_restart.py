@@ -2,9 +2,7 @@ from cdsed.errors import ExitCode
 from cdsed.process.limits import Limits
 from cdsed.process.restart import LONG_LIFE_S, Death, Record, after_death
 
-LIMITS = Limits(
-    stop_within_s=1, hung_after_s=1, restart_first_s=0.5, restart_longest_s=30, boot_failures_max=3
-)
+LIMITS = Limits(stop_within_s=1, hung_after_s=1, restart_first_s=0.5, restart_longest_s=30, boot_failures_max=3)
 
 
 def test_the_pause_doubles_with_each_death_up_to_the_longest() -> None:

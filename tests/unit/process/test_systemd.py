@@ -74,9 +74,7 @@ def test_the_watchdog_is_fed_every_half_of_its_time(manager: socket.socket, cloc
     assert received(manager) == ["WATCHDOG=1"] * 3
 
 
-@pytest.mark.parametrize(
-    "watchdog", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "1"}]
-)
+@pytest.mark.parametrize("watchdog", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "1"}])
 def test_a_watchdog_that_is_off_or_not_ours_is_not_fed(
     manager: socket.socket, clock: HandClock, watchdog: dict[str, str]
 ) -> None:

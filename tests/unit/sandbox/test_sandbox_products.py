@@ -112,9 +112,7 @@ def test_the_images_and_detector_masks_of_a_level_1c_are_those_of_the_real_one()
 
 
 def test_the_covered_files_of_a_water_product_are_among_those_of_the_real_one():
-    name = (
-        "S3B_OL_2_WFR____20240824T093252_20240824T093552_20240825T110471_0179_097_036_1980_MAR_O_NT_003.SEN3"
-    )
+    name = "S3B_OL_2_WFR____20240824T093252_20240824T093552_20240825T110471_0179_097_036_1980_MAR_O_NT_003.SEN3"
     made = content(Product(1, ProductSpec(name)).bodies["xfdumanifest.xml"])
     assert set(hrefs(made)) <= set(hrefs(real_manifest("sentinel-3/xfdumanifest.xml")))
 
@@ -123,9 +121,7 @@ def test_the_covered_files_of_a_water_product_are_among_those_of_the_real_one():
 def test_size_and_content_are_as_asked_and_repeatable(kind):
     product = product_of(kind, size_bytes=2_000_000)
     bulk = sum(
-        body.size_bytes
-        for path, body in product.bodies.items()
-        if not path.endswith(("manifest.safe", "st.xml"))
+        body.size_bytes for path, body in product.bodies.items() if not path.endswith(("manifest.safe", "st.xml"))
     )
     assert bulk == 2_000_000
     assert product.truth() == truth(1, product.spec) != truth(2, product.spec)
@@ -173,11 +169,7 @@ def test_a_missing_object_stands_in_the_manifest_but_not_on_eodata():
 
 def test_no_piece_equals_the_piece_at_another_place_or_of_another_key():
     body, other = random_body(1, "a", 40 * 2**20), random_body(1, "b", 40 * 2**20)
-    pieces = [
-        bytes(next(each.pieces(start, 4096)))
-        for each in (body, other)
-        for start in range(0, 40 * 2**20, 2**20)
-    ]
+    pieces = [bytes(next(each.pieces(start, 4096))) for each in (body, other) for start in range(0, 40 * 2**20, 2**20)]
     assert all(one != two for one, two in itertools.combinations(pieces, 2))
 
 
@@ -199,9 +191,7 @@ def test_a_name_of_no_known_mission_is_refused():
         Product(1, ProductSpec("S9A_NOTHING"))
 
 
-@pytest.mark.parametrize(
-    "item", [{}, {"safename": S1_NEW, "colour": 1}, {"safename": S1_NEW, "size_bytes": "1"}]
-)
+@pytest.mark.parametrize("item", [{}, {"safename": S1_NEW, "colour": 1}, {"safename": S1_NEW, "size_bytes": "1"}])
 def test_a_product_that_makes_no_sense_is_refused(item):
     with pytest.raises(ValueError, match="product"):
         spec_from_json(item)

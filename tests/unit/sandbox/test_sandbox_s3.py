@@ -35,11 +35,7 @@ def test_paging_gives_every_key_exactly_once(site, page):
     site.add("S1_GRD")
     site.add("S1_GRD", index=1)
     site.add("S5P")
-    pages = (
-        site.boto3()
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket="eodata", PaginationConfig={"PageSize": page})
-    )
+    pages = site.boto3().get_paginator("list_objects_v2").paginate(Bucket="eodata", PaginationConfig={"PageSize": page})
     keys = [entry["Key"] for answer in pages for entry in answer["Contents"]]
     wanted = [stored.key for stored in site.sandbox.bucket.listing("", "")]
     assert keys == wanted == sorted(set(wanted))
@@ -117,10 +113,7 @@ def test_ranges_across_the_block_join_to_the_whole(site):
         connection.get(product.key, Range=f"bytes={start}-{min(start + 700_000, 3_500_000) - 1}")[1]
         for start in range(0, 3_500_000, 700_000)
     ]
-    assert (
-        hashlib.md5(b"".join(pieces)).hexdigest()
-        == hashlib.md5(site.connect().get(product.key)[1]).hexdigest()
-    )
+    assert hashlib.md5(b"".join(pieces)).hexdigest() == hashlib.md5(site.connect().get(product.key)[1]).hexdigest()
     assert len(set(pieces)) == 5
 
 

@@ -10,7 +10,7 @@ from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
 from cdsed.work.outcome import Outcome
 
-DENIED = AccountError("may not read", code="AccessDenied")
+REFUSED = ProductError("may not read", code="Refused")
 DEAD_KEY = AccountError("unknown key", code="InvalidAccessKeyId")
 BROKEN = ServiceError("broke", code="ConnectionLost")
 FULL = DiskError("full", code="ENOSPC")
@@ -97,61 +97,49 @@ def test_a_hostile_key_fails_at_once(bench):
 
 def test_a_refused_product_goes_to_another_account(bench):
     lease, product, piece = at_work(bench)
-    assert bench.outcome.of_piece(DENIED, lease, product, piece)
+    assert bench.outcome.of_piece(REFUSED, lease, product, piece)
     assert (now(bench, product).state, now(bench, product).attempts) == (State.READY, 0)
     assert pieces.next_work(bench.db, bench.clock, lease, bench.process) is None
     assert pieces.next_work(bench.db, bench.clock, bench.lease("b"), bench.process).product.id == product.id
 
 
-def refuse(bench, account, product):
-    """Let an account, the only one left, be refused a product that is then claimed again; return the product."""
-    bench.outcome.of_product(DENIED, bench.lease(account), claimed_again(bench, product))
+def refused_to_all(bench):
+    """Let both accounts be refused one product; return what became of it."""
+    product = claimed(bench)
+    bench.outcome.of_product(REFUSED, bench.lease("a"), product)
+    with bench.db.write():
+        product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+    bench.outcome.of_product(REFUSED, bench.lease("b"), product)
     return now(bench, product)
 
 
-def claimed_again(bench, product):
-    bench.db.rows("UPDATE product SET due_s = 0 WHERE due_s IS NOT NULL")
-    products.wake_due(bench.db, bench.clock)
-    with bench.db.write():
-        return products.claim_ready(bench.db, bench.clock, product.id, bench.process)
-
-
-def test_refused_again_by_an_account_that_delivers_meanwhile_is_missing_with_its_cause(bench):
-    lease, product, piece = at_work(bench)
-    bench.outcome.of_piece(DENIED, lease, product, piece)
-    assert refuse(bench, "b", product).state is State.WAITING
-    bench.clock.pass_s(1)
+def test_refused_to_all_accounts_that_deliver_is_missing_with_its_cause(bench):
     for account in ("a", "b"):
         leases.count_traffic(bench.db, bench.clock, account, requests=1, size_bytes=1000)
-    assert refuse(bench, "a", product).state is State.READY
-    last = refuse(bench, "b", product)
-    assert (last.state, last.attempts) == (State.MISSING, 0)
-    assert "not for this account" in last.cause
+    product = refused_to_all(bench)
+    assert (product.state, product.attempts) == (State.MISSING, 0)
+    assert "not for this account" in product.cause
 
 
-def test_refused_by_accounts_that_deliver_nothing_since_is_nobodys_verdict(bench):
-    lease, product, piece = at_work(bench)
-    leases.count_traffic(bench.db, bench.clock, "b", requests=1, size_bytes=1000)
-    bench.outcome.of_piece(DENIED, lease, product, piece)
-    for account in ("b", "a", "b"):
-        refused = refuse(bench, account, product)
-    assert (refused.state, refused.attempts) == (State.WAITING, 0)
+def test_refused_by_accounts_that_never_delivered_is_nobodys_verdict(bench):
+    product = refused_to_all(bench)
+    assert (product.state, product.attempts) == (State.WAITING, 0)
+    assert bench.db.value("SELECT count(*) FROM denial") == 0
 
 
-def test_the_third_refusal_in_a_row_cools_the_account_though_it_lists(bench):
+def test_an_account_that_is_refused_everything_cools_though_it_lists(bench):
     for name in ("A", "B", "C"):
         assert not cools(bench, account_breaker("a"))
         lease, product, piece = at_work(bench, name)
         bench.outcome.listed(lease, product)
-        bench.outcome.of_piece(DENIED, lease, product, piece)
+        bench.outcome.of_piece(REFUSED, lease, product, piece)
         leases.give_back(bench.db, bench.clock, lease, rest_s=0)
     assert cools(bench, account_breaker("a"))
-    assert bench.db.value("SELECT count(*) FROM denial WHERE account = 'a' AND excludes = 1") == 0
 
 
 def test_a_delivery_clears_an_account_and_its_disk(bench):
     lease, product, piece = at_work(bench)
-    bench.outcome.of_piece(DENIED, lease, product, piece)
+    bench.outcome.of_piece(REFUSED, lease, product, piece)
     bench.outcome.of_product(FULL, None, claimed(bench, "other"))
     bench.outcome.delivered(lease, product)
     assert breakers.last_failure(bench.db, account_breaker("a")) is None
@@ -267,7 +255,7 @@ def test_a_bug_is_an_attempt_with_its_kind(bench):
 
 def test_a_bug_after_the_product_has_moved_on_charges_nobody(bench):
     lease, product, piece = at_work(bench)
-    bench.outcome.of_piece(DENIED, lease, product, piece)
+    bench.outcome.of_piece(REFUSED, lease, product, piece)
     bench.outcome.bug(ZeroDivisionError(), product)
     assert (now(bench, product).state, now(bench, product).attempts) == (State.READY, 0)
 

@@ -32,7 +32,6 @@ CREATE TABLE account (                                  -- what the accounts fil
     requests_per_minute INTEGER NOT NULL CHECK (requests_per_minute > 0),
     volume_bytes INTEGER NOT NULL CHECK (volume_bytes > 0),
     key_expires_at REAL,
-    delivered_s REAL NOT NULL DEFAULT 0,                -- since boot: when an object's bytes last came through it
     has_keys INTEGER NOT NULL CHECK (has_keys IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX account_by_group ON account (account_group);
@@ -183,8 +182,6 @@ CREATE INDEX want_by_product ON want (product);
 CREATE TABLE denial (                                   -- accounts that were refused this product
     product INTEGER NOT NULL REFERENCES product (id),
     account TEXT NOT NULL,
-    at_s REAL NOT NULL,                                 -- since boot
-    excludes INTEGER NOT NULL CHECK (excludes IN (0, 1)),  -- 1: this account does not try it for now
     PRIMARY KEY (product, account)
 ) STRICT, WITHOUT ROWID;
 
