@@ -85,7 +85,10 @@ class Connection:
     def is_open(self) -> bool:
         """Return whether the peer still has the connection, asked of the kernel at this moment."""
         poll = select.poll()  # one of its own: other threads ask, while the connection's waits in its own
-        poll.register(self._socket, select.POLLRDHUP)
+        descriptor = self._socket.fileno()
+        if descriptor < 0:  # we have closed it ourselves, this very moment
+            return False
+        poll.register(descriptor, select.POLLRDHUP)
         return not self._events(poll, 0)
 
     def reset(self) -> None:
