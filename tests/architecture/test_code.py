@@ -54,3 +54,10 @@ def test_nothing_names_the_place_it_was_written_at():
         if path.exists() and path.name != "test_code.py" and _WORKPLACE.search(path.read_text(encoding="utf-8"))
     ]
     assert not guilty
+
+
+@pytest.mark.parametrize("sql", sorted((ROOT / "cdsed" / "store" / "sql").glob("*.sql")), ids=lambda path: path.stem)
+def test_every_named_query_is_used(sql):
+    code = (ROOT / "cdsed" / "store" / f"{sql.stem}.py").read_text(encoding="utf-8")
+    names = re.findall(r"^-- name: (\w+)$", sql.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in names if f"_SQL.{name}" not in code] == []

@@ -12,6 +12,3 @@ UPDATE breaker SET open = 1, until_s = max(until_s, :until_s) WHERE name = :name
 
 -- name: close
 DELETE FROM breaker WHERE name = :name
-
--- name: all
-SELECT name, failures, open, until_s, code, reason, since_at FROM breaker ORDER BY name
