@@ -20,6 +20,7 @@ def settings_yaml(url: str, directory: Path) -> str:
         f"spools: [{_quoted(directory / 'spool')}]\n"
         f"accounts_file: {_quoted(directory / 'accounts.yml')}\n"
         "default_group: default\n"
+        "disk: {free_bytes_min: 0}\n"
         "services:\n"
         f"  s3_url: {url}\n"
         "  s3_region: default\n"
