@@ -72,7 +72,6 @@ class Stage:
             self.config.write_text(
                 settings_yaml(url, self.directory.resolve())
                 + f"archives: [{{root: {json.dumps(str(self.archive.resolve()))}}}]\n"
-                + "disk: {free_bytes_min: 100MB}\n"
                 + "transfer: {session_rest_s: 0.5, checkpoint_every_s: 0.5}\n",
                 encoding="utf-8",
             )
