@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ class Account:
         Per rolling 30 days; once spent, one connection at 1 MB/s is left. None: unlimited.
     key_valid_from, key_expires
         Outside of this time the key is answered as unknown.
+    login, password
+        What the identity service takes; an empty password takes no login, an empty login is
+        ``<name>@example.org``.
+    totp
+        The second factor that a login needs besides; empty: none.
     """
 
     name: str
@@ -40,6 +45,14 @@ class Account:
     volume_bytes: int | None = 12_000_000_000_000
     key_valid_from: datetime | None = None
     key_expires: datetime | None = None
+    login: str = ""
+    password: str = ""
+    totp: str = ""
+
+    @property
+    def user_name(self) -> str:
+        """Return the name it logs in with."""
+        return self.login or f"{self.name}@example.org"
 
 
 def make_accounts(count: int, seed: int, bandwidth_bytes_per_s: int | None = None) -> list[Account]:
@@ -47,10 +60,9 @@ def make_accounts(count: int, seed: int, bandwidth_bytes_per_s: int | None = Non
     accounts = []
     for number in range(1, count + 1):
         digest = hashlib.sha256(f"account {number} of {seed}".encode()).hexdigest()
-        access_key, secret_key = f"SANDBOX{digest[:13].upper()}", digest[13:53]
-        accounts.append(
-            Account(f"sandbox-{number}", access_key, secret_key, bandwidth_bytes_per_s=bandwidth_bytes_per_s)
-        )
+        access_key, secret_key, password = f"SANDBOX{digest[:13].upper()}", digest[13:53], digest[53:]
+        account = Account(f"sandbox-{number}", access_key, secret_key, password=password)
+        accounts.append(replace(account, bandwidth_bytes_per_s=bandwidth_bytes_per_s))
     return accounts
 
 

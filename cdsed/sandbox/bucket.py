@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cdsed.sandbox.products import Change, Product, ProductSpec, StoredObject
 
@@ -17,13 +17,17 @@ class Bucket:
     ----------
     seed
         Decides the content of every object.
+    added
+        Is told of every product that is put there.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, added: Callable[[Product], None]) -> None:
         self.seed = seed
+        self._added = added
         self._lock = threading.RLock()
         self._specs: dict[str, ProductSpec] = {}  # by sort key
         self._sort_keys: list[str] = []  # sorted
+        self._by_id: dict[str, str] = {}  # product id -> sort key
         self._by_name: dict[str, list[str]] = {}  # safename -> sort keys
         self._changes: dict[str, Change] = {}
         self._cache: OrderedDict[str, Product] = OrderedDict()
@@ -36,8 +40,10 @@ class Bucket:
             if key not in self._specs:
                 insort(self._sort_keys, key)
                 self._by_name.setdefault(spec.safename, []).append(key)
+            self._by_id[product.product_id] = key
             self._specs[key] = spec
             self._cache.pop(key, None)
+        self._added(product)
         return product
 
     def named(self, safename: str) -> list[Product]:
@@ -45,10 +51,16 @@ class Bucket:
         with self._lock:
             return [self._product(key) for key in self._by_name.get(safename, ())]
 
+    def identified(self, product_id: str) -> Product | None:
+        """Return the product that the catalogue knows by this id."""
+        with self._lock:
+            key = self._by_id.get(product_id)
+            return self._product(key) if key else None
+
     def get(self, key: str) -> StoredObject | None:
         """Return the object with exactly this key, listed or not."""
         product = self._product_at(key)
-        if product is None or not product.spec.online:
+        if product is None or not product.spec.is_on_eodata:
             return None
         return product.objects.get(key)
 
@@ -61,7 +73,7 @@ class Bucket:
             keys = self._sort_keys[max(0, first - 1) : last]
         for sort_key in keys:
             product = self._product(sort_key)
-            if product.spec.online and product.spec.listed:
+            if product.spec.is_on_eodata and product.spec.listed:
                 for key, stored in product.objects.items():
                     if key > after and key.startswith(prefix):
                         yield stored

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from cdsed.sandbox import cataloguecalls
 from cdsed.sandbox.bucket import Bucket
+from cdsed.sandbox.catalogue import Catalogue
 from cdsed.sandbox.counters import Counters
 from cdsed.sandbox.faults import FaultBook, fault_from_json
 from cdsed.sandbox.http import Answer, Request, json_answer
+from cdsed.sandbox.identity import Identity
 from cdsed.sandbox.products import spec_from_json
 from cdsed.sandbox.quotas import Quotas
+from cdsed.sandbox.rules import Rules
 
 PATH = "/_control/"
 
@@ -19,9 +23,12 @@ class Controlled(Protocol):
     """The parts of a sandbox that can be controlled."""
 
     bucket: Bucket
+    catalogue: Catalogue
     quotas: Quotas
     faults: FaultBook
     counters: Counters
+    rules: Rules
+    identity: Identity
 
 
 def respond(sandbox: Controlled, request: Request) -> Answer:
@@ -94,6 +101,25 @@ def _get_truth(sandbox: Controlled, _request: Request, name: str) -> Answer:
     return json_answer(200, {"safename": name, "s3_path": products[0].s3_path, "objects": objects})
 
 
+def _call_catalogue(sandbox: Controlled, request: Request, name: str) -> Answer:
+    return cataloguecalls.respond(sandbox.catalogue, request, name)
+
+
+def _change_rules(sandbox: Controlled, request: Request, _name: str) -> Answer:
+    for values in _items(request):
+        sandbox.rules.change(values)
+    return json_answer(200, {})
+
+
+def _get_identity(sandbox: Controlled, _request: Request, _name: str) -> Answer:
+    return json_answer(200, sandbox.identity.counters())
+
+
+def _end_sessions(sandbox: Controlled, _request: Request, _name: str) -> Answer:
+    sandbox.identity.end_sessions()
+    return json_answer(200, {})
+
+
 _CALLS: dict[tuple[str, str], Callable[[Controlled, Request, str], Answer]] = {
     ("POST", "products"): _add_products,
     ("POST", "faults"): _add_faults,
@@ -103,4 +129,9 @@ _CALLS: dict[tuple[str, str], Callable[[Controlled, Request, str], Answer]] = {
     ("POST", "counters"): _reset_counters,
     ("GET", "requests"): _get_requests,
     ("GET", "truth"): _get_truth,
+    ("POST", "catalogue"): _call_catalogue,
+    ("DELETE", "catalogue"): _call_catalogue,
+    ("POST", "rules"): _change_rules,
+    ("GET", "identity"): _get_identity,
+    ("DELETE", "sessions"): _end_sessions,
 }

@@ -5,15 +5,20 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
+from urllib.parse import unquote
 
 from cdsed.clock import Clock
-from cdsed.sandbox import control, odata, s3
+from cdsed.sandbox import control, identity, keysmanager, odata, s3, zipper
+from cdsed.sandbox.accounts import Account
 from cdsed.sandbox.connection import Connection, PeerGone
 from cdsed.sandbox.delivery import Delivery
 from cdsed.sandbox.faults import DELIVERY_FAULTS, REFUSALS, Asked, Fault
 from cdsed.sandbox.http import Answer, BadRequest, Request, json_answer
+from cdsed.sandbox.identity import Refusal
+from cdsed.sandbox.keysmanager import KeysManager
 from cdsed.sandbox.quotas import AccountQuota
 from cdsed.sandbox.signature import Refused, authenticate
+from cdsed.sandbox.waf import Waf
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,6 +28,9 @@ class Site(control.Controlled, Protocol):
 
     clock: Clock
     url: str
+    port: int
+    waf: Waf
+    keys_manager: KeysManager
 
 
 class Conversation:
@@ -62,23 +70,60 @@ class Conversation:
         if request.path.startswith(control.PATH):
             answer = control.respond(self._site, request)
             self._deliver(answer)
+        elif request.path == identity.PATH or request.path.startswith(f"{keysmanager.PATH}/"):
+            answer = self._answer_account(request)
+        elif zipper.is_for_zipper(request):
+            answer = self._answer_zipper(request)
         elif request.path.startswith("/odata/"):
             answer = self._answer_odata(request)
         else:
             answer = self._answer_s3(request)
         return not answer.close and request.headers.get("connection", "").lower() != "close"
 
+    def _answer_account(self, request: Request) -> Answer:
+        is_identity = request.path == identity.PATH
+        asked = Asked("identity" if is_identity else "keys", request.method, request.path, "")
+        fault = self._site.faults.pick(asked)
+        if fault and fault.kind in REFUSALS:
+            answer = odata.error_answer(fault.kind, fault.retry_after_s)
+        else:
+            answer = (self._site.identity if is_identity else self._site.keys_manager).respond(request)
+        self._note(request, asked, answer.status)
+        self._deliver(answer, fault=fault)
+        return answer
+
+    def _answer_zipper(self, request: Request) -> Answer:
+        asked = Asked("zip", request.method, request.path, "")
+        answer = zipper.redirect(request, self._site.port)
+        fault = None
+        if answer is None:
+            account = self._site.identity.bearer(request)
+            fault = self._site.faults.pick(asked)
+            answer = self._zip_or_refusal(request, account)
+        self._note(request, asked, answer.status)
+        self._deliver(answer, fault=fault, key=asked.key if answer.status == 200 else "")
+        return answer
+
+    def _zip_or_refusal(self, request: Request, account: Account | Refusal) -> Answer:
+        if isinstance(account, Refusal):
+            return zipper.unauthorized(account)
+        quota = self._site.quotas.named(account.name)
+        self._belong_to(quota)
+        if not quota.admit(self._connection):
+            return zipper.overbooked(account.sessions)
+        return zipper.respond(self._site.bucket, request)
+
     def _answer_odata(self, request: Request) -> Answer:
-        asked = Asked("odata", request.method, request.parameters().get("$filter", ""), "")
+        asked = Asked("odata", request.method, request.parameters().get("$filter") or unquote(request.path), "")
         fault = self._site.faults.pick(asked)
         if fault and fault.kind in REFUSALS:
             answer = odata.error_answer(fault.kind, fault.retry_after_s)
         elif fault and fault.kind in {"xml_body", "wrong_bytes"}:
             answer = s3.error_answer(Refused(200, "InternalError", "We encountered an internal error."), request)
-        elif request.method != "GET" or request.path != odata.PATH:
-            answer = json_answer(404, {"detail": {"message": f"nothing at {request.path}", "request_id": "sandbox"}})
+        elif not self._site.waf.admits(self._site.catalogue.settings.requests_per_s):
+            answer = odata.error_answer("throttle", self._site.catalogue.settings.retry_after_s)
         else:
-            answer = odata.respond(self._site.bucket, request, self._site.url)
+            answer = odata.respond(self._site, request)
         self._note(request, asked, answer.status)
         self._deliver(answer, fault=fault)
         return answer
@@ -156,6 +201,7 @@ class Conversation:
             "account": asked.account,
             "method": asked.method,
             "key": asked.key,
+            "query": request.query,
             "range": request.headers.get("range", ""),
             "status": status,
         }

@@ -47,10 +47,12 @@ class Fault:
     key
         A whole key, the beginning of one, or a pattern of `fnmatch`.
     account, method, operation
-        Names; the operation is ``list``, ``get``, ``head`` or ``odata``.
+        Names; the operation is ``list``, ``get``, ``head``, ``odata``, ``identity``, ``keys`` or ``zip``.
     skip, times
         Let so many matching requests pass, then trouble so many (None: all). ``changed_etag`` happens to each
         object once.
+    every
+        Of the matching requests trouble each n-th only.
     from_s, to_s
         Only in this span since the start of the sandbox.
     after_bytes
@@ -73,6 +75,7 @@ class Fault:
     operation: str = ""
     skip: int = 0
     times: int | None = None
+    every: int = 1
     from_s: float = 0
     to_s: float | None = None
     after_bytes: int | None = None
@@ -101,8 +104,8 @@ def fault_from_json(item: Mapping[str, Any]) -> Fault:
     fault = Fault(**item)
     if fault.kind == "forbidden" and fault.code not in ("", *FORBIDDEN_CODES):
         raise ValueError(f"code of forbidden is one of {', '.join(FORBIDDEN_CODES)}, not {fault.code!r}")
-    if fault.bytes_per_s < 1:
-        raise ValueError("bytes_per_s of a fault must be at least 1")
+    if fault.bytes_per_s < 1 or fault.every < 1:
+        raise ValueError("bytes_per_s and every of a fault must be at least 1")
     return fault
 
 
@@ -168,7 +171,7 @@ class FaultBook:
             return False
         self._matched[number] += 1
         due = self._matched[number] - fault.skip
-        if due < 1 or (fault.times is not None and due > fault.times):
+        if due < 1 or due % fault.every or (fault.times is not None and due > fault.times * fault.every):
             return False
         if fault.kind == "changed_etag":
             self._changed.add((number, asked.key))

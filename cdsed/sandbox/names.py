@@ -9,25 +9,27 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import Random
 
 _PATTERNS = {
     "S1": re.compile(
-        r"(?P<unit>S1[A-Z])_(?P<mode>IW|EW|WV|EN|S[1-6])_(?P<type>[A-Z]{3})[FHM_]_(?P<level>[0-3A])[A-Z]"
-        r"(?P<polarisation>SH|SV|DH|DV|HH|HV|VV|VH)_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
+        r"(?P<unit>S1[A-Z])_(?P<mode>IW|EW|WV|EN|S[1-6])_(?P<type>[A-Z]{3})[FHM_]_(?P<level>[0-3A])"
+        r"(?P<product_class>[A-Z])(?P<polarisation>SH|SV|DH|DV|HH|HV|VV|VH)_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
         r"(?P<orbit>\d{6})_(?P<datatake>[0-9A-F]{6})_[0-9A-F]{4}(?P<cog>_COG)?\.SAFE"
     ),
     "S2": re.compile(
-        r"(?P<unit>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<start>\d{8}T\d{6})_N\d{4}_R\d{3}_"
-        r"T(?P<tile>\d{2}[A-Z]{3})_(?P<made>\d{8}T\d{6})\.SAFE"
+        r"(?P<unit>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<start>\d{8}T\d{6})_N(?P<baseline>\d{4})_"
+        r"R(?P<track>\d{3})_T(?P<tile>\d{2}[A-Z]{3})_(?P<made>\d{8}T\d{6})\.SAFE"
     ),
     "S3": re.compile(
         r"(?P<unit>S3[A-Z_])_(?P<type>(?P<source>OL|SL|SR|SY)_[012]_.{6})_(?P<start>\d{8}T\d{6})_"
-        r"\d{8}T\d{6}_\d{8}T\d{6}_.{17}_.{3}_[OFDR_]_(NR|ST|NT|AL|__)_.{3}\.SEN3"
+        r"(?P<stop>\d{8}T\d{6})_(?P<made>\d{8}T\d{6})_(?P<instance>.{17})_(?P<centre>.{3})_[OFDR_]_"
+        r"(?P<timeliness>NR|ST|NT|AL|__)_(?P<baseline>.{3})\.SEN3"
     ),
     "S5P": re.compile(
-        r"(?P<unit>S5P)_(NRTI|OFFL|RPRO)_(?P<type>.{10})_(?P<start>\d{8}T\d{6})_\d{8}T\d{6}_"
-        r"\d{5}_\d{2}_\d{6}_\d{8}T\d{6}\.nc"
+        r"(?P<unit>S5P)_(?P<stream>NRTI|OFFL|RPRO)_(?P<type>.{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
+        r"(?P<orbit>\d{5})_\d{2}_(?P<processor>\d{6})_(?P<made>\d{8}T\d{6})\.nc"
     ),
 }
 _NEW_S1_FOLDERS = datetime(2023, 2, 20, tzinfo=UTC)
@@ -46,6 +48,7 @@ class ParsedName:
     fields: dict[str, str]
 
 
+@lru_cache(maxsize=10_000)
 def parse_name(safename: str) -> ParsedName:
     """Read `safename`.
 
@@ -58,8 +61,7 @@ def parse_name(safename: str) -> ParsedName:
         match = pattern.fullmatch(safename)
         if match:
             fields = {name: text or "" for name, text in match.groupdict().items()}
-            start = datetime.strptime(fields["start"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-            return ParsedName(safename, mission, start, fields)
+            return ParsedName(safename, mission, moment_of(fields["start"]), fields)
     raise ValueError(f"the sandbox cannot make {safename!r}: not the name of a Sentinel-1, -2, -3 or -5P product")
 
 
@@ -108,15 +110,25 @@ def realistic_safenames(kind: str, count: int, seed: int = 1) -> list[str]:
     ValueError
         There is no such kind.
     """
-    if kind not in _MAKERS:
-        raise ValueError(f"no kind {kind!r} of product; there are {', '.join(KINDS)}")
     random = Random(f"{kind} {seed}")
     names: dict[str, None] = {}
     while len(names) < count:
         base = datetime(2021, 6, 1, tzinfo=UTC) if len(names) % 2 else datetime(2023, 3, 1, tzinfo=UTC)
         start = base + timedelta(seconds=random.randrange(600 * 86400))
-        names[_MAKERS[kind](random, start)] = None
+        names[make_name(kind, random, start)] = None
     return list(names)
+
+
+def make_name(kind: str, random: Random, start: datetime) -> str:
+    """Return the name of a product of one of `KINDS` that begins at `start`; ValueError for another kind."""
+    if kind not in _MAKERS:
+        raise ValueError(f"no kind {kind!r} of product; there are {', '.join(KINDS)}")
+    return _MAKERS[kind](random, start)
+
+
+def moment_of(text: str) -> datetime:
+    """Return the UTC moment that a name writes as ``20240604T110100``."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _compact(moment: datetime) -> str:

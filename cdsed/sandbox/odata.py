@@ -1,79 +1,43 @@
-"""The catalogue: OData ``Products`` by name, in the shape in which CDSE answers."""
+"""The catalogue: OData as CDSE answers it, with its limits, its errors and its lack of order."""
 
-import hashlib
+import json
 import re
-from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+import uuid
+from collections.abc import Sequence
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlencode
 
-from cdsed.sandbox.bucket import Bucket
+from cdsed.sandbox.catalogue import Catalogue, ordered
 from cdsed.sandbox.faults import REFUSALS
 from cdsed.sandbox.http import Answer, Request, json_answer
-from cdsed.sandbox.products import Product
+from cdsed.sandbox.odataoptions import SKIP_MAX, Options, Unanswerable, problem, read_options
+from cdsed.sandbox.rows import GONE_WHEN_DELETED, Row
 
-PATH = "/odata/v1/Products"
-_BY_NAME = r"Name eq '(?:[^']|'')*'"
-_FILTER = re.compile(rf"\(*{_BY_NAME}\)*(?: or \(*{_BY_NAME}\)*)*")
-_NAME = re.compile(r"Name eq '((?:[^']|'')*)'")
-_TOP_DEFAULT, _TOP_MAX, _SKIP_MAX = 20, 1000, 10_000
-
-
-def respond(bucket: Bucket, request: Request, base_url: str) -> Answer:
-    """Answer a query by name; 400 for any other filter, 422 for a page outside of the limits.
-
-    Parameters
-    ----------
-    bucket
-        The products.
-    request
-        The query.
-    base_url
-        Of the sandbox, for ``@odata.nextLink``.
-    """
-    parameters = request.parameters()
-    names = _NAME.findall(parameters.get("$filter", ""))
-    if not _FILTER.fullmatch(parameters.get("$filter", "")):
-        return json_answer(400, {"detail": "Invalid value: the sandbox filters by Name eq '…' or … only"})
-    page = {}
-    for option, default, limit in (("$top", _TOP_DEFAULT, _TOP_MAX), ("$skip", 0, _SKIP_MAX)):
-        text = parameters.get(option, str(default))
-        if not text.isdecimal() or int(text) > limit:
-            return _out_of_range(option, text, limit)
-        page[option] = int(text)
-    wanted = dict.fromkeys(name.replace("''", "'") for name in names)
-    products = [product for name in wanted for product in bucket.named(name) if product.spec.in_catalogue]
-    end = page["$skip"] + page["$top"]
-    answer: dict[str, Any] = {"@odata.context": "$metadata#Products"}
-    if parameters.get("$count", "").lower() in {"true", "1"}:
-        answer["@odata.count"] = len(products)
-    answer["value"] = [entry(product) for product in products[page["$skip"] : end]]
-    if end < len(products) and page["$top"]:
-        following = parameters | {"$skip": str(end)}
-        query = "&".join(f"{quote(name)}={quote(value)}" for name, value in following.items())
-        answer["@odata.nextLink"] = f"{base_url}{PATH}?{query}"
-    return json_answer(200, answer)
+ROOT = "/odata/v1/"
+_RESOURCE = re.compile(
+    r"(?P<set>Products|DeletedProducts)(?:\((?P<id>[^()]*)\))?|(?P<list>Products/OData\.CSC\.FilterList)"
+)
 
 
-def entry(product: Product) -> dict[str, Any]:
-    """Return the catalogue's entry of a product."""
-    published = _stamp(product.published)
-    return {
-        "@odata.mediaContentType": "application/octet-stream",
-        "Id": product.product_id,
-        "Name": product.spec.safename,
-        "ContentType": "application/octet-stream",
-        "ContentLength": product.total_bytes,
-        "OriginDate": published,
-        "PublicationDate": published,
-        "ModificationDate": published,
-        "Online": product.spec.online,
-        "EvictionDate": "9999-12-31T23:59:59.999999Z",
-        "S3Path": product.s3_path,
-        "Checksum": [{"Value": _md5(product), "Algorithm": "MD5", "ChecksumDate": published}],
-        "ContentDate": {"Start": _stamp(product.name.start), "End": _stamp(product.name.start)},
-        "Footprint": None,
-        "GeoFootprint": None,
-    }
+class Site(Protocol):
+    """The parts of a sandbox that the catalogue needs."""
+
+    catalogue: Catalogue
+    url: str
+
+
+def respond(site: Site, request: Request) -> Answer:
+    """Answer a question to the catalogue, or what is wrong with it."""
+    path = unquote(request.path)
+    resource = _RESOURCE.fullmatch(path.removeprefix(ROOT))
+    if resource is None:
+        return json_answer(404, {"detail": _not_found(f"nothing at {path}")})
+    if request.method != ("POST" if resource["list"] else "GET"):
+        return json_answer(405, {"detail": "Method Not Allowed"})
+    try:
+        return json_answer(200, _answer(site, request, resource))
+    except Unanswerable as error:
+        return json_answer(error.status, {"detail": error.detail})
 
 
 def error_answer(kind: str, retry_after_s: int | None) -> Answer:
@@ -87,23 +51,91 @@ def error_answer(kind: str, retry_after_s: int | None) -> Answer:
     return json_answer(status, body, headers)
 
 
-def _md5(product: Product) -> str:
-    """Return the digest of a single object; a folder's would be of its zip, which nobody makes here."""
-    if product.is_single_object:
-        return product.truth()[product.spec.safename].md5
-    return hashlib.md5(product.s3_path.encode()).hexdigest()
+def _answer(site: Site, request: Request, resource: re.Match[str]) -> dict[str, Any]:
+    deleted = resource["set"] == "DeletedProducts"
+    pairs = parse_qsl(request.query, keep_blank_values=True)
+    options = read_options(pairs, deleted=deleted)
+    if resource["list"]:
+        return _filter_list(site.catalogue, request.body, options)
+    if resource["id"] is not None:
+        return _one(site.catalogue, resource["id"], options, deleted=deleted)
+    rows = site.catalogue.select(options.wanted, options.orders, deleted=deleted)
+    return _page(rows, options, f"{site.url}{ROOT}{resource['set']}", pairs)
 
 
-def _stamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+def _not_found(message: str) -> dict[str, str]:
+    return {"message": message, "request_id": str(uuid.uuid4())}
 
 
-def _out_of_range(option: str, text: str, limit: int) -> Answer:
-    detail = {
-        "type": "less_than_equal",
-        "loc": ["query", option],
-        "msg": f"Input should be less than or equal to {limit}",
-        "input": text,
-        "ctx": {"le": limit},
-    }
-    return json_answer(422, {"detail": [detail]})
+def _page(rows: list[Row], options: Options, url: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    end = options.skip + options.page_rows
+    answer: dict[str, Any] = {"@odata.context": _context(url.rpartition("/")[2], options)}
+    if options.count:
+        answer["@odata.count"] = len(rows)
+    answer["value"] = [_entry(row, options) for row in rows[options.skip : end]]
+    if answer["value"] and end < len(rows) and end <= SKIP_MAX:
+        following = [(name, str(end) if name == "$skip" else value) for name, value in pairs]
+        following += [] if "$skip" in dict(pairs) else [("$skip", str(end))]
+        answer["@odata.nextLink"] = f"{url}?{urlencode(following)}"
+    return answer
+
+
+def _one(catalogue: Catalogue, text: str, options: Options, *, deleted: bool) -> dict[str, Any]:
+    try:
+        product_id = str(uuid.UUID(text))
+    except ValueError as error:
+        message = f"Input should be a valid UUID, {error}"
+        where = ("path", "product_id")
+        raise Unanswerable(422, [problem("uuid_parsing", where, message, text, {"error": str(error)})]) from error
+    row = catalogue.get(product_id, deleted=deleted)
+    if row is None:
+        raise Unanswerable(404, _not_found(f"Product {product_id} not found"))
+    context = _context("DeletedProducts" if deleted else "Products", options)
+    return {"@odata.context": f"{context}/$entity", **_entry(row, options)}
+
+
+def _filter_list(catalogue: Catalogue, body: bytes, options: Options) -> dict[str, Any]:
+    """Answer for many names at once; those that are unknown are left out without a word."""
+    names = _names(body, catalogue.settings.filter_list_max)
+    limit = catalogue.settings.filter_list_page or options.top
+    rows = [row for name in dict.fromkeys(names) for row in catalogue.named(name)]
+    rows = ordered(rows, options.orders)[options.skip :][:limit]
+    return {"@odata.context": _context("Products", options), "value": [_entry(row, options) for row in rows]}
+
+
+def _names(body: bytes, limit: int) -> list[str]:
+    where = ["body", "FilterProducts"]
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        item = problem("json_invalid", ["body", 0], "JSON decode error", {}, {"error": str(error)})
+        raise Unanswerable(422, [item]) from error
+    items = document.get("FilterProducts") if isinstance(document, dict) else None
+    if items is None:
+        raise Unanswerable(422, [problem("missing", where, "Field required", document, {})])
+    if not isinstance(items, list):
+        raise Unanswerable(422, [problem("list_type", where, "Input should be a valid list", items, {})])
+    if len(items) > limit:
+        message = f"List should have at most {limit} items after validation, not {len(items)}"
+        context = {"field_type": "List", "max_length": limit, "actual_length": len(items)}
+        raise Unanswerable(422, [problem("too_long", where, message, items, context)])
+    problems = [
+        problem("missing", [*where, number, "Name"], "Field required", item, {})
+        for number, item in enumerate(items)
+        if not (isinstance(item, dict) and isinstance(item.get("Name"), str))
+    ]
+    if problems:
+        raise Unanswerable(422, problems)
+    return [item["Name"] for item in items]
+
+
+def _entry(row: Row, options: Options) -> dict[str, Any]:
+    entry = row.entry(options.expand)
+    hidden = GONE_WHEN_DELETED if row.is_deleted else ()
+    kept = options.select and {*options.select, *options.expand, "Id", "@odata.mediaContentType"}
+    return {name: value for name, value in entry.items() if name not in hidden and (not kept or name in kept)}
+
+
+def _context(resource: str, options: Options) -> str:
+    expanded = ",".join(f"{what}()" for what in options.expand)
+    return f"$metadata#{resource}{f'({expanded})' if expanded else ''}"

@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -39,6 +39,18 @@ class ProductSpec:
         False: its objects are there but no listing shows them.
     in_catalogue
         False: OData does not know it.
+    deletion_cause, deleted_at
+        Not empty: it was deleted; then OData has it among ``DeletedProducts`` only, and eodata has nothing of it.
+        The moment in ISO 8601; empty: a year after its publication. In JSON ``deleted: {cause, at}``.
+    footprint
+        Well-known text; empty: made up from the name, ``null``: it has none.
+    has_checksums
+        False: the catalogue tells none, as for old products.
+    zipped
+        The catalogue tells length and MD5 of the zip that ``$value`` delivers, for which it has to be made; else
+        `size_bytes` and a digest of nothing.
+    published_at
+        ISO 8601; empty: six hours after the acquisition.
     objects
         At least so many objects.
     folder_markers
@@ -55,10 +67,21 @@ class ProductSpec:
     online: bool = True
     listed: bool = True
     in_catalogue: bool = True
+    deletion_cause: str = ""
+    deleted_at: str = ""
+    footprint: str = ""
+    has_checksums: bool = True
+    zipped: bool = False
+    published_at: str = ""
     objects: int = 0
     folder_markers: bool = False
     manifest_lies: str = ""
     missing_object: str = ""
+
+    @property
+    def is_on_eodata(self) -> bool:
+        """Return whether its objects can be fetched."""
+        return self.online and not self.deletion_cause
 
 
 @dataclass(frozen=True)
@@ -125,7 +148,14 @@ class Product:
     @property
     def published(self) -> datetime:
         """Return when the product came to eodata."""
+        if self.spec.published_at:
+            return _moment(self.spec.published_at)
         return self.name.start + timedelta(hours=6)
+
+    @property
+    def deleted_at(self) -> datetime:
+        """Return when a deleted product was deleted."""
+        return _moment(self.spec.deleted_at) if self.spec.deleted_at else self.published + timedelta(days=365)
 
     @cached_property
     def total_bytes(self) -> int:
@@ -238,10 +268,14 @@ def spec_from_json(item: Mapping[str, Any]) -> ProductSpec:
         A key is unknown or of the wrong type, or ``safename`` is missing.
     """
     known = {field.name: field.type for field in fields(ProductSpec)}
-    unknown = sorted(set(item) - set(known))
+    unknown = sorted(set(item) - {*known, "deleted"})
     if unknown or "safename" not in item:
         raise ValueError(f"a product has a safename and may have {', '.join(known)}; wrong: {unknown or dict(item)}")
     values = dict(item)
+    if "deleted" in values:
+        deleted = dict(values.pop("deleted"))
+        cause = deleted.get("cause", "Obsolete product or Other")
+        values |= {"deletion_cause": cause, "deleted_at": deleted.get("at", "")}
     for pattern in ("manifest_lies", "missing_object"):
         if isinstance(values.get(pattern), bool):
             values[pattern] = "*" if values[pattern] else ""
@@ -262,6 +296,11 @@ def make_products(kinds: Iterable[str], count: int, size_bytes: int, seed: int =
 def truth(seed: int, spec: ProductSpec) -> dict[str, Truth]:
     """Return size and MD5 of every file of a product, by its path in it; of a sandbox without changes."""
     return Product(seed, spec).truth()
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _first_match(pattern: str, paths: Iterable[str]) -> str | None:

@@ -137,10 +137,20 @@ class Quotas:
         self._by_key = {account.access_key: AccountQuota(account, clock) for account in accounts}
         self._by_name = {quota.account.name: quota for quota in self._by_key.values()}
 
+        self._made: dict[str, Account] = {}
+
     def account_of(self, access_key: str) -> Account | None:
-        """Return the account that has this access key."""
+        """Return the account that has this access key, with that key."""
         quota = self._by_key.get(access_key)
-        return quota.account if quota else None
+        return quota.account if quota else self._made.get(access_key)
+
+    def add_key(self, account: Account) -> None:
+        """Let an account we have use another key, too: the one in `account`, while it is valid."""
+        self._made[account.access_key] = account
+
+    def remove_key(self, access_key: str) -> None:
+        """Let nobody use a key of `add_key` any more."""
+        self._made.pop(access_key, None)
 
     def named(self, name: str) -> AccountQuota:
         """Return the quota of the account `name`."""

@@ -12,11 +12,16 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import UsageError
 from cdsed.sandbox.accounts import Account
 from cdsed.sandbox.bucket import Bucket
+from cdsed.sandbox.catalogue import Catalogue
 from cdsed.sandbox.connection import Connection
 from cdsed.sandbox.conversation import Conversation
 from cdsed.sandbox.counters import Counters
 from cdsed.sandbox.faults import FaultBook
+from cdsed.sandbox.identity import Identity
+from cdsed.sandbox.keysmanager import KeysManager
 from cdsed.sandbox.quotas import Quotas
+from cdsed.sandbox.rules import Rules
+from cdsed.sandbox.waf import Waf
 
 
 class Sandbox:
@@ -53,10 +58,15 @@ class Sandbox:
         self.accounts = list(accounts)
         self.seed = seed
         self.clock = clock
-        self.bucket = Bucket(seed)
+        self.catalogue = Catalogue(seed)
+        self.waf = Waf(clock)
+        self.bucket = Bucket(seed, self.catalogue.add_product)
         self.quotas = Quotas(self.accounts, clock)
         self.faults = FaultBook(clock)
         self.counters = Counters(clock)
+        self.rules = Rules()
+        self.identity = Identity(self.accounts, self.rules, clock)
+        self.keys_manager = KeysManager(self.identity, self.quotas, self.rules, clock)
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
         self._acceptor = threading.Thread(target=self._accept, name="accept", daemon=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cdsed.errors import UsageError
+from cdsed.sandbox import identity, keysmanager, zipper
 from cdsed.sandbox.accounts import Account
 
 _OURS = "# Written by `cdsed sandbox --write`, which may replace it."
@@ -25,6 +26,9 @@ def settings_yaml(url: str, directory: Path) -> str:
         f"  s3_url: {url}\n"
         "  s3_region: default\n"
         f"  catalogue_url: {url}/odata/v1\n"
+        f"  identity_url: {url}{identity.PATH}\n"
+        f"  keys_manager_url: {url}{keysmanager.PATH}\n"
+        f"  download_url: {url}{zipper.DOWNLOAD_PATH}\n"
     )
 
 
@@ -39,10 +43,11 @@ def accounts_yaml(accounts: Iterable[Account]) -> str:
         }
         lines += [
             f"      {account.name}:",
-            f"        login: {account.name}@example.org",
+            f"        login: {account.user_name}",
             f"        s3_access_key: {account.access_key}",
             f"        s3_secret_key: {account.secret_key}",
         ]
+        lines += [f'        password: "{account.password}"'] if account.password else []
         lines += [f"        {name}: {value}" for name, value in limits.items() if value is not None]
     return "\n".join([*lines, ""])
 

@@ -59,7 +59,7 @@ class Installation:
             "state_dir": str(self.state),
             "spools": [str(self.spool)],
             "accounts_file": str(root / "accounts.yml"),
-            "services": {"s3_url": sandbox.url, "catalogue_url": sandbox.catalogue_url},
+            "services": sandbox.services,
             **{key: dict(value) for key, value in _QUICK.items()},
         }
         self._settings["inbox"]["path"] = str(self.inbox)
@@ -75,16 +75,19 @@ class Installation:
                 self._settings[key] = value
         self.config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
 
-    def write_accounts(self, groups: dict[str, list[Account]]) -> None:
-        """Write the accounts file."""
+    def write_accounts(self, groups: dict[str, list[Account]], *, keys: bool = True) -> None:
+        """Write the accounts file, with S3 keys or else with passwords."""
         document = {
             "groups": {
                 group: {
                     "accounts": {
                         account.name: {
-                            "login": f"{account.name}@example.org",
-                            "s3_access_key": account.access_key,
-                            "s3_secret_key": account.secret_key,
+                            "login": account.user_name,
+                            **(
+                                {"s3_access_key": account.access_key, "s3_secret_key": account.secret_key}
+                                if keys
+                                else {"password": account.password}
+                            ),
                             "sessions": account.sessions,
                             "requests_per_minute": account.requests_per_minute or 1_000_000,
                         }

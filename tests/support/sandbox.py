@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from cdsed.sandbox import identity, keysmanager, zipper
 from cdsed.sandbox.accounts import Account, make_accounts
 from cdsed.sandbox.products import Truth
 
@@ -69,6 +70,21 @@ class SandboxProcess:
     def catalogue_url(self) -> str:
         """Return what ``services.catalogue_url`` of the settings has to be."""
         return f"{self.url}/odata/v1"
+
+    @property
+    def services(self) -> dict[str, str]:
+        """Return the addresses that ``services`` of the settings has to have."""
+        return {
+            "s3_url": self.url,
+            "catalogue_url": self.catalogue_url,
+            "identity_url": f"{self.url}{identity.PATH}",
+            "keys_manager_url": f"{self.url}{keysmanager.PATH}",
+            "download_url": f"{self.url}{zipper.DOWNLOAD_PATH}",
+        }
+
+    def rules(self, **rules: float) -> None:
+        """Change limits of the identity service and the keys manager (the fields of `Rules`)."""
+        self.call("POST", "rules", rules)
 
     def start(self, deadline_s: float = 30) -> Self:
         """Start the process and wait until it answers."""
@@ -143,6 +159,20 @@ class SandboxProcess:
         """Return size and MD5 of every file of a product, by its path in it."""
         objects = self.call("GET", f"truth/{quote(safename)}")["objects"]
         return {item["path"]: Truth(item["size_bytes"], item["md5"]) for item in objects}
+
+    def load(self, *pages: dict[str, Any]) -> int:
+        """Give its catalogue the rows of answer pages, as they are; return how many."""
+        rows: int = self.call("POST", "catalogue/load", list(pages))["rows"]
+        return rows
+
+    def generate(self, count: int, **wanted: Any) -> int:
+        """Give its catalogue so many made-up rows (seed, collection, start, end); return how many."""
+        rows: int = self.call("POST", "catalogue/generate", {"count": count, **wanted})["rows"]
+        return rows
+
+    def catalogue_settings(self, **settings: Any) -> None:
+        """Change limits of its catalogue (the fields of `CatalogueSettings`)."""
+        self.call("POST", "catalogue/settings", settings)
 
     def call(self, method: str, path: str, value: Any = None) -> Any:
         """Make a control call; return its JSON. RuntimeError with the sandbox's words when it refuses."""

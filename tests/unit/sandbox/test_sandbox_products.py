@@ -198,7 +198,7 @@ def test_a_product_that_makes_no_sense_is_refused(item):
 
 
 def test_a_listing_among_many_products_finds_exactly_one():
-    bucket = Bucket(1)
+    bucket = Bucket(1, lambda _product: None)
     specs = make_products(("S1_GRD", "S2_L1C", "S3", "S5P"), 500, 100_000)
     products = [bucket.add(spec) for spec in specs]
     for product in products[::97]:

@@ -1,0 +1,156 @@
+"""Entries of the catalogue for products that the sandbox makes."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from cdsed.sandbox import footprints
+from cdsed.sandbox.attributes import attributes
+from cdsed.sandbox.moments import stamp
+from cdsed.sandbox.names import moment_of, parse_name
+
+NEVER_EVICTED = "9999-12-31T23:59:59.999999Z"
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """Why and when a product was taken out of the catalogue."""
+
+    cause: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What ``$value`` would deliver: its length and the MD5 of it."""
+
+    size_bytes: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a product without looking into it; the rest of its entry follows from the name.
+
+    Parameters
+    ----------
+    safename, product_id, s3_path
+        Its names.
+    start
+        When sensing began.
+    published
+        When it came to the catalogue.
+    online
+        Whether it can be fetched at once.
+    footprint
+        Well-known text; empty: made from the name, ``null``: it has none.
+    has_checksums
+        Old products have none.
+    deletion
+        None while it exists.
+    """
+
+    safename: str
+    product_id: str
+    s3_path: str
+    start: datetime
+    published: datetime
+    online: bool = True
+    footprint: str = ""
+    has_checksums: bool = True
+    deletion: Deletion | None = None
+
+    @property
+    def end(self) -> datetime:
+        """Return when sensing ended: as the name says, and for Sentinel-2 the start, as in the catalogue."""
+        fields = parse_name(self.safename).fields
+        if "stop" not in fields:
+            return self.start
+        return max(self.start, moment_of(fields["stop"]) + timedelta(microseconds=self.start.microsecond))
+
+    @property
+    def modified(self) -> datetime:
+        """Return when the entry was last touched."""
+        return self.published + timedelta(seconds=21.776763)
+
+
+def entry(facts: Facts, delivered: Delivered) -> dict[str, Any]:
+    """Return the entry of a product, without what is expanded on request only."""
+    geometry = made_geometry(facts)
+    whole: dict[str, Any] = {
+        "@odata.mediaContentType": "application/octet-stream",
+        "Id": facts.product_id,
+        "Name": facts.safename,
+        "ContentType": "application/octet-stream",
+        "ContentLength": delivered.size_bytes,
+        "OriginDate": stamp(facts.published - timedelta(seconds=336.880131)),
+        "PublicationDate": stamp(facts.published),
+        "ModificationDate": stamp(facts.modified),
+        "Online": facts.online,
+        "EvictionDate": NEVER_EVICTED,
+        "S3Path": facts.s3_path,
+        "Checksum": _checksums(facts, delivered.md5),
+        "ContentDate": {"Start": stamp(facts.start), "End": stamp(facts.end)},
+        "Footprint": footprints.geography(geometry),
+        "GeoFootprint": footprints.geojson(geometry),
+    }
+    if facts.deletion:
+        whole |= {"DeletionDate": stamp(facts.deletion.at), "DeletionCause": facts.deletion.cause}
+    return whole
+
+
+def expansion(what: str, facts: Facts, whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return ``Attributes``, ``Assets`` or ``Locations`` of a product whose entry is `whole`."""
+    if what == "Attributes":
+        return attributes(parse_name(facts.safename), facts.start, facts.end)
+    return [_quicklook(facts)] if what == "Assets" else [_location(facts, whole)]
+
+
+@lru_cache(maxsize=50_000)
+def made_geometry(facts: Facts) -> BaseGeometry | None:
+    """Return the footprint of a product in degrees, or None; ValueError when what was given is no footprint."""
+    if facts.footprint == "null":
+        return None
+    if facts.footprint:
+        try:
+            return footprints.wrapped(shapely.from_wkt(facts.footprint))
+        except shapely.errors.GEOSException as error:
+            raise ValueError(f"the footprint of {facts.safename} is none: {error}") from error
+    return footprints.footprint(parse_name(facts.safename))
+
+
+def _checksums(facts: Facts, md5: str) -> list[dict[str, str]]:
+    if not facts.has_checksums:
+        return []
+    # nobody here computes BLAKE3: a digest of that length that never changes
+    blake3 = hashlib.sha256(f"BLAKE3 {md5}".encode()).hexdigest()
+    moment = stamp(facts.modified)
+    return [
+        {"Value": md5, "Algorithm": "MD5", "ChecksumDate": moment},
+        {"Value": blake3, "Algorithm": "BLAKE3", "ChecksumDate": moment},
+    ]
+
+
+def _quicklook(facts: Facts) -> dict[str, str]:
+    identifier = hashlib.md5(f"quicklook {facts.product_id}".encode()).hexdigest()
+    return {
+        "Type": "QUICKLOOK",
+        "Id": f"{identifier[:8]}-{identifier[8:12]}-{identifier[12:16]}-{identifier[16:20]}-{identifier[20:]}",
+        "DownloadLink": f"https://sandbox.invalid/odata/v1/Assets({facts.product_id})/$value",
+        "S3Path": f"{facts.s3_path}/preview/quick-look.png",
+    }
+
+
+def _location(facts: Facts, whole: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "FormatType": "Extracted",
+        "DownloadLink": f"https://sandbox.invalid/odata/v1/Products({facts.product_id})/$value",
+        "ContentLength": whole["ContentLength"],
+        "Checksum": whole["Checksum"],
+        "S3Path": facts.s3_path,
+    }

@@ -1,0 +1,89 @@
+"""The zipper: ``$value`` of a product as one zip, behind a redirect to another host, with its ``DAT-ZIP`` errors."""
+
+import io
+import re
+import zipfile
+from functools import lru_cache
+from urllib.parse import unquote
+
+from cdsed.sandbox.bucket import Bucket
+from cdsed.sandbox.content import LiteralBody
+from cdsed.sandbox.http import Answer, Request, json_answer
+from cdsed.sandbox.identity import Refusal
+from cdsed.sandbox.products import Product
+
+DOWNLOAD_PATH = "/download/odata/v1"
+_VALUE = re.compile(r"(?P<base>/odata/v1|/download/odata/v1)/Products\((?P<id>[^)]*)\)/\$value")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UNAUTHORIZED = {
+    "missing": ("DAT-ZIP-604", "Token not found"),
+    "expired": ("DAT-ZIP-109", "Token expired"),
+    "unknown": ("DAT-ZIP-609", "Token audience not allowed"),
+}
+_ZIPPED_BYTES_MAX = 2**28  # it is made in memory
+_DATE = (2026, 1, 1, 0, 0, 0)
+
+
+def is_for_zipper(request: Request) -> bool:
+    """Tell whether a request asks for the whole of a product."""
+    path = unquote(request.path)
+    return path.startswith(DOWNLOAD_PATH) or (path.startswith("/odata/") and path.endswith("/$value"))
+
+
+def redirect(request: Request, port: int) -> Answer | None:
+    """Return where the catalogue sends a request: another name of this machine; None at the download host itself.
+
+    A client that follows without thinking drops its token there, as at CDSE.
+    """
+    match = _VALUE.fullmatch(unquote(request.path))
+    if match is None or match["base"] == DOWNLOAD_PATH:
+        return None
+    place = f"http://localhost:{port}{DOWNLOAD_PATH}/Products({match['id']})/$value"
+    return Answer(301, headers={"Location": place})
+
+
+def unauthorized(refusal: Refusal) -> Answer:
+    """Return the answer to a request without a good token."""
+    return _error(401, *_UNAUTHORIZED[refusal.reason])
+
+
+def overbooked(sessions: int) -> Answer:
+    """Return the answer to one download too many."""
+    return _error(429, "DAT-ZIP-100", f"Max session number {sessions} exceeded.")
+
+
+def respond(bucket: Bucket, request: Request) -> Answer:
+    """Return the product asked for: a folder as a zip of stored files, a single object as it is."""
+    match = _VALUE.fullmatch(unquote(request.path))
+    if match is None:
+        return _error(400, "DAT-ZIP-104", "Malformed OData request path")
+    if not _UUID.fullmatch(match["id"]):
+        return _error(422, "DAT-ZIP-111", "Invalid product UUID")
+    product = bucket.identified(match["id"])
+    if product is None or not product.spec.online or product.total_bytes > _ZIPPED_BYTES_MAX:
+        return _error(404, "DAT-ZIP-118", "Product not found")
+    body = zipped(product)
+    suffix = "" if product.is_single_object else ".zip"
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{product.spec.safename}{suffix}"',
+    }
+    return Answer(200, body.size_bytes, body.pieces(0, body.size_bytes), headers)
+
+
+@lru_cache(maxsize=16)
+def zipped(product: Product) -> LiteralBody:
+    """Return what ``$value`` delivers of a product."""
+    if product.is_single_object:
+        (body,) = product.bodies.values()
+        return LiteralBody(b"".join(body.pieces(0, body.size_bytes)))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for path, body in product.bodies.items():
+            entry = zipfile.ZipInfo(f"{product.spec.safename}/{path}", _DATE)
+            archive.writestr(entry, b"".join(body.pieces(0, body.size_bytes)))
+    return LiteralBody(file.getvalue())
+
+
+def _error(status: int, code: str, message: str) -> Answer:
+    return json_answer(status, {"code": code, "message": message})
