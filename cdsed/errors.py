@@ -11,7 +11,7 @@
     └── TransferError          carries a blame; ``cdsed.work.outcome`` alone turns it into a decision
         ├── ProductError       blame PRODUCT
         ├── AccountError       blame ACCOUNT
-        ├── ServiceError       blame SERVICE
+        ├── ServiceError       blame SERVICE; Incomplete when an answer has not all of its rows
         ├── DiskError          blame DISK
         └── Stopped, LeaseLost blame NOBODY: the work is dropped quietly
 
@@ -123,6 +123,13 @@ class ServiceError(TransferError):
     """CDSE or the way to it is the trouble: 5xx, resets, stalls, cut bodies."""
 
     blame = Blame.SERVICE
+
+
+class Incomplete(ServiceError):
+    """The catalogue gave other rows than it counted: an answer that must not be taken for whole."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="Incomplete")
 
 
 class DiskError(TransferError):

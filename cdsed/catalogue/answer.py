@@ -1,63 +1,109 @@
-"""From the catalogue's JSON to `CatalogueEntry`; whatever is not well-formed is refused whole."""
+"""From the catalogue's JSON to `CatalogueEntry` and `Deletion`; whatever is not well-formed is refused whole."""
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue import CatalogueEntry
+from cdsed.model.catalogue import CatalogueEntry, Deletion
 
-_MD5 = re.compile(r"(?!0{32})[0-9a-f]{32}")  # "N/A" and all zeros stand for none
+_DIGESTS = {  # "N/A" and all zeros stand for none
+    "MD5": re.compile(r"(?!0{32})[0-9a-f]{32}"),
+    "BLAKE3": re.compile(r"(?!0{64})[0-9a-f]{64}"),
+}
+_FOOTPRINT = re.compile(r"geography'SRID=4326;(?P<wkt>[^']+)'")
+
+_Row = TypeVar("_Row")
 
 
-def parse_entries(body: bytes, url: str) -> list[CatalogueEntry]:
-    """Return every row of an OData answer.
+def parse_entries(answer: Mapping[str, Any], url: str) -> list[CatalogueEntry]:
+    """Return every row of an answer of ``Products``.
 
     Parameters
     ----------
-    body
-        The body of a 200 answer.
+    answer
+        The JSON object of a 200 answer.
     url
         The catalogue's address, for the message.
 
     Raises
     ------
     ServiceError
-        ``BadAnswer``: not JSON, not of this shape, or not all of the rows.
+        ``BadAnswer``: it is not of this shape.
     """
+    return _rows(answer, _entry, url)
+
+
+def parse_deletions(answer: Mapping[str, Any], url: str) -> list[Deletion]:
+    """Return every row of an answer of ``DeletedProducts``; otherwise as `parse_entries`."""
+    return _rows(answer, _deletion, url)
+
+
+def _rows(answer: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Row], url: str) -> list[_Row]:
     try:
-        return list(_entries(json.loads(body)))
+        return [parse(row) for row in answer["value"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServiceError(
-            f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}",
-            code="BadAnswer",
+            f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}", code="BadAnswer"
         ) from error
 
 
-def _entries(answer: Any) -> Iterator[CatalogueEntry]:
-    if "@odata.nextLink" in answer:
-        raise ValueError("there are more rows than were asked for")
-    for row in answer["value"]:
-        if not (isinstance(row["Id"], str) and isinstance(row["Name"], str) and isinstance(row["Online"], bool)):
-            raise TypeError("Id, Name or Online is of another type")
-        modified_at = datetime.fromisoformat(row["ModificationDate"])
-        yield CatalogueEntry(
-            name=row["Name"],
-            product_id=row["Id"],
-            s3_path=row["S3Path"] or "",
-            size_bytes=int(row.get("ContentLength") or 0),
-            online=row["Online"],
-            md5=_md5(row.get("Checksum") or []),
-            # the catalogue means UTC where it says nothing
-            modified_at=modified_at if modified_at.tzinfo else modified_at.replace(tzinfo=UTC),
-        )
+def _entry(row: Mapping[str, Any]) -> CatalogueEntry:
+    if not isinstance(row["Online"], bool):
+        raise TypeError("Online is of another type")
+    return CatalogueEntry(
+        name=_text(row, "Name"),
+        product_id=_text(row, "Id"),
+        s3_path=row["S3Path"] or "",
+        size_bytes=int(row.get("ContentLength") or 0),
+        online=row["Online"],
+        md5=_digest(row, "MD5"),
+        modified_at=_instant(row["ModificationDate"]),
+        blake3=_digest(row, "BLAKE3"),
+        footprint_wkt=_footprint(row),
+    )
 
 
-def _md5(checksums: list[dict[str, Any]]) -> str | None:
-    for checksum in checksums:
+def _deletion(row: Mapping[str, Any]) -> Deletion:
+    at = row.get("DeletionDate")
+    cause = row.get("DeletionCause") or "no cause is given"
+    return Deletion(_text(row, "Name"), _text(row, "Id"), str(cause), _instant(at) if at else None)
+
+
+def _text(row: Mapping[str, Any], field: str) -> str:
+    if not isinstance(row[field], str):
+        raise TypeError(f"{field} is of another type")
+    return str(row[field])
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)  # the catalogue means UTC where it says nothing
+
+
+def _digest(row: Mapping[str, Any], algorithm: str) -> str | None:
+    for checksum in row.get("Checksum") or []:
         value = str(checksum.get("Value")).lower()
-        if checksum.get("Algorithm") == "MD5" and _MD5.fullmatch(value):
+        if checksum.get("Algorithm") == algorithm and _DIGESTS[algorithm].fullmatch(value):
             return value
     return None
+
+
+def _footprint(row: Mapping[str, Any]) -> str | None:
+    """Return the footprint as WKT; rows have it twice, and some only as GeoJSON."""
+    found = _FOOTPRINT.fullmatch(row.get("Footprint") or "")
+    if found:
+        return found["wkt"]
+    match row.get("GeoFootprint"):
+        case {"type": "Polygon", "coordinates": rings}:
+            return f"POLYGON {_nested(rings, 2)}"
+        case {"type": "MultiPolygon", "coordinates": polygons}:
+            return f"MULTIPOLYGON {_nested(polygons, 3)}"
+    return None
+
+
+def _nested(coordinates: Sequence[Any], depth: int) -> str:
+    if depth == 0:
+        return f"{coordinates[0]} {coordinates[1]}"
+    return f"({', '.join(_nested(each, depth - 1) for each in coordinates)})"

@@ -49,7 +49,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, 
     if status in {401, 403}:
         return ServiceError(f"{message}; it should answer anonymous queries", code="Refused")
     if 400 <= status < 500:
-        return ServiceError(f"{message}; the question was ours, so this is a bug", code="BadQuery")
+        return ServiceError(f"{message}; the catalogue does not take this question", code="BadQuery")
     return ServiceError(f"{message}; look at services.catalogue_url", code="NotTheCatalogue")
 
 
@@ -69,7 +69,7 @@ def _reason(body: bytes) -> str:
     """Quote the service: its ``detail`` is a list, a mapping or text; its firewall says ``message``."""
     try:
         answer = json.loads(body)
-    except ValueError:  # UnicodeDecodeError is one, too
+    except (ValueError, RecursionError):  # UnicodeDecodeError is one, too
         return _short(body.decode("utf-8", "replace")) or "nothing"
     return _short(" ".join(_words(answer))) or "nothing"
 

@@ -42,7 +42,7 @@ class Account:
     password
         The CDSE password; only needed to make S3 keys.
     s3_keys
-        The S3 key pair; without it the account cannot download.
+        The S3 key pair; without it the account downloads with temporary keys, which need its password.
     s3_key_expires
         When the key pair expires, UTC.
     sessions
@@ -53,6 +53,8 @@ class Account:
         S3 requests in a minute.
     volume_bytes
         Bytes in any 30 days.
+    totp
+        The second factor of its login: a base32 seed, or one code; None where it has none.
     """
 
     name: str
@@ -65,6 +67,12 @@ class Account:
     bandwidth_bytes_per_s: int | None
     requests_per_minute: int
     volume_bytes: int
+    totp: Secret | None = None
+
+    @property
+    def needs_temporary_keys(self) -> bool:
+        """Whether it has no S3 keys of its own, and what it takes to make some."""
+        return self.s3_keys is None and self.password is not None
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,9 @@ class _Quotas(Section):
 class _AccountEntry(_Quotas):
     login: str = Field(min_length=1, description="CDSE user name, in quotes if it is a number")
     password: _SecretText | None = Field(default=None, description="CDSE password")
+    totp: _SecretText | None = Field(
+        default=None, description="base32 seed of the second factor, or one code of six digits"
+    )
     s3_access_key: _SecretText | None = Field(default=None, description="S3 access key")
     s3_secret_key: _SecretText | None = Field(default=None, description="S3 secret key")
     s3_key_expires: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
@@ -224,13 +235,13 @@ def _account(group_name: str, group: _GroupEntry, name: str, entry: _AccountEntr
         password=entry.password,
         s3_keys=S3Keys(access_key, secret_key) if access_key and secret_key else None,
         s3_key_expires=entry.s3_key_expires,
+        totp=entry.totp,
         **quotas,
     )
 
 
 def _secrets(account: Account) -> Iterator[Secret]:
-    if account.password:
-        yield account.password
+    yield from filter(None, (account.password, account.totp))
     if account.s3_keys:
         yield from (account.s3_keys.access_key, account.s3_keys.secret_key)
 

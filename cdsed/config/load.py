@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdsed.config.locate import read_settings, systemd_state_dir
+from cdsed.config.locate import read_settings, settings_file, systemd_state_dir
 from cdsed.config.settings import Settings
 from cdsed.config.validate import validate
+from cdsed.errors import ConfigError
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -28,3 +29,15 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if standing_in and "state_dir" not in settings.model_fields_set:
         return settings.model_copy(update={"state_dir": standing_in})
     return settings
+
+
+def settings_or_defaults(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings as `load_settings` does, or the defaults where no file is named and none is found.
+
+    For whoever only asks the catalogue, which needs no installation.
+    """
+    try:
+        found = settings_file(path, environ)
+    except ConfigError:
+        return Settings()
+    return load_settings(found, environ)

@@ -69,6 +69,15 @@ class ServiceSettings(Section):
         default="https://s3-keys-manager.cloudferro.com/api/user",
         description="address of the S3 keys manager",
     )
+    download_url: ServiceUrl = Field(
+        default="https://download.dataspace.copernicus.eu/odata/v1",
+        description="address of zip downloads, to which the catalogue redirects",
+    )
+    temporary_keys: bool = Field(
+        default=True,
+        strict=True,
+        description="true or false: whether accounts with a password but no S3 keys get keys that last a day",
+    )
     ca_file: AbsolutePath | None = Field(
         default=None,
         description="PEM file of certificate authorities; null: those that come with Python's requests",
@@ -89,6 +98,11 @@ class TransferSettings(Section):
     checkpoint_every_s: Seconds = Field(default=2, description="seconds between two notes of what is safely on disk")
     session_rest_s: float = Field(
         default=2, strict=True, ge=0, allow_inf_nan=False, description="seconds a session rests after use"
+    )
+    zipper: bool = Field(
+        default=False,
+        strict=True,
+        description="true or false: whether what S3 refuses to an account is fetched as a zip, with its password",
     )
     manifest: Literal["fail", "warn"] = Field(
         default="fail", description="what a product whose files differ from its manifest does: fail or warn"
@@ -131,6 +145,14 @@ class CatalogueSettings(Section):
     )
     names_per_request: int = Field(default=15, strict=True, ge=1, le=50, description="names asked for at once")
     timeout_s: Seconds = Field(default=60, description="seconds to wait for an answer")
+    cache_dir: AbsolutePath | None = Field(
+        default=None,
+        description="directory of stored answers; null: $XDG_CACHE_HOME/cdsed, or cache below state_dir",
+    )
+    cache_ttl_s: Seconds = Field(default=86_400, description="seconds for which a stored answer is believed")
+    negative_ttl_s: Seconds = Field(
+        default=3_600, description="seconds for which a product that was not in the catalogue is not looked up again"
+    )
 
 
 class ProcessSettings(Section):

@@ -15,6 +15,9 @@ _PRODUCTS_AT = {
     ("features", "start_array"): "features.item",  # OpenSearch
     ("Name", "string"): "",  # OData, one product
 }
+# ijson works off a whole buffer at a time, and what it takes grows with the square of the levels in it.
+_DEPTH_MAX = 100
+_BUFFER_BYTES = 4096
 
 
 def products_at(file: BinaryIO, name: str) -> str:
@@ -25,10 +28,14 @@ def products_at(file: BinaryIO, name: str) -> str:
     InboxError
         It is not well-formed, or no answer that names products.
     """
+    found, depth = [], 0
     try:
-        found = [
-            _PRODUCTS_AT[prefix, event] for prefix, event, _ in ijson.parse(file) if (prefix, event) in _PRODUCTS_AT
-        ]
+        for prefix, event, _ in ijson.parse(file, buf_size=_BUFFER_BYTES):
+            depth += event.startswith("start_") - event.startswith("end_")
+            if depth > _DEPTH_MAX:
+                raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue answers")
+            if (prefix, event) in _PRODUCTS_AT:
+                found.append(_PRODUCTS_AT[prefix, event])
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise InboxError(f"{name} begins like JSON, but is broken: {_first_line(error)}") from error
     if not found:

@@ -65,6 +65,17 @@ def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
             db.rows(_SQL.disable_sessions, account=account.name, sessions=account.sessions)
 
 
+def set_has_keys(db: Database, account: str, *, has_keys: bool) -> None:
+    """Note that an account has got, or lost, working S3 keys; without them none of its sessions is leased."""
+    with db.write():
+        db.rows(_SQL.set_has_keys, account=account, has_keys=has_keys)
+
+
+def has_keys(db: Database, account: str) -> bool:
+    """Tell whether sessions of an account may be leased as far as its keys go."""
+    return bool(db.value(_SQL.has_keys, account=account))
+
+
 def forget_troubles(db: Database) -> None:
     """Let every account try at once: their keys may be new."""
     with db.write():

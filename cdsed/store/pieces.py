@@ -107,6 +107,11 @@ def plan(
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
 
 
+def arrived_whole(db: Database, product: Product) -> None:
+    """Note that every piece of a planned product is on the disk; call it in the transaction of `plan`."""
+    db.rows(_SQL.arrived_whole, product=product.id)
+
+
 def advance(db: Database, lease: Lease, piece: Piece, done_bytes: int) -> None:
     """Note how much of a piece is safely on disk.
 

@@ -167,7 +167,7 @@ def _accounts(db: Database, clock: Clock) -> tuple[AccountStatus, ...]:
 def _trouble(row: Row, clock: Clock) -> str | None:
     """Say why an account may not be used just now, None when it may."""
     if not row["has_keys"]:
-        return "it has no S3 keys in the accounts file"
+        return str(row["reason"] or "it has no S3 keys yet: neither in the accounts file nor temporary ones")
     if row["key_expires_at"] is not None and row["key_expires_at"] <= clock.utc_s():
         return "its S3 key has expired; make a new one and put it into the accounts file"
     if row["reason"] is not None:

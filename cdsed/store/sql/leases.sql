@@ -5,6 +5,12 @@ ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed 
     requests_per_minute = excluded.requests_per_minute, volume_bytes = excluded.volume_bytes,
     key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys
 
+-- name: set_has_keys
+UPDATE account SET has_keys = :has_keys WHERE name = :account
+
+-- name: has_keys
+SELECT has_keys FROM account WHERE name = :account
+
 -- name: unlist_accounts
 UPDATE account SET listed = 0
 

@@ -41,7 +41,11 @@ def product(name: str, **fields: Any) -> dict[str, Any]:
 class Server:
     url: str
     respond: Callable[[str], Answer]
+    respond_to_list: Callable[[list[str]], Answer] = lambda _: Answer(b'{"detail":"Not Found"}', 404)
+    respond_on_deleted: Callable[[str], Answer] = lambda _: rows()
     paths: list[str] = field(default_factory=list)
+    deleted_paths: list[str] = field(default_factory=list)
+    lists: list[list[str]] = field(default_factory=list)
     agents: list[str | None] = field(default_factory=list)
     peers: set[tuple[str, int]] = field(default_factory=set)
 
@@ -60,10 +64,21 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if "/DeletedProducts" in self.path:
+                server.deleted_paths.append(self.path)
+                self.give(server.respond_on_deleted(self.path))
+                return
             server.paths.append(self.path)
             server.agents.append(self.headers["User-Agent"])
             server.peers.add(self.client_address)
-            answer = server.respond(self.path)
+            self.give(server.respond(self.path))
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.lists.append([product["Name"] for product in body["FilterProducts"]])
+            self.give(server.respond_to_list(server.lists[-1]))
+
+        def give(self, answer: Answer) -> None:
             if answer.hang:
                 answer.hang.wait(30)
             self.send_response(answer.status)

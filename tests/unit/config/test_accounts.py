@@ -140,7 +140,8 @@ def test_the_example_becomes_valid_by_its_mode_alone(tmp_path):
 
     accounts = load_accounts(settings, {})
 
-    assert [(account.name, account.sessions) for account in accounts] == [("first", 4), ("second", 2)]
+    assert [(account.name, account.sessions) for account in accounts] == [("first", 4), ("second", 2), ("third", 4)]
+    assert [account.name for account in accounts if account.needs_temporary_keys] == ["third"]
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,15 @@ def test_keys_near_their_end_are_a_warning_and_no_failure(tmp_path, capsys, left
 
 def test_an_account_without_keys_and_a_file_open_to_all_are_warnings(tmp_path, capsys):
     file = write(tmp_path, account("lops", None, "password: canary"))
+    assert check(file) == ExitCode.OK
+    assert "no S3 keys" not in capsys.readouterr().out, "it gets temporary ones"
+    with file.open("a", encoding="utf-8") as text:
+        text.write("services: {temporary_keys: false}\n")
     file.chmod(0o666)
 
     assert check(file) == ExitCode.OK
     out = capsys.readouterr().out
-    assert "warning: account lops has no S3 keys: it downloads nothing" in out
+    assert "warning: account lops has no S3 keys and gets no temporary ones: it downloads nothing" in out
     assert f"run: chmod o-w {file}" in out
 
 

@@ -1,0 +1,76 @@
+"""Questions for whatever meets any of many conditions, in as few GETs as the length of a URL allows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cdsed.catalogue.service import Service
+from cdsed.errors import ServiceError
+
+URL_CHARACTERS_MAX = 2048
+ROWS_MAX = 1000  # the catalogue's own limit of $top
+
+
+def quoted(text: str) -> str:
+    """Return a text as an OData literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Asks one resource of the catalogue.
+
+    Attributes
+    ----------
+    resource
+        ``Products`` or ``DeletedProducts``.
+    most
+        Conditions in one question at most; fewer where the URL would pass 2048 characters.
+    within
+        A condition that every row has to meet, or empty.
+    order
+        The ``$orderby`` of the answers, or empty where one page holds them all.
+    """
+
+    service: Service
+    resource: str
+    most: int
+    within: str = ""
+    order: str = ""
+
+    def pages(self, conditions: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Ask, and yield every page of every answer.
+
+        Raises
+        ------
+        ServiceError
+            What the service raises; ``BadAnswer`` when there are more rows than one page and no order,
+            without which pages lose and repeat rows.
+        """
+        for options in self._questions(conditions):
+            page = self.service.get(self.resource, options)
+            yield page
+            while following := page.get("@odata.nextLink"):
+                if not self.order:
+                    raise ServiceError(f"{self.service.url}: more rows than were asked for", code="BadAnswer")
+                page = self.service.get(following)
+                yield page
+
+    def _questions(self, conditions: Sequence[str]) -> Iterator[dict[str, str]]:
+        first, count = 0, 0
+        for number in range(1, len(conditions) + 1):
+            count += 1
+            full = number == len(conditions) or count == self.most
+            if full or self._length(conditions[first : number + 1]) > URL_CHARACTERS_MAX:
+                yield self._options(conditions[first:number])
+                first, count = number, 0
+
+    def _length(self, conditions: Sequence[str]) -> int:
+        return len(self.service.address(self.resource, self._options(conditions)))
+
+    def _options(self, conditions: Sequence[str]) -> dict[str, str]:
+        wanted = " or ".join(conditions)
+        options = {"$filter": f"{self.within} and ({wanted})" if self.within else wanted}
+        if self.order:
+            options["$orderby"] = self.order
+        return options | {"$top": str(ROWS_MAX)}

@@ -1,0 +1,107 @@
+"""An area as people give it: text, or a file with shapes."""
+
+import json
+import re
+from pathlib import Path
+
+import geopandas as gpd
+import shapely
+from shapely.errors import GEOSException
+from shapely.geometry.base import BaseGeometry
+
+from cdsed.catalogue.frame import CRS
+
+_EWKT = re.compile(r"(?:SRID=(?P<srid>\d+);)?\s*(?P<wkt>[A-Z]+\s*(?:Z\s*)?\(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def read_area(text: str) -> BaseGeometry:
+    """Read an area.
+
+    Parameters
+    ----------
+    text
+        WKT (``SRID=4326;`` may stand before it), GeoJSON, or the path of a file of either or of any vector
+        format that GDAL reads. Of a file with several shapes all count; its own reference system is heeded.
+
+    Returns
+    -------
+    shapely.geometry.base.BaseGeometry
+        Longitude and latitude on WGS 84, as given: `cdsed.catalogue.area.parts` says whether it will do.
+
+    Raises
+    ------
+    ValueError
+        It cannot be read, has no shapes, or is in another reference system without saying which.
+    """
+    if match := _EWKT.fullmatch(text.strip()):
+        return _wkt(match)
+    if text.lstrip().startswith("{"):
+        return _geojson(text)
+    path = Path(text)
+    try:
+        found = path.is_file()
+    except OSError:  # too long to be a path, say
+        found = False
+    if not found:
+        raise ValueError(f"{text[:200]!r} is neither WKT nor GeoJSON nor a file")
+    return _file(path)
+
+
+def _wkt(match: re.Match[str]) -> BaseGeometry:
+    if match["srid"] not in {None, "4326"}:
+        raise ValueError(f"the area has SRID {match['srid']}; give it in 4326, longitude and latitude")
+    try:
+        return shapely.from_wkt(match["wkt"])
+    except GEOSException as error:
+        raise ValueError(f"the area is no WKT that can be read: {error}") from error
+
+
+def _geojson(text: str) -> BaseGeometry:
+    """Read a geometry, a feature or a collection of either; RFC 7946 knows one reference system only."""
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict) and (value.get("crs") or {}).get("properties", {}).get("name"):
+            return _together(gpd.read_file(text))
+        return _whole([shapely.from_geojson(json.dumps(value))])
+    except (ValueError, RecursionError, GEOSException) as error:
+        raise ValueError(f"the area is no GeoJSON that can be read: {error!s:.200}") from error
+
+
+def _file(path: Path) -> BaseGeometry:
+    from pyogrio.errors import DataSourceError
+
+    try:
+        return read_area(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        pass  # a vector file
+    except ValueError as error:
+        if path.suffix.lower() in {".wkt", ".txt", ".json", ".geojson"}:
+            raise ValueError(f"{path}: {error}") from error
+    try:
+        return _together(gpd.read_file(path))
+    except DataSourceError as error:
+        raise ValueError(f"{path}: no format that can be read: {error!s:.200}") from error
+
+
+def _together(frame: gpd.GeoDataFrame) -> BaseGeometry:
+    if frame.crs is None:
+        raise ValueError("the file does not say in which reference system its shapes are; give it as WKT or GeoJSON")
+    return _whole(list(frame.to_crs(CRS).geometry.dropna()))
+
+
+def _whole(shapes: list[BaseGeometry]) -> BaseGeometry:
+    """Return shapes of one kind as one geometry; touching polygons grow together."""
+    simple = [part for shape in shapes for part in _simple(shape)]
+    if not simple:
+        raise ValueError("there are no shapes in it")
+    if len(simple) == 1:
+        return simple[0]
+    if len({part.geom_type for part in simple}) > 1:
+        raise ValueError("its shapes are of several kinds; give points, lines or polygons only")
+    return shapely.union_all(simple)
+
+
+def _simple(shape: BaseGeometry) -> list[BaseGeometry]:
+    if shape.geom_type == "GeometryCollection":
+        return [part for inner in shapely.get_parts(shape) for part in _simple(inner)]
+    return list(shapely.get_parts(shape))

@@ -1,0 +1,89 @@
+"""Results of a search as files of the usual formats."""
+
+import csv
+import io
+import json
+from enum import StrEnum
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import shapely
+
+_SUFFIXES = {"txt": "listing", "parq": "parquet", "geoparquet": "parquet"}
+
+
+class Format(StrEnum):
+    """What results can be written as; a listing is what the inbox takes."""
+
+    LISTING = "listing"
+    CSV = "csv"
+    JSON = "json"
+    GEOJSON = "geojson"
+    PARQUET = "parquet"
+
+
+def format_of(suffix: str) -> Format:
+    """Return the format of files that end so; ValueError when there is none."""
+    name = suffix.removeprefix(".").lower()
+    return Format(_SUFFIXES.get(name, name))
+
+
+def render(frame: gpd.GeoDataFrame, form: Format) -> bytes:
+    """Return the content of a file with these products.
+
+    Parameters
+    ----------
+    frame
+        As `cdsed.catalogue.frame` describes.
+    form
+        ``listing``: ``id,safename,S3Path``; ``csv`` and ``json``: all columns, footprints as WKT, moments in
+        ISO 8601; ``geojson``: RFC 7946; ``parquet``: GeoParquet with all types kept.
+    """
+    match form:
+        case Format.LISTING:
+            return _listing(frame)
+        case Format.CSV:
+            return bytes(_plain(frame).to_csv(index=False, lineterminator="\n").encode())
+        case Format.JSON:
+            return json.dumps(records(frame), ensure_ascii=False, indent=1).encode() + b"\n"
+        case Format.GEOJSON:
+            return _geojson(frame)
+        case Format.PARQUET:
+            buffer = io.BytesIO()
+            frame.to_parquet(buffer, index=False)
+            return buffer.getvalue()
+
+
+def records(frame: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    """Return a mapping per product of what JSON can hold: footprints as WKT, moments in ISO 8601, None for nothing."""
+    plain = _plain(frame).astype(object)
+    found: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
+    return found
+
+
+def _listing(frame: gpd.GeoDataFrame) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("id", "safename", "S3Path"))
+    writer.writerows(zip(frame["id"], frame["name"], frame["s3_path"].fillna(""), strict=True))
+    return text.getvalue().encode()
+
+
+def _geojson(frame: gpd.GeoDataFrame) -> bytes:
+    properties = records(frame.drop(columns="geometry"))
+    shapes = [shape and json.loads(shape) for shape in shapely.to_geojson(frame.geometry.to_numpy())]
+    features = [
+        {"type": "Feature", "id": each["id"], "geometry": shape, "properties": each}
+        for each, shape in zip(properties, shapes, strict=True)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode() + b"\n"
+
+
+def _plain(frame: gpd.GeoDataFrame) -> pd.DataFrame:
+    plain = pd.DataFrame(frame.copy())
+    for name in plain.columns[plain.dtypes.map(pd.api.types.is_datetime64_any_dtype)]:
+        plain[name] = plain[name].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if "geometry" in plain:
+        plain["geometry"] = pd.Series(shapely.to_wkt(frame.geometry.to_numpy(), rounding_precision=-1), dtype="string")
+    return plain

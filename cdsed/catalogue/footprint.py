@@ -1,0 +1,63 @@
+"""Footprints of catalogue rows as geometries, many at once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import MultiPolygon
+from shapely.geometry.base import BaseGeometry
+
+from cdsed.catalogue.area import cut, unwrap, valid
+
+_PREFIX, _SUFFIX = "geography'SRID=4326;", "'"
+
+
+def footprints(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.object_]:
+    """Return the footprints of rows: of ``Footprint``, else of ``GeoFootprint``, None where neither can be read.
+
+    Returns
+    -------
+    numpy.ndarray
+        Longitude and latitude; what crosses the antimeridian is a valid MultiPolygon that ends on either
+        side of it.
+    """
+    texts = [_wkt(row.get("Footprint")) for row in rows]
+    geometries = np.asarray(shapely.from_wkt(np.array(texts, dtype=object), on_invalid="ignore"))
+    for number in np.flatnonzero(shapely.is_missing(geometries)):
+        geometries[number] = _from_geojson(rows[int(number)].get("GeoFootprint"))
+    bounds = shapely.bounds(geometries)
+    with np.errstate(invalid="ignore"):
+        wide = (bounds[:, 2] - bounds[:, 0] > 180) | (np.abs(bounds[:, [0, 2]]) > 180).any(axis=1)
+    for number in np.flatnonzero(wide | ~(shapely.is_valid(geometries) | shapely.is_missing(geometries))):
+        geometries[number] = _mended(geometries[number])
+    return geometries
+
+
+def _wkt(footprint: Any) -> str | None:
+    if not isinstance(footprint, str):
+        return None
+    return footprint.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+
+
+def _from_geojson(footprint: Any) -> BaseGeometry | None:
+    return shapely.from_geojson(json.dumps(footprint), on_invalid="ignore") if footprint else None
+
+
+def _mended(footprint: BaseGeometry) -> BaseGeometry | None:
+    """Return a valid footprint of the same place, cut at the antimeridian; None when it lies on no globe."""
+    try:
+        wholes = [valid(unwrap(part)) for part in shapely.get_parts(footprint)]
+    except ValueError:
+        return None
+    simple = [part for whole in wholes for part in shapely.get_parts(whole)]
+    pieces = [piece for part in simple for piece in cut(part)]
+    polygons = [piece for piece in pieces if piece.geom_type == "Polygon"]
+    if len(pieces) == 1:
+        return pieces[0]
+    if not polygons:
+        return shapely.union_all(pieces)
+    together = MultiPolygon(polygons)
+    return together if together.is_valid else shapely.union_all(polygons)

@@ -1,0 +1,144 @@
+"""Rows of the catalogue as a GeoDataFrame, with the same typed columns whether there are rows or none.
+
+================ ==================== ==========================================================
+column           type                 meaning
+================ ==================== ==========================================================
+id               string               UUID of the product in CDSE
+name             string               safename, with its extension; each once
+s3_path          string               where it lies, ``/eodata/…``
+size_bytes       int64                size of its zip or single object; 0: unknown
+online           bool                 whether it can be fetched at once
+start, end       datetime64[us, UTC]  sensing
+published        datetime64[us, UTC]  when it appeared
+modified         datetime64[us, UTC]  when the catalogue last touched the row
+evicted          datetime64[us, UTC]  when it will be taken offline; NaT: never
+md5, blake3      string               digests of that zip or single object in small hex
+geometry         geometry, EPSG:4326  footprint; None for products without one
+================ ==================== ==========================================================
+
+Attributes asked for follow as columns under their own names, typed after `cdsed.catalogue.attributes`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cdsed.catalogue.attributes import AttributeType, type_of
+from cdsed.catalogue.footprint import footprints
+
+CRS = "EPSG:4326"
+COLUMNS = (
+    *("id", "name", "s3_path", "size_bytes", "online", "start", "end", "published", "modified", "evicted"),
+    *("md5", "blake3", "geometry"),
+)
+_NEVER = "9999"  # the year of an eviction that is none
+_DIGESTS = {"MD5": re.compile(r"(?!0{32})[0-9a-f]{32}"), "BLAKE3": re.compile(r"(?!0{64})[0-9a-f]{64}")}
+_PLAIN_UTC = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z?")
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> gpd.GeoDataFrame:
+    """Return rows of ``Products`` as they come, duplicates included.
+
+    Parameters
+    ----------
+    rows
+        Members of ``value`` of an answer.
+    columns
+        Attributes wanted as columns; the rows have to be expanded by them.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, OverflowError
+        A row is not as documented.
+    """
+    values: dict[str, Any] = {
+        "id": _text(_word(row["Id"]) for row in rows),
+        "name": _text(_word(row["Name"]) for row in rows),
+        "s3_path": _text(row.get("S3Path") or None for row in rows),
+        "size_bytes": np.array([row.get("ContentLength") or 0 for row in rows], dtype=np.int64),
+        "online": np.array([_boolean(row["Online"]) for row in rows], dtype=bool),
+        "start": _moments((row.get("ContentDate") or {}).get("Start") for row in rows),
+        "end": _moments((row.get("ContentDate") or {}).get("End") for row in rows),
+        "published": _moments(row.get("PublicationDate") for row in rows),
+        "modified": _moments(row.get("ModificationDate") for row in rows),
+        "evicted": _moments(_eviction(row.get("EvictionDate")) for row in rows),
+        "md5": _text(_digest(row.get("Checksum"), "MD5") for row in rows),
+        "blake3": _text(_digest(row.get("Checksum"), "BLAKE3") for row in rows),
+    }
+    geometry = gpd.GeoSeries(footprints(rows), crs=CRS)
+    if columns:
+        attributes = [{item["Name"]: item["Value"] for item in row.get("Attributes") or ()} for row in rows]
+        values |= {name: _attribute(name, [each.get(name) for each in attributes]) for name in columns}
+    return gpd.GeoDataFrame(values, geometry=geometry)
+
+
+def whole_frame(frames: Sequence[gpd.GeoDataFrame], columns: Sequence[str] = ()) -> gpd.GeoDataFrame:
+    """Return one frame of several: of each name the newest row, in the order of their sensing."""
+    filled = [frame for frame in frames if len(frame)] or [frame_of([], columns)]
+    together = pd.concat(filled, ignore_index=True)
+    newest_last = together.sort_values(["modified", "id"], kind="stable")
+    once = newest_last.drop_duplicates("name", keep="last")
+    return once.sort_values(["start", "name"], kind="stable", ignore_index=True)
+
+
+def _text(values: Iterable[str | None]) -> pd.Series:
+    return pd.Series(list(values), dtype="string")
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _moments(texts: Iterable[str | None]) -> pd.Series:
+    plain = [_plain(text) for text in texts]
+    return pd.Series(np.array(plain, dtype="datetime64[us]")).dt.tz_localize("UTC")
+
+
+def _plain(text: str | None) -> str:
+    """Return a moment in UTC without its zone, as numpy reads it; the catalogue writes 0 to 9 digits of seconds."""
+    if not text:
+        return "NaT"
+    if match := _PLAIN_UTC.fullmatch(text):
+        return match[1]
+    moment = datetime.fromisoformat(text)
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
+
+
+def _eviction(text: str | None) -> str | None:
+    return None if text is None or text.startswith(_NEVER) else text
+
+
+def _digest(checksums: Any, algorithm: str) -> str | None:
+    for checksum in checksums or ():
+        value = str(checksum.get("Value")).lower()
+        if checksum.get("Algorithm") == algorithm and _DIGESTS[algorithm].fullmatch(value):
+            return value
+    return None
+
+
+def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
+    """Return a typed column; what is not of the type, as one known attribute of Sentinel-3, is missing."""
+    match type_of(name):
+        case AttributeType.INTEGER:
+            return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("Int64")
+        case AttributeType.DOUBLE:
+            return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("Float64")
+        case AttributeType.BOOLEAN:
+            return pd.Series([value if isinstance(value, bool) else None for value in values], dtype="boolean")
+        case AttributeType.MOMENT:
+            return _moments(value if isinstance(value, str) else None for value in values)
+    return _text(None if value is None else str(value) for value in values)

@@ -1,0 +1,221 @@
+"""Access tokens of CDSE accounts, from Keycloak's password and refresh grants.
+
+A token is a session at the service, of which an account has 100 and which end with it; so all processes of a
+machine share one (`tokenfile`), refresh it while that goes, and never log in per call. An account whose login is
+refused is left alone for a growing while, because the service locks out accounts that are tried again and again.
+Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html; CS-SI/eodag#803 and #858 on the lock-out.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import re
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
+from cdsed.catalogue.wire import Exchanged, Wire
+from cdsed.clock import Clock
+from cdsed.config.accounts import Account
+from cdsed.config.secrets import Secret
+from cdsed.errors import AccountError, ServiceError
+
+_CLIENT_ID = "cdse-public"
+_MARGIN_S, _MARGIN_SHARE = 30.0, 0.2  # renewed so long before its end, or a fifth of a shorter life
+# Seconds until the same login is tried again, first and at most; doubled each time.
+_PAUSES_S = {
+    "WrongPassword": (300.0, 21_600.0),
+    "LoginRefused": (300.0, 21_600.0),
+    "TooManySessions": (60.0, 3_600.0),
+}
+_TOTP_STEP_S, _TOTP_DIGITS = 30, 6
+_CODE = re.compile(r"\d{6,8}")
+
+_log = logging.getLogger(__name__)
+
+
+class Tokens:
+    """The access token of one account; may be used by several threads.
+
+    Parameters
+    ----------
+    url
+        The token endpoint.
+    account
+        Its login, password and, where it has one, second factor.
+    folder
+        Directory of the shared token file, private to the user; it must exist.
+    wire
+        What carries the requests.
+    """
+
+    def __init__(self, url: str, account: Account, folder: Path, wire: Wire) -> None:
+        self._url = url
+        self._account = account
+        self._wire = wire
+        self._file = TokenFile(token_file(folder, account.name))
+        self._lock = threading.Lock()
+        self._grant = Grant()
+
+    def access_token(self) -> str:
+        """Return a token that is good for a while yet: the shared one, or one that is new to all.
+
+        Raises
+        ------
+        AccountError
+            ``NoPassword``, ``WrongPassword``, ``LoginRefused`` or ``TooManySessions``; nobody asks again
+            before its ``retry_after_s``.
+        ServiceError
+            The identity service could not be asked.
+        Stopped
+            Told to stop while another process was asking.
+        """
+        with self._lock:
+            if self._grant.access_until_s <= self._now_s():
+                with self._file.held(self._wire.clock, self._wire.stop):
+                    self._grant = self._file.read()
+                    if self._grant.access_until_s <= self._now_s():
+                        self._grant = self._renewed(self._grant)
+            return self._grant.access_token
+
+    def reject(self, token: str) -> None:
+        """Forget a token that a service has refused; one that has taken its place meanwhile stays."""
+        with self._lock, self._file.held(self._wire.clock, self._wire.stop):
+            grant = self._file.read()
+            if grant.access_token == token:
+                self._file.write(replace(grant, access_token="", access_until_s=0.0))
+            self._grant = Grant()
+
+    def _now_s(self) -> float:
+        return self._wire.clock.boot_s()
+
+    def _renewed(self, grant: Grant) -> Grant:
+        """Refresh, or log in; what comes of it is in the file when this returns or raises."""
+        refreshed = self._refreshed(grant) if grant.refresh_until_s > self._now_s() else None
+        if refreshed is not None:
+            return refreshed
+        password = self._account.password
+        if password is None:
+            raise AccountError(
+                f"account {self._account.name} has no password, which a token needs; add it to the accounts file",
+                code="NoPassword",
+            )
+        self._look_before_login(grant, password)
+        form = {"grant_type": "password", "username": self._account.login, "password": password.reveal()}
+        if self._account.totp is not None:
+            form["totp"] = one_time_code(self._account.totp, self._wire.clock)
+        answer = self._asked(form)
+        if answer.status != 200:
+            raise self._refused(grant, answer, password)
+        return self._kept(answer)
+
+    def _refreshed(self, grant: Grant) -> Grant | None:
+        """Return a new grant for a refresh token; None when its session is over."""
+        answer = self._asked({"grant_type": "refresh_token", "refresh_token": grant.refresh_token})
+        if answer.status == 200:
+            return self._kept(answer)
+        _log.info("account %s: its session is over (%s); logging in anew", self._account.name, answer.said())
+        return None
+
+    def _asked(self, form: dict[str, str]) -> Exchanged:
+        return self._wire.ask("POST", self._url, values={"client_id": _CLIENT_ID, **form}, form=True)
+
+    def _kept(self, answer: Exchanged) -> Grant:
+        grant = _grant(answer, self._now_s())
+        self._file.write(grant)
+        return grant
+
+    def _look_before_login(self, grant: Grant, password: Secret) -> None:
+        """Raise the last refusal again while its pause runs, unless the password is another one now."""
+        left_s = grant.refused_until_s - self._now_s()
+        if left_s > 0 and grant.refused_for == _fingerprint(self._account, password):
+            message = f"{grant.reason} (not asked again for {left_s:.0f} s, lest the account be locked)"
+            raise AccountError(message, code=grant.code, retry_after_s=left_s)
+
+    def _refused(self, grant: Grant, answer: Exchanged, password: Secret) -> AccountError:
+        code, advice = _judged(answer)
+        first_s, longest_s = _PAUSES_S[code]
+        pause_s = min(longest_s, first_s * 2.0 ** min(grant.refusals, 32))
+        reason = f"account {self._account.name}: the identity service refuses its login ({answer.said()}); {advice}"
+        self._file.write(
+            Grant(
+                refusals=grant.refusals + 1,
+                refused_until_s=self._now_s() + pause_s,
+                refused_for=_fingerprint(self._account, password),
+                reason=reason,
+                code=code,
+            )
+        )
+        return AccountError(reason, code=code, retry_after_s=pause_s)
+
+
+def one_time_code(totp: Secret, clock: Clock) -> str:
+    """Return the second factor to pass on: a code as it was given, or that of a base32 seed at this moment.
+
+    RFC 6238 with its defaults: SHA-1, 30 seconds, 6 digits.
+
+    Raises
+    ------
+    AccountError
+        ``BadTotp``: it is neither.
+    """
+    text = re.sub(r"[\s-]", "", totp.reveal()).upper()
+    if _CODE.fullmatch(text):
+        return text
+    try:
+        seed = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error:
+        raise AccountError(
+            "totp in the accounts file is neither a code of six digits nor a base32 seed; correct it", code="BadTotp"
+        ) from None
+    counter = int(clock.utc_s()) // _TOTP_STEP_S
+    digest = hmac.digest(seed, counter.to_bytes(8, "big"), "sha1")
+    offset = digest[-1] & 0x0F
+    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
+    return f"{number % 10**_TOTP_DIGITS:0{_TOTP_DIGITS}}"
+
+
+def _grant(answer: Exchanged, now_s: float) -> Grant:
+    """Read the service's grant; lifetimes count from now, a little short."""
+    content: dict[str, Any] = answer.content()
+    try:
+        return Grant(
+            access_token=_text(content["access_token"]),
+            access_until_s=now_s + _short(float(content["expires_in"])),
+            refresh_token=_text(content.get("refresh_token", "")),
+            refresh_until_s=now_s + _short(float(content.get("refresh_expires_in", 0))),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise ServiceError(f"{answer.url}: an answer that is not as documented", code="BadAnswer") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _short(life_s: float) -> float:
+    return max(0.0, life_s - min(_MARGIN_S, life_s * _MARGIN_SHARE))
+
+
+def _judged(answer: Exchanged) -> tuple[str, str]:
+    """Return the code of a refusal, and what to do about it."""
+    if answer.status == 401:
+        return "WrongPassword", "correct login, password or totp in the accounts file"
+    if answer.status == 400 and "account" not in answer.said().lower():
+        # It does not say so, but too many open sessions is what it means: cdsodatacli#152, sentineleof#56.
+        advice = "most often the account has its 100 sessions open: end other programs that use it, or wait an hour"
+        return "TooManySessions", f"{advice}; where its login has two factors, give its totp in the accounts file"
+    return "LoginRefused", "log in at https://dataspace.copernicus.eu and see what the account lacks"
+
+
+def _fingerprint(account: Account, password: Secret) -> str:
+    """Return sixteen bits of what was tried: enough to see that it has changed, too few to guess it by."""
+    totp = account.totp.reveal() if account.totp else ""
+    tried = f"{account.login}\0{password.reveal()}\0{totp}"
+    return hashlib.sha256(tried.encode()).hexdigest()[:4]

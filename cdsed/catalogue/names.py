@@ -1,0 +1,202 @@
+"""From names or ids to facts, in bulk: what the catalogue has, what it has deleted, what it never had."""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cdsed.catalogue.answer import parse_deletions, parse_entries
+from cdsed.catalogue.anyof import ROWS_MAX, AnyOf, quoted
+from cdsed.catalogue.service import Service
+from cdsed.clock import Clock
+from cdsed.errors import ServiceError
+from cdsed.model.catalogue import CatalogueEntry, Deletion, Facts
+
+NAMES_PER_FILTER = 15
+
+# What FilterList takes and gives at once is documented nowhere: lists begin small, and grow while every page is whole.
+# A query without $top has 20 rows; nobody says whether that holds here.
+_FILTER_LIST = f"Products/OData.CSC.FilterList?$top={ROWS_MAX}"
+_LIST_FIRST, _LIST_MOST = 20, 500
+_REFUSALS = frozenset({"BadQuery", "Refused"})
+_REMEMBERED_MAX = 100_000
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_log = logging.getLogger(__name__)
+
+
+class Negatives:
+    """Remembers for a short time what the catalogue does not have, so that it is not asked again and again.
+
+    Parameters
+    ----------
+    ttl_s
+        Seconds after which it is asked anew: what is not there yet may be published any moment.
+    clock
+        What time it is.
+    """
+
+    def __init__(self, ttl_s: float, clock: Clock) -> None:
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._kept: dict[str, tuple[float, Deletion | None]] = {}
+
+    def remember(self, facts: Facts) -> None:
+        """Keep what `facts` says is deleted or unknown."""
+        if len(self._kept) + len(facts.deleted) + len(facts.unknown) > _REMEMBERED_MAX:
+            self._kept.clear()
+        until_s = self._clock.boot_s() + self._ttl_s
+        self._kept |= {asked: (until_s, deletion) for asked, deletion in facts.deleted.items()}
+        self._kept |= dict.fromkeys(facts.unknown, (until_s, None))
+
+    def recall(self, asked: Iterable[str]) -> Facts:
+        """Return what is still known to be deleted or unknown."""
+        now_s = self._clock.boot_s()
+        kept = {each: self._kept[each][1] for each in asked if each in self._kept and self._kept[each][0] > now_s}
+        deleted = {each: deletion for each, deletion in kept.items() if deletion}
+        return Facts(deleted=deleted, unknown=frozenset(kept.keys() - deleted.keys()))
+
+
+def look_up(names_or_ids: Sequence[str], service: Service, *, cache: Negatives | None = None) -> Facts:
+    """Look products up once; who does so repeatedly keeps a `Names`, which learns.
+
+    Parameters
+    ----------
+    names_or_ids
+        Safenames with their extension, or UUIDs, any number of them.
+    service
+        The catalogue.
+    cache
+        What is known not to be there.
+
+    Raises
+    ------
+    ServiceError
+        The catalogue could not be asked, in spite of several tries where that made sense.
+    Stopped
+        The service was told to stop meanwhile.
+    """
+    return Names(service, cache=cache).look_up(names_or_ids)
+
+
+class Names:
+    """Looks products up, and learns how long a list of names the service takes at once.
+
+    Parameters
+    ----------
+    service
+        The catalogue.
+    per_filter
+        Names in one ``$filter`` at most.
+    cache
+        What is known not to be there.
+    """
+
+    def __init__(self, service: Service, *, per_filter: int = NAMES_PER_FILTER, cache: Negatives | None = None) -> None:
+        self._service = service
+        self._cache = cache
+        self._products = AnyOf(service, "Products", per_filter)
+        self._deleted = AnyOf(service, "DeletedProducts", per_filter)
+        self._lists = _Lists()
+
+    def look_up(self, names_or_ids: Sequence[str]) -> Facts:
+        """Look products up; see the function of this name.
+
+        A name that a FilterList answer lacks is asked again by ``$filter``, then looked for in DeletedProducts:
+        so `Facts.unknown` never means that a page was cut.
+        """
+        asked = list(dict.fromkeys(names_or_ids))
+        known = self._cache.recall(asked) if self._cache else Facts()
+        to_ask = [each for each in asked if each not in known.deleted and each not in known.unknown]
+        ids = [each for each in to_ask if _ID.fullmatch(each)]
+        names = [each for each in to_ask if not _ID.fullmatch(each)]
+        newest = _newest([*self._by_list(names), *self._by_filter(ids)])
+        found = {each: newest[_key(each)] for each in to_ask if _key(each) in newest}
+        gone = self._deletions([each for each in to_ask if each not in found])
+        fresh = Facts(found, gone, frozenset(to_ask) - found.keys() - gone.keys())
+        if self._cache:
+            self._cache.remember(fresh)
+        return Facts(found, {**known.deleted, **fresh.deleted}, known.unknown | fresh.unknown)
+
+    def _by_list(self, names: Sequence[str]) -> list[CatalogueEntry]:
+        entries: list[CatalogueEntry] = []
+        first = 0
+        while first < len(names) and self._lists.size:
+            batch = names[first : first + self._lists.size]
+            page = self._page(batch)
+            if page is None:
+                continue  # refused: the list is shorter now, or there are no lists any more
+            lacking = _lacking(batch, page)
+            late = self._by_filter(lacking)
+            self._lists.answered(len(batch), len(batch) - len(lacking), whole=not late)
+            entries += [*page, *late]
+            first += len(batch)
+        return entries + self._by_filter(names[first:])
+
+    def _page(self, batch: Sequence[str]) -> list[CatalogueEntry] | None:
+        """Ask for a list of names; None when the service refuses it."""
+        body = {"FilterProducts": [{"Name": name} for name in batch]}
+        try:
+            return parse_entries(self._service.post(_FILTER_LIST, body), self._service.url)
+        except ServiceError as error:
+            self._lists.failed(len(batch), refused=error.code in _REFUSALS)
+            if error.code not in _REFUSALS:
+                raise
+            _log.info("a list of %d names is refused: %s", len(batch), error)
+            return None
+
+    def _by_filter(self, names_or_ids: Sequence[str]) -> list[CatalogueEntry]:
+        pages = self._products.pages([_condition(each) for each in names_or_ids])
+        return [entry for page in pages for entry in parse_entries(page, self._service.url)]
+
+    def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:
+        pages = self._deleted.pages([_condition(each) for each in names_or_ids])
+        rows = [row for page in pages for row in parse_deletions(page, self._service.url)]
+        by_key = {key: row for row in rows for key in (row.name, row.product_id.lower())}
+        return {each: by_key[_key(each)] for each in names_or_ids if _key(each) in by_key}
+
+
+@dataclass(slots=True)
+class _Lists:
+    """How long the next FilterList may be; 0 when the service takes none."""
+
+    size: int = _LIST_FIRST
+    most: int = _LIST_MOST
+
+    def answered(self, asked: int, given: int, *, whole: bool) -> None:
+        """Learn from an answer: a page that lacked what the catalogue has shows how many rows a page holds."""
+        if whole:
+            self.size = min(max(self.size, 2 * asked), self.most)
+        elif asked <= _LIST_FIRST:
+            self.size = self.most = 0
+        else:
+            self.size = self.most = max(_LIST_FIRST, given)
+
+    def failed(self, asked: int, *, refused: bool) -> None:
+        """Learn from a failure: a refused length stays forbidden, after any other one the next list is shorter."""
+        self.size = max(_LIST_FIRST, asked // 2)
+        if refused:
+            self.most = self.size = 0 if asked <= _LIST_FIRST else self.size
+
+
+def _lacking(asked: Sequence[str], entries: Sequence[CatalogueEntry]) -> list[str]:
+    names = {entry.name for entry in entries}
+    return [name for name in asked if name not in names]
+
+
+def _newest(entries: Sequence[CatalogueEntry]) -> dict[str, CatalogueEntry]:
+    """Return entries by name and by id; of several with one name the newest."""
+    newest: dict[str, CatalogueEntry] = {}
+    for entry in entries:
+        newest[entry.product_id.lower()] = entry
+        if entry.name not in newest or newest[entry.name].modified_at < entry.modified_at:
+            newest[entry.name] = entry
+    return newest
+
+
+def _key(name_or_id: str) -> str:
+    return name_or_id.lower() if _ID.fullmatch(name_or_id) else name_or_id
+
+
+def _condition(name_or_id: str) -> str:
+    return f"Id eq {name_or_id.lower()}" if _ID.fullmatch(name_or_id) else f"Name eq {quoted(name_or_id)}"

@@ -1,0 +1,128 @@
+"""What is searched for, as a value; whatever cannot be honoured is refused when it is made."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shapely.geometry.base import BaseGeometry
+
+from cdsed.catalogue.area import parts
+from cdsed.catalogue.attributes import INTEGER_MAX, AttributeFilter, check_name
+from cdsed.catalogue.frame import COLUMNS
+
+# The code in the name of a Sentinel-1 product, and the catalogue's own words for it.
+_POLARISATIONS = {"SV": "VV", "SH": "HH", "DV": "VV&VH", "DH": "HH&HV"}
+_CHANNELS = frozenset({"VV", "VH", "HH", "HV", "VV&VH", "HH&HV"})
+_EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)  # in any zone
+_DIRECTIONS = frozenset({"ASCENDING", "DESCENDING"})
+
+
+@dataclass(frozen=True)
+class Query:
+    """Conditions that a product has to meet, all of them; None or empty asks for nothing.
+
+    Parameters
+    ----------
+    start, end
+        Window of the sensing start, ``start <= sensing start < end``, with time zone.
+    area
+        What the footprint has to meet, longitude and latitude on WGS 84: Point, LineString, Polygon (with holes)
+        or a Multi… of them. It may cross the antimeridian, either by longitudes beyond 180 or by an edge of more
+        than 180 degrees, which means the short way round, as edges of the catalogue's ``geography`` do.
+    collection
+        E.g. ``SENTINEL-1``. The catalogue is slow without one.
+    name
+        Pattern of the name, ``*`` for any characters, e.g. ``S1A_IW_SLC_*``; without one, the whole name.
+    sensor_mode
+        Attribute ``operationalMode``, e.g. ``IW``.
+    product_type
+        Attribute ``productType``, whole, e.g. ``IW_GRDH_1S`` or ``S2MSI2A``.
+    polarisation
+        ``VV``, ``VH``, ``HH``, ``HV``, ``VV&VH``, ``HH&HV`` (``+`` or ``,`` will do for ``&``), or the code in names:
+        ``SV``, ``SH``, ``DV``, ``DH``.
+    orbit, relative_orbit
+        Attributes ``orbitNumber`` and ``relativeOrbitNumber``.
+    orbit_direction
+        ``ASCENDING`` or ``DESCENDING``.
+    cloud_max_percent
+        Attribute ``cloudCover`` at most; products without one are left out.
+    online
+        Whether it can be fetched at once.
+    attributes
+        Further conditions.
+    columns
+        Attributes wanted as columns of the result.
+
+    Raises
+    ------
+    ValueError
+        One of them cannot be honoured; the text says which and why.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    area: BaseGeometry | None = None
+    collection: str | None = None
+    name: str | None = None
+    sensor_mode: str | None = None
+    product_type: str | None = None
+    polarisation: str | None = None
+    orbit: int | None = None
+    relative_orbit: int | None = None
+    orbit_direction: str | None = None
+    cloud_max_percent: float | None = None
+    online: bool | None = None
+    attributes: tuple[AttributeFilter, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._check_window()
+        if self.area is not None:
+            parts(self.area)
+        self._check_words()
+        for name in self.columns:
+            check_name(name)
+            if name in COLUMNS:
+                raise ValueError(f"no column can be named {name!r} after an attribute: there is one of that name")
+        for orbit in (self.orbit, self.relative_orbit):
+            if orbit is not None and not 0 <= orbit <= INTEGER_MAX:
+                raise ValueError(f"orbit {orbit} is not the number of one")
+        if self.cloud_max_percent is not None and not 0 <= self.cloud_max_percent <= 100:
+            raise ValueError(f"a cloud cover of {self.cloud_max_percent} is not between 0 and 100 %")
+
+    def _check_window(self) -> None:
+        for moment in filter(None, (self.start, self.end)):
+            if moment.tzinfo is None:
+                raise ValueError(f"{moment} needs a time zone")
+            if not _EARLIEST < moment < _LATEST:
+                raise ValueError(f"{moment} is no moment of the catalogue's")
+        if self.start and self.end and self.start >= self.end:
+            raise ValueError(f"the window ends at {self.end}, not after its start at {self.start}")
+
+    def _check_words(self) -> None:
+        for field in ("collection", "name", "sensor_mode", "product_type"):
+            text = getattr(self, field)
+            if text is not None and not text:
+                raise ValueError(f"{field.replace('_', ' ')} is empty; leave it out instead")
+            if text and "*" in text and field != "name":
+                raise ValueError(f"{field.replace('_', ' ')} {text!r}: only names can be patterns")
+        if self.polarisation is not None and self.channels not in _CHANNELS:
+            known = ", ".join(sorted(_CHANNELS | _POLARISATIONS.keys()))
+            raise ValueError(f"polarisation {self.polarisation!r} is none of {known}")
+        if self.orbit_direction is not None and self.orbit_direction not in _DIRECTIONS:
+            raise ValueError(f"orbit direction {self.orbit_direction!r} is neither ASCENDING nor DESCENDING")
+
+    @property
+    def channels(self) -> str | None:
+        """The polarisation in the catalogue's words."""
+        if self.polarisation is None:
+            return None
+        words = re.sub(r"[+,]", "&", self.polarisation.upper())
+        return _POLARISATIONS.get(words, words)
+
+    def fits(self, name: str) -> bool:
+        """Return whether a name fits the pattern; the catalogue knows only its pieces, not their order."""
+        if self.name is None:
+            return True
+        pattern = ".*".join(re.escape(piece) for piece in self.name.split("*"))
+        return re.fullmatch(pattern, name, re.DOTALL) is not None

@@ -1,0 +1,243 @@
+"""Searching the catalogue: every product a query selects, each once, or an error."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import geopandas as gpd
+
+from cdsed.catalogue.cache import Cache
+from cdsed.catalogue.filter import filter_text
+from cdsed.catalogue.frame import frame_of, whole_frame
+from cdsed.catalogue.query import Query
+from cdsed.catalogue.service import Reply, Service
+from cdsed.catalogue.slices import REACH, SKIP_MAX, TOP_MAX, Window, windows
+from cdsed.catalogue.translate import PASSING
+from cdsed.errors import Incomplete, ServiceError, Stopped
+
+_FIELDS = (
+    "Id,Name,S3Path,ContentLength,Online,ContentDate,PublicationDate,ModificationDate,EvictionDate,Checksum,"
+    "Footprint,GeoFootprint"
+)
+_TELL_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search is: rows received, slices done, slices known so far."""
+
+    rows: int
+    slices_done: int
+    slices: int
+
+
+def search(
+    query: Query,
+    service: Service,
+    *,
+    cache: Cache | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    workers: int = 4,
+    slice_length: timedelta | None = None,
+) -> gpd.GeoDataFrame:
+    """Return every product that a query selects.
+
+    Parameters
+    ----------
+    query
+        What to search for.
+    service
+        Whom to ask.
+    cache
+        Where answers are kept as they come, page by page: a search that was interrupted goes on from there.
+    progress
+        Told every half second or so, in this thread.
+    workers
+        Slices read at the same time, under the one pace of `service`.
+    slice_length
+        Longest window of time asked for at once; None begins with the whole. Whatever holds more rows than
+        the catalogue hands out is cut further.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        As `cdsed.catalogue.frame` describes, in the order of sensing; of several rows of one name the newest.
+
+    Raises
+    ------
+    Incomplete
+        The catalogue did not give as many rows as it counted, though asked twice; or more products than it
+        hands out begin at one moment.
+    ServiceError
+        The catalogue could not be asked, or refused the question.
+    Stopped
+        `service` was told to stop.
+    """
+    if cache:
+        cache.prune()
+    searching = _Searching(query, service, cache)
+    with ThreadPoolExecutor(workers, thread_name_prefix="search") as pool:
+        frames = searching.frames(pool, windows(query.start, query.end, slice_length), progress)
+    found = whole_frame(frames, query.columns)
+    fitting = found["name"].map(query.fits).astype(bool)
+    return found if fitting.all() else found[fitting].reset_index(drop=True)
+
+
+class _Searching:
+    """What the threads of one search share."""
+
+    def __init__(self, query: Query, service: Service, cache: Cache | None) -> None:
+        self._abandoned = threading.Event()
+        self._rows_received = 0
+        self._counting = threading.Lock()
+        self._query = query
+        self._service = service
+        self._cache = cache
+
+    def frames(
+        self, pool: ThreadPoolExecutor, first: Iterable[Window], progress: Callable[[Progress], None] | None
+    ) -> list[gpd.GeoDataFrame]:
+        """Read all slices, and those they are cut into; the first failure ends the reading of the others."""
+        frames: list[gpd.GeoDataFrame] = []
+        waiting = {pool.submit(self._read, window) for window in first}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, _TELL_EVERY_S, FIRST_COMPLETED)
+                for part in [future.result() for future in done]:
+                    if isinstance(part, list):
+                        waiting |= {pool.submit(self._read, window) for window in part}
+                    else:
+                        frames.append(part)
+                if progress:
+                    progress(Progress(self._rows_received, len(frames), len(frames) + len(waiting)))
+        finally:
+            self._abandoned.set()
+            for future in waiting:
+                future.cancel()
+        return frames
+
+    def _read(self, window: Window) -> gpd.GeoDataFrame | list[Window]:
+        """Return the rows of a slice, or the shorter slices to read instead."""
+        first = self._first_url(window)
+        for fresh in (False, True):  # rows may come and go while pages are read; what was kept may be of two times
+            page = self._page(first, fresh=fresh)
+            count = _count(page, self._service.url)
+            if count > REACH:
+                return _cut(window, count)
+            rows = self._rows(page, first, fresh=fresh)
+            if len(rows) == count:
+                return self._frame(list(rows.values()))
+            self._received(-len(rows))
+        raise Incomplete(
+            f"{self._service.url}: counts {count} products from {window} and gave {len(rows)}; search again later"
+        )
+
+    def _first_url(self, window: Window) -> str:
+        options = {
+            "$filter": filter_text(self._query, window.start, window.end),
+            "$orderby": "ContentDate/Start asc",
+            "$top": str(TOP_MAX),
+            "$count": "True",
+        }
+        options |= {"$expand": "Attributes"} if self._query.columns else {"$select": _FIELDS}
+        return self._service.address("Products", {name: text for name, text in options.items() if text})
+
+    def _rows(self, page: dict[str, Any], first: str, *, fresh: bool) -> dict[str, Mapping[str, Any]]:
+        """Follow the pages of a slice from its first one; return its rows by id, as far as they come."""
+        count = _count(page, self._service.url)
+        rows = self._by_id(page["value"])
+        self._received(len(rows))
+        while len(rows) < count and (following := self._following(page, first, len(rows))):
+            before = len(rows)
+            page = self._page(following, fresh=fresh)
+            rows |= self._by_id(page["value"])
+            self._received(len(rows) - before)
+            if len(rows) == before:
+                break
+        return rows
+
+    def _following(self, page: dict[str, Any], first: str, received: int) -> str | None:
+        """Return the URL of the next page: the catalogue's own word for it, else by our count."""
+        link = page.get("@odata.nextLink") or page.get("@OData.nextLink")
+        if link:
+            # Its host is the one behind whatever proxy we were told to ask.
+            return f"{self._service.url}/Products?{_options(str(link), self._service.url)}"
+        return f"{first}&$skip={received}" if page["value"] and received <= SKIP_MAX else None
+
+    def _page(self, url: str, *, fresh: bool) -> dict[str, Any]:
+        if self._abandoned.is_set():
+            raise Stopped
+        kept = self._cache.read(url) if self._cache and not fresh else None
+        page = _page_of(kept) if kept is not None else None
+        if page is not None:
+            return page
+        reply = self._fetch(url)
+        if not isinstance(reply.content.get("value"), list):
+            raise _bad_answer(self._service.url, "there is no list of rows")
+        if self._cache:
+            self._cache.write(url, reply.body)
+        return reply.content
+
+    def _fetch(self, url: str) -> Reply:
+        """Ask with twice the patience of others: a search has no schedule that would come back to it."""
+        try:
+            return self._service.fetch(url)
+        except ServiceError as error:
+            if error.code not in PASSING or self._abandoned.is_set():
+                raise
+            return self._service.fetch(url)
+
+    def _received(self, rows: int) -> None:
+        with self._counting:
+            self._rows_received += rows
+
+    def _by_id(self, rows: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+        try:
+            return {row["Id"]: row for row in rows}
+        except (KeyError, TypeError) as error:
+            raise _bad_answer(self._service.url, f"{type(error).__name__}: {error}") from error
+
+    def _frame(self, rows: list[Mapping[str, Any]]) -> gpd.GeoDataFrame:
+        try:
+            return frame_of(rows, self._query.columns)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise _bad_answer(self._service.url, f"{type(error).__name__}: {error}") from error
+
+
+def _cut(window: Window, count: int) -> list[Window]:
+    try:
+        return window.cut(count)
+    except ValueError as error:
+        raise Incomplete(f"{error}, and the catalogue hands out {REACH} at most; narrow the query") from error
+
+
+def _page_of(kept: bytes) -> dict[str, Any] | None:
+    """Return a page that was kept; None when a disk or a person has spoilt it."""
+    try:
+        page = json.loads(kept)
+    except (ValueError, RecursionError):
+        return None
+    return page if isinstance(page, dict) and isinstance(page.get("value"), list) else None
+
+
+def _options(link: str, url: str) -> str:
+    try:
+        return urlsplit(link).query
+    except ValueError as error:
+        raise _bad_answer(url, f"its next page is at {link[:100]!r}") from error
+
+
+def _count(page: dict[str, Any], url: str) -> int:
+    count = page.get("@odata.count")
+    if not isinstance(count, int):
+        raise _bad_answer(url, "it does not say how many rows there are")
+    return count
+
+
+def _bad_answer(url: str, why: str) -> ServiceError:
+    return ServiceError(f"{url}: an answer that is not as documented: {why:.200}", code="BadAnswer")

@@ -1,0 +1,125 @@
+"""Where all processes of a machine share one account's token: a file of mode 0600 under a lock beside it.
+
+The lock is a file of its own, for the token's file is replaced in one rename: whoever is killed while he writes
+leaves the older one, whole.
+"""
+
+import fcntl
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.config.private import replace_private
+from cdsed.errors import Stopped
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LOOK_AGAIN_S = 0.05
+_TOKEN = re.compile(r"[!-~]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the identity service has said last.
+
+    Attributes
+    ----------
+    access_token, refresh_token
+        Empty: there is none.
+    access_until_s, refresh_until_s
+        Boot-clock seconds at which they end.
+    refusals
+        Logins in a row that were refused.
+    refused_until_s
+        Boot-clock second until which nobody asks again with the same password.
+    refused_for
+        The `fingerprint` of the password that was refused.
+    reason, code
+        Of the last refusal.
+    """
+
+    access_token: str = field(default="", repr=False)
+    access_until_s: float = 0.0
+    refresh_token: str = field(default="", repr=False)
+    refresh_until_s: float = 0.0
+    refusals: int = 0
+    refused_until_s: float = 0.0
+    refused_for: str = ""
+    reason: str = ""
+    code: str = ""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not isinstance(value, (int, float) if isinstance(item.default, int | float) else str):
+                raise TypeError(f"{item.name} is a {type(value).__name__}")
+        check_token(self.access_token)
+        check_token(self.refresh_token)
+
+
+def check_token(token: str) -> None:
+    """Raise ValueError, which does not quote it, unless `token` can stand in a header; libraries quote what cannot."""
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("a token is made of visible ASCII characters")
+
+
+def token_file(folder: Path, account: str) -> Path:
+    """Return the file in which the token of an account is shared."""
+    return folder / f"token.{account}.json"
+
+
+class TokenFile:
+    """The shared file of one account.
+
+    Parameters
+    ----------
+    path
+        The file; its directory must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def held(self, clock: Clock, stop: threading.Event) -> Iterator[None]:
+        """Hold the lock, so that one process at a time logs in; `Stopped` when `stop` is set while waiting."""
+        lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _locked(lock):
+                if clock.wait(stop, _LOOK_AGAIN_S):
+                    raise Stopped
+            yield
+        finally:
+            os.close(lock)
+
+    def read(self) -> Grant:
+        """Return what stands there; an empty grant where nothing of this boot does."""
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            if document.pop("boot_id") != _boot_id():
+                return Grant()
+            return Grant(**document)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return Grant()  # written by another version, perhaps: a new login replaces it
+
+    def write(self, grant: Grant) -> None:
+        """Put `grant` there in one step; call it while the lock is held."""
+        values = {item.name: getattr(grant, item.name) for item in fields(grant)}
+        replace_private(self._path, json.dumps({"boot_id": _boot_id(), **values}))
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text(encoding="ascii").strip()

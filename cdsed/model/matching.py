@@ -1,0 +1,61 @@
+"""Which Sentinel-1 products of different types (SLC, GRD, OCN, RAW) were made of the same observation."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from cdsed.model.safename import Family, Safename
+
+_SAME = ("orbit", "datatake", "product_class")
+"""What two types of one observation share. The class keeps the annotation and calibration products of level 0
+(``RAW__0ADV``, ``RAW__0CDV``) apart from the measurement ``RAW__0SDV``."""
+
+
+def match(
+    wanted: Safename, candidates: Sequence[Safename], tolerance_s: float, *, cog: bool = False
+) -> Safename | None:
+    """Choose the product that shows what another one shows.
+
+    Parameters
+    ----------
+    wanted
+        A Sentinel-1 product.
+    candidates
+        Products of the type that is looked for, of any observation.
+    tolerance_s
+        By how many seconds the sensing starts may differ: the slices of one datatake are cut a little differently
+        for each type.
+    cog
+        Whether cloud-optimised copies (``…_COG.SAFE``) are looked for; otherwise they never match.
+
+    Returns
+    -------
+    Safename or None
+        Of the same unit, absolute orbit, datatake and class: the one with the very same start, else the closest
+        within the tolerance. Of equally close ones that whose stop is closest, then the first by name. None also
+        for a name that is not Sentinel-1.
+    """
+    if wanted.family is not Family.S1:
+        return None
+    tolerance = timedelta(seconds=tolerance_s)
+    near = [
+        candidate
+        for candidate in candidates
+        if candidate.name != wanted.name
+        and _same_observation(wanted, candidate)
+        and ("cog" in candidate.fields) == cog
+        and _apart(wanted, candidate)[0] <= tolerance
+    ]
+    return min(near, key=lambda candidate: (*_apart(wanted, candidate), candidate.name), default=None)
+
+
+def _same_observation(one: Safename, other: Safename) -> bool:
+    return other.unit == one.unit and all(other.fields.get(name) == one.fields[name] for name in _SAME)
+
+
+def _apart(one: Safename, other: Safename) -> tuple[timedelta, timedelta]:
+    """Return by how much the starts and the stops differ; every Sentinel-1 name has both."""
+    assert one.start
+    assert one.stop
+    assert other.start
+    assert other.stop
+    return abs(one.start - other.start), abs(one.stop - other.stop)

@@ -1,0 +1,141 @@
+"""Answers that are broken or made to hurt end in an error of ours, and quote no secret."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from cdsed.catalogue.cache import Cache
+from cdsed.catalogue.identity import Tokens
+from cdsed.catalogue.pace import Pace
+from cdsed.catalogue.query import Query
+from cdsed.catalogue.search import search
+from cdsed.catalogue.service import Service
+from cdsed.catalogue.tokenfile import Grant, TokenFile, check_token, token_file
+from cdsed.catalogue.wire import Wire
+from cdsed.clock import Clock
+from cdsed.errors import ServiceError
+from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows, serving
+from tests.unit.catalogue.identity_site import account
+
+NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
+CANARY = "canary-token"
+DEEP = b'{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+class HastyClock(Clock):
+    """The machine's clock, which makes nobody wait."""
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        return super().wait(stop, 0 * seconds)
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def service(server):
+    clock = HastyClock()
+    with Service(server.url, pace=Pace(1000, clock), timeout_s=10, clock=clock, stop=threading.Event()) as service:
+        yield service
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache", 3600, Clock())
+
+
+def row(**fields: Any) -> dict[str, Any]:
+    return product(NAME, ContentDate={"Start": "2024-06-04T11:00:59Z", "End": "2024-06-04T11:01:26Z"}, **fields)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        rows(row(ContentLength=10**30), **{"@odata.count": 1}),
+        rows(row(PublicationDate="0001-01-01T00:00:00+05:00"), **{"@odata.count": 1}),
+        rows(row() | {"Name": None}, **{"@odata.count": 1}),
+        rows(row(Id=5), **{"@odata.count": 1}),
+        rows(row() | {"Name": "\ud800"}, **{"@odata.count": 1}),
+        rows(row(), **{"@odata.count": 2, "@odata.nextLink": "http://[nowhere"}),
+        Answer(DEEP),
+    ],
+    ids=["huge size", "before all time", "no name", "a number as id", "half a character", "no link", "deep"],
+)
+def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, service, answer):
+    server.respond = lambda _: answer
+
+    with pytest.raises(ServiceError) as caught:
+        search(Query(collection="X"), service)
+
+    assert caught.value.code == "BadAnswer"
+
+
+def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(server: Server, service):
+    server.respond = lambda _: Answer(DEEP, 400)
+
+    with pytest.raises(ServiceError) as caught:
+        service.get("Products")
+
+    assert caught.value.code == "BadQuery"
+
+
+@pytest.mark.parametrize("spoilt", [b"", b'{"value": [', b"[]", b'{"value": 5}', DEEP])
+def test_a_kept_answer_that_was_spoilt_is_asked_for_again(server: Server, service, cache, tmp_path, spoilt):
+    server.respond = lambda _: rows(row(), **{"@odata.count": 1})
+    assert len(search(Query(collection="X"), service, cache=cache)) == 1
+    [kept] = tmp_path.joinpath("cache").glob("??/*")
+    kept.write_bytes(spoilt)
+
+    assert list(search(Query(collection="X"), service, cache=cache)["name"]) == [NAME]
+    assert len(server.paths) == 2
+    assert kept.read_bytes() != spoilt
+
+
+@pytest.mark.parametrize("token", [f"{CANARY}\nX-Other: y", f"{CANARY} ", f"{CANARY}€", f"{CANARY}\0"])
+def test_a_token_that_fits_no_header_is_never_sent_nor_quoted(tmp_path, token):
+    with serving() as server, Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
+        wire.ask = lambda *_, **__: _Granted(token)  # type: ignore[method-assign] - no sandbox gives such tokens
+        with pytest.raises(ServiceError) as caught:
+            Tokens(server.url, account(), tmp_path, wire).access_token()
+    with pytest.raises(ValueError, match="visible") as refused:
+        check_token(token)
+
+    assert CANARY not in str(caught.value) + str(refused.value)
+    assert caught.value.__suppress_context__
+
+
+class _Granted:
+    url = "http://identity"
+    status = 200
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def content(self) -> dict[str, Any]:
+        return {"access_token": self._token, "expires_in": 600}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"access_until_s": "x"},
+        {"access_until_s": None},
+        {"access_token": 5, "access_until_s": 1e12},
+        {"access_token": "two\nlines", "access_until_s": 1e12},
+        {"refused_until_s": "later", "refused_for": 1},
+        {"refusals": "many"},
+        {"unheard": "of"},
+    ],
+)
+def test_a_shared_token_file_of_wrong_types_is_as_good_as_none(tmp_path, spoilt):
+    path = token_file(tmp_path, "first")
+    TokenFile(path).write(Grant(access_token="good", access_until_s=1e12))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(document | spoilt), encoding="utf-8")
+
+    assert TokenFile(path).read() == Grant()

@@ -1,0 +1,221 @@
+"""Names in bulk: what one FilterList after the other learns of the service, and what is believed to be missing."""
+
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote
+
+import pytest
+
+from cdsed.catalogue.names import Names, Negatives, look_up
+from cdsed.catalogue.pace import Pace
+from cdsed.catalogue.service import Service
+from cdsed.clock import Clock
+from cdsed.errors import ServiceError
+from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows, serving
+
+A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
+ID = "521bd8f9-48a5-4e1f-9435-58f97cb64d39"
+MANY = [f"S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_{number:04X}.SAFE" for number in range(3000)]
+
+
+class HandClock(Clock):
+    """A clock that a test moves; waiting takes no time."""
+
+    now_s = 1e6
+
+    def boot_s(self) -> float:
+        return self.now_s
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:  # noqa: ARG002 - a clock has it
+        return stop.is_set()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def service(server: Server, clock: HandClock) -> Iterator[Service]:
+    with Service(server.url, pace=Pace(1e6, clock), timeout_s=5, clock=clock, stop=threading.Event()) as service:
+        yield service
+
+
+def having(*names: str) -> Callable[[str], Answer]:
+    """Answer a filter with those of these products that it names."""
+    return lambda path: rows(*(product(name) for name in names if f"'{name}'" in unquote(path)))
+
+
+def listing(*names: str, page: int = 10_000, longest: int = 10_000) -> Callable[[list[str]], Answer]:
+    """Answer a FilterList from these products, cut at `page` rows; refuse one that is longer than `longest`."""
+    known = set(names)
+
+    def respond(asked: list[str]) -> Answer:
+        if len(asked) > longest:
+            return Answer(b'{"detail":[{"msg":"List should have fewer items"}]}', 422)
+        return rows(*[product(name) for name in asked if name in known][:page])
+
+    return respond
+
+
+def test_lists_begin_small_and_grow_while_every_page_is_whole(server, service):
+    server.respond_to_list = listing(*MANY)
+
+    facts = look_up(MANY, service)
+
+    assert list(facts.found) == MANY
+    assert [len(names) for names in server.lists] == [20, 40, 80, 160, 320, 500, 500, 500, 500, 380]
+    assert server.paths == server.deleted_paths == []
+
+
+def test_what_was_learnt_serves_the_next_question(server, service):
+    server.respond_to_list = listing(*MANY)
+    names = Names(service)
+    for first in range(0, len(MANY), 500):
+        assert len(names.look_up(MANY[first : first + 500]).found) == 500
+    assert [len(names) for names in server.lists] == [20, 40, 80, 160, 200, 400, 100, 500, 500, 500, 500]
+
+
+@pytest.mark.parametrize("page", [1, 20, 33, 50])
+def test_pages_that_are_cut_silently_lose_nothing(server, service, page):
+    server.respond_to_list = listing(*MANY[:300], page=page)
+    server.respond = having(*MANY[:300])
+
+    facts = look_up(MANY[:300], service)
+
+    assert list(facts.found) == MANY[:300]
+    assert not facts.unknown
+    assert len(server.lists[-1]) <= max(20, page)
+
+
+def test_a_list_that_is_refused_for_its_length_is_asked_in_shorter_ones(server, service):
+    server.respond_to_list = listing(*MANY[:700], longest=100)
+
+    facts = look_up(MANY[:700], service)
+
+    assert list(facts.found) == MANY[:700]
+    assert [len(names) for names in server.lists][:6] == [20, 40, 80, 160, 80, 80]
+    assert server.paths == []
+
+
+def test_a_service_without_lists_is_asked_by_filters(server, service):
+    server.respond = having(*MANY[:40])
+    names = Names(service)
+
+    assert len(names.look_up(MANY[:40]).found) == 40
+    assert len(names.look_up(MANY[:40]).found) == 40
+
+    assert len(server.lists) == 1
+    assert len(server.paths) == 6
+
+
+def test_a_service_that_is_down_is_an_error_and_no_short_answer(server, service):
+    server.respond_to_list = lambda _: Answer(b"oops", 503)
+    with pytest.raises(ServiceError) as caught:
+        look_up([A], service)
+    assert caught.value.code == "ServerError"
+
+
+def test_after_a_failure_the_next_list_is_shorter(server, service):
+    server.respond_to_list = listing(*MANY)
+    names = Names(service)
+    names.look_up(MANY[:620])
+    server.respond_to_list = lambda _: Answer(b"oops", 500)
+    with pytest.raises(ServiceError):
+        names.look_up(MANY[620:1120])
+    server.respond_to_list = listing(*MANY)
+    del server.lists[:]
+    assert len(names.look_up(MANY[620:1120]).found) == 500
+    assert [len(names) for names in server.lists] == [250, 250]
+
+
+def test_a_name_is_unknown_only_when_the_filter_and_the_deletions_say_so(server, service):
+    server.respond_to_list = listing()
+    server.respond = having(A)
+
+    facts = look_up([B, A], service)
+
+    assert list(facts.found) == [A]
+    assert facts.unknown == {B}
+    assert [unquote(path).count("Name eq") for path in server.deleted_paths] == [1]
+
+
+def test_a_deleted_product_comes_with_its_cause_and_date(server, service):
+    deletion = {"Name": A, "Id": ID, "DeletionDate": "2025-03-01T10:00:00.000Z", "DeletionCause": "Duplicated product"}
+    server.respond_to_list = listing()
+    server.respond_on_deleted = lambda _: rows(deletion)
+
+    facts = look_up([A, B], service)
+
+    assert facts.deleted[A].cause == "Duplicated product"
+    assert facts.absence(A).cause == "CDSE deleted it on 2025-03-01: Duplicated product"
+    assert facts.unknown == {B}
+
+
+def test_ids_are_looked_up_too_in_either_case(server, service):
+    server.respond = lambda path: rows(product(A)) if f"Id eq {ID}" in unquote(path) else rows()
+    facts = look_up([ID.upper()], service)
+    assert facts.found[ID.upper()].name == A
+    assert server.lists == []
+
+
+def test_names_and_ids_of_one_product_are_both_answered(server, service):
+    server.respond_to_list = listing(A)
+    server.respond = lambda _: rows(product(A))
+    facts = look_up([A, ID], service)
+    assert facts.found[A] == facts.found[ID]
+
+
+def test_what_is_missing_is_not_asked_again_until_its_time_is_over(server, service, clock):
+    server.respond_to_list = listing()
+    names = Names(service, cache=Negatives(3600, clock))
+    assert names.look_up([A]).unknown == {A}
+    server.respond_to_list = listing(A)
+    clock.now_s += 3599
+    assert names.look_up([A]).unknown == {A}
+    clock.now_s += 2
+    assert list(names.look_up([A]).found) == [A]
+    assert len(server.lists) == 2
+
+
+def test_without_a_cache_a_product_published_meanwhile_is_found_at_once(server, service):
+    server.respond_to_list = listing()
+    assert look_up([A], service).unknown == {A}
+    server.respond_to_list = listing(A)
+    assert list(look_up([A], service).found) == [A]
+
+
+def test_offline_is_said_with_what_to_do(server, service):
+    server.respond_to_list = lambda _: rows(product(A, Online=False))
+    facts = look_up([A], service)
+    assert facts.absence(A).code == "Offline"
+    assert "Data Workspace" in facts.absence(A).cause
+
+
+@pytest.mark.parametrize(
+    ("fields", "wkt"),
+    [
+        ({"Footprint": "geography'SRID=4326;POLYGON ((0 0, 1 0, 1 1, 0 0))'"}, "POLYGON ((0 0, 1 0, 1 1, 0 0))"),
+        (
+            {"GeoFootprint": {"type": "Polygon", "coordinates": [[[0, 0], [1.5, 0], [1, 1], [0, 0]]]}},
+            "POLYGON ((0 0, 1.5 0, 1 1, 0 0))",
+        ),
+        (
+            {"Footprint": None, "GeoFootprint": {"type": "MultiPolygon", "coordinates": [[[[0, 0], [1, 0], [0, 0]]]]}},
+            "MULTIPOLYGON (((0 0, 1 0, 0 0)))",
+        ),
+        ({"Footprint": None, "GeoFootprint": None}, None),
+    ],
+)
+def test_footprints_and_both_digests_come_with_the_entry(server, service, fields, wkt):
+    checksums = [{"Algorithm": "MD5", "Value": "A" * 32}, {"Algorithm": "BLAKE3", "Value": "B" * 64}]
+    server.respond_to_list = lambda _: rows(product(A, Checksum=checksums, **fields))
+    entry = look_up([A], service).found[A]
+    assert (entry.footprint_wkt, entry.md5, entry.blake3) == (wkt, "a" * 32, "b" * 64)
