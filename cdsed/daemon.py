@@ -15,6 +15,7 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
+from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ExitCode
 from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan
@@ -61,9 +62,11 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
             db.close()
 
 
-def child_specs(settings: Settings, config: Path) -> list[ChildSpec]:
-    """Return the workers that a daemon with these settings keeps running."""
+def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
+    """Return the workers that a daemon with these settings and accounts keeps running."""
     names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
+    if is_wanted(settings, accounts):
+        names.append("keys")
     python = (sys.executable, "-P", "-m", "cdsed", "role")  # -P: nothing of the current directory is imported
     return [
         ChildSpec(name, (*python, name.partition("-")[0], "--name", name, "--config", str(config))) for name in names
@@ -95,7 +98,7 @@ class _Daemon:
         self._scan = InboxScan(self._settings.inbox.path, accounts.groups, 0.0, self._clock)
         process = self._settings.process
         supervisor = Supervisor(
-            child_specs(self._settings, self._config),
+            child_specs(self._settings, accounts, self._config),
             self,
             Limits(stop_within_s=process.stop_within_s, hung_after_s=process.hung_after_s),
             self._clock,
@@ -137,7 +140,7 @@ class _Daemon:
         self._sync_accounts(accounts)
         self._reloaded_at = self._clock.utc_s()
         _log.info("settings and accounts are reloaded; the workers are replaced one after the other")
-        return child_specs(settings, self._config)
+        return child_specs(settings, accounts, self._config)
 
     def status_text(self) -> str:
         """Say what is going on, for systemd's status line."""
@@ -163,6 +166,7 @@ class _Daemon:
         return not waiting and not listings.unreported(self._db)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
+        keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
         leases.sync_accounts(
             self._db,
             [
@@ -173,7 +177,7 @@ class _Daemon:
                     requests_per_minute=account.requests_per_minute,
                     volume_bytes=account.volume_bytes,
                     key_expires_at=account.s3_key_expires.timestamp() if account.s3_key_expires else None,
-                    has_keys=account.s3_keys is not None,
+                    has_keys=keyring.keys_of(account) is not None,
                 )
                 for account in accounts
             ],

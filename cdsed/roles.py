@@ -1,7 +1,8 @@
 """What each worker process is made of: the only module that sees all the rooms.
 
-*intake* takes listings, *resolve* finds out where products lie, *download* processes bring them. Each imports only
-what it needs: a worker that downloads never loads the catalogue's libraries, nor the other way round.
+*intake* takes listings, *resolve* finds out where products lie, *download* processes bring them, *keys* (where an
+account needs it) makes temporary S3 keys. Each imports only what it needs: a worker that downloads never loads the
+catalogue's libraries, nor the other way round.
 """
 
 import logging
@@ -20,6 +21,7 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
+from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.errors import ExitCode, Stopped
 from cdsed.model.safename import Family
 from cdsed.process.life import Life, live
@@ -68,7 +70,7 @@ class Worker:
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
     """Be one worker process until told to stop; ``cdsed role`` does this."""
-    body = {"intake": _intake, "resolve": _resolve, "download": _download}[role]
+    body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys}[role]
 
     def work(life: Life) -> None:
         settings = load_settings(config, os.environ)
@@ -136,16 +138,7 @@ def _resolve(worker: Worker) -> None:
     from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    services, limits = worker.settings.services, worker.settings.catalogue
-    with Catalogue(
-        services.catalogue_url,
-        requests_per_s=limits.requests_per_s,
-        names_per_request=limits.names_per_request,
-        timeout_s=limits.timeout_s,
-        clock=worker.clock,
-        stop=worker.life.stop,
-        ca_file=services.ca_file,
-    ) as catalogue:
+    with Catalogue(worker.settings, clock=worker.clock, stop=worker.life.stop) as catalogue:
         resolver = Resolver(worker.db, worker.clock, catalogue, worker.process)
         worker.life.ready()
         while not worker.life.stop.is_set():
@@ -166,7 +159,8 @@ def _download(worker: Worker) -> None:
         db=worker.db,
         clock=worker.clock,
         settings=settings,
-        accounts={account.name: account for account in worker.accounts if account.s3_keys},
+        accounts={account.name: account for account in worker.accounts},
+        keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
         endpoint=endpoint(settings),
         presence=presence(settings, worker.clock),
         guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
@@ -203,6 +197,28 @@ def _download(worker: Worker) -> None:
                 time.sleep(_POLL_S)
     for thread in threads:
         thread.result()
+
+
+def _keys(worker: Worker) -> None:
+    from cdsed.work.keykeeping import KeyKeeping
+
+    stop = worker.life.stop
+    lock = KernelLock(worker.settings.sessions_dir / "keys.lock")
+    worker.life.ready()
+    while not lock.acquire():  # an orphan of an older daemon may be deleting its keys
+        worker.life.beat()
+        if stop.wait(_POLL_S):
+            return
+    keeping = KeyKeeping(worker.db, worker.clock, worker.settings, worker.process, stop)
+    try:
+        keeping.begin(worker.accounts)
+        while not stop.is_set():
+            worker.life.beat()
+            keeping.tend_due(worker.life.beat)
+            stop.wait(_BEAT_S)
+    finally:
+        keeping.end()
+        lock.release()
 
 
 def presence(settings: Settings, clock: Clock) -> "Presence":

@@ -7,6 +7,7 @@ so that botocore's own pool never opens one that nobody leased.
 import io
 import threading
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -76,7 +77,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     if not listed:
         single = _head(connection, account, location)
         return [] if single is None else [single]
-    _refuse_conflicts(listed)
+    refuse_conflicts({item.path for item in listed})
     return sorted(listed, key=lambda item: item.path)
 
 
@@ -148,9 +149,8 @@ def _checked_path(key: str, prefix: str) -> str:
     return path
 
 
-def _refuse_conflicts(listed: list[ListedObject]) -> None:
-    """Raise when one object would be a file and another one a directory of the same name."""
-    paths = {item.path for item in listed}
+def refuse_conflicts(paths: AbstractSet[str]) -> None:
+    """Raise ProductError when one object would be a file and another one a directory of the same name."""
     for path in paths:
         parent = path.rpartition("/")[0]
         while parent:

@@ -7,7 +7,7 @@ from cdsed.errors import DiskError, ProductError
 from cdsed.local.space import free_bytes
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product, State
-from cdsed.model.transfer import ListedObject, Places
+from cdsed.model.transfer import Places
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer import staging
@@ -26,8 +26,7 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     TransferError
         Whatever stands in the way; the caller decides what follows.
     """
-    outputdir = Path(product.outputdir) if product.outputdir else None
-    found = bench.presence.find_now(product.safename, outputdir)
+    found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
     if found is not None:
         _log.info("%s: already at %s", product.safename, found)
         products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
@@ -42,9 +41,7 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     listed = list_product(connection, account, location)
     if not listed:
         raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
-    with bench.db.write():  # two products planned at once must not count on the same room
-        places = _places(bench, product, listed, outputdir)
-        products.choose_place(bench.db, product, places, sum(item.size_bytes for item in listed))
+    places = places_for(bench, product, sum(item.size_bytes for item in listed))
     folder = Path(places.staging)
     staged = staging.staged_sizes(folder)
     pieces.forget_lost(bench.db, product, staged)
@@ -53,16 +50,21 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))
 
 
-def _places(bench: Bench, product: Product, listed: list[ListedObject], outputdir: Path | None) -> Places:
-    """Choose where a product is put together and where it will appear.
+def places_for(bench: Bench, product: Product, size_bytes: int) -> Places:
+    """Choose where a product is put together and where it will appear, and reserve `size_bytes` there."""
+    with bench.db.write():  # two products planned at once must not count on the same room
+        places = _first_with_room(bench, product, size_bytes)
+        products.choose_place(bench.db, product, places, size_bytes)
+        return places
 
-    What was begun in one place goes on there; otherwise the first destination with room for it is taken.
-    """
+
+def _first_with_room(bench: Bench, product: Product, size_bytes: int) -> Places:
+    """Go on where a product was begun; otherwise take the first destination with room for it."""
     if product.destination and product.staging and Path(product.staging).exists():
         return Places(product.staging, product.destination)
-    needed = sum(item.size_bytes for item in listed) + bench.settings.disk.free_bytes_min
+    needed = size_bytes + bench.settings.disk.free_bytes_min
     tried = []
-    for destination in [outputdir] if outputdir else bench.settings.spools:
+    for destination in [Path(product.outputdir)] if product.outputdir else bench.settings.spools:
         pre_spool = bench.settings.pre_spool_for(destination)
         free = free_bytes(pre_spool) - products.reserved_bytes(bench.db, str(destination), product.id)
         if free >= needed:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account
 from cdsed.config.settings import Settings
+from cdsed.config.temporary_keys import Keyring
 from cdsed.local.presence import Presence
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
@@ -48,6 +49,7 @@ class Bench:
     clock: Clock
     settings: Settings
     accounts: Mapping[str, Account]
+    keyring: Keyring
     endpoint: Endpoint
     presence: Presence
     guard: Guard

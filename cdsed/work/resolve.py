@@ -6,10 +6,10 @@ from typing import Protocol
 
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue import CatalogueEntry
+from cdsed.model.catalogue import Absence, Facts
 from cdsed.model.eodata import guess_s3_path
 from cdsed.model.product import PathSource, Product, State
-from cdsed.model.safename import misfit, parse
+from cdsed.model.safename import parse
 from cdsed.store import products
 from cdsed.store.database import Database
 from cdsed.store.products import Found, Move
@@ -24,8 +24,8 @@ _FIRST_S, _LONGEST_S = 5.0, 900.0
 class Finder(Protocol):
     """What resolving asks of the catalogue."""
 
-    def find(self, names: Sequence[str]) -> dict[str, CatalogueEntry]:
-        """Return the entries of those names that the catalogue knows."""
+    def look_up(self, names: Sequence[str]) -> Facts:
+        """Return what the catalogue says of these names."""
 
 
 class Resolver:
@@ -62,7 +62,7 @@ class Resolver:
 
     def _ask(self, asked: list[Product]) -> None:
         try:
-            entries = self._catalogue.find([product.safename for product in asked])
+            facts = self._catalogue.look_up([product.safename for product in asked])
         except ServiceError as error:
             _log.warning("%d products wait for the catalogue: %s", len(asked), error)
             with self._db.write():
@@ -74,38 +74,23 @@ class Resolver:
             return
         with self._db.write():
             for product in asked:
-                entry = entries.get(product.safename)
-                if entry is None:
-                    self._missing(product, "NotInCatalogue", _not_in_catalogue(product.safename))
-                elif not entry.s3_path:
-                    self._missing(product, "NoPath", "the catalogue does not say where it lies")
-                elif not entry.online:
-                    self._missing(
-                        product,
-                        "Offline",
-                        "offline at CDSE; order it in the Data Workspace, then drop it again",
-                    )
-                else:
-                    self._found(
-                        product,
-                        Found(
-                            entry.s3_path,
-                            PathSource.CATALOGUE,
-                            product_id=entry.product_id,
-                            md5=entry.md5,
-                            size_bytes=entry.size_bytes or None,
-                        ),
-                    )
+                absence = facts.absence(product.safename)
+                if absence:
+                    self._missing(product, absence)
+                    continue
+                entry = facts.found[product.safename]
+                found = Found(
+                    entry.s3_path,
+                    PathSource.CATALOGUE,
+                    product_id=entry.product_id,
+                    md5=entry.md5,
+                    size_bytes=entry.size_bytes or None,
+                )
+                self._found(product, found)
 
     def _found(self, product: Product, found: Found) -> None:
         products.resolved(self._db, self._clock, product, found)
 
-    def _missing(self, product: Product, code: str, cause: str) -> None:
-        _log.info("%s: %s", product.safename, cause)
-        products.move(self._db, self._clock, product, Move(State.MISSING, cause=cause, code=code))
-
-
-def _not_in_catalogue(safename: str) -> str:
-    """Say why a name may be unknown; a misspelt one is the most likely reason."""
-    wrong = misfit(safename)
-    return f"not in the catalogue; perhaps misspelt: {wrong}" if wrong else "not in the catalogue"
+    def _missing(self, product: Product, absence: Absence) -> None:
+        _log.info("%s: %s", product.safename, absence.cause)
+        products.move(self._db, self._clock, product, Move(State.MISSING, cause=absence.cause, code=absence.code))

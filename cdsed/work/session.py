@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cdsed.errors import LeaseLost, ProductError, TransferError
+from cdsed.config.accounts import S3Keys
+from cdsed.errors import AccountError, LeaseLost, ProductError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, Mark, Piece
@@ -20,6 +21,7 @@ from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import key_works
 from cdsed.transfer.verify import algorithms_for
+from cdsed.work import zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.retrying import through_blips
@@ -34,6 +36,7 @@ _LINGER_S = 0.3  # a kept connection is worth this long a wait for the next prod
 class _Held:
     lease: Lease
     lock: KernelLock
+    keys: S3Keys
 
 
 class SessionThread:
@@ -58,14 +61,16 @@ class SessionThread:
         bench = self._bench
         groups = products.groups_at_work(bench.db, bench.clock)
         for session in leases.free_sessions(bench.db, bench.clock, groups) if groups else ():
-            if session.account not in bench.accounts:  # new in the accounts file; this process is about to be replaced
+            account = bench.accounts.get(session.account)
+            keys = bench.keyring.keys_of(account) if account else None
+            if keys is None:  # new in the accounts file: this process is about to be replaced; or its keys just ended
                 continue
             lock = KernelLock(bench.session_lock(session.account, session.slot))
             if not lock.acquire():
                 continue
             lease = leases.take(bench.db, bench.clock, session, bench.process)
             if lease is not None:
-                return _Held(lease, lock)
+                return _Held(lease, lock, keys)
             lock.release()
         return None
 
@@ -79,9 +84,7 @@ class _Session:
         self._lease = held.lease
         self._buffer = buffer
         self._account = bench.accounts[held.lease.account]
-        keys = self._account.s3_keys
-        assert keys is not None, f"account {self._account.name} was leased without keys"
-        self._connection = Connection(bench.endpoint, Credentials(keys.access_key, keys.secret_key))
+        self._connection = Connection(bench.endpoint, Credentials(held.keys.access_key, held.keys.secret_key))
         self._counted_requests = 0
         self._counted_bytes = 0
 
@@ -96,7 +99,7 @@ class _Session:
         bench = self._bench
         worked = False
         try:
-            while not bench.stop.is_set() and leases.may_go_on(bench.db, bench.clock, self._lease):
+            while not bench.stop.is_set() and self._may_go_on():
                 work = self._next()
                 if work is None:
                     break
@@ -115,6 +118,12 @@ class _Session:
                 bench.news.tell()
         return worked
 
+    def _may_go_on(self) -> bool:
+        bench = self._bench
+        if not leases.may_go_on(bench.db, bench.clock, self._lease):
+            return False
+        return bench.keyring.keys_of(self._account) == self._held.keys  # temporary ones are renewed
+
     def _next(self) -> pieces.Work | None:
         bench = self._bench
         edition = bench.news.edition
@@ -132,12 +141,33 @@ class _Session:
                     begin(bench, self._connection, self._lease.account, product)
         except TransferError as error:
             self._count()
+            if isinstance(error, AccountError) and error.code == "AccessDenied":
+                match zipped.way(bench, self._lease.account, product):
+                    case zipped.Way.OPEN:
+                        return self._begin_zipped(product)
+                    case zipped.Way.ASK_FIRST:
+                        zipped.ask_catalogue(bench, product, error)
+                        return True
             return bench.outcome.of_product(self._blamed(error, product), self._lease, product)
         except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
             bench.outcome.bug(error, product)
             return False
         self._count()
         bench.outcome.listed(self._lease, product)
+        bench.news.tell()
+        return True
+
+    def _begin_zipped(self, product: Product) -> bool:
+        """Fetch a product as a zip; the session's one connection goes to the zipper meanwhile."""
+        bench = self._bench
+        self._connection.close()
+        try:
+            zipped.fetch(bench, self._lease.account, product, self._buffer)
+        except TransferError as error:
+            return bench.outcome.of_product(error, self._lease, product)
+        except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
+            bench.outcome.bug(error, product)
+            return False
         bench.news.tell()
         return True
 

@@ -1,7 +1,9 @@
 """Where a product lies: the listing's word, the name's, the catalogue's."""
 
+from datetime import UTC, datetime
+
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue import CatalogueEntry
+from cdsed.model.catalogue import CatalogueEntry, Deletion, Facts
 from cdsed.model.product import PathSource, State
 from cdsed.store import products
 from cdsed.store.products import Move, Wish
@@ -16,14 +18,17 @@ class Catalogue:
 
     def __init__(self, **entries: CatalogueEntry) -> None:
         self.entries = entries
+        self.deleted: dict[str, Deletion] = {}
         self.down = False
         self.asked: list[str] = []
 
-    def find(self, names):
+    def look_up(self, names):
         self.asked += names
         if self.down:
             raise ServiceError("the catalogue does not answer", code="Timeout")
-        return {name: entry for name, entry in self.entries.items() if name in names}
+        found = {name: entry for name, entry in self.entries.items() if name in names}
+        deleted = {name: deletion for name, deletion in self.deleted.items() if name in names}
+        return Facts(found, deleted, frozenset(names) - found.keys() - deleted.keys())
 
 
 def entry(name, *, online=True):
@@ -86,6 +91,19 @@ def test_what_is_offline_is_missing_with_what_to_do(lab):
     product = resolve(lab, S3, Catalogue(**{S3: entry(S3, online=False)}))
     assert product.state is State.MISSING
     assert "offline" in product.cause
+
+
+def test_what_was_deleted_is_missing_with_the_cause_that_cdse_gives(lab):
+    catalogue = Catalogue()
+    catalogue.deleted[S3] = Deletion(S3, "id", "Duplicated product", datetime(2025, 3, 1, tzinfo=UTC))
+    product = resolve(lab, S3, catalogue)
+    assert (product.state, product.attempts) == (State.MISSING, 0)
+    assert product.cause == "CDSE deleted it on 2025-03-01: Duplicated product"
+
+
+def test_a_misspelt_name_is_missing_with_what_is_wrong_with_it(lab):
+    product = resolve(lab, S3.replace("_PS1_", "_PS1__"), Catalogue())
+    assert product.cause.startswith("not in the catalogue; perhaps misspelt: class ")
 
 
 def test_while_the_catalogue_is_down_products_wait_uncharged_and_those_that_need_it_not_do_not(lab):

@@ -8,6 +8,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import Account, S3Keys
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
+from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.local.presence import Presence
 from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
@@ -61,6 +62,7 @@ def bench(lab, tmp_path):
             clock=SYSTEM_CLOCK,
             settings=settings,
             accounts={"a": account_of(sandbox)},
+            keyring=Keyring(settings.state_dir / LEDGER_NAME, SYSTEM_CLOCK),
             endpoint=endpoint(settings),
             presence=Presence(settings.spools, []),
             guard=Guard(0, 60),

@@ -1,0 +1,251 @@
+"""The second way to a product: CDSE's ``$value``, one zip over one bare connection, without resume.
+
+Its length and the catalogue's MD5 are checked before it is opened; then its members become files of the staging
+directory, to be verified and published like those that came over S3. Redirects are followed by hand, and only to the
+hosts of the settings: the access token goes nowhere else.
+"""
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import stat
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from cdsed import __version__
+from cdsed.config.secrets import Secret
+from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.model.eodata import safe_segments
+from cdsed.model.transfer import ListedObject
+from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
+from cdsed.transfer.listing import refuse_conflicts
+from cdsed.transfer.translate import disk_error, retry_after_s
+
+#: In the staging directory while it arrives; no file of a product is called so.
+ARCHIVE_NAME = ".value"
+_REDIRECTS_MAX = 3
+_REDIRECTS = {301, 302, 303, 307, 308}
+_NO_KEYS = Credentials(Secret("none"), Secret("none"))
+# What zipfile raises for a broken archive, by its methods and its names that are no UTF-8.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError)
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # of the others zipfile reports damage as if it were the disk's
+_UNPACKED_MAX = 4  # times the archive's length; CDSE stores without compression
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What to fetch.
+
+    Attributes
+    ----------
+    url
+        Of ``$value``, at the download host or at the catalogue.
+    origins
+        Scheme and host of everybody who may see the token, e.g. ``https://download.dataspace.copernicus.eu``.
+    token
+        Access token.
+    account
+        Our name of the account, for messages.
+    safename
+        Of the product.
+    md5
+        The catalogue's digest of it.
+    """
+
+    url: str
+    origins: frozenset[str]
+    token: Secret
+    account: str
+    safename: str
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What to fetch it with: patience as in `endpoint`, a guard against trickling, one buffer, and the stop."""
+
+    endpoint: Endpoint
+    watch: Callable[[Connection], AbstractContextManager[None]]
+    buffer: memoryview = field(repr=False)
+    stop: threading.Event
+
+
+def origin(url: str) -> str:
+    """Return scheme and host of an address, as `Value.origins` has them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def fetch_value(value: Value, means: Means, staging: Path) -> list[ListedObject]:
+    """Fetch a product and unpack it into its staging directory, which must exist and be empty.
+
+    Returns
+    -------
+    list of ListedObject
+        Its files, sorted by path, with their MD5 as ETag.
+
+    Raises
+    ------
+    ProductError
+        It is refused, or not what the catalogue says, or names files that lead elsewhere.
+    AccountError, ServiceError, DiskError, Stopped
+        As they say.
+    """
+    archive = staging / ARCHIVE_NAME
+    try:
+        _fetch(value, means, archive)
+        if not zipfile.is_zipfile(archive):
+            return [_single(value, archive, staging)]
+        listed = _unpack(value.safename, archive, staging, means)
+        archive.unlink()
+    except OSError as error:
+        raise disk_error(str(archive), error) from error
+    return listed
+
+
+def _fetch(value: Value, means: Means, archive: Path) -> None:
+    url = value.url
+    for _ in range(_REDIRECTS_MAX + 1):
+        if origin(url) not in value.origins:
+            raise ServiceError(
+                f"the download of {value.safename} leads to {origin(url)[:100]}, which is not a host of the settings "
+                "(services.download_url)",
+                code="StrangeHost",
+            )
+        connection = Connection(_at(means.endpoint, url), _NO_KEYS)
+        try:
+            with means.watch(connection):
+                response = connection.send("GET", _target(url), _headers(value))
+                if response.status not in _REDIRECTS:
+                    _receive(value, means, connection, response, archive)
+                    return
+                read_small(connection, response, 2**16)
+                url = urljoin(url, response.headers.get("Location", ""))
+        finally:
+            connection.close()
+    raise ServiceError(f"the download of {value.safename} is redirected again and again", code="Redirects")
+
+
+def _at(endpoint: Endpoint, url: str) -> Endpoint:
+    return Endpoint(origin(url), endpoint.region, endpoint.connect_timeout_s, endpoint.read_timeout_s, tls=endpoint.tls)
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _headers(value: Value) -> dict[str, str]:
+    return {"User-Agent": f"cdsed/{__version__}", "Authorization": f"Bearer {value.token.reveal()}"}
+
+
+def _receive(
+    value: Value, means: Means, connection: Connection, response: http.client.HTTPResponse, archive: Path
+) -> None:
+    """Write the body to `archive`; it is there whole, and has the catalogue's MD5, when this returns."""
+    if response.status != 200:
+        body = read_small(connection, response, 2**16)
+        raise _refusal(value, response.status, response.headers.get("Retry-After"), body)
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise ServiceError(f"the zipper does not say how long {value.safename} is", code="BadAnswer")
+    digest = hashlib.md5(usedforsecurity=False)
+    received = 0
+    with archive.open("wb", buffering=0) as file:
+        while count := read_into(connection, response, means.buffer):
+            if means.stop.is_set():
+                raise Stopped
+            file.write(means.buffer[:count])
+            digest.update(means.buffer[:count])
+            received += count
+    if received != int(length):
+        raise ServiceError(f"{value.safename}: {received} of {length} bytes came from the zipper", code="CutBody")
+    if digest.hexdigest() != value.md5:
+        raise ProductError(
+            f"{value.safename}: the zipper's MD5 is {digest.hexdigest()}, the catalogue's {value.md5}", code="BadCopy"
+        )
+
+
+def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) -> TransferError:
+    """Return the error for what the zipper says instead of a product; its JSON has ``code`` and ``message``."""
+    code, message = _said(body)
+    told = f"account {value.account}: the zipper refuses {value.safename} ({status} {code}: {message})"
+    if status == 429:
+        return AccountError(told, code="Throttled", retry_after_s=retry_after_s(retry_after))
+    if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # expired or lost on the way: the next one will do
+        return ServiceError(told, code=code)
+    if status in (401, 403):
+        return AccountError(told, code="AccessDenied")
+    if 400 <= status < 500:
+        return ProductError(told, code="ZipRefused")
+    return ServiceError(told, code=str(status), retry_after_s=retry_after_s(retry_after))
+
+
+def _said(body: bytes) -> tuple[str, str]:
+    try:
+        answer = json.loads(body)
+        code, message = str(answer["code"]), str(answer["message"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "without a code", ""
+    printable = "".join(c if c.isprintable() else " " for c in message[:200])
+    return (code if re.fullmatch(r"[A-Z0-9-]{1,30}", code) else "without a code"), printable
+
+
+def _single(value: Value, archive: Path, staging: Path) -> ListedObject:
+    """Give a product that is one file its name."""
+    (safe,) = safe_segments(value.safename)
+    file = archive.rename(staging / safe)
+    return ListedObject(safe, safe, file.stat().st_size, value.md5)
+
+
+def _unpack(safename: str, archive: Path, staging: Path, means: Means) -> list[ListedObject]:
+    """Unpack every file; refuse the whole archive for one member that is not what a product has."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = {_path(item, safename): item for item in opened.infolist() if not item.is_dir()}
+            files = sum(not item.is_dir() for item in opened.infolist())
+            if any(item.compress_type not in _METHODS for item in members.values()):
+                raise NotImplementedError("a member is neither stored nor deflated")
+            if len(members) != files or not members:
+                raise ProductError(f"the zip of {safename} names files twice, or none", code="HostileKey")
+            refuse_conflicts(members.keys())
+            if sum(item.file_size for item in members.values()) > _UNPACKED_MAX * archive.stat().st_size:
+                raise ProductError(f"the zip of {safename} would fill the disk", code="HostileKey")
+            return [_member(opened, members[path], staging / path, path, means) for path in sorted(members)]
+    except _UNREADABLE as error:
+        raise ProductError(f"the zip of {safename} cannot be read: {error!s:.100}", code="BadCopy") from error
+
+
+def _path(item: zipfile.ZipInfo, safename: str) -> str:
+    """Return where a member belongs below the product; ProductError ``HostileKey`` where that is elsewhere."""
+    top, _, path = item.filename.partition("/")
+    hostile = f"the zip of {safename} has {item.filename[:200]!r}"
+    try:
+        safe_segments(path)
+    except ValueError as error:
+        raise ProductError(f"{hostile}: {error}", code="HostileKey") from error
+    if top != safename or path == ARCHIVE_NAME or stat.S_IFMT(item.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise ProductError(f"{hostile}, which is no plain file of the product", code="HostileKey")
+    return path
+
+
+def _member(opened: zipfile.ZipFile, item: zipfile.ZipInfo, target: Path, path: str, means: Means) -> ListedObject:
+    """Write one file, and have it on the disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.md5(usedforsecurity=False)
+    with opened.open(item) as source, target.open("xb", buffering=0) as file:
+        while block := source.read(len(means.buffer)):
+            if means.stop.is_set():
+                raise Stopped
+            file.write(block)
+            digest.update(block)
+        os.fdatasync(file.fileno())
+    return ListedObject(path, path, item.file_size, digest.hexdigest())

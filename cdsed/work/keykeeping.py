@@ -1,0 +1,167 @@
+"""Keeping the accounts that have only a password in temporary S3 keys, from the start of the daemon to its end.
+
+With ``transfer.zipper`` it also keeps access tokens fresh, which download processes read from their shared file.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cdsed.catalogue.identity import Tokens
+from cdsed.catalogue.keys import KeysManager
+from cdsed.catalogue.temporary import KeyKeeper
+from cdsed.catalogue.wire import Wire
+from cdsed.clock import Clock
+from cdsed.config.accounts import Account, S3Keys
+from cdsed.config.settings import Settings
+from cdsed.config.temporary_keys import LEDGER_NAME, accounts_to_keep, accounts_to_log_in, read_ledger
+from cdsed.errors import TransferError
+from cdsed.model.eodata import BUCKET
+from cdsed.process.lock import KernelLock
+from cdsed.store import breakers, leases
+from cdsed.store.breakers import Cooling, account_breaker
+from cdsed.store.database import Database
+from cdsed.store.leases import Lease
+from cdsed.transfer.connection import Connection, Credentials
+from cdsed.work.bench import endpoint, session_lock
+
+_UNTIL_USABLE_S, _WHEN_USABLE_S = 2.0, 60.0
+_TIMEOUT_MAX_S = 15.0  # the process has to leave in time, and to say that it lives
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _LoggedIn:
+    tokens: Tokens
+    due_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    account: Account
+    keeper: KeyKeeper
+    wanted: bool
+    usable: bool | None = None
+    due_s: float = 0.0
+
+
+class KeyKeeping:
+    """The temporary keys of one daemon; `process` is its number in the database."""
+
+    def __init__(self, db: Database, clock: Clock, settings: Settings, process: int, stop: threading.Event) -> None:
+        self._db = db
+        self._clock = clock
+        self._settings = settings
+        self._process = process
+        self._ledger = settings.state_dir / LEDGER_NAME
+        self._endpoint = endpoint(settings)
+        timeout_s = min(settings.catalogue.timeout_s, _TIMEOUT_MAX_S)
+        self._wire = Wire(timeout_s=timeout_s, clock=clock, stop=stop, ca_file=settings.services.ca_file)
+        self._kept: list[_Kept] = []
+        self._logged_in: list[_LoggedIn] = []
+
+    def begin(self, accounts: Iterable[Account]) -> None:
+        """Take on the accounts that need keys, and those that keys are left over of."""
+        accounts = list(accounts)
+        wanted = {account.name for account in accounts_to_keep(self._settings, accounts)}
+        in_ledger = {key.account for key in read_ledger(self._ledger)}
+        able = {account.name: account for account in accounts if account.password is not None}
+        for name in sorted(in_ledger - able.keys()):
+            _log.warning("account %s has no password any more: its temporary S3 keys stay until they expire", name)
+        for name in sorted((wanted | in_ledger) & able.keys()):
+            self._kept.append(_Kept(able[name], self._keeper(able[name]), wanted=name in wanted))
+        for account in accounts_to_log_in(self._settings, accounts):
+            self._logged_in.append(_LoggedIn(self._tokens(account)))
+
+    def tend_due(self, beat: Callable[[], None]) -> None:
+        """Look after every account whose time it is; `beat` is called after each."""
+        for kept in self._kept:
+            if kept.due_s <= self._clock.boot_s():
+                self._tend(kept)
+                beat()
+        for logged_in in self._logged_in:
+            if logged_in.due_s <= self._clock.boot_s():
+                self._keep_fresh(logged_in)
+                beat()
+
+    def end(self) -> None:
+        """Delete every key, and close the connection; what cannot be deleted waits for the next start."""
+        for kept in self._kept:
+            try:
+                if kept.wanted:
+                    self._note(kept, usable=False)
+                kept.keeper.end()
+            except TransferError as error:
+                _log.warning("%s; its temporary S3 keys are deleted at the next start", error)
+        self._wire.close()
+
+    def _keeper(self, account: Account) -> KeyKeeper:
+        url = self._settings.services.keys_manager_url
+        manager = KeysManager(url, account.name, self._tokens(account), self._wire)
+        return KeyKeeper(account.name, manager, self._ledger, lambda keys: self._works(account, keys), self._clock)
+
+    def _tokens(self, account: Account) -> Tokens:
+        return Tokens(self._settings.services.identity_url, account, self._settings.sessions_dir, self._wire)
+
+    def _keep_fresh(self, logged_in: _LoggedIn) -> None:
+        try:
+            logged_in.tokens.access_token()
+        except TransferError as error:
+            pause_s = max(error.retry_after_s or 0.0, self._settings.retry.account_first_delay_s)
+            _log.warning("%s; tried again in %.0f s", error, pause_s)
+            logged_in.due_s = self._clock.boot_s() + pause_s
+
+    def _tend(self, kept: _Kept) -> None:
+        name = kept.account.name
+        try:
+            if kept.wanted:
+                usable = kept.keeper.tend() is not None
+                self._note(kept, usable=usable)
+                pause_s = _WHEN_USABLE_S if usable else _UNTIL_USABLE_S
+            else:
+                kept.keeper.end()
+                pause_s = float("inf")
+        except TransferError as error:
+            retry = self._settings.retry
+            cooling = Cooling(1, retry.account_first_delay_s, retry.account_longest_delay_s)
+            pause_s = breakers.fail(self._db, self._clock, account_breaker(name), cooling, error)
+            _log.warning("%s; tried again in %.0f s", error, pause_s)
+        kept.due_s = self._clock.boot_s() + pause_s
+
+    def _note(self, kept: _Kept, *, usable: bool) -> None:
+        if usable != kept.usable:
+            leases.set_has_keys(self._db, kept.account.name, has_keys=usable)
+            kept.usable = usable
+
+    def _works(self, account: Account, keys: S3Keys) -> bool:
+        """Ask S3, over a connection that the account may hold: a leased one where its sessions are in use."""
+        if not leases.has_keys(self._db, account.name):
+            return self._accepted(keys)
+        for session in leases.free_sessions(self._db, self._clock, [account.group]):
+            lock = KernelLock(session_lock(self._settings, session.account, session.slot))
+            if session.account != account.name or not lock.acquire():
+                continue
+            try:
+                lease = leases.take(self._db, self._clock, session, self._process)
+                if lease is not None:
+                    return self._accepted_under(lease, keys)
+            finally:
+                lock.release()
+        return False
+
+    def _accepted_under(self, lease: Lease, keys: S3Keys) -> bool:
+        try:
+            return self._accepted(keys)
+        finally:
+            leases.give_back(self._db, self._clock, lease, rest_s=self._settings.transfer.session_rest_s)
+
+    def _accepted(self, keys: S3Keys) -> bool:
+        connection = Connection(self._endpoint, Credentials(keys.access_key, keys.secret_key))
+        try:
+            response = connection.request("HEAD", BUCKET, "", {})
+            response.read()
+            return response.status not in (401, 403) and response.status < 500
+        finally:
+            connection.close()

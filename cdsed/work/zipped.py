@@ -1,0 +1,81 @@
+"""Fetching a product as a zip, where S3 refuses it to an account that the download service may serve."""
+
+import logging
+import shutil
+from enum import Enum, auto
+from pathlib import Path
+from urllib.parse import quote
+
+from cdsed.catalogue.tokenfile import TokenFile, token_file
+from cdsed.config.secrets import Secret
+from cdsed.errors import TransferError
+from cdsed.model.product import PathSource, Product, State
+from cdsed.store import pieces, products
+from cdsed.store.products import Move
+from cdsed.transfer.zipper import Means, Value, fetch_value, origin
+from cdsed.work.begin import places_for
+from cdsed.work.bench import Bench
+
+_log = logging.getLogger(__name__)
+
+
+class Way(Enum):
+    """Whether a product can come as a zip."""
+
+    CLOSED = auto()  # the settings do not want it, the account has no token just now, or nobody states an MD5
+    ASK_FIRST = auto()  # the catalogue has not been asked for its id and MD5 yet
+    OPEN = auto()
+
+
+def way(bench: Bench, account: str, product: Product) -> Way:
+    """Tell whether a product that S3 refuses to an account can come as a zip."""
+    if not bench.settings.transfer.zipper or not _token(bench, account):
+        return Way.CLOSED
+    if product.product_id and product.md5:
+        return Way.OPEN
+    return Way.CLOSED if product.path_source is PathSource.CATALOGUE else Way.ASK_FIRST
+
+
+def ask_catalogue(bench: Bench, product: Product, error: TransferError) -> None:
+    """Have the catalogue asked about a claimed product before it is tried again."""
+    move = Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True)
+    products.move(bench.db, bench.clock, product, move)
+
+
+def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> None:
+    """Fetch a claimed product whole, over one connection; it is ready for verification when this returns.
+
+    Raises
+    ------
+    TransferError
+        Whatever stands in the way; the caller decides what follows.
+    """
+    assert product.product_id is not None, f"{product.safename} has no id in the catalogue"
+    assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
+    services = bench.settings.services
+    value = Value(
+        url=f"{services.download_url}/Products({quote(product.product_id)})/$value",
+        origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
+        token=Secret(_token(bench, account)),
+        account=account,
+        safename=product.safename,
+        md5=product.md5,
+    )
+    places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
+    staging = Path(places.staging)
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(mode=0o755, parents=True)
+    listed = fetch_value(value, Means(bench.endpoint, bench.guard.watch, buffer, bench.stop), staging)
+    staged = {item.path: item.size_bytes for item in listed}
+    with bench.db.write():
+        pieces.forget_lost(bench.db, product, {})
+        pieces.plan(bench.db, product, listed, staged, places, bench.settings.transfer.piece_bytes)
+        pieces.arrived_whole(bench.db, product)
+    _log.info("%s: came as a zip, %d files", product.safename, len(listed))
+
+
+def _token(bench: Bench, account: str) -> str:
+    """Return the token that the keys role keeps fresh; '' when there is none."""
+    grant = TokenFile(token_file(bench.settings.sessions_dir, account)).read()
+    return grant.access_token if grant.access_until_s > bench.clock.boot_s() else ""

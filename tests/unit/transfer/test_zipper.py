@@ -1,0 +1,277 @@
+import contextlib
+import hashlib
+import http.server
+import io
+import random
+import stat
+import threading
+import zipfile
+
+import pytest
+
+from cdsed.config.secrets import Secret
+from cdsed.errors import AccountError, ProductError, ServiceError, Stopped
+from cdsed.transfer.connection import Endpoint
+from cdsed.transfer.zipper import ARCHIVE_NAME, Means, Value, fetch_value, origin
+
+NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+TOKEN = "the-token-itself"
+
+
+class Host:
+    """A download host that answers one body, or whatever `answers` gives for a path."""
+
+    def __init__(self):
+        self.answers = {}
+        self.seen = []
+        host = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                host.seen.append((self.path, self.headers.get("Authorization")))
+                status, headers, body = host.answers[self.path]
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+                self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def host():
+    with contextlib.closing(Host()) as host:
+        yield host
+
+
+@pytest.fixture
+def staging(tmp_path):
+    folder = tmp_path / NAME
+    folder.mkdir()
+    return folder
+
+
+def archive(**files):
+    """Return a zip whose members are named as given, below the product."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as opened:
+        for name, content in files.items():
+            opened.writestr(zipfile.ZipInfo(f"{NAME}/{name}"), content)
+    return data.getvalue()
+
+
+def value(host, body, *, path="/v", **changes):
+    known = {
+        "url": host.url + path,
+        "origins": frozenset({origin(host.url)}),
+        "token": Secret(TOKEN),
+        "account": "first",
+        "safename": NAME,
+        "md5": hashlib.md5(body).hexdigest(),
+    }
+    return Value(**{**known, **changes})
+
+
+def means(stop=None):
+    endpoint = Endpoint("http://unused", "default", 5, 5)
+    return Means(endpoint, lambda _: contextlib.nullcontext(), memoryview(bytearray(4096)), stop or threading.Event())
+
+
+def get(host, staging, body, headers=None, status=200, **changes):
+    host.answers["/v"] = (status, headers or {}, body)
+    return fetch_value(value(host, body, **changes), means(), staging)
+
+
+def test_a_zip_becomes_the_files_of_the_product(host, staging):
+    listed = get(host, staging, archive(**{"manifest.safe": b"<x/>", "measurement/a.tiff": b"A" * 10_000}))
+
+    assert [(item.path, item.size_bytes) for item in listed] == [("manifest.safe", 4), ("measurement/a.tiff", 10_000)]
+    assert listed[1].etag == hashlib.md5(b"A" * 10_000).hexdigest()
+    files = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()}
+    assert files == {"manifest.safe", "measurement/a.tiff"}, "the archive is gone"
+    assert host.seen == [("/v", f"Bearer {TOKEN}")]
+
+
+def test_a_single_object_keeps_its_name(host, tmp_path):
+    name = "S5P_OFFL_L2__NO2____20240604T110100_20240604T124230_34400_03_020600_20240606T030000.nc"
+    (tmp_path / name).mkdir()
+    body = b"not a zip at all" * 1000
+    host.answers["/v"] = (200, {}, body)
+    (item,) = fetch_value(value(host, body, safename=name), means(), tmp_path / name)
+    assert (item.path, item.size_bytes) == (name, len(body))
+    assert (tmp_path / name / name).read_bytes() == body
+
+
+def test_a_redirect_to_an_allowed_host_takes_the_token_along(host, staging):
+    body = archive(a=b"1")
+    with contextlib.closing(Host()) as catalogue:
+        catalogue.answers["/v"] = (301, {"Location": f"{host.url}/v"}, b"")
+        host.answers["/v"] = (200, {}, body)
+        origins = frozenset({origin(catalogue.url), origin(host.url)})
+        fetch_value(value(catalogue, body, origins=origins), means(), staging)
+    assert host.seen == [("/v", f"Bearer {TOKEN}")]
+
+
+def test_a_redirect_to_a_stranger_is_refused_and_he_never_sees_the_token(host, staging):
+    with contextlib.closing(Host()) as stranger:
+        stranger.answers["/v"] = (200, {}, b"x")
+        with pytest.raises(ServiceError) as refused:
+            get(host, staging, b"", {"Location": f"{stranger.url}/v"}, 301)
+        assert refused.value.code == "StrangeHost"
+        assert stranger.seen == []
+    assert TOKEN not in str(refused.value)
+
+
+def test_a_redirect_to_itself_ends(host, staging):
+    with pytest.raises(ServiceError) as refused:
+        get(host, staging, b"", {"Location": "/v"}, 302)
+    assert refused.value.code == "Redirects"
+    assert len(host.seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (401, b'{"code":"DAT-ZIP-109","message":"Token expired"}', ServiceError, "DAT-ZIP-109"),
+        (401, b'{"code":"DAT-ZIP-604","message":"Token not found"}', ServiceError, "DAT-ZIP-604"),
+        (401, b'{"code":"DAT-ZIP-609","message":"Token audience not allowed"}', AccountError, "AccessDenied"),
+        (403, b"", AccountError, "AccessDenied"),
+        (429, b'{"code":"DAT-ZIP-100","message":"Max session number 4 exceeded."}', AccountError, "Throttled"),
+        (400, b'{"code":"DAT-ZIP-104","message":"Malformed OData request path"}', ProductError, "ZipRefused"),
+        (422, b'{"code":"DAT-ZIP-111","message":"no"}', ProductError, "ZipRefused"),
+        (404, b"<html>", ProductError, "ZipRefused"),
+        (503, b"", ServiceError, "503"),
+    ],
+)
+def test_what_the_zipper_says_instead_is_blamed_rightly(host, staging, status, body, kind, code):
+    with pytest.raises(kind) as refused:
+        get(host, staging, body, status=status)
+    assert refused.value.code == code
+    assert NAME in str(refused.value)
+
+
+def test_an_early_end_is_not_taken_for_the_whole(host, staging):
+    body = archive(a=b"1" * 10_000)
+    with pytest.raises(ServiceError) as refused:
+        get(host, staging, body, {"Content-Length": str(len(body) + 1)})
+    assert refused.value.code == "CutBody"
+
+
+def test_another_md5_than_the_catalogues_is_a_bad_copy(host, staging):
+    with pytest.raises(ProductError) as refused:
+        get(host, staging, archive(a=b"1"), md5="0" * 32)
+    assert refused.value.code == "BadCopy"
+    assert [path.name for path in staging.iterdir()] == [ARCHIVE_NAME], "nothing of it is unpacked"
+
+
+def _member(name, mode=0, content=b"x"):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as opened:
+        item = zipfile.ZipInfo(name)
+        item.external_attr = mode << 16
+        opened.writestr(item, content)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _member("../evil"),
+        _member("/etc/passwd"),
+        _member(f"{NAME}/../evil"),
+        _member(f"{NAME}/a/../../../evil"),
+        _member(f"{NAME}//a"),
+        _member("other.SAFE/manifest.safe"),
+        _member("manifest.safe"),
+        _member(f"{NAME}/{ARCHIVE_NAME}"),
+        _member(f"{NAME}/a\nb"),
+        _member(f"{NAME}/link", stat.S_IFLNK | 0o777, b"/etc/passwd"),
+    ],
+)
+def test_hostile_members_are_refused_whole(host, staging, body, tmp_path):
+    with pytest.raises(ProductError) as refused:
+        get(host, staging, body)
+    assert refused.value.code == "HostileKey"
+    assert {path.name for path in tmp_path.rglob("*")} == {NAME, ARCHIVE_NAME}
+
+
+def test_a_zip_that_names_a_file_twice_or_none_is_refused(host, staging):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as opened:
+        opened.writestr(f"{NAME}/a", b"1")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            opened.writestr(f"{NAME}/a", b"2")
+    for body in (data.getvalue(), archive()):
+        with pytest.raises(ProductError) as refused:
+            get(host, staging, body)
+        assert refused.value.code == "HostileKey"
+
+
+def test_a_bomb_is_not_unpacked(host, staging):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr(f"{NAME}/a", b"\0" * 10_000_000)
+    with pytest.raises(ProductError) as refused:
+        get(host, staging, data.getvalue())
+    assert refused.value.code == "HostileKey"
+
+
+def test_a_file_that_stands_in_a_folders_place_is_refused(host, staging):
+    with pytest.raises(ProductError):
+        get(host, staging, archive(**{"a": b"1", "a/b": b"2"}))
+
+
+def test_stop_ends_it(host, staging):
+    body = archive(a=b"1" * 100_000)
+    host.answers["/v"] = (200, {}, body)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        fetch_value(value(host, body), means(stop), staging)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_a_bad_copy_and_no_trouble_of_the_disk(host, staging, method):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as opened:
+        opened.writestr(f"{NAME}/a", random.Random(1).randbytes(5000))
+    damaged = bytearray(data.getvalue())
+    first = 30 + len(NAME) + 2  # after the local header
+    damaged[first + 3 : first + 40] = b"\xff" * 37
+
+    with pytest.raises(ProductError) as caught:
+        get(host, staging, bytes(damaged))
+
+    assert caught.value.code == "BadCopy"
+
+
+def test_a_member_whose_name_is_no_text_is_a_bad_copy(host, staging):
+    body = archive(**{"manifest\u00e4.safe": b"x"}).replace("\u00e4".encode(), b"\xff\xfe")
+
+    with pytest.raises(ProductError) as caught:
+        get(host, staging, body)
+
+    assert caught.value.code == "BadCopy"
+
+
+def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(host, staging):
+    with pytest.raises(ServiceError) as caught:
+        get(host, staging, b"[" * 60_000, status=500)
+
+    assert caught.value.code == "500"
