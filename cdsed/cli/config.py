@@ -68,7 +68,7 @@ def _check(config: Path | None) -> None:
         f"{_count(sessions, 'session')}; "
         + (f"keys expire from {expiries[0]:%Y-%m-%d} on" if expiries else "no expiry of keys is given")
     )
-    for warning in (*_warnings_of_file(source), *_warnings_of_accounts(accounts, now)):
+    for warning in (*_warnings_of_file(source), *_warnings_of_accounts(accounts, settings, now)):
         print(f"warning: {warning}")
 
 
@@ -88,10 +88,15 @@ def _warnings_of_file(source: Path) -> Iterator[str]:
         yield f"{source}: everybody may change it; run: chmod o-w {source}"
 
 
-def _warnings_of_accounts(accounts: Any, now: datetime) -> Iterator[str]:
+def _warnings_of_accounts(accounts: Any, settings: Any, now: datetime) -> Iterator[str]:
+    from cdsed.config.temporary_keys import accounts_to_keep
+
+    kept = {account.name for account in accounts_to_keep(settings, accounts)}
     for account in accounts:
+        if account.name in kept:
+            continue
         if account.s3_keys is None:
-            yield f"account {account.name} has no S3 keys: it downloads nothing"
+            yield f"account {account.name} has no S3 keys and gets no temporary ones: it downloads nothing"
         elif account.s3_key_expires:
             left_days = (account.s3_key_expires - now).total_seconds() / 86_400
             when = f"{account.s3_key_expires:%Y-%m-%d}; make new ones"

@@ -6,7 +6,23 @@ import sys
 from collections.abc import Sequence
 
 import cdsed
-from cdsed.cli import add, config, demo, role, run, sandbox, status, version
+from cdsed.cli import (
+    add,
+    config,
+    convert,
+    demo,
+    keys,
+    match,
+    missing,
+    parse,
+    query,
+    resolve,
+    role,
+    run,
+    sandbox,
+    status,
+    version,
+)
 from cdsed.errors import CdsedError, ExitCode
 from cdsed.log import redact
 
@@ -16,7 +32,7 @@ exit codes:
   1   it ran, and something did not come out
   3   status: no daemon runs
   64  the command line is wrong
-  65  a listing cannot be taken
+  65  a listing cannot be taken, or a name is no product's
   70  an error in cdsed itself
   75  another daemon runs, or the state cannot be used
   77  this user may not read or write what it needs
@@ -45,7 +61,23 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"cdsed {cdsed.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, status, add, config, sandbox, demo, version, role):
+    for module in (
+        run,
+        status,
+        add,
+        query,
+        resolve,
+        match,
+        missing,
+        convert,
+        parse,
+        config,
+        keys,
+        sandbox,
+        demo,
+        version,
+        role,
+    ):
         module.add_parser(commands)
     return top
 

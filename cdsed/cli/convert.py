@@ -1,0 +1,44 @@
+"""``cdsed convert``: turn a stored answer of a catalogue, or any listing, into a listing of three columns."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from cdsed.cli.listing import check_output, read_contents, rejected_lines, write_listing
+from cdsed.errors import ExitCode
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser(
+        "convert",
+        help="turn a stored answer of a catalogue into a listing",
+        description="Turn a stored answer of a catalogue (OData or OpenSearch JSON), or any other listing, into a "
+        "listing with the columns id, safename, S3Path; each product once. Exits with 1 when something in it names "
+        "no product.",
+    )
+    command.add_argument("answer", type=Path, metavar="ANSWER", help="file with the answer; - for stdin")
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the listing here, not to stdout")
+    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the listing.
+
+    Returns
+    -------
+    int
+        0, or 1 when something in the answer names no product; `InboxError` (65) when nothing does.
+    """
+    check_output(arguments.output)
+    contents = read_contents(arguments.answer)
+    rows = [(each.product_id, each.safename, each.s3_path) for each in contents.products.values()]
+    if arguments.json:
+        products = [{"id": row[0], "safename": row[1], "S3Path": row[2]} for row in rows]
+        answer = {"schema": 1, "products": products, "rejected": rejected_lines(contents)}
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
+    if arguments.output or not arguments.json:
+        write_listing(rows, arguments.output)
+    return ExitCode.UNFINISHED if contents.rejected else ExitCode.OK

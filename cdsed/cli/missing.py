@@ -1,0 +1,110 @@
+"""``cdsed missing``: which products of a listing lie on no disk of ours."""
+
+import argparse
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdsed.cli.listing import (
+    Contents,
+    add_listing,
+    as_file,
+    check_output,
+    read_contents,
+    rejected_lines,
+    say,
+    write_listing,
+)
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cdsed.config.settings import Settings
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser(
+        "missing",
+        help="count which products of a listing lie where, and which on no disk",
+        description="Look for the products of a listing in its output directory, the spools and the archives: say how "
+        "many lie in each place, and write a listing of those that lie in none. What is not whole counts as absent.",
+    )
+    add_listing(command)
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the listing of the absent here")
+    command.add_argument("--outputdir", type=Path, metavar="DIR", help="look here first")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the counts.
+
+    Returns
+    -------
+    int
+        0, whatever is absent: it was asked for.
+    """
+    from cdsed.config.load import load_settings
+    from cdsed.roles import presence
+
+    check_output(arguments.output)
+    settings = load_settings(arguments.config, os.environ)
+    on_disk = presence(settings, SYSTEM_CLOCK)
+    for root in on_disk.missing_roots():
+        say(f"{root} is not there, perhaps not mounted: nothing in it is found")
+    with as_file(arguments.listing) as file:
+        contents = read_contents(file)
+        outputdir = _outputdir(file, arguments.outputdir)
+    found = {name: on_disk.find(name, outputdir) for name in contents.products}
+    places = _places(settings, outputdir)
+    counts = Counter(_place(path, places) for path in found.values() if path)
+    absent = [contents.products[name] for name, path in found.items() if path is None]
+    if arguments.output:
+        write_listing([(each.product_id, each.safename, each.s3_path) for each in absent], arguments.output)
+    if arguments.json:
+        answer = {
+            "schema": 1,
+            "products": len(found),
+            "places": {str(place): counts[place] for place in places},
+            "absent": [each.safename for each in absent],
+            "rejected": rejected_lines(contents),
+        }
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
+    else:
+        _print(contents, {str(place): counts[place] for place in places}, len(absent), arguments.output)
+    return ExitCode.OK
+
+
+def _outputdir(listing: Path, given: Path | None) -> Path | None:
+    from cdsed.inbox.parse import read_options
+
+    wished = read_options(listing).outputdir
+    return given or (Path(wished) if wished else None)
+
+
+def _places(settings: "Settings", outputdir: Path | None) -> list[Path]:
+    roots = [*settings.spools, *(archive.root for archive in settings.archives)]
+    return list(dict.fromkeys([outputdir, *roots] if outputdir else roots))
+
+
+def _place(path: Path, places: list[Path]) -> Path:
+    """Return the place a path was found in: the innermost, as one may lie in another."""
+    return max((place for place in places if path.is_relative_to(place)), key=lambda place: len(place.parts))
+
+
+def _print(contents: Contents, counts: dict[str, int], absent: int, output: Path | None) -> None:
+    import sys
+
+    from cdsed.cli.table import Column, table
+    from cdsed.cli.terminal import Canvas, printable
+    from cdsed.cli.wording import number, plural
+
+    print(f"{printable(contents.name)}: {plural(len(contents.products), 'product')}")
+    rows = [[place, number(count)] for place, count in counts.items()]
+    rows.append(["on no disk", number(absent)])
+    heads = (Column(shrinks_to=12), Column(right=True))
+    print("\n".join(table(Canvas.of(sys.stdout), heads, rows)))
+    if output:
+        print(f"those on no disk are listed in {printable(str(output))}")

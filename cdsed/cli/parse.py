@@ -1,0 +1,80 @@
+"""``cdsed parse``: tell what the names of products say."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cdsed.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cdsed.model.safename import Safename
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser(
+        "parse",
+        help="tell what the name of a product says",
+        description="Tell what the names of products say: mission, sensing time, type, and every field. Exits with 65 "
+        "when one is no name of a Sentinel product, or breaks the form of its mission.",
+    )
+    command.add_argument("names", nargs="+", metavar="SAFENAME", help="name, with or without its extension or a path")
+    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every field of every name.
+
+    Returns
+    -------
+    int
+        0, or 65 (`ExitCode.BAD_INPUT`) when a name is none or breaks its form.
+    """
+    from cdsed.cli.terminal import printable
+    from cdsed.model.safename import misfit, normalise, parse
+
+    complaints = 0
+    told: list[dict[str, Any]] = []
+    for word in arguments.names:
+        try:
+            name = normalise(word)
+        except ValueError as error:
+            wrong: str | None = str(error)
+        else:
+            told.append(_told(parse(name)))
+            wrong = misfit(name) and f"{name}: {misfit(name)}"
+        if wrong:
+            complaints += 1
+            print(f"cdsed: {printable(wrong)}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps({"schema": 1, "names": told}, indent=1))
+    else:
+        print("\n\n".join("\n".join(_lines(each)) for each in told))
+    return ExitCode.BAD_INPUT if complaints else ExitCode.OK
+
+
+def _told(name: "Safename") -> dict[str, Any]:
+    from cdsed.clock import iso
+    from cdsed.model.eodata import guess_s3_path
+
+    return {
+        "safename": name.name,
+        "family": name.family.value,
+        "unit": name.unit,
+        "start": name.start and iso(name.start.timestamp()),
+        "stop": name.stop and iso(name.stop.timestamp()),
+        "mode": name.mode,
+        "product_type": name.product_type,
+        "level": name.level,
+        "S3Path_guessed": guess_s3_path(name),
+        "fields": dict(name.fields),
+    }
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    flat = {**told, **told["fields"], "start": told["start"], "stop": told["stop"], "level": told["level"]}
+    del flat["fields"]
+    width = max(map(len, flat))
+    return [f"{key:<{width}}  {value}" for key, value in flat.items() if value]
