@@ -26,9 +26,33 @@ attempt, blame
 
 Rooms, and the one way imports point
 ------------------------------------
-``cli``, ``roles`` -> ``work``, ``schedule`` -> ``store``, ``local``, ``inbox``, ``catalogue``,
-``transfer`` -> ``model``, ``config`` -> ``errors``, ``clock``, ``log``. ``process`` (supervision)
-and ``sandbox`` (a CDSE on loopback) stand apart. ``tests/architecture`` holds this.
+``cli``, ``compat``, ``api``, ``foreground``, ``daemon``, ``roles`` -> ``work``, ``schedule`` -> ``store``,
+``local``, ``inbox``, ``catalogue``, ``transfer`` -> ``model``, ``config`` -> ``errors``, ``clock``, ``log``.
+``process`` (supervision) and ``sandbox`` (a CDSE on loopback) stand apart. ``tests/architecture`` holds this.
+
+In Python
+---------
+`search`, `resolve`, `download`, `status` and `verify`, from `cdsed.api`; ``import cdsed`` alone loads no library.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cdsed.api import download, resolve, search, status, verify
+
+__all__ = ["__version__", "download", "resolve", "search", "status", "verify"]
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Load the functions of the API when they are first asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'cdsed' has no attribute {name!r}")
+    from cdsed import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

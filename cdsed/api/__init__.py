@@ -1,0 +1,252 @@
+"""cdsed in Python: ``cdsed.search``, ``resolve``, ``download``, ``status`` and ``verify``, for notebooks and scripts.
+
+>>> import cdsed
+>>> found = cdsed.search(collection="SENTINEL-1", name="S1A_IW_GRDH_*", start="2024-06-04", end="2024-06-05",
+...                      area="POINT (-5 48.4)")
+>>> cdsed.download(found, "products")
+
+All of them read the settings where the command ``cdsed`` does; searching and resolving need none.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
+
+from cdsed.api.results import Downloads, Resolution, Status, Verification
+from cdsed.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+    from shapely.geometry.base import BaseGeometry
+
+    from cdsed.catalogue.attributes import AttributeFilter
+    from cdsed.catalogue.query import Query
+    from cdsed.catalogue.search import Progress
+
+    Products: TypeAlias = str | Path | Iterable[str] | pd.DataFrame
+
+__all__ = ["Conditions", "download", "resolve", "search", "status", "verify"]
+
+Setting: TypeAlias = str | os.PathLike[str] | None
+
+
+class Conditions(TypedDict, total=False):
+    """What `search` takes; see `cdsed.catalogue.query.Query` for each.
+
+    Moments may be ISO 8601 text (UTC where they name no zone), the area well-known text, conditions on attributes
+    text such as ``orbitNumber >= 100``.
+    """
+
+    start: datetime | str | None
+    end: datetime | str | None
+    area: "BaseGeometry | str | None"
+    collection: str | None
+    name: str | None
+    sensor_mode: str | None
+    product_type: str | None
+    polarisation: str | None
+    orbit: int | None
+    relative_orbit: int | None
+    orbit_direction: str | None
+    cloud_max_percent: float | None
+    online: bool | None
+    attributes: "Sequence[AttributeFilter | str]"
+    columns: Sequence[str]
+
+
+def search(
+    query: "Query | None" = None,
+    *,
+    sea_percent: bool = False,
+    cache: bool = True,
+    progress: "Callable[[Progress], None] | None" = None,
+    config: Setting = None,
+    **conditions: Unpack[Conditions],
+) -> "gpd.GeoDataFrame":
+    """Return every product that meets some conditions.
+
+    Parameters
+    ----------
+    query
+        A query made before; else one is made of the conditions.
+    sea_percent
+        Add a column of this name: how much of each footprint is sea, in percent of its area.
+    cache
+        Whether answers are kept, and kept ones used; so a search that was interrupted goes on.
+    progress
+        Called after each slice of time.
+    config
+        Settings file; None for the usual places, or the defaults.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        Its columns are described in `cdsed.catalogue.frame`; the same when nothing was found.
+
+    Raises
+    ------
+    ValueError
+        A condition cannot be honoured; the text says which.
+    Incomplete
+        The catalogue did not hand out as many products as it counts.
+    ServiceError
+        The catalogue could not be asked.
+    """
+    from cdsed.catalogue import sea
+    from cdsed.catalogue.cache import Cache, cache_directory
+    from cdsed.catalogue.client import connect
+    from cdsed.catalogue.search import search as search_catalogue
+    from cdsed.config.load import settings_or_defaults
+
+    if query is not None and conditions:
+        raise ValueError(f"give either a query or conditions such as {min(conditions)}")
+    wanted = query or _query(conditions)
+    settings = settings_or_defaults(_path(config), os.environ)
+    ttl_s = settings.catalogue.cache_ttl_s
+    kept = Cache(cache_directory(settings, os.environ), ttl_s, SYSTEM_CLOCK) if cache else None
+    with connect(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as service:
+        found = search_catalogue(wanted, service, cache=kept, progress=progress)
+    return found.assign(sea_percent=sea.sea_percent(found.geometry)) if sea_percent else found
+
+
+def resolve(products: "Products", *, config: Setting = None) -> Resolution:
+    """Ask the catalogue where products lie.
+
+    Parameters
+    ----------
+    products
+        A listing (its path), names or ids, or a table with a column ``name``, ``safename`` or ``safe``.
+    config
+        Settings file; None for the usual places, or the defaults.
+
+    Returns
+    -------
+    Resolution
+        What can be had, and why the rest cannot.
+
+    Raises
+    ------
+    ServiceError
+        The catalogue could not be asked: nothing is called missing because of that.
+    """
+    from cdsed.api.products import safenames
+    from cdsed.catalogue.client import connect
+    from cdsed.catalogue.names import Names
+    from cdsed.config.load import settings_or_defaults
+
+    settings = settings_or_defaults(_path(config), os.environ)
+    names = safenames(products)
+    with connect(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as service:
+        facts = Names(service, per_filter=settings.catalogue.names_per_request).look_up(names)
+    return Resolution.of(names, facts)
+
+
+def download(  # noqa: PLR0913 - each is one wish of the user
+    products: "Products",
+    outputdir: Setting = None,
+    *,
+    group: str | None = None,
+    priority: int = 0,
+    progress: bool = True,
+    patience_s: float = 600.0,
+    config: Setting = None,
+) -> Downloads:
+    """Bring products to disk, by the daemon that runs, or else by one that runs as long as this call.
+
+    Parameters
+    ----------
+    products
+        A listing (its path), names, or a table as `search` returns it.
+    outputdir
+        Where they appear; None for the spool.
+    group
+        The accounts to use; None for the settings' own.
+    priority
+        Higher comes first.
+    progress
+        Show a progress line on stderr.
+    patience_s
+        Give up when nothing has moved for so long; the state keeps what was begun.
+    config
+        Settings file; None for the usual places.
+
+    Returns
+    -------
+    Downloads
+        What became of each product.
+
+    Raises
+    ------
+    ConfigError
+        There are no settings, or they are wrong.
+    CdsedError
+        The daemon could not be run; the text says why.
+    """
+    from cdsed import foreground
+    from cdsed.api.products import listing_text
+    from cdsed.config.locate import settings_file
+    from cdsed.model.listing import ListingOptions
+
+    file = settings_file(_path(config), os.environ).resolve()
+    text, names = listing_text(products)
+    place = None if outputdir is None else str(Path(outputdir).absolute())
+    order = foreground.Order(text, names, ListingOptions(priority, group, place), patience_s)
+    fates = foreground.bring(file, order, sys.stderr if progress else None, os.environ)
+    return Downloads.of(names, fates)
+
+
+def status(*, config: Setting = None) -> Status:
+    """Return what ``cdsed status`` shows: the truth about the daemon, whether it runs or not.
+
+    Raises
+    ------
+    StateError
+        The state cannot be read.
+    """
+    from cdsed.cli.look import looking
+    from cdsed.config.locate import state_dir
+
+    with looking(state_dir(_path(config), os.environ)) as (look, _db):
+        return Status(look)
+
+
+def verify(path: str | os.PathLike[str]) -> Verification:
+    """Compare a product on disk, a directory or a zip, with its own manifest: sizes and digests.
+
+    Raises
+    ------
+    OSError
+        It is not there, or cannot be read.
+    """
+    from cdsed.local.intact import check_product
+
+    return Verification(check_product(Path(path)))
+
+
+def _path(config: Setting) -> Path | None:
+    return None if config is None else Path(config)
+
+
+def _query(conditions: Conditions) -> "Query":
+    """Make a query of conditions as people write them."""
+    import shapely
+
+    from cdsed.catalogue.attributes import parse_condition, parse_moment
+    from cdsed.catalogue.query import Query
+
+    values: dict[str, object] = dict(conditions)
+    for name in ("start", "end"):
+        if isinstance(values.get(name), str):
+            values[name] = parse_moment(str(values[name]))
+    if isinstance(values.get("area"), str):
+        values["area"] = shapely.from_wkt(values["area"])
+    values["attributes"] = tuple(
+        parse_condition(each) if isinstance(each, str) else each for each in conditions.get("attributes", ())
+    )
+    values["columns"] = tuple(conditions.get("columns", ()))
+    return Query(**values)  # type: ignore[arg-type]

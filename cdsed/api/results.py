@@ -1,0 +1,181 @@
+"""What `cdsed.api` returns: values that show themselves, as text in a shell and as a table in a notebook."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cdsed.cli.look import Look
+    from cdsed.local.intact import Check
+    from cdsed.model.catalogue import CatalogueEntry, Facts
+    from cdsed.model.product import Product
+    from cdsed.model.status import StatusReport
+
+_SHOWN = 20
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What the catalogue says of products.
+
+    Attributes
+    ----------
+    found
+        The entry of each product that can be had, by what was asked.
+    absent
+        Why each of the others cannot, in one clause.
+    """
+
+    found: "Mapping[str, CatalogueEntry]"
+    absent: Mapping[str, str]
+
+    @classmethod
+    def of(cls, asked: Sequence[str], facts: "Facts") -> "Resolution":
+        """Sort what was asked into what can be had and what cannot."""
+        absences = {each: absence.cause for each in asked if (absence := facts.absence(each))}
+        return cls({each: entry for each, entry in facts.found.items() if each not in absences}, absences)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return what was found: columns id, name, s3_path, size_bytes, online, md5, blake3; `download` takes it."""
+        import pandas as pd
+
+        rows = [
+            (each.product_id, each.name, each.s3_path, each.size_bytes, each.online, each.md5, each.blake3)
+            for each in self.found.values()
+        ]
+        return pd.DataFrame(rows, columns=["id", "name", "s3_path", "size_bytes", "online", "md5", "blake3"])
+
+    def __repr__(self) -> str:
+        return "\n".join([self._title(), *(f"  {name}: {cause}" for name, cause in _first(self.absent))])
+
+    def _repr_html_(self) -> str:
+        found = _table(("product", "S3 path"), ((name, entry.s3_path) for name, entry in _first(self.found)))
+        absent = _table(("product", "why not"), _first(self.absent)) if self.absent else ""
+        return f"<p>{escape(self._title())}</p>{found}{absent}"
+
+    def _title(self) -> str:
+        return f"{len(self.found)} of {len(self.found) + len(self.absent)} products can be had"
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """What became of products.
+
+    Attributes
+    ----------
+    table
+        Columns ``safename``, ``state`` (``done``, ``present``, ``missing``, ``failed``, ``corrupt``, …, or
+        ``rejected``), ``path`` (None unless it is on disk), ``size_bytes`` (None where unknown) and ``cause``
+        (None when all is well).
+    """
+
+    table: "pd.DataFrame"
+
+    @classmethod
+    def of(cls, safenames: Sequence[str], fates: "Mapping[str, Product]") -> "Downloads":
+        """Tell what the state says of each product."""
+        import pandas as pd
+
+        from cdsed.model.product import GOOD
+
+        rows: list[tuple[object, ...]] = []
+        for safename in safenames:
+            product = fates.get(safename)
+            if product is None:
+                rows.append((safename, "rejected", None, None, "the inbox did not take it"))
+                continue
+            good = product.state in GOOD
+            path = product.whereabouts if good else None
+            rows.append((safename, product.state.value, path, product.size_bytes, None if good else product.cause))
+        return cls(pd.DataFrame(rows, columns=["safename", "state", "path", "size_bytes", "cause"], dtype=object))
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where the products lie that are on disk now."""
+        return [Path(path) for path in self.table["path"] if path is not None]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of them are on disk."""
+        return len(self.paths) == len(self.table)
+
+    def __repr__(self) -> str:
+        bad = self.table[self.table["path"].isna()].head(_SHOWN)
+        lines = (f"  {row.safename}: {row.state}: {row.cause}" for row in bad.itertuples())
+        return "\n".join([self._title(), *lines])
+
+    def _repr_html_(self) -> str:
+        shown = self.table.head(_SHOWN)
+        rows = ((row.safename, row.state, row.path or row.cause) for row in shown.itertuples())
+        return f"<p>{escape(self._title())}</p>{_table(('product', 'state', 'path or cause'), rows)}"
+
+    def _title(self) -> str:
+        return f"{len(self.paths)} of {len(self.table)} products are on disk"
+
+
+@dataclass(frozen=True, repr=False)
+class Status:
+    """The state of the daemon, as ``cdsed status`` shows it; `report` holds every number."""
+
+    look: "Look"
+
+    @property
+    def report(self) -> "StatusReport":
+        """All of it as values."""
+        return self.look.report
+
+    def __repr__(self) -> str:
+        from cdsed.cli.screen import overview
+        from cdsed.cli.terminal import Canvas
+
+        return "\n".join(overview(self.look, Canvas()))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """Whether a product on disk is what its manifest says; true exactly when it is."""
+
+    check: "Check"
+
+    @property
+    def good(self) -> bool:
+        """Whether every file of the manifest is there with its size and digest."""
+        return self.check.good
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each thing that is wrong."""
+        return self.check.problems
+
+    def __bool__(self) -> bool:
+        return self.good
+
+    def __repr__(self) -> str:
+        return "\n".join([self._title(), *(f"  {problem}" for problem in self.problems[:_SHOWN])])
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(problem)}</li>" for problem in self.problems[:_SHOWN])
+        return f"<p>{escape(self._title())}</p>{f'<ul>{items}</ul>' if items else ''}"
+
+    def _title(self) -> str:
+        verdict = f"{self.check.files} files are what the manifest says" if self.good else "NOT whole"
+        return f"{self.check.path.name}: {verdict}"
+
+
+def _first(values: Mapping[str, _Value]) -> Iterator[tuple[str, _Value]]:
+    return islice(iter(values.items()), _SHOWN)
+
+
+def _table(heads: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
+    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(each))}</td>' for each in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

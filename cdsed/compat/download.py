@@ -1,0 +1,310 @@
+"""cdsodatacli's ``download``: one product, or a table of them, over S3."""
+
+import csv
+import io
+import logging
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from cdsed import foreground
+from cdsed.catalogue.client import connect
+from cdsed.catalogue.names import look_up
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.compat import one_product
+from cdsed.compat.places import Counters, Places
+from cdsed.compat.private import Wanted, environ, installation
+from cdsed.compat.token import bearer
+from cdsed.compat.utils import get_conf
+from cdsed.config.load import settings_or_defaults
+from cdsed.config.secrets import Secret
+from cdsed.errors import DiskError, ProductError, TransferError
+from cdsed.inbox.parse import read_listing
+from cdsed.model.eodata import S3Location, split_s3_path
+from cdsed.model.listing import ListingOptions, Named, Rejected
+from cdsed.model.product import GOOD, Product
+from cdsed.model.safename import normalise
+from cdsed.transfer.connection import Connection, Credentials, Endpoint
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 60.0
+_DONE, _FAILED, _TO_DO = 1.0, -1.0, 0.0
+
+
+def cds_s3_download_one_product(
+    s3_path: str,
+    s3_credentials: Mapping[str, str],
+    output_filepath: str | os.PathLike[str],
+    conf: Mapping[str, Any],
+) -> tuple[float, int, int, str, str]:
+    """Fetch one product over one connection, verify it, and let it appear whole.
+
+    Parameters
+    ----------
+    s3_path
+        Where it lies in the bucket, e.g. ``Sentinel-1/SAR/GRD/2022/05/03/S1A_….SAFE``.
+    s3_credentials
+        ``s3-access-key`` and ``s3-secret``.
+    output_filepath
+        Where it shall appear: the name in the spool, not in the pre-spool.
+    conf
+        ``pre_spool`` and ``s3_bucket``; ``s3_endpoint`` and ``s3_region`` where they differ from CDSE's.
+
+    Returns
+    -------
+    speed : float
+        MB per second; nan when it failed.
+    elapsed_time : int
+        Seconds.
+    total_mb : int
+        MB fetched.
+    status_meaning : str
+        ``Downloaded``; or ``NotFound``, ``S3Error``, ``MoveError`` (the disk), ``Corrupt`` (verification failed).
+    safename_base : str
+        The basename without ``.zip``.
+    """
+    final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
+    keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
+    url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
+    endpoint = Endpoint(url, conf.get("s3_region", "default"), _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
+    connection = Connection(endpoint, keys)
+    job = one_product.Job(_location(s3_path, conf), final, Path(conf["pre_spool"]), "of these keys")
+    begun_s = time.monotonic()
+    size_bytes, meaning = 0, "Downloaded"
+    try:
+        size_bytes = one_product.bring(connection, job)
+    except TransferError as error:
+        _log.error("%s: %s", final.name, error)
+        meaning = _meaning(error)
+    finally:
+        connection.close()
+    elapsed_s = time.monotonic() - begun_s
+    speed = size_bytes / 1e6 / elapsed_s if meaning == "Downloaded" else float("nan")
+    return speed, round(elapsed_s), round(size_bytes / 1e6), meaning, final.name.removesuffix(".zip")
+
+
+def _location(s3_path: str, conf: Mapping[str, Any]) -> S3Location:
+    bucket = conf.get("s3_bucket", "eodata")
+    key = s3_path.removeprefix("s3://").strip("/").removeprefix(f"{bucket}/")
+    return split_s3_path(f"/{bucket}/{key}")
+
+
+def _meaning(error: TransferError) -> str:
+    match error:
+        case ProductError(code="BadCopy"):
+            return "Corrupt"
+        case ProductError():
+            return "NotFound"
+        case DiskError():
+            return "MoveError"
+    return "S3Error"
+
+
+def filter_product_already_present(
+    cpt: Counters,
+    df: pd.DataFrame,
+    outputdir: str | os.PathLike[str],
+    cdsodatacli_conf: Mapping[str, Any],
+    force_download: bool = False,
+    extension: str = ".zip",
+) -> tuple[pd.DataFrame, Counters]:
+    """Leave out products that lie whole in an archive, a spool or the output directory, and repeated ones.
+
+    Parameters
+    ----------
+    cpt
+        Counters, updated in place.
+    df
+        Products, with a column ``safe``, perhaps ``id`` and others.
+    outputdir
+        Searched last.
+    cdsodatacli_conf
+        Its ``spools`` and ``archives`` are searched; ``URL_download`` is needed where there are ids.
+    force_download
+        Leave out nothing but repetitions; what is present is counted all the same.
+    extension
+        Of the names in ``outputpath``.
+
+    Returns
+    -------
+    DataFrame
+        The rows to download, with ``outputpath``, and ``urls`` where there are ids; `df` stays as it is.
+    mapping
+        `cpt`.
+    """
+    places = Places(Path(outputdir), cdsodatacli_conf, cpt)
+    once = df[~df["safe"].duplicated()]
+    if len(once) < len(df):
+        places.count("duplicate_product", len(df) - len(once))
+    absent = [not places.have(safename) for safename in once["safe"]]
+    wanted = once if force_download else once[absent]
+    added = {"outputpath": [f"{Path(outputdir, name)}{extension}" for name in wanted["safe"]]}
+    if "id" in wanted.columns:
+        added["urls"] = [cdsodatacli_conf["URL_download"] % number for number in wanted["id"]]
+    return wanted.assign(**added), cpt
+
+
+def add_missing_cdse_hash_ids_in_listing(
+    listing_path: str | os.PathLike[str],
+    conf: Mapping[str, Any],  # noqa: ARG001 - private units need no question of their own any more
+    display_tqdm: bool = False,  # noqa: ARG001 - it takes a few requests
+    email: str | None = None,
+    password: str | None = None,
+) -> pd.DataFrame:
+    """Look up ids and S3 paths of the products that a listing names.
+
+    Parameters
+    ----------
+    listing_path
+        A listing in any form that the inbox takes.
+    conf
+        Not needed; there for the sake of old calls.
+    display_tqdm
+        Likewise.
+    email, password
+        Ask as this account: products of units in commissioning are shown to few.
+
+    Returns
+    -------
+    DataFrame
+        ``id``, ``safename`` and ``S3Path`` (without ``/eodata/``) of each product that the catalogue knows, in the
+        order of the listing. What it does not know is logged, with the reason.
+
+    Raises
+    ------
+    ServiceError
+        The catalogue could not be asked: nothing is said to be missing because of that.
+    InboxError
+        The file is no listing.
+    """
+    names = list(_names(Path(listing_path)))
+    settings = settings_or_defaults(None, os.environ)
+    stop = threading.Event()
+    with (
+        bearer(settings, email, password, stop) as token,
+        connect(settings, clock=SYSTEM_CLOCK, stop=stop, token=token) as service,
+    ):
+        facts = look_up(names, service)
+    for name in names:
+        absence = facts.absence(name)
+        if absence is not None:
+            _log.warning("%s: %s", name, absence.cause)
+    rows = [(entry.product_id, name, entry.s3_path.removeprefix("/eodata/")) for name, entry in facts.found.items()]
+    return pd.DataFrame(rows, columns=["id", "safename", "S3Path"])
+
+
+def _names(listing: Path) -> Iterable[str]:
+    seen = set()
+    for line in read_listing(listing):
+        match line:
+            case Named() if line.safename not in seen:
+                seen.add(line.safename)
+                yield line.safename
+            case Rejected():
+                _log.warning("%s, line %d: %s", listing, line.line, line.reason)
+
+
+def download_list_product_multithread_v4(
+    inputdf: pd.DataFrame,
+    outputdir: str | os.PathLike[str],
+    account_group: str,
+    hideprogressbar: bool = False,
+    check_on_disk: bool = True,
+    cdsodatacli_conf_file: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame:
+    """Bring products by a real daemon in the foreground: leased sessions, retries, verification.
+
+    Parameters
+    ----------
+    inputdf
+        Columns ``safename`` and ``S3Path`` (empty: it is looked up), perhaps ``id``, and ``status``: rows that have
+        another one than 0 are left as they are.
+    outputdir
+        Where products appear.
+    account_group
+        A group of accounts of the configuration, of four sessions each.
+    hideprogressbar
+        Show no progress on stderr.
+    check_on_disk
+        Do not fetch what lies in a spool or an archive of the configuration.
+    cdsodatacli_conf_file
+        A ``localconfig.yml``; None as for `cdsed.compat.utils.get_conf`.
+
+    Returns
+    -------
+    DataFrame
+        The rows that were not on disk, each product once: ``safe`` for ``safename``, the other columns of `inputdf`,
+        ``outputpath``, and ``status``: 1 it is there, whole; -1 it is not, the log says why.
+
+    Raises
+    ------
+    ConfigError
+        The configuration lacks the group, or its accounts lack keys.
+    """
+    conf = get_conf(path_config_file=cdsodatacli_conf_file)
+    rows = inputdf.rename(columns={"safename": "safe"})
+    if "status" not in rows.columns:
+        rows = rows.assign(status=_TO_DO)
+    cpt: Counters = defaultdict(int, products_in_initial_listing=len(rows))
+    df2, cpt = filter_product_already_present(
+        cpt, rows, outputdir, conf, force_download=not check_on_disk, extension=""
+    )
+    _log.info("counter: %s", dict(cpt))
+    to_do = df2[df2["status"] == _TO_DO]
+    if to_do.empty:
+        return df2
+    place = Path(os.path.abspath(outputdir))  # noqa: PTH100 - Path.resolve would follow links
+    wanted = Wanted(conf, account_group, place, search_disks=check_on_disk)
+    fates = _bring(to_do, wanted, None if hideprogressbar else sys.stderr)
+    status = [
+        _status(fates.get(_safename(name))) if status == _TO_DO else status
+        for name, status in zip(df2["safe"], df2["status"], strict=True)
+    ]
+    return df2.assign(status=status)
+
+
+def _bring(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> dict[str, Product]:
+    """Bring products; return what became of each, and log what did not come."""
+    names = [name for name in map(_safename, rows["safe"]) if name]
+    options = ListingOptions(outputdir=str(wanted.outputdir))
+    order = foreground.Order(_listing(rows, wanted.conf), names, options, foreground.PATIENCE_S)
+    with installation(wanted) as config:
+        fates = foreground.bring(config, order, show, environ())
+    for name in rows["safe"]:
+        product = fates.get(_safename(name))
+        if _status(product) == _FAILED:
+            _log.error("%s: %s", name, (product.cause or product.state) if product else "the inbox rejects this line")
+    return fates
+
+
+def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
+    """Return the rows as a listing for the inbox, with paths that name the bucket."""
+    bucket = conf.get("s3_bucket", "eodata")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("id", "safename", "S3Path"))
+    ids = rows["id"] if "id" in rows.columns else [""] * len(rows)
+    for number, name, s3_path in zip(ids, rows["safe"], rows["S3Path"], strict=True):
+        key = s3_path.removeprefix("s3://").strip("/").removeprefix(f"{bucket}/") if isinstance(s3_path, str) else ""
+        writer.writerow((number, name, f"/{bucket}/{key}" if key else ""))
+    return text.getvalue()
+
+
+def _safename(name: str) -> str:
+    """Return the canonical name, under which the daemon knows a product; empty when it is none."""
+    try:
+        return normalise(name)
+    except ValueError:
+        return ""
+
+
+def _status(product: Product | None) -> float:
+    return _DONE if product is not None and product.state in GOOD else _FAILED

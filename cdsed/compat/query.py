@@ -1,0 +1,167 @@
+"""cdsodatacli's ``query``: search the catalogue for each row of a table."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+from shapely.geometry.base import BaseGeometry
+
+from cdsed.catalogue.attributes import AttributeFilter, Operator, parse_condition
+from cdsed.catalogue.cache import Cache
+from cdsed.catalogue.client import connect
+from cdsed.catalogue.frame import frame_of, whole_frame
+from cdsed.catalogue.query import Query
+from cdsed.catalogue.sea import sea_percent
+from cdsed.catalogue.search import search
+from cdsed.cli.terminal import Live
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.compat.rows import as_rows
+from cdsed.compat.token import bearer
+from cdsed.config.load import settings_or_defaults
+
+_OTHER_NAMES = {"startdate": "start_datetime", "stopdate": "end_datetime", "geofeature": "geometry", "Name": "name"}
+_MANDATORY = ("start_datetime", "end_datetime", "id_query")
+_WORKERS = {"seq": 1, "multi": 4}
+
+_Ask = Callable[[Query], gpd.GeoDataFrame]
+
+
+def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
+    gdf: pd.DataFrame,
+    timedelta_slice: timedelta | None = None,
+    min_sea_percent: float | None = None,
+    top: int | None = None,  # noqa: ARG001 - pages are always as long as the catalogue allows
+    cache_dir: str | os.PathLike[str] | None = None,
+    querymode: str = "seq",
+    email: str | None = None,
+    password: str | None = None,
+    display_tqdm: bool = False,
+) -> gpd.GeoDataFrame:
+    """Search the catalogue for each row, and put together what was found, by ``id_query``.
+
+    Parameters
+    ----------
+    gdf
+        Columns ``start_datetime`` and ``end_datetime`` (UTC where they have no zone, the end itself excluded) and
+        ``id_query``; perhaps ``name`` (part of a safename, or a pattern with ``*``), ``collection``, ``sensormode``,
+        ``producttype``, ``geometry``, ``Attributes`` (``cloudCover,20``: at most; or ``orbitNumber = 5``).
+    timedelta_slice
+        Longest window asked for at once; what holds too many products is cut further in any case.
+    min_sea_percent
+        Keep only products that are sea to so many percent; they get a column ``sea_percent``.
+    cache_dir
+        Where answers are kept, for ``catalogue.cache_ttl_s`` of the settings; None keeps none.
+    querymode
+        ``seq``, or ``multi`` to read four slices at a time.
+    email, password
+        Ask as this account.
+    display_tqdm
+        Show progress on stderr.
+
+    Returns
+    -------
+    GeoDataFrame
+        One row per product and ``id_query``: the columns of `cdsed.compat.rows`, also when nothing was found.
+
+    Raises
+    ------
+    ValueError
+        A mandatory column is missing, or a row asks for what cannot be honoured; the text says which.
+    Incomplete, ServiceError
+        The catalogue did not give everything; there are no half results.
+    """
+    if querymode not in _WORKERS:
+        raise ValueError(f"querymode {querymode!r} should be seq or multi")
+    asked = gdf.rename(columns={old: new for old, new in _OTHER_NAMES.items() if new not in gdf.columns})
+    if missing := [name for name in _MANDATORY if name not in asked.columns]:
+        raise ValueError(f"the table lacks the column {missing[0]!r}; it needs {', '.join(_MANDATORY)}")
+    queries = [(row["id_query"], _query(row, number)) for number, (_, row) in enumerate(asked.iterrows())]
+    settings, stop = settings_or_defaults(None, os.environ), threading.Event()
+    kept = Cache(Path(cache_dir), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if cache_dir else None
+    with (
+        bearer(settings, email, password, stop) as token,
+        connect(settings, clock=SYSTEM_CLOCK, stop=stop, token=token) as service,
+    ):
+        workers = _WORKERS[querymode]
+        ask = partial(search, service=service, cache=kept, workers=workers, slice_length=timedelta_slice)
+        found = _together(_by_id(queries, ask, Live(sys.stderr) if display_tqdm else None))
+    return found if min_sea_percent is None else _at_sea(found, min_sea_percent)
+
+
+def _together(frames: Iterator[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else as_rows(frame_of([]), None)
+
+
+def _by_id(queries: list[tuple[Any, Query]], ask: _Ask, live: Live | None) -> Iterator[gpd.GeoDataFrame]:
+    """Ask for every query; yield for each identifier what was found, each product once."""
+    frames: dict[Any, list[gpd.GeoDataFrame]] = {}
+    rows = 0
+    for done, (number, query) in enumerate(queries, start=1):
+        frame = ask(query)
+        frames.setdefault(number, []).append(frame)
+        rows += len(frame)
+        if live is not None:
+            live.draw([f"individual CDSE queries: {done} of {len(queries)}, {rows} products"])
+    for number, parts in frames.items():
+        yield as_rows(whole_frame(parts), number)
+
+
+def _query(row: Mapping[str, Any], number: int) -> Query:
+    try:
+        return Query(
+            start=_moment(row["start_datetime"]),
+            end=_moment(row["end_datetime"]),
+            area=_area(row.get("geometry")),
+            collection=_text(row, "collection"),
+            name=_pattern(_text(row, "name")),
+            sensor_mode=_text(row, "sensormode"),
+            product_type=_text(row, "producttype"),
+            attributes=_conditions(_text(row, "Attributes")),
+        )
+    except ValueError as error:
+        raise ValueError(f"row {number} of the table: {error}") from error
+
+
+def _moment(value: Any) -> datetime | None:
+    moment = pd.Timestamp(value)
+    if moment is pd.NaT:
+        return None
+    return (moment.tz_convert(UTC) if moment.tzinfo else moment.tz_localize(UTC)).to_pydatetime()  # type: ignore[no-any-return]
+
+
+def _area(value: Any) -> BaseGeometry | None:
+    if value is None or isinstance(value, BaseGeometry):
+        return value
+    if pd.isna(value):
+        return None
+    raise ValueError(f"its geometry is a {type(value).__name__}, not one of shapely's")
+
+
+def _text(row: Mapping[str, Any], column: str) -> str | None:
+    value = row.get(column)
+    return None if value is None or pd.isna(value) else str(value)
+
+
+def _pattern(name: str | None) -> str | None:
+    """Return the pattern for a part of a name; a whole safename stands for itself."""
+    return name if name is None or "*" in name or name.endswith((".SAFE", ".SEN3", ".nc")) else f"*{name}*"
+
+
+def _conditions(text: str | None) -> tuple[AttributeFilter, ...]:
+    if text is None:
+        return ()
+    name, comma, value = text.replace(" ", "").partition(",")
+    return (AttributeFilter(name, Operator.LE, float(value)) if comma else parse_condition(text),)
+
+
+def _at_sea(found: gpd.GeoDataFrame, min_sea_percent: float) -> gpd.GeoDataFrame:
+    with_sea = found.assign(sea_percent=sea_percent(found.geometry))
+    return with_sea[with_sea["sea_percent"] >= min_sea_percent].reset_index(drop=True)

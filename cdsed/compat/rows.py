@@ -1,0 +1,53 @@
+"""The core's frame as the catalogue writes its rows, which is how cdsodatacli hands them out."""
+
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+_MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def as_rows(frame: gpd.GeoDataFrame, id_query: Any) -> gpd.GeoDataFrame:
+    """Return a frame of `cdsed.catalogue.frame` as rows of the catalogue, marked with the query they answer.
+
+    Returns
+    -------
+    GeoDataFrame
+        ``Id``, ``Name``, ``ContentLength``, ``PublicationDate``, ``ModificationDate``, ``Online``, ``EvictionDate``,
+        ``S3Path``, ``Checksum``, ``ContentDate``, ``Footprint``, ``GeoFootprint`` as the JSON of the catalogue has
+        them, then ``id_original_query`` and ``geometry``.
+    """
+    start, end = _moments(frame["start"]), _moments(frame["end"])
+    geometries = list(frame.geometry)
+    rows = {
+        "Id": frame["id"].astype(object),
+        "Name": frame["name"].astype(object),
+        "ContentLength": frame["size_bytes"],
+        "PublicationDate": _moments(frame["published"]),
+        "ModificationDate": _moments(frame["modified"]),
+        "Online": frame["online"],
+        "EvictionDate": _moments(frame["evicted"]),
+        "S3Path": frame["s3_path"].astype(object),
+        "Checksum": _objects(map(_checksums, frame["md5"], frame["blake3"])),
+        "ContentDate": _objects({"Start": one, "End": other} for one, other in zip(start, end, strict=True)),
+        "Footprint": _objects(each and f"geography'SRID=4326;{each.wkt}'" for each in geometries),
+        "GeoFootprint": _objects(each and each.__geo_interface__ for each in geometries),
+        "id_original_query": pd.Series([id_query] * len(frame), dtype=object),
+    }
+    return gpd.GeoDataFrame(rows, geometry=frame.geometry)
+
+
+def _objects(values: Any) -> pd.Series:
+    return pd.Series(list(values), dtype=object)
+
+
+def _moments(moments: pd.Series) -> pd.Series:
+    """Return moments as text, None where there is none."""
+    texts = moments.dt.strftime(_MOMENT).astype(object)
+    return texts.where(moments.notna(), None)
+
+
+def _checksums(md5: Any, blake3: Any) -> list[dict[str, str]]:
+    known = {"MD5": md5, "BLAKE3": blake3}
+    return [{"Value": value, "Algorithm": name} for name, value in known.items() if not pd.isna(value)]

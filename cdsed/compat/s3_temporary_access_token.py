@@ -1,0 +1,77 @@
+"""cdsodatacli's ``s3_temporary_access_token``: temporary S3 keys and a boto3 resource that uses them.
+
+cdsed itself makes, awaits, renews and deletes such keys (`cdsed.catalogue.temporary`); here the caller has to
+delete them, and as many as the service allows are soon used up.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+
+from cdsed.catalogue.identity import Tokens
+from cdsed.catalogue.keys import KeysManager
+from cdsed.catalogue.tokenfile import check_token
+from cdsed.catalogue.wire import Wire
+from cdsed.clock import SYSTEM_CLOCK, iso
+from cdsed.config.load import settings_or_defaults
+
+
+class _Given(Tokens):
+    """The token that the caller has; there is no other one to get."""
+
+    def __init__(self, token: str) -> None:
+        check_token(token)
+        self._token = token
+
+    def access_token(self) -> str:
+        return self._token
+
+    def reject(self, token: str) -> None: ...
+
+
+def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[dict[str, Any], Any]:
+    """Make temporary S3 keys, and a client with them.
+
+    Parameters
+    ----------
+    conf
+        ``s3_endpoint`` and ``s3_region`` where they differ from CDSE's.
+    headers
+        With ``Authorization: Bearer …``, the access token.
+
+    Returns
+    -------
+    dict
+        ``access_id``, ``secret`` and, where the service tells it, ``expiration_date``. The keys begin to work some
+        seconds later.
+    boto3 resource
+        Of the service ``s3``.
+
+    Raises
+    ------
+    AccountError
+        The token is refused, or the account has as many keys as it may have.
+    ServiceError
+        The keys manager could not be asked.
+    ValueError
+        What stands there can be no token.
+    """
+    settings = settings_or_defaults(None, os.environ)
+    services = settings.services
+    stop, timeout_s = threading.Event(), settings.catalogue.timeout_s
+    bearer = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+    with Wire(timeout_s=timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file) as wire:
+        tokens = _Given(bearer.partition(" ")[2].strip())
+        made = KeysManager(services.keys_manager_url, "of these headers", tokens, wire).create()
+    keys = {"access_id": made.keys.access_key.reveal(), "secret": made.keys.secret_key.reveal()}
+    resource = boto3.resource(
+        "s3",
+        endpoint_url=conf.get("s3_endpoint", services.s3_url),
+        region_name=conf.get("s3_region", services.s3_region),
+        aws_access_key_id=keys["access_id"],
+        aws_secret_access_key=keys["secret"],
+    )
+    return keys | ({"expiration_date": iso(made.expires.timestamp())} if made.expires else {}), resource

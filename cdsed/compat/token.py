@@ -1,0 +1,38 @@
+"""The access token of a login that a call names, by the core's own rules: one session for all processes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cdsed.catalogue.identity import Tokens
+from cdsed.catalogue.wire import Wire
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.compat.private import alias, own_directory
+from cdsed.config.accounts import Account
+from cdsed.config.secrets import Secret
+from cdsed.config.settings import Settings
+
+
+@contextmanager
+def bearer(
+    settings: Settings, email: str | None, password: str | None, stop: threading.Event
+) -> Iterator[Callable[[], str] | None]:
+    """Give what gives the token of a login; None, to ask anonymously, unless both are named."""
+    if not (email and password):
+        yield None
+        return
+    account = Account(
+        name=alias(email),
+        group="",
+        login=email,
+        password=Secret(password),
+        s3_keys=None,
+        s3_key_expires=None,
+        sessions=1,
+        bandwidth_bytes_per_s=None,
+        requests_per_minute=1,
+        volume_bytes=1,
+    )
+    services = settings.services
+    with Wire(timeout_s=settings.catalogue.timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file) as wire:
+        yield Tokens(services.identity_url, account, own_directory("tokens"), wire).access_token

@@ -1,0 +1,101 @@
+"""cdsodatacli's ``utils``: its configuration, presence on disk, and listings made of the catalogue's answers."""
+
+import csv
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cdsed.compat.configuration import archives, read_localconfig, spools
+from cdsed.inbox.paper import atomic_text
+from cdsed.inbox.parse import read_listing
+from cdsed.local.layout import archive_dir
+from cdsed.local.presence import Presence
+from cdsed.model.listing import Named, Rejected
+from cdsed.model.safename import normalise, parse
+
+_log = logging.getLogger(__name__)
+
+
+def get_conf(path_config_file: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """Read a ``localconfig.yml`` of cdsodatacli.
+
+    Parameters
+    ----------
+    path_config_file
+        The file; None for the first there is of ``localconfig.yml`` beside this module, in the directory of an
+        installed cdsodatacli, in ``$XDG_CONFIG_HOME/cdsed`` (``~/.config/cdsed``) and in ``/etc/cdsed``, else the
+        ``config.yml`` beside this module.
+
+    Raises
+    ------
+    ConfigError
+        The file is not there, or not a mapping in YAML.
+    """
+    return read_localconfig(path_config_file, os.environ)
+
+
+def check_safe_in_outputdir(outputdir: str | os.PathLike[str], safename: str) -> bool:
+    """Tell whether a directory holds a whole product, as ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip``."""
+    return Presence([Path(outputdir)], []).find_now(safename) is not None
+
+
+def check_safe_in_spool(safename: str, conf: Mapping[str, Any]) -> bool:
+    """Tell whether one of the spools of the configuration holds a whole product."""
+    return Presence(spools(conf), []).find_now(safename) is not None
+
+
+def WhichArchiveDir(safe: str, conf: Mapping[str, Any], archive_type: str) -> str:  # noqa: N802 - its old name
+    """Return the directory of an archive where a product belongs.
+
+    Parameters
+    ----------
+    safe
+        The product's basename.
+    conf
+        The configuration; its ``archives`` map names to directories.
+    archive_type
+        Which of them, e.g. ``datawork``.
+
+    Raises
+    ------
+    ValueError
+        Archives have no place for such a product: only Sentinel-1 and -2 are laid out.
+    """
+    directory = archive_dir(Path(conf["archives"][archive_type]), parse(normalise(safe)), {})
+    if directory is None:
+        raise ValueError(f"safe not handle : {safe}")
+    return str(directory)
+
+
+def check_safe_in_archive(safename: str, conf: Mapping[str, Any]) -> bool:
+    """Tell whether one of the archives of the configuration holds a whole product."""
+    return Presence([], archives(conf)).find_now(safename) is not None
+
+
+def convert_json_opensearch_query_to_listing_safe_4_dowload(json_path: str | os.PathLike[str]) -> str:
+    """Write the listing ``id,safename`` of an OpenSearch answer; return its path: ``.txt`` for ``.json``."""
+    return _convert(Path(json_path))
+
+
+def convert_json_odata_query_to_listing_safe_4_download(json_path: str | os.PathLike[str]) -> str:
+    """Write the listing ``id,safename`` of an OData answer; return its path: ``.txt`` for ``.json``."""
+    return _convert(Path(json_path))
+
+
+def _convert(answer: Path) -> str:
+    """Write each product of an answer once, in its order; the listing appears whole."""
+    listing = answer.with_suffix(".txt")
+    if listing == answer:
+        raise ValueError(f"{answer} should end in .json: its listing would be written over it")
+    products: dict[str, str] = {}
+    for line in read_listing(answer):
+        match line:
+            case Named():
+                products.setdefault(line.safename, line.product_id or "")
+            case Rejected():
+                _log.warning("%s: %s: %s", answer, line.text, line.reason)
+    with atomic_text(listing) as file:
+        csv.writer(file, lineterminator="\n").writerows((number, name) for name, number in products.items())
+    return str(listing)

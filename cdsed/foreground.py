@@ -1,0 +1,205 @@
+"""One listing brought in the foreground by the real daemon: for `cdsed.api` and `cdsed.compat`.
+
+The listing goes into the inbox. Where a daemon runs, it does the work; else one is started, which leaves when
+the inbox is empty. Either way this process only looks on, and may die: the state knows how far it came.
+"""
+
+import contextlib
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+from cdsed.cli.look import Look, looking
+from cdsed.cli.progress import Progress
+from cdsed.cli.terminal import Live
+from cdsed.config.load import load_settings
+from cdsed.config.settings import Settings
+from cdsed.errors import CdsedError, ExitCode, StateError
+from cdsed.inbox.place import put
+from cdsed.model.listing import ListingOptions
+from cdsed.model.product import Product
+from cdsed.model.status import Tally
+from cdsed.process.lock import LOCK_NAME, holder
+from cdsed.store import listings, products, snapshot
+from cdsed.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+PATIENCE_S = 600.0
+_EVERY_S, _EVERY_PIPED_S = 0.4, 5.0
+_POLL_S = 0.2
+_LEAVE_WITHIN_S = 45.0
+_LAST_WORDS = 15
+_REFUSALS_MAX = 3
+_ORDERLY = {ExitCode.OK, ExitCode.UNFINISHED, ExitCode.TEMPORARY}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to bring.
+
+    Attributes
+    ----------
+    text
+        A listing, in any form the inbox takes.
+    safenames
+        The products it names: those whose fate is told in the end.
+    options
+        Group, priority and output directory.
+    patience_s
+        How long nothing may move before it is given up.
+    """
+
+    text: str
+    safenames: Sequence[str]
+    options: ListingOptions
+    patience_s: float
+
+
+def bring(config: Path, order: Order, show: TextIO | None, environ: Mapping[str, str]) -> dict[str, Product]:
+    """Bring a listing's products; return what the state says of each when all are settled, or nothing moves.
+
+    Parameters
+    ----------
+    config
+        The settings file.
+    show
+        Where the progress line goes; None hides it.
+    environ
+        The environment of a daemon that has to be started.
+
+    Returns
+    -------
+    dict
+        By safename; a name that the inbox rejected is absent.
+
+    Raises
+    ------
+    CdsedError
+        The daemon could not be run; the text ends with its last words.
+    """
+    settings = load_settings(config, environ)
+    name = _drop(settings, order)
+    watch = _Watch(settings, name, order.patience_s, show)
+    refused = 0
+    while not watch.ended():
+        if holder(settings.state_dir / LOCK_NAME).running:
+            watch.until(lambda: not holder(settings.state_dir / LOCK_NAME).running)
+            continue
+        with _daemon(config, settings, order.patience_s, environ) as process:
+            watch.until(lambda: process.poll() is not None)
+            gave_up = process.poll() == ExitCode.UNFINISHED
+        if gave_up:
+            break
+        refused += process.returncode == ExitCode.TEMPORARY  # another one was a moment quicker: look on
+        if process.returncode not in _ORDERLY or refused > _REFUSALS_MAX:
+            raise CdsedError(f"the daemon ended with {process.returncode}; its last words:\n{_last_words(settings)}")
+    with looking(settings.state_dir) as (_look, db):
+        return {} if db is None else dict(_fates(db, order.safenames))
+
+
+def _drop(settings: Settings, order: Order) -> str:
+    """Put the listing into the inbox under a name and with a content that no other has; return the name."""
+    number = uuid.uuid4().hex
+    settings.inbox.path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="cdsed-") as folder:
+        listing = Path(folder, f"foreground-{number}.csv")
+        listing.write_text(f"# {number}\n{order.text}", encoding="utf-8")
+        return put(listing, settings.inbox.path, options=order.options).name
+
+
+class _Watch:
+    """Looks on and shows the progress of one listing, until it is reported or nothing has moved for too long."""
+
+    def __init__(self, settings: Settings, name: str, patience_s: float, show: TextIO | None) -> None:
+        self._settings = settings
+        self._name = name
+        self._patience_s = patience_s
+        self._progress = Progress()
+        self._live = Live(show) if show is not None else None
+        self._shown_s = 0.0
+        self._moved = -1
+        self._moved_s = time.monotonic()
+        self._reported = False
+
+    def ended(self) -> bool:
+        """Tell whether there is nothing more to wait for."""
+        if not self._reported:
+            self._look()
+        return self._reported or time.monotonic() - self._moved_s > self._patience_s
+
+    def until(self, over: Callable[[], bool]) -> None:
+        """Look on until the listing is reported, nothing moves, or `over` says so."""
+        while not self.ended() and not over():
+            time.sleep(_POLL_S)
+
+    def _look(self) -> None:
+        try:
+            with looking(self._settings.state_dir) as (look, db):
+                if db is not None:
+                    self._see(look, db)
+        except StateError:
+            _log.debug("the daemon is making its tables just now")
+
+    def _see(self, look: Look, db: Database) -> None:
+        moved = snapshot.movement(db)
+        if moved != self._moved:
+            self._moved, self._moved_s = moved, time.monotonic()
+        listing = listings.find(db, self._name)
+        if listing is None:
+            return
+        self._reported = listing.state in {"reported", "refused"}
+        if self._live is None or (time.monotonic() - self._shown_s < self._every_s() and not self._reported):
+            return  # the last line is shown in any case, and stays
+        self._shown_s = time.monotonic()
+        ours = {state: Tally(count) for state, count in snapshot.listing(db, listing.head.id).by_state.items()}
+        self._live.draw(self._progress.lines(replace(look.report, products=ours), self._live.canvas()))
+
+    def _every_s(self) -> float:
+        assert self._live is not None
+        return _EVERY_PIPED_S if self._live.canvas().height is None else _EVERY_S
+
+
+@contextmanager
+def _daemon(
+    config: Path, settings: Settings, patience_s: float, environ: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a daemon that leaves when the inbox is empty; at the end it is gone, whatever happens."""
+    settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "cdsed", "run", "--once", "--config", str(config), "--patience", str(patience_s)]
+    with _log_path(settings).open("wb") as words:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command, env=environ, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
+        )
+    try:
+        yield process
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LEAVE_WITHIN_S)  # reported, it leaves by itself
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(_LEAVE_WITHIN_S)
+
+
+def _log_path(settings: Settings) -> Path:
+    return settings.state_dir / "foreground.log"
+
+
+def _last_words(settings: Settings) -> str:
+    text = _log_path(settings).read_text(encoding="utf-8", errors="replace")
+    return "\n".join(text.rstrip().split("\n")[-_LAST_WORDS:])
+
+
+def _fates(db: Database, safenames: Sequence[str]) -> Iterator[tuple[str, Product]]:
+    for safename in safenames:
+        product = products.find(db, safename)
+        if product is not None:
+            yield safename, product

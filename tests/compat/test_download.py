@@ -1,0 +1,203 @@
+"""``cdsodatacli.download``: what is present, ids for listings, and the download of a table by the real machinery."""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cdsed import foreground
+from cdsed.compat.download import download_list_product_multithread_v4, filter_product_already_present
+from cdsed.errors import ConfigError
+from cdsed.sandbox.names import realistic_safenames
+from tests.compat.conftest import Old
+from tests.compat.test_one_product import _differences
+from tests.support.daemon import wait_until
+from tests.unit.local.products import BELOW_ARCHIVE, SAFENAME, make_product
+
+NAMES = [SAFENAME.replace("E33E", f"E33{letter}") for letter in "0123"]
+
+
+def _table(old: Old, count: int, seed: int, size_bytes: int = 200_000) -> pd.DataFrame:
+    names = realistic_safenames("S1_OCN", count, seed=seed)
+    paths = old.sandbox.add_products(*({"safename": name, "size_bytes": size_bytes} for name in names))
+    return pd.DataFrame({"safename": names, "S3Path": [paths[name].removeprefix("/eodata/") for name in names]})
+
+
+def test_filter_product_already_present_leaves_out_and_counts_what_is_there(old: Old) -> None:
+    make_product(old.root / "archive" / BELOW_ARCHIVE, NAMES[0])
+    make_product(old.root / "spool2", NAMES[1])
+    make_product(old.root / "out", NAMES[2])
+    df = pd.DataFrame({"safe": [*NAMES, NAMES[3]], "id": list("abcde")})
+    before = df.copy()
+    cpt: dict[str, int] = defaultdict(int)
+    todo, counted = filter_product_already_present(cpt, df, str(old.root / "out"), old.conf())
+    assert isinstance(todo, pd.DataFrame)
+    assert list(todo.columns) == ["safe", "id", "outputpath", "urls"]
+    assert list(todo["safe"]) == [NAMES[3]]
+    assert list(todo["outputpath"]) == [str(old.root / "out" / f"{NAMES[3]}.zip")]
+    assert list(todo["urls"]) == ["https://zipper.dataspace.copernicus.eu/odata/v1/Products(d)/$value"]
+    assert counted is cpt
+    assert dict(cpt) == {
+        f"preproc-archive_{'-'.join(str(old.root).split('/')[0:3])}": 1,
+        "preproc-archived_product": 1,
+        "preproc-in_spool_product": 1,
+        "preproc-in_outdir_product": 1,
+        "preproc-product_absent_from_local_disks": 1,
+        "preproc-duplicate_product": 1,
+    }
+    pd.testing.assert_frame_equal(df, before)
+
+
+def test_force_download_keeps_what_is_present_and_the_extension_is_the_callers(old: Old) -> None:
+    make_product(old.root / "spool", NAMES[0])
+    cpt: dict[str, int] = defaultdict(int)
+    df = pd.DataFrame({"safe": NAMES[:2]})
+    todo, _ = filter_product_already_present(
+        cpt, df, str(old.root / "out"), cdsodatacli_conf=old.conf(), force_download=True, extension=""
+    )
+    assert list(todo["safe"]) == NAMES[:2]
+    assert list(todo["outputpath"]) == [str(old.root / "out" / name) for name in NAMES[:2]]
+    assert "urls" not in todo.columns
+    assert cpt["preproc-in_spool_product"] == 1
+
+
+def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.CaptureFixture[str]) -> None:
+    table = _table(old, 6, seed=401)
+    before = table.copy()
+    doubled = pd.concat([table, table.iloc[:2]], ignore_index=True)
+    outputdir = old.root / "out"
+    df2 = download_list_product_multithread_v4(
+        doubled, str(outputdir), "logins", cdsodatacli_conf_file=str(old.write())
+    )
+    assert isinstance(df2, pd.DataFrame)
+    assert list(df2.columns) == ["safe", "S3Path", "status", "outputpath"]
+    assert list(df2["safe"]) == list(table["safename"])
+    assert list(df2["status"]) == [1] * 6
+    assert list(df2["outputpath"]) == [str(outputdir / name) for name in table["safename"]]
+    for name in table["safename"]:
+        assert _differences(old, outputdir / name) == []
+    pd.testing.assert_frame_equal(table, before)
+    assert "OK 6" in capfd.readouterr().err
+    assert not list(old.root.rglob("accounts.yml")), "a copy of the secrets is left behind"
+
+    again = download_list_product_multithread_v4(table, str(outputdir), "logins", True, True, str(old.write()))
+    assert list(again.columns) == ["safe", "S3Path", "status", "outputpath"]
+    assert again.empty, "what is there is not fetched again"
+
+
+def test_one_dead_account_fails_no_product(old: Old) -> None:
+    good, other = old.sandbox.accounts
+    dead = replace(other, secret_key="wrong")
+    table = _table(old, 12, seed=402)
+    config = old.write({"team": old.group(dead, good)})
+    df2 = download_list_product_multithread_v4(
+        table, str(old.root / "out"), "team", hideprogressbar=True, cdsodatacli_conf_file=config
+    )
+    assert list(df2["status"]) == [1] * 12
+
+
+def test_what_is_not_there_is_minus_one_and_the_rest_arrives(old: Old, caplog: pytest.LogCaptureFixture) -> None:
+    table = _table(old, 2, seed=403)
+    gone = realistic_safenames("S1_GRD", 1, seed=404)[0]
+    more = pd.DataFrame({"safename": [gone, "no name"], "S3Path": [f"Sentinel-1/x/{gone}", float("nan")]})
+    table = pd.concat([table, more], ignore_index=True)
+    df2 = download_list_product_multithread_v4(
+        table, str(old.root / "out"), "logins", hideprogressbar=True, cdsodatacli_conf_file=old.write()
+    )
+    assert list(df2["status"]) == [1, 1, -1, -1]
+    assert gone in caplog.text
+
+
+def test_rows_that_are_settled_already_are_left_as_they_are(old: Old) -> None:
+    table = _table(old, 3, seed=405).assign(status=[1, -1, 0])
+    df2 = download_list_product_multithread_v4(
+        table, str(old.root / "out"), "logins", hideprogressbar=True, cdsodatacli_conf_file=old.write()
+    )
+    assert list(df2["status"]) == [1, -1, 1]
+    assert [path.name for path in (old.root / "out").glob("*.SAFE")] == [table["safename"][2]]
+
+
+def test_a_product_of_an_archive_is_fetched_only_when_disks_are_not_checked(old: Old) -> None:
+    name = SAFENAME
+    path = old.sandbox.add_products({"safename": name, "size_bytes": 100_000})[name]
+    make_product(old.root / "archive" / BELOW_ARCHIVE, name)
+    table = pd.DataFrame({"safename": [name], "S3Path": [path]})
+    config = old.write()
+    assert download_list_product_multithread_v4(
+        table, str(old.root / "out"), "logins", True, cdsodatacli_conf_file=config
+    ).empty
+    df2 = download_list_product_multithread_v4(
+        table, str(old.root / "out"), "logins", True, check_on_disk=False, cdsodatacli_conf_file=config
+    )
+    assert list(df2["status"]) == [1]
+    assert _differences(old, old.root / "out" / name) == []
+
+
+def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = [replace(account, secret_key="wrong") for account in old.sandbox.accounts]
+    table = _table(old, 3, seed=407)
+    monkeypatch.setattr(foreground, "PATIENCE_S", 4.0)
+    df2 = download_list_product_multithread_v4(
+        table, str(old.root / "out"), "team", True, cdsodatacli_conf_file=old.write({"team": old.group(*dead)})
+    )
+    assert list(df2["status"]) == [-1] * 3
+
+
+def test_a_group_without_usable_accounts_is_refused_before_anything_starts(old: Old) -> None:
+    table = pd.DataFrame({"safename": [SAFENAME], "S3Path": ["x"]})
+    with pytest.raises(ConfigError, match="s3-access-key"):
+        download_list_product_multithread_v4(
+            table, str(old.root / "out"), "empty", cdsodatacli_conf_file=old.write({"empty": {"a@x": {}}})
+        )
+    with pytest.raises(ConfigError, match="'nobody'"):
+        download_list_product_multithread_v4(table, str(old.root / "out"), "nobody", cdsodatacli_conf_file=old.write())
+    assert not list(Path(old.root / "out").iterdir())
+
+
+def test_two_calls_at_once_share_the_sessions_of_an_account(old: Old) -> None:
+    tables = [_table(old, 10, seed=408 + number, size_bytes=1_000_000) for number in range(2)]
+    config = old.write()
+    (old.root / "out2").mkdir()
+    old.sandbox.reset_counters()
+
+    def call(number: int) -> pd.DataFrame:
+        outputdir = old.root / ("out", "out2")[number]
+        return download_list_product_multithread_v4(
+            tables[number], outputdir, "logins", hideprogressbar=True, cdsodatacli_conf_file=config
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(call, range(2)))
+    assert [list(df2["status"]) for df2 in results] == [[1] * 10] * 2
+    counters = old.sandbox.counters()["accounts"][old.sandbox.accounts[0].name]
+    assert counters["open_max"] <= 4, counters
+
+
+def test_a_call_that_was_killed_leaves_no_half_product_and_goes_on(old: Old) -> None:
+    table = _table(old, 3, seed=411, size_bytes=4_000_000)
+    listing, out = old.root / "table.csv", old.root / "out"
+    table.to_csv(listing, index=False)
+    old.sandbox.fault(kind="trickle", key="*/measurement/*", times=1, bytes_per_s=800_000)
+    script = (
+        "import sys, pandas as pd; from cdsed.compat.download import download_list_product_multithread_v4 as bring; "
+        "bring(pd.read_csv(sys.argv[1]), sys.argv[2], 'logins', True, True, sys.argv[3])"
+    )
+    environ = {**os.environ, "TMPDIR": str(old.root), "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, "-c", script, listing, out, old.write()], env=environ)
+    wait_until("something is fetched", lambda: any(old.root.rglob(".cdsed-*/*/measurement/*")))
+    process.kill()
+    process.wait()
+    for name in table["safename"]:
+        assert not (out / name).exists() or _differences(old, out / name) == []
+    df2 = download_list_product_multithread_v4(
+        table, out, "logins", True, cdsodatacli_conf_file=old.root / "localconfig.yml"
+    )
+    assert set(df2["status"]) <= {1}
+    for name in table["safename"]:
+        assert _differences(old, out / name) == []
