@@ -10,7 +10,9 @@ COMMANDS = next(action for action in parser()._actions if isinstance(action, arg
 
 
 def test_all_promised_commands_are_there():
-    assert {"run", "status", "add", "sandbox", "demo", "config", "version"} <= set(COMMANDS)
+    promised = {"run", "status", "add", "sandbox", "demo", "config", "version"}
+    promised |= {"query", "resolve", "match", "missing", "convert", "parse"}
+    assert promised <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

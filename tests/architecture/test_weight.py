@@ -31,6 +31,10 @@ def test_importing_cdsed_loads_no_library():
     assert libraries("import cdsed") == set()
 
 
+def test_the_api_loads_what_a_function_needs_when_it_is_called():
+    assert libraries("import cdsed.api") == set()
+
+
 def test_the_command_line_starts_without_any_library():
     assert libraries("from cdsed.cli.main import parser", "parser()") == set()
 
@@ -55,3 +59,8 @@ def test_a_download_worker_loads_no_requests_and_no_catalogue():
 @pytest.mark.parametrize("role", ["cdsed.catalogue.client, cdsed.work.resolve", "cdsed.inbox.watch, cdsed.work.intake"])
 def test_only_downloading_loads_s3(role):
     assert not loaded(f"import cdsed.roles, {role}") & {"boto3", "botocore", "pandas", "apscheduler"}
+
+
+def test_looking_names_up_and_matching_them_loads_no_geopandas():
+    modules = loaded("import cdsed.cli.resolve, cdsed.cli.match, cdsed.catalogue.client, cdsed.catalogue.counterparts")
+    assert not modules & {"pandas", "geopandas", "shapely", "numpy", "pyarrow"}
