@@ -58,9 +58,9 @@ def _entry(row: Mapping[str, Any]) -> CatalogueEntry:
         s3_path=row["S3Path"] or "",
         size_bytes=int(row.get("ContentLength") or 0),
         online=row["Online"],
-        md5=_digest(row, "MD5"),
+        md5=digest_of(row, "MD5"),
         modified_at=_instant(row["ModificationDate"]),
-        blake3=_digest(row, "BLAKE3"),
+        blake3=digest_of(row, "BLAKE3"),
         footprint_wkt=_footprint(row),
     )
 
@@ -82,7 +82,8 @@ def _instant(text: str) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)  # the catalogue means UTC where it says nothing
 
 
-def _digest(row: Mapping[str, Any], algorithm: str) -> str | None:
+def digest_of(row: Mapping[str, Any], algorithm: str) -> str | None:
+    """Return a row's digest by the catalogue's name of the algorithm, in small hex; None where it states none."""
     for checksum in row.get("Checksum") or []:
         value = str(checksum.get("Value")).lower()
         if checksum.get("Algorithm") == algorithm and _DIGESTS[algorithm].fullmatch(value):

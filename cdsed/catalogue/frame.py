@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cdsed.catalogue.answer import digest_of
 from cdsed.catalogue.attributes import AttributeType, type_of
 from cdsed.catalogue.footprint import footprints
 
@@ -38,7 +39,6 @@ COLUMNS = (
     *("md5", "blake3", "geometry"),
 )
 _NEVER = "9999"  # the year of an eviction that is none
-_DIGESTS = {"MD5": re.compile(r"(?!0{32})[0-9a-f]{32}"), "BLAKE3": re.compile(r"(?!0{64})[0-9a-f]{64}")}
 _PLAIN_UTC = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z?")
 
 
@@ -68,8 +68,8 @@ def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
         "published": _moments(row.get("PublicationDate") for row in rows),
         "modified": _moments(row.get("ModificationDate") for row in rows),
         "evicted": _moments(_eviction(row.get("EvictionDate")) for row in rows),
-        "md5": _text(_digest(row.get("Checksum"), "MD5") for row in rows),
-        "blake3": _text(_digest(row.get("Checksum"), "BLAKE3") for row in rows),
+        "md5": _text(digest_of(row, "MD5") for row in rows),
+        "blake3": _text(digest_of(row, "BLAKE3") for row in rows),
     }
     geometry = gpd.GeoSeries(footprints(rows), crs=CRS)
     if columns:
@@ -120,14 +120,6 @@ def _plain(text: str | None) -> str:
 
 def _eviction(text: str | None) -> str | None:
     return None if text is None or text.startswith(_NEVER) else text
-
-
-def _digest(checksums: Any, algorithm: str) -> str | None:
-    for checksum in checksums or ():
-        value = str(checksum.get("Value")).lower()
-        if checksum.get("Algorithm") == algorithm and _DIGESTS[algorithm].fullmatch(value):
-            return value
-    return None
 
 
 def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
