@@ -43,7 +43,7 @@ def hide(secret: str) -> None:
 def redact(text: str) -> str:
     """Return `text` with known secrets and whatever looks like one replaced by ``***``."""
     # One may hold another; and another thread may add one meanwhile.
-    for secret in sorted(tuple(_secrets), key=len, reverse=True):
+    for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _CREDENTIAL.sub(r"\g<key>\g<sep>***", _TOKEN.sub("***", text))
 

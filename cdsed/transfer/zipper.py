@@ -133,10 +133,20 @@ def _fetch(value: Value, means: Means, product: Folder) -> None:
                     _receive(value, means, connection, response, product)
                     return
                 read_small(connection, response, 2**16)
-                url = urljoin(url, response.headers.get("Location", ""))
+                url = _redirected(url, response.headers.get("Location", ""))
         finally:
             connection.close()
     raise ServiceError(f"the download of {value.safename} is redirected again and again", code="Redirects")
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        url = urljoin(url, location)
+        origin(url)
+        url.encode("ascii")  # else http.client cannot ask for it
+    except ValueError as error:
+        raise ServiceError(f"a redirect from {origin(url)} is no address", code="BadAnswer") from error
+    return url
 
 
 def _at(endpoint: Endpoint, url: str) -> Endpoint:
