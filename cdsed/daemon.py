@@ -14,6 +14,7 @@ from cdsed import log
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
+from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ExitCode
@@ -49,6 +50,7 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     ConfigError, StateError, AlreadyRunning
         It cannot start; the text says why.
     """
+    forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level)
     accounts = load_accounts(settings, os.environ)

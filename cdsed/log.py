@@ -4,11 +4,13 @@ Under systemd (``$JOURNAL_STREAM``) lines carry the ``<N>`` priority prefix of s
 elsewhere they begin with UTC time. Every process calls `setup` once.
 """
 
+import json
 import logging
 import os
 import re
 import sys
 import time
+from urllib.parse import quote_plus
 
 _SYSLOG_PRIORITY = {
     logging.DEBUG: 7,
@@ -25,20 +27,25 @@ _CREDENTIAL = re.compile(
     r"(?P<value>(bearer\s+|aws4-\S+\s+)?[^\s'\"&,;]+)"
 )
 
-_secrets: set[str] = set()
+_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JSON web token, as CDSE gives them
+# What a service says may end up in a line: it must not move the cursor, nor begin a line that looks like ours.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+_secrets: dict[str, None] = {}
 
 
 def hide(secret: str) -> None:
     """Make sure that `secret` never appears in a log line of this process."""
     if len(secret) >= 4:
-        _secrets.add(secret)
+        _secrets.update({secret: None, quote_plus(secret): None, json.dumps(secret)[1:-1]: None})
 
 
 def redact(text: str) -> str:
     """Return `text` with known secrets and whatever looks like one replaced by ``***``."""
-    for secret in _secrets:
+    # One may hold another; and another thread may add one meanwhile.
+    for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _CREDENTIAL.sub(r"\g<key>\g<sep>***", text)
+    return _CREDENTIAL.sub(r"\g<key>\g<sep>***", _TOKEN.sub("***", text))
 
 
 class _Formatter(logging.Formatter):
@@ -53,11 +60,15 @@ class _Formatter(logging.Formatter):
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        text = redact(f"{super().format(record)} [{self._process}]")
+        text = _CONTROL.sub(_escaped, redact(f"{super().format(record)} [{self._process}]")).replace("\n", "\n    ")
         if not self._journal:
             return text
         prefix = f"<{_SYSLOG_PRIORITY.get(record.levelno, 6)}>"
         return "\n".join(prefix + line for line in text.split("\n"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
 
 
 def setup(process: str, level: str = "INFO") -> None:

@@ -20,6 +20,7 @@ from cdsed import log
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
+from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.errors import ExitCode, Stopped
@@ -73,6 +74,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
     body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys}[role]
 
     def work(life: Life) -> None:
+        forbid_core_dumps()
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level)
         with _registered(name, settings, life) as worker:

@@ -18,7 +18,7 @@ from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import list_product
 from cdsed.transfer.publish import publish
-from cdsed.transfer.staging import discard, prepare
+from cdsed.transfer.staging import prepare
 from cdsed.transfer.verify import algorithms_for, verify
 from cdsed.work.retrying import through_blips
 
@@ -74,7 +74,7 @@ def bring(connection: Connection, job: Job) -> int:
         _verify(staging, job, objects, stop)
         _publish(staging, job, listed)
     finally:
-        discard(private)
+        shutil.rmtree(private, ignore_errors=True)
     return sum(item.size_bytes for item in listed)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cdsed import log
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account, Accounts, S3Keys
 from cdsed.config.private import replace_private
@@ -127,6 +128,8 @@ class Keyring:
 
 def _key(item: Any) -> TemporaryKey:
     access_key, secret_key = item["access_key"], item["secret_key"]
+    if secret_key:
+        log.hide(secret_key)
     return TemporaryKey(
         account=str(item["account"]),
         expires_at=float(item["expires_at"]),

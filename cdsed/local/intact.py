@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from cdsed.local.whole import UNREADABLE_ZIP, open_plain
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestEntry, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
 
@@ -55,11 +56,11 @@ def check_product(path: Path) -> Check:
         return _check(path, path.name, _Directory(path))
     if path.suffix.lower() == ".zip":
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_plain(path) as file, zipfile.ZipFile(file) as archive:
                 names = [name for name in archive.namelist() if not name.endswith("/")]
                 top = os.path.commonpath(names).split("/")[0] if names else ""
                 return _check(path, top, _Zip(archive, top, names))
-        except zipfile.BadZipFile as error:
+        except UNREADABLE_ZIP as error:
             return Check(path, 0, (f"it is no whole zip: {error}",), ())
     path.stat()
     return Check(path, 0, ("it is a single file, without a manifest to compare with",), ())
@@ -75,7 +76,7 @@ class _Directory:
 
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
-        with (self._top / path).open("rb") as file:
+        with open_plain(self._top / path) as file:
             yield file
 
 
@@ -120,7 +121,7 @@ def _problem(entry: ManifestEntry, sizes: dict[str, int], files: _Directory | _Z
     try:
         with files.open(entry.path) as file:
             found = _digest(file, entry.algorithm)
-    except zipfile.BadZipFile as error:
+    except UNREADABLE_ZIP as error:
         return f"{entry.path}: {error}"
     return None if found == entry.digest else f"{entry.path}: {entry.algorithm} is {found} instead of {entry.digest}"
 

@@ -1,8 +1,13 @@
 """Whether what lies on disk is a whole product; digests were compared when it was fetched, not here."""
 
+import errno
 import os
+import stat
+import struct
 import zipfile
+import zlib
 from pathlib import Path
+from typing import IO
 
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
@@ -13,7 +18,21 @@ from cdsed.model.manifest import (
 )
 from cdsed.model.safename import parse
 
+#: What zipfile raises for what is no archive, or one of an unknown kind, or with names that are no UTF-8.
+UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
 _DIRECTORY_SUFFIXES = (".SAFE", ".SEN3")
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a file for reading; OSError when it is a named pipe, say, which would never come to an end.
+
+    Spools and archives belong to others, too: links are followed here, where nothing is written.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no plain file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def is_whole(path: Path) -> bool:
@@ -35,10 +54,10 @@ def is_whole(path: Path) -> bool:
         if path.is_dir():
             return _is_whole_directory(path)
         if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
+            with open_plain(path) as file, zipfile.ZipFile(file) as archive:
                 return bool(archive.infolist())
         return path.suffix not in _DIRECTORY_SUFFIXES and path.is_file() and path.stat().st_size > 0
-    except (OSError, zipfile.BadZipFile, ManifestError):
+    except (OSError, ManifestError, *UNREADABLE_ZIP):
         return False
 
 
@@ -47,7 +66,7 @@ def _is_whole_directory(directory: Path) -> bool:
     if manifest is None:
         with os.scandir(directory) as entries:
             return any(True for _ in entries)
-    with (directory / manifest).open("rb") as file:
+    with open_plain(directory / manifest) as file:
         entries_of = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1)).entries
     return all(_is_there(directory, entry) for entry in entries_of)
 

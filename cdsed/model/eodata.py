@@ -13,7 +13,7 @@ _S1_LONG_FOLDERS_SINCE = datetime(2023, 2, 20, tzinfo=UTC)
 # Sentinel-2 Collection-1 lies in L1C_N0500 and L2A_N0500 whatever baseline its names say.
 _S2_REPROCESSED_AFTER = timedelta(days=30)
 
-_SEGMENT = re.compile(r"[A-Za-z0-9._+=@ -]{1,255}")
+_SEGMENT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,254}")  # a leading - is an option to who types rm *
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -89,13 +89,20 @@ def split_s3_path(s3_path: str) -> S3Location:
     return location
 
 
+def is_place_of(location: S3Location, safename: str) -> bool:
+    """Tell whether a location can be a product's: its last part is the name, give or take extensions."""
+    stem = safename.removesuffix(".zip").rpartition(".")[0] or safename
+    return location.key.rpartition("/")[2].startswith(stem)
+
+
 def safe_segments(key_below_product: str) -> tuple[str, ...]:
     """Split a key into segments that are safe as file names; refuse it rather than repair it.
 
     Raises
     ------
     ValueError
-        A segment is empty, ``.`` or ``..``, longer than 255, or has others than ``A-Za-z0-9._+=@ -``.
+        A segment is empty, ``.`` or ``..``, longer than 255, begins with ``-``, or has others than
+        ``A-Za-z0-9._+-``.
     """
     segments = tuple(key_below_product.split("/"))
     for segment in segments:

@@ -14,6 +14,7 @@ from typing import Protocol
 from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
+from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import disk_error, s3_error
 
 BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
@@ -82,7 +83,7 @@ def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str
     _check(way, piece, response, first, last)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
-        with _open(staging / piece.path) as file:
+        with _open(staging, piece.path) as file:
             _receive(way, piece, response, file, hashes, progress)
     except TransferError:
         way.connection.close()  # the rest of the body must not be taken for the next answer
@@ -162,13 +163,13 @@ def _next_bytes(way: Way, response: http.client.HTTPResponse) -> int:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[int]:
+def _open(staging: Path, path: str) -> Iterator[int]:
     """Open a file of the staging directory for writing, never through a symbolic link."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with opened(staging, make=True) as product:
+            file = product.open(path, os.O_WRONLY | os.O_CREAT, make=True)
     except OSError as error:
-        raise disk_error(str(path), error) from error
+        raise disk_error(f"{staging}/{path}", error) from error
     try:
         yield file
     finally:

@@ -5,9 +5,9 @@ so that botocore's own pool never opens one that nobody leased.
 """
 
 import io
+import re
 import threading
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,7 +25,11 @@ from cdsed.transfer.translate import s3_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
+_OBJECTS_MAX = 200_000  # the largest products have some thousands
+_ETAG = re.compile(r"[!#-~]{1,128}")  # it goes back in a header
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
 
 
@@ -61,24 +65,38 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     AccountError, ServiceError
         The listing was refused or broke.
     """
-    client = _client(connection, account, location.s3_path)
     prefix = location.key + "/"
-    listed = []
+    listed: list[ListedObject] = []
     try:
+        client = _client(connection, account, location.s3_path)
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
-            for item in page.get("Contents", []):
-                if item["Key"].endswith("/") and item["Size"] == 0:
-                    continue
-                path = _checked_path(item["Key"], prefix)
-                listed.append(ListedObject(item["Key"], path, item["Size"], item["ETag"].strip('"')))
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            contents = page.get("Contents", [])
+            listed += [
+                _object(item, prefix) for item in contents if not (item["Key"].endswith("/") and not item["Size"])
+            ]
+            if len(listed) > _OBJECTS_MAX:
+                raise _unreadable(location, "it does not end")
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, KeyError, ValueError) as error:
         # ClientError: an error, or half an answer, under status 200; `_client` raises for every other status.
-        raise ServiceError(f"the listing of {location.s3_path} cannot be read: {error}", code="BadAnswer") from error
+        raise _unreadable(location, str(error)) from error
     if not listed:
         single = _head(connection, account, location)
         return [] if single is None else [single]
-    refuse_conflicts({item.path for item in listed})
+    refuse_conflicts([item.path for item in listed])
     return sorted(listed, key=lambda item: item.path)
+
+
+def _object(item: "ObjectTypeDef", prefix: str) -> ListedObject:
+    """Take one object of an answer; nothing in it is believed to be as it should."""
+    size_bytes, etag = item["Size"], item["ETag"].strip('"')
+    if size_bytes < 0 or not _ETAG.fullmatch(etag):
+        raise ValueError(f"{item['Key']!r:.200} has the size {size_bytes} and the ETag {etag!r:.100}")
+    return ListedObject(item["Key"], _checked_path(item["Key"], prefix), size_bytes, etag)
+
+
+def _unreadable(location: S3Location, why: str) -> ServiceError:
+    printable = "".join(character if character.isprintable() else " " for character in why[:300])
+    return ServiceError(f"the listing of {location.s3_path} cannot be read: {printable}", code="BadAnswer")
 
 
 def key_works(connection: Connection, account: str, location: S3Location) -> bool:
@@ -134,26 +152,38 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
     if response.status != 200:
         raise s3_error(account, location.s3_path, response.status, dict(response.headers), b"")
     name = location.key.rpartition("/")[2]
-    size_bytes = int(response.headers.get("Content-Length", -1))
-    if size_bytes < 0:
-        raise ServiceError(f"S3 does not say how large {location.s3_path} is", code="BadAnswer")
-    return ListedObject(location.key, name, size_bytes, response.headers.get("ETag", "").strip('"'))
+    length, etag = response.headers.get("Content-Length", ""), response.headers.get("ETag", "").strip('"')
+    if not _LENGTH.fullmatch(length) or not _ETAG.fullmatch(etag):
+        raise ServiceError(f"S3 does not say how large {location.s3_path} is, or which", code="BadAnswer")
+    return ListedObject(location.key, name, int(length), etag)
 
 
 def _checked_path(key: str, prefix: str) -> str:
     path = key.removeprefix(prefix)
+    if path == key:
+        raise ProductError(f"the object {key!r:.300} does not belong to {prefix}", code="HostileKey")
     try:
         safe_segments(path)
     except ValueError as error:
-        raise ProductError(f"the object {key!r} cannot become a file: {error}", code="HostileKey") from error
+        raise ProductError(f"the object {key!r:.300} cannot become a file: {error}", code="HostileKey") from error
     return path
 
 
-def refuse_conflicts(paths: AbstractSet[str]) -> None:
-    """Raise ProductError when one object would be a file and another one a directory of the same name."""
+def refuse_conflicts(paths: Sequence[str]) -> None:
+    """Raise ProductError when two of a product's files would want one name.
+
+    Capitals make no difference: on a disk that ignores them, one file would overwrite the other.
+    """
+    files: dict[str, str] = {}
     for path in paths:
-        parent = path.rpartition("/")[0]
+        if (twin := files.get(path.lower())) is not None:
+            raise ProductError(f"the objects {twin!r} and {path!r} would be one file", code="HostileKey")
+        files[path.lower()] = path
+    for path in paths:
+        parent = path.lower().rpartition("/")[0]
         while parent:
-            if parent in paths:
-                raise ProductError(f"the objects {parent!r} and {path!r} cannot both be files", code="HostileKey")
+            if parent in files:
+                raise ProductError(
+                    f"the objects {files[parent]!r} and {path!r} cannot both be files", code="HostileKey"
+                )
             parent = parent.rpartition("/")[0]

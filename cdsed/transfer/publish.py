@@ -4,14 +4,20 @@ Order: files are on the disk already (fetching saw to it), then directories, the
 parents; only after that does the caller commit ``done``.
 """
 
+import errno
+import itertools
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.transfer.staging import staged_sizes
+from cdsed.folder import Folder
+from cdsed.transfer.staging import pre_spool
 from cdsed.transfer.translate import disk_error
+
+_NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
+_BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,17 @@ def final_path(destination: Path, staging: Path, *, single: str | None) -> Path:
 
 
 def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool:
-    """Tell whether exactly these files (sizes in bytes by path) already lie under the final name."""
-    if single:
-        return final.is_file() and final.stat().st_size == next(iter(sizes.values()))
-    return final.is_dir() and staged_sizes(final) == dict(sizes)
+    """Tell whether exactly these files (sizes in bytes by path) already lie under the final name, no links."""
+    try:
+        with Folder.at(final.parent) as spool:
+            if single:
+                return spool.size(final.name) == next(iter(sizes.values()))
+            with spool.child(final.name) as product:
+                return product.sizes() == dict(sizes)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise disk_error(str(final), error) from error
 
 
 def publish(staging: Path, destination: Path, *, single: str | None) -> Published:
@@ -49,84 +62,82 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
     Returns
     -------
     Published
-        What stood there before and was not this product (an incomplete copy, say) is set aside, not lost.
+        What stood there before and was not this product (an incomplete copy, a link) is set aside, not lost.
 
     Raises
     ------
     DiskError
-        The disk is full, read-only, or gone.
+        The disk is full, read-only, or gone; or something has been planted in the staging directory.
     """
     final = final_path(destination, staging, single=single)
-    source = staging / single if single else staging
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        _sync_tree(staging)
-        if source.stat().st_dev != destination.stat().st_dev:
-            source = _bring_near(source, destination)
-        set_aside = _set_aside(final, staging.parent)
-        source.rename(final)
-        _sync_directory(destination)
-        _sync_directory(staging if single else staging.parent)
-        if staging.exists():
-            shutil.rmtree(staging)
+        with pre_spool(staging) as folder, folder.child(staging.name) as product, Folder.at(destination) as spool:
+            _refuse_planted(product)
+            product.sync_all()
+            source, name = (product, single) if single else (folder, staging.name)
+            set_aside = _set_aside(final, spool, folder, staging.parent)
+            try:
+                source.rename(name, spool, final.name)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                _copy_and_rename(product, single, spool, final.name)
+            spool.sync()
+            source.sync()
+            folder.remove(staging.name)
     except OSError as error:
         raise disk_error(str(final), error) from error
     return Published(final, set_aside)
 
 
-def _bring_near(source: Path, destination: Path) -> Path:
-    """Copy a product to a hidden sibling of its final name, on the destination's own file system."""
-    near = destination / ".cdsed" / f"{source.name}.copy"
-    near.parent.mkdir(mode=0o700, exist_ok=True)
-    if near.is_dir():
-        shutil.rmtree(near)
-    if source.is_dir():
-        for folder, _, names in os.walk(source):
-            place = near / Path(folder).relative_to(source)
-            place.mkdir()
-            for name in names:
-                _copy_file(Path(folder, name), place / name)
-        _sync_tree(near)
-    else:
-        _copy_file(source, near)
-    return near
+def _refuse_planted(product: Folder) -> None:
+    strange = [path for path, size_bytes in product.sizes().items() if size_bytes < 0]
+    if strange:
+        raise OSError(
+            errno.EINVAL, f"{strange[0]!r} is neither file nor directory; somebody has put it there, remove it"
+        )
 
 
-def _copy_file(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    _sync_file(target)
+def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: str) -> None:
+    """Copy a product to a hidden sibling of its final name, on the destination's own file system, then rename it."""
+    with spool.private(_NEAR, make=True) as near:
+        copy = f"{name}.copy"
+        near.remove(copy)  # of somebody who died
+        if single:
+            _copy_file(product, single, near, copy)
+        else:
+            for path in product.sizes():
+                _copy_file(product, path, near, f"{copy}/{path}")
+            with near.child(copy) as whole:
+                whole.sync_all()
+        near.rename(copy, spool, name)
 
 
-def _set_aside(final: Path, staging_root: Path) -> Path | None:
+def _copy_file(source: Folder, path: str, target: Folder, target_path: str) -> None:
+    with (
+        os.fdopen(source.open(path, os.O_RDONLY), "rb", buffering=0) as old,
+        os.fdopen(target.open(target_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True), "wb", buffering=0) as new,
+    ):
+        shutil.copyfileobj(old, new, _BLOCK_BYTES)
+        os.fsync(new.fileno())
+
+
+def _set_aside(final: Path, spool: Folder, room: Folder, place: Path) -> Path | None:
     """Move away what stands under the final name; it is not the product, or it would have been found present."""
-    if not os.path.lexists(final):
+    if not spool.exists(final.name):
         return None
-    root = staging_root if staging_root.stat().st_dev == final.parent.stat().st_dev else final.parent / ".cdsed"
-    folder = root / "replaced"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = 1
-    while os.path.lexists(aside := folder / f"{final.name}.{number}"):
-        number += 1
-    final.rename(aside)
-    return aside
-
-
-def _sync_tree(top: Path) -> None:
-    for folder, _, _ in os.walk(top, topdown=False):
-        _sync_directory(Path(folder))
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return _move_aside(final.name, spool, room, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    with spool.private(_NEAR, make=True) as near:
+        return _move_aside(final.name, spool, near, final.parent / _NEAR)
 
 
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _move_aside(name: str, spool: Folder, room: Folder, place: Path) -> Path:
+    with room.child("replaced", make=True) as replaced:
+        aside = next(numbered for number in itertools.count(1) if not replaced.exists(numbered := f"{name}.{number}"))
+        spool.rename(name, replaced, aside)
+    return place / "replaced" / aside

@@ -1,22 +1,45 @@
-"""The pre-spool: one private directory per product, in which it is put together."""
+"""The pre-spool: one private directory per product, in which it is put together.
+
+The pre-spool itself must be a real directory that only cdsed can write in. So nobody can plant anything in what lies
+below it; and if somebody could, nothing would be written through it (`cdsed.folder`).
+"""
 
 import os
-import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cdsed.folder import Folder
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.translate import disk_error
 
 
+@contextmanager
+def pre_spool(staging: Path, *, make: bool = False) -> Iterator[Folder]:
+    """Open the pre-spool that a product's staging directory lies in; OSError as `Folder` has it."""
+    place = staging.parent
+    if make:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with Folder.at(place.parent) as parent, parent.private(place.name, make=make) as folder:
+        yield folder
+
+
+@contextmanager
+def opened(staging: Path, *, make: bool = False) -> Iterator[Folder]:
+    """Open a staging directory; OSError as `Folder` has it."""
+    with pre_spool(staging, make=make) as folder, folder.child(staging.name, make=make) as product:
+        yield product
+
+
 def staged_sizes(staging: Path) -> dict[str, int]:
-    """Return what lies in a staging directory: sizes in bytes by path below it; {} when it is not there."""
-    sizes = {}
-    for folder, _, names in os.walk(staging):
-        for name in names:
-            path = Path(folder, name)
-            sizes[path.relative_to(staging).as_posix()] = path.lstat().st_size
-    return sizes
+    """Return what lies in a staging directory, as `Folder.sizes`; {} when there is no such directory."""
+    try:
+        with opened(staging) as product:
+            return product.sizes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise disk_error(str(staging), error) from error
 
 
 def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str], keep: Collection[str]) -> None:
@@ -33,41 +56,55 @@ def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str]
     Raises
     ------
     DiskError
-        The disk is full, read-only, or gone.
+        The disk is full, read-only, or gone; or the pre-spool is not cdsed's alone.
     """
     wanted = {item.path: item.size_bytes for item in listed}
     try:
-        staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        staging.mkdir(exist_ok=True)
-        for path in set(staged) - wanted.keys():
-            (staging / path).unlink()
-        for path, size_bytes in wanted.items():
-            if path in keep and not (staging / path).is_symlink():
-                continue
-            target = staging / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            try:
-                os.ftruncate(file, size_bytes)
-            finally:
-                os.close(file)
+        with pre_spool(staging, make=True) as folder:
+            folder.remove_other(staging.name)
+            with folder.child(staging.name, make=True) as product:
+                for path in set(staged) - wanted.keys():
+                    product.remove(path)
+                for path, size_bytes in wanted.items():
+                    if path not in keep:
+                        product.remove(path)
+                        _make_hole(product, path, size_bytes)
+    except OSError as error:
+        raise disk_error(str(staging), error) from error
+
+
+def renew(staging: Path) -> None:
+    """Make a staging directory, empty; DiskError as `prepare` has it."""
+    try:
+        with pre_spool(staging, make=True) as folder:
+            folder.remove(staging.name)
+            with folder.child(staging.name, make=True):
+                pass
     except OSError as error:
         raise disk_error(str(staging), error) from error
 
 
 def discard(staging: Path) -> None:
-    """Remove a staging directory; nothing happens when it is not there."""
-    shutil.rmtree(staging, ignore_errors=True)
+    """Remove a staging directory; nothing happens when it is not there, or cannot be removed."""
+    with suppress(OSError), pre_spool(staging) as folder:
+        folder.remove(staging.name)
 
 
 def quarantine(staging: Path) -> Path:
     """Set a staging directory aside, beside its fellows, for a person to look at; return where."""
-    target = staging.parent / "quarantine" / staging.name
+    place = staging.parent / "quarantine"
     try:
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        discard(target)
-        staging.rename(target)
+        with pre_spool(staging) as folder, folder.child(place.name, make=True) as aside:
+            aside.remove(staging.name)
+            folder.rename(staging.name, aside, staging.name)
     except OSError as error:
         raise disk_error(str(staging), error) from error
-    return target
+    return place / staging.name
+
+
+def _make_hole(product: Folder, path: str, size_bytes: int) -> None:
+    file = product.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True)
+    try:
+        os.ftruncate(file, size_bytes)
+    finally:
+        os.close(file)

@@ -6,6 +6,7 @@ MD5s). Then every entry of the manifest: listed, with its size and digest. What 
 """
 
 import hashlib
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdsed.errors import Stopped
-from cdsed.model.manifest import ManifestError, manifest_name, parse_manifest
+from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
 from cdsed.model.transfer import Digests, StoredObject
+from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import disk_error
 
 _BLOCK_BYTES = 2**20
@@ -103,7 +105,8 @@ def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObje
     if name not in by_path:
         return Verdict(missing=(name,), remarks=(f"{name}: not on the service",))
     try:
-        manifest = parse_manifest((staging / name).read_bytes())
+        with opened(staging) as product, os.fdopen(product.open(name, os.O_RDONLY), "rb") as file:
+            manifest = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1))
     except ManifestError as error:
         return Verdict(bad={by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
     except OSError as error:
@@ -140,9 +143,10 @@ _DigestOf = Callable[[StoredObject, str], str]
 def _judge(staging: Path, item: StoredObject, algorithm: str, expected: str | None, digest_of: _DigestOf) -> str | None:
     """Return None when the object is good, else the digest it has, '' when it is not there whole."""
     try:
-        if (staging / item.path).lstat().st_size != item.size_bytes:
-            return ""
-    except FileNotFoundError:
+        with opened(staging) as product:
+            if product.size(item.path) != item.size_bytes:
+                return ""
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         raise disk_error(item.path, error) from error
@@ -158,14 +162,14 @@ def _digests_from(staging: Path, stop: threading.Event) -> _DigestOf:
     def digest_of(item: StoredObject, algorithm: str) -> str:
         known = getattr(item.digests, algorithm)
         if known is None:
-            known = getattr(file_digests(staging / item.path, frozenset({algorithm}), stop), algorithm)
+            known = getattr(file_digests(staging, item.path, frozenset({algorithm}), stop), algorithm)
         return str(known)
 
     return digest_of
 
 
-def file_digests(path: Path, algorithms: frozenset[str], stop: threading.Event) -> Digests:
-    """Compute digests of a file in one reading.
+def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: threading.Event) -> Digests:
+    """Compute digests of a file of a staging directory in one reading.
 
     Raises
     ------
@@ -175,12 +179,12 @@ def file_digests(path: Path, algorithms: frozenset[str], stop: threading.Event) 
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     block = memoryview(bytearray(_BLOCK_BYTES))
     try:
-        with path.open("rb", buffering=0) as file:
+        with opened(staging) as product, os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as file:
             while count := file.readinto(block):
                 for digest in digests.values():
                     digest.update(block[:count])
                 if stop.is_set():
                     raise Stopped
     except OSError as error:
-        raise disk_error(str(path), error) from error
+        raise disk_error(f"{staging}/{path}", error) from error
     return Digests(**{name: digest.hexdigest() for name, digest in digests.items()})

@@ -17,16 +17,20 @@ import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
+from typing import IO
 from urllib.parse import urljoin, urlsplit
 
 from cdsed import __version__
 from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.folder import Folder
 from cdsed.model.eodata import safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
 from cdsed.transfer.listing import refuse_conflicts
+from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import disk_error, retry_after_s
 
 #: In the staging directory while it arrives; no file of a product is called so.
@@ -99,19 +103,20 @@ def fetch_value(value: Value, means: Means, staging: Path) -> list[ListedObject]
     AccountError, ServiceError, DiskError, Stopped
         As they say.
     """
-    archive = staging / ARCHIVE_NAME
     try:
-        _fetch(value, means, archive)
-        if not zipfile.is_zipfile(archive):
-            return [_single(value, archive, staging)]
-        listed = _unpack(value.safename, archive, staging, means)
-        archive.unlink()
+        with opened(staging) as product:
+            _fetch(value, means, product)
+            with os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
+                if not zipfile.is_zipfile(archive):
+                    return [_single(value, product)]
+                listed = _unpack(value.safename, archive, product, means)
+            product.remove(ARCHIVE_NAME)
     except OSError as error:
-        raise disk_error(str(archive), error) from error
+        raise disk_error(str(staging), error) from error
     return listed
 
 
-def _fetch(value: Value, means: Means, archive: Path) -> None:
+def _fetch(value: Value, means: Means, product: Folder) -> None:
     url = value.url
     for _ in range(_REDIRECTS_MAX + 1):
         if origin(url) not in value.origins:
@@ -125,13 +130,23 @@ def _fetch(value: Value, means: Means, archive: Path) -> None:
             with means.watch(connection):
                 response = connection.send("GET", _target(url), _headers(value))
                 if response.status not in _REDIRECTS:
-                    _receive(value, means, connection, response, archive)
+                    _receive(value, means, connection, response, product)
                     return
                 read_small(connection, response, 2**16)
-                url = urljoin(url, response.headers.get("Location", ""))
+                url = _redirected(url, response.headers.get("Location", ""))
         finally:
             connection.close()
     raise ServiceError(f"the download of {value.safename} is redirected again and again", code="Redirects")
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        url = urljoin(url, location)
+        origin(url)
+        url.encode("ascii")  # else http.client cannot ask for it
+    except ValueError as error:
+        raise ServiceError(f"a redirect from {origin(url)} is no address", code="BadAnswer") from error
+    return url
 
 
 def _at(endpoint: Endpoint, url: str) -> Endpoint:
@@ -148,9 +163,9 @@ def _headers(value: Value) -> dict[str, str]:
 
 
 def _receive(
-    value: Value, means: Means, connection: Connection, response: http.client.HTTPResponse, archive: Path
+    value: Value, means: Means, connection: Connection, response: http.client.HTTPResponse, product: Folder
 ) -> None:
-    """Write the body to `archive`; it is there whole, and has the catalogue's MD5, when this returns."""
+    """Write the body to a file; it is there whole, and has the catalogue's MD5, when this returns."""
     if response.status != 200:
         body = read_small(connection, response, 2**16)
         raise _refusal(value, response.status, response.headers.get("Retry-After"), body)
@@ -159,7 +174,7 @@ def _receive(
         raise ServiceError(f"the zipper does not say how long {value.safename} is", code="BadAnswer")
     digest = hashlib.md5(usedforsecurity=False)
     received = 0
-    with archive.open("wb", buffering=0) as file:
+    with _new(product, ARCHIVE_NAME) as file:
         while count := read_into(connection, response, means.buffer):
             if means.stop.is_set():
                 raise Stopped
@@ -199,27 +214,31 @@ def _said(body: bytes) -> tuple[str, str]:
     return (code if re.fullmatch(r"[A-Z0-9-]{1,30}", code) else "without a code"), printable
 
 
-def _single(value: Value, archive: Path, staging: Path) -> ListedObject:
+def _single(value: Value, product: Folder) -> ListedObject:
     """Give a product that is one file its name."""
     (safe,) = safe_segments(value.safename)
-    file = archive.rename(staging / safe)
-    return ListedObject(safe, safe, file.stat().st_size, value.md5)
+    product.rename(ARCHIVE_NAME, product, safe)
+    return ListedObject(safe, safe, product.size(safe), value.md5)
 
 
-def _unpack(safename: str, archive: Path, staging: Path, means: Means) -> list[ListedObject]:
+def _new(product: Folder, path: str) -> FileIO:
+    return FileIO(product.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True), "w")
+
+
+def _unpack(safename: str, archive: IO[bytes], product: Folder, means: Means) -> list[ListedObject]:
     """Unpack every file; refuse the whole archive for one member that is not what a product has."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            members = {_path(item, safename): item for item in opened.infolist() if not item.is_dir()}
-            files = sum(not item.is_dir() for item in opened.infolist())
+        with zipfile.ZipFile(archive) as unpacked:
+            files = [item for item in unpacked.infolist() if not item.is_dir()]
+            members = {_path(item, safename): item for item in files}
             if any(item.compress_type not in _METHODS for item in members.values()):
                 raise NotImplementedError("a member is neither stored nor deflated")
-            if len(members) != files or not members:
-                raise ProductError(f"the zip of {safename} names files twice, or none", code="HostileKey")
-            refuse_conflicts(members.keys())
-            if sum(item.file_size for item in members.values()) > _UNPACKED_MAX * archive.stat().st_size:
+            if not files:
+                raise ProductError(f"the zip of {safename} holds no file", code="HostileKey")
+            refuse_conflicts([_path(item, safename) for item in files])
+            if sum(item.file_size for item in files) > _UNPACKED_MAX * os.fstat(archive.fileno()).st_size:
                 raise ProductError(f"the zip of {safename} would fill the disk", code="HostileKey")
-            return [_member(opened, members[path], staging / path, path, means) for path in sorted(members)]
+            return [_member(unpacked, members[path], product, path, means) for path in sorted(members)]
     except _UNREADABLE as error:
         raise ProductError(f"the zip of {safename} cannot be read: {error!s:.100}", code="BadCopy") from error
 
@@ -237,11 +256,10 @@ def _path(item: zipfile.ZipInfo, safename: str) -> str:
     return path
 
 
-def _member(opened: zipfile.ZipFile, item: zipfile.ZipInfo, target: Path, path: str, means: Means) -> ListedObject:
+def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, product: Folder, path: str, means: Means) -> ListedObject:
     """Write one file, and have it on the disk."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.md5(usedforsecurity=False)
-    with opened.open(item) as source, target.open("xb", buffering=0) as file:
+    with archive.open(item) as source, _new(product, path) as file:
         while block := source.read(len(means.buffer)):
             if means.stop.is_set():
                 raise Stopped

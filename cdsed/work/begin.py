@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cdsed.errors import DiskError, ProductError
 from cdsed.local.space import free_bytes
-from cdsed.model.eodata import split_s3_path
+from cdsed.model.eodata import is_place_of, split_s3_path
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Places
 from cdsed.store import pieces, products
@@ -38,6 +38,10 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         location = split_s3_path(product.s3_path)
     except ValueError as error:
         raise ProductError(f"{product.safename}: {error}", code="HostileKey") from error
+    if not is_place_of(location, product.safename):
+        raise ProductError(
+            f"{product.s3_path} is the place of another product than {product.safename}", code="HostileKey"
+        )
     listed = list_product(connection, account, location)
     if not listed:
         raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")

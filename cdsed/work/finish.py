@@ -42,8 +42,8 @@ def digest_next(bench: Bench) -> bool:
     product = products.get(bench.db, claimed.product)
     digests = Digests()
     try:
-        path = Path(product.staging or "", claimed.path)
-        digests = file_digests(path, algorithms_for(product.safename), bench.stop)
+        folder = Path(product.staging or "")
+        digests = file_digests(folder, claimed.path, algorithms_for(product.safename), bench.stop)
     except TransferError as error:
         _log.info("%s: %s is left to verification: %s", product.safename, claimed.path, error)
         return False

@@ -1,7 +1,6 @@
 """Fetching a product as a zip, where S3 refuses it to an account that the download service may serve."""
 
 import logging
-import shutil
 from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
+from cdsed.transfer.staging import renew
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.begin import places_for
 from cdsed.work.bench import Bench
@@ -63,9 +63,7 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
     )
     places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
-    if staging.exists():
-        shutil.rmtree(staging)
-    staging.mkdir(mode=0o755, parents=True)
+    renew(staging)
     listed = fetch_value(value, Means(bench.endpoint, bench.guard.watch, buffer, bench.stop), staging)
     staged = {item.path: item.size_bytes for item in listed}
     with bench.db.write():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "log", ""}  # "": cdsed itself, with its version
+_BASE = {"errors", "clock", "folder", "log", ""}  # "": cdsed itself, with its version
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -14,6 +14,7 @@ _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 _MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
+    "folder": set(),
     "log": set(),
     "model": _BASE,
     "config": _BASE | {"model"},

@@ -246,7 +246,7 @@ def test_a_link_in_the_staging_directory_is_not_followed(lab, item, tmp_path):
 
 
 def test_a_full_disk_is_named_and_the_rest_comes_when_there_is_room(lab, item, small_disk):
-    lab.staging = small_disk / "staging"
+    lab.staging = small_disk / ".cdsed" / "staging"
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * (free_bytes(small_disk) - 300_000))
     with pytest.raises(DiskError) as error:

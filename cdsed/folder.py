@@ -1,0 +1,189 @@
+"""Directories that are held open: what lies below them is reached step by step, never through a symbolic link.
+
+A path is looked up anew by every system call, so whoever may write in one of its directories can put a link in the
+place of a name between two calls. Here each directory on the way is opened below the one before (``openat`` with
+``O_NOFOLLOW``), and what is done, is done below the last one. rsync 3.5.0 walks its paths alike.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# A named pipe opened without O_NONBLOCK waits for ever for its other end.
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Folder:
+    """An open directory; use it in ``with``. Paths below it are relative, with ``/`` between plain names.
+
+    Every method raises OSError as the system has it; `NotADirectoryError` where a link, or another thing that is no
+    directory, stands on the way.
+
+    Parameters
+    ----------
+    descriptor
+        Of the directory; closed at the end of ``with``.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Open a directory by a path that somebody trusted has given: here, links are followed."""
+        return cls(os.open(path, _DIRECTORY))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self.descriptor)
+
+    def child(self, name: str, *, make: bool = False) -> "Folder":
+        """Open a directory in this one; made, with the umask's mode, where it is absent and `make` says so."""
+        return Folder(_step(self.descriptor, name, mode=0o777 if make else None))
+
+    def private(self, name: str, *, make: bool = False) -> "Folder":
+        """Open a directory in this one that nobody else can write in; it is made with mode 0700.
+
+        Raises
+        ------
+        PermissionError
+            It belongs to another user, or others may write in it: whatever lies there may be theirs.
+        """
+        folder = Folder(_step(self.descriptor, name, mode=0o700 if make else None))
+        found = os.fstat(folder.descriptor)
+        if found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return folder
+        os.close(folder.descriptor)
+        why = f"belongs to user {found.st_uid}" if found.st_uid != os.geteuid() else "others may write in it"
+        raise PermissionError(
+            errno.EPERM, f"{name!r} must be cdsed's alone, but {why}; remove it, or chown and chmod 700 it"
+        )
+
+    def open(self, path: str, flags: int, *, make: bool = False) -> int:
+        """Open a plain file and return its descriptor.
+
+        Parameters
+        ----------
+        flags
+            As `os.open` has them; what ``O_CREAT`` makes has the umask's mode.
+        make
+            Whether directories on the way are made.
+        """
+        with self._parent(path, make=make) as (parent, name):
+            file = os.open(name, flags | _FILE, 0o666, dir_fd=parent)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise OSError(errno.EINVAL, f"{path!r} is no plain file")
+        return file
+
+    def size(self, path: str) -> int:
+        """Return the size of a plain file in bytes; -1 for anything else that stands there."""
+        with self._parent(path) as (parent, name):
+            return _size(os.stat(name, dir_fd=parent, follow_symlinks=False))
+
+    def sizes(self) -> dict[str, int]:
+        """Return, by path, everything below that is no directory: plain files in bytes, anything else as -1."""
+        found = {}
+        for place, folders, names, descriptor in os.fwalk(".", dir_fd=self.descriptor):
+            # A link to a directory is among the folders, but not walked into.
+            for name in (*names, *folders):
+                entry = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if not stat.S_ISDIR(entry.st_mode):
+                    found[f"{place}/{name}".removeprefix("./")] = _size(entry)
+        return found
+
+    def exists(self, path: str) -> bool:
+        """Tell whether anything stands there, be it a link."""
+        try:
+            with self._parent(path) as (parent, name):
+                os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove(self, path: str) -> None:
+        """Remove whatever stands there, if anything does: a directory with all it holds, a link itself."""
+        with suppress(FileNotFoundError), self._parent(path) as (parent, name):
+            try:
+                os.unlink(name, dir_fd=parent)
+            except IsADirectoryError:
+                shutil.rmtree(name, dir_fd=parent)
+
+    def remove_other(self, name: str) -> None:
+        """Remove what stands there if it is no directory: a file, a link, a pipe."""
+        with suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(_plain(name), dir_fd=self.descriptor)
+
+    def rename(self, name: str, target: "Folder", target_name: str) -> None:
+        """Move what is called `name` here, to another folder or name."""
+        os.rename(name, target_name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
+
+    def sync(self) -> None:
+        """Have the kernel put the names in this directory on the disk."""
+        os.fsync(self.descriptor)
+
+    def sync_all(self) -> None:
+        """Do so for every directory below, then for this one."""
+        for _, _, _, descriptor in os.fwalk(".", topdown=False, onerror=_raise, dir_fd=self.descriptor):
+            os.fsync(descriptor)
+
+    @contextmanager
+    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """Give the directory a path ends in, and its last name."""
+        *folders, name = path.split("/")
+        here = self.descriptor
+        try:
+            for folder in folders:
+                inner = _step(here, folder, mode=0o777 if make else None)
+                if here != self.descriptor:
+                    os.close(here)
+                here = inner
+            yield here, _plain(name)
+        finally:
+            if here != self.descriptor:
+                os.close(here)
+
+
+def _step(here: int, name: str, mode: int | None) -> int:
+    """Open a directory in an open one; made with `mode` where it is absent."""
+    try:
+        return os.open(_plain(name), _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+    except FileNotFoundError:
+        if mode is None:
+            raise
+        with suppress(FileExistsError):
+            os.mkdir(name, mode, dir_fd=here)
+        return _step(here, name, None)
+    except NotADirectoryError:
+        what = (
+            "a symbolic link"
+            if stat.S_ISLNK(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode)
+            else "no directory"
+        )
+        raise NotADirectoryError(errno.ENOTDIR, f"{name!r} is {what}; remove it") from None
+
+
+def _plain(name: str) -> str:
+    """Return a name that leads nowhere else; the last line of defence, names are checked where they come in."""
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise OSError(errno.EINVAL, f"{name!r} is no name of a file")
+    return name
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _size(entry: os.stat_result) -> int:
+    return entry.st_size if stat.S_ISREG(entry.st_mode) else -1
