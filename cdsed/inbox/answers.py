@@ -30,7 +30,7 @@ def products_at(file: BinaryIO, name: str) -> str:
     """
     found, depth = [], 0
     try:
-        for prefix, event, _ in ijson.parse(file, buf_size=_BUFFER_BYTES):
+        for prefix, event, _ in ijson.parse(file, buf_size=_BUFFER_BYTES, use_float=True):
             depth += event.startswith("start_") - event.startswith("end_")
             if depth > _DEPTH_MAX:
                 raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue answers")
@@ -45,7 +45,7 @@ def products_at(file: BinaryIO, name: str) -> str:
 
 def read_answer(file: BinaryIO, prefix: str) -> Iterator[ListingLine]:
     """Read the products of an answer; each becomes one item, numbered from 1."""
-    for number, item in enumerate(ijson.items(file, prefix), start=1):
+    for number, item in enumerate(ijson.items(file, prefix, use_float=True), start=1):
         words = _words(item) if isinstance(item, Mapping) else Words()
         yield product(number, words, words.safename or words.s3_path or f"product {number} of the answer")
 
