@@ -6,10 +6,28 @@ from typing import Any
 from hypothesis import strategies as st
 
 _PIECES = [
-    b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n", b'"', b",", b"\\", b"{", b"}", b"[" * 150, b"\xed\xa0\x80", b"1e999",
-    b"NaN", b"-1", b"null", b"9" * 5000, b'"\\ud800"', b"<!DOCTYPE x>", b"&", b"&amp;", b"../", b"%00", b"\x1b[2J", b"\xe2\x80\xa8",
-]  # fmt: skip
-STRANGE = [None, True, -1, 0, 1.5, 10**400, float("nan"), float("inf"), "", "\0", "\ud800", "x" * 5000, [], {}, [None], [[]]]
+    *(b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n", b'"', b",", b"\\", b"{", b"}", b"[" * 150, b"\xed\xa0\x80"),
+    *(b"1e999", b"NaN", b"-1", b"null", b"9" * 5000, b'"\\ud800"', b"<!DOCTYPE x>", b"&", b"&amp;"),
+    *(b"../", b"%00", b"\x1b[2J", b"\xe2\x80\xa8"),
+]
+STRANGE = [
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    10**400,
+    float("nan"),
+    float("inf"),
+    "",
+    "\0",
+    "\ud800",
+    "x" * 5000,
+    [],
+    {},
+    [None],
+    [[]],
+]
 
 
 @st.composite
@@ -35,7 +53,9 @@ def mutated(draw: st.DrawFn, content: bytes) -> bytes:
 
 def documents() -> st.SearchStrategy[Any]:
     """Any JSON, some of it with the members that answers of the catalogue have."""
-    keys = st.one_of(st.sampled_from(["value", "features", "Name", "Id", "S3Path", "properties", "title"]), st.text(max_size=5))
+    keys = st.one_of(
+        st.sampled_from(["value", "features", "Name", "Id", "S3Path", "properties", "title"]), st.text(max_size=5)
+    )
     leaves = st.one_of(st.sampled_from(STRANGE), st.text(max_size=20), st.integers(), st.floats())
     return st.recursive(
         leaves,
@@ -62,7 +82,9 @@ def restructured(draw: st.DrawFn, document: Any) -> Any:
 
 def _places(document: Any) -> Any:
     """Yield every place of a document, as what holds it and its key there."""
-    pairs = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    pairs = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in list(pairs):
         yield document, key
         yield from _places(value)
