@@ -1,12 +1,13 @@
 """Listings that are answers of a catalogue: OData or OpenSearch JSON, read in bounded memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import ijson
 
 from cdsed.errors import InboxError
 from cdsed.inbox.rows import Words, product
+from cdsed.inbox.source import never
 from cdsed.model.listing import ListingLine
 
 # What tells an answer's kind, and where (an ijson prefix) its products are then.
@@ -17,11 +18,46 @@ _PRODUCTS_AT = {
 }
 # ijson works off a whole buffer at a time, and what it takes grows with the square of the levels in it.
 _DEPTH_MAX = 100
+_PREFIX_CHARACTERS_MAX = 64 * 1024
 _BUFFER_BYTES = 4096
+# Of one string, or one product: ijson holds them whole. A product with all of its attributes has twenty thousand.
+_VALUE_BYTES_MAX = 1024 * 1024
+_BEAT_BYTES = 16 * 1024 * 1024
 
 
-def products_at(file: BinaryIO, name: str) -> str:
+class _Metered:
+    """A file for ijson that refuses to feed it one and the same value for ever."""
+
+    def __init__(self, file: BinaryIO, name: str, beat: Callable[[], None]) -> None:
+        self._file = file
+        self._name = name
+        self._beat = beat
+        self._beat_at_bytes = _BEAT_BYTES
+        self._bytes = 0
+        self._heard_at_bytes = 0
+
+    def read(self, size: int) -> bytes:
+        if self._bytes - self._heard_at_bytes > _VALUE_BYTES_MAX:
+            raise InboxError(f"{self._name} is JSON with a value of more than 1 MiB, which no catalogue answers")
+        if self._bytes >= self._beat_at_bytes:
+            self._beat_at_bytes += _BEAT_BYTES
+            self._beat()
+        data = self._file.read(size)
+        self._bytes += len(data)
+        return data
+
+    def heard(self) -> None:
+        """Note that ijson has given out something."""
+        self._heard_at_bytes = self._bytes
+
+
+def products_at(file: BinaryIO, name: str, beat: Callable[[], None] = never) -> str:
     """Check that a file is one whole JSON answer, and return where (an ijson prefix) its products are.
+
+    Parameters
+    ----------
+    beat
+        Called every few megabytes.
 
     Raises
     ------
@@ -29,10 +65,13 @@ def products_at(file: BinaryIO, name: str) -> str:
         It is not well-formed, or no answer that names products.
     """
     found, depth = [], 0
+    metered = _Metered(file, name, beat)
     try:
-        for prefix, event, _ in ijson.parse(file, buf_size=_BUFFER_BYTES):
+        # Without use_float a number of 5000 digits ends the process (SIGSEGV in yajl2_c of ijson 3.6).
+        for prefix, event, _ in ijson.parse(metered, buf_size=_BUFFER_BYTES, use_float=True):
+            metered.heard()
             depth += event.startswith("start_") - event.startswith("end_")
-            if depth > _DEPTH_MAX:
+            if depth > _DEPTH_MAX or len(prefix) > _PREFIX_CHARACTERS_MAX:
                 raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue answers")
             if (prefix, event) in _PRODUCTS_AT:
                 found.append(_PRODUCTS_AT[prefix, event])
@@ -43,11 +82,22 @@ def products_at(file: BinaryIO, name: str) -> str:
     return found[0]
 
 
-def read_answer(file: BinaryIO, prefix: str) -> Iterator[ListingLine]:
-    """Read the products of an answer; each becomes one item, numbered from 1."""
-    for number, item in enumerate(ijson.items(file, prefix), start=1):
-        words = _words(item) if isinstance(item, Mapping) else Words()
-        yield product(number, words, words.safename or words.s3_path or f"product {number} of the answer")
+def read_answer(file: BinaryIO, prefix: str, name: str) -> Iterator[ListingLine]:
+    """Read the products of an answer; each becomes one item, numbered from 1.
+
+    Raises
+    ------
+    InboxError
+        The file is no longer what `products_at` has seen, or one of its products is too large.
+    """
+    metered = _Metered(file, name, never)
+    try:
+        for number, item in enumerate(ijson.items(metered, prefix, buf_size=_BUFFER_BYTES, use_float=True), start=1):
+            metered.heard()
+            words = _words(item) if isinstance(item, Mapping) else Words()
+            yield product(number, words, words.safename or words.s3_path or f"product {number} of the answer")
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        raise InboxError(f"{name} was changed while it was read: {_first_line(error)}") from error
 
 
 def _words(item: Mapping[str, Any]) -> Words:

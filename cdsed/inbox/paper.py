@@ -1,14 +1,13 @@
 """How receipts and reports get onto the disk: whole, safe from power cuts, in little memory however long."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Self
 
-from cdsed.inbox.place import sync_directory
+from cdsed.inbox.together import Together
 
 _HELD_BYTES_MAX = 1024 * 1024  # of a section; a longer one goes to a temporary file
 
@@ -16,16 +15,8 @@ _HELD_BYTES_MAX = 1024 * 1024  # of a section; a longer one goes to a temporary 
 @contextmanager
 def atomic_text(path: Path) -> Iterator[IO[str]]:
     """Open a file that appears under its name only when it is whole and on the disk."""
-    hidden = path.with_name(f".{path.name}.tmp")
-    try:
-        with hidden.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    with Together() as together, together.text(path) as file:
+        yield file
 
 
 class JsonPaper:

@@ -2,17 +2,20 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
 from cdsed.inbox.answers import products_at, read_answer
 from cdsed.inbox.rows import read_rows
-from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, open_listing
+from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing
 from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000
+
+_PATH_CHARACTERS_MAX = 1000  # PATH_MAX is 4096 bytes, and the paths of a product come below
+_NAME_CHARACTERS_MAX = 255
 
 _OPTIONS_LINE = re.compile(r"#\s*cdsed:(.*)")
 _JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{])")  # may follow comments
@@ -38,8 +41,13 @@ def read_options(path: Path) -> ListingOptions:
         raise InboxError(f"the first line of {path.name}, '# cdsed: …', cannot be followed: {error}") from error
 
 
-def read_listing(path: Path) -> Iterator[ListingLine]:
+def read_listing(path: Path, beat: Callable[[], None] = never) -> Iterator[ListingLine]:
     """Read a listing of any format, in memory that does not grow with it.
+
+    Parameters
+    ----------
+    beat
+        Called every few megabytes of what is checked before the first item; may raise.
 
     Returns
     -------
@@ -52,11 +60,11 @@ def read_listing(path: Path) -> Iterator[ListingLine]:
         At once, before the first item: the file is no text or no answer we know. While iterating: a
         header names no column with products.
     """
-    fingerprint(path)  # refuses what is not text
+    fingerprint(path, beat)  # refuses what is not text
     with open_listing(path) as file:
         if not _at_json(file):
             return _from_rows(path)
-        prefix = products_at(file, path.name)
+        prefix = products_at(file, path.name, beat)
     return _from_answer(path, prefix)
 
 
@@ -68,7 +76,7 @@ def _from_rows(path: Path) -> Iterator[ListingLine]:
 def _from_answer(path: Path, prefix: str) -> Iterator[ListingLine]:
     with open_listing(path) as file:
         _at_json(file)
-        yield from read_answer(file, prefix)
+        yield from read_answer(file, prefix, path.name)
 
 
 def _at_json(file: BinaryIO) -> bool:
@@ -85,7 +93,7 @@ def _options(text: str) -> ListingOptions:
     if len(given) < len(pairs):
         raise ValueError("an option is given twice")
     if unknown := given.keys() - {"priority", "group", "outputdir"}:
-        raise ValueError(f"{min(unknown)!r} is no option; there are priority, group and outputdir")
+        raise ValueError(f"'{_shown(min(unknown))}' is no option; there are priority, group and outputdir")
     return ListingOptions(
         _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
     )
@@ -93,17 +101,27 @@ def _options(text: str) -> ListingOptions:
 
 def _priority(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,4}", text) or abs(int(text)) > PRIORITY_MAX:
-        raise ValueError(f"priority={text} should be a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
+        raise ValueError(f"priority={_shown(text)} should be a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
     return int(text)
 
 
 def _group(text: str | None) -> str | None:
     if text is not None and not _GROUP.fullmatch(text):
-        raise ValueError(f"group={text} should be the name of an account group")
+        raise ValueError(f"group={_shown(text)} should be the name of an account group")
     return text
 
 
 def _outputdir(text: str | None) -> str | None:
-    if text is not None and (not text.startswith("/") or ".." in PurePosixPath(text).parts):
-        raise ValueError(f"outputdir={text} should be an absolute path without '..'")
+    if text is None:
+        return None
+    path = PurePosixPath(text)
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"outputdir={_shown(text)} should be an absolute path without '..'")
+    if not text.isprintable() or len(text) > _PATH_CHARACTERS_MAX or max(map(len, path.parts)) > _NAME_CHARACTERS_MAX:
+        raise ValueError(f"outputdir={_shown(text)} should be the path of a directory: printable, and not that long")
     return text
+
+
+def _shown(text: str) -> str:
+    """Return what somebody gave as it may stand in a message."""
+    return ascii(text[:80])[1:-1]

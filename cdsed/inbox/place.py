@@ -8,22 +8,42 @@ import os
 import secrets
 import shlex
 import shutil
+import stat
 from collections.abc import Iterator
 from itertools import chain, count
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_options
+from cdsed.inbox.receipt import PAPERS
 from cdsed.inbox.scan import is_left_alone
 from cdsed.inbox.source import open_listing
+from cdsed.inbox.together import Together, sync
 from cdsed.model.listing import ListingOptions
 
 TAKING = ".taking"
 ACCEPTED = ".accepted"
 REJECTED = ".rejected"
 
+_NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.json" come behind it
+_SUFFIX_BYTES_MAX = 20
 
-def take(path: Path, root: Path) -> Path:
+
+def prepare(root: Path) -> None:
+    """Make the inbox and our directories in it.
+
+    Raises
+    ------
+    InboxError
+        Somebody put a link or a file there: what we write would end up elsewhere.
+    """
+    for folder in (TAKING, ACCEPTED, REJECTED):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        if (root / folder).is_symlink():
+            raise InboxError(f"{root / folder} is a symbolic link; remove it, so that cdsed can make a directory there")
+
+
+def take(path: Path, root: Path, together: Together) -> Path:
     """Move a dropped file to ``.taking/``, under a name free there, in ``.accepted/`` and in ``.rejected/``.
 
     Returns
@@ -31,7 +51,11 @@ def take(path: Path, root: Path) -> Path:
     Path
         Where it is now. The name stays until its end: receipts and reports are named after it.
     """
-    return _move(path, root / TAKING / path.relative_to(root).parent / _free_name(path, root))
+    target = root / TAKING / path.relative_to(root).parent / _free_name(path, root)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    together.moved(path, target)
+    return target
 
 
 def place_when_accepted(path: Path, root: Path) -> Path:
@@ -41,24 +65,44 @@ def place_when_accepted(path: Path, root: Path) -> Path:
 
 def taken(root: Path) -> list[Path]:
     """Return what lies in ``.taking/``, oldest first: after a start, the listings that a kill left behind."""
-    found = [path for path in (root / TAKING).rglob("*") if path.is_file()]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path))
+    found = [
+        (path.lstat().st_mtime_ns, path)
+        for path in (root / TAKING).rglob("*")
+        if not (path.name.startswith(".") or stat.S_ISDIR(path.lstat().st_mode))
+    ]
+    return [path for _, path in sorted(found)]
 
 
-def settle(listing: Path, root: Path, accepted: bool) -> Path:
-    """Move a taken listing to ``.accepted/`` or ``.rejected/``; if that was done already, only find it.
+def settled(listing: Path, root: Path, *, accepted: bool) -> Path:
+    """Return where a taken listing belongs, or lies already, in ``.accepted/`` or ``.rejected/``.
 
-    Raises
-    ------
-    FileNotFoundError
-        It is neither in ``.taking/`` nor where it should go.
+    What somebody else has put there is never overwritten.
     """
     target = root / (ACCEPTED if accepted else REJECTED) / listing.relative_to(root / TAKING)
-    if os.path.lexists(target):
-        if not os.path.lexists(listing):
-            return target
-        target = next(path for name in _names(target) if not os.path.lexists(path := target.with_name(name)))
-    return _move(listing, target)
+    if not (os.path.lexists(target) and os.path.lexists(listing)):
+        return target
+    return next(path for name in _names(target) if not os.path.lexists(path := target.with_name(name)))
+
+
+def count_try(listing: Path, items_taken: int) -> int:
+    """Note, beside a listing that a dead process left in ``.taking/``, that it is tried again from there.
+
+    Returns
+    -------
+    int
+        How often it was tried since it last advanced: a listing may itself be what kills its reader.
+    """
+    tries = _tries(listing)
+    tries.parent.mkdir(parents=True, exist_ok=True)
+    with tries.open("a+", encoding="ascii") as file:
+        file.write(f"{items_taken}\n")
+        file.seek(0)
+        return file.read().split("\n").count(str(items_taken))
+
+
+def forget_tries(listing: Path) -> None:
+    """Forget how often a listing was tried."""
+    _tries(listing).unlink(missing_ok=True)
 
 
 def put(source: Path, root: Path, group: str | None = None, options: ListingOptions | None = None) -> Path:
@@ -90,21 +134,12 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
             copy.flush()
             os.fsync(copy.fileno())
         target = _link(hidden, directory, source)
-        sync_directory(directory)
+        sync(directory)
     except OSError as error:
         raise InboxError(f"{source.name} cannot be put into {directory}: {error.strerror}") from error
     finally:
         hidden.unlink(missing_ok=True)
     return target
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:
@@ -132,7 +167,20 @@ def _link(hidden: Path, directory: Path, source: Path) -> Path:
 def _free_name(path: Path, root: Path) -> str:
     """Return the name a dropped file keeps to its end: free in every folder it may come to."""
     folders = [root / folder / path.relative_to(root).parent for folder in (TAKING, ACCEPTED, REJECTED)]
-    return next(name for name in _names(path) if not any(os.path.lexists(folder / name) for folder in folders))
+    plain = path.with_name(_plain_name(path.name))
+    return next(name for name in _names(plain) if not any(os.path.lexists(folder / name) for folder in folders))
+
+
+def _plain_name(name: str) -> str:
+    """Return a name as receipts, status and log can show it: printable, no paper's own, short enough for its papers."""
+    plain = "".join(each if each.isprintable() else "_" for each in name)
+    for paper in PAPERS:
+        plain = plain.removesuffix(paper) + paper.replace(".", "-", 1) if plain.endswith(paper) else plain
+    if len(plain.encode()) <= _NAME_BYTES_MAX:
+        return plain
+    suffix = PurePath(plain).suffix
+    suffix = suffix if len(suffix.encode()) <= _SUFFIX_BYTES_MAX else ""
+    return plain.encode()[: _NAME_BYTES_MAX - len(suffix.encode())].decode(errors="ignore") + suffix
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -140,9 +188,5 @@ def _names(path: Path) -> Iterator[str]:
     return chain([path.name], (f"{path.stem}-{number}{path.suffix}" for number in count(2)))
 
 
-def _move(source: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.rename(target)
-    sync_directory(target.parent)
-    sync_directory(source.parent)
-    return target
+def _tries(listing: Path) -> Path:
+    return listing.with_name(f".{listing.name}.tries")

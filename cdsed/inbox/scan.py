@@ -15,6 +15,7 @@ from cdsed.clock import Clock
 _log = logging.getLogger(__name__)
 
 _OVERFLOW_UID = 65534  # user_namespaces(7)
+_TOLD_MAX = 20  # strangers named at once
 _UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".swp")
 
 
@@ -73,13 +74,15 @@ class InboxScan:
         self._clock = clock
         self._sights: dict[Path, _Sight] = {}
         self._pending = 0
-        self._strangers: list[Path] = []
+        self._strangers: dict[Path, None] = {}
+        self._users: dict[int, str | None] = {}
 
     def complete(self) -> list[DroppedFile]:
         """Scan, and return what is complete, oldest first; the same files again until they are moved away."""
         sights: dict[Path, _Sight] = {}
         found: list[tuple[int, DroppedFile]] = []
         strangers: list[Path] = []
+        self._users.clear()
         for path, group in self._visible(strangers):
             try:
                 status = path.lstat()
@@ -87,7 +90,7 @@ class InboxScan:
                 continue
             sights[path] = self._sight(path, status)
             if self._is_complete(path, status, sights[path]):
-                dropped = DroppedFile(path, group, status.st_size, _user(status.st_uid))
+                dropped = DroppedFile(path, group, status.st_size, self._user(status.st_uid))
                 found.append((status.st_mtime_ns, dropped))
         self._sights = sights
         self._pending = len(sights) - len(found)
@@ -140,15 +143,22 @@ class InboxScan:
         written = _is_being_written(path)
         return written is False or (rested and written is None)
 
+    def _user(self, uid: int) -> str | None:
+        if uid not in self._users:  # of a hundred thousand files, asking takes longer than all the rest
+            self._users[uid] = user_name(uid)
+        return self._users[uid]
+
     def _note(self, strangers: list[Path]) -> None:
-        for path in strangers:
-            if path not in self._strangers:
-                _log.warning(
-                    "%s is left alone: it is no file, nor a readable directory of an account group (%s)",
-                    path,
-                    ", ".join(sorted(self._groups)) or "there are none",
-                )
-        self._strangers = strangers
+        new = [path for path in strangers if path not in self._strangers]
+        for path in new[:_TOLD_MAX]:
+            _log.warning(
+                "%s is left alone: it is no file, nor a readable directory of an account group (%s)",
+                shown(path),
+                ", ".join(sorted(self._groups)) or "there are none",
+            )
+        if len(new) > _TOLD_MAX:
+            _log.warning("%d more in %s are left alone for the same reason", len(new) - _TOLD_MAX, self._root)
+        self._strangers = dict.fromkeys(strangers)
 
 
 def is_left_alone(name: str) -> bool:
@@ -188,7 +198,13 @@ def _is_being_written(path: Path) -> bool | None:
         os.close(descriptor)
 
 
-def _user(uid: int) -> str | None:
+def shown(path: Path) -> str:
+    """Return a path as it may stand in a log line, whatever somebody has put into its name."""
+    return ascii(str(path))[1:-1]
+
+
+def user_name(uid: int) -> str | None:
+    """Return the name of a user; None for one this machine has no name for."""
     if uid == _OVERFLOW_UID:  # an owner that PrivateUsers= of systemd hides
         return None
     try:

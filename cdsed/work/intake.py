@@ -1,12 +1,13 @@
 """Intake: a dropped listing becomes products, its owner gets a receipt at once and a report at the end.
 
-A listing is read in batches; each batch is one transaction together with how far it got, so that a kill
-neither loses nor doubles a line.
+Small listings are taken many at a time: each alone would wait for the disk a dozen times. A long one is read
+in batches; each batch is one transaction together with how far it got, so that a kill neither loses nor doubles
+a line.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,37 +16,33 @@ from cdsed.config.settings import Settings
 from cdsed.errors import InboxError
 from cdsed.inbox import place, receipt
 from cdsed.inbox.parse import read_listing, read_options
-from cdsed.inbox.scan import DroppedFile, InboxScan
+from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
 from cdsed.inbox.source import fingerprint
+from cdsed.inbox.together import Together
 from cdsed.local.presence import Presence
-from cdsed.log import redact
-from cdsed.model.listing import Counts, Ignored, ListingHead, ListingLine, Named, Rejected, Remark, Verdict
-from cdsed.model.product import FINAL, GOOD, Product
-from cdsed.store import listings, products
+from cdsed.model.listing import ListingHead, ListingLine, Rejected
+from cdsed.store import listings
 from cdsed.store.database import Database
 from cdsed.store.listings import Listing
-from cdsed.store.products import Wish
+from cdsed.work.lines import Lines
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
+_ROUND_FILES, _ROUND_BYTES = 200, 64 * 1024  # of small listings that are taken together
+_TRIES_MAX = 5
+_SKIPPED_BETWEEN_BEATS = 100_000
+_REPORTS_AT_ONCE = 200
+_REST_PER_REPORT = 10  # looking for what is to be reported takes a tenth of the time at most
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What came of the lines of one batch."""
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A file that is no listing, and why."""
 
-    remarks: list[Remark] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-
-    def add(self, line: int, verdict: Verdict, safename: str | None = None, text: str = "") -> None:
-        self.verdicts.append(verdict)
-        if verdict not in (Verdict.ACCEPTED, Verdict.IGNORED):
-            self.remarks.append(Remark(line, verdict, safename, text))
-
-    @property
-    def counts(self) -> Counts:
-        return Counts(**{verdict.value: self.verdicts.count(verdict) for verdict in Verdict})
+    path: Path
+    head: ListingHead
+    reason: str
 
 
 class Intake:
@@ -56,7 +53,8 @@ class Intake:
     groups
         Names of the account groups there are.
     between_batches
-        Called every few hundred lines of a listing; may raise to leave the rest of it for another time.
+        Called every few hundred lines, and often enough while none is entered, to show a sign of life; may raise
+        to leave the rest for another time.
     """
 
     def __init__(
@@ -70,50 +68,120 @@ class Intake:
     ) -> None:
         self._db = db
         self._clock = clock
+        self._settings = settings
         self._root = settings.inbox.path
-        self._default_group = settings.default_group
         self._groups = groups
-        self._presence = presence
+        self._lines = Lines(db, clock, presence)
         self._between_batches = between_batches
         self._scan = InboxScan(self._root, groups, settings.inbox.rest_s, clock)
         self._stuck: set[Path] = set()
+        self._deadly: set[Path] = set()
+        self._left_behind = False
+        self._report_again_s = 0.0
 
     def go_on(self) -> None:
-        """After a start: finish what a kill interrupted."""
-        for listing in listings.half_taken(self._db):
-            self._take_rest(listing, Path(listing.path))
-        for path in place.taken(self._root):
-            folder = path.parent.relative_to(self._root / place.TAKING)
-            group = str(folder) if folder.parts else None
-            self._take(path, DroppedFile(path, group, path.stat().st_size, None))
+        """After a start: finish what a kill interrupted; one listing alone, for it may be what kills."""
+        place.prepare(self._root)
+        tried = {Path(listing.path): listing.items_taken for listing in listings.half_taken(self._db)}
+        for path, items_taken in (dict.fromkeys(place.taken(self._root), 0) | tried).items():
+            if place.count_try(path, items_taken) > _TRIES_MAX:
+                self._deadly.add(path)
+        self._take_left_behind()
 
     def look(self) -> None:
         """Take every complete listing in the inbox, oldest first."""
-        for dropped in self._scan.complete():
-            try:
-                taken = place.take(dropped.path, self._root)
-            except FileNotFoundError:
-                continue  # its owner has taken it back
-            except OSError as error:
-                self._complain(dropped.path, error)
-                continue
-            self._take(taken, dropped)
+        if self._left_behind:
+            self._take_left_behind()
+        for dropped in _rounds(self._scan.complete()):
+            with Together() as together:
+                taken = [(path, each) for each in dropped if (path := self._move(each.path, together))]
+            self._take(taken)
+            self._between_batches()
+            self.report()
 
     def report(self) -> None:
         """Write the reports of listings whose last product is settled."""
-        for listing in listings.finished(self._db):
-            receipt.write_report(Path(listing.path), listing.head, listings.report_rows(self._db, listing.head.id))
-            listings.reported(self._db, self._clock, listing.head.id)
+        begun_s = self._clock.boot_s()
+        if begun_s < self._report_again_s:
+            return
+        try:
+            while finished := listings.finished(self._db, _REPORTS_AT_ONCE):
+                self._write_reports(finished)
+                self._between_batches()
+        except OSError as error:
+            _log.error("no report can be written (%s); see to %s", error, self._root)
+        now_s = self._clock.boot_s()
+        self._report_again_s = now_s + _REST_PER_REPORT * (now_s - begun_s)
+
+    def _write_reports(self, finished: list[Listing]) -> None:
+        with Together() as together:
+            for listing in finished:
+                rows = listings.report_rows(self._db, listing.head.id)
+                receipt.write_report(together, Path(listing.path), listing.head, rows)
+        with self._db.write():
+            for listing in finished:
+                listings.reported(self._db, self._clock, listing.head.id)
+        for listing in finished:
             _log.info("listing %s: every product is settled; its report is written", listing.head.name)
 
-    def _complain(self, path: Path, error: OSError) -> None:
-        """Say once that a listing cannot be moved, in a sticky inbox for example; it is tried again at every scan."""
-        if path not in self._stuck:
-            _log.error("%s cannot be taken (%s); let the daemon's user write to that directory", path, error.strerror)
-            self._stuck.add(path)
+    def _take_left_behind(self) -> None:
+        self._left_behind = False
+        for listing in listings.half_taken(self._db):
+            self._take_rest(listing)
+        for path in place.taken(self._root):
+            folder = path.parent.relative_to(self._root / place.TAKING)
+            status = path.lstat()
+            self._take(
+                [
+                    (
+                        path,
+                        DroppedFile(
+                            path, str(folder) if folder.parts else None, status.st_size, user_name(status.st_uid)
+                        ),
+                    )
+                ]
+            )
 
-    def _take(self, path: Path, dropped: DroppedFile) -> None:
-        head = ListingHead(
+    def _move(self, path: Path, together: Together) -> Path | None:
+        """Move a listing out of the inbox; None where that cannot be done: said once, tried at every scan."""
+        try:
+            return place.take(path, self._root, together)
+        except FileNotFoundError:
+            return None  # its owner has taken it back
+        except OSError as error:
+            if path not in self._stuck:
+                self._stuck.add(path)
+                _log.error(
+                    "%s cannot be taken (%s); let the daemon's user write to that directory",
+                    shown(path),
+                    error.strerror,
+                )
+            return None
+
+    def _take(self, files: list[tuple[Path, DroppedFile]]) -> None:
+        """Take the listings of one round: several small ones in one transaction, or a single one of any length."""
+        heads: list[tuple[ListingHead, Path]] = []
+        refusals: list[_Refusal] = []
+        for path, dropped in files:
+            head = self._blank_head(path, dropped)
+            try:
+                head = self._read_head(path, head, dropped.group)
+                next(read_listing(path, self._between_batches), None)  # refused before anything is entered
+            except (InboxError, OSError) as error:
+                _log.warning("%s: %s", path.name, error)
+                refusals.append(_Refusal(path, head, str(error)))
+            else:
+                heads.append((head, path))
+        if refusals:
+            self._hand_out([], refusals)
+        if len(files) == 1:
+            for head, path in heads:
+                self._take_rest(listings.begin(self._db, self._clock, head, str(path)))
+        elif heads:
+            self._take_small(heads)
+
+    def _blank_head(self, path: Path, dropped: DroppedFile) -> ListingHead:
+        return ListingHead(
             id=0,
             name=path.name,
             sha256="",
@@ -123,108 +191,109 @@ class Intake:
             taken_at=self._clock.utc_s(),
             user=dropped.user,
         )
-        try:
-            head = self._read_head(path, head, dropped.group)
-            next(read_listing(path), None)  # what cannot be read at all is refused before anything is entered
-        except InboxError as error:
-            _log.warning("%s: %s", path.name, error)
-            refused = place.settle(path, self._root, accepted=False)
-            receipt.write_refusal(refused, path.name, str(error))
-            listings.refuse(self._db, self._clock, head, str(refused), str(error))
-            return
-        self._take_rest(listings.begin(self._db, self._clock, head, str(path)), path)
 
     def _read_head(self, path: Path, head: ListingHead, directory_group: str | None) -> ListingHead:
+        self._refuse_deadly(path)
         options = read_options(path)
-        group = options.group or directory_group or self._default_group
+        group = options.group or directory_group or self._settings.default_group
         if group not in self._groups:
             raise InboxError(f"there is no account group {group!r}; there are {', '.join(sorted(self._groups))}")
-        sha256 = fingerprint(path)
+        for ours in (self._root, self._settings.state_dir):
+            if options.outputdir and Path(options.outputdir).resolve().is_relative_to(ours.resolve()):
+                raise InboxError(f"its outputdir {options.outputdir!r} lies in {ours}, which is no place for products")
+        sha256 = fingerprint(path, self._between_batches)
         return replace(head, sha256=sha256, group=group, priority=options.priority, outputdir=options.outputdir)
 
-    def _take_rest(self, listing: Listing, path: Path) -> None:
-        """Read a listing from where it was left, then hand out its receipt."""
-        if path.exists():  # else it was moved on before the kill, which happens after its last line
-            taken = listing.items_taken
-            for batch in _batches(islice(_to_its_end(path), taken, None)):
-                taken += len(batch)
-                self._take_batch(listing, taken, batch)
-                self._between_batches()
-        settled = place.settle(path, self._root, accepted=True)
-        now = listings.get(self._db, listing.head.id)
-        receipt.write_receipt(settled, now.head, now.counts, listings.remarks(self._db, now.head.id))
-        listings.settle(self._db, now.head.id, accepted=True, path=str(settled))
-        _log.info("listing %s: %d lines, %d accepted", now.head.name, now.counts.lines, now.counts.accepted)
-
-    def _take_batch(self, listing: Listing, items_taken: int, lines: list[ListingLine]) -> None:
-        # Disks are asked before the transaction: they may be slow, and it must not be.
-        places = dict(self._places(listing, lines))
-        batch = _Batch()
+    def _take_small(self, heads: list[tuple[ListingHead, Path]]) -> None:
+        lines = [list(self._unread(path, head.sha256, 0)) for head, path in heads]
+        places = [self._lines.places(head, some) for (head, _), some in zip(heads, lines, strict=True)]
+        begun = []
         with self._db.write():
-            for line in lines:
-                match line:
-                    case Named():
-                        self._take_line(listing, line, places.get(line.safename), batch)
-                    case Rejected():
-                        text = line.reason if line.text in line.reason else f"{line.reason}: {line.text!r}"
-                        batch.add(line.line, Verdict.REJECTED, None, redact(text))  # an accounts file, by mistake
-                    case Ignored():
-                        batch.add(line.line, Verdict.IGNORED)
-            listings.count(self._db, listing.head.id, items_taken, batch.counts, batch.remarks)
+            for (head, path), some, where in zip(heads, lines, places, strict=True):
+                begun.append(listings.begin(self._db, self._clock, head, str(path)))
+                self._lines.enter(begun[-1].head, len(some), some, where)
+        self._hand_out(begun, [])
 
-    def _places(self, listing: Listing, lines: list[ListingLine]) -> Iterator[tuple[str, Path]]:
-        """Yield where products lie that are not under way."""
-        outputdir = Path(listing.head.outputdir) if listing.head.outputdir else None
-        for line in lines:
-            if not isinstance(line, Named):
-                continue
-            known = products.find(self._db, line.safename)
-            if known is not None and known.state not in FINAL:
-                continue
-            if known is not None and known.state in GOOD and known.whereabouts and Path(known.whereabouts).exists():
-                yield line.safename, Path(known.whereabouts)
-            elif found := self._presence.find(line.safename, outputdir):
-                yield line.safename, found
+    def _take_rest(self, listing: Listing) -> None:
+        """Read a listing from where it was left, then hand out its receipt."""
+        path, taken = Path(listing.path), listing.items_taken
+        # Else it was moved on before the kill, which happens after its last line.
+        if path.exists() or not place.settled(path, self._root, accepted=True).exists():
+            for batch in _batches(self._unread(path, listing.head.sha256, taken)):
+                taken += len(batch)
+                self._lines.enter(listing.head, taken, batch, self._lines.places(listing.head, batch))
+                self._between_batches()
+        self._hand_out([listing], [])
 
-    def _take_line(self, listing: Listing, line: Named, found: Path | None, batch: _Batch) -> None:
-        head = listing.head
-        wish = Wish(line.safename, head.group, head.priority, head.outputdir, line.product_id, line.s3_path)
-        known = products.find(self._db, line.safename)
-        if known is None:
-            number = products.add(self._db, self._clock, wish, whereabouts=str(found) if found else None)
-        else:
-            number = known.id
-        earlier = listings.want(self._db, head.id, number, line.line)
-        if earlier is not None:
-            batch.add(line.line, Verdict.DUPLICATE, line.safename, f"line {earlier} names it already")
-        elif known is not None and known.state not in FINAL:
-            products.hurry(self._db, number, head.priority)
-            batch.add(line.line, Verdict.KNOWN, line.safename, f"under way for an earlier listing ({known.state})")
-        elif found is not None:
-            if known is not None:
-                self._found_again(known, found)
-            batch.add(line.line, Verdict.PRESENT, line.safename, str(found))
-        else:
-            if known is not None:
-                products.ask_again(self._db, self._clock, number, wish)
-            batch.add(line.line, Verdict.ACCEPTED)
+    def _unread(self, path: Path, sha256: str, taken: int) -> Iterator[ListingLine]:
+        """Yield the lines that were not taken yet; where a listing can be read no further, that is its last one."""
+        read = 0
+        try:
+            self._refuse_deadly(path)
+            for line in read_listing(path, self._between_batches):
+                read += 1
+                if read > taken:
+                    yield line
+                elif read % _SKIPPED_BETWEEN_BEATS == 0:
+                    self._between_batches()
+            self._refuse_changed(path, sha256)
+        except (InboxError, OSError) as error:
+            _log.warning("%s: %s", path.name, error)
+            reason = f"from here on the file could not be taken; drop it again: {error}"
+            yield Rejected(max(read, taken) + 1, "", reason)
 
-    def _found_again(self, known: Product, found: Path) -> None:
-        if known.state not in GOOD or known.whereabouts != str(found):
-            products.found_present(self._db, self._clock, known.id, str(found))
+    def _refuse_deadly(self, path: Path) -> None:
+        if path in self._deadly:
+            raise InboxError(f"{path.name} was tried {_TRIES_MAX} times, and the process that read it died each time")
+
+    def _refuse_changed(self, path: Path, sha256: str) -> None:
+        if fingerprint(path, self._between_batches) != sha256:
+            raise InboxError(f"{path.name} was changed while it was read")
+
+    def _hand_out(self, begun: list[Listing], refusals: list[_Refusal]) -> None:
+        """Write receipts, move the files to where they stay, and note that; else try again at the next look."""
+        now = [listings.get(self._db, listing.head.id) for listing in begun]
+        homes = [place.settled(Path(listing.path), self._root, accepted=True) for listing in now]
+        refused = [place.settled(each.path, self._root, accepted=False) for each in refusals]
+        try:
+            with Together() as together:
+                for listing, home in zip(now, homes, strict=True):
+                    remarks = listings.remarks(self._db, listing.head.id)
+                    receipt.write_receipt(together, home, listing.head, listing.counts, remarks)
+                    together.move(Path(listing.path), home)
+                for each, home in zip(refusals, refused, strict=True):
+                    receipt.write_refusal(together, home, each.head.name, each.reason)
+                    together.move(each.path, home)
+        except OSError as error:
+            _log.error("no receipt can be written (%s); see to %s", error, self._root)
+            self._left_behind = True
+            return
+        with self._db.write():
+            for listing, home in zip(now, homes, strict=True):
+                listings.settle(self._db, listing.head.id, accepted=True, path=str(home))
+            for each, home in zip(refusals, refused, strict=True):
+                listings.refuse(self._db, self._clock, each.head, str(home), each.reason)
+        for path in [*(Path(listing.path) for listing in now), *(each.path for each in refusals)]:
+            place.forget_tries(path)
+        for listing in now:
+            counts = listing.counts
+            _log.info("listing %s: %d lines, %d accepted", listing.head.name, counts.lines, counts.accepted)
+
+
+def _rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
+    """Cut files into rounds: several small ones, or one that is larger."""
+    some: list[DroppedFile] = []
+    for file in files:
+        if some and (
+            len(some) == _ROUND_FILES or sum(each.size_bytes for each in some) + file.size_bytes > _ROUND_BYTES
+        ):
+            yield some
+            some = []
+        some.append(file)
+    if some:
+        yield some
 
 
 def _batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
     while batch := list(islice(lines, _BATCH)):
         yield batch
-
-
-def _to_its_end(path: Path) -> Iterator[ListingLine]:
-    """Yield the lines of a listing; where it cannot be read any further, that is its last line."""
-    read = 0
-    try:
-        for line in read_listing(path):
-            read += 1
-            yield line
-    except InboxError as error:
-        yield Rejected(read + 1, "", f"the rest of the file cannot be read: {error}")

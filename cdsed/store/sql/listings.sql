@@ -56,7 +56,7 @@ SELECT * FROM listing
 WHERE state = 'open'
   AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled'))
-ORDER BY id
+ORDER BY id LIMIT :most
 
 -- name: unreported
 SELECT count(*) FROM listing WHERE state IN ('taking', 'open')

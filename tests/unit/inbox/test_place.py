@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from cdsed.errors import InboxError
+from cdsed.inbox import place
 from cdsed.inbox.parse import read_listing, read_options
-from cdsed.inbox.place import put, settle, take, taken
+from cdsed.inbox.place import put, settled, taken
+from cdsed.inbox.together import Together
 from cdsed.model.listing import Ignored, ListingOptions, Named
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -21,6 +23,18 @@ def inbox(tmp_path: Path) -> Path:
 def drop(path: Path, text: str = A) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def take(path: Path, root: Path) -> Path:
+    with Together() as together:
+        return place.take(path, root, together)
+
+
+def settle(listing: Path, root: Path, *, accepted: bool) -> Path:
+    target = settled(listing, root, accepted=accepted)
+    with Together() as together:
+        together.move(listing, target)
+    return target
 
 
 def test_a_listing_is_taken_and_settled_below_its_group(inbox: Path) -> None:
@@ -65,9 +79,32 @@ def test_settling_does_not_overwrite_what_somebody_put_there(inbox: Path) -> Non
     assert settle(moved, inbox, accepted=True) == inbox / ".accepted" / "a-2.txt"
 
 
-def test_settling_what_is_nowhere_is_an_error(inbox: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        settle(inbox / ".taking" / "a.txt", inbox, accepted=True)
+def test_what_is_gone_belongs_where_its_receipt_goes(inbox: Path) -> None:
+    assert settle(inbox / ".taking" / "a.txt", inbox, accepted=True) == inbox / ".accepted" / "a.txt"
+    assert not (inbox / ".accepted" / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a.receipt.json", "a-receipt.json"),
+        ("a.report.txt", "a-report.txt"),
+        ("two\nlines.txt", "two_lines.txt"),
+        ("\x1b[2J.txt", "_[2J.txt"),
+        ("\udcff.txt", "_.txt"),
+        ("x" * 251 + ".txt", "x" * 196 + ".txt"),
+        ("\u00e9" * 127, "\u00e9" * 100),
+        ("x." + "y" * 250, "x." + "y" * 198),
+    ],
+)
+def test_a_name_is_kept_so_that_its_papers_can_be_written_and_shown(inbox: Path, name: str, kept: str) -> None:
+    assert take(drop(inbox / name), inbox).name == kept
+
+
+def test_a_link_in_place_of_our_directories_is_refused(inbox: Path, tmp_path: Path) -> None:
+    (inbox / ".accepted").symlink_to(tmp_path)
+    with pytest.raises(InboxError, match=r"\.accepted is a symbolic link; remove it"):
+        place.prepare(inbox)
 
 
 def test_a_listing_put_into_the_inbox_is_the_same_bytes(inbox: Path, tmp_path: Path) -> None:

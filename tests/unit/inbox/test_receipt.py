@@ -1,10 +1,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cdsed.inbox.receipt import write_receipt, write_refusal, write_report
+from cdsed.inbox import receipt
+from cdsed.inbox.together import Together
 from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -15,6 +17,21 @@ HEAD = ListingHead(17, "storms.txt", "ab" * 32, "lops", 5, None, 1_780_000_000.0
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     return tmp_path / "storms.txt"
+
+
+def write_receipt(base: Path, *values: Any) -> None:
+    with Together() as together:
+        receipt.write_receipt(together, base, *values)
+
+
+def write_report(base: Path, *values: Any) -> None:
+    with Together() as together:
+        receipt.write_report(together, base, *values)
+
+
+def write_refusal(base: Path, *values: Any) -> None:
+    with Together() as together:
+        receipt.write_refusal(together, base, *values)
 
 
 def both(base: Path, kind: str) -> tuple[dict[str, object], str]:

@@ -1,0 +1,103 @@
+"""What becomes of each line of a listing: a product asked for, known, present or named twice; or a rejection."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.local.presence import Presence
+from cdsed.log import redact
+from cdsed.model.listing import Counts, Ignored, ListingHead, ListingLine, Named, Rejected, Remark, Verdict
+from cdsed.model.product import FINAL, GOOD, Product
+from cdsed.store import listings, products
+from cdsed.store.database import Database
+from cdsed.store.products import Wish
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What came of the lines of one batch."""
+
+    remarks: list[Remark] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def add(self, line: int, verdict: Verdict, safename: str | None = None, text: str = "") -> None:
+        self.verdicts.append(verdict)
+        if verdict not in (Verdict.ACCEPTED, Verdict.IGNORED):
+            self.remarks.append(Remark(line, verdict, safename, text))
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(**{verdict.value: self.verdicts.count(verdict) for verdict in Verdict})
+
+
+class Lines:
+    """Enters the lines of listings into the state."""
+
+    def __init__(self, db: Database, clock: Clock, presence: Presence) -> None:
+        self._db = db
+        self._clock = clock
+        self._presence = presence
+
+    def places(self, head: ListingHead, lines: Sequence[ListingLine]) -> dict[str, Path]:
+        """Return where products lie that are not under way.
+
+        Ask before the transaction: disks may be slow, and it must not be.
+        """
+        return dict(self._places(head, lines))
+
+    def enter(
+        self, head: ListingHead, items_taken: int, lines: Sequence[ListingLine], places: Mapping[str, Path]
+    ) -> None:
+        """Commit some lines, together with how far their listing is taken then."""
+        batch = _Batch()
+        with self._db.write():
+            for line in lines:
+                match line:
+                    case Named():
+                        self._take(head, line, places.get(line.safename), batch)
+                    case Rejected():
+                        text = line.reason if line.text in line.reason else f"{line.reason}: {line.text!r}"
+                        batch.add(line.line, Verdict.REJECTED, None, redact(text))  # an accounts file, by mistake
+                    case Ignored():
+                        batch.add(line.line, Verdict.IGNORED)
+            listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)
+
+    def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, Path]]:
+        outputdir = Path(head.outputdir) if head.outputdir else None
+        for line in lines:
+            if not isinstance(line, Named):
+                continue
+            known = products.find(self._db, line.safename)
+            if known is not None and known.state not in FINAL:
+                continue
+            if known is not None and known.state in GOOD and known.whereabouts and Path(known.whereabouts).exists():
+                yield line.safename, Path(known.whereabouts)
+            elif found := self._presence.find(line.safename, outputdir):
+                yield line.safename, found
+
+    def _take(self, head: ListingHead, line: Named, found: Path | None, batch: _Batch) -> None:
+        wish = Wish(line.safename, head.group, head.priority, head.outputdir, line.product_id, line.s3_path)
+        known = products.find(self._db, line.safename)
+        if known is None:
+            number = products.add(self._db, self._clock, wish, whereabouts=str(found) if found else None)
+        else:
+            number = known.id
+        earlier = listings.want(self._db, head.id, number, line.line)
+        if earlier is not None:
+            batch.add(line.line, Verdict.DUPLICATE, line.safename, f"line {earlier} names it already")
+        elif known is not None and known.state not in FINAL:
+            products.hurry(self._db, number, head.priority)
+            batch.add(line.line, Verdict.KNOWN, line.safename, f"under way for an earlier listing ({known.state})")
+        elif found is not None:
+            if known is not None:
+                self._found_again(known, found)
+            batch.add(line.line, Verdict.PRESENT, line.safename, str(found))
+        else:
+            if known is not None:
+                products.ask_again(self._db, self._clock, number, wish)
+            batch.add(line.line, Verdict.ACCEPTED)
+
+    def _found_again(self, known: Product, found: Path) -> None:
+        if known.state not in GOOD or known.whereabouts != str(found):
+            products.found_present(self._db, self._clock, known.id, str(found))
