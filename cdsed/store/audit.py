@@ -112,12 +112,12 @@ class TakenListing:
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """A product that the state says lies whole at ``whereabouts``."""
+    """A product that the state says lies whole at ``whereabouts``; there may be millions, so nothing is converted."""
 
-    id: int
+    position: int
     safename: str
-    state: State
-    whereabouts: Path
+    state: str
+    whereabouts: str
 
 
 def rules_broken(db: Database) -> list[Breach]:
@@ -171,7 +171,7 @@ def listings_taken(db: Database) -> list[TakenListing]:
 def on_disk(db: Database) -> Iterator[OnDisk]:
     """Yield every product that is done or present, by number."""
     for row in db.stream(_SQL.on_disk):
-        yield OnDisk(row["position"], row["safename"], State(row["state"]), Path(row["whereabouts"]))
+        yield OnDisk(**row)
 
 
 def newest(db: Database) -> int:

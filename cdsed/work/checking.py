@@ -155,17 +155,19 @@ def _look_at_products(db: Database, settings: Settings, checked: Checked, *, eve
         if not os.path.lexists(product.whereabouts):
             checked.gone += 1
             continue
-        checked.breaches += _twice(product, places)
-        if product.id > opened_from:
+        if len(places) > 1:
+            checked.breaches += _twice(product, places)
+        if product.position > opened_from:
             checked.opened += 1
-            if not is_whole(product.whereabouts):
+            if not is_whole(Path(product.whereabouts)):
                 checked.breaches.append(_half(product))
 
 
 def _twice(product: OnDisk, places: list[Path]) -> Iterator[Breach]:
+    folder, name = os.path.split(product.whereabouts)
     for place in places:
-        other = place / product.whereabouts.name
-        if place != product.whereabouts.parent and os.path.lexists(other):
+        other = os.path.join(place, name)  # noqa: PTH118 - millions of them: a Path each takes seconds
+        if folder != str(place) and os.path.lexists(other):
             yield Breach(
                 "twice",
                 product.safename,
