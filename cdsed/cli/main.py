@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cdsed
 from cdsed.cli import (
     add,
+    check,
     config,
     convert,
     demo,
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         missing,
         convert,
         parse,
+        check,
         config,
         keys,
         sandbox,

@@ -144,3 +144,18 @@ def holder(path: Path) -> Holder:
     finally:
         os.close(fd)
     return Holder(running=found[0] != fcntl.F_UNLCK, pid=int(pid) if pid.strip().isdigit() else None)
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a living process holds the `KernelLock` of a file, without making or changing it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

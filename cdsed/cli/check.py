@@ -1,0 +1,90 @@
+"""``cdsed check --state``: whether the state, the disks and the living processes agree; it changes nothing."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdsed.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from cdsed.work.checking import Checked
+
+SCHEMA = 1  # of the JSON; grows when a member changes its name or meaning
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser(
+        "check",
+        help="check that the state, the disks and the living processes agree",
+        description="Check that nothing is lost, doubled, half published or held by the dead, whether the daemon runs "
+        "or not; it changes nothing. Exits with 0 when all is well, 1 when not, 75 when the state cannot be read.",
+    )
+    command.add_argument("--state", action="store_true", help="compare the state with the disks and the processes")
+    command.add_argument(
+        "--every", action="store_true", help="look into every product and listing, not only the latest 1000 products"
+    )
+    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, and tell what is wrong.
+
+    Returns
+    -------
+    int
+        0, or `ExitCode.UNFINISHED` when something is wrong; `StateError` when the state cannot be read.
+    """
+    # Imported here: no other command should wait for them.
+    from cdsed.config.load import load_settings
+    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.store.database import open_read_only
+    from cdsed.work.checking import Checked, check_state
+
+    if not arguments.state:
+        raise UsageError("say what to check: cdsed check --state")
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    settings = load_settings(arguments.config, os.environ)
+    runs = holder(settings.state_dir / LOCK_NAME).running
+    db = open_read_only(settings.state_dir, daemon_runs=runs)
+    if db is None:
+        checked = Checked()
+    else:
+        try:
+            checked = check_state(db, settings, runs=runs, every=arguments.every, wait=time.sleep)
+        finally:
+            db.close()
+    print(_as_json(checked) if arguments.json else "\n".join(_lines(checked)))
+    return ExitCode.UNFINISHED if checked.breaches else ExitCode.OK
+
+
+def _as_json(checked: "Checked") -> str:
+    import json
+    from dataclasses import asdict
+
+    return json.dumps({"schema": SCHEMA, "good": not checked.breaches, **asdict(checked)}, indent=2, ensure_ascii=False)
+
+
+def _lines(checked: "Checked") -> list[str]:
+    from cdsed.cli.terminal import printable
+    from cdsed.cli.wording import number, plural
+
+    lines = []
+    for breach in checked.breaches:
+        lines += [printable(f"{breach.rule}: {breach.subject}: {breach.text}"), f"    {breach.remedy}"]
+    lines.append(
+        f"{plural(checked.products, 'product')} on disk, {number(checked.opened)} of them looked into, "
+        f"{plural(checked.listings, 'listing')}: "
+        + (f"{number(len(checked.breaches))} things wrong" if checked.breaches else "nothing is wrong")
+    )
+    if checked.gone:
+        lines.append(f"{plural(checked.gone, 'product')} taken away from where they were put")
+    if checked.left_by_the_dead:
+        left = plural(checked.left_by_the_dead, "lock")
+        lines.append(f"the daemon died and left {left} behind; its next start gives them back")
+    return lines

@@ -1,0 +1,105 @@
+-- Each of the rules selects what breaks it, at most :most of it, and nothing in a state that is right.
+
+-- name: transitions
+SELECT origin, target FROM transition
+
+-- name: broken_history
+SELECT product.safename, step.origin, step.target, step.before
+FROM (SELECT product, origin, target, lag(target) OVER (PARTITION BY product ORDER BY id) AS before FROM event) AS step
+JOIN product ON product.id = step.product
+WHERE step.origin IS NOT step.before
+   OR (step.origin IS NULL AND step.target NOT IN ('queued', 'present'))
+   OR (step.origin IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM transition WHERE origin = step.origin AND target = step.target))
+LIMIT :most
+
+-- name: history_ends_elsewhere
+SELECT safename, state, told FROM (
+    SELECT safename, state,
+           (SELECT target FROM event WHERE event.product = product.id ORDER BY id DESC LIMIT 1) AS told
+    FROM product)
+WHERE state IS NOT told LIMIT :most
+
+-- name: fence_ahead
+SELECT name, fence, (SELECT value FROM fence) AS value FROM (
+    SELECT 'session ' || account || '.' || slot AS name, fence FROM session
+    UNION ALL
+    SELECT safename, fence FROM product WHERE process IS NOT NULL
+    UNION ALL
+    SELECT 'piece ' || id, fence FROM piece WHERE fence IS NOT NULL)
+WHERE fence > (SELECT value FROM fence) LIMIT :most
+
+-- name: fence_shared
+SELECT fence, group_concat(account || '.' || slot, ', ') AS sessions
+FROM session WHERE fence IS NOT NULL GROUP BY fence HAVING count(*) > 1 LIMIT :most
+
+-- name: piece_of_nobody
+SELECT product.safename, piece.id AS piece, piece.fence
+FROM piece JOIN product ON product.id = piece.product
+WHERE piece.fence IS NOT NULL AND piece.fence NOT IN (SELECT fence FROM session WHERE fence IS NOT NULL)
+LIMIT :most
+
+-- name: claim_of_nobody
+SELECT name, process FROM (
+    SELECT safename AS name, process FROM product WHERE process IS NOT NULL
+    UNION ALL
+    SELECT 'session ' || account || '.' || slot, process FROM session WHERE process IS NOT NULL
+    UNION ALL
+    SELECT 'object ' || id, process FROM object WHERE process IS NOT NULL)
+WHERE process NOT IN (SELECT id FROM process) LIMIT :most
+
+-- name: object_cut_wrongly
+SELECT product.safename, object.path, object.size_bytes, coalesce(sum(piece.size_bytes), 0) AS pieces_bytes
+FROM object JOIN product ON product.id = object.product LEFT JOIN piece ON piece.object = object.id
+GROUP BY object.id HAVING object.size_bytes <> coalesce(sum(piece.size_bytes), 0) LIMIT :most
+
+-- name: miscounted
+WITH counted (listing, state, products, size_bytes) AS (
+    SELECT 0, state, count(*), coalesce(sum(size_bytes), 0) FROM product GROUP BY state
+    UNION ALL
+    SELECT want.listing, state, count(*), coalesce(sum(size_bytes), 0)
+    FROM want CROSS JOIN product ON product.id = want.product GROUP BY want.listing, state)
+SELECT listing, state, tally.products AS told, counted.products AS counted,
+       tally.size_bytes AS told_bytes, counted.size_bytes AS counted_bytes
+FROM counted FULL JOIN tally USING (listing, state)
+WHERE coalesce(tally.products, 0) <> coalesce(counted.products, 0)
+   OR coalesce(tally.size_bytes, 0) <> coalesce(counted.size_bytes, 0)
+LIMIT :most
+
+-- A reported listing that was dropped once more has only its sums left.
+-- name: lines_and_verdicts
+SELECT name, items_taken, verdicts, named, wants, remarked, remarks FROM (
+    SELECT name, state, items_taken, accepted + duplicate + known + present + rejected + ignored AS verdicts,
+           accepted + known + present AS named, (SELECT count(*) FROM want WHERE listing = listing.id) AS wants,
+           duplicate + known + present + rejected AS remarked,
+           (SELECT count(*) FROM remark WHERE listing = listing.id) AS remarks
+    FROM listing WHERE state <> 'refused')
+WHERE items_taken <> verdicts
+   OR ((wants <> named OR remarks <> remarked) AND NOT (state = 'reported' AND wants = 0 AND remarks = 0))
+LIMIT :most
+
+-- name: processes
+SELECT id, name, pid, lock FROM process ORDER BY id
+
+-- name: held_sessions
+SELECT account, slot, fence FROM session WHERE process IS NOT NULL ORDER BY account, slot
+
+-- name: stopped_in_order
+SELECT stopped_at IS NOT NULL FROM daemon
+
+-- name: listings
+SELECT id, name, state, path, items_taken, accepted, duplicate, known, present, rejected, ignored
+FROM listing WHERE state IN ('open', 'reported') ORDER BY id
+
+-- name: outputdirs
+SELECT DISTINCT outputdir FROM product WHERE outputdir IS NOT NULL
+
+-- name: on_disk
+SELECT id AS position, safename, state, whereabouts FROM product
+WHERE id > :after AND state IN ('done', 'present') ORDER BY id LIMIT 10000
+
+-- name: state_of
+SELECT state FROM product WHERE safename = :safename
+
+-- name: newest
+SELECT max(id) FROM product

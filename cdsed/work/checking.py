@@ -1,0 +1,198 @@
+"""Whether the state, the disks and the living processes agree: what `cdsed check --state` tells.
+
+It only reads. Beside a daemon at work the world moves between two looks; so what seems wrong outside of the
+database is looked at once more after a while, and only what is wrong both times is told.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdsed.config.settings import Settings
+from cdsed.errors import InboxError
+from cdsed.inbox.parse import read_listing
+from cdsed.local.whole import is_whole
+from cdsed.model.product import GOOD
+from cdsed.process.lock import is_held
+from cdsed.store import audit
+from cdsed.store.audit import Breach, OnDisk, TakenListing
+from cdsed.store.database import Database
+
+#: The supervisor sweeps after the dead every second; what is still so after this time, stays so.
+AGAIN_AFTER_S = 4.0
+
+_WHOLE_LATEST = 1000
+_KEPT_ASIDE = frozenset({"quarantine", "replaced"})
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was looked at, and what was found.
+
+    Attributes
+    ----------
+    breaches
+        What must not be.
+    products, opened, listings
+        How many products on disk were looked for, and how many of them, the latest ones, were looked into.
+    gone
+        How many of them are no longer where they were put: their owner took them away.
+    left_by_the_dead
+        How many leases and workers a daemon that died has left to the next one, which gives them back at its start.
+    """
+
+    breaches: list[Breach] = field(default_factory=list)
+    products: int = 0
+    opened: int = 0
+    listings: int = 0
+    gone: int = 0
+    left_by_the_dead: int = 0
+
+
+def check_state(
+    db: Database, settings: Settings, *, runs: bool, every: bool, wait: Callable[[float], object]
+) -> Checked:
+    """Compare the state with itself, with the disks and with the processes that live.
+
+    Parameters
+    ----------
+    runs
+        Whether the daemon's lock is held.
+    every
+        Look into every product and every listing, not only into the latest thousand products.
+    wait
+        Waits so many seconds; called when something seems wrong beside a daemon that runs.
+    """
+    of_the_database = audit.rules_broken(db)
+    checked = _look_outside(db, settings, runs=runs, every=every)
+    if runs and checked.breaches:
+        wait(AGAIN_AFTER_S)
+        before = set(checked.breaches)
+        checked = _look_outside(db, settings, runs=runs, every=every)
+        checked.breaches = [breach for breach in checked.breaches if breach in before]
+    checked.breaches[:0] = of_the_database
+    return checked
+
+
+def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) -> Checked:
+    checked = Checked()
+    _look_at_processes(db, settings, checked, died=not runs and not audit.stopped_in_order(db))
+    _look_at_listings(db, checked, every=every)
+    _look_at_products(db, settings, checked, every=every)
+    places = {*settings.spools, *audit.outputdirs(db)}
+    for folder in sorted({settings.pre_spool_for(place) for place in places} | {place / ".cdsed" for place in places}):
+        checked.breaches += _leftovers(db, folder)
+    return checked
+
+
+def _look_at_processes(db: Database, settings: Settings, checked: Checked, *, died: bool) -> None:
+    for held in audit.held(db, settings.sessions_dir):
+        if is_held(held.lock):
+            continue
+        if died:
+            checked.left_by_the_dead += 1
+            continue
+        checked.breaches.append(
+            Breach(
+                held.rule,
+                held.subject,
+                f"nobody alive holds {held.lock}",
+                "restart the daemon, which gives back what the dead held; and please report it",
+            )
+        )
+
+
+def _look_at_listings(db: Database, checked: Checked, *, every: bool) -> None:
+    for listing in audit.listings_taken(db):
+        checked.listings += 1
+        subject = f"listing {listing.name}"
+        if listing.open and not listing.path.exists():
+            text, remedy = f"{listing.path} is gone", "put the file back: without it the state cannot be rebuilt"
+            checked.breaches.append(Breach("listing", subject, text, remedy))
+        if told := _receipt_tells(listing):
+            checked.breaches.append(Breach("receipt", subject, told, "believe `cdsed status`; and please report it"))
+        if every and listing.path.exists():
+            lines = _items(listing.path)
+            if lines != listing.items_taken:
+                text = f"{listing.path} has {lines} lines, of which {listing.items_taken} were taken"
+                checked.breaches.append(Breach("lines", subject, text, "drop the file once more: it was changed"))
+
+
+def _receipt_tells(listing: TakenListing) -> str | None:
+    """Say what a receipt tells otherwise than the state; its owner may have taken it away."""
+    path = listing.path.with_name(f"{listing.path.name}.receipt.json")
+    try:
+        counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        return f"{path} cannot be read: {error}"
+    lines = counts.pop("lines", None)
+    known = {name: getattr(listing.counts, name) for name in counts}
+    if counts == known and lines == listing.counts.lines:
+        return None
+    return f"{path} tells {counts} of {lines} lines, the state {known}"
+
+
+def _items(path: Path) -> int:
+    """Count the items of a listing the way intake does: what cannot be read any further is its last one."""
+    items = 0
+    try:
+        for _line in read_listing(path):
+            items += 1
+    except InboxError:
+        items += 1
+    return items
+
+
+def _look_at_products(db: Database, settings: Settings, checked: Checked, *, every: bool) -> None:
+    places = list(dict.fromkeys([*settings.spools, *audit.outputdirs(db)]))
+    opened_from = 0 if every else audit.newest(db) - _WHOLE_LATEST
+    for product in audit.on_disk(db):
+        checked.products += 1
+        if not os.path.lexists(product.whereabouts):
+            checked.gone += 1
+            continue
+        if len(places) > 1:
+            checked.breaches += _twice(product, places)
+        if product.position > opened_from:
+            checked.opened += 1
+            if not is_whole(Path(product.whereabouts)):
+                checked.breaches.append(_half(product))
+
+
+def _twice(product: OnDisk, places: list[Path]) -> Iterator[Breach]:
+    folder, name = os.path.split(product.whereabouts)
+    for place in places:
+        other = os.path.join(place, name)  # noqa: PTH118 - millions of them: a Path each takes seconds
+        if folder != str(place) and os.path.lexists(other):
+            yield Breach(
+                "twice",
+                product.safename,
+                f"it lies at {product.whereabouts} and at {other}",
+                "remove one of the two, if nobody has copied it there on purpose; else please report it",
+            )
+
+
+def _half(product: OnDisk) -> Breach:
+    return Breach(
+        "half",
+        product.safename,
+        f"it is {product.state}, and what lies at {product.whereabouts} is not whole",
+        "remove it and drop its listing again, if somebody has changed it; else please report it",
+    )
+
+
+def _leftovers(db: Database, folder: Path) -> Iterator[Breach]:
+    """Yield what lies in a staging directory although its product lies elsewhere already."""
+    try:
+        names = sorted(set(os.listdir(folder)) - _KEPT_ASIDE)  # noqa: PTH208 - names are all that is needed
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        state = audit.state_of(db, name.removesuffix(".copy"))
+        if state in GOOD:
+            text = f"{folder / name} is left although the product is {state}"
+            yield Breach("leftover", name, text, "remove it: nothing needs it; and please report it")

@@ -1,0 +1,113 @@
+"""Killed five hundred times while one listing is fetched: nothing lost, doubled, half published or overbooked.
+
+Another seed: ``CDSED_KILL_SEED``; it is printed.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.accounts import make_accounts
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.invariants import (
+    Eye,
+    Watcher,
+    leftovers,
+    overbooked,
+    receipts_unlike_their_listings,
+    requests_for,
+    told_by_the_checker,
+)
+from tests.support.sandbox import SandboxProcess
+
+_KINDS = ["S1_GRD", "S1_OCN", "S2_L1C", "S3", "S5P"]
+_WORKERS = ["intake", "resolve", "download-1", "download-2", "download-3", "download-4"]
+_PRODUCT_BYTES = 1_500_000
+_SLOW_BYTES_PER_S = 150_000  # of a connection while the storm lasts: the listing must not end before it
+
+
+def _kill(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
+
+
+class Storm:
+    """Kills processes of a daemon, as the dice say, and starts it again when its supervisor was hit."""
+
+    def __init__(self, daemon: DaemonProcess, dice: random.Random) -> None:
+        self._daemon = daemon
+        self._dice = dice
+        self.kills: Counter[str] = Counter()
+
+    def strike(self) -> None:
+        """Kill one worker mostly; now and then the supervisor, or everything at once."""
+        choice, victim = self._dice.random(), self._dice.random()
+        workers = self._daemon.worker_pids()
+        if choice < 0.12 or choice > 0.95:
+            self._daemon.kill()
+            self.kills["supervisor"] += 1
+            if choice > 0.95:
+                self.kills["worker"] += sum(map(_kill, workers))
+            self._daemon.start()
+        elif workers:
+            self.kills["worker"] += _kill(workers[int(victim * len(workers))])
+
+
+@pytest.mark.timeout(600)
+def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_nothing(tmp_path: Path) -> None:
+    seed = int(os.environ.get("CDSED_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
+    print(f"CDSED_KILL_SEED={seed}")
+    dice = random.Random(seed)
+    names = [name for kind in _KINDS for name in realistic_safenames(kind, 60, seed=seed)]
+    with SandboxProcess(make_accounts(2, seed=1)) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 4})
+        sandbox.add_products(*({"safename": name, "size_bytes": _PRODUCT_BYTES} for name in names))
+        sandbox.fault(kind="trickle", operation="get", bytes_per_s=_SLOW_BYTES_PER_S)
+        eye, daemon = Eye(lab), DaemonProcess(lab)
+        with Watcher(sandbox, [lab.spool]) as watcher, daemon:
+            watcher.expect(names)
+            content = lab.drop("storm.txt", names).read_bytes()
+            wait_until("it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), daemon=daemon)
+            storm = Storm(daemon, dice)
+            began_s = time.monotonic()
+            while storm.kills.total() < 500:
+                time.sleep(dice.uniform(0, 0.6))  # the moment of a kill is meant to be any moment
+                storm.strike()
+            assert lab.report("storm.txt") is None, "the listing ended before the storm"
+            assert eye.broken() == []
+            print(f"{dict(storm.kills)} in {time.monotonic() - began_s:.0f} s")
+            print(f"published by then: {len(watcher.published())}")
+            sandbox.clear_faults()
+            wait_until("the listing is reported", lambda: lab.report("storm.txt"), 240, daemon=daemon)
+            assert told_by_the_checker(lab) == []
+        _asked_again(lab, daemon, names)
+        assert lab.differences(names) == []
+        assert (watcher.partial, watcher.doubled) == ([], [])
+        assert requests_for(sandbox, names) == watcher.requests_when_published
+        assert overbooked(sandbox) == []
+        assert leftovers(lab) == []
+        assert receipts_unlike_their_listings(lab, {"storm.txt": content}) == []
+        assert (eye.broken(), told_by_the_checker(lab)) == ([], [])
+
+
+def _asked_again(lab: Installation, daemon: DaemonProcess, names: list[str]) -> None:
+    """Products that three workers died over are given up; whoever drops them again gets them."""
+    report = lab.report("storm.txt")
+    assert report is not None
+    assert len(report["products"]) == len(names)
+    poisoned = [row["safename"] for row in report["products"] if row["state"] != "done"]
+    print(f"given up as poison: {len(poisoned)}")
+    assert all("killed the worker" in row["cause"] for row in report["products"] if row["state"] != "done")
+    if poisoned:
+        lab.drop("again.txt", poisoned)
+        with daemon:
+            wait_until("they are fetched", lambda: lab.report("again.txt"), 120, daemon=daemon)

@@ -1,0 +1,248 @@
+"""What must hold whatever broke: the program's own checker, and an eye that trusts nothing of it.
+
+The eye reads the database with Python's sqlite3 and its own words for the rules, the listings byte by byte, and
+compares the spools with the sandbox's truth.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.support.daemon import Installation
+from tests.support.sandbox import SandboxProcess
+
+# Written out once more, not imported: what the program believes is what is to be checked.
+_STEPS = {
+    None: "queued present",
+    "queued": "resolving present cancelled",
+    "resolving": "queued ready missing waiting",
+    "ready": "downloading failed cancelled",
+    "downloading": "queued ready verifying waiting present missing failed cancelled",
+    "verifying": "done downloading waiting present corrupt failed",
+    "waiting": "queued ready cancelled",
+    **dict.fromkeys(("done", "present", "missing", "corrupt", "failed", "cancelled"), "queued"),
+}
+_SET_ASIDE = frozenset({"quarantine", "replaced"})
+
+
+class Watcher(threading.Thread):
+    """An independent observer of spools: whatever appears under a final name must be whole at once, and only once.
+
+    It also notes how often each product's objects were asked for up to the moment it appeared.
+
+    Attributes
+    ----------
+    partial, doubled
+        Names that appeared half; names that appeared again, or in two spools.
+    """
+
+    def __init__(self, sandbox: SandboxProcess, spools: Iterable[Path], *, counts_requests: bool = True) -> None:
+        super().__init__(daemon=True)
+        self._sandbox = sandbox
+        self._spools = list(spools)
+        self._counts_requests = counts_requests
+        self._lock = threading.Lock()
+        self._sizes: dict[str, list[tuple[str, int]]] = {}
+        self._seen: dict[str, tuple[Path, int]] = {}
+        self._done = threading.Event()
+        self.partial: list[str] = []
+        self.doubled: list[str] = []
+        self.requests_when_published: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._done.set()
+        self.join()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Learn from the sandbox what these products consist of."""
+        for name in names:
+            truth = self._sandbox.truth(name)
+            self._sizes[name] = sorted((path, item.size_bytes) for path, item in truth.items())
+
+    def published(self) -> dict[str, Path]:
+        """Return where each product that has appeared lies."""
+        with self._lock:
+            return {name: spool / name for name, (spool, _) in self._seen.items()}
+
+    @contextlib.contextmanager
+    def looking_away_from(self, name: str) -> Iterator[None]:
+        """Let the owner of a product take it away; it may appear once more afterwards."""
+        with self._lock:
+            yield
+            self._seen.pop(name, None)
+
+    def run(self) -> None:
+        while not self._done.wait(0.01):
+            for spool in self._spools:
+                with self._lock, contextlib.suppress(OSError):
+                    for entry in os.scandir(spool):
+                        if not entry.name.startswith("."):
+                            self._look(spool, entry)
+
+    def _look(self, spool: Path, entry: "os.DirEntry[str]") -> None:
+        here = (spool, entry.inode())
+        if self._seen.setdefault(entry.name, here) != here:
+            self._seen[entry.name] = here
+            self.doubled.append(entry.name)
+        elif entry.name in self.requests_when_published:
+            return
+        path = Path(entry.path)
+        if path.is_file():
+            found = [(path.name, path.stat().st_size)]
+        else:
+            found = sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
+        if found != self._sizes.get(path.name):
+            self.partial.append(path.name)
+        count = requests_for(self._sandbox, [path.name])[path.name] if self._counts_requests else 0
+        self.requests_when_published[path.name] = count
+
+
+def requests_for(sandbox: SandboxProcess, names: Iterable[str]) -> dict[str, int]:
+    """Return how many GETs the sandbox has seen for the objects of each product."""
+    counted = sandbox.counters()["keys"]
+    return {name: sum(count["requests"] for key, count in counted.items() if name in key) for name in names}
+
+
+def overbooked(sandbox: SandboxProcess) -> list[str]:
+    """Return the accounts that were asked for more connections than they may hold, with how many."""
+    allowed = {account.name: account.sessions for account in sandbox.accounts}
+    counted = sandbox.counters()["accounts"]
+    return [
+        f"{name}: {count['open_max']} connections, {count['overbooked']} refused"
+        for name, count in counted.items()
+        if count["open_max"] > allowed[name] or count["overbooked"]
+    ]
+
+
+def told_by_the_checker(lab: Installation) -> list[str]:
+    """Return what `cdsed check --state --every` finds."""
+    done = lab.command("check", "--state", "--every", "--json")
+    if done.returncode not in (0, 1):
+        return [f"the checker left with {done.returncode}: {done.stderr}"]
+    return [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["breaches"]]
+
+
+class Eye:
+    """Looks at one installation again and again, and remembers what must only grow."""
+
+    def __init__(self, lab: Installation) -> None:
+        self._lab = lab
+        self._fence = 0
+        self._events = 0
+
+    def broken(self) -> list[str]:
+        """Return what is wrong in the database, whether a daemon is at work or not."""
+        path = self._lab.state / "cdsed.sqlite"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as db:
+            db.execute("BEGIN")
+            return [*_damage(db), *self._growth(db), *_histories(db), *_tallies(db), *_holders(db), *_listings(db)]
+
+    def _growth(self, db: sqlite3.Connection) -> list[str]:
+        [fence] = db.execute("SELECT value FROM fence").fetchone()
+        [events] = db.execute("SELECT count(*) FROM event").fetchone()
+        found = []
+        if fence < self._fence:
+            found.append(f"the fence fell from {self._fence} to {fence}")
+        if events < self._events:
+            found.append(f"of {self._events} events {events} are left")
+        self._fence, self._events = fence, events
+        return found
+
+
+def leftovers(lab: Installation) -> list[str]:
+    """Return what lies beside what is set aside in staging directories; nothing once all is settled."""
+    folder = lab.spool / ".cdsed"
+    return sorted({path.name for path in folder.iterdir()} - _SET_ASIDE) if folder.is_dir() else []
+
+
+def receipts_unlike_their_listings(lab: Installation, dropped: Mapping[str, bytes]) -> list[str]:
+    """Compare the receipts of accepted listings with the bytes that were dropped."""
+    found = []
+    for name, content in dropped.items():
+        receipt = lab.receipt(name)
+        if receipt is None:
+            found.append(f"{name}: no receipt")
+            continue
+        counts = dict(receipt["counts"])
+        lines = counts.pop("lines")
+        wanted = content.count(b"\n") + (not content.endswith(b"\n"))
+        if not lines == sum(counts.values()) == wanted:
+            found.append(f"{name}: {wanted} lines, and its receipt tells {counts} of {lines}")
+        kept = lab.inbox / ".accepted" / name
+        if kept.read_bytes() != content:
+            found.append(f"{name}: its bytes have changed")
+    return found
+
+
+def _damage(db: sqlite3.Connection) -> list[str]:
+    [[told]] = db.execute("PRAGMA integrity_check(1)")
+    foreign = db.execute("PRAGMA foreign_key_check").fetchall()
+    return ([] if told == "ok" else [told]) + [f"foreign key: {row}" for row in foreign]
+
+
+def _histories(db: sqlite3.Connection) -> list[str]:
+    found, stands = [], {}
+    for product, origin, target in db.execute("SELECT product, origin, target FROM event ORDER BY id"):
+        if origin != stands.get(product) or target not in _STEPS[origin].split():
+            found.append(f"product {product}: {origin} -> {target} where it stood at {stands.get(product)}")
+        stands[product] = target
+    for product, state in db.execute("SELECT id, state FROM product"):
+        if stands.get(product) != state:
+            found.append(f"product {product} is {state}, its history ends with {stands.get(product)}")
+    return found
+
+
+def _tallies(db: sqlite3.Connection) -> list[str]:
+    states = dict(db.execute("SELECT id, state FROM product"))
+    counted = Counter((0, state) for state in states.values())
+    counted.update((listing, states[product]) for listing, product in db.execute("SELECT listing, product FROM want"))
+    told = {
+        (listing, state): count for listing, state, count in db.execute("SELECT listing, state, products FROM tally")
+    }
+    return [
+        f"tally of listing {listing}, {state}: {told.get((listing, state))} instead of {counted[listing, state]}"
+        for listing, state in counted.keys() | told.keys()
+        if counted[listing, state] != told.get((listing, state), 0)
+    ]
+
+
+def _holders(db: sqlite3.Connection) -> list[str]:
+    processes = {row[0] for row in db.execute("SELECT id FROM process")}
+    fences: list[int] = []
+    found = []
+    for account, slot, process, fence in db.execute("SELECT account, slot, process, fence FROM session"):
+        if process is not None:
+            fences.append(fence)
+            if process not in processes:
+                found.append(f"session {account}.{slot} is held by nobody")
+    found += [f"fence {fence} is given twice" for fence, count in Counter(fences).items() if count > 1]
+    for (fence,) in db.execute("SELECT fence FROM piece WHERE fence IS NOT NULL"):
+        if fence not in fences:
+            found.append(f"a piece is held under fence {fence}, which nobody has")
+    return found
+
+
+def _listings(db: sqlite3.Connection) -> list[str]:
+    found = []
+    states = dict(db.execute("SELECT id, state FROM product"))
+    wants: dict[int, list[str]] = {}
+    for listing, product in db.execute("SELECT listing, product FROM want"):
+        wants.setdefault(listing, []).append(states[product])
+    columns = "id, name, items_taken, accepted, duplicate, known, present, rejected, ignored"
+    for number, name, taken, *counts in db.execute(f"SELECT {columns} FROM listing WHERE state <> 'refused'"):
+        if taken != sum(counts):
+            found.append(f"{name}: {taken} lines are taken, {counts} told")
+        named = counts[0] + counts[2] + counts[3]
+        if wants.get(number) and len(wants[number]) != named:
+            found.append(f"{name}: {named} products named, {len(wants[number])} wanted")
+    return found
