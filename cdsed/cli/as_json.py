@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.look import Look
 from cdsed.clock import iso
-from cdsed.model.status import ListingStatus
+from cdsed.model.status import AccountStatus, ListingStatus
 
 if TYPE_CHECKING:
     from cdsed.cli.seen import ListingLook, ProductLook
@@ -22,9 +22,10 @@ def overview(look: Look) -> dict[str, Any]:
         "products": _plain({state: asdict(tally) for state, tally in report.products.items()}),
         "to_go_bytes": None if report.to_go_bytes is None else round(report.to_go_bytes),
         "eta_s": report.eta_s,
+        "eta_by_volume": report.eta_by_volume,
         "rates_bytes_per_s": _plain(asdict(report.rates)),
         "listings": [_progress(listing) for listing in report.listings],
-        "accounts": [_plain(asdict(account)) for account in report.accounts],
+        "accounts": [_account(account) for account in report.accounts],
         "cooling": [_plain(asdict(each)) for each in report.cooling],
         "troubles": [_plain(asdict(trouble)) for trouble in report.troubles],
     }
@@ -70,6 +71,10 @@ def _head(look: Look) -> dict[str, Any]:
 def _progress(listing: ListingStatus) -> dict[str, Any]:
     sums = {"products": listing.products, "settled": listing.settled, "exceptions": listing.exceptions}
     return _plain(asdict(listing)) | sums
+
+
+def _account(account: AccountStatus) -> dict[str, Any]:
+    return _plain(asdict(account)) | {"room": _plain(asdict(account.room)) if account.room else None}
 
 
 def _plain(values: dict[Any, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from cdsed.cli.terminal import Canvas, Colour
 from cdsed.cli.wording import ago, number, plural, rate, size, span
 from cdsed.clock import iso
 from cdsed.model.product import FINAL, GOOD, State
+from cdsed.model.quota import Restraint
 from cdsed.model.status import (
     AccountStatus,
     DaemonState,
@@ -15,7 +16,7 @@ from cdsed.model.status import (
 )
 
 _BAR_COLUMNS = 20
-_MARKS = {SessionMark.BUSY: "●", SessionMark.FREE: "○", SessionMark.RESTING: "·"}
+_MARKS = {SessionMark.BUSY: "●", SessionMark.FREE: "○", SessionMark.RESTING: "·", SessionMark.WITHHELD: "·"}
 _OUT_OF_USE = "✕"
 _START = "start it with `cdsed run` or `systemctl start cdsed`"
 
@@ -121,8 +122,8 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
         [
             f"{account.group}/{account.name}",
             session_marks(account, running=running),
-            f"{size(account.volume_used_bytes)} of {size(account.volume_bytes)} in 30 days",
-            f"{plural(account.requests_last_minute, 'request')} this minute",
+            f"{size(account.volume_left_bytes)} of {size(account.volume_bytes)} left",
+            f"{plural(account.requests_last_minute, 'request')} in a minute",
             f"key until {iso(account.key_expires_at)[:10]}" if account.key_expires_at else "",
         ]
         for account in report.accounts
@@ -131,10 +132,36 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
     for account, line in zip(report.accounts, table(canvas, heads, rows), strict=True):
         lines.append(_coloured_marks(canvas, line))
         if account.trouble:
-            probed = running and account.probe_in_s is not None
-            again = f"; tried again in {span(account.probe_in_s or 0)}" if probed else ""
-            lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(f"{account.trouble}{again}", "      ")]
+            told = f"{account.trouble}{_again(account, running=running)}"
+            lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(told, "      ")]
+        if account.restraint:
+            lines += [canvas.paint(each, Colour.CAREFUL) for each in canvas.wrap(_restraint(account), "      ")]
     return lines
+
+
+def _again(account: AccountStatus, *, running: bool) -> str:
+    """Return when an account in trouble will be of use again, as far as that is known."""
+    if running and account.probe_in_s is not None:
+        return f"; tried again in {span(account.probe_in_s)}"
+    if account.room:
+        return f"; free again from {iso(account.room.at)}, {size(account.room.size_bytes)} within a day of that"
+    return ""
+
+
+def _restraint(account: AccountStatus) -> str:
+    """Return what the service makes of an account, and what to do."""
+    grows = "grows again with the next delivery"
+    if account.grows_in_s is not None:
+        grows = f"grows by one in {span(account.grows_in_s)}" if account.grows_in_s else "grows by one now"
+    match account.restraint:
+        case Restraint.PENALISED:
+            told = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"
+            grows = f"looked at again in {span(account.grows_in_s or 0)}"
+        case Restraint.SHARED:
+            told = "refused although it had fewer in use: something else seems to use it"
+        case _:
+            told = "throttled"
+    return f"{account.sessions_usable} of {plural(len(account.sessions), 'session')}: {told}; {grows}"
 
 
 def _coloured_marks(canvas: Canvas, line: str) -> str:
@@ -153,7 +180,8 @@ def _speed(report: StatusReport, canvas: Canvas) -> list[str]:
     if any(tally.products for state, tally in report.products.items() if state not in FINAL):
         items.append(f"{size(report.to_go_bytes)} to go" if report.to_go_bytes is not None else "sizes not yet known")
         if report.eta_s is not None and report.daemon.state is DaemonState.RUNNING:
-            items.append(f"ready in {span(report.eta_s)}")
+            why = ", by the 30-day volumes" if report.eta_by_volume else ""
+            items.append(f"ready in {span(report.eta_s)}{why}")
     return _titled(canvas, canvas.flow("Speed", items)) if report.products else []
 
 

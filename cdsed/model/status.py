@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cdsed.model.product import FINAL, GOOD, State
+from cdsed.model.quota import Restraint, Room
 
 
 class DaemonState(StrEnum):
@@ -32,6 +33,7 @@ class SessionMark(StrEnum):
     BUSY = "busy"
     FREE = "free"
     RESTING = "resting"
+    WITHHELD = "withheld"  # not to be used while the account is restrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,16 @@ class AccountStatus:
         Why it may not be used now, in one sentence; None when it may.
     probe_in_s
         Seconds until it is tried again, when it cools down.
-    volume_used_bytes, volume_bytes
-        Transferred in the last 30 days, and the limit.
+    volume_used_bytes, volume_bytes, volume_left_bytes
+        Transferred in the last 30 days, the limit, and the difference.
+    room
+        When volume is free again, once it is spent.
     requests_last_minute
-        In the minute that runs.
+        In the last 60 to 65 s.
+    sessions_usable
+        How many of `sessions` may be held now.
+    restraint, grows_in_s
+        Why they are fewer than all, and seconds until there is one more (None: once something is delivered).
     """
 
     name: str
@@ -57,8 +65,13 @@ class AccountStatus:
     probe_in_s: float | None
     volume_used_bytes: int
     volume_bytes: int
+    volume_left_bytes: int
     requests_last_minute: int
     key_expires_at: float | None
+    sessions_usable: int
+    restraint: Restraint | None = None
+    grows_in_s: float | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,10 @@ class StatusReport:
     to_go_bytes
         An estimate of what is still to come; None when no size is known.
     eta_s
-        Seconds until the known work is done at the rate of the last minute; None when unknown.
+        Seconds until the known work is done, at the rate of the last minute and within the accounts' volumes; None when
+        unknown.
+    eta_by_volume
+        Whether it would be done sooner without the accounts' 30-day volumes.
     why_idle
         One sentence on why nothing moves, when there is work and nothing moves.
     """
@@ -153,6 +169,7 @@ class StatusReport:
     rates: Rates = field(default_factory=Rates)
     to_go_bytes: float | None = None
     eta_s: float | None = None
+    eta_by_volume: bool = False
     cooling: tuple[Cooling, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     why_idle: str | None = None

@@ -5,19 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.model.quota import VOLUME_WINDOW_H
+from cdsed.store import allowance
+from cdsed.store.allowance import MINUTE_STEPS, STEP_S
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
 _SQL = Queries("leases")
 
-#: CDSE counts an account's transfer over the last 30 days, hour by hour.
-#: https://documentation.dataspace.copernicus.eu/Quotas.html
-VOLUME_WINDOW_H = 30 * 24
-
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """What the store knows of an account: its limits, and nothing secret."""
+    """What the store knows of an account: its limits, our own ceiling per connection, and nothing secret."""
 
     name: str
     group: str
@@ -26,6 +25,7 @@ class AccountLimits:
     volume_bytes: int
     key_expires_at: float | None
     has_keys: bool
+    bandwidth_bytes_per_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
                 volume_bytes=account.volume_bytes,
                 key_expires_at=account.key_expires_at,
                 has_keys=account.has_keys,
+                bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
             )
             for slot in range(1, account.sessions + 1):
                 db.rows(_SQL.add_session, account=account.name, slot=slot)
@@ -77,25 +78,27 @@ def has_keys(db: Database, account: str) -> bool:
 
 
 def forget_troubles(db: Database) -> None:
-    """Let every account try at once: their keys may be new."""
+    """Let every account try at once, with all of its sessions: their keys may be new."""
     with db.write():
         db.rows(_SQL.forget_troubles)
+        db.rows(_SQL.forget_restraints)
 
 
 def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Session]:
-    """Return the sessions of `groups` that could be leased now, best first."""
+    """Return the sessions of `groups` that could be leased now, best first.
+
+    An account gets sessions in proportion to the volume it has left: equal ones share the load evenly, and unequal ones
+    are spent at the same time, so that the connections of all of them serve to the end.
+    """
     service = db.row(_SQL.service_breaker)
     if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["held"]):
         return []
-    rows = db.rows(
-        _SQL.free_sessions,
-        groups=json.dumps(list(groups)),
-        now_s=clock.boot_s(),
-        now=clock.utc_s(),
-        minute=_minute(clock),
-        oldest_hour=_hour(clock) - VOLUME_WINDOW_H,
-    )
-    return [Session(row["account"], row["slot"]) for row in rows]
+    wanted = set(groups)
+    able = {each.name: each for each in allowance.of_all(db, clock) if each.group in wanted and each.may_lease(clock)}
+    rows = db.rows(_SQL.free_sessions, accounts=json.dumps(list(able)), now_s=clock.boot_s()) if able else []
+    free = [Session(row["account"], row["slot"]) for row in rows]
+    load = {name: (each.held + 1) / each.left_bytes for name, each in able.items()}
+    return sorted(free, key=lambda session: (load[session.account], session.slot))
 
 
 def take(db: Database, clock: Clock, session: Session, process: int) -> Lease | None:
@@ -134,24 +137,26 @@ def give_back(db: Database, clock: Clock, lease: Lease, *, rest_s: float) -> Non
 
 
 def may_go_on(db: Database, clock: Clock, lease: Lease) -> bool:
-    """Tell whether the lease still stands and its account may be used now."""
-    return bool(
-        db.value(
-            _SQL.allowed,
-            account=lease.account,
-            slot=lease.slot,
-            fence=lease.fence,
-            now_s=clock.boot_s(),
-            now=clock.utc_s(),
-            minute=_minute(clock),
-            oldest_hour=_hour(clock) - VOLUME_WINDOW_H,
-        )
+    """Tell whether the lease still stands and its account may be used now, between two pieces of work.
+
+    When an account may hold fewer sessions than it does, those leased first go on.
+    """
+    held = db.row(_SQL.held, account=lease.account, slot=lease.slot, fence=lease.fence, now_s=clock.boot_s())
+    now = allowance.of(db, clock, lease.account)
+    return (
+        held is not None
+        and now is not None
+        and held["older"] < now.usable_sessions
+        and not now.key_has_expired(clock)
+        and now.requests_left >= 0
+        and now.left_bytes >= 1
     )
 
 
 def count_traffic(db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int) -> None:
     """Add requests and bytes to the account's ledger."""
     with db.write():
+        db.rows(_SQL.add_step, account=account, step=_step(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_minute, account=account, minute=_minute(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
 
@@ -162,8 +167,9 @@ def has_delivered(db: Database, account: str) -> bool:
 
 
 def forget_old_traffic(db: Database, clock: Clock) -> None:
-    """Drop minutes older than two hours and hours older than the volume window."""
+    """Drop steps older than a minute, minutes older than two hours, and hours older than the volume window."""
     with db.write():
+        db.rows(_SQL.forget_steps, oldest=_step(clock) - MINUTE_STEPS, newest=_step(clock))
         db.rows(_SQL.forget_minutes, minute=_minute(clock) - 120)
         db.rows(_SQL.forget_hours, hour=_hour(clock) - VOLUME_WINDOW_H - 1)
 
@@ -171,6 +177,10 @@ def forget_old_traffic(db: Database, clock: Clock) -> None:
 def next_fence(db: Database) -> int:
     """Return a fence number that was never given before; call it inside a transaction."""
     return int(db.value(_SQL.next_fence))
+
+
+def _step(clock: Clock) -> int:
+    return int(clock.boot_s() // STEP_S)
 
 
 def _minute(clock: Clock) -> int:

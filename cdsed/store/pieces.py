@@ -8,7 +8,7 @@ from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, ListedObject, Piece, Places, StoredObject
-from cdsed.store import products
+from cdsed.store import allowance, products
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import Lease
 from cdsed.store.queries import Queries
@@ -29,15 +29,24 @@ class Work:
 
 
 def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | None:
-    """Hand the next work to a session: pieces of a product already begun, or a product to plan."""
+    """Hand the next work to a session: pieces of a product already begun, or a product to plan.
+
+    Pieces are as many as its account has requests and volume left for; they count as used from here on.
+    """
     with db.write():
         chosen = db.row(_SQL.next_product, group=lease.group, account=lease.account, now_s=clock.boot_s())
         if chosen is None:
             return None
         if not chosen["planned"]:
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
-        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=_HANDFUL_PIECES)
-        pieces = _handful([_piece(row) for row in rows])
+        left = allowance.of(db, clock, lease.account)
+        if left is None:
+            return None
+        most = min(_HANDFUL_PIECES, left.requests_left + 1)  # one this session has claimed already
+        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=max(0, most))
+        pieces = _handful([_piece(row) for row in rows], left.left_bytes)
+        if not pieces:
+            return None
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
         return Work(products.get(db, chosen["id"]), pieces)
 
@@ -195,13 +204,13 @@ def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int
         db.rows(_SQL.add_piece, product=product, object=number, first_byte=first_byte, size_bytes=size_bytes)
 
 
-def _handful(pieces: list[Piece]) -> tuple[Piece, ...]:
-    """Return the first piece, and as many after it as still make a small handful."""
-    handful = pieces[:1]
-    size_bytes = sum(piece.size_bytes for piece in handful)
-    for piece in pieces[1:]:
+def _handful(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
+    """Return the first piece, and as many after it as still make a small handful, of `most_bytes` in all."""
+    handful: list[Piece] = []
+    size_bytes = 0
+    for piece in pieces:
         size_bytes += piece.size_bytes
-        if size_bytes > _HANDFUL_BYTES:
+        if size_bytes > most_bytes or (handful and size_bytes > _HANDFUL_BYTES):
             break
         handful.append(piece)
     return tuple(handful)

@@ -35,6 +35,8 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
                 _SQL.reset_written,
                 _SQL.reset_breakers,
                 _SQL.reset_rests,
+                _SQL.reset_restraints,
+                _SQL.reset_steps,
             ):
                 db.rows(reset)
         db.rows(

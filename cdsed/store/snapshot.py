@@ -16,8 +16,9 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
+from cdsed.store import allowance, outlook
+from cdsed.store.allowance import Allowance
 from cdsed.store.database import Database, Row
-from cdsed.store.leases import VOLUME_WINDOW_H
 from cdsed.store.queries import Queries
 
 _SQL = Queries("snapshot")
@@ -38,14 +39,15 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
     with db.read():
         tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
         daemon = _daemon(db, running=running)
-        accounts = _accounts(db, clock)
+        allowances = allowance.of_all(db, clock)
+        accounts = _accounts(db, clock, allowances)
         rates = _rates(db, clock, daemon)
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         cooling = tuple(
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.cooling, now_s=clock.boot_s())
         )
-        moving = any(SessionMark.BUSY in account.sessions for account in accounts)
+        ahead = outlook.ahead(db, clock, allowances, to_go_bytes, rates.over_1_min)
         return StatusReport(
             at=clock.utc_s(),
             daemon=daemon,
@@ -54,7 +56,8 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             accounts=accounts,
             rates=rates,
             to_go_bytes=to_go_bytes,
-            eta_s=to_go_bytes / rates.over_1_min if to_go_bytes is not None and rates.over_1_min and moving else None,
+            eta_s=ahead.in_s if ahead else None,
+            eta_by_volume=ahead.by_volume if ahead else False,
             cooling=cooling,
             troubles=tuple(_troubles(db, clock)),
             why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
@@ -138,43 +141,58 @@ def _listing(db: Database, row: Row) -> ListingStatus:
     )
 
 
-def _accounts(db: Database, clock: Clock) -> tuple[AccountStatus, ...]:
+def _accounts(db: Database, clock: Clock, allowances: list[Allowance]) -> tuple[AccountStatus, ...]:
     marks: dict[str, list[SessionMark]] = {}
     for row in db.rows(_SQL.sessions, now_s=clock.boot_s()):
         mark = SessionMark.BUSY if row["busy"] else SessionMark.RESTING if row["resting"] else SessionMark.FREE
         marks.setdefault(row["account"], []).append(mark)
-    rows = db.rows(
-        _SQL.accounts,
-        oldest_hour=int(clock.utc_s() // 3600) - VOLUME_WINDOW_H,
-        minute=int(clock.utc_s() // 60),
-    )
     return tuple(
         AccountStatus(
-            name=row["name"],
-            group=row["account_group"],
-            sessions=tuple(marks.get(row["name"], ())),
-            trouble=_trouble(row, clock),
-            probe_in_s=max(0.0, row["until_s"] - clock.boot_s()) if row["until_s"] is not None else None,
-            volume_used_bytes=row["volume_used_bytes"],
-            volume_bytes=row["volume_bytes"],
-            requests_last_minute=row["requests_last_minute"],
-            key_expires_at=row["key_expires_at"],
+            name=each.name,
+            group=each.group,
+            sessions=_withheld(marks.get(each.name, []), each.usable_sessions),
+            trouble=_trouble(each, clock),
+            probe_in_s=_in_s(each.breaker_until_s, clock),
+            volume_used_bytes=each.used_bytes,
+            volume_bytes=each.volume_bytes,
+            volume_left_bytes=max(0, each.volume_bytes - each.used_bytes),
+            requests_last_minute=each.requests,
+            key_expires_at=each.key_expires_at,
+            sessions_usable=each.usable_sessions,
+            restraint=each.restraint,
+            grows_in_s=_in_s(each.grows_s, clock),
+            room=outlook.room(db, clock, each),
         )
-        for row in rows
+        for each in allowances
     )
 
 
-def _trouble(row: Row, clock: Clock) -> str | None:
+def _withheld(marks: list[SessionMark], usable: int) -> tuple[SessionMark, ...]:
+    """Mark the sessions that no one may lease because as many as may be used are held, or kept for others."""
+    spare = usable - marks.count(SessionMark.BUSY)
+    shown = []
+    for mark in marks:
+        if mark is not SessionMark.BUSY:
+            spare -= 1
+        shown.append(mark if mark is SessionMark.BUSY or spare >= 0 else SessionMark.WITHHELD)
+    return tuple(shown)
+
+
+def _in_s(then_s: float | None, clock: Clock) -> float | None:
+    return None if then_s is None else max(0.0, then_s - clock.boot_s())
+
+
+def _trouble(account: Allowance, clock: Clock) -> str | None:
     """Say why an account may not be used just now, None when it may."""
-    if not row["has_keys"]:
-        return str(row["reason"] or "it has no S3 keys yet: neither in the accounts file nor temporary ones")
-    if row["key_expires_at"] is not None and row["key_expires_at"] <= clock.utc_s():
+    if not account.has_keys:
+        return account.breaker_reason or "it has no S3 keys yet: neither in the accounts file nor temporary ones"
+    if account.key_has_expired(clock):
         return "its S3 key has expired; make a new one and put it into the accounts file"
-    if row["reason"] is not None:
-        return str(row["reason"]).removeprefix(f"account {row['name']}: ")
-    if row["volume_used_bytes"] >= row["volume_bytes"]:
-        return "its 30-day volume is used up; it frees hour by hour"
-    if row["requests_last_minute"] >= row["requests_per_minute"]:
+    if account.breaker_reason is not None:
+        return account.breaker_reason.removeprefix(f"account {account.name}: ")
+    if account.used_bytes >= account.ceiling_bytes:
+        return "its 30-day volume is spent"
+    if account.requests >= account.requests_per_minute:
         return "its requests of this minute are used up"
     return None
 

@@ -45,6 +45,7 @@ from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.staging import discard
 from cdsed.work.retrying import pause_s
+from cdsed.work.throttling import Throttling
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Outcome:
         self._db = db
         self._clock = clock
         self._retry = retry
+        self._throttling = Throttling(db, clock, retry)
 
     def listed(self, lease: Lease, product: Product) -> None:
         """Note a product planned: its service answers, its account's key is good, and there is room somewhere.
@@ -84,6 +86,7 @@ class Outcome:
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
+        self._throttling.delivered(lease)
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.close(self._db, self._clock, disk_breaker(product.destination or _NO_PLACE))
@@ -92,6 +95,7 @@ class Outcome:
         """Decide after a piece failed; return whether the session may go on."""
         with self._db.write():
             current = products.get(self._db, product.id)
+            self._throttling.refused(error, lease)
             if isinstance(error, ServiceError):
                 self._piece_set_back(error, lease, current, piece)
                 return True
@@ -113,6 +117,8 @@ class Outcome:
 
     def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
         """Decide after planning, verifying or publishing a claimed product failed; return whether to go on."""
+        if lease is not None:
+            self._throttling.refused(error, lease)
         match error:
             case ProductError() if error.code == "Refused" and lease is not None:
                 self._refused(error, lease, product)

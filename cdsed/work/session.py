@@ -187,6 +187,7 @@ class _Session:
             try:
                 arrived[piece] = self._fetch_one(product, piece)
             except TransferError as error:
+                self._count()
                 self._note(arrived)
                 for untouched in todo[number + 1 :]:
                     pieces.let_go(bench.db, self._lease, untouched)

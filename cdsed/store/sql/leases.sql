@@ -1,9 +1,12 @@
 -- name: add_account
-INSERT INTO account (name, account_group, listed, requests_per_minute, volume_bytes, key_expires_at, has_keys)
-VALUES (:name, :account_group, 1, :requests_per_minute, :volume_bytes, :key_expires_at, :has_keys)
+INSERT INTO account (name, account_group, listed, requests_per_minute, volume_bytes, key_expires_at, has_keys,
+                     bandwidth_bytes_per_s)
+VALUES (:name, :account_group, 1, :requests_per_minute, :volume_bytes, :key_expires_at, :has_keys,
+        :bandwidth_bytes_per_s)
 ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed = 1,
     requests_per_minute = excluded.requests_per_minute, volume_bytes = excluded.volume_bytes,
-    key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys
+    key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys,
+    bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s
 
 -- name: set_has_keys
 UPDATE account SET has_keys = :has_keys WHERE name = :account
@@ -21,31 +24,10 @@ ON CONFLICT (account, slot) DO UPDATE SET enabled = 1
 -- name: disable_sessions
 UPDATE session SET enabled = 0 WHERE account = :account AND slot > :sessions
 
--- Sessions that are free now, of accounts that may be used now, in groups where a product asks for one.
--- An account whose breaker is open passes one probe when its time is over: only if it holds nothing else.
--- Busy accounts come last, so that load spreads; then the one with most of its volume left.
 -- name: free_sessions
-SELECT session.account, session.slot, session.fence
-FROM session
-JOIN account ON account.name = session.account
-LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
-LEFT JOIN traffic_minute ON traffic_minute.minute = :minute AND traffic_minute.account = account.name
-WHERE session.process IS NULL AND session.enabled = 1 AND session.rest_until_s <= :now_s
-  AND account.listed = 1 AND account.has_keys = 1
-  AND (account.key_expires_at IS NULL OR account.key_expires_at > :now)
-  AND account.account_group IN (SELECT value FROM json_each(:groups))
-  AND coalesce(traffic_minute.requests, 0) < account.requests_per_minute
-  AND (breaker.name IS NULL
-       OR (breaker.until_s <= :now_s
-           AND NOT EXISTS (SELECT 1 FROM session AS other
-                           WHERE other.account = account.name AND other.process IS NOT NULL)))
-  AND (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
-       WHERE traffic_hour.account = account.name AND hour > :oldest_hour) < account.volume_bytes
-ORDER BY (SELECT count(*) FROM session AS other
-          WHERE other.account = account.name AND other.process IS NOT NULL),
-         (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
-          WHERE traffic_hour.account = account.name AND hour > :oldest_hour) * 1.0 / account.volume_bytes,
-         session.slot
+SELECT account, slot FROM session
+WHERE process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
+  AND account IN (SELECT value FROM json_each(:accounts))
 
 -- name: service_breaker
 SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL) AS held
@@ -53,6 +35,9 @@ FROM breaker WHERE name = 'service:s3'
 
 -- name: forget_troubles
 DELETE FROM breaker WHERE name LIKE 'account:%'
+
+-- name: forget_restraints
+DELETE FROM restraint
 
 -- name: next_fence
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
@@ -72,17 +57,17 @@ UPDATE piece SET fence = NULL WHERE fence = :fence
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, rest_until_s = :rest_until_s
 WHERE account = :account AND slot = :slot AND fence = :fence
 
--- name: allowed
-SELECT session.enabled = 1 AND account.listed = 1
-       AND (account.key_expires_at IS NULL OR account.key_expires_at > :now)
-       AND coalesce((SELECT requests FROM traffic_minute WHERE minute = :minute AND account = account.name), 0)
-           < account.requests_per_minute
-       AND NOT EXISTS (SELECT 1 FROM breaker WHERE name IN ('account:' || account.name, 'service:s3')
-                       AND open = 1 AND until_s > :now_s)
-       AND (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
-            WHERE traffic_hour.account = account.name AND hour > :oldest_hour) < account.volume_bytes AS allowed
-FROM session JOIN account ON account.name = session.account
-WHERE session.account = :account AND session.slot = :slot AND session.fence = :fence
+-- name: held
+SELECT (SELECT count(*) FROM session AS other
+        WHERE other.account = session.account AND other.enabled = 1 AND other.fence < session.fence) AS older
+FROM session
+WHERE account = :account AND slot = :slot AND fence = :fence AND enabled = 1
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name IN ('account:' || session.account, 'service:s3')
+                  AND open = 1 AND until_s > :now_s)
+
+-- name: add_step
+INSERT INTO traffic_step (account, step, requests, bytes) VALUES (:account, :step, :requests, :bytes)
+ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
 
 -- name: add_minute
 INSERT INTO traffic_minute (account, minute, requests, bytes) VALUES (:account, :minute, :requests, :bytes)
@@ -91,6 +76,9 @@ ON CONFLICT (minute, account) DO UPDATE SET requests = requests + excluded.reque
 -- name: add_hour
 INSERT INTO traffic_hour (account, hour, requests, bytes) VALUES (:account, :hour, :requests, :bytes)
 ON CONFLICT (account, hour) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
+
+-- name: forget_steps
+DELETE FROM traffic_step WHERE step NOT BETWEEN :oldest AND :newest
 
 -- name: forget_minutes
 DELETE FROM traffic_minute WHERE minute < :minute

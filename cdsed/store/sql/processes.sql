@@ -75,3 +75,9 @@ UPDATE breaker SET until_s = 0
 
 -- name: reset_rests
 UPDATE session SET rest_until_s = 0
+
+-- name: reset_restraints
+UPDATE restraint SET since_s = 0, grows_s = min(grows_s, 0)
+
+-- name: reset_steps
+DELETE FROM traffic_step

@@ -25,17 +25,6 @@ SELECT state, products FROM tally WHERE listing = :id AND products > 0
 -- name: groups
 SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_group
 
--- name: accounts
-SELECT account.name, account.account_group, account.has_keys, account.key_expires_at, account.volume_bytes,
-       account.requests_per_minute,
-       (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
-        WHERE traffic_hour.account = account.name AND hour > :oldest_hour) AS volume_used_bytes,
-       (SELECT coalesce(sum(requests), 0) FROM traffic_minute
-        WHERE minute = :minute AND traffic_minute.account = account.name) AS requests_last_minute,
-       breaker.reason, breaker.until_s
-FROM account LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
-WHERE account.listed = 1 ORDER BY account.account_group, account.name
-
 -- name: sessions
 SELECT account, slot, process IS NOT NULL AS busy, rest_until_s > :now_s AS resting
 FROM session WHERE enabled = 1 ORDER BY account, slot

@@ -19,6 +19,7 @@ def test_the_names_of_schema_1_are_these() -> None:
         "products",
         "to_go_bytes",
         "eta_s",
+        "eta_by_volume",
         "rates_bytes_per_s",
         "listings",
         "accounts",
@@ -56,8 +57,13 @@ def test_the_names_of_schema_1_are_these() -> None:
         "probe_in_s": None,
         "volume_used_bytes": 100_000_000_000,
         "volume_bytes": 12_000_000_000_000,
+        "volume_left_bytes": 11_900_000_000_000,
         "requests_last_minute": 133,
         "key_expires_at": "2027-01-16T08:00:00Z",
+        "sessions_usable": 4,
+        "restraint": None,
+        "grows_in_s": None,
+        "room": None,
     }
     assert answer["cooling"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
     assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause"}

@@ -33,7 +33,9 @@ FIRST = AccountStatus(
     probe_in_s=None,
     volume_used_bytes=100_000_000_000,
     volume_bytes=12_000_000_000_000,
+    volume_left_bytes=11_900_000_000_000,
     requests_last_minute=133,
+    sessions_usable=4,
     key_expires_at=NOW + 86_400,
 )
 SECOND = replace(
@@ -75,7 +77,7 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
         "  huge.txt                                                default  being taken, 120 000 lines so far\n"
     )
     assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 missing" in screen()
-    assert "  default/first   ●●○·  100.0 GB of 12.0 TB in 30 days  133 requests this minute" in screen()
+    assert "  default/first   ●●○·  11.9 TB of 12.0 TB left  133 requests in a minute" in screen()
     assert "  default/second  ✕✕✕✕" in screen()
     assert "      the S3 key is unknown; tried again in 28 s" in screen()
     assert "Speed  34.1 MB/s over 1 min  30.0 MB/s over 10 min  20.0 MB/s over 60 min" in screen()

@@ -66,7 +66,7 @@ def test_giving_back_a_lease_that_is_lost_changes_nothing(lab):
     assert not leases.may_go_on(lab.db, lab.clock, lost)
 
 
-def test_requests_of_this_minute_used_up_stop_leasing_until_the_next(lab):
+def test_requests_of_a_minute_used_up_stop_leasing_until_they_are_a_minute_old(lab):
     lab.accounts("a", requests_per_minute=10)
     lease = lab.lease()
     leases.count_traffic(lab.db, lab.clock, "a", requests=9, size_bytes=0)
@@ -74,7 +74,9 @@ def test_requests_of_this_minute_used_up_stop_leasing_until_the_next(lab):
     leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=0)
     assert not leases.may_go_on(lab.db, lab.clock, lease)
     assert lab.free() == []
-    lab.clock.pass_s(60)
+    lab.clock.pass_s(59)
+    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    lab.clock.pass_s(6)
     assert leases.may_go_on(lab.db, lab.clock, lease)
     assert len(lab.free()) == 3
 

@@ -1,0 +1,126 @@
+"""CDSE's quotas as arithmetic: when volume frees, and how long a backlog takes under it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: CDSE counts an account's transfer over the last 30 days, hour by hour.
+#: https://documentation.dataspace.copernicus.eu/Quotas.html
+VOLUME_WINDOW_H = 30 * 24
+
+#: What an account that has spent its volume gets, on one connection; the same page.
+PENALTY_BYTES_PER_S = 1_000_000
+
+_FORECAST_LONGEST_H = 366 * 24
+
+
+class Restraint(StrEnum):
+    """Why an account may use fewer sessions than it has."""
+
+    THROTTLED = "throttled"
+    SHARED = "shared"  # refused although we held fewer sessions than it has
+    PENALISED = "penalised"
+
+
+@dataclass(frozen=True, slots=True)
+class HourOfTraffic:
+    """Bytes an account transferred in one hour (UTC hours since the epoch)."""
+
+    hour: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """When volume is free again (seconds UTC), and how much of it within a day of that."""
+
+    at: float
+    size_bytes: int
+
+
+def next_room(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> Room | None:
+    """Return when the hours of the window, oldest first, add up to less than `ceiling_bytes` again.
+
+    None when they already do.
+    """
+    left = ceiling_bytes - sum(each.size_bytes for each in hours)
+    if left > 0:
+        return None
+    first: int | None = None
+    for each in hours:
+        leaves = each.hour + VOLUME_WINDOW_H
+        if first is not None and leaves >= first + 24:
+            break
+        left += each.size_bytes
+        if first is None and left > 0:
+            first = leaves
+    return None if first is None else Room(first * 3600.0, left)
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What one account can bring.
+
+    Attributes
+    ----------
+    rate_bytes_per_s
+        While it has volume.
+    left_bytes
+        Volume it has left now.
+    hours
+        Its traffic of the window, which frees again hour by hour.
+    """
+
+    rate_bytes_per_s: float
+    left_bytes: int
+    hours: tuple[HourOfTraffic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Seconds until a backlog is done; `by_volume` when it would be done sooner without the 30-day volumes."""
+
+    in_s: float
+    by_volume: bool
+
+
+def forecast(to_go_bytes: float, supplies: Sequence[Supply], now: float) -> Forecast | None:
+    """Return how long a backlog takes, at the accounts' rates and within their volumes.
+
+    Parameters
+    ----------
+    now
+        Seconds UTC; volume frees at full hours.
+
+    Returns
+    -------
+    Forecast or None
+        None when it takes more than a year, or nobody brings anything.
+    """
+    rate = sum(supply.rate_bytes_per_s for supply in supplies)
+    if rate <= 0:
+        return None
+    unhindered_s = to_go_bytes / rate
+    if all(supply.rate_bytes_per_s * unhindered_s <= supply.left_bytes for supply in supplies):
+        return Forecast(unhindered_s, by_volume=False)
+    return _by_the_hour(to_go_bytes, supplies, now)
+
+
+def _by_the_hour(to_go_bytes: float, supplies: Sequence[Supply], now: float) -> Forecast | None:
+    hour = int(now // 3600)
+    left = [float(supply.left_bytes) for supply in supplies]
+    leaving: list[dict[int, float]] = [
+        {each.hour + VOLUME_WINDOW_H: each.size_bytes for each in supply.hours} for supply in supplies
+    ]
+    begun = now
+    for ends in range(hour + 1, hour + 1 + _FORECAST_LONGEST_H):
+        span_s = ends * 3600.0 - begun
+        brought = [min(supply.rate_bytes_per_s * span_s, left[i]) for i, supply in enumerate(supplies)]
+        if sum(brought) >= to_go_bytes:
+            return Forecast(begun - now + span_s * to_go_bytes / sum(brought), by_volume=True)
+        to_go_bytes -= sum(brought)
+        for i, size_bytes in enumerate(brought):
+            leaving[i][ends - 1 + VOLUME_WINDOW_H] = leaving[i].get(ends - 1 + VOLUME_WINDOW_H, 0.0) + size_bytes
+            left[i] += leaving[i].pop(ends, 0.0) - size_bytes
+        begun = ends * 3600.0
+    return None

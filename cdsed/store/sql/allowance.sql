@@ -1,0 +1,47 @@
+-- What is in flight counts from before it begins: a session's pieces, or, while it holds none, its one request.
+-- name: allowances
+SELECT account.name, account.account_group, account.has_keys, account.key_expires_at,
+       account.requests_per_minute, account.volume_bytes,
+       (SELECT count(*) FROM session WHERE session.account = account.name AND enabled = 1) AS sessions,
+       (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
+        WHERE traffic_hour.account = account.name AND hour > :oldest_hour) AS used_bytes,
+       (SELECT coalesce(sum(requests), 0) FROM traffic_step
+        WHERE traffic_step.account = account.name AND step BETWEEN :oldest_step AND :step) AS requests,
+       coalesce(flight.held, 0) AS held, coalesce(flight.requests, 0) AS claimed_requests,
+       coalesce(flight.bytes, 0) AS claimed_bytes,
+       restraint.cause, restraint.sessions AS restrained_to, restraint.grows_s,
+       breaker.until_s, breaker.reason
+FROM account
+LEFT JOIN (SELECT account, count(*) AS held, sum(max(1, pieces)) AS requests, sum(bytes) AS bytes
+           FROM (SELECT session.account, count(piece.id) AS pieces,
+                        coalesce(sum(piece.size_bytes - piece.done_bytes), 0) AS bytes
+                 FROM session LEFT JOIN piece ON piece.fence = session.fence
+                 WHERE session.process IS NOT NULL GROUP BY session.account, session.slot)
+           GROUP BY account) AS flight ON flight.account = account.name
+LEFT JOIN restraint ON restraint.account = account.name
+LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
+WHERE account.listed = 1 AND account.name = coalesce(:account, account.name)
+ORDER BY account.account_group, account.name
+
+-- name: restraint
+SELECT cause, sessions, fence, since_s, grows_s FROM restraint WHERE account = :account
+
+-- name: restrain
+INSERT INTO restraint (account, cause, sessions, fence, since_s, grows_s)
+VALUES (:account, :cause, :sessions, (SELECT value FROM fence), :now_s, NULL)
+ON CONFLICT (account) DO UPDATE SET cause = excluded.cause, sessions = excluded.sessions, fence = excluded.fence,
+    since_s = excluded.since_s, grows_s = NULL
+
+-- name: grow
+UPDATE restraint SET cause = :cause, sessions = :sessions, grows_s = :grows_s WHERE account = :account
+
+-- name: disturb
+UPDATE restraint SET grows_s = NULL WHERE account = :account AND cause <> 'penalised'
+
+-- name: lift
+DELETE FROM restraint WHERE account = :account
+
+-- name: pace
+SELECT coalesce(sum(bytes), 0) AS bytes, coalesce(max(bytes), 0) AS most,
+       (SELECT bandwidth_bytes_per_s FROM account WHERE name = :account) AS ceiling
+FROM traffic_step WHERE account = :account AND step BETWEEN :step - :steps AND :step - 1

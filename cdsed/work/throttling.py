@@ -1,0 +1,68 @@
+"""Following the service with the number of an account's sessions, and saying so in the log."""
+
+import logging
+
+from cdsed.clock import Clock
+from cdsed.config.settings import RetrySettings
+from cdsed.errors import TransferError
+from cdsed.model.quota import Restraint
+from cdsed.store import allowance
+from cdsed.store.database import Database
+from cdsed.store.leases import Lease
+
+_log = logging.getLogger(__name__)
+
+# 429 of S3 and of the zipper; SlowDown (503) is how S3 elsewhere asks for less, never seen from eodata so far.
+_CODES = frozenset({"Throttled", "SlowDown"})
+
+# An account grows after twice its first pause, a minute by default: that is the time CDSE counts requests by, so a
+# whole count of it has passed without a refusal.
+_PAUSES_TO_GROW = 2
+
+
+class Throttling:
+    """Lowers an account's sessions when the service refuses it, and lets them grow again."""
+
+    def __init__(self, db: Database, clock: Clock, retry: RetrySettings) -> None:
+        self._db = db
+        self._clock = clock
+        self._grow_after_s = _PAUSES_TO_GROW * retry.account_first_delay_s
+
+    def refused(self, error: TransferError, lease: Lease) -> None:
+        """Halve the sessions of the lease's account if `error` is the service's wish for less."""
+        if error.code not in _CODES:
+            return
+        account = lease.account
+        before = allowance.throttled(self._db, self._clock, account, lease.fence, grow_after_s=self._grow_after_s)
+        now = allowance.of(self._db, self._clock, account)
+        if before is None or now is None:
+            return
+        _log.warning(
+            "account %s: throttled; it goes on with %d of %d sessions", account, now.usable_sessions, now.sessions
+        )
+        if now.restraint is Restraint.SHARED:
+            _log.warning(
+                "account %s was refused although it had only %d of %d sessions in use: something else seems to use it, "
+                "perhaps another cdsed with the same accounts; give each its own accounts, or fewer `sessions`",
+                account,
+                before.held,
+                before.sessions,
+            )
+
+    def delivered(self, lease: Lease) -> None:
+        """Count a delivery of the lease's account towards its growth, and see what it grows out of or into."""
+        account = lease.account
+        now = allowance.delivered(self._db, self._clock, account, lease.fence, grow_after_s=self._grow_after_s)
+        if now is None:
+            return
+        if now.restraint is Restraint.PENALISED:
+            _log.warning(
+                "account %s runs at about 1 MB/s on one connection and is refused a second: its 30-day volume is spent "
+                "at CDSE, though cdsed counts %.1f of %.1f GB; find out what else uses it. It goes on with one session "
+                "and is looked at again in an hour; a reload looks at once",
+                account,
+                now.used_bytes / 1e9,
+                now.volume_bytes / 1e9,
+            )
+        else:
+            _log.info("account %s: %d of %d sessions again", account, now.usable_sessions, now.sessions)
