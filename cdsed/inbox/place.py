@@ -141,8 +141,16 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _move(source: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_lasting(target.parent)
     source.rename(target)
     sync_directory(target.parent)
     sync_directory(source.parent)
     return target
+
+
+def _make_lasting(directory: Path) -> None:
+    """Make a directory and those above it, each entered in its parent for good."""
+    if not directory.is_dir():
+        _make_lasting(directory.parent)
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.transfer.staging import staged_sizes
+from cdsed.transfer.staging import make_lasting, staged_sizes, sync_directory
 from cdsed.transfer.translate import disk_error
 
 
@@ -59,14 +59,14 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
     final = final_path(destination, staging, single=single)
     source = staging / single if single else staging
     try:
-        destination.mkdir(parents=True, exist_ok=True)
+        make_lasting(destination)
         _sync_tree(staging)
         if source.stat().st_dev != destination.stat().st_dev:
             source = _bring_near(source, destination)
         set_aside = _set_aside(final, staging.parent)
         source.rename(final)
-        _sync_directory(destination)
-        _sync_directory(staging if single else staging.parent)
+        sync_directory(destination)
+        sync_directory(source.parent)
         if staging.exists():
             shutil.rmtree(staging)
     except OSError as error:
@@ -113,15 +113,7 @@ def _set_aside(final: Path, staging_root: Path) -> Path | None:
 
 def _sync_tree(top: Path) -> None:
     for folder, _, _ in os.walk(top, topdown=False):
-        _sync_directory(Path(folder))
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(Path(folder))
 
 
 def _sync_file(path: Path) -> None:

@@ -37,7 +37,8 @@ def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str]
     """
     wanted = {item.path: item.size_bytes for item in listed}
     try:
-        staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_lasting(staging.parent.parent)
+        staging.parent.mkdir(mode=0o700, exist_ok=True)
         staging.mkdir(exist_ok=True)
         for path in set(staged) - wanted.keys():
             (staging / path).unlink()
@@ -71,3 +72,20 @@ def quarantine(staging: Path) -> Path:
     except OSError as error:
         raise disk_error(str(staging), error) from error
     return target
+
+
+def make_lasting(folder: Path) -> None:
+    """Make a directory and those above it where they are missing, so that a power cut does not undo it."""
+    if not folder.is_dir():
+        make_lasting(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_directory(folder.parent)
+
+
+def sync_directory(folder: Path) -> None:
+    """Have the kernel put the entries of a directory on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

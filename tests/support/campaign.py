@@ -119,7 +119,9 @@ class Campaign:
             yield f"the spool holds {published}"
         elif published:
             yield from lab.differences(published)
-        listings = [path for path in lab.inbox.rglob(LISTING) if path.read_text(encoding="utf-8").split() == [self._s3_path]]
+        listings = [
+            path for path in lab.inbox.rglob(LISTING) if path.read_text(encoding="utf-8").split() == [self._s3_path]
+        ]
         if len(listings) != 1:
             yield f"the listing lies at {listings}"
         for paper in lab.inbox.rglob("*.json"):

@@ -25,9 +25,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 #: Calls that change what lies on a disk, or make it safe; not all of them exist on every architecture.
 CHANGES = (
-    "write writev pwrite64 pwritev ftruncate fallocate fsync fdatasync rename renameat renameat2 unlink unlinkat rmdir "
-    "mkdir mkdirat openat link linkat symlink symlinkat sendfile copy_file_range fchmod fchmodat chmod utimensat"
-).split()
+    *("write", "writev", "pwrite64", "pwritev", "ftruncate", "fallocate", "sendfile", "copy_file_range"),
+    *("fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("openat", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "chmod", "fchmod", "fchmodat", "utimensat"),
+)
 _CREATES = re.compile(r"\bO_CREAT\b")
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<syscall>\w+)\((?P<arguments>.*)")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<syscall>\w+) resumed>(?P<rest>.*)")
@@ -186,7 +187,18 @@ class Strace:
 
     def __init__(self, pids: Sequence[int], log: Path, options: Sequence[str] = ()) -> None:
         self.log = log
-        self._command = ["strace", "-f", "-y", "-s", "16", "-o", str(log), "-e", f"trace={_filter(CHANGES)}", *options]
+        self._command = [
+            "strace",
+            "-f",
+            "-y",
+            "-s",
+            "16",
+            "-o",
+            str(log),
+            "-e",
+            f"trace={syscall_filter(CHANGES)}",
+            *options,
+        ]
         self._command += [argument for pid in pids for argument in ("-p", str(pid))]
         self._attachments = len(pids)
 
@@ -214,7 +226,8 @@ class Strace:
         return parse_trace(self.log.read_text(encoding="utf-8", errors="replace"))
 
 
-def _filter(syscalls: Iterable[str]) -> str:
+def syscall_filter(syscalls: Iterable[str]) -> str:
+    """Return names for ``-e trace=``; those that this architecture does not have are left out."""
     return ",".join(f"?{name}" for name in syscalls)
 
 

@@ -3,9 +3,10 @@
 A daemon's processes and threads take turns as the kernel likes; here the rooms' own code runs in a fixed order:
 sweep, intake, resolve, plan and fetch, verify and publish, report, and again until nothing is left to do.
 
-``python -m tests.support.walk SETTINGS`` walks there once, which loads everything, and then, for every line on its standard input
-(``hold`` or ``go``, a settings file, a file for what it says, separated by tabs), forks a process that walks. A held
-one waits, stopped, for SIGCONT. For each line it prints the pid, and when that has ended, its wait status.
+``python -m tests.support.walk SETTINGS`` walks there once, which loads everything. Then, for every line on its
+standard input (``hold`` or ``go``, a settings file, a file for what it says, separated by tabs), it forks a process
+that walks. A held one waits, stopped, for SIGCONT. For each line it prints the pid, and when that has ended, its wait
+status.
 """
 
 import math
@@ -17,7 +18,6 @@ from pathlib import Path
 
 from cdsed import daemon, log, roles
 from cdsed.catalogue.client import Catalogue
-from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
@@ -44,7 +44,7 @@ class _NoNews(News):
         super().__init__()
         self._life = life
 
-    def wait_after(self, edition: int, seconds: float) -> None:
+    def wait_after(self, edition: int, seconds: float) -> None:  # noqa: ARG002 - it does not wait
         self._life.stop.set()
 
 
@@ -115,7 +115,7 @@ def _child(held: bool, config: Path, said: Path) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
     try:
         walk(config)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the process's outermost frame
         sys.excepthook(*sys.exc_info())
         os._exit(70)
     os._exit(0)
