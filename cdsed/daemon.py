@@ -97,6 +97,7 @@ class _Daemon:
         processes.daemon_started(self._db, self._clock, version=cdsed.__version__, once=self._once)
         self._sync_accounts(accounts)
         self._sweep()
+        self._tidy()
         self._scan = InboxScan(self._settings.inbox.path, accounts.groups, 0.0, self._clock)
         process = self._settings.process
         supervisor = Supervisor(
@@ -197,6 +198,14 @@ class _Daemon:
         )
         for name in dead:
             _log.warning("%s died; what it held is free again", name)
+
+    def _tidy(self) -> None:
+        """Remove lock files of workers that died before they were entered in the state, or after they had left it."""
+        for path in self._settings.sessions_dir.glob("process.*.lock"):
+            lock = KernelLock(path)
+            if lock.acquire():
+                path.unlink()
+                lock.release()
 
 
 def _is_free(path: Path) -> bool:

@@ -20,6 +20,18 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+def make_lasting(directory: Path) -> None:
+    """Make a directory and those above it where they are missing, each entered in its parent for good.
+
+    Without the parent's sync a power cut takes the directory back, with whatever was acknowledged below it.
+    """
+    if not directory.is_dir():
+        make_lasting(directory.parent)
+        directory.mkdir(exist_ok=True)
+        with Folder.at(directory.parent) as parent:
+            parent.sync()
+
+
 class Folder:
     """An open directory; use it in ``with``. Paths below it are relative, with ``/`` between plain names.
 

@@ -14,6 +14,7 @@ from itertools import chain, count
 from pathlib import Path, PurePath
 
 from cdsed.errors import InboxError
+from cdsed.folder import make_lasting
 from cdsed.inbox.parse import read_options
 from cdsed.inbox.receipt import PAPERS
 from cdsed.inbox.scan import is_left_alone
@@ -38,7 +39,7 @@ def prepare(root: Path) -> None:
         Somebody put a link or a file there: what we write would end up elsewhere.
     """
     for folder in (TAKING, ACCEPTED, REJECTED):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+        make_lasting(root / folder)
         if (root / folder).is_symlink():
             raise InboxError(f"{root / folder} is a symbolic link; remove it, so that cdsed can make a directory there")
 
@@ -52,7 +53,7 @@ def take(path: Path, root: Path, together: Together) -> Path:
         Where it is now. The name stays until its end: receipts and reports are named after it.
     """
     target = root / TAKING / path.relative_to(root).parent / _free_name(path, root)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_lasting(target.parent)
     path.rename(target)
     together.moved(path, target)
     return target

@@ -44,6 +44,9 @@ class KernelLock:
         except BaseException:
             os.close(fd)
             raise
+        if os.fstat(fd).st_nlink == 0:  # tidied away between our opening and our locking it: it says nothing
+            os.close(fd)
+            return False
         self._fd = fd
         return True
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.folder import Folder
+from cdsed.folder import Folder, make_lasting
 from cdsed.transfer.staging import pre_spool
 from cdsed.transfer.translate import disk_error
 
@@ -71,7 +71,7 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
     """
     final = final_path(destination, staging, single=single)
     try:
-        destination.mkdir(parents=True, exist_ok=True)
+        make_lasting(destination)
         with pre_spool(staging) as folder, folder.child(staging.name) as product, Folder.at(destination) as spool:
             _refuse_planted(product)
             product.sync_all()
@@ -112,6 +112,7 @@ def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: s
             with near.child(copy) as whole:
                 whole.sync_all()
         near.rename(copy, spool, name)
+        near.sync()
 
 
 def _copy_file(source: Folder, path: str, target: Folder, target_path: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cdsed.folder import Folder
+from cdsed.folder import Folder, make_lasting
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.translate import disk_error
 
@@ -19,7 +19,7 @@ def pre_spool(staging: Path, *, make: bool = False) -> Iterator[Folder]:
     """Open the pre-spool that a product's staging directory lies in; OSError as `Folder` has it."""
     place = staging.parent
     if make:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_lasting(place.parent)
     with Folder.at(place.parent) as parent, parent.private(place.name, make=make) as folder:
         yield folder
 

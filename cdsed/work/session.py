@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdsed.config.accounts import S3Keys
-from cdsed.errors import AccountError, LeaseLost, ProductError, TransferError
+from cdsed.errors import AccountError, LeaseLost, ProductError, StateError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, Mark, Piece
@@ -259,7 +259,11 @@ class _Progress:
         self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
 
     def written(self, done_bytes: int) -> None:
-        self._held.lock.note(Mark(self._held.lease.fence, self.piece.id, done_bytes, self._booted_at).pack())
+        mark = Mark(self._held.lease.fence, self.piece.id, done_bytes, self._booted_at)
+        try:
+            self._held.lock.note(mark.pack())
+        except OSError as error:  # the disk of the state is sick, and for that no product pays
+            raise StateError(f"{self._held.lock.path} cannot be written: {error.strerror}") from error
 
     def safe(self, done_bytes: int) -> None:
         with self._bench.db.write():

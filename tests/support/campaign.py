@@ -1,0 +1,197 @@
+"""One small product's whole way, injured at chosen system calls, started again, and looked over each time."""
+
+import json
+import queue
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cdsed.model.product import TRANSITIONS, State
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import Installation
+from tests.support.injection import Point, Walker, points
+from tests.support.sandbox import SandboxProcess
+
+LISTING = "one.txt"
+KILL = "signal=KILL"
+_WALKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Injury:
+    """What happens at a point: ``signal=KILL`` or ``error=ENOSPC``."""
+
+    point: Point
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.action} at {self.point}"
+
+
+class Campaign:
+    """Walks of one product, each in a directory of its own.
+
+    Parameters
+    ----------
+    kind
+        Of product, as the sandbox names them.
+    size_bytes
+        Of all its files; those above 1 MiB come in several pieces.
+    elsewhere
+        A directory on another file system for the pre-spools; None: beside the spool.
+    """
+
+    def __init__(self, root: Path, kind: str, *, size_bytes: int, elsewhere: Path | None = None) -> None:
+        self._root = root
+        self._elsewhere = elsewhere
+        [self.safename] = realistic_safenames(kind, 1, seed=3)
+        self._size_bytes = size_bytes
+        self._walkers: queue.SimpleQueue[Walker] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._sandbox = stack.enter_context(SandboxProcess(1))
+            paths = self._sandbox.add_products({"safename": self.safename, "size_bytes": self._size_bytes})
+            self._s3_path = paths[self.safename]
+            for number in range(_WALKERS):
+                self._walkers.put(stack.enter_context(Walker(self._lab(f"warm-{number}").config)))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    def record(self) -> list[Point]:
+        """Walk once uninjured; return every point of the way, in order."""
+        lab = self._lab("recorded")
+        walker = self._walkers.get()
+        ending, calls = walker.traced(lab.config, self._root / "recorded.said", self._root / "recorded.trace")
+        self._walkers.put(walker)
+        assert ending.code == 0, ending.said
+        assert self._final_faults(lab) == []
+        return points(calls, lab.root)
+
+    def run(self, injuries: Sequence[Injury]) -> list[str]:
+        """Suffer each injury on a way of its own; return what was wrong afterwards, a sentence each."""
+        with ThreadPoolExecutor(_WALKERS) as pool:
+            return [fault for faults in pool.map(self._suffer, injuries) for fault in faults]
+
+    def _suffer(self, injury: Injury) -> list[str]:
+        walker = self._walkers.get()
+        try:
+            name = str(abs(hash(injury)))
+            lab = self._lab(name)
+            faults = [f"{injury}: {fault}" for fault in self._faults_of(injury, lab, walker)]
+            if not faults:
+                shutil.rmtree(lab.root)
+            return faults
+        finally:
+            self._walkers.put(walker)
+
+    def _faults_of(self, injury: Injury, lab: Installation, walker: Walker) -> Iterator[str]:
+        said, trace = lab.root.with_suffix(".said"), lab.root.with_suffix(".trace")
+        ending, calls = walker.traced(lab.config, said, trace, injury.point.injection(injury.action, lab.root))
+        if injury.action == KILL:
+            if ending.code != -9:
+                yield f"was never reached (exit code {ending.code})"
+        elif not any("INJECTED" in call.result for call in calls):
+            yield "was never reached"
+        hit = points(calls, lab.root)
+        if injury.action == KILL and (not hit or hit[-1] != injury.point):
+            yield f"hit {hit[-1] if hit else 'nothing'} instead"
+        yield from self._lasting_faults(lab)
+        again = walker.walk(lab.config, said)
+        if again.code:
+            yield f"the restart ended with {again.code}: {again.said[-2000:]}"
+        yield from self._final_faults(lab)
+        said.unlink()
+        trace.unlink()
+
+    def _lasting_faults(self, lab: Installation) -> Iterator[str]:
+        """Yield what must not be the case at any moment."""
+        published = [path.name for path in lab.spool.iterdir() if not path.name.startswith(".")]
+        if published not in ([], [self.safename]):
+            yield f"the spool holds {published}"
+        elif published:
+            yield from lab.differences(published)
+        listings = [
+            path for path in lab.inbox.rglob(LISTING) if path.read_text(encoding="utf-8").split() == [self._s3_path]
+        ]
+        if len(listings) != 1:
+            yield f"the listing lies at {listings}"
+        for paper in lab.inbox.rglob("*.json"):
+            if not paper.name.startswith("."):
+                json.loads(paper.read_text(encoding="utf-8"))
+
+    def _final_faults(self, lab: Installation) -> list[str]:
+        """Return what is not as it must be in the end."""
+        faults = [*self._lasting_faults(lab), *lab.differences([self.safename])]
+        facts = {
+            "products": lab.query("SELECT state, attempts FROM product"),
+            "listings": lab.query("SELECT state, accepted, duplicate, known, present, rejected FROM listing"),
+            "wants": lab.query("SELECT line FROM want"),
+            "leases": lab.query("SELECT account, slot FROM session WHERE process IS NOT NULL"),
+            "workers": lab.query("SELECT name FROM process"),
+            "pieces": lab.query("SELECT id FROM piece"),
+            "integrity": [*lab.query("PRAGMA integrity_check"), *lab.query("PRAGMA foreign_key_check")],
+            "reported": (lab.report(LISTING) or {}).get("states"),
+            "receipt": (lab.receipt(LISTING) or {}).get("counts", {}).get("accepted"),
+            "left over": self._left_over(lab),
+        }
+        faults += [f"{what}: {found}" for what, found in facts.items() if found != _IN_THE_END[what]]
+        faults += _broken_history(lab)
+        return faults
+
+    def _left_over(self, lab: Installation) -> list[str]:
+        staging = [path for folder in self._staging(lab) if folder.exists() for path in folder.rglob("*")]
+        hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
+        locks = list(lab.state.rglob("process.*.lock"))
+        return [str(path.relative_to(lab.root)) for path in (*staging, *hidden, *locks)]
+
+    def _staging(self, lab: Installation) -> Iterable[Path]:
+        return (lab.spool / ".cdsed", lab.root / "pre-spool")
+
+    def _lab(self, name: str) -> Installation:
+        lab = Installation(
+            self._root / name,
+            self._sandbox,
+            transfer={"session_rest_s": 0.0, "piece_bytes": 2**20},
+            retry={"first_delay_s": 0.05, "longest_delay_s": 0.1},
+        )
+        lab.drop(LISTING, [self._s3_path])
+        return lab
+
+
+_IN_THE_END = {
+    "products": [{"state": "done", "attempts": 0}],
+    "listings": [{"state": "reported", "accepted": 1, "duplicate": 0, "known": 0, "present": 0, "rejected": 0}],
+    "wants": [{"line": 1}],
+    "leases": [],
+    "workers": [],
+    "pieces": [],
+    "integrity": [{"integrity_check": "ok"}],
+    "reported": {"done": 1},
+    "receipt": 1,
+    "left over": [],
+}
+
+
+def _broken_history(lab: Installation) -> Iterator[str]:
+    """Yield moves that the table of transitions forbids, or that do not begin where the last one ended."""
+    before = None
+    for event in lab.query("SELECT origin, target FROM event ORDER BY id"):
+        if event["origin"] != before:
+            yield f"a move from {event['origin']} follows one to {before}"
+        if before is not None and State(event["target"]) not in TRANSITIONS[State(before)]:
+            yield f"a move from {before} to {event['target']}"
+        before = event["target"]
+
+
+def counted(found: Iterable[Point]) -> dict[str, int]:
+    """Return how many points there are of each system call, and in which directory."""
+    return dict(sorted(Counter(f"{point.syscall} {point.path.partition('/')[0]}" for point in found).items()))

@@ -1,0 +1,305 @@
+"""System calls that kill, or fail, at a chosen moment: ``strace -e inject`` around a walk or a worker.
+
+A walk (`tests.support.walk`) is recorded once; every call it made that changes a disk is a `Point`. Then it is
+walked again from the same beginning with the process killed on entering that call, or with the call failing.
+State changes by system calls alone: a kill between two of them leaves what a kill at the second one leaves.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+#: Calls that change what lies on a disk, or make it safe; not all of them exist on every architecture.
+CHANGES = (
+    *("write", "writev", "pwrite64", "pwritev", "ftruncate", "fallocate", "sendfile", "copy_file_range"),
+    *("fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("openat", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "chmod", "fchmod", "fchmodat", "utimensat"),
+)
+_CREATES = re.compile(r"\bO_CREAT\b")
+_LINE = re.compile(r"(?P<pid>\d+) +(?P<syscall>\w+)\((?P<arguments>.*)")
+_RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<syscall>\w+) resumed>(?P<rest>.*)")
+_WITH_DATA = frozenset({"write", "writev", "pwrite64", "pwritev"})
+_DESCRIPTOR_OR_PATH = re.compile(r'(?:AT_FDCWD|\b\d+)<(?P<open>[^>]*)>|"(?P<path>(?:[^"\\]|\\.)*)"')
+_OWN_LOCK = re.compile(r"process\.\d+\.\d+\.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One system call of a trace.
+
+    Attributes
+    ----------
+    number
+        Which one of its name it is in its thread, from 1: what strace calls ``when``.
+    paths
+        What it names, absolute: the file behind a descriptor, both names of a rename.
+    begun, ended
+        Its place in the order of the whole trace.
+    """
+
+    pid: int
+    syscall: str
+    number: int
+    paths: tuple[str, ...]
+    arguments: str
+    result: str
+    begun: int
+    ended: int
+
+    @property
+    def failed(self) -> bool:
+        return self.result.startswith(("-1", "?"))
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes a disk: opening counts only where it creates."""
+        return self.syscall != "openat" or bool(_CREATES.search(self.arguments))
+
+
+def parse_trace(text: str) -> list[Call]:
+    """Read the output of ``strace -f -y``; calls appear in the order in which they ended."""
+    calls: list[Call] = []
+    begun: dict[int, tuple[int, str, str]] = {}
+    counts: Counter[tuple[int, str]] = Counter()
+    for position, line in enumerate(text.split("\n")):
+        if resumed := _RESUMED.match(line):
+            pid = int(resumed["pid"])
+            if pid not in begun:
+                continue
+            start, syscall, arguments = begun.pop(pid)
+            whole = arguments + resumed["rest"]
+        elif plain := _LINE.match(line):
+            pid, start, syscall, whole = int(plain["pid"]), position, plain["syscall"], plain["arguments"]
+            counts[pid, syscall] += 1
+            if whole.endswith("<unfinished ...>"):
+                begun[pid] = (position, syscall, whole.removesuffix("<unfinished ...>"))
+                continue
+        else:
+            continue
+        arguments, _, result = whole.rpartition(" = ")
+        named = arguments.partition(", ")[0] if syscall in _WITH_DATA else arguments  # what is written is no name
+        paths = _paths(named)
+        calls.append(Call(pid, syscall, counts[pid, syscall], paths, arguments, result.strip(), start, position))
+    return calls
+
+
+def _paths(arguments: str) -> tuple[str, ...]:
+    """Return the files that arguments name; a relative name belongs to the descriptor before it."""
+    paths: list[str] = []
+    directory = ""
+    for found in _DESCRIPTOR_OR_PATH.finditer(arguments):
+        if found["open"] is not None:
+            directory = found["open"].removesuffix(" (deleted)")
+            paths.append(directory)
+            continue
+        if paths and paths[-1] == directory:
+            paths.pop()
+        paths.append(os.path.join(directory, found["path"]))  # noqa: PTH118 - names, not files
+    return tuple(paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One moment of a walk: a call that changes something below the walk's directory.
+
+    Attributes
+    ----------
+    number
+        Which call of this name it is; of ``openat``, of which libraries make some more or less, which one of `path`.
+    path
+        The file it is about, relative to that directory.
+    """
+
+    syscall: str
+    number: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.syscall} no. {self.number} ({self.path})"
+
+    def injection(self, action: str, root: Path) -> list[str]:
+        """Return strace's options for letting `action` happen at this point of a walk below `root`."""
+        only = ["-P", str(root / self.path)] if self.syscall == "openat" else []
+        return [*only, f"-einject={self.syscall}:{action}:when={self.number}"]
+
+
+def points(calls: Iterable[Call], root: Path) -> list[Point]:
+    """Return the moments of a recorded walk at which it changes something below `root`, in order."""
+    found = []
+    opened: Counter[str] = Counter()
+    for call in calls:
+        below = [path.removeprefix(f"{root}/") for path in call.paths if path.startswith(f"{root}/")]
+        if not below:
+            continue
+        path = below[-1]
+        opened[path] += call.syscall == "openat"
+        # The worker's own lock file has another name every time: its creation has no counterpart in the next walk.
+        if call.changes and not (call.syscall == "openat" and _OWN_LOCK.search(path)):
+            number = opened[path] if call.syscall == "openat" else call.number
+            found.append(Point(call.syscall, number, _OWN_LOCK.sub("process.lock", path)))
+    return found
+
+
+@cache
+def strace_refused() -> str:
+    """Return why system calls cannot be traced here; '' when they can."""
+    try:
+        tried = subprocess.run(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "true"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return "strace is not installed (Debian: apt-get install strace)"
+    return f"strace may not trace here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+needs_strace = pytest.mark.skipif(bool(strace_refused()), reason=strace_refused())
+
+
+class Strace:
+    """``strace -f`` on processes that exist already, until they end or the block is left.
+
+    Parameters
+    ----------
+    pids
+        Whom to trace; their threads and children are followed.
+    log
+        Where the trace goes.
+    options
+        More options, e.g. ``-einject=fsync:error=EIO:when=3``.
+    """
+
+    def __init__(self, pids: Sequence[int], log: Path, options: Sequence[str] = ()) -> None:
+        self.log = log
+        self._command = [
+            "strace",
+            "-f",
+            "-y",
+            "-s",
+            "16",
+            "-o",
+            str(log),
+            "-e",
+            f"trace={syscall_filter(CHANGES)}",
+            *options,
+        ]
+        self._command += [argument for pid in pids for argument in ("-p", str(pid))]
+        self._attachments = len(pids)
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        for _ in range(self._attachments):
+            said = self._process.stderr.readline()
+            assert "attached" in said, f"strace: {said}{self._process.stderr.read()}"
+        self._drain = threading.Thread(target=self._process.stderr.read, daemon=True)
+        self._drain.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.5)
+        self._process.terminate()
+        self._process.wait()
+        self._drain.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def calls(self) -> list[Call]:
+        """Return what was traced so far."""
+        return parse_trace(self.log.read_text(encoding="utf-8", errors="replace"))
+
+
+def syscall_filter(syscalls: Iterable[str]) -> str:
+    """Return names for ``-e trace=``; those that this architecture does not have are left out."""
+    return ",".join(f"?{name}" for name in syscalls)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a walk ended: its exit code, negative for a signal, and what it said."""
+
+    code: int
+    said: str
+
+
+class Walker:
+    """A process that has loaded everything and forks one walk after the other; see `tests.support.walk`.
+
+    Parameters
+    ----------
+    config
+        Settings of a place where it may walk once to load everything.
+    """
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.walk", str(self._config)],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._answer() == "ready", "the walk does not work uninjured"
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._process.stdout.close()
+
+    def walk(self, config: Path, said: Path) -> Ending:
+        """Walk uninjured, to the end."""
+        self._ask("go", config, said)
+        self._answer()
+        return self._ending(said)
+
+    def traced(self, config: Path, said: Path, log: Path, options: Sequence[str] = ()) -> tuple[Ending, list[Call]]:
+        """Walk under strace; return how it ended, and the calls that strace saw."""
+        self._ask("hold", config, said)
+        pid = int(self._answer())
+        _until_stopped(pid)
+        with Strace([pid], log, options) as strace:
+            os.kill(pid, signal.SIGCONT)
+            ending = self._ending(said)
+        return ending, strace.calls()
+
+    def _ask(self, how: str, config: Path, said: Path) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{how}\t{config}\t{said}\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def _ending(self, said: Path) -> Ending:
+        code = os.waitstatus_to_exitcode(int(self._answer()))
+        return Ending(code, said.read_text(encoding="utf-8"))
+
+
+def _until_stopped(pid: int) -> None:
+    status = Path(f"/proc/{pid}/stat")
+    while status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":
+        os.sched_yield()

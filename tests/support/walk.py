@@ -1,0 +1,137 @@
+"""The whole way of a listing in one thread of one process, so that its n-th system call is always the same one.
+
+A daemon's processes and threads take turns as the kernel likes; here the rooms' own code runs in a fixed order:
+sweep, intake, resolve, plan and fetch, verify and publish, report, and again until nothing is left to do.
+
+``python -m tests.support.walk SETTINGS`` walks there once, which loads everything. Then, for every line on its
+standard input (``hold`` or ``go``, a settings file, a file for what it says, separated by tabs), it forks a process
+that walks. A held one waits, stopped, for SIGCONT. For each line it prints the pid, and when that has ended, its wait
+status.
+"""
+
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from cdsed import daemon, log, roles
+from cdsed.catalogue.client import Catalogue
+from cdsed.config.accounts import load_accounts
+from cdsed.config.load import load_settings
+from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
+from cdsed.inbox.place import taken
+from cdsed.process.life import Life
+from cdsed.roles import Worker
+from cdsed.store import listings, processes, products
+from cdsed.transfer.guard import Guard
+from cdsed.work.bench import Bench, News, endpoint
+from cdsed.work.finish import digest_next, finish_next
+from cdsed.work.intake import Intake
+from cdsed.work.outcome import Outcome
+from cdsed.work.resolve import Resolver
+from cdsed.work.session import SessionThread
+
+_ROUND_S = 0.02
+_WITHIN_S = 60.0
+
+
+class _NoNews(News):
+    """Where a session would wait for others there are none: it leaves."""
+
+    def __init__(self, life: Life) -> None:
+        super().__init__()
+        self._life = life
+
+    def wait_after(self, edition: int, seconds: float) -> None:  # noqa: ARG002 - it does not wait
+        self._life.stop.set()
+
+
+def walk(config: Path) -> None:
+    """Start as the daemon does, and work until every listing is reported."""
+    settings = load_settings(config, os.environ)
+    accounts = load_accounts(settings, os.environ)
+    life = Life("walk", None, math.inf)
+    with roles._registered("walk", settings, life) as worker:
+        supervisor = daemon._Daemon(worker.db, worker.clock, config, settings, once=True, patience_s=_WITHIN_S)
+        processes.daemon_started(worker.db, worker.clock, version="walk", once=True)
+        supervisor._sync_accounts(accounts)
+        supervisor._sweep()
+        supervisor._tidy()
+        with Catalogue(settings, clock=worker.clock, stop=life.stop) as catalogue:
+            _work(worker, Resolver(worker.db, worker.clock, catalogue, worker.process))
+
+
+def _work(worker: Worker, resolver: Resolver) -> None:
+    presence = roles.presence(worker.settings, worker.clock)
+    intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
+    bench = _bench(worker)
+    until_s = time.monotonic() + _WITHIN_S
+    intake.go_on()
+    while True:
+        intake.look()
+        products.wake_due(worker.db, worker.clock)
+        resolver.resolve_some()
+        worker.life.stop.clear()
+        SessionThread(bench).run()
+        worker.life.stop.clear()
+        while finish_next(bench) or digest_next(bench):
+            pass
+        intake.report()
+        inbox = worker.settings.inbox.path
+        if not taken(inbox) and not list(inbox.glob("*.txt")) and not listings.unreported(worker.db):
+            return
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"not at the end of the way after {_WITHIN_S} s")
+        time.sleep(_ROUND_S)
+
+
+def _bench(worker: Worker) -> Bench:
+    settings = worker.settings
+    return Bench(
+        db=worker.db,
+        clock=worker.clock,
+        settings=settings,
+        accounts={account.name: account for account in worker.accounts},
+        keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
+        endpoint=endpoint(settings),
+        presence=roles.presence(settings, worker.clock),
+        guard=Guard(0, 60.0),
+        outcome=Outcome(worker.db, worker.clock, settings.retry),
+        process=worker.process,
+        stop=worker.life.stop,
+        news=_NoNews(worker.life),
+    )
+
+
+def _child(held: bool, config: Path, said: Path) -> None:
+    """Be the forked process: walk, and leave with 0, or with 70 and a traceback."""
+    file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    log.setup("walk", "WARNING")
+    if held:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    try:
+        walk(config)
+    except BaseException:  # noqa: BLE001 - the process's outermost frame
+        sys.excepthook(*sys.exc_info())
+        os._exit(70)
+    os._exit(0)
+
+
+def _serve() -> None:
+    walk(Path(sys.argv[1]))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        how, config, said = line.rstrip("\n").split("\t")
+        pid = os.fork()
+        if pid == 0:
+            _child(how == "hold", Path(config), Path(said))
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
