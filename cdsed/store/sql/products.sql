@@ -85,7 +85,7 @@ WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
   AND (key_expires_at IS NULL OR key_expires_at > :now)
   AND name NOT IN (SELECT account FROM denial WHERE product = :id)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
-                  AND code <> 'Throttled')
+                  AND code NOT IN ('Throttled', 'KeyNotYetValid'))
 
 -- name: claim_ready
 UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0, cause = NULL, code = NULL,

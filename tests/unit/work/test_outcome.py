@@ -53,7 +53,7 @@ def test_a_failure_of_the_product_is_an_attempt_and_waits_longer_each_time(bench
     lease, product, piece = at_work(bench)
     assert bench.outcome.of_piece(ProductError("x", code="Changed"), lease, product, piece)
     after = now(bench, product)
-    assert (after.state, after.attempts, after.cause) == (State.WAITING, 1, "x")
+    assert (after.state, after.attempts, after.cause) == (State.WAITING, 1, "x (attempt 1 of 3)")
     assert bench.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
