@@ -146,10 +146,10 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
 
 def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
     """Claim a product whose last piece has arrived, if there is one."""
-    if db.row(_SQL.arrived) is None:
+    if db.row(_SQL.arrived, now_s=clock.boot_s()) is None:
         return None
     with db.write():
-        arrived = db.value(_SQL.arrived)
+        arrived = db.value(_SQL.arrived, now_s=clock.boot_s())
         if arrived is None:
             return None
         row = db.row(_SQL.claim_verifying, id=arrived, process=process, fence=next_fence(db), at=clock.utc_s())
@@ -232,6 +232,12 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
             staging=places.staging,
             size_bytes=size_bytes,
         )
+
+
+def forget_place(db: Database, product: Product) -> None:
+    """Let a claimed product of which nothing has arrived choose its place anew."""
+    with db.write():
+        db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
 
 
 def reserved_bytes(db: Database, destination: str, product: int) -> int:

@@ -49,49 +49,35 @@ def told_apart(error: TransferError, account: str, story: KeyStory | None, now: 
 
 
 def _judged(refusal: str, story: KeyStory, now: float) -> tuple[str, str] | None:
+    since = iso(story.since_at)
     worked = f"worked until {iso(story.worked_at)}" if story.worked_at is not None else ""
-    told = None
+    code = text = ""
     match refusal:
         case "ExpiredToken":
-            told = "KeyExpired", f"its S3 key has expired; {_NEW_KEY}"
+            code, text = "KeyExpired", f"its S3 key has expired; {_NEW_KEY}"
         case "InvalidAccessKeyId" | "AccessDenied" if story.expires_at is not None and story.expires_at <= now:
-            told = "KeyExpired", f"its S3 key expired at {iso(story.expires_at)}; {_NEW_KEY}"
+            code, text = "KeyExpired", f"its S3 key expired at {iso(story.expires_at)}; {_NEW_KEY}"
         case "InvalidAccessKeyId" if worked:
-            told = "KeyRevoked", f"its S3 key {worked} and is unknown now: revoked, deleted or expired; {_NEW_KEY}"
+            code = "KeyRevoked"
+            text = f"its S3 key {worked} and is unknown now: revoked, deleted or expired; {_NEW_KEY}"
         case "InvalidAccessKeyId" if now - story.since_at < YOUNG_S:
-            told = (
-                "KeyNotYetValid",
-                (
-                    f"its S3 key, in use since {iso(story.since_at)}, is unknown so far; a new one takes a minute to become "
-                    "valid. If it stays so, check s3_access_key in the accounts file"
-                ),
-            )
+            code = "KeyNotYetValid"
+            text = f"its S3 key, in use since {since}, is unknown so far; a new one takes a minute to become valid. "
+            text += "If it stays so, check s3_access_key in the accounts file"
         case "InvalidAccessKeyId":
-            told = (
-                "KeyUnknown",
-                (
-                    f"its S3 key never worked since {iso(story.since_at)}: mistyped, deleted or expired; check "
-                    f"s3_access_key in the accounts file, or {_NEW_KEY}"
-                ),
-            )
-        case "SignatureDoesNotMatch" if worked:
-            told = (
-                "WrongSecret",
-                (
-                    f"its S3 secret key {worked} and does not fit any more: it was renewed at CDSE, or this machine's "
-                    "clock is wrong; correct the accounts file and reload"
-                ),
-            )
+            code = "KeyUnknown"
+            text = f"its S3 key never worked since {since}: mistyped, deleted or expired; check s3_access_key in the "
+            text += f"accounts file, or {_NEW_KEY}"
         case "SignatureDoesNotMatch":
-            told = "WrongSecret", "its S3 secret key does not fit its access key; correct the accounts file and reload"
+            code = "WrongSecret"
+            text = f"its S3 secret key {worked} and does not fit any more: renewed at CDSE, or this machine's clock is "
+            text += "wrong; correct the accounts file and reload"
+            if not worked:
+                text = "its S3 secret key does not fit its access key; correct the accounts file and reload"
         case "AccessDenied" if worked:
-            told = "KeyRevoked", f"its S3 key {worked} and is refused everything now: revoked or expired; {_NEW_KEY}"
+            code = "KeyRevoked"
+            text = f"its S3 key {worked} and is refused everything now: revoked or expired; {_NEW_KEY}"
         case "AccessDenied":
-            told = (
-                "NothingAllowed",
-                (
-                    "its S3 key is known, but may read nothing; log in at https://dataspace.copernicus.eu and see what "
-                    "the account lacks"
-                ),
-            )
-    return told
+            code = "NothingAllowed"
+            text = "its S3 key is known, but may read nothing; log in at https://dataspace.copernicus.eu and see why"
+    return (code, text) if code else None

@@ -48,7 +48,7 @@ class Outcome:
         self._clock = clock
         self._retry = retry
 
-    def listed(self, lease: Lease, product: Product) -> None:
+    def listed(self, lease: Lease) -> None:
         """Note a product planned: its service answers, its account's key is good, and there is room somewhere.
 
         An account that may list but not read stays suspected.
@@ -57,8 +57,7 @@ class Outcome:
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
-        if product.destination is None:
-            breakers.forget(self._db, disk_breaker(_NO_PLACE))
+        breakers.forget(self._db, disk_breaker(_NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
@@ -243,8 +242,15 @@ class Outcome:
             self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
-        pause = pause_place(self._db, self._clock, self._retry, product.destination or _NO_PLACE, error)
-        self._wait(error, product, pause)
+        """Let the destination cool down; what was not yet begun there goes to another one at once."""
+        current = products.get(self._db, product.id)  # a place may have been chosen after the claim
+        place = current.destination if current.destination and error.code != "NoRoom" else _NO_PLACE
+        pause = pause_place(self._db, self._clock, self._retry, place, error)
+        if place != _NO_PLACE and not pieces.objects(self._db, product.id):
+            products.forget_place(self._db, product)
+            self._move(product, Move(State.READY, cause=str(error), code=error.code))
+        else:
+            self._wait(error, product, pause)
 
     def _wait(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 0) -> None:
         due_s = self._clock.boot_s() + pause

@@ -154,7 +154,7 @@ class _Session:
             bench.outcome.bug(error, product)
             return False
         self._count()
-        bench.outcome.listed(self._lease, product)
+        bench.outcome.listed(self._lease)
         bench.news.tell()
         return True
 

@@ -106,9 +106,12 @@ SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
   AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
-  AND (deaths = 0 OR id = (SELECT min(id) FROM product AS suspect
+  AND (deaths = 0 OR id = (SELECT id FROM product AS suspect
                            WHERE deaths > 0 AND suspect.account_group = product.account_group
-                             AND state IN ('ready', 'downloading', 'verifying')))
+                             AND state IN ('ready', 'downloading', 'verifying')
+                             AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
+                                                            WHERE name = 'suspects' AND until_s > :now_s))
+                           ORDER BY deaths, id LIMIT 1))
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying
@@ -128,3 +131,6 @@ FROM product WHERE state = 'downloading' AND destination = :destination AND id <
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes
 WHERE id = :id AND fence = :fence
+
+-- name: forget_place
+UPDATE product SET destination = NULL, staging = NULL WHERE id = :id AND fence IS :fence
