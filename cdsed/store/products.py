@@ -4,6 +4,8 @@ A claim sets the claiming process and a fence; every move of a claimed product s
 and raises `LeaseLost` when that claim no longer stands.
 """
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +88,26 @@ def ask_again(db: Database, clock: Clock, product: int, wish: Wish) -> None:
     with db.write():
         db.rows(_SQL.ask_again, id=product, at=clock.utc_s(), **values)
         db.rows(_SQL.forget_denials, id=product)
+
+
+def start_again(db: Database, clock: Clock, product: Product) -> None:
+    """Begin a product anew that waits or was settled badly, at once and with a clean slate.
+
+    What has arrived of a waiting one is kept. Where it lies is found out anew, unless a listing said so.
+    """
+    with db.write():
+        db.rows(_SQL.start_again, id=product.id, at=clock.utc_s())
+        db.rows(_SQL.forget_denials, id=product.id)
+        db.rows(_SQL.hasten_pieces, id=product.id)
+
+
+def to_start_again(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
+    """Yield the products in these states, of all listings or of one, page by page."""
+    wanted = json.dumps([state.value for state in states])
+    query = _SQL.in_states if listing is None else _SQL.in_states_of_listing
+    values = {} if listing is None else {"listing": listing}
+    for row in db.stream(query, states=wanted, **values):
+        yield get(db, row["position"])
 
 
 def found_present(db: Database, clock: Clock, product: int, whereabouts: str) -> None:

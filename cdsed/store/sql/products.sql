@@ -30,6 +30,27 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     changed_at = :at
 WHERE id = :id
 
+-- name: start_again
+UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL THEN 'ready' ELSE 'queued' END,
+    s3_path = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN s3_path END,
+    path_source = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN path_source END,
+    path_refuted = CASE WHEN state = 'waiting' THEN path_refuted ELSE 0 END,
+    attempts = 0, setbacks = 0, deaths = 0, planned = 0, due_s = NULL, whereabouts = NULL,
+    cause = 'started again', code = NULL, changed_at = :at
+WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
+
+-- name: hasten_pieces
+UPDATE piece SET due_s = 0, setbacks = 0 WHERE product = :id AND (due_s > 0 OR setbacks > 0)
+
+-- name: in_states
+SELECT id AS position FROM product
+WHERE state IN (SELECT value FROM json_each(:states)) AND id > :after ORDER BY id LIMIT 500
+
+-- name: in_states_of_listing
+SELECT product AS position FROM want JOIN product ON product.id = want.product
+WHERE listing = :listing AND product > :after AND state IN (SELECT value FROM json_each(:states))
+ORDER BY product LIMIT 500
+
 -- name: requeue
 UPDATE product SET state = 'queued', cause = NULL, code = NULL, changed_at = :at WHERE id = :id
 
