@@ -91,6 +91,7 @@ class _Daemon:
         self._reloaded_at: float | None = None
         self._moved = -1
         self._moved_s = clock.boot_s()
+        self._supervisor: Supervisor | None = None
 
     def run(self, accounts: Accounts) -> ExitCode:
         """Start everything, and note the end if it is an orderly one."""
@@ -100,7 +101,7 @@ class _Daemon:
         self._tidy()
         self._scan = InboxScan(self._settings.inbox.path, accounts.groups, 0.0, self._clock)
         process = self._settings.process
-        supervisor = Supervisor(
+        self._supervisor = Supervisor(
             child_specs(self._settings, accounts, self._config),
             self,
             Limits(stop_within_s=process.stop_within_s, hung_after_s=process.hung_after_s),
@@ -113,7 +114,7 @@ class _Daemon:
             Tick("fold the log", 300.0, self._db.checkpoint),
         ]
         with Ticks(ticks, lambda name, error: _log.error("tick %r failed: %s", name, error)):
-            code = supervisor.run()
+            code = self._supervisor.run()
         self._sweep()
         processes.daemon_stopped(self._db, self._clock)
         return code
@@ -195,6 +196,7 @@ class _Daemon:
             _is_free,
             session_lock=lambda account, slot: settings.sessions_dir / f"{account}.{slot}.lock",
             rest_s=settings.transfer.session_rest_s,
+            charged=self._supervisor is None or not self._supervisor.leaving,
         )
         for name in dead:
             _log.warning("%s died; what it held is free again", name)

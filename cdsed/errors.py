@@ -13,6 +13,7 @@
         ├── AccountError       blame ACCOUNT
         ├── ServiceError       blame SERVICE; Incomplete when an answer has not all of its rows
         ├── DiskError          blame DISK
+        ├── MachineError       blame MACHINE
         └── Stopped, LeaseLost blame NOBODY: the work is dropped quietly
 
 A class carries the blame; its message says what happened, to which thing, and what to do.
@@ -28,6 +29,7 @@ class Blame(StrEnum):
     ACCOUNT = "account"
     SERVICE = "service"
     DISK = "disk"
+    MACHINE = "machine"
     BUG = "bug"
     NOBODY = "nobody"
 
@@ -136,6 +138,12 @@ class DiskError(TransferError):
     """Our own disk is the trouble: full, read-only, gone."""
 
     blame = Blame.DISK
+
+
+class MachineError(TransferError):
+    """The machine we run on, or our share of it, is the trouble: no file descriptor, memory or port is left."""
+
+    blame = Blame.MACHINE
 
 
 class Stopped(TransferError):

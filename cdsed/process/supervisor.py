@@ -101,6 +101,11 @@ class Supervisor:
         assert self._exit is not None
         return self._exit
 
+    @property
+    def leaving(self) -> bool:
+        """Whether every child is on its way out, and killed if it does not hurry."""
+        return self._exit is not None
+
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._idle_s()):
             key.data()

@@ -115,13 +115,19 @@ def reported(db: Database, clock: Clock, listing: int) -> None:
         db.rows(_SQL.reported, id=listing, at=clock.utc_s())
 
 
+def reopen(db: Database, product: int) -> None:
+    """Open reported listings again that want a product which is started again: they get a new report."""
+    with db.write():
+        db.rows(_SQL.reopen, product=product)
+
+
 def unreported(db: Database) -> int:
     """Return how many listings still wait for their report."""
     return int(db.value(_SQL.unreported))
 
 
 def unsatisfied(db: Database, since: float) -> int:
-    """Return how many listings taken since then (UTC s) did not get everything they named."""
+    """Return how many listings taken or reported since then (UTC s) did not get everything they named."""
     return int(db.value(_SQL.unsatisfied, since=since))
 
 

@@ -9,15 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.errors import TransferError
 from cdsed.model.transfer import Mark
-from cdsed.store import products
-from cdsed.store.database import Database
+from cdsed.store import breakers, products
+from cdsed.store.breakers import Cooling
+from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
 _SQL = Queries("processes")
 
 #: A product that has cost this many workers their lives, without advancing in between, is given up.
 DEATHS_MAX = 3
+
+#: Seconds without the death of any worker after which a product that two died over is tried again. A poison kills
+#: whenever it is touched; who kills workers at random rarely leaves them alone for so long, and then hits it again.
+_QUIET_S = 5.0
 
 #: Beyond this shift of the boot instant the machine has booted anew (or its clock was set; both are harmless).
 _BOOT_SHIFT_S = 30.0
@@ -86,6 +92,7 @@ def sweep(
     *,
     session_lock: Callable[[str, int], Path],
     rest_s: float,
+    charged: bool = True,
 ) -> list[str]:
     """Release what dead workers held.
 
@@ -97,6 +104,8 @@ def sweep(
         The lock file of an account's session; a session is only taken back when its own lock is free too.
     rest_s
         How long a session rests after its holder died, for the service's own bookkeeping.
+    charged
+        False: the dead were killed by ourselves because they did not leave in time, which no product pays for.
 
     Returns
     -------
@@ -113,8 +122,7 @@ def sweep(
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
-            db.rows(_SQL.charge_death, id=row["id"])
-            poisoned = db.rows(_SQL.poisoned, deaths_max=DEATHS_MAX)
+            poisoned = _charge(db, clock, row["id"], str(row["name"])) if charged else []
             release(db, clock, row["id"], rest_s=rest_s)
             for product in poisoned:
                 products.give_up(
@@ -122,11 +130,21 @@ def sweep(
                     clock,
                     product["id"],
                     code="KilledWorker",
-                    cause=f"killed the worker that was at it {DEATHS_MAX} times; drop it again to retry",
+                    cause=f"killed the worker that was at it {DEATHS_MAX} times; start it again with `cdsed retry`",
                 )
         Path(row["lock"]).unlink(missing_ok=True)
         dead.append(str(row["name"]))
     return dead
+
+
+def _charge(db: Database, clock: Clock, process: int, name: str) -> list[Row]:
+    """Charge a death to what the dead worker was at; return the products that have cost too many."""
+    db.rows(_SQL.charge_death, id=process)
+    if db.row(_SQL.any_suspect) is not None:
+        reason = f"{name} died; products that {DEATHS_MAX - 1} workers died over wait until none has for a while"
+        death = TransferError(reason, code="WorkerDied", retry_after_s=_QUIET_S)
+        breakers.fail(db, clock, breakers.SUSPECTS, Cooling(1, _QUIET_S, _QUIET_S), death)
+    return db.rows(_SQL.poisoned, deaths_max=DEATHS_MAX)
 
 
 def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:

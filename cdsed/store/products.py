@@ -4,6 +4,8 @@ A claim sets the claiming process and a fence; every move of a claimed product s
 and raises `LeaseLost` when that claim no longer stands.
 """
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +90,26 @@ def ask_again(db: Database, clock: Clock, product: int, wish: Wish) -> None:
         db.rows(_SQL.forget_denials, id=product)
 
 
+def start_again(db: Database, clock: Clock, product: Product) -> None:
+    """Begin a product anew that waits or was settled badly, at once and with a clean slate.
+
+    What has arrived of a waiting one is kept. Where it lies is found out anew, unless a listing said so.
+    """
+    with db.write():
+        db.rows(_SQL.start_again, id=product.id, at=clock.utc_s())
+        db.rows(_SQL.forget_denials, id=product.id)
+        db.rows(_SQL.hasten_pieces, id=product.id)
+
+
+def to_start_again(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
+    """Yield the products in these states, of all listings or of one, page by page."""
+    wanted = json.dumps([state.value for state in states])
+    query = _SQL.in_states if listing is None else _SQL.in_states_of_listing
+    values = {} if listing is None else {"listing": listing}
+    for row in db.stream(query, states=wanted, **values):
+        yield get(db, row["position"])
+
+
 def found_present(db: Database, clock: Clock, product: int, whereabouts: str) -> None:
     """Note that a settled product lies on disk after all, or elsewhere than we knew."""
     with db.write():
@@ -146,10 +168,10 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
 
 def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
     """Claim a product whose last piece has arrived, if there is one."""
-    if db.row(_SQL.arrived) is None:
+    if db.row(_SQL.arrived, now_s=clock.boot_s()) is None:
         return None
     with db.write():
-        arrived = db.value(_SQL.arrived)
+        arrived = db.value(_SQL.arrived, now_s=clock.boot_s())
         if arrived is None:
             return None
         row = db.row(_SQL.claim_verifying, id=arrived, process=process, fence=next_fence(db), at=clock.utc_s())
@@ -232,6 +254,12 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
             staging=places.staging,
             size_bytes=size_bytes,
         )
+
+
+def forget_place(db: Database, product: Product) -> None:
+    """Let a claimed product of which nothing has arrived choose its place anew."""
+    with db.write():
+        db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
 
 
 def reserved_bytes(db: Database, destination: str, product: int) -> int:

@@ -20,7 +20,7 @@ import botocore.credentials
 
 from cdsed import __version__
 from cdsed.config.secrets import Secret
-from cdsed.errors import ServiceError, Stopped
+from cdsed.errors import MachineError, ServiceError, Stopped
 from cdsed.transfer.translate import network_error
 
 _USER_AGENT = f"cdsed/{__version__}"
@@ -112,7 +112,7 @@ class Connection:
         except (OSError, http.client.HTTPException) as error:
             raise self.broken(error) from error
 
-    def broken(self, error: BaseException) -> ServiceError | Stopped:
+    def broken(self, error: BaseException) -> ServiceError | MachineError | Stopped:
         """Close the connection after a failure, and return what to raise for it."""
         with self._lock:
             reason, self._cut_reason = self._cut_reason, None

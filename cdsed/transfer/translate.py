@@ -1,7 +1,8 @@
 """What S3, the network and the disk report, as errors of ours that carry the blame; nowhere else.
 
-Codes of eodata as seen by others' clients; bodies of 403 and 429 may be empty. Sources: the CDSE documentation on
-S3 and quotas, CloudFerro's eosdk, developmentseed/lazycogs#80.
+What follows from each error stands in `cdsed.work.blame`. Codes of eodata as seen by others' clients; bodies of 403
+and 429 may be empty. Sources: the CDSE documentation on S3 and quotas, CloudFerro's eosdk,
+developmentseed/lazycogs#80, and the error codes of Ceph's gateway.
 """
 
 import errno
@@ -11,18 +12,26 @@ import socket
 import ssl
 from collections.abc import Mapping
 
-from cdsed.errors import AccountError, DiskError, ProductError, ServiceError, TransferError
+from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
 
-# The signature or the key itself is refused: whatever this account asks for, it gets the same answer.
+# The signature, the key or its owner is refused: whatever this account asks for, it gets the same answer.
 _KEY_CODES = {
     "InvalidAccessKeyId": "the S3 key is unknown: deleted, expired, or not yet usable; check it in the accounts file",
     "SignatureDoesNotMatch": "the S3 secret key does not fit its access key; correct the accounts file",
     "ExpiredToken": "the temporary S3 key has expired",
     "InvalidToken": "the S3 session token is not valid",
     "RequestTimeTooSkewed": "this machine's clock differs from the service's; set it (timedatectl)",
+    "UserSuspended": "CDSE has suspended it; log in at https://dataspace.copernicus.eu and see why",
+    "AccountProblem": "CDSE has locked it; log in at https://dataspace.copernicus.eu and see why",
 }
+_PASSING_CODES = {"InternalError", "SlowDown", "ServiceUnavailable"}
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# Our own process or the whole machine is short of something: neither the disk's fault nor the service's.
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
+# This file system cannot hold such a name or such a file; others may.
+_UNSTORABLE = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EFBIG, errno.EOVERFLOW}
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
 
 
 def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], body: bytes) -> TransferError:
@@ -37,61 +46,106 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
     """
     code = _code(body)
     after_s = retry_after_s(headers.get("Retry-After"))
-    if status == 429:
+    told = f"({status} {code or 'without a code'})"
+    if status in (429, 509):
         return AccountError(
-            f"account {account}: too many requests or connections (429)",
+            f"account {account}: too many requests or connections ({status})",
             code="Throttled",
             retry_after_s=after_s,
         )
+    if code in _KEY_CODES and 400 <= status < 500:
+        return AccountError(f"account {account}: {_KEY_CODES[code]}", code=code)
+    if status in (401, 403, 404, 407, 410, 451) and body.strip() and not code:
+        # A proxy or a firewall on the way; S3 says <Code>, or nothing at all.
+        message = f"something on the way to S3 answered {status} for {what}, not S3 itself"
+        return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3", retry_after_s=after_s)
     if status in (401, 403):
-        if code in _KEY_CODES:
-            return AccountError(f"account {account}: {_KEY_CODES[code]}", code=code)
-        return AccountError(
-            f"account {account} may not read {what} ({status} {code or 'without a code'})",
-            code="AccessDenied",
-        )
-    if status == 404:
-        return ProductError(f"{what} is not there (404 {code or 'without a code'})", code="NoSuchKey")
+        if code == "InvalidObjectState":
+            return ProductError(f"{what} lies in an archive and is not online {told}", code="NotOnline")
+        return AccountError(f"account {account} may not read {what} {told}", code="AccessDenied")
+    if status in (404, 410) and code != "NoSuchBucket":
+        return ProductError(f"{what} is not there {told}", code="NoSuchKey")
     if status in (412, 416):
         return ProductError(f"{what} has changed since it was listed ({status})", code="Changed")
     return ServiceError(
-        f"S3 answered {status} {code or ''} for {what}".replace("  ", " "),
-        code=code or str(status),
+        f"S3 answered {status} {code} for {what}{_advice(status)}".replace("  ", " "),
+        code=_service_code(status, code),
         retry_after_s=after_s,
     )
 
 
-def network_error(host: str, error: BaseException) -> ServiceError:
+def _service_code(status: int, code: str) -> str:
+    """Return our word for an answer that is the service's fault; its own is taken only where it is known."""
+    if status >= 500:
+        return code if code in _PASSING_CODES else str(status)
+    if 300 <= status < 400:
+        return "Redirected"
+    if status == 408 or code == "RequestTimeout":
+        return "Timeout"
+    return "BadRequest" if status >= 400 else "BadAnswer"
+
+
+def _advice(status: int) -> str:
+    return "; look at services.s3_url and s3_region" if 300 <= status < 500 and status != 408 else ""
+
+
+def network_error(host: str, error: BaseException) -> ServiceError | MachineError:
     """Return the error for a connection that could not be made or broke."""
     match error:
+        case OSError() if error.errno in _MACHINE and not isinstance(error, socket.gaierror | ssl.SSLError):
+            return _short_of(host, error)
         case socket.gaierror():
-            return ServiceError(f"{host}: the name cannot be resolved ({error.strerror})", code="NoAddress")
+            code, text = "NoAddress", f"the name cannot be resolved ({error.strerror})"
         case ssl.SSLCertVerificationError():
-            return ServiceError(f"{host}: its certificate is not trusted ({error.verify_message})", code="Certificate")
+            code, text = "Certificate", f"its certificate is not trusted ({error.verify_message})"
         case ssl.SSLError():
-            return ServiceError(f"{host}: TLS failed ({error.reason})", code="TLS")
+            code, text = "TLS", f"TLS failed ({error.reason})"
         case TimeoutError():
-            return ServiceError(f"{host}: no answer in time", code="Timeout")
+            code, text = "Timeout", "no answer in time"
         case http.client.IncompleteRead():
-            return ServiceError(f"{host}: the answer ended early", code="CutBody")
-        case http.client.HTTPException():
-            return ServiceError(f"{host}: not a valid HTTP answer ({type(error).__name__})", code="BadAnswer")
+            code, text = "CutBody", "the answer ended early"
+        case http.client.HTTPException() if not isinstance(error, OSError):
+            code, text = "BadAnswer", f"not a valid HTTP answer ({type(error).__name__})"
+        case OSError() if error.errno in _NO_WAY:
+            code, text = "Unreachable", f"there is no way to it ({error.strerror})"
         case OSError():
-            return ServiceError(f"{host}: the connection broke ({error.strerror or error})", code="ConnectionLost")
-    return ServiceError(f"{host}: the connection was closed", code="ConnectionLost")
+            code, text = "ConnectionLost", f"the connection broke ({error.strerror or error})"
+        case _:
+            code, text = "ConnectionLost", "the connection was closed"
+    return ServiceError(f"{host}: {text}", code=code)
 
 
-def disk_error(where: str, error: OSError) -> DiskError:
-    """Return the error for a local file operation that failed."""
+def disk_error(where: str, error: OSError) -> DiskError | MachineError | ProductError:
+    """Return the error for a local file operation that failed: mostly, but not always, the disk's fault."""
     name = errno.errorcode.get(error.errno or 0, "EIO")
+    if error.errno in _MACHINE:
+        return _short_of(where, error)
+    if error.errno in _UNSTORABLE:
+        return ProductError(f"{where}: this file system cannot hold it: {error.strerror} ({name})", code=name)
     if error.errno in _FULL:
         return DiskError(f"{where}: no space left ({name}); free some, transfers go on by themselves", code=name)
     return DiskError(f"{where}: {error.strerror or error} ({name})", code=name)
 
 
+def local_error(where: str, error: BaseException) -> TransferError | None:
+    """Return the error for what Python raised about this machine or its disks; None for anything else."""
+    match error:
+        case MemoryError():
+            return _short_of(where, OSError(errno.ENOMEM, "out of memory"))
+        case OSError():
+            return disk_error(str(error.filename or where), error)
+    return None
+
+
 def retry_after_s(value: str | None) -> float | None:
     """Read a ``Retry-After`` header in its form of seconds, an hour at most; None for dates and nonsense."""
     return min(float(value), 3600.0) if value and re.fullmatch(r"\d{1,9}", value.strip()) else None
+
+
+def _short_of(where: str, error: OSError) -> MachineError:
+    name = errno.errorcode[error.errno or errno.ENOMEM]
+    advice = "; raise LimitNOFILE" if error.errno == errno.EMFILE else ""
+    return MachineError(f"{where}: this machine is short of something: {error.strerror} ({name}){advice}", code=name)
 
 
 def _code(body: bytes) -> str:

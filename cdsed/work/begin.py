@@ -8,12 +8,15 @@ from cdsed.local.space import free_bytes
 from cdsed.model.eodata import is_place_of, split_s3_path
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Places
-from cdsed.store import pieces, products
+from cdsed.store import breakers, pieces, products
+from cdsed.store.breakers import disk_breaker
 from cdsed.store.products import Move
 from cdsed.transfer import staging
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.listing import list_product
+from cdsed.transfer.translate import disk_error
 from cdsed.work.bench import Bench
+from cdsed.work.outcome import pause_place
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +66,19 @@ def places_for(bench: Bench, product: Product, size_bytes: int) -> Places:
 
 
 def _first_with_room(bench: Bench, product: Product, size_bytes: int) -> Places:
-    """Go on where a product was begun; otherwise take the first destination with room for it."""
-    if product.destination and product.staging and Path(product.staging).exists():
+    """Go on where a product was begun; otherwise take the first destination that is well and has room for it."""
+    if product.destination and product.staging and _is_there(Path(product.staging)):
         return Places(product.staging, product.destination)
     needed = size_bytes + bench.settings.disk.free_bytes_min
     tried = []
     for destination in [Path(product.outputdir)] if product.outputdir else bench.settings.spools:
+        if breakers.is_open(bench.db, bench.clock, disk_breaker(str(destination))):
+            tried.append(f"{destination}: in trouble")
+            continue
         pre_spool = bench.settings.pre_spool_for(destination)
-        free = free_bytes(pre_spool) - products.reserved_bytes(bench.db, str(destination), product.id)
+        free = _free_bytes(bench, pre_spool, destination) - products.reserved_bytes(
+            bench.db, str(destination), product.id
+        )
         if free >= needed:
             return Places(str(pre_spool / product.safename), str(destination))
         tried.append(f"{destination}: {max(0, free) / 1e9:.1f} GB free")
@@ -79,3 +87,22 @@ def _first_with_room(bench: Bench, product: Product, size_bytes: int) -> Places:
         f"({'; '.join(tried)})",
         code="NoRoom",
     )
+
+
+def _is_there(staging: Path) -> bool:
+    try:
+        return staging.exists()
+    except OSError as error:
+        raise disk_error(str(staging), error) from error
+
+
+def _free_bytes(bench: Bench, pre_spool: Path, destination: Path) -> int:
+    """Return the room there is; none where the disk cannot even be asked, which lets the destination cool down."""
+    try:
+        return free_bytes(pre_spool)
+    except OSError as error:
+        told = disk_error(str(pre_spool), error)
+        if not isinstance(told, DiskError):
+            raise told from error
+        pause_place(bench.db, bench.clock, bench.settings.retry, str(destination), told)
+        return 0

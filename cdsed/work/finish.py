@@ -11,12 +11,15 @@ from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
+from cdsed.transfer.translate import disk_error
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
 
 _log = logging.getLogger(__name__)
 
 _REMARKS_TOLD = 3
+#: Corrupt products kept beside each destination; older ones make room, so that quarantine cannot fill the disk.
+QUARANTINED_MAX = 10
 
 
 def finish_next(bench: Bench) -> bool:
@@ -109,6 +112,7 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
     before = {item.id: item.bad_digest for item in objects}
     if any(digest and before[number] == digest for number, digest in verdict.bad.items()):
         place = quarantine(Path(product.staging or ""))
+        _make_room(place.parent)
         cause = f"corrupt at its source, two copies were alike: {told}"
         _log.error("%s: %s; set aside at %s", product.safename, cause, place)
         move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
@@ -117,3 +121,14 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
     pieces.mark_bad(bench.db, verdict.bad)
     code = "Incomplete" if verdict.missing else "BadCopy"
     raise ProductError(f"verification failed: {told}", code=code)
+
+
+def _make_room(quarantined: Path) -> None:
+    """Remove the oldest products of a quarantine that holds too many; the newest copy of each is there only."""
+    try:
+        oldest_first = sorted(quarantined.iterdir(), key=lambda path: path.lstat().st_ctime_ns)  # set by the rename
+    except OSError as error:
+        raise disk_error(str(quarantined), error) from error
+    for path in oldest_first[:-QUARANTINED_MAX]:
+        discard(path)
+        _log.warning("%s: removed, quarantine keeps %d products", path, QUARANTINED_MAX)

@@ -1,24 +1,4 @@
-"""What follows from a failure: the one place that decides.
-
-=========  ==================  ========================================  ==========================================
-blame      code                the product                               besides
-=========  ==================  ========================================  ==========================================
-product    NotListed           asks the catalogue; on the catalogue's    -
-                               own word: an attempt, then missing
-product    NoSuchKey, Changed  an attempt; is listed anew                -
-product    HostileKey          failed at once                            -
-product    Refused             other accounts try; refused to all of     an account that never delivered cools after
-                               them: missing                             the third in a row
-product    (verification)      an attempt; twice the same bad            -
-                               copy: corrupt
-account    (any)               untouched                                 the account cools, the session is given back
-service    (any)               untouched; a piece that keeps failing     the eighth in a row cools the service
-                               while others arrive: an attempt
-disk       (any)               waits, uncharged                          this destination pauses
-bug        (any)               an attempt                                traceback in the log
-nobody     Stopped, LeaseLost  untouched                                 -
-=========  ==================  ========================================  ==========================================
-"""
+"""What follows from a failure: the one place that decides, by the table in `cdsed.work.blame`."""
 
 import logging
 from contextlib import suppress
@@ -26,24 +6,18 @@ from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
-from cdsed.errors import (
-    AccountError,
-    DiskError,
-    LeaseLost,
-    ProductError,
-    ServiceError,
-    StateError,
-    Stopped,
-    TransferError,
-)
+from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.model.transfer import Piece
-from cdsed.store import breakers, leases, pieces, products
+from cdsed.store import breakers, keys, leases, pieces, products
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.staging import discard
+from cdsed.transfer.translate import local_error
+from cdsed.work.blame import Course, rule_of
+from cdsed.work.keystory import told_apart
 from cdsed.work.retrying import pause_s
 from cdsed.work.throttling import Throttling
 
@@ -56,6 +30,9 @@ _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 _REFUSED_THRESHOLD = 3
 _NO_PLACE = "unknown"  # for products that found no room anywhere
 _DISK_LONGEST_S = 600.0
+_REST_FIRST_S, _REST_LONGEST_S = 5.0, 300.0
+#: A new key is valid within a minute: no need to wait an hour for it.
+_YOUNG_KEY_LONGEST_S = 60.0
 #: Look-ups of a place the catalogue names before the product counts as gone.
 _NOT_LISTED_MAX = 2
 #: Setbacks of one piece, or one product's listing, that are charged when all else goes well.
@@ -73,92 +50,100 @@ class Outcome:
         self._retry = retry
         self._throttling = Throttling(db, clock, retry)
 
-    def listed(self, lease: Lease, product: Product) -> None:
+    def listed(self, lease: Lease) -> None:
         """Note a product planned: its service answers, its account's key is good, and there is room somewhere.
 
         An account that may list but not read stays suspected.
         """
+        keys.worked(self._db, self._clock, lease.account)
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
-        if product.destination is None:
-            breakers.forget(self._db, disk_breaker(_NO_PLACE))
+        breakers.forget(self._db, disk_breaker(_NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
         self._throttling.delivered(lease)
+        keys.worked(self._db, self._clock, lease.account)
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.close(self._db, self._clock, disk_breaker(product.destination or _NO_PLACE))
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
         """Decide after a piece failed; return whether the session may go on."""
+        course = rule_of(error).course
         with self._db.write():
             current = products.get(self._db, product.id)
             self._throttling.refused(error, lease)
-            if isinstance(error, ServiceError):
+            if course is Course.SET_BACK:
                 self._piece_set_back(error, lease, current, piece)
                 return True
             pieces.let_go(self._db, lease, piece)
-            if isinstance(error, AccountError):
+            if course is Course.COOL_ACCOUNT:
                 self._cool_account(error, lease.account)
                 return False
-            if not current.planned:  # another session's failure has decided already
-                return True
-            match error:
-                case DiskError():
-                    self._pause_disk(error, current)
-                case ProductError() if error.code == "Refused":
-                    self._refused(error, lease, current)
-                case ProductError():
-                    _log.warning("%s: %s", product.safename, error)
-                    self._charge(error, current)
-        return not isinstance(error, Stopped)
+            if current.planned:  # else another session's failure has decided already
+                self._carry_out(course, error, current, lease)
+        return course is not Course.REST and not isinstance(error, Stopped)
 
     def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
         """Decide after planning, verifying or publishing a claimed product failed; return whether to go on."""
         if lease is not None:
             self._throttling.refused(error, lease)
-        match error:
-            case ProductError() if error.code == "Refused" and lease is not None:
-                self._refused(error, lease, product)
-                return True
-            case AccountError() if lease is not None:
+        course = rule_of(error).course
+        match course:
+            case Course.COOL_ACCOUNT if lease is not None:
                 self._cool_account(error, lease.account)
                 self._move(product, Move(State.READY))
                 return False
-            case ServiceError():
+            case Course.SET_BACK:
                 self._set_back(error, product)
                 return True
-            case DiskError():
-                self._pause_disk(error, product)
-                return True
-            case ProductError() if error.code == "NotListed":
-                self._not_listed(error, product)
-                return True
-            case ProductError() if error.code == "HostileKey":
-                _log.error("%s: %s", product.safename, error)
-                self._move(product, Move(State.FAILED, cause=str(error), code=error.code))
-                return True
-            case ProductError():
-                _log.warning("%s: %s", product.safename, error)
-                self._charge(error, product)
-                return True
-        # Told to stop, or overtaken: give it back as it was.
-        back = State.DOWNLOADING if product.state is State.VERIFYING else State.READY
-        with suppress(LeaseLost):
-            self._move(product, Move(back))
-        return False
+            case Course.COOL_ACCOUNT | Course.GIVE_BACK:
+                # Told to stop, or overtaken: give it back as it was.
+                back = State.DOWNLOADING if product.state is State.VERIFYING else State.READY
+                with suppress(LeaseLost):
+                    self._move(product, Move(back))
+                return False
+        self._carry_out(course, error, product, lease)
+        return course is not Course.REST
 
     def bug(self, error: Exception, product: Product) -> None:
-        """Charge an error nobody foresaw to the product it happened to, so that it cannot go on for ever."""
+        """Charge an error nobody foresaw to the product it happened to, so that it cannot go on for ever.
+
+        What Python itself says of the disk or the machine is no bug.
+        """
         if isinstance(error, StateError):  # nothing can be written down: the process ends, and no product pays
             raise error
-        _log.exception("%s: an error in cdsed itself; please report it", product.safename)
-        cause = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
+        told = local_error(product.safename, error)
+        if told is None:
+            _log.exception("%s: an error in cdsed itself; please report it", product.safename)
+            cause = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
+            told = TransferError(cause, code="Bug")
         current = products.get(self._db, product.id)
         if (current.fence, current.state) == (product.fence, product.state):
-            self._charge(ProductError(cause, code="Bug"), current)
+            self._carry_out(rule_of(told).course, told, current, None)
+
+    def _carry_out(self, course: Course, error: TransferError, product: Product, lease: Lease | None) -> None:
+        """Do to a product what its failure asks for."""
+        match course:
+            case Course.OTHER_ACCOUNT if lease is not None:
+                self._refused(error, lease, product)
+            case Course.ATTEMPT | Course.OTHER_ACCOUNT:
+                _log.warning("%s: %s", product.safename, error)
+                self._charge(error, product)
+            case Course.GIVE_UP:
+                _log.error("%s: %s", product.safename, error)
+                self._move(product, Move(State.FAILED, cause=str(error), code=error.code))
+            case Course.ASK_CATALOGUE:
+                self._not_listed(error, product)
+            case Course.PAUSE_DISK:
+                self._pause_disk(error, product)
+            case Course.BEGIN_ANEW:
+                self._begin_anew(error, product)
+            case Course.REST:
+                _log.warning("%s: %s", product.safename, error)
+                self._wait(error, product, pause_s(product.setbacks + 1, _REST_FIRST_S, _REST_LONGEST_S), setbacks=1)
 
     def _works(self, lease: Lease) -> None:
         if breakers.close(self._db, self._clock, account_breaker(lease.account)):
@@ -167,13 +152,13 @@ class Outcome:
     def _charge(self, error: TransferError, product: Product) -> None:
         """Count an attempt of the product; it waits longer each time, and fails when they are used up."""
         attempts = product.attempts + 1
+        cause = f"{error} (attempt {attempts} of {self._retry.attempts})"
         if attempts >= self._retry.attempts:
-            cause = f"{error} (attempt {attempts} of {self._retry.attempts})"
             gone = State.MISSING if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
             self._move(product, Move(gone, cause=cause, code=error.code, attempts=1))
             return
         due_s = self._clock.boot_s() + self._pause_s(attempts)
-        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, attempts=1))
+        self._move(product, Move(State.WAITING, cause=cause, code=error.code, due_s=due_s, attempts=1))
 
     def _not_listed(self, error: TransferError, product: Product) -> None:
         if product.path_source is not PathSource.CATALOGUE:
@@ -206,7 +191,11 @@ class Outcome:
                 self._set_back_until(error, product, self._pause_s(product.setbacks + 1))
 
     def _cool_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
-        cooling = Cooling(threshold, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
+        error = told_apart(error, account, keys.story(self._db, account), self._clock.utc_s())
+        longest_s = self._retry.account_longest_delay_s
+        if error.code == "KeyNotYetValid":
+            longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)
+        cooling = Cooling(threshold, self._retry.account_first_delay_s, longest_s)
         known = breakers.is_open(self._db, self._clock, account_breaker(account))
         pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
         if pause and not known:
@@ -243,16 +232,35 @@ class Outcome:
     def _set_back_until(self, error: TransferError, product: Product, pause: float) -> None:
         if product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
             raise error
-        due_s = self._clock.boot_s() + pause
-        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1))
+        self._wait(error, product, pause, setbacks=1)
+
+    def _begin_anew(self, error: TransferError, product: Product) -> None:
+        """Remove what is left of a staging directory that is not as we left it."""
+        if not Path(product.destination or "/").is_dir():  # not the product's directory: all of them
+            self._pause_disk(error, product)
+            return
+        _log.warning("%s: %s; it begins anew", product.safename, error)
+        if product.staging:
+            discard(Path(product.staging))
+        if product.setbacks + 1 >= _SETBACKS_MAX:
+            self._charge(error, product)
+        else:
+            self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
-        place = product.destination or _NO_PLACE
-        cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
-        pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
-        _log.error("%s; %s pauses for %.0f s", error, place, pause)
+        """Let the destination cool down; what was not yet begun there goes to another one at once."""
+        current = products.get(self._db, product.id)  # a place may have been chosen after the claim
+        place = current.destination if current.destination and error.code != "NoRoom" else _NO_PLACE
+        pause = pause_place(self._db, self._clock, self._retry, place, error)
+        if place != _NO_PLACE and not pieces.objects(self._db, product.id):
+            products.forget_place(self._db, product)
+            self._move(product, Move(State.READY, cause=str(error), code=error.code))
+        else:
+            self._wait(error, product, pause)
+
+    def _wait(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 0) -> None:
         due_s = self._clock.boot_s() + pause
-        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s))
+        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=setbacks))
 
     def _pause_s(self, failures: int) -> float:
         return pause_s(failures, self._retry.first_delay_s, self._retry.longest_delay_s)
@@ -261,6 +269,15 @@ class Outcome:
         products.move(self._db, self._clock, product, move)
         if move.state in (State.FAILED, State.MISSING) and product.staging:
             discard(Path(product.staging))
+
+
+def pause_place(db: Database, clock: Clock, retry: RetrySettings, place: str, error: TransferError) -> float:
+    """Let a destination that failed cool down, said once in the log; return for how many seconds."""
+    known = breakers.is_open(db, clock, disk_breaker(place))
+    pause = breakers.fail(db, clock, disk_breaker(place), Cooling(1, retry.first_delay_s, _DISK_LONGEST_S), error)
+    if not known:
+        _log.error("%s; %s pauses for %.0f s", error, place, pause)
+    return pause
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

@@ -21,7 +21,7 @@ from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import key_works
 from cdsed.transfer.verify import algorithms_for
-from cdsed.work import zipped
+from cdsed.work import keystory, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.retrying import through_blips
@@ -70,6 +70,7 @@ class SessionThread:
                 continue
             lease = leases.take(bench.db, bench.clock, session, bench.process)
             if lease is not None:
+                keystory.enter(bench.db, bench.clock, session.account, keys)
                 return _Held(lease, lock, keys)
             lock.release()
         return None
@@ -153,7 +154,7 @@ class _Session:
             bench.outcome.bug(error, product)
             return False
         self._count()
-        bench.outcome.listed(self._lease, product)
+        bench.outcome.listed(self._lease)
         bench.news.tell()
         return True
 

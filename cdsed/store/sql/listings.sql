@@ -51,6 +51,10 @@ UPDATE listing SET state = :state, path = :path WHERE id = :id
 -- name: reported
 UPDATE listing SET state = 'reported', reported_at = :at WHERE id = :id
 
+-- name: reopen
+UPDATE listing SET state = 'open', reported_at = NULL
+WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :product)
+
 -- name: finished
 SELECT * FROM listing
 WHERE state = 'open'
@@ -63,7 +67,7 @@ SELECT count(*) FROM listing WHERE state IN ('taking', 'open')
 
 -- name: unsatisfied
 SELECT count(*) FROM listing
-WHERE taken_at >= :since
+WHERE (taken_at >= :since OR reported_at >= :since)
   AND (rejected > 0 OR state = 'refused'
        OR EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'present')))

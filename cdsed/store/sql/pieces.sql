@@ -1,5 +1,6 @@
 -- Sessions join a product already begun before they begin another one, unless the other is more urgent.
--- A product that workers died over ("suspect") is worked on alone, so that the innocent are not blamed with it.
+-- A product that workers died over ("suspect") is worked on alone, so that the innocent are not blamed with it; one
+-- that a second worker died over, only when no worker has died for a while: the next death decides.
 -- name: next_product
 SELECT id, planned FROM (
     SELECT * FROM (
@@ -9,9 +10,12 @@ SELECT id, planned FROM (
                       AND piece.fence IS NULL AND piece.due_s <= :now_s)
           AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-          AND (deaths = 0 OR id = (SELECT min(id) FROM product
+          AND (deaths = 0 OR id = (SELECT id FROM product
                                    WHERE deaths > 0 AND account_group = :group
-                                     AND state IN ('ready', 'downloading', 'verifying')))
+                                     AND state IN ('ready', 'downloading', 'verifying')
+                                     AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
+                                                                    WHERE name = 'suspects' AND until_s > :now_s))
+                                   ORDER BY deaths, id LIMIT 1))
         ORDER BY priority DESC, id LIMIT 1)
     UNION ALL
     SELECT * FROM (
@@ -19,9 +23,12 @@ SELECT id, planned FROM (
         WHERE account_group = :group AND state = 'ready'
           AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-          AND (deaths = 0 OR id = (SELECT min(id) FROM product
+          AND (deaths = 0 OR id = (SELECT id FROM product
                                    WHERE deaths > 0 AND account_group = :group
-                                     AND state IN ('ready', 'downloading', 'verifying')))
+                                     AND state IN ('ready', 'downloading', 'verifying')
+                                     AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
+                                                                    WHERE name = 'suspects' AND until_s > :now_s))
+                                   ORDER BY deaths, id LIMIT 1))
         ORDER BY priority DESC, id LIMIT 1)
 )
 ORDER BY priority DESC, planned DESC LIMIT 1
@@ -84,7 +91,7 @@ WHERE id = :product AND fence = :fence
 RETURNING id
 
 -- name: mark_bad
-UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :id
+UPDATE object SET bad_digest = coalesce(nullif(:digest, ''), bad_digest), md5 = NULL, sha3_256 = NULL WHERE id = :id
 
 -- name: reset_pieces
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id

@@ -21,6 +21,9 @@ WHERE state IN ('downloading', 'verifying')
        OR id IN (SELECT product FROM piece
                  WHERE fence IN (SELECT fence FROM session WHERE process = :id)))
 
+-- name: any_suspect
+SELECT 1 FROM product WHERE deaths > 0 LIMIT 1
+
 -- name: poisoned
 SELECT id, safename FROM product WHERE deaths >= :deaths_max AND state IN ('downloading', 'verifying')
 

@@ -30,6 +30,27 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     changed_at = :at
 WHERE id = :id
 
+-- name: start_again
+UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL THEN 'ready' ELSE 'queued' END,
+    s3_path = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN s3_path END,
+    path_source = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN path_source END,
+    path_refuted = CASE WHEN state = 'waiting' THEN path_refuted ELSE 0 END,
+    attempts = 0, setbacks = 0, deaths = 0, planned = 0, due_s = NULL, whereabouts = NULL,
+    cause = 'started again', code = NULL, changed_at = :at
+WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
+
+-- name: hasten_pieces
+UPDATE piece SET due_s = 0, setbacks = 0 WHERE product = :id AND (due_s > 0 OR setbacks > 0)
+
+-- name: in_states
+SELECT id AS position FROM product
+WHERE state IN (SELECT value FROM json_each(:states)) AND id > :after ORDER BY id LIMIT 500
+
+-- name: in_states_of_listing
+SELECT product AS position FROM want JOIN product ON product.id = want.product
+WHERE listing = :listing AND product > :after AND state IN (SELECT value FROM json_each(:states))
+ORDER BY product LIMIT 500
+
 -- name: requeue
 UPDATE product SET state = 'queued', cause = NULL, code = NULL, changed_at = :at WHERE id = :id
 
@@ -85,7 +106,7 @@ WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
   AND (key_expires_at IS NULL OR key_expires_at > :now)
   AND name NOT IN (SELECT account FROM denial WHERE product = :id)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
-                  AND code <> 'Throttled')
+                  AND code NOT IN ('Throttled', 'KeyNotYetValid'))
 
 -- name: claim_ready
 UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0, cause = NULL, code = NULL,
@@ -106,9 +127,12 @@ SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
   AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
-  AND (deaths = 0 OR id = (SELECT min(id) FROM product AS suspect
+  AND (deaths = 0 OR id = (SELECT id FROM product AS suspect
                            WHERE deaths > 0 AND suspect.account_group = product.account_group
-                             AND state IN ('ready', 'downloading', 'verifying')))
+                             AND state IN ('ready', 'downloading', 'verifying')
+                             AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
+                                                            WHERE name = 'suspects' AND until_s > :now_s))
+                           ORDER BY deaths, id LIMIT 1))
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying
@@ -128,3 +152,6 @@ FROM product WHERE state = 'downloading' AND destination = :destination AND id <
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes
 WHERE id = :id AND fence = :fence
+
+-- name: forget_place
+UPDATE product SET destination = NULL, staging = NULL WHERE id = :id AND fence IS :fence

@@ -95,6 +95,7 @@ def test_a_product_that_kills_its_verifier_thrice_is_given_up(lab):
     for death in range(3):
         assert products.claim_verifying(lab.db, lab.clock, lab.process) is not None
         sweep(lab)
+        lab.clock.pass_s(6)  # after the second death no worker must have died for a while
         lab.process = lab.new_process(f"next-{death}")
     assert lab.state(number) is State.FAILED
 

@@ -53,7 +53,7 @@ def test_a_failure_of_the_product_is_an_attempt_and_waits_longer_each_time(bench
     lease, product, piece = at_work(bench)
     assert bench.outcome.of_piece(ProductError("x", code="Changed"), lease, product, piece)
     after = now(bench, product)
-    assert (after.state, after.attempts, after.cause) == (State.WAITING, 1, "x")
+    assert (after.state, after.attempts, after.cause) == (State.WAITING, 1, "x (attempt 1 of 3)")
     assert bench.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
@@ -131,7 +131,7 @@ def test_an_account_that_is_refused_everything_cools_though_it_lists(bench):
     for name in ("A", "B", "C"):
         assert not cools(bench, account_breaker("a"))
         lease, product, piece = at_work(bench, name)
-        bench.outcome.listed(lease, product)
+        bench.outcome.listed(lease)
         bench.outcome.of_piece(REFUSED, lease, product, piece)
         leases.give_back(bench.db, bench.clock, lease, rest_s=0)
     assert cools(bench, account_breaker("a"))
@@ -150,7 +150,7 @@ def test_a_plan_that_found_room_ends_the_pause_for_want_of_it(bench):
     product = claimed(bench)
     bench.outcome.of_product(FULL, bench.lease(), product)
     assert cools(bench, disk_breaker("unknown"))
-    bench.outcome.listed(bench.lease(), product)
+    bench.outcome.listed(bench.lease())
     assert not cools(bench, disk_breaker("unknown"))
 
 

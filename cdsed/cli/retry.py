@@ -1,0 +1,136 @@
+"""``cdsed retry``: start products again that wait, or failed, or were missing or corrupt."""
+
+import argparse
+import errno
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdsed.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from cdsed.model.product import State
+    from cdsed.store.database import Database
+    from cdsed.work.again import Started
+
+_SHOWN = 20
+_SELECTIONS = {
+    "failed": "products whose attempts were used up, or that were given up",
+    "missing": "products that were not there, deleted, offline, or not for our accounts",
+    "corrupt": "products that were bad at their source",
+    "waiting": "products that wait for their next attempt: they are due at once",
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    command = subparsers.add_parser(
+        "retry",
+        help="start products again that failed, were missing or corrupt, or wait",
+        description="Start products again, at once and with all their attempts. Listings that were reported and want "
+        "them get a new report. It works whether the daemon runs or not.",
+    )
+    command.add_argument("products", nargs="*", metavar="PRODUCT", help="a product by its name")
+    command.add_argument("--listing", metavar="LISTING", help="of this listing only; alone: all of the kinds below")
+    for name, meaning in _SELECTIONS.items():
+        command.add_argument(f"--{name}", action="store_true", help=meaning)
+    command.add_argument("--all", action="store_true", help="all of these")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start products again.
+
+    Returns
+    -------
+    int
+        0; 1 when a product that was named needs no new start, or nothing was there to start; `UsageError` (64)
+        for a product or listing that nobody ever asked for.
+    """
+    from cdsed.cli.look import looking
+    from cdsed.clock import SYSTEM_CLOCK
+    from cdsed.config.load import load_settings
+    from cdsed.store.database import FILE_NAME, open_state
+    from cdsed.work.again import start_again, start_all
+
+    states = _states(arguments)
+    state_dir = load_settings(arguments.config, os.environ).state_dir
+    with looking(state_dir) as (_, seen):  # refuses what another version of cdsed has made
+        if seen is None:
+            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for")
+    if not os.access(state_dir / FILE_NAME, os.W_OK):
+        raise PermissionError(errno.EACCES, "permission denied", str(state_dir / FILE_NAME))
+    db = open_state(state_dir)
+    try:
+        if arguments.products:
+            done = start_again(db, SYSTEM_CLOCK, [_product(db, name) for name in arguments.products])
+        else:
+            listing = _listing(db, arguments.listing) if arguments.listing else None
+            done = list(start_all(db, SYSTEM_CLOCK, states, listing))
+    finally:
+        db.close()
+    _tell_json(done) if arguments.json else _tell(done)
+    return ExitCode.OK if done and all(each.started for each in done) else ExitCode.UNFINISHED
+
+
+def _states(arguments: argparse.Namespace) -> "frozenset[State]":
+    """Return which states the options mean."""
+    from cdsed.model.product import State
+    from cdsed.work.again import STARTABLE
+
+    chosen = frozenset(State(name) for name in _SELECTIONS if getattr(arguments, name))
+    if arguments.products and (chosen or arguments.all or arguments.listing):
+        raise UsageError("name products, or choose them with options; not both")
+    if arguments.all or (arguments.listing and not chosen):
+        return STARTABLE
+    if not arguments.products and not chosen:
+        raise UsageError("say what to start again: PRODUCT ..., --listing LISTING, --failed, --missing, --all ...")
+    return chosen
+
+
+def _product(db: "Database", name: str) -> Any:
+    from cdsed.cli import seen
+
+    found = seen.at(db, name)
+    if not isinstance(found, seen.ProductLook):
+        raise UsageError(f"{name!r} is a listing; give it with --listing")
+    return found.product
+
+
+def _listing(db: "Database", name: str) -> int:
+    from cdsed.cli import seen
+
+    found = seen.at(db, name)
+    if not isinstance(found, seen.ListingLook):
+        raise UsageError(f"{name!r} is a product, no listing")
+    return found.listing.head.id
+
+
+def _tell(done: "list[Started]") -> None:
+    from cdsed.cli.terminal import printable
+    from cdsed.cli.wording import number, plural
+
+    started = [each for each in done if each.started]
+    left = [each for each in done if not each.started]
+    if not done:
+        print("nothing to start again")
+    if started:
+        was = Counter(each.was.value for each in started)
+        print(
+            f"{plural(len(started), 'product')} started again: " + ", ".join(f"{n} {state}" for state, n in was.items())
+        )
+    for each in started[:_SHOWN]:
+        print(printable(f"  {each.safename}  was {each.was}, is {each.now}"))
+    if len(started) > _SHOWN:
+        print(f"  and {number(len(started) - _SHOWN)} more")
+    for each in left:
+        print(printable(f"  {each.safename}  is {each.now}: nothing to start again"))
+
+
+def _tell_json(done: "list[Started]") -> None:
+    rows = [{"safename": each.safename, "was": each.was, "now": each.now, "started": each.started} for each in done]
+    print(json.dumps({"schema": 1, "started": sum(each.started for each in done), "products": rows}, indent=2))

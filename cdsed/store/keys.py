@@ -1,0 +1,56 @@
+"""What each account's S3 key has done so far, so that a refusal can be explained; the key itself is not kept."""
+
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("keys")
+
+_EVERY_S = 60.0  # a success is noted no more often: each note is a commit
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStory:
+    """The life of a key; times in seconds UTC.
+
+    Attributes
+    ----------
+    mark
+        Tells it from the account's next key.
+    since_at
+        When it was first used.
+    worked_at
+        When S3 last accepted it, to the minute; None: never.
+    expires_at
+        When it expires by the accounts file, where that says so.
+    """
+
+    mark: str
+    since_at: float
+    worked_at: float | None
+    expires_at: float | None
+
+
+def story(db: Database, account: str) -> KeyStory | None:
+    """Return what is known of the key that an account uses now; None before its first use."""
+    row = db.row(_SQL.get, account=account)
+    return None if row is None else KeyStory(**row)
+
+
+def enter(db: Database, clock: Clock, account: str, mark: str) -> None:
+    """Note that an account uses this key; another than before begins a new story."""
+    known = story(db, account)
+    if known is None or known.mark != mark:
+        with db.write():
+            db.rows(_SQL.enter, account=account, mark=mark, at=clock.utc_s())
+
+
+def worked(db: Database, clock: Clock, account: str) -> None:
+    """Note that S3 has just accepted the key of an account."""
+    known = story(db, account)
+    now = clock.utc_s()
+    if known is not None and (known.worked_at is None or abs(now - known.worked_at) >= _EVERY_S):
+        with db.write():
+            db.rows(_SQL.worked, account=account, at=now)

@@ -1,0 +1,330 @@
+"""The one table of failures: whose fault each is, what becomes of the product, when it goes on, and who pays.
+
+`RULES` holds what befalls a transfer: `cdsed.work.outcome` looks every error up in it and carries out its course.
+`ELSEWHERE` holds what other rooms decide by themselves. ``docs/blame.md`` is generated from both.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from cdsed.errors import Blame, TransferError
+from cdsed.model.product import State
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a course means.
+
+    Attributes
+    ----------
+    product
+        What becomes of the product, for people.
+    state
+        Where a product that is being planned goes the first time; None where the account, or the case, decides.
+    delay
+        When it goes on, for people.
+    pays
+        Who pays, for people.
+    attempt
+        Whether an attempt is charged to the product.
+    breaker
+        The kind of breaker that counts the failure: ``account``, ``service``, ``disk``, or ''.
+    """
+
+    product: str
+    state: State
+    delay: str
+    pays: str
+    attempt: bool = False
+    breaker: str = ""
+
+
+_DOUBLED = "30 s, doubled each time, 6 h at most (`retry.first_delay_s`, `longest_delay_s`)"
+_SOON = "2 s, doubled each time, 5 min at most; `Retry-After` wins"
+
+
+class Course(Enum):
+    """What follows from a failure."""
+
+    ATTEMPT = Terms(
+        "waits, is listed anew; *failed* when its attempts are used up, *missing* if it is gone",
+        State.WAITING,
+        _DOUBLED,
+        "the product: an attempt",
+        attempt=True,
+    )
+    GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
+    ASK_CATALOGUE = Terms(
+        "asks the catalogue; on the catalogue's own word an attempt, the second time *missing*",
+        State.QUEUED,
+        "none; then as an attempt",
+        "nobody; then the product: an attempt",
+    )
+    OTHER_ACCOUNT = Terms(
+        "as a zip (`transfer.zipper`), else other accounts of the group try; refused to all: *missing*",
+        State.READY,
+        "none",
+        "nobody; an account that never delivered cools at the third in a row",
+        breaker="account",
+    )
+    COOL_ACCOUNT = Terms(
+        "untouched: other accounts go on with it",
+        State.READY,
+        "30 s, doubled each time, 1 h at most (`retry.account_…`); `Retry-After` wins",
+        "the account: it cools, its session is given back",
+        breaker="account",
+    )
+    SET_BACK = Terms(
+        "untouched, a piece or a listing comes again; the sixth in a row while others arrive: an attempt",
+        State.WAITING,
+        _SOON,
+        "the service: the eighth in a row cools it for 5 s, doubled each time, 5 min at most",
+        breaker="service",
+    )
+    PAUSE_DISK = Terms(
+        "waits; what has arrived is kept. Others go to the next spool that is well",
+        State.WAITING,
+        "30 s, doubled each time, 10 min at most (`retry.first_delay_s`)",
+        "the destination: it pauses, and it alone",
+        breaker="disk",
+    )
+    BEGIN_ANEW = Terms(
+        "its staging directory is removed, and it begins anew; the sixth in a row is an attempt. Where the "
+        "destination itself is gone, that pauses",
+        State.WAITING,
+        _SOON,
+        "nobody",
+    )
+    REST = Terms(
+        "waits; what has arrived is kept, the session is given back",
+        State.WAITING,
+        "5 s, doubled each time, 5 min at most",
+        "nobody",
+    )
+    GIVE_BACK = Terms("untouched: given back as it was", State.READY, "none", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row: errors of a blame with one of these codes (none given: any other) take this course."""
+
+    blame: Blame
+    codes: tuple[str, ...]
+    signals: str
+    course: Course
+
+
+RULES = (
+    Rule(Blame.PRODUCT, ("NotListed",), "S3 lists nothing at its path", Course.ASK_CATALOGUE),
+    Rule(Blame.PRODUCT, ("NoSuchKey",), "404 or 410 for an object that was listed", Course.ATTEMPT),
+    Rule(Blame.PRODUCT, ("Changed",), "412, 416, or another ETag than was listed", Course.ATTEMPT),
+    Rule(Blame.PRODUCT, ("NotOnline",), "403 `InvalidObjectState`: the object lies in an archive", Course.ATTEMPT),
+    Rule(
+        Blame.PRODUCT,
+        ("Refused",),
+        "403 `AccessDenied`, although the same key may list other things",
+        Course.OTHER_ACCOUNT,
+    ),
+    Rule(
+        Blame.PRODUCT,
+        ("HostileKey",),
+        "a key or a zip member that leads out of the product, names a file twice, or would fill the disk",
+        Course.GIVE_UP,
+    ),
+    Rule(Blame.PRODUCT, ("ZipRefused",), "the zipper: 400, 404, 422 and other 4xx", Course.ATTEMPT),
+    Rule(
+        Blame.PRODUCT,
+        ("BadCopy",),
+        "verification: a size, an MD5 or an entry of the manifest does not fit; a zip with another MD5, or broken. "
+        "Only what is bad comes again; see below",
+        Course.ATTEMPT,
+    ),
+    Rule(Blame.PRODUCT, ("Incomplete",), "verification: the manifest names what S3 does not list", Course.ATTEMPT),
+    Rule(
+        Blame.PRODUCT,
+        ("ENAMETOOLONG", "EILSEQ", "EINVAL", "EFBIG", "EOVERFLOW"),
+        "its file system cannot hold a file of that name or size",
+        Course.ATTEMPT,
+    ),
+    Rule(Blame.PRODUCT, (), "any other fault of the product", Course.ATTEMPT),
+    Rule(Blame.ACCOUNT, ("Throttled",), "429, 509, the zipper's *max session number*", Course.COOL_ACCOUNT),
+    Rule(
+        Blame.ACCOUNT,
+        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied"),
+        "401 or 403 with this code (`AccessDenied`: for whatever this key asks); told apart, see below",
+        Course.COOL_ACCOUNT,
+    ),
+    Rule(Blame.ACCOUNT, ("InvalidToken",), "the session token is not valid", Course.COOL_ACCOUNT),
+    Rule(Blame.ACCOUNT, ("RequestTimeTooSkewed",), "this machine's clock is wrong", Course.COOL_ACCOUNT),
+    Rule(Blame.ACCOUNT, ("UserSuspended", "AccountProblem"), "CDSE has locked the account", Course.COOL_ACCOUNT),
+    Rule(Blame.ACCOUNT, (), "any other fault of the account", Course.COOL_ACCOUNT),
+    Rule(Blame.SERVICE, ("ConnectionLost",), "refused, reset or closed connections", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("Unreachable",), "no route, network down, forbidden by a firewall here", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("NoAddress",), "the name cannot be resolved", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("Certificate", "TLS"), "TLS fails, or the certificate is not trusted", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("Timeout", "TooSlow"), "no answer in time, 408, less than the minimum rate", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("CutBody",), "an answer that ends early", Course.SET_BACK),
+    Rule(
+        Blame.SERVICE,
+        ("BadAnswer",),
+        "no valid HTTP or S3: an error under status 200, a listing that cannot be read, 204",
+        Course.SET_BACK,
+    ),
+    Rule(
+        Blame.SERVICE,
+        ("NotTheObject",),
+        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200",
+        Course.SET_BACK,
+    ),
+    Rule(
+        Blame.SERVICE,
+        ("NotS3",),
+        "401, 403, 404, 407, 410, 451 in words that are not S3's: a proxy, a firewall",
+        Course.SET_BACK,
+    ),
+    Rule(Blame.SERVICE, ("Redirected",), "3xx: another address or region", Course.SET_BACK),
+    Rule(
+        Blame.SERVICE,
+        ("BadRequest",),
+        "400, 405, 411 and other 4xx, 404 `NoSuchBucket`: S3 does not take the question",
+        Course.SET_BACK,
+    ),
+    Rule(
+        Blame.SERVICE,
+        ("InternalError", "SlowDown", "ServiceUnavailable", "500", "502", "503", "504"),
+        "500, 501, 503, 520 to 527 and other 5xx, by S3's word or their number",
+        Course.SET_BACK,
+    ),
+    Rule(
+        Blame.SERVICE, ("StrangeHost", "Redirects"), "the zipper leads to a strange host, or nowhere", Course.SET_BACK
+    ),
+    Rule(
+        Blame.SERVICE, ("DAT-ZIP-109", "DAT-ZIP-604"), "the zipper: the token has expired on the way", Course.SET_BACK
+    ),
+    Rule(Blame.SERVICE, (), "any other fault of the service or of the way to it", Course.SET_BACK),
+    Rule(Blame.DISK, ("ENOSPC", "EDQUOT"), "the disk is full, or the quota", Course.PAUSE_DISK),
+    Rule(Blame.DISK, ("NoRoom",), "no spool has room for its size and `disk.free_bytes_min`", Course.PAUSE_DISK),
+    Rule(
+        Blame.DISK,
+        ("EROFS", "EIO", "ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "ETIMEDOUT", "EACCES", "EPERM"),
+        "read-only, broken, gone, a dead mount, no right to write",
+        Course.PAUSE_DISK,
+    ),
+    Rule(
+        Blame.DISK,
+        ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "EEXIST", "ENOTEMPTY"),
+        "its staging directory is not as we left it: removed, or something was put there",
+        Course.BEGIN_ANEW,
+    ),
+    Rule(Blame.DISK, (), "any other fault of a disk", Course.PAUSE_DISK),
+    Rule(
+        Blame.MACHINE,
+        ("EMFILE", "ENFILE"),
+        "no file descriptor is left, in this process or on the whole machine",
+        Course.REST,
+    ),
+    Rule(Blame.MACHINE, ("ENOMEM", "ENOBUFS"), "no memory is left", Course.REST),
+    Rule(Blame.MACHINE, ("EADDRNOTAVAIL",), "no local port is left", Course.REST),
+    Rule(Blame.MACHINE, (), "any other shortage of this machine", Course.REST),
+    Rule(Blame.BUG, (), "an error nobody foresaw, with a traceback in the log; code `Bug`", Course.ATTEMPT),
+    Rule(Blame.NOBODY, ("Stopped",), "the daemon stops", Course.GIVE_BACK),
+    Rule(Blame.NOBODY, ("LeaseLost",), "another worker has it now", Course.GIVE_BACK),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A failure that another room decides on: ``room`` is the module that does."""
+
+    blame: Blame
+    codes: tuple[str, ...]
+    signals: str
+    product: str
+    delay: str
+    pays: str
+    room: str
+
+
+_WAITS_FOR_CATALOGUE = "5 s, doubled each time, 15 min at most; `Retry-After` wins"
+_LOGIN = "5 min, doubled each time, 6 h at most"
+
+ELSEWHERE = (
+    Note(
+        Blame.PRODUCT,
+        ("Corrupt",),
+        "verification: the same object, bad in the same way, twice",
+        "*corrupt*; the copy goes to quarantine",
+        "none",
+        "the product: an attempt",
+        "work/finish.py",
+    ),
+    Note(
+        Blame.PRODUCT,
+        ("KilledWorker",),
+        "workers died over it",
+        "after the first death it is worked on alone, after the second when no worker has died for 5 s; *failed* "
+        "after the third, unless it advanced in between",
+        "none",
+        "the product",
+        "store/processes.py",
+    ),
+    Note(
+        Blame.PRODUCT,
+        ("NotInCatalogue", "NoPath", "Deleted", "Offline"),
+        "the catalogue's own word",
+        "*missing* at once",
+        "none",
+        "the product",
+        "work/resolve.py",
+    ),
+    Note(
+        Blame.SERVICE,
+        ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "BadQuery", "NotTheCatalogue"),
+        "the catalogue: 3xx, 4xx, 5xx, timeouts, broken answers, answers with too few rows",
+        "waits",
+        _WAITS_FOR_CATALOGUE,
+        "nobody",
+        "work/resolve.py",
+    ),
+    Note(
+        Blame.ACCOUNT,
+        ("WrongPassword", "LoginRefused", "BadTotp", "NoPassword"),
+        "the identity service: 401, 400, 403",
+        "untouched",
+        _LOGIN,
+        "the account: it cools",
+        "work/keykeeping.py",
+    ),
+    Note(
+        Blame.ACCOUNT,
+        ("TooManySessions",),
+        "the identity service: 400, most often 100 open sessions",
+        "untouched",
+        "1 min, doubled each time, 1 h at most",
+        "the account: it cools",
+        "work/keykeeping.py",
+    ),
+    Note(
+        Blame.ACCOUNT,
+        ("KeyCapReached", "KeysRefused"),
+        "the keys manager: 403, 401",
+        "untouched",
+        Course.COOL_ACCOUNT.value.delay,
+        "the account: it cools",
+        "work/keykeeping.py",
+    ),
+    Note(
+        Blame.SERVICE,
+        ("KeysManager",),
+        "the identity service or the keys manager: 5xx, timeouts, strange answers",
+        "untouched",
+        Course.COOL_ACCOUNT.value.delay,
+        "the account: it cools",
+        "work/keykeeping.py",
+    ),
+)
+
+
+def rule_of(error: TransferError) -> Rule:
+    """Return the row of the table that an error falls under."""
+    return next(rule for rule in RULES if rule.blame is error.blame and (error.code in rule.codes or not rule.codes))
