@@ -146,10 +146,10 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
 
 def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
     """Claim a product whose last piece has arrived, if there is one."""
-    if db.row(_SQL.arrived) is None:
+    if db.row(_SQL.arrived, now_s=clock.boot_s()) is None:
         return None
     with db.write():
-        arrived = db.value(_SQL.arrived)
+        arrived = db.value(_SQL.arrived, now_s=clock.boot_s())
         if arrived is None:
             return None
         row = db.row(_SQL.claim_verifying, id=arrived, process=process, fence=next_fence(db), at=clock.utc_s())

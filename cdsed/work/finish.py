@@ -36,7 +36,7 @@ def finish_next(bench: Bench) -> bool:
 
 def digest_next(bench: Bench) -> bool:
     """Digest one object that came in pieces, while its fellows still arrive; return whether there was one."""
-    claimed = pieces.claim_digesting(bench.db, bench.process)
+    claimed = pieces.claim_digesting(bench.db, bench.clock, bench.process)
     if claimed is None:
         return False
     product = products.get(bench.db, claimed.product)

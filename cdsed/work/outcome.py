@@ -53,7 +53,7 @@ _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: Products in a row that an account is refused before the account is thought to be the trouble.
 _REFUSED_THRESHOLD = 3
-_NO_PLACE = "unknown"  # for products that found no room anywhere
+NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
 #: Look-ups of a place the catalogue names before the product counts as gone.
 _NOT_LISTED_MAX = 2
@@ -80,13 +80,13 @@ class Outcome:
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         if product.destination is None:
-            breakers.forget(self._db, disk_breaker(_NO_PLACE))
+            breakers.forget(self._db, disk_breaker(NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
-        breakers.close(self._db, self._clock, disk_breaker(product.destination or _NO_PLACE))
+        breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
         """Decide after a piece failed; return whether the session may go on."""
@@ -240,12 +240,23 @@ class Outcome:
         due_s = self._clock.boot_s() + pause
         self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1))
 
-    def _pause_disk(self, error: TransferError, product: Product) -> None:
-        place = product.destination or _NO_PLACE
+    def disk_failed(self, error: TransferError, place: str) -> float:
+        """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""
         cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
+        known = breakers.is_open(self._db, self._clock, disk_breaker(place))
         pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
-        _log.error("%s; %s pauses for %.0f s", error, place, pause)
-        due_s = self._clock.boot_s() + pause
+        if not known:
+            _log.error("%s; %s pauses for %.0f s", error, place, pause)
+        return pause
+
+    def _pause_disk(self, error: TransferError, product: Product) -> None:
+        nowhere = product.outputdir or NO_PLACE
+        # The place was chosen after the product was claimed. One that fits nowhere waits twice as long as the place
+        # is left alone: smaller ones come before it.
+        homeless = error.code == "NoRoom"
+        place = nowhere if homeless else products.get(self._db, product.id).destination or nowhere
+        pause = self.disk_failed(error, place)
+        due_s = self._clock.boot_s() + pause * (1 + homeless)
         self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s))
 
     def _pause_s(self, failures: int) -> float:
