@@ -13,6 +13,9 @@ from pathlib import Path
 from cdsed.transfer.staging import staged_sizes
 from cdsed.transfer.translate import disk_error
 
+#: Of a copy on the destination's own file system, beside which it appears.
+COPY_SUFFIX = ".copy"
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -76,7 +79,7 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
 
 def _bring_near(source: Path, destination: Path) -> Path:
     """Copy a product to a hidden sibling of its final name, on the destination's own file system."""
-    near = destination / ".cdsed" / f"{source.name}.copy"
+    near = destination / ".cdsed" / f"{source.name}{COPY_SUFFIX}"
     near.parent.mkdir(mode=0o700, exist_ok=True)
     if near.is_dir():
         shutil.rmtree(near)

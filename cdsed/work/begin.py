@@ -12,6 +12,7 @@ from cdsed.transfer import staging
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.listing import list_product
 from cdsed.work.bench import Bench
+from cdsed.work.outcome import NO_PLACE
 from cdsed.work.place import places_for
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     TransferError
         Whatever stands in the way; the caller decides what follows.
     """
-    found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
+    with bench.watch.at(product.outputdir or NO_PLACE):
+        found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
     if found is not None:
         _log.info("%s: already at %s", product.safename, found)
         products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
@@ -42,8 +44,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
     places = places_for(bench, product, sum(item.size_bytes for item in listed))
     folder = Path(places.staging)
-    staged = staging.staged_sizes(folder)
-    pieces.forget_lost(bench.db, product, staged)
-    staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
+    with bench.watch.at(places.destination):
+        staged = staging.staged_sizes(folder)
+        pieces.forget_lost(bench.db, product, staged)
+        staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
     pieces.plan(bench.db, product, listed, staged, places, bench.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))

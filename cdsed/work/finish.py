@@ -13,6 +13,7 @@ from cdsed.transfer.publish import final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
+from cdsed.work.place import check_disk
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,9 @@ def finish_next(bench: Bench) -> bool:
     if product is None:
         return False
     try:
-        _finish(bench, product)
+        check_disk(bench, Path(product.destination or ""))
+        with bench.watch.at(product.destination or ""):
+            _finish(bench, product)
     except TransferError as error:
         bench.outcome.of_product(error, None, product)
     except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
@@ -43,7 +46,8 @@ def digest_next(bench: Bench) -> bool:
     digests = Digests()
     try:
         path = Path(product.staging or "", claimed.path)
-        digests = file_digests(path, algorithms_for(product.safename), bench.stop)
+        with bench.watch.at(product.destination or ""):
+            digests = file_digests(path, algorithms_for(product.safename), bench.stop)
     except TransferError as error:
         _log.info("%s: %s is left to verification: %s", product.safename, claimed.path, error)
         return False

@@ -22,7 +22,6 @@ nobody     Stopped, LeaseLost  untouched                                 -
 
 import logging
 from contextlib import suppress
-from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
@@ -43,7 +42,6 @@ from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.store.products import Move
-from cdsed.transfer.staging import discard
 from cdsed.work.retrying import pause_s
 
 _log = logging.getLogger(__name__)
@@ -264,8 +262,6 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
-        if move.state in (State.FAILED, State.MISSING) and product.staging:
-            discard(Path(product.staging))
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

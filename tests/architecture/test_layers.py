@@ -14,7 +14,8 @@ _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 _MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
-    "log": set(),
+    "log": {"logflood"},
+    "logflood": set(),
     "model": _BASE,
     "config": _BASE | {"model"},
     **dict.fromkeys(_ADAPTERS, _BASE | _VALUES),
