@@ -12,6 +12,8 @@ import sys
 import time
 from urllib.parse import quote_plus
 
+from cdsed.logflood import Flood
+
 _SYSLOG_PRIORITY = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -82,6 +84,7 @@ def setup(process: str, level: str = "INFO") -> None:
         ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; the libraries beneath never go below INFO.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Flood())
     handler.setFormatter(_Formatter(process=process, journal="JOURNAL_STREAM" in os.environ))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -10,7 +10,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +49,14 @@ class Worker:
     accounts: Accounts
     process: int
     life: Life
+
+    def beat(self) -> None:
+        """Say that the worker lives; one that has grown too large leaves in order, and a new one follows it."""
+        self.life.beat()
+        rss_max_bytes = self.settings.process.rss_max_bytes
+        if rss_max_bytes and not self.life.stop.is_set() and (rss_bytes := _rss_bytes()) > rss_max_bytes:
+            _log.warning("%.0f MB of memory are in use: a new process takes over", rss_bytes / 1e6)
+            self.life.stop.set()
 
     def wait_for_changes(self, seconds: float, woken: Callable[[], bool] = lambda: False) -> bool:
         """Wait until another process has committed something, `woken` says so, or time is up.
@@ -113,7 +120,7 @@ def _intake(worker: Worker) -> None:
     woken: list[bool] = []
 
     def between_batches() -> None:
-        worker.life.beat()
+        worker.beat()
         # SQLite's busy handler is not fair: without a pause, batch after batch would keep the other writers out.
         if worker.life.stop.wait(_BREATH_S):
             raise Stopped
@@ -127,7 +134,7 @@ def _intake(worker: Worker) -> None:
         intake.go_on()
         next_scan_s = 0.0
         while not worker.life.stop.is_set():
-            worker.life.beat()
+            worker.beat()
             if woken or time.monotonic() >= next_scan_s:
                 woken.clear()
                 intake.look()
@@ -144,7 +151,7 @@ def _resolve(worker: Worker) -> None:
         resolver = Resolver(worker.db, worker.clock, catalogue, worker.process)
         worker.life.ready()
         while not worker.life.stop.is_set():
-            worker.life.beat()
+            worker.beat()
             if not resolver.resolve_some():
                 worker.wait_for_changes(_BEAT_S)
 
@@ -152,9 +159,8 @@ def _resolve(worker: Worker) -> None:
 def _download(worker: Worker) -> None:
     from cdsed.transfer.guard import Guard
     from cdsed.work.bench import Bench, News, endpoint
-    from cdsed.work.finish import digest_next, finish_next
+    from cdsed.work.crew import Crew
     from cdsed.work.outcome import Outcome
-    from cdsed.work.session import SessionThread
 
     settings, stop = worker.settings, worker.life.stop
     bench = Bench(
@@ -172,33 +178,19 @@ def _download(worker: Worker) -> None:
         news=News(),
     )
 
-    def finish() -> None:
-        while not stop.is_set():
-            edition = bench.news.edition
-            if not finish_next(bench) and not digest_next(bench):
-                bench.news.wait_after(edition, _BEAT_S)
-
-    sessions = math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes)
-    with ThreadPoolExecutor(sessions + 1) as pool:
-        threads = [pool.submit(finish), *(pool.submit(SessionThread(bench).run) for _ in range(sessions))]
-        worker.life.ready()
-        beat_s = 0.0
-        try:
-            while not stop.is_set() and not any(thread.done() for thread in threads):
-                if worker.wait_for_changes(_POLL_S):
-                    bench.news.tell()
-                if time.monotonic() >= beat_s:
-                    bench.guard.look()
-                    worker.life.beat()
-                    beat_s = time.monotonic() + _BEAT_S
-        finally:
-            stop.set()
-            while not all(thread.done() for thread in threads):
-                bench.guard.cut_all()
+    crew = Crew(bench, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes))
+    worker.life.ready()
+    beat_s = 0.0
+    try:
+        while not stop.is_set() and crew.whole:
+            if worker.wait_for_changes(_POLL_S):
                 bench.news.tell()
-                time.sleep(_POLL_S)
-    for thread in threads:
-        thread.result()
+            if time.monotonic() >= beat_s:
+                crew.look()
+                worker.beat()
+                beat_s = time.monotonic() + _BEAT_S
+    finally:
+        crew.leave()
 
 
 def _keys(worker: Worker) -> None:
@@ -208,15 +200,15 @@ def _keys(worker: Worker) -> None:
     lock = KernelLock(worker.settings.sessions_dir / "keys.lock")
     worker.life.ready()
     while not lock.acquire():  # an orphan of an older daemon may be deleting its keys
-        worker.life.beat()
+        worker.beat()
         if stop.wait(_POLL_S):
             return
     keeping = KeyKeeping(worker.db, worker.clock, worker.settings, worker.process, stop)
     try:
         keeping.begin(worker.accounts)
         while not stop.is_set():
-            worker.life.beat()
-            keeping.tend_due(worker.life.beat)
+            worker.beat()
+            keeping.tend_due(worker.beat)
             stop.wait(_BEAT_S)
     finally:
         keeping.end()
@@ -232,3 +224,8 @@ def presence(settings: Settings, clock: Clock) -> "Presence":
         for archive in settings.archives
     ]
     return Presence(settings.spools, archives, clock)
+
+
+def _rss_bytes() -> int:
+    """Return how much memory this process has in use; the second number of proc(5)'s statm counts pages."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

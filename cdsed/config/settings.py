@@ -165,6 +165,9 @@ class ProcessSettings(Section):
         default=120,
         description="seconds without a sign of life after which a process is killed and restarted",
     )
+    rss_max_bytes: Size = Field(
+        default=10**9, description="memory above which a process is replaced by a new one; 0: never"
+    )
 
 
 class Settings(Section):

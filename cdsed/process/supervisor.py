@@ -44,6 +44,7 @@ class _Post:
     start_at_s: float = -math.inf
     outdated: bool = False  # the child there runs with the configuration before the last reload
     retired: bool = False  # nobody follows the child there
+    stuck: bool = False  # the child there was killed and does not die
 
 
 class Supervisor:
@@ -195,7 +196,7 @@ class Supervisor:
             self._restart_later(post, Death(code=None, ready=False, lived_s=0.0))
             return
         log.info("%s started (pid %d)", post.spec.name, child.pid)
-        post.child, post.outdated = child, False
+        post.child, post.outdated, post.stuck = child, False, False
         self._selector.register(child.pidfd, selectors.EVENT_READ, partial(self._bury, post))
         self._selector.register(child.lifeline, selectors.EVENT_READ, partial(self._hear, post))
 
@@ -247,9 +248,13 @@ class Supervisor:
             if child.killed_s is None:
                 log.warning("%s (pid %d) %s: killing it", name, child.pid, why)
                 child.kill()
-            elif self._exit is not None and self._clock.boot_s() > child.killed_s + _DIES_WITHIN_S:
-                log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, child.pid)
-                del self._posts[name]
+            elif self._clock.boot_s() > child.killed_s + _DIES_WITHIN_S:
+                if self._exit is not None:
+                    log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, child.pid)
+                    del self._posts[name]
+                elif not post.stuck:
+                    post.stuck = True
+                    log.error("%s (pid %d) is stuck in the kernel, perhaps at a disk that hangs", name, child.pid)
 
     def _replace_outdated(self) -> None:
         """Send the children of the former configuration away, one when the last one's successor is ready."""
@@ -296,7 +301,8 @@ class Supervisor:
                 self._systemd.ready(self._words() or "")
             else:
                 self._systemd.status(self._words)
-        if self._failures == 0 and not any(child.overdue(self._limits) for child in self._children()):
+        # A child that even SIGKILL does not end is stuck in the kernel: to restart us would not end it either.
+        if self._failures == 0:
             self._systemd.ping()
 
     def _ready_count(self) -> int:

@@ -169,10 +169,10 @@ class WholeObject:
     path: str
 
 
-def claim_digesting(db: Database, process: int) -> WholeObject | None:
+def claim_digesting(db: Database, clock: Clock, process: int) -> WholeObject | None:
     """Claim an object in order to compute its digests before its product is verified."""
     with db.write():
-        row = db.row(_SQL.claim_digesting, process=process)
+        row = db.row(_SQL.claim_digesting, process=process, now_s=clock.boot_s())
     return None if row is None else WholeObject(**row)
 
 

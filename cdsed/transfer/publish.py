@@ -18,6 +18,8 @@ from cdsed.transfer.translate import disk_error
 
 _NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
 _BLOCK_BYTES = 2**20
+#: Of a copy on the destination's own file system, beside which it appears.
+COPY_SUFFIX = ".copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _refuse_planted(product: Folder) -> None:
 def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: str) -> None:
     """Copy a product to a hidden sibling of its final name, on the destination's own file system, then rename it."""
     with spool.private(_NEAR, make=True) as near:
-        copy = f"{name}.copy"
+        copy = f"{name}{COPY_SUFFIX}"
         near.remove(copy)  # of somebody who died
         if single:
             _copy_file(product, single, near, copy)

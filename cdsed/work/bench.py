@@ -3,7 +3,7 @@
 import ssl
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdsed.clock import Clock
@@ -11,6 +11,7 @@ from cdsed.config.accounts import Account
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import Keyring
 from cdsed.local.presence import Presence
+from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.guard import Guard
@@ -57,6 +58,7 @@ class Bench:
     process: int
     stop: threading.Event
     news: News
+    watch: ThreadWatch = field(default_factory=ThreadWatch)
 
     def session_lock(self, account: str, slot: int) -> Path:
         """Return the file whose flock says that a session is held."""

@@ -14,6 +14,7 @@ from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import disk_error
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
+from cdsed.work.place import check_disk
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,9 @@ def finish_next(bench: Bench) -> bool:
     if product is None:
         return False
     try:
-        _finish(bench, product)
+        check_disk(bench, Path(product.destination or ""))
+        with bench.watch.at(product.destination or ""):
+            _finish(bench, product)
     except TransferError as error:
         bench.outcome.of_product(error, None, product)
     except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
@@ -39,14 +42,15 @@ def finish_next(bench: Bench) -> bool:
 
 def digest_next(bench: Bench) -> bool:
     """Digest one object that came in pieces, while its fellows still arrive; return whether there was one."""
-    claimed = pieces.claim_digesting(bench.db, bench.process)
+    claimed = pieces.claim_digesting(bench.db, bench.clock, bench.process)
     if claimed is None:
         return False
     product = products.get(bench.db, claimed.product)
     digests = Digests()
     try:
         folder = Path(product.staging or "")
-        digests = file_digests(folder, claimed.path, algorithms_for(product.safename), bench.stop)
+        with bench.watch.at(product.destination or ""):
+            digests = file_digests(folder, claimed.path, algorithms_for(product.safename), bench.stop)
     except TransferError as error:
         _log.info("%s: %s is left to verification: %s", product.safename, claimed.path, error)
         return False

@@ -28,7 +28,7 @@ _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: Products in a row that an account is refused before the account is thought to be the trouble.
 _REFUSED_THRESHOLD = 3
-_NO_PLACE = "unknown"  # for products that found no room anywhere
+NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
 _REST_FIRST_S, _REST_LONGEST_S = 5.0, 300.0
 #: A new key is valid within a minute: no need to wait an hour for it.
@@ -59,7 +59,7 @@ class Outcome:
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
-        breakers.forget(self._db, disk_breaker(_NO_PLACE))
+        breakers.forget(self._db, disk_breaker(NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product) -> None:
         """Note pieces on the disk: account, service and disk are in order."""
@@ -67,7 +67,7 @@ class Outcome:
         keys.worked(self._db, self._clock, lease.account)
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
-        breakers.close(self._db, self._clock, disk_breaker(product.destination or _NO_PLACE))
+        breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
         """Decide after a piece failed; return whether the session may go on."""
@@ -247,16 +247,28 @@ class Outcome:
         else:
             self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
 
+    def disk_failed(self, error: TransferError, place: str) -> float:
+        """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""
+        cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
+        known = breakers.is_open(self._db, self._clock, disk_breaker(place))
+        pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
+        if not known:
+            _log.error("%s; %s pauses for %.0f s", error, place, pause)
+        return pause
+
     def _pause_disk(self, error: TransferError, product: Product) -> None:
         """Let the destination cool down; what was not yet begun there goes to another one at once."""
-        current = products.get(self._db, product.id)  # a place may have been chosen after the claim
-        place = current.destination if current.destination and error.code != "NoRoom" else _NO_PLACE
-        pause = pause_place(self._db, self._clock, self._retry, place, error)
-        if place != _NO_PLACE and not pieces.objects(self._db, product.id):
+        nowhere = product.outputdir or NO_PLACE
+        # One that fits nowhere waits twice as long as the place is left alone: smaller ones come before it.
+        homeless = error.code == "NoRoom"
+        # A place may have been chosen after the claim.
+        place = nowhere if homeless else products.get(self._db, product.id).destination or nowhere
+        pause = self.disk_failed(error, place)
+        if place != nowhere and not pieces.objects(self._db, product.id):
             products.forget_place(self._db, product)
             self._move(product, Move(State.READY, cause=str(error), code=error.code))
         else:
-            self._wait(error, product, pause)
+            self._wait(error, product, pause * (1 + homeless))
 
     def _wait(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 0) -> None:
         due_s = self._clock.boot_s() + pause
@@ -267,17 +279,6 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
-        if move.state in (State.FAILED, State.MISSING) and product.staging:
-            discard(Path(product.staging))
-
-
-def pause_place(db: Database, clock: Clock, retry: RetrySettings, place: str, error: TransferError) -> float:
-    """Let a destination that failed cool down, said once in the log; return for how many seconds."""
-    known = breakers.is_open(db, clock, disk_breaker(place))
-    pause = breakers.fail(db, clock, disk_breaker(place), Cooling(1, retry.first_delay_s, _DISK_LONGEST_S), error)
-    if not known:
-        _log.error("%s; %s pauses for %.0f s", error, place, pause)
-    return pause
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

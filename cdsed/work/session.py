@@ -24,6 +24,7 @@ from cdsed.transfer.verify import algorithms_for
 from cdsed.work import keystory, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
+from cdsed.work.place import check_disk
 from cdsed.work.retrying import through_blips
 
 _log = logging.getLogger(__name__)
@@ -186,7 +187,10 @@ class _Session:
         arrived: dict[Piece, Digests] = {}
         for number, piece in enumerate(todo):
             try:
-                arrived[piece] = self._fetch_one(product, piece)
+                if not arrived:
+                    check_disk(bench, Path(product.destination or ""))
+                with bench.watch.at(product.destination or ""):
+                    arrived[piece] = self._fetch_one(product, piece)
             except TransferError as error:
                 self._count()
                 self._note(arrived)

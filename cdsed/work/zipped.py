@@ -13,8 +13,8 @@ from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.staging import renew
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
-from cdsed.work.begin import places_for
 from cdsed.work.bench import Bench
+from cdsed.work.place import places_for
 
 _log = logging.getLogger(__name__)
 

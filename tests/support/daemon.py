@@ -109,10 +109,12 @@ class Installation:
         directory.mkdir(exist_ok=True)
         return written.rename(directory / name)
 
-    def command(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a ``cdsed`` command to its end."""
+    def command(
+        self, *arguments: str, timeout_s: float = 60, under: Iterable[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a ``cdsed`` command to its end, under another one such as ``strace`` if need be."""
         return subprocess.run(
-            [sys.executable, "-m", "cdsed", *arguments],
+            [*under, sys.executable, "-m", "cdsed", *arguments],
             capture_output=True,
             text=True,
             timeout=timeout_s,

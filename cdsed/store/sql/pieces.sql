@@ -20,15 +20,20 @@ SELECT id, planned FROM (
     UNION ALL
     SELECT * FROM (
         SELECT id, planned, priority FROM product
-        WHERE account_group = :group AND state = 'ready'
-          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
-          AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-          AND (deaths = 0 OR id = (SELECT id FROM product
-                                   WHERE deaths > 0 AND account_group = :group
-                                     AND state IN ('ready', 'downloading', 'verifying')
-                                     AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
-                                                                    WHERE name = 'suspects' AND until_s > :now_s))
-                                   ORDER BY deaths, id LIMIT 1))
+        WHERE id IN (
+            SELECT (SELECT id FROM product
+                    WHERE state = 'ready' AND account_group = :group AND product.place = ready_place.place
+                      AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+                      AND (deaths = 0 OR id = (SELECT id FROM product
+                                               WHERE deaths > 0 AND account_group = :group
+                                                 AND state IN ('ready', 'downloading', 'verifying')
+                                                 AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
+                                                                                WHERE name = 'suspects' AND until_s > :now_s))
+                                               ORDER BY deaths, id LIMIT 1))
+                    ORDER BY priority DESC, id LIMIT 1)
+            FROM ready_place
+            WHERE account_group = :group
+              AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s))
         ORDER BY priority DESC, id LIMIT 1)
 )
 ORDER BY priority DESC, planned DESC LIMIT 1
@@ -99,9 +104,10 @@ UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
 -- An object that came in pieces is digested as soon as it is whole, while others still arrive.
 -- name: claim_digesting
 UPDATE object SET process = :process
-WHERE id = (SELECT object.id FROM product JOIN object ON object.product = product.id
+WHERE id = (SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
             WHERE product.state = 'downloading' AND product.planned = 1
               AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
+              AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
               AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
             ORDER BY product.priority DESC, product.id, object.id LIMIT 1)
 RETURNING id, product, path

@@ -116,9 +116,12 @@ RETURNING id, safename, state, account_group, priority, outputdir, product_id, s
     attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 
 -- name: groups_at_work
-SELECT DISTINCT account_group FROM product WHERE state = 'ready'
+SELECT DISTINCT account_group FROM ready_place
+WHERE NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
 UNION
-SELECT DISTINCT account_group FROM product WHERE state = 'downloading' AND planned = 1
+SELECT DISTINCT account_group FROM product
+WHERE state = 'downloading' AND planned = 1
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
@@ -127,6 +130,7 @@ SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
   AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
   AND (deaths = 0 OR id = (SELECT id FROM product AS suspect
                            WHERE deaths > 0 AND suspect.account_group = product.account_group
                              AND state IN ('ready', 'downloading', 'verifying')

@@ -1,0 +1,86 @@
+"""Which threads are stuck in the kernel: a call to a disk that never returns ends neither a thread nor its process.
+
+The kernel is the judge: a thread that gets on uses processor time or is woken now and then
+(``/proc/self/task/TID``, see proc(5)); one that waits for a dead file server is not.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdsed.clock import SYSTEM_CLOCK, Clock
+
+
+@dataclass(slots=True)
+class _Stay:
+    """A thread at a place; `motion` is what the kernel counted when it was last seen to move."""
+
+    thread: threading.Thread
+    place: str
+    seen_s: float
+    motion: tuple[str, ...] = ()
+    earlier: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A thread that has not moved since, and the place it is at."""
+
+    thread: threading.Thread
+    place: str
+    for_s: float
+
+
+class ThreadWatch:
+    """Watches the threads of this process for as long as each is `at` a place that may hang."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._stays: dict[int, _Stay] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        """Say that this thread is at a place for the duration of the block; the innermost one counts."""
+        number = threading.get_native_id()
+        with self._lock:
+            stay = self._stays.get(number)
+            if stay is None:
+                stay = self._stays[number] = _Stay(threading.current_thread(), place, self._clock.boot_s())
+            else:
+                stay.earlier.append(stay.place)
+                stay.place = place
+        try:
+            yield
+        finally:
+            with self._lock:
+                if stay.earlier:
+                    stay.place = stay.earlier.pop()
+                else:
+                    del self._stays[number]
+
+    def look(self, longer_than_s: float) -> list[Stuck]:
+        """Return the threads that have not moved for so long; call it about once per second."""
+        now_s = self._clock.boot_s()
+        stuck = []
+        with self._lock:
+            for number, stay in self._stays.items():
+                motion = _motion(number)
+                if motion != stay.motion:
+                    stay.motion, stay.seen_s = motion, now_s
+                elif now_s - stay.seen_s > longer_than_s:
+                    stuck.append(Stuck(stay.thread, stay.place, now_s - stay.seen_s))
+        return stuck
+
+
+def _motion(thread: int) -> tuple[str, ...]:
+    """Return the processor time of a thread of ours, and how often it was put on and off the processor."""
+    task = Path("/proc/self/task", str(thread))
+    with suppress(FileNotFoundError):
+        spent = (task / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[11:13]
+        switches = [line for line in (task / "status").read_text(encoding="utf-8").split("\n") if "switches" in line]
+        return (*spent, *switches)
+    return (str(os.getpid()),)

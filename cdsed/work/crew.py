@@ -1,0 +1,127 @@
+"""The threads of one download process: sessions, and one that finishes products; and what follows when one is stuck.
+
+A call to a disk that hangs cannot be ended, neither by another thread nor by killing the process. So a stuck thread
+is left where it is, with the session it holds; its disk is paused, and the others go on.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from cdsed.errors import DiskError
+from cdsed.process.lock import KernelLock
+from cdsed.process.threadwatch import Stuck
+from cdsed.work.bench import Bench
+from cdsed.work.finish import digest_next, finish_next
+from cdsed.work.janitor import tidy
+from cdsed.work.session import SessionThread
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 1.0
+_LEAVE_EVERY_S = 0.2
+_TIDY_EVERY_S = 60.0
+
+
+class Crew:
+    """Runs threads; what one of them cannot handle ends them all.
+
+    Parameters
+    ----------
+    sessions
+        How many sessions work at once.
+    """
+
+    def __init__(self, bench: Bench, sessions: int) -> None:
+        self._bench = bench
+        transfer, process = bench.settings.transfer, bench.settings.process
+        # A thread that waits for the service may rest as long as a read may take.
+        self._patience_s = max(process.hung_after_s, 2 * transfer.read_timeout_s)
+        self._error: BaseException | None = None
+        self._stuck: set[threading.Thread] = set()
+        self._paused_s: dict[str, float] = {}
+        self._threads = [self._start(SessionThread(bench).run, f"session {n}") for n in range(1, sessions + 1)]
+        self._threads.append(self._start(self._tidy, "tidy"))
+        self._appoint_finisher()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every thread is at work, or stuck."""
+        return self._error is None and all(thread.is_alive() for thread in self._threads)
+
+    def look(self) -> None:
+        """Cut connections that are too slow, and see to threads that are stuck; call it about once per second."""
+        bench = self._bench
+        bench.guard.look()
+        stuck = bench.watch.look(self._patience_s)
+        for one in stuck:
+            self._pause(one)
+        self._stuck = {one.thread for one in stuck}
+        if self._finisher in self._stuck:
+            self._relieved.set()
+            self._threads.remove(self._finisher)
+            self._appoint_finisher()
+
+    def leave(self) -> None:
+        """End the threads, as far as they can be ended; raise what ended one of them before.
+
+        Those that are stuck stay behind: they end with the process, or when the kernel lets go of them.
+        """
+        bench = self._bench
+        bench.stop.set()
+        while any(thread.is_alive() for thread in self._threads if thread not in self._stuck):
+            bench.guard.cut_all()
+            bench.news.tell()
+            time.sleep(_LEAVE_EVERY_S)
+            self._stuck = {one.thread for one in bench.watch.look(self._patience_s)}
+        if self._error is not None:
+            raise self._error
+
+    def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the process ends
+                self._error = error
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _appoint_finisher(self) -> None:
+        self._relieved = relieved = threading.Event()
+        self._finisher = self._start(lambda: self._finish(relieved), "finish")
+        self._threads.append(self._finisher)
+
+    def _finish(self, relieved: threading.Event) -> None:
+        """Verify and publish what has arrived, and digest what arrives, until another thread does so."""
+        bench = self._bench
+        while not bench.stop.is_set() and not relieved.is_set():
+            edition = bench.news.edition
+            if not finish_next(bench) and not digest_next(bench):
+                bench.news.wait_after(edition, _IDLE_S)
+
+    def _tidy(self) -> None:
+        """Remove what nobody owns, at the start and now and then; one process at a time does it."""
+        lock = KernelLock(self._bench.settings.sessions_dir / "janitor.lock")
+        while not self._bench.stop.is_set():
+            if lock.acquire():
+                try:
+                    tidy(self._bench)
+                finally:
+                    lock.release()
+            self._bench.stop.wait(_TIDY_EVERY_S)
+
+    def _pause(self, one: Stuck) -> None:
+        """Keep a disk paused for as long as a thread is stuck there: a probe would be stuck, too."""
+        now_s = time.monotonic()
+        if now_s < self._paused_s.get(one.place, 0.0):
+            return
+        self._paused_s[one.place] = now_s + self._patience_s / 2
+        error = DiskError(
+            f"{one.place}: a call has not returned for {one.for_s:.0f} s; see whether its disk or file server hangs",
+            code="Hung",
+            retry_after_s=self._patience_s,
+        )
+        self._bench.outcome.disk_failed(error, one.place)

@@ -1,0 +1,64 @@
+"""What lies in the pre-spools and belongs to nobody any more: found at the start and every minute, and removed.
+
+Its owner is the state: what a product under way is put together in stays, and so does whatever bears no name of a
+product that the state knows: it is somebody else's.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from cdsed.model.product import FINAL, State
+from cdsed.store import breakers, disks, products
+from cdsed.transfer.publish import COPY_SUFFIX
+from cdsed.transfer.staging import discard
+from cdsed.transfer.translate import disk_error
+from cdsed.work.bench import Bench
+
+_log = logging.getLogger(__name__)
+
+_GONE_SUFFIX = ".gone"  # of what is just being removed
+
+
+def tidy(bench: Bench) -> None:
+    """Remove what nobody owns from the pre-spool of every place that products were ever written to."""
+    places = {*bench.settings.spools, *disks.places(bench.db)}
+    for root, place in sorted((bench.settings.pre_spool_for(place), place) for place in places):
+        if bench.stop.is_set():
+            return
+        if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(place))):
+            continue
+        try:
+            with bench.watch.at(str(place)):
+                _tidy(bench, root)
+        except OSError as error:
+            bench.outcome.disk_failed(disk_error(str(root), error), str(place))
+
+
+def _tidy(bench: Bench, root: Path) -> None:
+    for path in _directories(root):
+        if path.suffix == _GONE_SUFFIX:
+            discard(path)
+        elif _is_nobodys(bench, path):
+            _log.info("%s: belongs to no product under way; removed", path)
+            gone = path.with_name(path.name + _GONE_SUFFIX)
+            discard(gone)
+            path.rename(gone)  # at once, for its product may be asked for again at any moment
+            discard(gone)
+
+
+def _directories(root: Path) -> list[Path]:
+    try:
+        with os.scandir(root) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_nobodys(bench: Bench, path: Path) -> bool:
+    product = products.find(bench.db, path.name.removesuffix(COPY_SUFFIX))
+    if product is None:
+        return False
+    if path.name.endswith(COPY_SUFFIX):
+        return product.state is not State.VERIFYING
+    return product.state in FINAL or product.staging != str(path)

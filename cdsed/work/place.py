@@ -1,0 +1,151 @@
+"""Where a product is put together and will appear; and whether the disk there is the one it was."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.errors import DiskError
+from cdsed.local import marker
+from cdsed.local.space import free_bytes
+from cdsed.model.disk import Ground
+from cdsed.model.product import Product
+from cdsed.model.transfer import Places
+from cdsed.store import breakers, disks, products
+from cdsed.transfer.translate import disk_error
+from cdsed.work.bench import Bench
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A destination that answers, and what is free where its products are put together."""
+
+    destination: Path
+    staging: Path
+    free_bytes: int
+
+
+def places_for(bench: Bench, product: Product, size_bytes: int) -> Places:
+    """Choose where a product is put together and where it will appear, and reserve `size_bytes` there.
+
+    It goes on where it was begun; otherwise the first destination with room for it is taken. One that does not
+    answer, or is not mounted, is left alone, and the next one is tried.
+
+    Raises
+    ------
+    DiskError
+        No destination can take it.
+    """
+    destinations = [Path(product.outputdir)] if product.outputdir else list(bench.settings.spools)
+    begun = _begun(bench, product, destinations)
+    # Disks are asked before the transaction: one that hangs must not hold up everybody else.
+    rooms, sick = ([], []) if begun else _look(bench, product, destinations)
+    with bench.db.write():  # two products planned at once must not count on the same room
+        places = begun or _first_with_room(bench, product, size_bytes, rooms, sick)
+        products.choose_place(bench.db, product, places, size_bytes)
+        return places
+
+
+def check_disk(bench: Bench, destination: Path) -> None:
+    """Make sure that a destination, and its staging, are the directories they were; remember new ones.
+
+    A directory is known again by its marker, or, when somebody has cleared it, by the kernel's word that it is
+    the same one. It costs a read of a few bytes, so it may be asked before each handful of pieces.
+
+    Raises
+    ------
+    DiskError
+        A disk is not mounted, another one stands in its place, or it does not answer.
+    """
+    with bench.watch.at(str(destination)):
+        for place in {destination, bench.settings.pre_spool or destination}:
+            try:
+                _check(bench, place)
+            except OSError as error:
+                raise disk_error(str(place), error) from error
+
+
+def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Places | None:
+    """Return where a product was begun, if that is still there."""
+    if not product.destination or not product.staging or Path(product.destination) not in destinations:
+        return None
+    try:
+        check_disk(bench, Path(product.destination))
+        with bench.watch.at(product.destination):
+            return Places(product.staging, product.destination) if _exists(Path(product.staging)) else None
+    except DiskError as error:
+        bench.outcome.disk_failed(error, product.destination)
+        return None
+
+
+def _exists(staging: Path) -> bool:
+    try:
+        return staging.exists()
+    except OSError as error:
+        raise disk_error(str(staging), error) from error
+
+
+def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[str]]:
+    """Ask each destination that is not paused; return those that answer, and what is wrong with the others."""
+    rooms, sick = [], []
+    for destination in destinations:
+        if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(destination))):
+            sick.append(f"{destination} pauses")
+            continue
+        try:
+            check_disk(bench, destination)
+            pre_spool = bench.settings.pre_spool_for(destination)
+            with bench.watch.at(str(destination)):
+                rooms.append(_Room(destination, pre_spool / product.safename, _free_bytes(pre_spool)))
+        except DiskError as error:
+            bench.outcome.disk_failed(error, str(destination))
+            sick.append(str(error))
+    return rooms, sick
+
+
+def _free_bytes(place: Path) -> int:
+    try:
+        return free_bytes(place)
+    except OSError as error:
+        raise disk_error(str(place), error) from error
+
+
+def _first_with_room(
+    bench: Bench, product: Product, size_bytes: int, rooms: Sequence[_Room], sick: Sequence[str]
+) -> Places:
+    needed = size_bytes + bench.settings.disk.free_bytes_min
+    tried = list(sick)
+    for room in rooms:
+        free = room.free_bytes - products.reserved_bytes(bench.db, str(room.destination), product.id)
+        if free >= needed:
+            return Places(str(room.staging), str(room.destination))
+        tried.append(f"{room.destination}: {max(0, free) / 1e9:.1f} GB free")
+    raise DiskError(
+        f"no room for {product.safename}, which needs {needed / 1e9:.1f} GB with what stays free for others "
+        f"({'; '.join(tried)})",
+        code="NoRoom",
+    )
+
+
+def _check(bench: Bench, place: Path) -> None:
+    known, now = disks.get(bench.db, place), marker.look(place)
+    if known is None:
+        now = marker.mark(place)
+    elif now is None or (now.marker != known.marker and not now.is_same_directory(known)):
+        raise DiskError(_gone(place, known, now), code="NotMounted")
+    elif not now.marker:
+        _log.info("%s was cleared; its marker is put back", place)
+        now = marker.mark(place, known.marker)
+    if now != known:
+        disks.remember(bench.db, bench.clock, place, now)
+
+
+def _gone(place: Path, known: Ground, now: Ground | None) -> str:
+    path = place / marker.MARKER
+    what = "is not there" if now is None else "is not the directory it was" if now.marker else "lacks its marker"
+    return (
+        f"{place} {what}: mount its disk, and it goes on by itself; to use another disk from now on: "
+        f"mkdir -p {path.parent} && echo {known.marker} > {path}"
+    )

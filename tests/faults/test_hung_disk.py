@@ -1,0 +1,98 @@
+"""A disk that hangs: whoever calls it is stuck in the kernel, and everybody else goes on."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+_REPOSITORY = Path(__file__).parents[2]
+
+# What Python imports when it starts: opening files of a place hangs in the kernel (on a FIFO) while that is there.
+_HANGS = """
+import os, sys
+
+def hang(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith("{place}"):
+        if {when} and os.path.exists("{fifo}"):
+            os.close(os.open("{fifo}", os.O_RDONLY))
+
+sys.addaudithook(hang)
+"""
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param("arguments[0].endswith('.nc')", id="while-fetching"),
+        pytest.param("arguments[0].endswith('manifest.safe') and not arguments[2] & os.O_WRONLY", id="while-verifying"),
+    ],
+)
+def test_a_spool_that_hangs_holds_up_neither_the_other_spool_nor_the_way_out(tmp_path: Path, when: str) -> None:
+    hook, fifo = tmp_path / "hook", tmp_path / "hangs"
+    hook.mkdir()
+    good = tmp_path / "good"
+    names = realistic_safenames("S1_OCN", 8, seed=331)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = Installation(
+            tmp_path / "lab",
+            sandbox,
+            process={"hung_after_s": 4},
+            transfer={"read_timeout_s": 2, "processes": 1},
+        )
+        lab.configure(spools=[str(lab.spool), str(good)])
+        hangs = _HANGS.format(place=f"{lab.spool}/.cdsed/S1", fifo=fifo, when=when)
+        (hook / "sitecustomize.py").write_text(hangs, encoding="utf-8")
+        os.mkfifo(fifo)
+        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+        lab.drop("one.txt", names[:1])
+        environ = {"PYTHONPATH": f"{hook}{os.pathsep}{_REPOSITORY}"}
+        with DaemonProcess(lab, environ=environ) as daemon:
+            [cooling] = wait_until("the hang is seen", lambda: lab.status()["cooling"], daemon=daemon)
+            assert cooling["name"] == f"disk:{lab.spool}"
+            assert "has not returned for" in cooling["reason"]
+            worker = daemon.worker_pids("download")
+            lab.drop("rest.txt", names[1:])
+            wait_until("the others, elsewhere", lambda: lab.report("rest.txt"), daemon=daemon)
+            assert lab.differences(names[1:], good) == []
+            assert daemon.worker_pids("download") == worker  # nobody was killed for it
+            daemon.terminate()
+            assert daemon.wait(10) == 0
+            assert daemon.worker_pids() == []
+        assert len(re.findall(r"ERROR.*has not returned", daemon.log())) == 1
+        fifo.unlink()
+        with DaemonProcess(lab, "--once", environ=environ) as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.states("one.txt") == {names[0]: "done"}
+
+
+def test_neither_supervisor_nor_status_touch_the_disks_of_products(tmp_path: Path) -> None:
+    if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("strace is not there, or may not trace")
+    names = realistic_safenames("S1_OCN", 3, seed=333)
+    trace, statuses = tmp_path / "trace", tmp_path / "statuses"
+    with SandboxProcess() as sandbox:
+        archive = tmp_path / "archive"
+        archive.mkdir()
+        lab = Installation(tmp_path / "lab", sandbox, archives=[{"root": str(archive)}])
+        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+        with DaemonProcess(lab) as daemon:
+            daemon.until_at_work()
+            tracing = ["strace", "-f", "-qq", "-e", "trace=%file", "-o", str(trace), "-p", str(daemon.pid)]
+            with subprocess.Popen(tracing, stderr=subprocess.DEVNULL) as tracer:
+                wait_until("it is traced", lambda: trace.exists() and trace.stat().st_size)
+                lab.drop("three.txt", names)
+                wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
+                for arguments in (["status"], ["status", "three.txt"], ["status", names[0]]):
+                    lab.command(*arguments, under=["strace", "-f", "-e", "trace=%file", "-A", "-o", str(statuses)])
+                tracer.send_signal(signal.SIGTERM)
+        seen = trace.read_text(errors="replace") + statuses.read_text(errors="replace")
+        assert str(lab.state) in seen
+        assert str(lab.spool) not in seen
+        assert str(archive) not in seen

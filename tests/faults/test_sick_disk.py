@@ -1,0 +1,94 @@
+"""A disk that is sick pauses itself, not the daemon, and one line tells of it, however many products wait for it."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import Disk, disk, needs_root
+from tests.support.sandbox import SandboxProcess
+
+__all__ = ["disk"]
+
+_REPOSITORY = Path(__file__).parents[2]
+
+# What Python imports when it starts: while a file is there, opening files of a place for writing fails.
+_SICK = """
+import os, sys
+
+def fail(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith("{place}"):
+        if arguments[2] & os.O_WRONLY and os.path.exists("{switch}"):
+            raise OSError({number}, os.strerror({number}))
+
+sys.addaudithook(fail)
+"""
+
+
+def _products(sandbox: SandboxProcess, count: int, seed: int) -> list[str]:
+    names = realistic_safenames("S1_OCN", count, seed=seed)
+    sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+    return names
+
+
+def _uncharged(lab: Installation, listing: str) -> bool:
+    report = lab.report(listing)
+    assert report is not None
+    return all((row["state"], row["attempts"]) == ("done", 0) for row in report["products"])
+
+
+@needs_root
+def test_while_one_spool_is_read_only_products_go_to_the_other_and_one_line_tells_of_it(
+    tmp_path: Path, disk: Disk
+) -> None:
+    other = tmp_path / "other"
+    with SandboxProcess(accounts=2) as sandbox:
+        names = _products(sandbox, 30, seed=321)
+        slow = {"first_delay_s": 60, "longest_delay_s": 60}
+        lab = Installation(tmp_path / "lab", sandbox, spools=[str(disk.place), str(other)], retry=slow)
+        disk.make_read_only()
+        lab.drop("thirty.txt", names)
+        with DaemonProcess(lab) as daemon:
+            lasting = 'SELECT count(*) AS products FROM product WHERE state = "done"'
+            # Those that had chosen it before it was known to be sick wait for it.
+            wait_until("most have come", lambda: lab.query(lasting)[0]["products"] >= 20, daemon=daemon)
+            cooling = lab.status()["cooling"]
+            assert [item["name"] for item in cooling] == [f"disk:{disk.place}"]
+            daemon.terminate()
+            daemon.wait(20)
+        assert len(re.findall(r"ERROR.*EROFS", daemon.log())) == 1
+        disk.make_read_only(yes=False)
+        assert len(list(other.glob("S1*"))) >= 20
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EDQUOT, errno.ENOSPC], ids=lambda number: errno.errorcode[number])
+def test_a_sick_spool_is_probed_now_and_then_not_by_each_product(tmp_path: Path, number: int) -> None:
+    hook, switch = tmp_path / "hook", tmp_path / "sick"
+    hook.mkdir()
+    with SandboxProcess() as sandbox:
+        names = _products(sandbox, 40, seed=323)
+        retry = {"first_delay_s": 3, "longest_delay_s": 3}
+        lab = Installation(tmp_path / "lab", sandbox, retry=retry)
+        sick = _SICK.format(place=f"{lab.spool}/.cdsed/S1", switch=switch, number=number)
+        (hook / "sitecustomize.py").write_text(sick, encoding="utf-8")
+        lab.drop("first.txt", names[:1])
+        environ = {"PYTHONPATH": f"{hook}{os.pathsep}{_REPOSITORY}"}
+        with DaemonProcess(lab, environ=environ) as daemon:
+            wait_until("the first", lambda: lab.report("first.txt"), daemon=daemon)
+            sandbox.reset_counters()
+            switch.touch()
+            lab.drop("rest.txt", names[1:])
+            wait_until("it is sick", lambda: errno.errorcode[number] in (lab.status()["why_idle"] or ""), daemon=daemon)
+            wait_until("it is probed", lambda: daemon.log().count("pauses for") >= 2, daemon=daemon)
+            asked = sum(counters["requests"] for counters in sandbox.counters()["accounts"].values())
+            assert asked <= 40  # a few sessions at each probe; not all products, again and again
+            switch.unlink()
+            wait_until("the rest", lambda: lab.report("rest.txt"), daemon=daemon)
+        assert _uncharged(lab, "rest.txt")
+        assert lab.differences(names) == []
+        assert daemon.log().count("pauses for") <= 6
+        assert "Traceback" not in daemon.log()
