@@ -48,11 +48,11 @@ class _Listener:
 
         self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/x"
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def listener():
     listener = _Listener()
     yield listener
