@@ -67,6 +67,12 @@ class SandboxProcess:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        assert self._process is not None, "start it first"
+        return self._process.pid
+
+    @property
     def catalogue_url(self) -> str:
         """Return what ``services.catalogue_url`` of the settings has to be."""
         return f"{self.url}/odata/v1"
