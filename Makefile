@@ -8,6 +8,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib
 SYSCONF ?= /etc
 SOAK_MINUTES ?= 60
+SOAK_SEED ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench soak docs lock install clean
@@ -31,7 +32,7 @@ bench: $(VENV)/.installed ## Measure, as ratios against something run beside it
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(VENV)/.installed ## Kill and break it at random for SOAK_MINUTES (60)
-	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak --override-ini 'timeout=0' -s tests/soak
+	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
 docs: $(VENV)/.installed ## Write anew what is generated: docs/states.md
 	$(BIN)/python -m tests.architecture.states

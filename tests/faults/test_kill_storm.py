@@ -29,8 +29,8 @@ from tests.support.sandbox import SandboxProcess
 
 _KINDS = ["S1_GRD", "S1_OCN", "S2_L1C", "S3", "S5P"]
 _WORKERS = ["intake", "resolve", "download-1", "download-2", "download-3", "download-4"]
-_PRODUCT_BYTES = 1_500_000
-_SLOW_BYTES_PER_S = 150_000  # of a connection while the storm lasts: the listing must not end before it
+_PRODUCT_BYTES = 2_500_000
+_SLOW_BYTES_PER_S = 400_000  # of a connection while the storm lasts: the listing must not end before it
 
 
 def _kill(pid: int) -> bool:
@@ -89,7 +89,7 @@ def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_noth
             sandbox.clear_faults()
             wait_until("the listing is reported", lambda: lab.report("storm.txt"), 240, daemon=daemon)
             assert told_by_the_checker(lab) == []
-        _asked_again(lab, daemon, names)
+            _asked_again(lab, daemon, names)
         assert lab.differences(names) == []
         assert (watcher.partial, watcher.doubled) == ([], [])
         assert requests_for(sandbox, names) == watcher.requests_when_published
@@ -109,5 +109,4 @@ def _asked_again(lab: Installation, daemon: DaemonProcess, names: list[str]) -> 
     assert all("killed the worker" in row["cause"] for row in report["products"] if row["state"] != "done")
     if poisoned:
         lab.drop("again.txt", poisoned)
-        with daemon:
-            wait_until("they are fetched", lambda: lab.report("again.txt"), 120, daemon=daemon)
+        wait_until("they are fetched", lambda: lab.report("again.txt"), 120, daemon=daemon)
