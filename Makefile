@@ -11,7 +11,7 @@ SOAK_MINUTES ?= 60
 SOAK_SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak docs lock install clean
+.PHONY: help demo test check coverage bench soak docs lock install clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ check: $(VENV)/.installed ## Lint, types, layers: what must be clean before a co
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
+
+coverage: $(VENV)/.installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -o timeout=600
+	$(BIN)/coverage combine -q
+	$(BIN)/python -m tests.rooms_covered
 
 bench: $(VENV)/.installed ## Measure, as ratios against something run beside it
 	$(BIN)/python -m tests.benchmarks
@@ -70,4 +76,4 @@ install: $(VENV)/.installed ## Install under DESTDIR and PREFIX (/usr/local), wi
 	test -e $(DESTDIR)$(SYSCONF)/cdsed/cdsed.yml || install -m 644 etc/cdsed.yml $(DESTDIR)$(SYSCONF)/cdsed/cdsed.yml
 
 clean: ## Remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist .coverage .coverage.*

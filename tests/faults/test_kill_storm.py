@@ -52,17 +52,17 @@ class Storm:
         """Kill one worker mostly; now and then the supervisor, or everything at once."""
         choice, victim = self._dice.random(), self._dice.random()
         workers = self._daemon.worker_pids()
-        if choice < 0.12 or choice > 0.95:
+        if choice < 0.08 or choice > 0.98:
             self._daemon.kill()
             self.kills["supervisor"] += 1
-            if choice > 0.95:
+            if choice > 0.98:
                 self.kills["worker"] += sum(map(_kill, workers))
             self._daemon.start()
         elif workers:
             self.kills["worker"] += _kill(workers[int(victim * len(workers))])
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_nothing(tmp_path: Path) -> None:
     seed = int(os.environ.get("CDSED_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
     print(f"CDSED_KILL_SEED={seed}")
@@ -76,11 +76,14 @@ def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_noth
         with Watcher(sandbox, [lab.spool]) as watcher, daemon:
             watcher.expect(names)
             content = lab.drop("storm.txt", names).read_bytes()
+            began_s = time.monotonic()
             wait_until("it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE done_bytes > 0"), daemon=daemon)
+            # A loaded machine, which needs long to start a worker, gets the same storm in slow motion.
+            longest_s = 0.2 * min(max(time.monotonic() - began_s, 3), 9)
             storm = Storm(daemon, dice)
             began_s = time.monotonic()
             while storm.kills.total() < 500:
-                time.sleep(dice.uniform(0, 0.6))  # the moment of a kill is meant to be any moment
+                time.sleep(dice.uniform(0, longest_s))  # the moment of a kill is meant to be any moment
                 storm.strike()
             assert lab.report("storm.txt") is None, "the listing ended before the storm"
             assert eye.broken() == []
