@@ -9,9 +9,10 @@ UNITS ?= $(PREFIX)/lib
 SYSCONF ?= /etc
 JOBS ?= 3
 SOAK_MINUTES ?= 60
+SOAK_SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak docs lock install clean
+.PHONY: help demo test check coverage bench soak docs lock install clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +29,17 @@ check: $(VENV)/.installed ## Lint, types, layers: what must be clean before a co
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
+coverage: $(VENV)/.installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -q -o timeout=600
+	$(BIN)/coverage combine -q
+	$(BIN)/python -m tests.rooms_covered
+
 bench: $(VENV)/.installed ## Measure, as ratios against something run beside it
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(VENV)/.installed ## Kill and break it at random for SOAK_MINUTES (60)
-	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak --override-ini 'timeout=0' -s tests/soak
+	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
 docs: $(VENV)/.installed ## Write anew what is generated: docs/states.md
 	$(BIN)/python -m tests.architecture.states
@@ -77,4 +84,4 @@ install: $(VENV)/.installed ## Install under DESTDIR and PREFIX (/usr/local), wi
 	test -e $(DESTDIR)$(SYSCONF)/cdsed/cdsed.yml || install -m 644 etc/cdsed.yml $(DESTDIR)$(SYSCONF)/cdsed/cdsed.yml
 
 clean: ## Remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist .coverage .coverage.*

@@ -182,10 +182,14 @@ class _Session:
         return ProductError(str(error), code="Refused")
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...]) -> bool:
-        """Fetch a handful of pieces; those that arrived are noted in one go, whatever happens to the rest."""
+        """Fetch a handful of pieces; those that arrived are noted together, whatever happens to the rest."""
         bench = self._bench
         arrived: dict[Piece, Digests] = {}
+        noted_s = bench.clock.boot_s()
         for number, piece in enumerate(todo):
+            if bench.clock.boot_s() - noted_s >= bench.settings.transfer.checkpoint_every_s:
+                self._note(arrived)  # a kill must not cost what a slow connection brought in a minute
+                arrived, noted_s = {}, bench.clock.boot_s()
             try:
                 if not arrived:
                     check_disk(bench, Path(product.destination or ""))

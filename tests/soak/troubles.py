@@ -1,0 +1,239 @@
+"""Everything that can be done to a daemon here, each with its end: the service, the processes, the disks, the keys."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.soak.world import World, wait
+
+Undo = Callable[[], None]
+
+_SERVICE = ["throttle", "internal_error", "slow_down", "reset", "stall", "trickle", "short_body", "xml_body"]
+_OF_OBJECTS = ["wrong_bytes", "changed_etag", "not_found", "reset", "short_body", "stall"]
+_REFUSALS = ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"]
+_LOCK_IT = """
+import sys, time, apsw
+db = apsw.Connection(sys.argv[1])
+db.set_busy_timeout(20_000)
+db.execute("BEGIN IMMEDIATE")
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def kill_worker(world: World, dice: random.Random) -> None:
+    """Kill -9 any worker."""
+    where = dice.random()
+    if pids := world.daemon.worker_pids():
+        world.kill(pids[int(where * len(pids))])
+
+
+def kill_supervisor(world: World, dice: random.Random) -> None:
+    """Kill -9 the supervisor, and perhaps all of its workers with it."""
+    all_of_them = dice.random() < 0.3
+    pids = world.daemon.worker_pids()
+    if world.daemon.running():
+        world.told["kills"] += 1
+        world.daemon.kill()
+    for pid in pids if all_of_them else []:
+        world.kill(pid)
+    world.revive()
+
+
+def terminate(world: World, dice: random.Random) -> None:
+    """Stop in order, or with a second TERM at once; then start again."""
+    twice, pause_s = dice.random() < 0.3, dice.uniform(0, 0.5)
+    world.daemon.terminate()
+    if twice:
+        wait(pause_s)
+        world.daemon.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        world.daemon.wait(30)
+    if world.daemon.running():
+        world.found.append("it did not stop within 30 s of TERM")
+        world.told["rules broken"] += 1
+        world.daemon.kill()
+    world.revive()
+
+
+def reload_storm(world: World, dice: random.Random) -> None:
+    """Send HUP several times."""
+    for _ in range(dice.randrange(1, 5)):
+        world.daemon.send(signal.SIGHUP)
+        wait(dice.uniform(0, 0.5))
+
+
+def stop_and_continue(world: World, dice: random.Random) -> Undo:
+    """Stop a worker, or the supervisor, for a while."""
+    where, pids = dice.random(), [world.daemon.pid, *world.daemon.worker_pids()]
+    pid = pids[int(where * len(pids))]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+
+    def go_on() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    return go_on
+
+
+def trouble_of_the_service(world: World, dice: random.Random) -> Undo:
+    """Let some operation fail for a while, in any of the ways the sandbox knows."""
+    fault = {
+        "kind": dice.choice(_SERVICE),
+        "operation": dice.choice(["", "get", "get", "list", "odata", "identity", "keys"]),
+        "times": dice.randrange(1, 12),
+        "after_bytes": dice.choice([None, 1, 1000, 300_000]),
+        "retry_after_s": dice.choice([None, 1, 3]),
+        "bytes_per_s": dice.choice([100, 20_000, 200_000]),
+    }
+    return _until_later(world, fault)
+
+
+def trouble_of_objects(world: World, dice: random.Random) -> Undo:
+    """Let bytes be wrong, change under way, or vanish for a while."""
+    return _until_later(
+        world,
+        {
+            "kind": dice.choice(_OF_OBJECTS),
+            "operation": "get",
+            "times": dice.randrange(1, 5),
+            "skip": dice.randrange(9),
+        },
+    )
+
+
+def refusals(world: World, dice: random.Random) -> Undo:
+    """Let an account, or both, be refused for a while."""
+    account = dice.choice(["", *(account.name for account in world.sandbox.accounts)])
+    fault = {"kind": "forbidden", "code": dice.choice(_REFUSALS), "account": account, "times": dice.randrange(1, 20)}
+    return _until_later(world, fault)
+
+
+def penalty(world: World, dice: random.Random) -> Undo:
+    """Let an account be slow, as one that has spent its volume."""
+    fault = {"kind": "trickle", "operation": "get", "bytes_per_s": 125_000}
+    return _until_later(world, {**fault, "account": dice.choice(world.sandbox.accounts).name})
+
+
+def keys_replaced(world: World, dice: random.Random) -> Undo:
+    """Give the daemon a wrong key or password, and later the right one again."""
+    world.write_accounts(wrong=dice.choice(world.sandbox.accounts).name)
+    world.daemon.send(signal.SIGHUP)
+
+    def put_right() -> None:
+        world.write_accounts()
+        world.daemon.send(signal.SIGHUP)
+
+    return put_right
+
+
+def settings_broken(world: World, dice: random.Random) -> Undo:
+    """Spoil the settings file, and reload; what is in force stays."""
+    text = world.lab.config.read_text(encoding="utf-8")
+    world.lab.config.write_text(text[: dice.randrange(len(text))] + "\n  : [", encoding="utf-8")
+    if world.daemon.running():
+        world.daemon.send(signal.SIGHUP)
+    wait(0.3)
+    world.lab.config.write_text(text, encoding="utf-8")
+    return lambda: None
+
+
+def full_disk(world: World, dice: random.Random) -> Undo | None:
+    """Fill the first spool to its last byte, or nearly."""
+    if world.small_disk is None:
+        return None
+    left_bytes, ballast = dice.choice([0, 4096, 1_000_000]), world.small_disk / ".ballast"
+    with contextlib.suppress(OSError), ballast.open("wb") as file:
+        free = shutil.disk_usage(world.small_disk).free
+        os.posix_fallocate(file.fileno(), 0, max(1, free - left_bytes))
+    return lambda: ballast.unlink(missing_ok=True)
+
+
+def read_only_disk(world: World, dice: random.Random) -> Undo | None:
+    """Make the first spool read-only."""
+    if world.small_disk is None or not _remount(world.small_disk, "ro", tries=dice.randrange(20, 60)):
+        return None
+    disk = world.small_disk
+
+    def writable() -> None:
+        if not _remount(disk, "rw", tries=50):
+            raise RuntimeError(f"{disk} stays read-only")
+
+    return writable
+
+
+def state_locked(world: World, dice: random.Random) -> Undo | None:
+    """Hold a write transaction on the state."""
+    path = world.lab.state / "cdsed.sqlite"
+    if not path.exists():
+        return None
+    holder = subprocess.Popen([sys.executable, "-c", _LOCK_IT, str(path), str(dice.uniform(1, 15))])
+
+    def let_go() -> None:
+        holder.kill()
+        holder.wait()
+
+    return let_go
+
+
+def backup_and_restore(world: World, dice: random.Random) -> None:
+    """Back the state up, stop, restore that very backup, go on."""
+    restore = dice.random() < 0.4
+    if world.lab.command("state", "--help").returncode != 0:
+        return
+    if not restore:
+        world.lab.command("state", "backup")
+        return
+    world.daemon.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        world.daemon.wait(30)
+    for arguments in (("state", "backup"), ("state", "restore")):
+        done = world.lab.command(*arguments)
+        if done.returncode != 0:
+            world.found.append(f"cdsed {' '.join(arguments)}: {done.returncode} {done.stderr}")
+            world.told["rules broken"] += 1
+            break
+    world.revive()
+
+
+def _until_later(world: World, fault: dict[str, object]) -> Undo:
+    number = world.sandbox.fault(**{key: value for key, value in fault.items() if value not in (None, "")})
+    return lambda: world.sandbox.clear_faults(number)
+
+
+def _remount(disk: Path, how: str, *, tries: int) -> bool:
+    """Remount; while somebody writes, the kernel refuses ``ro``."""
+    for _ in range(tries):
+        if (
+            subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], capture_output=True, check=False).returncode
+            == 0
+        ):
+            return True
+        wait(0.05)
+    return False
+
+
+#: How often each is chosen, and for how long (seconds) it lasts at most.
+TROUBLES: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]] = {
+    kill_worker: (40, 0),
+    kill_supervisor: (8, 0),
+    terminate: (3, 0),
+    reload_storm: (3, 0),
+    stop_and_continue: (5, 8),
+    trouble_of_the_service: (20, 10),
+    trouble_of_objects: (8, 10),
+    refusals: (5, 10),
+    penalty: (2, 10),
+    keys_replaced: (2, 10),
+    settings_broken: (1, 0),
+    full_disk: (3, 10),
+    read_only_disk: (2, 10),
+    state_locked: (3, 15),
+    backup_and_restore: (2, 0),
+}

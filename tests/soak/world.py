@@ -1,0 +1,237 @@
+"""What the soak happens to: an installation with two spools, a sandbox, a daemon that is started again and again."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import yaml
+
+from cdsed.sandbox.accounts import make_accounts
+from tests.support.daemon import DaemonProcess, Installation
+from tests.support.invariants import Eye, Watcher
+from tests.support.sandbox import SandboxProcess
+
+_SMALL_DISK_BYTES = 256 * 2**20
+_LOG_BYTES_MAX = 20_000_000
+
+
+class World:
+    """One installation and everything that lives in it, for as long as the soak takes.
+
+    Attributes
+    ----------
+    told
+        What was done and what was found, by words of the table at the end.
+    small_disk
+        The first spool, a file system of its own that can be filled and made read-only; None where this user may
+        not mount one.
+    """
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.root = root
+        self.seed = seed
+        self.told: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.found: list[str] = []
+        self.small_disk: Path | None = None
+        self._read_of_log = 0
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        accounts = make_accounts(2, seed=self.seed, bandwidth_bytes_per_s=6_000_000)
+        self.sandbox = self._stack.enter_context(SandboxProcess(accounts, seed=self.seed))
+        self.lab = Installation(
+            self.root,
+            self.sandbox,
+            inbox={"rest_s": 1.5},
+            retry={"attempts": 30},
+            transfer={"read_timeout_s": 5, "rate_window_s": 3, "processes": 2},
+        )
+        second = self.root / "second"
+        second.mkdir()
+        self.spools = [self.lab.spool, second]
+        self.lab.configure(spools=[str(spool) for spool in self.spools])
+        self._mount()
+        self.write_accounts()
+        self.eye = Eye(self.lab)
+        self.watcher = self._stack.enter_context(Watcher(self.sandbox, self.spools, counts_requests=False))
+        self.memory = self._stack.enter_context(Memory(self))
+        self.daemon = self._stack.enter_context(DaemonProcess(self.lab))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.__exit__(*exception)  # type: ignore[arg-type]
+
+    def _mount(self) -> None:
+        options = f"size={_SMALL_DISK_BYTES},mode=755"
+        mount = ["mount", "-t", "tmpfs", "-o", options, "soak", str(self.lab.spool)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+            self.small_disk = self.lab.spool
+            self._stack.callback(subprocess.run, ["umount", "--lazy", str(self.lab.spool)], check=False)
+
+    def write_accounts(self, *, wrong: str = "") -> None:
+        """Give the first account its S3 keys and the second a password; the one named `wrong` gets a bad one."""
+        first, second = self.sandbox.accounts
+        secret = "0" * 40 if first.name == wrong else first.secret_key
+        document = {
+            "groups": {
+                "default": {
+                    "accounts": {
+                        first.name: {
+                            "login": first.user_name,
+                            "s3_access_key": first.access_key,
+                            "s3_secret_key": secret,
+                            "requests_per_minute": 1_000_000,
+                        },
+                        second.name: {
+                            "login": second.user_name,
+                            "password": "wrong" if second.name == wrong else second.password,
+                            "requests_per_minute": 1_000_000,
+                        },
+                    }
+                }
+            }
+        }
+        path = self.root / "accounts.yml"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def secrets(self) -> list[str]:
+        """Return what must be found nowhere."""
+        return [word for account in self.sandbox.accounts for word in (account.secret_key, account.password) if word]
+
+    def revive(self) -> None:
+        """Start the daemon where it does not run."""
+        if not self.daemon.running():
+            self.daemon.start()
+            self.told["restarts of the daemon"] += 1
+
+    def kill(self, pid: int) -> None:
+        """Kill -9 one process and count it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            self.told["kills"] += 1
+
+    def take_away(self, name: str, path: Path) -> None:
+        """Compare a product with the truth, and make room: its owner has moved it."""
+        with self.watcher.looking_away_from(name):
+            wrong = self.lab.differences([name], path.parent)
+            self.told["products"] += 1
+            self.told["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
+            self.told["wrong bytes"] += bool(wrong)
+            self.found += wrong
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def read_log(self) -> None:
+        """Look through what was logged since the last time: for secrets and for what cdsed did not foresee."""
+        with self.daemon.log_path.open("r+", encoding="utf-8", errors="replace") as log:
+            log.seek(self._read_of_log)
+            text = log.read()
+            self._read_of_log = log.tell()
+            if self._read_of_log > _LOG_BYTES_MAX:
+                log.truncate(0)
+                self._read_of_log = 0
+        self.look_for_secrets("the log", text)
+        for after in text.split("Traceback")[1:]:
+            self.told["tracebacks"] += 1
+            self.found.append(f"Traceback{after[:1500]}")
+
+    def look_for_secrets(self, where: str, text: str) -> None:
+        """Count what may not be there."""
+        for secret in self.secrets():
+            if secret in text:
+                self.told["leaked"] += 1
+                self.found.append(f"a secret stands in {where}")
+
+    def look_everywhere_for_secrets(self) -> None:
+        """Look through the state, the papers, the status and the command lines."""
+        for folder in (self.lab.state, self.lab.inbox):
+            for path in folder.rglob("*"):
+                if path.is_file() and path.name != "temporary_keys.json":
+                    self.look_for_secrets(str(path), path.read_bytes().decode("latin-1"))
+        for pid in [self.daemon.pid, *self.daemon.worker_pids()]:
+            with contextlib.suppress(OSError):
+                self.look_for_secrets(f"the command line of {pid}", _proc(pid, "cmdline"))
+        self.look_for_secrets("the status", self.lab.command("status", "--json").stdout)
+
+    def check(self) -> None:
+        """Ask the checker and the independent eye, whatever the daemon is doing."""
+        self.told["checks"] += 1
+        done = self.lab.command("check", "--state", "--every", "--json", timeout_s=120)
+        if done.returncode not in (0, 1):
+            self.told["checks that could not"] += 1  # the state was locked for too long
+            return
+        broken = [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["breaches"]]
+        self.told["half-published"] += sum(each.startswith("half") for each in broken)
+        self.told["doubled"] += sum(each.startswith("twice") for each in broken)
+        broken += self.eye.broken()
+        self.told["rules broken"] += len(broken)
+        self.found += broken
+
+
+class Memory(threading.Thread):
+    """Notes the most memory and descriptors that any process of a role had, and the size of the state."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(daemon=True)
+        self._world = world
+        self._done = threading.Event()
+        self.first: dict[str, int] = {}
+        self.most: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._done.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._done.wait(2):
+            for role, pid in self._processes():
+                with contextlib.suppress(OSError, StopIteration):
+                    status = _proc(pid, "status").split("\n")
+                    kib = int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+                    self._note(f"{role}, RSS in KiB", kib)
+                    self._note(f"{role}, descriptors", len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208
+            for name in ("cdsed.sqlite", "cdsed.sqlite-wal"):
+                with contextlib.suppress(OSError):
+                    self._note(f"{name}, bytes", (self._world.lab.state / name).stat().st_size)
+
+    def _processes(self) -> Iterator[tuple[str, int]]:
+        daemon = getattr(self._world, "daemon", None)
+        if daemon is None or not daemon.running():
+            return
+        yield "supervisor", daemon.pid
+        for role in ("intake", "resolve", "download", "keys"):
+            for pid in daemon.worker_pids(role):
+                yield role, pid
+
+    def _note(self, what: str, value: int) -> None:
+        self.first.setdefault(what, value)
+        self.most[what] = max(self.most[what], value)
+
+
+def _proc(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+
+
+def dice_for(seed: int, what: str, number: int) -> random.Random:
+    """Return dice of their own for each decision: what one throws moves no other."""
+    return random.Random(f"{seed}/{what}/{number}")
+
+
+def wait(seconds: float) -> None:
+    """Let the world go on."""
+    time.sleep(seconds)
