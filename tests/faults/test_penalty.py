@@ -19,7 +19,7 @@ def test_an_account_spent_by_others_is_recognised_and_hurts_nobody(tmp_path: Pat
             tmp_path,
             sandbox,
             accounts=ours,
-            transfer={"rate_min_bytes_per_s": 500_000, "rate_window_s": 2, "processes": 2},
+            transfer={"rate_min_bytes_per_s": 500_000, "rate_window_s": 4, "processes": 2},
             retry={"account_first_delay_s": 9, "account_longest_delay_s": 20},
         )
         sandbox.add_products(*({"safename": name, "size_bytes": 8_000_000} for name in names))

@@ -156,7 +156,8 @@ lock.acquire()
 db = open_state(root)
 me = processes.register(db, clock, name=str(os.getpid()), lock=lock.path)
 while True:
-    for session in leases.free_sessions(db, clock, ["default"]):
+    free = leases.free_sessions(db, clock, ["default"])
+    for session in dice.sample(free, len(free)):
         own = KernelLock(root / f"{session.account}.{session.slot}.lock")
         if not own.acquire():
             continue
