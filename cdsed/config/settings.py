@@ -92,7 +92,10 @@ class TransferSettings(Section):
     connect_timeout_s: Seconds = Field(default=10, description="seconds to wait for a connection")
     read_timeout_s: Seconds = Field(default=60, description="seconds without a byte after which a connection is cut")
     rate_min_bytes_per_s: Size = Field(
-        default=50_000, le=10**9, description="bytes per second below which a connection is cut; 0: never"
+        # beyond that the 1 MB/s of an account whose volume is spent would be cut again and again
+        default=50_000,
+        le=500_000,
+        description="bytes per second below which a connection is cut; 0: never",
     )
     rate_window_s: Seconds = Field(default=60, ge=1, description="seconds over which that rate is measured")
     checkpoint_every_s: Seconds = Field(default=2, description="seconds between two notes of what is safely on disk")

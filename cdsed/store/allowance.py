@@ -20,9 +20,10 @@ STEP_S = 5
 #: and two full minutes side by side would be twice the limit in it.
 MINUTE_STEPS = 12
 
-# A thousandth of the volume stays unused, for what is not in the books: listings, headers, what came twice after a
-# blip, and what a killed worker had received since it was last counted.
-_RESERVE = 1000
+# Nothing new is leased when only a thousandth of the volume is left, or two pieces: the last of what is handed out may
+# use it, and so does what is not in the books, such as listings, headers, what came twice after a blip, and what a
+# killed worker had received since it was last counted.
+_RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 32 * 2**20, 10
 
 # CDSE counts volume hourly: a penalty does not end sooner.
 _PENALTY_LOOK_S = 3600.0
@@ -76,13 +77,19 @@ class Allowance:
 
     @property
     def ceiling_bytes(self) -> int:
-        """The volume up to which it is used, a little below its limit: beyond that CDSE gives 1 MB/s."""
-        return self.volume_bytes - -(-self.volume_bytes // _RESERVE)
+        """The volume at which leasing stops, a little below the limit: beyond that CDSE gives 1 MB/s."""
+        least = min(_RESERVE_LEAST_BYTES, -(-self.volume_bytes // _RESERVE_MOST_SHARE))
+        return self.volume_bytes - max(self.volume_bytes // _RESERVE_SHARE, least)
 
     @property
     def left_bytes(self) -> int:
-        """What may still be asked for; below 1 it is spent."""
+        """What may still be used before leasing stops; below 1 it is spent."""
         return self.ceiling_bytes - self.used_bytes - self.claimed_bytes
+
+    @property
+    def handout_bytes(self) -> int:
+        """What may be handed out to a session without passing the limit itself."""
+        return self.volume_bytes - self.used_bytes - self.claimed_bytes
 
     @property
     def requests_left(self) -> int:

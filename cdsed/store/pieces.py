@@ -44,7 +44,7 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
             return None
         most = min(_HANDFUL_PIECES, left.requests_left + 1)  # one this session has claimed already
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=max(0, most))
-        pieces = _handful([_piece(row) for row in rows], left.left_bytes)
+        pieces = _handful([_piece(row) for row in rows], left.handout_bytes)
         if not pieces:
             return None
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))

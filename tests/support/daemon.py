@@ -90,6 +90,7 @@ class Installation:
                             ),
                             "sessions": account.sessions,
                             "requests_per_minute": account.requests_per_minute or 1_000_000,
+                            **({"volume_bytes": account.volume_bytes} if account.volume_bytes else {}),
                         }
                         for account in accounts
                     }

@@ -156,7 +156,8 @@ lock.acquire()
 db = open_state(root)
 me = processes.register(db, clock, name=str(os.getpid()), lock=lock.path)
 while True:
-    for session in leases.free_sessions(db, clock, ["default"]):
+    free = leases.free_sessions(db, clock, ["default"])
+    for session in dice.sample(free, len(free)):
         own = KernelLock(root / f"{session.account}.{session.slot}.lock")
         if not own.acquire():
             continue
@@ -191,7 +192,8 @@ def test_processes_killed_at_random_never_share_a_session(tmp_path):
     kills = 0
     try:
         until = time.monotonic() + 60
-        while kills < 25 and time.monotonic() < until:
+        fences = tmp_path / "fences"
+        while (kills < 25 or len(fences.read_bytes().split(b"\n")) < 250) and time.monotonic() < until:
             time.sleep(dice.uniform(0.02, 0.2))  # the moment of a kill is what is random here
             victim = dice.randrange(8)
             contenders[victim].kill()
@@ -209,8 +211,8 @@ def test_processes_killed_at_random_never_share_a_session(tmp_path):
         for contender in contenders:
             contender.kill()
             contender.wait()
-    taken = [line.split() for line in (tmp_path / "fences").read_text(encoding="utf-8").split("\n") if line]
-    assert kills == 25
+    taken = [line.split() for line in fences.read_text(encoding="utf-8").split("\n") if line]
+    assert kills >= 25
     assert not (tmp_path / "SHARED").exists()
     assert len({session for session, _ in taken}) == 8
     assert len({fence for _, fence in taken}) == len(taken) > 200

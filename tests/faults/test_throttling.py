@@ -1,0 +1,48 @@
+"""The service wants less (429): sessions are halved and grow again, and nobody but the account notices."""
+
+from pathlib import Path
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+
+def _usable(lab: Installation) -> int:
+    return int(lab.status()["accounts"][0]["sessions_usable"])
+
+
+def test_throttled_sessions_are_halved_once_shown_and_grow_back_to_all(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 12, seed=41)
+    with SandboxProcess(bandwidth_bytes_per_s=1_500_000) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 2}, retry={"account_first_delay_s": 1.5})
+        sandbox.add_products(*({"safename": name, "size_bytes": 4_000_000} for name in names))
+        lab.drop("many.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            wait_until("four are busy", lambda: sandbox.counters()["accounts"]["sandbox-1"]["open_now"] == 4)
+            sandbox.fault(kind="throttle", times=3, operation="get")
+            wait_until("fewer sessions", lambda: _usable(lab) < 4, daemon=daemon)
+            screen = lab.command("status").stdout
+            assert "2 of 4 sessions: throttled; grows" in screen, screen
+            assert daemon.wait(120) == 0, daemon.log()
+        assert lab.differences(names) == []
+        assert {row["attempts"] for row in (lab.report("many.txt") or {})["products"]} == {0}
+        assert daemon.log().count("throttled; it goes on with 2 of 4 sessions") == 1
+        assert "account sandbox-1: 3 of 4 sessions again" in daemon.log()
+        assert "account sandbox-1: 4 of 4 sessions again" in daemon.log()
+        assert sandbox.counters()["accounts"]["sandbox-1"]["overbooked"] == 0
+
+
+def test_two_installations_on_one_account_share_it_and_say_so(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 16, seed=43)
+    with SandboxProcess(bandwidth_bytes_per_s=2_000_000) as sandbox:
+        sandbox.add_products(*({"safename": name, "size_bytes": 3_000_000} for name in names))
+        labs = [Installation(tmp_path / which, sandbox, transfer={"processes": 1}) for which in ("one", "other")]
+        labs[0].drop("half.txt", names[:8])
+        labs[1].drop("half.txt", names[8:])
+        with DaemonProcess(labs[0], "--once") as first, DaemonProcess(labs[1], "--once") as second:
+            assert first.wait(150) == 0, first.log()
+            assert second.wait(150) == 0, second.log()
+        for lab, mine in zip(labs, (names[:8], names[8:]), strict=True):
+            assert lab.differences(mine) == []
+            assert {row["attempts"] for row in (lab.report("half.txt") or {})["products"]} == {0}
+        assert "something else seems to use it, perhaps another cdsed" in first.log() + second.log()
