@@ -48,6 +48,8 @@ class AccountStatus:
         Transferred in the last 30 days, and the limit.
     requests_last_minute
         In the minute that runs.
+    trouble_code
+        The code of the failure it cools down for, e.g. ``KeyRevoked``; None when it does not.
     """
 
     name: str
@@ -59,6 +61,7 @@ class AccountStatus:
     volume_bytes: int
     requests_last_minute: int
     key_expires_at: float | None
+    trouble_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +114,14 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Unsettled or unsuccessful products with one cause, e.g. ``NotInCatalogue``."""
+    """Unsettled or unsuccessful products with one cause, e.g. ``NotInCatalogue``; when the first is tried again."""
 
     code: str
     state: State
     products: int
     example: str
     cause: str
+    next_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

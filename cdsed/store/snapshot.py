@@ -103,6 +103,11 @@ def progress(db: Database, product: Product) -> ObjectProgress:
     return ObjectProgress(**row)
 
 
+def next_try_in_s(db: Database, clock: Clock, product: Product) -> float | None:
+    """Return in how many seconds a product that waits is tried again; None when it does not wait."""
+    return _in_s(db.value(_SQL.due_of, product=product.id), clock)
+
+
 def listing(db: Database, number: int) -> ListingStatus:
     """Return the progress of one listing."""
     row = db.row(_SQL.listing, id=number)
@@ -154,14 +159,19 @@ def _accounts(db: Database, clock: Clock) -> tuple[AccountStatus, ...]:
             group=row["account_group"],
             sessions=tuple(marks.get(row["name"], ())),
             trouble=_trouble(row, clock),
-            probe_in_s=max(0.0, row["until_s"] - clock.boot_s()) if row["until_s"] is not None else None,
+            probe_in_s=_in_s(row["until_s"], clock),
             volume_used_bytes=row["volume_used_bytes"],
             volume_bytes=row["volume_bytes"],
             requests_last_minute=row["requests_last_minute"],
             key_expires_at=row["key_expires_at"],
+            trouble_code=row["code"],
         )
         for row in rows
     )
+
+
+def _in_s(due_s: float | None, clock: Clock) -> float | None:
+    return None if due_s is None else max(0.0, due_s - clock.boot_s())
 
 
 def _trouble(row: Row, clock: Clock) -> str | None:
@@ -210,7 +220,14 @@ def _troubles(db: Database, clock: Clock) -> list[Trouble]:
     for row in db.rows(_SQL.troubles, since=clock.utc_s() - _TROUBLES_SINCE_S, most=_TROUBLES_SHOWN):
         example = db.row(_SQL.example, id=row["example"]) or {"safename": "", "cause": ""}
         troubles.append(
-            Trouble(row["code"], State(row["state"]), row["products"], example["safename"], example["cause"] or "")
+            Trouble(
+                row["code"],
+                State(row["state"]),
+                row["products"],
+                example["safename"],
+                example["cause"] or "",
+                next_in_s=_in_s(row["due_s"], clock),
+            )
         )
     return troubles
 

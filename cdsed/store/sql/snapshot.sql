@@ -32,7 +32,7 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
         WHERE traffic_hour.account = account.name AND hour > :oldest_hour) AS volume_used_bytes,
        (SELECT coalesce(sum(requests), 0) FROM traffic_minute
         WHERE minute = :minute AND traffic_minute.account = account.name) AS requests_last_minute,
-       breaker.reason, breaker.until_s
+       breaker.reason, breaker.code, breaker.until_s
 FROM account LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
 WHERE account.listed = 1 ORDER BY account.account_group, account.name
 
@@ -55,7 +55,7 @@ SELECT coalesce(sum(piece.done_bytes), 0) FROM piece JOIN product ON product.id 
 WHERE product.state = 'downloading' AND product.planned = 1
 
 -- name: troubles
-SELECT code, state, count(*) AS products, max(id) AS example FROM product INDEXED BY product_troubled
+SELECT code, state, count(*) AS products, max(id) AS example, min(due_s) AS due_s FROM product INDEXED BY product_troubled
 WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY products DESC LIMIT :most
 
 -- name: example
@@ -74,3 +74,6 @@ SELECT at, origin, target, attempts, cause FROM event WHERE product = :product O
 SELECT count(DISTINCT object.id) AS objects, coalesce(sum(piece.done_bytes), 0) AS done_bytes,
        coalesce(sum(piece.size_bytes), 0) AS size_bytes
 FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :product
+
+-- name: due_of
+SELECT due_s FROM product WHERE id = :product
