@@ -41,8 +41,9 @@ bench: $(VENV)/.installed ## Measure, as ratios against something run beside it
 soak: $(VENV)/.installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
-docs: $(VENV)/.installed ## Write anew what is generated: docs/states.md
+docs: $(VENV)/.installed ## Write anew what is generated: docs/states.md, docs/blame.md
 	$(BIN)/python -m tests.architecture.states
+	$(BIN)/python -m tests.architecture.blame_page
 
 lock: ## Resolve the pinned versions of requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -40,7 +40,8 @@ def details(look: Look, seen: "ListingLook | ProductLook") -> dict[str, Any]:
         product = {name: value for name, value in asdict(seen.product).items() if name not in _INTERNAL}
         return {
             **_head(look),
-            "product": _plain(product) | {"progress": asdict(seen.progress), "history": history},
+            "product": _plain(product)
+            | {"progress": asdict(seen.progress), "next_try_in_s": seen.next_try_in_s, "history": history},
         }
     head, counts = seen.listing.head, seen.listing.counts
     listing = {

@@ -79,6 +79,7 @@ def _product(seen: ProductLook, canvas: Canvas) -> list[str]:
         "size": [size(product.size_bytes) if product.size_bytes is not None else ""],
         "wishes": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),
+        "next try": [f"in {span(seen.next_try_in_s)}" if seen.next_try_in_s is not None else ""],
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():

@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; 1 when a product that was named needs no new start, or nothing was there to start; `UsageError` (64)
-        for a product or listing that nobody ever asked for.
+        0; 1 when a product that was named is under way or on disk; `UsageError` (64) for a product or listing that
+        nobody ever asked for.
     """
     from cdsed.cli.look import looking
     from cdsed.clock import SYSTEM_CLOCK
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         db.close()
     _tell_json(done) if arguments.json else _tell(done)
-    return ExitCode.OK if done and all(each.started for each in done) else ExitCode.UNFINISHED
+    return ExitCode.OK if all(each.started for each in done) else ExitCode.UNFINISHED
 
 
 def _states(arguments: argparse.Namespace) -> "frozenset[State]":
@@ -120,9 +120,8 @@ def _tell(done: "list[Started]") -> None:
         print("nothing to start again")
     if started:
         was = Counter(each.was.value for each in started)
-        print(
-            f"{plural(len(started), 'product')} started again: " + ", ".join(f"{n} {state}" for state, n in was.items())
-        )
+        by_state = ", ".join(f"{number(count)} {state}" for state, count in was.items())
+        print(f"{plural(len(started), 'product')} started again: {by_state}")
     for each in started[:_SHOWN]:
         print(printable(f"  {each.safename}  was {each.was}, is {each.now}"))
     if len(started) > _SHOWN:

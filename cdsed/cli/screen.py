@@ -203,7 +203,8 @@ def _troubles(report: StatusReport, canvas: Canvas) -> list[str]:
     for trouble, line in zip(report.troubles, table(canvas, heads, rows), strict=True):
         bad = trouble.state in FINAL - GOOD
         lines.append(canvas.paint(line, Colour.BAD) if bad else line)
-        lines += canvas.wrap(trouble.cause, "      ")
+        due = "" if trouble.next_in_s is None else f"; next in {span(trouble.next_in_s)}"
+        lines += canvas.wrap(f"{trouble.cause}{due}", "      ")
     return lines
 
 

@@ -29,11 +29,12 @@ class ListingLook:
 
 @dataclass(frozen=True, slots=True)
 class ProductLook:
-    """What there is to see of one product."""
+    """What there is to see of one product; `next_try_in_s` is None when it does not wait."""
 
     product: Product
     progress: ObjectProgress
     history: list[Event]
+    next_try_in_s: float | None
 
 
 def at(db: Database, name: str) -> ListingLook | ProductLook:
@@ -47,7 +48,8 @@ def at(db: Database, name: str) -> ListingLook | ProductLook:
     safename = _safename(name)
     product = products.find(db, safename) if safename else None
     if product is not None:
-        return ProductLook(product, snapshot.progress(db, product), snapshot.history(db, product))
+        due_in_s = snapshot.next_try_in_s(db, SYSTEM_CLOCK, product)
+        return ProductLook(product, snapshot.progress(db, product), snapshot.history(db, product), due_in_s)
     spellings = (name, str(Path(name).absolute()), Path(name).name)
     listing = next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
     if listing is not None:

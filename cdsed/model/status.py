@@ -56,6 +56,8 @@ class AccountStatus:
         How many of `sessions` may be held now.
     restraint, grows_in_s
         Why they are fewer than all, and seconds until there is one more (None: once something is delivered).
+    trouble_code
+        The code of the failure it cools down for, e.g. ``KeyRevoked``; None when it does not.
     """
 
     name: str
@@ -72,6 +74,7 @@ class AccountStatus:
     restraint: Restraint | None = None
     grows_in_s: float | None = None
     room: Room | None = None
+    trouble_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +127,14 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Unsettled or unsuccessful products with one cause, e.g. ``NotInCatalogue``."""
+    """Unsettled or unsuccessful products with one cause, e.g. ``NotInCatalogue``; when the first is tried again."""
 
     code: str
     state: State
     products: int
     example: str
     cause: str
+    next_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

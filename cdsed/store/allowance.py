@@ -46,8 +46,8 @@ class Allowance:
         Leased just now.
     requests
         Sent and counted in the last 60 to 65 s.
-    breaker_until_s, breaker_reason
-        Of its open breaker, in seconds since boot; None when it is closed.
+    breaker_until_s, breaker_code, breaker_reason
+        Of its open breaker, the time in seconds since boot; None when it is closed.
     restraint, restrained_to, grows_s
         Why, to how many sessions, and until when (seconds since boot; None: until something is delivered).
     """
@@ -65,6 +65,7 @@ class Allowance:
     used_bytes: int
     claimed_bytes: int
     breaker_until_s: float | None
+    breaker_code: str | None
     breaker_reason: str | None
     restraint: Restraint | None
     restrained_to: int | None
@@ -211,6 +212,7 @@ def _allowance(row: Row) -> Allowance:
         group=row["account_group"],
         has_keys=bool(row["has_keys"]),
         breaker_until_s=row["until_s"],
+        breaker_code=row["code"],
         breaker_reason=row["reason"],
         restraint=Restraint(row["cause"]) if row["cause"] else None,
         **{name: row[name] for name in _COPIED},

@@ -106,6 +106,11 @@ def progress(db: Database, product: Product) -> ObjectProgress:
     return ObjectProgress(**row)
 
 
+def next_try_in_s(db: Database, clock: Clock, product: Product) -> float | None:
+    """Return in how many seconds a product that waits is tried again; None when it does not wait."""
+    return _in_s(db.value(_SQL.due_of, product=product.id), clock)
+
+
 def listing(db: Database, number: int) -> ListingStatus:
     """Return the progress of one listing."""
     row = db.row(_SQL.listing, id=number)
@@ -162,6 +167,7 @@ def _accounts(db: Database, clock: Clock, allowances: list[Allowance]) -> tuple[
             restraint=each.restraint,
             grows_in_s=_in_s(each.grows_s, clock),
             room=outlook.room(db, clock, each),
+            trouble_code=each.breaker_code,
         )
         for each in allowances
     )
@@ -228,7 +234,14 @@ def _troubles(db: Database, clock: Clock) -> list[Trouble]:
     for row in db.rows(_SQL.troubles, since=clock.utc_s() - _TROUBLES_SINCE_S, most=_TROUBLES_SHOWN):
         example = db.row(_SQL.example, id=row["example"]) or {"safename": "", "cause": ""}
         troubles.append(
-            Trouble(row["code"], State(row["state"]), row["products"], example["safename"], example["cause"] or "")
+            Trouble(
+                row["code"],
+                State(row["state"]),
+                row["products"],
+                example["safename"],
+                example["cause"] or "",
+                next_in_s=_in_s(row["due_s"], clock),
+            )
         )
     return troubles
 

@@ -10,7 +10,7 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
        coalesce(flight.held, 0) AS held, coalesce(flight.requests, 0) AS claimed_requests,
        coalesce(flight.bytes, 0) AS claimed_bytes,
        restraint.cause, restraint.sessions AS restrained_to, restraint.grows_s,
-       breaker.until_s, breaker.reason
+       breaker.until_s, breaker.code, breaker.reason
 FROM account
 LEFT JOIN (SELECT account, count(*) AS held, sum(max(1, pieces)) AS requests, sum(bytes) AS bytes
            FROM (SELECT session.account, count(piece.id) AS pieces,

@@ -44,7 +44,7 @@ SELECT coalesce(sum(piece.done_bytes), 0) FROM piece JOIN product ON product.id 
 WHERE product.state = 'downloading' AND product.planned = 1
 
 -- name: troubles
-SELECT code, state, count(*) AS products, max(id) AS example FROM product INDEXED BY product_troubled
+SELECT code, state, count(*) AS products, max(id) AS example, min(due_s) AS due_s FROM product INDEXED BY product_troubled
 WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY products DESC LIMIT :most
 
 -- name: example
@@ -63,3 +63,6 @@ SELECT at, origin, target, attempts, cause FROM event WHERE product = :product O
 SELECT count(DISTINCT object.id) AS objects, coalesce(sum(piece.done_bytes), 0) AS done_bytes,
        coalesce(sum(piece.size_bytes), 0) AS size_bytes
 FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :product
+
+-- name: due_of
+SELECT due_s FROM product WHERE id = :product
