@@ -26,8 +26,9 @@ class _Lines(logging.Handler):
 
 @pytest.fixture
 def logger():
-    made = logging.Logger("cdsed.test", logging.INFO)
-    made.addHandler(_Lines())
+    made = logging.getLogger("a logger of this test's own")
+    made.setLevel(logging.INFO)
+    made.handlers = [_Lines()]
     return made
 
 
