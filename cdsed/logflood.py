@@ -17,7 +17,7 @@ class _Told:
 
 
 class Flood(logging.Filter):
-    """Lets lines of one kind through ten times a minute (INFO: 3000 times), and says then how many were kept back.
+    """Lets lines of one kind through ten times a minute (INFO: 3000 times); the next one says how many were kept back.
 
     Lines are of one kind when they come from the same place in the code, whatever they name.
     """

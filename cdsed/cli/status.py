@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0 when the daemon runs, else `ExitCode.NOT_RUNNING`; `StateError` when the state cannot be read.
+        0 when the daemon runs, `ExitCode.UNFINISHED` when it runs and no account can be used for what is to do,
+        else `ExitCode.NOT_RUNNING`; `StateError` when the state cannot be read.
     """
     # Imported here: no other command should wait for the database.
     from cdsed.cli.terminal import Live
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> ExitCode:
     from cdsed.cli.look import looking
+    from cdsed.model.product import FINAL
     from cdsed.model.status import DaemonState
 
     with looking(directory) as (look, db):
@@ -79,7 +81,11 @@ def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> Exi
         else:
             head = [f"{iso(look.report.at)}, every {arguments.watch:g} s; ^C ends it"] if arguments.watch else []
             live.draw(head + _lines(look, about, live.canvas()))
-    return ExitCode.OK if look.report.daemon.state is DaemonState.RUNNING else ExitCode.NOT_RUNNING
+    if look.report.daemon.state is not DaemonState.RUNNING:
+        return ExitCode.NOT_RUNNING
+    to_do = any(tally.products for state, tally in look.report.products.items() if state not in FINAL)
+    stuck = to_do and look.report.why_idle is not None and all(account.trouble for account in look.report.accounts)
+    return ExitCode.UNFINISHED if stuck else ExitCode.OK
 
 
 def _about(db: "Database", name: str) -> "ListingLook | ProductLook":

@@ -14,7 +14,7 @@ DEFECTS = {
     "one bad account destroys a listing": "compat/test_download.py::test_one_dead_account_fails_no_product",
     "a run whose accounts all fail never ends": ("compat/test_download.py::test_a_run_with_no_account_that_works_ends"),
     "an account that failed never comes back": (
-        "acceptance/test_faults.py::test_when_all_accounts_are_refused_everything_products_wait_until_they_work_again"
+        "faults/test_service_faults.py::test_when_all_accounts_are_refused_everything_products_wait_until_they_work_again"
     ),
     "a partial or empty SAFE counts as present": (
         "compat/test_utils.py::test_a_half_written_safe_counts_as_absent_everywhere"

@@ -19,6 +19,8 @@ from cdsed.sandbox.accounts import Account
 from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess
 
+_REPOSITORY = str(Path(__file__).parents[2])
+
 _QUICK: dict[str, Any] = {
     "inbox": {"rest_s": 0.2, "scan_every_s": 0.5},
     "transfer": {"session_rest_s": 0.3, "checkpoint_every_s": 0.3},
@@ -176,12 +178,16 @@ class DaemonProcess:
     ----------
     environ
         What its environment has besides this process's own.
+    only
+        Its environment has nothing else.
     """
 
-    def __init__(self, lab: Installation, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, lab: Installation, *arguments: str, environ: Mapping[str, str] | None = None, only: bool = False
+    ) -> None:
         self.lab = lab
         self._arguments = arguments
-        self._environ = environ or {}
+        self._environ = {**({} if only else os.environ), "PYTHONPATH": _REPOSITORY, **(environ or {})}
         self.log_path = lab.root / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -206,11 +212,10 @@ class DaemonProcess:
 
     def start(self) -> Self:
         """Start it; its log is appended to ``daemon.log``."""
-        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **self._environ}
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cdsed", "run", "--config", str(self.lab.config), *self._arguments],
-                env=environ,
+                env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

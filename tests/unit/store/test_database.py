@@ -31,8 +31,8 @@ def test_a_new_state_is_strict_wal_and_durable(tmp_path):
     assert db.value("PRAGMA synchronous") == 2
     assert db.value("PRAGMA foreign_keys") == 1
     loose = db.rows(
-        "SELECT name FROM pragma_table_list "
-        "WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'"
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+        " AND strict = 0 AND name NOT LIKE 'sqlite_%'"
     )
     db.close()
     assert loose == []

@@ -1,0 +1,58 @@
+"""A network that is away: refused connections, names that do not resolve, TLS that fails; then all goes on."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+
+def _uncharged(lab: Installation, listing: str) -> bool:
+    report = lab.report(listing)
+    assert report is not None
+    return all((row["state"], row["attempts"]) == ("done", 0) for row in report["products"])
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        pytest.param("https://cdse.invalid", "the name cannot be resolved", id="dns"),
+        pytest.param("https://127.0.0.1:{port}", "TLS failed", id="tls"),
+        pytest.param("http://127.0.0.1:9", "Connection refused", id="refused"),
+    ],
+)
+def test_a_service_that_cannot_be_reached_costs_no_product_anything(tmp_path: Path, url: str, words: str) -> None:
+    names = realistic_safenames("S1_OCN", 3, seed=401)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+        lab.configure(services={"s3_url": url.format(port=sandbox.port)})
+        lab.drop("three.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("trouble", lambda: words in daemon.log(), daemon=daemon)
+            lab.configure(services={"s3_url": sandbox.url})
+            daemon.send(signal.SIGHUP)
+            wait_until("the report", lambda: lab.report("three.txt"), 90, daemon=daemon)
+        assert _uncharged(lab, "three.txt")
+        assert lab.differences(names) == []
+
+
+def test_a_service_that_goes_away_and_comes_back_is_taken_up_again_without_a_reload(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_GRD", 3, seed=403)
+    products = [{"safename": name, "size_bytes": 2_000_000} for name in names]
+    with SandboxProcess(bandwidth_bytes_per_s=500_000) as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        sandbox.add_products(*products)
+        lab.drop("three.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("it has begun", lambda: list(lab.spool.glob(".cdsed/S1*/measurement/*")), daemon=daemon)
+            sandbox.stop()
+            wait_until("it is missed", lambda: "in trouble" in daemon.log(), daemon=daemon)
+            sandbox.start()
+            sandbox.add_products(*products)
+            wait_until("the report", lambda: lab.report("three.txt"), 90, daemon=daemon)
+        assert _uncharged(lab, "three.txt")
+        assert lab.differences(names) == []

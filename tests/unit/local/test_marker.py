@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from cdsed.local.marker import MARKER, look, mark
+
+
+def test_a_directory_that_is_not_there_is_nothing(tmp_path: Path) -> None:
+    assert look(tmp_path / "not" / "there") is None
+
+
+def test_a_marked_directory_is_known_again_and_marking_it_twice_changes_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "spool"
+    first = mark(place)
+    assert len(first.marker) == 32
+    assert mark(place) == first == look(place)
+
+
+def test_the_marker_moves_with_what_is_in_the_directory(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    ground = mark(old)
+    old.rename(new)
+    old.mkdir()
+    bare = look(old)
+    assert bare is not None
+    assert bare.marker == ""
+    assert not bare.is_same_directory(ground)
+    moved = look(new)
+    assert moved is not None
+    assert moved.marker == ground.marker
+
+
+@pytest.mark.parametrize("said", [b"", b"\n", b"\xff\xfe", b"x" * 1000, b"two words"])
+def test_a_marker_that_says_nothing_is_none_and_is_written_anew(tmp_path: Path, said: bytes) -> None:
+    mark(tmp_path)
+    (tmp_path / MARKER).write_bytes(said)
+    ground = look(tmp_path)
+    assert ground is not None
+    assert ground.marker == ""
+    assert mark(tmp_path, "given").marker == "given"
+    assert (tmp_path / MARKER).read_text(encoding="ascii") == "given\n"
+
+
+def test_a_link_in_the_place_of_the_marker_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / ".cdsed").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("of-somebody", encoding="ascii")
+    (tmp_path / MARKER).symlink_to(elsewhere)
+    with pytest.raises(OSError, match="symbolic links"):
+        mark(tmp_path)
+    assert elsewhere.read_text(encoding="ascii") == "of-somebody"
