@@ -56,6 +56,7 @@ def settle(listing: Path, root: Path, accepted: bool) -> Path:
     target = root / (ACCEPTED if accepted else REJECTED) / listing.relative_to(root / TAKING)
     if os.path.lexists(target):
         if not os.path.lexists(listing):
+            sync_directory(target.parent)
             return target
         target = next(path for name in _names(target) if not os.path.lexists(path := target.with_name(name)))
     return _move(listing, target)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.transfer.staging import make_lasting, staged_sizes, sync_directory
+from cdsed.transfer.staging import discard, make_lasting, staged_sizes, sync_directory
 from cdsed.transfer.translate import disk_error
 
 
@@ -72,6 +72,23 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
     except OSError as error:
         raise disk_error(str(final), error) from error
     return Published(final, set_aside)
+
+
+def complete(final: Path, staging: Path) -> None:
+    """Do what is left of publishing when a crash, or a sick disk, came between the rename and its end.
+
+    Raises
+    ------
+    DiskError
+        The disk is still sick.
+    """
+    try:
+        sync_directory(final.parent)
+        if staging.parent.is_dir():
+            sync_directory(staging.parent)
+    except OSError as error:
+        raise disk_error(str(final), error) from error
+    discard(staging)
 
 
 def _bring_near(source: Path, destination: Path) -> Path:

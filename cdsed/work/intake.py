@@ -83,6 +83,7 @@ class Intake:
         for listing in listings.half_taken(self._db):
             self._take_rest(listing, Path(listing.path))
         for path in place.taken(self._root):
+            place.sync_directory(path.parent)  # the kill may have come before the move was on the disk
             folder = path.parent.relative_to(self._root / place.TAKING)
             group = str(folder) if folder.parts else None
             self._take(path, DroppedFile(path, group, path.stat().st_size, None))
