@@ -9,11 +9,12 @@ import itertools
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.folder import Folder, make_lasting
-from cdsed.transfer.staging import pre_spool
+from cdsed.transfer.staging import discard, pre_spool
 from cdsed.transfer.translate import disk_error
 
 _NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
@@ -91,6 +92,24 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
     except OSError as error:
         raise disk_error(str(final), error) from error
     return Published(final, set_aside)
+
+
+def complete(final: Path, staging: Path) -> None:
+    """Do what is left of publishing when a crash, or a sick disk, came between the rename and its end.
+
+    Raises
+    ------
+    DiskError
+        The disk is still sick.
+    """
+    try:
+        with Folder.at(final.parent) as spool:
+            spool.sync()
+        with suppress(FileNotFoundError), pre_spool(staging) as folder:
+            folder.sync()
+    except OSError as error:
+        raise disk_error(str(final), error) from error
+    discard(staging)
 
 
 def _refuse_planted(product: Folder) -> None:

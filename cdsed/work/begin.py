@@ -11,6 +11,7 @@ from cdsed.store.products import Move
 from cdsed.transfer import staging
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.listing import list_product
+from cdsed.transfer.publish import complete
 from cdsed.work.bench import Bench
 from cdsed.work.outcome import NO_PLACE
 from cdsed.work.place import places_for
@@ -30,9 +31,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
     if found is not None:
         _log.info("%s: already at %s", product.safename, found)
+        if product.staging:  # we began it, and perhaps its directory could not be synced when it appeared
+            complete(found, Path(product.staging))
         products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
-        if product.staging:
-            staging.discard(Path(product.staging))
         return
     assert product.s3_path is not None, f"{product.safename} is ready without a path"
     try:

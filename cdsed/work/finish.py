@@ -9,7 +9,7 @@ from cdsed.model.product import Product, State
 from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
-from cdsed.transfer.publish import final_path, is_published, publish
+from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import disk_error
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
@@ -71,7 +71,7 @@ def _finish(bench: Bench, product: Product) -> None:
     if not source.exists() and is_published(final, sizes, single=single is not None):
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
-        discard(folder)
+        complete(final, folder)
         _done(bench, product, final)
         return
     verdict = verify(

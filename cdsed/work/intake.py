@@ -126,6 +126,9 @@ class Intake:
 
     def _take_left_behind(self) -> None:
         self._left_behind = False
+        with Together() as together:
+            for path in place.taken(self._root):
+                together.moved(path, path)  # the kill may have come before the move was on the disk
         for listing in listings.half_taken(self._db):
             self._take_rest(listing)
         for path in place.taken(self._root):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.sandbox.names import realistic_safenames
+from tests.support.campaign import KILL, Campaign, Injury
 from tests.support.daemon import Installation
 from tests.support.injection import CHANGES, Call, needs_strace, parse_trace, syscall_filter
 from tests.support.sandbox import SandboxProcess
@@ -250,3 +251,24 @@ def test_every_commit_is_on_the_disk_before_its_thread_goes_on(beside: Run) -> N
         elif call.changes and call.paths[-1].startswith(watched):
             assert call.pid not in pending, f"{call.syscall} {call.paths} before the commit was synced"
     assert commits > 10
+
+
+def test_a_product_whose_worker_died_before_its_directory_was_synced_is_not_called_done_unsynced(
+    tmp_path: Path,
+) -> None:
+    with Campaign(tmp_path, "S1_OCN", size_bytes=500_000) as campaign:
+        [late] = [point for point in campaign.points if point.syscall == "fsync" and point.path == "spool"]
+        calls = campaign.restarted_after(Injury(late, KILL))
+    told = next(call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith(".report.json"))
+    synced = {Path(call.paths[0]).name for call in calls if call.syscall == "fsync" and call.ended < told}
+    assert synced >= {"spool", ".cdsed"}
+
+
+def test_a_listing_whose_taker_died_before_its_move_was_synced_is_not_entered_unsynced(tmp_path: Path) -> None:
+    with Campaign(tmp_path, "S5P", size_bytes=1000) as campaign:
+        late = next(point for point in campaign.points if point.syscall == "fsync" and point.path == "inbox/.taking")
+        calls = campaign.restarted_after(Injury(late, KILL))
+    moved_on = next(call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith("/one.txt"))
+    assert ".taking" in {
+        Path(call.paths[0]).name for call in calls if call.syscall == "fsync" and call.ended < moved_on
+    }

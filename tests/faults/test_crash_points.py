@@ -1,0 +1,88 @@
+"""Killed at any system call, anywhere on a product's way: started again, it ends whole, once, and uncharged.
+
+`tests.support.campaign` says how, and what is looked at. CI takes a choice of the points, the soak all of them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.campaign import KILL, Campaign, Injury, counted, sifted
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.injection import Strace, needs_strace
+from tests.support.sandbox import SandboxProcess
+
+pytestmark = [needs_strace, pytest.mark.timeout(900)]
+
+_EVERY = 12  # of the many writes to the state's log CI takes so many-th ones
+
+
+@pytest.fixture(scope="module", params=["S1_OCN", "S5P"], ids=["many files", "one file"])
+def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """Give the way of a product of 16 files in five folders, and of one that is a single file."""
+    with Campaign(tmp_path_factory.mktemp("way"), request.param, size_bytes=1_400_000) as found:
+        yield found
+
+
+def test_the_way_has_the_points_that_it_is_known_to_have(campaign: Campaign) -> None:
+    """If injections hit nothing, everything would look well: what is on the way is counted first."""
+    found = counted(campaign.points)
+    assert found["rename inbox"] == 6  # taken, accepted, and two papers twice
+    assert found["rename spool"] == 1
+    assert found["fdatasync spool"] >= 2
+    assert found["fsync spool"] >= 3
+    assert found["fsync inbox"] >= 12
+    assert found["fdatasync state"] >= 20
+    assert found["pwrite64 state"] > 200
+
+
+def test_a_kill_at_a_choice_of_points_leaves_what_a_restart_makes_whole(campaign: Campaign) -> None:
+    assert campaign.run([Injury(point, KILL) for point in sifted(campaign.points, _EVERY)]) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_kill_at_every_point_leaves_what_a_restart_makes_whole(campaign: Campaign) -> None:
+    print(f"\nkill at {len(campaign.points)} points of {campaign.safename}: {counted(campaign.points)}")
+    assert campaign.run([Injury(point, KILL) for point in campaign.points]) == []
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, DaemonProcess]]:
+    """Give a lab whose daemon runs, with one download process."""
+    with SandboxProcess(1) as sandbox:
+        lab = Installation(tmp_path_factory.mktemp("daemon") / "lab", sandbox, transfer={"processes": 1})
+        with DaemonProcess(lab) as daemon:
+            yield lab, daemon
+
+
+_KILLS = [
+    ("intake", "rename", 2),
+    ("intake", "fsync", 3),
+    ("download", "fdatasync", 5),
+    ("download", "rename", 1),
+    ("download", "fsync", 2),
+    ("download", "unlink", 3),
+]
+
+
+@pytest.mark.parametrize(("role", "syscall", "number"), _KILLS)
+def test_a_worker_of_the_real_daemon_killed_at_a_call_loses_nothing(
+    installation: tuple[Installation, DaemonProcess], tmp_path: Path, role: str, syscall: str, number: int
+) -> None:
+    lab, daemon = installation
+    safename = realistic_safenames("S1_OCN", len(_KILLS), seed=7)[_KILLS.index((role, syscall, number))]
+    lab.sandbox.add_products({"safename": safename, "size_bytes": 500_000})
+    listing = f"{role}-{syscall}.txt"
+    daemon.until_at_work(3)
+    pids = daemon.worker_pids(role)
+    with Strace(pids, tmp_path / "trace", [f"-einject={syscall}:{KILL}:when={number}"]):
+        lab.drop(listing, [safename])
+        wait_until("the worker is killed", lambda: not set(pids) & set(daemon.worker_pids(role)), daemon=daemon)
+        wait_until("the listing is reported", lambda: lab.report(listing), daemon=daemon)
+    assert lab.states(listing) == {safename: "done"}
+    assert lab.differences([safename]) == []
+    assert lab.query("SELECT max(attempts) AS most FROM product") == [{"most": 0}]
+    assert list((lab.spool / ".cdsed").iterdir()) == []
