@@ -144,3 +144,13 @@ def holder(path: Path) -> Holder:
     finally:
         os.close(fd)
     return Holder(running=found[0] != fcntl.F_UNLCK, pid=int(pid) if pid.strip().isdigit() else None)
+
+
+def is_free(path: Path) -> bool:
+    """Ask the kernel whether nobody holds the flock of a file; a file that is not there is held by nobody."""
+    if not path.exists():
+        return True
+    lock = KernelLock(path)
+    free = lock.acquire()
+    lock.release()
+    return free

@@ -19,6 +19,10 @@ _SQL = Queries("processes")
 #: A product that has cost this many workers their lives, without advancing in between, is given up.
 DEATHS_MAX = 3
 
+#: What a worker's lock file holds: that it works, or that it left because the state could not be used, which is
+#: no product's fault. Equally long, so that the one can take the place of the other on a full disk.
+AT_WORK, LEFT = b"work", b"left"
+
 #: Beyond this shift of the boot instant the machine has booted anew (or its clock was set; both are harmless).
 _BOOT_SHIFT_S = 30.0
 
@@ -111,7 +115,8 @@ def sweep(
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
-            db.rows(_SQL.charge_death, id=row["id"])
+            if not _left(Path(row["lock"])):
+                db.rows(_SQL.charge_death, id=row["id"])
             poisoned = db.rows(_SQL.poisoned, deaths_max=DEATHS_MAX)
             release(db, clock, row["id"], rest_s=rest_s)
             for product in poisoned:
@@ -132,3 +137,8 @@ def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> No
     mark = Mark.unpack(lock.read_bytes()) if lock.exists() else None
     if mark is not None and mark.fence == fence and mark.is_of_boot(clock.utc_s() - clock.boot_s()):
         db.rows(_SQL.take_over_mark, piece=mark.piece, fence=fence, done_bytes=mark.done_bytes)
+
+
+def _left(lock: Path) -> bool:
+    """Tell whether a worker that is gone left by itself, because of the state."""
+    return lock.exists() and lock.read_bytes() == LEFT
