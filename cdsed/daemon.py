@@ -3,6 +3,7 @@
 It loads neither boto3 nor requests; it only keeps workers running and gives back what the dead held.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -38,6 +39,7 @@ from cdsed.work.upkeep import Upkeep
 _log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 3600  # examining a large state takes seconds, recovering one of millions of products many minutes
+_DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +73,18 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     accounts = load_accounts(settings, os.environ)
     settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     settings.inbox.path.mkdir(parents=True, exist_ok=True)
-    with DaemonLock(settings.state_dir / LOCK_NAME):
-        Systemd(SYSTEM_CLOCK).starting_takes(_START_WITHIN_S)
-        order = _Order(config, once, patience_s)
+    Reserve(settings.state_dir).give_up_if_needed()
+    with ExitStack() as stack:
         try:
-            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, order)
-        except StateDiskError:
-            if not Reserve(settings.state_dir).give_up():
+            stack.enter_context(DaemonLock(settings.state_dir / LOCK_NAME))
+            Systemd(SYSTEM_CLOCK).starting_takes(_START_WITHIN_S)
+            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _Order(config, once, patience_s))
+        except OSError as error:
+            if error.errno not in _DISK_TROUBLES:
                 raise
-            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, order)  # with that room it can at least say so
-        try:
-            return daemon.run()
-        finally:
-            daemon.close()
+            raise StateDiskError(f"{settings.state_dir} cannot be written ({error.strerror}): free its disk") from error
+        stack.callback(daemon.close)
+        return daemon.run()
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:

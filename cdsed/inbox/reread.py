@@ -1,6 +1,7 @@
 """Accepted listings with their receipts and reports, read again: what a state can be rebuilt from."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,12 +41,14 @@ def accepted(root: Path) -> Iterator[Accepted]:
         with os.scandir(folder) as entries:
             files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
         for name in sorted(files):
-            if not name.startswith(".") and not _is_paper(name, files):
+            if not name.startswith(".") and not name.endswith(_PAPERS):
                 yield Accepted(folder / name, _report(folder / name).name in files)
 
 
 def return_to_intake(path: Path, root: Path) -> None:
-    """Move an accepted listing back to ``.taking/``, from where intake takes it anew at its next start."""
+    """Move an accepted listing back to ``.taking/``, from where intake takes it, and writes its papers, anew."""
+    for suffix in _PAPERS:
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
     target = root / TAKING / path.relative_to(root / ACCEPTED)
     target.parent.mkdir(parents=True, exist_ok=True)
     path.rename(target)
@@ -85,10 +88,12 @@ def read_report(path: Path) -> Iterator[ReportRow]:
 def is_readable(listing: Accepted) -> bool:
     """Tell whether a reported listing's receipt and report can be read to their ends."""
     try:
+        remarks = all(remark.line for remark in read_remarks(listing.path))
+        states: Counter[str] = Counter(row.state for row in read_report(listing.path))
         return (
-            read_receipt(listing.path) is not None
-            and all(remark.line for remark in read_remarks(listing.path))
-            and all(row.safename for row in read_report(listing.path))
+            remarks
+            and read_receipt(listing.path) is not None
+            and next(_items(_report(listing.path), "states")) == states
         )
     except _UNREADABLE:
         return False
@@ -103,10 +108,6 @@ def _receipt(listing: Path) -> Path:
 
 def _report(listing: Path) -> Path:
     return listing.with_name(f"{listing.name}.report.json")
-
-
-def _is_paper(name: str, names: set[str]) -> bool:
-    return any(name.endswith(suffix) and name.removesuffix(suffix) in names for suffix in _PAPERS)
 
 
 def _items(path: Path, prefix: str) -> Iterator[Any]:

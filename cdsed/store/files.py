@@ -22,7 +22,7 @@ def workplace(state_dir: Path) -> Path:
     """Return an empty directory in which a new state is made; `put_in_place` ends it."""
     place = state_dir / _MAKING
     shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(mode=0o750)
+    place.mkdir(mode=0o750, parents=True)
     return place
 
 

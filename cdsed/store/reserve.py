@@ -7,6 +7,7 @@ from pathlib import Path
 from cdsed.store.backup import sync
 
 SIZE_BYTES = 16 * 2**20
+_TO_START_BYTES = 2**20
 _NAME = "reserve"
 
 _log = logging.getLogger(__name__)
@@ -22,10 +23,9 @@ class Reserve:
         """Set the room aside if it is not; return whether it is, with as much again still free."""
         if self._path.exists() and self._path.stat().st_size == SIZE_BYTES:
             return True
+        if self._free_bytes() < 2 * SIZE_BYTES:
+            return False
         try:
-            status = os.statvfs(self._path.parent)
-            if status.f_bavail * status.f_frsize < 2 * SIZE_BYTES:
-                return False
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             try:
                 os.posix_fallocate(descriptor, 0, SIZE_BYTES)
@@ -37,8 +37,15 @@ class Reserve:
             return False
         return True
 
-    def give_up(self) -> bool:
-        """Free the room; return whether there was any."""
-        kept = self._path.exists()
+    def give_up(self) -> None:
+        """Free the room."""
         self._path.unlink(missing_ok=True)
-        return kept
+
+    def give_up_if_needed(self) -> None:
+        """Free the room where there is too little besides for a daemon to start."""
+        if self._free_bytes() < _TO_START_BYTES:
+            self.give_up()
+
+    def _free_bytes(self) -> int:
+        status = os.statvfs(self._path.parent)
+        return status.f_bavail * status.f_frsize
