@@ -3,10 +3,13 @@
 It loads neither boto3 nor requests; it only keeps workers running and gives back what the dead held.
 """
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import cdsed
@@ -17,20 +20,36 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
-from cdsed.errors import ExitCode
+from cdsed.errors import ExitCode, StateDiskError
 from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
 from cdsed.process.limits import Limits
-from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock
+from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock, is_free
 from cdsed.process.supervisor import Supervisor
+from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import leases, listings, processes, products, snapshot
-from cdsed.store.database import Database, open_state
+from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
+from cdsed.store.reserve import Reserve
+from cdsed.work.recover import open_for_daemon
+from cdsed.work.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
+
+_START_WITHIN_S = 3600  # examining a large state takes seconds, recovering one of millions of products many minutes
+_DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the command line asks for; see `run`."""
+
+    config: Path
+    once: bool
+    patience_s: float
 
 
 def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
@@ -56,12 +75,18 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     accounts = load_accounts(settings, os.environ)
     settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     settings.inbox.path.mkdir(parents=True, exist_ok=True)
-    with DaemonLock(settings.state_dir / LOCK_NAME):
-        db = open_state(settings.state_dir)
+    Reserve(settings.state_dir).give_up_if_needed()
+    with ExitStack() as stack:
         try:
-            return _Daemon(db, SYSTEM_CLOCK, config, settings, once=once, patience_s=patience_s).run(accounts)
-        finally:
-            db.close()
+            stack.enter_context(DaemonLock(settings.state_dir / LOCK_NAME))
+            Systemd(SYSTEM_CLOCK).starting_takes(_START_WITHIN_S)
+            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _Order(config, once, patience_s))
+        except OSError as error:
+            if error.errno not in _DISK_TROUBLES:
+                raise
+            raise StateDiskError(f"{settings.state_dir} cannot be written ({error.strerror}): free its disk") from error
+        stack.callback(daemon.close)
+        return daemon.run()
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
@@ -78,31 +103,38 @@ def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[Ch
 class _Daemon:
     """The hooks of the supervisor."""
 
-    def __init__(
-        self, db: Database, clock: Clock, config: Path, settings: Settings, *, once: bool, patience_s: float
-    ) -> None:
-        self._db = db
+    def __init__(self, settings: Settings, accounts: Accounts, clock: Clock, order: _Order) -> None:
         self._clock = clock
-        self._config = config
         self._settings = settings
-        self._once = once
-        self._patience_s = patience_s
+        self._accounts = accounts
+        self._order = order
         self._started_at = clock.utc_s()
+        self._out_of_sync = False
         self._reloaded_at: float | None = None
         self._moved = -1
         self._moved_s = clock.boot_s()
         self._supervisor: Supervisor | None = None
+        self._scan = InboxScan(settings.inbox.path, accounts.groups, 0.0, clock)
+        with ExitStack() as stack:
+            self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
+            # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
+            self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
+            processes.daemon_started(self._db, clock, version=cdsed.__version__, once=order.once)
+            self._sync_accounts(accounts)
+            self._sweep()
+            self._tidy()
+            self._upkeep = Upkeep(self._db, settings, clock)
+            self._open = stack.pop_all()
 
-    def run(self, accounts: Accounts) -> ExitCode:
-        """Start everything, and note the end if it is an orderly one."""
-        processes.daemon_started(self._db, self._clock, version=cdsed.__version__, once=self._once)
-        self._sync_accounts(accounts)
-        self._sweep()
-        self._tidy()
-        self._scan = InboxScan(self._settings.inbox.path, accounts.groups, 0.0, self._clock)
+    def close(self) -> None:
+        """Close the state."""
+        self._open.close()
+
+    def run(self) -> ExitCode:
+        """Keep everything running, and note the end if it is an orderly one."""
         process = self._settings.process
         self._supervisor = Supervisor(
-            child_specs(self._settings, accounts, self._config),
+            child_specs(self._settings, self._accounts, self._order.config),
             self,
             Limits(stop_within_s=process.stop_within_s, hung_after_s=process.hung_after_s),
             self._clock,
@@ -110,64 +142,85 @@ class _Daemon:
         ticks = [
             Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock)),
             Tick("sweep after the dead", 1.0, self._sweep),
+            Tick("look after the state", 1.0, self._upkeep.look),
+            Tick("follow a reload", 1.0, self._follow_reload),
+            Tick("back up the state", 5.0, self._upkeep.back_up_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("fold the log", 300.0, self._db.checkpoint),
         ]
-        with Ticks(ticks, lambda name, error: _log.error("tick %r failed: %s", name, error)):
+        with Ticks(ticks, self._upkeep.take_note, self._clock) as self._ticks:
             code = self._supervisor.run()
+        self._upkeep.end()
+        if self._upkeep.damaged:
+            return ExitCode.DAMAGED
         self._sweep()
         processes.daemon_stopped(self._db, self._clock)
         return code
 
-    def on_tick(self) -> None:
-        """After a reload, once every worker has the new keys, let all accounts try at once.
+    def on_tick(self) -> Sequence[ChildSpec] | None:
+        """Let the workers rest while the disk of the state is full, and the schedule follow the wall clock.
 
-        Everything else that is periodic is a tick of the schedule.
+        Everything else that is periodic is a tick of the schedule, in another thread: this one feeds the watchdog
+        and must not wait for a locked state.
         """
-        if self._reloaded_at is not None and not processes.any_older(self._db, self._reloaded_at):
-            self._reloaded_at = None
-            leases.forget_troubles(self._db)
+        self._ticks.follow_clock()
+        match self._upkeep.pause():
+            case True:
+                return []
+            case False:
+                return child_specs(self._settings, self._accounts, self._order.config)
+        return None
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:  # noqa: ARG002 - the sweep finds out itself
-        """Give back at once what a dead worker held."""
-        self._sweep()
+        """Learn whether a worker left because of the state."""
+        self._upkeep.take_note_of_exit(name, end.code)
 
     def on_reload(self) -> Sequence[ChildSpec]:
         """Read settings and accounts anew; a problem in either keeps what is in force."""
-        settings = load_settings(self._config, os.environ)
+        settings = load_settings(self._order.config, os.environ)
         accounts = load_accounts(settings, os.environ)
         if settings.state_dir != self._settings.state_dir:
             _log.warning("state_dir cannot change while the daemon runs; %s stays", self._settings.state_dir)
             settings = settings.model_copy(update={"state_dir": self._settings.state_dir})
-        self._settings = settings
+        self._settings, self._accounts = settings, accounts
         logging.getLogger().setLevel(settings.log_level)
-        self._sync_accounts(accounts)
-        self._reloaded_at = self._clock.utc_s()
+        self._out_of_sync, self._reloaded_at = True, self._clock.utc_s()
         _log.info("settings and accounts are reloaded; the workers are replaced one after the other")
-        return child_specs(settings, accounts, self._config)
+        return [] if self._upkeep.paused else child_specs(settings, accounts, self._order.config)
 
     def status_text(self) -> str:
         """Say what is going on, for systemd's status line."""
-        return snapshot.one_line(self._db)
+        return snapshot.one_line(self._eyes)
 
     def finished(self) -> ExitCode | None:
-        """With `once`: the code to leave with when there is nothing left to do."""
-        if not self._once:
+        """When the state is damaged, or with `once` when there is nothing left to do: the code to leave with."""
+        if self._upkeep.damaged:
+            return ExitCode.DAMAGED
+        if not self._order.once:
             return None
         if self._drained():
-            whole = not listings.unsatisfied(self._db, self._started_at) and not self._scan.strangers()
+            whole = not listings.unsatisfied(self._eyes, self._started_at) and not self._scan.strangers()
             return ExitCode.OK if whole else ExitCode.UNFINISHED
-        moved = snapshot.movement(self._db)
+        moved = snapshot.movement(self._eyes)
         if moved != self._moved:
             self._moved, self._moved_s = moved, self._clock.boot_s()
-        elif self._clock.boot_s() - self._moved_s > self._patience_s:
-            _log.error("nothing has moved for %.0f s: giving up; `cdsed status` says why", self._patience_s)
+        elif self._clock.boot_s() - self._moved_s > self._order.patience_s:
+            _log.error("nothing has moved for %.0f s: giving up; `cdsed status` says why", self._order.patience_s)
             return ExitCode.UNFINISHED
         return None
 
     def _drained(self) -> bool:
         waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
-        return not waiting and not listings.unreported(self._db)
+        return not waiting and not listings.unreported(self._eyes)
+
+    def _follow_reload(self) -> None:
+        """Note the accounts as they are now; once every worker has the new keys, let all of them try at once."""
+        if self._out_of_sync:
+            self._out_of_sync = False
+            self._sync_accounts(self._accounts)
+        if self._reloaded_at is not None and not processes.any_older(self._db, self._reloaded_at):
+            self._reloaded_at = None
+            leases.forget_troubles(self._db)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
@@ -193,7 +246,7 @@ class _Daemon:
         dead = processes.sweep(
             self._db,
             self._clock,
-            _is_free,
+            is_free,
             session_lock=lambda account, slot: settings.sessions_dir / f"{account}.{slot}.lock",
             rest_s=settings.transfer.session_rest_s,
             charged=self._supervisor is None or not self._supervisor.leaving,
@@ -208,13 +261,3 @@ class _Daemon:
             if lock.acquire():
                 path.unlink()
                 lock.release()
-
-
-def _is_free(path: Path) -> bool:
-    """Ask the kernel whether nobody holds the flock of a file."""
-    if not path.exists():
-        return True
-    lock = KernelLock(path)
-    free = lock.acquire()
-    lock.release()
-    return free

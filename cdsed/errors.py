@@ -5,7 +5,10 @@
     CdsedError
     ├── ConfigError            nobody's transfer: the settings or the accounts file are wrong   78
     ├── UsageError             the command line is wrong                                        64
-    ├── StateError             the SQLite state cannot be used                                  75
+    ├── StateError             the SQLite state cannot be used just now                         75
+    │   ├── StateRefused       nor ever so: a newer schema, a network file system               78
+    │   ├── StateDamaged       it is damaged or gone; the next start of the daemon recovers it  72
+    │   └── StateDiskError     its disk is full, read-only or failing                           74
     ├── InboxError             a listing cannot be taken                                        65
     ├── AlreadyRunning         another daemon holds this state                                  75
     └── TransferError          carries a blame; ``cdsed.work.outcome`` alone turns it into a decision
@@ -43,7 +46,9 @@ class ExitCode(IntEnum):
     USAGE = 64
     BAD_INPUT = 65
     BUG = 70
-    TEMPORARY = 75  # another daemon, or a state that cannot be used just now
+    DAMAGED = 72  # the state was damaged or deleted; the next start recovers it
+    STATE_DISK = 74  # the disk of the state is full, read-only or failing
+    TEMPORARY = 75  # another daemon, or a state that is locked
     PERMISSION = 77
     CONFIG = 78
 
@@ -71,9 +76,27 @@ class UsageError(CdsedError):
 
 
 class StateError(CdsedError):
-    """The SQLite state cannot be opened or must not be used."""
+    """The SQLite state cannot be used just now: somebody else has locked it."""
 
     exit_code = ExitCode.TEMPORARY
+
+
+class StateRefused(StateError):
+    """The state must not be used by this cdsed, or at this place; trying again changes nothing."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class StateDamaged(StateError):
+    """The state is damaged, deleted or replaced; the next start of the daemon recovers it."""
+
+    exit_code = ExitCode.DAMAGED
+
+
+class StateDiskError(StateError):
+    """The disk of the state is full, read-only or failing; nothing can be noted until that ends."""
+
+    exit_code = ExitCode.STATE_DISK
 
 
 class AlreadyRunning(CdsedError):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cdsed import log
 from cdsed.clock import SYSTEM_CLOCK, Clock
@@ -22,15 +21,12 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
-from cdsed.errors import ExitCode, Stopped
-from cdsed.model.safename import Family
+from cdsed.errors import ExitCode, StateError, Stopped
+from cdsed.local.presence import presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
 from cdsed.store import processes
-from cdsed.store.database import Database, open_state
-
-if TYPE_CHECKING:
-    from cdsed.local.presence import Presence
+from cdsed.store.database import Database, join_state
 
 _log = logging.getLogger(__name__)
 
@@ -98,13 +94,19 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
     settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     lock = KernelLock(settings.sessions_dir / f"process.{os.getpid()}.{time.time_ns()}.lock")
     with lock:
-        db = open_state(settings.state_dir)
+        db = join_state(settings.state_dir)
         try:
+            lock.note(processes.AT_WORK)  # room for the other note, which may come to be written on a full disk
             process = processes.register(db, clock, name=name, lock=lock.path)
             try:
                 yield Worker(db, clock, settings, accounts, process, life)
-            finally:
                 processes.release(db, clock, process)
+            except StateError:
+                lock.note(processes.LEFT)
+                raise
+            except BaseException:
+                processes.release(db, clock, process)
+                raise
         finally:
             db.close()
         lock.path.unlink(missing_ok=True)
@@ -125,7 +127,7 @@ def _intake(worker: Worker) -> None:
         if worker.life.stop.wait(_BREATH_S):
             raise Stopped
 
-    groups, on_disk = worker.accounts.groups, presence(settings, worker.clock)
+    groups, on_disk = worker.accounts.groups, presence_of(settings, worker.clock)
     intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
     with Watch(root, lambda: woken.append(True)), suppress(Stopped):
         worker.life.ready()
@@ -170,7 +172,7 @@ def _download(worker: Worker) -> None:
         accounts={account.name: account for account in worker.accounts},
         keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
         endpoint=endpoint(settings),
-        presence=presence(settings, worker.clock),
+        presence=presence_of(settings, worker.clock),
         guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
         outcome=Outcome(worker.db, worker.clock, settings.retry),
         process=worker.process,
@@ -213,17 +215,6 @@ def _keys(worker: Worker) -> None:
     finally:
         keeping.end()
         lock.release()
-
-
-def presence(settings: Settings, clock: Clock) -> "Presence":
-    """Return what looks for products on the disks that the settings name."""
-    from cdsed.local.presence import Archive, Presence
-
-    archives = [
-        Archive(archive.root, {Family(family): layout for family, layout in archive.layouts.items()})
-        for archive in settings.archives
-    ]
-    return Presence(settings.spools, archives, clock)
 
 
 def _rss_bytes() -> int:

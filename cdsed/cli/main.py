@@ -22,6 +22,7 @@ from cdsed.cli import (
     role,
     run,
     sandbox,
+    state,
     status,
     version,
 )
@@ -36,9 +37,11 @@ exit codes:
   64  the command line is wrong
   65  a listing cannot be taken, or a name is no product's
   70  an error in cdsed itself
-  75  another daemon runs, or the state cannot be used
+  72  the state is damaged or gone; the next start of the daemon recovers it
+  74  the disk of the state is full, read-only or failing
+  75  another daemon runs, or the state is locked
   77  this user may not read or write what it needs
-  78  the settings or accounts are wrong
+  78  settings or accounts are wrong; a newer state; a state on a network disk
 
 Settings are looked for at --config, $CDSED_CONFIG,
 $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
@@ -77,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         check,
         config,
         keys,
+        state,
         sandbox,
         demo,
         version,

@@ -47,11 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
         0, whatever is absent: it was asked for.
     """
     from cdsed.config.load import load_settings
-    from cdsed.roles import presence
+    from cdsed.local.presence import presence_of
 
     check_output(arguments.output)
     settings = load_settings(arguments.config, os.environ)
-    on_disk = presence(settings, SYSTEM_CLOCK)
+    on_disk = presence_of(settings, SYSTEM_CLOCK)
     for root in on_disk.missing_roots():
         say(f"{root} is not there, perhaps not mounted: nothing in it is found")
     with as_file(arguments.listing) as file:

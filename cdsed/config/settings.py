@@ -183,6 +183,9 @@ class Settings(Section):
     runtime_dir: AbsolutePath | None = Field(
         default=None, description="directory of the session lock files; null: run, below state_dir"
     )
+    backup_dir: AbsolutePath | None = Field(
+        default=None, description="directory of the backups of the state; null: backups, below state_dir"
+    )
     inbox: InboxSettings = InboxSettings()
     spools: tuple[AbsolutePath, ...] = Field(
         default=(Path("/var/spool/cdsed"),),
@@ -223,6 +226,11 @@ class Settings(Section):
     def sessions_dir(self) -> Path:
         """The directory of the session lock files: `runtime_dir`, or ``run`` below `state_dir`."""
         return self.runtime_dir or self.state_dir / "run"
+
+    @property
+    def backups_dir(self) -> Path:
+        """The directory of the backups: `backup_dir`, or ``backups`` below `state_dir`."""
+        return self.backup_dir or self.state_dir / "backups"
 
     def pre_spool_for(self, destination: Path) -> Path:
         """Return where products are staged that will appear in the directory `destination`."""

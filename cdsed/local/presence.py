@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.config.settings import Settings
 from cdsed.local.layout import archive_dir
 from cdsed.local.whole import is_whole
 from cdsed.model.safename import Family, parse
@@ -103,6 +104,15 @@ class Presence:
         while len(self._listed) > _DIRECTORIES_MAX:
             self._listed.popitem(last=False)
         return listed.names
+
+
+def presence_of(settings: Settings, clock: Clock) -> Presence:
+    """Return what looks for products on the disks that the settings name."""
+    archives = [
+        Archive(archive.root, {Family(family): layout for family, layout in archive.layouts.items()})
+        for archive in settings.archives
+    ]
+    return Presence(settings.spools, archives, clock)
 
 
 def _list(directory: Path) -> frozenset[str]:

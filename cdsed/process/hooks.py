@@ -11,8 +11,14 @@ from cdsed.process.exits import ChildExit
 class Hooks(Protocol):
     """Functions the main loop calls, so each returns quickly; what one raises is logged and counted."""
 
-    def on_tick(self) -> None:
-        """Do the periodic work; called once a second."""
+    def on_tick(self) -> Sequence[ChildSpec] | None:
+        """Do the periodic work; called once a second.
+
+        Returns
+        -------
+        sequence of ChildSpec
+            The children that shall be there from now on, none of them while they have to rest; None: no change.
+        """
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
         """Learn that a child has ended; it is collected, and not yet started again."""

@@ -149,16 +149,16 @@ def holder(path: Path) -> Holder:
     return Holder(running=found[0] != fcntl.F_UNLCK, pid=int(pid) if pid.strip().isdigit() else None)
 
 
-def is_held(path: Path) -> bool:
-    """Tell whether a living process holds the `KernelLock` of a file, without making or changing it."""
+def is_free(path: Path) -> bool:
+    """Ask the kernel whether no living process holds the `KernelLock` of a file, without making or changing it."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return True
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return False
     finally:
         os.close(fd)
-    return False
+    return True

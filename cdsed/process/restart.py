@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from cdsed.errors import ExitCode
 from cdsed.process.limits import Limits
 
+#: A worker that leaves with one of these finds the state locked, damaged or its disk full: that ends by itself, or
+#: the daemon sees to it.
+_PASSING = frozenset({ExitCode.DAMAGED, ExitCode.STATE_DISK, ExitCode.TEMPORARY})
+
 LONG_LIFE_S = 60.0
 """A worker that lived so long had no trouble starting: its earlier deaths are forgotten."""
 
@@ -46,7 +50,7 @@ def after_death(record: Record, death: Death, limits: Limits) -> Verdict:
     earlier = Record() if death.lived_s >= LONG_LIFE_S else record
     record = Record(
         deaths=earlier.deaths + 1,
-        boot_failures=0 if death.ready else record.boot_failures + 1,
+        boot_failures=0 if death.ready else record.boot_failures + (death.code not in _PASSING),
     )
     if record.boot_failures >= limits.boot_failures_max:
         return Verdict(record, give_up=ExitCode.BUG)

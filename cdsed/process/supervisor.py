@@ -280,7 +280,9 @@ class Supervisor:
             self._leave(finished)
 
     def _work(self) -> ExitCode | None:
-        self._hooks.on_tick()
+        specs = self._hooks.on_tick()
+        if specs is not None and self._exit is None:
+            self._appoint({spec.name: spec for spec in specs})
         return self._hooks.finished()
 
     def _guarded(self, what: str, hook: Callable[[], _Result]) -> _Result | None:

@@ -37,6 +37,10 @@ class Systemd:
         self._status = ""
         self._status_s = -math.inf
 
+    def starting_takes(self, seconds: int) -> None:
+        """Ask for so much time, from now, until `ready`."""
+        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
     def ready(self, status: str) -> None:
         """Tell that the service is up, or that a reload is over."""
         self._send("READY=1", self._status_line(status))

@@ -9,6 +9,10 @@ from typing import Self
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from cdsed.clock import SYSTEM_CLOCK, Clock
+
+_CLOCK_SET_S = 1.0  # NTP turns the clock by less in the second between two questions
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -22,7 +26,12 @@ class Tick:
 class Ticks:
     """Runs ticks on a thread of their own; a tick that fails is given to `on_error` and comes again."""
 
-    def __init__(self, ticks: Sequence[Tick], on_error: Callable[[str, BaseException], None]) -> None:
+    def __init__(
+        self, ticks: Sequence[Tick], on_error: Callable[[str, BaseException], None], clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._ticks = ticks
+        self._clock = clock
+        self._offset_s = clock.utc_s() - clock.boot_s()
         # One worker thread: ticks are short, and two of them never run at once. A tick missed while the
         # machine slept is made up for once.
         self._scheduler = BackgroundScheduler(
@@ -37,6 +46,17 @@ class Ticks:
             on_error(event.job_id, event.exception)
 
         self._scheduler.add_listener(failed, EVENT_JOB_ERROR)
+
+    def follow_clock(self) -> None:
+        """Call every tick anew from now on where the wall clock was set: the schedule counts by it.
+
+        Set back by a day, it would otherwise call nothing for a day. Ask regularly, from another thread.
+        """
+        offset_s = self._clock.utc_s() - self._clock.boot_s()
+        if abs(offset_s - self._offset_s) > _CLOCK_SET_S:
+            for tick in self._ticks:
+                self._scheduler.reschedule_job(tick.name, trigger="interval", seconds=tick.every_s)
+        self._offset_s = offset_s
 
     def __enter__(self) -> Self:
         self._scheduler.start()

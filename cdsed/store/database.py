@@ -4,48 +4,24 @@ SQLite comes with apsw's wheels because versions up to 3.51.2 can corrupt a WAL 
 checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module refuses WAL.
 """
 
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from cdsed.errors import StateError
+from cdsed.errors import StateDamaged, StateError, StateRefused
+from cdsed.store.filesystem import refuse_network_filesystem
 from cdsed.store.queries import migrations
+from cdsed.store.trouble import BUSY_TIMEOUT_MS, TROUBLES, state_error
 
 Row = dict[str, Any]
 
 FILE_NAME = "cdsed.sqlite"
 APPLICATION_ID = 0x43445345  # "CDSE"
 _WAL_SAFE_VERSION = (3, 51, 3)
-_BUSY_TIMEOUT_MS = 30_000
-_ESCAPED = re.compile(r"\\([0-7]{3})")  # how mountinfo writes white space and backslashes
-
-# SQLite's locks and shared memory do not hold across hosts: https://sqlite.org/wal.html, section 1.
-_NETWORK_FILESYSTEMS = frozenset(
-    [
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "fuse.glusterfs",
-        "fuse.sshfs",
-        "gfs2",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "ocfs2",
-        "smb3",
-        "smbfs",
-    ]
-)
 
 
 class Database:
@@ -56,6 +32,8 @@ class Database:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self._path = Path(connection.filename)
+        self._identity = _identity(self._path)
         self._lock = threading.RLock()
         self._depth = 0
 
@@ -75,7 +53,7 @@ class Database:
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._run("COMMIT", {})
+                self._commit()
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -122,10 +100,41 @@ class Database:
         with self._lock:
             self._connection.pragma("wal_checkpoint(PASSIVE)")
 
+    def is_in_place(self) -> bool:
+        """Tell whether the file this connection has open, log included, still lies under its name."""
+        return _identity(self._path) == self._identity
+
+    def problems(self) -> list[str]:
+        """Return what SQLite finds wrong in the file; nothing when it is sound."""
+        try:
+            found = [str(row["quick_check"]) for row in self.rows("PRAGMA quick_check(10)")]
+            dangling = self.rows("PRAGMA foreign_key_check") if found == ["ok"] else []
+        except StateDamaged as error:
+            return [str(error)]
+        return [text for text in found if text != "ok"] + [
+            f"row {row['rowid']} of {row['table']} names a row of {row['parent']} that is not there" for row in dangling
+        ]
+
+    def copy_into(self, path: Path) -> None:
+        """Write a whole, compact copy into an empty or absent file; other connections may write meanwhile."""
+        self.rows("VACUUM INTO :path", path=str(path))
+
+    def interrupt(self) -> None:
+        """Let what another thread runs on this connection fail at once."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+
+    def _commit(self) -> None:
+        try:
+            self._run("COMMIT", {})
+        except StateError:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def _run(self, sql: str, values: dict[str, Any]) -> list[Row]:
         try:
@@ -134,13 +143,8 @@ class Database:
             for cells in (cursor := self._connection.execute(sql, values)):
                 names = names or [column[0] for column in cursor.description]
                 rows.append(dict(zip(names, cells, strict=True)))
-        except apsw.BusyError as error:
-            raise StateError(
-                f"the state {self._connection.filename} stayed locked for {_BUSY_TIMEOUT_MS // 1000} s; "
-                "see which process holds it, then start again"
-            ) from error
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError) as error:
-            raise StateError(f"the state {self._connection.filename} cannot be used: {error}") from error
+        except TROUBLES as error:
+            raise state_error(self._path, error) from error
         return rows
 
 
@@ -154,22 +158,74 @@ def open_state(state_dir: Path) -> Database:
 
     Raises
     ------
+    StateRefused
+        The file system is a network one, or the schema is newer than this cdsed.
     StateError
-        The file system is a network one, the schema is newer than this cdsed, or SQLite refuses.
+        SQLite refuses it: locked, damaged, or its disk is in trouble.
     """
     state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    _refuse_network_filesystem(state_dir)
+    refuse_network_filesystem(state_dir)
+    return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, _migrate)
+
+
+def join_state(state_dir: Path) -> Database:
+    """Open the state that the daemon has made ready; a worker must never begin an empty one of its own.
+
+    Raises
+    ------
+    StateDamaged
+        There is none.
+    StateError
+        It has another schema than this cdsed, or SQLite refuses it.
+    """
     path = state_dir / FILE_NAME
+    if not path.exists():
+        raise StateDamaged(f"the state {path} is gone; start the daemon anew, which recovers it")
+    return _open(path, apsw.SQLITE_OPEN_READWRITE, _expect_this_schema)
+
+
+def examine(state_dir: Path) -> int:
+    """Look through the state's file as it lies there; return its schema's number, 0 for no state at all.
+
+    Raises
+    ------
+    StateDamaged
+        It is damaged, or no state of cdsed.
+    StateError
+        SQLite refuses it for another reason.
+    """
+    path = state_dir / FILE_NAME
+    if not path.exists():
+        return 0
+    db = open_as_it_is(state_dir)
     try:
-        connection = apsw.Connection(str(path))
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        connection.pragma("journal_mode", "wal" if _wal_is_safe(sqlite_version()) else "truncate")
-        connection.pragma("synchronous", "FULL")
-        connection.pragma("foreign_keys", True)
-        _migrate(connection, path)
-    except apsw.Error as error:
-        raise StateError(f"the state {path} cannot be opened: {error}") from error
-    return Database(connection)
+        version = int(db.value("PRAGMA user_version"))
+        if version == 0 and db.value("PRAGMA schema_version") == 0:
+            return 0
+        if db.value("PRAGMA application_id") != APPLICATION_ID:
+            raise StateDamaged(f"{path} is no state of cdsed")
+        problems = db.problems() if version <= len(migrations()) else []  # a newer one is not ours to judge
+    finally:
+        db.close()
+    if problems:
+        raise StateDamaged(f"the state {path} is damaged: {'; '.join(problems)}")
+    return version
+
+
+def open_as_it_is(state_dir: Path) -> Database:
+    """Open the file of a state whatever its schema, to examine it or copy it.
+
+    Raises
+    ------
+    StateError
+        SQLite refuses it.
+    """
+    return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE, lambda *_: None)
+
+
+def newest_schema() -> int:
+    """Return the number of the schema that this cdsed uses."""
+    return len(migrations())
 
 
 def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
@@ -185,13 +241,15 @@ def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
     uri = f"file:{path.as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro{'&immutable=1' if still else ''}"
     try:
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         version = connection.pragma("user_version")
     except apsw.Error as error:
-        raise StateError(f"the state {path} cannot be read: {error}") from error
-    if version != len(migrations()):
+        raise state_error(path, error) from error
+    if version != newest_schema():
+        connection.close()
         raise StateError(
-            f"the state {path} has schema {version}, this cdsed reads {len(migrations())}: start the daemon"
+            f"the state {path} has schema {version}, this cdsed reads {newest_schema()}: "
+            + ("start the daemon" if version < newest_schema() else "use the newer cdsed")
         )
     return Database(connection)
 
@@ -206,13 +264,40 @@ def _wal_is_safe(sqlite_version: str) -> bool:
     return tuple(int(part) for part in sqlite_version.split(".")[:3]) >= _WAL_SAFE_VERSION
 
 
+def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], None]) -> Database:
+    try:
+        connection = apsw.Connection(str(path), flags=flags)
+    except apsw.Error as error:
+        raise state_error(path, error) from error
+    try:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.pragma("journal_mode", "wal" if _wal_is_safe(sqlite_version()) else "truncate")
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("foreign_keys", True)
+        prepare(connection, path)
+    except apsw.Error as error:
+        connection.close()
+        raise state_error(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return Database(connection)
+
+
+def _expect_this_schema(connection: apsw.Connection, path: Path) -> None:
+    version = connection.pragma("user_version")
+    if version != newest_schema():
+        raise StateError(f"the state {path} has schema {version}, not {newest_schema()}: start the daemon anew")
+
+
 def _migrate(connection: apsw.Connection, path: Path) -> None:
     """Bring the schema up to date, each step in one transaction with its number."""
     scripts = migrations()
     version = connection.pragma("user_version")
     if version > len(scripts):
-        raise StateError(
-            f"the state {path} has schema {version}, newer than the {len(scripts)} of this cdsed: install the newer one"
+        raise StateRefused(
+            f"the state {path} has schema {version}, newer than the {len(scripts)} of this cdsed: install the newer "
+            "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
         )
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
@@ -224,29 +309,19 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
                 connection.pragma("user_version", number)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
             raise
 
 
-def _refuse_network_filesystem(directory: Path) -> None:
-    """Raise StateError when the directory lies on a file system where SQLite's locks do not hold."""
-    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    kind = filesystem_kind(directory.resolve(), mountinfo)
-    if kind in _NETWORK_FILESYSTEMS:
-        raise StateError(
-            f"state_dir {directory} lies on {kind}, a network file system, where SQLite loses data; "
-            "set state_dir to a local disk, e.g. /var/lib/cdsed"
-        )
+def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Return device and inode of a database and of its log, which the first access has made."""
 
+    def of(path: Path) -> tuple[int, int] | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
 
-def filesystem_kind(path: Path, mountinfo: str) -> str:
-    """Return the type of the file system that holds `path`, from the text of /proc/self/mountinfo (proc(5))."""
-    best, kind = "", "unknown"
-    for line in mountinfo.split("\n"):
-        if " - " not in line:
-            continue
-        mount, _, rest = line.partition(" - ")
-        point = _ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), mount.split(" ")[4])
-        if path.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, rest.split()[0]
-    return kind
+    return of(path), of(path.with_name(f"{path.name}-wal"))

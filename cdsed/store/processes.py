@@ -25,6 +25,10 @@ DEATHS_MAX = 3
 #: whenever it is touched; who kills workers at random rarely leaves them alone for so long, and then hits it again.
 _QUIET_S = 5.0
 
+#: What a worker's lock file holds: that it works, or that it left because the state could not be used, which is
+#: no product's fault. Equally long, so that the one can take the place of the other on a full disk.
+AT_WORK, LEFT = b"work", b"left"
+
 #: Beyond this shift of the boot instant the machine has booted anew (or its clock was set; both are harmless).
 _BOOT_SHIFT_S = 30.0
 
@@ -122,7 +126,8 @@ def sweep(
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
-            poisoned = _charge(db, clock, row["id"], str(row["name"])) if charged else []
+            charged_now = charged and not _left(Path(row["lock"]))
+            poisoned = _charge(db, clock, row["id"], str(row["name"])) if charged_now else []
             release(db, clock, row["id"], rest_s=rest_s)
             for product in poisoned:
                 products.give_up(
@@ -152,3 +157,8 @@ def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> No
     mark = Mark.unpack(lock.read_bytes()) if lock.exists() else None
     if mark is not None and mark.fence == fence and mark.is_of_boot(clock.utc_s() - clock.boot_s()):
         db.rows(_SQL.take_over_mark, piece=mark.piece, fence=fence, done_bytes=mark.done_bytes)
+
+
+def _left(lock: Path) -> bool:
+    """Tell whether a worker that is gone left by itself, because of the state."""
+    return lock.exists() and lock.read_bytes() == LEFT

@@ -15,7 +15,7 @@ from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing
 from cdsed.local.whole import is_whole
 from cdsed.model.product import GOOD
-from cdsed.process.lock import is_held
+from cdsed.process.lock import is_free
 from cdsed.store import audit
 from cdsed.store.audit import Breach, OnDisk, TakenListing
 from cdsed.store.database import Database
@@ -89,7 +89,7 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
 
 def _look_at_processes(db: Database, settings: Settings, checked: Checked, *, died: bool) -> None:
     for held in audit.held(db, settings.sessions_dir):
-        if is_held(held.lock):
+        if not is_free(held.lock):
             continue
         if died:
             checked.left_by_the_dead += 1

@@ -14,17 +14,20 @@ import os
 import signal
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from cdsed import daemon, log, roles
 from cdsed.catalogue.client import Catalogue
+from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.inbox.place import taken
+from cdsed.local.presence import presence_of
 from cdsed.process.life import Life
 from cdsed.roles import Worker
-from cdsed.store import listings, processes, products
+from cdsed.store import listings, products
 from cdsed.transfer.guard import Guard
 from cdsed.work.bench import Bench, News, endpoint
 from cdsed.work.finish import digest_next, finish_next
@@ -53,18 +56,17 @@ def walk(config: Path) -> None:
     settings = load_settings(config, os.environ)
     accounts = load_accounts(settings, os.environ)
     life = Life("walk", None, math.inf)
-    with roles._registered("walk", settings, life) as worker:
-        supervisor = daemon._Daemon(worker.db, worker.clock, config, settings, once=True, patience_s=_WITHIN_S)
-        processes.daemon_started(worker.db, worker.clock, version="walk", once=True)
-        supervisor._sync_accounts(accounts)
-        supervisor._sweep()
-        supervisor._tidy()
-        with Catalogue(settings, clock=worker.clock, stop=life.stop) as catalogue:
-            _work(worker, Resolver(worker.db, worker.clock, catalogue, worker.process))
+    order = daemon._Order(config, once=True, patience_s=_WITHIN_S)
+    with (
+        closing(daemon._Daemon(settings, accounts, SYSTEM_CLOCK, order)),
+        roles._registered("walk", settings, life) as worker,
+        Catalogue(settings, clock=worker.clock, stop=life.stop) as catalogue,
+    ):
+        _work(worker, Resolver(worker.db, worker.clock, catalogue, worker.process))
 
 
 def _work(worker: Worker, resolver: Resolver) -> None:
-    presence = roles.presence(worker.settings, worker.clock)
+    presence = presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
     bench = _bench(worker)
     until_s = time.monotonic() + _WITHIN_S
@@ -96,7 +98,7 @@ def _bench(worker: Worker) -> Bench:
         accounts={account.name: account for account in worker.accounts},
         keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
         endpoint=endpoint(settings),
-        presence=roles.presence(settings, worker.clock),
+        presence=presence_of(settings, worker.clock),
         guard=Guard(0, 60.0),
         outcome=Outcome(worker.db, worker.clock, settings.retry),
         process=worker.process,

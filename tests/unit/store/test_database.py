@@ -15,11 +15,11 @@ from cdsed.local.space import free_bytes
 from cdsed.store.database import (
     FILE_NAME,
     _wal_is_safe,
-    filesystem_kind,
     open_read_only,
     open_state,
     sqlite_version,
 )
+from cdsed.store.filesystem import filesystem_kind
 from cdsed.store.queries import migrations
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -67,7 +67,7 @@ def test_a_state_of_a_newer_cdsed_is_refused_by_writer_and_reader(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused_in_words(tmp_path):
     (tmp_path / FILE_NAME).write_bytes(b"certainly not SQLite" * 100)
-    with pytest.raises(StateError, match="cannot be opened"):
+    with pytest.raises(StateError, match="is damaged"):
         open_state(tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_the_innermost_mount_says_what_file_system_it_is(path, kind):
 
 
 def test_a_network_file_system_is_refused_with_a_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr("cdsed.store.database.filesystem_kind", lambda *_: "nfs4")
+    monkeypatch.setattr("cdsed.store.filesystem.filesystem_kind", lambda *_: "nfs4")
     with pytest.raises(StateError, match=r"nfs4, a network file system.*set state_dir to a local disk"):
         open_state(tmp_path)
 
@@ -130,7 +130,7 @@ def test_a_commit_that_fails_leaves_the_connection_usable(small_disk):
     db = open_state(small_disk)
     db.rows("PRAGMA wal_autocheckpoint = 0")
     (small_disk / "filler").write_bytes(b"x" * (free_bytes(small_disk) - 8192))
-    with pytest.raises(StateError, match="cannot be used"), db.write():
+    with pytest.raises(StateError, match="cannot be read or written"), db.write():
         db.rows("INSERT INTO traffic_hour VALUES (:account, 1, 1, 1)", account="x" * 20_000)
     (small_disk / "filler").unlink()
     with db.write():

@@ -1,0 +1,210 @@
+"""``cdsed state``: look at the state as a whole, back it up, put a backup in its place, or make it anew."""
+
+import argparse
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdsed.clock import SYSTEM_CLOCK, iso
+from cdsed.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from cdsed.config.settings import Settings
+    from cdsed.work.recover import Source
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program's."""
+    state = subparsers.add_parser(
+        "state",
+        help="check, back up, restore or rebuild the state",
+        description="Look after the state: the SQLite file of listings, products, their history and the traffic of the "
+        "accounts. The daemon backs it up every day, and recovers it by itself when it starts.",
+    )
+    actions = state.add_subparsers(metavar="ACTION", required=True)
+    check = _action(actions, "check", "say whether the state is sound, which backups there are, what was recovered")
+    check.set_defaults(command=run_check)
+    backup = _action(actions, "backup", "make a backup now, whether the daemon runs or not")
+    backup.set_defaults(command=run_backup)
+    restore = _action(actions, "restore", "put a backup in the place of the state; the daemon must not run")
+    restore.add_argument("backup", nargs="?", metavar="BACKUP", help="its name or path (default: the newest good one)")
+    restore.set_defaults(command=run_restore)
+    rebuild = _action(actions, "rebuild", "make a state from accepted listings and disks; the daemon must not run")
+    rebuild.set_defaults(command=run_rebuild)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Print how the state is.
+
+    Returns
+    -------
+    int
+        0 when it is sound, 1 when there is none yet, 72 (`ExitCode.DAMAGED`) when it is damaged.
+    """
+    from cdsed.store import backup, files
+    from cdsed.store.database import FILE_NAME
+
+    settings = _settings(arguments)
+    file = settings.state_dir / FILE_NAME
+    kept = backup.backups(settings.backups_dir)
+    former = files.set_aside_before(settings.state_dir)
+    schema, problems = _judge(settings)
+    code = ExitCode.DAMAGED if problems else ExitCode.UNFINISHED if schema is None else ExitCode.OK
+    if arguments.json:
+        found = {
+            "schema": 1,
+            "path": str(file),
+            "size_bytes": file.stat().st_size if file.exists() else None,
+            "state_schema": schema,
+            "problems": problems,
+            "backups": [{"path": str(each.path), "made_at": iso(each.made_at)} for each in kept],
+            "set_aside": [str(path) for path in former],
+        }
+        print(json.dumps(found, indent=2))
+        return code
+    words = "there is none yet" if schema is None else f"schema {schema}, {file.stat().st_size / 1e6:.1f} MB, sound"
+    print(f"{file}: {'damaged' if problems else words}")
+    for problem in problems:
+        print(f"  {problem}")
+    print(f"{len(kept)} backups in {settings.backups_dir}")
+    for each in kept:
+        age_h = (SYSTEM_CLOCK.utc_s() - each.made_at) / 3600
+        print(f"  {each.path.name}  {each.path.stat().st_size / 1e6:.1f} MB  {age_h:.1f} h old")
+    for path in former:
+        why = (path / files.WHY_NAME).read_text(encoding="utf-8").rstrip()
+        print(f"set aside in {path}:")
+        print("\n".join(f"  {line}" for line in why.split("\n")))
+    if problems:
+        print("start the daemon, which recovers it; or: cdsed state restore")
+    return code
+
+
+def run_backup(arguments: argparse.Namespace) -> int:
+    """Make a backup.
+
+    Returns
+    -------
+    int
+        0; `StateError` where none can be made.
+    """
+    from cdsed.store.backup import back_up
+    from cdsed.store.database import open_as_it_is
+
+    settings = _settings_of_daemons_user(arguments)
+    if not _file(settings).exists():
+        raise UsageError(f"there is no state in {settings.state_dir} yet")
+    db = open_as_it_is(settings.state_dir)
+    try:
+        made = back_up(db, settings.backups_dir, SYSTEM_CLOCK)
+    finally:
+        db.close()
+    _say(arguments, {"backup": str(made.path)}, [f"the state is backed up: {made.path}"])
+    return ExitCode.OK
+
+
+def run_restore(arguments: argparse.Namespace) -> int:
+    """Put a backup in the place of the state.
+
+    Returns
+    -------
+    int
+        0; `AlreadyRunning` while a daemon runs, `StateError` where the backup is of no use.
+    """
+    from cdsed.store.backup import backups
+    from cdsed.work.recover import Source
+
+    settings = _settings_of_daemons_user(arguments)
+    if arguments.backup is None and not backups(settings.backups_dir):
+        raise UsageError(f"there is no backup in {settings.backups_dir}; see cdsed state rebuild")
+
+    def source() -> "Source":
+        if arguments.backup is None:
+            return Source(newest=True)
+        named = [path for path in (Path(arguments.backup), settings.backups_dir / arguments.backup) if path.is_file()]
+        if not named:
+            raise UsageError(f"there is no backup {arguments.backup}; cdsed state check lists them")
+        return Source(path=named[0].resolve())
+
+    return _remake(arguments, settings, "cdsed state restore", source)
+
+
+def run_rebuild(arguments: argparse.Namespace) -> int:
+    """Make the state anew without any backup.
+
+    Returns
+    -------
+    int
+        0; `AlreadyRunning` while a daemon runs.
+    """
+    from cdsed.work.recover import Source
+
+    return _remake(arguments, _settings_of_daemons_user(arguments), "cdsed state rebuild", Source)
+
+
+def _action(actions: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+    action.add_argument("--json", action="store_true", help="print JSON")
+    action.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    return action
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from cdsed.config.load import load_settings
+
+    return load_settings(arguments.config, os.environ)
+
+
+def _settings_of_daemons_user(arguments: argparse.Namespace) -> "Settings":
+    """Refuse another user, root too: the daemon could not write the files that one makes."""
+    settings = _settings(arguments)
+    if not settings.state_dir.is_dir():
+        raise UsageError(f"there is no {settings.state_dir}; start the daemon once")
+    if settings.state_dir.stat().st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to the user of the daemon", str(settings.state_dir))
+    return settings
+
+
+def _file(settings: "Settings") -> Path:
+    from cdsed.store.database import FILE_NAME
+
+    return settings.state_dir / FILE_NAME
+
+
+def _judge(settings: "Settings") -> tuple[int | None, list[str]]:
+    """Return the schema of the state, None where there is none, and what is wrong with it; nothing is written."""
+    from cdsed.errors import StateDamaged
+    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.store.database import open_read_only
+
+    running = holder(settings.state_dir / LOCK_NAME).running
+    try:
+        db = open_read_only(settings.state_dir, daemon_runs=running)
+        if db is None:
+            return None, [f"{_file(settings)} is gone while the daemon runs"] if running else []
+        try:
+            return int(db.value("PRAGMA user_version")), db.problems()
+        finally:
+            db.close()
+    except StateDamaged as error:
+        return None, [str(error)]
+
+
+def _remake(arguments: argparse.Namespace, settings: "Settings", why: str, source: Callable[[], "Source"]) -> int:
+    from cdsed.process.lock import LOCK_NAME, DaemonLock
+    from cdsed.store.filesystem import refuse_network_filesystem
+    from cdsed.work.recover import remake
+
+    refuse_network_filesystem(settings.state_dir)
+    with DaemonLock(settings.state_dir / LOCK_NAME):
+        made, aside = remake(settings, SYSTEM_CLOCK, f"{why} was asked for", source())
+    facts = {"source": made.source, "listings_reported": made.reported, "listings_taken_again": made.again}
+    facts |= {"products_found": made.present, "volumes_known": made.volumes_known, "set_aside": str(aside)}
+    _say(arguments, facts, [*made.lines()[1:], f"the former state lies in {aside}"])
+    return ExitCode.OK
+
+
+def _say(arguments: argparse.Namespace, facts: dict[str, Any], lines: list[str]) -> None:
+    print(json.dumps(facts, indent=2) if arguments.json else "\n".join(lines))

@@ -1,0 +1,116 @@
+"""Accepted listings with their receipts and reports, read again: what a state can be rebuilt from."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ijson
+
+from cdsed.inbox.place import ACCEPTED, TAKING
+from cdsed.inbox.together import sync
+from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
+from cdsed.model.product import FINAL, GOOD, State
+
+_PAPERS = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted listing, and whether its report lies beside it."""
+
+    path: Path
+    reported: bool
+
+    @property
+    def reported_at(self) -> float:
+        """When its report was written, UTC s."""
+        return _report(self.path).stat().st_mtime
+
+
+def accepted(root: Path) -> Iterator[Accepted]:
+    """Yield the listings in ``.accepted/`` and its groups' directories."""
+    top = root / ACCEPTED
+    if not top.is_dir():
+        return
+    with os.scandir(top) as entries:
+        folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for folder in (top, *sorted(folders)):
+        with os.scandir(folder) as entries:
+            files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+        for name in sorted(files):
+            if not name.startswith(".") and not name.endswith(_PAPERS):
+                yield Accepted(folder / name, _report(folder / name).name in files)
+
+
+def return_to_intake(path: Path, root: Path) -> None:
+    """Move an accepted listing back to ``.taking/``, from where intake takes it, and writes its papers, anew."""
+    for suffix in _PAPERS:
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+    target = root / TAKING / path.relative_to(root / ACCEPTED)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    sync(target.parent)
+    sync(path.parent)
+
+
+def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
+    """Return what the receipt of a listing says of it as a whole; None where there is none that can be read."""
+    receipt = _receipt(path)
+    try:
+        head = next(_items(receipt, "listing"))
+        counts = next(_items(receipt, "counts"))
+        head["taken_at"] = datetime.fromisoformat(head["taken_at"]).timestamp()
+        return ListingHead(**head), Counts(**{verdict.value: int(counts[verdict.value]) for verdict in Verdict})
+    except _UNREADABLE:
+        return None
+
+
+def read_remarks(path: Path) -> Iterator[Remark]:
+    """Yield the remarks of a listing's receipt; raises ValueError where it cannot be read."""
+    for item in _items(_receipt(path), "remarks.item"):
+        yield Remark(int(item["line"]), Verdict(item["verdict"]), item["safename"], str(item["text"]))
+
+
+def read_report(path: Path) -> Iterator[ReportRow]:
+    """Yield the rows of a listing's report; raises ValueError where it cannot be read."""
+    for item in _items(_report(path), "products.item"):
+        row = ReportRow(**item)
+        state = State(row.state)
+        told = row.whereabouts if state in GOOD else row.cause or state is State.CANCELLED
+        if state not in FINAL or not told:
+            raise ValueError(f"the report of {path.name} says too little of {row.safename}")
+        yield row
+
+
+def is_readable(listing: Accepted) -> bool:
+    """Tell whether a reported listing's receipt and report can be read to their ends."""
+    try:
+        remarks = all(remark.line for remark in read_remarks(listing.path))
+        states: Counter[str] = Counter(row.state for row in read_report(listing.path))
+        return (
+            remarks
+            and read_receipt(listing.path) is not None
+            and next(_items(_report(listing.path), "states")) == states
+        )
+    except _UNREADABLE:
+        return False
+
+
+_UNREADABLE = (OSError, ijson.JSONError, KeyError, TypeError, ValueError, StopIteration)
+
+
+def _receipt(listing: Path) -> Path:
+    return listing.with_name(f"{listing.name}.receipt.json")
+
+
+def _report(listing: Path) -> Path:
+    return listing.with_name(f"{listing.name}.report.json")
+
+
+def _items(path: Path, prefix: str) -> Iterator[Any]:
+    with path.open("rb") as file:
+        yield from ijson.items(file, prefix, use_float=True)

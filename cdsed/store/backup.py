@@ -1,0 +1,160 @@
+"""Backups of the state: whole copies made while others write, each good by SQLite's own word before it counts.
+
+A number that only grows tells which backup is the newest; the time in its name is for people, whose clocks jump.
+"""
+
+import logging
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.errors import StateDamaged, StateDiskError, StateError
+from cdsed.store.database import FILE_NAME, Database, examine, newest_schema
+
+KEPT = 7
+_UPGRADES_KEPT = 2
+_UNFINISHED = ".being-made"
+_NAME = re.compile(r"cdsed-(?P<number>\d{6})-(?P<at>\d{8}T\d{6}Z)(?P<upgrade>-before-upgrade)?\.sqlite")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup: its place, its running number, when it was made (UTC s), and whether an upgrade was the reason."""
+
+    path: Path
+    number: int
+    made_at: float
+    before_upgrade: bool
+
+
+def backups(folder: Path) -> list[Backup]:
+    """Return the backups in a directory, newest first."""
+    if not folder.is_dir():
+        return []
+    found = [_parsed(path) for path in folder.iterdir()]
+    return sorted((backup for backup in found if backup), key=lambda backup: backup.number, reverse=True)
+
+
+def back_up(db: Database, folder: Path, clock: Clock, *, before_upgrade: bool = False) -> Backup:
+    """Write a backup, and forget those that are too many.
+
+    Parameters
+    ----------
+    db
+        A connection of the caller's own: the copy keeps it busy, 2 s per GB or so.
+    folder
+        Where backups lie; made when absent.
+
+    Raises
+    ------
+    StateDamaged
+        The state itself is not sound: a copy of it must not displace a good one.
+    StateDiskError
+        There is no room, or the disk fails.
+    """
+    if problems := db.problems():
+        raise StateDamaged(f"no backup is made of a damaged state: {'; '.join(problems)}")
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for rest in folder.glob(f"*{_UNFINISHED}*"):
+            rest.unlink()
+        _expect_room(db, folder)
+        number = max((backup.number for backup in backups(folder)), default=0) + 1
+        moment = datetime.fromtimestamp(clock.utc_s(), UTC)
+        name = f"cdsed-{number:06}-{moment:%Y%m%dT%H%M%SZ}{'-before-upgrade' * before_upgrade}.sqlite"
+        hidden = folder / f".{name}{_UNFINISHED}"
+        try:
+            hidden.touch(mode=0o640, exist_ok=False)
+            db.copy_into(hidden)
+            sync(hidden)
+            hidden.rename(folder / name)
+        finally:
+            hidden.unlink(missing_ok=True)
+        sync(folder)
+        _forget_surplus(folder)
+    except OSError as error:
+        raise StateDiskError(f"no backup can be written to {folder}: {error.strerror}") from error
+    return Backup(folder / name, number, moment.timestamp(), before_upgrade)
+
+
+def newest_good(folder: Path, workplace: Path) -> Backup | None:
+    """Return the newest backup that is sound and not of a newer cdsed; each bad one is logged.
+
+    Parameters
+    ----------
+    workplace
+        A directory to copy into and examine in; the copy found good stays there as the file of a state.
+    """
+    return next((backup for backup in backups(folder) if _copied(backup.path, workplace)), None)
+
+
+def copy_good(path: Path, workplace: Path) -> None:
+    """Copy one backup to where it will be the file of a state, and examine the copy.
+
+    Raises
+    ------
+    StateError
+        It is damaged, no state, or of a newer cdsed.
+    """
+    target = workplace / FILE_NAME
+    try:
+        shutil.copyfile(path, target)
+        target.chmod(0o640)
+    except OSError as error:
+        raise StateDiskError(f"the backup {path} cannot be copied to {workplace}: {error.strerror}") from error
+    schema = examine(workplace)
+    if not 0 < schema <= newest_schema():
+        raise StateError(f"the backup {path} has schema {schema}, which is not one of this cdsed")
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk before anything relies on it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _copied(path: Path, workplace: Path) -> bool:
+    try:
+        copy_good(path, workplace)
+    except StateDiskError:
+        raise
+    except StateError as error:
+        _log.warning("the backup %s is of no use: %s", path.name, error)
+        return False
+    return True
+
+
+def _parsed(path: Path) -> Backup | None:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return None
+    made = datetime.strptime(match["at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return Backup(path, int(match["number"]), made.timestamp(), match["upgrade"] is not None)
+
+
+def _expect_room(db: Database, folder: Path) -> None:
+    """Leave the state's own disk at least as much room as the copy takes."""
+    needed = 2 * int(db.value("PRAGMA page_count")) * int(db.value("PRAGMA page_size"))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StateDiskError(
+            f"no backup is made: {folder} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed, half of them "
+            "to stay free; set backup_dir to another disk"
+        )
+
+
+def _forget_surplus(folder: Path) -> None:
+    """Keep the newest backups; of those before an upgrade the newest of their own kind."""
+    present = backups(folder)
+    for kind, kept in ((False, KEPT), (True, _UPGRADES_KEPT)):
+        for backup in [backup for backup in present if backup.before_upgrade is kind][kept:]:
+            backup.path.unlink(missing_ok=True)

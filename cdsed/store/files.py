@@ -1,0 +1,87 @@
+"""The files of a state as a whole: setting them aside, and putting a new one in their place.
+
+Nothing is ever deleted of a state that was in use. A new one is made in a directory of its own; a kill at any
+instant leaves the former state, or no state and a whole new one that the next start puts in place.
+"""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.store.backup import sync
+from cdsed.store.database import FILE_NAME
+
+ASIDE = "aside"
+WHY_NAME = "why.txt"
+_MAKING, _MADE = "making", "made"
+_SUFFIXES = ("", "-wal", "-shm", "-journal")  # the file itself first: a log alone is a state that is gone
+
+
+def workplace(state_dir: Path) -> Path:
+    """Return an empty directory in which a new state is made; `put_in_place` ends it."""
+    place = state_dir / _MAKING
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o750, parents=True)
+    return place
+
+
+def put_in_place(state_dir: Path, why: str, clock: Clock) -> Path:
+    """Let the finished, closed state in `workplace` take the place of the present one.
+
+    Returns
+    -------
+    Path
+        The directory that the files of the present one, if there were any, were moved to, with `why` beside them.
+    """
+    making, made = state_dir / _MAKING, state_dir / _MADE
+    sync(making / FILE_NAME)
+    sync(making)
+    shutil.rmtree(made, ignore_errors=True)
+    making.rename(made)
+    sync(state_dir)
+    aside = _set_aside(state_dir, why, clock)
+    _move_in(state_dir)
+    return aside
+
+
+def finish_interrupted(state_dir: Path, clock: Clock) -> None:
+    """After a kill: put a whole new state in place of one that is set aside already, and clean up."""
+    if not (state_dir / FILE_NAME).exists() and (state_dir / _MADE / FILE_NAME).exists():
+        if lost_its_file(state_dir):
+            _set_aside(state_dir, "the log of a state whose replacement was interrupted", clock)
+        _move_in(state_dir)
+    for left in (_MAKING, _MADE):
+        shutil.rmtree(state_dir / left, ignore_errors=True)
+
+
+def lost_its_file(state_dir: Path) -> bool:
+    """Tell whether a log lies there without its database."""
+    return any((state_dir / f"{FILE_NAME}{suffix}").exists() for suffix in _SUFFIXES[1:])
+
+
+def set_aside_before(state_dir: Path) -> list[Path]:
+    """Return the directories of former states that were set aside, oldest first."""
+    return sorted(path for path in (state_dir / ASIDE).glob("*") if path.is_dir())
+
+
+def _set_aside(state_dir: Path, why: str, clock: Clock) -> Path:
+    present = [path for suffix in _SUFFIXES if (path := state_dir / f"{FILE_NAME}{suffix}").exists()]
+    stamp = f"{datetime.fromtimestamp(clock.utc_s(), UTC):%Y%m%dT%H%M%SZ}"
+    number = sum(path.name.startswith(stamp) for path in set_aside_before(state_dir))
+    place = state_dir / ASIDE / (f"{stamp}-{number + 1}" if number else stamp)
+    place.mkdir(mode=0o750, parents=True)
+    (place / WHY_NAME).write_text(f"{why}\n", encoding="utf-8")
+    sync(place / WHY_NAME)
+    sync(place.parent)
+    for path in present:
+        path.rename(place / path.name)
+    sync(place)
+    sync(state_dir)
+    return place
+
+
+def _move_in(state_dir: Path) -> None:
+    (state_dir / _MADE / FILE_NAME).rename(state_dir / FILE_NAME)
+    sync(state_dir)
+    shutil.rmtree(state_dir / _MADE)

@@ -1,0 +1,61 @@
+"""Which file system a directory lies on: SQLite's locks and shared memory do not hold across hosts."""
+
+import re
+from pathlib import Path
+
+from cdsed.errors import StateRefused
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # how mountinfo writes white space and backslashes
+
+# https://sqlite.org/wal.html, section 1
+_NETWORK_FILESYSTEMS = frozenset(
+    [
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "smb3",
+        "smbfs",
+    ]
+)
+
+
+def refuse_network_filesystem(directory: Path) -> None:
+    """Check that a directory lies on a file system where SQLite's locks hold.
+
+    Raises
+    ------
+    StateRefused
+        It lies on a network file system.
+    """
+    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    kind = filesystem_kind(directory.resolve(), mountinfo)
+    if kind in _NETWORK_FILESYSTEMS:
+        raise StateRefused(
+            f"state_dir {directory} lies on {kind}, a network file system, where SQLite loses data; "
+            "set state_dir to a local disk, e.g. /var/lib/cdsed"
+        )
+
+
+def filesystem_kind(path: Path, mountinfo: str) -> str:
+    """Return the type of the file system that holds `path`, from the text of /proc/self/mountinfo (proc(5))."""
+    best, kind = "", "unknown"
+    for line in mountinfo.split("\n"):
+        if " - " not in line:
+            continue
+        mount, _, rest = line.partition(" - ")
+        point = _ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), mount.split(" ")[4])
+        if path.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, rest.split()[0]
+    return kind

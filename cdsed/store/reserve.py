@@ -1,0 +1,51 @@
+"""Room kept for the state on its own disk: on a full one SQLite cannot even delete."""
+
+import logging
+import os
+from pathlib import Path
+
+from cdsed.store.backup import sync
+
+SIZE_BYTES = 16 * 2**20
+_TO_START_BYTES = 2**20
+_NAME = "reserve"
+
+_log = logging.getLogger(__name__)
+
+
+class Reserve:
+    """A file of nothing that is given up when the disk of the state is full, so that what runs can be noted."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / _NAME
+
+    def make(self) -> bool:
+        """Set the room aside if it is not; return whether it is, with as much again still free."""
+        if self._path.exists() and self._path.stat().st_size == SIZE_BYTES:
+            return True
+        if self._free_bytes() < 2 * SIZE_BYTES:
+            return False
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            try:
+                os.posix_fallocate(descriptor, 0, SIZE_BYTES)
+            finally:
+                os.close(descriptor)
+            sync(self._path)
+        except OSError as error:
+            _log.debug("no room is set aside in %s: %s", self._path.parent, error.strerror)
+            return False
+        return True
+
+    def give_up(self) -> None:
+        """Free the room."""
+        self._path.unlink(missing_ok=True)
+
+    def give_up_if_needed(self) -> None:
+        """Free the room where there is too little besides for a daemon to start."""
+        if self._free_bytes() < _TO_START_BYTES:
+            self.give_up()
+
+    def _free_bytes(self) -> int:
+        status = os.statvfs(self._path.parent)
+        return status.f_bavail * status.f_frsize

@@ -1,0 +1,214 @@
+"""A state that is damaged, gone, or to be replaced: made anew from a backup, accepted listings and the disks.
+
+The new state is whole before it takes the place of the former, which is set aside, never deleted. Whatever is
+killed in between, the next start finds one of the two and goes on.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.config.settings import Settings
+from cdsed.errors import StateDamaged, StateDiskError, StateError
+from cdsed.inbox import reread
+from cdsed.inbox.place import ACCEPTED, TAKING
+from cdsed.local.presence import presence_of
+from cdsed.process.lock import is_free
+from cdsed.store import backup, files, listings, rebuilt
+from cdsed.store.database import FILE_NAME, Database, examine, newest_schema, open_as_it_is, open_state
+from cdsed.store.filesystem import refuse_network_filesystem
+
+_ORPHANS_LEAVE_WITHIN_S = 20.0  # a worker whose supervisor died leaves within 10 s
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a new state was made of.
+
+    Attributes
+    ----------
+    why
+        What was wrong with the former one, or who asked for a new one.
+    source
+        The name of the backup; None: accepted listings and the disks alone.
+    reported, again
+        How many accepted listings were entered from their reports, and how many will be taken again.
+    present
+        How many unsettled products of the backup were found on disk.
+    volumes_known
+        Whether the traffic of the former state could still be read.
+    """
+
+    why: str
+    source: str | None
+    reported: int
+    again: int
+    present: int
+    volumes_known: bool
+
+    def lines(self) -> list[str]:
+        """Return all of it in words."""
+        volumes = "carried over" if self.volumes_known else "as of the backup" if self.source else "begin at 0"
+        return [
+            self.why,
+            f"the new state was made from {self.source or 'the accepted listings and the disks, without a backup'}",
+            f"{self.reported} listings are settled by their reports, {self.again} are taken again at the next start",
+            f"{self.present} products under way were found on disk",
+            f"the bytes of the last 30 days {volumes}; numbers of attempts are {self._attempts()}",
+        ]
+
+    def _attempts(self) -> str:
+        return "as of the backup" if self.source else "lost, where no report names them"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to make a state from: one backup, the newest good one, or none."""
+
+    newest: bool = False
+    path: Path | None = None
+
+
+def open_for_daemon(settings: Settings, clock: Clock) -> Database:
+    """Open the state for the daemon that holds its lock; recover it first where it is damaged or gone.
+
+    Raises
+    ------
+    StateError
+        It cannot be used, or not recovered; the text says why.
+    """
+    state_dir = settings.state_dir
+    refuse_network_filesystem(state_dir)
+    files.finish_interrupted(state_dir, clock)
+    why = _damage(settings, clock)
+    if why is not None:
+        _log.error("%s", why)
+        made, aside = remake(settings, clock, why, Source(newest=True))
+        for line in made.lines()[1:]:
+            _log.error("%s", line)
+        _log.error("what was there before lies in %s", aside)
+    db = open_state(state_dir)
+    _return_unknown(db, settings.inbox.path)
+    return db
+
+
+def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[Recovered, Path]:
+    """Make a new state and let it take the place of the present one; the caller holds the daemon's lock.
+
+    Returns
+    -------
+    tuple
+        What it was made of, and the directory in which the former one lies now.
+
+    Raises
+    ------
+    StateError
+        Workers of an older daemon still live, the named backup is of no use, or the disk fails.
+    """
+    _await_orphans(settings)
+    state_dir = settings.state_dir
+    try:
+        place = files.workplace(state_dir)
+        name = _copy(settings, source, place)
+        traffic = rebuilt.traffic_of(state_dir)
+        db = open_state(place)
+        try:
+            rebuilt.release_all(db, clock)
+            rebuilt.carry_traffic(db, traffic)
+            reported, again = _enter_listings(db, settings.inbox.path)
+            present = rebuilt.rescan(db, clock, presence_of(settings, clock).find)
+        finally:
+            db.close()
+        made = Recovered(why, name, reported, again, present, bool(traffic))
+        return made, files.put_in_place(state_dir, "\n".join(made.lines()), clock)
+    except OSError as error:
+        raise StateDiskError(f"{error.filename or state_dir}: {error.strerror}; the state is as it was") from error
+
+
+def _damage(settings: Settings, clock: Clock) -> str | None:
+    """Say what is wrong with the state; before an upgrade of a sound one, make a backup."""
+    state_dir = settings.state_dir
+    try:
+        schema = examine(state_dir)
+    except StateDamaged as error:
+        return str(error)
+    if 0 < schema < newest_schema():
+        db = open_as_it_is(state_dir)
+        try:
+            made = backup.back_up(db, settings.backups_dir, clock, before_upgrade=True)
+        finally:
+            db.close()
+        _log.info("before the upgrade to schema %d the state was backed up to %s", newest_schema(), made.path)
+    known = files.lost_its_file(state_dir) or backup.backups(settings.backups_dir)
+    if schema == 0 and (known or any(reread.accepted(settings.inbox.path))):
+        return f"the state {state_dir / FILE_NAME} is gone"
+    return None
+
+
+def _await_orphans(settings: Settings) -> None:
+    """Wait until no worker of an older daemon is left: it would go on with the state that is set aside."""
+    until_s = time.monotonic() + _ORPHANS_LEAVE_WITHIN_S
+    while living := [lock.name for lock in settings.sessions_dir.glob("process.*.lock") if not is_free(lock)]:
+        if time.monotonic() > until_s:
+            raise StateError(f"workers of an older daemon still live (pid {living[0].split('.')[1]}); end them first")
+        time.sleep(0.1)
+
+
+def _copy(settings: Settings, source: Source, place: Path) -> str | None:
+    if source.path is not None:
+        backup.copy_good(source.path, place)
+        return str(source.path)
+    found = backup.newest_good(settings.backups_dir, place) if source.newest else None
+    if found is None:
+        files.workplace(settings.state_dir)  # without the remains of what was no good
+        return None
+    return f"the backup {found.path.name}"
+
+
+def _enter_listings(db: Database, inbox: Path) -> tuple[int, int]:
+    """Settle what was reported as its report says, and give what was not back to intake; return how many of each."""
+    known = rebuilt.known_paths(db, settled=True)
+    waiting = {path: number for number, path in rebuilt.open_listings(db).items()}
+    told, reported, again = [], 0, 0
+    for listing in reread.accepted(inbox):
+        if listing.path in waiting and listing.reported:
+            rebuilt.close_reported(db, waiting[listing.path], listing.reported_at)
+            reported += 1
+        elif str(listing.path) in known:
+            continue
+        elif listing.reported and reread.is_readable(listing):
+            told.append(listing)
+        else:
+            reread.return_to_intake(listing.path, inbox)
+            again += 1
+    _enter_told(db, told)
+    rebuilt.close_lost(db)
+    return reported + len(told), again
+
+
+def _enter_told(db: Database, told: list[reread.Accepted]) -> None:
+    """Enter reported listings, numbered in their order; of a product the latest report counts."""
+    numbers = {}
+    for listing in sorted(told, key=lambda listing: listing.reported_at):
+        receipt = reread.read_receipt(listing.path)
+        assert receipt is not None, f"the receipt of {listing.path} was readable a moment ago"
+        head, counts = receipt
+        number = rebuilt.enter_listing(db, head, listing.path, listing.reported_at)
+        listings.count(db, number, counts.lines, counts, reread.read_remarks(listing.path))
+        numbers[number] = (listing, head)
+    for number, (listing, head) in reversed(numbers.items()):
+        rebuilt.enter_report(db, number, head, reread.read_report(listing.path), listing.reported_at)
+
+
+def _return_unknown(db: Database, inbox: Path) -> None:
+    """Give accepted listings that the state does not know back to intake: a log cut short may have held them."""
+    known = rebuilt.known_paths(db, settled=False)
+    for listing in reread.accepted(inbox):
+        taking = inbox / TAKING / listing.path.relative_to(inbox / ACCEPTED)
+        if not listing.reported and not {str(listing.path), str(taking)} & known:
+            _log.warning("%s was accepted, and the state does not know it: it is taken again", listing.path)
+            reread.return_to_intake(listing.path, inbox)

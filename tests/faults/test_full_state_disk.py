@@ -1,0 +1,90 @@
+"""The disk of the state is full: the workers rest, nobody pays, and all goes on by itself when there is room."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+
+@pytest.fixture
+def state_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MB."""
+    place = tmp_path / "state-disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _fill(path: Path) -> None:
+    with path.open("ab", buffering=0) as file:
+        for block in (2**20, 2**12):
+            try:
+                while True:
+                    file.write(bytes(block))
+            except OSError:
+                continue
+
+
+def _lab(tmp_path: Path, sandbox: SandboxProcess, disk: Path) -> Installation:
+    lab = Installation(tmp_path / "lab", sandbox, state_dir=str(disk / "state"))
+    lab.state = disk / "state"
+    return lab
+
+
+def test_on_a_full_state_disk_the_workers_rest_until_there_is_room_and_no_product_pays(
+    tmp_path: Path, state_disk: Path
+) -> None:
+    with SandboxProcess(bandwidth_bytes_per_s=500_000) as sandbox:
+        lab = _lab(tmp_path, sandbox, state_disk)
+        names = realistic_safenames("S1_OCN", 6, seed=921)
+        sandbox.add_products(*({"safename": name, "size_bytes": 1_500_000} for name in names))
+        lab.drop("six.txt", names)
+        filler = state_disk / "of-somebody-else"
+        with DaemonProcess(lab) as daemon:
+            wait_until("it is in the middle", lambda: list(lab.spool.glob(".cdsed/S1*/*")), daemon=daemon)
+            wait_until("room is kept", lambda: (lab.state / "reserve").exists(), daemon=daemon)
+            _fill(filler)
+            wait_until("the workers rest", lambda: "the workers rest until" in daemon.log(), daemon=daemon)
+            wait_until("they have left", lambda: not daemon.worker_pids(), daemon=daemon)
+            assert lab.query("SELECT 1 FROM session WHERE process IS NOT NULL") == []  # it could be noted
+            assert lab.status()["daemon"]["state"] == "running"
+            assert "Traceback" not in daemon.log()
+            filler.unlink()
+            wait_until("the report", lambda: lab.report("six.txt"), daemon=daemon)
+            assert (lab.state / "reserve").exists()
+            assert daemon.running()
+        report = lab.report("six.txt")
+        assert report is not None
+        assert [(row["state"], row["attempts"]) for row in report["products"]] == [("done", 0)] * 6
+        assert lab.query("SELECT 1 FROM product WHERE deaths > 0") == []
+        assert lab.differences(names) == []
+
+
+def test_a_daemon_that_starts_on_a_full_state_disk_uses_the_room_it_has_kept(tmp_path: Path, state_disk: Path) -> None:
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox, state_disk)
+        [name] = realistic_safenames("S1_OCN", 1, seed=923)
+        sandbox.add_products({"safename": name, "size_bytes": 10_000})
+        filler = state_disk / "of-somebody-else"
+        with DaemonProcess(lab) as daemon:
+            wait_until("room is kept", lambda: (lab.state / "reserve").exists(), daemon=daemon)
+        _fill(filler)
+        lab.drop("one.txt", [name])
+        with DaemonProcess(lab) as daemon:
+            wait_until("it stands", lambda: (lab.state / "reserve").exists() is False, daemon=daemon)
+            filler.unlink()
+            wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
+        (lab.state / "reserve").unlink()
+        _fill(filler)
+        refused = lab.command("run", "--once")
+        assert refused.returncode == 74
+        assert "its disk" in refused.stderr
