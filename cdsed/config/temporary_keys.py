@@ -128,8 +128,8 @@ class Keyring:
 
 def _key(item: Any) -> TemporaryKey:
     access_key, secret_key = item["access_key"], item["secret_key"]
-    if secret_key:
-        log.hide(secret_key)
+    for secret in filter(None, (access_key, secret_key)):
+        log.hide(secret)
     return TemporaryKey(
         account=str(item["account"]),
         expires_at=float(item["expires_at"]),

@@ -200,6 +200,20 @@ def test_a_folder_is_left_by_no_path(spool, outside, path):
     assert _shape(outside) == before
 
 
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_WRONLY | os.O_CREAT, os.O_RDWR | os.O_TRUNC])
+def test_no_link_pipe_or_directory_is_opened_for_a_file(spool, outside, flags):
+    before = _shape(outside)
+    (spool / "link").symlink_to(outside / "precious")
+    (spool / "dangling").symlink_to(outside / "nowhere")
+    (spool / "folder").mkdir()
+    os.mkfifo(spool / "pipe")
+    with Folder.at(spool) as folder:
+        for name in ("link", "dangling", "folder", "pipe"):
+            with pytest.raises(OSError, match=name):
+                folder.open(name, flags)
+    assert _shape(outside) == before
+
+
 def test_a_directory_swapped_for_a_link_again_and_again_never_leads_a_file_outside(spool, outside):
     """The race itself: somebody exchanges a directory on the way for a link while files are made in it."""
     before = _shape(outside)
