@@ -133,10 +133,17 @@ def told_by_the_checker(lab: Installation) -> list[str]:
 
 
 class Eye:
-    """Looks at one installation again and again, and remembers what must only grow."""
+    """Looks at one installation again and again, and remembers what must only grow.
 
-    def __init__(self, lab: Installation) -> None:
+    Parameters
+    ----------
+    attempts
+        What ``retry.attempts`` of its settings is.
+    """
+
+    def __init__(self, lab: Installation, *, attempts: int = 6) -> None:
         self._lab = lab
+        self._attempts = attempts
         self._fence = 0
         self._events = 0
 
@@ -145,7 +152,8 @@ class Eye:
         path = self._lab.state / "cdsed.sqlite"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as db:
             db.execute("BEGIN")
-            return [*_damage(db), *self._growth(db), *_histories(db), *_tallies(db), *_holders(db), *_listings(db)]
+            rules = (_damage, self._growth, self._charges, _histories, _tallies, _holders, _listings)
+            return [each for rule in rules for each in rule(db)]
 
     def _growth(self, db: sqlite3.Connection) -> list[str]:
         [fence] = db.execute("SELECT value FROM fence").fetchone()
@@ -157,6 +165,10 @@ class Eye:
             found.append(f"of {self._events} events {events} are left")
         self._fence, self._events = fence, events
         return found
+
+    def _charges(self, db: sqlite3.Connection) -> list[str]:
+        rows = db.execute("SELECT safename, attempts FROM product WHERE attempts > ?", [self._attempts])
+        return [f"{safename} was charged {attempts} attempts of {self._attempts}" for safename, attempts in rows]
 
 
 def leftovers(lab: Installation) -> list[str]:
