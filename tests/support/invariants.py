@@ -174,7 +174,8 @@ class Eye:
 def leftovers(lab: Installation) -> list[str]:
     """Return what lies beside what is set aside in staging directories; nothing once all is settled."""
     folder = lab.spool / ".cdsed"
-    return sorted({path.name for path in folder.iterdir()} - _SET_ASIDE) if folder.is_dir() else []
+    staged = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".copy"] if folder.is_dir() else []
+    return sorted({path.name for path in staged} - _SET_ASIDE)
 
 
 def receipts_unlike_their_listings(lab: Installation, dropped: Mapping[str, bytes]) -> list[str]:
