@@ -62,6 +62,7 @@ class Watcher(threading.Thread):
     def __exit__(self, *_exception: object) -> None:
         self._done.set()
         self.join()
+        self._look_around()
 
     def expect(self, names: Iterable[str]) -> None:
         """Learn from the sandbox what these products consist of."""
@@ -83,28 +84,33 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         while not self._done.wait(0.01):
-            for spool in self._spools:
-                with self._lock, contextlib.suppress(OSError):
-                    for entry in os.scandir(spool):
-                        if not entry.name.startswith("."):
-                            self._look(spool, entry)
+            self._look_around()
 
-    def _look(self, spool: Path, entry: "os.DirEntry[str]") -> None:
-        here = (spool, entry.inode())
-        if self._seen.setdefault(entry.name, here) != here:
-            self._seen[entry.name] = here
-            self.doubled.append(entry.name)
-        elif entry.name in self.requests_when_published:
-            return
-        path = Path(entry.path)
-        if path.is_file():
-            found = [(path.name, path.stat().st_size)]
-        else:
-            found = sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
-        if found != self._sizes.get(path.name):
-            self.partial.append(path.name)
-        count = requests_for(self._sandbox, [path.name])[path.name] if self._counts_requests else 0
-        self.requests_when_published[path.name] = count
+    def _look_around(self) -> None:
+        with self._lock:
+            new = [name for spool in self._spools for name in self._new_in(spool)]
+            if new and self._counts_requests:
+                self.requests_when_published.update(requests_for(self._sandbox, new))
+
+    def _new_in(self, spool: Path) -> Iterator[str]:
+        """Yield what has appeared, after looking whether it is whole."""
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(spool):
+                here = (spool, entry.inode())
+                if entry.name.startswith(".") or self._seen.get(entry.name) == here:
+                    continue
+                if entry.name in self._seen:
+                    self.doubled.append(entry.name)
+                self._seen[entry.name] = here
+                if _sizes_in(Path(entry.path)) != self._sizes.get(entry.name):
+                    self.partial.append(entry.name)
+                yield entry.name
+
+
+def _sizes_in(path: Path) -> list[tuple[str, int]]:
+    if path.is_file():
+        return [(path.name, path.stat().st_size)]
+    return sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
 
 
 def requests_for(sandbox: SandboxProcess, names: Iterable[str]) -> dict[str, int]:
