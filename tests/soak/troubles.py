@@ -221,7 +221,7 @@ def _remount(disk: Path, how: str, *, tries: int) -> bool:
 
 #: How often each is chosen, and for how long (seconds) it lasts at most.
 TROUBLES: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]] = {
-    kill_worker: (40, 0),
+    kill_worker: (60, 0),
     kill_supervisor: (8, 0),
     terminate: (3, 0),
     reload_storm: (3, 0),

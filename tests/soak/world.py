@@ -22,6 +22,7 @@ from tests.support.invariants import Eye, Watcher
 from tests.support.sandbox import SandboxProcess
 
 _SMALL_DISK_BYTES = 256 * 2**20
+_ATTEMPTS = 30
 _LOG_BYTES_MAX = 20_000_000
 
 
@@ -54,7 +55,7 @@ class World:
             self.root,
             self.sandbox,
             inbox={"rest_s": 1.5},
-            retry={"attempts": 30},
+            retry={"attempts": _ATTEMPTS},
             transfer={"read_timeout_s": 5, "rate_window_s": 3, "processes": 2},
         )
         second = self.root / "second"
@@ -63,7 +64,7 @@ class World:
         self.lab.configure(spools=[str(spool) for spool in self.spools])
         self._mount()
         self.write_accounts()
-        self.eye = Eye(self.lab)
+        self.eye = Eye(self.lab, attempts=_ATTEMPTS)
         self.watcher = self._stack.enter_context(Watcher(self.sandbox, self.spools, counts_requests=False))
         self.memory = self._stack.enter_context(Memory(self))
         self.daemon = self._stack.enter_context(DaemonProcess(self.lab))

@@ -62,6 +62,7 @@ class Watcher(threading.Thread):
     def __exit__(self, *_exception: object) -> None:
         self._done.set()
         self.join()
+        self._look_around()
 
     def expect(self, names: Iterable[str]) -> None:
         """Learn from the sandbox what these products consist of."""
@@ -83,28 +84,33 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         while not self._done.wait(0.01):
-            for spool in self._spools:
-                with self._lock, contextlib.suppress(OSError):
-                    for entry in os.scandir(spool):
-                        if not entry.name.startswith("."):
-                            self._look(spool, entry)
+            self._look_around()
 
-    def _look(self, spool: Path, entry: "os.DirEntry[str]") -> None:
-        here = (spool, entry.inode())
-        if self._seen.setdefault(entry.name, here) != here:
-            self._seen[entry.name] = here
-            self.doubled.append(entry.name)
-        elif entry.name in self.requests_when_published:
-            return
-        path = Path(entry.path)
-        if path.is_file():
-            found = [(path.name, path.stat().st_size)]
-        else:
-            found = sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
-        if found != self._sizes.get(path.name):
-            self.partial.append(path.name)
-        count = requests_for(self._sandbox, [path.name])[path.name] if self._counts_requests else 0
-        self.requests_when_published[path.name] = count
+    def _look_around(self) -> None:
+        with self._lock:
+            new = [name for spool in self._spools for name in self._new_in(spool)]
+            if new and self._counts_requests:
+                self.requests_when_published.update(requests_for(self._sandbox, new))
+
+    def _new_in(self, spool: Path) -> Iterator[str]:
+        """Yield what has appeared, after looking whether it is whole."""
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(spool):
+                here = (spool, entry.inode())
+                if entry.name.startswith(".") or self._seen.get(entry.name) == here:
+                    continue
+                if entry.name in self._seen:
+                    self.doubled.append(entry.name)
+                self._seen[entry.name] = here
+                if _sizes_in(Path(entry.path)) != self._sizes.get(entry.name):
+                    self.partial.append(entry.name)
+                yield entry.name
+
+
+def _sizes_in(path: Path) -> list[tuple[str, int]]:
+    if path.is_file():
+        return [(path.name, path.stat().st_size)]
+    return sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
 
 
 def requests_for(sandbox: SandboxProcess, names: Iterable[str]) -> dict[str, int]:
@@ -133,10 +139,17 @@ def told_by_the_checker(lab: Installation) -> list[str]:
 
 
 class Eye:
-    """Looks at one installation again and again, and remembers what must only grow."""
+    """Looks at one installation again and again, and remembers what must only grow.
 
-    def __init__(self, lab: Installation) -> None:
+    Parameters
+    ----------
+    attempts
+        What ``retry.attempts`` of its settings is.
+    """
+
+    def __init__(self, lab: Installation, *, attempts: int = 6) -> None:
         self._lab = lab
+        self._attempts = attempts
         self._fence = 0
         self._events = 0
 
@@ -145,7 +158,8 @@ class Eye:
         path = self._lab.state / "cdsed.sqlite"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as db:
             db.execute("BEGIN")
-            return [*_damage(db), *self._growth(db), *_histories(db), *_tallies(db), *_holders(db), *_listings(db)]
+            rules = (_damage, self._growth, self._charges, _histories, _tallies, _holders, _listings)
+            return [each for rule in rules for each in rule(db)]
 
     def _growth(self, db: sqlite3.Connection) -> list[str]:
         [fence] = db.execute("SELECT value FROM fence").fetchone()
@@ -158,11 +172,16 @@ class Eye:
         self._fence, self._events = fence, events
         return found
 
+    def _charges(self, db: sqlite3.Connection) -> list[str]:
+        rows = db.execute("SELECT safename, attempts FROM product WHERE attempts > ?", [self._attempts])
+        return [f"{safename} was charged {attempts} attempts of {self._attempts}" for safename, attempts in rows]
+
 
 def leftovers(lab: Installation) -> list[str]:
     """Return what lies beside what is set aside in staging directories; nothing once all is settled."""
     folder = lab.spool / ".cdsed"
-    return sorted({path.name for path in folder.iterdir()} - _SET_ASIDE) if folder.is_dir() else []
+    staged = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".copy"] if folder.is_dir() else []
+    return sorted({path.name for path in staged} - _SET_ASIDE)
 
 
 def receipts_unlike_their_listings(lab: Installation, dropped: Mapping[str, bytes]) -> list[str]:

@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from cdsed.model.product import State
 from cdsed.model.transfer import Digests
 from cdsed.store import audit, pieces, products
+from tests.support.invariants import Eye
 from tests.unit.store.state import Lab
 
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -107,3 +111,23 @@ def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: Lab) -> No
     products.move(lab.db, lab.clock, verifying, products.Move(State.DONE, whereabouts="/spool/x"))
     assert lab.state(number) is State.DONE
     assert _rules(lab) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET origin = 'ready' WHERE target = 'done'",
+        "DELETE FROM event WHERE id = (SELECT max(id) FROM event)",
+        "UPDATE fence SET value = 0",
+        "UPDATE session SET process = 1, fence = 4",
+        "UPDATE session SET process = NULL, fence = NULL",
+        "DELETE FROM process",
+        "UPDATE tally SET products = products + 1 WHERE state = 'done'",
+    ],
+)
+def test_the_independent_eye_of_the_tests_sees_it_too(busy_lab: Lab, statement: str) -> None:
+    lab: Any = SimpleNamespace(state=busy_lab.root / "state")
+    eye = Eye(lab)
+    assert eye.broken() == []
+    _break(busy_lab, statement)
+    assert eye.broken() != []
