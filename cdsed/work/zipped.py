@@ -2,7 +2,10 @@
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,8 +13,9 @@ from cdsed.catalogue.tokenfile import TokenFile, token_file
 from cdsed.config.secrets import Secret
 from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
-from cdsed.store import pieces, products
+from cdsed.store import leases, pieces, products
 from cdsed.store.products import Move
+from cdsed.transfer.connection import Connection
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.begin import places_for
 from cdsed.work.bench import Bench
@@ -66,13 +70,25 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(mode=0o755, parents=True)
-    listed = fetch_value(value, Means(bench.endpoint, bench.guard.watch, buffer, bench.stop), staging)
+    watch = partial(_counted, bench, account)
+    listed = fetch_value(value, Means(bench.endpoint, watch, buffer, bench.stop), staging)
     staged = {item.path: item.size_bytes for item in listed}
     with bench.db.write():
         pieces.forget_lost(bench.db, product, {})
         pieces.plan(bench.db, product, listed, staged, places, bench.settings.transfer.piece_bytes)
         pieces.arrived_whole(bench.db, product)
     _log.info("%s: came as a zip, %d files", product.safename, len(listed))
+
+
+@contextmanager
+def _counted(bench: Bench, account: str, connection: Connection) -> Iterator[None]:
+    """Hold a connection to the minimum rate, and enter what it brought into the account's books."""
+    try:
+        with bench.guard.watch(connection):
+            yield
+    finally:
+        requests, size_bytes = connection.requests, connection.delivered_bytes
+        leases.count_traffic(bench.db, bench.clock, account, requests=requests, size_bytes=size_bytes)
 
 
 def _token(bench: Bench, account: str) -> str:

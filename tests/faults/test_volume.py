@@ -18,7 +18,9 @@ def test_no_account_passes_its_volume_and_the_fuller_one_gives_more(tmp_path: Pa
         sandbox.add_products(*({"safename": name, "size_bytes": 8_000_000} for name in names))
         lab.drop("much.txt", names)
         with DaemonProcess(lab) as daemon:
-            spent = "no account can be used: sandbox-1: its 30-day volume is spent; sandbox-2: its 30-day volume is spent"
+            spent = (
+                "no account can be used: sandbox-1: its 30-day volume is spent; sandbox-2: its 30-day volume is spent"
+            )
             wait_until("both are spent", lambda: lab.status()["why_idle"] == spent, daemon=daemon)
             answer, screen = lab.status(), lab.command("status").stdout
         counted = sandbox.counters()["accounts"]
