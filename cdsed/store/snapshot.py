@@ -47,7 +47,8 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.cooling, now_s=clock.boot_s())
         )
-        ahead = outlook.ahead(db, clock, allowances, to_go_bytes, rates.over_1_min)
+        moving = any(account.held for account in allowances)
+        ahead = outlook.ahead(db, clock, allowances, to_go_bytes, rates.over_1_min if moving else 0.0)
         return StatusReport(
             at=clock.utc_s(),
             daemon=daemon,

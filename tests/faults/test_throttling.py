@@ -12,9 +12,9 @@ def _usable(lab: Installation) -> int:
 
 
 def test_throttled_sessions_are_halved_once_shown_and_grow_back_to_all(tmp_path: Path) -> None:
-    names = realistic_safenames("S1_OCN", 12, seed=41)
+    names = realistic_safenames("S1_OCN", 10, seed=41)
     with SandboxProcess(bandwidth_bytes_per_s=1_500_000) as sandbox:
-        lab = Installation(tmp_path, sandbox, transfer={"processes": 2}, retry={"account_first_delay_s": 1.5})
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 2})
         sandbox.add_products(*({"safename": name, "size_bytes": 4_000_000} for name in names))
         lab.drop("many.txt", names)
         with DaemonProcess(lab, "--once") as daemon:
@@ -33,16 +33,16 @@ def test_throttled_sessions_are_halved_once_shown_and_grow_back_to_all(tmp_path:
 
 
 def test_two_installations_on_one_account_share_it_and_say_so(tmp_path: Path) -> None:
-    names = realistic_safenames("S1_OCN", 16, seed=43)
+    names = realistic_safenames("S1_OCN", 10, seed=43)
     with SandboxProcess(bandwidth_bytes_per_s=2_000_000) as sandbox:
         sandbox.add_products(*({"safename": name, "size_bytes": 3_000_000} for name in names))
         labs = [Installation(tmp_path / which, sandbox, transfer={"processes": 1}) for which in ("one", "other")]
-        labs[0].drop("half.txt", names[:8])
-        labs[1].drop("half.txt", names[8:])
+        labs[0].drop("half.txt", names[:5])
+        labs[1].drop("half.txt", names[5:])
         with DaemonProcess(labs[0], "--once") as first, DaemonProcess(labs[1], "--once") as second:
             assert first.wait(150) == 0, first.log()
             assert second.wait(150) == 0, second.log()
-        for lab, mine in zip(labs, (names[:8], names[8:]), strict=True):
+        for lab, mine in zip(labs, (names[:5], names[5:]), strict=True):
             assert lab.differences(mine) == []
             assert {row["attempts"] for row in (lab.report("half.txt") or {})["products"]} == {0}
         assert "something else seems to use it, perhaps another cdsed" in first.log() + second.log()

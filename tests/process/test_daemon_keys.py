@@ -133,7 +133,9 @@ def test_what_s3_refuses_comes_as_a_zip_where_the_settings_say_so(tmp_path: Path
             log = daemon.log()
         assert set(lab.states("list.txt").values()) == {"done"}, log
         assert lab.differences([folder, single]) == []
-        assert sandbox.counters()["accounts"]["sandbox-1"]["overbooked"] == 0
+        counted = sandbox.counters()["accounts"]["sandbox-1"]
+        assert counted["overbooked"] == 0
+        assert lab.status()["accounts"][0]["volume_used_bytes"] == counted["bytes"] > 1_900_000
         assert not list((lab.spool / ".cdsed").glob("*/.value"))
 
 

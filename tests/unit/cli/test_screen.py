@@ -9,6 +9,7 @@ from cdsed.cli.progress import Progress
 from cdsed.cli.screen import bar, overview
 from cdsed.cli.terminal import Canvas, columns
 from cdsed.model.product import State
+from cdsed.model.quota import Restraint, Room
 from cdsed.model.status import (
     AccountStatus,
     Cooling,
@@ -22,7 +23,7 @@ from cdsed.model.status import (
     Trouble,
 )
 
-BUSY, FREE, RESTING = SessionMark.BUSY, SessionMark.FREE, SessionMark.RESTING
+BUSY, FREE, RESTING, WITHHELD = SessionMark.BUSY, SessionMark.FREE, SessionMark.RESTING, SessionMark.WITHHELD
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 NOW = 1_800_000_000.0
 FIRST = AccountStatus(
@@ -62,6 +63,7 @@ REPORT = StatusReport(
     cooling=(Cooling("disk:/spool", "no room left", 40.0),),
     troubles=(Trouble("NotInCatalogue", State.MISSING, 1, NAME, "not in the catalogue; perhaps misspelt"),),
 )
+PENALTY = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"
 LOOK = Look(Path("/var/lib/cdsed"), REPORT)
 
 
@@ -84,6 +86,42 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert "12.2 GB to go  ready in 6 min 46 s" in screen()
     assert "  disk:/spool: no room left; tried again in 40 s" in screen()
     assert f"  1  missing  NotInCatalogue  e.g. {NAME}\n      not in the catalogue; perhaps misspelt" in screen()
+
+
+@pytest.mark.parametrize(
+    ("restraint", "grows_in_s", "told"),
+    [
+        (Restraint.THROTTLED, 40.0, "throttled; grows by one in 40 s"),
+        (Restraint.THROTTLED, None, "throttled; grows again with the next delivery"),
+        (
+            Restraint.SHARED,
+            0.0,
+            "refused although it had fewer in use: something else seems to use it; grows by one now",
+        ),
+        (
+            Restraint.PENALISED,
+            3000.0,
+            f"{PENALTY}; looked at again in 50 min",
+        ),
+    ],
+)
+def test_a_restrained_account_says_how_many_sessions_it_has_why_and_until_when(
+    restraint: Restraint, grows_in_s: float | None, told: str
+) -> None:
+    marks = (BUSY, BUSY, WITHHELD, WITHHELD)
+    account = replace(FIRST, sessions=marks, sessions_usable=2, restraint=restraint, grows_in_s=grows_in_s)
+    text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,))))
+    assert "default/first  ●●··" in text
+    assert f"      2 of 4 sessions: {told}\n" in text
+
+
+def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
+    spent = "its 30-day volume is spent"
+    account = replace(FIRST, trouble=spent, volume_left_bytes=0, room=Room(NOW + 3600, 1_200_000_000_000))
+    text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
+    assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
+    assert "0 B of 12.0 TB left" in text
+    assert "ready in 10 d, by the 30-day volumes" in text
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

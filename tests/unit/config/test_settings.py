@@ -103,6 +103,11 @@ def test_a_size_that_is_none_is_refused(tmp_path, text):
     assert "size of one ranged GET, at least 1MiB" in problem
 
 
+def test_the_pace_of_a_spent_account_is_never_cut(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, "transfer: {rate_min_bytes_per_s: 1MB}\n")
+    assert "500" in problem
+
+
 MUCH_IS_WRONG = """\
 state_dir: var/lib
 transfer:

@@ -1,4 +1,4 @@
-"""What an account may use: sessions that follow the service, requests and volume that are claimed before they are made."""
+"""What an account may use: sessions that follow the service, requests and volume claimed before they are made."""
 
 import itertools
 
@@ -214,10 +214,8 @@ def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
     lab.planned("A", (10,) * 400)
     sent: list[float] = []
     while lab.clock.boot_s() < 1400 and len(sent) < 400:
-        held = []
-        for session in lab.free():
-            if (lease := leases.take(lab.db, lab.clock, session, lab.process)) is not None:
-                held.append(lease)
+        taken = [leases.take(lab.db, lab.clock, session, lab.process) for session in lab.free()]
+        held = [lease for lease in taken if lease is not None]
         for lease in held:
             if not leases.may_go_on(lab.db, lab.clock, lease):
                 continue
@@ -252,14 +250,14 @@ def test_thirty_days_of_deliveries_never_pass_the_volume_and_use_nearly_all_of_i
     lab.planned("A", (30_000_000,) * 300)
     hours: dict[str, list[int]] = {"a": [], "b": []}
     for _ in range(31 * 6):
-        for account in hours:
-            hours[account].append(0)
+        for account, brought in hours.items():
+            brought.append(0)
             free = [session for session in lab.free() if session.account == account]
             lease = leases.take(lab.db, lab.clock, free[0], lab.process) if free else None
             if lease is None:
                 continue
             if (work := pieces.next_work(lab.db, lab.clock, lease, lab.process)) is not None:
-                hours[account][-1] = work.pieces[0].size_bytes
+                brought[-1] = work.pieces[0].size_bytes
                 pieces.let_go(lab.db, lease, work.pieces[0], due_s=1e9)
                 bring(lab, work.pieces[0].size_bytes, account=account)
             leases.give_back(lab.db, lab.clock, lease, rest_s=0)

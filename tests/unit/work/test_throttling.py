@@ -1,0 +1,77 @@
+"""What an account's refusals and deliveries do to its sessions, and what the log says of it."""
+
+import pytest
+
+from cdsed.config.settings import RetrySettings
+from cdsed.errors import AccountError, ServiceError
+from cdsed.model.quota import Restraint
+from cdsed.store import allowance, leases
+from cdsed.work.throttling import Throttling
+
+THROTTLED = AccountError("429", code="Throttled", retry_after_s=50)
+SLOW_DOWN = ServiceError("503", code="SlowDown")
+
+
+@pytest.fixture
+def throttling(lab):
+    lab.accounts("a")
+    return Throttling(lab.db, lab.clock, RetrySettings(account_first_delay_s=30))
+
+
+def usable(lab):
+    return allowance.of(lab.db, lab.clock, "a").usable_sessions
+
+
+@pytest.mark.parametrize("error", [THROTTLED, SLOW_DOWN], ids=lambda error: error.code)
+def test_the_wish_for_less_halves_the_sessions(lab, throttling, error, caplog):
+    held = [lab.lease() for _ in range(4)]
+    for lease in held:
+        throttling.refused(error, lease)
+    assert usable(lab) == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "account a: throttled; it goes on with 2 of 4 sessions"
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AccountError("x", code="InvalidAccessKeyId"), ServiceError("x", code="500"), ServiceError("x", code="TooSlow")],
+    ids=lambda error: error.code,
+)
+def test_other_trouble_leaves_the_sessions_alone(lab, throttling, error):
+    throttling.refused(error, lab.lease())
+    assert usable(lab) == 4
+
+
+def test_a_refusal_with_fewer_sessions_in_use_than_allowed_is_told_as_somebody_elses(lab, throttling, caplog):
+    throttling.refused(THROTTLED, lab.lease())
+    assert "account a was refused although it had only 1 of 4 sessions in use: something else seems to use it" in (
+        caplog.records[-1].getMessage()
+    )
+
+
+def test_a_minute_of_deliveries_after_a_refusal_gives_one_session_back(lab, throttling, caplog):
+    caplog.set_level("INFO")
+    held = [lab.lease() for _ in range(4)]
+    throttling.refused(THROTTLED, held[0])
+    for lease in held:
+        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+    fresh = lab.lease()
+    throttling.delivered(fresh)
+    lab.clock.pass_s(59)
+    throttling.delivered(fresh)
+    assert usable(lab) == 2
+    lab.clock.pass_s(1)
+    throttling.delivered(fresh)
+    assert usable(lab) == 3
+    assert caplog.records[-1].getMessage() == "account a: 3 of 4 sessions again"
+
+
+def test_a_penalty_is_told_with_what_to_do(lab, throttling, caplog):
+    throttling.refused(THROTTLED, lab.lease())
+    for _ in range(allowance.MINUTE_STEPS // 2):
+        leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
+        lab.clock.pass_s(allowance.STEP_S)
+        throttling.delivered(leases.Lease("a", 1, "default", 2**40))
+    assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
+    assert "find out what else uses it" in caplog.records[-1].getMessage()
