@@ -58,6 +58,7 @@ def test_the_names_of_schema_1_are_these() -> None:
         "volume_bytes": 12_000_000_000_000,
         "requests_last_minute": 133,
         "key_expires_at": "2027-01-16T08:00:00Z",
+        "trouble_code": None,
     }
     assert answer["cooling"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
-    assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause"}
+    assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause", "next_in_s"}
