@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cdsed.errors import AccountError
+from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store.keys import KeyStory
 from cdsed.work.keystory import YOUNG_S, told_apart
@@ -48,20 +49,17 @@ def test_what_a_key_did_before_says_why_it_is_refused(refusal: str, story: Any, 
 
 
 def _trouble(lab: Installation, account: str) -> tuple[str | None, str]:
-    [shown] = [each for each in lab.status()["accounts"] if each["name"] == account]
-    return shown["trouble_code"], shown["trouble"] or ""
+    shown = [each for each in lab.status()["accounts"] if each["name"] == account]
+    return (shown[0]["trouble_code"], shown[0]["trouble"] or "") if shown else (None, "")
 
 
 def test_keys_that_never_worked_are_told_apart_and_the_good_account_brings_everything(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 6, seed=73)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    with SandboxProcess(accounts=3) as sandbox:
-        good, other, young = sandbox.accounts
-        sandbox.stop()
-        sandbox.accounts[2] = replace(young, key_valid_from=tomorrow)
-        sandbox.start()
-        wrong = replace(other, secret_key="x" * 40)
-        lab = Installation(tmp_path, sandbox, accounts=[good, wrong, sandbox.accounts[2]])
+    good, other, third = make_accounts(3, 1)
+    young, wrong = replace(third, key_valid_from=tomorrow), replace(other, secret_key="x" * 40)
+    with SandboxProcess([good, other, young]) as sandbox:
+        lab = Installation(tmp_path, sandbox, accounts=[good, wrong, young])
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
         lab.drop("six.txt", names)
         with DaemonProcess(lab) as daemon:
@@ -88,12 +86,11 @@ def test_a_key_that_is_revoked_at_work_says_until_when_it_worked_and_a_new_one_g
             lab.drop("second.txt", [second])
             wait_until("revoked", lambda: _trouble(lab, account.name)[0] == "KeyRevoked", daemon=daemon)
             assert "worked until 2" in _trouble(lab, account.name)[1]
-            sandbox.clear_faults()
-            sandbox.fault(kind="key_not_yet_valid", times=1)
             # Another pair begins a story of its own.
-            lab.write_accounts({"default": [replace(account, secret_key="another")]})
+            lab.write_accounts({"default": [replace(account, access_key="NEVERSEEN")]})
             daemon.send(signal.SIGHUP)
-            wait_until("not yet valid", lambda: "is unknown so far" in daemon.log(), daemon=daemon)
+            wait_until("too young", lambda: _trouble(lab, account.name)[0] == "KeyNotYetValid", daemon=daemon)
+            sandbox.clear_faults()
             lab.write_accounts({"default": [account]})
             daemon.send(signal.SIGHUP)
             wait_until("the second report", lambda: lab.report("second.txt"), daemon=daemon)
