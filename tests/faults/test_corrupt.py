@@ -1,5 +1,6 @@
 """Bad copies: a passing corruption heals, two alike are the source's fault, and quarantine has an end."""
 
+import time
 from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
@@ -19,6 +20,7 @@ def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tm
         sandbox.fault(kind="wrong_bytes", operation="get", key=f"*{healed}/*.nc", times=1)
         for age in range(QUARANTINED_MAX + 2):  # what earlier ones have left there
             (lab.spool / ".cdsed" / "quarantine" / f"OLD{age:02}.SAFE").mkdir(parents=True)
+            time.sleep(0.02)  # file systems tell times apart by some milliseconds only
         lab.drop("two.txt", [healed, lying])
         with DaemonProcess(lab, "--once") as daemon:
             assert daemon.wait(60) == 1, daemon.log()

@@ -65,7 +65,8 @@ def test_deaths_elsewhere_put_the_decision_off_and_the_others_go_on(state_lab: A
         _die(state_lab, 10 + death)
     assert state_lab.state(suspect) is State.DOWNLOADING
     state_lab.clock.pass_s(6)
-    state_lab.fetched(state_lab.lease())
+    lease = state_lab.lease()
+    assert [state_lab.fetched(lease).safename for _ in range(2)] == ["innocent", "suspect"]
     assert state_lab.db.value("SELECT deaths FROM product WHERE id = :id", id=suspect) == 0
 
 

@@ -59,6 +59,7 @@ def test_where_a_missing_product_lies_is_found_out_anew_unless_a_listing_said_so
 
 
 def test_a_thousand_products_of_one_listing_are_started_again_in_batches(state_lab: Any) -> None:
+    other = _settled(state_lab, State.FAILED)
     head = ListingHead(0, "l.txt", "0", "default", 0, None, 0.0, None)
     listing = listings.begin(state_lab.db, state_lab.clock, head, "l.txt").head.id
     with state_lab.db.write():
@@ -66,7 +67,6 @@ def test_a_thousand_products_of_one_listing_are_started_again_in_batches(state_l
             listings.want(state_lab.db, listing, state_lab.queued(f"P{number}"), number)
         for product, _ in products.claim_resolving(state_lab.db, state_lab.clock, state_lab.process, 1100):
             products.move(state_lab.db, state_lab.clock, product, products.Move(State.MISSING, cause="gone"))
-    other = _settled(state_lab, State.FAILED)
     done = list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING, State.FAILED}), listing))
     assert len(done) == 1100
     assert state_lab.state(other) is State.FAILED
