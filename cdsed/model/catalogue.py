@@ -90,7 +90,7 @@ class Facts:
             wrong = misfit(asked)  # a misspelt name is the most likely reason
             return Absence("NotInCatalogue", f"not in the catalogue{f'; perhaps misspelt: {wrong}' if wrong else ''}")
         if not entry.online:
-            return Absence("Offline", "offline at CDSE; order it in the Data Workspace, then `cdsed retry` it")
+            return Absence("Offline", "offline at CDSE; order it in the Data Workspace, then drop it again")
         if not entry.s3_path:
             return Absence("NoPath", "the catalogue does not say where it lies")
         return None
