@@ -20,6 +20,8 @@ REFUSALS = {
     "slow_down": (503, "SlowDown", "Please reduce your request rate."),
     "key_expired": (403, "InvalidAccessKeyId", _UNKNOWN_KEY),
     "key_not_yet_valid": (403, "InvalidAccessKeyId", _UNKNOWN_KEY),
+    "key_revoked": (403, "InvalidAccessKeyId", _UNKNOWN_KEY),
+    "wrong_secret": (403, "SignatureDoesNotMatch", "The request signature we calculated does not match."),
 }
 DELIVERY_FAULTS = ("reset", "stall", "trickle", "short_body")
 KINDS = (*REFUSALS, *DELIVERY_FAULTS, "wrong_bytes", "xml_body", "changed_etag")

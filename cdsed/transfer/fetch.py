@@ -100,6 +100,7 @@ def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: in
     etag = response.headers.get("ETag", "").strip('"')
     if etag and etag != piece.etag:
         way.connection.close()
+        response.close()  # it holds the socket where the server said "Connection: close"
         raise ProductError(f"{piece.key} has changed since it was listed (ETag)", code="Changed")
     length = response.headers.get("Content-Length")
     content_range = response.headers.get("Content-Range")
@@ -107,6 +108,7 @@ def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: in
     # An error body under status 200 has neither the object's ETag nor its length.
     if response.status != wanted or not etag or length != str(last - first + 1) or not range_fits:
         way.connection.close()
+        response.close()
         raise ServiceError(
             f"S3 answered {response.status} with {length} bytes, ETag {etag or 'none'}, "
             f"range {content_range or 'none'} for bytes {first}-{last} of {piece.key}",

@@ -68,7 +68,6 @@ charged to nobody. The deaths stand in the state; a restart forgets none.
 def page() -> str:
     """Return the page."""
     lines = [_HEAD]
-    head = "| what happens | code | the product | it goes on after | who pays |"
     for blame, title in _TITLES.items():
         lines += [
             f"## {title}\n",

@@ -11,7 +11,7 @@ COMMANDS = next(action for action in parser()._actions if isinstance(action, arg
 
 def test_all_promised_commands_are_there():
     promised = {"run", "status", "add", "sandbox", "demo", "config", "version"}
-    promised |= {"query", "resolve", "match", "missing", "convert", "parse", "check"}
+    promised |= {"query", "resolve", "match", "missing", "convert", "parse", "check", "retry"}
     assert promised <= set(COMMANDS)
 
 

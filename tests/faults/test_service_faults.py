@@ -264,7 +264,7 @@ def test_an_account_that_is_refused_everything_cools_and_no_product_pays(tmp_pat
         lab.drop("ten.txt", names)
         with DaemonProcess(lab, "--once") as daemon:
             assert daemon.wait(60) == 0, daemon.log()
-        assert f"account {refused} may not read" in daemon.log()
+        assert f"account {refused}: its S3 key is known, but may read nothing" in daemon.log()
         assert "it cools for" in daemon.log()
         assert lab.differences(names) == []
         assert _attempts(lab, "ten.txt") == [0] * 10

@@ -1,13 +1,27 @@
-"""What follows from a failure, row by row of the table in `cdsed.work.outcome`, on a real state."""
+"""What follows from a failure, row by row of the table in `cdsed.work.blame`, on a real state."""
+
+import errno
 
 import pytest
 
 from cdsed.config.settings import RetrySettings
-from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, Stopped
+from cdsed.errors import (
+    AccountError,
+    Blame,
+    DiskError,
+    LeaseLost,
+    MachineError,
+    ProductError,
+    ServiceError,
+    StateError,
+    Stopped,
+    TransferError,
+)
 from cdsed.model.product import PathSource, State
-from cdsed.model.transfer import Digests
+from cdsed.model.transfer import Digests, Places
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
+from cdsed.work.blame import RULES, Course
 from cdsed.work.outcome import Outcome
 
 REFUSED = ProductError("may not read", code="Refused")
@@ -270,3 +284,119 @@ def test_what_befell_one_session_is_not_charged_again_by_its_fellow(bench):
     assert now(bench, first.product).attempts == 1
     with pytest.raises(LeaseLost):
         pieces.finish(bench.db, other, {second.pieces[0]: Digests()})
+
+
+_CLASSES = {
+    Blame.PRODUCT: ProductError,
+    Blame.ACCOUNT: AccountError,
+    Blame.SERVICE: ServiceError,
+    Blame.DISK: DiskError,
+    Blame.MACHINE: MachineError,
+    Blame.BUG: TransferError,
+}
+_ROWS = [
+    pytest.param(rule, code, id=f"{rule.blame}-{code}") for rule in RULES for code in rule.codes or ("SomethingNew",)
+]
+
+
+def error_of(rule, code):
+    if rule.blame is Blame.NOBODY:
+        return Stopped() if code == "Stopped" else LeaseLost("overtaken")
+    return _CLASSES[rule.blame]("what happened", code=code)
+
+
+def paid(bench):
+    """Return the kinds of breakers that have counted a failure."""
+    return {row["name"].partition(":")[0] for row in bench.db.rows("SELECT name FROM breaker")}
+
+
+@pytest.mark.parametrize(("rule", "code"), _ROWS)
+def test_a_product_that_is_being_planned_fares_as_its_row_says(bench, rule, code):
+    product, terms = claimed(bench), rule.course.value
+    bench.outcome.of_product(error_of(rule, code), bench.lease(), product)
+    after = now(bench, product)
+    assert (after.state, after.attempts) == (terms.state, int(terms.attempt))
+    assert paid(bench) == ({terms.breaker} if terms.breaker else set())
+    assert after.fence is None
+
+
+@pytest.mark.parametrize(("rule", "code"), _ROWS)
+def test_a_product_that_is_being_fetched_fares_as_its_row_says(bench, rule, code):
+    (bench.root / "spool").mkdir()
+    lease, product, piece = at_work(bench)
+    terms = rule.course.value
+    bench.outcome.of_piece(error_of(rule, code), lease, product, piece)
+    after = now(bench, product)
+    untouched = rule.course in (Course.SET_BACK, Course.COOL_ACCOUNT, Course.GIVE_BACK)
+    assert after.state is (State.DOWNLOADING if untouched else terms.state)
+    assert after.attempts == int(terms.attempt)
+    assert paid(bench) == ({terms.breaker} if terms.breaker else set())
+    assert bench.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
+
+
+@pytest.mark.parametrize(
+    ("raised", "blame", "code"),
+    [
+        (MemoryError(), Blame.MACHINE, "ENOMEM"),
+        (OSError(errno.EMFILE, "too many open files"), Blame.MACHINE, "EMFILE"),
+        (OSError(errno.EIO, "broken", "/spool/x"), Blame.DISK, "EIO"),
+        (OSError(errno.ENAMETOOLONG, "too long"), Blame.PRODUCT, "ENAMETOOLONG"),
+    ],
+)
+def test_what_python_says_of_disk_and_machine_is_no_bug(bench, raised, blame, code):
+    product = claimed(bench)
+    bench.outcome.bug(raised, product)
+    row = bench.db.row("SELECT state, code, attempts FROM product WHERE id = :id", id=product.id)
+    assert row == {"state": "waiting", "code": code, "attempts": int(blame is Blame.PRODUCT)}
+
+
+def test_a_state_that_cannot_be_written_is_nobodys_attempt(bench):
+    product = claimed(bench)
+    with pytest.raises(StateError):
+        bench.outcome.bug(StateError("full"), product)
+    assert now(bench, product).attempts == 0
+
+
+def test_a_spool_that_is_not_yet_begun_on_pauses_and_the_product_chooses_another(bench):
+    product = claimed(bench)
+    places = Places("/sick/.cdsed/A", "/sick")
+    products.choose_place(bench.db, product, places, 10)
+    assert bench.outcome.of_product(DiskError("read-only", code="EROFS"), bench.lease(), product)
+    after = now(bench, product)
+    assert (after.state, after.destination, after.staging, after.attempts) == (State.READY, None, None, 0)
+    assert cools(bench, disk_breaker("/sick"))
+
+
+def test_a_spool_in_trouble_is_named_once_in_the_log(bench, caplog):
+    for name in ("A", "B", "C"):
+        product = claimed(bench, name)
+        products.choose_place(bench.db, product, Places(f"/sick/.cdsed/{name}", "/sick"), 10)
+        bench.outcome.of_product(DiskError("read-only", code="EROFS"), None, product)
+    assert caplog.text.count("/sick pauses") == 1
+
+
+def test_a_staging_directory_that_is_not_as_we_left_it_goes_and_the_product_begins_anew(bench):
+    (bench.root / "spool").mkdir()
+    lease, product, piece = at_work(bench)
+    staging = bench.root / "staging" / "A"
+    staging.mkdir(parents=True)
+    assert bench.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
+    after = now(bench, product)
+    assert (after.state, after.attempts, after.setbacks) == (State.WAITING, 0, 1)
+    assert not staging.exists()
+    assert paid(bench) == set()
+
+
+def test_a_staging_directory_that_is_lost_again_and_again_is_an_attempt(bench):
+    (bench.root / "spool").mkdir()
+    product = claimed(bench)
+    bench.db.rows("UPDATE product SET setbacks = 5")
+    bench.outcome.of_product(DiskError("gone", code="ENOENT"), None, now(bench, product))
+    assert now(bench, product).attempts == 1
+
+
+def test_where_the_spool_itself_is_gone_it_pauses_and_no_product_begins_anew(bench):
+    lease, product, piece = at_work(bench)  # its spool was never made
+    bench.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
+    assert cools(bench, disk_breaker(product.destination))
+    assert now(bench, product).setbacks == 0

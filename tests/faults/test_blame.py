@@ -1,0 +1,282 @@
+"""Every answer, every broken line and every error of disk and machine has its row in the table of failures.
+
+What follows from a row is tried in ``tests/unit/work/test_outcome.py``; here real ones are made.
+"""
+
+import errno
+import os
+import resource
+import socket
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from cdsed.config.secrets import Secret
+from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
+from cdsed.model.eodata import split_s3_path
+from cdsed.model.transfer import ListedObject, Piece
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.transfer.connection import Connection, Credentials, Endpoint
+from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
+from cdsed.transfer.listing import list_product
+from cdsed.transfer.staging import prepare
+from cdsed.transfer.translate import disk_error, network_error
+from cdsed.work.blame import RULES, Course, rule_of
+from tests.support.daemon import DaemonProcess, Installation
+from tests.support.sandbox import SandboxProcess
+from tests.unit.store.disk import small_disk
+
+__all__ = ["small_disk"]
+
+_PIECE = Piece(1, 1, "x/f", "f", "e", 10, 0, 10, 0, 0)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    """Answers every request on loopback with the same bytes, then hangs up."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    answer = b""
+    then_wait = threading.Event()
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        with suppress(OSError):
+            while b"\r\n\r\n" not in (asked := self.request.recv(65536)):
+                if not asked:
+                    return
+            self.request.sendall(self.server.answer)  # type: ignore[attr-defined]
+            if not self.server.answer:  # type: ignore[attr-defined]
+                self.server.then_wait.wait(5)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[_Server]:
+    with _Server() as server:
+        yield server
+        server.shutdown()
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    connection = Connection(Endpoint(url, "default", 2.0, 0.5), Credentials(Secret("key"), Secret("secret")))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+class _Nobody:
+    def written(self, done_bytes: int) -> None: ...
+
+    def safe(self, done_bytes: int) -> None: ...
+
+
+def _fetch(url: str, staging: Path) -> TransferError:
+    """Fetch an object of ten bytes; return the error that comes of it."""
+    staging.mkdir(exist_ok=True)
+    buffer = memoryview(bytearray(BUFFER_BYTES))
+    with _connected(url) as connection:
+        way = Way(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
+        with pytest.raises(TransferError) as caught:
+            fetch_piece(way, _PIECE, staging, frozenset({"md5"}), _Nobody())
+    return caught.value
+
+
+def _list(url: str) -> TransferError:
+    with _connected(url) as connection, pytest.raises(TransferError) as caught:
+        list_product(connection, "me", split_s3_path("/eodata/Sentinel-1/X.SAFE"))
+    return caught.value
+
+
+def _url(server: _Server) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def _s3(code: str) -> bytes:
+    return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>no</Message></Error>'.encode()
+
+
+def _answer(status: int, body: bytes = b"", *headers: str) -> bytes:
+    head = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+_PAGE = b"<html><body>Request blocked</body></html>"
+_ANSWERS = [
+    *[(status, b"", ServiceError, "Redirected") for status in (300, 301, 302, 303, 307, 308)],
+    (301, _s3("PermanentRedirect"), ServiceError, "Redirected"),
+    (400, _s3("InvalidArgument"), ServiceError, "BadRequest"),
+    (400, _s3("AuthorizationHeaderMalformed"), ServiceError, "BadRequest"),
+    (400, _s3("RequestTimeout"), ServiceError, "Timeout"),
+    (400, _s3("ExpiredToken"), AccountError, "ExpiredToken"),
+    (400, _s3("InvalidToken"), AccountError, "InvalidToken"),
+    (401, b"", AccountError, "AccessDenied"),
+    (401, _PAGE, ServiceError, "NotS3"),
+    (403, b"", AccountError, "AccessDenied"),
+    (403, _s3("AccessDenied"), AccountError, "AccessDenied"),
+    (403, _s3("InvalidAccessKeyId"), AccountError, "InvalidAccessKeyId"),
+    (403, _s3("SignatureDoesNotMatch"), AccountError, "SignatureDoesNotMatch"),
+    (403, _s3("RequestTimeTooSkewed"), AccountError, "RequestTimeTooSkewed"),
+    (403, _s3("UserSuspended"), AccountError, "UserSuspended"),
+    (403, _s3("AccountProblem"), AccountError, "AccountProblem"),
+    (403, _s3("InvalidObjectState"), ProductError, "NotOnline"),
+    (403, _PAGE, ServiceError, "NotS3"),
+    (404, _s3("NoSuchKey"), ProductError, "NoSuchKey"),
+    (404, b"", ProductError, "NoSuchKey"),
+    (404, _s3("NoSuchBucket"), ServiceError, "BadRequest"),
+    (404, _PAGE, ServiceError, "NotS3"),
+    (407, _PAGE, ServiceError, "NotS3"),
+    (408, b"", ServiceError, "Timeout"),
+    (410, b"", ProductError, "NoSuchKey"),
+    *[(status, b"", ServiceError, "BadRequest") for status in (402, 405, 406, 409, 411, 413, 414, 415, 421, 423, 425)],
+    (412, _s3("PreconditionFailed"), ProductError, "Changed"),
+    (416, _s3("InvalidRange"), ProductError, "Changed"),
+    (429, b"", AccountError, "Throttled"),
+    (429, b'{"error":"WAF","message":"Rate limit exceeded","status":429}', AccountError, "Throttled"),
+    (451, _PAGE, ServiceError, "NotS3"),
+    (500, _s3("InternalError"), ServiceError, "InternalError"),
+    (500, _s3("AccessDenied"), ServiceError, "500"),  # a sick service must not condemn a key
+    (500, b"", ServiceError, "500"),
+    (501, _s3("NotImplemented"), ServiceError, "501"),
+    (502, _PAGE, ServiceError, "502"),
+    (503, _s3("SlowDown"), ServiceError, "SlowDown"),
+    (503, _s3("ServiceUnavailable"), ServiceError, "ServiceUnavailable"),
+    (503, _PAGE, ServiceError, "503"),
+    (504, b"", ServiceError, "504"),
+    (509, b"", AccountError, "Throttled"),
+    *[(status, _PAGE, ServiceError, str(status)) for status in (520, 521, 522, 523, 524, 525, 526, 527, 530)],
+]
+
+
+def _judged(error: TransferError) -> tuple[type[TransferError], str]:
+    return type(error), error.code
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "code"), _ANSWERS)
+def test_every_answer_to_a_get_or_a_listing_has_its_row(
+    server: _Server, tmp_path: Path, status: int, body: bytes, kind: type[TransferError], code: str
+) -> None:
+    server.answer = _answer(status, body)
+    assert _judged(_fetch(_url(server), tmp_path)) == (kind, code)
+    assert _judged(_list(_url(server))) == (kind, code)
+    assert rule_of(kind("", code=code)) in RULES
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param(_answer(200, _s3("InternalError")), "NotTheObject", id="an error under 200"),
+        pytest.param(_answer(200, _PAGE, 'ETag: "e"'), "NotTheObject", id="a page under 200"),
+        pytest.param(_answer(206, b"0123456789", 'ETag: "e"'), "NotTheObject", id="206 unasked"),
+        pytest.param(_answer(200, b"0123456789"), "NotTheObject", id="no ETag"),
+        pytest.param(_answer(204), "BadAnswer", id="204"),
+        pytest.param(_answer(200, b"0123456789", 'ETag: "e"')[:-4], "CutBody", id="a cut body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-", "NotTheObject", id="half a head"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", "BadAnswer", id="no HTTP at all"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "BadAnswer", id="an endless header"),
+        pytest.param(b"", "Timeout", id="silence"),
+    ],
+)
+def test_what_is_no_answer_is_the_services_fault(server: _Server, tmp_path: Path, answer: bytes, code: str) -> None:
+    server.answer = answer
+    error = _fetch(_url(server), tmp_path)
+    assert _judged(error) == (ServiceError, code)
+    assert rule_of(error).course is Course.SET_BACK
+
+
+def test_a_way_that_leads_nowhere_is_the_services_fault(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    assert _judged(_fetch(url, tmp_path)) == (ServiceError, "ConnectionLost")
+    assert _judged(_fetch("http://no-such-host.invalid", tmp_path)) == (ServiceError, "NoAddress")
+    assert network_error("h", OSError(errno.ENETUNREACH, "unreachable")).code == "Unreachable"
+
+
+def test_a_server_without_tls_is_the_services_fault(server: _Server, tmp_path: Path) -> None:
+    server.answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    error = _fetch(_url(server).replace("http:", "https:"), tmp_path)
+    assert error.code in ("TLS", "Timeout", "ConnectionLost")
+    assert isinstance(error, ServiceError)
+
+
+@contextmanager
+def _no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_without_descriptors_blames_neither_service_nor_disk(server: _Server, tmp_path: Path) -> None:
+    listed = [ListedObject("x/f", "f", 10, "e")]
+    with _connected(_url(server)) as connection, _no_descriptor_left():
+        with pytest.raises(MachineError) as on_the_way:
+            connection.request("GET", "eodata", "x/f", {})
+        with pytest.raises(MachineError) as on_disk:
+            prepare(tmp_path / "staging", listed, (), ())
+    assert on_the_way.value.code == on_disk.value.code == "EMFILE"
+    assert rule_of(on_disk.value).course is Course.REST
+
+
+def _prepared(place: Path, name: str = "f") -> TransferError:
+    with pytest.raises(TransferError) as caught:
+        prepare(place, [ListedObject(f"x/{name}", name, 10, "e")], (), ())
+    return caught.value
+
+
+def test_a_disk_that_is_read_only_pauses(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    error = _prepared(small_disk / "staging")
+    assert (type(error), error.code, rule_of(error).course) == (DiskError, "EROFS", Course.PAUSE_DISK)
+
+
+def test_a_name_no_file_system_takes_is_the_products_fault(tmp_path: Path) -> None:
+    error = _prepared(tmp_path / "staging", "x" * 300)
+    assert (type(error), error.code, rule_of(error).course) == (ProductError, "ENAMETOOLONG", Course.ATTEMPT)
+
+
+def test_a_staging_directory_with_something_in_the_way_makes_its_product_begin_anew(tmp_path: Path) -> None:
+    (tmp_path / "staging").write_text("", encoding="utf-8")
+    error = _prepared(tmp_path / "staging")
+    assert isinstance(error, DiskError)
+    assert rule_of(error).course is Course.BEGIN_ANEW
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode), ids=errno.errorcode.get)
+def test_every_error_of_the_system_has_its_row(number: int) -> None:
+    for error in (disk_error("x", OSError(number, os.strerror(number))), network_error("h", OSError(number, "m"))):
+        assert rule_of(error) in RULES
+        assert error.code not in ("", "Bug")
+
+
+def test_a_sick_spool_pauses_alone_and_products_go_to_the_next(tmp_path: Path, small_disk: Path) -> None:
+    names = realistic_safenames("S1_OCN", 4, seed=71)
+    well = tmp_path / "well"
+    well.mkdir()
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox, spools=[str(small_disk), str(well)], transfer={"processes": 1})
+        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        lab.drop("four.txt", names)
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        report = lab.report("four.txt")
+        assert report is not None
+        assert [(row["state"], row["attempts"]) for row in report["products"]] == [("done", 0)] * 4
+        assert lab.differences(names, well) == []
+        assert f"{small_disk} pauses" in daemon.log()
+        assert "Traceback" not in daemon.log()

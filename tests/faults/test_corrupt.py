@@ -1,0 +1,49 @@
+"""Bad copies: a passing corruption heals, two alike are the source's fault, and quarantine has an end."""
+
+import time
+from pathlib import Path
+
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.work.finish import QUARANTINED_MAX
+from tests.support.daemon import DaemonProcess, Installation
+from tests.support.sandbox import SandboxProcess
+
+
+def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tmp_path: Path) -> None:
+    healed, lying = realistic_safenames("S1_OCN", 2, seed=83)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 1})
+        sandbox.add_products(
+            {"safename": healed, "size_bytes": 300_000},
+            {"safename": lying, "size_bytes": 300_000, "manifest_lies": "measurement/*"},
+        )
+        sandbox.fault(kind="wrong_bytes", operation="get", key=f"*{healed}/*.nc", times=1)
+        for age in range(QUARANTINED_MAX + 2):  # what earlier ones have left there
+            (lab.spool / ".cdsed" / "quarantine" / f"OLD{age:02}.SAFE").mkdir(parents=True)
+            time.sleep(0.02)  # file systems tell times apart by some milliseconds only
+        lab.drop("two.txt", [healed, lying])
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 1, daemon.log()
+        report = lab.report("two.txt")
+        assert report is not None
+        rows = {row["safename"]: row for row in report["products"]}
+        assert (rows[healed]["state"], rows[healed]["attempts"]) == ("done", 1)
+        assert lab.differences([healed]) == []
+        place = lab.spool / ".cdsed" / "quarantine" / lying
+        assert (rows[lying]["state"], rows[lying]["whereabouts"]) == ("corrupt", str(place))
+        assert (place / "manifest.safe").is_file()
+        shown = lab.command("status", lying).stdout
+        assert "quarantine" in shown
+        assert "two copies were alike" in " ".join(shown.split())
+        kept = sorted(path.name for path in place.parent.iterdir())
+        assert len(kept) == QUARANTINED_MAX
+        assert "OLD02.SAFE" not in kept
+        assert "OLD03.SAFE" in kept
+
+        # The source is mended: two new copies are asked for, and the first is good.
+        sandbox.add_products({"safename": lying, "size_bytes": 300_000})
+        assert lab.command("retry", "--corrupt").returncode == 0
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.states("two.txt") == {healed: "done", lying: "done"}
+        assert lab.differences([lying]) == []

@@ -1,0 +1,175 @@
+"""`cdsed retry` starts products again: with the daemon or without it, at once, and their listings report anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdsed.model.listing import ListingHead
+from cdsed.model.product import GOOD, State
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.store import listings, products, snapshot
+from cdsed.work.again import STARTABLE, start_again, start_all
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+from tests.unit.store.conftest import lab as state_lab
+
+__all__ = ["state_lab"]
+
+_ENDS = [State.FAILED, State.MISSING, State.CORRUPT, State.CANCELLED, State.DONE, State.PRESENT]
+
+
+def _settled(lab: Any, state: State) -> int:
+    number = lab.queued(f"X_{state}")
+    lab.settle(number, state)
+    return int(number)
+
+
+def test_only_what_was_settled_badly_or_waits_is_started_again(state_lab: Any) -> None:
+    numbers = {state: _settled(state_lab, state) for state in _ENDS}
+    chosen = [products.get(state_lab.db, number) for number in numbers.values()]
+    done = start_again(state_lab.db, state_lab.clock, chosen)
+    assert {each.was for each in done if each.started} == STARTABLE - {State.WAITING}
+    for state, number in numbers.items():
+        assert state_lab.state(number) is (state if state in GOOD else State.QUEUED)
+
+
+def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(state_lab: Any) -> None:
+    number = state_lab.ready("A")
+    with state_lab.db.write():
+        product = products.claim_ready(state_lab.db, state_lab.clock, number, state_lab.process)
+    due_s = state_lab.clock.boot_s() + 9999
+    move = products.Move(State.WAITING, cause="x", code="Changed", due_s=due_s, attempts=1, setbacks=2)
+    products.move(state_lab.db, state_lab.clock, product, move)
+    products.deny(state_lab.db, state_lab.clock, product, "a")
+    assert snapshot.next_try_in_s(state_lab.db, state_lab.clock, product) == 9999
+    start_again(state_lab.db, state_lab.clock, [products.get(state_lab.db, number)])
+    after = products.get(state_lab.db, number)
+    assert (after.state, after.attempts, after.setbacks) == (State.READY, 0, 0)
+    assert after.s3_path == "/eodata/x/A"
+    assert state_lab.db.value("SELECT count(*) FROM denial") == 0
+    assert snapshot.history(state_lab.db, after)[-1].cause == "started again"
+
+
+def test_where_a_missing_product_lies_is_found_out_anew_unless_a_listing_said_so(state_lab: Any) -> None:
+    number = _settled(state_lab, State.FAILED)
+    start_again(state_lab.db, state_lab.clock, [products.get(state_lab.db, number)])
+    assert products.get(state_lab.db, number).s3_path is None
+
+
+def test_a_thousand_products_of_one_listing_are_started_again_in_batches(state_lab: Any) -> None:
+    other = _settled(state_lab, State.FAILED)
+    head = ListingHead(0, "l.txt", "0", "default", 0, None, 0.0, None)
+    listing = listings.begin(state_lab.db, state_lab.clock, head, "l.txt").head.id
+    with state_lab.db.write():
+        for number in range(1200):
+            listings.want(state_lab.db, listing, state_lab.queued(f"P{number}"), number)
+        for product, _ in products.claim_resolving(state_lab.db, state_lab.clock, state_lab.process, 1100):
+            products.move(state_lab.db, state_lab.clock, product, products.Move(State.MISSING, cause="gone"))
+    done = list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING, State.FAILED}), listing))
+    assert len(done) == 1100
+    assert state_lab.state(other) is State.FAILED
+    assert list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING}), None)) == []
+
+
+def _failing(tmp_path: Path, sandbox: SandboxProcess, names: list[str]) -> Installation:
+    """Bring a listing to its report with the first product missing."""
+    lab = Installation(tmp_path, sandbox, retry={"attempts": 1}, transfer={"processes": 1})
+    sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
+    sandbox.fault(kind="not_found", operation="get", key=f"*{names[0]}/*.nc")
+    lab.drop("two.txt", names)
+    with DaemonProcess(lab, "--once") as daemon:
+        assert daemon.wait(60) == 1, daemon.log()
+    assert lab.states("two.txt")[names[0]] == "missing"
+    sandbox.clear_faults()
+    return lab
+
+
+def test_a_listing_that_was_reported_gets_a_new_report(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 2, seed=77)
+    with SandboxProcess() as sandbox:
+        lab = _failing(tmp_path, sandbox, names)
+        told = lab.command("retry", "--listing", "two.txt", "--missing")
+        assert told.returncode == 0
+        assert "1 product started again: 1 missing" in told.stdout
+        assert names[0] in told.stdout
+        assert lab.status("two.txt")["listing"]["state"] == "open"
+        with DaemonProcess(lab, "--once") as daemon:
+            assert daemon.wait(60) == 0, daemon.log()
+        assert lab.states("two.txt") == dict.fromkeys(names, "done")
+        assert lab.differences(names) == []
+
+
+def test_it_works_while_the_daemon_runs_and_fails_again_with_1(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 2, seed=79)
+    with SandboxProcess() as sandbox:
+        lab = _failing(tmp_path, sandbox, names)
+        with DaemonProcess(lab) as daemon:
+            daemon.until_at_work(3)
+            told = lab.command("retry", names[0], "--json")
+            assert told.returncode == 0, told.stderr
+            assert json.loads(told.stdout) == {
+                "schema": 1,
+                "started": 1,
+                "products": [{"safename": names[0], "was": "missing", "now": "queued", "started": True}],
+            }
+            wait_until("it is done", lambda: lab.states("two.txt")[names[0]] == "done", daemon=daemon)
+            again = lab.command("retry", names[0])
+            assert again.returncode == 1
+            assert "nothing to start again" in again.stdout
+        assert lab.differences(names) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 64, "say what to start again"),
+        (("--all",), 0, "nothing to start again"),
+        (("X.SAFE", "--all"), 64, "not both"),
+        (("--listing", "nobodys.txt"), 64, "nobodys.txt"),
+        (("S1A_nobody_asked_for_it",), 64, "was ever asked for"),
+    ],
+)
+def test_a_command_line_that_names_nothing_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str, quiet_lab: Installation
+) -> None:
+    told = quiet_lab.command("retry", *arguments)
+    assert told.returncode == code
+    assert words in told.stdout + told.stderr
+
+
+@pytest.fixture(scope="module")
+def quiet_lab(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from cdsed.store.database import open_state
+
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path_factory.mktemp("quiet") / "lab", sandbox)
+        open_state(lab.state).close()
+        yield lab
+
+
+def test_without_a_state_nothing_was_ever_asked_for(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox:
+        told = Installation(tmp_path, sandbox).command("retry", "--all")
+    assert told.returncode == 64
+    assert "nothing was ever asked for" in told.stderr
+
+
+def test_status_says_which_attempt_it_was_and_when_the_next_is(tmp_path: Path) -> None:
+    [name] = realistic_safenames("S1_OCN", 1, seed=81)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox, retry={"attempts": 6, "first_delay_s": 300, "longest_delay_s": 300})
+        sandbox.add_products({"safename": name, "size_bytes": 200_000})
+        sandbox.fault(kind="not_found", operation="get", key="*.nc")
+        lab.drop("one.txt", [name])
+        with DaemonProcess(lab) as daemon:
+            wait_until("it waits", lambda: lab.status()["products"].get("waiting"), daemon=daemon)
+            screen = " ".join(lab.command("status").stdout.split())
+            assert "(attempt 1 of 6); next in" in screen
+            assert "next try in" in " ".join(lab.command("status", name).stdout.split())
+            assert lab.status(name)["product"]["next_try_in_s"] > 100
+            sandbox.clear_faults()
+            assert lab.command("retry", "--waiting").returncode == 0
+            wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
+        assert lab.states("one.txt") == {name: "done"}
