@@ -199,8 +199,9 @@ class Outcome:
 
     def _cool_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
         cooling = Cooling(threshold, self._retry.account_first_delay_s, self._retry.account_longest_delay_s)
-        known = breakers.is_open(self._db, self._clock, account_breaker(account))
-        pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
+        with self._db.write():  # else two sessions tell of the same trouble
+            known = breakers.is_open(self._db, self._clock, account_breaker(account))
+            pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
         if pause and not known:
             _log.warning("%s; it cools for %.0f s", error, pause)
 
@@ -241,8 +242,9 @@ class Outcome:
     def disk_failed(self, error: TransferError, place: str) -> float:
         """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""
         cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
-        known = breakers.is_open(self._db, self._clock, disk_breaker(place))
-        pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
+        with self._db.write():
+            known = breakers.is_open(self._db, self._clock, disk_breaker(place))
+            pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
         if not known:
             _log.error("%s; %s pauses for %.0f s", error, place, pause)
         return pause
