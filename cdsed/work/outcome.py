@@ -196,8 +196,9 @@ class Outcome:
         if error.code == "KeyNotYetValid":
             longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)
         cooling = Cooling(threshold, self._retry.account_first_delay_s, longest_s)
-        known = breakers.is_open(self._db, self._clock, account_breaker(account))
-        pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
+        with self._db.write():  # else two sessions tell of the same trouble
+            known = breakers.is_open(self._db, self._clock, account_breaker(account))
+            pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
         if pause and not known:
             _log.warning("%s; it cools for %.0f s", error, pause)
 
@@ -250,8 +251,9 @@ class Outcome:
     def disk_failed(self, error: TransferError, place: str) -> float:
         """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""
         cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
-        known = breakers.is_open(self._db, self._clock, disk_breaker(place))
-        pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
+        with self._db.write():
+            known = breakers.is_open(self._db, self._clock, disk_breaker(place))
+            pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
         if not known:
             _log.error("%s; %s pauses for %.0f s", error, place, pause)
         return pause

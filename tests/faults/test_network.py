@@ -1,6 +1,9 @@
 """A network that is away: refused connections, names that do not resolve, TLS that fails; then all goes on."""
 
 import signal
+import socketserver
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +19,38 @@ def _uncharged(lab: Installation, listing: str) -> bool:
     return all((row["state"], row["attempts"]) == ("done", 0) for row in report["products"])
 
 
+class _Babble(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.sendall(b"this is no TLS\r\n")
+
+
+@pytest.fixture
+def babbler() -> Iterator[int]:
+    """Give the port of a server that speaks something else."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Babble) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
         pytest.param("https://cdse.invalid", "the name cannot be resolved", id="dns"),
-        pytest.param("https://127.0.0.1:{port}", "TLS failed", id="tls"),
+        pytest.param("https://127.0.0.1:{babbler}", "TLS failed", id="tls"),
         pytest.param("http://127.0.0.1:9", "Connection refused", id="refused"),
     ],
 )
-def test_a_service_that_cannot_be_reached_costs_no_product_anything(tmp_path: Path, url: str, words: str) -> None:
+def test_a_service_that_cannot_be_reached_costs_no_product_anything(
+    tmp_path: Path, babbler: int, url: str, words: str
+) -> None:
     names = realistic_safenames("S1_OCN", 3, seed=401)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
-        lab.configure(services={"s3_url": url.format(port=sandbox.port)})
+        lab.configure(services={"s3_url": url.format(babbler=babbler)})
         lab.drop("three.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("trouble", lambda: words in daemon.log(), daemon=daemon)
