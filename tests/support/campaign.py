@@ -21,7 +21,6 @@ from tests.support.sandbox import SandboxProcess
 
 LISTING = "one.txt"
 KILL = "signal=KILL"
-_WALKERS = 2
 _TRIES = 3  # the network cuts a body now into four pieces and now into five; then numbers shift
 _ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "write", "link", "rmdir"})
 
@@ -57,13 +56,13 @@ class Campaign:
         Of product, as the sandbox names them.
     size_bytes
         Of all its files; those above 1 MiB come in several pieces.
-    elsewhere
-        A directory on another file system for the pre-spools; None: beside the spool.
+    walkers
+        How many walk at once.
     """
 
-    def __init__(self, root: Path, kind: str, *, size_bytes: int, elsewhere: Path | None = None) -> None:
+    def __init__(self, root: Path, kind: str, *, size_bytes: int, walkers: int = 2) -> None:
         self._root = root
-        self._elsewhere = elsewhere
+        self._count = walkers
         self.points: list[Point] = []
         [self.safename] = realistic_safenames(kind, 1, seed=3)
         self._size_bytes = size_bytes
@@ -75,7 +74,7 @@ class Campaign:
             self._sandbox = stack.enter_context(SandboxProcess(1))
             paths = self._sandbox.add_products({"safename": self.safename, "size_bytes": self._size_bytes})
             self._s3_path = paths[self.safename]
-            for number in range(_WALKERS):
+            for number in range(self._count):
                 self._walkers.put(stack.enter_context(Walker(self._lab(f"warm-{number}").config)))
             self.points = self._record()
             self._stack = stack.pop_all()
@@ -96,7 +95,7 @@ class Campaign:
 
     def run(self, injuries: Sequence[Injury]) -> list[str]:
         """Suffer each injury on a way of its own; return what was wrong afterwards, a sentence each."""
-        with ThreadPoolExecutor(_WALKERS) as pool:
+        with ThreadPoolExecutor(self._count) as pool:
             return [fault for faults in pool.map(self._suffer, injuries) for fault in faults]
 
     def restarted_after(self, injury: Injury) -> list[Call]:
@@ -181,13 +180,10 @@ class Campaign:
         return faults
 
     def _left_over(self, lab: Installation) -> list[str]:
-        staging = [path for folder in self._staging(lab) if folder.exists() for path in folder.rglob("*")]
+        staging = list((lab.spool / ".cdsed").rglob("*"))
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
         return [str(path.relative_to(lab.root)) for path in (*staging, *hidden, *locks)]
-
-    def _staging(self, lab: Installation) -> Iterable[Path]:
-        return (lab.spool / ".cdsed", lab.root / "pre-spool")
 
     def _lab(self, name: str) -> Installation:
         lab = Installation(
