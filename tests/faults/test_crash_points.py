@@ -60,11 +60,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ins
 
 _KILLS = [
     ("intake", "rename", 2),
-    ("intake", "fsync", 3),
     ("download", "fdatasync", 5),
     ("download", "rename", 1),
     ("download", "fsync", 2),
-    ("download", "unlink", 3),
 ]
 
 
