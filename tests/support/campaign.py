@@ -58,11 +58,16 @@ class Campaign:
         Of all its files; those above 1 MiB come in several pieces.
     walkers
         How many walk at once.
+    elsewhere
+        A directory on another file system, in which products are put together; None: beside the spool.
     """
 
-    def __init__(self, root: Path, kind: str, *, size_bytes: int, walkers: int = 2) -> None:
+    def __init__(
+        self, root: Path, kind: str, *, size_bytes: int, walkers: int = 2, elsewhere: Path | None = None
+    ) -> None:
         self._root = root
         self._count = walkers
+        self._elsewhere = elsewhere
         self.points: list[Point] = []
         [self.safename] = realistic_safenames(kind, 1, seed=3)
         self._size_bytes = size_bytes
@@ -180,15 +185,20 @@ class Campaign:
         return faults
 
     def _left_over(self, lab: Installation) -> list[str]:
-        staging = list((lab.spool / ".cdsed").rglob("*"))
+        staging = [*(lab.spool / ".cdsed").rglob("*"), *self._pre_spool(lab.root.name).rglob("*")]
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
-        return [str(path.relative_to(lab.root)) for path in (*staging, *hidden, *locks)]
+        return [str(path) for path in (*staging, *hidden, *locks)]
+
+    def _pre_spool(self, name: str) -> Path:
+        return (self._elsewhere or self._root) / f"{name}.pre-spool"
 
     def _lab(self, name: str) -> Installation:
+        elsewhere = {"pre_spool": str(self._pre_spool(name))} if self._elsewhere else {}
         lab = Installation(
             self._root / name,
             self._sandbox,
+            **elsewhere,
             transfer={"session_rest_s": 0.0, "piece_bytes": 2**20, "checkpoint_every_s": 3600},
             retry={"first_delay_s": 0.05, "longest_delay_s": 0.1},
         )
