@@ -10,7 +10,7 @@ from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
-from cdsed.transfer.staging import discard, quarantine
+from cdsed.transfer.staging import quarantine
 from cdsed.transfer.translate import disk_error
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
@@ -89,8 +89,13 @@ def _finish(bench: Bench, product: Product) -> None:
         _log.warning("%s: %s", product.safename, remark)
     present = bench.presence.find_now(product.safename, destination)
     if present is not None:
-        discard(folder)
-        products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
+        complete(present, folder)
+        if present == final and is_published(final, sizes, single=single is not None):
+            _done(
+                bench, product, final
+            )  # we died after its rename; copied from another disk, its source is still there
+        else:
+            products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
         return
     published = publish(folder, destination, single=single)
     if published.set_aside:

@@ -106,7 +106,7 @@ def _traced(root: Path, **settings: str) -> Iterator[Run]:
         command += ["-e", f"trace={syscall_filter(CHANGES)}", sys.executable, "-m", "cdsed", "run", "--once"]
         done = subprocess.run(
             [*command, "--config", str(lab.config)],
-            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             capture_output=True,
             text=True,
             timeout=120,
@@ -256,7 +256,7 @@ def test_every_commit_is_on_the_disk_before_its_thread_goes_on(beside: Run) -> N
 def test_a_product_whose_worker_died_before_its_directory_was_synced_is_not_called_done_unsynced(
     tmp_path: Path,
 ) -> None:
-    with Campaign(tmp_path, "S1_OCN", size_bytes=500_000) as campaign:
+    with Campaign(tmp_path, "S1_OCN", size_bytes=500_000, walkers=1) as campaign:
         [late] = [point for point in campaign.points if point.syscall == "fsync" and point.path == "spool"]
         calls = campaign.restarted_after(Injury(late, KILL))
     told = next(call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith(".report.json"))
@@ -265,7 +265,7 @@ def test_a_product_whose_worker_died_before_its_directory_was_synced_is_not_call
 
 
 def test_a_listing_whose_taker_died_before_its_move_was_synced_is_not_entered_unsynced(tmp_path: Path) -> None:
-    with Campaign(tmp_path, "S5P", size_bytes=1000) as campaign:
+    with Campaign(tmp_path, "S5P", size_bytes=1000, walkers=1) as campaign:
         late = next(point for point in campaign.points if point.syscall == "fsync" and point.path == "inbox/.taking")
         calls = campaign.restarted_after(Injury(late, KILL))
     moved_on = next(call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith("/one.txt"))

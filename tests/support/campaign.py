@@ -21,7 +21,6 @@ from tests.support.sandbox import SandboxProcess
 
 LISTING = "one.txt"
 KILL = "signal=KILL"
-_WALKERS = 2
 _TRIES = 3  # the network cuts a body now into four pieces and now into five; then numbers shift
 _ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "write", "link", "rmdir"})
 
@@ -57,12 +56,17 @@ class Campaign:
         Of product, as the sandbox names them.
     size_bytes
         Of all its files; those above 1 MiB come in several pieces.
+    walkers
+        How many walk at once.
     elsewhere
-        A directory on another file system for the pre-spools; None: beside the spool.
+        A directory on another file system, in which products are put together; None: beside the spool.
     """
 
-    def __init__(self, root: Path, kind: str, *, size_bytes: int, elsewhere: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, kind: str, *, size_bytes: int, walkers: int = 2, elsewhere: Path | None = None
+    ) -> None:
         self._root = root
+        self._count = walkers
         self._elsewhere = elsewhere
         self.points: list[Point] = []
         [self.safename] = realistic_safenames(kind, 1, seed=3)
@@ -75,7 +79,7 @@ class Campaign:
             self._sandbox = stack.enter_context(SandboxProcess(1))
             paths = self._sandbox.add_products({"safename": self.safename, "size_bytes": self._size_bytes})
             self._s3_path = paths[self.safename]
-            for number in range(_WALKERS):
+            for number in range(self._count):
                 self._walkers.put(stack.enter_context(Walker(self._lab(f"warm-{number}").config)))
             self.points = self._record()
             self._stack = stack.pop_all()
@@ -96,7 +100,7 @@ class Campaign:
 
     def run(self, injuries: Sequence[Injury]) -> list[str]:
         """Suffer each injury on a way of its own; return what was wrong afterwards, a sentence each."""
-        with ThreadPoolExecutor(_WALKERS) as pool:
+        with ThreadPoolExecutor(self._count) as pool:
             return [fault for faults in pool.map(self._suffer, injuries) for fault in faults]
 
     def restarted_after(self, injury: Injury) -> list[Call]:
@@ -181,18 +185,20 @@ class Campaign:
         return faults
 
     def _left_over(self, lab: Installation) -> list[str]:
-        staging = [path for folder in self._staging(lab) if folder.exists() for path in folder.rglob("*")]
+        staging = [*(lab.spool / ".cdsed").rglob("*"), *self._pre_spool(lab.root.name).rglob("*")]
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
-        return [str(path.relative_to(lab.root)) for path in (*staging, *hidden, *locks)]
+        return [str(path) for path in (*staging, *hidden, *locks)]
 
-    def _staging(self, lab: Installation) -> Iterable[Path]:
-        return (lab.spool / ".cdsed", lab.root / "pre-spool")
+    def _pre_spool(self, name: str) -> Path:
+        return (self._elsewhere or self._root) / f"{name}.pre-spool"
 
     def _lab(self, name: str) -> Installation:
+        elsewhere = {"pre_spool": str(self._pre_spool(name))} if self._elsewhere else {}
         lab = Installation(
             self._root / name,
             self._sandbox,
+            **elsewhere,
             transfer={"session_rest_s": 0.0, "piece_bytes": 2**20, "checkpoint_every_s": 3600},
             retry={"first_delay_s": 0.05, "longest_delay_s": 0.1},
         )

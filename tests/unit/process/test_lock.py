@@ -123,3 +123,13 @@ def test_asking_for_the_holder_takes_no_lock(tmp_path: Path) -> None:
 def test_a_lock_in_a_directory_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         KernelLock(tmp_path / "absent" / "lock").acquire()
+
+
+def test_a_lock_whose_file_was_tidied_away_before_it_was_locked_is_not_held(tmp_path):
+    class Overtaken(KernelLock):
+        def _lock(self, fd: int) -> None:
+            self.path.unlink()
+            super()._lock(fd)
+
+    assert not Overtaken(tmp_path / "process.lock").acquire()
+    assert KernelLock(tmp_path / "process.lock").acquire()
