@@ -185,7 +185,7 @@ def _judge(settings: "Settings") -> tuple[int | None, list[str]]:
         if db is None:
             return None, [f"{_file(settings)} is gone while the daemon runs"] if running else []
         try:
-            return int(db.value("PRAGMA user_version")), db.problems()
+            return int(db.value("PRAGMA user_version")), db.problems() or db.dangling()
         finally:
             db.close()
     except StateDamaged as error:

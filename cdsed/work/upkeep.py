@@ -48,6 +48,7 @@ class Upkeep:
         self._backup_at_s = clock.boot_s() + self._until_due_s()
         self._backup: threading.Thread | None = None
         self._copying: Database | None = None
+        self._ending = False
 
     @property
     def damaged(self) -> bool:
@@ -112,8 +113,10 @@ class Upkeep:
 
     def end(self) -> None:
         """Stop a backup that is being made; save a state that was deleted from the file that is still open."""
-        if self._copying is not None:
-            self._copying.interrupt()
+        self._ending = True
+        copying = self._copying
+        if copying is not None:
+            copying.interrupt()
         if self._backup is not None:
             self._backup.join()
         if self._damage is not None and not self._db.is_in_place():
@@ -137,7 +140,8 @@ class Upkeep:
         except StateDamaged as error:
             self.take_note("the daily backup", error)
         except StateError as error:  # of the disk of the backups, perhaps another one: no reason to rest
-            _log.warning("the daily backup failed, and is tried again in an hour: %s", error)
+            if not self._ending:
+                _log.warning("the daily backup failed, and is tried again in an hour: %s", error)
         else:
             self._backup_at_s = self._clock.boot_s() + _DAY_S
             _log.info("the state is backed up: %s", made.path)

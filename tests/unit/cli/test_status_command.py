@@ -53,11 +53,11 @@ def test_without_a_state_it_says_so_and_exits_with_3(lab: Lab) -> None:
     assert not lab.state_dir.exists(), "looking must not make anything"
 
 
-def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_75(lab: Lab) -> None:
+def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_72(lab: Lab) -> None:
     lab.state_dir.mkdir()
     (lab.state_dir / "cdsed.sqlite").write_text("this is no database", encoding="utf-8")
     done = lab.cdsed("status", "--json")
-    assert done.returncode == 75
+    assert done.returncode == 72
     assert done.stdout == ""
     assert done.stderr.startswith(f"cdsed: the state {lab.state_dir}")
     assert "Traceback" not in done.stderr

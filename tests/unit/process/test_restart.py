@@ -1,3 +1,5 @@
+import pytest
+
 from cdsed.errors import ExitCode
 from cdsed.process.limits import Limits
 from cdsed.process.restart import LONG_LIFE_S, Death, Record, after_death
@@ -45,3 +47,13 @@ def test_one_successful_boot_wipes_out_the_failed_ones() -> None:
     verdict = after_death(Record(deaths=2, boot_failures=2), Death(code=1, ready=True, lived_s=1), LIMITS)
     assert verdict.record == Record(deaths=3, boot_failures=0)
     assert verdict.give_up is None
+
+
+@pytest.mark.parametrize("code", [ExitCode.DAMAGED, ExitCode.STATE_DISK, ExitCode.TEMPORARY])
+def test_a_worker_that_leaves_for_the_states_sake_never_ends_everything(code: ExitCode) -> None:
+    record = Record()
+    for _ in range(20):
+        verdict = after_death(record, Death(code=code, ready=False, lived_s=1), LIMITS)
+        record = verdict.record
+        assert verdict.give_up is None
+    assert verdict.delay_s == 30

@@ -64,6 +64,13 @@ def test_what_a_dead_worker_held_is_free_again_and_only_what_it_was_at_is_charge
     assert len(busy.free()) == 4
 
 
+def test_a_worker_that_left_because_of_the_state_is_charged_to_nobody(busy):
+    (busy.root / "process.download-1.lock").write_bytes(processes.LEFT)
+    assert sweep(busy) == ["download-1"]
+    assert deaths(busy) == set()
+    assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
+
+
 def test_an_orderly_end_gives_everything_back_and_charges_nobody(busy):
     processes.release(busy.db, busy.clock, busy.process)
     assert deaths(busy) == set()

@@ -1,0 +1,116 @@
+"""The wall clock is set back or forward by a day: no tick, due time or backup waits for it."""
+
+import threading
+import time
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+import pytest
+
+from cdsed.clock import Clock
+from cdsed.config.settings import Settings
+from cdsed.model.product import State
+from cdsed.schedule.ticks import Tick, Ticks
+from cdsed.store import backup, processes, products
+from cdsed.store.products import Move
+from cdsed.work.upkeep import Upkeep
+from tests.unit.store.conftest import lab
+from tests.unit.store.state import Lab
+
+__all__ = ["lab"]
+
+_DAY_S = 86_400.0
+
+
+class JumpingClock(Clock):
+    """The machine's clock, whose wall time a test may set."""
+
+    jump_s = 0.0
+
+    def utc_s(self) -> float:
+        return time.time() + self.jump_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
+    """A wall clock that the schedule reads, too."""
+    clock = JumpingClock()
+
+    class Jumping(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(seconds=clock.jump_s)
+
+    for module in ("schedulers.base", "triggers.interval", "executors.base"):
+        monkeypatch.setattr(f"apscheduler.{module}.datetime", Jumping)
+    return clock
+
+
+@pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
+def test_ticks_go_on_when_the_clock_is_set(clock: JumpingClock, jump_s: float) -> None:
+    called = threading.Semaphore(0)
+    errors: list[BaseException] = []
+    with Ticks([Tick("a", 0.05, called.release)], lambda _name, error: errors.append(error), clock) as ticks:
+        assert called.acquire(timeout=30)
+        clock.jump_s = jump_s
+        while called.acquire(blocking=False):
+            pass
+        for _ in range(3):
+            ticks.follow_clock()
+            assert called.acquire(timeout=30)
+    assert errors == []
+
+
+@pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
+def test_a_product_that_waits_is_woken_after_its_time_whatever_the_clock_says(lab: Lab, jump_s: float) -> None:
+    number = lab.ready("A")
+    with lab.db.write():
+        product = products.claim_ready(lab.db, lab.clock, number, lab.process)
+    products.move(lab.db, lab.clock, product, Move(State.WAITING, due_s=lab.clock.boot_s() + 30))
+    lab.clock.utc += jump_s
+    products.wake_due(lab.db, lab.clock)
+    assert lab.state(number) is State.WAITING
+    lab.clock.pass_s(31)
+    products.wake_due(lab.db, lab.clock)
+    assert lab.state(number) is State.READY
+
+
+def test_a_clock_set_before_a_start_delays_nothing(lab: Lab) -> None:
+    processes.daemon_started(lab.db, lab.clock, version="1", once=False)
+    number = lab.ready("A")
+    with lab.db.write():
+        product = products.claim_ready(lab.db, lab.clock, number, lab.process)
+    products.move(lab.db, lab.clock, product, Move(State.WAITING, due_s=lab.clock.boot_s() + 3600))
+    lab.clock.utc -= _DAY_S
+    processes.daemon_started(lab.db, lab.clock, version="1", once=False)
+    products.wake_due(lab.db, lab.clock)
+    assert lab.state(number) is State.READY
+
+
+def _made(lab: Lab, upkeep: Upkeep, settings: Settings) -> int:
+    upkeep.back_up_when_due()
+    if upkeep._backup is not None:
+        upkeep._backup.join(60)
+    return len(backup.backups(settings.backups_dir))
+
+
+@pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
+def test_backups_are_made_once_a_day_of_running_whatever_the_clock_says(
+    lab: Lab, tmp_path: Path, jump_s: float
+) -> None:
+    settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
+    upkeep = Upkeep(lab.db, settings, lab.clock)
+    assert _made(lab, upkeep, settings) == 1
+    lab.clock.utc += jump_s
+    lab.clock.pass_s(_DAY_S - 60)
+    assert _made(lab, upkeep, settings) == 1
+    lab.clock.pass_s(61)
+    assert _made(lab, upkeep, settings) == 2
+
+
+@pytest.mark.parametrize(("age_s", "due"), [(3600, False), (_DAY_S + 1, True), (-3600, True)])
+def test_a_start_makes_the_backup_that_was_missed(lab: Lab, tmp_path: Path, age_s: float, due: bool) -> None:
+    settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
+    backup.back_up(lab.db, settings.backups_dir, lab.clock)
+    lab.clock.utc += age_s
+    assert _made(lab, Upkeep(lab.db, settings, lab.clock), settings) == 1 + due
