@@ -5,6 +5,7 @@ so that botocore's own pool never opens one that nobody leased.
 """
 
 import io
+import re
 import threading
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -25,6 +26,8 @@ from cdsed.transfer.translate import s3_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_OBJECTS_MAX = 100_000  # the largest products have some thousand
 
 _one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
 
@@ -70,9 +73,12 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
                 if item["Key"].endswith("/") and item["Size"] == 0:
                     continue
                 path = _checked_path(item["Key"], prefix)
-                listed.append(ListedObject(item["Key"], path, item["Size"], item["ETag"].strip('"')))
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+                listed.append(ListedObject(item["Key"], path, _size_bytes(item["Size"]), item["ETag"].strip('"')))
+            if len(listed) > _OBJECTS_MAX:
+                raise ServiceError(f"the listing of {location.s3_path} has no end", code="BadAnswer")
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError, LookupError) as error:
         # ClientError: an error, or half an answer, under status 200; `_client` raises for every other status.
+        # ValueError, LookupError: a number or date that is none, a member that is missing.
         raise ServiceError(f"the listing of {location.s3_path} cannot be read: {error}", code="BadAnswer") from error
     if not listed:
         single = _head(connection, account, location)
@@ -134,10 +140,17 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
     if response.status != 200:
         raise s3_error(account, location.s3_path, response.status, dict(response.headers), b"")
     name = location.key.rpartition("/")[2]
-    size_bytes = int(response.headers.get("Content-Length", -1))
-    if size_bytes < 0:
-        raise ServiceError(f"S3 does not say how large {location.s3_path} is", code="BadAnswer")
+    try:
+        size_bytes = _size_bytes(response.headers.get("Content-Length", ""))
+    except ValueError as error:
+        raise ServiceError(f"S3 does not say how large {location.s3_path} is", code="BadAnswer") from error
     return ListedObject(location.key, name, size_bytes, response.headers.get("ETag", "").strip('"'))
+
+
+def _size_bytes(said: int | str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", f"{said}"):
+        raise ValueError(f"{said!r:.40} is no size")
+    return int(said)
 
 
 def _checked_path(key: str, prefix: str) -> str:
