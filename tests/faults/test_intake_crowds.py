@@ -124,7 +124,7 @@ _ENDLESS = [
 
 
 def test_endless_lines_and_values_are_refused_in_little_memory(tmp_path: Path, sandbox: SandboxProcess) -> None:
-    _endless(tmp_path, sandbox, _ENDLESS, 50 * _MiB)
+    _endless(tmp_path, sandbox, _ENDLESS, 30 * _MiB)
 
 
 @pytest.mark.soak
@@ -149,7 +149,7 @@ def _endless(
             (tmp_path / "written").rename(lab.inbox / name)
         for name, *_ in shapes:
             wait_until(f"{name} is judged", lambda: lab.receipt(name) or refusal(lab, name), 600, daemon=daemon)  # noqa: B023
-        assert peak_bytes(daemon) < before + 40 * _MiB
+        assert peak_bytes(daemon) < before + 25 * _MiB
     for name, *_ in shapes:
         assert refusal(lab, name) or counts(lab, name)["rejected"] == counts(lab, name)["lines"] == 1
 
