@@ -43,7 +43,7 @@ def parse_deletions(answer: Mapping[str, Any], url: str) -> list[Deletion]:
 def _rows(answer: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Row], url: str) -> list[_Row]:
     try:
         return [parse(row) for row in answer["value"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ServiceError(
             f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}", code="BadAnswer"
         ) from error
@@ -55,8 +55,8 @@ def _entry(row: Mapping[str, Any]) -> CatalogueEntry:
     return CatalogueEntry(
         name=_text(row, "Name"),
         product_id=_text(row, "Id"),
-        s3_path=row["S3Path"] or "",
-        size_bytes=int(row.get("ContentLength") or 0),
+        s3_path=_text(row, "S3Path") if row["S3Path"] else "",
+        size_bytes=_size_bytes(row.get("ContentLength") or 0),
         online=row["Online"],
         md5=digest_of(row, "MD5"),
         modified_at=_instant(row["ModificationDate"]),
@@ -75,6 +75,13 @@ def _text(row: Mapping[str, Any], field: str) -> str:
     if not isinstance(row[field], str):
         raise TypeError(f"{field} is of another type")
     return str(row[field])
+
+
+def _size_bytes(said: int | str) -> int:
+    size_bytes = int(said)
+    if not 0 <= size_bytes < 2**63:
+        raise ValueError(f"a ContentLength of {said!r:.40}")
+    return size_bytes
 
 
 def _instant(text: str) -> datetime:

@@ -15,6 +15,9 @@ import yaml
 from cdsed.errors import ConfigError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and not everywhere
+_DEPTH_MAX = 20
+_BYTES_MAX = 4 * 1024 * 1024
+
 Key = tuple[int | str, ...]
 
 
@@ -100,12 +103,15 @@ def _read(path: Path, guard: Callable[[os.stat_result], list[str]]) -> bytes:
             raise ConfigError([f"{path}: is not a regular file"])
         if problems := guard(status):
             raise ConfigError(problems)
-        return file.read()
+        if status.st_size > _BYTES_MAX:
+            raise ConfigError([f"{path}: has {status.st_size} bytes; more than {_BYTES_MAX} are no file of cdsed"])
+        return file.read(_BYTES_MAX)
 
 
 def _parse(path: Path, text: str, *, secret: bool) -> tuple[Any, list[tuple[Key, int, bool]]]:
     """Return the content, and key, line and whether it is a repetition of every key."""
     try:
+        _refuse_deep(path, text)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -119,10 +125,19 @@ def _parse(path: Path, text: str, *, secret: bool) -> tuple[Any, list[tuple[Key,
         why = "" if secret else f" ({error.problem})"
         problem = f"{where}: this is not YAML{why}; look at indentation, colons and quotes there"
         raise ConfigError([problem]) from None
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError):  # a tag such as !!int on what is none
         problem = f"{path}: holds a character, number or date that is none; put text in quotes"
         raise ConfigError([problem]) from None
     return content, list(_keys(node, (), set()))
+
+
+def _refuse_deep(path: Path, text: str) -> None:
+    """Refuse what is nested so deeply that composing it overflows the stack, which would end the process."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH_MAX:
+            raise ConfigError([f"{path}: is nested more than {_DEPTH_MAX} levels deep; no file of cdsed is"])
 
 
 def _keys(node: yaml.Node | None, key: Key, seen: set[int]) -> Iterator[tuple[Key, int, bool]]:

@@ -18,6 +18,7 @@ _PRODUCTS_AT = {
 }
 # ijson works off a whole buffer at a time, and what it takes grows with the square of the levels in it.
 _DEPTH_MAX = 100
+_DEPTH_BETWEEN_PRODUCTS = 2
 _PREFIX_CHARACTERS_MAX = 64 * 1024
 _BUFFER_BYTES = 4096
 # Of one string, or one product: ijson holds them whole. A product with all of its attributes has twenty thousand.
@@ -47,7 +48,7 @@ class _Metered:
         return data
 
     def heard(self) -> None:
-        """Note that ijson has given out something."""
+        """Note that a value has ended, so that another may begin."""
         self._heard_at_bytes = self._bytes
 
 
@@ -69,8 +70,9 @@ def products_at(file: BinaryIO, name: str, beat: Callable[[], None] = never) -> 
     try:
         # Without use_float a number of 5000 digits ends the process (SIGSEGV in yajl2_c of ijson 3.6).
         for prefix, event, _ in ijson.parse(metered, buf_size=_BUFFER_BYTES, use_float=True):
-            metered.heard()
             depth += event.startswith("start_") - event.startswith("end_")
+            if depth <= _DEPTH_BETWEEN_PRODUCTS:
+                metered.heard()
             if depth > _DEPTH_MAX or len(prefix) > _PREFIX_CHARACTERS_MAX:
                 raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue answers")
             if (prefix, event) in _PRODUCTS_AT:

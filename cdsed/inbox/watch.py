@@ -16,6 +16,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 _log = logging.getLogger(__name__)
 
@@ -62,11 +63,15 @@ class Watch:
 
     def __init__(self, root: Path, wake: Callable[[], None]) -> None:
         self._root = root
-        self._observer = Observer()
-        self._observer.schedule(_Handler(root, wake), str(root), recursive=True, event_filter=_EVENTS)
+        self._wake = wake
+        self._observer: BaseObserver | None = None
 
     def __enter__(self) -> Self:
         try:
+            self._observer = Observer()  # already this may be refused
+            self._observer.schedule(
+                _Handler(self._root, self._wake), str(self._root), recursive=True, event_filter=_EVENTS
+            )
             self._observer.start()
         except OSError as error:
             _log.warning("no notice of changes in %s (%s): it is scanned from time to time", self._root, error)
@@ -75,6 +80,6 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._observer.is_alive():
+        if self._observer is not None and self._observer.is_alive():
             self._observer.stop()
             self._observer.join()

@@ -76,7 +76,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
             ]
             if len(listed) > _OBJECTS_MAX:
                 raise _unreadable(location, "it does not end")
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, KeyError, ValueError) as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LookupError, ValueError) as error:
         # ClientError: an error, or half an answer, under status 200; `_client` raises for every other status.
         raise _unreadable(location, str(error)) from error
     if not listed:

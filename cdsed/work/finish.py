@@ -10,7 +10,7 @@ from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
-from cdsed.transfer.staging import quarantine
+from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import disk_error
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench

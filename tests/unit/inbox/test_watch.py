@@ -57,7 +57,9 @@ def test_our_own_reading_and_writing_does_not_wake(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     (tmp_path / ".accepted").mkdir()
     with Watch(tmp_path, lambda: wakes.append(None)) as watch:
-        watch._observer.add_handler_for_watch(End(), next(iter(watch._observer._handlers)))
+        observer = watch._observer
+        assert observer is not None
+        observer.add_handler_for_watch(End(), next(iter(observer._handlers)))
         (tmp_path / "a.txt").read_text(encoding="utf-8")
         (tmp_path / "a.txt").rename(tmp_path / ".accepted" / "a.txt")
         (tmp_path / ".accepted" / "a.txt.receipt.txt").write_text("x", encoding="utf-8")
