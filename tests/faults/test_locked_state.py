@@ -1,4 +1,4 @@
-"""A second daemon on one state, a foreign lock on it, and a state on a network file system."""
+"""A foreign lock on the state, and a state on a network file system; a second daemon: test_daemon_signals.py."""
 
 import sqlite3
 import time
@@ -15,17 +15,6 @@ from cdsed.store.trouble import BUSY_TIMEOUT_MS
 from cdsed.work.recover import open_for_daemon
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
-
-
-def test_a_second_daemon_leaves_with_75_and_names_the_first(tmp_path: Path) -> None:
-    with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path, sandbox)
-        with DaemonProcess(lab) as daemon:
-            daemon.until_at_work()
-            second = lab.command("run")
-            assert second.returncode == 75
-            assert f"pid {daemon.pid}" in second.stderr
-            assert daemon.running()
 
 
 def test_a_state_that_somebody_locks_is_waited_for_and_no_product_pays(tmp_path: Path) -> None:
