@@ -27,7 +27,7 @@ def test_a_state_that_somebody_locks_is_waited_for_and_no_product_pays(tmp_path:
             wait_until("it is in the middle", lambda: list(lab.spool.glob(".cdsed/S1*/*")), daemon=daemon)
             foreign = sqlite3.connect(lab.state / FILE_NAME, isolation_level=None, timeout=30)
             foreign.execute("BEGIN EXCLUSIVE")
-            time.sleep(12)
+            time.sleep(6)
             assert daemon.running()
             assert lab.status()["daemon"]["state"] == "running"
             foreign.execute("ROLLBACK")
