@@ -1,4 +1,4 @@
-"""A second daemon on one state, a foreign lock on it, and a state on a network file system."""
+"""A foreign lock on the state, and a state on a network file system; a second daemon: test_daemon_signals.py."""
 
 import sqlite3
 import time
@@ -17,17 +17,6 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 
-def test_a_second_daemon_leaves_with_75_and_names_the_first(tmp_path: Path) -> None:
-    with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path, sandbox)
-        with DaemonProcess(lab) as daemon:
-            daemon.until_at_work()
-            second = lab.command("run")
-            assert second.returncode == 75
-            assert f"pid {daemon.pid}" in second.stderr
-            assert daemon.running()
-
-
 def test_a_state_that_somebody_locks_is_waited_for_and_no_product_pays(tmp_path: Path) -> None:
     with SandboxProcess(bandwidth_bytes_per_s=400_000) as sandbox:
         lab = Installation(tmp_path, sandbox)
@@ -38,7 +27,7 @@ def test_a_state_that_somebody_locks_is_waited_for_and_no_product_pays(tmp_path:
             wait_until("it is in the middle", lambda: list(lab.spool.glob(".cdsed/S1*/*")), daemon=daemon)
             foreign = sqlite3.connect(lab.state / FILE_NAME, isolation_level=None, timeout=30)
             foreign.execute("BEGIN EXCLUSIVE")
-            time.sleep(12)
+            time.sleep(6)
             assert daemon.running()
             assert lab.status()["daemon"]["state"] == "running"
             foreign.execute("ROLLBACK")
