@@ -131,18 +131,28 @@ def _intake(worker: Worker) -> None:
     intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
     with Watch(root, lambda: woken.append(True)), suppress(Stopped):
         worker.life.ready()
-        for gone in on_disk.missing_roots():
-            _log.warning("the archive %s is not there: what lies in it would be fetched again", gone)
+        gone = _tell_missing(on_disk, frozenset())
         intake.go_on()
         next_scan_s = 0.0
         while not worker.life.stop.is_set():
             worker.beat()
             if woken or time.monotonic() >= next_scan_s:
                 woken.clear()
+                gone = _tell_missing(on_disk, gone)
                 intake.look()
                 next_scan_s = time.monotonic() + settings.inbox.scan_every_s
             intake.report()
             worker.wait_for_changes(_BEAT_S, lambda: bool(woken))
+
+
+def _tell_missing(on_disk: "Presence", before: frozenset[Path]) -> frozenset[Path]:
+    """Tell of spools and archives that have gone, or come back, since `before`; return those that are not there."""
+    now = frozenset(on_disk.missing_roots())
+    for root in now - before:
+        _log.warning("%s is not there, or empty: is it mounted? What lies in it would be fetched again", root)
+    for root in before - now:
+        _log.info("%s is there again", root)
+    return now
 
 
 def _resolve(worker: Worker) -> None:

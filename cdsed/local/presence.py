@@ -81,9 +81,9 @@ class Presence:
         return next((path for path in paths if is_whole(path)), None)
 
     def missing_roots(self) -> list[Path]:
-        """Return spools and archives that are not there, e.g. not mounted: nothing in them can be found."""
-        roots = [*self._spools, *(archive.root for archive in self._archives)]
-        return [root for root in roots if not root.is_dir()]
+        """Return spools that are not there and archives that are not there or empty: not mounted, presumably."""
+        spools = [spool for spool in self._spools if not spool.is_dir()]
+        return spools + [archive.root for archive in self._archives if not _list(archive.root)]
 
     def _directories(self, safename: str, outputdir: Path | None) -> Iterator[Path]:
         if outputdir:

@@ -87,6 +87,10 @@ def test_a_root_that_is_not_mounted_is_reported_and_raises_nothing(tmp_path: Pat
     presence = Presence([tmp_path], [Archive(gone, {})], clock)
     assert presence.find(SAFENAME) is None
     assert presence.missing_roots() == [gone]
+    gone.mkdir()  # a bare mount point
+    assert presence.missing_roots() == [gone]
+    (gone / "S1A").mkdir()
+    assert presence.missing_roots() == []
 
 
 def test_a_directory_that_cannot_be_read_is_told_and_passed_over(
