@@ -185,7 +185,8 @@ class Campaign:
         return faults
 
     def _left_over(self, lab: Installation) -> list[str]:
-        staging = [*(lab.spool / ".cdsed").rglob("*"), *self._pre_spool(lab.root.name).rglob("*")]
+        everything = [*(lab.spool / ".cdsed").rglob("*"), *self._pre_spool(lab.root.name).rglob("*")]
+        staging = [path for path in everything if path.name != "marker"]
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
         return [str(path) for path in (*staging, *hidden, *locks)]
