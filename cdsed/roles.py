@@ -22,7 +22,7 @@ from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.errors import ExitCode, StateError, Stopped
-from cdsed.local.presence import presence_of
+from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
 from cdsed.store import processes

@@ -10,6 +10,7 @@ from typing import Any
 
 import ijson
 
+from cdsed.folder import make_lasting
 from cdsed.inbox.place import ACCEPTED, TAKING
 from cdsed.inbox.together import sync
 from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
@@ -51,7 +52,7 @@ def return_to_intake(path: Path, root: Path) -> None:
     for suffix in _PAPERS:
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
     target = root / TAKING / path.relative_to(root / ACCEPTED)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_lasting(target.parent)
     path.rename(target)
     sync(target.parent)
     sync(path.parent)

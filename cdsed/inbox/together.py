@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+_FEW = 4  # threads are not worth it
 _SYNCS_AT_ONCE = 16  # what waits for the journal at one time, it commits at one time
 
 
@@ -87,7 +88,7 @@ def _sync_names(directory: Path) -> None:
 
 
 def _at_once(do: Callable[[Path], None], paths: Collection[Path]) -> None:
-    if len(paths) <= 1:
+    if len(paths) <= _FEW:
         for path in paths:
             do(path)
         return

@@ -289,8 +289,7 @@ def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], Non
 
 
 def _expect_this_schema(connection: apsw.Connection, path: Path) -> None:
-    version = connection.pragma("user_version")
-    if version != newest_schema():
+    if (version := connection.pragma("user_version")) != newest_schema():
         raise StateError(f"the state {path} has schema {version}, not {newest_schema()}: start the daemon anew")
 
 

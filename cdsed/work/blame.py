@@ -206,8 +206,8 @@ RULES = (
     Rule(Blame.DISK, ("NoRoom",), "no spool has room for its size and `disk.free_bytes_min`", Course.PAUSE_DISK),
     Rule(
         Blame.DISK,
-        ("EROFS", "EIO", "ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "ETIMEDOUT", "EACCES", "EPERM"),
-        "read-only, broken, gone, a dead mount, no right to write",
+        ("EROFS", "EIO", "ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "ETIMEDOUT", "EACCES", "EPERM", "NotMounted", "Hung"),
+        "read-only, broken, gone, a dead mount, not mounted, without an answer, no right to write",
         Course.PAUSE_DISK,
     ),
     Rule(
