@@ -227,7 +227,7 @@ _REMAKE = textwrap.dedent("""
 """)
 
 
-_ALL_CALLS = ("rename", "fsync", "fdatasync", "unlink", "unlinkat", "mkdir", "rmdir", "pwrite64", "ftruncate", "openat")
+_ALL_CALLS = ("rename", "fsync", "fdatasync", "unlink", "unlinkat", "mkdir", "rmdir", "pwrite64", "ftruncate")
 
 
 @pytest.mark.parametrize("action", ["restore", "rebuild"])
