@@ -23,6 +23,10 @@ class Ground:
         """Tell whether the kernel says so, whatever lies in it."""
         return (self.device, self.inode) == (other.device, other.inode)
 
+    def is_lost(self, now: "Ground | None") -> bool:
+        """Tell whether something else stands in its place: nothing, a bare mount point, another disk."""
+        return now is None or (now.marker != self.marker and not now.is_same_directory(self))
+
     def as_dict(self) -> dict[str, str | int]:
         """Return the fields by name."""
         return asdict(self)

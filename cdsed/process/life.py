@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.errors import CdsedError, ExitCode
+from cdsed.errors import CdsedError, ExitCode, Stopped
 from cdsed.process.signals import SignalWakeup
 
 LIFELINE_FD = "CDSED_LIFELINE_FD"
@@ -130,14 +130,16 @@ def live(name: str, body: Callable[[Life], None], *, leave_within_s: float = 10.
     Returns
     -------
     ExitCode
-        OK when the body returned, the error's own code for an error cdsed understands (78 for `ConfigError`),
-        BUG for any other, which is logged with its traceback.
+        OK when the body returned or was told to stop, the error's own code for an error cdsed understands (78 for
+        `ConfigError`), BUG for any other, which is logged with its traceback.
     """
     life = Life(name, _inherited_lifeline(), leave_within_s)
     wakeup = SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     threading.Thread(target=life.watch, args=(wakeup,), name=f"{name} watch", daemon=True).start()
     try:
         body(life)
+    except Stopped:
+        return ExitCode.OK
     except CdsedError as error:
         log.error("%s cannot go on: %s", name, error)  # noqa: TRY400 - its text is all there is to know
         return error.exit_code

@@ -15,10 +15,11 @@ LONG_LIFE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A worker's deaths: how many in a row, and how many in a row before it was ready."""
+    """A worker's deaths: how many in a row, how many in a row before it was ready, and whether it ever was ready."""
 
     deaths: int = 0
     boot_failures: int = 0
+    booted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,19 @@ class Verdict:
 def after_death(record: Record, death: Death, limits: Limits) -> Verdict:
     """Return what follows from the death of a worker with this record.
 
-    A worker that finds its settings wrong while it boots will find them wrong again: that ends the supervisor
-    at once with CONFIG; too many other deaths in a row before ``ready`` end it with BUG.
+    A worker that finds its settings wrong when it boots for the first time will find them wrong again: that ends the
+    supervisor at once with CONFIG. Later, somebody is just writing the file, and the others go on with what they read.
+    Too many other deaths in a row before ``ready`` end the supervisor with BUG.
     """
-    if not death.ready and death.code == ExitCode.CONFIG:
+    booted = record.booted or death.ready
+    misread = not death.ready and death.code == ExitCode.CONFIG
+    if misread and not booted:
         return Verdict(record, give_up=ExitCode.CONFIG)
     earlier = Record() if death.lived_s >= LONG_LIFE_S else record
     record = Record(
         deaths=earlier.deaths + 1,
-        boot_failures=0 if death.ready else record.boot_failures + (death.code not in _PASSING),
+        boot_failures=0 if death.ready else record.boot_failures + (death.code not in _PASSING and not misread),
+        booted=booted,
     )
     if record.boot_failures >= limits.boot_failures_max:
         return Verdict(record, give_up=ExitCode.BUG)

@@ -9,7 +9,7 @@ import math
 import selectors
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -88,7 +88,7 @@ class Supervisor:
         -------
         ExitCode
             OK when stopped by a signal, what `Hooks.finished` said, CONFIG when a child refused its settings
-            while it booted, BUG when a child cannot boot or the hooks fail again and again.
+            when it booted first, BUG when a child cannot boot or the hooks fail again and again.
         """
         with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
             self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._obey(wakeup.read()))
@@ -216,6 +216,8 @@ class Supervisor:
         end, post.child = child.reap(), None
         lived_s = self._clock.boot_s() - child.started_s
         name = child.spec.name
+        if child.was_ready:
+            post.record = replace(post.record, booted=True)
         log.log(
             logging.INFO if asked else logging.WARNING,
             "%s (pid %d) %s after %.1f s",

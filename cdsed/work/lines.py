@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.local import marker
 from cdsed.local.presence import Presence
 from cdsed.log import redact
 from cdsed.model.listing import Counts, Ignored, ListingHead, ListingLine, Named, Rejected, Remark, Verdict
 from cdsed.model.product import FINAL, GOOD, Product
-from cdsed.store import listings, products
+from cdsed.store import disks, listings, products
 from cdsed.store.database import Database
 from cdsed.store.products import Wish
 
@@ -71,10 +72,19 @@ class Lines:
             known = products.find(self._db, line.safename)
             if known is not None and known.state not in FINAL:
                 continue
-            if known is not None and known.state in GOOD and known.whereabouts and Path(known.whereabouts).exists():
-                yield line.safename, Path(known.whereabouts)
+            place = Path(known.whereabouts) if known is not None and known.state in GOOD and known.whereabouts else None
+            if place and self._is_there(place):
+                yield line.safename, place
             elif found := self._presence.find(line.safename, outputdir):
                 yield line.safename, found
+
+    def _is_there(self, place: Path) -> bool:
+        """Tell whether a product lies where it appeared, or will when its disk is mounted, or answers, again."""
+        try:
+            ground = disks.get(self._db, place.parent)
+            return place.exists() or (ground is not None and ground.is_lost(marker.look(place.parent)))
+        except OSError:
+            return True
 
     def _take(self, head: ListingHead, line: Named, found: Path | None, batch: _Batch) -> None:
         wish = Wish(line.safename, head.group, head.priority, head.outputdir, line.product_id, line.s3_path)

@@ -133,7 +133,7 @@ def _check(bench: Bench, place: Path) -> None:
     known, now = disks.get(bench.db, place), marker.look(place)
     if known is None:
         now = marker.mark(place)
-    elif now is None or (now.marker != known.marker and not now.is_same_directory(known)):
+    elif now is None or known.is_lost(now):
         raise DiskError(_gone(place, known, now), code="NotMounted")
     elif not now.marker:
         _log.info("%s was cleared; its marker is put back", place)

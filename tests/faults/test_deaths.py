@@ -167,14 +167,18 @@ def test_without_accounts_file_it_does_not_start_and_says_which_one_it_misses(tm
         assert len(result.stderr.strip().split("\n")) == 1
 
 
-def test_a_worker_that_finds_no_accounts_when_it_starts_anew_ends_the_daemon_with_78(tmp_path: Path) -> None:
+def test_a_worker_that_starts_anew_while_somebody_writes_the_accounts_file_waits_for_it(tmp_path: Path) -> None:
+    [name] = realistic_safenames("S5P", 1, seed=37)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
+        sandbox.add_products({"safename": name, "size_bytes": 10_000})
+        accounts, aside = tmp_path / "accounts.yml", tmp_path / "aside.yml"
         with DaemonProcess(lab) as daemon:
             daemon.until_at_work()
-            (tmp_path / "accounts.yml").unlink()
-            os.kill(daemon.worker_pids("resolve")[0], signal.SIGKILL)
-            assert daemon.wait(20) == 78
-            assert daemon.worker_pids() == []
-        assert f"{tmp_path / 'accounts.yml'}" in daemon.log()
-        assert "resolve cannot boot" in daemon.log()
+            accounts.rename(aside)
+            os.kill(daemon.worker_pids("intake")[0], signal.SIGKILL)
+            wait_until("it is missed", lambda: daemon.log().count(f"{accounts}") > 1, daemon=daemon)
+            aside.rename(accounts)
+            lab.drop("one.txt", [name])
+            wait_until("work goes on", lambda: lab.report("one.txt"), daemon=daemon)
+        assert lab.states("one.txt") == {name: "done"}

@@ -100,6 +100,24 @@ def test_while_one_spool_is_away_products_go_to_the_other_even_those_begun(tmp_p
             wait_until("it is tidied up", lambda: not list(disk.place.glob(".cdsed/S1*")), daemon=daemon)
 
 
+def test_what_lies_on_a_disk_that_is_away_is_not_fetched_again(tmp_path: Path, disk: Disk) -> None:
+    with SandboxProcess() as sandbox:
+        names = _names(sandbox, 2, seed=304)
+        other = tmp_path / "other"
+        lab = _lab(tmp_path, sandbox, disk.place, other)
+        lab.drop("first.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("both are there", lambda: lab.report("first.txt"), daemon=daemon)
+            _take_away(disk)
+            sandbox.reset_counters()
+            lab.drop("again.txt", names)
+            receipt = wait_until("it is taken", lambda: lab.receipt("again.txt"), daemon=daemon)
+            disk.put_back()
+        assert receipt["counts"]["present"] == 2
+        assert not any(counted["requests"] for counted in sandbox.counters()["keys"].values())
+        assert lab.differences(names) == []
+
+
 def test_another_disk_is_taken_when_its_owner_says_so_with_the_very_command_of_the_log(
     tmp_path: Path, disk: Disk
 ) -> None:

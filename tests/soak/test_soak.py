@@ -67,7 +67,7 @@ class Campaign:
 
     def _look(self) -> None:
         world = self._world
-        if "state locked" not in self._under_way:
+        if not {"state locked", "disk away"} & self._under_way.keys():
             world.check()
         world.read_log()
 

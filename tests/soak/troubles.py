@@ -48,7 +48,7 @@ def kill_supervisor(world: World, dice: random.Random) -> None:
 def terminate(world: World, dice: random.Random) -> None:
     """Stop in order, or with a second TERM at once; then start again."""
     twice, pause_s = dice.random() < 0.3, dice.uniform(0, 0.5)
-    world.daemon.terminate()
+    _stop(world)
     if twice:
         wait(pause_s)
         world.daemon.terminate()
@@ -146,7 +146,7 @@ def settings_broken(world: World, dice: random.Random) -> Undo:
 
 def full_disk(world: World, dice: random.Random) -> Undo | None:
     """Fill the first spool to its last byte, or nearly."""
-    if world.small_disk is None:
+    if world.small_disk is None or world.disk_is_away():
         return None
     left_bytes, ballast = dice.choice([0, 4096, 1_000_000]), world.small_disk / ".ballast"
     with contextlib.suppress(OSError), ballast.open("wb") as file:
@@ -157,7 +157,11 @@ def full_disk(world: World, dice: random.Random) -> Undo | None:
 
 def read_only_disk(world: World, dice: random.Random) -> Undo | None:
     """Make the first spool read-only."""
-    if world.small_disk is None or not _remount(world.small_disk, "ro", tries=dice.randrange(20, 60)):
+    if (
+        world.small_disk is None
+        or world.disk_is_away()
+        or not _remount(world.small_disk, "ro", tries=dice.randrange(20, 60))
+    ):
         return None
     disk = world.small_disk
 
@@ -166,6 +170,48 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
             raise RuntimeError(f"{disk} stays read-only")
 
     return writable
+
+
+def disk_away(world: World, dice: random.Random) -> Undo | None:
+    """Unmount the first spool, so that only its bare mount point is left; later it comes back as it was."""
+    if world.small_disk is None or world.disk_is_away():
+        return None
+    disk, shelter = str(world.small_disk), world.root / "shelter"
+    shelter.mkdir(exist_ok=True)
+    _run("mount", "--bind", disk, str(shelter))
+    _run("umount", "--lazy", disk)
+
+    def come_back() -> None:
+        written = [path.name for path in Path(disk).iterdir()]
+        if written:
+            world.found.append(f"in the bare mount point lies {written[:3]}")
+            world.told["rules broken"] += 1
+        _run("mount", "--bind", str(shelter), disk)
+        _run("umount", "--lazy", str(shelter))
+
+    return come_back
+
+
+def state_damaged(world: World, dice: random.Random) -> None:
+    """Back the state up, stop, spoil its file; the start recovers."""
+    where, how, garbage = dice.random(), dice.choice(["page", "cut", "delete"]), dice.randbytes(4096)
+    _stop(world)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        world.daemon.wait(30)
+    made = world.lab.command("state", "backup")
+    path = world.lab.state / "cdsed.sqlite"
+    if made.returncode == 0 and not world.daemon.running():
+        size_bytes = path.stat().st_size
+        if how == "delete":
+            path.unlink()
+        elif how == "cut":
+            os.truncate(path, int(where * size_bytes))
+        else:
+            with path.open("r+b") as file:
+                file.seek(int(where * size_bytes) // 4096 * 4096)
+                file.write(garbage)
+        world.told["states spoilt"] += 1
+    world.revive()
 
 
 def state_locked(world: World, dice: random.Random) -> Undo | None:
@@ -185,12 +231,10 @@ def state_locked(world: World, dice: random.Random) -> Undo | None:
 def backup_and_restore(world: World, dice: random.Random) -> None:
     """Back the state up, stop, restore that very backup, go on."""
     restore = dice.random() < 0.4
-    if world.lab.command("state", "--help").returncode != 0:
-        return
     if not restore:
         world.lab.command("state", "backup")
         return
-    world.daemon.terminate()
+    _stop(world)
     with contextlib.suppress(subprocess.TimeoutExpired):
         world.daemon.wait(30)
     for arguments in (("state", "backup"), ("state", "restore")):
@@ -200,6 +244,15 @@ def backup_and_restore(world: World, dice: random.Random) -> None:
             world.told["rules broken"] += 1
             break
     world.revive()
+
+
+def _stop(world: World) -> None:
+    world.daemon.send(signal.SIGCONT)  # `stop_and_continue` may have stopped it
+    world.daemon.terminate()
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def _until_later(world: World, fault: dict[str, object]) -> Undo:
@@ -234,6 +287,8 @@ TROUBLES: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]]
     settings_broken: (1, 0),
     full_disk: (3, 10),
     read_only_disk: (2, 10),
+    disk_away: (2, 10),
     state_locked: (3, 15),
     backup_and_restore: (2, 0),
+    state_damaged: (1, 0),
 }

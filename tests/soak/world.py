@@ -123,8 +123,14 @@ class World:
             os.kill(pid, signal.SIGKILL)
             self.told["kills"] += 1
 
+    def disk_is_away(self) -> bool:
+        """Tell whether the first spool is just a bare mount point."""
+        return self.small_disk is not None and not os.path.ismount(self.small_disk)
+
     def take_away(self, name: str, path: Path) -> None:
         """Compare a product with the truth, and make room: its owner has moved it."""
+        if self.disk_is_away() and path.parent == self.small_disk:
+            return
         with self.watcher.looking_away_from(name):
             wrong = self.lab.differences([name], path.parent)
             self.told["products"] += 1

@@ -23,7 +23,7 @@ def test_the_pause_stays_the_longest_after_very_many_deaths() -> None:
 
 def test_a_long_life_wipes_out_the_deaths_before_it() -> None:
     verdict = after_death(Record(deaths=7), Death(code=1, ready=True, lived_s=LONG_LIFE_S), LIMITS)
-    assert verdict.record == Record(deaths=1)
+    assert verdict.record == Record(deaths=1, booted=True)
     assert verdict.delay_s == 0.5
 
 
@@ -33,6 +33,15 @@ def test_bad_settings_found_at_boot_end_everything_at_once() -> None:
 
 def test_bad_settings_found_later_are_a_death_like_any_other() -> None:
     assert after_death(Record(), Death(code=78, ready=True, lived_s=1), LIMITS).give_up is None
+
+
+def test_settings_that_are_spoilt_while_the_others_work_are_waited_for() -> None:
+    record = Record(booted=True)
+    for _ in range(20):
+        verdict = after_death(record, Death(code=78, ready=False, lived_s=1), LIMITS)
+        record = verdict.record
+        assert verdict.give_up is None
+    assert verdict.delay_s == 30
 
 
 def test_too_many_deaths_before_ready_end_everything_however_long_each_took() -> None:
@@ -45,7 +54,7 @@ def test_too_many_deaths_before_ready_end_everything_however_long_each_took() ->
 
 def test_one_successful_boot_wipes_out_the_failed_ones() -> None:
     verdict = after_death(Record(deaths=2, boot_failures=2), Death(code=1, ready=True, lived_s=1), LIMITS)
-    assert verdict.record == Record(deaths=3, boot_failures=0)
+    assert verdict.record == Record(deaths=3, boot_failures=0, booted=True)
     assert verdict.give_up is None
 
 
