@@ -21,7 +21,8 @@ def add_parser(subparsers: Any) -> None:
         "check",
         help="check that the state, the disks and the living processes agree",
         description="Check that nothing is lost, doubled, half published or held by the dead, whether the daemon runs "
-        "or not; it changes nothing. Exits with 0 when all is well, 1 when not, 75 when the state cannot be read.",
+        "or not; it changes nothing. Exits with 0 when all is well, 1 when not; 72, 74 or 75 when the state cannot be "
+        "read.",
     )
     command.add_argument("--state", action="store_true", help="compare the state with the disks and the processes")
     command.add_argument(

@@ -42,6 +42,7 @@ exit codes:
   75  another daemon runs, or the state is locked
   77  this user may not read or write what it needs
   78  settings or accounts are wrong; a newer state; a state on a network disk
+  130 interrupted by ^C
 
 Settings are looked for at --config, $CDSED_CONFIG,
 $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.

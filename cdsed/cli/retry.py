@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument("--listing", metavar="LISTING", help="of this listing only; alone: all of the kinds below")
     for name, meaning in _SELECTIONS.items():
         command.add_argument(f"--{name}", action="store_true", help=meaning)
-    command.add_argument("--all", action="store_true", help="all of these")
+    command.add_argument("--all", action="store_true", help="all of these, and cancelled ones")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
     command.set_defaults(command=run)

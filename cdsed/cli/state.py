@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdsed.cli.wording import plural
 from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.errors import ExitCode, UsageError
 
@@ -69,7 +70,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     print(f"{file}: {'damaged' if problems else words}")
     for problem in problems:
         print(f"  {problem}")
-    print(f"{len(kept)} backups in {settings.backups_dir}")
+    print(f"{plural(len(kept), 'backup')} in {settings.backups_dir}")
     for each in kept:
         age_h = (SYSTEM_CLOCK.utc_s() - each.made_at) / 3600
         print(f"  {each.path.name}  {each.path.stat().st_size / 1e6:.1f} MB  {age_h:.1f} h old")

@@ -26,7 +26,8 @@ def add_parser(subparsers: Any) -> None:
         "status",
         help="say what the daemon does and how far it is",
         description="Say what the daemon does and how far it is, whether it runs or not; or all about one listing or "
-        "product. Exits with 0 when the daemon runs, 3 when it does not, 75 when its state cannot be used.",
+        "product. Exits with 0 when the daemon runs, 1 when it runs and no account can be used for what is to do, 3 "
+        "when it does not run; 72, 74 or 75 when its state cannot be read.",
     )
     command.add_argument("name", nargs="?", metavar="LISTING|PRODUCT", help="tell about this one instead")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")

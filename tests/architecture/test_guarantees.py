@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.sources import ROOT
 
-_REFERENCE = re.compile(r"(?:tests/)?(?P<path>[\w/]+\.py)::(?P<test>test_\w+)")
+_REFERENCE = re.compile(r"(?:tests/)?(?P<path>[\w/]+\.py)::(?P<test>(?:test_|Test)\w+)")
 _DOCUMENTS = ("guarantees.md", "faults.md")
 _FAULTS = 52
 
@@ -23,7 +23,9 @@ def _tests_of(path: str) -> frozenset[str]:
     if not file.is_file():
         return frozenset()
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    rule_based = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return frozenset(functions | rule_based)
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)

@@ -1,4 +1,4 @@
-"""A foreign lock on the state, and a state on a network file system; a second daemon: test_daemon_signals.py."""
+"""A foreign lock on the state, and a state on a network file system; a second daemon: test_signals.py."""
 
 import sqlite3
 import time
