@@ -17,7 +17,7 @@ from typing import Self
 import yaml
 
 from cdsed.sandbox.accounts import make_accounts
-from tests.support.daemon import DaemonProcess, Installation
+from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.invariants import Eye, Watcher
 from tests.support.sandbox import SandboxProcess
 
@@ -181,6 +181,7 @@ class World:
         broken = [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["breaches"]]
         self.told["half-published"] += sum(each.startswith("half") for each in broken)
         self.told["doubled"] += sum(each.startswith("twice") for each in broken)
+        wait_until("the state is recovered", (self.lab.state / "cdsed.sqlite").exists, 120, daemon=self.daemon)
         broken += self.eye.broken()
         self.told["rules broken"] += len(broken)
         self.found += broken
