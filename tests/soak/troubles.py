@@ -176,6 +176,8 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
     """Unmount the first spool, so that only its bare mount point is left; later it comes back as it was."""
     if world.small_disk is None or world.disk_is_away():
         return None
+    if (world.small_disk / ".ballast").exists() or os.statvfs(world.small_disk).f_flag & os.ST_RDONLY:
+        return None  # those end on the disk itself
     disk, shelter = str(world.small_disk), world.root / "shelter"
     shelter.mkdir(exist_ok=True)
     _run("mount", "--bind", disk, str(shelter))
