@@ -153,12 +153,12 @@ def points(calls: Iterable[Call], root: Path) -> list[Point]:
     found = []
     opened: Counter[str] = Counter()
     for call in calls:
+        named = call.named.removeprefix(f"{root}/")
+        opened[named] += call.syscall == "openat"  # wherever it lies: so does strace count
         below = [path.removeprefix(f"{root}/") for path in call.paths if path.startswith(f"{root}/")]
         if not below:
             continue
         path = below[-1]
-        named = call.named.removeprefix(f"{root}/")
-        opened[named] += call.syscall == "openat"
         # The worker's own lock file has another name every time: its creation has no counterpart in the next walk.
         if call.changes and not (call.syscall == "openat" and _OWN_LOCK.search(path)):
             number = opened[named] if call.syscall == "openat" else call.number
