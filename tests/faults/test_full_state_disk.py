@@ -55,7 +55,8 @@ def test_on_a_full_state_disk_the_workers_rest_until_there_is_room_and_no_produc
             _fill(filler)
             wait_until("the workers rest", lambda: "the workers rest until" in daemon.log(), daemon=daemon)
             wait_until("they have left", lambda: not daemon.worker_pids(), daemon=daemon)
-            assert lab.query("SELECT 1 FROM session WHERE process IS NOT NULL") == []  # it could be noted
+            held = "SELECT count(*) AS held FROM session WHERE process IS NOT NULL"
+            wait_until("it could be noted", lambda: lab.query(held) == [{"held": 0}], daemon=daemon)
             assert lab.status()["daemon"]["state"] == "running"
             assert "Traceback" not in daemon.log()
             filler.unlink()
@@ -83,6 +84,7 @@ def test_a_daemon_that_starts_on_a_full_state_disk_uses_the_room_it_has_kept(tmp
             wait_until("it stands", lambda: (lab.state / "reserve").exists() is False, daemon=daemon)
             filler.unlink()
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
+            wait_until("room is kept again", lambda: (lab.state / "reserve").exists(), daemon=daemon)
         (lab.state / "reserve").unlink()
         _fill(filler)
         refused = lab.command("run", "--once")

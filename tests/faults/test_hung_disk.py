@@ -10,33 +10,26 @@ import pytest
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.opening import when_opening
 from tests.support.sandbox import SandboxProcess
 
-_REPOSITORY = Path(__file__).parents[2]
-
-# What Python imports when it starts: opening files of a place hangs in the kernel (on a FIFO) while that is there.
+# Opening files of a place hangs in the kernel (on a FIFO) while that is there.
 _HANGS = """
-import os, sys
-
-def hang(event, arguments):
-    if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith("{place}"):
-        if {when} and os.path.exists("{fifo}"):
-            os.close(os.open("{fifo}", os.O_RDONLY))
-
-sys.addaudithook(hang)
+def opening(path, flags):
+    if path.startswith("{place}") and {when} and os.path.exists("{fifo}"):
+        os.close(plain_open("{fifo}", os.O_RDONLY))
 """
 
 
 @pytest.mark.parametrize(
     "when",
     [
-        pytest.param("arguments[0].endswith('.nc')", id="while-fetching"),
-        pytest.param("arguments[0].endswith('manifest.safe') and not arguments[2] & os.O_WRONLY", id="while-verifying"),
+        pytest.param("path.endswith('.nc')", id="while-fetching"),
+        pytest.param("path.endswith('manifest.safe') and not flags & os.O_WRONLY", id="while-verifying"),
     ],
 )
 def test_a_spool_that_hangs_holds_up_neither_the_other_spool_nor_the_way_out(tmp_path: Path, when: str) -> None:
-    hook, fifo = tmp_path / "hook", tmp_path / "hangs"
-    hook.mkdir()
+    fifo = tmp_path / "hangs"
     good = tmp_path / "good"
     names = realistic_safenames("S1_OCN", 8, seed=331)
     with SandboxProcess(accounts=2) as sandbox:
@@ -48,11 +41,10 @@ def test_a_spool_that_hangs_holds_up_neither_the_other_spool_nor_the_way_out(tmp
         )
         lab.configure(spools=[str(lab.spool), str(good)])
         hangs = _HANGS.format(place=f"{lab.spool}/.cdsed/S1", fifo=fifo, when=when)
-        (hook / "sitecustomize.py").write_text(hangs, encoding="utf-8")
         os.mkfifo(fifo)
         sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
         lab.drop("one.txt", names[:1])
-        environ = {"PYTHONPATH": f"{hook}{os.pathsep}{_REPOSITORY}"}
+        environ = when_opening(tmp_path / "hook", hangs)
         with DaemonProcess(lab, environ=environ) as daemon:
             [cooling] = wait_until("the hang is seen", lambda: lab.status()["cooling"], daemon=daemon)
             assert cooling["name"] == f"disk:{lab.spool}"

@@ -1,7 +1,6 @@
 """A disk that is sick pauses itself, not the daemon, and one line tells of it, however many products wait for it."""
 
 import errno
-import os
 import re
 from pathlib import Path
 
@@ -10,22 +9,16 @@ import pytest
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.disks import Disk, disk, needs_root
+from tests.support.opening import when_opening
 from tests.support.sandbox import SandboxProcess
 
 __all__ = ["disk"]
 
-_REPOSITORY = Path(__file__).parents[2]
-
-# What Python imports when it starts: while a file is there, opening files of a place for writing fails.
+# While a file is there, opening files of a place for writing fails.
 _SICK = """
-import os, sys
-
-def fail(event, arguments):
-    if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith("{place}"):
-        if arguments[2] & os.O_WRONLY and os.path.exists("{switch}"):
-            raise OSError({number}, os.strerror({number}))
-
-sys.addaudithook(fail)
+def opening(path, flags):
+    if path.startswith("{place}") and flags & os.O_WRONLY and os.path.exists("{switch}"):
+        raise OSError({number}, os.strerror({number}))
 """
 
 
@@ -67,17 +60,14 @@ def test_while_one_spool_is_read_only_products_go_to_the_other_and_one_line_tell
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EDQUOT, errno.ENOSPC], ids=lambda number: errno.errorcode[number])
 def test_a_sick_spool_is_probed_now_and_then_not_by_each_product(tmp_path: Path, number: int) -> None:
-    hook, switch = tmp_path / "hook", tmp_path / "sick"
-    hook.mkdir()
+    switch = tmp_path / "sick"
     with SandboxProcess() as sandbox:
         names = _products(sandbox, 40, seed=323)
         retry = {"first_delay_s": 3, "longest_delay_s": 3}
         lab = Installation(tmp_path / "lab", sandbox, retry=retry)
         sick = _SICK.format(place=f"{lab.spool}/.cdsed/S1", switch=switch, number=number)
-        (hook / "sitecustomize.py").write_text(sick, encoding="utf-8")
         lab.drop("first.txt", names[:1])
-        environ = {"PYTHONPATH": f"{hook}{os.pathsep}{_REPOSITORY}"}
-        with DaemonProcess(lab, environ=environ) as daemon:
+        with DaemonProcess(lab, environ=when_opening(tmp_path / "hook", sick)) as daemon:
             wait_until("the first", lambda: lab.report("first.txt"), daemon=daemon)
             sandbox.reset_counters()
             switch.touch()

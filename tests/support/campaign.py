@@ -185,8 +185,9 @@ class Campaign:
         return faults
 
     def _left_over(self, lab: Installation) -> list[str]:
-        everything = [*(lab.spool / ".cdsed").rglob("*"), *self._pre_spool(lab.root.name).rglob("*")]
-        staging = [path for path in everything if path.name != "marker"]
+        pre_spool = self._pre_spool(lab.root.name)
+        markers = {lab.spool / ".cdsed/marker", pre_spool / ".cdsed", pre_spool / ".cdsed/marker"}
+        staging = {*(lab.spool / ".cdsed").rglob("*"), *pre_spool.rglob("*")} - markers
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
         return [str(path) for path in (*staging, *hidden, *locks)]

@@ -34,6 +34,7 @@ _LINE = re.compile(r"(?P<pid>\d+) +(?P<syscall>\w+)\((?P<arguments>.*)")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<syscall>\w+) resumed>(?P<rest>.*)")
 _WITH_DATA = frozenset({"write", "writev", "pwrite64", "pwritev"})
 _DESCRIPTOR_OR_PATH = re.compile(r'(?:AT_FDCWD|\b\d+)<(?P<open>[^>]*)>|"(?P<path>(?:[^"\\]|\\.)*)"')
+_NAMED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _OWN_LOCK = re.compile(r"process\.\d+\.\d+\.lock")
 
 
@@ -63,6 +64,11 @@ class Call:
     @property
     def failed(self) -> bool:
         return self.result.startswith(("-1", "?"))
+
+    @property
+    def named(self) -> str:
+        """The last path as the call itself says it; '' where it names descriptors only."""
+        return next(reversed(_NAMED.findall(self.arguments)), "")
 
     @property
     def changes(self) -> bool:
@@ -119,21 +125,26 @@ class Point:
     Attributes
     ----------
     number
-        Which call of this name it is; of ``openat``, of which libraries make some more or less, which one of `path`.
+        Which call of this name it is; of ``openat``, of which libraries make some more or less, which one of `named`.
     path
         The file it is about, relative to that directory.
+    named
+        What the call itself says: `path`, or a name in a directory that is open.
     """
 
     syscall: str
     number: int
     path: str
+    named: str
 
     def __str__(self) -> str:
         return f"{self.syscall} no. {self.number} ({self.path})"
 
     def injection(self, action: str, root: Path) -> list[str]:
         """Return strace's options for letting `action` happen at this point of a walk below `root`."""
-        only = ["-P", str(root / self.path)] if self.syscall == "openat" else []
+        # strace compares what the call says, not what a name in an open directory comes to.
+        named = str(root / self.path) if self.named == self.path else self.named
+        only = ["-P", named] if self.syscall == "openat" else []
         return [*only, f"-einject={self.syscall}:{action}:when={self.number}"]
 
 
@@ -142,15 +153,16 @@ def points(calls: Iterable[Call], root: Path) -> list[Point]:
     found = []
     opened: Counter[str] = Counter()
     for call in calls:
+        named = call.named.removeprefix(f"{root}/")
+        opened[named] += call.syscall == "openat"  # wherever it lies: so does strace count
         below = [path.removeprefix(f"{root}/") for path in call.paths if path.startswith(f"{root}/")]
         if not below:
             continue
         path = below[-1]
-        opened[path] += call.syscall == "openat"
         # The worker's own lock file has another name every time: its creation has no counterpart in the next walk.
         if call.changes and not (call.syscall == "openat" and _OWN_LOCK.search(path)):
-            number = opened[path] if call.syscall == "openat" else call.number
-            found.append(Point(call.syscall, number, _OWN_LOCK.sub("process.lock", path)))
+            number = opened[named] if call.syscall == "openat" else call.number
+            found.append(Point(call.syscall, number, _OWN_LOCK.sub("process.lock", path), named))
     return found
 
 
