@@ -70,9 +70,12 @@ class Folder:
         Raises
         ------
         PermissionError
-            It belongs to another user, or others may write in it: whatever lies there may be theirs.
+            It is no directory, belongs to another user, or others may write in it: whatever lies there may be theirs.
         """
-        folder = Folder(_step(self.descriptor, name, mode=0o700 if make else None))
+        try:
+            folder = Folder(_step(self.descriptor, name, mode=0o700 if make else None))
+        except NotADirectoryError as error:
+            raise PermissionError(errno.EPERM, error.strerror) from None
         found = os.fstat(folder.descriptor)
         if found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             return folder
@@ -96,7 +99,7 @@ class Folder:
             file = os.open(name, flags | _FILE, 0o666, dir_fd=parent)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise OSError(errno.EINVAL, f"{path!r} is no plain file")
+            raise FileExistsError(errno.EEXIST, f"{path!r} is no plain file")
         return file
 
     def size(self, path: str) -> int:

@@ -217,13 +217,7 @@ def examine(state_dir: Path) -> int:
 
 
 def open_as_it_is(state_dir: Path) -> Database:
-    """Open the file of a state whatever its schema, to examine it or copy it.
-
-    Raises
-    ------
-    StateError
-        SQLite refuses it.
-    """
+    """Open the file of a state whatever its schema, to examine it or copy it; StateError where SQLite refuses it."""
     return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE, lambda *_: None)
 
 
@@ -246,9 +240,12 @@ def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
     try:
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        version = connection.pragma("user_version")
+        version, tables = connection.pragma("user_version"), connection.pragma("schema_version")
     except apsw.Error as error:
         raise state_error(path, error) from error
+    if version == tables == 0:  # it is just being made
+        connection.close()
+        return None
     if version != newest_schema():
         connection.close()
         raise StateError(
@@ -294,27 +291,27 @@ def _expect_this_schema(connection: apsw.Connection, path: Path) -> None:
 
 
 def _migrate(connection: apsw.Connection, path: Path) -> None:
-    """Bring the schema up to date, each step in one transaction with its number."""
+    """Bring the schema up to date in one transaction: who looks meanwhile finds the old one or the new."""
     scripts = migrations()
-    version = connection.pragma("user_version")
-    if version > len(scripts):
-        raise StateRefused(
-            f"the state {path} has schema {version}, newer than the {len(scripts)} of this cdsed: install the newer "
-            "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
-        )
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Another process may have been quicker while we waited for the lock.
-            if connection.pragma("user_version") < number:
-                connection.execute(script)
-                connection.pragma("application_id", APPLICATION_ID)
-                connection.pragma("user_version", number)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk has rolled it back already
-                connection.execute("ROLLBACK")
-            raise
+    if connection.pragma("user_version") == len(scripts):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.pragma("user_version")  # another process may have been quicker while we waited
+        if version > len(scripts):
+            raise StateRefused(
+                f"the state {path} has schema {version}, newer than the {len(scripts)} of this cdsed: install the newer "
+                "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
+            )
+        for script in scripts[version:]:
+            connection.execute(script)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(scripts))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled it back already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _OBJECTS_MAX = 200_000  # the largest products have some thousands
 _ETAG = re.compile(r"[!#-~]{1,128}")  # it goes back in a header
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_SIZE_BYTES_MAX = 10**18 - 1  # 18 digits; the state holds no more than 2**63 - 1
 _one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
 
 
@@ -75,7 +76,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
                 _object(item, prefix) for item in contents if not (item["Key"].endswith("/") and not item["Size"])
             ]
             if len(listed) > _OBJECTS_MAX:
-                raise _unreadable(location, "it does not end")
+                raise _unreadable(location, "it has no end")
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LookupError, ValueError) as error:
         # ClientError: an error, or half an answer, under status 200; `_client` raises for every other status.
         raise _unreadable(location, str(error)) from error
@@ -89,7 +90,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
 def _object(item: "ObjectTypeDef", prefix: str) -> ListedObject:
     """Take one object of an answer; nothing in it is believed to be as it should."""
     size_bytes, etag = item["Size"], item["ETag"].strip('"')
-    if size_bytes < 0 or not _ETAG.fullmatch(etag):
+    if not 0 <= size_bytes <= _SIZE_BYTES_MAX or not _ETAG.fullmatch(etag):
         raise ValueError(f"{item['Key']!r:.200} has the size {size_bytes} and the ETag {etag!r:.100}")
     return ListedObject(item["Key"], _checked_path(item["Key"], prefix), size_bytes, etag)
 

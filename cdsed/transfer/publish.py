@@ -115,9 +115,7 @@ def complete(final: Path, staging: Path) -> None:
 def _refuse_planted(product: Folder) -> None:
     strange = [path for path, size_bytes in product.sizes().items() if size_bytes < 0]
     if strange:
-        raise OSError(
-            errno.EINVAL, f"{strange[0]!r} is neither file nor directory; somebody has put it there, remove it"
-        )
+        raise FileExistsError(errno.EEXIST, f"{strange[0]!r} is neither file nor directory; somebody has put it there")
 
 
 def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: str) -> None:

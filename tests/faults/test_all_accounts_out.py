@@ -40,7 +40,7 @@ def test_without_a_usable_account_the_daemon_waits_and_the_status_says_why(tmp_p
             answer = lab.command("status")
             assert answer.returncode == 1
             assert "no account can be used" in answer.stdout
-            assert "the S3 secret key does not fit" in answer.stdout
+            assert "its S3 secret key does not fit its access key" in answer.stdout
             assert "tried again in" in answer.stdout
             assert daemon.running()
             assert daemon.worker_pids() == everybody[1:]

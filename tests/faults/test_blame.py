@@ -24,8 +24,9 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import list_product
-from cdsed.transfer.staging import prepare
+from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.translate import disk_error, network_error
+from cdsed.transfer.verify import file_digests
 from cdsed.work.blame import RULES, Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation
 from tests.support.sandbox import SandboxProcess
@@ -232,28 +233,39 @@ def test_a_process_without_descriptors_blames_neither_service_nor_disk(server: _
     assert rule_of(on_disk.value).course is Course.REST
 
 
-def _prepared(place: Path, name: str = "f") -> TransferError:
+def _prepared(spool: Path, name: str = "f") -> TransferError:
     with pytest.raises(TransferError) as caught:
-        prepare(place, [ListedObject(f"x/{name}", name, 10, "e")], (), ())
+        prepare(spool / ".cdsed" / "X.SAFE", [ListedObject(f"x/{name}", name, 10, "e")], (), ())
     return caught.value
 
 
 def test_a_disk_that_is_read_only_pauses(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    error = _prepared(small_disk / "staging")
+    error = _prepared(small_disk)
     assert (type(error), error.code, rule_of(error).course) == (DiskError, "EROFS", Course.PAUSE_DISK)
 
 
 def test_a_name_no_file_system_takes_is_the_products_fault(tmp_path: Path) -> None:
-    error = _prepared(tmp_path / "staging", "x" * 300)
+    error = _prepared(tmp_path, "x" * 300)
     assert (type(error), error.code, rule_of(error).course) == (ProductError, "ENAMETOOLONG", Course.ATTEMPT)
 
 
 def test_a_staging_directory_with_something_in_the_way_makes_its_product_begin_anew(tmp_path: Path) -> None:
-    (tmp_path / "staging").write_text("", encoding="utf-8")
-    error = _prepared(tmp_path / "staging")
-    assert isinstance(error, DiskError)
-    assert rule_of(error).course is Course.BEGIN_ANEW
+    staging, listed = tmp_path / ".cdsed" / "X.SAFE", [ListedObject("x/f", "f", 10, "e")]
+    prepare(staging, listed, (), ())
+    staging.rename(tmp_path / "moved")
+    staging.write_text("", encoding="utf-8")
+    with pytest.raises(DiskError) as caught:
+        file_digests(staging, "f", frozenset({"md5"}), threading.Event())
+    assert (caught.value.code, rule_of(caught.value).course) == ("ENOTDIR", Course.BEGIN_ANEW)
+    prepare(staging, listed, (), ())
+    assert staged_sizes(staging) == {"f": 10}
+
+
+def test_a_pre_spool_with_something_in_the_way_pauses_its_disk_and_no_product_pays(tmp_path: Path) -> None:
+    (tmp_path / ".cdsed").write_text("", encoding="utf-8")
+    error = _prepared(tmp_path)
+    assert (type(error), error.code, rule_of(error).course) == (DiskError, "EPERM", Course.PAUSE_DISK)
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode), ids=errno.errorcode.get)

@@ -13,17 +13,21 @@ from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
 
-# What Python imports when it starts: kills the process that opens a file of the product in a certain way.
+# What Python imports when it starts: kills the process that opens a file of the product in a certain way. Files are
+# opened below open directories, which an audit hook is not told.
 _DEATH_BY_FILE = """
-import os, signal, sys
+import os, signal
 
-def die(event, arguments):
-    if event == "open" and isinstance(arguments[0], str) and "/.cdsed/{name}" in arguments[0]:
-        path, mode, flags = arguments
-        if {when}:
-            os.kill(os.getpid(), signal.SIGKILL)
+open_file = os.open
 
-sys.addaudithook(die)
+def open_or_die(path, flags, mode=0o777, *, dir_fd=None):
+    place = "" if dir_fd is None else os.readlink(f"/proc/self/fd/{{dir_fd}}") + "/"
+    if "/.cdsed/{name}" in place + os.fspath(path) and {when}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return open_file(path, flags, mode, dir_fd=dir_fd)
+
+os.supports_dir_fd.add(open_or_die)
+os.open = open_or_die
 """
 
 

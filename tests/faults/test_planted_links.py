@@ -15,6 +15,7 @@ from cdsed.model.transfer import ListedObject
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.publish import is_published, publish
 from cdsed.transfer.staging import discard, prepare, quarantine, renew, staged_sizes
+from cdsed.work.blame import Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 from tests.unit.store.disk import small_disk
@@ -56,15 +57,19 @@ def _staged(spool: Path) -> Path:
 def test_a_link_in_place_of_the_pre_spool_is_refused_and_nothing_behind_it_is_touched(spool, outside):
     before = _shape(outside)
     (spool / ".cdsed").symlink_to(outside)
-    for write in (lambda: prepare(_staging(spool), _LISTED, (), ()), lambda: renew(_staging(spool))):
-        with pytest.raises(DiskError, match="symbolic link"):
-            write()
+    for use in (
+        lambda: prepare(_staging(spool), _LISTED, (), ()),
+        lambda: renew(_staging(spool)),
+        lambda: staged_sizes(_staging(spool)),
+    ):
+        with pytest.raises(DiskError, match="symbolic link") as caught:
+            use()
+        assert rule_of(caught.value).course is Course.PAUSE_DISK
     with pytest.raises(DiskError):
         quarantine(_staging(spool))
     with pytest.raises(DiskError):
         publish(_staging(spool), spool, single=None)
     discard(_staging(spool))
-    assert staged_sizes(_staging(spool)) == {}
     assert _shape(outside) == before
 
 
@@ -103,8 +108,9 @@ def test_a_product_with_a_link_in_it_is_not_published(spool, outside, path):
     with Folder.at(staging) as folder:
         folder.remove(path)
     (staging / path).symlink_to(outside / "X.SAFE" / path)
-    with pytest.raises(DiskError, match="neither file nor directory"):
+    with pytest.raises(DiskError, match="neither file nor directory") as caught:
         publish(staging, spool, single=None)
+    assert rule_of(caught.value).course is Course.BEGIN_ANEW
     assert not (spool / "X.SAFE").exists()
 
 

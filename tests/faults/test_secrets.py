@@ -24,6 +24,7 @@ _SEED = "CANARYSEEDCANARYSEEDCANARYSEED23"
 _SETTINGS = {"transfer": {"zipper": True}, "retry": {"attempts": 3, "first_delay_s": 0.2, "longest_delay_s": 0.5}}
 _BUG = '''
 """Loaded by every Python of the daemon: a bug that quotes a secret, in the download processes."""
+import sys
 if "download" in sys.orig_argv:
     from cdsed.work import begin
     listed = begin.list_product

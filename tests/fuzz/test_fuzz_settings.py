@@ -67,7 +67,7 @@ BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
 
 @pytest.fixture(scope="module", autouse=True)
 def _log_without_our_canaries() -> object:
-    before = set(log._secrets)
+    before = dict(log._secrets)
     yield
     log._secrets.clear()
     log._secrets.update(before)

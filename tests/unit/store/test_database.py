@@ -54,6 +54,14 @@ def test_processes_that_open_a_new_state_at_once_migrate_it_once(tmp_path):
     db.close()
 
 
+def test_a_state_that_is_not_wholly_made_is_none_yet_to_whoever_looks(tmp_path, monkeypatch):
+    scripts = [*migrations(), "CREATE TABLE"]
+    monkeypatch.setattr("cdsed.store.database.migrations", lambda: scripts)
+    with pytest.raises(StateError, match="cannot be used"):
+        open_state(tmp_path)
+    assert open_read_only(tmp_path, daemon_runs=True) is None
+
+
 def test_a_state_of_a_newer_cdsed_is_refused_by_writer_and_reader(tmp_path):
     open_state(tmp_path).close()
     connection = apsw.Connection(str(tmp_path / FILE_NAME))
