@@ -298,11 +298,7 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = connection.pragma("user_version")  # another process may have been quicker while we waited
-        if version > len(scripts):
-            raise StateRefused(
-                f"the state {path} has schema {version}, newer than the {len(scripts)} of this cdsed: install the newer "
-                "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
-            )
+        _refuse_newer(version, path)
         for script in scripts[version:]:
             connection.execute(script)
         connection.pragma("application_id", APPLICATION_ID)
@@ -312,6 +308,14 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         if connection.in_transaction:  # a full disk has rolled it back already
             connection.execute("ROLLBACK")
         raise
+
+
+def _refuse_newer(version: int, path: Path) -> None:
+    if version > newest_schema():
+        raise StateRefused(
+            f"the state {path} has schema {version}, newer than the {newest_schema()} of this cdsed: install the newer "
+            "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
+        )
 
 
 def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
