@@ -297,8 +297,7 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = connection.pragma("user_version")  # another process may have been quicker while we waited
-        _refuse_newer(version, path)
+        _refuse_newer(version := connection.pragma("user_version"), path)  # others may have been quicker meanwhile
         for script in scripts[version:]:
             connection.execute(script)
         connection.pragma("application_id", APPLICATION_ID)
