@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from cdsed.model.product import TRANSITIONS, State
+from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import Installation
 from tests.support.injection import Call, Point, Walker, points
@@ -76,7 +77,9 @@ class Campaign:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._sandbox = stack.enter_context(SandboxProcess(1))
+            # All walks of a minute are one account's: none may be refused, or it would walk otherwise.
+            accounts = [replace(account, sessions=64, requests_per_minute=None) for account in make_accounts(1, 1)]
+            self._sandbox = stack.enter_context(SandboxProcess(accounts))
             paths = self._sandbox.add_products({"safename": self.safename, "size_bytes": self._size_bytes})
             self._s3_path = paths[self.safename]
             for number in range(self._count):

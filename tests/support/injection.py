@@ -34,7 +34,6 @@ _LINE = re.compile(r"(?P<pid>\d+) +(?P<syscall>\w+)\((?P<arguments>.*)")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<syscall>\w+) resumed>(?P<rest>.*)")
 _WITH_DATA = frozenset({"write", "writev", "pwrite64", "pwritev"})
 _DESCRIPTOR_OR_PATH = re.compile(r'(?:AT_FDCWD|\b\d+)<(?P<open>[^>]*)>|"(?P<path>(?:[^"\\]|\\.)*)"')
-_NAMED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _OWN_LOCK = re.compile(r"process\.\d+\.\d+\.lock")
 
 
@@ -48,6 +47,8 @@ class Call:
         Which one of its name it is in its thread, from 1: what strace calls ``when``.
     paths
         What it names, absolute: the file behind a descriptor, both names of a rename.
+    mentioned
+        The same as the call says it, and as strace's ``-P`` compares it: a name in an open directory stays a name.
     begun, ended
         Its place in the order of the whole trace.
     """
@@ -56,6 +57,7 @@ class Call:
     syscall: str
     number: int
     paths: tuple[str, ...]
+    mentioned: tuple[str, ...]
     arguments: str
     result: str
     begun: int
@@ -64,11 +66,6 @@ class Call:
     @property
     def failed(self) -> bool:
         return self.result.startswith(("-1", "?"))
-
-    @property
-    def named(self) -> str:
-        """The last path as the call itself says it; '' where it names descriptors only."""
-        return next(reversed(_NAMED.findall(self.arguments)), "")
 
     @property
     def changes(self) -> bool:
@@ -98,8 +95,8 @@ def parse_trace(text: str) -> list[Call]:
             continue
         arguments, _, result = whole.rpartition(" = ")
         named = arguments.partition(", ")[0] if syscall in _WITH_DATA else arguments  # what is written is no name
-        paths = _paths(named)
-        calls.append(Call(pid, syscall, counts[pid, syscall], paths, arguments, result.strip(), start, position))
+        about = (_paths(named), _mentioned(syscall, named))
+        calls.append(Call(pid, syscall, counts[pid, syscall], *about, arguments, result.strip(), start, position))
     return calls
 
 
@@ -118,6 +115,12 @@ def _paths(arguments: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def _mentioned(syscall: str, arguments: str) -> tuple[str, ...]:
+    found = [match["path"] or match["open"] for match in _DESCRIPTOR_OR_PATH.finditer(arguments)]
+    # Of a rename strace compares the old name only.
+    return tuple(path.removesuffix(" (deleted)") for path in (found[:1] if syscall == "rename" else found))
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One moment of a walk: a call that changes something below the walk's directory.
@@ -125,11 +128,13 @@ class Point:
     Attributes
     ----------
     number
-        Which call of this name it is; of ``openat``, of which libraries make some more or less, which one of `named`.
+        Which call of this name it is among those that say `named`: how often the network, or an import, makes others
+        call differs from walk to walk.
     path
         The file it is about, relative to that directory.
     named
-        What the call itself says: `path`, or a name in a directory that is open.
+        What the call itself says: a path that begins with ``./`` for that directory, or a name in an open one;
+        '' where that differs from walk to walk.
     """
 
     syscall: str
@@ -142,27 +147,27 @@ class Point:
 
     def injection(self, action: str, root: Path) -> list[str]:
         """Return strace's options for letting `action` happen at this point of a walk below `root`."""
-        # strace compares what the call says, not what a name in an open directory comes to.
-        named = str(root / self.path) if self.named == self.path else self.named
-        only = ["-P", named] if self.syscall == "openat" else []
+        named = str(root / self.named) if self.named.startswith("./") else self.named
+        only = ["-P", named] if named else []
         return [*only, f"-einject={self.syscall}:{action}:when={self.number}"]
 
 
 def points(calls: Iterable[Call], root: Path) -> list[Point]:
     """Return the moments of a recorded walk at which it changes something below `root`, in order."""
     found = []
-    opened: Counter[str] = Counter()
+    said: Counter[tuple[str, str]] = Counter()
     for call in calls:
-        named = call.named.removeprefix(f"{root}/")
-        opened[named] += call.syscall == "openat"  # wherever it lies: so does strace count
+        said.update((call.syscall, path) for path in set(call.mentioned))
         below = [path.removeprefix(f"{root}/") for path in call.paths if path.startswith(f"{root}/")]
-        if not below:
+        if not below or not call.changes:
             continue
-        path = below[-1]
+        named = call.mentioned[-1]
+        if not _OWN_LOCK.search(below[-1]):
+            number = said[call.syscall, named]
+            found.append(Point(call.syscall, number, below[-1], named.replace(f"{root}/", "./")))
         # The worker's own lock file has another name every time: its creation has no counterpart in the next walk.
-        if call.changes and not (call.syscall == "openat" and _OWN_LOCK.search(path)):
-            number = opened[named] if call.syscall == "openat" else call.number
-            found.append(Point(call.syscall, number, _OWN_LOCK.sub("process.lock", path), named))
+        elif call.syscall != "openat":
+            found.append(Point(call.syscall, call.number, _OWN_LOCK.sub("process.lock", below[-1]), ""))
     return found
 
 
