@@ -166,10 +166,13 @@ def _next_bytes(way: Way, response: http.client.HTTPResponse) -> int:
 
 @contextmanager
 def _open(staging: Path, path: str) -> Iterator[int]:
-    """Open a file of the staging directory for writing, never through a symbolic link."""
+    """Open a file of the staging directory for writing, never through a symbolic link.
+
+    It was made with the plan. If it is gone, so may be its disk: nothing is made in the place of either.
+    """
     try:
-        with opened(staging, make=True) as product:
-            file = product.open(path, os.O_WRONLY | os.O_CREAT, make=True)
+        with opened(staging) as product:
+            file = product.open(path, os.O_WRONLY)
     except OSError as error:
         raise disk_error(f"{staging}/{path}", error) from error
     try:

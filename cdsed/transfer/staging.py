@@ -25,9 +25,9 @@ def pre_spool(staging: Path, *, make: bool = False) -> Iterator[Folder]:
 
 
 @contextmanager
-def opened(staging: Path, *, make: bool = False) -> Iterator[Folder]:
+def opened(staging: Path) -> Iterator[Folder]:
     """Open a staging directory; OSError as `Folder` has it."""
-    with pre_spool(staging, make=make) as folder, folder.child(staging.name, make=make) as product:
+    with pre_spool(staging) as folder, folder.child(staging.name) as product:
         yield product
 
 

@@ -14,7 +14,7 @@ from cdsed.transfer.listing import list_product
 from cdsed.transfer.publish import complete
 from cdsed.work.bench import Bench
 from cdsed.work.outcome import NO_PLACE
-from cdsed.work.place import places_for
+from cdsed.work.place import check_disk, places_for
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
     places = places_for(bench, product, sum(item.size_bytes for item in listed))
     folder = Path(places.staging)
+    check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
         staged = staging.staged_sizes(folder)
         pieces.forget_lost(bench.db, product, staged)

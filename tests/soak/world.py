@@ -129,7 +129,9 @@ class World:
 
     def take_away(self, name: str, path: Path) -> None:
         """Compare a product with the truth, and make room: its owner has moved it."""
-        if self.disk_is_away() and path.parent == self.small_disk:
+        if path.parent == self.small_disk and (
+            self.disk_is_away() or os.statvfs(self.small_disk).f_flag & os.ST_RDONLY
+        ):
             return
         with self.watcher.looking_away_from(name):
             wrong = self.lab.differences([name], path.parent)

@@ -1,6 +1,7 @@
 """One sandbox for the whole room; each test takes a product of its own and leaves no fault behind."""
 
 import itertools
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,10 @@ class Lab:
         return Way(**{**values, **options})
 
     def fetch(self, piece: Piece, algorithms: frozenset[str] = frozenset({"md5"}), **options: Any) -> Digests:
+        file = self.staging / piece.path
+        if not os.path.lexists(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
         return fetch_piece(self.way(**options), piece, self.staging, algorithms, self.progress)
 
     def whole_product(self, kind: str, **options: Any) -> tuple[str, list[StoredObject]]:
