@@ -6,6 +6,7 @@ which process or product a blow hits depends on the moment, too.
 
 import os
 import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -37,8 +38,12 @@ class Campaign:
             rest_s = min(time.monotonic() + _REST_EVERY_S, until_s)
             check_s = time.monotonic() + _CHECK_EVERY_S
             while time.monotonic() < rest_s:
-                self._trouble()
-                self._owner.drop()
+                try:
+                    self._trouble()
+                    self._owner.drop()
+                except (OSError, subprocess.SubprocessError) as error:  # no fault of cdsed's, or the rest will show it
+                    self._world.told["stumbles of the soak itself"] += 1
+                    self._world.found.append(f"the soak itself stumbled: {error!r}")
                 if time.monotonic() > check_s:
                     self._look()
                     check_s = time.monotonic() + _CHECK_EVERY_S

@@ -174,7 +174,8 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
 
 def disk_away(world: World, dice: random.Random) -> Undo | None:
     """Unmount the first spool, so that only its bare mount point is left; later it comes back as it was."""
-    if world.small_disk is None or world.disk_is_away():
+    # What was never used cannot be missed.
+    if world.small_disk is None or not (world.small_disk / ".cdsed" / "marker").exists():
         return None
     if (world.small_disk / ".ballast").exists() or os.statvfs(world.small_disk).f_flag & os.ST_RDONLY:
         return None  # those end on the disk itself
