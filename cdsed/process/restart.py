@@ -15,7 +15,7 @@ LONG_LIFE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A worker's deaths: how many in a row, how many in a row before it was ready, and whether it ever was ready."""
+    """A worker's deaths: in a row, and in a row before it was ready; whether it, or the daemon, ever was ready."""
 
     deaths: int = 0
     boot_failures: int = 0

@@ -74,6 +74,7 @@ class Supervisor:
         self._turned_s = math.inf
         self._failures = 0
         self._announced = False
+        self._was_ready = False  # once, with every child
         self._stop_signals = 0
         # Once it is known, the children are leaving, and the loop ends after the last of them.
         self._exit: ExitCode | None = None
@@ -88,7 +89,7 @@ class Supervisor:
         -------
         ExitCode
             OK when stopped by a signal, what `Hooks.finished` said, CONFIG when a child refused its settings
-            when it booted first, BUG when a child cannot boot or the hooks fail again and again.
+            before all of them were ready once, BUG when a child cannot boot or the hooks fail again and again.
         """
         with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
             self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._obey(wakeup.read()))
@@ -161,7 +162,7 @@ class Supervisor:
                 del self._posts[name]
         for name, spec in specs.items():
             post = self._posts.setdefault(name, _Post(spec))
-            post.spec, post.record, post.start_at_s = spec, Record(), -math.inf
+            post.spec, post.record, post.start_at_s = spec, Record(booted=self._was_ready), -math.inf
 
     def _leave(self, code: ExitCode) -> None:
         """Begin to stop in order, to leave with `code`; the first reason counts."""
@@ -301,7 +302,7 @@ class Supervisor:
     def _announce(self) -> None:
         if self._exit is None:
             if not self._announced and self._ready_count() == len(self._posts):
-                self._announced = True
+                self._announced = self._was_ready = True
                 self._systemd.ready(self._words() or "")
             else:
                 self._systemd.status(self._words)

@@ -109,7 +109,8 @@ def sweep(
     rest_s
         How long a session rests after its holder died, for the service's own bookkeeping.
     charged
-        False: the dead were killed by ourselves because they did not leave in time, which no product pays for.
+        False: the dead were killed by ourselves because they did not leave in time, which no product pays for; nor
+        does it where the whole machine went down with them.
 
     Returns
     -------
@@ -117,6 +118,7 @@ def sweep(
         The names of the dead.
     """
     dead = []
+    booted_at = clock.utc_s() - clock.boot_s()
     for row in db.rows(_SQL.all):
         if not is_free(Path(row["lock"])):
             continue
@@ -126,7 +128,8 @@ def sweep(
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
-            charged_now = charged and not _left(Path(row["lock"]))
+            with_the_machine = row["started_at"] < booted_at - _BOOT_SHIFT_S
+            charged_now = charged and not with_the_machine and not _left(Path(row["lock"]))
             poisoned = _charge(db, clock, row["id"], str(row["name"])) if charged_now else []
             release(db, clock, row["id"], rest_s=rest_s)
             for product in poisoned:

@@ -20,13 +20,12 @@ class Reserve:
         self._path = state_dir / _NAME
 
     def make(self) -> bool:
-        """Set the room aside if it is not; return whether it is, with as much again still free."""
-        if self._path.exists() and self._path.stat().st_size == SIZE_BYTES:
-            return True
-        if self._free_bytes() < 2 * SIZE_BYTES:
-            return False
+        """Set the room aside if it is not, with as much again still free; return whether it is, on a sound disk."""
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            if not self._is_whole() and self._free_bytes() < 2 * SIZE_BYTES:
+                return False
+            # Opened for writing even where it is whole: a disk that has become read-only refuses that.
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
                 os.posix_fallocate(descriptor, 0, SIZE_BYTES)
             finally:
@@ -38,13 +37,19 @@ class Reserve:
         return True
 
     def give_up(self) -> None:
-        """Free the room."""
-        self._path.unlink(missing_ok=True)
+        """Free the room, as far as the disk lets us: one that has become read-only does not."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.debug("the room set aside in %s stays: %s", self._path.parent, error.strerror)
 
     def give_up_if_needed(self) -> None:
         """Free the room where there is too little besides for a daemon to start."""
         if self._free_bytes() < _TO_START_BYTES:
             self.give_up()
+
+    def _is_whole(self) -> bool:
+        return self._path.exists() and self._path.stat().st_size == SIZE_BYTES
 
     def _free_bytes(self) -> int:
         status = os.statvfs(self._path.parent)

@@ -17,7 +17,7 @@ import botocore.exceptions
 from botocore.awsrequest import HeadersDict
 from botocore.config import Config
 
-from cdsed.errors import AccountError, ProductError, ServiceError
+from cdsed.errors import ProductError, ServiceError, TransferError
 from cdsed.model.eodata import S3Location, safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, read_small
@@ -107,7 +107,7 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
         _client(connection, account, location.s3_path).list_objects_v2(
             Bucket=location.bucket, Prefix=f"{mission}/", MaxKeys=1
         )
-    except (AccountError, ServiceError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+    except (TransferError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
         return False
     return True
 

@@ -17,7 +17,7 @@ from cdsed.folder import Folder, make_lasting
 from cdsed.transfer.staging import discard, pre_spool
 from cdsed.transfer.translate import disk_error
 
-_NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
+NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
 _BLOCK_BYTES = 2**20
 #: Of a copy on the destination's own file system, beside which it appears.
 COPY_SUFFIX = ".copy"
@@ -120,7 +120,7 @@ def _refuse_planted(product: Folder) -> None:
 
 def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: str) -> None:
     """Copy a product to a hidden sibling of its final name, on the destination's own file system, then rename it."""
-    with spool.private(_NEAR, make=True) as near:
+    with spool.private(NEAR, make=True) as near:
         copy = f"{name}{COPY_SUFFIX}"
         near.remove(copy)  # of somebody who died
         if single:
@@ -152,8 +152,8 @@ def _set_aside(final: Path, spool: Folder, room: Folder, place: Path) -> Path | 
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    with spool.private(_NEAR, make=True) as near:
-        return _move_aside(final.name, spool, near, final.parent / _NEAR)
+    with spool.private(NEAR, make=True) as near:
+        return _move_aside(final.name, spool, near, final.parent / NEAR)
 
 
 def _move_aside(name: str, spool: Folder, room: Folder, place: Path) -> Path:

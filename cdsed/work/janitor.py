@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cdsed.model.product import FINAL, State
 from cdsed.store import breakers, disks, products
-from cdsed.transfer.publish import COPY_SUFFIX
+from cdsed.transfer.publish import COPY_SUFFIX, NEAR
 from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import disk_error
 from cdsed.work.bench import Bench
@@ -21,9 +21,10 @@ _GONE_SUFFIX = ".gone"  # of what is just being removed
 
 
 def tidy(bench: Bench) -> None:
-    """Remove what nobody owns from the pre-spool of every place that products were ever written to."""
+    """Remove what nobody owns from the pre-spools of every place that products were ever written to."""
     places = {*bench.settings.spools, *disks.places(bench.db)}
-    for root, place in sorted((bench.settings.pre_spool_for(place), place) for place in places):
+    rooms = {(room, place) for place in places for room in (bench.settings.pre_spool_for(place), place / NEAR)}
+    for root, place in sorted(rooms):
         if bench.stop.is_set():
             return
         if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(place))):
@@ -61,4 +62,14 @@ def _is_nobodys(bench: Bench, path: Path) -> bool:
         return False
     if path.name.endswith(COPY_SUFFIX):
         return product.state is not State.VERIFYING
-    return product.state in FINAL or product.staging != str(path)
+    # A directory has as many names as there are links and mounts to it, and listings may use any of them.
+    if _is_at(path, product.whereabouts):
+        return False
+    return product.state in FINAL or not _is_at(path, product.staging)
+
+
+def _is_at(path: Path, place: str | None) -> bool:
+    try:
+        return place is not None and path.samefile(place)
+    except FileNotFoundError:
+        return False

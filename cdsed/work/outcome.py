@@ -71,7 +71,7 @@ class Outcome:
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
         """Decide after a piece failed; return whether the session may go on."""
-        course = rule_of(error).course
+        course = self._course(error, product)
         with self._db.write():
             current = products.get(self._db, product.id)
             self._throttling.refused(error, lease)
@@ -90,7 +90,7 @@ class Outcome:
         """Decide after planning, verifying or publishing a claimed product failed; return whether to go on."""
         if lease is not None:
             self._throttling.refused(error, lease)
-        course = rule_of(error).course
+        course = self._course(error, product)
         match course:
             case Course.COOL_ACCOUNT if lease is not None:
                 self._cool_account(error, lease.account)
@@ -122,7 +122,22 @@ class Outcome:
             told = TransferError(cause, code="Bug")
         current = products.get(self._db, product.id)
         if (current.fence, current.state) == (product.fence, product.state):
-            self._carry_out(rule_of(told).course, told, current, None)
+            self._carry_out(self._course(told, current), told, current, None)
+
+    def _course(self, error: TransferError, product: Product) -> Course:
+        """Look up what follows; where a staging directory has to go, it is gone then.
+
+        Ask before the transaction: a disk that hangs must not hold up everybody else.
+        """
+        course = rule_of(error).course
+        if course is not Course.BEGIN_ANEW:
+            return course
+        if not _is_directory(Path(product.destination or "/")):  # not the product's directory: all of them
+            return Course.PAUSE_DISK
+        # Else another session's failure has decided already, and it may lie there anew.
+        if product.staging and (product.fence is not None or products.get(self._db, product.id).planned):
+            discard(Path(product.staging))
+        return course
 
     def _carry_out(self, course: Course, error: TransferError, product: Product, lease: Lease | None) -> None:
         """Do to a product what its failure asks for."""
@@ -236,13 +251,7 @@ class Outcome:
         self._wait(error, product, pause, setbacks=1)
 
     def _begin_anew(self, error: TransferError, product: Product) -> None:
-        """Remove what is left of a staging directory that is not as we left it."""
-        if not Path(product.destination or "/").is_dir():  # not the product's directory: all of them
-            self._pause_disk(error, product)
-            return
         _log.warning("%s: %s; it begins anew", product.safename, error)
-        if product.staging:
-            discard(Path(product.staging))
         if product.setbacks + 1 >= _SETBACKS_MAX:
             self._charge(error, product)
         else:
@@ -281,6 +290,13 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it does not answer
+        return False
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

@@ -115,6 +115,11 @@ def test_a_unit_agrees_with_the_settings_and_the_exit_codes(name):
     assert service["LoadCredential"].startswith("accounts.yml:/etc/cdsed/")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_systemd_never_stops_trying_while_the_state_cannot_be_used(name):
+    assert read(name)["Unit"]["StartLimitIntervalSec"] == "0"  # a start on a full disk fails within a second
+
+
 def test_the_template_differs_from_the_unit_in_names_only():
     def directives(name: str) -> list[str]:
         lines = (UNITS / name).read_text("utf-8").split("\n")

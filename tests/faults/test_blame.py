@@ -24,7 +24,7 @@ from cdsed.model.transfer import ListedObject, Piece
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.listing import key_works, list_product
 from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.translate import disk_error, network_error
 from cdsed.transfer.verify import file_digests
@@ -175,6 +175,15 @@ def test_every_answer_to_a_get_or_a_listing_has_its_row(
     assert _judged(_list(_url(server))) == (kind, code)
     assert rule_of(kind("", code=code)) in RULES
     assert (tmp_path / _PIECE.path).read_bytes() == b""
+
+
+@pytest.mark.parametrize(("status", "body"), [(status, body) for status, body, *_ in _ANSWERS])
+def test_a_key_is_tried_without_a_failure_of_its_own_whatever_is_answered(
+    server: _Server, status: int, body: bytes
+) -> None:
+    server.answer = _answer(status, body)
+    with _connected(_url(server)) as connection:
+        assert not key_works(connection, "me", split_s3_path("/eodata/Sentinel-1/X.SAFE"))
 
 
 @pytest.mark.parametrize(

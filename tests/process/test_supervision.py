@@ -281,6 +281,16 @@ def test_a_reload_with_a_bad_configuration_changes_nothing(daemon: Daemon) -> No
     assert alive(daemon.pids("a")[0])
 
 
+def test_settings_that_are_spoilt_just_after_a_reload_do_not_end_what_was_ready_once(daemon: Daemon) -> None:
+    daemon.start({"a": "works"}).until_ready()
+    daemon.configure({"a": "refuses", "b": "refuses"})  # as if somebody saved a draft after the daemon had read it
+    daemon.send(signal.SIGHUP)
+    daemon.until("both try again", lambda: min(len(daemon.pids(name, "began")) for name in "ab") >= 3)
+    daemon.configure({"a": "works", "b": "works"})
+    daemon.send(signal.SIGHUP)
+    daemon.until("both work", lambda: daemon.running() == {"a", "b"} and len(daemon.pids("b")) == 1)
+
+
 def test_a_reload_storm_ends_with_the_last_configuration_running(daemon: Daemon) -> None:
     daemon.start({"a": "works", "b": "works"}).until_ready()
     for number in range(10):

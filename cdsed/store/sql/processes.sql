@@ -2,7 +2,7 @@
 INSERT INTO process (name, pid, lock, started_at) VALUES (:name, :pid, :lock, :started_at) RETURNING id
 
 -- name: all
-SELECT id, name, pid, lock FROM process
+SELECT id, name, pid, lock, started_at FROM process
 
 -- name: older
 SELECT count(*) FROM process WHERE started_at < :at

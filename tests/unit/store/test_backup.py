@@ -14,7 +14,10 @@ from cdsed.store import backup, files
 from cdsed.store.backup import back_up, backups, copy_good, newest_good
 from cdsed.store.database import FILE_NAME, Database, open_state
 from cdsed.store.reserve import SIZE_BYTES, Reserve
+from tests.support.disks import Disk, disk, needs_root
 from tests.unit.store.state import Lab
+
+__all__ = ["disk"]
 
 
 @pytest.fixture
@@ -169,6 +172,17 @@ def test_room_is_kept_only_where_there_is_enough_of_it(tmp_path: Path, small_dis
     assert not (tmp_path / "reserve").exists()
     assert not Reserve(small_disk).make()
     assert list(small_disk.iterdir()) == []
+
+
+@needs_root
+def test_a_disk_that_became_read_only_has_no_room_and_giving_up_what_is_kept_there_fails_nobody(disk: Disk) -> None:
+    kept = Reserve(disk.place)
+    assert kept.make()
+    disk.make_read_only()
+    kept.give_up()
+    assert not kept.make()
+    disk.make_read_only(yes=False)
+    assert kept.make()
 
 
 def test_unfinished_backups_are_cleared_away(lab: Lab, folder: Path) -> None:

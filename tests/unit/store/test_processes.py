@@ -71,6 +71,13 @@ def test_a_worker_that_left_because_of_the_state_is_charged_to_nobody(busy):
     assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
+def test_a_power_cut_is_charged_to_nobody(busy):
+    busy.clock.utc += 3600
+    busy.clock.boot = 5.0
+    assert sweep(busy) == ["download-1"]
+    assert deaths(busy) == set()
+
+
 def test_an_orderly_end_gives_everything_back_and_charges_nobody(busy):
     processes.release(busy.db, busy.clock, busy.process)
     assert deaths(busy) == set()
