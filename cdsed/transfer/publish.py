@@ -88,9 +88,9 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
                 _copy_and_rename(product, single, spool, final.name)
             spool.sync()
             source.sync()
-            folder.remove(staging.name)
     except OSError as error:
         raise disk_error(str(final), error) from error
+    discard(staging)
     return Published(final, set_aside)
 
 

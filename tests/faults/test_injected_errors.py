@@ -43,6 +43,11 @@ def test_a_quota_that_is_used_up_costs_the_product_nothing(campaign: Campaign) -
     assert campaign.run([Injury(point, "error=EDQUOT")]) == []
 
 
+def test_a_product_is_done_though_nothing_can_be_tidied_up_after_its_rename(campaign: Campaign) -> None:
+    [point] = [point for point in campaign.points if point.syscall == "unlinkat" and "spool" in point.path][-1:]
+    assert campaign.run([Injury(point, "error=EIO")]) == []
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("error", _ERRORS)
