@@ -184,9 +184,9 @@ def outputdirs(db: Database) -> list[Path]:
     return [Path(row["outputdir"]) for row in db.rows(_SQL.outputdirs)]
 
 
-def state_of(db: Database, safename: str) -> State | None:
-    """Return where a product stands, None for a name that was never asked for."""
-    state = db.value(_SQL.state_of, safename=safename)
+def state_of(db: Database, safename: str, by: float) -> State | None:
+    """Return where a product has stood since `by` (UTC s); None if it moved later, or was never asked for."""
+    state = db.value(_SQL.state_of, safename=safename, by=by)
     return None if state is None else State(state)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing
@@ -22,6 +23,9 @@ from cdsed.store.database import Database
 
 #: The supervisor sweeps after the dead every second; what is still so after this time, stays so.
 AGAIN_AFTER_S = 4.0
+
+#: A daemon removes what a product has left on another disk within a minute, when that disk answers again.
+_TIDIED_WITHIN_S = 180.0
 
 _WHOLE_LATEST = 1000
 _KEPT_ASIDE = frozenset({"quarantine", "replaced"})
@@ -83,7 +87,7 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
     _look_at_products(db, settings, checked, every=every)
     places = {*settings.spools, *audit.outputdirs(db)}
     for folder in sorted({settings.pre_spool_for(place) for place in places} | {place / ".cdsed" for place in places}):
-        checked.breaches += _leftovers(db, folder)
+        checked.breaches += _leftovers(db, folder, SYSTEM_CLOCK.utc_s() - (_TIDIED_WITHIN_S if runs else 0))
     return checked
 
 
@@ -185,14 +189,14 @@ def _half(product: OnDisk) -> Breach:
     )
 
 
-def _leftovers(db: Database, folder: Path) -> Iterator[Breach]:
-    """Yield what lies in a staging directory although its product lies elsewhere already."""
+def _leftovers(db: Database, folder: Path, by: float) -> Iterator[Breach]:
+    """Yield what lies in a staging directory although its product has lain elsewhere since `by` (UTC s)."""
     try:
         names = sorted(set(os.listdir(folder)) - _KEPT_ASIDE)  # noqa: PTH208 - names are all that is needed
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
-        state = audit.state_of(db, name.removesuffix(".copy"))
+        state = audit.state_of(db, name.removesuffix(".copy"), by)
         if state in GOOD:
             text = f"{folder / name} is left although the product is {state}"
             yield Breach("leftover", name, text, "remove it: nothing needs it; and please report it")

@@ -250,7 +250,9 @@ def backup_and_restore(world: World, dice: random.Random) -> None:
 
 
 def _stop(world: World) -> None:
-    world.daemon.send(signal.SIGCONT)  # `stop_and_continue` may have stopped it
+    for pid in (world.daemon.pid, *world.daemon.worker_pids()):  # `stop_and_continue` may have stopped one
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     world.daemon.terminate()
 
 

@@ -99,7 +99,7 @@ SELECT id AS position, safename, state, whereabouts FROM product
 WHERE id > :after AND state IN ('done', 'present') ORDER BY id LIMIT 10000
 
 -- name: state_of
-SELECT state FROM product WHERE safename = :safename
+SELECT state FROM product WHERE safename = :safename AND changed_at <= :by
 
 -- name: newest
 SELECT max(id) FROM product
