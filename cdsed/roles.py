@@ -21,7 +21,7 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
-from cdsed.errors import ExitCode, StateError, Stopped
+from cdsed.errors import ExitCode, InboxError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
@@ -113,6 +113,15 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
 
 
 def _intake(worker: Worker) -> None:
+    worker.life.ready()  # before the inbox is touched: one whose disk is away for a while must not end the daemon
+    try:
+        _take_listings(worker)
+    except OSError as error:
+        told = f"{error.filename or worker.settings.inbox.path}: {error.strerror or error}"
+        raise InboxError(f"the inbox cannot be used ({told}); listings wait until it can") from error
+
+
+def _take_listings(worker: Worker) -> None:
     from cdsed.inbox.watch import Watch
     from cdsed.work.intake import Intake
 
@@ -130,7 +139,6 @@ def _intake(worker: Worker) -> None:
     groups, on_disk = worker.accounts.groups, presence_of(settings, worker.clock)
     intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
     with Watch(root, lambda: woken.append(True)), suppress(Stopped):
-        worker.life.ready()
         gone = _tell_missing(on_disk, frozenset())
         intake.go_on()
         next_scan_s = 0.0

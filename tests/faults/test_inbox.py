@@ -156,3 +156,20 @@ def test_three_hundred_listings_at_once_get_their_receipts(tmp_path: Path) -> No
             wait_until("300 receipts", lambda: len(list(receipts.glob("*.receipt.json"))) == 300, daemon=daemon)
         assert all(_counts(lab, f"{number}.txt")["accepted"] == 1 for number in range(300))
         assert lab.query("SELECT count(*) AS products FROM product") == [{"products": 300}]
+
+
+def test_an_inbox_that_is_gone_for_a_while_stops_neither_the_daemon_nor_its_downloads(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        [name] = realistic_safenames("S1_OCN", 1, seed=931)
+        sandbox.add_products({"safename": name, "size_bytes": 10_000})
+        with DaemonProcess(lab) as daemon:
+            wait_until("intake is at work", (lab.inbox / ".rejected").is_dir, daemon=daemon)
+            lab.inbox.rename(tmp_path / "inbox-away")
+            lab.inbox.touch()  # as unreadable as a dead mount
+            wait_until("intake has tried six times", lambda: daemon.log().count("intake started") > 6, daemon=daemon)
+            assert daemon.running()
+            lab.inbox.unlink()
+            (tmp_path / "inbox-away").rename(lab.inbox)
+            lab.drop("one.txt", [name])
+            wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
