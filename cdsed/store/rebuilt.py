@@ -8,7 +8,8 @@ from typing import TypeVar
 from cdsed.clock import Clock
 from cdsed.errors import StateError
 from cdsed.model.listing import ListingHead, ReportRow
-from cdsed.store import processes
+from cdsed.model.product import GOOD, State
+from cdsed.store import processes, products
 from cdsed.store.database import Database, Row, open_read_only
 from cdsed.store.queries import Queries
 
@@ -48,10 +49,25 @@ def rescan(db: Database, clock: Clock, find: Callable[[str, Path | None], Path |
             for product, place in places:
                 if place is not None:
                     found += 1
-                    for step in (_SQL.take_back_ready, _SQL.take_back):
-                        db.rows(step, id=product, at=clock.utc_s())
-                    db.rows(_SQL.present, id=product, whereabouts=str(place), at=clock.utc_s())
+                    _present(db, clock, product, str(place))
     return found
+
+
+def settle_delivered(db: Database, clock: Clock, rows: Iterator[ReportRow]) -> None:
+    """Settle what a report names as delivered since the backup: its owner may have taken it away meanwhile."""
+    for batch in _batches(rows):
+        with db.write():
+            for row in batch:
+                known = products.find(db, row.safename)
+                if known is not None and State(row.state) in GOOD:
+                    _present(db, clock, known.id, str(row.whereabouts))
+
+
+def _present(db: Database, clock: Clock, product: int, whereabouts: str) -> None:
+    """Carry a product that is not settled to `present`, by allowed moves; nothing happens to one that is settled."""
+    for step in (_SQL.take_back_ready, _SQL.take_back):
+        db.rows(step, id=product, at=clock.utc_s())
+    db.rows(_SQL.present, id=product, whereabouts=whereabouts, at=clock.utc_s())
 
 
 def traffic_of(state_dir: Path) -> list[Row]:

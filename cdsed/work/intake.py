@@ -7,6 +7,7 @@ a line.
 
 import logging
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -129,9 +130,12 @@ class Intake:
         with Together() as together:
             for path in place.taken(self._root):
                 together.moved(path, path)  # the kill may have come before the move was on the disk
-        for listing in listings.half_taken(self._db):
+        half_taken = list(listings.half_taken(self._db))
+        for listing in half_taken:
             self._take_rest(listing)
-        for path in place.taken(self._root):
+        # One whose receipt still cannot be written stays there, and is not begun a second time.
+        begun = {Path(listing.path) for listing in half_taken}
+        for path in [path for path in place.taken(self._root) if path not in begun]:
             folder = path.parent.relative_to(self._root / place.TAKING)
             status = path.lstat()
             self._take(
@@ -270,17 +274,22 @@ class Intake:
         except OSError as error:
             _log.error("no receipt can be written (%s); see to %s", error, self._root)
             self._left_behind = True
+            self._forget_tries(now, refusals)  # they were read to their ends, and nobody died
             return
         with self._db.write():
             for listing, home in zip(now, homes, strict=True):
                 listings.settle(self._db, listing.head.id, accepted=True, path=str(home))
             for each, home in zip(refusals, refused, strict=True):
                 listings.refuse(self._db, self._clock, each.head, str(home), each.reason)
-        for path in [*(Path(listing.path) for listing in now), *(each.path for each in refusals)]:
-            place.forget_tries(path)
+        self._forget_tries(now, refusals)
         for listing in now:
             counts = listing.counts
             _log.info("listing %s: %d lines, %d accepted", listing.head.name, counts.lines, counts.accepted)
+
+    def _forget_tries(self, begun: list[Listing], refusals: list[_Refusal]) -> None:
+        for path in [*(Path(listing.path) for listing in begun), *(each.path for each in refusals)]:
+            with suppress(OSError):  # the inbox is sick: they count once more
+                place.forget_tries(path)
 
 
 def _rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:

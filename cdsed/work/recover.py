@@ -119,7 +119,7 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
         try:
             rebuilt.release_all(db, clock)
             rebuilt.carry_traffic(db, traffic)
-            reported, again = _enter_listings(db, settings.inbox.path)
+            reported, again = _enter_listings(db, clock, settings.inbox.path)
             present = rebuilt.rescan(db, clock, presence_of(settings, clock).find)
         finally:
             db.close()
@@ -169,13 +169,15 @@ def _copy(settings: Settings, source: Source, place: Path) -> str | None:
     return f"the backup {found.path.name}"
 
 
-def _enter_listings(db: Database, inbox: Path) -> tuple[int, int]:
+def _enter_listings(db: Database, clock: Clock, inbox: Path) -> tuple[int, int]:
     """Settle what was reported as its report says, and give what was not back to intake; return how many of each."""
     known = rebuilt.known_paths(db, settled=True)
     waiting = {path: number for number, path in rebuilt.open_listings(db).items()}
     told, reported, again = [], 0, 0
     for listing in reread.accepted(inbox):
         if listing.path in waiting and listing.reported:
+            if reread.is_readable(listing):
+                rebuilt.settle_delivered(db, clock, reread.read_report(listing.path))
             rebuilt.close_reported(db, waiting[listing.path], listing.reported_at)
             reported += 1
         elif str(listing.path) in known:

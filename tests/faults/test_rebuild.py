@@ -187,6 +187,22 @@ def test_a_backup_is_brought_up_to_date_with_listings_disks_and_reports(desk: De
     db.close()
 
 
+def test_what_was_delivered_since_the_backup_and_taken_away_is_not_fetched_again(desk: Desk) -> None:
+    db = open_state(desk.state)
+    backup.back_up(db, desk.settings.backups_dir, desk.clock)
+    (desk.root / "workers").mkdir()
+    lab = Lab(db, desk.clock, desk.root / "workers")
+    for name in _OPEN:
+        lab.settle(products.find(db, name).id, products.State.PRESENT)  # type: ignore[union-attr]
+    desk.take(db)  # its report is written; its owner takes the products away, so none lies on disk
+    db.close()
+    (desk.state / FILE_NAME).write_bytes(b"nothing of it is left")
+    db = open_for_daemon(desk.settings, desk.clock)
+    assert {products.find(db, name).state.value for name in _OPEN} == {"present"}  # type: ignore[union-attr]
+    look_over(desk, db)
+    db.close()
+
+
 def test_a_listing_that_a_cut_log_forgot_is_taken_again(desk: Desk) -> None:
     db = open_state(desk.state)
     db.close()

@@ -169,3 +169,18 @@ def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
     assert counts(desk, "l.txt") == {"accepted": 1200, "duplicate": 10, "rejected": 1}
     assert desk.db.value("SELECT count(*) FROM want") == 1200
     assert listings.half_taken(desk.db) == []
+
+
+def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_what_kills_its_reader(desk):
+    drop(desk, "a.txt", NAMES[:3])
+    in_the_way = desk.inbox / ".accepted" / ".a.txt.receipt.json.tmp"  # stands for a full disk
+    in_the_way.mkdir(parents=True)
+    for _ in range(8):  # somebody starts the daemon again and again
+        one = intake(desk)
+        one.go_on()
+        one.look()
+    in_the_way.rmdir()
+    intake(desk).go_on()
+    assert counts(desk, "a.txt") == {"accepted": 3}
+    assert desk.db.value("SELECT count(*) FROM listing") == 1
+    assert [path.name for path in (desk.inbox / ".rejected").iterdir()] == []
