@@ -160,6 +160,11 @@ def objects(db: Database, product: int) -> list[StoredObject]:
     ]
 
 
+def have_all_arrived(db: Database, product: int) -> bool:
+    """Tell whether every byte of a product lies on its disk: it may even have been published."""
+    return bool(db.value(_SQL.have_all_arrived, product=product))
+
+
 @dataclass(frozen=True, slots=True)
 class WholeObject:
     """An object of a product under way whose bytes have all arrived, and whose digests nobody knows yet."""

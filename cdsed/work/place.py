@@ -11,7 +11,7 @@ from cdsed.local.space import free_bytes
 from cdsed.model.disk import Ground
 from cdsed.model.product import Product
 from cdsed.model.transfer import Places
-from cdsed.store import breakers, disks, products
+from cdsed.store import breakers, disks, pieces, products
 from cdsed.transfer.translate import disk_error
 from cdsed.work.bench import Bench
 
@@ -77,6 +77,8 @@ def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Plac
             return Places(product.staging, product.destination) if _exists(Path(product.staging)) else None
     except DiskError as error:
         bench.outcome.disk_failed(error, product.destination)
+        if pieces.have_all_arrived(bench.db, product.id):
+            raise  # a worker may have died between its rename and its commit: on another disk, it would be there twice
         return None
 
 

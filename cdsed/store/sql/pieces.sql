@@ -75,6 +75,10 @@ RETURNING setbacks
 -- name: objects
 SELECT id, key, path, size_bytes, etag, md5, sha3_256, bad_digest FROM object WHERE product = :product ORDER BY path
 
+-- name: have_all_arrived
+SELECT EXISTS (SELECT 1 FROM object WHERE product = :product)
+       AND NOT EXISTS (SELECT 1 FROM piece WHERE product = :product AND done_bytes < size_bytes)
+
 -- name: begun
 SELECT path, key, size_bytes, etag FROM object
 WHERE product = :product
