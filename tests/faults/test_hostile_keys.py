@@ -295,7 +295,7 @@ def test_a_listing_without_an_end_ends(service, monkeypatch):
     monkeypatch.setattr("cdsed.transfer.listing._OBJECTS_MAX", 500)
     service.endless = True
     try:
-        with pytest.raises(ServiceError, match="does not end"):
+        with pytest.raises(ServiceError, match="has no end"):
             service.listed(*((f"S/P.SAFE/{number}", "1", _E) for number in range(100)))
     finally:
         service.endless = False

@@ -52,7 +52,7 @@ def _crowd(root: Path, sandbox: SandboxProcess, files: int, patience_s: float) -
         print(f"{files} listings in {time.monotonic() - begun_s:.0f} s, {peak_bytes(daemon) // _MiB} MiB at most")
         assert [pid] == daemon.worker_pids("intake")
         assert peak_bytes(daemon) < 150 * _MiB + files * 1500
-        assert descriptors(daemon) <= before + 2
+        assert descriptors(daemon) <= before + 10  # a few come and go; thousands of files leave none open
     assert len(list((lab.inbox / ".accepted").glob("*.receipt.txt"))) == files
     assert len(list((lab.inbox / ".accepted").glob("*.receipt.json"))) == files
     [sums] = lab.query("SELECT sum(accepted) AS accepted, sum(accepted + known) AS lines FROM listing")
