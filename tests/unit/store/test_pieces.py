@@ -2,11 +2,11 @@
 
 import pytest
 
-from cdsed.errors import LeaseLost
+from cdsed.errors import AccountError, LeaseLost
 from cdsed.model.product import State
 from cdsed.model.transfer import Digests
 from cdsed.store import breakers, leases, pieces, products
-from cdsed.store.breakers import Cooling, disk_breaker
+from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.products import Move
 from tests.unit.store.state import BROKEN, listed
 
@@ -71,6 +71,16 @@ def test_a_product_refused_to_an_account_is_given_to_another(one):
     assert products.deny(one.db, one.clock, products.get(one.db, number), "a") == 1
     assert next_work(one, one.lease("a")) is None
     assert next_work(one, one.lease("b")).product.id == number
+
+
+@pytest.mark.parametrize(
+    ("code", "left"), [("TooManySessions", 1), ("KeysManager", 1), ("RequestTimeTooSkewed", 1), ("KeyRevoked", 0)]
+)
+def test_an_account_that_is_out_of_use_for_a_while_may_try_a_refused_product_later(one, code, left):
+    number = one.ready("A")
+    error = AccountError("out of use", code=code)
+    breakers.fail(one.db, one.clock, account_breaker("b"), Cooling(1, 10, 60), error)
+    assert products.deny(one.db, one.clock, products.get(one.db, number), "a") == left
 
 
 def test_a_product_waits_while_its_disk_pauses(one):
