@@ -107,7 +107,9 @@ def test_a_file_that_is_no_listing_is_refused_and_its_owner_told_why(
 ) -> None:
     lab.drop(name, content)
     assert why in lab.refused(name)
-    assert (lab.inbox / ".rejected" / name).read_bytes() == content
+    kept = lab.inbox / ".rejected" / name
+    wait_until("it follows its receipt", kept.exists)
+    assert kept.read_bytes() == content
 
 
 @pytest.mark.parametrize(
