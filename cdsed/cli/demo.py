@@ -98,17 +98,17 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
     told: set[str] = set()
     until_s = time.monotonic() + _LONGEST_S
     while time.monotonic() < until_s:
+        try:
+            code = process.wait(every_s)
+        except TimeoutExpired:
+            code = None
         report = _report(stage)
         if report and report.products:
             live.erase()
             _tell_troubles(report, told)
             live.draw(progress.lines(report, live.canvas()))
-        try:
-            code = process.wait(every_s)
-        except TimeoutExpired:
-            continue
-        live.erase()
-        return code
+        if code is not None:
+            return code
     raise CdsedError(f"the daemon is not ready after {_LONGEST_S:g} s{_log(stage)}")
 
 
@@ -126,7 +126,8 @@ def _tell_troubles(report: "StatusReport", told: set[str]) -> None:
     for account in report.accounts:
         if account.trouble and account.probe_in_s is not None and account.name not in told:
             told.add(account.name)
-            _say(f"{account.trouble}", "It cools down and is tried again later; no product is charged for it.")
+            _say(f"{account.name}: {account.trouble}")
+            _say("It cools down and is tried again later; no product is charged for it.")
 
 
 def _judge(stage: "Stage", exit_code: int) -> None:
