@@ -15,7 +15,7 @@ from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.staging import opened
-from cdsed.transfer.translate import disk_error, s3_error
+from cdsed.transfer.translate import on_disk, s3_error
 
 BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
 
@@ -170,11 +170,8 @@ def _open(staging: Path, path: str) -> Iterator[int]:
 
     It was made with the plan. If it is gone, so may be its disk: nothing is made in the place of either.
     """
-    try:
-        with opened(staging) as product:
-            file = product.open(path, os.O_WRONLY)
-    except OSError as error:
-        raise disk_error(f"{staging}/{path}", error) from error
+    with on_disk(f"{staging}/{path}"), opened(staging) as product:
+        file = product.open(path, os.O_WRONLY)
     try:
         yield file
     finally:
@@ -182,17 +179,13 @@ def _open(staging: Path, path: str) -> Iterator[int]:
 
 
 def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
-    try:
+    with on_disk(what):
         while chunk:
             written = os.pwrite(file, chunk, offset)
             chunk, offset = chunk[written:], offset + written
-    except OSError as error:
-        raise disk_error(what, error) from error
 
 
 def _safe(file: int, what: str) -> None:
     """Have the kernel put the file's bytes on the disk."""
-    try:
+    with on_disk(what):
         os.fdatasync(file)
-    except OSError as error:
-        raise disk_error(what, error) from error

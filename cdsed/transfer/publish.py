@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cdsed.folder import Folder, make_lasting
 from cdsed.transfer.staging import discard, pre_spool
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.translate import disk_error, on_disk
 
 NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
 _BLOCK_BYTES = 2**20
@@ -73,7 +73,7 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
         The disk is full, read-only, or gone; or something has been planted in the staging directory.
     """
     final = final_path(destination, staging, single=single)
-    try:
+    with on_disk(str(final)):
         make_lasting(destination)
         with pre_spool(staging) as folder, folder.child(staging.name) as product, Folder.at(destination) as spool:
             _refuse_planted(product)
@@ -88,8 +88,6 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
                 _copy_and_rename(product, single, spool, final.name)
             spool.sync()
             source.sync()
-    except OSError as error:
-        raise disk_error(str(final), error) from error
     discard(staging)
     return Published(final, set_aside)
 
@@ -102,13 +100,11 @@ def complete(final: Path, staging: Path) -> None:
     DiskError
         The disk is still sick.
     """
-    try:
+    with on_disk(str(final)):
         with Folder.at(final.parent) as spool:
             spool.sync()
         with suppress(FileNotFoundError), pre_spool(staging) as folder:
             folder.sync()
-    except OSError as error:
-        raise disk_error(str(final), error) from error
     discard(staging)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cdsed.folder import Folder, make_lasting
 from cdsed.model.transfer import ListedObject
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.translate import disk_error, on_disk
 
 
 @contextmanager
@@ -59,29 +59,23 @@ def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str]
         The disk is full, read-only, or gone; or the pre-spool is not cdsed's alone.
     """
     wanted = {item.path: item.size_bytes for item in listed}
-    try:
-        with pre_spool(staging, make=True) as folder:
-            folder.remove_other(staging.name)
-            with folder.child(staging.name, make=True) as product:
-                for path in set(staged) - wanted.keys():
+    with on_disk(str(staging)), pre_spool(staging, make=True) as folder:
+        folder.remove_other(staging.name)
+        with folder.child(staging.name, make=True) as product:
+            for path in set(staged) - wanted.keys():
+                product.remove(path)
+            for path, size_bytes in wanted.items():
+                if path not in keep:
                     product.remove(path)
-                for path, size_bytes in wanted.items():
-                    if path not in keep:
-                        product.remove(path)
-                        _make_hole(product, path, size_bytes)
-    except OSError as error:
-        raise disk_error(str(staging), error) from error
+                    _make_hole(product, path, size_bytes)
 
 
 def renew(staging: Path) -> None:
     """Make a staging directory, empty; DiskError as `prepare` has it."""
-    try:
-        with pre_spool(staging, make=True) as folder:
-            folder.remove(staging.name)
-            with folder.child(staging.name, make=True):
-                pass
-    except OSError as error:
-        raise disk_error(str(staging), error) from error
+    with on_disk(str(staging)), pre_spool(staging, make=True) as folder:
+        folder.remove(staging.name)
+        with folder.child(staging.name, make=True):
+            pass
 
 
 def discard(staging: Path) -> None:
@@ -93,12 +87,9 @@ def discard(staging: Path) -> None:
 def quarantine(staging: Path) -> Path:
     """Set a staging directory aside, beside its fellows, for a person to look at; return where."""
     place = staging.parent / "quarantine"
-    try:
-        with pre_spool(staging) as folder, folder.child(place.name, make=True) as aside:
-            aside.remove(staging.name)
-            folder.rename(staging.name, aside, staging.name)
-    except OSError as error:
-        raise disk_error(str(staging), error) from error
+    with on_disk(str(staging)), pre_spool(staging) as folder, folder.child(place.name, make=True) as aside:
+        aside.remove(staging.name)
+        folder.rename(staging.name, aside, staging.name)
     return place / staging.name
 
 

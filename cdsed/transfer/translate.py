@@ -10,7 +10,8 @@ import http.client
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
 
@@ -125,6 +126,15 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
     if error.errno in _FULL:
         return DiskError(f"{where}: no space left ({name}); free some, transfers go on by themselves", code=name)
     return DiskError(f"{where}: {error.strerror or error} ({name})", code=name)
+
+
+@contextmanager
+def on_disk(where: str) -> Iterator[None]:
+    """Raise what goes wrong with local files in a block as `disk_error` has it; `where` is for the message."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(where, error) from error
 
 
 def local_error(where: str, error: BaseException) -> TransferError | None:

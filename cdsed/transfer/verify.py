@@ -18,7 +18,7 @@ from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_nam
 from cdsed.model.safename import parse
 from cdsed.model.transfer import Digests, StoredObject
 from cdsed.transfer.staging import opened
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.translate import disk_error, on_disk
 
 _BLOCK_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -178,13 +178,14 @@ def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: thr
     """
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     block = memoryview(bytearray(_BLOCK_BYTES))
-    try:
-        with opened(staging) as product, os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as file:
-            while count := file.readinto(block):
-                for digest in digests.values():
-                    digest.update(block[:count])
-                if stop.is_set():
-                    raise Stopped
-    except OSError as error:
-        raise disk_error(f"{staging}/{path}", error) from error
+    with (
+        on_disk(f"{staging}/{path}"),
+        opened(staging) as product,
+        os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as file,
+    ):
+        while count := file.readinto(block):
+            for digest in digests.values():
+                digest.update(block[:count])
+            if stop.is_set():
+                raise Stopped
     return Digests(**{name: digest.hexdigest() for name, digest in digests.items()})

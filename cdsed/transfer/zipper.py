@@ -31,7 +31,7 @@ from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
 from cdsed.transfer.listing import refuse_conflicts
 from cdsed.transfer.staging import opened
-from cdsed.transfer.translate import disk_error, retry_after_s
+from cdsed.transfer.translate import on_disk, retry_after_s
 
 #: In the staging directory while it arrives; no file of a product is called so.
 ARCHIVE_NAME = ".value"
@@ -103,16 +103,13 @@ def fetch_value(value: Value, means: Means, staging: Path) -> list[ListedObject]
     AccountError, ServiceError, DiskError, Stopped
         As they say.
     """
-    try:
-        with opened(staging) as product:
-            _fetch(value, means, product)
-            with os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
-                if not zipfile.is_zipfile(archive):
-                    return [_single(value, product)]
-                listed = _unpack(value.safename, archive, product, means)
-            product.remove(ARCHIVE_NAME)
-    except OSError as error:
-        raise disk_error(str(staging), error) from error
+    with on_disk(str(staging)), opened(staging) as product:
+        _fetch(value, means, product)
+        with os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
+            if not zipfile.is_zipfile(archive):
+                return [_single(value, product)]
+            listed = _unpack(value.safename, archive, product, means)
+        product.remove(ARCHIVE_NAME)
     return listed
 
 

@@ -11,7 +11,7 @@ from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
 from cdsed.work.place import check_disk
@@ -134,10 +134,8 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
 
 def _make_room(quarantined: Path) -> None:
     """Remove the oldest products of a quarantine that holds too many; the newest copy of each is there only."""
-    try:
+    with on_disk(str(quarantined)):
         oldest_first = sorted(quarantined.iterdir(), key=lambda path: path.lstat().st_ctime_ns)  # set by the rename
-    except OSError as error:
-        raise disk_error(str(quarantined), error) from error
     for path in oldest_first[:-QUARANTINED_MAX]:
         discard(path)
         _log.warning("%s: removed, quarantine keeps %d products", path, QUARANTINED_MAX)

@@ -12,7 +12,7 @@ from cdsed.model.disk import Ground
 from cdsed.model.product import Product
 from cdsed.model.transfer import Places
 from cdsed.store import breakers, disks, pieces, products
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.translate import on_disk
 from cdsed.work.bench import Bench
 
 _log = logging.getLogger(__name__)
@@ -61,10 +61,8 @@ def check_disk(bench: Bench, destination: Path) -> None:
     """
     with bench.watch.at(str(destination)):
         for place in {destination, bench.settings.pre_spool or destination}:
-            try:
+            with on_disk(str(place)):
                 _check(bench, place)
-            except OSError as error:
-                raise disk_error(str(place), error) from error
 
 
 def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Places | None:
@@ -83,10 +81,8 @@ def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Plac
 
 
 def _exists(staging: Path) -> bool:
-    try:
+    with on_disk(str(staging)):
         return staging.exists()
-    except OSError as error:
-        raise disk_error(str(staging), error) from error
 
 
 def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[str]]:
@@ -108,10 +104,8 @@ def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple
 
 
 def _free_bytes(place: Path) -> int:
-    try:
+    with on_disk(str(place)):
         return free_bytes(place)
-    except OSError as error:
-        raise disk_error(str(place), error) from error
 
 
 def _first_with_room(
