@@ -28,8 +28,16 @@ def make_lasting(directory: Path) -> None:
     if not directory.is_dir():
         make_lasting(directory.parent)
         directory.mkdir(exist_ok=True)
-        with Folder.at(directory.parent) as parent:
-            parent.sync()
+        sync(directory.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk before anything relies on it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Folder:
