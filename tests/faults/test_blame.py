@@ -30,8 +30,8 @@ from cdsed.transfer.translate import disk_error, network_error
 from cdsed.transfer.verify import file_digests
 from cdsed.work.blame import RULES, Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation
+from tests.support.disks import small_disk
 from tests.support.sandbox import SandboxProcess
-from tests.unit.store.disk import small_disk
 
 __all__ = ["small_disk"]
 

@@ -1,7 +1,5 @@
 """A full or read-only disk is nobody's fault: products wait, `cdsed status` says for what, and then they arrive."""
 
-import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,25 +8,17 @@ import pytest
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import fill, mounted
 from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12000k", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounted(tmp_path / "small", "12000k") as place:
+        yield place
 
 
 def _lab(tmp_path: Path, sandbox: SandboxProcess, disk: Path) -> Installation:
@@ -45,13 +35,6 @@ def _add(sandbox: SandboxProcess, count: int, size_bytes: int, *, seed: int) -> 
 
 def _why_idle(lab: Installation) -> str:
     return lab.status()["why_idle"] or ""
-
-
-def _fill(path: Path) -> None:
-    """Write a file until nothing more can be written."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(2**16))
 
 
 def _all_done_uncharged(lab: Installation, listing: str) -> bool:
@@ -89,7 +72,7 @@ def test_a_disk_that_others_fill_while_a_product_comes_pauses_it(tmp_path: Path,
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: list(lab.spool.glob(".cdsed/S1*")), daemon=daemon)
             filler = small_disk / "of-somebody-else"
-            _fill(filler)
+            fill(filler)
             words = wait_until("status says why", lambda: "no space" in (w := _why_idle(lab)) and w, daemon=daemon)
             assert f"disk:{lab.spool}" in words
             filler.unlink()
