@@ -37,12 +37,6 @@ def _why_idle(lab: Installation) -> str:
     return lab.status()["why_idle"] or ""
 
 
-def _all_done_uncharged(lab: Installation, listing: str) -> bool:
-    report = lab.report(listing)
-    assert report is not None
-    return all((row["state"], row["attempts"]) == ("done", 0) for row in report["products"])
-
-
 def test_products_that_find_no_room_wait_until_there_is_some(tmp_path: Path, small_disk: Path) -> None:
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox, small_disk)
@@ -59,7 +53,7 @@ def test_products_that_find_no_room_wait_until_there_is_some(tmp_path: Path, sma
                 subprocess.run(["cp", "-r", product, tmp_path], check=True)
                 subprocess.run(["rm", "-r", product], check=True)
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
-        assert _all_done_uncharged(lab, "three.txt")
+        assert lab.endings("three.txt") == [("done", 0)] * 3
         [last] = [name for name in names if not (tmp_path / name).exists()]
         assert lab.differences([last]) == []
 
@@ -77,7 +71,7 @@ def test_a_disk_that_others_fill_while_a_product_comes_pauses_it(tmp_path: Path,
             assert f"disk:{lab.spool}" in words
             filler.unlink()
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
-        assert _all_done_uncharged(lab, "one.txt")
+        assert lab.endings("one.txt") == [("done", 0)]
         assert lab.differences([name]) == []
         assert sandbox.bytes_sent() < 12 * _MB  # what had come was kept
 
@@ -94,6 +88,6 @@ def test_a_disk_that_turns_read_only_pauses_and_no_more(tmp_path: Path, small_di
             assert not lab.report("five.txt")
             subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
             wait_until("the report", lambda: lab.report("five.txt"), daemon=daemon)
-        assert _all_done_uncharged(lab, "five.txt")
+        assert lab.endings("five.txt") == [("done", 0)] * 5
         assert lab.differences(names) == []
         assert "Traceback" not in daemon.log()

@@ -119,8 +119,7 @@ def test_a_file_in_utf_16_is_rejected_and_its_owner_told_so(tmp_path: Path) -> N
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
         (lab.inbox / "notepad.txt").write_bytes(f"{name}\r\n".encode("utf-16"))
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(30) == 1
+        lab.run_once(1)
         rejected = lab.inbox / ".rejected"
         assert (rejected / "notepad.txt").is_file()
         assert "UTF-16" in (rejected / "notepad.txt.receipt.txt").read_text(encoding="utf-8")

@@ -42,8 +42,7 @@ def test_a_stop_in_the_middle_of_a_product_keeps_what_has_arrived(tmp_path: Path
             assert daemon.worker_pids() == []
         fetched = sandbox.bytes_sent()
         sandbox.reset_counters()
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert sandbox.bytes_sent() < (size_bytes - fetched) + 0.1 * size_bytes
         assert lab.differences([name]) == []
 
@@ -79,12 +78,11 @@ def test_stopped_at_five_random_moments_it_still_brings_everything(tmp_path: Pat
                 daemon.terminate()
                 assert daemon.wait(60) == 0, daemon.log()
                 assert "has not left" not in daemon.log()
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        log = lab.run_once()
         assert lab.differences(names) == []
         assert sandbox.bytes_sent() < 1.3 * len(names) * _MB
         assert sandbox.counters()["accounts"]["sandbox-1"]["open_max"] <= 4
-        assert "Traceback" not in daemon.log()
+        assert "Traceback" not in log
 
 
 def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) -> None:
