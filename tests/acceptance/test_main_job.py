@@ -1,9 +1,7 @@
 """A listing dropped in the inbox becomes verified products in the spool."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import KINDS, realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -19,19 +17,6 @@ def test_every_kind_of_product_of_a_listing_ends_whole_in_the_spool(tmp_path: Pa
         assert set(lab.states("all.txt").values()) == {"done"}
         assert lab.differences(names) == []
         assert all(account["open_max"] <= 4 for account in sandbox.counters()["accounts"].values())
-
-
-def test_an_account_with_a_dead_key_costs_no_product_anything(tmp_path: Path) -> None:
-    names = realistic_safenames("S1_OCN", 60, seed=5)
-    with SandboxProcess(make_accounts(2, seed=1)) as sandbox:
-        good, other = sandbox.accounts
-        dead = replace(other, secret_key="0" * 40)
-        lab = Installation(tmp_path, sandbox, accounts=[good, dead])
-        sandbox.add_products(*({"safename": name, "size_bytes": 400_000} for name in names))
-        lab.drop("sixty.txt", names)
-        lab.run_once()
-        assert lab.endings("sixty.txt") == [("done", 0)] * 60
-        assert lab.differences(names) == []
 
 
 def test_what_cannot_be_had_is_reported_with_its_cause(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_kills_at_random_neither_lose_nor_double_a_line(tmp_path: Path, sandbox:
         tmp_path,
         sandbox,
         5,
-        [*realistic_safenames("S1_OCN", 9000, seed=405), *["no product"] * 900, *[""] * 100],
+        [*(names := realistic_safenames("S1_OCN", 8500, seed=405)), *names[:500], *["no product"] * 900, *[""] * 100],
         10_000,
     )
 
@@ -212,6 +212,7 @@ def _killed(tmp_path: Path, sandbox: SandboxProcess, seed: int, lines: list[str]
     named = {line for line in lines if line.startswith("S1")}
     assert found["lines"] == count
     assert found["accepted"] == len(named)
+    assert found["accepted"] + found["duplicate"] == count // len(lines) * sum(line in named for line in lines)
     assert {row["safename"] for row in lab.query("SELECT safename FROM product")} == named
     assert lab.query("SELECT count(*) AS n FROM want") == [{"n": len(named)}]
     assert lab.query("SELECT count(*) AS n FROM event WHERE origin IS NULL") == [{"n": len(named)}]
