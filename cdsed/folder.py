@@ -12,7 +12,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -28,8 +27,16 @@ def make_lasting(directory: Path) -> None:
     if not directory.is_dir():
         make_lasting(directory.parent)
         directory.mkdir(exist_ok=True)
-        with Folder.at(directory.parent) as parent:
-            parent.sync()
+        sync(directory.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk before anything relies on it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Folder:
@@ -55,9 +62,7 @@ class Folder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self.descriptor)
 
     def child(self, name: str, *, make: bool = False) -> "Folder":

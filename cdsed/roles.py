@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdsed import log
 from cdsed.clock import SYSTEM_CLOCK, Clock
@@ -27,6 +28,9 @@ from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
 from cdsed.store import processes
 from cdsed.store.database import Database, join_state
+
+if TYPE_CHECKING:
+    from cdsed.work.bench import Bench, News
 
 _log = logging.getLogger(__name__)
 
@@ -177,27 +181,11 @@ def _resolve(worker: Worker) -> None:
 
 
 def _download(worker: Worker) -> None:
-    from cdsed.transfer.guard import Guard
-    from cdsed.work.bench import Bench, News, endpoint
+    from cdsed.work.bench import News
     from cdsed.work.crew import Crew
-    from cdsed.work.outcome import Outcome
 
     settings, stop = worker.settings, worker.life.stop
-    bench = Bench(
-        db=worker.db,
-        clock=worker.clock,
-        settings=settings,
-        accounts={account.name: account for account in worker.accounts},
-        keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
-        endpoint=endpoint(settings),
-        presence=presence_of(settings, worker.clock),
-        guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
-        outcome=Outcome(worker.db, worker.clock, settings.retry),
-        process=worker.process,
-        stop=stop,
-        news=News(),
-    )
-
+    bench = _bench(worker, News())
     crew = Crew(bench, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes))
     worker.life.ready()
     beat_s = 0.0
@@ -211,6 +199,28 @@ def _download(worker: Worker) -> None:
                 beat_s = time.monotonic() + _BEAT_S
     finally:
         crew.leave()
+
+
+def _bench(worker: Worker, news: "News") -> "Bench":
+    from cdsed.transfer.guard import Guard
+    from cdsed.work.bench import Bench, endpoint
+    from cdsed.work.outcome import Outcome
+
+    settings = worker.settings
+    return Bench(
+        db=worker.db,
+        clock=worker.clock,
+        settings=settings,
+        accounts={account.name: account for account in worker.accounts},
+        keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
+        endpoint=endpoint(settings),
+        presence=presence_of(settings, worker.clock),
+        guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
+        outcome=Outcome(worker.db, worker.clock, settings.retry),
+        process=worker.process,
+        stop=worker.life.stop,
+        news=news,
+    )
 
 
 def _keys(worker: Worker) -> None:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from cdsed.folder import sync
+
 
 def replace_private(path: Path, text: str) -> None:
     """Give a file of mode 0600 another content, on the disk when this returns; one writer at a time."""
@@ -14,8 +16,4 @@ def replace_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(descriptor)
     unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

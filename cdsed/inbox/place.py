@@ -14,12 +14,12 @@ from itertools import chain, count
 from pathlib import Path, PurePath
 
 from cdsed.errors import InboxError
-from cdsed.folder import make_lasting
+from cdsed.folder import make_lasting, sync
 from cdsed.inbox.parse import read_options
 from cdsed.inbox.receipt import PAPERS
 from cdsed.inbox.scan import is_left_alone
 from cdsed.inbox.source import open_listing
-from cdsed.inbox.together import Together, sync
+from cdsed.inbox.together import Together
 from cdsed.model.listing import ListingOptions
 
 TAKING = ".taking"

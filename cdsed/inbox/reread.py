@@ -10,9 +10,8 @@ from typing import Any
 
 import ijson
 
-from cdsed.folder import make_lasting
+from cdsed.folder import make_lasting, sync
 from cdsed.inbox.place import ACCEPTED, TAKING
-from cdsed.inbox.together import sync
 from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
 from cdsed.model.product import FINAL, GOOD, State
 

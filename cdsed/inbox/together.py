@@ -1,12 +1,13 @@
 """New files and moves made safe from power cuts together: a disk syncs a hundred in the time of a few."""
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+from cdsed.folder import sync
 
 _FEW = 4  # threads are not worth it
 _SYNCS_AT_ONCE = 16  # what waits for the journal at one time, it commits at one time
@@ -71,15 +72,6 @@ class Together:
                 source.rename(target)
             directories |= dict.fromkeys((target.parent, source.parent))
         _at_once(_sync_names, directories)
-
-
-def sync(path: Path) -> None:
-    """Put what a file holds, or the names in a directory, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sync_names(directory: Path) -> None:

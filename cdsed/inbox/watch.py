@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from watchdog.events import (
@@ -77,9 +76,7 @@ class Watch:
             _log.warning("no notice of changes in %s (%s): it is scanned from time to time", self._root, error)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._observer is not None and self._observer.is_alive():
             self._observer.stop()
             self._observer.join()

@@ -8,7 +8,6 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cdsed.errors import AlreadyRunning
@@ -69,9 +68,7 @@ class KernelLock:
             raise BlockingIOError(f"{self.path} is locked by another process")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

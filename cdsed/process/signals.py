@@ -7,7 +7,7 @@ handler writes the signal's number into a socket (`signal.set_wakeup_fd`), and w
 
 import signal
 import socket
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 
@@ -50,7 +50,5 @@ class SignalWakeup:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

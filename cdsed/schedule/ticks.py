@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from types import TracebackType
 from typing import Self
 
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
@@ -62,7 +61,5 @@ class Ticks:
         self._scheduler.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scheduler.shutdown()

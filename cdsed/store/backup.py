@@ -4,7 +4,6 @@ A number that only grows tells which backup is the newest; the time in its name 
 """
 
 import logging
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.errors import StateDamaged, StateDiskError, StateError
+from cdsed.folder import sync
 from cdsed.store.database import FILE_NAME, Database, examine, newest_schema
 
 KEPT = 7
@@ -111,15 +111,6 @@ def copy_good(path: Path, workplace: Path) -> None:
     schema = examine(workplace)
     if not 0 < schema <= newest_schema():
         raise StateError(f"the backup {path} has schema {schema}, which is not one of this cdsed")
-
-
-def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, on the disk before anything relies on it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _copied(path: Path, workplace: Path) -> bool:

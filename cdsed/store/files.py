@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cdsed.clock import Clock
-from cdsed.store.backup import sync
+from cdsed.folder import sync
 from cdsed.store.database import FILE_NAME
 
 ASIDE = "aside"

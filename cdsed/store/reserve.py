@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from cdsed.store.backup import sync
+from cdsed.folder import sync
 
 SIZE_BYTES = 16 * 2**20
 _TO_START_BYTES = 2**20

@@ -58,7 +58,7 @@ def test_the_demo_comes_out_as_it_has_to(tmp_path: Path) -> None:
 def test_an_interrupted_demo_leaves_neither_processes_nor_files(tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     with _demo(temporary) as demo:
-        wait_until("the daemon has begun", lambda: list(temporary.glob("cdsed-demo-*/state/cdsed.sqlite")), 30)
+        wait_until("the daemon has begun", lambda: list(temporary.glob("cdsed-demo-*/state/cdsed.sqlite")))
         demo.send_signal(signal.SIGINT)
         _said, errors = demo.communicate(timeout=60)
     assert demo.returncode == 130, errors
@@ -72,7 +72,7 @@ def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     place.mkdir()
     (place / "thesis.tex").write_text("do not touch", encoding="utf-8")
     with _demo(tmp_path / "tmp", str(place)) as demo:
-        _said, errors = demo.communicate(timeout=30)
+        _said, errors = demo.communicate(timeout=60)
     assert demo.returncode == 64
     assert "is not an empty directory" in errors
     assert [path.name for path in place.iterdir()] == ["thesis.tex"]

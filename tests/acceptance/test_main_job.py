@@ -1,9 +1,7 @@
 """A listing dropped in the inbox becomes verified products in the spool."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import KINDS, realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -15,27 +13,10 @@ def test_every_kind_of_product_of_a_listing_ends_whole_in_the_spool(tmp_path: Pa
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 3_000_000} for name in names))
         lab.drop("all.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(90) == 0, daemon.log()
+        lab.run_once()
         assert set(lab.states("all.txt").values()) == {"done"}
         assert lab.differences(names) == []
         assert all(account["open_max"] <= 4 for account in sandbox.counters()["accounts"].values())
-
-
-def test_an_account_with_a_dead_key_costs_no_product_anything(tmp_path: Path) -> None:
-    names = realistic_safenames("S1_OCN", 60, seed=5)
-    with SandboxProcess(make_accounts(2, seed=1)) as sandbox:
-        good, other = sandbox.accounts
-        dead = replace(other, secret_key="0" * 40)
-        lab = Installation(tmp_path, sandbox, accounts=[good, dead])
-        sandbox.add_products(*({"safename": name, "size_bytes": 400_000} for name in names))
-        lab.drop("sixty.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(120) == 0, daemon.log()
-        report = lab.report("sixty.txt")
-        assert report is not None
-        assert [(row["state"], row["attempts"]) for row in report["products"]] == [("done", 0)] * 60
-        assert lab.differences(names) == []
 
 
 def test_what_cannot_be_had_is_reported_with_its_cause(tmp_path: Path) -> None:
@@ -48,8 +29,7 @@ def test_what_cannot_be_had_is_reported_with_its_cause(tmp_path: Path) -> None:
             {"safename": offline, "size_bytes": 500_000, "online": False},
         )
         lab.drop("mixed.txt", [good, unknown, misspelt, good, "not a product", offline, ""])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 1, daemon.log()
+        lab.run_once(1)
         receipt, report = lab.receipt("mixed.txt"), lab.report("mixed.txt")
         assert receipt is not None
         assert report is not None
@@ -86,8 +66,7 @@ def test_a_listing_of_a_group_uses_that_group_alone(tmp_path: Path) -> None:
         lab = Installation(tmp_path, sandbox, groups={"default": [first], "ocean": [second]})
         sandbox.add_products(*({"safename": name, "size_bytes": 500_000} for name in names))
         lab.drop("ocean.txt", names, group="ocean")
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         used = {name for name, account in sandbox.counters()["accounts"].items() if account["requests"]}
         assert used == {second.name}
 
@@ -99,7 +78,6 @@ def test_options_of_a_listing_choose_its_output_directory(tmp_path: Path) -> Non
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 500_000} for name in names))
         lab.drop("there.txt", [f"# cdsed: priority=7 outputdir={place}", *names])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.differences(names, place) == []
         assert not list(lab.spool.glob("S5P*"))

@@ -21,7 +21,6 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
-from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import key_works, list_product
@@ -29,9 +28,7 @@ from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.translate import disk_error, network_error
 from cdsed.transfer.verify import file_digests
 from cdsed.work.blame import RULES, Course, rule_of
-from tests.support.daemon import DaemonProcess, Installation
-from tests.support.sandbox import SandboxProcess
-from tests.unit.store.disk import small_disk
+from tests.support.disks import small_disk
 
 __all__ = ["small_disk"]
 
@@ -288,22 +285,3 @@ def test_every_error_of_the_system_has_its_row(number: int) -> None:
     for error in (disk_error("x", OSError(number, os.strerror(number))), network_error("h", OSError(number, "m"))):
         assert rule_of(error) in RULES
         assert error.code not in ("", "Bug")
-
-
-def test_a_sick_spool_pauses_alone_and_products_go_to_the_next(tmp_path: Path, small_disk: Path) -> None:
-    names = realistic_safenames("S1_OCN", 4, seed=71)
-    well = tmp_path / "well"
-    well.mkdir()
-    with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path / "lab", sandbox, spools=[str(small_disk), str(well)], transfer={"processes": 1})
-        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
-        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-        lab.drop("four.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
-        report = lab.report("four.txt")
-        assert report is not None
-        assert [(row["state"], row["attempts"]) for row in report["products"]] == [("done", 0)] * 4
-        assert lab.differences(names, well) == []
-        assert f"{small_disk} pauses" in daemon.log()
-        assert "Traceback" not in daemon.log()

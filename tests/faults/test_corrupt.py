@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.work.finish import QUARANTINED_MAX
-from tests.support.daemon import DaemonProcess, Installation
+from tests.support.daemon import Installation
 from tests.support.sandbox import SandboxProcess
 
 
@@ -22,8 +22,7 @@ def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tm
             (lab.spool / ".cdsed" / "quarantine" / f"OLD{age:02}.SAFE").mkdir(parents=True)
             time.sleep(0.02)  # file systems tell times apart by some milliseconds only
         lab.drop("two.txt", [healed, lying])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 1, daemon.log()
+        lab.run_once(1)
         report = lab.report("two.txt")
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
@@ -43,7 +42,6 @@ def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tm
         # The source is mended: two new copies are asked for, and the first is good.
         sandbox.add_products({"safename": lying, "size_bytes": 300_000})
         assert lab.command("retry", "--corrupt").returncode == 0
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.states("two.txt") == {healed: "done", lying: "done"}
         assert lab.differences([lying]) == []

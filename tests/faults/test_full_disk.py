@@ -1,7 +1,5 @@
 """A full or read-only disk is nobody's fault: products wait, `cdsed status` says for what, and then they arrive."""
 
-import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,25 +8,17 @@ import pytest
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import fill, mounted
 from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12000k", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounted(tmp_path / "small", "12000k") as place:
+        yield place
 
 
 def _lab(tmp_path: Path, sandbox: SandboxProcess, disk: Path) -> Installation:
@@ -47,19 +37,6 @@ def _why_idle(lab: Installation) -> str:
     return lab.status()["why_idle"] or ""
 
 
-def _fill(path: Path) -> None:
-    """Write a file until nothing more can be written."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(2**16))
-
-
-def _all_done_uncharged(lab: Installation, listing: str) -> bool:
-    report = lab.report(listing)
-    assert report is not None
-    return all((row["state"], row["attempts"]) == ("done", 0) for row in report["products"])
-
-
 def test_products_that_find_no_room_wait_until_there_is_some(tmp_path: Path, small_disk: Path) -> None:
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox, small_disk)
@@ -76,7 +53,7 @@ def test_products_that_find_no_room_wait_until_there_is_some(tmp_path: Path, sma
                 subprocess.run(["cp", "-r", product, tmp_path], check=True)
                 subprocess.run(["rm", "-r", product], check=True)
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
-        assert _all_done_uncharged(lab, "three.txt")
+        assert lab.endings("three.txt") == [("done", 0)] * 3
         [last] = [name for name in names if not (tmp_path / name).exists()]
         assert lab.differences([last]) == []
 
@@ -89,14 +66,14 @@ def test_a_disk_that_others_fill_while_a_product_comes_pauses_it(tmp_path: Path,
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: list(lab.spool.glob(".cdsed/S1*")), daemon=daemon)
             filler = small_disk / "of-somebody-else"
-            _fill(filler)
+            fill(filler)
             words = wait_until("status says why", lambda: "no space" in (w := _why_idle(lab)) and w, daemon=daemon)
             assert f"disk:{lab.spool}" in words
             filler.unlink()
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
-        assert _all_done_uncharged(lab, "one.txt")
+        assert lab.endings("one.txt") == [("done", 0)]
         assert lab.differences([name]) == []
-        assert sum(c["bytes"] for c in sandbox.counters()["accounts"].values()) < 12 * _MB  # what had come was kept
+        assert sandbox.bytes_sent() < 12 * _MB  # what had come was kept
 
 
 def test_a_disk_that_turns_read_only_pauses_and_no_more(tmp_path: Path, small_disk: Path) -> None:
@@ -111,6 +88,6 @@ def test_a_disk_that_turns_read_only_pauses_and_no_more(tmp_path: Path, small_di
             assert not lab.report("five.txt")
             subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
             wait_until("the report", lambda: lab.report("five.txt"), daemon=daemon)
-        assert _all_done_uncharged(lab, "five.txt")
+        assert lab.endings("five.txt") == [("done", 0)] * 5
         assert lab.differences(names) == []
         assert "Traceback" not in daemon.log()

@@ -54,21 +54,19 @@ def _trouble(lab: Installation, account: str) -> tuple[str | None, str]:
 
 
 def test_keys_that_never_worked_are_told_apart_and_the_good_account_brings_everything(tmp_path: Path) -> None:
-    names = realistic_safenames("S1_OCN", 6, seed=73)
+    names = realistic_safenames("S1_OCN", 20, seed=73)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     good, other, third = make_accounts(3, 1)
     young, wrong = replace(third, key_valid_from=tomorrow), replace(other, secret_key="x" * 40)
     with SandboxProcess([good, other, young]) as sandbox:
         lab = Installation(tmp_path, sandbox, accounts=[good, wrong, young])
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
-        lab.drop("six.txt", names)
+        lab.drop("twenty.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("wrong secret", lambda: _trouble(lab, wrong.name)[0] == "WrongSecret", daemon=daemon)
             wait_until("too young", lambda: _trouble(lab, young.name)[0] == "KeyNotYetValid", daemon=daemon)
-            wait_until("the report", lambda: lab.report("six.txt"), daemon=daemon)
-        report = lab.report("six.txt")
-        assert report is not None
-        assert [(row["state"], row["attempts"]) for row in report["products"]] == [("done", 0)] * 6
+            wait_until("the report", lambda: lab.report("twenty.txt"), daemon=daemon)
+        assert lab.endings("twenty.txt") == [("done", 0)] * 20
         assert wrong.secret_key not in daemon.log()
 
 

@@ -17,6 +17,7 @@ from cdsed.store.database import FILE_NAME, examine, newest_schema, open_state
 from cdsed.store.queries import migrations
 from cdsed.work.recover import open_for_daemon
 from tests.support.daemon import Installation
+from tests.support.injection import needs_strace
 from tests.support.sandbox import SandboxProcess
 
 _ROOT = Path(__file__).parents[2]
@@ -128,8 +129,8 @@ def test_without_room_for_that_backup_there_is_no_upgrade(tmp_path: Path, monkey
     assert examine(tmp_path / "state") == 1
 
 
+@needs_strace
 def test_an_upgrade_that_is_killed_at_any_write_leaves_the_old_or_the_new_schema(tmp_path: Path) -> None:
-    _need_ptrace()
     old = len(migrations())
     seen = set()
     for number in range(1, 200, 3):
@@ -195,12 +196,3 @@ def _schema_with_newcomer(state: Path, old: int) -> int:
         return version
     finally:
         connection.close()
-
-
-def _need_ptrace() -> None:
-    try:
-        traced = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("strace is not installed")
-    if traced.returncode:
-        pytest.skip("ptrace is refused here")

@@ -17,8 +17,8 @@ from cdsed.transfer.publish import is_published, publish
 from cdsed.transfer.staging import discard, prepare, quarantine, renew, staged_sizes
 from cdsed.work.blame import Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import small_disk
 from tests.support.sandbox import SandboxProcess
-from tests.unit.store.disk import small_disk
 
 __all__ = ["small_disk"]
 

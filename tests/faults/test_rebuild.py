@@ -21,6 +21,7 @@ from cdsed.store import backup, leases, listings, products
 from cdsed.store.database import FILE_NAME, Database, examine, open_state
 from cdsed.work.intake import Intake
 from cdsed.work.recover import Source, open_for_daemon, remake
+from tests.support.injection import needs_strace
 from tests.unit.store.state import Lab, SetClock
 
 _ROOT = Path(__file__).parents[2]
@@ -246,6 +247,7 @@ _REMAKE = textwrap.dedent("""
 _ALL_CALLS = ("rename", "fsync", "fdatasync", "unlink", "unlinkat", "mkdir", "rmdir", "pwrite64", "ftruncate")
 
 
+@needs_strace
 @pytest.mark.parametrize("action", ["restore", "rebuild"])
 @pytest.mark.parametrize(
     "call", [pytest.param(call, marks=() if call == "rename" else pytest.mark.soak) for call in _ALL_CALLS]
@@ -253,7 +255,6 @@ _ALL_CALLS = ("rename", "fsync", "fdatasync", "unlink", "unlinkat", "mkdir", "rm
 def test_killed_at_any_step_a_replacement_leaves_a_state_from_which_nothing_is_missing(
     desk: Desk, action: str, call: str
 ) -> None:
-    _need_ptrace()
     db = open_state(desk.state)
     backup.back_up(db, desk.settings.backups_dir, desk.clock)
     db.close()
@@ -278,12 +279,3 @@ def test_killed_at_any_step_a_replacement_leaves_a_state_from_which_nothing_is_m
             shutil.copytree(kept / place.name, place)
     print(f"{action}: killed at {number - 1} calls of {call}")
     assert number > 1 or call in ("rmdir", "ftruncate")
-
-
-def _need_ptrace() -> None:
-    try:
-        traced = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("strace is not installed")
-    if traced.returncode:
-        pytest.skip("ptrace is refused here")

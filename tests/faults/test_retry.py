@@ -79,8 +79,7 @@ def _failing(tmp_path: Path, sandbox: SandboxProcess, names: list[str]) -> Insta
     sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
     sandbox.fault(kind="not_found", operation="get", key=f"*{names[0]}/*.nc")
     lab.drop("two.txt", names)
-    with DaemonProcess(lab, "--once") as daemon:
-        assert daemon.wait(60) == 1, daemon.log()
+    lab.run_once(1)
     assert lab.states("two.txt")[names[0]] == "missing"
     sandbox.clear_faults()
     return lab
@@ -95,8 +94,7 @@ def test_a_listing_that_was_reported_gets_a_new_report(tmp_path: Path) -> None:
         assert "1 product started again: 1 missing" in told.stdout
         assert names[0] in told.stdout
         assert lab.status("two.txt")["listing"]["state"] == "open"
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.states("two.txt") == dict.fromkeys(names, "done")
         assert lab.differences(names) == []
 

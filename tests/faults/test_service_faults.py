@@ -19,9 +19,7 @@ def _lab(tmp_path: Path, sandbox: SandboxProcess, **settings: Any) -> Installati
 
 
 def _attempts(lab: Installation, listing: str) -> list[int]:
-    report = lab.report(listing)
-    assert report is not None
-    return [row["attempts"] for row in report["products"]]
+    return [attempts for _state, attempts in lab.endings(listing)]
 
 
 def _within_quotas(sandbox: SandboxProcess) -> bool:
@@ -67,12 +65,11 @@ def _fetch_three_through(tmp_path: Path, faults: list[dict[str, Any]]) -> list[i
         for fault in faults:
             sandbox.fault(**fault)
         lab.drop("three.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        log = lab.run_once()
         assert sum(sandbox.counters()["faults"].values()) == sum(fault["times"] for fault in faults)
         assert lab.differences(names) == []
         assert _within_quotas(sandbox)
-        assert "Traceback" not in daemon.log()
+        assert "Traceback" not in log
         return _attempts(lab, "three.txt")
 
 
@@ -101,8 +98,7 @@ def test_an_object_that_changes_while_eight_sessions_are_at_it_is_fetched_anew(t
         sandbox.add_products({"safename": name, "size_bytes": 40_000_000})
         sandbox.fault(kind="changed_etag", operation="get", skip=6, times=1, key="*.tiff")
         lab.drop("one.txt", [name])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.differences([name]) == []
         assert sandbox.counters()["faults"] == {"changed_etag": 1}
         assert _attempts(lab, "one.txt") in ([1], [2])  # the manifest changes with the object
@@ -121,7 +117,7 @@ def test_while_everything_fails_products_wait_and_nobody_is_charged(tmp_path: Pa
             sandbox.clear_faults()
             assert daemon.wait(60) == 0, daemon.log()
         assert lab.differences(names) == []
-        assert _attempts(lab, "three.txt") == [0, 0, 0]
+        assert lab.endings("three.txt") == [("done", 0)] * 3
 
 
 def test_an_account_is_left_alone_for_as_long_as_the_service_asks(tmp_path: Path) -> None:
@@ -131,8 +127,7 @@ def test_an_account_is_left_alone_for_as_long_as_the_service_asks(tmp_path: Path
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
         sandbox.fault(kind="throttle", times=1, skip=1, retry_after_s=4)
         lab.drop("four.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         requests = [request for request in sandbox.requests() if request["operation"] != "odata"]
         throttled_s = next(request["boot_s"] for request in requests if request["status"] == 429)
         # what was under way on its other sessions may end
@@ -149,8 +144,7 @@ def test_an_object_is_left_alone_for_as_long_as_a_busy_service_asks(tmp_path: Pa
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
         sandbox.fault(kind="slow_down", times=1, operation="get", key="*.nc", retry_after_s=5)
         lab.drop("two.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         requests = sandbox.requests()
         busy = next(request for request in requests if request["status"] == 503)
         again = [request["boot_s"] for request in requests if request["key"] == busy["key"] and request is not busy]
@@ -167,10 +161,9 @@ def test_trouble_of_the_catalogue_makes_products_wait_and_no_more(tmp_path: Path
         for kind in ("internal_error", "xml_body", "reset", "short_body"):
             sandbox.fault(kind=kind, operation="odata", times=1)
         lab.drop("two.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert sum(sandbox.counters()["faults"].values()) == 4
-        assert _attempts(lab, "two.txt") == [0, 0]
+        assert lab.endings("two.txt") == [("done", 0)] * 2
         assert lab.differences(names) == []
 
 
@@ -183,8 +176,7 @@ def test_a_source_that_contradicts_its_own_manifest_is_corrupt_and_costs_the_oth
             *({"safename": name, "size_bytes": 600_000} for name in good),
         )
         lab.drop("three.txt", [bad, *good])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 1, daemon.log()
+        lab.run_once(1)
         report = lab.report("three.txt")
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
@@ -209,8 +201,7 @@ def test_a_product_that_lacks_what_its_manifest_names_fails_with_its_cause(tmp_p
         )
         sandbox.fault(kind="not_found", operation="get", key=f"*{gone}/*.nc")
         lab.drop("four.txt", [lacking, gone, *good])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 1, daemon.log()
+        lab.run_once(1)
         report = lab.report("four.txt")
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
@@ -230,10 +221,9 @@ def test_what_one_account_may_not_read_another_fetches(tmp_path: Path) -> None:
         refused = sandbox.accounts[0].name
         sandbox.fault(kind="forbidden", account=refused, key=f"*{denied}/*")
         lab.drop("six.txt", [denied, *others])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.differences([denied, *others]) == []
-        assert _attempts(lab, "six.txt") == [0] * 6
+        assert lab.endings("six.txt") == [("done", 0)] * 6
 
 
 @pytest.mark.parametrize("operation", ["list", "get"])
@@ -244,8 +234,7 @@ def test_what_no_working_account_may_read_is_missing_and_not_charged(tmp_path: P
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (denied, *others)))
         sandbox.fault(kind="forbidden", key=f"*{denied}/*", operation=operation)
         lab.drop("eight.txt", [*others, denied])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(20) == 1, daemon.log()
+        lab.run_once(1)
         report = lab.report("eight.txt")
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
@@ -262,12 +251,11 @@ def test_an_account_that_is_refused_everything_cools_and_no_product_pays(tmp_pat
         refused = sandbox.accounts[0].name
         sandbox.fault(kind="forbidden", account=refused)
         lab.drop("ten.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
-        assert f"account {refused}: its S3 key is known, but may read nothing" in daemon.log()
-        assert "it cools for" in daemon.log()
+        log = lab.run_once()
+        assert f"account {refused}: its S3 key is known, but may read nothing" in log
+        assert "it cools for" in log
         assert lab.differences(names) == []
-        assert _attempts(lab, "ten.txt") == [0] * 10
+        assert lab.endings("ten.txt") == [("done", 0)] * 10
 
 
 def test_when_all_accounts_are_refused_everything_products_wait_until_they_work_again(tmp_path: Path) -> None:
@@ -282,7 +270,7 @@ def test_when_all_accounts_are_refused_everything_products_wait_until_they_work_
             sandbox.clear_faults()
             assert daemon.wait(60) == 0, daemon.log()
         assert lab.differences(names) == []
-        assert _attempts(lab, "five.txt") == [0] * 5
+        assert lab.endings("five.txt") == [("done", 0)] * 5
 
 
 def test_one_large_product_alone_is_worked_on_by_every_session(tmp_path: Path) -> None:

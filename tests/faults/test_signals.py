@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,6 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
-
-
-def _bytes_sent(sandbox: SandboxProcess) -> int:
-    return sum(counters["bytes"] for counters in sandbox.counters()["accounts"].values())
 
 
 def _large_product(sandbox: SandboxProcess, size_bytes: int, *, seed: int = 51) -> str:
@@ -40,17 +35,15 @@ def test_a_stop_in_the_middle_of_a_product_keeps_what_has_arrived(tmp_path: Path
         name = _large_product(sandbox, size_bytes)
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
-            wait_until("half of it has come", lambda: _bytes_sent(sandbox) > size_bytes / 2, daemon=daemon)
+            wait_until("half of it has come", lambda: sandbox.bytes_sent() > size_bytes / 2, daemon=daemon)
             daemon.send(number)
-            asked_s = time.monotonic()
-            assert daemon.wait(10) == 0
-            assert time.monotonic() - asked_s < 5
+            assert daemon.wait(60) == 0
+            assert "has not left" not in daemon.log()
             assert daemon.worker_pids() == []
-        fetched = _bytes_sent(sandbox)
+        fetched = sandbox.bytes_sent()
         sandbox.reset_counters()
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
-        assert _bytes_sent(sandbox) < (size_bytes - fetched) + 0.1 * size_bytes
+        lab.run_once()
+        assert sandbox.bytes_sent() < (size_bytes - fetched) + 0.1 * size_bytes
         assert lab.differences([name]) == []
 
 
@@ -67,7 +60,7 @@ def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
             daemon.terminate()
             wait_until("the first is heard", lambda: "SIGTERM: stopping" in daemon.log(), daemon=daemon)
             daemon.terminate()
-            assert daemon.wait(3) == 0
+            assert daemon.wait(30) == 0  # half of what the workers have
             assert daemon.worker_pids() == []
 
 
@@ -80,16 +73,16 @@ def test_stopped_at_five_random_moments_it_still_brings_everything(tmp_path: Pat
         lab.drop("all.txt", names)
         for _ in range(5):
             with DaemonProcess(lab) as daemon:
-                moment = _bytes_sent(sandbox) + dice.randrange(200_000, 2 * _MB)
-                wait_until(f"{moment} bytes", lambda: _bytes_sent(sandbox) >= moment, daemon=daemon)  # noqa: B023
+                moment = sandbox.bytes_sent() + dice.randrange(200_000, 2 * _MB)
+                wait_until(f"{moment} bytes", lambda: sandbox.bytes_sent() >= moment, daemon=daemon)  # noqa: B023
                 daemon.terminate()
-                assert daemon.wait(10) == 0, daemon.log()
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+                assert daemon.wait(60) == 0, daemon.log()
+                assert "has not left" not in daemon.log()
+        log = lab.run_once()
         assert lab.differences(names) == []
-        assert _bytes_sent(sandbox) < 1.3 * len(names) * _MB
+        assert sandbox.bytes_sent() < 1.3 * len(names) * _MB
         assert sandbox.counters()["accounts"]["sandbox-1"]["open_max"] <= 4
-        assert "Traceback" not in daemon.log()
+        assert "Traceback" not in log
 
 
 def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) -> None:
@@ -99,7 +92,7 @@ def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) ->
         name = _large_product(sandbox, 24 * _MB)
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
-            wait_until("it has begun", lambda: _bytes_sent(sandbox) > _MB, daemon=daemon)
+            wait_until("it has begun", lambda: sandbox.bytes_sent() > _MB, daemon=daemon)
             lab.write_accounts({"default": [first, second]})
             daemon.send(signal.SIGHUP)
             counters = wait_until(
@@ -130,7 +123,7 @@ def test_hup_brings_a_corrected_key_into_use(tmp_path: Path) -> None:
             wait_until("it cools", lambda: "it cools for" in daemon.log(), daemon=daemon)
             lab.write_accounts({"default": [account]})
             daemon.send(signal.SIGHUP)
-            wait_until("its report", lambda: lab.report("two.txt"), 8, daemon=daemon)
+            wait_until("its report", lambda: lab.report("two.txt"), daemon=daemon)
         assert lab.differences(names) == []
 
 
@@ -161,7 +154,7 @@ def test_a_storm_of_hups_leaves_the_newest_settings_in_force(tmp_path: Path) -> 
         sandbox.add_products(*({"safename": name, "size_bytes": 400_000} for name in names))
         lab.drop("six.txt", names)
         with DaemonProcess(lab) as daemon:
-            wait_until("it has begun", lambda: _bytes_sent(sandbox) > 0, daemon=daemon)
+            wait_until("it has begun", lambda: sandbox.bytes_sent() > 0, daemon=daemon)
             for count in range(30):
                 lab.configure(transfer={"processes": 1 + count % 3})
                 daemon.send(signal.SIGHUP)
@@ -220,5 +213,5 @@ def test_the_service_manager_is_told_ready_in_words_and_stopping(tmp_path: Path)
             wait_until("READY again", lambda: sum("READY=1" in message for message in told) == 2, daemon=daemon)
             assert any(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", message) for message in told)
             daemon.terminate()
-            assert daemon.wait(10) == 0
+            assert daemon.wait(60) == 0
         assert any(message.startswith("STOPPING=1\nSTATUS=stopping") for message in told)

@@ -44,8 +44,7 @@ def test_what_no_product_under_way_owns_is_removed_at_the_start_and_what_is_fore
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in (settled, copied, waiting)))
         lab.drop("two.txt", [settled, copied])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         sandbox.fault(kind="internal_error", key=f"*{waiting}*.nc", operation="get")
         lab.drop("one.txt", [waiting])
         pre_spool = lab.spool / ".cdsed"

@@ -65,8 +65,7 @@ def test_a_spool_below_a_mount_point_is_not_made_anew_on_the_disk_beneath(tmp_pa
         names = _names(sandbox, 2, seed=303)
         lab = _lab(tmp_path, sandbox, disk.place / "data" / "spool")
         lab.drop("first.txt", names[:1])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         _take_away(disk)
         lab.drop("second.txt", names[1:])
         with DaemonProcess(lab) as daemon:
@@ -91,8 +90,7 @@ def test_while_one_spool_is_away_products_go_to_the_other_even_those_begun(tmp_p
             daemon.wait(20)
         disk.take_away()
         lab.drop("three.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.differences([begun, *names], other) == []
         assert list(disk.place.iterdir()) == []
         disk.put_back()
@@ -125,8 +123,7 @@ def test_another_disk_is_taken_when_its_owner_says_so_with_the_very_command_of_t
         names = _names(sandbox, 2, seed=309)
         lab = _lab(tmp_path, sandbox, disk.place)
         lab.drop("first.txt", names[:1])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         disk.take_away()
         lab.drop("second.txt", names[1:])
         with DaemonProcess(lab) as daemon:
@@ -141,10 +138,8 @@ def test_a_spool_that_somebody_cleared_is_still_the_same_one(tmp_path: Path, dis
         names = _names(sandbox, 2, seed=311)
         lab = _lab(tmp_path, sandbox, disk.place)
         lab.drop("first.txt", names[:1])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         subprocess.run(f"rm -r {disk.place}/* {disk.place}/.cdsed", shell=True, check=True)
         lab.drop("second.txt", names[1:])
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert lab.differences(names[1:]) == []

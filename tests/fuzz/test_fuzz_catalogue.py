@@ -19,11 +19,11 @@ from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search
 from cdsed.catalogue.service import Service
 from cdsed.catalogue.wire import Exchanged
-from cdsed.clock import Clock
 from cdsed.errors import CdsedError, ServiceError
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import documents, mutated, restructured
 from tests.fuzz.raw_server import RawServer, answer, raw_server
+from tests.support.clocks import HastyClock
 from tests.unit.catalogue.catalogue_server import product
 
 _SIBLING = Path(__file__).parents[3] / "shared" / "data"
@@ -38,13 +38,6 @@ ROW = product(NAME, ContentDate={"Start": "2024-06-04T11:00:59Z", "End": "2024-0
 }
 PAGE = {"@odata.count": 1, "value": [ROW]}
 URL = "https://catalogue.example/odata/v1"
-
-
-class HastyClock(Clock):
-    """The machine's clock, which makes nobody wait."""
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return super().wait(stop, 0 * seconds)
 
 
 @pytest.fixture(scope="module")

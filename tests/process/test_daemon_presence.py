@@ -60,8 +60,7 @@ def test_what_lies_in_an_archive_or_the_spool_is_not_even_asked_for(tmp_path: Pa
                 bundle.write(file, file.relative_to(products[zipped].parent))
         expected[zipped] = lab.spool / f"{zipped}.zip"
         lab.drop("all.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         report = lab.report("all.txt")
         assert report is not None
         assert {row["safename"]: row["state"] for row in report["products"]} == dict.fromkeys(names, "present")
@@ -81,8 +80,7 @@ def test_an_empty_or_half_product_in_the_spool_is_replaced_and_set_aside(tmp_pat
         _moved(products[1], lab.spool)
         (lab.spool / file).write_text("not a directory at all", encoding="utf-8")
         lab.drop("three.txt", names)
-        with DaemonProcess(lab, "--once") as daemon:
-            assert daemon.wait(60) == 0, daemon.log()
+        lab.run_once()
         assert set(lab.states("three.txt").values()) == {"done"}
         assert lab.differences(names) == []
         aside = lab.spool / ".cdsed" / "replaced"

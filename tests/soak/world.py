@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ import yaml
 
 from cdsed.sandbox.accounts import make_accounts
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import mount_refused, unmount
 from tests.support.invariants import Eye, Watcher
 from tests.support.sandbox import SandboxProcess
 
@@ -74,11 +74,9 @@ class World:
         self._stack.__exit__(*exception)  # type: ignore[arg-type]
 
     def _mount(self) -> None:
-        options = f"size={_SMALL_DISK_BYTES},mode=755"
-        mount = ["mount", "-t", "tmpfs", "-o", options, "soak", str(self.lab.spool)]
-        if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+        if not mount_refused(self.lab.spool, f"{_SMALL_DISK_BYTES}"):
             self.small_disk = self.lab.spool
-            self._stack.callback(subprocess.run, ["umount", "--lazy", str(self.lab.spool)], check=False)
+            self._stack.callback(unmount, self.lab.spool)
 
     def write_accounts(self, *, wrong: str = "") -> None:
         """Give the first account its S3 keys and the second a password; the one named `wrong` gets a bad one."""

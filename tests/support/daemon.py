@@ -121,7 +121,7 @@ class Installation:
             capture_output=True,
             text=True,
             timeout=timeout_s,
-            env={**os.environ, "CDSED_CONFIG": str(self.config), "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "CDSED_CONFIG": str(self.config), "PYTHONPATH": _REPOSITORY},
             check=False,
         )
 
@@ -154,6 +154,18 @@ class Installation:
         report = self.report(name)
         assert report is not None, f"{name} has no report"
         return {row["safename"]: row["state"] for row in report["products"]}
+
+    def endings(self, name: str) -> list[tuple[str, int]]:
+        """Return the final state of each product of a reported listing, and the attempts it was charged."""
+        report = self.report(name)
+        assert report is not None, f"{name} has no report"
+        return [(row["state"], row["attempts"]) for row in report["products"]]
+
+    def run_once(self, code: int = 0) -> str:
+        """Run the daemon until all is settled, which has to end with this exit code; return its log."""
+        with DaemonProcess(self, "--once") as daemon:
+            assert daemon.wait(120) == code, daemon.log()
+        return daemon.log()
 
     def differences(self, safenames: Iterable[str], place: Path | None = None) -> list[str]:
         """Compare products on disk with the sandbox's truth, byte for byte; return what differs."""

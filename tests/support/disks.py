@@ -1,8 +1,10 @@
 """Real file systems for tests: small ones that can be filled, made read-only, taken away and put back."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,28 +12,45 @@ import pytest
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
 
 
+def mount_refused(place: Path, size: str) -> str:
+    """Mount a tmpfs of this size, in the words of mount(8); return why it cannot be, '' when it is."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(place)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    return mounted.stderr.strip() or "mount failed" if mounted.returncode else ""
+
+
+def unmount(place: Path) -> None:
+    """Take a file system away for good, even while somebody is in it; it may be away already."""
+    subprocess.run(["umount", "--lazy", str(place)], capture_output=True, check=False)
+
+
+@contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
+    """Have a file system on a new directory; skip the test where none can be mounted."""
+    place.mkdir(parents=True)
+    if why := mount_refused(place, size):
+        pytest.skip(f"no file system can be mounted here: {why}")
+    try:
+        yield place
+    finally:
+        unmount(place)
+
+
+def fill(path: Path) -> None:
+    """Write a file until nothing more, not even a block, goes onto its disk."""
+    with path.open("ab", buffering=0) as file:
+        for block in (2**20, 2**12):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(block))
+
+
 class Disk:
-    """A file system on a mount point of its own; what was written outlasts `take_away`, as a real disk's would.
+    """A file system on a mount point of its own; what was written outlasts `take_away`, as a real disk's would."""
 
-    Parameters
-    ----------
-    size
-        In the words of mount(8), e.g. ``12000k``.
-    """
-
-    def __init__(self, folder: Path, *, size: str = "64m") -> None:
-        self.place = folder / "mounted"
-        self._store = folder / "store"
-        for directory in (self.place, self._store):
-            directory.mkdir(parents=True)
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self._store)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if mounted.returncode:
-            pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    def __init__(self, store: Path, place: Path) -> None:
+        self.place = place
+        self._store = store
         self.put_back()
 
     def put_back(self) -> None:
@@ -46,15 +65,19 @@ class Disk:
         """Let nobody write to it, or everybody again."""
         subprocess.run(["mount", "-o", f"remount,bind,{'ro' if yes else 'rw'}", str(self.place)], check=True)
 
-    def close(self) -> None:
-        """Remove it for good."""
-        for place in (self.place, self._store):
-            subprocess.run(["umount", "--lazy", str(place)], capture_output=True, check=False)
-
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     """Give a disk of 64 MB."""
-    made = Disk(tmp_path / "disk")
-    yield made
-    made.close()
+    place = tmp_path / "disk"
+    place.mkdir()
+    with mounted(tmp_path / "store", "64m") as store:
+        yield Disk(store, place)
+        unmount(place)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give the mount point of a file system of 2 MB."""
+    with mounted(tmp_path / "small", "2m") as place:
+        yield place

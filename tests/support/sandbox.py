@@ -152,6 +152,10 @@ class SandboxProcess:
         counters: dict[str, Any] = self.call("GET", "counters")
         return counters
 
+    def bytes_sent(self) -> int:
+        """Return how many bytes of bodies all accounts have got."""
+        return sum(account["bytes"] for account in self.counters()["accounts"].values())
+
     def reset_counters(self) -> None:
         """Begin to count anew."""
         self.call("POST", "counters/reset")

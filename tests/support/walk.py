@@ -22,17 +22,14 @@ from cdsed.catalogue.client import Catalogue
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import load_accounts
 from cdsed.config.load import load_settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.inbox.place import taken
 from cdsed.local.presence import presence_of
 from cdsed.process.life import Life
 from cdsed.roles import Worker
 from cdsed.store import listings, products
-from cdsed.transfer.guard import Guard
-from cdsed.work.bench import Bench, News, endpoint
+from cdsed.work.bench import News
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.intake import Intake
-from cdsed.work.outcome import Outcome
 from cdsed.work.resolve import Resolver
 from cdsed.work.session import SessionThread
 
@@ -68,7 +65,7 @@ def walk(config: Path) -> None:
 def _work(worker: Worker, resolver: Resolver) -> None:
     presence = presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
-    bench = _bench(worker)
+    bench = roles._bench(worker, _NoNews(worker.life))
     until_s = time.monotonic() + _WITHIN_S
     intake.go_on()
     while True:
@@ -87,24 +84,6 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         if time.monotonic() > until_s:
             raise TimeoutError(f"not at the end of the way after {_WITHIN_S} s")
         time.sleep(_ROUND_S)
-
-
-def _bench(worker: Worker) -> Bench:
-    settings = worker.settings
-    return Bench(
-        db=worker.db,
-        clock=worker.clock,
-        settings=settings,
-        accounts={account.name: account for account in worker.accounts},
-        keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
-        endpoint=endpoint(settings),
-        presence=presence_of(settings, worker.clock),
-        guard=Guard(0, 60.0),
-        outcome=Outcome(worker.db, worker.clock, settings.retry),
-        process=worker.process,
-        stop=worker.life.stop,
-        news=_NoNews(worker.life),
-    )
 
 
 def _child(held: bool, config: Path, said: Path) -> None:

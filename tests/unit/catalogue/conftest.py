@@ -1,12 +1,20 @@
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.sandbox import sandbox
+from tests.unit.catalogue.catalogue_server import Server, serving
 
 __all__ = ["sandbox"]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture

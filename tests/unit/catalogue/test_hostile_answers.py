@@ -16,25 +16,13 @@ from cdsed.catalogue.tokenfile import Grant, TokenFile, check_token, token_file
 from cdsed.catalogue.wire import Wire
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
+from tests.support.clocks import HastyClock
 from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows, serving
 from tests.unit.catalogue.identity_site import account
 
 NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
 CANARY = "canary-token"
 DEEP = b'{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-
-
-class HastyClock(Clock):
-    """The machine's clock, which makes nobody wait."""
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return super().wait(stop, 0 * seconds)
-
-
-@pytest.fixture
-def server():
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

@@ -9,37 +9,17 @@ import pytest
 from cdsed.catalogue.names import Names, Negatives, look_up
 from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.service import Service
-from cdsed.clock import Clock
 from cdsed.errors import ServiceError
-from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows, serving
+from tests.support.clocks import HandClock, clock
+from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows
+
+__all__ = ["clock"]
+
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 ID = "521bd8f9-48a5-4e1f-9435-58f97cb64d39"
 MANY = [f"S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_{number:04X}.SAFE" for number in range(3000)]
-
-
-class HandClock(Clock):
-    """A clock that a test moves; waiting takes no time."""
-
-    now_s = 1e6
-
-    def boot_s(self) -> float:
-        return self.now_s
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:  # noqa: ARG002 - a clock has it
-        return stop.is_set()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

@@ -41,9 +41,10 @@ def service_of(sandbox: SandboxProcess) -> Service:
     return Service(sandbox.catalogue_url, pace=pace, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop)
 
 
-def names_in(sandbox: SandboxProcess) -> list[str]:
+@pytest.fixture(scope="module")
+def names(full: SandboxProcess) -> list[str]:
     names: list[str] = []
-    url = f"{sandbox.catalogue_url}/Products?$top=1000&$orderby=Id"
+    url = f"{full.catalogue_url}/Products?$top=1000&$orderby=Id"
     while url:
         with urlopen(url.replace(" ", "%20")) as answer:
             page = json.load(answer)
@@ -52,8 +53,7 @@ def names_in(sandbox: SandboxProcess) -> list[str]:
     return names
 
 
-def test_ten_thousand_names_are_looked_up_in_fewer_than_thirty_requests(full):
-    names = names_in(full)
+def test_ten_thousand_names_are_looked_up_in_fewer_than_thirty_requests(full, names):
     assert len(set(names)) == 10_000
     full.reset_counters()
     with service_of(full) as service:
@@ -62,8 +62,7 @@ def test_ten_thousand_names_are_looked_up_in_fewer_than_thirty_requests(full):
     assert full.counters()["odata_requests"] < 30
 
 
-def test_the_resolve_role_asks_as_seldom(full, tmp_path):
-    names = names_in(full)
+def test_the_resolve_role_asks_as_seldom(full, names, tmp_path):
     full.reset_counters()
     settings = Settings(
         state_dir=tmp_path, services={"catalogue_url": full.catalogue_url}, catalogue={"requests_per_s": 30.0}
@@ -107,8 +106,8 @@ def test_the_daemon_says_why_each_product_is_missing(sandbox, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["throttle", "slow_down", "reset"])
-def test_a_fault_on_every_fifth_request_loses_nothing(full, kind):
-    names = names_in(full)[:4000]
+def test_a_fault_on_every_fifth_request_loses_nothing(full, names, kind):
+    names = names[:4000]
     full.fault(kind=kind, operation="odata", every=5, retry_after_s=1, after_bytes=100)
     try:
         with service_of(full) as service:

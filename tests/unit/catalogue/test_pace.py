@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cdsed.catalogue.pace import Pace
-from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import Stopped
+from tests.support.clocks import HandClock
 
 ROOT = Path(__file__).resolve().parents[3]
 _TAKER = """
@@ -22,28 +23,13 @@ for _ in range(10):
 """
 
 
-class Standing(Clock):
-    """A clock that stands still; waits are written down."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-        self.waited_s: list[float] = []
-
-    def boot_s(self) -> float:
-        return self.now_s
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.waited_s.append(seconds)
-        return stop.is_set()
-
-
 @pytest.fixture(params=["in memory", "in a file"])
 def file(request, tmp_path):
     return tmp_path / "pace" if request.param == "in a file" else None
 
 
 def test_turns_are_evenly_spaced(file):
-    clock, stop = Standing(), threading.Event()
+    clock, stop = HandClock(), threading.Event()
     pace = Pace(2, clock, file)
     for _ in range(3):
         pace.wait_for_turn(stop)
@@ -52,7 +38,7 @@ def test_turns_are_evenly_spaced(file):
 
 
 def test_there_is_no_burst_after_a_pause(file):
-    clock, stop = Standing(), threading.Event()
+    clock, stop = HandClock(), threading.Event()
     pace = Pace(2, clock, file)
     pace.wait_for_turn(stop)
     clock.now_s += 3600
@@ -63,7 +49,7 @@ def test_there_is_no_burst_after_a_pause(file):
 
 
 def test_a_rest_holds_everybody_back(file):
-    clock, stop = Standing(), threading.Event()
+    clock, stop = HandClock(), threading.Event()
     pace = Pace(2, clock, file)
     pace.rest(30)
     pace.rest(1)
@@ -82,7 +68,7 @@ def test_a_stop_ends_the_wait(file):
 
 
 def test_two_objects_with_one_file_share_their_turns(tmp_path):
-    clock, stop = Standing(), threading.Event()
+    clock, stop = HandClock(), threading.Event()
     for _ in range(2):
         Pace(2, clock, tmp_path / "pace").wait_for_turn(stop)
 
@@ -91,7 +77,7 @@ def test_two_objects_with_one_file_share_their_turns(tmp_path):
 
 @pytest.mark.parametrize("left", [b"another-boot 999999999.0\n", b"", b"\xff\xfe", b"nonsense"])
 def test_what_another_boot_or_nobody_left_counts_for_nothing(tmp_path, left):
-    clock = Standing()
+    clock = HandClock()
     (tmp_path / "pace").write_bytes(left)
     Pace(2, clock, tmp_path / "pace").wait_for_turn(threading.Event())
 

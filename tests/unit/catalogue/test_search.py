@@ -10,23 +10,17 @@ from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search
 from cdsed.catalogue.service import Service
-from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import Incomplete, ServiceError, Stopped
-from tests.unit.catalogue.catalogue_server import Answer, product, serving
+from tests.support.clocks import HastyClock
+from tests.unit.catalogue.catalogue_server import Answer, product
 
 DAY = Query(start=datetime(2024, 1, 1, tzinfo=UTC), end=datetime(2024, 1, 2, tzinfo=UTC), collection="SENTINEL-1")
 
 
-class Hasty(Clock):
-    """The machine's clock, but no wait is long."""
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return stop.wait(min(seconds, 0.01))
-
-
 def connect(url: str, stop: threading.Event | None = None) -> Service:
     stop = stop or threading.Event()
-    return Service(url, pace=Pace(1e6, SYSTEM_CLOCK), timeout_s=30, clock=Hasty(), stop=stop)
+    return Service(url, pace=Pace(1e6, SYSTEM_CLOCK), timeout_s=30, clock=HastyClock(), stop=stop)
 
 
 @pytest.fixture
@@ -79,12 +73,6 @@ class Book:
 
 def moment(number: int) -> datetime:
     return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
-
-
-@pytest.fixture
-def server():
-    with serving() as running:
-        yield running
 
 
 @pytest.mark.parametrize("link", ["@odata.nextLink", "@OData.nextLink", None])

@@ -8,13 +8,8 @@ from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.service import Service
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ServiceError
-from tests.unit.catalogue.catalogue_server import Answer, serving
-
-
-@pytest.fixture
-def server():
-    with serving() as running:
-        yield running
+from tests.support.daemon import wait_until
+from tests.unit.catalogue.catalogue_server import Answer
 
 
 def connect(server, **changes):
@@ -66,7 +61,7 @@ def test_a_token_is_asked_for_with_each_request_and_sent(server, monkeypatch):
     assert seen == ["Bearer first", "Bearer second"]
 
 
-def test_a_retry_after_holds_back_every_thread(server):
+def test_a_retry_after_holds_back_every_thread(server, caplog):
     answered = []
 
     def respond(_path):
@@ -76,9 +71,7 @@ def test_a_retry_after_holds_back_every_thread(server):
     server.respond = respond
     with connect(server) as service, ThreadPoolExecutor(2) as pool:
         first = pool.submit(service.get, "Products")
-        while not answered:
-            time.sleep(0.001)
-        time.sleep(0.2)  # the refusal has arrived by now; the pace rests
+        wait_until("the pace rests", lambda: "asking again" in caplog.text)
         second = pool.submit(service.get, "Products")
         assert first.result() == second.result() == {"value": []}
 

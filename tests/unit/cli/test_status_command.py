@@ -118,7 +118,7 @@ def test_watching_a_pipe_prints_block_after_block_until_interrupted(used_lab: La
         assert process.stdout is not None
         lines = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        _rest, errors = process.communicate(timeout=10)
+        _rest, errors = process.communicate(timeout=60)
     assert [line["schema"] for line in lines] == [1, 1, 1]
     assert (process.returncode, errors) == (0, b"")
 

@@ -5,24 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.clock import Clock
 from cdsed.inbox.scan import InboxScan
+from tests.support.clocks import HandClock, clock
+
+__all__ = ["clock"]
+
 
 REST_S = 5.0
-
-
-class HandClock(Clock):
-    """A boot clock that moves only when told; UTC is the machine's."""
-
-    now_s = 1000.0
-
-    def boot_s(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

@@ -2,23 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.clock import Clock
 from cdsed.local.presence import Archive, Presence
+from tests.support.clocks import HandClock, clock
 from tests.unit.local.products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
 
-
-class HandClock(Clock):
-    """A clock that moves only when told."""
-
-    now_s = 1000.0
-
-    def boot_s(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+__all__ = ["clock"]
 
 
 def test_a_product_is_found_in_the_output_directory_first(tmp_path: Path, clock: HandClock) -> None:

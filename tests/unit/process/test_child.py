@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.clock import Clock
 from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.exits import ChildExit
 from cdsed.process.life import LIFELINE_FD
 from cdsed.process.limits import Limits
+from tests.support.clocks import HandClock, clock
+
+__all__ = ["clock"]
 
 LIMITS = Limits(stop_within_s=20, hung_after_s=90, ready_within_s=60)
 
@@ -22,18 +24,6 @@ lifeline.send(b"ready")
 lifeline.send("beat at work: 3 °".encode())
 signal.pause()
 """
-
-
-class HandClock(Clock):
-    now_s = 1000.0
-
-    def boot_s(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_a_worker_run_by_hand_stops_at_every_usual_signal(number: signal.Signals
     with start("leaves_when_told") as worker:
         assert says(worker, "ready")
         worker.send_signal(number)
-        assert worker.wait(10) == 0
+        assert worker.wait(60) == 0
 
 
 def test_a_second_term_ends_a_worker_that_does_not_leave_and_tells_it_so_before() -> None:
@@ -79,7 +79,7 @@ def test_a_second_term_ends_a_worker_that_does_not_leave_and_tells_it_so_before(
         assert says(worker, "told")
         worker.send_signal(signal.SIGTERM)
         assert says(worker, "now")
-        assert worker.wait(10) == 1
+        assert worker.wait(60) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_second_term_ends_a_worker_that_does_not_leave_and_tells_it_so_before(
 )
 def test_an_error_cdsed_understands_is_one_line_and_an_exit_code(body: str, code: int, words: str) -> None:
     with start(body) as worker:
-        _, log = worker.communicate(timeout=10)
+        _, log = worker.communicate(timeout=60)
     assert worker.returncode == code
     assert words in log
     assert log.count("\n") == 1
@@ -99,7 +99,7 @@ def test_an_error_cdsed_understands_is_one_line_and_an_exit_code(body: str, code
 
 def test_a_bug_is_logged_with_its_traceback_and_without_secrets() -> None:
     with start("has_a_bug") as worker:
-        _, log = worker.communicate(timeout=10)
+        _, log = worker.communicate(timeout=60)
     assert worker.returncode == 70
     assert "Traceback" in log
     assert "ValueError" in log

@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.clock import Clock
 from cdsed.process.systemd import Systemd
+from tests.support.clocks import HandClock, clock
 
-
-class HandClock(Clock):
-    now_s = 1000.0
-
-    def boot_s(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+__all__ = ["clock"]
 
 
 @pytest.fixture(params=["path", "abstract"])

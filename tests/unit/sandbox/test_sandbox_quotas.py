@@ -1,6 +1,5 @@
 """Quotas: what is counted is really open connections, and throttling is smooth."""
 
-import itertools
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,16 +43,16 @@ def test_a_connection_closed_in_the_middle_of_a_paced_body_is_noticed_at_once(st
 def test_bandwidth_is_held_per_connection_and_smoothly(start):
     site = start(bandwidth_bytes_per_s=4_000_000)
     product = site.add("S5P", size_bytes=2_000_000)
-    response = site.connect().ask(product.key)
     begun = time.monotonic()
-    arrivals = []
+    response = site.connect().ask(product.key)
+    received, moments = 0, set()
     while data := response.read1(65_536):
-        arrivals.append((time.monotonic() - begun, len(data)))
-    took = arrivals[-1][0]
-    assert 0.4 < took < 0.8
-    gaps = [late - early for (early, _), (late, _) in itertools.pairwise(arrivals)]
-    assert max(gaps) < 0.25
-    assert sum(count for at, count in arrivals if at < took / 2) < 1_300_000
+        received += len(data)
+        at = time.monotonic() - begun
+        assert received < 4_000_000 * at + 100_000, "ahead of the rate"
+        moments.add(round(at, 2))
+    assert received == 2_000_000
+    assert len(moments) > 10, "in bursts"
 
 
 def test_a_rate_beyond_the_minute_is_refused(start):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.store.database import open_state
-from tests.unit.store.disk import small_disk
+from tests.support.disks import small_disk
 from tests.unit.store.state import Lab, SetClock
 
 __all__ = ["lab", "small_disk"]

@@ -17,8 +17,8 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import list_product
+from tests.support.disks import small_disk
 from tests.support.sandbox import SandboxProcess
-from tests.unit.store.disk import small_disk
 
 __all__ = ["lab", "service", "small_disk"]
 

@@ -95,17 +95,17 @@ def wanted(lab):
 def test_a_session_plans_fetches_and_gives_itself_back(bench):
     number = wanted(bench)
     bench.start()
-    wait_until("it is in the spool", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE, 20)
-    wait_until("the session is free", lambda: not bench.db.value("SELECT count(fence) FROM session"), 10)
+    wait_until("it is in the spool", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE)
+    wait_until("the session is free", lambda: not bench.db.value("SELECT count(fence) FROM session"))
 
 
 def test_a_product_moved_on_by_another_session_does_not_end_this_one(bench):
     number = wanted(bench)
     bench.sandbox.fault(kind="trickle", operation="get", times=1, after_bytes=1_500_000, bytes_per_s=500_000)
     bench.start()
-    wait_until("it is being fetched", lambda: bench.db.value("SELECT count(fence) FROM piece"), 10)
+    wait_until("it is being fetched", lambda: bench.db.value("SELECT count(fence) FROM piece"))
     products.move(bench.db, bench.clock, products.get(bench.db, number), Move(State.READY))
-    wait_until("it is fetched all the same", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE, 30)
+    wait_until("it is fetched all the same", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE)
     assert bench.alive()
     assert products.get(bench.db, number).attempts == 0
 
@@ -114,7 +114,7 @@ def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(bench):
     number = wanted(bench)
     products.deny(bench.db, bench.clock, products.get(bench.db, number), "a")
     bench.start()
-    wait_until("it has looked", lambda: bench.db.value("SELECT value FROM fence") > 1, 10)
+    wait_until("it has looked", lambda: bench.db.value("SELECT value FROM fence") > 1)
     before = bench.db.value("SELECT value FROM fence")
     bench.bench.stop.wait(1.5)  # what is measured is how often it looks in this time
     assert bench.db.value("SELECT value FROM fence") - before <= 3

@@ -1,0 +1,35 @@
+"""Clocks that tests move, or that make nobody wait."""
+
+import threading
+
+import pytest
+
+from cdsed.clock import Clock
+
+
+class HandClock(Clock):
+    """A boot clock that moves only when told; waits take no time and are written down. UTC is the machine's."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.waited_s: list[float] = []
+
+    def boot_s(self) -> float:
+        return self.now_s
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        self.waited_s.append(seconds)
+        return stop.is_set()
+
+
+class HastyClock(Clock):
+    """The machine's clock, which makes nobody wait."""
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        return super().wait(stop, 0 * seconds)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Give a clock that stands."""
+    return HandClock()
