@@ -16,6 +16,7 @@ def test_the_names_of_schema_1_are_these() -> None:
         "state_dir",
         "daemon",
         "why_idle",
+        "notices",
         "products",
         "to_go_bytes",
         "eta_s",

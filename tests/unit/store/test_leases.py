@@ -103,7 +103,7 @@ def test_old_traffic_is_forgotten_and_the_window_is_not(lab):
     lab.clock.pass_s(3 * 24 * 3600)
     leases.forget_old_traffic(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM traffic_hour") == 0
-    assert lab.db.value("SELECT count(*) FROM traffic_minute") == 0
+    assert lab.db.value("SELECT count(*) FROM traffic_step") == 0
 
 
 def test_an_expired_key_is_not_leased_nor_gone_on_with(lab):
