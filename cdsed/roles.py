@@ -26,7 +26,7 @@ from cdsed.errors import ExitCode, InboxError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
-from cdsed.store import processes
+from cdsed.store import notices, processes
 from cdsed.store.database import Database, join_state
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def _take_listings(worker: Worker) -> None:
 
     groups, on_disk = worker.accounts.groups, presence_of(settings, worker.clock)
     intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
-    with Watch(root, lambda: woken.append(True)), suppress(Stopped):
+    with Watch(root, lambda: woken.append(True)) as watch, suppress(Stopped):
+        notices.note(worker.db, worker.clock, notices.INBOX, watch.refusal)
         gone = _tell_missing(on_disk, frozenset())
         intake.go_on()
         next_scan_s = 0.0

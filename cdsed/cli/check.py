@@ -85,6 +85,9 @@ def _lines(checked: "Checked") -> list[str]:
     )
     if checked.gone:
         lines.append(f"{plural(checked.gone, 'product')} taken away from where they were put")
+    if checked.replaced:
+        kept = plural(checked.replaced, "thing")
+        lines.append(f"{kept} that stood in the place of products in .cdsed/replaced; remove what nobody needs")
     if checked.left_by_the_dead:
         left = plural(checked.left_by_the_dead, "lock")
         lines.append(f"the daemon died and left {left} behind; its next start gives them back")

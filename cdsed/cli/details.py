@@ -102,7 +102,7 @@ def _attempts(product: Product) -> list[str]:
 
 
 def _history(events: list[Event], canvas: Canvas) -> list[str]:
-    lines = []
+    lines = ["  earlier ones are not kept"] if events and events[0].origin else []
     for earlier, event in zip([None, *events], events, strict=False):
         passed = f"+{span(event.at - earlier.at)}" if earlier else ""
         lines.append(f"  {iso(event.at)}  {passed:>9}  {event.target}")

@@ -27,6 +27,9 @@ def overview(look: Look, canvas: Canvas) -> list[str]:
     lines = service(look, canvas)
     if report.why_idle:
         lines += [canvas.paint(line, Colour.CAREFUL) for line in canvas.wrap(f"Nothing moves: {report.why_idle}")]
+    for notice in report.notices:
+        told = canvas.wrap(f"{ago(notice.since_at, report.at)}: {notice.text}")
+        lines += [canvas.paint(line, Colour.CAREFUL) for line in told]
     for section in (_listings, _products, _accounts, _speed, _cooling, _troubles):
         lines += section(report, canvas)
     return [canvas.marks(line) for line in lines]

@@ -12,7 +12,7 @@ import ijson
 
 from cdsed.folder import make_lasting, sync
 from cdsed.inbox.place import ACCEPTED, TAKING
-from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
+from cdsed.model.listing import Counts, ListingHead, ReportRow, Verdict
 from cdsed.model.product import FINAL, GOOD, State
 
 _PAPERS = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
@@ -69,12 +69,6 @@ def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
         return None
 
 
-def read_remarks(path: Path) -> Iterator[Remark]:
-    """Yield the remarks of a listing's receipt; raises ValueError where it cannot be read."""
-    for item in _items(_receipt(path), "remarks.item"):
-        yield Remark(int(item["line"]), Verdict(item["verdict"]), item["safename"], str(item["text"]))
-
-
 def read_report(path: Path) -> Iterator[ReportRow]:
     """Yield the rows of a listing's report; raises ValueError where it cannot be read."""
     for item in _items(_report(path), "products.item"):
@@ -89,13 +83,8 @@ def read_report(path: Path) -> Iterator[ReportRow]:
 def is_readable(listing: Accepted) -> bool:
     """Tell whether a reported listing's receipt and report can be read to their ends."""
     try:
-        remarks = all(remark.line for remark in read_remarks(listing.path))
         states: Counter[str] = Counter(row.state for row in read_report(listing.path))
-        return (
-            remarks
-            and read_receipt(listing.path) is not None
-            and next(_items(_report(listing.path), "states")) == states
-        )
+        return read_receipt(listing.path) is not None and next(_items(_report(listing.path), "states")) == states
     except _UNREADABLE:
         return False
 

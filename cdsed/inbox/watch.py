@@ -58,12 +58,18 @@ class Watch:
         The inbox; it must exist.
     wake
         Called from another thread, often more than once for one file.
+
+    Attributes
+    ----------
+    refusal
+        Why there is no notice of changes; None while there is.
     """
 
     def __init__(self, root: Path, wake: Callable[[], None]) -> None:
         self._root = root
         self._wake = wake
         self._observer: BaseObserver | None = None
+        self.refusal: str | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -73,7 +79,8 @@ class Watch:
             )
             self._observer.start()
         except OSError as error:
-            _log.warning("no notice of changes in %s (%s): it is scanned from time to time", self._root, error)
+            self.refusal = f"no notice of changes in {self._root} ({error}): it is scanned from time to time"
+            _log.warning("%s", self.refusal)
         return self
 
     def __exit__(self, *_: object) -> None:

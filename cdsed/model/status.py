@@ -147,6 +147,15 @@ class Cooling:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What people should know although nothing has failed; since when, in seconds UTC."""
+
+    name: str
+    text: str
+    since_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """The whole answer.
 
@@ -177,6 +186,7 @@ class StatusReport:
     cooling: tuple[Cooling, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     why_idle: str | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

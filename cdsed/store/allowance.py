@@ -114,9 +114,14 @@ class Allowance:
         )
 
 
+def step_of(clock: Clock) -> int:
+    """Return the number of the step that runs."""
+    return int(clock.boot_s() // STEP_S)
+
+
 def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Allowance]:
     """Return the allowance of every account of the accounts file, or of one, if it is there."""
-    step = _step(clock)
+    step = step_of(clock)
     rows = db.rows(
         _SQL.allowances,
         account=account,
@@ -199,7 +204,7 @@ def _grow(db: Database, account: str, cause: Restraint, sessions: int, grows_s: 
 
 def _crawls(db: Database, clock: Clock, account: str) -> bool:
     """Tell whether an account has run at the pace of a spent volume, evenly, and not because we wanted it so."""
-    pace = db.row(_SQL.pace, account=account, step=_step(clock), steps=_CRAWL_STEPS)
+    pace = db.row(_SQL.pace, account=account, step=step_of(clock), steps=_CRAWL_STEPS)
     assert pace is not None, "a sum has always a row"
     low, high = _CRAWL_BYTES
     ours = pace["ceiling"] is not None and pace["ceiling"] <= high / _CRAWL_S
@@ -232,7 +237,3 @@ _COPIED = (
     "restrained_to",
     "grows_s",
 )
-
-
-def _step(clock: Clock) -> int:
-    return int(clock.boot_s() // STEP_S)

@@ -1,10 +1,14 @@
 """The files of a state as a whole: setting them aside, and putting a new one in their place.
 
-Nothing is ever deleted of a state that was in use. A new one is made in a directory of its own; a kill at any
-instant leaves the former state, or no state and a whole new one that the next start puts in place.
+A state that was in use is set aside, not deleted; of many that were, some are kept. A new one is made in a directory
+of its own; a kill at any instant leaves the former state, or no state and a whole new one that the next start puts in
+place.
 """
 
+import logging
+import re
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +19,11 @@ from cdsed.store.database import FILE_NAME
 ASIDE = "aside"
 WHY_NAME = "why.txt"
 _MAKING, _MADE = "making", "made"
+_STAMPED = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
+_NEWEST_KEPT = 3  # with the one that is about to be set aside
 _SUFFIXES = ("", "-wal", "-shm", "-journal")  # the file itself first: a log alone is a state that is gone
+
+_log = logging.getLogger(__name__)
 
 
 def workplace(state_dir: Path) -> Path:
@@ -63,6 +71,22 @@ def lost_its_file(state_dir: Path) -> bool:
 def set_aside_before(state_dir: Path) -> list[Path]:
     """Return the directories of former states that were set aside, oldest first."""
     return sorted(path for path in (state_dir / ASIDE).glob("*") if path.is_dir())
+
+
+def forget_surplus(state_dir: Path) -> None:
+    """Make room before one more state is set aside: a disk that fails again and again must not be filled with them.
+
+    The oldest stays, for it held everything before the trouble began. Of the others the newest stay, as long as they
+    take no more than is free besides. One that somebody has renamed is his, and is left alone.
+    """
+    former = [path for path in set_aside_before(state_dir) if _STAMPED.fullmatch(path.name)]
+    free_bytes, taken_bytes = shutil.disk_usage(state_dir).free, 0
+    for number, path in enumerate(reversed(former[1:]), start=2):
+        with suppress(OSError):  # its disk may be the one that fails: the new state matters more
+            taken_bytes += sum(file.stat().st_blocks * 512 for file in path.iterdir())
+            if number > _NEWEST_KEPT or taken_bytes > free_bytes:
+                _log.warning("%s is removed: of former states the oldest and a few of the newest are kept", path)
+                shutil.rmtree(path)
 
 
 def _set_aside(state_dir: Path, why: str, clock: Clock) -> Path:

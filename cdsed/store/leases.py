@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cdsed.clock import Clock
 from cdsed.model.quota import VOLUME_WINDOW_H
 from cdsed.store import allowance
-from cdsed.store.allowance import MINUTE_STEPS, STEP_S
+from cdsed.store.allowance import MINUTE_STEPS, step_of
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -156,8 +156,7 @@ def may_go_on(db: Database, clock: Clock, lease: Lease) -> bool:
 def count_traffic(db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int) -> None:
     """Add requests and bytes to the account's ledger."""
     with db.write():
-        db.rows(_SQL.add_step, account=account, step=_step(clock), requests=requests, bytes=size_bytes)
-        db.rows(_SQL.add_minute, account=account, minute=_minute(clock), requests=requests, bytes=size_bytes)
+        db.rows(_SQL.add_step, account=account, step=step_of(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
 
 
@@ -167,24 +166,16 @@ def has_delivered(db: Database, account: str) -> bool:
 
 
 def forget_old_traffic(db: Database, clock: Clock) -> None:
-    """Drop steps older than a minute, minutes older than two hours, and hours older than the volume window."""
+    """Drop steps older than the hour that `cdsed status` tells of, and hours older than the volume window."""
+    step = step_of(clock)
     with db.write():
-        db.rows(_SQL.forget_steps, oldest=_step(clock) - MINUTE_STEPS, newest=_step(clock))
-        db.rows(_SQL.forget_minutes, minute=_minute(clock) - 120)
+        db.rows(_SQL.forget_steps, oldest=step - 60 * MINUTE_STEPS, newest=step)
         db.rows(_SQL.forget_hours, hour=_hour(clock) - VOLUME_WINDOW_H - 1)
 
 
 def next_fence(db: Database) -> int:
     """Return a fence number that was never given before; call it inside a transaction."""
     return int(db.value(_SQL.next_fence))
-
-
-def _step(clock: Clock) -> int:
-    return int(clock.boot_s() // STEP_S)
-
-
-def _minute(clock: Clock) -> int:
-    return int(clock.utc_s() // 60)
 
 
 def _hour(clock: Clock) -> int:

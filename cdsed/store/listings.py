@@ -31,7 +31,7 @@ def begin(db: Database, clock: Clock, head: ListingHead, path: str) -> Listing:
     identity = {"sha256": head.sha256, "account_group": head.group, "outputdir": head.outputdir or ""}
     with db.write():
         for twin in db.rows(_SQL.twins, **identity):
-            for forget in (_SQL.forget_wants, _SQL.forget_remarks, _SQL.forget_tally):
+            for forget in (_SQL.forget_wants, _SQL.forget_tally):
                 db.rows(forget, id=twin["id"])
         number = db.value(
             _SQL.begin,
@@ -99,8 +99,9 @@ def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks:
 
 
 def settle(db: Database, listing: int, *, accepted: bool, path: str) -> None:
-    """Note that a listing is taken as a whole (or refused), and where its file lies now."""
+    """Note that a listing is taken as a whole (or refused), its receipt written, and where its file lies now."""
     with db.write():
+        db.rows(_SQL.forget_remarks, id=listing)
         db.rows(_SQL.settle, id=listing, state="open" if accepted else "refused", path=path)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from cdsed.clock import Clock
 from cdsed.model.product import FINAL
 from cdsed.model.quota import VOLUME_WINDOW_H, Forecast, HourOfTraffic, Room, Supply, forecast, next_room
-from cdsed.store.allowance import Allowance
+from cdsed.store import allowance
+from cdsed.store.allowance import MINUTE_STEPS, Allowance
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -34,7 +35,8 @@ def ahead(
     if not to_go_bytes:
         return None
     shares = _shares(db)
-    recent = {row["account"]: row["bytes"] for row in db.rows(_SQL.recent, minute=int(clock.utc_s() // 60) - 1)}
+    last_minutes = db.rows(_SQL.recent, step=allowance.step_of(clock), steps=2 * MINUTE_STEPS)
+    recent = {row["account"]: row["bytes"] for row in last_minutes}
     total = sum(recent.values())
     longest: Forecast | None = None
     for group in {account.group for account in accounts} & set(shares):

@@ -11,7 +11,7 @@ from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
-from cdsed.model.product import PathSource, Product, State
+from cdsed.model.product import FINAL, PathSource, Product, State
 from cdsed.model.transfer import Places
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import next_fence
@@ -207,7 +207,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
         db.rows(_SQL.drop_pieces_held, id=product.id)
         if move.refute_path:
             db.rows(_SQL.refute_path, id=product.id)
-        if move.state in (State.DONE, State.PRESENT, State.MISSING):
+        if move.state in FINAL:
             db.rows(_SQL.forget_objects, id=product.id)
             db.rows(_SQL.forget_denials, id=product.id)
 

@@ -16,8 +16,8 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
-from cdsed.store import allowance, outlook
-from cdsed.store.allowance import Allowance
+from cdsed.store import allowance, notices, outlook
+from cdsed.store.allowance import MINUTE_STEPS, STEP_S, Allowance
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
@@ -41,7 +41,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         daemon = _daemon(db, running=running)
         allowances = allowance.of_all(db, clock)
         accounts = _accounts(db, clock, allowances)
-        rates = _rates(db, clock, daemon)
+        rates = _rates(db, clock)
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         cooling = tuple(
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
@@ -62,6 +62,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             cooling=cooling,
             troubles=tuple(_troubles(db, clock)),
             why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
+            notices=tuple(notices.told(db, clock, running=running)),
         )
 
 
@@ -204,18 +205,18 @@ def _trouble(account: Allowance, clock: Clock) -> str | None:
     return None
 
 
-def _rates(db: Database, clock: Clock, daemon: DaemonStatus) -> Rates:
-    """Return mean rates; the minute that runs counts with the seconds it has."""
-    now = clock.utc_s()
-    row = db.row(_SQL.traffic, minute=int(now // 60))
-    if row is None or row["first_minute"] is None:
+def _rates(db: Database, clock: Clock) -> Rates:
+    """Return mean rates; the step that runs counts with the seconds it has."""
+    now_s, step = clock.boot_s(), allowance.step_of(clock)
+    begun = db.value(_SQL.first_step, step=step, steps=60 * MINUTE_STEPS)
+    if begun is None:
         return Rates()
-    begun = row["first_minute"] * 60.0
-    if daemon.started_at is not None and begun <= daemon.started_at < begun + 60:
-        begun = daemon.started_at
-    spans_s = [min(now % 60 + 60 * minutes, now - begun) for minutes in (1, 10, 60)]
-    over = [row[key] / max(span_s, 1.0) for key, span_s in zip(("two", "eleven", "sixty_one"), spans_s, strict=True)]
-    return Rates(*over)
+
+    def over(minutes: int) -> float:
+        size_bytes = db.value(_SQL.traffic, step=step, steps=minutes * MINUTE_STEPS)
+        return float(size_bytes / max(1.0, min(now_s % STEP_S + 60 * minutes, now_s - begun * STEP_S)))
+
+    return Rates(over(1), over(10), over(60))
 
 
 def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:

@@ -21,6 +21,8 @@ NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is 
 _BLOCK_BYTES = 2**20
 #: Of a copy on the destination's own file system, beside which it appears.
 COPY_SUFFIX = ".copy"
+#: Below the pre-spool: what stood under the final name. Nothing removes it, for it may be its owner's only copy.
+REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def _set_aside(final: Path, spool: Folder, room: Folder, place: Path) -> Path | 
 
 
 def _move_aside(name: str, spool: Folder, room: Folder, place: Path) -> Path:
-    with room.child("replaced", make=True) as replaced:
+    with room.child(REPLACED, make=True) as replaced:
         aside = next(numbered for number in itertools.count(1) if not replaced.exists(numbered := f"{name}.{number}"))
         spool.rename(name, replaced, aside)
-    return place / "replaced" / aside
+    return place / REPLACED / aside

@@ -20,6 +20,7 @@ from cdsed.process.lock import is_free
 from cdsed.store import audit
 from cdsed.store.audit import Breach, OnDisk, TakenListing
 from cdsed.store.database import Database
+from cdsed.transfer.publish import REPLACED
 
 #: The supervisor sweeps after the dead every second, but a loaded machine may make it wait, and one that has just
 #: been started sweeps when it has examined the state. What is still so after all of these looks, stays so.
@@ -29,7 +30,7 @@ AGAIN_AFTER_S, AGAIN_MOST = 4.0, 5
 _TIDIED_WITHIN_S = 180.0
 
 _WHOLE_LATEST = 1000
-_KEPT_ASIDE = frozenset({"quarantine", "replaced"})
+_KEPT_ASIDE = frozenset({"quarantine", REPLACED})
 
 
 @dataclass(slots=True)
@@ -46,6 +47,8 @@ class Checked:
         How many of them are no longer where they were put: their owner took them away.
     left_by_the_dead
         How many leases and workers a daemon that died has left to the next one, which gives them back at its start.
+    replaced
+        How many things that stood in the place of products are kept beside the staging.
     """
 
     breaches: list[Breach] = field(default_factory=list)
@@ -54,6 +57,7 @@ class Checked:
     listings: int = 0
     gone: int = 0
     left_by_the_dead: int = 0
+    replaced: int = 0
 
 
 def check_state(
@@ -91,6 +95,7 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
     places = {*settings.spools, *audit.outputdirs(db)}
     for folder in sorted({settings.pre_spool_for(place) for place in places} | {place / ".cdsed" for place in places}):
         checked.breaches += _leftovers(db, folder, SYSTEM_CLOCK.utc_s() - (_TIDIED_WITHIN_S if runs else 0))
+        checked.replaced += len(_names(folder / REPLACED))
     return checked
 
 
@@ -194,12 +199,15 @@ def _half(product: OnDisk) -> Breach:
 
 def _leftovers(db: Database, folder: Path, by: float) -> Iterator[Breach]:
     """Yield what lies in a staging directory although its product has lain elsewhere since `by` (UTC s)."""
-    try:
-        names = sorted(set(os.listdir(folder)) - _KEPT_ASIDE)  # noqa: PTH208 - names are all that is needed
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in names:
+    for name in sorted(_names(folder) - _KEPT_ASIDE):
         state = audit.state_of(db, name.removesuffix(".copy"), by)
         if state in GOOD:
             text = f"{folder / name} is left although the product is {state}"
             yield Breach("leftover", name, text, "remove it: nothing needs it; and please report it")
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))  # noqa: PTH208 - names are all that is needed
+    except (FileNotFoundError, NotADirectoryError):
+        return set()

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from cdsed.model.product import FINAL, State
-from cdsed.store import breakers, disks, products
-from cdsed.transfer.publish import COPY_SUFFIX, NEAR
+from cdsed.store import breakers, disks, notices, products
+from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
 from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import disk_error
 from cdsed.work.bench import Bench
@@ -37,6 +37,7 @@ def tidy(bench: Bench) -> None:
 
 
 def _tidy(bench: Bench, root: Path) -> None:
+    _tell_replaced(bench, root / REPLACED)
     for path in _directories(root):
         if path.suffix == _GONE_SUFFIX:
             discard(path)
@@ -48,10 +49,21 @@ def _tidy(bench: Bench, root: Path) -> None:
             discard(gone)
 
 
+def _tell_replaced(bench: Bench, folder: Path) -> None:
+    """Tell of what stood in the place of products: nobody but its owner knows whether it may go."""
+    kept = len(_entries(folder))
+    text = f"{folder} keeps what stood in the place of products ({kept} so far): remove what nobody needs"
+    notices.note(bench.db, bench.clock, notices.replaced(folder), text if kept else None)
+
+
 def _directories(root: Path) -> list[Path]:
+    return [Path(entry.path) for entry in _entries(root) if entry.is_dir(follow_symlinks=False)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(root) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        with os.scandir(folder) as entries:
+            return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
 

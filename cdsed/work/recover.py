@@ -1,7 +1,7 @@
 """A state that is damaged, gone, or to be replaced: made anew from a backup, accepted listings and the disks.
 
-The new state is whole before it takes the place of the former, which is set aside, never deleted. Whatever is
-killed in between, the next start finds one of the two and goes on.
+The new state is whole before it takes the place of the former, which is set aside. Whatever is killed in between,
+the next start finds one of the two and goes on.
 """
 
 import logging
@@ -16,7 +16,7 @@ from cdsed.inbox import reread
 from cdsed.inbox.place import ACCEPTED, TAKING
 from cdsed.local.presence import presence_of
 from cdsed.process.lock import is_free
-from cdsed.store import backup, files, listings, rebuilt
+from cdsed.store import backup, files, listings, notices, rebuilt
 from cdsed.store.database import FILE_NAME, Database, examine, newest_schema, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
 
@@ -60,6 +60,11 @@ class Recovered:
             f"{self.present} products under way were found on disk",
             f"the bytes of the last 30 days {volumes}; numbers of attempts are {self._attempts()}",
         ]
+
+    def notice(self) -> str:
+        """Return the gist of it, for whoever did not see it happen."""
+        source = self.source or "accepted listings and the disks, without a backup"
+        return f"the state was made anew from {source}: {self.why.split(';')[0]}; `cdsed state check` tells more"
 
     def _attempts(self) -> str:
         return "as of the backup" if self.source else "lost, where no report names them"
@@ -113,6 +118,7 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
     state_dir = settings.state_dir
     try:
         place = files.workplace(state_dir)
+        files.forget_surplus(state_dir)
         name = _copy(settings, source, place)
         traffic = rebuilt.traffic_of(state_dir)
         db = open_state(place)
@@ -121,9 +127,10 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
             rebuilt.carry_traffic(db, traffic)
             reported, again = _enter_listings(db, clock, settings.inbox.path)
             present = rebuilt.rescan(db, clock, presence_of(settings, clock).find)
+            made = Recovered(why, name, reported, again, present, bool(traffic))
+            notices.note(db, clock, notices.RECOVERED, made.notice())
         finally:
             db.close()
-        made = Recovered(why, name, reported, again, present, bool(traffic))
         return made, files.put_in_place(state_dir, "\n".join(made.lines()), clock)
     except OSError as error:
         raise StateDiskError(f"{error.filename or state_dir}: {error.strerror}; the state is as it was") from error
@@ -200,7 +207,7 @@ def _enter_told(db: Database, told: list[reread.Accepted]) -> None:
         assert receipt is not None, f"the receipt of {listing.path} was readable a moment ago"
         head, counts = receipt
         number = rebuilt.enter_listing(db, head, listing.path, listing.reported_at)
-        listings.count(db, number, counts.lines, counts, reread.read_remarks(listing.path))
+        listings.count(db, number, counts.lines, counts, ())
         numbers[number] = (listing, head)
     for number, (listing, head) in reversed(numbers.items()):
         rebuilt.enter_report(db, number, head, reread.read_report(listing.path), listing.reported_at)

@@ -107,6 +107,11 @@ def test_a_start_recovers_the_state_and_everything_accepted_arrives(
     with DaemonProcess(lab) as daemon:
         used.finish(daemon)
         assert lab.command("state", "check").returncode == 0
+        [notice] = lab.status()["notices"]
+    assert notice["name"] == "recovered"
+    assert ("made anew from the backup cdsed-" if backups else "from accepted listings") in notice["text"]
+    assert ("is damaged" if damage is _flip else "is gone") in notice["text"]
+    assert notice["text"] in lab.command("status").stdout
     log = daemon.log()
     assert ("is damaged" if damage is _flip else "is gone") in log
     assert ("the backup cdsed-" if backups else "without a backup") in log

@@ -76,7 +76,7 @@ def test_a_hundred_thousand_files_at_once_are_all_taken(tmp_path: Path, sandbox:
     _crowd(tmp_path / "lab", sandbox, 100_000, 7200)
 
 
-def test_where_the_kernel_tells_nothing_the_inbox_is_scanned_and_the_log_says_so(
+def test_where_the_kernel_tells_nothing_the_inbox_is_scanned_and_log_and_status_say_so(
     tmp_path: Path, sandbox: SandboxProcess
 ) -> None:
     # A user namespace of its own has limits of its own: nobody else on this machine notices.
@@ -109,6 +109,9 @@ def test_where_the_kernel_tells_nothing_the_inbox_is_scanned_and_the_log_says_so
         lab.drop("group.txt", names[1:2], group="default")
         (lab.inbox / "written.txt").write_text(f"{names[2]}\n", encoding="utf-8")
         wait_until("all are taken", lambda: lab.receipt("in.txt") and lab.receipt("written.txt") and _taken(lab) == 3)
+        [notice] = lab.status()["notices"]
+        assert notice["name"] == "inbox"
+        assert f"no notice of changes in {lab.inbox}" in notice["text"]
     finally:
         daemon.terminate()
         daemon.wait(30)

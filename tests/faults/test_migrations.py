@@ -82,6 +82,8 @@ def test_a_released_schema_is_upgraded_with_all_its_rows(released: Path, tmp_pat
     before = rows_of(state, columns)
     assert all(rows for table, rows in before.items()), "a golden state has rows in every table"
     columns.pop("transition")  # the rules themselves may change
+    columns.pop("traffic_minute")  # the speed of the last hour begins anew
+    columns.pop("remark")  # they stand in the receipts, which are written
     db = open_state(state)
     try:
         assert db.problems() + db.dangling() == []

@@ -7,7 +7,9 @@ SELECT origin, target FROM transition
 SELECT product.safename, step.origin, step.target, step.before
 FROM (SELECT product, origin, target, lag(target) OVER (PARTITION BY product ORDER BY id) AS before FROM event) AS step
 JOIN product ON product.id = step.product
-WHERE step.origin IS NOT step.before
+WHERE (step.origin IS NOT step.before
+       -- Of a long history only the latest 32 steps are kept.
+       AND NOT (step.before IS NULL AND (SELECT count(*) FROM event WHERE event.product = step.product) >= 32))
    OR (step.origin IS NULL AND step.target NOT IN ('queued', 'present'))
    OR (step.origin IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM transition WHERE origin = step.origin AND target = step.target))
@@ -66,16 +68,18 @@ WHERE coalesce(tally.products, 0) <> coalesce(counted.products, 0)
    OR coalesce(tally.size_bytes, 0) <> coalesce(counted.size_bytes, 0)
 LIMIT :most
 
--- A reported listing that was dropped once more has only its sums left.
+-- Once the receipt is written it alone has the remarks; a reported listing that was dropped once more has only its
+-- sums left.
 -- name: lines_and_verdicts
 SELECT name, items_taken, verdicts, named, wants, remarked, remarks FROM (
     SELECT name, state, items_taken, accepted + duplicate + known + present + rejected + ignored AS verdicts,
            accepted + known + present AS named, (SELECT count(*) FROM want WHERE listing = listing.id) AS wants,
-           duplicate + known + present + rejected AS remarked,
+           CASE state WHEN 'taking' THEN duplicate + known + present + rejected ELSE 0 END AS remarked,
            (SELECT count(*) FROM remark WHERE listing = listing.id) AS remarks
     FROM listing WHERE state <> 'refused')
 WHERE items_taken <> verdicts
-   OR ((wants <> named OR remarks <> remarked) AND NOT (state = 'reported' AND wants = 0 AND remarks = 0))
+   OR remarks <> remarked
+   OR (wants <> named AND NOT (state = 'reported' AND wants = 0))
 LIMIT :most
 
 -- name: processes

@@ -69,19 +69,12 @@ WHERE account = :account AND slot = :slot AND fence = :fence AND enabled = 1
 INSERT INTO traffic_step (account, step, requests, bytes) VALUES (:account, :step, :requests, :bytes)
 ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
 
--- name: add_minute
-INSERT INTO traffic_minute (account, minute, requests, bytes) VALUES (:account, :minute, :requests, :bytes)
-ON CONFLICT (minute, account) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
-
 -- name: add_hour
 INSERT INTO traffic_hour (account, hour, requests, bytes) VALUES (:account, :hour, :requests, :bytes)
 ON CONFLICT (account, hour) DO UPDATE SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
 
 -- name: forget_steps
 DELETE FROM traffic_step WHERE step NOT BETWEEN :oldest AND :newest
-
--- name: forget_minutes
-DELETE FROM traffic_minute WHERE minute < :minute
 
 -- name: forget_hours
 DELETE FROM traffic_hour WHERE hour < :hour

@@ -2,7 +2,7 @@
 SELECT hour, bytes FROM traffic_hour WHERE account = :account AND hour > :oldest_hour ORDER BY hour
 
 -- name: recent
-SELECT account, sum(bytes) AS bytes FROM traffic_minute WHERE minute >= :minute GROUP BY account
+SELECT account, sum(bytes) AS bytes FROM traffic_step WHERE step BETWEEN :step - :steps AND :step GROUP BY account
 
 -- name: backlog
 SELECT listing.account_group, sum(tally.products) AS products

@@ -33,11 +33,10 @@ FROM session WHERE enabled = 1 ORDER BY account, slot
 SELECT name, reason, until_s FROM breaker WHERE open = 1 AND until_s > :now_s AND name NOT LIKE 'account:%' ORDER BY name
 
 -- name: traffic
-SELECT coalesce(sum(CASE WHEN minute >= :minute - 1 THEN bytes END), 0) AS two,
-       coalesce(sum(CASE WHEN minute >= :minute - 10 THEN bytes END), 0) AS eleven,
-       coalesce(sum(CASE WHEN minute >= :minute - 60 THEN bytes END), 0) AS sixty_one,
-       min(minute) AS first_minute
-FROM traffic_minute WHERE minute >= :minute - 60
+SELECT coalesce(sum(bytes), 0) FROM traffic_step WHERE step BETWEEN :step - :steps AND :step
+
+-- name: first_step
+SELECT min(step) FROM traffic_step WHERE step BETWEEN :step - :steps AND :step
 
 -- name: under_way_bytes
 SELECT coalesce(sum(piece.done_bytes), 0) FROM piece JOIN product ON product.id = piece.product
@@ -54,7 +53,7 @@ SELECT safename, cause FROM product WHERE id = :id
 SELECT count(*) AS products, min(due_s) AS due_s FROM product WHERE due_s IS NOT NULL
 
 -- name: movement
-SELECT (SELECT coalesce(max(id), 0) FROM event) + (SELECT coalesce(sum(bytes), 0) FROM traffic_minute) AS moved
+SELECT (SELECT coalesce(max(id), 0) FROM event) + (SELECT coalesce(sum(bytes), 0) FROM traffic_hour) AS moved
 
 -- name: events
 SELECT at, origin, target, attempts, cause FROM event WHERE product = :product ORDER BY id

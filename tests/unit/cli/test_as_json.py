@@ -16,6 +16,7 @@ def test_the_names_of_schema_1_are_these() -> None:
         "state_dir",
         "daemon",
         "why_idle",
+        "notices",
         "products",
         "to_go_bytes",
         "eta_s",
@@ -66,5 +67,6 @@ def test_the_names_of_schema_1_are_these() -> None:
         "room": None,
         "trouble_code": None,
     }
+    assert answer["notices"] == [{"name": "recovered", "text": "the state was made anew", "since_at": ISO}]
     assert answer["cooling"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
     assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause", "next_in_s"}

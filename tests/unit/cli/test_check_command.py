@@ -95,6 +95,14 @@ def test_strangers_and_what_is_set_aside_beside_the_staging_are_left_in_peace(us
     assert "leftover" not in _told(used_lab)
 
 
+def test_what_publishing_set_aside_is_counted_for_its_owner(used_lab: Lab) -> None:
+    _good(used_lab)
+    (used_lab.root / "spool" / ".cdsed" / "replaced" / "X.SAFE.1").mkdir(parents=True)
+    done = used_lab.cdsed("check", "--state")
+    assert done.returncode == 0, done.stdout
+    assert "1 thing that stood in the place of products in .cdsed/replaced; remove what nobody needs" in done.stdout
+
+
 def test_a_receipt_that_tells_other_sums_is_found(used_lab: Lab) -> None:
     _good(used_lab)
     path = used_lab.inbox / ".accepted" / "storm.txt.receipt.json"

@@ -16,6 +16,7 @@ from cdsed.model.status import (
     DaemonState,
     DaemonStatus,
     ListingStatus,
+    Notice,
     Rates,
     SessionMark,
     StatusReport,
@@ -62,6 +63,7 @@ REPORT = StatusReport(
     eta_s=406.0,
     cooling=(Cooling("disk:/spool", "no room left", 40.0),),
     troubles=(Trouble("NotInCatalogue", State.MISSING, 1, NAME, "not in the catalogue; perhaps misspelt"),),
+    notices=(Notice("recovered", "the state was made anew", NOW),),
 )
 PENALTY = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"
 LOOK = Look(Path("/var/lib/cdsed"), REPORT)
@@ -74,6 +76,7 @@ def screen(look: Look = LOOK, canvas: Canvas | None = None) -> str:
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert screen().startswith(
         "● The daemon runs since 2027-01-15T06:50:00Z (1 h 10 min ago), pid 42, cdsed 0.1.0\n"
+        "2027-01-15T08:00:00Z (0 s ago): the state was made anew\n"
         "Listings\n"
         "  campaign.txt  ██████████████████░░  41/44  1 exception  default  open\n"
         "  huge.txt                                                default  being taken, 120 000 lines so far\n"

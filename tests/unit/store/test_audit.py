@@ -83,13 +83,26 @@ def test_a_line_without_a_verdict_product_or_remark_is_missed(lab: Lab, statemen
     _break(
         lab,
         "INSERT INTO listing (id, sha256, account_group, priority, name, state, path, items_taken, accepted, rejected, "
-        "taken_at) VALUES (1, 'x', 'default', 0, 'storm.txt', 'open', '/x', 3, 2, 1, 0)",
+        "taken_at) VALUES (1, 'x', 'default', 0, 'storm.txt', 'taking', '/x', 3, 2, 1, 0)",
         f"INSERT INTO want VALUES (1, {first}, 1), (1, {second}, 2)",
         "INSERT INTO remark VALUES (1, 3, 'rejected', NULL, 'nonsense')",
     )
     assert _rules(lab) == []
     _break(lab, statement)
     assert ("sums", "listing storm.txt") in _rules(lab)
+
+
+def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: Lab) -> None:
+    number = lab.queued("patient.SAFE")
+    for _ in range(20):  # the catalogue is out, and it waits again and again
+        [(product, _)] = products.claim_resolving(lab.db, lab.clock, lab.process, 1)
+        products.move(lab.db, lab.clock, product, products.Move(State.WAITING, cause="no answer", due_s=0))
+        products.wake_due(lab.db, lab.clock)
+    assert lab.db.value("SELECT count(*) FROM event") == 32
+    assert lab.state(number) is State.QUEUED
+    assert _rules(lab) == []
+    _break(lab, "DELETE FROM event WHERE id = (SELECT min(id) FROM event)")
+    assert _rules(lab) == [("history", "patient.SAFE")]
 
 
 def test_of_one_rule_only_the_first_breaches_are_told(lab: Lab) -> None:

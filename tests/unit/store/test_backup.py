@@ -191,3 +191,42 @@ def test_unfinished_backups_are_cleared_away(lab: Lab, folder: Path) -> None:
     made = back_up(lab.db, folder, lab.clock)
     assert list(folder.iterdir()) == [made.path]
     assert backup.backups(folder / "nowhere") == []
+
+
+def former_state(lab: Lab, state: Path, size_bytes: int = 0) -> Path:
+    """Set a state aside the way a recovery does, an hour after the one before."""
+    lab.clock.pass_s(3600)
+    place = work(lab.root)
+    files.forget_surplus(state)
+    open_state(place).close()
+    aside = files.put_in_place(state, "because of a test", lab.clock)
+    (aside / "more").write_bytes(b"x" * size_bytes)
+    return aside
+
+
+def test_of_former_states_the_oldest_and_the_three_newest_stay_and_whatever_was_renamed(
+    lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = tmp_path / "state"
+    made = [former_state(lab, state) for _ in range(6)]
+    kept = made[4].rename(state / "aside" / "to be looked at")
+    made += [former_state(lab, state) for _ in range(2)]
+    assert files.set_aside_before(state) == [made[0], *made[5:], kept]
+    assert f"{made[1]} is removed" in caplog.text
+    assert caplog.text.count("is removed") == 3
+
+
+def test_former_states_take_no_more_than_is_free_besides_but_the_oldest_stays(lab: Lab, small_disk: Path) -> None:
+    state, aside = small_disk / "state", small_disk / "state" / "aside"
+    sizes = {"20260101T000000Z": 500_000, "20260102T000000Z": 200_000, "20260103T000000Z": 300_000}
+    for name, size_bytes in sizes.items():
+        (aside / name).mkdir(parents=True)
+        (aside / name / FILE_NAME).write_bytes(b"x" * size_bytes)
+    files.forget_surplus(state)
+    assert [path.name for path in files.set_aside_before(state)] == list(sizes)
+    (small_disk / "filler").write_bytes(b"x" * (free_bytes(small_disk) - 400_000))
+    files.forget_surplus(state)
+    assert [path.name for path in files.set_aside_before(state)] == ["20260101T000000Z", "20260103T000000Z"]
+    (small_disk / "more").write_bytes(b"x" * (free_bytes(small_disk) - 100_000))
+    files.forget_surplus(state)
+    assert [path.name for path in files.set_aside_before(state)] == ["20260101T000000Z"]

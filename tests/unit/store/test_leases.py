@@ -12,7 +12,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import LeaseLost
 from cdsed.model.transfer import Digests
 from cdsed.process.lock import KernelLock
-from cdsed.store import leases, pieces, processes
+from cdsed.store import leases, pieces, processes, snapshot
 from cdsed.store.database import open_state
 from cdsed.store.leases import Session
 from tests.unit.store.state import Lab, SetClock
@@ -103,7 +103,7 @@ def test_old_traffic_is_forgotten_and_the_window_is_not(lab):
     lab.clock.pass_s(3 * 24 * 3600)
     leases.forget_old_traffic(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM traffic_hour") == 0
-    assert lab.db.value("SELECT count(*) FROM traffic_minute") == 0
+    assert lab.db.value("SELECT count(*) FROM traffic_step") == 0
 
 
 def test_an_expired_key_is_not_leased_nor_gone_on_with(lab):
@@ -245,3 +245,25 @@ def test_the_next_work_of_a_lost_lease_is_not_noted(lab):
     with pytest.raises(LeaseLost):
         pieces.finish(lab.db, lease, {work.pieces[0]: Digests()})
     assert lab.db.value("SELECT done_bytes FROM piece") == 0
+
+
+def test_speed_is_the_mean_over_the_last_minutes_whatever_the_wall_clock_does(lab):
+    def rates():
+        found = snapshot.report(lab.db, lab.clock, running=True).rates
+        return found.over_1_min, found.over_10_min, found.over_60_min
+
+    lab.accounts("a", "b")
+    assert rates() == (0, 0, 0)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=4_000)
+    leases.count_traffic(lab.db, lab.clock, "b", requests=1, size_bytes=2_000)
+    lab.clock.utc -= 86_400  # somebody sets it back
+    lab.clock.pass_s(20)
+    assert rates() == (300, 300, 300)  # it has only just begun
+    lab.clock.pass_s(100)
+    assert rates() == (0, 50, 50)
+    lab.clock.pass_s(1080)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=600_000)
+    assert rates() == (10_000, 1_000, 505)
+    lab.clock.pass_s(2405)
+    leases.forget_old_traffic(lab.db, lab.clock)
+    assert rates() == (0, 0, 600_000 / 2405)

@@ -210,3 +210,10 @@ TestBookkeeping = Bookkeeping.TestCase
 TestBookkeeping.settings = settings(
     max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
+
+
+@pytest.mark.parametrize("state", [State.MISSING, State.FAILED, State.CANCELLED])
+def test_what_a_settled_product_was_made_of_is_forgotten(lab, state):
+    number = lab.planned("A", (10, 20))
+    products.move(lab.db, lab.clock, products.get(lab.db, number), Move(state, cause="test"))
+    assert lab.db.value("SELECT (SELECT count(*) FROM object) + (SELECT count(*) FROM piece)") == 0

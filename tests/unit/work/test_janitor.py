@@ -1,5 +1,6 @@
 """What the janitor removes from the pre-spools, and what it must leave, on a real state and real directories."""
 
+import shutil
 import threading
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from cdsed.config.settings import Settings
 from cdsed.model.product import State
 from cdsed.model.transfer import Places
 from cdsed.process.threadwatch import ThreadWatch
-from cdsed.store import products
+from cdsed.store import notices, products
 from cdsed.store.products import Move
 from cdsed.work.janitor import tidy
 
@@ -66,3 +67,18 @@ def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_s
     products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
     tidy(bench)
     assert not copy.exists()
+
+
+def test_what_publishing_set_aside_is_told_and_left_to_its_owner(bench):
+    replaced = bench.lab.spool / ".cdsed" / "replaced"
+    for name in ("A.1", "B.1"):
+        (replaced / name).mkdir(parents=True)
+
+    def told():
+        tidy(bench)
+        return [notice.text for notice in notices.told(bench.db, bench.clock, running=False)]
+
+    assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what nobody needs"]
+    assert len(list(replaced.iterdir())) == 2
+    shutil.rmtree(replaced)
+    assert told() == []

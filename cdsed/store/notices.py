@@ -1,0 +1,48 @@
+"""What people should know although nothing has failed, such as a state that was recovered while nobody looked.
+
+Whoever knows it enters it, and withdraws it when it is over; `cdsed status` tells it.
+"""
+
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.model.status import Notice
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("notices")
+
+#: The state was made anew.
+RECOVERED = "recovered"
+#: The kernel does not tell of changes in the inbox.
+INBOX = "inbox"
+
+_RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
+
+
+def replaced(folder: Path) -> str:
+    """Return the name of the notice of what stood in the place of products and is kept in a folder."""
+    return f"replaced:{folder}"
+
+
+def note(db: Database, clock: Clock, name: str, text: str | None) -> None:
+    """Enter a notice, or withdraw it (None); what is known already costs no write."""
+    if db.value(_SQL.text, name=name) == text:
+        return
+    with db.write():
+        if text is None:
+            db.rows(_SQL.withdraw, name=name)
+        else:
+            db.rows(_SQL.enter, name=name, text=text, at=clock.utc_s())
+
+
+def told(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
+    """Return the notices that matter now, newest first.
+
+    Parameters
+    ----------
+    running
+        Whether the daemon runs: where it does not, nobody looks into the inbox at all.
+    """
+    rows = db.rows(_SQL.told, recovered_after=clock.utc_s() - _RECOVERED_FOR_S, running=running)
+    return [Notice(**row) for row in rows]

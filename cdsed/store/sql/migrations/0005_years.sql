@@ -1,0 +1,25 @@
+-- A daemon runs for years: what need not be kept for ever goes, and what nobody sees in the log is told.
+
+-- Of each product the latest 32 changes of state. One that waits for the catalogue, for a disk, changes three times
+-- whenever it is tried again: while the catalogue was out, a long queue added a gigabyte a day.
+DROP TRIGGER product_moved;
+CREATE TRIGGER product_moved AFTER UPDATE OF state ON product
+WHEN OLD.state <> NEW.state
+BEGIN
+    INSERT INTO event (product, at, origin, target, attempts, cause)
+    VALUES (NEW.id, NEW.changed_at, OLD.state, NEW.state, NEW.attempts, NEW.cause);
+    DELETE FROM event WHERE product = NEW.id
+      AND id <= (SELECT id FROM event WHERE product = NEW.id ORDER BY id DESC LIMIT 1 OFFSET 32);
+END;
+
+-- Remarks are kept for the receipt; once it is written, they stand in it.
+DELETE FROM remark WHERE listing NOT IN (SELECT id FROM listing WHERE state = 'taking');
+
+-- The steps of the last hour tell its speed, too. An upgrade begins that hour anew.
+DROP TABLE traffic_minute;
+
+CREATE TABLE notice (                                   -- what people should know although nothing has failed
+    name TEXT PRIMARY KEY,                              -- recovered, inbox, replaced:/spool/.cdsed/replaced
+    text TEXT NOT NULL,
+    since_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,14 @@
+-- name: text
+SELECT text FROM notice WHERE name = :name
+
+-- name: enter
+INSERT INTO notice (name, text, since_at) VALUES (:name, :text, :at)
+ON CONFLICT (name) DO UPDATE SET text = excluded.text, since_at = excluded.since_at
+
+-- name: withdraw
+DELETE FROM notice WHERE name = :name
+
+-- name: told
+SELECT name, text, since_at FROM notice
+WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (name <> 'inbox' OR :running)
+ORDER BY since_at DESC, name
