@@ -244,8 +244,13 @@ def groups_at_work(db: Database, clock: Clock) -> list[str]:
 
 
 def choose_place(db: Database, product: Product, places: Places, size_bytes: int) -> None:
-    """Reserve room for a claimed product, before it is planned, where it will be put together."""
+    """Reserve room for a claimed product, before it is planned, where it will be put together.
+
+    What has arrived elsewhere counts no more: files of the same names and sizes may lie at the new place, empty.
+    """
     with db.write():
+        if places.staging != product.staging:
+            db.rows(_SQL.forget_objects, id=product.id)
         db.rows(
             _SQL.choose_place,
             id=product.id,
