@@ -14,15 +14,18 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import S3Keys
 from cdsed.config.settings import Settings
 from cdsed.errors import DiskError, ProductError, ServiceError
+from cdsed.model.listing import Counts, ListingHead, Named
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Digests
 from cdsed.process.lock import KernelLock, is_free
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import leases, pieces, processes, products
+from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.products import Found, Move
 from cdsed.transfer.connection import Connection, Credentials
+from cdsed.work.again import start_again
 from cdsed.work.begin import begin
 from cdsed.work.finish import finish_next
+from cdsed.work.lines import Lines
 from cdsed.work.session import _Held, _Session
 from tests.unit.store.conftest import lab
 from tests.unit.work.test_session import account_of, bench
@@ -159,3 +162,40 @@ def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its
     worker.close()
     sweep(stage)
     assert stage.db.value("SELECT max(written_bytes) FROM piece") == 0
+
+
+def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is_not_fetched_again(stage, tmp_path):
+    first, second = (head(stage, name, str(tmp_path / name)) for name in ("first", "second"))
+    lines = Lines(stage.db, SYSTEM_CLOCK, stage.bench.presence)
+    named = [Named(1, NAMES[0])]
+    lines.enter(first, 1, named, lines.places(first, named))
+    places = lines.places(second, named)  # it is still under way
+    number = products.find(stage.db, NAMES[0]).id
+    whereabouts = str(tmp_path / "first" / NAMES[0])
+    products.found_present(stage.db, SYSTEM_CLOCK, number, whereabouts)
+    lines.enter(second, 1, named, places)
+    assert listings.get(stage.db, second.id).counts == Counts(present=1)
+    assert products.get(stage.db, number).whereabouts == whereabouts
+
+
+def head(lab: Any, name: str, outputdir: str) -> ListingHead:
+    blank = ListingHead(0, name, name, "default", 0, outputdir, SYSTEM_CLOCK.utc_s(), None)
+    return listings.begin(lab.db, SYSTEM_CLOCK, blank, name).head
+
+
+def test_products_started_again_while_their_report_is_written_are_reported_once_more(stage, tmp_path):
+    listing = head(stage, "l.txt", str(tmp_path))
+    number = stage.queued(NAMES[0])
+    listings.want(stage.db, listing.id, number, 1)
+    listings.settle(stage.db, listing.id, accepted=True, path="l.txt")
+    stage.settle(number, State.FAILED)
+    seen = listings.newest_event(stage.db)
+    assert listings.finished(stage.db, 1)
+    assert [row.state for row in listings.report_rows(stage.db, listing.id)] == [State.FAILED]
+    assert start_again(stage.db, SYSTEM_CLOCK, [products.get(stage.db, number)])[0].started
+    listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=seen)
+    assert listings.unreported(stage.db) == 1
+    stage.settle(number, State.MISSING)
+    assert listings.finished(stage.db, 1)
+    listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(stage.db))
+    assert listings.unreported(stage.db) == 0
