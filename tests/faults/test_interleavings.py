@@ -199,3 +199,27 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
     assert listings.finished(stage.db, 1)
     listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(stage.db))
     assert listings.unreported(stage.db) == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProductError("another ETag", code="Changed"),
+        DiskError("the staging directory is gone", code="ENOENT"),
+        ServiceError("a reset", code="ConnectionLost"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(stage, error):
+    number = wanted(stage, NAMES[0])
+    stopped, other = stage.worker("stopped"), stage.worker("other")
+    stopped.begin(number)
+    work = stopped.take()
+    fault_on_disk(stage, number)  # the failure of another session moves the product on
+    other.begin(number)
+    other.fetch_all()
+    verified = products.claim_verifying(stage.db, SYSTEM_CLOCK, other.bench.process)
+    late = dataclasses.replace(work.pieces[0], setbacks=9)
+    stopped.bench.outcome.of_piece(error, stopped.held.lease, work.product, late)
+    assert products.get(stage.db, number) == verified
+    assert Path(verified.staging).is_dir()
