@@ -97,7 +97,7 @@ def _finish(bench: Bench, product: Product) -> None:
         else:
             products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
         return
-    published = publish(folder, destination, single=single)
+    published = publish(folder, destination, sizes, single=single)
     if published.set_aside:
         _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
     _done(bench, product, published.path)
