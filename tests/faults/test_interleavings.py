@@ -223,3 +223,15 @@ def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_hav
     stopped.bench.outcome.of_piece(error, stopped.held.lease, work.product, late)
     assert products.get(stage.db, number) == verified
     assert Path(verified.staging).is_dir()
+
+
+def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(stage):
+    number = wanted(stage, NAMES[0])
+    worker = stage.worker("one")
+    staging = Path(worker.begin(number).staging)
+    worker.fetch_all()
+    staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
+    assert finish_next(worker.bench)
+    product = products.get(stage.db, number)
+    assert (product.state, product.attempts) == (State.WAITING, 0)
+    assert not pieces.objects(stage.db, number)
