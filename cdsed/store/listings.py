@@ -110,10 +110,18 @@ def finished(db: Database, most: int) -> list[Listing]:
     return [_listing(row) for row in db.rows(_SQL.finished, most=most)]
 
 
-def reported(db: Database, clock: Clock, listing: int) -> None:
-    """Note that the report of a listing is written."""
+def newest_event(db: Database) -> int:
+    """Return the number of the last change of a product's state."""
+    return int(db.value(_SQL.newest_event))
+
+
+def reported(db: Database, clock: Clock, listing: int, *, seen: int) -> None:
+    """Note that the report of a listing is written, unless a product of it has moved after the event `seen`.
+
+    Somebody may start products again while their report is being written: it stays open for another one.
+    """
     with db.write():
-        db.rows(_SQL.reported, id=listing, at=clock.utc_s())
+        db.rows(_SQL.reported, id=listing, at=clock.utc_s(), seen=seen)
 
 
 def reopen(db: Database, product: int) -> None:

@@ -146,10 +146,16 @@ def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None
             db.rows(_SQL.advanced, piece=piece.id)
 
 
-def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, due_s: float = 0.0) -> None:
-    """Give a piece back unfinished; `due_s` (seconds since boot) says when it may be tried again."""
+def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, due_s: float = 0.0) -> bool:
+    """Give a piece back unfinished; `due_s` (seconds since boot) says when it may be tried again.
+
+    Returns
+    -------
+    bool
+        Whether the lease still held it: else its product has moved on, and is nobody's business here.
+    """
     with db.write():
-        db.rows(_SQL.let_go, id=piece.id, fence=lease.fence, setbacks=int(setback), due_s=due_s)
+        return db.row(_SQL.let_go, id=piece.id, fence=lease.fence, setbacks=int(setback), due_s=due_s) is not None
 
 
 def objects(db: Database, product: int) -> list[StoredObject]:

@@ -52,7 +52,7 @@ def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool
         raise disk_error(str(final), error) from error
 
 
-def publish(staging: Path, destination: Path, *, single: str | None) -> Published:
+def publish(staging: Path, destination: Path, sizes: Mapping[str, int], *, single: str | None) -> Published:
     """Let a staged product appear under its final name.
 
     Parameters
@@ -61,6 +61,8 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
         Its directory, verified.
     destination
         The directory it shall appear in; made when absent.
+    sizes
+        Of its files in bytes, by path, as they were verified: exactly these appear, or nothing does.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
 
@@ -72,13 +74,13 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
     Raises
     ------
     DiskError
-        The disk is full, read-only, or gone; or something has been planted in the staging directory.
+        The disk is full, read-only, or gone; or something has been planted in the staging directory, or taken away.
     """
     final = final_path(destination, staging, single=single)
     with on_disk(str(final)):
         make_lasting(destination)
         with pre_spool(staging) as folder, folder.child(staging.name) as product, Folder.at(destination) as spool:
-            _refuse_planted(product)
+            _refuse_other(product, sizes)
             product.sync_all()
             source, name = (product, single) if single else (folder, staging.name)
             set_aside = _set_aside(final, spool, folder, staging.parent)
@@ -87,7 +89,7 @@ def publish(staging: Path, destination: Path, *, single: str | None) -> Publishe
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                _copy_and_rename(product, single, spool, final.name)
+                _copy_and_rename(product, sizes, spool, final.name, single=single)
             spool.sync()
             source.sync()
     discard(staging)
@@ -110,13 +112,19 @@ def complete(final: Path, staging: Path) -> None:
     discard(staging)
 
 
-def _refuse_planted(product: Folder) -> None:
-    strange = [path for path, size_bytes in product.sizes().items() if size_bytes < 0]
+def _refuse_other(product: Folder, sizes: Mapping[str, int]) -> None:
+    """Let nothing pass but what was verified: a janitor that was stopped for long may have come since."""
+    found = product.sizes()
+    strange = [path for path, size_bytes in found.items() if size_bytes < 0]
     if strange:
         raise FileExistsError(errno.EEXIST, f"{strange[0]!r} is neither file nor directory; somebody has put it there")
+    if found != dict(sizes):
+        raise FileNotFoundError(errno.ENOENT, "it has changed since it was verified")
 
 
-def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: str) -> None:
+def _copy_and_rename(
+    product: Folder, sizes: Mapping[str, int], spool: Folder, name: str, *, single: str | None
+) -> None:
     """Copy a product to a hidden sibling of its final name, on the destination's own file system, then rename it."""
     with spool.private(NEAR, make=True) as near:
         copy = f"{name}{COPY_SUFFIX}"
@@ -124,9 +132,10 @@ def _copy_and_rename(product: Folder, single: str | None, spool: Folder, name: s
         if single:
             _copy_file(product, single, near, copy)
         else:
-            for path in product.sizes():
+            for path in sizes:
                 _copy_file(product, path, near, f"{copy}/{path}")
             with near.child(copy) as whole:
+                _refuse_other(whole, sizes)
                 whole.sync_all()
         near.rename(copy, spool, name)
         near.sync()

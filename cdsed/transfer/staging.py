@@ -60,7 +60,7 @@ def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str]
     """
     wanted = {item.path: item.size_bytes for item in listed}
     with on_disk(str(staging)), pre_spool(staging, make=True) as folder:
-        folder.remove_other(staging.name)
+        folder.remove_other(staging.name) if keep else folder.remove(staging.name)
         with folder.child(staging.name, make=True) as product:
             for path in set(staged) - wanted.keys():
                 product.remove(path)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from cdsed.errors import ProductError, TransferError
+from cdsed.errors import DiskError, ProductError, TransferError
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
@@ -68,7 +68,9 @@ def _finish(bench: Bench, product: Product) -> None:
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
-    if not source.exists() and is_published(final, sizes, single=single is not None):
+    if not source.exists():
+        if not is_published(final, sizes, single=single is not None):
+            raise DiskError(f"{source} was taken away before it was verified", code="ENOENT")
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
@@ -97,7 +99,7 @@ def _finish(bench: Bench, product: Product) -> None:
         else:
             products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
         return
-    published = publish(folder, destination, single=single)
+    published = publish(folder, destination, sizes, single=single)
     if published.set_aside:
         _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
     _done(bench, product, published.path)

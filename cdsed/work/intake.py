@@ -106,22 +106,24 @@ class Intake:
         if begun_s < self._report_again_s:
             return
         try:
+            seen = listings.newest_event(self._db)
             while finished := listings.finished(self._db, _REPORTS_AT_ONCE):
-                self._write_reports(finished)
+                self._write_reports(finished, seen)
                 self._between_batches()
+                seen = listings.newest_event(self._db)
         except OSError as error:
             _log.error("no report can be written (%s); see to %s", error, self._root)
         now_s = self._clock.boot_s()
         self._report_again_s = now_s + _REST_PER_REPORT * (now_s - begun_s)
 
-    def _write_reports(self, finished: list[Listing]) -> None:
+    def _write_reports(self, finished: list[Listing], seen: int) -> None:
         with Together() as together:
             for listing in finished:
                 rows = listings.report_rows(self._db, listing.head.id)
                 receipt.write_report(together, Path(listing.path), listing.head, rows)
         with self._db.write():
             for listing in finished:
-                listings.reported(self._db, self._clock, listing.head.id)
+                listings.reported(self._db, self._clock, listing.head.id, seen=seen)
         for listing in finished:
             _log.info("listing %s: every product is settled; its report is written", listing.head.name)
 

@@ -32,6 +32,17 @@ class _Batch:
         return Counts(**{verdict.value: self.verdicts.count(verdict) for verdict in Verdict})
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look for a product found: where the state said by then that it lies, and where it really does."""
+
+    told: str | None
+    found: Path | None
+
+
+_NO_LOOK = Look(None, None)
+
+
 class Lines:
     """Enters the lines of listings into the state."""
 
@@ -40,15 +51,15 @@ class Lines:
         self._clock = clock
         self._presence = presence
 
-    def places(self, head: ListingHead, lines: Sequence[ListingLine]) -> dict[str, Path]:
-        """Return where products lie that are not under way.
+    def places(self, head: ListingHead, lines: Sequence[ListingLine]) -> dict[str, Look]:
+        """Look for the products that are not under way.
 
         Ask before the transaction: disks may be slow, and it must not be.
         """
         return dict(self._places(head, lines))
 
     def enter(
-        self, head: ListingHead, items_taken: int, lines: Sequence[ListingLine], places: Mapping[str, Path]
+        self, head: ListingHead, items_taken: int, lines: Sequence[ListingLine], places: Mapping[str, Look]
     ) -> None:
         """Commit some lines, together with how far their listing is taken then."""
         batch = _Batch()
@@ -56,7 +67,7 @@ class Lines:
             for line in lines:
                 match line:
                     case Named():
-                        self._take(head, line, places.get(line.safename), batch)
+                        self._take(head, line, places.get(line.safename, _NO_LOOK), batch)
                     case Rejected():
                         text = line.reason if line.text in line.reason else f"{line.reason}: {line.text!r}"
                         batch.add(line.line, Verdict.REJECTED, None, redact(text))  # an accounts file, by mistake
@@ -64,7 +75,7 @@ class Lines:
                         batch.add(line.line, Verdict.IGNORED)
             listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)
 
-    def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, Path]]:
+    def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, Look]]:
         outputdir = Path(head.outputdir) if head.outputdir else None
         for line in lines:
             if not isinstance(line, Named):
@@ -72,11 +83,9 @@ class Lines:
             known = products.find(self._db, line.safename)
             if known is not None and known.state not in FINAL:
                 continue
-            place = Path(known.whereabouts) if known is not None and known.state in GOOD and known.whereabouts else None
-            if place and self._is_there(place):
-                yield line.safename, place
-            elif found := self._presence.find(line.safename, outputdir):
-                yield line.safename, found
+            told = _told(known)
+            found = Path(told) if told and self._is_there(Path(told)) else None
+            yield line.safename, Look(told, found or self._presence.find(line.safename, outputdir))
 
     def _is_there(self, place: Path) -> bool:
         """Tell whether a product lies where it appeared, or will when its disk is mounted, or answers, again."""
@@ -86,9 +95,12 @@ class Lines:
         except OSError:
             return True
 
-    def _take(self, head: ListingHead, line: Named, found: Path | None, batch: _Batch) -> None:
+    def _take(self, head: ListingHead, line: Named, look: Look, batch: _Batch) -> None:
         wish = Wish(line.safename, head.group, head.priority, head.outputdir, line.product_id, line.s3_path)
         known = products.find(self._db, line.safename)
+        told, found = _told(known), look.found
+        if told and told != look.told:  # it has appeared since the look, and needs none
+            found = Path(told)
         if known is None:
             number = products.add(self._db, self._clock, wish, whereabouts=str(found) if found else None)
         else:
@@ -111,3 +123,8 @@ class Lines:
     def _found_again(self, known: Product, found: Path) -> None:
         if known.state not in GOOD or known.whereabouts != str(found):
             products.found_present(self._db, self._clock, known.id, str(found))
+
+
+def _told(known: Product | None) -> str | None:
+    """Return where a product lies by the state's word; None where it does not say so."""
+    return known.whereabouts if known is not None and known.state in GOOD else None

@@ -14,7 +14,6 @@ from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.store.products import Move
-from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import local_error
 from cdsed.work.blame import Course, rule_of
 from cdsed.work.keystory import told_apart
@@ -73,17 +72,16 @@ class Outcome:
         """Decide after a piece failed; return whether the session may go on."""
         course = self._course(error, product)
         with self._db.write():
-            current = products.get(self._db, product.id)
             self._throttling.refused(error, lease)
             if course is Course.SET_BACK:
-                self._piece_set_back(error, lease, current, piece)
+                self._piece_set_back(error, lease, product, piece)
                 return True
-            pieces.let_go(self._db, lease, piece)
+            ours = pieces.let_go(self._db, lease, piece)
             if course is Course.COOL_ACCOUNT:
                 self._cool_account(error, lease.account)
                 return False
-            if current.planned:  # else another session's failure has decided already
-                self._carry_out(course, error, current, lease)
+            if ours:  # else another session's failure has moved the product on already, perhaps to its verification
+                self._carry_out(course, error, products.get(self._db, product.id), lease)
         return course is not Course.REST and not isinstance(error, Stopped)
 
     def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
@@ -125,18 +123,13 @@ class Outcome:
             self._carry_out(self._course(told, current), told, current, None)
 
     def _course(self, error: TransferError, product: Product) -> Course:
-        """Look up what follows; where a staging directory has to go, it is gone then.
+        """Look up what follows.
 
         Ask before the transaction: a disk that hangs must not hold up everybody else.
         """
         course = rule_of(error).course
-        if course is not Course.BEGIN_ANEW:
-            return course
-        if not _is_directory(Path(product.destination or "/")):  # not the product's directory: all of them
-            return Course.PAUSE_DISK
-        # Else another session's failure has decided already, and it may lie there anew.
-        if product.staging and (product.fence is not None or products.get(self._db, product.id).planned):
-            discard(Path(product.staging))
+        if course is Course.BEGIN_ANEW and not _is_directory(Path(product.destination or "/")):
+            return Course.PAUSE_DISK  # not the product's directory is gone: all of them
         return course
 
     def _carry_out(self, course: Course, error: TransferError, product: Product, lease: Lease | None) -> None:
@@ -233,10 +226,10 @@ class Outcome:
     def _piece_set_back(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> None:
         sick = self._service_failed(error)
         pause = _way_pause_s(error, piece.setbacks)
-        pieces.let_go(self._db, lease, piece, setback=not sick, due_s=self._clock.boot_s() + pause)
+        ours = pieces.let_go(self._db, lease, piece, setback=not sick, due_s=self._clock.boot_s() + pause)
         _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
-        if not sick and product.planned and piece.setbacks + 1 >= _SETBACKS_MAX:
-            self._charge(error, product)
+        if ours and not sick and piece.setbacks + 1 >= _SETBACKS_MAX:
+            self._charge(error, products.get(self._db, product.id))
 
     def _set_back(self, error: TransferError, product: Product) -> None:
         sick = self._service_failed(error)
@@ -251,7 +244,9 @@ class Outcome:
         self._wait(error, product, pause, setbacks=1)
 
     def _begin_anew(self, error: TransferError, product: Product) -> None:
+        """Forget what has arrived: whoever claims it next empties its staging directory, which then is his alone."""
         _log.warning("%s: %s; it begins anew", product.safename, error)
+        products.forget_objects(self._db, product)
         if product.setbacks + 1 >= _SETBACKS_MAX:
             self._charge(error, product)
         else:

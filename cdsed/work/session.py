@@ -30,6 +30,7 @@ from cdsed.work.retrying import through_blips
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0  # due times and rests pass without news
+_NO_PIECE = 0
 _LINGER_S = 0.3  # a kept connection is worth this long a wait for the next product's plan
 
 
@@ -38,6 +39,13 @@ class _Held:
     lease: Lease
     lock: KernelLock
     keys: S3Keys
+
+    def mark(self, piece: int, done_bytes: int, booted_at: float) -> None:
+        """Leave in the lock file how far a piece is."""
+        try:
+            self.lock.note(Mark(self.lease.fence, piece, done_bytes, booted_at).pack())
+        except OSError as error:  # the disk of the state is sick, and for that no product pays
+            raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
 
 class SessionThread:
@@ -129,6 +137,7 @@ class _Session:
     def _next(self) -> pieces.Work | None:
         bench = self._bench
         edition = bench.news.edition
+        self._held.mark(_NO_PIECE, 0, 0.0)  # numbers of pieces come again: the last one's mark is not the next one's
         work = pieces.next_work(bench.db, bench.clock, self._lease, bench.process)
         if work is None and self._connection.requests:
             bench.news.wait_after(edition, _LINGER_S)
@@ -268,11 +277,7 @@ class _Progress:
         self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
 
     def written(self, done_bytes: int) -> None:
-        mark = Mark(self._held.lease.fence, self.piece.id, done_bytes, self._booted_at)
-        try:
-            self._held.lock.note(mark.pack())
-        except OSError as error:  # the disk of the state is sick, and for that no product pays
-            raise StateError(f"{self._held.lock.path} cannot be written: {error.strerror}") from error
+        self._held.mark(self.piece.id, done_bytes, self._booted_at)
 
     def safe(self, done_bytes: int) -> None:
         with self._bench.db.write():

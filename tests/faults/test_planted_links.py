@@ -22,6 +22,7 @@ from tests.support.sandbox import SandboxProcess
 
 __all__ = ["small_disk"]
 
+_SIZES = {"manifest.safe": 10, "m/a": 20}
 _LISTED = [ListedObject("k/manifest.safe", "manifest.safe", 10, "e"), ListedObject("k/m/a", "m/a", 20, "e")]
 
 
@@ -68,7 +69,7 @@ def test_a_link_in_place_of_the_pre_spool_is_refused_and_nothing_behind_it_is_to
     with pytest.raises(DiskError):
         quarantine(_staging(spool))
     with pytest.raises(DiskError):
-        publish(_staging(spool), spool, single=None)
+        publish(_staging(spool), spool, _SIZES, single=None)
     discard(_staging(spool))
     assert _shape(outside) == before
 
@@ -109,7 +110,7 @@ def test_a_product_with_a_link_in_it_is_not_published(spool, outside, path):
         folder.remove(path)
     (staging / path).symlink_to(outside / "X.SAFE" / path)
     with pytest.raises(DiskError, match="neither file nor directory") as caught:
-        publish(staging, spool, single=None)
+        publish(staging, spool, _SIZES, single=None)
     assert rule_of(caught.value).course is Course.BEGIN_ANEW
     assert not (spool / "X.SAFE").exists()
 
@@ -119,7 +120,11 @@ def test_a_link_under_the_final_name_is_set_aside_and_not_followed(spool, outsid
     before = _shape(outside)
     name = single or "X.SAFE"
     (spool / name).symlink_to(outside / "precious" if single else outside / "X.SAFE")
-    published = publish(_staged(spool), spool, single=single)
+    staging = _staged(spool)
+    if single:
+        discard(staging)
+        prepare(staging, _LISTED[:1], (), ())
+    published = publish(staging, spool, {single: 10} if single else _SIZES, single=single)
     assert published.set_aside is not None
     assert published.set_aside.is_symlink()
     assert not (spool / name).is_symlink()
@@ -150,11 +155,11 @@ def test_a_copy_to_another_file_system_goes_through_no_link(spool, outside, smal
     before = _shape(outside)
     (small_disk / ".cdsed").symlink_to(outside)
     with pytest.raises(DiskError, match="symbolic link"):
-        publish(_staged(spool), small_disk, single=None)
+        publish(_staged(spool), small_disk, _SIZES, single=None)
     (small_disk / ".cdsed").unlink()
     (small_disk / ".cdsed").mkdir(mode=0o700)
     (small_disk / ".cdsed" / "X.SAFE.copy").symlink_to(outside / "X.SAFE")
-    assert publish(_staged(spool), small_disk, single=None).path == small_disk / "X.SAFE"
+    assert publish(_staged(spool), small_disk, _SIZES, single=None).path == small_disk / "X.SAFE"
     assert _shape(outside) == before
 
 
@@ -173,7 +178,7 @@ def test_a_new_pre_spool_is_private_whatever_the_umask(spool):
 def test_what_is_published_has_the_modes_of_the_umask(spool):
     before = os.umask(0o027)
     try:
-        published = publish(_staged(spool), spool, single=None).path
+        published = publish(_staged(spool), spool, _SIZES, single=None).path
     finally:
         os.umask(before)
     assert stat.S_IMODE(published.stat().st_mode) == 0o750

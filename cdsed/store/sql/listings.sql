@@ -48,8 +48,13 @@ SELECT line FROM want WHERE listing = :listing AND product = :product
 -- name: settle
 UPDATE listing SET state = :state, path = :path WHERE id = :id
 
+-- name: newest_event
+SELECT coalesce(max(id), 0) FROM event
+
 -- name: reported
-UPDATE listing SET state = 'reported', reported_at = :at WHERE id = :id
+UPDATE listing SET state = 'reported', reported_at = :at
+WHERE id = :id AND NOT EXISTS (SELECT 1 FROM event JOIN want ON want.product = event.product AND want.listing = :id
+                               WHERE event.id > :seen)
 
 -- name: reopen
 UPDATE listing SET state = 'open', reported_at = NULL

@@ -1,6 +1,7 @@
 """Publishing: one rename, nothing lost, and a crash in its middle is understood."""
 
 import os
+import threading
 
 import pytest
 
@@ -35,7 +36,7 @@ def spool(tmp_path):
 
 def test_a_product_appears_whole_and_leaves_no_staging(spool):
     staging = stage(spool)
-    published = publish(staging, spool, single=None)
+    published = publish(staging, spool, _SIZES, single=None)
     assert (published.path, published.set_aside) == (spool / "X.SAFE", None)
     assert contents(spool / "X.SAFE") == _FILES
     assert not staging.exists()
@@ -48,16 +49,16 @@ def test_what_stood_there_is_set_aside_not_lost(spool, there):
     (spool / "X.SAFE").mkdir()
     for path, body in there.items():
         (spool / "X.SAFE" / path).write_bytes(body)
-    published = publish(stage(spool), spool, single=None)
+    published = publish(stage(spool), spool, _SIZES, single=None)
     assert contents(spool / "X.SAFE") == _FILES
     assert contents(published.set_aside) == there
-    again = publish(stage(spool), spool, single=None)
+    again = publish(stage(spool), spool, _SIZES, single=None)
     assert again.set_aside != published.set_aside
 
 
 def test_a_single_object_is_published_as_a_file(spool):
     staging = stage(spool, "X.nc", {"X.nc": b"netcdf"})
-    published = publish(staging, spool, single="X.nc")
+    published = publish(staging, spool, {"X.nc": 6}, single="X.nc")
     assert published.path.read_bytes() == b"netcdf"
     assert not staging.exists()
     assert is_published(published.path, {"X.nc": 6}, single=True)
@@ -66,8 +67,9 @@ def test_a_single_object_is_published_as_a_file(spool):
 
 @pytest.mark.parametrize("single", [None, "manifest.safe"])
 def test_another_file_system_gets_a_copy_and_then_a_rename(spool, small_disk, single):
-    published = publish(stage(spool), small_disk, single=single)
     expected = {single: _FILES[single]} if single else _FILES
+    sizes = {path: len(body) for path, body in expected.items()}
+    published = publish(stage(spool, files=expected), small_disk, sizes, single=single)
     found = {single: published.path.read_bytes()} if single else contents(published.path)
     assert found == expected
     assert not (spool / ".cdsed" / "X.SAFE").exists()
@@ -76,16 +78,17 @@ def test_another_file_system_gets_a_copy_and_then_a_rename(spool, small_disk, si
 
 def test_another_file_system_that_is_full_shows_nothing_and_loses_nothing(spool, small_disk):
     files = {f"{number}.bin": os.urandom(100_000) for number in range(10)}
+    sizes = dict.fromkeys(files, 100_000)
     staging = stage(spool, files=files)
     (small_disk / "filler").write_bytes(b"x" * (free_bytes(small_disk) - 500_000))
     with pytest.raises(DiskError) as error:
-        publish(staging, small_disk, single=None)
+        publish(staging, small_disk, sizes, single=None)
     assert error.value.code == "ENOSPC"
     assert len(str(error.value)) < 300
     assert not (small_disk / "X.SAFE").exists()
     assert contents(staging) == files
     (small_disk / "filler").unlink()
-    assert contents(publish(staging, small_disk, single=None).path) == files
+    assert contents(publish(staging, small_disk, sizes, single=None).path) == files
 
 
 @pytest.mark.parametrize("there", [None, {}, {**_FILES, "measurement/a.tiff": b"short"}, {"manifest.safe": b"m" * 10}])
@@ -112,3 +115,32 @@ def test_a_corrupt_product_is_set_aside_for_a_person(spool):
     assert contents(place) == _FILES
     assert not staging.exists()
     discard(staging)
+
+
+@pytest.mark.parametrize("files", [{}, {"manifest.safe": b"m" * 10}, {**_FILES, "stray": b"x"}])
+def test_only_exactly_what_was_verified_is_published(spool, files):
+    staging = stage(spool, files={**_FILES, **files})
+    for path in _FILES.keys() - files.keys():
+        (staging / path).unlink()
+    with pytest.raises(DiskError) as error:
+        publish(staging, spool, _SIZES, single=None)
+    assert error.value.code == "ENOENT"
+    assert not (spool / "X.SAFE").exists()
+
+
+def test_a_copy_that_a_late_janitor_takes_away_half_done_does_not_appear(spool, small_disk):
+    files = {f"{number}.bin": b"x" for number in range(300)}
+    copy = small_disk / ".cdsed" / "X.SAFE.copy"
+
+    def take_away():
+        while not copy.exists():
+            pass
+        copy.rename(copy.with_name("X.SAFE.copy.gone"))
+
+    janitor = threading.Thread(target=take_away)
+    janitor.start()
+    with pytest.raises(DiskError) as error:
+        publish(stage(spool, files=files), small_disk, dict.fromkeys(files, 1), single=None)
+    janitor.join()
+    assert error.value.code == "ENOENT"
+    assert not (small_disk / "X.SAFE").exists()

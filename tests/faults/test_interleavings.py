@@ -1,0 +1,237 @@
+"""Who is stopped at the worst moment and goes on later: exact orders of events that leave no product half or lost.
+
+Each step is the rooms' own code on a real state, real disks and a real sandbox; only the order is the test's.
+"""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.config.accounts import S3Keys
+from cdsed.config.settings import Settings
+from cdsed.errors import DiskError, ProductError, ServiceError
+from cdsed.model.listing import Counts, ListingHead, Named
+from cdsed.model.product import Product, State
+from cdsed.model.transfer import Digests
+from cdsed.process.lock import KernelLock, is_free
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.store import leases, listings, pieces, processes, products
+from cdsed.store.products import Found, Move
+from cdsed.transfer.connection import Connection, Credentials
+from cdsed.work.again import start_again
+from cdsed.work.begin import begin
+from cdsed.work.finish import finish_next
+from cdsed.work.lines import Lines
+from cdsed.work.session import _Held, _Session
+from tests.unit.store.conftest import lab
+from tests.unit.work.test_session import account_of, bench
+
+__all__ = ["bench", "lab"]
+
+NAMES = realistic_safenames("S1_GRD", 4, seed=11)
+
+
+class Worker:
+    """One session of one process, driven step by step."""
+
+    def __init__(self, lab: Any, name: str) -> None:
+        self.lab = lab
+        self.bench = dataclasses.replace(lab.bench, process=lab.new_process(name))
+        session = leases.free_sessions(lab.db, SYSTEM_CLOCK, ["default"])[0]
+        lock = KernelLock(self.bench.session_lock(session.account, session.slot))
+        assert lock.acquire()
+        lease = leases.take(lab.db, SYSTEM_CLOCK, session, self.bench.process)
+        assert lease is not None
+        keys = account_of(lab.sandbox).s3_keys
+        assert isinstance(keys, S3Keys)
+        self.held = _Held(lease, lock, keys)
+        self.session = _Session(self.bench, self.held, memoryview(bytearray(2**18)))
+
+    def begin(self, number: int) -> Product:
+        with self.lab.db.write():
+            product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.bench.process)
+        begin(self.bench, self.session._connection, "a", product)
+        return products.get(self.lab.db, number)
+
+    def take(self) -> pieces.Work:
+        work = pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.held.lease, self.bench.process)
+        assert work is not None
+        return work
+
+    def fetch(self, work: pieces.Work) -> None:
+        assert self.session._fetch(work.product, work.pieces)
+
+    def fetch_all(self) -> None:
+        while (work := pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.held.lease, self.bench.process)) is not None:
+            self.fetch(work)
+
+    def close(self) -> None:
+        self.session._connection.close()
+        self.held.lock.release()
+
+
+@pytest.fixture
+def stage(bench: Any) -> Any:
+    """Give a function that makes workers, and closes them at the end."""
+    workers = []
+
+    def worker(name: str) -> Worker:
+        workers.append(Worker(bench, name))
+        return workers[-1]
+
+    bench.worker = worker
+    yield bench
+    for each in workers:
+        each.close()
+
+
+def wanted(lab: Any, name: str, **spec: Any) -> int:
+    path = lab.sandbox.add_products({"safename": name, **spec})[name]
+    number = lab.queued(name)
+    lab.db.rows("UPDATE product SET s3_path = :path, path_source = 'listing' WHERE id = :id", path=path, id=number)
+    [(product, _)] = products.claim_resolving(lab.db, SYSTEM_CLOCK, lab.process, 1)
+    products.resolved(lab.db, SYSTEM_CLOCK, product, Found(path, product.path_source))
+    return int(number)
+
+
+def settings_of(lab: Any, **changes: Any) -> None:
+    known = lab.bench.settings.model_dump(mode="json", exclude_defaults=True)
+    for key, value in changes.items():
+        known[key] = {**known[key], **value} if isinstance(value, dict) and key in known else value
+    lab.bench = dataclasses.replace(lab.bench, settings=Settings.model_validate(known))
+
+
+def fault_on_disk(lab: Any, number: int) -> None:
+    """Let a product under way be ready again, as after the failure of a disk whose pause is over."""
+    products.move(lab.db, SYSTEM_CLOCK, products.get(lab.db, number), Move(State.READY, cause="a disk failed"))
+
+
+def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_the_second(stage, tmp_path):
+    spools = [tmp_path / "spool", tmp_path / "other"]
+    settings_of(stage, spools=[str(each) for each in spools])
+    spools[1].mkdir()
+    number = wanted(stage, NAMES[0])
+    worker = stage.worker("one")
+    assert worker.begin(number).destination == str(spools[0])
+    fault_on_disk(stage, number)
+
+    spools[0].rename(tmp_path / "away")  # begun there, but nothing has arrived
+    assert worker.begin(number).destination == str(spools[1])
+    work = worker.take()
+    pieces_taken = [piece for piece in work.pieces[1:]]
+    worker.fetch(dataclasses.replace(work, pieces=work.pieces[:1]))  # the largest object has arrived on the other
+    for piece in pieces_taken:
+        pieces.let_go(stage.db, worker.held.lease, piece)
+    fault_on_disk(stage, number)
+
+    (tmp_path / "away").rename(spools[0])
+    spools[1].rename(tmp_path / "away")
+    stage.db.rows("DELETE FROM breaker")
+    assert worker.begin(number).destination == str(spools[0])
+    worker.fetch_all()
+    assert finish_next(worker.bench)
+    assert stage.state(number) is State.DONE
+    truth = stage.sandbox.truth(NAMES[0])
+    import hashlib
+
+    for path, true in truth.items():
+        assert hashlib.md5((spools[0] / NAMES[0] / path).read_bytes()).hexdigest() == true.md5, path
+
+
+def sweep(lab: Any) -> list[str]:
+    """Release what the dead held, as the daemon does."""
+    return processes.sweep(
+        lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.bench.session_lock, rest_s=0.0, charged=False
+    )
+
+
+def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(stage):
+    worker = stage.worker("one")
+    first = wanted(stage, NAMES[0])
+    worker.begin(first)
+    worker.fetch_all()
+    assert finish_next(worker.bench)  # its pieces are forgotten, and their numbers free
+    second = wanted(stage, NAMES[1])
+    worker.begin(second)
+    while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
+        pass
+    worker.close()
+    sweep(stage)
+    assert stage.db.value("SELECT max(written_bytes) FROM piece") == 0
+
+
+def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is_not_fetched_again(stage, tmp_path):
+    first, second = (head(stage, name, str(tmp_path / name)) for name in ("first", "second"))
+    lines = Lines(stage.db, SYSTEM_CLOCK, stage.bench.presence)
+    named = [Named(1, NAMES[0])]
+    lines.enter(first, 1, named, lines.places(first, named))
+    places = lines.places(second, named)  # it is still under way
+    number = products.find(stage.db, NAMES[0]).id
+    whereabouts = str(tmp_path / "first" / NAMES[0])
+    products.found_present(stage.db, SYSTEM_CLOCK, number, whereabouts)
+    lines.enter(second, 1, named, places)
+    assert listings.get(stage.db, second.id).counts == Counts(present=1)
+    assert products.get(stage.db, number).whereabouts == whereabouts
+
+
+def head(lab: Any, name: str, outputdir: str) -> ListingHead:
+    blank = ListingHead(0, name, name, "default", 0, outputdir, SYSTEM_CLOCK.utc_s(), None)
+    return listings.begin(lab.db, SYSTEM_CLOCK, blank, name).head
+
+
+def test_products_started_again_while_their_report_is_written_are_reported_once_more(stage, tmp_path):
+    listing = head(stage, "l.txt", str(tmp_path))
+    number = stage.queued(NAMES[0])
+    listings.want(stage.db, listing.id, number, 1)
+    listings.settle(stage.db, listing.id, accepted=True, path="l.txt")
+    stage.settle(number, State.FAILED)
+    seen = listings.newest_event(stage.db)
+    assert listings.finished(stage.db, 1)
+    assert [row.state for row in listings.report_rows(stage.db, listing.id)] == [State.FAILED]
+    assert start_again(stage.db, SYSTEM_CLOCK, [products.get(stage.db, number)])[0].started
+    listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=seen)
+    assert listings.unreported(stage.db) == 1
+    stage.settle(number, State.MISSING)
+    assert listings.finished(stage.db, 1)
+    listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(stage.db))
+    assert listings.unreported(stage.db) == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProductError("another ETag", code="Changed"),
+        DiskError("the staging directory is gone", code="ENOENT"),
+        ServiceError("a reset", code="ConnectionLost"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(stage, error):
+    number = wanted(stage, NAMES[0])
+    stopped, other = stage.worker("stopped"), stage.worker("other")
+    stopped.begin(number)
+    work = stopped.take()
+    fault_on_disk(stage, number)  # the failure of another session moves the product on
+    other.begin(number)
+    other.fetch_all()
+    verified = products.claim_verifying(stage.db, SYSTEM_CLOCK, other.bench.process)
+    late = dataclasses.replace(work.pieces[0], setbacks=9)
+    stopped.bench.outcome.of_piece(error, stopped.held.lease, work.product, late)
+    assert products.get(stage.db, number) == verified
+    assert Path(verified.staging).is_dir()
+
+
+def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(stage):
+    number = wanted(stage, NAMES[0])
+    worker = stage.worker("one")
+    staging = Path(worker.begin(number).staging)
+    worker.fetch_all()
+    staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
+    assert finish_next(worker.bench)
+    product = products.get(stage.db, number)
+    assert (product.state, product.attempts) == (State.WAITING, 0)
+    assert not pieces.objects(stage.db, number)
