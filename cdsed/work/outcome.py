@@ -1,8 +1,8 @@
 """What follows from a failure: the one place that decides, by the table in `cdsed.work.blame`."""
 
 import logging
+import os
 from contextlib import suppress
-from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
@@ -14,7 +14,6 @@ from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.store.products import Move
-from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import local_error
 from cdsed.work.blame import Course, rule_of
 from cdsed.work.keystory import told_apart
@@ -125,18 +124,11 @@ class Outcome:
             self._carry_out(self._course(told, current), told, current, None)
 
     def _course(self, error: TransferError, product: Product) -> Course:
-        """Look up what follows; where a staging directory has to go, it is gone then.
-
-        Ask before the transaction: a disk that hangs must not hold up everybody else.
-        """
+        """Look up what follows. Ask before the transaction: a disk that hangs must not hold up everybody else."""
         course = rule_of(error).course
-        if course is not Course.BEGIN_ANEW:
-            return course
-        if not _is_directory(Path(product.destination or "/")):  # not the product's directory: all of them
-            return Course.PAUSE_DISK
-        # Else another session's failure has decided already, and it may lie there anew.
-        if product.staging and (product.fence is not None or products.get(self._db, product.id).planned):
-            discard(Path(product.staging))
+        # Unlike Path's, this takes a directory that does not answer for none.
+        if course is Course.BEGIN_ANEW and not os.path.isdir(product.destination or "/"):  # noqa: PTH112
+            return Course.PAUSE_DISK  # not the product's directory is gone: all of them
         return course
 
     def _carry_out(self, course: Course, error: TransferError, product: Product, lease: Lease | None) -> None:
@@ -251,7 +243,7 @@ class Outcome:
         self._wait(error, product, pause, setbacks=1)
 
     def _begin_anew(self, error: TransferError, product: Product) -> None:
-        _log.warning("%s: %s; it begins anew", product.safename, error)
+        _log.warning("%s: %s; what is lost is fetched again", product.safename, error)
         if product.setbacks + 1 >= _SETBACKS_MAX:
             self._charge(error, product)
         else:
@@ -290,13 +282,6 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # it does not answer
-        return False
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

@@ -79,7 +79,8 @@ class Lab:
         file = self.staging / piece.path
         if not os.path.lexists(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+            with file.open("wb") as made:
+                made.truncate(piece.object_bytes)
         return fetch_piece(self.way(**options), piece, self.staging, algorithms, self.progress)
 
     def whole_product(self, kind: str, **options: Any) -> tuple[str, list[StoredObject]]:

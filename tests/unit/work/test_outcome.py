@@ -21,8 +21,6 @@ from cdsed.model.product import PathSource, State
 from cdsed.model.transfer import Digests, Places
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
-from cdsed.store.database import join_state
-from cdsed.work import outcome
 from cdsed.work.blame import RULES, Course
 from cdsed.work.outcome import Outcome
 
@@ -377,34 +375,18 @@ def test_a_spool_in_trouble_is_named_once_in_the_log(bench, caplog):
     assert caplog.text.count("/sick pauses") == 1
 
 
-def test_a_staging_directory_that_is_not_as_we_left_it_goes_and_the_product_begins_anew(bench):
+@pytest.mark.parametrize("code", ["ENOENT", "EEXIST", "Lost"])
+def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_anew_and_keeps_the_rest(bench, code):
     (bench.root / "spool").mkdir()
     lease, product, piece = at_work(bench)
-    staging = bench.root / "staging" / "A"
-    staging.mkdir(parents=True)
-    assert bench.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
+    kept = bench.root / "staging" / "A" / "f1"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert bench.outcome.of_piece(DiskError("gone", code=code), lease, product, piece)
     after = now(bench, product)
     assert (after.state, after.attempts, after.setbacks) == (State.WAITING, 0, 1)
-    assert not staging.exists()
+    assert kept.exists()
     assert paid(bench) == set()
-
-
-def test_while_a_staging_directory_is_removed_others_may_write_to_the_state(bench, monkeypatch):
-    (bench.root / "spool").mkdir()
-    lease, product, piece = at_work(bench)
-    written = []
-
-    def discard(_staging):  # stands for a disk that is slow to forget ten thousand files
-        other = join_state(bench.root / "state")
-        other.rows("PRAGMA busy_timeout = 0")
-        with other.write():
-            written.append(True)
-        other.close()
-
-    monkeypatch.setattr(outcome, "discard", discard)
-    bench.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
-    assert written
-    assert now(bench, product).state is State.WAITING
 
 
 def test_a_staging_directory_that_is_lost_again_and_again_is_an_attempt(bench):
