@@ -60,10 +60,11 @@ class Outcome:
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.forget(self._db, disk_breaker(NO_PLACE))
 
-    def delivered(self, lease: Lease, product: Product) -> None:
-        """Note pieces on the disk: account, service and disk are in order."""
+    def delivered(self, lease: Lease, product: Product, *, by_key: bool = True) -> None:
+        """Note pieces on the disk: account, service and disk are in order; so is its key, but for a zip."""
         self._throttling.delivered(lease)
-        keys.worked(self._db, self._clock, lease.account)
+        if by_key:
+            keys.worked(self._db, self._clock, lease.account)
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))

@@ -169,6 +169,7 @@ class _Session:
         except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
             bench.outcome.bug(error, product)
             return False
+        bench.outcome.delivered(self._lease, products.get(bench.db, product.id), by_key=False)
         bench.news.tell()
         return True
 
