@@ -46,7 +46,7 @@ def service():
 
 @pytest.fixture
 def bench(lab, tmp_path, service):
-    """Give a download process with one session thread, at a sandbox; `start` starts the thread."""
+    """Give a download process with one session thread, at a sandbox; `start` and `stop` are for the thread."""
     lab.clock = SYSTEM_CLOCK
     lab.accounts("a")
     (tmp_path / "spool").mkdir()
@@ -75,14 +75,22 @@ def bench(lab, tmp_path, service):
         stop=threading.Event(),
         news=News(),
     )
-    thread = threading.Thread(target=SessionThread(lab.bench).run)
-    lab.start = thread.start
-    lab.alive = thread.is_alive
+    threads = []
+
+    def start():
+        lab.bench.stop.clear()
+        threads.append(threading.Thread(target=SessionThread(lab.bench).run))
+        threads[-1].start()
+
+    def stop():
+        lab.bench.stop.set()
+        lab.bench.guard.cut_all()
+        lab.bench.news.tell()
+        for thread in threads:
+            thread.join(10)
+
+    lab.start, lab.stop, lab.alive = start, stop, lambda: threads[-1].is_alive()
     yield lab
-    lab.bench.stop.set()
-    lab.bench.guard.cut_all()
-    lab.bench.news.tell()
-    if thread.ident:
-        thread.join(10)
+    stop()
     service.clear_faults()
     service.reset_counters()
