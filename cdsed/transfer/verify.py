@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cdsed.errors import Stopped
@@ -86,9 +87,9 @@ def verify(
     staged = staged_sizes(staging)
     lost = [item for item in objects if staged.get(item.path) != item.size_bytes]
     if lost:
-        left = tuple(f"{item.path}: {staged.get(item.path, 0)} of {item.size_bytes} bytes are left" for item in lost)
+        left = tuple(f"{item.path}: not all of its {item.size_bytes} bytes are left" for item in lost)
         return Verdict({item.id: LOST for item in lost}, remarks=left)
-    digest_of = _digests_from(staging, stop)
+    digest_of = partial(_digest, staging, stop)
     bad: dict[int, str] = {}
     remarks: list[str] = []
     for item in objects:
@@ -148,16 +149,12 @@ def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
 _DigestOf = Callable[[StoredObject, str], str]
 
 
-def _digests_from(staging: Path, stop: threading.Event) -> _DigestOf:
-    """Return a function that knows digests: those computed while the bytes passed, else from the file."""
-
-    def digest_of(item: StoredObject, algorithm: str) -> str:
-        known = getattr(item.digests, algorithm)
-        if known is None:
-            known = getattr(file_digests(staging, item.path, frozenset({algorithm}), stop), algorithm)
-        return str(known)
-
-    return digest_of
+def _digest(staging: Path, stop: threading.Event, item: StoredObject, algorithm: str) -> str:
+    """Return a digest: the one computed while the bytes passed, else that of the file."""
+    known = getattr(item.digests, algorithm)
+    if known is None:
+        known = getattr(file_digests(staging, item.path, frozenset({algorithm}), stop), algorithm)
+    return str(known)
 
 
 def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: threading.Event) -> Digests:
