@@ -52,11 +52,16 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
 
 
 def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> None:
-    """Forget objects whose file is gone, before it is made anew: an empty file of the right size has no digest."""
+    """Forget what arrived of objects whose file is not there whole, before it is made anew, as a hole.
+
+    Parameters
+    ----------
+    staged
+        Sizes in bytes of the files that lie in its staging directory, by path.
+    """
     with db.write():
-        for stored in objects(db, product.id):
-            if staged.get(stored.path) != stored.size_bytes:
-                db.rows(_SQL.drop_object, id=stored.id)
+        lost = [stored for stored in objects(db, product.id) if staged.get(stored.path) != stored.size_bytes]
+        mark_bad(db, {stored.id: stored.bad_digest for stored in lost})
 
 
 def arrived(db: Database, product: Product, listed: Sequence[ListedObject]) -> frozenset[str]:
@@ -71,7 +76,6 @@ def plan(
     db: Database,
     product: Product,
     listed: Sequence[ListedObject],
-    staged: Mapping[str, int],
     places: Places,
     piece_bytes: int,
 ) -> None:
@@ -80,10 +84,7 @@ def plan(
     Parameters
     ----------
     listed
-        All its objects.
-    staged
-        Sizes in bytes of the files that lie in its staging directory, by path. What arrived of an object whose
-        size and ETag are unchanged is kept; everything else begins anew.
+        All its objects. What arrived of one whose size and ETag are unchanged is kept; the others begin anew.
     piece_bytes
         The largest piece.
 
@@ -98,7 +99,7 @@ def plan(
             stored = known.pop(item.path, None)
             if stored is not None:
                 same = (stored.key, stored.size_bytes, stored.etag) == (item.key, item.size_bytes, item.etag)
-                if same and staged.get(item.path) == item.size_bytes:
+                if same:
                     continue
                 db.rows(_SQL.drop_object, id=stored.id)
             _add_object(db, product.id, item, piece_bytes)
@@ -193,8 +194,8 @@ def digested(db: Database, process: int, claimed: WholeObject, digests: Digests)
         db.rows(_SQL.digested, id=claimed.id, process=process, md5=digests.md5, sha3_256=digests.sha3_256)
 
 
-def mark_bad(db: Database, bad: Mapping[int, str]) -> None:
-    """Note objects (by number) that failed verification with these digests; they will be fetched again."""
+def mark_bad(db: Database, bad: Mapping[int, str | None]) -> None:
+    """Have objects (by number) fetched again that last failed verification with these digests; None: they never did."""
     with db.write():
         for number, digest in bad.items():
             db.rows(_SQL.mark_bad, id=number, digest=digest)

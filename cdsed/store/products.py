@@ -250,7 +250,7 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
     """
     with db.write():
         if places.staging != product.staging:
-            forget_objects(db, product)
+            db.rows(_SQL.forget_objects, id=product.id)
         db.rows(
             _SQL.choose_place,
             id=product.id,
@@ -265,12 +265,6 @@ def forget_place(db: Database, product: Product) -> None:
     """Let a claimed product of which nothing has arrived choose its place anew."""
     with db.write():
         db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
-
-
-def forget_objects(db: Database, product: Product) -> None:
-    """Forget what a product is made of, and that anything of it has arrived."""
-    with db.write():
-        db.rows(_SQL.forget_objects, id=product.id)
 
 
 def reserved_bytes(db: Database, destination: str, product: int) -> int:

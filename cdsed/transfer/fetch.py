@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
+from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.staging import opened
@@ -83,7 +83,7 @@ def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str
     _check(way, piece, response, first, last)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
-        with _open(staging, piece.path) as file:
+        with _open(staging, piece) as file:
             _receive(way, piece, response, file, hashes, progress)
     except TransferError:
         way.connection.close()  # the rest of the body must not be taken for the next answer
@@ -165,14 +165,18 @@ def _next_bytes(way: Way, response: http.client.HTTPResponse) -> int:
 
 
 @contextmanager
-def _open(staging: Path, path: str) -> Iterator[int]:
+def _open(staging: Path, piece: Piece) -> Iterator[int]:
     """Open a file of the staging directory for writing, never through a symbolic link.
 
-    It was made with the plan. If it is gone, so may be its disk: nothing is made in the place of either.
+    It was made with the plan, at its full size. If it is gone, so may be its disk: nothing is made in the place of
+    either. If it is cut short, other pieces of it are lost: writing behind them would hide that.
     """
-    with on_disk(f"{staging}/{path}"), opened(staging) as product:
-        file = product.open(path, os.O_WRONLY)
+    with on_disk(f"{staging}/{piece.path}"), opened(staging) as product:
+        file = product.open(piece.path, os.O_WRONLY)
     try:
+        left_bytes = os.fstat(file).st_size
+        if left_bytes != piece.object_bytes:
+            raise DiskError(f"{staging}/{piece.path}: {left_bytes} of {piece.object_bytes} bytes are left", code="Lost")
         yield file
     finally:
         os.close(file)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cdsed.folder import Folder, make_lasting
 from cdsed.transfer.staging import discard, pre_spool
-from cdsed.transfer.translate import disk_error, on_disk
+from cdsed.transfer.translate import on_disk
 
 NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
 _BLOCK_BYTES = 2**20
@@ -40,16 +40,13 @@ def final_path(destination: Path, staging: Path, *, single: str | None) -> Path:
 
 def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool:
     """Tell whether exactly these files (sizes in bytes by path) already lie under the final name, no links."""
-    try:
-        with Folder.at(final.parent) as spool:
-            if single:
-                return spool.size(final.name) == next(iter(sizes.values()))
-            with spool.child(final.name) as product:
-                return product.sizes() == dict(sizes)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise disk_error(str(final), error) from error
+    absent = suppress(FileNotFoundError, NotADirectoryError)
+    with on_disk(str(final)), absent, Folder.at(final.parent) as spool:
+        if single:
+            return spool.size(final.name) == next(iter(sizes.values()))
+        with spool.child(final.name) as product:
+            return product.sizes() == dict(sizes)
+    return False
 
 
 def publish(staging: Path, destination: Path, sizes: Mapping[str, int], *, single: str | None) -> Published:

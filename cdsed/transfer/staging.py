@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cdsed.folder import Folder, make_lasting
 from cdsed.model.transfer import ListedObject
-from cdsed.transfer.translate import disk_error, on_disk
+from cdsed.transfer.translate import on_disk
 
 
 @contextmanager
@@ -33,13 +33,9 @@ def opened(staging: Path) -> Iterator[Folder]:
 
 def staged_sizes(staging: Path) -> dict[str, int]:
     """Return what lies in a staging directory, as `Folder.sizes`; {} when there is no such directory."""
-    try:
-        with opened(staging) as product:
-            return product.sizes()
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise disk_error(str(staging), error) from error
+    with on_disk(str(staging)), suppress(FileNotFoundError, NotADirectoryError), opened(staging) as product:
+        return product.sizes()
+    return {}
 
 
 def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str], keep: Collection[str]) -> None:

@@ -11,17 +11,20 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cdsed.errors import Stopped
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
 from cdsed.model.transfer import Digests, StoredObject
-from cdsed.transfer.staging import opened
-from cdsed.transfer.translate import disk_error, on_disk
+from cdsed.transfer.staging import opened, staged_sizes
+from cdsed.transfer.translate import on_disk
 
 _BLOCK_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
+#: Instead of a digest: every byte had arrived, and the disk has not kept them.
+LOST = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Verdict:
     Attributes
     ----------
     bad
-        Objects (by number) whose content is wrong, with the digest it has; '' when the file is not there whole.
+        Objects (by number) whose content is wrong, with the digest it has; `LOST` when the file is not there whole.
     missing
         Files that the manifest names and the service does not list.
     remarks
@@ -81,15 +84,19 @@ def verify(
     Stopped
         The process must leave.
     """
-    digest_of = _digests_from(staging, stop)
+    staged = staged_sizes(staging)
+    lost = [item for item in objects if staged.get(item.path) != item.size_bytes]
+    if lost:
+        left = tuple(f"{item.path}: not all of its {item.size_bytes} bytes are left" for item in lost)
+        return Verdict({item.id: LOST for item in lost}, remarks=left)
+    digest_of = partial(_digest, staging, stop)
     bad: dict[int, str] = {}
     remarks: list[str] = []
     for item in objects:
         expected = _stated_md5(item, md5 if len(objects) == 1 else None)
-        found = _judge(staging, item, "md5", expected, digest_of)
-        if found is not None:
+        if expected is not None and (found := digest_of(item, "md5")) != expected:
             bad[item.id] = found
-            remarks.append(f"{item.path}: MD5 {found or 'of a file that is cut short'}, the service states {expected}")
+            remarks.append(f"{item.path}: MD5 {found}, the service states {expected}")
     by_manifest = _against_manifest(staging, safename, objects, digest_of)
     if not manifest_counts:
         return Verdict(bad, (), (*remarks, *by_manifest.remarks))
@@ -105,12 +112,14 @@ def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObje
     if name not in by_path:
         return Verdict(missing=(name,), remarks=(f"{name}: not on the service",))
     try:
-        with opened(staging) as product, os.fdopen(product.open(name, os.O_RDONLY), "rb") as file:
+        with (
+            on_disk(f"{staging}/{name}"),
+            opened(staging) as product,
+            os.fdopen(product.open(name, os.O_RDONLY), "rb") as file,
+        ):
             manifest = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1))
     except ManifestError as error:
         return Verdict(bad={by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
-    except OSError as error:
-        raise disk_error(str(staging / name), error) from error
     bad: dict[int, str] = {}
     missing, remarks = [], []
     for entry in manifest.entries:
@@ -119,10 +128,10 @@ def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObje
             missing.append(entry.path)
             remarks.append(f"{entry.path}: in the manifest, but not on the service")
             continue
-        found = _judge(staging, listed, entry.algorithm, entry.digest, digest_of)
-        if found is None and entry.size_bytes not in (None, listed.size_bytes):
+        found = digest_of(listed, entry.algorithm)
+        if found == entry.digest and entry.size_bytes not in (None, listed.size_bytes):
             found = f"size {listed.size_bytes}"
-        if found is not None:
+        if found != entry.digest:
             bad[listed.id] = found
             remarks.append(f"{entry.path}: {entry.algorithm} {found}, the manifest states {entry.digest}")
     return Verdict(bad, tuple(missing), tuple(remarks))
@@ -140,32 +149,12 @@ def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
 _DigestOf = Callable[[StoredObject, str], str]
 
 
-def _judge(staging: Path, item: StoredObject, algorithm: str, expected: str | None, digest_of: _DigestOf) -> str | None:
-    """Return None when the object is good, else the digest it has, '' when it is not there whole."""
-    try:
-        with opened(staging) as product:
-            if product.size(item.path) != item.size_bytes:
-                return ""
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as error:
-        raise disk_error(item.path, error) from error
-    if expected is None:
-        return None
-    found = digest_of(item, algorithm)
-    return None if found == expected else found
-
-
-def _digests_from(staging: Path, stop: threading.Event) -> _DigestOf:
-    """Return a function that knows digests: those computed while the bytes passed, else from the file."""
-
-    def digest_of(item: StoredObject, algorithm: str) -> str:
-        known = getattr(item.digests, algorithm)
-        if known is None:
-            known = getattr(file_digests(staging, item.path, frozenset({algorithm}), stop), algorithm)
-        return str(known)
-
-    return digest_of
+def _digest(staging: Path, stop: threading.Event, item: StoredObject, algorithm: str) -> str:
+    """Return a digest: the one computed while the bytes passed, else that of the file."""
+    known = getattr(item.digests, algorithm)
+    if known is None:
+        known = getattr(file_digests(staging, item.path, frozenset({algorithm}), stop), algorithm)
+    return str(known)
 
 
 def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: threading.Event) -> Digests:

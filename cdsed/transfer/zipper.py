@@ -74,10 +74,13 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What to fetch it with: patience as in `endpoint`, a guard against trickling, one buffer, and the stop."""
+    """What to fetch it with: patience as in `endpoint`, one buffer, and the stop.
+
+    `watch` guards a connection against trickling; what it gives is called after every buffer.
+    """
 
     endpoint: Endpoint
-    watch: Callable[[Connection], AbstractContextManager[None]]
+    watch: Callable[[Connection], AbstractContextManager[Callable[[], None]]]
     buffer: memoryview = field(repr=False)
     stop: threading.Event
 
@@ -124,10 +127,10 @@ def _fetch(value: Value, means: Means, product: Folder) -> None:
             )
         connection = Connection(_at(means.endpoint, url), _NO_KEYS)
         try:
-            with means.watch(connection):
+            with means.watch(connection) as received:
                 response = connection.send("GET", _target(url), _headers(value))
                 if response.status not in _REDIRECTS:
-                    _receive(value, means, connection, response, product)
+                    _receive(value, means, connection, response, product, received)
                     return
                 read_small(connection, response, 2**16)
                 url = _redirected(url, response.headers.get("Location", ""))
@@ -160,7 +163,12 @@ def _headers(value: Value) -> dict[str, str]:
 
 
 def _receive(
-    value: Value, means: Means, connection: Connection, response: http.client.HTTPResponse, product: Folder
+    value: Value,
+    means: Means,
+    connection: Connection,
+    response: http.client.HTTPResponse,
+    product: Folder,
+    received: Callable[[], None],
 ) -> None:
     """Write the body to a file; it is there whole, and has the catalogue's MD5, when this returns."""
     if response.status != 200:
@@ -170,16 +178,17 @@ def _receive(
     if not length.isdecimal():
         raise ServiceError(f"the zipper does not say how long {value.safename} is", code="BadAnswer")
     digest = hashlib.md5(usedforsecurity=False)
-    received = 0
+    size_bytes = 0
     with _new(product, ARCHIVE_NAME) as file:
         while count := read_into(connection, response, means.buffer):
             if means.stop.is_set():
                 raise Stopped
             file.write(means.buffer[:count])
             digest.update(means.buffer[:count])
-            received += count
-    if received != int(length):
-        raise ServiceError(f"{value.safename}: {received} of {length} bytes came from the zipper", code="CutBody")
+            size_bytes += count
+            received()
+    if size_bytes != int(length):
+        raise ServiceError(f"{value.safename}: {size_bytes} of {length} bytes came from the zipper", code="CutBody")
     if digest.hexdigest() != value.md5:
         raise ProductError(
             f"{value.safename}: the zipper's MD5 is {digest.hexdigest()}, the catalogue's {value.md5}", code="BadCopy"

@@ -89,8 +89,8 @@ class Course(Enum):
         breaker="disk",
     )
     BEGIN_ANEW = Terms(
-        "its staging directory is removed, and it begins anew; the sixth in a row is an attempt. Where the "
-        "destination itself is gone, that pauses",
+        "is listed anew; what is lost is fetched again, the rest is kept; the sixth in a row is an attempt, and so is "
+        "losing the same object again. Where the destination itself is gone, that pauses",
         State.WAITING,
         _SOON,
         "nobody",
@@ -212,8 +212,8 @@ RULES = (
     ),
     Rule(
         Blame.DISK,
-        ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "EEXIST", "ENOTEMPTY"),
-        "its staging directory is not as we left it: removed, or something was put there",
+        ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "EEXIST", "ENOTEMPTY", "Lost"),
+        "its staging directory is not as we left it: a power cut or somebody has removed, cut or put something there",
         Course.BEGIN_ANEW,
     ),
     Rule(Blame.DISK, (), "any other fault of a disk", Course.PAUSE_DISK),

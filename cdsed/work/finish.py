@@ -12,7 +12,7 @@ from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import on_disk
-from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
+from cdsed.transfer.verify import LOST, Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
 from cdsed.work.place import check_disk
 
@@ -118,10 +118,12 @@ def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
 
 
 def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
-    """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again."""
+    """Two identical bad copies: the source is bad. Otherwise what is wrong, or lost, is fetched again."""
     told = "; ".join(verdict.remarks[:_REMARKS_TOLD])
     before = {item.id: item.bad_digest for item in objects}
-    if any(digest and before[number] == digest for number, digest in verdict.bad.items()):
+    again = any(before[number] == digest for number, digest in verdict.bad.items())
+    lost = LOST in verdict.bad.values()
+    if again and not lost:
         place = quarantine(Path(product.staging or ""))
         _make_room(place.parent)
         cause = f"corrupt at its source, two copies were alike: {told}"
@@ -130,6 +132,8 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
         products.move(bench.db, bench.clock, product, move)
         return
     pieces.mark_bad(bench.db, verdict.bad)
+    if lost and not again:  # a power cut does that once; what is lost each time must come to an end
+        raise DiskError(f"its disk has lost what had arrived: {told}", code="Lost")
     code = "Incomplete" if verdict.missing else "BadCopy"
     raise ProductError(f"verification failed: {told}", code=code)
 

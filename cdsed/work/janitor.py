@@ -8,11 +8,12 @@ import logging
 import os
 from pathlib import Path
 
+from cdsed.errors import TransferError
 from cdsed.model.product import FINAL, State
 from cdsed.store import breakers, disks, notices, products
 from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
 from cdsed.transfer.staging import discard
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.translate import on_disk
 from cdsed.work.bench import Bench
 
 _log = logging.getLogger(__name__)
@@ -30,10 +31,10 @@ def tidy(bench: Bench) -> None:
         if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(place))):
             continue
         try:
-            with bench.watch.at(str(place)):
+            with bench.watch.at(str(place)), on_disk(str(root)):
                 _tidy(bench, root)
-        except OSError as error:
-            bench.outcome.disk_failed(disk_error(str(root), error), str(place))
+        except TransferError as error:
+            bench.outcome.disk_failed(error, str(place))
 
 
 def _tidy(bench: Bench, root: Path) -> None:

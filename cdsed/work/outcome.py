@@ -1,8 +1,8 @@
 """What follows from a failure: the one place that decides, by the table in `cdsed.work.blame`."""
 
 import logging
+import os
 from contextlib import suppress
-from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
@@ -60,10 +60,11 @@ class Outcome:
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.forget(self._db, disk_breaker(NO_PLACE))
 
-    def delivered(self, lease: Lease, product: Product) -> None:
-        """Note pieces on the disk: account, service and disk are in order."""
+    def delivered(self, lease: Lease, product: Product, *, by_key: bool = True) -> None:
+        """Note pieces on the disk: account, service and disk are in order; so is its key, but for a zip."""
         self._throttling.delivered(lease)
-        keys.worked(self._db, self._clock, lease.account)
+        if by_key:
+            keys.worked(self._db, self._clock, lease.account)
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
@@ -123,12 +124,10 @@ class Outcome:
             self._carry_out(self._course(told, current), told, current, None)
 
     def _course(self, error: TransferError, product: Product) -> Course:
-        """Look up what follows.
-
-        Ask before the transaction: a disk that hangs must not hold up everybody else.
-        """
+        """Look up what follows. Ask before the transaction: a disk that hangs must not hold up everybody else."""
         course = rule_of(error).course
-        if course is Course.BEGIN_ANEW and not _is_directory(Path(product.destination or "/")):
+        # Unlike Path's, this takes a directory that does not answer for none.
+        if course is Course.BEGIN_ANEW and not os.path.isdir(product.destination or "/"):  # noqa: PTH112
             return Course.PAUSE_DISK  # not the product's directory is gone: all of them
         return course
 
@@ -244,9 +243,7 @@ class Outcome:
         self._wait(error, product, pause, setbacks=1)
 
     def _begin_anew(self, error: TransferError, product: Product) -> None:
-        """Forget what has arrived: whoever claims it next empties its staging directory, which then is his alone."""
-        _log.warning("%s: %s; it begins anew", product.safename, error)
-        products.forget_objects(self._db, product)
+        _log.warning("%s: %s; what is lost is fetched again", product.safename, error)
         if product.setbacks + 1 >= _SETBACKS_MAX:
             self._charge(error, product)
         else:
@@ -285,13 +282,6 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # it does not answer
-        return False
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

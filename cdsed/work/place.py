@@ -71,18 +71,13 @@ def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Plac
         return None
     try:
         check_disk(bench, Path(product.destination))
-        with bench.watch.at(product.destination):
-            return Places(product.staging, product.destination) if _exists(Path(product.staging)) else None
+        with bench.watch.at(product.destination), on_disk(product.staging):
+            return Places(product.staging, product.destination) if Path(product.staging).exists() else None
     except DiskError as error:
         bench.outcome.disk_failed(error, product.destination)
         if pieces.have_all_arrived(bench.db, product.id):
             raise  # a worker may have died between its rename and its commit: on another disk, it would be there twice
         return None
-
-
-def _exists(staging: Path) -> bool:
-    with on_disk(str(staging)):
-        return staging.exists()
 
 
 def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[str]]:
@@ -95,17 +90,12 @@ def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple
         try:
             check_disk(bench, destination)
             pre_spool = bench.settings.pre_spool_for(destination)
-            with bench.watch.at(str(destination)):
-                rooms.append(_Room(destination, pre_spool / product.safename, _free_bytes(pre_spool)))
+            with bench.watch.at(str(destination)), on_disk(str(pre_spool)):
+                rooms.append(_Room(destination, pre_spool / product.safename, free_bytes(pre_spool)))
         except DiskError as error:
             bench.outcome.disk_failed(error, str(destination))
             sick.append(str(error))
     return rooms, sick
-
-
-def _free_bytes(place: Path) -> int:
-    with on_disk(str(place)):
-        return free_bytes(place)
 
 
 def _first_with_room(

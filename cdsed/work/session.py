@@ -5,7 +5,6 @@ except for a blip of the service or the next moment's work.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.place import check_disk
 from cdsed.work.retrying import through_blips
+from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 
@@ -95,8 +95,7 @@ class _Session:
         self._buffer = buffer
         self._account = bench.accounts[held.lease.account]
         self._connection = Connection(bench.endpoint, Credentials(held.keys.access_key, held.keys.secret_key))
-        self._counted_requests = 0
-        self._counted_bytes = 0
+        self._traffic = Traffic(bench, held.lease.account, self._connection)
 
     def work(self) -> bool:
         """Plan and fetch until there is nothing to do, the account may not, or the process must leave.
@@ -120,7 +119,7 @@ class _Session:
         finally:
             used = self._connection.requests > 0
             self._connection.close()
-            self._count()
+            self._traffic.count()
             rest_s = bench.settings.transfer.session_rest_s if used else 0.0
             leases.give_back(bench.db, bench.clock, self._lease, rest_s=rest_s)
             self._held.lock.release()
@@ -151,7 +150,7 @@ class _Session:
                 with attempt, bench.guard.watch(self._connection):
                     begin(bench, self._connection, self._lease.account, product)
         except TransferError as error:
-            self._count()
+            self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":
                 match zipped.way(bench, self._lease.account, product):
                     case zipped.Way.OPEN:
@@ -163,7 +162,7 @@ class _Session:
         except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
             bench.outcome.bug(error, product)
             return False
-        self._count()
+        self._traffic.count()
         bench.outcome.listed(self._lease)
         bench.news.tell()
         return True
@@ -179,6 +178,7 @@ class _Session:
         except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
             bench.outcome.bug(error, product)
             return False
+        bench.outcome.delivered(self._lease, products.get(bench.db, product.id), by_key=False)
         bench.news.tell()
         return True
 
@@ -205,7 +205,7 @@ class _Session:
                 with bench.watch.at(product.destination or ""):
                     arrived[piece] = self._fetch_one(product, piece)
             except TransferError as error:
-                self._count()
+                self._traffic.count()
                 self._note(arrived)
                 for untouched in todo[number + 1 :]:
                     pieces.let_go(bench.db, self._lease, untouched)
@@ -232,7 +232,7 @@ class _Session:
             checkpoint_every_s=bench.settings.transfer.checkpoint_every_s,
             stop=bench.stop,
         )
-        progress = _Progress(bench, self._held, piece, self._count)
+        progress = _Progress(bench, self._held, piece, self._traffic)
         for attempt in through_blips(bench.stop):
             with attempt, bench.guard.watch(self._connection):
                 folder, algorithms = Path(product.staging), algorithms_for(product.safename)
@@ -246,33 +246,20 @@ class _Session:
         try:
             with bench.db.write():
                 pieces.finish(bench.db, self._lease, arrived)
-                self._count()
+                self._traffic.count()
         except LeaseLost as lost:
             _log.info("%s", lost)  # what befell another session has moved the product on meanwhile
         bench.news.tell()
-
-    def _count(self) -> None:
-        """Bring the account's ledger up to date with what went over the connection."""
-        requests, size_bytes = self._connection.requests, self._connection.delivered_bytes
-        if requests > self._counted_requests or size_bytes > self._counted_bytes:
-            leases.count_traffic(
-                self._bench.db,
-                self._bench.clock,
-                self._lease.account,
-                requests=requests - self._counted_requests,
-                size_bytes=size_bytes - self._counted_bytes,
-            )
-            self._counted_requests, self._counted_bytes = requests, size_bytes
 
 
 class _Progress:
     """Notes how far a piece is: in the session's lock file at every buffer, in the database when it is safe."""
 
-    def __init__(self, bench: Bench, held: _Held, piece: Piece, count_traffic: Callable[[], None]) -> None:
+    def __init__(self, bench: Bench, held: _Held, piece: Piece, traffic: Traffic) -> None:
         self.piece = piece
         self._bench = bench
         self._held = held
-        self._count_traffic = count_traffic
+        self._traffic = traffic
         self._booted_at = bench.clock.utc_s() - bench.clock.boot_s()
         self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
 
@@ -282,5 +269,5 @@ class _Progress:
     def safe(self, done_bytes: int) -> None:
         with self._bench.db.write():
             pieces.advance(self._bench.db, self._held.lease, self.piece, done_bytes)
-            self._count_traffic()
+            self._traffic.count()
         self.piece = replace(self.piece, done_bytes=done_bytes)

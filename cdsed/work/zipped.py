@@ -1,7 +1,7 @@
 """Fetching a product as a zip, where S3 refuses it to an account that the download service may serve."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 from functools import partial
@@ -12,13 +12,14 @@ from cdsed.catalogue.tokenfile import TokenFile, token_file
 from cdsed.config.secrets import Secret
 from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
-from cdsed.store import leases, pieces, products
+from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import renew
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.bench import Bench
-from cdsed.work.place import places_for
+from cdsed.work.place import check_disk, places_for
+from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 
@@ -67,26 +68,27 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
     )
     places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
-    renew(staging)
-    watch = partial(_counted, bench, account)
-    listed = fetch_value(value, Means(bench.endpoint, watch, buffer, bench.stop), staging)
-    staged = {item.path: item.size_bytes for item in listed}
+    means = Means(bench.endpoint, partial(_counted, bench, account), buffer, bench.stop)
+    pieces.forget_lost(bench.db, product, {})
+    check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
+    with bench.watch.at(places.destination):
+        renew(staging)
+        listed = fetch_value(value, means, staging)
     with bench.db.write():
-        pieces.forget_lost(bench.db, product, {})
-        pieces.plan(bench.db, product, listed, staged, places, bench.settings.transfer.piece_bytes)
+        pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
         pieces.arrived_whole(bench.db, product)
     _log.info("%s: came as a zip, %d files", product.safename, len(listed))
 
 
 @contextmanager
-def _counted(bench: Bench, account: str, connection: Connection) -> Iterator[None]:
-    """Hold a connection to the minimum rate, and enter what it brought into the account's books."""
+def _counted(bench: Bench, account: str, connection: Connection) -> Iterator[Callable[[], None]]:
+    """Hold a connection to the minimum rate, and enter what it brings into the account's books."""
+    traffic = Traffic(bench, account, connection)
     try:
         with bench.guard.watch(connection):
-            yield
+            yield traffic.count_when_due
     finally:
-        requests, size_bytes = connection.requests, connection.delivered_bytes
-        leases.count_traffic(bench.db, bench.clock, account, requests=requests, size_bytes=size_bytes)
+        traffic.count()
 
 
 def _token(bench: Bench, account: str) -> str:

@@ -54,6 +54,8 @@ before is one more attempt; twice in the same way, and the source is bad: the pr
 `.cdsed/quarantine` beside the spool, where report and status say it lies. Quarantine holds the newest copy of a
 product, and ten products per destination; older ones are removed. `cdsed retry --corrupt` asks for two new copies.
 
+A file that is gone or short although all of it had arrived is no copy: its disk has lost it (`Lost`).
+
 ## Poison
 
 A product over which three workers died without its advancing in between is *failed* (`KilledWorker`). What was in

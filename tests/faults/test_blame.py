@@ -84,7 +84,7 @@ class _Nobody:
 def _fetch(url: str, staging: Path) -> TransferError:
     """Fetch an object of ten bytes; return the error that comes of it."""
     (staging / _PIECE.path).parent.mkdir(parents=True, exist_ok=True)
-    (staging / _PIECE.path).touch()
+    (staging / _PIECE.path).write_bytes(bytes(_PIECE.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with _connected(url) as connection:
         way = Way(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
@@ -171,7 +171,7 @@ def test_every_answer_to_a_get_or_a_listing_has_its_row(
     assert _judged(_fetch(_url(server), tmp_path)) == (kind, code)
     assert _judged(_list(_url(server))) == (kind, code)
     assert rule_of(kind("", code=code)) in RULES
-    assert (tmp_path / _PIECE.path).read_bytes() == b""
+    assert (tmp_path / _PIECE.path).read_bytes() == bytes(_PIECE.object_bytes), "nothing of it is written"
 
 
 @pytest.mark.parametrize(("status", "body"), [(status, body) for status, body, *_ in _ANSWERS])

@@ -28,7 +28,7 @@ from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
 from cdsed.work.session import _Held, _Session
 from tests.unit.store.conftest import lab
-from tests.unit.work.test_session import account_of, bench
+from tests.unit.work.conftest import account_of, bench
 
 __all__ = ["bench", "lab"]
 

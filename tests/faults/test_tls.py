@@ -148,7 +148,9 @@ def _catalogue(url: str, authority: Path | None, _folder: Path) -> None:
 
 def _zip(url: str, authority: Path | None, folder: Path) -> None:
     endpoint = Endpoint(url, "default", 5, 5, tls=ssl.create_default_context(cafile=authority))
-    means = Means(endpoint, lambda _: contextlib.nullcontext(), memoryview(bytearray(4096)), threading.Event())
+    means = Means(
+        endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), threading.Event()
+    )
     value = Value(f"{url}/v", frozenset({origin(url)}), Secret("canary-token"), "me", _NAME, "0" * 32)
     renew(folder / ".cdsed" / _NAME)
     fetch_value(value, means, folder / ".cdsed" / _NAME)

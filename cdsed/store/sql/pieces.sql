@@ -100,7 +100,7 @@ WHERE id = :product AND fence = :fence
 RETURNING id
 
 -- name: mark_bad
-UPDATE object SET bad_digest = coalesce(nullif(:digest, ''), bad_digest), md5 = NULL, sha3_256 = NULL WHERE id = :id
+UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :id
 
 -- name: reset_pieces
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id

@@ -84,7 +84,8 @@ class Lab:
         self, product: Product, objects: list[ListedObject], staged: dict[str, int], piece_bytes: int = 2**25
     ) -> None:
         places = Places(str(self.root / "staging" / product.safename), str(self.root / "spool"))
-        pieces.plan(self.db, product, objects, staged, places, piece_bytes)
+        pieces.forget_lost(self.db, product, staged)
+        pieces.plan(self.db, product, objects, places, piece_bytes)
 
     def fetched(self, lease: Lease) -> Product:
         """Hand out the next pieces and note them as arrived."""

@@ -80,6 +80,7 @@ class Lab:
         if not os.path.lexists(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
+            os.truncate(file, piece.object_bytes)
         return fetch_piece(self.way(**options), piece, self.staging, algorithms, self.progress)
 
     def whole_product(self, kind: str, **options: Any) -> tuple[str, list[StoredObject]]:
@@ -89,6 +90,7 @@ class Lab:
         for number, item in enumerate(self.listed(s3_path), start=1):
             (self.staging / item.path).parent.mkdir(parents=True, exist_ok=True)
             (self.staging / item.path).touch()
+            os.truncate(self.staging / item.path, item.size_bytes)
             digests = self.fetch(piece_of(item), frozenset({"md5", "sha3_256"})) if item.size_bytes else Digests()
             objects.append(StoredObject(number, item.key, item.path, item.size_bytes, item.etag, digests, None))
         return name, objects

@@ -89,7 +89,9 @@ def value(host, body, *, path="/v", **changes):
 
 def means(stop=None):
     endpoint = Endpoint("http://unused", "default", 5, 5)
-    return Means(endpoint, lambda _: contextlib.nullcontext(), memoryview(bytearray(4096)), stop or threading.Event())
+    return Means(
+        endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), stop or threading.Event()
+    )
 
 
 def get(host, staging, body, headers=None, status=200, **changes):

@@ -375,13 +375,17 @@ def test_a_spool_in_trouble_is_named_once_in_the_log(bench, caplog):
     assert caplog.text.count("/sick pauses") == 1
 
 
-def test_with_a_staging_directory_that_is_not_as_we_left_it_a_product_begins_anew(bench):
+@pytest.mark.parametrize("code", ["ENOENT", "EEXIST", "Lost"])
+def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_anew_and_keeps_the_rest(bench, code):
     (bench.root / "spool").mkdir()
     lease, product, piece = at_work(bench)
-    assert bench.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
+    kept = bench.root / "staging" / "A" / "f1"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert bench.outcome.of_piece(DiskError("gone", code=code), lease, product, piece)
     after = now(bench, product)
     assert (after.state, after.attempts, after.setbacks) == (State.WAITING, 0, 1)
-    assert not pieces.objects(bench.db, product.id)
+    assert kept.exists()
     assert paid(bench) == set()
 
 

@@ -1,85 +1,11 @@
 """A session at work, at a sandbox: what befalls others does not end it, and it does not spin when it may do nothing."""
 
-import threading
-
-import pytest
-
-from cdsed.clock import SYSTEM_CLOCK
-from cdsed.config.accounts import Account, S3Keys
-from cdsed.config.secrets import Secret
-from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
-from cdsed.local.presence import Presence
 from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products
 from cdsed.store.products import Found, Move
-from cdsed.transfer.guard import Guard
-from cdsed.work.bench import Bench, News, endpoint
 from cdsed.work.finish import finish_next
-from cdsed.work.outcome import Outcome
-from cdsed.work.session import SessionThread
 from tests.support.daemon import wait_until
-from tests.support.sandbox import SandboxProcess
-
-
-def account_of(sandbox):
-    """Return the sandbox's account as the accounts file would give it."""
-    known = sandbox.accounts[0]
-    return Account(
-        name="a",
-        group="default",
-        login="a@example.org",
-        password=None,
-        s3_keys=S3Keys(Secret(known.access_key), Secret(known.secret_key)),
-        s3_key_expires=None,
-        sessions=4,
-        bandwidth_bytes_per_s=None,
-        requests_per_minute=2000,
-        volume_bytes=10**13,
-    )
-
-
-@pytest.fixture
-def bench(lab, tmp_path):
-    with SandboxProcess() as sandbox:
-        lab.clock = SYSTEM_CLOCK
-        lab.accounts("a")
-        (tmp_path / "spool").mkdir()
-        settings = Settings.model_validate(
-            {
-                "state_dir": str(tmp_path / "state"),
-                "spools": [str(tmp_path / "spool")],
-                "services": {"s3_url": sandbox.url},
-                "disk": {"free_bytes_min": 0},
-                "transfer": {"session_rest_s": 0.0},
-            }
-        )
-        settings.sessions_dir.mkdir()
-        lab.sandbox = sandbox
-        lab.bench = Bench(
-            db=lab.db,
-            clock=SYSTEM_CLOCK,
-            settings=settings,
-            accounts={"a": account_of(sandbox)},
-            keyring=Keyring(settings.state_dir / LEDGER_NAME, SYSTEM_CLOCK),
-            endpoint=endpoint(settings),
-            presence=Presence(settings.spools, []),
-            guard=Guard(0, 60),
-            outcome=Outcome(lab.db, SYSTEM_CLOCK, settings.retry),
-            process=lab.process,
-            stop=threading.Event(),
-            news=News(),
-        )
-        thread = threading.Thread(target=SessionThread(lab.bench).run)
-        lab.start = thread.start
-        lab.alive = thread.is_alive
-        yield lab
-        lab.bench.stop.set()
-        lab.bench.guard.cut_all()
-        lab.bench.news.tell()
-        if thread.ident:
-            thread.join(10)
 
 
 def wanted(lab):

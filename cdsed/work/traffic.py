@@ -1,0 +1,32 @@
+"""What goes over a connection, entered into its account's books while it goes."""
+
+from cdsed.store import leases
+from cdsed.transfer.connection import Connection
+from cdsed.work.bench import Bench
+
+
+class Traffic:
+    """Counts the requests and bytes of one connection of an account."""
+
+    def __init__(self, bench: Bench, account: str, connection: Connection) -> None:
+        self._bench = bench
+        self._account = account
+        self._connection = connection
+        self._requests = 0
+        self._bytes = 0
+        self._counted_s = bench.clock.boot_s()
+
+    def count(self) -> None:
+        """Enter what has gone over the connection since the last time."""
+        bench, connection = self._bench, self._connection
+        requests, size_bytes = connection.requests - self._requests, connection.delivered_bytes - self._bytes
+        self._counted_s = bench.clock.boot_s()
+        if requests or size_bytes:
+            leases.count_traffic(bench.db, bench.clock, self._account, requests=requests, size_bytes=size_bytes)
+            self._requests += requests
+            self._bytes += size_bytes
+
+    def count_when_due(self) -> None:
+        """Do so once in `transfer.checkpoint_every_s`; call it after every buffer."""
+        if self._bench.clock.boot_s() - self._counted_s >= self._bench.settings.transfer.checkpoint_every_s:
+            self.count()

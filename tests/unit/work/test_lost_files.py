@@ -1,0 +1,83 @@
+"""After a power cut, files that the state calls arrived may be gone or short: they come again, and no product pays."""
+
+import os
+
+import pytest
+
+from cdsed.model.product import PathSource, State
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.store import pieces, products
+from cdsed.store.products import Found
+from cdsed.work.finish import finish_next
+from tests.support.daemon import wait_until
+
+_NOTED = "SELECT 1 FROM piece JOIN object ON object.id = object WHERE path = :path AND done_bytes > 0"
+
+
+@pytest.fixture
+def large(bench):
+    """Give a bench where a product waits, and the paths of its files, the largest first."""
+    [name] = realistic_safenames("S2_L1C", 1, seed=len(bench.sandbox.requests()))
+    path = bench.sandbox.add_products({"safename": name, "size_bytes": 12_000_000})[name]
+    truth = bench.sandbox.truth(name)
+    bench.truth, bench.largest = truth, sorted(truth, key=lambda path: truth[path].size_bytes, reverse=True)
+    bench.number = bench.queued(name)
+    [(product, _)] = products.claim_resolving(bench.db, bench.clock, bench.process, 1)
+    products.resolved(bench.db, bench.clock, product, Found(path, PathSource.NAME))
+    bench.staging = bench.bench.settings.pre_spool_for(bench.bench.settings.spools[0]) / name
+    return bench
+
+
+def test_of_a_half_fetched_product_only_what_is_lost_comes_again(large):
+    _kept, gone, short, half = large.largest[:4]
+    half_bytes = large.truth[half].size_bytes // 2
+    large.sandbox.fault(kind="trickle", key=f"*{half}", after_bytes=half_bytes, bytes_per_s=100_000)
+    large.start()
+    wait_until("half of it is noted", lambda: large.db.value(_NOTED, path=half))
+    large.stop()
+    large.sandbox.clear_faults()
+    (large.staging / gone).unlink()
+    os.truncate(large.staging / short, 0)
+    os.truncate(large.staging / half, 0)
+    assert _fetched_again(large) == [gone, short, half]
+    assert products.get(large.db, large.number).attempts == 0
+
+
+def test_of_a_product_that_had_all_arrived_only_what_is_lost_comes_again(large):
+    _kept, gone, short, _kept_too = large.largest[:4]
+    _fetch(large)
+    (large.staging / gone).unlink()
+    os.truncate(large.staging / short, 0)
+    assert finish_next(large.bench)
+    assert _fetched_again(large) == [gone, short]
+    assert products.get(large.db, large.number).attempts == 0
+
+
+def test_a_disk_that_loses_the_same_file_each_time_costs_attempts_so_that_it_ends(large):
+    for attempts in (0, 1):
+        _fetch(large)
+        (large.staging / large.largest[0]).unlink()
+        assert finish_next(large.bench)
+        assert products.get(large.db, large.number).attempts == attempts
+
+
+def _fetch(large):
+    large.start()
+    wait_until("all has arrived", lambda: _hurry(large) or pieces.have_all_arrived(large.db, large.number))
+    large.stop()
+
+
+def _fetched_again(large):
+    """Let the product arrive; return which of its four largest files were asked for."""
+    before = len(large.sandbox.requests())
+    large.start()
+    wait_until(
+        "it is whole", lambda: _hurry(large) or (finish_next(large.bench) and large.state(large.number) is State.DONE)
+    )
+    keys = [row["key"] for row in large.sandbox.requests()[before:] if row["operation"] == "get"]
+    return [path for path in large.largest[:4] if any(key.endswith(path) for key in keys)]
+
+
+def _hurry(large):
+    large.db.rows("UPDATE product SET due_s = 0 WHERE due_s > 0")
+    products.wake_due(large.db, large.clock)
