@@ -49,6 +49,12 @@ class Worker:
     accounts: Accounts
     process: int
     life: Life
+    lock: KernelLock
+
+    def leaves(self) -> None:
+        """Note that the worker leaves by itself: if it is killed because that takes too long, no product pays."""
+        with suppress(OSError):
+            self.lock.note(processes.LEFT)
 
     def beat(self) -> None:
         """Say that the worker lives; one that has grown too large leaves in order, and a new one follows it."""
@@ -103,7 +109,7 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
             lock.note(processes.AT_WORK)  # room for the other note, which may come to be written on a full disk
             process = processes.register(db, clock, name=name, lock=lock.path)
             try:
-                yield Worker(db, clock, settings, accounts, process, life)
+                yield Worker(db, clock, settings, accounts, process, life, lock)
                 processes.release(db, clock, process)
             except StateError:
                 lock.note(processes.LEFT)
@@ -199,6 +205,7 @@ def _download(worker: Worker) -> None:
                 worker.beat()
                 beat_s = time.monotonic() + _BEAT_S
     finally:
+        worker.leaves()
         crew.leave()
 
 

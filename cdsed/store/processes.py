@@ -25,8 +25,8 @@ DEATHS_MAX = 3
 #: whenever it is touched; who kills workers at random rarely leaves them alone for so long, and then hits it again.
 _QUIET_S = 5.0
 
-#: What a worker's lock file holds: that it works, or that it left because the state could not be used, which is
-#: no product's fault. Equally long, so that the one can take the place of the other on a full disk.
+#: What a worker's lock file holds: that it works, or that it leaves, told to or because the state cannot be used,
+#: which is no product's fault. Equally long, so that the one can take the place of the other on a full disk.
 AT_WORK, LEFT = b"work", b"left"
 
 #: Beyond this shift of the boot instant the machine has booted anew (or its clock was set; both are harmless).

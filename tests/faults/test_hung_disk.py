@@ -88,3 +88,27 @@ def test_neither_supervisor_nor_status_touch_the_disks_of_products(tmp_path: Pat
         assert str(lab.state) in seen
         assert str(lab.spool) not in seen
         assert str(archive) not in seen
+
+
+def test_no_product_pays_for_a_worker_that_a_disk_keeps_from_leaving_at_a_reload(tmp_path: Path) -> None:
+    fifo = tmp_path / "hangs"
+    os.mkfifo(fifo)
+    [name] = realistic_safenames("S1_OCN", 1, seed=331)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox, process={"stop_within_s": 1}, transfer={"processes": 1})
+        hangs = _HANGS.format(place=f"{lab.spool}/.cdsed/S1", fifo=fifo, when="path.endswith('manifest.safe')")
+        sandbox.add_products({"safename": name, "size_bytes": 200_000})
+        lab.drop("one.txt", [name])
+        with DaemonProcess(lab, environ=when_opening(tmp_path / "hook", hangs)) as daemon:
+            [row] = wait_until(
+                "it hangs",
+                lambda: lab.query(
+                    "SELECT pid FROM process JOIN product ON product.process = process.id WHERE state = 'downloading'"
+                ),
+                daemon=daemon,
+            )
+            daemon.send(signal.SIGHUP)
+            wait_until("it is killed", lambda: f"(pid {row['pid']}) was killed" in daemon.log(), daemon=daemon)
+            fifo.unlink()
+            wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
+            assert not lab.query("SELECT 1 FROM breaker WHERE name = 'suspects'")

@@ -4,7 +4,6 @@ Each step is the rooms' own code on a real state, real disks and a real sandbox;
 """
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from cdsed.config.settings import Settings
 from cdsed.errors import DiskError, ProductError, ServiceError
 from cdsed.model.listing import Counts, ListingHead, Named
 from cdsed.model.product import Product, State
-from cdsed.model.transfer import Digests
 from cdsed.process.lock import KernelLock, is_free
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.products import Found, Move
-from cdsed.transfer.connection import Connection, Credentials
 from cdsed.work.again import start_again
 from cdsed.work.begin import begin
 from cdsed.work.finish import finish_next
