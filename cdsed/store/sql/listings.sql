@@ -48,8 +48,12 @@ SELECT line FROM want WHERE listing = :listing AND product = :product
 -- name: settle
 UPDATE listing SET state = :state, path = :path WHERE id = :id
 
+-- Not where a product was started again while its report was written: it is told anew.
 -- name: reported
-UPDATE listing SET state = 'reported', reported_at = :at WHERE id = :id
+UPDATE listing SET state = 'reported', reported_at = :at
+WHERE id = :id
+  AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
+                  AND tally.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled'))
 
 -- name: reopen
 UPDATE listing SET state = 'open', reported_at = NULL
@@ -57,7 +61,7 @@ WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :pr
 
 -- name: finished
 SELECT * FROM listing
-WHERE state = 'open'
+WHERE state IN ('taking', 'open') AND state = 'open'  -- the first is what the index `listing_unreported` is made for
   AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled'))
 ORDER BY id LIMIT :most

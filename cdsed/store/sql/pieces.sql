@@ -49,7 +49,7 @@ WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece
 ORDER BY object.size_bytes DESC, piece.object, piece.id LIMIT :most
 
 -- name: arrived_whole
-UPDATE piece SET done_bytes = size_bytes WHERE product = :product
+UPDATE piece SET done_bytes = size_bytes WHERE object IN (SELECT id FROM object WHERE product = :product)
 
 -- name: hold
 UPDATE piece SET fence = :fence WHERE id IN (SELECT value FROM json_each(:ids))

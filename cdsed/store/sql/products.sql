@@ -40,7 +40,8 @@ UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL T
 WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
 
 -- name: hasten_pieces
-UPDATE piece SET due_s = 0, setbacks = 0 WHERE product = :id AND (due_s > 0 OR setbacks > 0)
+UPDATE piece SET due_s = 0, setbacks = 0
+WHERE object IN (SELECT id FROM object WHERE product = :id) AND (due_s > 0 OR setbacks > 0)
 
 -- name: in_states
 SELECT id AS position FROM product

@@ -17,6 +17,7 @@ from cdsed.model.product import FINAL, TRANSITIONS, State
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database, open_state
 from cdsed.store.products import Move, Wish
+from cdsed.work.again import start_again
 from tests.unit.store.state import Lab, SetClock
 
 
@@ -210,3 +211,16 @@ TestBookkeeping = Bookkeeping.TestCase
 TestBookkeeping.settings = settings(
     max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
+
+
+def test_a_product_started_again_while_its_report_is_written_is_reported_once_more(lab):
+    head = ListingHead(0, "a.txt", "0" * 64, "default", 0, None, 0.0, None)
+    listing = listings.begin(lab.db, lab.clock, head, "/inbox/a.txt").head.id
+    number = lab.queued("A")
+    listings.want(lab.db, listing, number, 1)
+    lab.settle(number, State.FAILED)
+    listings.settle(lab.db, listing, accepted=True, path="/inbox/a.txt")
+    assert [each.head.id for each in listings.finished(lab.db, 10)] == [listing]
+    start_again(lab.db, lab.clock, [products.get(lab.db, number)])  # `cdsed retry`, before intake notes the report
+    listings.reported(lab.db, lab.clock, listing)
+    assert listings.get(lab.db, listing).state == "open"
