@@ -148,13 +148,17 @@ WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 
--- Bytes that products under way will still put there; of those not yet planned, all of them.
+-- Bytes that products under way will still put on the disk of a destination, which others may share, or into the one
+-- pre-spool of all; of those not yet planned, all of them.
 -- name: reserved_bytes
 SELECT coalesce(sum(CASE WHEN planned = 1
                          THEN (SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0) FROM piece
                                WHERE piece.product = product.id AND piece.done_bytes < piece.size_bytes)
                          ELSE coalesce(size_bytes, 0) END), 0)
-FROM product WHERE state = 'downloading' AND destination = :destination AND id <> :id
+FROM product WHERE state = 'downloading' AND id <> :id
+  AND (:everywhere OR destination = :destination
+       OR destination IN (SELECT place FROM disk
+                          WHERE device = (SELECT device FROM disk WHERE place = :destination)))
 
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes

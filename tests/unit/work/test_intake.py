@@ -11,6 +11,7 @@ import pytest
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.errors import Stopped
+from cdsed.inbox import source
 from cdsed.local.presence import Presence
 from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
@@ -188,20 +189,18 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
     assert [path.name for path in (desk.inbox / ".rejected").iterdir()] == []
 
 
-def test_a_listing_whose_reader_was_told_to_stop_again_and_again_is_taken_in_the_end(desk):
-    drop(desk, "long.txt", NAMES[:3])
+def test_a_listing_whose_reader_was_told_to_stop_again_and_again_is_taken_in_the_end(desk, monkeypatch):
+    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_BEATS", 1)  # a listing of gigabytes shows signs of life like this
 
     def stop():
         raise Stopped
 
-    def stopped(do):
-        presence = Presence([desk.spool], [], SYSTEM_CLOCK, fresh_s=0)
-        with pytest.raises(Stopped):
-            do(Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default"], presence, stop))
-
+    drop(desk, "long.txt", NAMES[:3])
     (desk.inbox / ".taking").mkdir()
     (desk.inbox / "long.txt").rename(desk.inbox / ".taking/long.txt")
+    presence = Presence([desk.spool], [], SYSTEM_CLOCK, fresh_s=0)
     for _ in range(8):
-        stopped(lambda worker: worker.go_on())
+        with pytest.raises(Stopped):
+            Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default"], presence, stop).go_on()
     intake(desk).go_on()
     assert counts(desk, "long.txt") == {"accepted": 3}

@@ -53,7 +53,9 @@ def test_destinations_on_one_disk_share_its_room(bench, monkeypatch):
     for name, outputdir in (("A", one), ("B", two)):
         lab.ready(name, outputdir=outputdir)
     with lab.db.write():
-        first, second = (products.claim_ready(lab.db, lab.clock, products.find(lab.db, name).id, lab.process) for name in "AB")
+        first, second = (
+            products.claim_ready(lab.db, lab.clock, products.find(lab.db, name).id, lab.process) for name in "AB"
+        )
     assert places_for(bench, first, 60).destination == one
     with pytest.raises(DiskError, match="no room"):
         places_for(bench, second, 60)
