@@ -128,6 +128,7 @@ WHERE state = 'downloading' AND planned = 1
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
+-- Suspects one at a time, as in `next_product`.
 -- name: arrived
 SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
@@ -137,9 +138,10 @@ WHERE state = 'downloading' AND planned = 1
   AND (deaths = 0 OR id = (SELECT id FROM product AS suspect
                            WHERE deaths > 0 AND suspect.account_group = product.account_group
                              AND state IN ('ready', 'downloading', 'verifying')
+                             AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
                              AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
                                                             WHERE name = 'suspects' AND until_s > :now_s))
-                           ORDER BY deaths, id LIMIT 1))
+                           ORDER BY (SELECT count(*) FROM denial WHERE denial.product = suspect.id), deaths, id LIMIT 1))
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying
