@@ -260,12 +260,16 @@ class Supervisor:
                     log.error("%s (pid %d) is stuck in the kernel, perhaps at a disk that hangs", name, child.pid)
 
     def _replace_outdated(self) -> None:
-        """Send the children of the former configuration away, one when the last one's successor is ready."""
-        if any(child.state is not ChildState.READY for child in self._children()):
+        """Send the children of the former configuration away, one when the last one's successor is ready.
+
+        One that does not die is not waited for: a disk that hangs must not keep new keys from the others.
+        """
+        children = [(post, post.child) for post in self._posts.values() if post.child is not None and not post.stuck]
+        if any(child.state is not ChildState.READY for _, child in children):
             return
-        for post in self._posts.values():
-            if post.outdated and post.child is not None:
-                post.child.terminate()
+        for post, child in children:
+            if post.outdated:
+                child.terminate()
                 return
 
     # Hooks and systemd
@@ -301,7 +305,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         if self._exit is None:
-            if not self._announced and self._ready_count() == len(self._posts):
+            if not self._announced and self._ready_count() == sum(not post.stuck for post in self._posts.values()):
                 self._announced = self._was_ready = True
                 self._systemd.ready(self._words() or "")
             else:
@@ -312,7 +316,7 @@ class Supervisor:
 
     def _ready_count(self) -> int:
         return sum(
-            post.child is not None and post.child.state is ChildState.READY and not post.outdated
+            post.child is not None and post.child.state is ChildState.READY and not post.outdated and not post.stuck
             for post in self._posts.values()
         )
 

@@ -20,6 +20,9 @@ STEP_S = 5
 #: and two full minutes side by side would be twice the limit in it.
 MINUTE_STEPS = 12
 
+#: A probe through a breaker is waited for so long: one that takes longer hangs, or is stopped, and says nothing more.
+PROBE_S = 600.0
+
 # Nothing new is leased when only a thousandth of the volume is left, or two pieces: the last of what is handed out may
 # use it, and so does what is not in the books, such as listings, headers, what came twice after a blip, and what a
 # killed worker had received since it was last counted.
@@ -44,6 +47,9 @@ class Allowance:
         That the accounts file gives it.
     held
         Leased just now.
+    probes
+        Leased through its open breaker to see whether the trouble is over. What was leased before it opened is none:
+        a thread stuck at a dead file server may hold that for days.
     requests
         Sent and counted in the last 60 to 65 s.
     breaker_until_s, breaker_code, breaker_reason
@@ -58,6 +64,7 @@ class Allowance:
     key_expires_at: float | None
     sessions: int
     held: int
+    probes: int
     requests_per_minute: int
     requests: int
     claimed_requests: int
@@ -103,7 +110,7 @@ class Allowance:
 
     def may_lease(self, clock: Clock) -> bool:
         """Tell whether one more of its sessions may be leased; through an open breaker only a single one, as probe."""
-        closed = self.breaker_until_s is None or (self.breaker_until_s <= clock.boot_s() and not self.held)
+        closed = self.breaker_until_s is None or (self.breaker_until_s <= clock.boot_s() and not self.probes)
         return (
             closed
             and self.has_keys
@@ -125,6 +132,7 @@ def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Allow
     rows = db.rows(
         _SQL.allowances,
         account=account,
+        hangs_since_s=clock.boot_s() - PROBE_S,
         oldest_hour=int(clock.utc_s() // 3600) - VOLUME_WINDOW_H,
         oldest_step=step - MINUTE_STEPS,
         step=step,
@@ -228,6 +236,7 @@ _COPIED = (
     "key_expires_at",
     "sessions",
     "held",
+    "probes",
     "requests_per_minute",
     "requests",
     "claimed_requests",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cdsed.clock import Clock
 from cdsed.model.quota import VOLUME_WINDOW_H
 from cdsed.store import allowance
-from cdsed.store.allowance import MINUTE_STEPS, step_of
+from cdsed.store.allowance import MINUTE_STEPS, PROBE_S, step_of
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -90,8 +90,8 @@ def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Ses
     An account gets sessions in proportion to the volume it has left: equal ones share the load evenly, and unequal ones
     are spent at the same time, so that the connections of all of them serve to the end.
     """
-    service = db.row(_SQL.service_breaker)
-    if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["held"]):
+    service = db.row(_SQL.service_breaker, hangs_since_s=clock.boot_s() - PROBE_S)
+    if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["probes"]):
         return []
     wanted = set(groups)
     able = {each.name: each for each in allowance.of_all(db, clock) if each.group in wanted and each.may_lease(clock)}

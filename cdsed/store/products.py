@@ -267,9 +267,15 @@ def forget_place(db: Database, product: Product) -> None:
         db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
 
 
-def reserved_bytes(db: Database, destination: str, product: int) -> int:
-    """Return how many bytes products under way will still put there, `product` aside."""
-    return int(db.value(_SQL.reserved_bytes, destination=destination, id=product))
+def reserved_bytes(db: Database, destination: str, product: int, *, everywhere: bool) -> int:
+    """Return how many bytes products under way will still put on that disk, `product` aside.
+
+    Parameters
+    ----------
+    everywhere
+        Count those of every destination: all are put together in the same pre-spool.
+    """
+    return int(db.value(_SQL.reserved_bytes, destination=destination, id=product, everywhere=everywhere))
 
 
 def _wished(wish: Wish) -> dict[str, Any]:

@@ -6,7 +6,7 @@ a line.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
-from cdsed.errors import InboxError
+from cdsed.errors import CdsedError, InboxError
 from cdsed.inbox import place, receipt
 from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
@@ -84,10 +84,15 @@ class Intake:
         """After a start: finish what a kill interrupted; one listing alone, for it may be what kills."""
         place.prepare(self._root)
         tried = {Path(listing.path): listing.items_taken for listing in listings.half_taken(self._db)}
-        for path, items_taken in (dict.fromkeys(place.taken(self._root), 0) | tried).items():
+        tried = dict.fromkeys(place.taken(self._root), 0) | tried
+        for path, items_taken in tried.items():
             if place.count_try(path, items_taken) > _TRIES_MAX:
                 self._deadly.add(path)
-        self._take_left_behind()
+        try:
+            self._take_left_behind()
+        except (CdsedError, OSError):  # told to stop, or the state or the inbox is sick: no listing killed us
+            self._forget_tries(tried.keys() - self._deadly)
+            raise
 
     def look(self) -> None:
         """Take every complete listing in the inbox, oldest first."""
@@ -140,16 +145,8 @@ class Intake:
         for path in [path for path in place.taken(self._root) if path not in begun]:
             folder = path.parent.relative_to(self._root / place.TAKING)
             status = path.lstat()
-            self._take(
-                [
-                    (
-                        path,
-                        DroppedFile(
-                            path, str(folder) if folder.parts else None, status.st_size, user_name(status.st_uid)
-                        ),
-                    )
-                ]
-            )
+            group, user = str(folder) if folder.parts else None, user_name(status.st_uid)
+            self._take([(path, DroppedFile(path, group, status.st_size, user))])
 
     def _move(self, path: Path, together: Together) -> Path | None:
         """Move a listing out of the inbox; None where that cannot be done: said once, tried at every scan."""
@@ -264,6 +261,7 @@ class Intake:
         now = [listings.get(self._db, listing.head.id) for listing in begun]
         homes = [place.settled(Path(listing.path), self._root, accepted=True) for listing in now]
         refused = [place.settled(each.path, self._root, accepted=False) for each in refusals]
+        handed = [*(Path(listing.path) for listing in now), *(each.path for each in refusals)]
         try:
             with Together() as together:
                 for listing, home in zip(now, homes, strict=True):
@@ -276,20 +274,20 @@ class Intake:
         except OSError as error:
             _log.error("no receipt can be written (%s); see to %s", error, self._root)
             self._left_behind = True
-            self._forget_tries(now, refusals)  # they were read to their ends, and nobody died
+            self._forget_tries(handed)  # they were read to their ends, and nobody died
             return
         with self._db.write():
             for listing, home in zip(now, homes, strict=True):
                 listings.settle(self._db, listing.head.id, accepted=True, path=str(home))
             for each, home in zip(refusals, refused, strict=True):
                 listings.refuse(self._db, self._clock, each.head, str(home), each.reason)
-        self._forget_tries(now, refusals)
+        self._forget_tries(handed)
         for listing in now:
             counts = listing.counts
             _log.info("listing %s: %d lines, %d accepted", listing.head.name, counts.lines, counts.accepted)
 
-    def _forget_tries(self, begun: list[Listing], refusals: list[_Refusal]) -> None:
-        for path in [*(Path(listing.path) for listing in begun), *(each.path for each in refusals)]:
+    def _forget_tries(self, paths: Iterable[Path]) -> None:
+        for path in paths:
             with suppress(OSError):  # the inbox is sick: they count once more
                 place.forget_tries(path)
 

@@ -104,7 +104,9 @@ def _first_with_room(
     needed = size_bytes + bench.settings.disk.free_bytes_min
     tried = list(sick)
     for room in rooms:
-        free = room.free_bytes - products.reserved_bytes(bench.db, str(room.destination), product.id)
+        shared = bench.settings.pre_spool is not None
+        reserved = products.reserved_bytes(bench.db, str(room.destination), product.id, everywhere=shared)
+        free = room.free_bytes - reserved
         if free >= needed:
             return Places(str(room.staging), str(room.destination))
         tried.append(f"{room.destination}: {max(0, free) / 1e9:.1f} GB free")

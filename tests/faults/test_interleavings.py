@@ -119,7 +119,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     spools[0].rename(tmp_path / "away")  # begun there, but nothing has arrived
     assert worker.begin(number).destination == str(spools[1])
     work = worker.take()
-    pieces_taken = [piece for piece in work.pieces[1:]]
+    pieces_taken = list(work.pieces[1:])
     worker.fetch(dataclasses.replace(work, pieces=work.pieces[:1]))  # the largest object has arrived on the other
     for piece in pieces_taken:
         pieces.let_go(stage.db, worker.held.lease, piece)

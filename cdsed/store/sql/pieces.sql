@@ -1,7 +1,14 @@
 -- Sessions join a product already begun before they begin another one, unless the other is more urgent.
 -- A product that workers died over ("suspect") is worked on alone, so that the innocent are not blamed with it; one
--- that a second worker died over, only when no worker has died for a while: the next death decides.
+-- that a second worker died over, only when no worker has died for a while: the next death decides. One that must wait,
+-- for its disk or for another account, does not hold up the others.
 -- name: next_product
+WITH suspect (id) AS (
+    SELECT id FROM product
+    WHERE deaths > 0 AND account_group = :group AND state IN ('ready', 'downloading', 'verifying')
+      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
+      AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'suspects' AND until_s > :now_s))
+    ORDER BY (SELECT count(*) FROM denial WHERE denial.product = product.id), deaths, id LIMIT 1)
 SELECT id, planned FROM (
     SELECT * FROM (
         SELECT id, planned, priority FROM product
@@ -10,12 +17,7 @@ SELECT id, planned FROM (
                       AND piece.fence IS NULL AND piece.due_s <= :now_s)
           AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-          AND (deaths = 0 OR id = (SELECT id FROM product
-                                   WHERE deaths > 0 AND account_group = :group
-                                     AND state IN ('ready', 'downloading', 'verifying')
-                                     AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
-                                                                    WHERE name = 'suspects' AND until_s > :now_s))
-                                   ORDER BY deaths, id LIMIT 1))
+          AND (deaths = 0 OR id = (SELECT id FROM suspect))
         ORDER BY priority DESC, id LIMIT 1)
     UNION ALL
     SELECT * FROM (
@@ -24,12 +26,7 @@ SELECT id, planned FROM (
             SELECT (SELECT id FROM product
                     WHERE state = 'ready' AND account_group = :group AND product.place = ready_place.place
                       AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
-                      AND (deaths = 0 OR id = (SELECT id FROM product
-                                               WHERE deaths > 0 AND account_group = :group
-                                                 AND state IN ('ready', 'downloading', 'verifying')
-                                                 AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
-                                                                                WHERE name = 'suspects' AND until_s > :now_s))
-                                               ORDER BY deaths, id LIMIT 1))
+                      AND (deaths = 0 OR id = (SELECT id FROM suspect))
                     ORDER BY priority DESC, id LIMIT 1)
             FROM ready_place
             WHERE account_group = :group
@@ -49,7 +46,7 @@ WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece
 ORDER BY object.size_bytes DESC, piece.object, piece.id LIMIT :most
 
 -- name: arrived_whole
-UPDATE piece SET done_bytes = size_bytes WHERE product = :product
+UPDATE piece SET done_bytes = size_bytes WHERE object IN (SELECT id FROM object WHERE product = :product)
 
 -- name: hold
 UPDATE piece SET fence = :fence WHERE id IN (SELECT value FROM json_each(:ids))

@@ -25,7 +25,7 @@ WHERE state IN ('downloading', 'verifying')
 SELECT 1 FROM product WHERE deaths > 0 LIMIT 1
 
 -- name: poisoned
-SELECT id, safename FROM product WHERE deaths >= :deaths_max AND state IN ('downloading', 'verifying')
+SELECT id, safename FROM product WHERE deaths > 0 AND deaths >= :deaths_max AND state IN ('downloading', 'verifying')
 
 -- name: take_over_mark
 UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :piece AND fence = :fence

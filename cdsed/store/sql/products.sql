@@ -40,7 +40,8 @@ UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL T
 WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
 
 -- name: hasten_pieces
-UPDATE piece SET due_s = 0, setbacks = 0 WHERE product = :id AND (due_s > 0 OR setbacks > 0)
+UPDATE piece SET due_s = 0, setbacks = 0
+WHERE object IN (SELECT id FROM object WHERE product = :id) AND (due_s > 0 OR setbacks > 0)
 
 -- name: in_states
 SELECT id AS position FROM product
@@ -127,6 +128,7 @@ WHERE state = 'downloading' AND planned = 1
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
+-- Suspects one at a time, as in `next_product`.
 -- name: arrived
 SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
@@ -136,9 +138,10 @@ WHERE state = 'downloading' AND planned = 1
   AND (deaths = 0 OR id = (SELECT id FROM product AS suspect
                            WHERE deaths > 0 AND suspect.account_group = product.account_group
                              AND state IN ('ready', 'downloading', 'verifying')
+                             AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
                              AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
                                                             WHERE name = 'suspects' AND until_s > :now_s))
-                           ORDER BY deaths, id LIMIT 1))
+                           ORDER BY (SELECT count(*) FROM denial WHERE denial.product = suspect.id), deaths, id LIMIT 1))
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying
@@ -147,13 +150,17 @@ WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 
--- Bytes that products under way will still put there; of those not yet planned, all of them.
+-- Bytes that products under way will still put on the disk of a destination, which others may share, or into the one
+-- pre-spool of all; of those not yet planned, all of them.
 -- name: reserved_bytes
 SELECT coalesce(sum(CASE WHEN planned = 1
                          THEN (SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0) FROM piece
                                WHERE piece.product = product.id AND piece.done_bytes < piece.size_bytes)
                          ELSE coalesce(size_bytes, 0) END), 0)
-FROM product WHERE state = 'downloading' AND destination = :destination AND id <> :id
+FROM product WHERE state = 'downloading' AND id <> :id
+  AND (:everywhere OR destination = :destination
+       OR destination IN (SELECT place FROM disk
+                          WHERE device = (SELECT device FROM disk WHERE place = :destination)))
 
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes

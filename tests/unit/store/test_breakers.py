@@ -93,3 +93,26 @@ def test_an_account_below_its_threshold_is_still_used(lab):
     lab.accounts("a")
     fail(lab, account_breaker("a"), Cooling(threshold=3, first_s=10, longest_s=60))
     assert len(lab.free()) == 4
+
+
+@pytest.mark.parametrize("name", [SERVICE, account_breaker("a")])
+def test_a_session_that_hangs_since_before_the_trouble_hinders_no_probe(lab, name):
+    lab.accounts("a")
+    lab.lease()  # its thread is stuck at a dead file server
+    lab.clock.pass_s(1)
+    pause = fail(lab, name)
+    assert lab.free() == []
+    lab.clock.pass_s(pause + 0.1)
+    lab.lease()
+    assert lab.free() == []
+
+
+@pytest.mark.parametrize("name", [SERVICE, account_breaker("a")])
+def test_a_probe_that_never_comes_back_is_followed_by_another(lab, name):
+    lab.accounts("a")
+    lab.clock.pass_s(fail(lab, name) + 0.1)
+    lab.lease()
+    lab.clock.pass_s(599)
+    assert lab.free() == []
+    lab.clock.pass_s(2)
+    assert lab.free() != []

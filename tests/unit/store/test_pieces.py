@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdsed.errors import AccountError, LeaseLost
+from cdsed.errors import AccountError, DiskError, LeaseLost
 from cdsed.model.product import State
 from cdsed.model.transfer import Digests
 from cdsed.store import breakers, leases, pieces, products
@@ -112,6 +112,24 @@ def test_of_the_products_that_workers_died_over_one_is_worked_on_at_a_time(one):
     lease = one.lease()
     assert [next_work(one, lease).product.id for _ in range(2)] == [suspects[0], innocent]
     assert next_work(one, lease) is None
+
+
+def test_a_suspect_whose_disk_is_away_holds_up_no_other(one):
+    one.planned("A", outputdir=str(one.root / "spool"))  # where the lab puts all that is planned
+    other = one.ready("B", outputdir="/elsewhere")
+    one.db.rows("UPDATE product SET deaths = 1")
+    away = DiskError("it is away", code="NotMounted")
+    breakers.fail(one.db, one.clock, disk_breaker(str(one.root / "spool")), Cooling(1, 600, 600), away)
+    assert next_work(one, one.lease()).product.id == other
+
+
+def test_a_suspect_that_waits_for_another_account_holds_up_no_other(one):
+    refused, other = one.ready("A"), one.planned("B")
+    one.db.rows("UPDATE product SET deaths = 1")
+    products.deny(one.db, one.clock, products.get(one.db, refused), "a")
+    assert one.fetched(one.lease()).id == other
+    one.db.rows("UPDATE product SET deaths = 1")
+    assert products.claim_verifying(one.db, one.clock, one.process).id == other
 
 
 def test_a_suspect_of_one_group_does_not_hold_up_those_of_another(lab):

@@ -10,6 +10,8 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
+from cdsed.errors import Stopped
+from cdsed.inbox import source
 from cdsed.local.presence import Presence
 from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
@@ -127,6 +129,7 @@ import json, os, sys
 from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
+from cdsed.errors import Stopped
 from cdsed.local.presence import Presence
 from cdsed.store import listings
 from cdsed.store.database import open_state
@@ -185,3 +188,20 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
     assert counts(desk, "a.txt") == {"accepted": 3}
     assert desk.db.value("SELECT count(*) FROM listing") == 1
     assert [path.name for path in (desk.inbox / ".rejected").iterdir()] == []
+
+
+def test_a_listing_whose_reader_was_told_to_stop_again_and_again_is_taken_in_the_end(desk, monkeypatch):
+    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_BEATS", 1)  # a listing of gigabytes shows signs of life like this
+
+    def stop():
+        raise Stopped
+
+    drop(desk, "long.txt", NAMES[:3])
+    (desk.inbox / ".taking").mkdir()
+    (desk.inbox / "long.txt").rename(desk.inbox / ".taking/long.txt")
+    presence = Presence([desk.spool], [], SYSTEM_CLOCK, fresh_s=0)
+    for _ in range(8):
+        with pytest.raises(Stopped):
+            Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default"], presence, stop).go_on()
+    intake(desk).go_on()
+    assert counts(desk, "long.txt") == {"accepted": 3}

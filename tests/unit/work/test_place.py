@@ -43,3 +43,21 @@ def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_
     with pytest.raises(DiskError) as caught:
         places_for(bench, products.get(bench.db, number), 10)
     assert caught.value.code == "NotMounted"
+
+
+def test_destinations_on_one_disk_share_its_room(bench, monkeypatch):
+    lab = bench.lab
+    free = {"bytes": 100}
+    monkeypatch.setattr("cdsed.work.place.free_bytes", lambda _: free["bytes"])
+    one, two = str(lab.root / "one"), str(lab.root / "two")
+    for name, outputdir in (("A", one), ("B", two)):
+        lab.ready(name, outputdir=outputdir)
+    with lab.db.write():
+        first, second = (
+            products.claim_ready(lab.db, lab.clock, products.find(lab.db, name).id, lab.process) for name in "AB"
+        )
+    assert places_for(bench, first, 60).destination == one
+    with pytest.raises(DiskError, match="no room"):
+        places_for(bench, second, 60)
+    free["bytes"] = 200
+    assert places_for(bench, second, 60).destination == two
