@@ -162,9 +162,11 @@ def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server
 
 def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path):
     body = b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}"
-    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire, pytest.raises(ServiceError) as caught:
+    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
         wire.ask = lambda *_, **__: Exchanged("x", 200, body)  # type: ignore[method-assign] - no sandbox says so
-        Tokens("x", account(), tmp_path, wire).access_token()
+        tokens = Tokens("x", account(), tmp_path, wire)
+        with pytest.raises(ServiceError) as caught:
+            tokens.access_token()
 
     assert caught.value.code == "BadAnswer"
 

@@ -55,9 +55,7 @@ def test_a_slice_without_length_is_refused():
         list(windows(start, start + timedelta(days=1), timedelta(0)))
 
 
-@pytest.mark.parametrize(
-    "window", [Window(None, datetime(1, 1, 3, tzinfo=UTC)), Window(datetime(9999, 1, 3, tzinfo=UTC), None)]
-)
-def test_an_open_window_ends_with_time(window):
-    with pytest.raises(ValueError, match="beyond all time"):
-        window.cut(20_000)
+def test_an_open_window_ends_with_time():
+    for window in (Window(None, datetime(1, 1, 3, tzinfo=UTC)), Window(datetime(9999, 1, 3, tzinfo=UTC), None)):
+        with pytest.raises(ValueError, match="beyond all time"):
+            window.cut(20_000)
