@@ -38,8 +38,8 @@ Setting: TypeAlias = str | os.PathLike[str] | None
 class Conditions(TypedDict, total=False):
     """What `search` takes; see `cdsed.catalogue.query.Query` for each.
 
-    Moments may be ISO 8601 text (UTC where they name no zone), the area well-known text, conditions on attributes
-    text such as ``orbitNumber >= 100``.
+    Moments may be ISO 8601 text (UTC where they name no zone), the area WKT, GeoJSON or the path of a file, conditions
+    on attributes text such as ``orbitNumber >= 100``.
     """
 
     start: datetime | str | None
@@ -55,8 +55,8 @@ class Conditions(TypedDict, total=False):
     orbit_direction: str | None
     cloud_max_percent: float | None
     online: bool | None
-    attributes: "Sequence[AttributeFilter | str]"
-    columns: Sequence[str]
+    attributes: "Sequence[AttributeFilter | str] | str"
+    columns: Sequence[str] | str
 
 
 def search(
@@ -234,8 +234,7 @@ def _path(config: Setting) -> Path | None:
 
 def _query(conditions: Conditions) -> "Query":
     """Make a query of conditions as people write them."""
-    import shapely
-
+    from cdsed.catalogue.areafile import read_area
     from cdsed.catalogue.attributes import parse_condition, parse_moment
     from cdsed.catalogue.query import Query
 
@@ -244,9 +243,11 @@ def _query(conditions: Conditions) -> "Query":
         if isinstance(values.get(name), str):
             values[name] = parse_moment(str(values[name]))
     if isinstance(values.get("area"), str):
-        values["area"] = shapely.from_wkt(values["area"])
+        values["area"] = read_area(str(values["area"]))
+    attributes, columns = conditions.get("attributes", ()), conditions.get("columns", ())
     values["attributes"] = tuple(
-        parse_condition(each) if isinstance(each, str) else each for each in conditions.get("attributes", ())
+        parse_condition(each) if isinstance(each, str) else each
+        for each in ([attributes] if isinstance(attributes, str) else attributes)
     )
-    values["columns"] = tuple(conditions.get("columns", ()))
+    values["columns"] = (columns,) if isinstance(columns, str) else tuple(columns)
     return Query(**values)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def listing_text(products: Any) -> tuple[str, list[str]]:
 def _rows(products: Any) -> Iterable[Row]:
     if isinstance(products, pd.DataFrame):
         yield from _of_table(products)
-    elif isinstance(products, Path) or (isinstance(products, str) and Path(products).is_file()):
+    elif isinstance(products, Path) or (isinstance(products, str) and os.path.isfile(products)):  # noqa: PTH113
         yield from _of_listing(Path(products))
     else:
         yield from map(_of_word, [products] if isinstance(products, str) else products)
@@ -61,7 +62,7 @@ def _of_table(table: pd.DataFrame) -> Iterable[Row]:
     columns = [next((name for name in known if name in table.columns), None) for known in (_IDS, _NAMES, _PATHS)]
     if columns[1] is None:
         raise InboxError(f"the table has no column of names; it should have one of {', '.join(_NAMES)}")
-    texts = [table[name].fillna("").astype(str) if name else [""] * len(table) for name in columns]
+    texts = [table[name].astype(object).fillna("").astype(str) if name else [""] * len(table) for name in columns]
     for number, name, path in zip(*texts, strict=True):
         yield number, _canonical(name), path
 

@@ -53,7 +53,7 @@ class AnyOf:
             while following := page.get("@odata.nextLink"):
                 if not self.order:
                     raise ServiceError(f"{self.service.url}: more rows than were asked for", code="BadAnswer")
-                page = self.service.get(following)
+                page = self.service.get(str(following))
                 yield page
 
     def _questions(self, conditions: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -1,6 +1,7 @@
 """An area as people give it: text, or a file with shapes."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -33,18 +34,18 @@ def read_area(text: str) -> BaseGeometry:
     ValueError
         It cannot be read, has no shapes, or is in another reference system without saying which.
     """
+    area = _read_text(text)
+    if area is not None:
+        return area
+    if not os.path.isfile(text):  # noqa: PTH113 - that of Path raises where the text is too long to be a path
+        raise ValueError(f"{text[:200]!r} is neither WKT nor GeoJSON nor a file")
+    return _file(Path(text))
+
+
+def _read_text(text: str) -> BaseGeometry | None:
     if match := _EWKT.fullmatch(text.strip()):
         return _wkt(match)
-    if text.lstrip().startswith("{"):
-        return _geojson(text)
-    path = Path(text)
-    try:
-        found = path.is_file()
-    except OSError:  # too long to be a path, say
-        found = False
-    if not found:
-        raise ValueError(f"{text[:200]!r} is neither WKT nor GeoJSON nor a file")
-    return _file(path)
+    return _geojson(text) if text.lstrip().startswith("{") else None
 
 
 def _wkt(match: re.Match[str]) -> BaseGeometry:
@@ -60,33 +61,34 @@ def _geojson(text: str) -> BaseGeometry:
     """Read a geometry, a feature or a collection of either; RFC 7946 knows one reference system only."""
     try:
         value = json.loads(text)
-        if isinstance(value, dict) and (value.get("crs") or {}).get("properties", {}).get("name"):
-            return _together(gpd.read_file(text))
-        return _whole([shapely.from_geojson(json.dumps(value))])
+        if not value.get("crs"):
+            return _whole([shapely.from_geojson(json.dumps(value))])
     except (ValueError, RecursionError, GEOSException) as error:
         raise ValueError(f"the area is no GeoJSON that can be read: {error!s:.200}") from error
+    return _vectors(text)
 
 
 def _file(path: Path) -> BaseGeometry:
-    from pyogrio.errors import DataSourceError
-
     try:
-        return read_area(path.read_text(encoding="utf-8"))
+        area = _read_text(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
-        pass  # a vector file
+        area = None
     except ValueError as error:
         if path.suffix.lower() in {".wkt", ".txt", ".json", ".geojson"}:
             raise ValueError(f"{path}: {error}") from error
+        area = None
+    return _vectors(path) if area is None else area
+
+
+def _vectors(source: str | Path) -> BaseGeometry:
+    """Read a file of GDAL's, or GeoJSON of the old kind, in the reference system it names."""
     try:
-        return _together(gpd.read_file(path))
-    except DataSourceError as error:
-        raise ValueError(f"{path}: no format that can be read: {error!s:.200}") from error
-
-
-def _together(frame: gpd.GeoDataFrame) -> BaseGeometry:
-    if frame.crs is None:
-        raise ValueError("the file does not say in which reference system its shapes are; give it as WKT or GeoJSON")
-    return _whole(list(frame.to_crs(CRS).geometry.dropna()))
+        frame = gpd.read_file(source)
+        if not isinstance(frame, gpd.GeoDataFrame) or frame.crs is None:
+            raise ValueError(f"{source!s:.100}: there are no shapes in a reference system; give them as WKT or GeoJSON")
+        return _whole(list(frame.to_crs(CRS).geometry.dropna()))
+    except RuntimeError as error:  # what pyogrio and pyproj raise
+        raise ValueError(f"{source!s:.100}: no format that can be read: {error!s:.200}") from error
 
 
 def _whole(shapes: list[BaseGeometry]) -> BaseGeometry:

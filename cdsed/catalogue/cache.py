@@ -50,8 +50,8 @@ class Cache:
             with self._path(key).open("rb") as file:
                 age_s = self._clock.utc_s() - os.fstat(file.fileno()).st_mtime
                 return file.read() if self._is_fresh(age_s) else None
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return None
+        except OSError:
+            return None  # the service is asked instead
 
     def write(self, key: str, body: bytes) -> None:
         """Keep `body` under `key`; of several who write at once, one wins."""
@@ -86,8 +86,8 @@ class Cache:
                 is_draft = path.name.startswith("draft.")
                 if age_s > _LEFT_OVER_AFTER_S if is_draft else not self._is_fresh(age_s):
                     path.unlink()
-            except FileNotFoundError:
-                continue  # another process was faster
+            except OSError:
+                continue  # another process was faster, or the disk is read-only
 
     def _is_fresh(self, age_s: float) -> bool:
         return 0 <= age_s < self._ttl_s  # what comes from the future tells of a clock that jumped

@@ -118,6 +118,14 @@ def _plain(text: str | None) -> str:
     return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
 
 
+def _is_moment(text: str) -> bool:
+    try:
+        np.datetime64(_plain(text), "us")
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
 def _eviction(text: str | None) -> str | None:
     return None if text is None or text.startswith(_NEVER) else text
 
@@ -126,11 +134,12 @@ def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
     """Return a typed column; what is not of the type, as one known attribute of Sentinel-3, is missing."""
     match type_of(name):
         case AttributeType.INTEGER:
-            return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("Int64")
+            numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
+            return numbers.where(numbers % 1 == 0).astype("Int64")
         case AttributeType.DOUBLE:
             return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("Float64")
         case AttributeType.BOOLEAN:
             return pd.Series([value if isinstance(value, bool) else None for value in values], dtype="boolean")
         case AttributeType.MOMENT:
-            return _moments(value if isinstance(value, str) else None for value in values)
+            return _moments(value if isinstance(value, str) and _is_moment(value) else None for value in values)
     return _text(None if value is None else str(value) for value in values)

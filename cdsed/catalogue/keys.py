@@ -4,7 +4,6 @@ Source: CloudFerro's eosdk (``auth/s3_keys.py``) and the CDSE documentation on S
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -71,9 +70,9 @@ class KeysManager:
             answer = self._asked("GET", self._url, {"offset": len(keys), "limit": _LISTED_AT_ONCE})
             if answer.status != 200:
                 raise self._refused(answer, "list its keys")
-            page = list(_listed(answer))
+            page, count = _listed(answer)
             keys += page
-            if not page or len(keys) >= int(answer.content().get("count", 0)):
+            if not page or len(keys) >= count:
                 return keys
         raise ServiceError(f"{self._url}: its list of keys does not end", code="BadAnswer")
 
@@ -100,7 +99,7 @@ class KeysManager:
         try:
             keys = S3Keys(_secret(content["access_id"]), _secret(content["secret"]))
             return NewKey(keys, _moment(content.get("expiration_date")))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise _bad_answer(self._url) from None
 
     def delete(self, access_key: str) -> bool:
@@ -143,13 +142,18 @@ class KeysManager:
         return ServiceError(f"{self._url}: could not {what}: answered {said}", code="KeysManager")
 
 
-def _listed(answer: Exchanged) -> Iterator[ListedKey]:
+def _listed(answer: Exchanged) -> tuple[list[ListedKey], int]:
+    """Return the keys of a page, and how many there are in all."""
+    content = answer.content()
     try:
-        for item in answer.content()["credentials"]:
-            access_key = _secret(item["access_id"]).reveal()
-            yield ListedKey(access_key, str(item.get("user_name") or ""), _moment(item.get("expiration_date")))
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return [_key(item) for item in content["credentials"]], int(content.get("count", 0))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise _bad_answer(answer.url) from None
+
+
+def _key(item: Any) -> ListedKey:
+    access_key = _secret(item["access_id"]).reveal()
+    return ListedKey(access_key, str(item.get("user_name") or ""), _moment(item.get("expiration_date")))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import requests
 import tenacity
@@ -128,7 +128,7 @@ class Service:
             ``NotTheCatalogue``: an absolute URL of another host, which must never see our token.
         """
         absolute = url if "://" in url else f"{self.url}/{url}"
-        if urlsplit(absolute)[:2] != urlsplit(self.url)[:2]:
+        if not absolute.startswith(f"{self.url}/"):
             raise ServiceError(
                 f"{self.url}: points to another service, {absolute[:100]!r}; look at services.catalogue_url",
                 code="NotTheCatalogue",

@@ -46,7 +46,10 @@ class Window:
         if end - start < timedelta(days=1):
             # beyond the stand-ins: step out further and further
             step = timedelta(days=3650)
-            return start + step if self.end is None else end - step
+            try:
+                return start + step if self.end is None else end - step
+            except OverflowError:
+                raise ValueError(f"products begin beyond all time, {self}") from None
         return start + (end - start) / 2
 
     def __str__(self) -> str:

@@ -61,7 +61,7 @@ def _retry_after_s(value: str | None, utc_s: float) -> float | None:
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - utc_s)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

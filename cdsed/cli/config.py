@@ -56,8 +56,6 @@ def _check(config: Path | None) -> None:
     now = datetime.fromtimestamp(SYSTEM_CLOCK.utc_s(), UTC)
     source = settings_file(config, os.environ)
     settings = load_settings(config, os.environ)
-    if problems := list(_problems_of_layouts(source, settings.archives)):
-        raise ConfigError(problems)
     accounts = load_accounts(settings, os.environ)
     expiries = sorted(account.s3_key_expires for account in accounts if account.s3_key_expires)
     sessions = sum(account.sessions for account in accounts)
@@ -70,17 +68,6 @@ def _check(config: Path | None) -> None:
     )
     for warning in (*_warnings_of_file(source), *_warnings_of_accounts(accounts, settings, now)):
         print(f"warning: {warning}")
-
-
-def _problems_of_layouts(source: Path, archives: Any) -> Iterator[str]:
-    from cdsed.local.layout import check_template
-
-    for number, archive in enumerate(archives):
-        for family, template in archive.layouts.items():
-            try:
-                check_template(template)
-            except ValueError as error:
-                yield f"{source}: archives[{number}].layouts.{family}: {error}"
 
 
 def _warnings_of_file(source: Path) -> Iterator[str]:

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 from cdsed.cli import demo_plot
 from cdsed.errors import CdsedError
 from cdsed.inbox.place import put
-from cdsed.local.layout import archive_dir
+from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
 from cdsed.sandbox.accounts import Account
 from cdsed.sandbox.products import Product, ProductSpec

@@ -19,7 +19,7 @@ _DEFAULT = Path(__file__).with_name("config.yml")
 
 def read_localconfig(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return a configuration; parameters and errors as `cdsed.compat.utils.get_conf` has them."""
-    file = Path(path) if path is not None else next((place for place in _places(environ) if place.is_file()), _DEFAULT)
+    file = Path(path) if path is not None else next(filter(os.path.isfile, _places(environ)), _DEFAULT)
     _log.debug("configuration: %s", file)
     document = read_document(file, str(_DEFAULT), secret=True)
     if not isinstance(document.content, dict):
@@ -62,7 +62,7 @@ def logins(conf: Mapping[str, Any], group: str) -> dict[str, dict[str, str]]:
         There is no such group, or it is neither; no value of it is shown.
     """
     if group not in conf:
-        groups = [name for name, value in conf.items() if "login" in name and isinstance(value, dict | list)]
+        groups = [name for name, value in conf.items() if "login" in str(name) and isinstance(value, dict | list)]
         raise ConfigError([f"there is no group of accounts {group!r}; there are {', '.join(groups) or 'none'}"])
     members = conf[group]
     mappings = members if isinstance(members, list) else [members]

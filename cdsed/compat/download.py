@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import os
+import ssl
 import sys
 import threading
 import time
@@ -74,7 +75,8 @@ def cds_s3_download_one_product(
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
     url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
-    endpoint = Endpoint(url, conf.get("s3_region", "default"), _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
+    tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
+    endpoint = Endpoint(url, conf.get("s3_region", "default"), _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S, tls)
     connection = Connection(endpoint, keys)
     job = one_product.Job(_location(s3_path, conf), final, Path(conf["pre_spool"]), "of these keys")
     begun_s = time.monotonic()
@@ -127,7 +129,7 @@ def filter_product_already_present(
     outputdir
         Searched last.
     cdsodatacli_conf
-        Its ``spools`` and ``archives`` are searched; ``URL_download`` is needed where there are ids.
+        Its ``spools`` and ``archives`` are searched; ``URL_download`` makes ``urls`` of ids.
     force_download
         Leave out nothing but repetitions; what is present is counted all the same.
     extension
@@ -136,7 +138,7 @@ def filter_product_already_present(
     Returns
     -------
     DataFrame
-        The rows to download, with ``outputpath``, and ``urls`` where there are ids; `df` stays as it is.
+        The rows to download, with ``outputpath`` and perhaps ``urls``; `df` stays as it is.
     mapping
         `cpt`.
     """
@@ -145,9 +147,9 @@ def filter_product_already_present(
     if len(once) < len(df):
         places.count("duplicate_product", len(df) - len(once))
     absent = [not places.have(safename) for safename in once["safe"]]
-    wanted = once if force_download else once[absent]
+    wanted = once if force_download else once[pd.Series(absent, once.index, bool)]
     added = {"outputpath": [f"{Path(outputdir, name)}{extension}" for name in wanted["safe"]]}
-    if "id" in wanted.columns:
+    if "id" in wanted.columns and "URL_download" in cdsodatacli_conf:
         added["urls"] = [cdsodatacli_conf["URL_download"] % number for number in wanted["id"]]
     return wanted.assign(**added), cpt
 

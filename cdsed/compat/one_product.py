@@ -19,6 +19,7 @@ from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import list_product
 from cdsed.transfer.publish import publish
 from cdsed.transfer.staging import prepare
+from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import algorithms_for, verify
 from cdsed.work.retrying import through_blips
 
@@ -65,8 +66,9 @@ def bring(connection: Connection, job: Job) -> int:
             listed = list_product(connection, job.login, job.location)
     if not listed:
         raise ProductError(f"nothing lies at {job.location.s3_path}", code="NotListed")
-    job.pre_spool.mkdir(parents=True, exist_ok=True)
-    private = Path(tempfile.mkdtemp(prefix=".cdsed-", dir=job.pre_spool))
+    with on_disk(str(job.pre_spool)):
+        job.pre_spool.mkdir(parents=True, exist_ok=True)
+        private = Path(tempfile.mkdtemp(prefix=".cdsed-", dir=job.pre_spool))
     staging = private / job.final.name
     try:
         prepare(staging, listed, (), ())

@@ -52,12 +52,9 @@ class ExplodeSAFE:
         for name, value in _PARTS.get(parsed.family, _other)(parsed).items():
             setattr(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{self.satellite} names have no {name!r}; there are {', '.join(self.props())}")
-
     def props(self) -> list[str]:
         """Return the names of the attributes."""
-        return [name for name in self.__dict__ if not name.startswith("_")]
+        return list(self.__dict__)
 
     def get(self, info: str) -> Any:
         """Return one attribute by its name."""

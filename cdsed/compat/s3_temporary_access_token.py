@@ -73,5 +73,6 @@ def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) ->
         region_name=conf.get("s3_region", services.s3_region),
         aws_access_key_id=keys["access_id"],
         aws_secret_access_key=keys["secret"],
+        verify=None if services.ca_file is None else str(services.ca_file),
     )
     return keys | ({"expiration_date": iso(made.expires.timestamp())} if made.expires else {}), resource

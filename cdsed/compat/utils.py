@@ -10,8 +10,8 @@ from typing import Any
 from cdsed.compat.configuration import archives, read_localconfig, spools
 from cdsed.inbox.paper import atomic_text
 from cdsed.inbox.parse import read_listing
-from cdsed.local.layout import archive_dir
 from cdsed.local.presence import Presence
+from cdsed.model.layout import archive_dir
 from cdsed.model.listing import Named, Rejected
 from cdsed.model.safename import normalise, parse
 

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -15,7 +16,7 @@ from cdsed.config.document import Document, read_document
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Section, Settings
 from cdsed.config.validate import validate
-from cdsed.config.values import ShortName, Size
+from cdsed.config.values import INTEGER_MAX, ShortName, Size
 from cdsed.errors import ConfigError
 
 
@@ -160,15 +161,13 @@ def _secret(value: object) -> Secret:
 
 
 def _moment(value: object) -> object:
-    if isinstance(value, str):
-        try:
+    with suppress(ValueError, OverflowError):
+        if isinstance(value, str):
             value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("should be a date such as 2027-01-31, or 2027-01-31T12:00:00Z") from None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
+        if isinstance(value, datetime):
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        if isinstance(value, date):
+            return datetime.combine(value, time(), UTC)
     raise ValueError("should be a date such as 2027-01-31, or 2027-01-31T12:00:00Z")
 
 
@@ -182,7 +181,9 @@ class _Quotas(Section):
         ge=1,
         description="bytes per second and connection at most; null: what the service gives",
     )
-    requests_per_minute: int = Field(default=2000, strict=True, ge=1, description="S3 requests per minute")
+    requests_per_minute: int = Field(
+        default=2000, strict=True, ge=1, le=INTEGER_MAX, description="S3 requests per minute"
+    )
     volume_bytes: Size = Field(default=12 * 10**12, ge=1, description="bytes in any 30 days")
 
 

@@ -80,7 +80,7 @@ def absolute(path: Path) -> Path:
         path = path.expanduser()
     except RuntimeError as error:
         raise ValueError("begins with ~, but the home directory of this user is not known") from error
-    if not path.is_absolute() or ".." in path.parts:
+    if not path.is_absolute() or ".." in path.parts or "\0" in str(path):
         raise ValueError("should be an absolute path without '..' in it")
     return path
 

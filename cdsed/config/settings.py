@@ -6,10 +6,11 @@ Nothing secret stands here: see `cdsed.config.accounts`.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from cdsed.config.locate import DEFAULT_STATE_DIR
 from cdsed.config.values import AbsolutePath, Seconds, ServiceUrl, ShortName, Size
+from cdsed.model.layout import checked_template
 from cdsed.model.safename import Family
 
 
@@ -44,7 +45,7 @@ class ArchiveSettings(Section):
     """One tree of products that is searched before anything is fetched."""
 
     root: AbsolutePath = Field(description="top directory of the archive")
-    layouts: dict[Family, str] = Field(
+    layouts: dict[Family, Annotated[str, AfterValidator(checked_template)]] = Field(
         default_factory=dict,
         description="template of the directory below the root, by family (S1, S2, S3, S5P, S6, OTHER)",
     )
@@ -83,6 +84,18 @@ class ServiceSettings(Section):
         description="PEM file of certificate authorities; null: those that come with Python's requests",
     )
 
+    @field_validator("ca_file")
+    @classmethod
+    def _ca_file_holds_authorities(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            import ssl  # which most commands do without
+
+            try:
+                ssl.create_default_context(cafile=value)
+            except OSError as error:
+                raise ValueError(f"cannot be read as one: {error.strerror or error}") from None
+        return value
+
 
 class TransferSettings(Section):
     """How products are fetched."""
@@ -100,7 +113,7 @@ class TransferSettings(Section):
     rate_window_s: Seconds = Field(default=60, ge=1, description="seconds over which that rate is measured")
     checkpoint_every_s: Seconds = Field(default=2, description="seconds between two notes of what is safely on disk")
     session_rest_s: float = Field(
-        default=2, strict=True, ge=0, allow_inf_nan=False, description="seconds a session rests after use"
+        default=2, strict=True, ge=0, le=1e9, allow_inf_nan=False, description="seconds a session rests after use"
     )
     zipper: bool = Field(
         default=False,
@@ -221,6 +234,13 @@ class Settings(Section):
         if not spools or len(set(spools)) < len(spools):
             raise ValueError("should name at least one directory, and each one once")
         return spools
+
+    @field_validator("pre_spool")
+    @classmethod
+    def _pre_spool_is_no_spool(cls, pre_spool: Path | None, info: ValidationInfo) -> Path | None:
+        if pre_spool in info.data.get("spools", ()):
+            raise ValueError("should be no spool: what lies there finished would be tidied away; try .cdsed in it")
+        return pre_spool
 
     @property
     def sessions_dir(self) -> Path:

@@ -13,7 +13,7 @@ from cdsed.config.document import Document, Key
 from cdsed.errors import ConfigError
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_USER_INFO = re.compile(r"//[^/]*@")  # a password that someone put into an address
+_USER_INFO = re.compile(r"//.*@")  # a password that someone put into an address
 
 
 def validate(document: Document, model: type[_Model]) -> _Model:

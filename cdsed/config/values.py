@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -43,11 +44,15 @@ def parse_size_bytes(value: object) -> int:
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError("should be a size such as 32MiB, 20MB or a whole number of bytes")
-    return round(float(match["number"]) * _UNIT_BYTES[(match["unit"] or "B").upper()])
+    return round(Decimal(match["number"]) * _UNIT_BYTES[(match["unit"] or "B").upper()])
 
 
 def _service_url(url: str) -> str:
     parts = urlsplit(url)
+    try:
+        parts.port  # noqa: B018 - only this looks at it
+    except ValueError:
+        raise ValueError("should have a port from 0 to 65535") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("should be an address such as https://host/path")
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -64,8 +69,10 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-Size = Annotated[int, BeforeValidator(parse_size_bytes), Field(ge=0)]
-Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+INTEGER_MAX = 2**63 - 1  # of SQLite, where quotas are kept
+# The kernel and Python take no longer time-outs: thirty years are never.
+Seconds = Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
+Size = Annotated[int, BeforeValidator(parse_size_bytes), Field(ge=0, le=INTEGER_MAX)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 # Names of accounts and groups: they become names of files, of directories and of metrics.

@@ -1,1 +1,1 @@
-"""What lies on our disks: archive layouts, presence, wholeness, free space."""
+"""What lies on our disks: presence, wholeness, free space."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
-from cdsed.local.layout import archive_dir
 from cdsed.local.whole import is_whole
+from cdsed.model.layout import archive_dir
 from cdsed.model.safename import Family, parse
 
 _log = logging.getLogger(__name__)
@@ -108,11 +108,7 @@ class Presence:
 
 def presence_of(settings: Settings, clock: Clock) -> Presence:
     """Return what looks for products on the disks that the settings name."""
-    archives = [
-        Archive(archive.root, {Family(family): layout for family, layout in archive.layouts.items()})
-        for archive in settings.archives
-    ]
-    return Presence(settings.spools, archives, clock)
+    return Presence(settings.spools, [Archive(each.root, each.layouts) for each in settings.archives], clock)
 
 
 def _list(directory: Path) -> frozenset[str]:

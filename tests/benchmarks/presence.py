@@ -12,8 +12,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from cdsed.local.layout import archive_dir
 from cdsed.local.presence import Archive, Presence
+from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
 from cdsed.sandbox.names import realistic_safenames
 from tests.benchmarks.peer import compare, interpreter

@@ -67,6 +67,15 @@ def test_force_download_keeps_what_is_present_and_the_extension_is_the_callers(o
     assert cpt["preproc-in_spool_product"] == 1
 
 
+def test_a_table_without_rows_and_a_configuration_without_addresses_will_do(old: Old) -> None:
+    conf = {name: value for name, value in old.conf().items() if name != "URL_download"}
+    for rows in ([], [(SAFENAME, 7)]):
+        table = pd.DataFrame(rows, columns=["safe", "id"])
+        found, _ = filter_product_already_present(defaultdict(int), table, old.root / "out", conf)
+        assert list(found.columns) == ["safe", "id", "outputpath"]
+        assert list(found["safe"]) == list(table["safe"])
+
+
 def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.CaptureFixture[str]) -> None:
     table = _table(old, 6, seed=401)
     before = table.copy()

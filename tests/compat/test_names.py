@@ -1,5 +1,7 @@
 """``product_parser.ExplodeSAFE`` and ``s3_path.guess_s3_path``: the same answers as cdsodatacli 2026.10.15."""
 
+import copy
+import pickle
 from datetime import datetime
 
 import pytest
@@ -83,3 +85,12 @@ def test_guess_s3_path_is_a_key_without_the_bucket(safename: str, path: str) -> 
 def test_guess_s3_path_refuses_what_names_do_not_tell() -> None:
     with pytest.raises(ValueError, match="not handled"):
         guess_s3_path(S3)
+
+
+def test_explode_safe_is_copied_and_pickled_as_any_value() -> None:
+    safe = ExplodeSAFE("S1A_IW_SLC__1SDV_20210609T114848_20210609T114915_054484_0DACCA_D672.SAFE")
+
+    for other in (copy.deepcopy(safe), pickle.loads(pickle.dumps(safe))):
+        assert {name: other.get(name) for name in other.props()} == {name: safe.get(name) for name in safe.props()}
+    with pytest.raises(AttributeError, match="tile"):
+        safe.get("tile")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.compat.download import cds_s3_download_one_product
+from cdsed.errors import ConfigError
 from cdsed.sandbox.names import realistic_safenames
 from tests.compat.conftest import Old
 from tests.unit.local.products import make_product
@@ -113,3 +114,19 @@ def test_a_disk_that_refuses_is_a_move_error(old: Old) -> None:
     result = cds_s3_download_one_product(s3_path, _credentials(old), str(old.root / "file" / name), old.conf())
     assert result[3] == "MoveError"
     assert list((old.root / "pre_spool").iterdir()) == []
+
+
+def test_a_pre_spool_that_cannot_be_made_is_a_move_error(old: Old) -> None:
+    name, s3_path = _add(old, "S1_OCN", 321)
+    (old.root / "file").write_bytes(b"")
+    for pre_spool in ("file", "file/below"):
+        conf = old.conf() | {"pre_spool": str(old.root / pre_spool)}
+        result = cds_s3_download_one_product(s3_path, _credentials(old), old.root / "out" / name, conf)
+        assert result[3:] == ("MoveError", name)
+
+
+def test_certificates_come_from_the_settings(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    (old.root / "cdsed.yml").write_text("services: {ca_file: /nowhere.pem}\n", encoding="utf-8")
+    monkeypatch.setenv("CDSED_CONFIG", str(old.root / "cdsed.yml"))
+    with pytest.raises(ConfigError, match="ca_file"):
+        cds_s3_download_one_product("Sentinel-1/x.SAFE", _credentials(old), old.root / "x.SAFE", old.conf())

@@ -47,7 +47,8 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with SandboxProcess() as sandbox:
-        installation = lab_that_only_takes(tmp_path_factory.mktemp("intake") / "lab", sandbox)
+        root = tmp_path_factory.mktemp("intake") / "lab"
+        installation = lab_that_only_takes(root, sandbox, pre_spool=str(root / "staging"))
         with DaemonProcess(installation) as daemon:
             daemon.until_at_work()
             pids = daemon.worker_pids("intake")
@@ -182,9 +183,11 @@ def test_two_owners_of_the_same_content_both_get_a_receipt_in_their_name(lab: La
     }
 
 
-def test_products_are_never_put_into_the_inbox_or_the_state(lab: Lab) -> None:
+def test_products_are_never_put_into_the_inbox_the_state_or_the_pre_spool(lab: Lab) -> None:
     (lab.installation.root / "way").symlink_to(lab.installation.state)
-    for name, place in (("in.txt", lab.inbox / ".accepted"), ("st.txt", lab.installation.root / "way" / "x")):
+    staging = lab.installation.root / "staging"
+    places = {"in.txt": lab.inbox / ".accepted", "st.txt": lab.installation.root / "way" / "x", "pre.txt": staging}
+    for name, place in places.items():
         lab.drop(name, f"# cdsed: outputdir={place}\n{NAMES[18]}\n".encode())
         assert "no place for products" in lab.refused(name)
 

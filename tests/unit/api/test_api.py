@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import cdsed
+from cdsed.api.products import listing_text
 from cdsed.errors import CdsedError, ConfigError, InboxError
 from cdsed.local.presence import Presence
 from cdsed.sandbox.names import realistic_safenames
@@ -15,6 +16,7 @@ from tests.support.daemon import DaemonProcess, Installation
 from tests.support.sandbox import SandboxProcess
 from tests.unit.local.products import SAFENAME, make_product
 
+_WORLD = "POLYGON ((-180 -90, 180 -90, 180 90, -180 90, -180 -90))"
 FUNCTIONS = ("download", "resolve", "search", "status", "verify")
 
 
@@ -65,6 +67,32 @@ def test_search_takes_conditions_as_people_write_them(lab: Installation) -> None
     assert list(one["name"]) == [names[0]]
     with pytest.raises(ValueError, match="nonsense"):
         cdsed.search(start="nonsense")
+
+
+def test_search_refuses_what_it_cannot_honour(lab: Installation) -> None:
+    for conditions, complaint in (
+        ({"area": "POINT (1 2"}, "no WKT"),
+        ({"area": "nowhere.geojson"}, "nor a file"),
+        ({"area": "SRID=2154;POINT (1 2)"}, "SRID 2154"),
+        ({"attributes": "orbitNumber ~ 5"}, "'orbitNumber ~ 5' is no condition"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            cdsed.search(**conditions)
+
+
+def test_a_single_column_and_condition_need_no_list(lab: Installation) -> None:
+    [name] = _add(lab.sandbox, 1, seed=603)
+    found = cdsed.search(name=name, columns="orbitNumber", attributes="orbitNumber > 0", area="SRID=4326;" + _WORLD)
+
+    assert list(found["name"]) == [name]
+    assert list(found.columns[-2:]) == ["orbitNumber", "geometry"]
+
+
+def test_products_are_named_by_tables_with_gaps_and_never_by_the_path_of_a_text() -> None:
+    table = pd.DataFrame({"name": [SAFENAME], "s3_path": [float("nan")], "id": [7]})
+    assert listing_text(table) == (f"id,safename,S3Path\n7,{SAFENAME},\n", [SAFENAME])
+    with pytest.raises(InboxError, match="holds"):
+        listing_text(f"{SAFENAME}\n" * 10)
 
 
 def test_resolve_tells_what_can_be_had_and_why_the_rest_cannot(lab: Installation, tmp_path: Path) -> None:

@@ -34,10 +34,11 @@ def frame():
 )
 def test_an_area_is_read_from_text_and_from_a_file_of_it(text, tmp_path):
     file = tmp_path / "area.txt"
-    file.write_text(text, encoding="utf-8")
 
     assert read_area(text).equals(HOLED)
-    assert read_area(str(file)).equals(HOLED)
+    for encoding in ("utf-8", "utf-8-sig"):
+        file.write_text(text, encoding=encoding)
+        assert read_area(str(file)).equals(HOLED)
 
 
 def test_features_are_taken_together(tmp_path):
@@ -66,6 +67,9 @@ def test_a_vector_file_is_read_in_its_own_reference_system(tmp_path, suffix):
         ('{"type": "Nonsense"}', "no GeoJSON that can be read"),
         ('{"type": "FeatureCollection", "features": []}', "no shapes"),
         ('{"type": "Point"', "no GeoJSON that can be read"),
+        ('{"type": "Nonsense", "crs": "EPSG:4326"}', "no format that can be read"),
+        ('{"type": "Nonsense", "crs": {"properties": null}}', "no format that can be read"),
+        ("S1A_" * 100, "neither WKT nor GeoJSON nor a file"),
     ],
 )
 def test_an_area_that_cannot_be_read_is_refused(text, complaint):
@@ -73,11 +77,25 @@ def test_an_area_that_cannot_be_read_is_refused(text, complaint):
         read_area(text)
 
 
-@pytest.mark.parametrize("content", [b"\x00\xff\x01", b"some words"])
-def test_a_file_that_is_no_area_is_refused(tmp_path, content):
+def test_old_geojson_is_read_in_the_reference_system_it_names():
+    there = gpd.GeoDataFrame(geometry=[HOLED], crs="EPSG:4326").to_crs("EPSG:3857")
+    text = json.dumps({**json.loads(there.to_json()), "crs": {"type": "name", "properties": {"name": "EPSG:3857"}}})
+
+    assert read_area(text).equals_exact(HOLED, 1e-6, normalize=True)
+
+
+def test_a_table_without_shapes_is_no_area(tmp_path):
+    (tmp_path / "listing.csv").write_text("id,safename\n1,S1A_X\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no shapes"):
+        read_area(str(tmp_path / "listing.csv"))
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff\x01", b"some words", b"x.bin"])
+def test_a_file_that_is_no_area_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "x.bin").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.bin: no format that can be read"):
-        read_area(str(tmp_path / "x.bin"))
+        read_area("x.bin")
 
 
 def test_a_listing_has_the_three_columns_the_inbox_takes(frame):

@@ -100,3 +100,16 @@ def test_a_place_that_cannot_be_written_is_a_warning_once_and_no_failure(tmp_pat
 
     assert cache.read("a") is None
     assert len(caplog.records) == 1
+
+
+def test_what_cannot_be_removed_or_read_is_no_failure(cache, clock, tmp_path):
+    cache.write("a", b"1")
+    [kept] = files(tmp_path)
+    kept.unlink()
+    kept.mkdir()  # as a read-only disk would, it refuses to be read and removed
+    clock.now_s = kept.stat().st_mtime + 200
+
+    cache.prune()
+
+    assert cache.read("a") is None
+    assert kept.is_dir()

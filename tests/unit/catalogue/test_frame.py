@@ -155,10 +155,22 @@ def test_of_one_name_the_newest_row_stays_and_rows_are_in_the_order_of_sensing()
     assert whole.index.tolist() == [0, 1]
 
 
-def test_an_attribute_that_is_not_of_its_type_is_missing():
-    row = product("A", Attributes=[{"Name": "orbitNumber", "Value": "many", "ValueType": "Integer"}])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("orbitNumber", "many"),
+        ("orbitNumber", 5.5),
+        ("orbitNumber", [5]),
+        ("processingDate", "soon"),
+        ("processingDate", "2024-13-45T00:00:00Z"),
+        ("processingDate", "0001-01-01T00:00:00+05:00"),
+    ],
+)
+def test_an_attribute_that_is_not_of_its_type_is_missing(name, value):
+    frame = frame_of([product("A", Attributes=[{"Name": name, "Value": value}])], [name])
 
-    assert pd.isna(frame_of([row], ["orbitNumber"])["orbitNumber"][0])
+    assert pd.isna(frame[name][0])
+    assert frame.dtypes[name] == frame_of([], [name]).dtypes[name]
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared sample data is not here (CDSED_SHARED_DATA)")

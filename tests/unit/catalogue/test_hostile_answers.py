@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from cdsed.catalogue.anyof import AnyOf
 from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.identity import Tokens
+from cdsed.catalogue.keys import KeysManager
 from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search
 from cdsed.catalogue.service import Service
 from cdsed.catalogue.tokenfile import Grant, TokenFile, check_token, token_file
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.wire import Exchanged, Wire
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
 from tests.support.clocks import HastyClock
@@ -127,3 +129,44 @@ def test_a_shared_token_file_of_wrong_types_is_as_good_as_none(tmp_path, spoilt)
     path.write_text(json.dumps(document | spoilt), encoding="utf-8")
 
     assert TokenFile(path).read() == Grant()
+
+
+@pytest.mark.parametrize(
+    ("count", "expires"),
+    [(None, None), ("many", None), (1e400, None), (1, "9999-12-31T23:59:59-05:00"), (1, "0001-01-01T00:00:00+05:00")],
+)
+def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server, tmp_path, count, expires):
+    key = {"access_id": "A", "expiration_date": expires}
+    body = json.dumps({"credentials": [key], "count": count}).replace("Infinity", "1e400").encode()
+    server.respond = lambda _: Answer(body)
+    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
+        tokens = Tokens(server.url, account(), tmp_path, wire)
+        TokenFile(token_file(tmp_path, account().name)).write(Grant("token", 1e12))
+        with pytest.raises(ServiceError) as caught:
+            KeysManager(server.url, "first", tokens, wire).listed()
+
+    assert caught.value.code == "BadAnswer"
+
+
+def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path):
+    body = b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}"
+    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
+        wire.ask = lambda *_, **__: Exchanged("x", 200, body)  # type: ignore[method-assign] - no sandbox says so
+        tokens = Tokens("x", account(), tmp_path, wire)
+        with pytest.raises(ServiceError) as caught:
+            tokens.access_token()
+
+    assert caught.value.code == "BadAnswer"
+
+
+@pytest.mark.parametrize("link", ["http://[nowhere", "http://127.0.0.1:1/Products", 5])
+def test_a_question_by_name_follows_no_link_that_leads_elsewhere(server: Server, service, link):
+    first = rows(row(), **{"@odata.nextLink": link})
+    server.respond = lambda path: first if "$filter" in path else Answer(b"{}", 404)
+    pages = AnyOf(service, "Products", 10, order="ContentDate/Start asc").pages([f"Name eq '{NAME}'"])
+    next(pages)
+
+    with pytest.raises(ServiceError) as caught:
+        next(pages)
+
+    assert caught.value.code in {"NotTheCatalogue", "BadQuery"}

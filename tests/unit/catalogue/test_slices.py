@@ -53,3 +53,9 @@ def test_a_slice_without_length_is_refused():
     start = datetime(2024, 1, 1, tzinfo=UTC)
     with pytest.raises(ValueError, match="holds nothing"):
         list(windows(start, start + timedelta(days=1), timedelta(0)))
+
+
+def test_an_open_window_ends_with_time():
+    for window in (Window(None, datetime(1, 1, 3, tzinfo=UTC)), Window(datetime(9999, 1, 3, tzinfo=UTC), None)):
+        with pytest.raises(ValueError, match="beyond all time"):
+            window.cut(20_000)

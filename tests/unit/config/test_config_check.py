@@ -97,12 +97,3 @@ def test_problems_of_the_accounts_count_and_show_no_secret(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "unknown key" in captured.err
     assert "canary" not in captured.err
-
-
-def test_layouts_with_unknown_fields_are_problems(tmp_path, capsys):
-    file = write(tmp_path, account("lops", None))
-    with file.open("a", encoding="utf-8") as settings:
-        settings.write("archives: [{root: /data, layouts: {S3: '{unit}/{yaer}', S2: '{unit}/{year}'}}]\n")
-
-    assert check(file) == 78
-    assert capsys.readouterr().err.startswith(f"{file}: archives[0].layouts.S3: the layout '{{unit}}/{{yaer}}' has no")

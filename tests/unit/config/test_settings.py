@@ -168,6 +168,19 @@ def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
         ),
         ("services: {s3_url: 'http://example.org'}", "1: services.s3_url: should begin with https://"),
         ("services: {s3_url: 'https://h/?a=b'}", "1: services.s3_url: should have neither user, password"),
+        ("services: {s3_url: 'https://h:abc'}", "1: services.s3_url: should have a port from 0 to 65535"),
+        ("services: {s3_url: 'https://h:99999'}", "1: services.s3_url: should have a port from 0 to 65535"),
+        ("services: {ca_file: /nowhere.pem}", "1: services.ca_file: cannot be read as one: No such file"),
+        ("services: {ca_file: /etc/hosts}", "1: services.ca_file: cannot be read as one: [X509"),
+        (
+            "archives: [{root: /a, layouts: {S3: '{unit}/{yaer}', S2: '{unit}/{year}'}}]",
+            "1: archives[0].layouts.S3: has no field {yaer}; there are family,",
+        ),
+        ("spools: [/a, /b]\npre_spool: /b", "2: pre_spool: should be no spool: what lies there finished"),
+        ('pre_spool: "/a\\0b"', "1: pre_spool: should be an absolute path"),
+        ("transfer: {read_timeout_s: 99999999999}", "1: transfer.read_timeout_s: should be less than or equal to 1000"),
+        (f"disk: {{free_bytes_min: {'9' * 400}GB}}", "1: disk.free_bytes_min: should be less than or equal to 92233"),
+        ("disk: {free_bytes_min: 10000000TB}", "1: disk.free_bytes_min: should be less than or equal to 92233"),
         ("disk: {}\ndisk: {}", "1: disk: stands again on line 2; keep one"),
         ("inbox: {path: /a,\n  path: /b}", "1: inbox.path: stands again on line 2; keep one"),
         ("- a\n- b", "1: should be a mapping of keys to values"),
@@ -182,8 +195,9 @@ def test_settings_that_make_no_sense_are_refused(tmp_path, text, complaint):
     assert complaint in problem
 
 
-def test_a_password_in_an_address_is_not_repeated(tmp_path):
-    (problem,) = problems_of(tmp_path, "services: {catalogue_url: 'https://me:canary@example.org/odata'}")
+@pytest.mark.parametrize("password", ["canary", "can/canary", "canary@canary/canary"])
+def test_a_password_in_an_address_is_not_repeated(tmp_path, password):
+    (problem,) = problems_of(tmp_path, f"services: {{catalogue_url: 'https://me:{password}@example.org/odata'}}")
 
     assert "canary" not in problem
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.local.layout import archive_dir, check_template
+from cdsed.model.layout import archive_dir, checked_template
 from cdsed.model.safename import Family, parse
 
 ROOT = Path("/archive")
@@ -62,13 +62,15 @@ def test_a_name_without_a_date_belongs_nowhere() -> None:
         ("/abs/{year}", "below the archive"),
         ("../{year}", "below the archive"),
         ("", "below the archive"),
+        ("{unit}\0", "below the archive"),
         ("{year", "expected '}'"),
     ],
 )
 def test_a_bad_template_is_refused_with_the_reason(template: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        check_template(template)
+        checked_template(template)
 
 
 def test_a_good_template_is_accepted() -> None:
-    check_template("{family}/{satellite}/{unit}/{level}/{mode}/{product_type}/{year}/{month}/{day}/{doy}")
+    template = "{family}/{satellite}/{unit}/{level}/{mode}/{product_type}/{year}/{month}/{day}/{doy}"
+    assert checked_template(template) == template

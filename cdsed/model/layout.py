@@ -28,8 +28,8 @@ FIELDS = (
 )
 
 
-def check_template(template: str) -> None:
-    """Check the template of a layout.
+def checked_template(template: str) -> str:
+    """Return the template of a layout when it can be one.
 
     Raises
     ------
@@ -38,12 +38,13 @@ def check_template(template: str) -> None:
     """
     for _, name, form, conversion in string.Formatter().parse(template):
         if name is not None and name not in FIELDS:
-            raise ValueError(f"the layout {template!r} has no field {{{name}}}; there are {', '.join(FIELDS)}")
+            raise ValueError(f"has no field {{{name}}}; there are {', '.join(FIELDS)}")
         if form or conversion:
-            raise ValueError(f"the layout {template!r} must name {{{name}}} alone, without a format")
+            raise ValueError(f"must name {{{name}}} alone, without a format")
     path = PurePosixPath(template)
-    if not template or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"the layout {template!r} must be a path below the archive")
+    if not template.isprintable() or not template or path.is_absolute() or ".." in path.parts:
+        raise ValueError("must be a path below the archive")
+    return template
 
 
 def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str]) -> Path | None:
