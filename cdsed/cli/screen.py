@@ -142,7 +142,7 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
 def _again(account: AccountStatus, *, running: bool) -> str:
     """Return when an account in trouble will be of use again, as far as that is known."""
     if running and account.probe_in_s is not None:
-        return f"; tried again in {span(account.probe_in_s)}"
+        return f"; tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
     if account.room:
         return f"; free again from {iso(account.room.at)}, {size(account.room.size_bytes)} within a day of that"
     return ""
@@ -189,7 +189,7 @@ def _cooling(report: StatusReport, canvas: Canvas) -> list[str]:
     lines = [
         line
         for each in report.cooling
-        for line in canvas.wrap(f"{each.name}: {each.reason}; tried again in {span(each.probe_in_s)}", "  ")
+        for line in canvas.wrap(f"{each.title}: {each.reason}; tried again in {span(each.probe_in_s)}", "  ")
     ]
     return [canvas.paint("Cooling down", Colour.TITLE), *lines] if lines else []
 

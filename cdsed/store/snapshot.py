@@ -268,7 +268,7 @@ def _why_idle(
         return None
     if cooling:
         first = min(cooling, key=lambda item: item.probe_in_s)
-        return f"{first.name} cools down, next try in {first.probe_in_s:.0f} s: {first.reason}"
+        return f"{first.title} cools down, next try in {first.probe_in_s:.0f} s: {first.reason}"
     usable = [account for account in accounts if account.trouble is None]
     if not accounts:
         return "there is no account in the accounts file"

@@ -264,7 +264,8 @@ class Outcome:
             known = breakers.is_open(self._db, self._clock, disk_breaker(place))
             pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
         if not known:
-            _log.error("%s; %s pauses for %.0f s", error, place, pause)
+            what = "what has no place yet" if place == NO_PLACE else place
+            _log.error("%s; %s pauses for %.0f s", error, what, pause)
         return pause
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
