@@ -73,6 +73,10 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level)
     accounts = load_accounts(settings, os.environ)
+    _log.info(
+        "cdsed %s begins; settings %s, state %s, inbox %s",
+        *(cdsed.__version__, config, settings.state_dir, settings.inbox.path),
+    )
     _make_state_dir(settings.state_dir)
     Reserve(settings.state_dir).give_up_if_needed()
     with ExitStack() as stack:

@@ -48,6 +48,9 @@ def service(look: Look, canvas: Canvas) -> list[str]:
             heard = _when(look.last_heard_at, now)
             text = f"✕ The daemon died; pid {daemon.pid} was last heard of {heard}. Look into its log, then {_START}"
             colour = Colour.BAD
+        case DaemonState.NEVER if look.ran_before:
+            text = f"✕ The state at {look.state_dir} is gone. To have it made anew from what is left of it, {_START}"
+            colour = Colour.BAD
         case DaemonState.NEVER:
             text = f"✕ No state at {look.state_dir}: has the daemon ever run? To begin, {_START}"
             colour = Colour.BAD

@@ -52,7 +52,7 @@ class Recovered:
 
     def lines(self) -> list[str]:
         """Return all of it in words."""
-        volumes = "carried over" if self.volumes_known else "as of the backup" if self.source else "begin at 0"
+        volumes = "are carried over" if self.volumes_known else "are as of the backup" if self.source else "begin at 0"
         return [
             self.why,
             f"the new state was made from {self.source or 'the accepted listings and the disks, without a backup'}",
