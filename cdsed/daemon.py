@@ -20,7 +20,7 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
-from cdsed.errors import ExitCode, StateDiskError
+from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan
 from cdsed.process.child import ChildSpec
@@ -73,8 +73,11 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level)
     accounts = load_accounts(settings, os.environ)
-    settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    settings.inbox.path.mkdir(parents=True, exist_ok=True)
+    _log.info(
+        "cdsed %s begins; settings %s, state %s, inbox %s",
+        *(cdsed.__version__, config, settings.state_dir, settings.inbox.path),
+    )
+    _make_state_dir(settings.state_dir)
     Reserve(settings.state_dir).give_up_if_needed()
     with ExitStack() as stack:
         try:
@@ -87,6 +90,18 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
             raise StateDiskError(f"{settings.state_dir} cannot be written ({error.strerror}): free its disk") from error
         stack.callback(daemon.close)
         return daemon.run()
+
+
+def _make_state_dir(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        told = f"state_dir: {path} is no directory, or lies below a file; name another place, or move it away"
+        raise ConfigError([told]) from error
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise StateDiskError(f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted?") from error
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
@@ -210,7 +225,10 @@ class _Daemon:
         return None
 
     def _drained(self) -> bool:
-        waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
+        try:
+            waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
+        except OSError:
+            return False  # intake says what is wrong with the inbox
         return not waiting and not listings.unreported(self._eyes)
 
     def _follow_reload(self) -> None:

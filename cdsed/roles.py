@@ -5,6 +5,7 @@ account needs it) makes temporary S3 keys. Each imports only what it needs: a wo
 catalogue's libraries, nor the other way round.
 """
 
+import errno
 import logging
 import math
 import os
@@ -22,21 +23,24 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
-from cdsed.errors import ExitCode, InboxError, StateError, Stopped
+from cdsed.errors import DiskError, ExitCode, InboxError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
-from cdsed.store import notices, processes
+from cdsed.store import breakers, notices, processes
+from cdsed.store.breakers import Cooling
 from cdsed.store.database import Database, join_state
 
 if TYPE_CHECKING:
     from cdsed.work.bench import Bench, News
+    from cdsed.work.intake import Intake
 
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # how soon one process notices what another has committed
 _BEAT_S = 1.0
 _BREATH_S = 0.01
+_INBOX_RESTS = Cooling(threshold=1, first_s=1.0, longest_s=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +127,9 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
 
 
 def _intake(worker: Worker) -> None:
-    worker.life.ready()  # before the inbox is touched: one whose disk is away for a while must not end the daemon
-    try:
-        _take_listings(worker)
-    except OSError as error:
-        told = f"{error.filename or worker.settings.inbox.path}: {error.strerror or error}"
-        raise InboxError(f"the inbox cannot be used ({told}); listings wait until it can") from error
-
-
-def _take_listings(worker: Worker) -> None:
-    from cdsed.inbox.watch import Watch
     from cdsed.work.intake import Intake
 
-    settings = worker.settings
-    root = settings.inbox.path
-    root.mkdir(parents=True, exist_ok=True)
-    woken: list[bool] = []
+    worker.life.ready()  # before the inbox is touched: one whose disk is away for a while must not end the daemon
 
     def between_batches() -> None:
         worker.beat()
@@ -146,12 +137,28 @@ def _take_listings(worker: Worker) -> None:
         if worker.life.stop.wait(_BREATH_S):
             raise Stopped
 
-    groups, on_disk = worker.accounts.groups, presence_of(settings, worker.clock)
-    intake = Intake(worker.db, worker.clock, settings, groups, on_disk, between_batches)
-    with Watch(root, lambda: woken.append(True)) as watch, suppress(Stopped):
+    groups, on_disk = worker.accounts.groups, presence_of(worker.settings, worker.clock)
+    intake = Intake(worker.db, worker.clock, worker.settings, groups, on_disk, between_batches)
+    with suppress(Stopped):
+        while not worker.life.stop.is_set():
+            try:
+                _take_listings(worker, intake, on_disk)
+            except InboxError as error:
+                _rest_from_inbox(worker, DiskError(str(error), code="NotMounted"))
+            except OSError as error:
+                told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                _rest_from_inbox(worker, DiskError(told, code=errno.errorcode.get(error.errno or errno.EIO, "EIO")))
+
+
+def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> None:
+    from cdsed.inbox.watch import Watch
+
+    inbox = worker.settings.inbox
+    woken: list[bool] = []
+    gone = _tell_missing(on_disk, frozenset())
+    intake.go_on()
+    with Watch(inbox.path, lambda: woken.append(True)) as watch:
         notices.note(worker.db, worker.clock, notices.INBOX, watch.refusal)
-        gone = _tell_missing(on_disk, frozenset())
-        intake.go_on()
         next_scan_s = 0.0
         while not worker.life.stop.is_set():
             worker.beat()
@@ -159,9 +166,24 @@ def _take_listings(worker: Worker) -> None:
                 woken.clear()
                 gone = _tell_missing(on_disk, gone)
                 intake.look()
-                next_scan_s = time.monotonic() + settings.inbox.scan_every_s
+                if breakers.last_failure(worker.db, breakers.INBOX) is not None:
+                    breakers.forget(worker.db, breakers.INBOX)
+                    _log.info("the inbox %s can be used again", inbox.path)
+                next_scan_s = time.monotonic() + inbox.scan_every_s
             intake.report()
             worker.wait_for_changes(_BEAT_S, lambda: bool(woken))
+
+
+def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
+    """Say, here and in the status, that the inbox cannot be used; leave it alone for a while."""
+    known = breakers.last_failure(worker.db, breakers.INBOX) is not None
+    told = f"the inbox {worker.settings.inbox.path} cannot be used ({why}); listings wait until it can"
+    pause_s = breakers.fail(worker.db, worker.clock, breakers.INBOX, _INBOX_RESTS, DiskError(told, code=why.code))
+    if not known:
+        _log.error("%s", told)
+    until_s = time.monotonic() + pause_s
+    while time.monotonic() < until_s and not worker.life.stop.wait(_POLL_S):
+        worker.beat()
 
 
 def _tell_missing(on_disk: "Presence", before: frozenset[Path]) -> frozenset[Path]:

@@ -141,7 +141,8 @@ def _complaint(file: Path, *, strict: bool) -> str | None:
     rejected = f", {plural(content.rejected, 'line')} rejected" if content.rejected else ""
     print(f"{printable(file.name)}: {plural(content.named, 'line')} with products{rejected}")
     for line in content.first_rejected:
-        print(f"  line {number(line.line)}: {printable(line.reason)}: {printable(line.text)!r}")
+        shown = "" if line.text in line.reason else f": {printable(line.text)!r}"
+        print(f"  line {number(line.line)}: {printable(line.reason)}{shown}")
     if content.rejected > len(content.first_rejected):
         print(f"  and {number(content.rejected - len(content.first_rejected))} more")
     if not content.named:

@@ -84,7 +84,7 @@ def _lines(checked: "Checked") -> list[str]:
         + (f"{number(len(checked.breaches))} things wrong" if checked.breaches else "nothing is wrong")
     )
     if checked.gone:
-        lines.append(f"{plural(checked.gone, 'product')} taken away from where they were put")
+        lines.append(f"{plural(checked.gone, 'product')} not found where put: taken away, or the disk is not mounted")
     if checked.replaced:
         kept = plural(checked.replaced, "thing")
         lines.append(f"{kept} that stood in the place of products in .cdsed/replaced; remove what nobody needs")

@@ -1,5 +1,7 @@
 """``cdsed status LISTING`` and ``cdsed status PRODUCT`` for people."""
 
+from itertools import pairwise
+
 from cdsed.cli.look import Look
 from cdsed.cli.screen import bar, by_state, service
 from cdsed.cli.seen import ListingLook, ProductLook
@@ -12,6 +14,7 @@ from cdsed.model.product import FINAL, Product, State
 from cdsed.model.status import DaemonState, Event, ObjectProgress
 
 _TITLE_COLUMNS = 10
+_PASSED_COLUMNS = 9
 _VERDICTS = {
     Verdict.ACCEPTED: "accepted",
     Verdict.DUPLICATE: "named twice",
@@ -102,10 +105,11 @@ def _attempts(product: Product) -> list[str]:
 
 
 def _history(events: list[Event], canvas: Canvas) -> list[str]:
+    passed = ["", *(f"+{span(event.at - earlier.at)}" for earlier, event in pairwise(events))]
+    columns = max(_PASSED_COLUMNS, *map(len, passed))
     lines = ["  earlier ones are not kept"] if events and events[0].origin else []
-    for earlier, event in zip([None, *events], events, strict=False):
-        passed = f"+{span(event.at - earlier.at)}" if earlier else ""
-        lines.append(f"  {iso(event.at)}  {passed:>9}  {event.target}")
+    for since, event in zip(passed, events, strict=False):  # a product may have no event yet
+        lines.append(f"  {iso(event.at)}  {since:>{columns}}  {event.target}")
         if event.cause:
             lines += canvas.wrap(event.cause, "      ")
     return lines

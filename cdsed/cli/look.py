@@ -20,11 +20,14 @@ class Look:
     ----------
     last_heard_at
         When a daemon that died last wrote to its state, seconds UTC.
+    ran_before
+        Whether a daemon was started here although there is no state.
     """
 
     state_dir: Path
     report: StatusReport
     last_heard_at: float | None = None
+    ran_before: bool = False
 
 
 @contextmanager
@@ -42,7 +45,8 @@ def looking(state_dir: Path) -> Iterator[tuple[Look, Database | None]]:
     db = open_read_only(state_dir, daemon_runs=running)
     if db is None:
         state = DaemonState.RUNNING if running else DaemonState.NEVER
-        yield Look(state_dir, StatusReport(SYSTEM_CLOCK.utc_s(), DaemonStatus(state))), None
+        empty = StatusReport(SYSTEM_CLOCK.utc_s(), DaemonStatus(state))
+        yield Look(state_dir, empty, ran_before=(state_dir / LOCK_NAME).exists()), None
         return
     try:
         report = snapshot.report(db, SYSTEM_CLOCK, running=running)

@@ -107,7 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except PermissionError as error:
-        print(f"cdsed: {error.filename}: permission denied; run it as the user of the daemon", file=sys.stderr)
+        remedy = f"run it as the user of the daemon, or let this one (uid {os.geteuid()}) use it"
+        print(f"cdsed: {error.filename}: permission denied; {remedy}", file=sys.stderr)
         return ExitCode.PERMISSION
     except OSError as error:
         print(f"cdsed: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)

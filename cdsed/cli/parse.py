@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"cdsed: {printable(wrong)}", file=sys.stderr)
     if arguments.json:
         print(json.dumps({"schema": 1, "names": told}, indent=1))
-    else:
+    elif told:
         print("\n\n".join("\n".join(_lines(each)) for each in told))
     return ExitCode.BAD_INPUT if complaints else ExitCode.OK
 

@@ -51,6 +51,9 @@ def service(look: Look, canvas: Canvas) -> list[str]:
             heard = _when(look.last_heard_at, now)
             text = f"✕ The daemon died; pid {daemon.pid} was last heard of {heard}. Look into its log, then {_START}"
             colour = Colour.BAD
+        case DaemonState.NEVER if look.ran_before:
+            text = f"✕ The state at {look.state_dir} is gone. To have it made anew from what is left of it, {_START}"
+            colour = Colour.BAD
         case DaemonState.NEVER:
             text = f"✕ No state at {look.state_dir}: has the daemon ever run? To begin, {_START}"
             colour = Colour.BAD
@@ -145,7 +148,7 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
 def _again(account: AccountStatus, *, running: bool) -> str:
     """Return when an account in trouble will be of use again, as far as that is known."""
     if running and account.probe_in_s is not None:
-        return f"; tried again in {span(account.probe_in_s)}"
+        return f"; tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
     if account.room:
         return f"; free again from {iso(account.room.at)}, {size(account.room.size_bytes)} within a day of that"
     return ""
@@ -192,7 +195,7 @@ def _cooling(report: StatusReport, canvas: Canvas) -> list[str]:
     lines = [
         line
         for each in report.cooling
-        for line in canvas.wrap(f"{each.name}: {each.reason}; tried again in {span(each.probe_in_s)}", "  ")
+        for line in canvas.wrap(f"{each.title}: {each.reason}; tried again in {span(each.probe_in_s)}", "  ")
     ]
     return [canvas.paint("Cooling down", Colour.TITLE), *lines] if lines else []
 

@@ -53,6 +53,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     kept = backup.backups(settings.backups_dir)
     former = files.set_aside_before(settings.state_dir)
     schema, problems = _judge(settings)
+    if schema is None and kept and not problems:
+        problems = [f"the state {file} is gone, and there are backups of it; the next start of the daemon recovers it"]
     code = ExitCode.DAMAGED if problems else ExitCode.UNFINISHED if schema is None else ExitCode.OK
     if arguments.json:
         found = {
@@ -67,7 +69,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, indent=2))
         return code
     words = "there is none yet" if schema is None else f"schema {schema}, {file.stat().st_size / 1e6:.1f} MB, sound"
-    print(f"{file}: {'damaged' if problems else words}")
+    print(f"{file}: {words if not problems else 'damaged' if file.exists() else 'gone'}")
     for problem in problems:
         print(f"  {problem}")
     print(f"{plural(len(kept), 'backup')} in {settings.backups_dir}")

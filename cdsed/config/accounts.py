@@ -200,6 +200,13 @@ class _AccountEntry(_Quotas):
         description="date on which the S3 keys expire (its first moment, UTC), or that moment itself",
     )
 
+    @field_validator("s3_access_key", "s3_secret_key")
+    @classmethod
+    def _keys_are_filled_in(cls, value: Secret | None) -> Secret | None:
+        if value is not None and any(character.isspace() for character in value.reveal()):
+            raise ValueError("should have no space in it: put in the key that CDSE gave you")
+        return value
+
     @field_validator("s3_secret_key")
     @classmethod
     def _keys_come_in_pairs(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:

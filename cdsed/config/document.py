@@ -51,6 +51,10 @@ class Document:
         name = _dotted(key if shown is None else shown)
         return ": ".join(filter(None, [f"{self.path}:{line}", name, text]))
 
+    def line_of(self, problem: str) -> int:
+        """Return the line that a problem names."""
+        return int(problem.removeprefix(f"{self.path}:").partition(":")[0])
+
 
 def read_document(
     path: Path,

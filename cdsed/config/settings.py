@@ -223,6 +223,14 @@ class Settings(Section):
         default="INFO", description="least severity that is logged"
     )
 
+    @field_validator("inbox")
+    @classmethod
+    def _the_state_lies_outside(cls, inbox: InboxSettings, info: ValidationInfo) -> InboxSettings:
+        state_dir: Path | None = info.data.get("state_dir")
+        if state_dir and state_dir.is_relative_to(inbox.path):
+            raise ValueError(f"should not hold state_dir ({state_dir}): what is in there is taken for listings")
+        return inbox
+
     @field_validator("spools")
     @classmethod
     def _spools_are_distinct_and_outside_the_inbox(

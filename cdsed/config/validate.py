@@ -38,7 +38,7 @@ def validate(document: Document, model: type[_Model]) -> _Model:
         refusals = [_refusal(document, model, detail) for detail in error.errors(include_url=False)]
     # Raised out here: an exception chained to pydantic's would carry the values along.
     if document.problems or refusals:
-        raise ConfigError([*document.problems, *refusals])
+        raise ConfigError(sorted([*document.problems, *refusals], key=document.line_of))
     return valid
 
 
@@ -50,7 +50,7 @@ def _refusal(document: Document, model: type[BaseModel], detail: ErrorDetails) -
     if not document.secret and isinstance(detail["input"], int | float | str):
         what += ", not " + _USER_INFO.sub("//***@", f"{detail['input']!r:.60}")
     field = _field_at(model, key)
-    return document.problem(key, f"{what}; it is the {field.description}" if field else what)
+    return document.problem(key, f"{what}; it is the {field.description}" if field and field.description else what)
 
 
 def _unknown_key(document: Document, model: type[BaseModel], key: Key) -> str:
@@ -69,6 +69,8 @@ def _sentence(detail: ErrorDetails) -> str:
             return "is missing"
         case "value_error":
             return str(detail["ctx"]["error"])
+        case "too_short":
+            return "should name at least one"
         case "model_type" | "dict_type":
             return "should be a mapping of keys to values"
         case "string_pattern_mismatch":

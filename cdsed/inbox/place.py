@@ -10,6 +10,7 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path, PurePath
 
@@ -30,8 +31,13 @@ _NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.js
 _SUFFIX_BYTES_MAX = 20
 
 
-def prepare(root: Path) -> None:
+def prepare(root: Path) -> int:
     """Make the inbox and our directories in it.
+
+    Returns
+    -------
+    int
+        The number of its file system, for `refuse_bare`.
 
     Raises
     ------
@@ -42,6 +48,25 @@ def prepare(root: Path) -> None:
         make_lasting(root / folder)
         if (root / folder).is_symlink():
             raise InboxError(f"{root / folder} is a symbolic link; remove it, so that cdsed can make a directory there")
+    return root.stat().st_dev
+
+
+def refuse_bare(root: Path, device: int) -> None:
+    """Make sure that the inbox is not the bare mount point of its disk: what is written there, nobody would find.
+
+    A network disk that is mounted anew may get another number, but has our directories.
+
+    Raises
+    ------
+    InboxError
+        It lies on another file system than before, and is empty.
+    OSError
+        It is not there at all, or does not answer.
+    """
+    if root.stat().st_dev != device and not (root / ACCEPTED).is_dir():
+        raise InboxError(
+            f"its disk is not mounted; to use what is there now: mkdir {shlex.quote(str(root / ACCEPTED))}"
+        )
 
 
 def take(path: Path, root: Path, together: Together) -> Path:
@@ -139,7 +164,8 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
     except OSError as error:
         raise InboxError(f"{source.name} cannot be put into {directory}: {error.strerror}") from error
     finally:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):  # where there is no directory, there is nothing to remove
+            hidden.unlink()
     return target
 
 

@@ -34,10 +34,11 @@ class Accepted:
 def accepted(root: Path) -> Iterator[Accepted]:
     """Yield the listings in ``.accepted/`` and its groups' directories."""
     top = root / ACCEPTED
-    if not top.is_dir():
+    try:
+        with os.scandir(top) as entries:
+            folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
         return
-    with os.scandir(top) as entries:
-        folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
     for folder in (top, *sorted(folders)):
         with os.scandir(folder) as entries:
             files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}

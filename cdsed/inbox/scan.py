@@ -119,6 +119,8 @@ class InboxScan:
     def _group_files(self, directory: Path, strangers: list[Path]) -> Iterator[tuple[Path, str | None]]:
         try:
             entries = _entries(directory)
+        except FileNotFoundError:
+            return  # its owner has removed it just now
         except PermissionError:
             strangers.append(directory)
             return
@@ -168,11 +170,8 @@ def is_left_alone(name: str) -> bool:
 
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
     """List what may be a listing by its name."""
-    try:
-        with os.scandir(directory) as entries:
-            return [entry for entry in entries if not is_left_alone(entry.name)]
-    except FileNotFoundError:
-        return []
+    with os.scandir(directory) as entries:
+        return [entry for entry in entries if not is_left_alone(entry.name)]
 
 
 def _is_being_written(path: Path) -> bool | None:

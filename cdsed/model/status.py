@@ -139,11 +139,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Cooling:
-    """Something other than an account that cools down: the service, a disk."""
+    """Something other than an account that cools down: the service, a disk, the inbox."""
 
     name: str
     reason: str
     probe_in_s: float
+
+    @property
+    def title(self) -> str:
+        """What people are shown: ``disk:unknown`` is for products that found room nowhere."""
+        return "every spool" if self.name == "disk:unknown" else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,21 +22,31 @@ def parse_rate(text: str) -> int | None:
     return None if text == "none" else parse_size(text)
 
 
+def _port(text: str) -> int:
+    return _whole_number(text, 0, 65_535)
+
+
+def _accounts(text: str) -> int:
+    return _whole_number(text, 1, 1000)
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of the sandbox."""
     parser.add_argument(
         "--port",
-        type=int,
-        choices=range(65536),
+        type=_port,
         default=0,
-        metavar="PORT",
         help="port on 127.0.0.1 (default: a free one)",
     )
     parser.add_argument("--seed", type=int, default=1, help="decides keys, names and contents (default: 1)")
     accounts = parser.add_mutually_exclusive_group()
-    accounts.add_argument(
-        "--accounts", type=int, choices=range(1, 1001), default=2, metavar="N", help="make N accounts (default: 2)"
-    )
+    accounts.add_argument("--accounts", type=_accounts, default=2, metavar="N", help="make N accounts (default: 2)")
     accounts.add_argument("--accounts-file", type=Path, metavar="FILE", help="JSON list of accounts instead")
     parser.add_argument(
         "--listing", type=Path, metavar="FILE", help="have the products that it names, one safename per line"

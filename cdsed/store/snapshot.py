@@ -16,7 +16,7 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
-from cdsed.store import allowance, notices, outlook
+from cdsed.store import allowance, breakers, notices, outlook
 from cdsed.store.allowance import MINUTE_STEPS, STEP_S, Allowance
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -261,13 +261,15 @@ def _why_idle(
     total = sum(to_go.values())
     if daemon.state is not DaemonState.RUNNING:
         return f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None
+    inbox = [each.reason for each in cooling if each.name == breakers.INBOX]
+    cooling = tuple(each for each in cooling if each.name != breakers.INBOX)  # products go on without it
     if not total:
-        return "every product asked for is settled; drop a listing into the inbox"
+        return inbox[0] if inbox else "every product asked for is settled; drop a listing into the inbox"
     if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):
         return None
     if cooling:
         first = min(cooling, key=lambda item: item.probe_in_s)
-        return f"{first.name} cools down, next try in {first.probe_in_s:.0f} s: {first.reason}"
+        return f"{first.title} cools down, next try in {first.probe_in_s:.0f} s: {first.reason}"
     usable = [account for account in accounts if account.trouble is None]
     if not accounts:
         return "there is no account in the accounts file"

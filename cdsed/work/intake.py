@@ -79,10 +79,11 @@ class Intake:
         self._deadly: set[Path] = set()
         self._left_behind = False
         self._report_again_s = 0.0
+        self._device: int | None = None
 
     def go_on(self) -> None:
         """After a start: finish what a kill interrupted; one listing alone, for it may be what kills."""
-        place.prepare(self._root)
+        self._find_inbox()
         tried = {Path(listing.path): listing.items_taken for listing in listings.half_taken(self._db)}
         tried = dict.fromkeys(place.taken(self._root), 0) | tried
         for path, items_taken in tried.items():
@@ -96,6 +97,7 @@ class Intake:
 
     def look(self) -> None:
         """Take every complete listing in the inbox, oldest first."""
+        self._find_inbox()
         if self._left_behind:
             self._take_left_behind()
         for dropped in _rounds(self._scan.complete()):
@@ -110,6 +112,7 @@ class Intake:
         begun_s = self._clock.boot_s()
         if begun_s < self._report_again_s:
             return
+        self._find_inbox()
         try:
             seen = listings.newest_event(self._db)
             while finished := listings.finished(self._db, _REPORTS_AT_ONCE):
@@ -120,6 +123,13 @@ class Intake:
             _log.error("no report can be written (%s); see to %s", error, self._root)
         now_s = self._clock.boot_s()
         self._report_again_s = now_s + _REST_PER_REPORT * (now_s - begun_s)
+
+    def _find_inbox(self) -> None:
+        """Make the inbox, once; later one that is missing or bare is away with its disk: InboxError or OSError."""
+        if self._device is None:
+            self._device = place.prepare(self._root)
+        else:
+            place.refuse_bare(self._root, self._device)
 
     def _write_reports(self, finished: list[Listing], seen: int) -> None:
         with Together() as together:

@@ -50,7 +50,7 @@ def told_apart(error: TransferError, account: str, story: KeyStory | None, now: 
 
 def _judged(refusal: str, story: KeyStory, now: float) -> tuple[str, str] | None:
     since = iso(story.since_at)
-    worked = f"worked until {iso(story.worked_at)}" if story.worked_at is not None else ""
+    worked = f"still worked at {iso(story.worked_at)}" if story.worked_at is not None else ""
     code = text = ""
     match refusal:
         case "ExpiredToken":

@@ -211,14 +211,11 @@ class Outcome:
 
     def _service_failed(self, error: TransferError) -> bool:
         """Count a failure of the service; return whether it is sick as a whole."""
-        pause = breakers.fail(
-            self._db,
-            self._clock,
-            breakers.SERVICE,
-            Cooling(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S),
-            error,
-        )
-        if pause:
+        cooling = Cooling(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S)
+        with self._db.write():
+            known = breakers.is_open(self._db, self._clock, breakers.SERVICE)
+            pause = breakers.fail(self._db, self._clock, breakers.SERVICE, cooling, error)
+        if pause and not known:
             _log.warning("the service is in trouble (%s); transfers pause for %.0f s", error, pause)
         return pause > 0
 
@@ -256,7 +253,8 @@ class Outcome:
             known = breakers.is_open(self._db, self._clock, disk_breaker(place))
             pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
         if not known:
-            _log.error("%s; %s pauses for %.0f s", error, place, pause)
+            what = "what has no place yet" if place == NO_PLACE else place
+            _log.error("%s; %s pauses for %.0f s", error, what, pause)
         return pause
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:

@@ -101,18 +101,18 @@ def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple
 def _first_with_room(
     bench: Bench, product: Product, size_bytes: int, rooms: Sequence[_Room], sick: Sequence[str]
 ) -> Places:
-    needed = size_bytes + bench.settings.disk.free_bytes_min
+    kept = bench.settings.disk.free_bytes_min
     tried = list(sick)
     for room in rooms:
         shared = bench.settings.pre_spool is not None
         reserved = products.reserved_bytes(bench.db, str(room.destination), product.id, everywhere=shared)
         free = room.free_bytes - reserved
-        if free >= needed:
+        if free >= size_bytes + kept:
             return Places(str(room.staging), str(room.destination))
-        tried.append(f"{room.destination}: {max(0, free) / 1e9:.1f} GB free")
+        tried.append(f"{room.destination} has {max(0, free) / 1e6:.0f} MB left")
     raise DiskError(
-        f"no room for {product.safename}, which needs {needed / 1e9:.1f} GB with what stays free for others "
-        f"({'; '.join(tried)})",
+        f"no room for {product.safename}: it needs {size_bytes / 1e6:.0f} MB, and {kept / 1e6:.0f} MB stay free "
+        f"(disk.free_bytes_min); {'; '.join(tried)}",
         code="NoRoom",
     )
 

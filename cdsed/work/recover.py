@@ -52,7 +52,7 @@ class Recovered:
 
     def lines(self) -> list[str]:
         """Return all of it in words."""
-        volumes = "carried over" if self.volumes_known else "as of the backup" if self.source else "begin at 0"
+        volumes = "are carried over" if self.volumes_known else "are as of the backup" if self.source else "begin at 0"
         return [
             self.why,
             f"the new state was made from {self.source or 'the accepted listings and the disks, without a backup'}",
@@ -97,7 +97,11 @@ def open_for_daemon(settings: Settings, clock: Clock) -> Database:
             _log.error("%s", line)
         _log.error("what was there before lies in %s", aside)
     db = open_state(state_dir)
-    _return_unknown(db, settings.inbox.path)
+    try:
+        _return_unknown(db, settings.inbox.path)
+    except OSError as error:  # the inbox is away: downloads go on without it, and intake says so
+        told = f"{error.filename or settings.inbox.path}: {error.strerror}"
+        _log.error("accepted listings cannot be looked through (%s); the next start does it", told)
     return db
 
 
@@ -151,9 +155,20 @@ def _damage(settings: Settings, clock: Clock) -> str | None:
             db.close()
         _log.info("before the upgrade to schema %d the state was backed up to %s", newest_schema(), made.path)
     known = files.lost_its_file(state_dir) or backup.backups(settings.backups_dir)
-    if schema == 0 and (known or any(reread.accepted(settings.inbox.path))):
+    if schema == 0 and (known or _any_accepted(settings.inbox.path)):
         return f"the state {state_dir / FILE_NAME} is gone"
     return None
+
+
+def _any_accepted(inbox: Path) -> bool:
+    try:
+        return any(reread.accepted(inbox))
+    except OSError as error:  # to begin from nothing now would forget them
+        place = error.filename or inbox
+        raise StateDiskError(
+            f"there is no state, and accepted listings cannot be looked for ({place}: {error.strerror}); "
+            "let the daemon's user read it"
+        ) from error
 
 
 def _await_orphans(settings: Settings) -> None:

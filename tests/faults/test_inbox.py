@@ -1,13 +1,17 @@
 """Listings as people and programs really drop them, at a daemon that may die in between."""
 
 import re
+import subprocess
 import time
 from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.faults.intake import counts, lab_that_only_takes
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import Disk, disk, needs_root
 from tests.support.sandbox import SandboxProcess
+
+__all__ = ["disk"]
 
 
 def test_a_file_that_is_written_slowly_is_not_taken_before_its_writer_closes_it(tmp_path: Path) -> None:
@@ -93,17 +97,47 @@ def test_a_file_in_utf_16_is_rejected_and_its_owner_told_so(tmp_path: Path) -> N
 
 
 def test_an_inbox_that_is_gone_for_a_while_stops_neither_the_daemon_nor_its_downloads(tmp_path: Path) -> None:
+    first, second = realistic_safenames("S1_OCN", 2, seed=931)
+    told = f"the inbox {tmp_path / 'inbox'} cannot be used"
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
-        [name] = realistic_safenames("S1_OCN", 1, seed=931)
-        sandbox.add_products({"safename": name, "size_bytes": 10_000})
+        sandbox.add_products(*({"safename": name, "size_bytes": 10_000} for name in (first, second)))
+        lab.inbox.rename(tmp_path / "inbox-away")
+        lab.inbox.touch()  # as unreadable as a dead mount, and so at the start
         with DaemonProcess(lab) as daemon:
-            wait_until("intake is at work", (lab.inbox / ".rejected").is_dir, daemon=daemon)
-            lab.inbox.rename(tmp_path / "inbox-away")
-            lab.inbox.touch()  # as unreadable as a dead mount
-            wait_until("intake has tried six times", lambda: daemon.log().count("intake started") > 6, daemon=daemon)
-            assert daemon.running()
+            wait_until("the log says so", lambda: told in daemon.log(), daemon=daemon)
+            assert lab.status()["why_idle"].startswith(f"{told} (")
             lab.inbox.unlink()
             (tmp_path / "inbox-away").rename(lab.inbox)
-            lab.drop("one.txt", [name])
+            lab.drop("one.txt", [first])
+            wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
+            lab.inbox.rename(tmp_path / "inbox-away")  # and so later, when it is missing
+            wait_until("the status says so", lambda: str(lab.status()["why_idle"]).startswith(told), daemon=daemon)
+            assert not lab.inbox.exists()  # nothing is made in the place of what will be mounted there
+            (tmp_path / "inbox-away").rename(lab.inbox)
+            lab.drop("two.txt", [second])
+            wait_until("the report", lambda: lab.report("two.txt"), daemon=daemon)
+            assert "drop a listing" in lab.status()["why_idle"]
+        assert daemon.log().count(told) == 2  # not at every try
+        assert "exited with 65" not in daemon.log()
+
+
+@needs_root
+def test_no_report_is_hidden_below_the_disk_of_the_inbox_when_that_is_away(tmp_path: Path, disk: Disk) -> None:
+    [name] = realistic_safenames("S1_OCN", 1, seed=933)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox, inbox={"path": str(disk.place)})
+        lab.inbox = disk.place
+        sandbox.add_products({"safename": name, "size_bytes": 10_000})
+        sandbox.fault(kind="internal_error", operation="list")
+        with DaemonProcess(lab) as daemon:
+            (lab.inbox / "one.txt").write_text(f"{name}\n", encoding="utf-8")
+            wait_until("it is taken", lambda: lab.receipt("one.txt"), daemon=daemon)
+            umount = ["umount", str(disk.place)]
+            wait_until("nobody looks at it", lambda: subprocess.run(umount, check=False).returncode == 0, daemon=daemon)
+            wait_until("the log says so", lambda: "its disk is not mounted" in daemon.log(), daemon=daemon)
+            sandbox.clear_faults()
+            wait_until("the product is there", (lab.spool / name).exists, daemon=daemon)
+            assert list(disk.place.iterdir()) == []
+            disk.put_back()
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)

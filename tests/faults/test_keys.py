@@ -30,7 +30,7 @@ def _story(age_s: float = 10 * YOUNG_S, worked_s_ago: float | None = None, expir
         ("InvalidAccessKeyId", _story(expires_in_s=-60), "KeyExpired", "expired at 2027-01-15T07:59:00Z"),
         ("AccessDenied", _story(worked_s_ago=90, expires_in_s=-60), "KeyExpired", "expired at"),
         ("ExpiredToken", _story(), "KeyExpired", "has expired"),
-        ("InvalidAccessKeyId", _story(worked_s_ago=120), "KeyRevoked", "worked until 2027-01-15T07:58:00Z"),
+        ("InvalidAccessKeyId", _story(worked_s_ago=120), "KeyRevoked", "still worked at 2027-01-15T07:58:00Z"),
         ("InvalidAccessKeyId", _story(worked_s_ago=5, expires_in_s=999), "KeyRevoked", "revoked, deleted or expired"),
         ("AccessDenied", _story(worked_s_ago=120), "KeyRevoked", "refused everything now"),
         ("InvalidAccessKeyId", _story(age_s=30), "KeyNotYetValid", "takes a minute to become valid"),
@@ -83,7 +83,7 @@ def test_a_key_that_is_revoked_at_work_says_until_when_it_worked_and_a_new_one_g
             sandbox.fault(kind="key_revoked")
             lab.drop("second.txt", [second])
             wait_until("revoked", lambda: _trouble(lab, account.name)[0] == "KeyRevoked", daemon=daemon)
-            assert "worked until 2" in _trouble(lab, account.name)[1]
+            assert "still worked at 2" in _trouble(lab, account.name)[1]
             # Another pair begins a story of its own.
             lab.write_accounts({"default": [replace(account, access_key="NEVERSEEN")]})
             daemon.send(signal.SIGHUP)

@@ -168,6 +168,18 @@ def test_without_a_state_it_says_where_it_looked_and_what_to_do() -> None:
     )
 
 
+def test_a_state_that_is_gone_is_not_taken_for_one_that_never_was() -> None:
+    never = StatusReport(NOW, DaemonStatus(DaemonState.NEVER))
+    text = screen(Look(Path("/var/lib/cdsed"), never, ran_before=True))
+    assert text.startswith("✕ The state at /var/lib/cdsed is gone. To have it made anew from what is left of it, start")
+
+
+def test_an_account_that_is_due_waits_for_a_product_not_for_time() -> None:
+    account = replace(REPORT.accounts[0], trouble="the S3 key is unknown", probe_in_s=0.0)
+    text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,))))
+    assert "the S3 key is unknown; tried again with the next product\n" in text
+
+
 def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
     text = screen(replace(LOOK, report=replace(REPORT, why_idle="every account rests")))
     assert text.split("\n")[1] == "Nothing moves: every account rests"

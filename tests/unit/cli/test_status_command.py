@@ -53,6 +53,17 @@ def test_without_a_state_it_says_so_and_exits_with_3(lab: Lab) -> None:
     assert not lab.state_dir.exists(), "looking must not make anything"
 
 
+def test_a_state_that_was_deleted_is_told_so_by_status_and_check(used_lab: Lab) -> None:
+    assert used_lab.cdsed("state", "backup").returncode == 0
+    with DaemonLock(used_lab.state_dir / LOCK_NAME):
+        pass
+    for file in used_lab.state_dir.glob("cdsed.sqlite*"):
+        file.unlink()
+    assert f"✕ The state at {used_lab.state_dir} is gone." in used_lab.cdsed("status").stdout
+    checked = used_lab.cdsed("state", "check")
+    assert (checked.returncode, checked.stdout.split("\n")[0]) == (72, f"{used_lab.state_dir}/cdsed.sqlite: gone")
+
+
 def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_72(lab: Lab) -> None:
     lab.state_dir.mkdir()
     (lab.state_dir / "cdsed.sqlite").write_text("this is no database", encoding="utf-8")

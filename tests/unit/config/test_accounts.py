@@ -1,6 +1,7 @@
 import copy
 import os
 import pickle
+import re
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,9 +136,15 @@ def test_without_a_file_in_it_the_credentials_directory_does_not_count(tmp_path)
     assert accounts_file(settings, {"CREDENTIALS_DIRECTORY": str(tmp_path / "empty")}) == settings.accounts_file
 
 
-def test_the_example_becomes_valid_by_its_mode_alone(tmp_path):
-    settings = write(tmp_path, (ETC / "accounts.example.yml").read_text("utf-8"))
+def test_the_example_becomes_valid_once_its_keys_are_filled_in(tmp_path):
+    example = (ETC / "accounts.example.yml").read_text("utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_accounts(write(tmp_path, example), {})
+    assert len(refused.value.problems) == 4
+    assert "first.s3_access_key: should have no space in it" in refused.value.problems[0]
+    assert "put the" not in str(refused.value)  # no value of this file is shown, nor of this one
 
+    settings = write(tmp_path, re.sub(r'"put .* here"', lambda found: f'"key-{found.start()}"', example))
     accounts = load_accounts(settings, {})
 
     assert [(account.name, account.sessions) for account in accounts] == [("first", 4), ("second", 2), ("third", 4)]
@@ -213,10 +220,10 @@ def test_a_wrong_account_is_explained_without_its_values(tmp_path, account, comp
     ("text", "complaint"),
     [
         ("{}", "groups: is missing; it is the groups of accounts, by name"),
-        ("groups: {}", "groups: Dictionary should have at least 1 item"),
+        ("groups: {}", "groups: should name at least one"),
         (
             "groups: {default: {accounts: {}}}",
-            "groups.default.accounts: Dictionary should have at least 1 item",
+            "groups.default.accounts: should name at least one",
         ),
         (
             f"groups: {{default: {{accounts: {{A: {{{ACCOUNT}}}}}}}}}",

@@ -129,16 +129,16 @@ def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
 
     expected = [
         "cdsed.yml:1: state_dir: should be an absolute path without '..' in it, not 'var/lib'",
-        "cdsed.yml:12: inbox: should be a mapping of keys to values",
+        "cdsed.yml:3: transfer.proceses: unknown key; did you mean 'processes'?",
+        "cdsed.yml:4: transfer.processes: should be a valid integer, not 'three'; it is the number",
+        "cdsed.yml:5: transfer.manifest: should be 'fail' or 'warn', not 'ignore'",
+        "cdsed.yml:6: retry.attempts: should be greater than or equal to 1, not 0; it is the failures",
+        "cdsed.yml:6: retry.longest_delay_s: should be at least first_delay_s (60), not 30",
         "cdsed.yml:7: spools: should name at least one directory, and each one once",
         "cdsed.yml:9: archives[0].layouts.S9: should be 'S1', 'S2'",
         "cdsed.yml:10: archives[1].root: is missing; it is the top directory of the archive",
-        "cdsed.yml:4: transfer.processes: should be a valid integer, not 'three'; it is the number",
-        "cdsed.yml:5: transfer.manifest: should be 'fail' or 'warn', not 'ignore'",
-        "cdsed.yml:3: transfer.proceses: unknown key; did you mean 'processes'?",
-        "cdsed.yml:6: retry.attempts: should be greater than or equal to 1, not 0; it is the failures",
-        "cdsed.yml:6: retry.longest_delay_s: should be at least first_delay_s (60), not 30",
         "cdsed.yml:11: colour: unknown key; known here: state_dir, runtime_dir,",
+        "cdsed.yml:12: inbox: should be a mapping of keys to values",
     ]
     assert len(problems) == len(expected)
     for problem, beginning in zip(problems, expected, strict=True):
@@ -305,3 +305,17 @@ def test_the_state_directory_is_found_without_importing_pydantic():
     code = "import sys, cdsed.config.locate; sys.exit('pydantic' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_problems_stand_in_the_order_of_their_lines_and_in_our_words(tmp_path):
+    text = "retry: 5\nspool: [/x]\nspools: []\ninbox: {path: /data, pth: /x}\nstate_dir: /data/state\n"
+
+    told = problems_of(tmp_path, text)
+
+    assert told[0] == "cdsed.yml:1: retry: should be a mapping of keys to values, not 5"
+    assert [problem.partition(" ")[0] for problem in told] == [f"cdsed.yml:{line}:" for line in (1, 2, 3, 4)]
+
+
+def test_a_state_in_the_inbox_is_refused(tmp_path):
+    told = problems_of(tmp_path, "state_dir: /data/inbox/state\ninbox: {path: /data/inbox}\n")
+    assert "inbox: should not hold state_dir (/data/inbox/state)" in told[0]

@@ -128,8 +128,9 @@ def test_what_can_be_no_listing_is_reported_once_in_the_log(
     assert "esa, lops" in caplog.text
 
 
-def test_an_inbox_that_is_not_there_is_empty(tmp_path: Path, clock: HandClock) -> None:
-    assert InboxScan(tmp_path / "gone", [], REST_S, clock).complete() == []
+def test_an_inbox_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path, clock: HandClock) -> None:
+    with pytest.raises(FileNotFoundError):
+        InboxScan(tmp_path / "gone", [], REST_S, clock).complete()
 
 
 def test_a_writer_that_breaks_our_lease_does_not_kill_us(

@@ -17,7 +17,6 @@ from cdsed.model.product import FINAL, TRANSITIONS, State
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database, open_state
 from cdsed.store.products import Move, Wish
-from cdsed.work.again import start_again
 from tests.unit.store.state import Lab, SetClock
 
 
