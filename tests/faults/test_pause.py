@@ -10,7 +10,7 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
-_PAUSED_S = 8
+_PAUSED_S = 5  # longer than each time-out below
 
 
 def test_a_daemon_stopped_as_a_whole_for_longer_than_its_patience_goes_on_where_it_was(tmp_path: Path) -> None:

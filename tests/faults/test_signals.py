@@ -89,7 +89,7 @@ def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) ->
     first, second = make_accounts(2, seed=1, bandwidth_bytes_per_s=_MB)
     with SandboxProcess([first, second]) as sandbox:
         lab = Installation(tmp_path, sandbox, accounts=[first], transfer={"piece_bytes": 2**20})
-        name = _large_product(sandbox, 24 * _MB)
+        name = _large_product(sandbox, 60 * _MB)  # the first account alone takes 15 s for it, longer than a reload
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: sandbox.bytes_sent() > _MB, daemon=daemon)
