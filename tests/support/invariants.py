@@ -210,7 +210,10 @@ def _damage(db: sqlite3.Connection) -> list[str]:
 
 
 def _histories(db: sqlite3.Connection) -> list[str]:
-    found, stands = [], {}
+    found = []
+    # Of a long history only the latest steps are kept: the first of these begins anywhere.
+    long = db.execute("SELECT product, origin, min(id) FROM event GROUP BY product HAVING count(*) >= 32")
+    stands = {product: origin for product, origin, _ in long}
     for product, origin, target in db.execute("SELECT product, origin, target FROM event ORDER BY id"):
         if origin != stands.get(product) or target not in _STEPS[origin].split():
             found.append(f"product {product}: {origin} -> {target} where it stood at {stands.get(product)}")

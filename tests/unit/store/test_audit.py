@@ -100,9 +100,11 @@ def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: L
         products.wake_due(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM event") == 32
     assert lab.state(number) is State.QUEUED
-    assert _rules(lab) == []
+    eye: Any = Eye(SimpleNamespace(state=lab.root / "state"))  # type: ignore[arg-type]
+    assert (_rules(lab), eye.broken()) == ([], [])
     _break(lab, "DELETE FROM event WHERE id = (SELECT min(id) FROM event)")
     assert _rules(lab) == [("history", "patient.SAFE")]
+    assert eye.broken() != []
 
 
 def test_of_one_rule_only_the_first_breaches_are_told(lab: Lab) -> None:
