@@ -213,7 +213,7 @@ RULES = (
     Rule(
         Blame.DISK,
         ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "EEXIST", "ENOTEMPTY", "Lost"),
-        "its staging directory is not as we left it: a power cut or somebody has removed, cut or put something there",
+        "its staging directory is not as we left it: removed, cut short (by a power cut?), or something was put there",
         Course.BEGIN_ANEW,
     ),
     Rule(Blame.DISK, (), "any other fault of a disk", Course.PAUSE_DISK),
