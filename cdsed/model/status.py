@@ -183,6 +183,11 @@ class StatusReport:
     troubles: tuple[Trouble, ...] = ()
     why_idle: str | None = None
 
+    @property
+    def moving(self) -> bool:
+        """Whether any session is held."""
+        return any(SessionMark.BUSY in account.sessions for account in self.accounts)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
