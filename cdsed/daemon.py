@@ -192,8 +192,12 @@ class _Daemon:
 
     def on_reload(self) -> Sequence[ChildSpec]:
         """Read settings and accounts anew; a problem in either keeps what is in force."""
-        settings = load_settings(self._order.config, os.environ)
-        accounts = load_accounts(settings, os.environ)
+        try:
+            settings = load_settings(self._order.config, os.environ)
+            accounts = load_accounts(settings, os.environ)
+        except ConfigError as error:
+            told = "nothing is changed: the settings and accounts of before stay in force"
+            raise ConfigError([*error.problems, told]) from error
         if settings.state_dir != self._settings.state_dir:
             _log.warning("state_dir cannot change while the daemon runs; %s stays", self._settings.state_dir)
             settings = settings.model_copy(update={"state_dir": self._settings.state_dir})

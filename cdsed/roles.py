@@ -23,7 +23,7 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
-from cdsed.errors import DiskError, ExitCode, InboxError, StateError, Stopped
+from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
@@ -105,12 +105,10 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
     """Enter this process in the database, under a lock that tells everybody while it lives."""
     clock = SYSTEM_CLOCK
     accounts = load_accounts(settings, os.environ)
-    settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    lock = KernelLock(settings.sessions_dir / f"process.{os.getpid()}.{time.time_ns()}.lock")
-    with lock:
+    lock = _lock_of_this_process(settings)
+    try:
         db = join_state(settings.state_dir)
         try:
-            lock.note(processes.AT_WORK)  # room for the other note, which may come to be written on a full disk
             process = processes.register(db, clock, name=name, lock=lock.path)
             try:
                 yield Worker(db, clock, settings, accounts, process, life, lock)
@@ -124,6 +122,24 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
         finally:
             db.close()
         lock.path.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _lock_of_this_process(settings: Settings) -> KernelLock:
+    lock = KernelLock(settings.sessions_dir / f"process.{os.getpid()}.{time.time_ns()}.lock")
+    try:
+        settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not lock.acquire():
+            raise BlockingIOError(errno.EAGAIN, "it was tidied away just now")
+        lock.note(processes.AT_WORK)  # room for the other note, which may come to be written on a full disk
+    except OSError as error:
+        lock.release()
+        with suppress(OSError):
+            lock.path.unlink()
+        told = f"{lock.path} cannot be written ({error.strerror}): make room on its disk, or mend it"
+        raise StateDiskError(told) from error
+    return lock
 
 
 def _intake(worker: Worker) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK
@@ -10,6 +10,7 @@ from cdsed.model.status import DaemonState, DaemonStatus, StatusReport
 from cdsed.process.lock import LOCK_NAME, holder
 from cdsed.store import snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
+from cdsed.store.reserve import shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def looking(state_dir: Path) -> Iterator[tuple[Look, Database | None]]:
         return
     try:
         report = snapshot.report(db, SYSTEM_CLOCK, running=running)
+        if running and report.why_idle is None and not report.moving:
+            report = replace(report, why_idle=shortage(state_dir))  # what no worker can note in the state itself
         died = report.daemon.state is DaemonState.DIED
         yield Look(state_dir, report, _last_written(state_dir) if died else None), db
     finally:

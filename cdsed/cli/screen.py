@@ -102,8 +102,8 @@ def _listing(listing: ListingStatus) -> list[str]:
         return [listing.name, "", "", "", listing.group, f"being taken, {plural(listing.lines, 'line')} so far"]
     return [
         listing.name,
-        bar(listing.settled, listing.products),
-        f"{number(listing.settled)}/{number(listing.products)}",
+        bar(listing.settled, listing.products) if listing.products else "",
+        f"{number(listing.settled)}/{number(listing.products)}" if listing.products else "",
         plural(listing.exceptions, "exception") if listing.exceptions else "",
         listing.group,
         listing.state,

@@ -193,6 +193,11 @@ class StatusReport:
     why_idle: str | None = None
     notices: tuple[Notice, ...] = ()
 
+    @property
+    def moving(self) -> bool:
+        """Whether any session is held."""
+        return any(SessionMark.BUSY in account.sessions for account in self.accounts)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -13,6 +13,18 @@ _NAME = "reserve"
 _log = logging.getLogger(__name__)
 
 
+def shortage(state_dir: Path) -> str | None:
+    """Say what is wrong with the disk of the state for which workers rest; None where nothing is."""
+    status = os.statvfs(state_dir)
+    if status.f_flag & os.ST_RDONLY:
+        return f"the disk of the state {state_dir} is read-only; the workers rest until it can be written"
+    free_bytes = status.f_bavail * status.f_frsize
+    if free_bytes >= 2 * SIZE_BYTES or (state_dir / _NAME).exists():
+        return None
+    told = f"{free_bytes / 1e6:.0f} MB free; the workers rest until there are {2 * SIZE_BYTES / 1e6:.0f} MB"
+    return f"the disk of the state {state_dir} is full: {told}"
+
+
 class Reserve:
     """A file of nothing that is given up when the disk of the state is full, so that what runs can be noted."""
 

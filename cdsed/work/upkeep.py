@@ -89,7 +89,7 @@ class Upkeep:
         now_s = self._clock.boot_s()
         if self._disk_trouble is not None and not self.paused:
             self._reserve.give_up()
-            _log.error("%s; the workers rest until that is over", self._disk_trouble)
+            _log.error("%s; the workers rest until it can be written and 32 MiB are free", self._disk_trouble)
             self.paused, self._try_at_s = True, now_s + _TRY_AGAIN_S
             return True
         if now_s < self._try_at_s:

@@ -42,6 +42,8 @@ def test_on_a_full_state_disk_the_workers_rest_until_there_is_room_and_no_produc
             held = "SELECT count(*) AS held FROM session WHERE process IS NOT NULL"
             wait_until("it could be noted", lambda: lab.query(held) == [{"held": 0}], daemon=daemon)
             assert lab.status()["daemon"]["state"] == "running"
+            assert " is full: " in lab.status()["why_idle"]
+            assert "Traceback" not in daemon.log()
             assert "Traceback" not in daemon.log()
             filler.unlink()
             wait_until("the report", lambda: lab.report("six.txt"), daemon=daemon)
