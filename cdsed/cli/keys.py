@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cdsed.catalogue.keys import KeysManager, NewKey
 
 _DAYS_DEFAULT = 90
+_DAYS_MAX = 36_500  # of more, the calendar comes to an end
 
 
 def add_parser(subparsers: Any) -> None:
@@ -80,8 +81,8 @@ def run_create(arguments: argparse.Namespace) -> int:
     int
         0; `UsageError` where the file exists, or days are none.
     """
-    if arguments.days < 1:
-        raise UsageError(f"--days is {arguments.days}; give at least 1")
+    if not 1 <= arguments.days <= _DAYS_MAX:
+        raise UsageError(f"--days is {arguments.days}; give 1 to {_DAYS_MAX}")
     expires = datetime.fromtimestamp(int(SYSTEM_CLOCK.utc_s()) + arguments.days * 86_400, UTC)
     with _manager(arguments) as manager:
         if arguments.output is None:

@@ -53,6 +53,8 @@ def test_a_key_goes_into_a_private_file_that_fits_the_accounts_file(lab, tmp_pat
 def test_a_secret_is_shown_only_when_asked_for(lab):
     refused = lab.command("keys", "create")
     assert refused.returncode == 64
+    beyond_the_calendar = lab.command("keys", "create", "--show", "--days", "99999999")
+    assert (beyond_the_calendar.returncode, _listed(lab)) == (64, []), beyond_the_calendar.stderr
     shown = json.loads(lab.command("keys", "create", "--show", "--json").stdout)
     assert shown["secret_key"]
     assert [key["access_key"] for key in _listed(lab)] == [shown["access_key"]]
