@@ -1,4 +1,4 @@
-"""A child that even SIGKILL does not end, at a dead file server: state D is not to be had here, the kill is left out."""
+"""A child that even SIGKILL does not end, at a dead file server. State D cannot be had here: the kill is left out."""
 
 import json
 import os
