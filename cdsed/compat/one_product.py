@@ -109,7 +109,8 @@ def _publish(staging: Path, job: Job, listed: Sequence[ListedObject]) -> None:
     if len(listed) == 1 and listed[0].key == job.location.key:
         single = job.final.name
         (staging / listed[0].path).rename(staging / single)
-    published = publish(staging, job.final.parent, single=single)
+    sizes = {single or item.path: item.size_bytes for item in listed}
+    published = publish(staging, job.final.parent, sizes, single=single)
     if published.set_aside is not None:
         if published.set_aside.is_dir():
             shutil.rmtree(published.set_aside)
