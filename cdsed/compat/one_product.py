@@ -107,11 +107,11 @@ def _verify(staging: Path, job: Job, objects: Sequence[StoredObject], stop: thre
 
 def _publish(staging: Path, job: Job, listed: Sequence[ListedObject]) -> None:
     """Let it appear; what stood there before is replaced, as the caller asked for this very product."""
-    single, sizes = None, {item.path: item.size_bytes for item in listed}
+    single = None
     if len(listed) == 1 and listed[0].key == job.location.key:
         single = job.final.name
         (staging / listed[0].path).rename(staging / single)
-        sizes = {single: listed[0].size_bytes}
+    sizes = {single or item.path: item.size_bytes for item in listed}
     published = publish(staging, job.final.parent, sizes, single=single)
     if published.set_aside is not None:
         if published.set_aside.is_dir():

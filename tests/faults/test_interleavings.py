@@ -4,6 +4,7 @@ Each step is the rooms' own code on a real state, real disks and a real sandbox;
 """
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,8 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     spools[0].rename(tmp_path / "away")  # begun there, but nothing has arrived
     assert worker.begin(number).destination == str(spools[1])
     work = worker.take()
-    pieces_taken = list(work.pieces[1:])
     worker.fetch(dataclasses.replace(work, pieces=work.pieces[:1]))  # the largest object has arrived on the other
-    for piece in pieces_taken:
+    for piece in work.pieces[1:]:
         pieces.let_go(stage.db, worker.held.lease, piece)
     fault_on_disk(stage, number)
 
@@ -132,10 +132,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     worker.fetch_all()
     assert finish_next(worker.bench)
     assert stage.state(number) is State.DONE
-    truth = stage.sandbox.truth(NAMES[0])
-    import hashlib
-
-    for path, true in truth.items():
+    for path, true in stage.sandbox.truth(NAMES[0]).items():
         assert hashlib.md5((spools[0] / NAMES[0] / path).read_bytes()).hexdigest() == true.md5, path
 
 
