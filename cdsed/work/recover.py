@@ -16,7 +16,7 @@ from cdsed.inbox import reread
 from cdsed.inbox.place import ACCEPTED, TAKING
 from cdsed.local.presence import presence_of
 from cdsed.process.lock import is_free
-from cdsed.store import backup, files, listings, notices, rebuilt
+from cdsed.store import backup, files, listings, notices, processes, rebuilt
 from cdsed.store.database import FILE_NAME, Database, examine, newest_schema, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
 
@@ -128,6 +128,7 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
         db = open_state(place)
         try:
             rebuilt.release_all(db, clock)
+            processes.daemon_stopped(db, clock)  # the one that ran when the backup was made did not die
             rebuilt.carry_traffic(db, traffic)
             reported, again = _enter_listings(db, clock, settings.inbox.path)
             present = rebuilt.rescan(db, clock, presence_of(settings, clock).find)

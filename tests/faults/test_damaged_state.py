@@ -162,6 +162,7 @@ def test_restore_and_rebuild_refuse_a_running_daemon_and_work_without_one(used: 
             assert f"pid {daemon.pid}" in refused.stderr
         assert lab.command("state", "backup").returncode == 0
     restored = lab.command("state", "restore")
+    assert lab.status()["daemon"]["state"] == "stopped"
     assert restored.returncode == 0, restored.stderr
     assert "the backup cdsed-000002-" in restored.stdout
     rebuilt = lab.command("state", "rebuild", "--json")
