@@ -12,10 +12,9 @@ import ijson
 
 from cdsed.folder import make_lasting, sync
 from cdsed.inbox.place import ACCEPTED, TAKING
+from cdsed.inbox.receipt import PAPERS
 from cdsed.model.listing import Counts, ListingHead, ReportRow, Verdict
 from cdsed.model.product import FINAL, GOOD, State
-
-_PAPERS = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +42,13 @@ def accepted(root: Path) -> Iterator[Accepted]:
         with os.scandir(folder) as entries:
             files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
         for name in sorted(files):
-            if not name.startswith(".") and not name.endswith(_PAPERS):
+            if not name.startswith(".") and not name.endswith(PAPERS):
                 yield Accepted(folder / name, _report(folder / name).name in files)
 
 
 def return_to_intake(path: Path, root: Path) -> None:
     """Move an accepted listing back to ``.taking/``, from where intake takes it, and writes its papers, anew."""
-    for suffix in _PAPERS:
+    for suffix in PAPERS:
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
     target = root / TAKING / path.relative_to(root / ACCEPTED)
     make_lasting(target.parent)

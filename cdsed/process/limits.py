@@ -24,7 +24,7 @@ class Limits:
 
     stop_within_s: float
     hung_after_s: float
-    ready_within_s: float = 60.0
+    ready_within_s: float = 90.0  # a worker waits a minute for a locked state, and then leaves by itself
     restart_first_s: float = 0.5
     restart_longest_s: float = 30.0
     boot_failures_max: int = 5

@@ -5,6 +5,7 @@ checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import apsw
 
 from cdsed.errors import StateDamaged, StateError, StateRefused
-from cdsed.store.filesystem import refuse_network_filesystem
+from cdsed.store.filesystem import file_identity, refuse_network_filesystem
 from cdsed.store.queries import migrations
 from cdsed.store.trouble import BUSY_TIMEOUT_MS, TROUBLES, state_error
 
@@ -33,16 +34,19 @@ class Database:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._path = Path(connection.filename)
-        self._identity = _identity(self._path)
+        self._identity = file_identity(self._path)
         self._lock = threading.RLock()
         self._depth = 0
+        self._in_vain: tuple[float, StateError] | None = None  # when this process last waited for others, and why
+        self._changes = 0
 
     @contextmanager
     def write(self) -> Iterator[None]:
         """Run a block in one ``BEGIN IMMEDIATE`` transaction, or join the one this thread is in."""
+        asked_s = time.monotonic()
         with self._lock:
             if self._depth == 0:
-                self._run("BEGIN IMMEDIATE", {})
+                self._begin(asked_s)
             self._depth += 1
             try:
                 yield
@@ -91,9 +95,13 @@ class Database:
             after = rows[-1]["position"]
 
     def changes_seen(self) -> int:
-        """Return a number that differs when another connection has committed since the last call."""
-        with self._lock:
-            return int(self._connection.pragma("data_version"))
+        """Return a number that differs once another connection has committed; it waits for no other thread."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._changes = int(self._connection.pragma("data_version"))
+            finally:
+                self._lock.release()
+        return self._changes
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log back into the file when nobody is in the way."""
@@ -102,7 +110,7 @@ class Database:
 
     def is_in_place(self) -> bool:
         """Tell whether the file this connection has open, log included, still lies under its name."""
-        return _identity(self._path) == self._identity
+        return file_identity(self._path) == self._identity
 
     def problems(self) -> list[str]:
         """Return what SQLite finds wrong in the file; nothing when it is sound."""
@@ -132,6 +140,16 @@ class Database:
         with self._lock:
             self._connection.close()
 
+    def _begin(self, asked_s: float) -> None:
+        """Wait until other processes let us write; who queued behind a thread that waited in vain, has waited, too."""
+        if self._in_vain is not None and self._in_vain[0] > asked_s:
+            raise type(self._in_vain[1])(str(self._in_vain[1]))
+        try:
+            self._run("BEGIN IMMEDIATE", {})
+        except StateError as error:
+            self._in_vain = time.monotonic(), error
+            raise
+
     def _commit(self) -> None:
         try:
             self._run("COMMIT", {})
@@ -153,12 +171,7 @@ class Database:
 
 
 def open_state(state_dir: Path) -> Database:
-    """Open the state for reading and writing, creating or upgrading it.
-
-    Parameters
-    ----------
-    state_dir
-        A directory on a local file system; it is created when absent.
+    """Open the state for reading and writing, creating (its directory, too) or upgrading it.
 
     Raises
     ------
@@ -276,11 +289,10 @@ def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], Non
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
         prepare(connection, path)
-    except apsw.Error as error:
+    except BaseException as error:
         connection.close()
-        raise state_error(path, error) from error
-    except BaseException:
-        connection.close()
+        if isinstance(error, apsw.Error):
+            raise state_error(path, error) from error
         raise
     return Database(connection)
 
@@ -315,16 +327,3 @@ def _refuse_newer(version: int, path: Path) -> None:
             f"the state {path} has schema {version}, newer than the {newest_schema()} of this cdsed: install the newer "
             "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
         )
-
-
-def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
-    """Return device and inode of a database and of its log, which the first access has made."""
-
-    def of(path: Path) -> tuple[int, int] | None:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
-
-    return of(path), of(path.with_name(f"{path.name}-wal"))

@@ -59,3 +59,16 @@ def filesystem_kind(path: Path, mountinfo: str) -> str:
         if path.is_relative_to(point) and len(point) >= len(best):
             best, kind = point, rest.split()[0]
     return kind
+
+
+def file_identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Return device and inode of a database and of its log, which the first access has made."""
+
+    def of(path: Path) -> tuple[int, int] | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    return of(path), of(path.with_name(f"{path.name}-wal"))

@@ -9,6 +9,7 @@ import pytest
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.errors import ExitCode, StateRefused
+from cdsed.process.limits import Limits
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store.database import FILE_NAME
 from cdsed.store.trouble import BUSY_TIMEOUT_MS
@@ -42,6 +43,7 @@ def test_a_foreign_lock_of_40_s_is_within_what_is_waited_for(tmp_path: Path) -> 
     settings = Settings()
     assert BUSY_TIMEOUT_MS / 1000 > 40
     assert settings.process.hung_after_s > BUSY_TIMEOUT_MS / 1000
+    assert Limits(stop_within_s=0, hung_after_s=0).ready_within_s > BUSY_TIMEOUT_MS / 1000
 
 
 def test_a_state_on_a_network_file_system_is_refused_with_78(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

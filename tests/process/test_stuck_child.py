@@ -1,4 +1,4 @@
-"""A child that even SIGKILL does not end, at a dead file server. State D cannot be had here: the kill is left out."""
+"""A child that even SIGKILL does not end, as at a dead file server; that is not to be had: it is spared the kill."""
 
 import json
 import os

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import apsw
@@ -202,3 +203,32 @@ db.close()
     if "PermissionError" in run.stderr and "queries.py" in run.stderr:
         pytest.skip("another user cannot read this checkout")
     assert (run.stdout.strip(), run.stderr) == ("42", "")
+
+
+def test_a_lock_that_one_thread_waited_for_in_vain_holds_up_neither_the_others_nor_signs_of_life(lab, monkeypatch):
+    foreign = open_state(lab.root / "state")
+    lab.db._connection.set_busy_timeout(2000)
+    told: list[str] = []
+
+    def write() -> None:
+        try:
+            with lab.db.write():
+                told.append("written")
+        except StateError as error:
+            told.append(str(error))
+
+    begun_s = time.monotonic()
+    threads = [threading.Thread(target=write) for _ in range(6)]
+    with foreign.write():
+        for thread in threads:
+            thread.start()
+        lab.db.changes_seen()
+        assert told == [], "whoever has to show signs of life does not wait with them"
+        for thread in threads:
+            thread.join()
+    assert time.monotonic() - begun_s < 10, "all waited at one time"
+    assert len(told) == 6
+    assert all("stayed locked" in text for text in told)
+    foreign.close()
+    write()
+    assert told[-1] == "written"
