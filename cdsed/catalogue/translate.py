@@ -12,6 +12,7 @@ from cdsed.errors import ServiceError
 # Codes of failures that may be gone in a moment; all others would only be repeated.
 PASSING = frozenset({"Timeout", "ConnectionFailed", "CutBody", "BadAnswer", "ServerError", "TooManyRequests"})
 _QUOTED_CHARACTERS = 200
+_RETRY_AFTER_MAX_S = 3600.0  # whoever says more has its clock wrong: nothing waits for years
 
 
 def from_exception(error: requests.RequestException, url: str) -> ServiceError:
@@ -54,13 +55,13 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, 
 
 
 def _retry_after_s(value: str | None, utc_s: float) -> float | None:
-    """Seconds or a date, as RFC 9110 section 10.2.3 allows; nonsense counts as absent."""
+    """Seconds or a date, as RFC 9110 section 10.2.3 allows, an hour at most; nonsense counts as absent."""
     if value is None:
         return None
     if value.strip().isdecimal():
-        return float(value)
+        return min(float(value), _RETRY_AFTER_MAX_S)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - utc_s)
+        return min(max(0.0, parsedate_to_datetime(value).timestamp() - utc_s), _RETRY_AFTER_MAX_S)
     except (ValueError, OverflowError):
         return None
 

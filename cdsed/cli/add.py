@@ -5,18 +5,18 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdsed.cli.listing import STDIN, as_file
 from cdsed.errors import ConfigError, ExitCode, InboxError, StateError, UsageError
 
 if TYPE_CHECKING:
     from cdsed.config.settings import Settings
     from cdsed.model.listing import ListingOptions, Rejected
 
-_STDIN = Path("-")
 _REJECTED_SHOWN = 20
 
 
@@ -112,18 +112,12 @@ def _groups(settings: "Settings") -> list[str] | None:
 
 @contextmanager
 def _files(listings: list[Path]) -> Iterator[list[Path]]:
-    """Give the listings as files; what comes from stdin is one for as long as the block lasts."""
-    import shutil
-    import tempfile
-
-    if listings.count(_STDIN) > 1:
+    """Give the listings as files for as long as the block lasts."""
+    if listings.count(STDIN) > 1:
         raise UsageError("stdin (-) can be read only once")
-    with tempfile.TemporaryDirectory(prefix="cdsed-add-") as folder:
-        stdin = Path(folder, f"stdin-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.txt")
-        if _STDIN in listings:
-            with stdin.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-        yield [stdin if listing == _STDIN else listing for listing in listings]
+    name = f"stdin-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.txt"
+    with ExitStack() as stack:
+        yield [stack.enter_context(as_file(listing, name)) for listing in listings]
 
 
 def _complaint(file: Path, *, strict: bool) -> str | None:

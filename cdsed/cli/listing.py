@@ -64,8 +64,8 @@ def read_contents(listing: Path) -> Contents:
 
 
 @contextmanager
-def as_file(listing: Path) -> Iterator[Path]:
-    """Give a listing as a file; what comes from stdin is one for as long as the block lasts."""
+def as_file(listing: Path, name: str = "stdin") -> Iterator[Path]:
+    """Give a listing as a file; what comes from stdin is one of this name for as long as the block lasts."""
     import shutil
     import tempfile
 
@@ -73,7 +73,7 @@ def as_file(listing: Path) -> Iterator[Path]:
         yield listing
         return
     with tempfile.TemporaryDirectory(prefix="cdsed-") as folder:
-        file = Path(folder, "stdin")
+        file = Path(folder, name)
         with file.open("wb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
         yield file

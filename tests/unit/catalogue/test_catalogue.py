@@ -270,7 +270,8 @@ def test_a_long_retry_after_is_left_to_the_schedule(server, catalogue, clock):
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        ("Fri, 01 Jan 2100 00:00:00 GMT", 1e9),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600),
+        ("9" * 400, 3600),
         ("Fri, 01 Jan 99999999999 00:00:00 GMT", None),
         ("soon", None),
         ("-5", None),
@@ -279,9 +280,7 @@ def test_a_long_retry_after_is_left_to_the_schedule(server, catalogue, clock):
 def test_retry_after_may_be_a_date_and_nonsense_counts_as_absent(server, catalogue, value, seconds):
     server.respond = lambda _: Answer(status=429, headers={"Retry-After": value})
 
-    retry_after_s = refusal(catalogue).retry_after_s
-
-    assert retry_after_s is None if seconds is None else retry_after_s > seconds
+    assert refusal(catalogue).retry_after_s == seconds
 
 
 def test_a_server_that_hangs_is_given_up_in_time(server, clock, stop):
