@@ -8,14 +8,14 @@ from tests.support.sandbox import SandboxProcess
 
 
 def test_throttled_sessions_are_halved_once_shown_and_grow_back_to_all(tmp_path: Path) -> None:
-    names = realistic_safenames("S1_OCN", 10, seed=41)
+    names = realistic_safenames("S1_OCN", 14, seed=41)
     with SandboxProcess(bandwidth_bytes_per_s=1_500_000) as sandbox:
-        lab = Installation(tmp_path, sandbox, transfer={"processes": 2}, retry={"account_first_delay_s": 2})
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 2})
         sandbox.add_products(*({"safename": name, "size_bytes": 4_000_000} for name in names))
         lab.drop("many.txt", names)
         with DaemonProcess(lab, "--once") as daemon:
             wait_until("four are busy", lambda: sandbox.counters()["accounts"]["sandbox-1"]["open_now"] == 4)
-            sandbox.fault(kind="throttle", times=3, operation="get")
+            sandbox.fault(kind="throttle", times=1, operation="get")
             wait_until("fewer sessions", lambda: "throttled" in daemon.log(), daemon=daemon)
             screen = lab.command("status").stdout
             assert "2 of 4 sessions: throttled; grows" in screen, screen
