@@ -23,6 +23,7 @@ Row = dict[str, Any]
 FILE_NAME = "cdsed.sqlite"
 APPLICATION_ID = 0x43445345  # "CDSE"
 _WAL_SAFE_VERSION = (3, 51, 3)
+_IN_VAIN_S = 5.0
 
 
 class Database:
@@ -141,8 +142,8 @@ class Database:
             self._connection.close()
 
     def _begin(self, asked_s: float) -> None:
-        """Wait until other processes let us write; who queued behind a thread that waited in vain, has waited, too."""
-        if self._in_vain is not None and self._in_vain[0] > asked_s:
+        """Wait until other processes let us write, all threads at one time: none begins anew what was just in vain."""
+        if self._in_vain is not None and asked_s < self._in_vain[0] + _IN_VAIN_S:
             raise type(self._in_vain[1])(str(self._in_vain[1]))
         try:
             self._run("BEGIN IMMEDIATE", {})
