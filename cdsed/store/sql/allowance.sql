@@ -10,7 +10,7 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
        coalesce(flight.held, 0) AS held, coalesce(flight.requests, 0) AS claimed_requests,
        coalesce(flight.bytes, 0) AS claimed_bytes,
        (SELECT count(*) FROM session WHERE session.account = account.name AND process IS NOT NULL
-        AND rest_until_s >= max(breaker.until_s, :hangs_since_s)) AS probes,
+        AND leased_s >= max(breaker.until_s, :hangs_since_s)) AS probes,
        restraint.cause, restraint.sessions AS restrained_to, restraint.grows_s,
        breaker.until_s, breaker.code, breaker.reason
 FROM account

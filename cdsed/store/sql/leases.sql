@@ -31,7 +31,7 @@ WHERE process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
 
 -- name: service_breaker
 SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
-                       AND rest_until_s >= max(breaker.until_s, :hangs_since_s)) AS probes
+                       AND leased_s >= max(breaker.until_s, :hangs_since_s)) AS probes
 FROM breaker WHERE name = 'service:s3'
 
 -- name: forget_troubles
@@ -43,9 +43,8 @@ DELETE FROM restraint
 -- name: next_fence
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
 
--- While a session is held, nothing rests: `rest_until_s` says since when (seconds since boot).
 -- name: take
-UPDATE session SET process = :process, fence = :fence, since_at = :at, rest_until_s = :now_s
+UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s
 WHERE account = :account AND slot = :slot AND process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
 RETURNING fence
 

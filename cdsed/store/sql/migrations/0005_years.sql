@@ -12,6 +12,9 @@ BEGIN
       AND id <= (SELECT id FROM event WHERE product = NEW.id ORDER BY id DESC LIMIT 1 OFFSET 32);
 END;
 
+-- Since when a session is held, in seconds since boot: what was leased before a pause ended is no probe.
+ALTER TABLE session ADD COLUMN leased_s REAL;
+
 -- Remarks are kept for the receipt; once it is written, they stand in it.
 DELETE FROM remark WHERE listing NOT IN (SELECT id FROM listing WHERE state = 'taking');
 
