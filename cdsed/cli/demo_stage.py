@@ -53,8 +53,8 @@ class Stage:
         self.inbox = directory / "inbox"
         self.log = directory / "daemon.log"
         self.accounts = [
-            Account("first", "DEMOFIRST", "not a secret", bandwidth_bytes_per_s=_BYTES_PER_S),
-            Account("second", "DEMOSECOND", "nor is this", key_expires=datetime(2026, 1, 1, tzinfo=UTC)),
+            Account("first", "DEMOFIRST", "not-a-secret", bandwidth_bytes_per_s=_BYTES_PER_S),
+            Account("second", "DEMOSECOND", "nor-is-this", key_expires=datetime(2026, 1, 1, tzinfo=UTC)),
         ]
         self._port = 0
 

@@ -93,9 +93,7 @@ def _finish(bench: Bench, product: Product) -> None:
     if present is not None:
         complete(present, folder)
         if present == final and is_published(final, sizes, single=single is not None):
-            _done(
-                bench, product, final
-            )  # we died after its rename; copied from another disk, its source is still there
+            _done(bench, product, final)  # we died after its rename; of a copy from another disk the source is left
         else:
             products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
         return

@@ -26,9 +26,9 @@ from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
 from cdsed.work.session import _Held, _Session
 from tests.unit.store.conftest import lab
-from tests.unit.work.conftest import account_of, bench
+from tests.unit.work.conftest import account_of, bench, service
 
-__all__ = ["bench", "lab"]
+__all__ = ["bench", "lab", "service"]
 
 NAMES = realistic_safenames("S1_GRD", 4, seed=11)
 
@@ -228,4 +228,8 @@ def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_
     assert finish_next(worker.bench)
     product = products.get(stage.db, number)
     assert (product.state, product.attempts) == (State.WAITING, 0)
-    assert not pieces.objects(stage.db, number)
+    fault_on_disk(stage, number)
+    worker.begin(number)
+    worker.fetch_all()
+    assert finish_next(worker.bench)
+    assert products.get(stage.db, number).state is State.DONE
