@@ -161,6 +161,7 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
     if (
         world.small_disk is None
         or world.disk_is_away()
+        or (world.small_disk / ".ballast").exists()  # which would have to be removed from it meanwhile
         or not _remount(world.small_disk, "ro", tries=dice.randrange(20, 60))
     ):
         return None
