@@ -264,13 +264,12 @@ class _Daemon:
         )
 
     def _sweep(self) -> None:
-        settings = self._settings
         dead = processes.sweep(
             self._db,
             self._clock,
             is_free,
-            session_lock=lambda account, slot: settings.sessions_dir / f"{account}.{slot}.lock",
-            rest_s=settings.transfer.session_rest_s,
+            session_lock=self._settings.session_lock,
+            rest_s=self._settings.transfer.session_rest_s,
             charged=self._supervisor is None or not self._supervisor.leaving,
         )
         for name in dead:
