@@ -30,7 +30,7 @@ from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock, is_free
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import leases, listings, processes, products, snapshot
+from cdsed.store import breakers, leases, listings, processes, products, snapshot
 from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.reserve import Reserve
@@ -135,6 +135,7 @@ class _Daemon:
             # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
             self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
             processes.daemon_started(self._db, clock, version=cdsed.__version__, once=order.once)
+            breakers.forget(self._db, breakers.SERVICE)  # it may be another one than before, by the settings
             self._sync_accounts(accounts)
             self._sweep()
             self._tidy()
@@ -236,13 +237,14 @@ class _Daemon:
         return not waiting and not listings.unreported(self._eyes)
 
     def _follow_reload(self) -> None:
-        """Note the accounts as they are now; once every worker has the new keys, let all of them try at once."""
+        """Note the accounts as they are now; once every worker has the new keys, all of them may try at once."""
         if self._out_of_sync:
             self._out_of_sync = False
             self._sync_accounts(self._accounts)
         if self._reloaded_at is not None and not processes.any_older(self._db, self._reloaded_at):
             self._reloaded_at = None
             leases.forget_troubles(self._db)
+            breakers.forget(self._db, breakers.SERVICE)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
@@ -264,13 +266,12 @@ class _Daemon:
         )
 
     def _sweep(self) -> None:
-        settings = self._settings
         dead = processes.sweep(
             self._db,
             self._clock,
             is_free,
-            session_lock=lambda account, slot: settings.sessions_dir / f"{account}.{slot}.lock",
-            rest_s=settings.transfer.session_rest_s,
+            session_lock=self._settings.session_lock,
+            rest_s=self._settings.transfer.session_rest_s,
             charged=self._supervisor is None or not self._supervisor.leaving,
         )
         for name in dead:

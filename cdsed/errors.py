@@ -23,6 +23,7 @@ A class carries the blame; its message says what happened, to which thing, and w
 """
 
 from enum import IntEnum, StrEnum
+from typing import Self
 
 
 class Blame(StrEnum):
@@ -38,19 +39,28 @@ class Blame(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command, after sysexits(3) where it has one."""
+    """Exit codes of every command, after sysexits(3) where it has one; `words` say in the log what one means."""
 
-    OK = 0
-    UNFINISHED = 1  # it ran, and something it was asked for did not come out
-    NOT_RUNNING = 3  # `status`: no daemon runs (as in LSB init scripts)
-    USAGE = 64
-    BAD_INPUT = 65
-    BUG = 70
-    DAMAGED = 72  # the state was damaged or deleted; the next start recovers it
-    STATE_DISK = 74  # the disk of the state is full, read-only or failing
-    TEMPORARY = 75  # another daemon, or a state that is locked
-    PERMISSION = 77
-    CONFIG = 78
+    words: str
+
+    def __new__(cls, code: int, words: str) -> Self:
+        """Make a number that knows its words."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.words = words
+        return member
+
+    OK = 0, "in order"
+    UNFINISHED = 1, "it ran, and something it was asked for did not come out"
+    NOT_RUNNING = 3, "no daemon runs"  # as in LSB init scripts
+    USAGE = 64, "its command line is wrong"
+    BAD_INPUT = 65, "a listing cannot be taken"
+    BUG = 70, "an error in cdsed itself"
+    DAMAGED = 72, "the state is damaged or gone"
+    STATE_DISK = 74, "the disk of the state is full, read-only or failing"
+    TEMPORARY = 75, "another daemon runs, or the state is locked"
+    PERMISSION = 77, "it may not read or write what it needs"
+    CONFIG = 78, "settings or accounts are wrong"
 
 
 class CdsedError(Exception):

@@ -255,6 +255,10 @@ class Settings(Section):
         """The directory of the session lock files: `runtime_dir`, or ``run`` below `state_dir`."""
         return self.runtime_dir or self.state_dir / "run"
 
+    def session_lock(self, account: str, slot: int) -> Path:
+        """Return the file whose flock says that a session is held."""
+        return self.sessions_dir / f"{account}.{slot}.lock"
+
     @property
     def backups_dir(self) -> Path:
         """The directory of the backups: `backup_dir`, or ``backups`` below `state_dir`."""

@@ -22,9 +22,8 @@ class ChildExit:
         return cls(code=returncode, signal=None)
 
     def describe(self) -> str:
-        """Return the end in words, e.g. ``exited with 78 (CONFIG)``, ``was killed by signal 9 (Killed)``."""
+        """Return the end in words, e.g. ``exited with 0 (in order)``, ``was killed by signal 9 (Killed)``."""
         if self.signal is not None:
             return f"was killed by signal {self.signal} ({signal.strsignal(self.signal)})"
-        if self.code in set(ExitCode):
-            return f"exited with {self.code} ({ExitCode(self.code).name})"
-        return f"exited with {self.code}"
+        meaning = next((f" ({each.words})" for each in ExitCode if each == self.code), "")
+        return f"exited with {self.code}{meaning}"

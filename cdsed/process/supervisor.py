@@ -149,7 +149,7 @@ class Supervisor:
     def _reload(self) -> None:
         self._systemd.reloading()
         self._announced = False
-        specs = self._guarded("reload", self._hooks.on_reload)
+        specs = self._guarded("the reload", self._hooks.on_reload)
         if specs is not None:
             self._appoint({spec.name: spec for spec in specs})
 
@@ -224,7 +224,7 @@ class Supervisor:
             "%s (pid %d) %s after %.1f s",
             *(name, child.pid, end.describe(), lived_s),
         )
-        self._guarded("child exit", partial(self._hooks.on_child_exit, name, child.pid, end))
+        self._guarded("seeing to the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end))
         if self._exit is not None or post.retired:
             del self._posts[name]
         elif asked:
@@ -277,7 +277,7 @@ class Supervisor:
     def _tick(self) -> None:
         self._tick_at_s = self._clock.boot_s() + self._tick_every_s
         failures = self._failures
-        finished = self._guarded("tick", self._work)
+        finished = self._guarded("the regular work", self._work)
         if self._failures == failures:
             self._failures = 0
         elif self._failures >= FAILURES_MAX:
@@ -322,5 +322,5 @@ class Supervisor:
 
     def _words(self) -> str | None:
         if self._announced:
-            return self._guarded("status text", self._hooks.status_text)
+            return self._guarded("telling the status", self._hooks.status_text)
         return f"starting: {self._ready_count()} of {len(self._posts)} processes ready"

@@ -4,7 +4,7 @@
 the middle of something. What concerns processes and disks is only read here; `cdsed.work.checking` compares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def rules_broken(db: Database) -> list[Breach]:
     return breaches
 
 
-def held(db: Database, sessions_dir: Path) -> list[Held]:
+def held(db: Database, session_lock: Callable[[str, int], Path]) -> list[Held]:
     """Return everything that a living process must stand behind."""
     with db.read():
         processes = [
@@ -141,7 +141,7 @@ def held(db: Database, sessions_dir: Path) -> list[Held]:
             Held(
                 "lease",
                 f"session {row['account']}.{row['slot']}, fence {row['fence']}",
-                sessions_dir / f"{row['account']}.{row['slot']}.lock",
+                session_lock(row["account"], row["slot"]),
             )
             for row in db.rows(_SQL.held_sessions)
         ]

@@ -105,9 +105,9 @@ def settle(db: Database, listing: int, *, accepted: bool, path: str) -> None:
         db.rows(_SQL.settle, id=listing, state="open" if accepted else "refused", path=path)
 
 
-def finished(db: Database, most: int) -> list[Listing]:
-    """Return up to `most` of the open listings whose last product is settled."""
-    return [_listing(row) for row in db.rows(_SQL.finished, most=most)]
+def finished(db: Database, most: int, after: int = 0) -> list[Listing]:
+    """Return up to `most` of the open listings whose last product is settled, by number, from behind `after`."""
+    return [_listing(row) for row in db.rows(_SQL.finished, most=most, after=after)]
 
 
 def newest_event(db: Database) -> int:

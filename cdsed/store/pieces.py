@@ -183,8 +183,11 @@ class WholeObject:
 
 def claim_digesting(db: Database, clock: Clock, process: int) -> WholeObject | None:
     """Claim an object in order to compute its digests before its product is verified."""
+    if db.value(_SQL.to_digest, now_s=clock.boot_s()) is None:
+        return None
     with db.write():
-        row = db.row(_SQL.claim_digesting, process=process, now_s=clock.boot_s())
+        chosen = db.value(_SQL.to_digest, now_s=clock.boot_s())
+        row = db.row(_SQL.claim_digesting, id=chosen, process=process)
     return None if row is None else WholeObject(**row)
 
 

@@ -4,7 +4,6 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account
@@ -59,15 +58,6 @@ class Bench:
     stop: threading.Event
     news: News
     watch: ThreadWatch = field(default_factory=ThreadWatch)
-
-    def session_lock(self, account: str, slot: int) -> Path:
-        """Return the file whose flock says that a session is held."""
-        return session_lock(self.settings, account, slot)
-
-
-def session_lock(settings: Settings, account: str, slot: int) -> Path:
-    """Return the file whose flock says that a session is held."""
-    return settings.sessions_dir / f"{account}.{slot}.lock"
 
 
 def endpoint(settings: Settings) -> Endpoint:

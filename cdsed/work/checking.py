@@ -100,7 +100,7 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
 
 
 def _look_at_processes(db: Database, settings: Settings, checked: Checked, *, died: bool) -> None:
-    for held in audit.held(db, settings.sessions_dir):
+    for held in audit.held(db, settings.session_lock):
         if not is_free(held.lock):
             continue
         if died:

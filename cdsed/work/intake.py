@@ -113,14 +113,11 @@ class Intake:
         if begun_s < self._report_again_s:
             return
         self._find_inbox()
-        try:
-            seen = listings.newest_event(self._db)
-            while finished := listings.finished(self._db, _REPORTS_AT_ONCE):
-                self._write_reports(finished, seen)
-                self._between_batches()
-                seen = listings.newest_event(self._db)
-        except OSError as error:
-            _log.error("no report can be written (%s); see to %s", error, self._root)
+        seen, last = listings.newest_event(self._db), 0
+        while finished := listings.finished(self._db, _REPORTS_AT_ONCE, after=last):
+            self._write_reports(finished, seen)
+            self._between_batches()
+            seen, last = listings.newest_event(self._db), finished[-1].head.id
         now_s = self._clock.boot_s()
         self._report_again_s = now_s + _REST_PER_REPORT * (now_s - begun_s)
 
@@ -132,10 +129,20 @@ class Intake:
             place.refuse_bare(self._root, self._device)
 
     def _write_reports(self, finished: list[Listing], seen: int) -> None:
-        with Together() as together:
-            for listing in finished:
-                rows = listings.report_rows(self._db, listing.head.id)
-                receipt.write_report(together, Path(listing.path), listing.head, rows)
+        """Write reports together; where that fails, by directory, for that of one group may be out of order."""
+        folders = {Path(listing.path).parent for listing in finished}
+        try:
+            with Together() as together:
+                for listing in finished:
+                    rows = listings.report_rows(self._db, listing.head.id)
+                    receipt.write_report(together, Path(listing.path), listing.head, rows)
+        except OSError as error:
+            if len(folders) == 1:
+                _log.error("no report can be written (%s); see to %s", error, *folders)
+                return
+            for folder in sorted(folders):
+                self._write_reports([each for each in finished if Path(each.path).parent == folder], seen)
+            return
         with self._db.write():
             for listing in finished:
                 listings.reported(self._db, self._clock, listing.head.id, seen=seen)

@@ -6,6 +6,7 @@ product that the state knows: it is somebody else's.
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from cdsed.errors import TransferError
@@ -46,7 +47,8 @@ def _tidy(bench: Bench, root: Path) -> None:
             _log.info("%s: belongs to no product under way; removed", path)
             gone = path.with_name(path.name + _GONE_SUFFIX)
             discard(gone)
-            path.rename(gone)  # at once, for its product may be asked for again at any moment
+            with suppress(FileNotFoundError):  # the product was just settled, and who settled it has removed it
+                path.rename(gone)  # at once, for its product may be asked for again at any moment
             discard(gone)
 
 

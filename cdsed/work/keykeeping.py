@@ -24,7 +24,7 @@ from cdsed.store.breakers import Cooling, account_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
-from cdsed.work.bench import endpoint, session_lock
+from cdsed.work.bench import endpoint
 
 _UNTIL_USABLE_S, _WHEN_USABLE_S = 2.0, 60.0
 _TIMEOUT_MAX_S = 15.0  # the process has to leave in time, and to say that it lives
@@ -140,7 +140,7 @@ class KeyKeeping:
         if not leases.has_keys(self._db, account.name):
             return self._accepted(keys)
         for session in leases.free_sessions(self._db, self._clock, [account.group]):
-            lock = KernelLock(session_lock(self._settings, session.account, session.slot))
+            lock = KernelLock(self._settings.session_lock(session.account, session.slot))
             if session.account != account.name or not lock.acquire():
                 continue
             try:

@@ -74,7 +74,7 @@ class SessionThread:
             keys = bench.keyring.keys_of(account) if account else None
             if keys is None:  # new in the accounts file: this process is about to be replaced; or its keys just ended
                 continue
-            lock = KernelLock(bench.session_lock(session.account, session.slot))
+            lock = KernelLock(bench.settings.session_lock(session.account, session.slot))
             if not lock.acquire():
                 continue
             lease = leases.take(bench.db, bench.clock, session, bench.process)

@@ -67,7 +67,7 @@ class Upkeep:
             raise StateDamaged(f"the state in {self._settings.state_dir} was deleted or replaced while the daemon ran")
 
     def take_note(self, what: str, error: BaseException) -> None:
-        """Learn what failed; what the state has to do with it is remembered, the rest is said, not once a second."""
+        """Learn what the daemon could not do and why: what concerns the state is remembered, the rest is told."""
         if isinstance(error, StateDamaged):
             self._damage = str(error)
         elif isinstance(error, StateDiskError):
@@ -75,7 +75,7 @@ class Upkeep:
         text, said_s = self._said.get(what, ("", 0.0))
         if text != str(error) or self._clock.boot_s() >= said_s + _SAY_AGAIN_S:
             self._said[what] = (str(error), self._clock.boot_s())
-            _log.error("%s failed: %s", what, error)
+            _log.error("the daemon could not %s: %s", what, error)
 
     def take_note_of_exit(self, name: str, code: int | None) -> None:
         """Learn why a worker left."""
@@ -138,7 +138,7 @@ class Upkeep:
                 copying, self._copying = self._copying, None
                 copying.close()
         except StateDamaged as error:
-            self.take_note("the daily backup", error)
+            self.take_note("back up the state", error)
         except StateError as error:  # of the disk of the backups, perhaps another one: no reason to rest
             if not self._ending:
                 _log.warning("the daily backup failed, and is tried again in an hour: %s", error)

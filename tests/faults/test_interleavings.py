@@ -40,7 +40,7 @@ class Worker:
         self.lab = lab
         self.bench = dataclasses.replace(lab.bench, process=lab.new_process(name))
         session = leases.free_sessions(lab.db, SYSTEM_CLOCK, ["default"])[0]
-        lock = KernelLock(self.bench.session_lock(session.account, session.slot))
+        lock = KernelLock(self.bench.settings.session_lock(session.account, session.slot))
         assert lock.acquire()
         lease = leases.take(lab.db, SYSTEM_CLOCK, session, self.bench.process)
         assert lease is not None
@@ -139,7 +139,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
 def sweep(lab: Any) -> list[str]:
     """Release what the dead held, as the daemon does."""
     return processes.sweep(
-        lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.bench.session_lock, rest_s=0.0, charged=False
+        lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.bench.settings.session_lock, rest_s=0.0, charged=False
     )
 
 
@@ -228,8 +228,9 @@ def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_
     assert finish_next(worker.bench)
     product = products.get(stage.db, number)
     assert (product.state, product.attempts) == (State.WAITING, 0)
-    fault_on_disk(stage, number)
+    stage.db.rows("UPDATE product SET due_s = 0")
+    products.wake_due(stage.db, SYSTEM_CLOCK)
     worker.begin(number)
     worker.fetch_all()
     assert finish_next(worker.bench)
-    assert products.get(stage.db, number).state is State.DONE
+    assert stage.state(number) is State.DONE

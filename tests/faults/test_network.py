@@ -3,12 +3,17 @@
 import signal
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.errors import ServiceError
 from cdsed.sandbox.names import realistic_safenames
+from cdsed.store import breakers
+from cdsed.store.breakers import Cooling
+from cdsed.store.database import join_state
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
@@ -29,16 +34,26 @@ def babbler() -> Iterator[int]:
         thread.join()
 
 
+def reload(daemon: DaemonProcess) -> None:
+    daemon.send(signal.SIGHUP)
+
+
+def restart(daemon: DaemonProcess) -> None:
+    daemon.terminate()
+    daemon.wait(30)
+    daemon.start()
+
+
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "words", "corrected"),
     [
-        pytest.param("https://cdse.invalid", "the name cannot be resolved", id="dns"),
-        pytest.param("https://127.0.0.1:{babbler}", "TLS failed", id="tls"),
-        pytest.param("http://127.0.0.1:9", "Connection refused", id="refused"),
+        pytest.param("https://cdse.invalid", "the name cannot be resolved", reload, id="dns"),
+        pytest.param("https://127.0.0.1:{babbler}", "TLS failed", restart, id="tls"),
+        pytest.param("http://127.0.0.1:9", "Connection refused", reload, id="refused"),
     ],
 )
 def test_a_service_that_cannot_be_reached_costs_no_product_anything(
-    tmp_path: Path, babbler: int, url: str, words: str
+    tmp_path: Path, babbler: int, url: str, words: str, corrected: Callable[[DaemonProcess], None]
 ) -> None:
     names = realistic_safenames("S1_OCN", 3, seed=401)
     with SandboxProcess() as sandbox:
@@ -48,11 +63,20 @@ def test_a_service_that_cannot_be_reached_costs_no_product_anything(
         lab.drop("three.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("trouble", lambda: words in daemon.log(), daemon=daemon)
+            leave_alone(lab)
             lab.configure(services={"s3_url": sandbox.url})
-            daemon.send(signal.SIGHUP)
+            corrected(daemon)
             wait_until("the report", lambda: lab.report("three.txt"), 90, daemon=daemon)
         assert lab.endings("three.txt") == [("done", 0)] * 3
         assert lab.differences(names) == []
+
+
+def leave_alone(lab: Installation) -> None:
+    """Let the service cool down for an hour, for which no test could wait."""
+    db = join_state(lab.state)
+    error = ServiceError("busy", code="SlowDown", retry_after_s=3600.0)
+    assert breakers.fail(db, SYSTEM_CLOCK, breakers.SERVICE, Cooling(1, 1.0, 1.0), error) > 3000
+    db.close()
 
 
 def test_a_service_that_goes_away_and_comes_back_is_taken_up_again_without_a_reload(tmp_path: Path) -> None:

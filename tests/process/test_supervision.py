@@ -138,7 +138,7 @@ def test_one_signal_stops_everything_in_order(daemon: Daemon, number: signal.Sig
     daemon.send(number)
     assert daemon.wait() == 0
     assert len(daemon.lines("a", "left")) == len(daemon.lines("b", "left")) == 1
-    assert [line.split(maxsplit=4)[4] for line in daemon.lines("daemon", "buried")] == ["exited with 0 (OK)"] * 2
+    assert [line.split(maxsplit=4)[4] for line in daemon.lines("daemon", "buried")] == ["exited with 0 (in order)"] * 2
     assert "STATUS=stopping: waiting for a, b" in daemon.messages("STOPPING=1")[0]
 
 
@@ -239,7 +239,7 @@ def test_a_hung_child_is_killed_and_started_again(daemon: Daemon) -> None:
 def test_a_child_that_leaves_unasked_is_started_again(daemon: Daemon) -> None:
     daemon.start({"a": "leaves"})
     daemon.until("a second one is ready", lambda: len(daemon.pids("a")) >= 2)
-    assert daemon.lines("daemon", "buried")[0].endswith("exited with 0 (OK)")
+    assert daemon.lines("daemon", "buried")[0].endswith("exited with 0 (in order)")
 
 
 def test_time_in_which_the_supervisor_was_stopped_is_not_held_against_its_children(daemon: Daemon) -> None:

@@ -62,7 +62,7 @@ WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :pr
 
 -- name: finished
 SELECT * FROM listing
-WHERE state IN ('taking', 'open') AND state = 'open'  -- the first is what the index `listing_unreported` is made for
+WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- the second is what the index `listing_unreported` is made for
   AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled'))
 ORDER BY id LIMIT :most

@@ -103,15 +103,16 @@ UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
 
 -- An object that came in pieces is digested as soon as it is whole, while others still arrive.
+-- name: to_digest
+SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
+WHERE product.state = 'downloading' AND product.planned = 1
+  AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+  AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
+ORDER BY product.priority DESC, product.id, object.id LIMIT 1
+
 -- name: claim_digesting
-UPDATE object SET process = :process
-WHERE id = (SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
-            WHERE product.state = 'downloading' AND product.planned = 1
-              AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
-              AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-              AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
-            ORDER BY product.priority DESC, product.id, object.id LIMIT 1)
-RETURNING id, product, path
+UPDATE object SET process = :process WHERE id = :id RETURNING id, product, path
 
 -- name: digested
 UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, process = NULL WHERE id = :id AND process = :process

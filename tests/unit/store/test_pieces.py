@@ -7,6 +7,7 @@ from cdsed.model.product import State
 from cdsed.model.transfer import Digests
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
+from cdsed.store.database import open_state
 from cdsed.store.products import Move
 from tests.unit.store.state import BROKEN, listed
 
@@ -166,6 +167,14 @@ def test_digests_of_what_came_whole_are_kept(one):
     number = one.planned("A")
     one.fetched(one.lease())
     assert pieces.objects(one.db, number)[0].digests == Digests(md5="0" * 32)
+
+
+def test_who_has_nothing_to_digest_waits_for_nobody_who_writes(one):
+    one.planned("A")
+    other = open_state(one.root / "state")
+    with other.write():
+        assert pieces.claim_digesting(one.db, one.clock, one.process) is None
+    other.close()
 
 
 def test_a_new_plan_keeps_what_arrived_of_unchanged_objects_and_begins_changed_ones_anew(one):

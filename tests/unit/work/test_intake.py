@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def intake(desk):
 
 
 def drop(desk, name, lines):
-    hidden = desk.inbox / f".{name}"
+    hidden = (desk.inbox / name).with_name(".hidden")
     hidden.write_text("\n".join(lines) + "\n", encoding="utf-8")
     os.utime(hidden, (1, 1))
     hidden.rename(desk.inbox / name)
@@ -122,6 +123,34 @@ def test_an_answer_that_breaks_off_at_once_is_refused_whole(desk):
         intake(desk).look()
     assert list((desk.inbox / ".rejected").rglob("l.json"))
     assert products.find(desk.db, NAMES[0]) is None
+
+
+def test_a_group_whose_directory_is_out_of_order_keeps_neither_receipt_nor_report_from_the_others(desk):
+    (desk.inbox / "other").mkdir()
+    home = desk.inbox / ".accepted" / "other"
+    for number in range(201):  # more than are reported on at one time
+        drop(desk, f"other/l{number}.txt", [NAMES[0], f"# {number}"])
+    worker = intake(desk)
+    look_until(worker, home / "l200.txt.receipt.json")
+    home.rename(desk.inbox / ".accepted" / "away")
+    home.touch()
+    drop(desk, "other/l201.txt", [NAMES[0], "# 201"])
+    drop(desk, "late.txt", [NAMES[0], "# late"])
+    look_until(worker, desk.inbox / ".accepted" / "late.txt.receipt.json")
+    desk.settle(products.find(desk.db, NAMES[0]).id, State.MISSING)
+    look_until(worker, desk.inbox / ".accepted" / "late.txt.report.json")
+    home.unlink()
+    (desk.inbox / ".accepted" / "away").rename(home)
+    look_until(worker, home / "l0.txt.report.json")
+    look_until(worker, home / "l201.txt.report.json")
+
+
+def look_until(worker, paper):
+    deadline = time.monotonic() + 60
+    while not paper.exists():
+        assert time.monotonic() < deadline, f"{paper} did not appear"
+        worker.look()
+        worker.report()
 
 
 _DIES_AFTER = """

@@ -46,6 +46,21 @@ def test_what_is_under_way_by_another_name_of_its_directory_stays(bench):
     assert not staged.exists()
 
 
+def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(bench, monkeypatch):
+    staged = bench.lab.spool / ".cdsed" / "A"
+    staged.mkdir()
+    products.move(bench.db, bench.clock, under_way(bench, staged), Move(State.FAILED, cause="test"))
+    find = products.find
+
+    def find_late(db, name):
+        staged.rmdir()
+        return find(db, name)
+
+    monkeypatch.setattr(products, "find", find_late)
+    tidy(bench)  # a pause would be told to its `outcome`, which it has not
+    assert not list(staged.parent.iterdir())
+
+
 def test_a_product_that_was_published_there_stays(bench):
     published = bench.lab.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
     published.mkdir()
