@@ -15,6 +15,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("breakers")
 
 SERVICE = "service:s3"
+CATALOGUE = "service:catalogue"
 INBOX = "inbox"
 #: Open for a while after each death of a worker: what two died over must not be judged by a third that dies by chance.
 SUSPECTS = "suspects"
