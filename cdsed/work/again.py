@@ -34,7 +34,7 @@ def start_again(db: Database, clock: Clock, chosen: list[Product]) -> list[Start
     Products that are under way, or on disk, are left alone. A catalogue that is left alone is asked at once.
     """
     with db.write():
-        breakers.forget(db, breakers.CATALOGUE)
+        breakers.hasten(db, breakers.CATALOGUE)
         return [_start(db, clock, product.id) for product in chosen]
 
 
