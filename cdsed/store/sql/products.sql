@@ -25,7 +25,7 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- it goes on elsewhere: begin anew there
     staging = CASE WHEN outputdir IS :outputdir THEN staging END,
     product_id = coalesce(:product_id, product_id),
-    s3_path = :s3_path, path_source = :path_source, asks_catalogue = 0,
+    s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
     attempts = 0, setbacks = 0, deaths = 0, planned = 0, whereabouts = NULL, cause = NULL, code = NULL,
     changed_at = :at
 WHERE id = :id
@@ -34,7 +34,7 @@ WHERE id = :id
 UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL THEN 'ready' ELSE 'queued' END,
     s3_path = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN s3_path END,
     path_source = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN path_source END,
-    asks_catalogue = CASE WHEN state = 'waiting' THEN asks_catalogue ELSE 0 END,
+    path_refuted = CASE WHEN state = 'waiting' THEN path_refuted ELSE 0 END,
     attempts = 0, setbacks = 0, deaths = 0, planned = 0, due_s = NULL, whereabouts = NULL,
     cause = 'started again', code = NULL, changed_at = :at
 WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
@@ -64,10 +64,10 @@ UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 -- name: queued
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
        attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
-FROM product WHERE state = 'queued' AND asks_catalogue = :asks_catalogue ORDER BY priority DESC, id LIMIT :most
+FROM product WHERE state = 'queued' AND path_refuted = :asks_catalogue ORDER BY priority DESC, id LIMIT :most
 
 -- name: ask_catalogue
-UPDATE product SET asks_catalogue = 1
+UPDATE product SET path_refuted = 1
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND s3_path IS NULL
 
 -- name: claim_resolving
@@ -94,7 +94,7 @@ RETURNING id
 UPDATE piece SET fence = NULL WHERE product = :id AND fence IS NOT NULL
 
 -- name: refute_path
-UPDATE product SET s3_path = NULL, path_source = NULL, asks_catalogue = 1 WHERE id = :id
+UPDATE product SET s3_path = NULL, path_source = NULL, path_refuted = 1 WHERE id = :id
 
 -- name: forget_objects
 DELETE FROM object WHERE product = :id

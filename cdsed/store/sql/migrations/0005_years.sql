@@ -15,10 +15,10 @@ END;
 -- Since when a session is held, in seconds since boot: what was leased before a pause ended is no probe.
 ALTER TABLE session ADD COLUMN leased_s REAL;
 
--- Products whose place only the catalogue knows stay queued while it is out, and are passed over by the others.
-ALTER TABLE product RENAME COLUMN path_refuted TO asks_catalogue;
+-- Products whose place only the catalogue knows, because their names tell none or a wrong one (path_refuted), stay queued
+-- while it is out; the others pass them by.
 DROP INDEX product_queued;
-CREATE INDEX product_queued ON product (asks_catalogue, priority DESC, id) WHERE state = 'queued';
+CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
 
 -- Remarks are kept for the receipt; once it is written, they stand in it.
 DELETE FROM remark WHERE listing NOT IN (SELECT id FROM listing WHERE state = 'taking');
