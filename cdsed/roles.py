@@ -9,6 +9,7 @@ import errno
 import logging
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -84,6 +85,17 @@ class Worker:
             if self.db.changes_seen() != seen or woken():
                 return True
         return False
+
+
+class _BeatingClock(Clock):
+    """A clock whose every wait is a sign of life: a batch of names may take minutes, above all when nobody answers."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        self._worker.beat()
+        return super().wait(stop, seconds)
 
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
@@ -216,7 +228,7 @@ def _resolve(worker: Worker) -> None:
     from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    with Catalogue(worker.settings, clock=worker.clock, stop=worker.life.stop) as catalogue:
+    with Catalogue(worker.settings, clock=_BeatingClock(worker), stop=worker.life.stop) as catalogue:
         resolver = Resolver(worker.db, worker.clock, catalogue, worker.process)
         worker.life.ready()
         while not worker.life.stop.is_set():

@@ -21,6 +21,7 @@ from cdsed.errors import ServiceError
 
 _TRIES = 4
 _LONGEST_WAIT_S = 30.0  # whoever asks for more gets it from the schedule, which keeps no process waiting
+_CONNECT_S = 10.0
 _CONNECTIONS = 4  # an observer of the catalogue's firewall keeps to as many lanes
 
 _log = logging.getLogger(__name__)
@@ -69,10 +70,11 @@ class Service:
     ) -> None:
         self.url = url.rstrip("/")
         self._pace = pace
-        self._timeout_s = timeout_s
+        self._timeouts_s = (min(_CONNECT_S, timeout_s), timeout_s)
         self._clock = clock
         self._stop = stop
         self._token = token
+        self._tries = _TRIES
         # Given with each request: only so does it go before $REQUESTS_CA_BUNDLE.
         self._verify = True if ca_file is None else str(ca_file)
         self._session = requests.Session()
@@ -113,11 +115,11 @@ class Service:
 
     def fetch(self, url: str, options: Mapping[str, str] | None = None) -> Reply:
         """Ask as `get` does; return the bytes of the answer, too."""
-        return self._retrying()(self._ask, "GET", self.address(url, options), None)
+        return self._persist("GET", self.address(url, options), None)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Ask by a POST of JSON, otherwise as `get` does."""
-        return self._retrying()(self._ask, "POST", self.address(path), body).content
+        return self._persist("POST", self.address(path), body).content
 
     def address(self, url: str, options: Mapping[str, str] | None = None) -> str:
         """Return the absolute URL of a path or URL with its options.
@@ -138,15 +140,23 @@ class Service:
         query = urlencode(options, quote_via=quote, safe="$'")
         return f"{absolute}?{query}"
 
-    def _retrying(self) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(_TRIES),
+    def _persist(self, method: str, url: str, body: Mapping[str, Any] | None) -> Reply:
+        """Ask, several times where that may help; once if that did not help the last time."""
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self._tries),
             retry=tenacity.retry_if_exception(_may_pass),
             wait=_pause_s,
             sleep=self._wait,
             before_sleep=_say_why,
             reraise=True,
         )
+        try:
+            reply = retrying(self._ask, method, url, body)
+        except ServiceError as error:
+            self._tries = 1 if error.code in PASSING else _TRIES
+            raise
+        self._tries = _TRIES
+        return reply
 
     def _wait(self, seconds: float) -> None:
         self._clock.wait(self._stop, seconds)  # the turn that follows raises Stopped
@@ -160,7 +170,7 @@ class Service:
         self._pace.wait_for_turn(self._stop)
         try:
             with self._session.request(
-                method, url, json=body, timeout=self._timeout_s, verify=self._verify, allow_redirects=False
+                method, url, json=body, timeout=self._timeouts_s, verify=self._verify, allow_redirects=False
             ) as response:
                 content = response.content
         except requests.RequestException as error:

@@ -78,7 +78,7 @@ def has_keys(db: Database, account: str) -> bool:
 
 
 def forget_troubles(db: Database) -> None:
-    """Let every account try at once, with all of its sessions: their keys may be new."""
+    """Let every account try at once, with all of its sessions, and the catalogue: keys and address may be new."""
     with db.write():
         db.rows(_SQL.forget_troubles)
         db.rows(_SQL.forget_restraints)

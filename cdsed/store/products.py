@@ -123,13 +123,22 @@ def hurry(db: Database, product: int, priority: int) -> None:
         db.rows(_SQL.hurry, id=product, priority=priority)
 
 
-def claim_resolving(db: Database, clock: Clock, process: int, most: int) -> list[tuple[Product, bool]]:
-    """Claim up to `most` queued products; each comes with whether its path was refuted before."""
-    if db.row(_SQL.any_queued) is None:  # a fence taken in vain would cost a commit each time
-        return []
+def queued(db: Database, most: int, *, asks_catalogue: bool = False) -> list[Product]:
+    """Return up to `most` queued products, those to be asked for in the catalogue or the others, in their order."""
+    return [_product(row) for row in db.rows(_SQL.queued, asks_catalogue=asks_catalogue, most=most)]
+
+
+def ask_catalogue(db: Database, chosen: Iterable[Product]) -> None:
+    """Note that only the catalogue can say where these queued products lie."""
     with db.write():
-        rows = db.rows(_SQL.claim_resolving, process=process, fence=next_fence(db), at=clock.utc_s(), most=most)
-    return [(_product(row), bool(row["path_refuted"])) for row in rows]
+        db.rows(_SQL.ask_catalogue, ids=_ids(chosen))
+
+
+def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[Product]) -> list[Product]:
+    """Claim those of the chosen products that are queued still."""
+    with db.write():
+        rows = db.rows(_SQL.claim_resolving, ids=_ids(chosen), process=process, fence=next_fence(db), at=clock.utc_s())
+    return [_product(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +297,10 @@ def _wished(wish: Wish) -> dict[str, Any]:
         "s3_path": wish.s3_path,
         "path_source": PathSource.LISTING if wish.s3_path else None,
     }
+
+
+def _ids(chosen: Iterable[Product]) -> str:
+    return json.dumps([product.id for product in chosen])
 
 
 def _product(row: Row) -> Product:

@@ -262,7 +262,10 @@ def _why_idle(
     if daemon.state is not DaemonState.RUNNING:
         return f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None
     inbox = [each.reason for each in cooling if each.name == breakers.INBOX]
-    cooling = tuple(each for each in cooling if each.name != breakers.INBOX)  # products go on without it
+    passed_by = {breakers.INBOX}  # products go on without it, and those whose place is known without the catalogue
+    if to_go.get(State.READY) or to_go.get(State.DOWNLOADING):
+        passed_by.add(breakers.CATALOGUE)
+    cooling = tuple(each for each in cooling if each.name not in passed_by)
     if not total:
         return inbox[0] if inbox else "every product asked for is settled; drop a listing into the inbox"
     if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.model.product import FINAL, GOOD, Product, State
-from cdsed.store import listings, products
+from cdsed.store import breakers, listings, products
 from cdsed.store.database import Database
 
 #: What can be started again.
@@ -31,9 +31,10 @@ class Started:
 def start_again(db: Database, clock: Clock, chosen: list[Product]) -> list[Started]:
     """Start products again, in one transaction; listings that were reported and want them are open again.
 
-    Products that are under way, or on disk, are left alone.
+    Products that are under way, or on disk, are left alone. A catalogue that is left alone is asked at once.
     """
     with db.write():
+        breakers.hasten(db, breakers.CATALOGUE)
         return [_start(db, clock, product.id) for product in chosen]
 
 

@@ -120,10 +120,7 @@ RULES = (
     Rule(Blame.PRODUCT, ("Changed",), "412, 416, or another ETag than was listed", Course.ATTEMPT),
     Rule(Blame.PRODUCT, ("NotOnline",), "403 `InvalidObjectState`: the object lies in an archive", Course.ATTEMPT),
     Rule(
-        Blame.PRODUCT,
-        ("Refused",),
-        "403 `AccessDenied`, although the same key may list other things",
-        Course.OTHER_ACCOUNT,
+        Blame.PRODUCT, ("Refused",), "403 `AccessDenied`, though the same key lists other things", Course.OTHER_ACCOUNT
     ),
     Rule(
         Blame.PRODUCT,
@@ -217,12 +214,7 @@ RULES = (
         Course.BEGIN_ANEW,
     ),
     Rule(Blame.DISK, (), "any other fault of a disk", Course.PAUSE_DISK),
-    Rule(
-        Blame.MACHINE,
-        ("EMFILE", "ENFILE"),
-        "no file descriptor is left, in this process or on the whole machine",
-        Course.REST,
-    ),
+    Rule(Blame.MACHINE, ("EMFILE", "ENFILE"), "no file descriptor is left, here or on the whole machine", Course.REST),
     Rule(Blame.MACHINE, ("ENOMEM", "ENOBUFS"), "no memory is left", Course.REST),
     Rule(Blame.MACHINE, ("EADDRNOTAVAIL",), "no local port is left", Course.REST),
     Rule(Blame.MACHINE, (), "any other shortage of this machine", Course.REST),
@@ -245,7 +237,6 @@ class Note:
     room: str
 
 
-_WAITS_FOR_CATALOGUE = "5 s, doubled each time, 15 min at most; `Retry-After` wins"
 _LOGIN = "5 min, doubled each time, 6 h at most"
 
 ELSEWHERE = (
@@ -279,11 +270,20 @@ ELSEWHERE = (
     ),
     Note(
         Blame.SERVICE,
-        ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "BadQuery", "NotTheCatalogue"),
-        "the catalogue: 3xx, 4xx, 5xx, timeouts, broken answers, answers with too few rows",
-        "waits",
-        _WAITS_FOR_CATALOGUE,
-        "nobody",
+        ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "NotTheCatalogue"),
+        "the catalogue: 3xx, 429, 5xx, timeouts, broken answers, answers with too few rows",
+        "stays *queued*; those whose place the listing or the name tells go on",
+        "5 s, doubled each time, 5 min at most; `Retry-After` wins",
+        "the catalogue: it cools",
+        "work/resolve.py",
+    ),
+    Note(
+        Blame.SERVICE,
+        ("BadQuery", "Refused"),
+        "the catalogue: other 4xx; names are asked for one by one until it is clear which of them is refused",
+        "waits by itself",
+        "5 s, doubled each time, 15 min at most",
+        "nobody; the third in a row cools the catalogue",
         "work/resolve.py",
     ),
     Note(

@@ -65,7 +65,9 @@ def test_a_thousand_products_of_one_listing_are_started_again_in_batches(state_l
     with state_lab.db.write():
         for number in range(1200):
             listings.want(state_lab.db, listing, state_lab.queued(f"P{number}"), number)
-        for product, _ in products.claim_resolving(state_lab.db, state_lab.clock, state_lab.process, 1100):
+        for product in products.claim_resolving(
+            state_lab.db, state_lab.clock, state_lab.process, products.queued(state_lab.db, 1100)
+        ):
             products.move(state_lab.db, state_lab.clock, product, products.Move(State.MISSING, cause="gone"))
     done = list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING, State.FAILED}), listing))
     assert len(done) == 1100

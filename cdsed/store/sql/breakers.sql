@@ -10,5 +10,8 @@ RETURNING failures
 -- name: open
 UPDATE breaker SET open = 1, until_s = max(until_s, :until_s) WHERE name = :name
 
+-- name: hasten
+UPDATE breaker SET until_s = 0 WHERE name = :name
+
 -- name: close
 DELETE FROM breaker WHERE name = :name

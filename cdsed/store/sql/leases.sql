@@ -35,7 +35,7 @@ SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
 FROM breaker WHERE name = 'service:s3'
 
 -- name: forget_troubles
-DELETE FROM breaker WHERE name LIKE 'account:%'
+DELETE FROM breaker WHERE name LIKE 'account:%' OR name = 'service:catalogue'
 
 -- name: forget_restraints
 DELETE FROM restraint

@@ -61,14 +61,20 @@ DELETE FROM denial WHERE product = :id
 -- name: hurry
 UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 
--- name: any_queued
-SELECT 1 FROM product WHERE state = 'queued' LIMIT 1
+-- name: queued
+SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
+       attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+FROM product WHERE state = 'queued' AND path_refuted = :asks_catalogue ORDER BY priority DESC, id LIMIT :most
+
+-- name: ask_catalogue
+UPDATE product SET path_refuted = 1
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND s3_path IS NULL
 
 -- name: claim_resolving
 UPDATE product SET state = 'resolving', process = :process, fence = :fence, changed_at = :at
-WHERE id IN (SELECT id FROM product WHERE state = 'queued' ORDER BY priority DESC, id LIMIT :most)
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence, path_refuted
+    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
 
 -- name: resolved
 UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,

@@ -3,8 +3,8 @@
 import pytest
 
 from cdsed.errors import AccountError
-from cdsed.store import breakers, leases
-from cdsed.store.breakers import SERVICE, Cooling, account_breaker
+from cdsed.store import breakers, leases, snapshot
+from cdsed.store.breakers import CATALOGUE, SERVICE, Cooling, account_breaker
 from tests.unit.store.state import BROKEN
 
 _AT_ONCE = Cooling(threshold=1, first_s=10, longest_s=60)
@@ -87,6 +87,15 @@ def test_a_sick_service_is_probed_by_one_session_of_all(lab):
     assert lab.free() == []
     leases.give_back(lab.db, lab.clock, probe, rest_s=0)
     assert lab.free() != []
+
+
+def test_the_catalogue_is_the_reason_why_nothing_moves_only_while_no_place_is_known(lab):
+    lab.queued("A")
+    pause = fail(lab, CATALOGUE)
+    told = snapshot.report(lab.db, lab.clock, running=True).why_idle
+    assert told == f"service:catalogue cools down, next try in {pause:.0f} s: the connection broke"
+    lab.ready("B")
+    assert snapshot.report(lab.db, lab.clock, running=True).why_idle == "there is no account in the accounts file"
 
 
 def test_an_account_below_its_threshold_is_still_used(lab):

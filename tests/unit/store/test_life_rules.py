@@ -83,7 +83,9 @@ class Life(RuleBasedStateMachine):
 
     @rule(process=st.integers(0, 1))
     def resolve(self, process: int) -> None:
-        for product, _ in products.claim_resolving(self.lab.db, self.lab.clock, self.processes[process], 2):
+        for product in products.claim_resolving(
+            self.lab.db, self.lab.clock, self.processes[process], products.queued(self.lab.db, 2)
+        ):
             products.resolved(self.lab.db, self.lab.clock, product, Found(f"/eodata/x/{product.safename}", "name"))  # type: ignore[arg-type]
 
     @rule(process=st.integers(0, 1), which=which)

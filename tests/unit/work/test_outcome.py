@@ -86,8 +86,7 @@ def test_nothing_at_a_guessed_place_asks_the_catalogue_uncharged(bench):
     assert bench.outcome.of_product(NOT_LISTED, bench.lease(), product)
     after = now(bench, product)
     assert (after.state, after.attempts, after.s3_path) == (State.QUEUED, 0, None)
-    [(_, refuted)] = products.claim_resolving(bench.db, bench.clock, bench.process, 1)
-    assert refuted
+    assert [each.id for each in products.queued(bench.db, 9, asks_catalogue=True)] == [product.id]
 
 
 def test_nothing_at_the_catalogues_place_is_an_attempt_then_missing(bench):

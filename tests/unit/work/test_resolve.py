@@ -2,14 +2,21 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue import CatalogueEntry, Deletion, Facts
 from cdsed.model.product import PathSource, State
-from cdsed.store import products
+from cdsed.store import leases, processes, products
 from cdsed.store.products import Move, Wish
+from cdsed.work.again import STARTABLE, start_all
 from cdsed.work.resolve import Resolver
 
 GRD = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+SEVERAL = [
+    f"S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{number:04d}_PS1_O_NR_004.SEN3"
+    for number in range(60)
+]
 S3 = "S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_094_2160_PS1_O_NR_004.SEN3"
 
 
@@ -19,13 +26,20 @@ class Catalogue:
     def __init__(self, **entries: CatalogueEntry) -> None:
         self.entries = entries
         self.deleted: dict[str, Deletion] = {}
-        self.down = False
-        self.asked: list[str] = []
+        self.down: ServiceError | None = None
+        self.refused: set[str] = set()
+        self.questions: list[list[str]] = []
+
+    @property
+    def asked(self) -> list[str]:
+        return [name for names in self.questions for name in names]
 
     def look_up(self, names):
-        self.asked += names
+        self.questions.append(names)
         if self.down:
-            raise ServiceError("the catalogue does not answer", code="Timeout")
+            raise self.down
+        if self.refused & set(names):
+            raise ServiceError("400", code="BadQuery")
         found = {name: entry for name, entry in self.entries.items() if name in names}
         deleted = {name: deletion for name, deletion in self.deleted.items() if name in names}
         return Facts(found, deleted, frozenset(names) - found.keys() - deleted.keys())
@@ -47,9 +61,30 @@ def entry(name, *, online=True):
 def resolve(lab, name, catalogue, **wish):
     number = products.add(lab.db, lab.clock, Wish(name, "default", 0, None, **wish))
     resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
-    assert resolver.resolve_some()
-    assert not resolver.resolve_some()
+    exhaust(resolver)
     return products.get(lab.db, number)
+
+
+def exhaust(resolver):
+    """Let it do all there is to do just now."""
+    for _ in range(99):
+        if not resolver.resolve_some():
+            return
+    raise AssertionError("it goes on and on")
+
+
+def retry(lab):
+    assert list(start_all(lab.db, lab.clock, STARTABLE, None)) == []
+
+
+def reload(lab):
+    leases.forget_troubles(lab.db)
+
+
+def boot(lab):
+    processes.daemon_started(lab.db, lab.clock, version="1", once=False)
+    lab.clock.utc += 3600
+    processes.daemon_started(lab.db, lab.clock, version="1", once=False)
 
 
 def test_the_listings_path_is_believed_without_asking(lab):
@@ -77,7 +112,7 @@ def test_a_refuted_path_is_not_guessed_again(lab):
         claimed = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
     products.move(lab.db, lab.clock, claimed, Move(State.QUEUED, cause="x", refute_path=True))
     catalogue = Catalogue(**{GRD: entry(GRD)})
-    assert Resolver(lab.db, lab.clock, catalogue, lab.process).resolve_some()
+    exhaust(Resolver(lab.db, lab.clock, catalogue, lab.process))
     assert products.get(lab.db, product.id).s3_path == f"/eodata/there/{GRD}"
 
 
@@ -106,15 +141,71 @@ def test_a_misspelt_name_is_missing_with_what_is_wrong_with_it(lab):
     assert product.cause.startswith("not in the catalogue; perhaps misspelt: class ")
 
 
-def test_while_the_catalogue_is_down_products_wait_uncharged_and_those_that_need_it_not_do_not(lab):
+def test_while_the_catalogue_is_down_nothing_moves_that_needs_it_and_all_else_goes_on(lab):
+    catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
+    catalogue.down = ServiceError("the catalogue does not answer", code="Timeout")
+    numbers = [lab.queued(name) for name in SEVERAL]
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    for _ in range(60):
+        exhaust(resolver)
+        lab.clock.pass_s(60)
+    assert {lab.state(number) for number in numbers} == {State.QUEUED}
+    assert lab.db.value("SELECT max(id) FROM event") == len(numbers)
+    assert catalogue.questions == [SEVERAL, *([SEVERAL[0]] for _ in catalogue.questions[1:])]
+    assert 10 < len(catalogue.questions) < 25
+    guessable = lab.queued(GRD)
+    exhaust(resolver)
+    assert lab.state(guessable) is State.READY
+    catalogue.down = None
+    lab.clock.pass_s(330)
+    exhaust(resolver)
+    assert {lab.state(number) for number in numbers} == {State.READY}
+
+
+def test_a_catalogue_that_asks_for_time_gets_it(lab):
     catalogue = Catalogue(**{S3: entry(S3)})
-    catalogue.down = True
-    products.add(lab.db, lab.clock, Wish(GRD, "default", 0, None))
-    waiting = resolve(lab, S3, catalogue)
-    assert (waiting.state, waiting.attempts) == (State.WAITING, 0)
-    assert products.find(lab.db, GRD).state is State.READY
-    catalogue.down = False
-    lab.clock.pass_s(60)
-    products.wake_due(lab.db, lab.clock)
-    assert Resolver(lab.db, lab.clock, catalogue, lab.process).resolve_some()
-    assert products.get(lab.db, waiting.id).state is State.READY
+    catalogue.down = ServiceError("later", code="ServerError", retry_after_s=3000)
+    product = resolve(lab, S3, catalogue)
+    catalogue.down = None
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    lab.clock.pass_s(2999)
+    exhaust(resolver)
+    assert (lab.state(product.id), len(catalogue.questions)) == (State.QUEUED, 1)
+    lab.clock.pass_s(2)
+    exhaust(resolver)
+    assert lab.state(product.id) is State.READY
+
+
+@pytest.mark.parametrize("lets_try", [retry, reload, boot])
+def test_retry_a_reload_and_a_new_boot_let_the_catalogue_be_asked_at_once(lab, lets_try):
+    catalogue = Catalogue(**{S3: entry(S3)})
+    catalogue.down = ServiceError("later", code="ServerError", retry_after_s=3000)
+    product = resolve(lab, S3, catalogue)
+    catalogue.down = None
+    lets_try(lab)
+    exhaust(Resolver(lab.db, lab.clock, catalogue, lab.process))
+    assert lab.state(product.id) is State.READY
+
+
+def test_a_name_that_spoils_every_question_waits_by_itself(lab):
+    catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
+    catalogue.refused = {SEVERAL[33], SEVERAL[34]}
+    numbers = [lab.queued(name) for name in SEVERAL]
+    exhaust(Resolver(lab.db, lab.clock, catalogue, lab.process))
+    states = [lab.state(number) for number in numbers]
+    assert [number for number, state in enumerate(states) if state is not State.READY] == [33, 34]
+    waiting = products.get(lab.db, numbers[33])
+    assert (waiting.state, waiting.attempts, waiting.setbacks, waiting.cause) == (State.WAITING, 0, 1, "400")
+
+
+def test_a_catalogue_that_refuses_every_question_is_left_alone_as_a_dead_one(lab):
+    catalogue = Catalogue()
+    catalogue.refused = set(SEVERAL)
+    numbers = [lab.queued(name) for name in SEVERAL]
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    for _ in range(60):
+        exhaust(resolver)
+        lab.clock.pass_s(60)
+    assert len(catalogue.questions) < 25
+    waits = [number for number in numbers if lab.state(number) is State.WAITING]
+    assert len(waits) == len(catalogue.questions) - 1

@@ -1,7 +1,7 @@
 -- A daemon runs for years: what need not be kept for ever goes, and what nobody sees in the log is told.
 
--- Of each product the latest 32 changes of state. One that waits for the catalogue, for a disk, changes three times
--- whenever it is tried again: while the catalogue was out, a long queue added a gigabyte a day.
+-- Of each product the latest 32 changes of state. One that waits for a disk changes three times whenever it is tried
+-- again.
 DROP TRIGGER product_moved;
 CREATE TRIGGER product_moved AFTER UPDATE OF state ON product
 WHEN OLD.state <> NEW.state
@@ -14,6 +14,11 @@ END;
 
 -- Since when a session is held, in seconds since boot: what was leased before a pause ended is no probe.
 ALTER TABLE session ADD COLUMN leased_s REAL;
+
+-- Products whose place only the catalogue knows, because their names tell none or a wrong one (path_refuted), stay queued
+-- while it is out; the others pass them by.
+DROP INDEX product_queued;
+CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
 
 -- Remarks are kept for the receipt; once it is written, they stand in it.
 DELETE FROM remark WHERE listing NOT IN (SELECT id FROM listing WHERE state = 'taking');
