@@ -71,7 +71,7 @@ def bring(connection: Connection, job: Job) -> int:
         private = Path(tempfile.mkdtemp(prefix=".cdsed-", dir=job.pre_spool))
     staging = private / job.final.name
     try:
-        prepare(staging, listed, (), ())
+        prepare(staging, listed)
         objects = _fetch(connection, job, listed, staging, stop)
         _verify(staging, job, objects, stop)
         _publish(staging, job, listed)

@@ -82,7 +82,8 @@ class Presence:
 
     def missing_roots(self) -> list[Path]:
         """Return spools that are not there and archives that are not there or empty: not mounted, presumably."""
-        spools = [spool for spool in self._spools if not spool.is_dir()]
+        # Unlike Path's, this takes a directory that does not answer for none.
+        spools = [spool for spool in self._spools if not os.path.isdir(spool)]  # noqa: PTH112
         return spools + [archive.root for archive in self._archives if not _list(archive.root)]
 
     def _directories(self, safename: str, outputdir: Path | None) -> Iterator[Path]:

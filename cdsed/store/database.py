@@ -4,6 +4,7 @@ SQLite comes with apsw's wheels because versions up to 3.51.2 can corrupt a WAL 
 checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module refuses WAL.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ class Database:
         self._identity = file_identity(self._path)
         self._lock = threading.RLock()
         self._depth = 0
-        self._in_vain: tuple[float, StateError] | None = None  # when this process last waited for others, and why
+        self._in_vain_s = -math.inf  # when this process last waited for others in vain
         self._changes = 0
 
     @contextmanager
@@ -142,14 +143,17 @@ class Database:
             self._connection.close()
 
     def _begin(self, asked_s: float) -> None:
-        """Wait until other processes let us write, all threads at one time: none begins anew what was just in vain."""
-        if self._in_vain is not None and asked_s < self._in_vain[0] + _IN_VAIN_S:
-            raise type(self._in_vain[1])(str(self._in_vain[1]))
+        """Wait until other processes let us write, all threads at one time: what was just in vain is only tried."""
+        waits = asked_s >= self._in_vain_s + _IN_VAIN_S
+        self._connection.set_busy_timeout(BUSY_TIMEOUT_MS if waits else 0)
         try:
             self._run("BEGIN IMMEDIATE", {})
-        except StateError as error:
-            self._in_vain = time.monotonic(), error
+        except StateError:
+            if waits:
+                self._in_vain_s = time.monotonic()
             raise
+        finally:
+            self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
 
     def _commit(self) -> None:
         try:

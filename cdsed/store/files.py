@@ -19,7 +19,7 @@ from cdsed.store.database import FILE_NAME
 ASIDE = "aside"
 WHY_NAME = "why.txt"
 _MAKING, _MADE = "making", "made"
-_STAMPED = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
+_STAMPED = re.compile(r"(\d{8}T\d{6}Z)(?:-(\d{4}))?")
 _NEWEST_KEPT = 3  # with the one that is about to be set aside
 _SUFFIXES = ("", "-wal", "-shm", "-journal")  # the file itself first: a log alone is a state that is gone
 
@@ -92,8 +92,10 @@ def forget_surplus(state_dir: Path) -> None:
 def _set_aside(state_dir: Path, why: str, clock: Clock) -> Path:
     present = [path for suffix in _SUFFIXES if (path := state_dir / f"{FILE_NAME}{suffix}").exists()]
     stamp = f"{datetime.fromtimestamp(clock.utc_s(), UTC):%Y%m%dT%H%M%SZ}"
-    number = sum(path.name.startswith(stamp) for path in set_aside_before(state_dir))
-    place = state_dir / ASIDE / (f"{stamp}-{number + 1}" if number else stamp)
+    former = [match for path in set_aside_before(state_dir) if (match := _STAMPED.fullmatch(path.name))]
+    if former and former[-1][1] >= stamp:  # the clock was set back: by their names the oldest and the newest are told
+        stamp = f"{former[-1][1]}-{int(former[-1][2] or 1) + 1:04d}"
+    place = state_dir / ASIDE / stamp
     place.mkdir(mode=0o750, parents=True)
     (place / WHY_NAME).write_text(f"{why}\n", encoding="utf-8")
     sync(place / WHY_NAME)

@@ -38,7 +38,12 @@ def staged_sizes(staging: Path) -> dict[str, int]:
     return {}
 
 
-def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str], keep: Collection[str]) -> None:
+def prepare(
+    staging: Path,
+    listed: Iterable[ListedObject] = (),
+    staged: Iterable[str] = (),
+    keep: Collection[str] = (),
+) -> None:
     """Make a staging directory hold exactly the files of a product, each at its full size.
 
     Parameters
@@ -64,14 +69,6 @@ def prepare(staging: Path, listed: Iterable[ListedObject], staged: Iterable[str]
                 if path not in keep:
                     product.remove(path)
                     _make_hole(product, path, size_bytes)
-
-
-def renew(staging: Path) -> None:
-    """Make a staging directory, empty; DiskError as `prepare` has it."""
-    with on_disk(str(staging)), pre_spool(staging, make=True) as folder:
-        folder.remove(staging.name)
-        with folder.child(staging.name, make=True):
-            pass
 
 
 def discard(staging: Path) -> None:

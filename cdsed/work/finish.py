@@ -68,9 +68,7 @@ def _finish(bench: Bench, product: Product) -> None:
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
-    if not source.exists():
-        if not is_published(final, sizes, single=single is not None):
-            raise DiskError(f"{source} was taken away before it was verified", code="ENOENT")
+    if not source.exists() and is_published(final, sizes, single=single is not None):
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
@@ -129,6 +127,8 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
         move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
         products.move(bench.db, bench.clock, product, move)
         return
+    if lost:
+        check_disk(bench, Path(product.destination or ""))  # with a disk that is not mounted nothing is lost
     pieces.mark_bad(bench.db, verdict.bad)
     if lost and not again:  # a power cut does that once; what is lost each time must come to an end
         raise DiskError(f"its disk has lost what had arrived: {told}", code="Lost")

@@ -15,7 +15,7 @@ from cdsed.model.product import PathSource, Product, State
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.staging import renew
+from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.bench import Bench
 from cdsed.work.place import check_disk, places_for
@@ -72,7 +72,7 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
     pieces.forget_lost(bench.db, product, {})
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
-        renew(staging)
+        prepare(staging)
         listed = fetch_value(value, means, staging)
     with bench.db.write():
         pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)

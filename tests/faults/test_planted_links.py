@@ -14,7 +14,7 @@ from cdsed.local.whole import is_whole
 from cdsed.model.transfer import ListedObject
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.publish import is_published, publish
-from cdsed.transfer.staging import discard, prepare, quarantine, renew, staged_sizes
+from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes
 from cdsed.work.blame import Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.disks import small_disk
@@ -60,7 +60,7 @@ def test_a_link_in_place_of_the_pre_spool_is_refused_and_nothing_behind_it_is_to
     (spool / ".cdsed").symlink_to(outside)
     for use in (
         lambda: prepare(_staging(spool), _LISTED, (), ()),
-        lambda: renew(_staging(spool)),
+        lambda: prepare(_staging(spool)),
         lambda: staged_sizes(_staging(spool)),
     ):
         with pytest.raises(DiskError, match="symbolic link") as caught:
@@ -168,7 +168,7 @@ def test_a_new_pre_spool_is_private_whatever_the_umask(spool):
     try:
         _staged(spool)
         (spool / "other").mkdir()
-        renew(spool / "other" / ".cdsed" / "X.SAFE")
+        prepare(spool / "other" / ".cdsed" / "X.SAFE")
     finally:
         os.umask(before)
     for place in (spool, spool / "other"):

@@ -20,7 +20,7 @@ from cdsed.errors import ServiceError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.listing import list_product
-from cdsed.transfer.staging import renew
+from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 
 _NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -152,7 +152,7 @@ def _zip(url: str, authority: Path | None, folder: Path) -> None:
         endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), threading.Event()
     )
     value = Value(f"{url}/v", frozenset({origin(url)}), Secret("canary-token"), "me", _NAME, "0" * 32)
-    renew(folder / ".cdsed" / _NAME)
+    prepare(folder / ".cdsed" / _NAME)
     fetch_value(value, means, folder / ".cdsed" / _NAME)
 
 

@@ -53,8 +53,9 @@ SELECT coalesce(max(id), 0) FROM event
 
 -- name: reported
 UPDATE listing SET state = 'reported', reported_at = :at
-WHERE id = :id AND NOT EXISTS (SELECT 1 FROM event JOIN want ON want.product = event.product AND want.listing = :id
-                               WHERE event.id > :seen)
+WHERE id = :id  -- CROSS: few events are new, a listing may want a million products
+  AND NOT EXISTS (SELECT 1 FROM event CROSS JOIN want ON want.product = event.product AND want.listing = :id
+                  WHERE event.id > :seen)
 
 -- name: reopen
 UPDATE listing SET state = 'open', reported_at = NULL

@@ -134,20 +134,21 @@ WHERE state = 'downloading' AND planned = 1
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
--- Suspects one at a time, as in `next_product`.
+-- Suspects one at a time in each group, as in `next_product`.
 -- name: arrived
+WITH suspect (id, place_in_line) AS (
+    SELECT id, row_number() OVER (PARTITION BY account_group ORDER BY
+                                  (SELECT count(*) FROM denial WHERE denial.product = product.id), deaths, id)
+    FROM product
+    WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')
+      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
+      AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'suspects' AND until_s > :now_s)))
 SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
   AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-  AND (deaths = 0 OR id = (SELECT id FROM product AS suspect
-                           WHERE deaths > 0 AND suspect.account_group = product.account_group
-                             AND state IN ('ready', 'downloading', 'verifying')
-                             AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
-                             AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker
-                                                            WHERE name = 'suspects' AND until_s > :now_s))
-                           ORDER BY (SELECT count(*) FROM denial WHERE denial.product = suspect.id), deaths, id LIMIT 1))
+  AND (deaths = 0 OR id IN (SELECT id FROM suspect WHERE place_in_line = 1))
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying

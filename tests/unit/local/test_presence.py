@@ -72,13 +72,14 @@ def test_a_product_that_was_listed_but_is_gone_is_not_present(tmp_path: Path, cl
 
 def test_a_root_that_is_not_mounted_is_reported_and_raises_nothing(tmp_path: Path, clock: HandClock) -> None:
     gone = tmp_path / "gone"
-    presence = Presence([tmp_path], [Archive(gone, {})], clock)
+    sick = tmp_path / ("x" * 256)  # what asks for it gets an error of the system
+    presence = Presence([tmp_path, sick], [Archive(gone, {})], clock)
     assert presence.find(SAFENAME) is None
-    assert presence.missing_roots() == [gone]
+    assert presence.missing_roots() == [sick, gone]
     gone.mkdir()  # a bare mount point
-    assert presence.missing_roots() == [gone]
+    assert presence.missing_roots() == [sick, gone]
     (gone / "S1A").mkdir()
-    assert presence.missing_roots() == []
+    assert presence.missing_roots() == [sick]
 
 
 def test_a_directory_that_cannot_be_read_is_told_and_passed_over(

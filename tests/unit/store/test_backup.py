@@ -193,15 +193,13 @@ def test_unfinished_backups_are_cleared_away(lab: Lab, folder: Path) -> None:
     assert backup.backups(folder / "nowhere") == []
 
 
-def former_state(lab: Lab, state: Path, size_bytes: int = 0) -> Path:
+def former_state(lab: Lab, state: Path, clock_moves_s: float = 3600) -> Path:
     """Set a state aside the way a recovery does, an hour after the one before."""
-    lab.clock.pass_s(3600)
+    lab.clock.utc += clock_moves_s
     place = work(lab.root)
     files.forget_surplus(state)
     open_state(place).close()
-    aside = files.put_in_place(state, "because of a test", lab.clock)
-    (aside / "more").write_bytes(b"x" * size_bytes)
-    return aside
+    return files.put_in_place(state, "because of a test", lab.clock)
 
 
 def test_of_former_states_the_oldest_and_the_three_newest_stay_and_whatever_was_renamed(
@@ -214,6 +212,12 @@ def test_of_former_states_the_oldest_and_the_three_newest_stay_and_whatever_was_
     assert files.set_aside_before(state) == [made[0], *made[5:], kept]
     assert f"{made[1]} is removed" in caplog.text
     assert caplog.text.count("is removed") == 3
+
+
+def test_which_former_state_is_the_oldest_is_known_although_the_clock_was_set_back(lab: Lab, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    made = [former_state(lab, state, moved_s) for moved_s in (0, 0, 0, 0, -86_400, 0, 3600)]
+    assert files.set_aside_before(state) == [made[0], *made[-3:]]
 
 
 def test_former_states_take_no_more_than_is_free_besides_but_the_oldest_stays(lab: Lab, small_disk: Path) -> None:

@@ -1,6 +1,7 @@
 """After a power cut, files that the state calls arrived may be gone or short: they come again, and no product pays."""
 
 import os
+import shutil
 
 import pytest
 
@@ -61,9 +62,20 @@ def test_a_disk_that_loses_the_same_file_each_time_costs_attempts_so_that_it_end
         assert products.get(large.db, large.number).attempts == attempts
 
 
+def test_a_directory_that_is_taken_away_each_time_costs_attempts_so_that_it_ends(large):
+    for attempts in (0, 1):
+        _fetch(large)
+        shutil.rmtree(large.staging)
+        assert finish_next(large.bench)
+        assert products.get(large.db, large.number).attempts == attempts
+
+
 def _fetch(large):
     large.start()
-    wait_until("all has arrived", lambda: _hurry(large) or pieces.have_all_arrived(large.db, large.number))
+    wait_until(
+        "all has arrived",
+        lambda: _hurry(large) or (large.staging.is_dir() and pieces.have_all_arrived(large.db, large.number)),
+    )
     large.stop()
 
 
