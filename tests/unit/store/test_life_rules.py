@@ -36,7 +36,9 @@ _NAMES = [
     f"S1A_IW_GRDH_1SDV_20240{month}01T000000_20240{month}01T000025_05{month}000_05{month}ABC_000{month}.SAFE"
     for month in range(1, 5)
 ]
-_PIECE_BYTES, _HELD_MOST = 2, 3
+_PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
+_HELD_MOST, _ATTEMPTS = 3, 2
+_SIZES = ([3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
     ProductError("not there", code="NotListed"),
@@ -99,7 +101,7 @@ class Life(RuleBasedStateMachine):
         lab.accounts("a", "b")
         (self.root / "spool").mkdir()
         self.processes = [lab.process, lab.new_process("two")]
-        self.outcome = Outcome(lab.db, lab.clock, RetrySettings())
+        self.outcome = Outcome(lab.db, lab.clock, RetrySettings(attempts=_ATTEMPTS))
         self.lines = Lines(lab.db, lab.clock, _Nowhere())  # type: ignore[arg-type]
         self.held: list[tuple[int, Lease, Work | None]] = []
         self.claims: list[tuple[int, Product]] = []
@@ -126,6 +128,7 @@ class Life(RuleBasedStateMachine):
         self.lines.enter(head, len(lines), lines, self.lines.places(head, lines))
         listings.settle(self.lab.db, head.id, accepted=True, path=f"{self.count}")
         self.promised[head.id] = set(names)
+        assert not any(row.state in FINAL for row in listings.report_rows(self.lab.db, head.id))
         self.asked.update(names)
 
     @rule(seed=st.integers(0, 2**16), steps=st.integers(1, 30))
@@ -142,10 +145,14 @@ class Life(RuleBasedStateMachine):
             if any(work for _, _, work in self.held):
                 able.append(partial(self.arrive, which))
             if any(product.state is State.DOWNLOADING for _, product in self.claims):
-                able.append(partial(self.plan, which, [3, 2], "e", 0))
+                able.append(partial(self.plan, which, _SIZES[which % 3], "eeef"[which % 4], which // 4 % 2))
             if any(product.state is State.VERIFYING for _, product in self.claims):
                 able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
-            able[which % len(able)]()
+            if self.any_in("downloading", "waiting"):
+                able.append(partial(self.lose, which) if which % 7 == 0 else partial(self.pass_time, 100.0))
+            if any(work for _, _, work in self.held) and which % 3 == 0:
+                able.append(partial(self.fail, which, _ERRORS[which % len(_ERRORS)]))
+            able[which * 7 // 3 % len(able)]()
 
     @precondition(lambda self: self.any_in("queued"))
     @rule(process=st.integers(0, 1))
@@ -216,20 +223,15 @@ class Life(RuleBasedStateMachine):
             pieces.let_go(self.lab.db, lease, piece)
 
     @precondition(lambda self: any(product.state is State.DOWNLOADING for _, product in self.claims))
-    @rule(
-        which=which,
-        sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3),
-        etag=st.sampled_from("ef"),
-        place=st.integers(0, 1),
-    )
+    @rule(which=which, sizes=st.sampled_from(_SIZES), etag=st.sampled_from("ef"), place=st.integers(0, 1))
     def plan(self, which: int, sizes: list[int], etag: str, place: int) -> None:
         """Do what `begin` does, with the disk of the test."""
         claims = [each for each in self.claims if each[1].state is State.DOWNLOADING]
         self.claims.remove(claims[which % len(claims)])
         product = claims[which % len(claims)][1]
         places = Places(str(self.root / f"staging-{place}" / product.safename), str(self.root / "spool"))
-        listed_now = [listed(f"f{number}", size, etag) for number, size in enumerate(sizes)]
-        products.choose_place(self.lab.db, products.get(self.lab.db, product.id), places, sum(sizes))
+        listed_now = [listed(f"f{number}", size * _PIECE_BYTES, etag) for number, size in enumerate(sizes)]
+        products.choose_place(self.lab.db, products.get(self.lab.db, product.id), places, 0)
         pieces.forget_lost(self.lab.db, product, self.disk.sizes(places.staging))
         self.disk.prepare(places.staging, listed_now, pieces.arrived(self.lab.db, product, listed_now))
         pieces.plan(self.lab.db, product, listed_now, places, _PIECE_BYTES)
@@ -415,9 +417,16 @@ class Life(RuleBasedStateMachine):
             self.asked.clear()
 
     @invariant()
+    def who_has_no_work_holds_none(self) -> None:
+        if hasattr(self, "lab"):
+            idle = {lease.fence for _, lease, work in self.held if not work}
+            held = {row["fence"] for row in self.lab.db.rows("SELECT fence FROM piece WHERE fence IS NOT NULL")}
+            assert not idle & held
+
+    @invariant()
     def nobody_pays_more_than_there_is(self) -> None:
         if hasattr(self, "lab"):
-            assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=RetrySettings().attempts)
+            assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
 
 
 TestLife = Life.TestCase
