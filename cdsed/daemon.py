@@ -260,6 +260,7 @@ class _Daemon:
                     key_expires_at=account.s3_key_expires.timestamp() if account.s3_key_expires else None,
                     has_keys=keyring.keys_of(account) is not None,
                     bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
+                    login=account.login_mark,
                 )
                 for account in accounts
             ],

@@ -1,5 +1,6 @@
 """The accounts: groups of CDSE logins with their keys and quotas, from a file that only its owner reads."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -69,6 +70,11 @@ class Account:
     requests_per_minute: int
     volume_bytes: int
     totp: Secret | None = None
+
+    @property
+    def login_mark(self) -> str:
+        """What tells its login from others in the state, which does not hold the login itself."""
+        return hashlib.sha256(_plain_login(self.login).encode()).hexdigest()[:16]
 
     @property
     def needs_temporary_keys(self) -> bool:
@@ -254,6 +260,11 @@ def _secrets(account: Account) -> Iterator[Secret]:
         yield from (account.s3_keys.access_key, account.s3_keys.secret_key)
 
 
+def _plain_login(login: str) -> str:
+    """Return a login as CDSE knows it: its identity service (Keycloak) holds all of them in small letters."""
+    return login.strip().lower()
+
+
 def _strangers(document: Document, settings: Settings) -> Iterator[str]:
     groups = document.content["groups"]
     if settings.default_group not in groups:
@@ -267,7 +278,7 @@ def _twins(document: Document, accounts: Accounts) -> Iterator[str]:
     """Two names for one login would share its quota without knowing of each other."""
     first: dict[tuple[str, object], Account] = {}
     for account in accounts:
-        marks: list[tuple[str, object]] = [("name", account.name), ("login", account.login)]
+        marks: list[tuple[str, object]] = [("name", account.name), ("login", _plain_login(account.login))]
         if account.s3_keys:
             marks.append(("s3_access_key", account.s3_keys.access_key))
         for what, mark in marks:

@@ -16,7 +16,10 @@ _SQL = Queries("leases")
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """What the store knows of an account: its limits, our own ceiling per connection, and nothing secret."""
+    """What the store knows of an account: its limits, our own ceiling per connection, and nothing secret.
+
+    ``login`` is a digest of the CDSE login: names may change, its connections and its volume stay its own.
+    """
 
     name: str
     group: str
@@ -26,14 +29,16 @@ class AccountLimits:
     key_expires_at: float | None
     has_keys: bool
     bandwidth_bytes_per_s: int | None = None
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One of an account's sessions."""
+    """One of an account's sessions; ``login`` is whose account it is by now, as `AccountLimits` has it."""
 
     account: str
     slot: int
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
                 key_expires_at=account.key_expires_at,
                 has_keys=account.has_keys,
                 bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
+                login=account.login,
             )
             for slot in range(1, account.sessions + 1):
                 db.rows(_SQL.add_session, account=account.name, slot=slot)
@@ -96,7 +102,7 @@ def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Ses
     wanted = set(groups)
     able = {each.name: each for each in allowance.of_all(db, clock) if each.group in wanted and each.may_lease(clock)}
     rows = db.rows(_SQL.free_sessions, accounts=json.dumps(list(able)), now_s=clock.boot_s()) if able else []
-    free = [Session(row["account"], row["slot"]) for row in rows]
+    free = [Session(row["account"], row["slot"], row["login"]) for row in rows]
     load = {name: (each.held + 1) / each.left_bytes for name, each in able.items()}
     return sorted(free, key=lambda session: (load[session.account], session.slot))
 
@@ -115,6 +121,7 @@ def take(db: Database, clock: Clock, session: Session, process: int) -> Lease | 
             _SQL.take,
             account=session.account,
             slot=session.slot,
+            login=session.login,
             process=process,
             fence=fence,
             at=clock.utc_s(),

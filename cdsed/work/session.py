@@ -71,8 +71,10 @@ class SessionThread:
         groups = products.groups_at_work(bench.db, bench.clock)
         for session in leases.free_sessions(bench.db, bench.clock, groups) if groups else ():
             account = bench.accounts.get(session.account)
-            keys = bench.keyring.keys_of(account) if account else None
-            if keys is None:  # new in the accounts file: this process is about to be replaced; or its keys just ended
+            if account is None or session.login not in ("", account.login_mark):
+                continue  # new in the accounts file, or another login's by now: this process is about to be replaced
+            keys = bench.keyring.keys_of(account)
+            if keys is None:  # they ended just now
                 continue
             lock = KernelLock(bench.settings.session_lock(session.account, session.slot))
             if not lock.acquire():

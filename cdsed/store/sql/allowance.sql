@@ -1,12 +1,16 @@
 -- What is in flight counts from before it begins: a session's pieces, or, while it holds none, its one request.
+-- A login that had another name before counts what it used, and still uses, under that.
 -- name: allowances
+WITH namesake (account, name) AS (
+    SELECT account.name, other.name FROM account
+    JOIN account AS other ON other.name = account.name OR (other.login = account.login AND other.login <> ''))
 SELECT account.name, account.account_group, account.has_keys, account.key_expires_at,
        account.requests_per_minute, account.volume_bytes,
        (SELECT count(*) FROM session WHERE session.account = account.name AND enabled = 1) AS sessions,
-       (SELECT coalesce(sum(bytes), 0) FROM traffic_hour
-        WHERE traffic_hour.account = account.name AND hour > :oldest_hour) AS used_bytes,
-       (SELECT coalesce(sum(requests), 0) FROM traffic_step
-        WHERE traffic_step.account = account.name AND step BETWEEN :oldest_step AND :step) AS requests,
+       (SELECT coalesce(sum(bytes), 0) FROM namesake JOIN traffic_hour ON traffic_hour.account = namesake.name
+        WHERE namesake.account = account.name AND hour > :oldest_hour) AS used_bytes,
+       (SELECT coalesce(sum(requests), 0) FROM namesake JOIN traffic_step ON traffic_step.account = namesake.name
+        WHERE namesake.account = account.name AND step BETWEEN :oldest_step AND :step) AS requests,
        coalesce(flight.held, 0) AS held, coalesce(flight.requests, 0) AS claimed_requests,
        coalesce(flight.bytes, 0) AS claimed_bytes,
        (SELECT count(*) FROM session WHERE session.account = account.name AND process IS NOT NULL
@@ -14,12 +18,14 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
        restraint.cause, restraint.sessions AS restrained_to, restraint.grows_s,
        breaker.until_s, breaker.code, breaker.reason
 FROM account
-LEFT JOIN (SELECT account, count(*) AS held, sum(max(1, pieces)) AS requests, sum(bytes) AS bytes
-           FROM (SELECT session.account, count(piece.id) AS pieces,
+LEFT JOIN (SELECT owner.name AS account, count(*) AS held, sum(max(1, pieces)) AS requests, sum(bytes) AS bytes
+           FROM account AS owner
+           JOIN (SELECT session.account, session.login, count(piece.id) AS pieces,
                         coalesce(sum(piece.size_bytes - piece.done_bytes), 0) AS bytes
                  FROM session LEFT JOIN piece ON piece.fence = session.fence
-                 WHERE session.process IS NOT NULL GROUP BY session.account, session.slot)
-           GROUP BY account) AS flight ON flight.account = account.name
+                 WHERE session.process IS NOT NULL GROUP BY session.account, session.slot) AS leased
+           ON leased.account = owner.name OR (leased.login = owner.login AND owner.login <> '')
+           GROUP BY owner.name) AS flight ON flight.account = account.name
 LEFT JOIN restraint ON restraint.account = account.name
 LEFT JOIN breaker ON breaker.name = 'account:' || account.name AND breaker.open = 1
 WHERE account.listed = 1 AND account.name = coalesce(:account, account.name)

@@ -1,12 +1,12 @@
 -- name: add_account
 INSERT INTO account (name, account_group, listed, requests_per_minute, volume_bytes, key_expires_at, has_keys,
-                     bandwidth_bytes_per_s)
+                     bandwidth_bytes_per_s, login)
 VALUES (:name, :account_group, 1, :requests_per_minute, :volume_bytes, :key_expires_at, :has_keys,
-        :bandwidth_bytes_per_s)
+        :bandwidth_bytes_per_s, :login)
 ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed = 1,
     requests_per_minute = excluded.requests_per_minute, volume_bytes = excluded.volume_bytes,
     key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys,
-    bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s
+    bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s, login = excluded.login
 
 -- name: set_has_keys
 UPDATE account SET has_keys = :has_keys WHERE name = :account
@@ -25,9 +25,9 @@ ON CONFLICT (account, slot) DO UPDATE SET enabled = 1
 UPDATE session SET enabled = 0 WHERE account = :account AND slot > :sessions
 
 -- name: free_sessions
-SELECT account, slot FROM session
+SELECT session.account, slot, account.login FROM session JOIN account ON account.name = session.account
 WHERE process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
-  AND account IN (SELECT value FROM json_each(:accounts))
+  AND session.account IN (SELECT value FROM json_each(:accounts))
 
 -- name: service_breaker
 SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
@@ -44,7 +44,7 @@ DELETE FROM restraint
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
 
 -- name: take
-UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s
+UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s, login = :login
 WHERE account = :account AND slot = :slot AND process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
 RETURNING fence
 

@@ -12,7 +12,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import LeaseLost
 from cdsed.model.transfer import Digests
 from cdsed.process.lock import KernelLock
-from cdsed.store import leases, pieces, processes, snapshot
+from cdsed.store import allowance, leases, pieces, processes, snapshot
 from cdsed.store.database import open_state
 from cdsed.store.leases import Session
 from tests.unit.store.state import Lab, SetClock
@@ -267,3 +267,30 @@ def test_speed_is_the_mean_over_the_last_minutes_whatever_the_wall_clock_does(la
     lab.clock.pass_s(2405)
     leases.forget_old_traffic(lab.db, lab.clock)
     assert rates() == (0, 0, 600_000 / 2405)
+
+
+def test_a_login_under_a_new_name_has_what_it_holds_and_has_used_under_the_former_one(lab):
+    lab.accounts("former", login="one", volume_bytes=1000)
+    for _ in range(3):
+        lab.lease("former")
+    leases.count_traffic(lab.db, lab.clock, "former", requests=7, size_bytes=600)
+    lab.accounts("new", login="one", volume_bytes=1000)
+    assert len([lab.lease("new")]) == 1
+    assert lab.free() == []
+    now = allowance.of(lab.db, lab.clock, "new")
+    assert (now.held, now.used_bytes, now.requests) == (4, 600, 7)
+
+
+def test_a_name_given_to_another_login_leaves_the_first_one_what_it_holds(lab):
+    lab.accounts("a", login="one")
+    held = [lab.lease("a") for _ in range(4)]
+    leases.sync_accounts(
+        lab.db,
+        [
+            leases.AccountLimits(name, "default", 4, 2000, 10**13, None, has_keys=True, login=login)
+            for name, login in (("a", "two"), ("b", "one"))
+        ],
+    )
+    assert lab.free() == []  # all of the first login's connections are still open, under its former name
+    leases.give_back(lab.db, lab.clock, held[0], rest_s=0)
+    assert {(each.account, each.login) for each in lab.free()} >= {("b", "one")}

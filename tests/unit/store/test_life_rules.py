@@ -4,22 +4,29 @@ Those who were overtaken go on, too: with leases that were taken from them, piec
 """
 
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from random import Random
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cdsed.config.settings import RetrySettings
-from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError
+from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, TransferError
 from cdsed.model.listing import ListingHead, Named
-from cdsed.model.product import FINAL, Product, State
-from cdsed.model.transfer import Digests, Places
+from cdsed.model.product import FINAL, PathSource, Product, State
+from cdsed.model.transfer import Digests, ListedObject, Piece, Places
 from cdsed.store import audit, leases, listings, pieces, processes, products
 from cdsed.store.database import open_state
 from cdsed.store.leases import Lease
-from cdsed.store.pieces import Work
+from cdsed.store.pieces import WholeObject, Work
 from cdsed.store.products import Found, Move
+from cdsed.transfer.verify import LOST
 from cdsed.work.again import start_again
 from cdsed.work.lines import Lines
 from cdsed.work.outcome import Outcome
@@ -29,6 +36,9 @@ _NAMES = [
     f"S1A_IW_GRDH_1SDV_20240{month}01T000000_20240{month}01T000025_05{month}000_05{month}ABC_000{month}.SAFE"
     for month in range(1, 5)
 ]
+_PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
+_HELD_MOST, _ATTEMPTS = 3, 2
+_SIZES = ([3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
     ProductError("not there", code="NotListed"),
@@ -46,6 +56,37 @@ class _Nowhere:
         return None
 
 
+class _Disk:
+    """Staged files by directory and path: of which copy (size, ETag) each is, and which of its pieces were written."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, str], tuple[int, str, set[int]]] = {}
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {path: size for (place, path), (size, _, _) in self._files.items() if place == folder}
+
+    def prepare(self, folder: str, listed: list[ListedObject], keep: frozenset[str]) -> None:
+        kept = {path: self._files[folder, path] for path in keep}
+        self.remove(folder)
+        for item in listed:
+            self._files[folder, item.path] = kept.get(item.path, (item.size_bytes, item.etag, set()))
+
+    def write(self, folder: str, piece: Piece) -> None:
+        size, etag, written = self._files[folder, piece.path]
+        if (size, etag) == (piece.object_bytes, piece.etag):  # else the service refuses, by its If-Match
+            written.add(piece.first_byte)
+
+    def has(self, folder: str, path: str) -> bool:
+        return (folder, path) in self._files
+
+    def is_whole(self, folder: str, path: str) -> bool:
+        size, _, written = self._files[folder, path]
+        return written == set(range(0, size, _PIECE_BYTES))
+
+    def remove(self, folder: str) -> None:
+        self._files = {place: file for place, file in self._files.items() if place[0] != folder}
+
+
 class Life(RuleBasedStateMachine):
     """Listings come, workers work, fail, are killed and overtaken, and somebody says `cdsed retry`."""
 
@@ -60,12 +101,18 @@ class Life(RuleBasedStateMachine):
         lab.accounts("a", "b")
         (self.root / "spool").mkdir()
         self.processes = [lab.process, lab.new_process("two")]
-        self.outcome = Outcome(lab.db, lab.clock, RetrySettings())
+        self.outcome = Outcome(lab.db, lab.clock, RetrySettings(attempts=_ATTEMPTS))
         self.lines = Lines(lab.db, lab.clock, _Nowhere())  # type: ignore[arg-type]
         self.held: list[tuple[int, Lease, Work | None]] = []
         self.claims: list[tuple[int, Product]] = []
-        self.done_since_asked: dict[str, int] = {}
+        self.digesting: list[tuple[int, WholeObject]] = []
+        self.disk = _Disk()
+        self.promised: dict[int, set[str]] = {}
+        self.written: list[tuple[int, int, dict[str, str]]] = []
+        self.settled: dict[str, State] = {}
+        self.asked: set[str] = set()
         self.newest_fence = self.count = 0
+        self.listing(_NAMES[:2], 0)
 
     def teardown(self) -> None:
         if hasattr(self, "lab"):
@@ -75,12 +122,39 @@ class Life(RuleBasedStateMachine):
     @rule(names=st.lists(st.sampled_from(_NAMES), min_size=1, max_size=3), priority=st.integers(0, 1))
     def listing(self, names: list[str], priority: int) -> None:
         self.count += 1
-        head = ListingHead(0, f"{self.count}", f"{self.count}", "default", priority, None, 0.0, None)
+        head = ListingHead(0, f"{self.count}", " ".join(names), "default", priority, None, 0.0, None)
         head = listings.begin(self.lab.db, self.lab.clock, head, f"{self.count}").head
         lines = [Named(number, name) for number, name in enumerate(names, start=1)]
         self.lines.enter(head, len(lines), lines, self.lines.places(head, lines))
         listings.settle(self.lab.db, head.id, accepted=True, path=f"{self.count}")
+        self.promised[head.id] = set(names)
+        assert not any(row.state in FINAL for row in listings.report_rows(self.lab.db, head.id))
+        self.asked.update(names)
 
+    @rule(seed=st.integers(0, 2**16), steps=st.integers(1, 30))
+    def go_on(self, seed: int, steps: int) -> None:
+        """Let who can go on do so, in any order: failures alone never bring a product to where more can go wrong."""
+        for which in Random(seed).choices(range(64), k=steps):
+            able: list[Callable[[], None]] = [lambda: self.verify(0), lambda: self.report(), lambda: self.reported()]
+            if self.any_in("queued"):
+                able.append(lambda: self.resolve(0))
+            if len(self.held) < _HELD_MOST:
+                able.append(partial(self.lease, which % 2, which))
+            if any(not work for _, _, work in self.held):
+                able.append(partial(self.work, which))
+            if any(work for _, _, work in self.held):
+                able.append(partial(self.arrive, which))
+            if any(product.state is State.DOWNLOADING for _, product in self.claims):
+                able.append(partial(self.plan, which, _SIZES[which % 3], "eeef"[which % 4], which // 4 % 2))
+            if any(product.state is State.VERIFYING for _, product in self.claims):
+                able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
+            if self.any_in("downloading", "waiting"):
+                able.append(partial(self.lose, which) if which % 7 == 0 else partial(self.pass_time, 100.0))
+            if any(work for _, _, work in self.held) and which % 3 == 0:
+                able.append(partial(self.fail, which, _ERRORS[which % len(_ERRORS)]))
+            able[which * 7 // 3 % len(able)]()
+
+    @precondition(lambda self: self.any_in("queued"))
     @rule(process=st.integers(0, 1))
     def resolve(self, process: int) -> None:
         for product in products.claim_resolving(
@@ -88,6 +162,7 @@ class Life(RuleBasedStateMachine):
         ):
             products.resolved(self.lab.db, self.lab.clock, product, Found(f"/eodata/x/{product.safename}", "name"))  # type: ignore[arg-type]
 
+    @precondition(lambda self: len(self.held) < _HELD_MOST)
     @rule(process=st.integers(0, 1), which=which)
     def lease(self, process: int, which: int) -> None:
         if not (free := self.lab.free()):
@@ -96,122 +171,214 @@ class Life(RuleBasedStateMachine):
         assert lease is not None
         self.held.append((process, lease, None))
 
+    @precondition(lambda self: any(not work for _, _, work in self.held))
     @rule(which=which)
     def work(self, which: int) -> None:
-        if not self.held:
-            return
-        process, lease, work = self.held.pop(which % len(self.held))
-        if work is None or not work.pieces:
-            work = pieces.next_work(self.lab.db, self.lab.clock, lease, self.processes[process])
-            if work is not None and not work.pieces:
-                self.claims.append((process, work.product))
-                work = None
+        idle = [each for each in self.held if not each[2]]
+        self.held.remove(idle[which % len(idle)])
+        process, lease, _ = idle[which % len(idle)]
+        work = pieces.next_work(self.lab.db, self.lab.clock, lease, self.processes[process])
+        if work is not None and not work.pieces:
+            self.claims.append((process, work.product))
+            work = None
         self.held.append((process, lease, work))
 
+    @precondition(lambda self: any(work for _, _, work in self.held))
+    @rule(which=which)
+    def advance(self, which: int) -> None:
+        """Note half of a piece, as every two seconds."""
+        found = self.pick(which)
+        _, lease, work = found
+        with suppress(LeaseLost):
+            pieces.advance(self.lab.db, lease, work.pieces[0], 1 if work.pieces[0].size_bytes > 1 else 0)
+
+    @precondition(lambda self: any(work for _, _, work in self.held))
     @rule(which=which)
     def arrive(self, which: int) -> None:
-        if (found := self.pick(which)) is None:
-            return
+        found = self.pick(which)
         process, lease, work = found
-        try:
-            pieces.finish(self.lab.db, lease, {piece: Digests() for piece in work.pieces})
-        except LeaseLost:
-            pass
         self.held[self.held.index(found)] = (process, lease, None)
+        for number, piece in enumerate(work.pieces):
+            if not self.disk.has(str(work.product.staging), piece.path):
+                self.failed(DiskError("its file is gone", code="ENOENT"), lease, work, number)
+                return
+            self.disk.write(str(work.product.staging), piece)
+        with suppress(LeaseLost):
+            pieces.finish(self.lab.db, lease, {piece: Digests() for piece in work.pieces})
 
+    @precondition(lambda self: any(work for _, _, work in self.held))
     @rule(which=which, error=st.sampled_from(_ERRORS))
-    def fail(self, which: int, error: Exception) -> None:
-        if (found := self.pick(which)) is None:
-            return
-        process, lease, work = found
+    def fail(self, which: int, error: TransferError) -> None:
+        process, lease, work = found = self.pick(which)
+        self.held[self.held.index(found)] = (process, lease, None)
+        self.failed(error, lease, work, 0)
+
+    def failed(self, error: TransferError, lease: Lease, work: Work, number: int) -> None:
         before = products.get(self.lab.db, work.product.id)
         ours = self.lab.db.value(
-            "SELECT count(*) FROM piece WHERE fence = :fence AND id = :id", fence=lease.fence, id=work.pieces[0].id
+            "SELECT count(*) FROM piece WHERE fence = :fence AND id = :id", fence=lease.fence, id=work.pieces[number].id
         )
-        self.outcome.of_piece(error, lease, work.product, work.pieces[0])  # type: ignore[arg-type]
+        self.outcome.of_piece(error, lease, work.product, work.pieces[number])
         if not ours:
             assert products.get(self.lab.db, work.product.id) == before
-        for piece in work.pieces[1:]:
+        for piece in work.pieces:
             pieces.let_go(self.lab.db, lease, piece)
-        self.held[self.held.index(found)] = (process, lease, None)
 
-    @rule(which=which, sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3), place=st.integers(0, 1))
-    def plan(self, which: int, sizes: list[int], place: int) -> None:
-        if not self.claims:
-            return
-        _, product = self.claims.pop(which % len(self.claims))
+    @precondition(lambda self: any(product.state is State.DOWNLOADING for _, product in self.claims))
+    @rule(which=which, sizes=st.sampled_from(_SIZES), etag=st.sampled_from("ef"), place=st.integers(0, 1))
+    def plan(self, which: int, sizes: list[int], etag: str, place: int) -> None:
+        """Do what `begin` does, with the disk of the test."""
+        claims = [each for each in self.claims if each[1].state is State.DOWNLOADING]
+        self.claims.remove(claims[which % len(claims)])
+        product = claims[which % len(claims)][1]
         places = Places(str(self.root / f"staging-{place}" / product.safename), str(self.root / "spool"))
-        if product.state is State.DOWNLOADING:
-            objects = [listed(f"f{number}", size) for number, size in enumerate(sizes)]
-            before = products.get(self.lab.db, product.id)
-            products.choose_place(self.lab.db, before, places, sum(sizes))
-            try:
-                pieces.plan(self.lab.db, product, objects, {item.path: item.size_bytes for item in objects}, places, 2)
-            except LeaseLost:
-                return
-            if before.staging != places.staging:
-                assert not pieces.arrived(self.lab.db, product, objects)
+        listed_now = [listed(f"f{number}", size * _PIECE_BYTES, etag) for number, size in enumerate(sizes)]
+        products.choose_place(self.lab.db, products.get(self.lab.db, product.id), places, 0)
+        pieces.forget_lost(self.lab.db, product, self.disk.sizes(places.staging))
+        self.disk.prepare(places.staging, listed_now, pieces.arrived(self.lab.db, product, listed_now))
+        pieces.plan(self.lab.db, product, listed_now, places, _PIECE_BYTES)
 
+    @precondition(lambda self: self.any_in("downloading"))
     @rule(process=st.integers(0, 1))
     def verify(self, process: int) -> None:
         product = products.claim_verifying(self.lab.db, self.lab.clock, self.processes[process])
         if product is not None:
-            assert pieces.have_all_arrived(self.lab.db, product.id)
             self.claims.append((process, product))
 
+    @precondition(lambda self: self.claims)
     @rule(which=which, good=st.booleans(), error=st.sampled_from(_ERRORS))
-    def decide(self, which: int, good: bool, error: Exception) -> None:
-        if not self.claims:
-            return
-        _, product = self.claims.pop(which % len(self.claims))
-        if good and product.state is State.VERIFYING:
-            products.move(
-                self.lab.db, self.lab.clock, product, Move(State.DONE, whereabouts=f"/spool/{product.safename}")
-            )
-        elif product.state is State.DOWNLOADING or not isinstance(error, AccountError | ServiceError):
-            lease = self.held[0][1] if self.held else None
-            if product.state is State.VERIFYING and error.code == "NotListed":  # type: ignore[attr-defined]
-                self.claims.append((0, product))
-                return
-            self.outcome.of_product(error, lease, product)  # type: ignore[arg-type]
+    def decide(self, which: int, good: bool, error: TransferError) -> None:
+        """End a plan or a verification, well or badly."""
+        process, product = self.claims.pop(which % len(self.claims))
+        lease = self.held[0][1] if self.held else None
+        if product.state is State.VERIFYING and good:
+            self.publish(product)
+        elif product.state is State.DOWNLOADING or not (
+            isinstance(error, AccountError | ServiceError) or error.code == "NotListed"
+        ):
+            self.outcome.of_product(error, lease, product)
         else:
-            self.claims.append((0, product))
+            self.claims.append((process, product))
 
+    def publish(self, product: Product) -> None:
+        folder, objects = str(product.staging), pieces.objects(self.lab.db, product.id)
+        lost = {item.id: LOST for item in objects if not self.disk.has(folder, item.path)}
+        if lost:
+            pieces.mark_bad(self.lab.db, lost)
+            self.outcome.of_product(DiskError("its disk has lost what had arrived", code="Lost"), None, product)
+            return
+        assert objects
+        assert all(self.disk.is_whole(folder, item.path) for item in objects)
+        products.move(self.lab.db, self.lab.clock, product, Move(State.DONE, whereabouts=f"/spool/{product.safename}"))
+        self.disk.remove(folder)
+
+    @precondition(lambda self: self.claims or self.held)
+    @rule(which=which)
+    def overtaken(self, which: int) -> None:
+        """Whoever lost his claim, or his lease, to another goes on all the same: that changes nothing."""
+        if self.claims:
+            _, product = self.claims[which % len(self.claims)]
+            late = replace(product, fence=(product.fence or 0) - 1)
+            now = products.get(self.lab.db, product.id)
+            for state in (State.DONE, State.READY, State.WAITING):
+                due_s = 0.0 if state is State.WAITING else None
+                with pytest.raises(LeaseLost):
+                    products.move(self.lab.db, self.lab.clock, late, Move(state, whereabouts="/late", due_s=due_s))
+            with pytest.raises(LeaseLost):
+                pieces.plan(self.lab.db, late, [listed("late", 1)], Places("/late", "/late"), 1)
+            products.resolved(self.lab.db, self.lab.clock, late, Found("/eodata/late", PathSource.NAME))
+            products.choose_place(self.lab.db, late, Places(str(late.staging), "/late"), 1)
+            assert products.get(self.lab.db, product.id) == now
+        for _, lease, work in self.held:
+            late_lease = replace(lease, fence=-lease.fence)  # one that nobody has any more
+            held = self.holding()
+            leases.give_back(self.lab.db, self.lab.clock, late_lease, rest_s=9.0)
+            for piece in work.pieces if work else ():
+                pieces.let_go(self.lab.db, late_lease, piece, setback=True)
+                with pytest.raises(LeaseLost):
+                    pieces.finish(self.lab.db, late_lease, {piece: Digests()})
+                with pytest.raises(LeaseLost):
+                    pieces.advance(self.lab.db, late_lease, piece, 1)
+            assert self.holding() == held
+
+    @precondition(lambda self: self.held)
     @rule(which=which)
     def give_back(self, which: int) -> None:
-        if self.held:
-            leases.give_back(self.lab.db, self.lab.clock, self.held.pop(which % len(self.held))[1], rest_s=0.0)
+        leases.give_back(self.lab.db, self.lab.clock, self.held.pop(which % len(self.held))[1], rest_s=0.0)
+
+    def holding(self) -> list[object]:
+        """Return who holds what, and how much of it has arrived."""
+        return [self.lab.db.rows(f"SELECT * FROM {table}") for table in ("session", "piece")]
+
+    @precondition(lambda self: self.any_in("downloading"))
+    @rule(process=st.integers(0, 1))
+    def digest(self, process: int) -> None:
+        if (claimed := pieces.claim_digesting(self.lab.db, self.lab.clock, self.processes[process])) is not None:
+            self.digesting.append((self.processes[process], claimed))
+
+    @precondition(lambda self: self.digesting)
+    @rule(which=which)
+    def digested(self, which: int) -> None:
+        process, claimed = self.digesting.pop(which % len(self.digesting))
+        pieces.digested(self.lab.db, process, claimed, Digests(md5=f"of {claimed.id}"))
+
+    @precondition(lambda self: self.any_in("downloading"))
+    @rule(which=which)
+    def lose(self, which: int) -> None:
+        """Somebody takes away what is being put together."""
+        if known := self.lab.db.rows("SELECT staging FROM product WHERE staging IS NOT NULL"):
+            self.disk.remove(known[which % len(known)]["staging"])
 
     @rule(process=st.integers(0, 1))
     def kill(self, process: int) -> None:
         dead, self.count = self.processes[process], self.count + 1
         processes.release(self.lab.db, self.lab.clock, dead)
         self.held = [each for each in self.held if each[0] != process]
-        self.claims = [
-            (0, product) for _, product in self.claims if products.get(self.lab.db, product.id).fence == product.fence
-        ]
+        self.claims = [each for each in self.claims if each[0] != process]
+        self.digesting = [each for each in self.digesting if each[0] != dead]
         self.processes[process] = self.lab.new_process(f"after-{self.count}")
 
+    @precondition(lambda self: self.any_in("waiting", "failed", "missing"))
     @rule(name=st.sampled_from(_NAMES))
     def retry(self, name: str) -> None:
         if (product := products.find(self.lab.db, name)) is not None:
+            self.asked.add(name)
             start_again(self.lab.db, self.lab.clock, [product])
 
+    @precondition(lambda self: self.any_in("waiting") or self.held)
     @rule(seconds=st.sampled_from([1.0, 100.0, 30_000.0]))
     def pass_time(self, seconds: float) -> None:
         self.lab.clock.pass_s(seconds)
         products.wake_due(self.lab.db, self.lab.clock)
 
+    @precondition(lambda self: self.any_in(*FINAL))
     @rule()
     def report(self) -> None:
+        """Write reports; that they are written is noted later."""
         seen = listings.newest_event(self.lab.db)
         for listing in listings.finished(self.lab.db, 10):
-            assert all(State(row.state) in FINAL for row in listings.report_rows(self.lab.db, listing.head.id))
-            listings.reported(self.lab.db, self.lab.clock, listing.head.id, seen=seen)
+            rows = {row.safename: row.state for row in listings.report_rows(self.lab.db, listing.head.id)}
+            assert rows.keys() == self.promised[listing.head.id]
+            assert all(State(state) in FINAL for state in rows.values())
+            self.written.append((listing.head.id, seen, rows))
 
-    def pick(self, which: int) -> tuple[int, Lease, Work] | None:
-        working = [each for each in self.held if each[2] is not None]
-        return working[which % len(working)] if working else None  # type: ignore[return-value]
+    @precondition(lambda self: self.written)
+    @rule()
+    def reported(self) -> None:
+        while self.written:
+            listing, seen, rows = self.written.pop(0)
+            listings.reported(self.lab.db, self.lab.clock, listing, seen=seen)
+            if listings.get(self.lab.db, listing).state == "reported":
+                assert {row.safename: row.state for row in listings.report_rows(self.lab.db, listing)} == rows
+
+    def any_in(self, *states: str) -> bool:
+        """Tell whether a product is in one of these states."""
+        known = self.lab.db.rows("SELECT DISTINCT state FROM product")
+        return any(row["state"] in states for row in known)
+
+    def pick(self, which: int) -> tuple[int, Lease, Work]:
+        working = [each for each in self.held if each[2]]
+        return working[which % len(working)]  # type: ignore[return-value]
 
     @invariant()
     def the_rules_hold(self) -> None:
@@ -231,11 +398,37 @@ class Life(RuleBasedStateMachine):
             open_ones = self.lab.db.rows(
                 "SELECT listing.id FROM listing JOIN want ON want.listing = listing.id"
                 " JOIN product ON product.id = want.product"
-                " WHERE listing.state = 'reported' AND product.state IN ('queued', 'ready', 'waiting', 'downloading')"
+                " WHERE listing.state = 'reported'"
+                " AND product.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')"
                 " AND NOT EXISTS (SELECT 1 FROM want AS later JOIN listing AS other ON other.id = later.listing"
                 " WHERE later.product = product.id AND other.state = 'open')"
             )
             assert open_ones == []
+
+    @invariant()
+    def what_was_promised_is_kept(self) -> None:
+        """Each open listing wants what it named, and what is settled stays so until somebody asks for it."""
+        if hasattr(self, "lab"):
+            for listing in self.lab.db.rows("SELECT id FROM listing WHERE state = 'open'"):
+                rows = listings.report_rows(self.lab.db, listing["id"])
+                assert {row.safename for row in rows} == self.promised[listing["id"]]
+            states = {row["safename"]: State(row["state"]) for row in self.lab.db.rows("SELECT * FROM product")}
+            for name, before in self.settled.items():
+                assert states[name] is before or name in self.asked
+            self.settled = {name: state for name, state in states.items() if state in FINAL}
+            self.asked.clear()
+
+    @invariant()
+    def who_has_no_work_holds_none(self) -> None:
+        if hasattr(self, "lab"):
+            idle = {lease.fence for _, lease, work in self.held if not work}
+            held = {row["fence"] for row in self.lab.db.rows("SELECT fence FROM piece WHERE fence IS NOT NULL")}
+            assert not idle & held
+
+    @invariant()
+    def nobody_pays_more_than_there_is(self) -> None:
+        if hasattr(self, "lab"):
+            assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
 
 
 TestLife = Life.TestCase

@@ -20,6 +20,10 @@ ALTER TABLE session ADD COLUMN leased_s REAL;
 DROP INDEX product_queued;
 CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
 
+-- One login may be known by two names, the former and the new one: its sessions and its volume are those of the login.
+ALTER TABLE account ADD COLUMN login TEXT NOT NULL DEFAULT '';  -- a digest that tells one from another; '': unknown
+ALTER TABLE session ADD COLUMN login TEXT NOT NULL DEFAULT '';  -- of its latest lease
+
 -- Remarks are kept for the receipt; once it is written, they stand in it.
 DELETE FROM remark WHERE listing NOT IN (SELECT id FROM listing WHERE state = 'taking');
 
