@@ -141,7 +141,15 @@ def filter_product_already_present(
         The rows to download, with ``outputpath`` and perhaps ``urls``; `df` stays as it is.
     mapping
         `cpt`.
+
+    Raises
+    ------
+    TypeError
+        A row has no safename; the text says which one.
     """
+    for row, safename in df["safe"].items():
+        if not isinstance(safename, str):
+            raise TypeError(f"row {row} of the table: its safename is {safename!r}, no text; give it one, or drop it")
     places = Places(Path(outputdir), cdsodatacli_conf, cpt)
     once = df[~df["safe"].duplicated()]
     if len(once) < len(df):
@@ -250,6 +258,8 @@ def download_list_product_multithread_v4(
     ------
     ConfigError
         The configuration lacks the group, or its accounts lack keys.
+    TypeError
+        A row has no safename; the text says which one.
     """
     conf = get_conf(path_config_file=cdsodatacli_conf_file)
     rows = inputdf.rename(columns={"safename": "safe"})
