@@ -71,8 +71,15 @@ def cds_s3_download_one_product(
         ``Downloaded``; or ``NotFound``, ``S3Error``, ``MoveError`` (the disk), ``Corrupt`` (verification failed).
     safename_base : str
         The basename without ``.zip``.
+
+    Raises
+    ------
+    ValueError
+        `output_filepath` names a zip, which S3 does not give.
     """
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
+    if final.suffix == ".zip" and not s3_path.rstrip("/").endswith(".zip"):
+        raise ValueError(f"output_filepath {final} names a zip, but S3 gives the product itself: leave out .zip")
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
     url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
     tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
