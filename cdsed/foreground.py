@@ -22,7 +22,7 @@ from cdsed.cli.progress import Progress
 from cdsed.cli.terminal import Live
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
-from cdsed.errors import CdsedError, ExitCode, StateError
+from cdsed.errors import CdsedError, ExitCode, InboxError, StateError
 from cdsed.inbox.place import put
 from cdsed.model.listing import ListingOptions
 from cdsed.model.product import Product
@@ -83,6 +83,8 @@ def bring(config: Path, order: Order, show: TextIO | None, environ: Mapping[str,
 
     Raises
     ------
+    InboxError
+        The inbox refused the listing as a whole, e.g. for a group that does not exist; the text says why.
     CdsedError
         The daemon could not be run; the text ends with its last words.
     """
@@ -156,7 +158,9 @@ class _Watch:
         listing = listings.find(db, self._name)
         if listing is None:
             return
-        self._reported = listing.state in {"reported", "refused"}
+        if listing.state == "refused":
+            raise InboxError(f"the inbox refused it: {listing.reason}")
+        self._reported = listing.state == "reported"
         if self._live is None or (time.monotonic() - self._shown_s < self._every_s() and not self._reported):
             return  # the last line is shown in any case, and stays
         self._shown_s = time.monotonic()

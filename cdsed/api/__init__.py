@@ -184,6 +184,8 @@ def download(  # noqa: PLR0913 - each is one wish of the user
     ------
     ConfigError
         There are no settings, or they are wrong.
+    InboxError
+        The wishes cannot be followed, e.g. the group does not exist; the text says why.
     CdsedError
         The daemon could not be run; the text says why.
     """

@@ -138,19 +138,24 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
     for account, line in zip(report.accounts, table(canvas, heads, rows), strict=True):
         lines.append(_coloured_marks(canvas, line))
         if account.trouble:
-            told = f"{account.trouble}{_again(account, running=running)}"
+            told = _untold(account.trouble, _again(account, running=running), report.why_idle)
             lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(told, "      ")]
         if account.restraint:
             lines += [canvas.paint(each, Colour.CAREFUL) for each in canvas.wrap(_restraint(account), "      ")]
     return lines
 
 
+def _untold(reason: str, then: str, told: str | None) -> str:
+    """Return what there is to say that has not been told further up; reasons are long."""
+    return "; ".join(part for part in ("" if reason in (told or "") else reason, then) if part)
+
+
 def _again(account: AccountStatus, *, running: bool) -> str:
     """Return when an account in trouble will be of use again, as far as that is known."""
     if running and account.probe_in_s is not None:
-        return f"; tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
+        return f"tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
     if account.room:
-        return f"; free again from {iso(account.room.at)}, {size(account.room.size_bytes)} within a day of that"
+        return f"free again from {iso(account.room.at)}, {size(account.room.size_bytes)} within a day of that"
     return ""
 
 
@@ -192,11 +197,10 @@ def _speed(report: StatusReport, canvas: Canvas) -> list[str]:
 
 
 def _cooling(report: StatusReport, canvas: Canvas) -> list[str]:
-    lines = [
-        line
-        for each in report.cooling
-        for line in canvas.wrap(f"{each.title}: {each.reason}; tried again in {span(each.probe_in_s)}", "  ")
-    ]
+    lines = []
+    for each in report.cooling:
+        told = _untold(each.reason, f"tried again in {span(each.probe_in_s)}", report.why_idle)
+        lines += canvas.wrap(f"{each.title}: {told}", "  ")
     return [canvas.paint("Cooling down", Colour.TITLE), *lines] if lines else []
 
 
@@ -206,11 +210,13 @@ def _troubles(report: StatusReport, canvas: Canvas) -> list[str]:
     heads = [Column(right=True), Column(), Column(), Column(rank=1, shrinks_to=30)]
     rows = [[number(each.products), each.state, each.code, f"e.g. {each.example}"] for each in report.troubles]
     lines = [canvas.paint("Last errors", Colour.TITLE)]
+    told = "\n".join([report.why_idle or "", *(each.reason for each in report.cooling)])
     for trouble, line in zip(report.troubles, table(canvas, heads, rows), strict=True):
         bad = trouble.state in FINAL - GOOD
         lines.append(canvas.paint(line, Colour.BAD) if bad else line)
-        due = "" if trouble.next_in_s is None else f"; next in {span(trouble.next_in_s)}"
-        lines += canvas.wrap(f"{trouble.cause}{due}", "      ")
+        due = "" if trouble.next_in_s is None else f"next in {span(trouble.next_in_s)}"
+        lines += canvas.wrap(_untold(trouble.cause, due, told), "      ")
+        told += trouble.cause
     return lines
 
 

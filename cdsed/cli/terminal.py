@@ -65,7 +65,7 @@ class Canvas:
         """Return a sentence in lines of the width, all of them indented."""
         text = printable(text)
         if self.width is None:
-            return [indent + text]
+            return [indent + text] if text else []
         import textwrap
 
         return textwrap.wrap(text, max(self.width, 20), initial_indent=indent, subsequent_indent=indent)

@@ -71,8 +71,15 @@ def cds_s3_download_one_product(
         ``Downloaded``; or ``NotFound``, ``S3Error``, ``MoveError`` (the disk), ``Corrupt`` (verification failed).
     safename_base : str
         The basename without ``.zip``.
+
+    Raises
+    ------
+    ValueError
+        `output_filepath` names a zip, which S3 does not give.
     """
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
+    if final.suffix == ".zip" and not s3_path.rstrip("/").endswith(".zip"):
+        raise ValueError(f"output_filepath {final} names a zip, but S3 gives the product itself: leave out .zip")
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
     url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
     tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
@@ -141,7 +148,15 @@ def filter_product_already_present(
         The rows to download, with ``outputpath`` and perhaps ``urls``; `df` stays as it is.
     mapping
         `cpt`.
+
+    Raises
+    ------
+    TypeError
+        A row has no safename; the text says which one.
     """
+    for row, safename in df["safe"].items():
+        if not isinstance(safename, str):
+            raise TypeError(f"row {row} of the table: its safename is {safename!r}, no text; give it one, or drop it")
     places = Places(Path(outputdir), cdsodatacli_conf, cpt)
     once = df[~df["safe"].duplicated()]
     if len(once) < len(df):
@@ -250,6 +265,8 @@ def download_list_product_multithread_v4(
     ------
     ConfigError
         The configuration lacks the group, or its accounts lack keys.
+    TypeError
+        A row has no safename; the text says which one.
     """
     conf = get_conf(path_config_file=cdsodatacli_conf_file)
     rows = inputdf.rename(columns={"safename": "safe"})

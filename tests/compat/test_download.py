@@ -54,6 +54,13 @@ def test_filter_product_already_present_leaves_out_and_counts_what_is_there(old:
     pd.testing.assert_frame_equal(df, before)
 
 
+@pytest.mark.parametrize("nothing", [float("nan"), None])
+def test_a_row_without_a_safename_is_named(old: Old, nothing: object) -> None:
+    table = pd.DataFrame({"safename": [NAMES[0], nothing], "S3Path": ["", ""]}, index=[4, 7])
+    with pytest.raises(TypeError, match=r"row 7 of the table: its safename is (nan|None)"):
+        download_list_product_multithread_v4(table, str(old.root / "out"), "group", True)
+
+
 def test_force_download_keeps_what_is_present_and_the_extension_is_the_callers(old: Old) -> None:
     make_product(old.root / "spool", NAMES[0])
     cpt: dict[str, int] = defaultdict(int)

@@ -56,6 +56,13 @@ def test_the_path_may_name_the_bucket_and_the_output_another_place(old: Old) -> 
     assert _differences(old, output) == []
 
 
+def test_an_output_that_is_named_as_a_zip_is_refused(old: Old) -> None:
+    output = old.root / "out" / "S1A_X.SAFE.zip"
+    with pytest.raises(ValueError, match=r"leave out \.zip"):
+        cds_s3_download_one_product("Sentinel-1/x/S1A_X.SAFE", _credentials(old), output, old.conf())
+    assert not output.exists()
+
+
 def test_an_absent_product_is_not_found_and_leaves_nothing(old: Old) -> None:
     name = realistic_safenames("S1_SLC", 1, seed=304)[0]
     result = cds_s3_download_one_product(

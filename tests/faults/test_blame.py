@@ -4,12 +4,11 @@ What follows from a row is tried in ``tests/unit/work/test_outcome.py``; here re
 """
 
 import errno
-import gc
 import os
-import resource
 import socket
 import socketserver
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.config.secrets import Secret
-from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
+from cdsed.errors import AccountError, DiskError, ProductError, ServiceError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
@@ -32,6 +31,7 @@ from tests.support.disks import small_disk
 
 __all__ = ["small_disk"]
 
+_REPOSITORY = Path(__file__).parents[2]
 _PIECE = Piece(1, 1, "x/f", "f", "e", 10, 0, 10, 0, 0)
 
 
@@ -220,29 +220,38 @@ def test_a_server_without_tls_is_the_services_fault(server: _Server, tmp_path: P
     assert isinstance(error, ServiceError)
 
 
-@contextmanager
-def _no_descriptor_left() -> Iterator[None]:
-    gc.collect()  # what is left of earlier tests would want a descriptor to complain with
-    gc.disable()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+_WITHOUT_DESCRIPTORS = """
+import resource, sys
+from pathlib import Path
+from cdsed.config.secrets import Secret
+from cdsed.errors import TransferError
+from cdsed.model.transfer import ListedObject
+from cdsed.transfer.connection import Connection, Credentials, Endpoint
+from cdsed.transfer.staging import prepare
+from cdsed.work.blame import rule_of
+
+def tell(call):
     try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        gc.enable()
+        call()
+    except TransferError as error:
+        return type(error).__name__, error.code, rule_of(error).course.name
+
+endpoint = Endpoint("http://127.0.0.1:1", "default", 2.0, 0.5)
+calls = [
+    lambda: Connection(endpoint, Credentials(Secret("key"), Secret("secret"))).request("GET", "eodata", "x/f", {}),
+    lambda: prepare(Path(sys.argv[1]), [ListedObject("x/f", "f", 10, "e")], (), ()),
+]
+tell(calls[0])  # what it imports, it imports now
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+print([tell(call) for call in calls])
+"""
 
 
 def test_a_process_without_descriptors_blames_neither_service_nor_disk(tmp_path: Path) -> None:
-    listed = [ListedObject("x/f", "f", 10, "e")]
-    # Nobody listens: a server's thread in this process would want descriptors too.
-    with _connected("http://127.0.0.1:1") as connection, _no_descriptor_left():
-        with pytest.raises(MachineError) as on_the_way:
-            connection.request("GET", "eodata", "x/f", {})
-        with pytest.raises(MachineError) as on_disk:
-            prepare(tmp_path / "staging", listed, (), ())
-    assert on_the_way.value.code == on_disk.value.code == "EMFILE"
-    assert rule_of(on_disk.value).course is Course.REST
+    # In a process of its own: what is left of other tests would want descriptors too.
+    command = [sys.executable, "-c", _WITHOUT_DESCRIPTORS, str(tmp_path / "staging")]
+    ended = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == (f"{[('MachineError', 'EMFILE', Course.REST.name)] * 2}\n", "")
 
 
 def _prepared(spool: Path, name: str = "f") -> TransferError:

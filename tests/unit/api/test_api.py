@@ -141,6 +141,10 @@ def test_download_leaves_the_work_to_the_daemon_that_runs(lab: Installation) -> 
     with DaemonProcess(lab) as daemon:
         daemon.until_at_work()
         done = cdsed.download([*names, gone], progress=False, priority=3)
+        with pytest.raises(InboxError, match=r"no account group 'nobody'; there are default"):
+            cdsed.download(names, progress=False, group="nobody")
+        with pytest.raises(InboxError, match="priority"):
+            cdsed.download(names, progress=False, priority=5000)
         assert daemon.running()
         status = cdsed.status()
     assert list(done.table["state"]) == ["done", "done", "done", "missing"]

@@ -185,6 +185,22 @@ def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
     assert text.split("\n")[1] == "Nothing moves: every account rests"
 
 
+def test_a_long_reason_is_told_once() -> None:
+    reason = "127.0.0.1:8333: the connection broke (Connection refused)"
+    account = replace(SECOND, trouble=reason)
+    report = replace(
+        REPORT,
+        accounts=(account,),
+        cooling=(Cooling("service:s3", reason, 164.0),),
+        troubles=(Trouble("ConnectionLost", State.WAITING, 3, NAME, reason, next_in_s=20.0),),
+    )
+    assert screen(replace(LOOK, report=replace(report, accounts=()))).count(reason) == 1
+    text = screen(replace(LOOK, report=replace(report, why_idle=f"service:s3 cools down: {reason}")))
+    assert text.count(reason) == 1
+    for line in ("      tried again in 28 s", "  service:s3: tried again in 2 min 44 s", "      next in 20 s"):
+        assert line in text.split("\n")
+
+
 def test_a_bar_is_full_only_when_everything_is_settled() -> None:
     assert bar(999, 1000).count("█") == 19
     assert bar(1000, 1000) == "█" * 20
