@@ -123,21 +123,24 @@ def hurry(db: Database, product: int, priority: int) -> None:
         db.rows(_SQL.hurry, id=product, priority=priority)
 
 
-def queued(db: Database, most: int, *, asks_catalogue: bool = False) -> list[Product]:
+def queued(db: Database, most: int, *, asks_catalogue: bool = False, but: Iterable[int] = ()) -> list[Product]:
     """Return up to `most` queued products, those to be asked for in the catalogue or the others, in their order."""
-    return [_product(row) for row in db.rows(_SQL.queued, asks_catalogue=asks_catalogue, most=most)]
+    rows = db.rows(_SQL.queued, asks_catalogue=asks_catalogue, but=json.dumps(list(but)), most=most)
+    return [_product(row) for row in rows]
 
 
-def ask_catalogue(db: Database, chosen: Iterable[Product]) -> None:
+def ask_catalogue(db: Database, chosen: Iterable[int]) -> None:
     """Note that only the catalogue can say where these queued products lie."""
     with db.write():
-        db.rows(_SQL.ask_catalogue, ids=_ids(chosen))
+        db.rows(_SQL.ask_catalogue, ids=json.dumps(list(chosen)))
 
 
-def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[Product]) -> list[Product]:
+def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[int]) -> list[Product]:
     """Claim those of the chosen products that are queued still."""
     with db.write():
-        rows = db.rows(_SQL.claim_resolving, ids=_ids(chosen), process=process, fence=next_fence(db), at=clock.utc_s())
+        rows = db.rows(
+            _SQL.claim_resolving, ids=json.dumps(list(chosen)), process=process, fence=next_fence(db), at=clock.utc_s()
+        )
     return [_product(row) for row in rows]
 
 
@@ -297,10 +300,6 @@ def _wished(wish: Wish) -> dict[str, Any]:
         "s3_path": wish.s3_path,
         "path_source": PathSource.LISTING if wish.s3_path else None,
     }
-
-
-def _ids(chosen: Iterable[Product]) -> str:
-    return json.dumps([product.id for product in chosen])
 
 
 def _product(row: Row) -> Product:

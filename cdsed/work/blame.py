@@ -270,20 +270,12 @@ ELSEWHERE = (
     ),
     Note(
         Blame.SERVICE,
-        ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "NotTheCatalogue"),
-        "the catalogue: 3xx, 429, 5xx, timeouts, broken answers, answers with too few rows",
-        "stays *queued*; those whose place the listing or the name tells go on",
+        ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "BadQuery", "NotTheCatalogue"),
+        "the catalogue: 3xx, 4xx, 5xx, timeouts, broken answers, answers with too few rows",
+        "stays *queued*; those whose place the listing or the name tells go on. One that fails alone where others do "
+        "not waits by itself, 15 min at most",
         "5 s, doubled each time, 5 min at most; `Retry-After` wins",
         "the catalogue: it cools",
-        "work/resolve.py",
-    ),
-    Note(
-        Blame.SERVICE,
-        ("BadQuery", "Refused"),
-        "the catalogue: other 4xx; names are asked for one by one until it is clear which of them is refused",
-        "waits by itself",
-        "5 s, doubled each time, 15 min at most",
-        "nobody; the third in a row cools the catalogue",
         "work/resolve.py",
     ),
     Note(

@@ -4,7 +4,7 @@ Products that only the catalogue knows are claimed when it has answered: while i
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cdsed.clock import Clock
@@ -22,11 +22,8 @@ from cdsed.work.retrying import pause_s
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
-_FIRST_S, _LONGEST_S = 5.0, 300.0
-#: An answer that concerns the names asked for, until names alone are refused one after the other.
-_REFUSALS = frozenset({"BadQuery", "Refused"})
-_REFUSED_THRESHOLD = 3
-_REFUSED_LONGEST_S = 900.0
+_COOLING = Cooling(threshold=1, first_s=5.0, longest_s=300.0)
+_ALONE_FIRST_S, _ALONE_LONGEST_S = 5.0, 900.0
 
 
 class Finder(Protocol):
@@ -51,6 +48,7 @@ class Resolver:
         self._catalogue = catalogue
         self._process = process
         self._at_once = _BATCH
+        self._in_vain: dict[int, ServiceError] = {}  # who was asked for alone since the catalogue last answered
 
     def resolve_some(self) -> bool:
         """Resolve one batch; return whether there was anything to do."""
@@ -63,47 +61,49 @@ class Resolver:
             return False
         places = {product.id: place for product in queued if (place := _place(product))}
         with self._db.write():
-            products.ask_catalogue(self._db, [product for product in queued if product.id not in places])
-            for product in self._claim([product for product in queued if product.id in places]):
+            products.ask_catalogue(self._db, (product.id for product in queued if product.id not in places))
+            for product in self._claim(places):
                 self._found(product, places[product.id])
         return True
 
     def _by_catalogue(self) -> bool:
+        """Ask the catalogue, unless it is left alone just now; what was asked for in vain stays queued."""
         if breakers.is_open(self._db, self._clock, breakers.CATALOGUE):
             return False
-        asked = products.queued(self._db, self._at_once, asks_catalogue=True)
+        asked = self._to_ask()
         if not asked:
             return False
         try:
             facts = self._catalogue.look_up([product.safename for product in asked])
         except ServiceError as error:
-            self._at_once = 1  # probes are small, and whichever name is at fault is found
-            if error.code not in _REFUSALS or len(asked) == 1:
-                self._failed(error, asked)
+            self._failed(error, asked)
         else:
-            self._at_once = min(2 * self._at_once, _BATCH)
             self._answered(facts, asked)
         return True
 
+    def _to_ask(self) -> list[Product]:
+        """Return whom to ask for next: somebody else after each probe, for one name may be the whole trouble."""
+        asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
+        if not asked and self._in_vain:
+            del self._in_vain[next(iter(self._in_vain))]  # it is the turn of who was asked for longest ago
+            asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
+        return asked
+
     def _failed(self, error: ServiceError, asked: list[Product]) -> None:
-        """Leave the catalogue alone for a while; a name that it refuses waits by itself, and others are asked for."""
-        refused = error.code in _REFUSALS
-        cooling = Cooling(_REFUSED_THRESHOLD if refused else 1, _FIRST_S, _LONGEST_S)
-        with self._db.write():
-            for product in self._claim(asked) if refused else []:
-                pause = pause_s(product.setbacks + 1, _FIRST_S, _REFUSED_LONGEST_S)
-                due_s = self._clock.boot_s() + pause
-                move = Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1)
-                products.move(self._db, self._clock, product, move)
-            pause = breakers.fail(self._db, self._clock, breakers.CATALOGUE, cooling, error)
-        if pause:
-            _log.warning("the catalogue is in trouble (%s); it is asked again in %.0f s", error, pause)
+        self._at_once = 1
+        if len(asked) == 1:
+            self._in_vain[asked[0].id] = error
+        pause = breakers.fail(self._db, self._clock, breakers.CATALOGUE, _COOLING, error)
+        _log.warning("the catalogue is in trouble (%s); it is asked again in %.0f s", error, pause)
 
     def _answered(self, facts: Facts, asked: list[Product]) -> None:
+        self._at_once = min(2 * self._at_once, _BATCH)
         if breakers.close(self._db, self._clock, breakers.CATALOGUE):
             _log.info("the catalogue answers again")
         with self._db.write():
-            for product in self._claim(asked):
+            for product in self._claim(self._in_vain):
+                self._wait_alone(product, self._in_vain[product.id])
+            for product in self._claim(product.id for product in asked):
                 absence = facts.absence(product.safename)
                 if absence:
                     self._missing(product, absence)
@@ -117,8 +117,15 @@ class Resolver:
                     size_bytes=entry.size_bytes or None,
                 )
                 self._found(product, found)
+        self._in_vain.clear()
 
-    def _claim(self, chosen: list[Product]) -> list[Product]:
+    def _wait_alone(self, product: Product, error: ServiceError) -> None:
+        """Put aside a product whose name failed where another did not: perhaps the catalogue cannot answer for it."""
+        due_s = self._clock.boot_s() + pause_s(product.setbacks + 1, _ALONE_FIRST_S, _ALONE_LONGEST_S)
+        move = Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1)
+        products.move(self._db, self._clock, product, move)
+
+    def _claim(self, chosen: Iterable[int]) -> list[Product]:
         return products.claim_resolving(self._db, self._clock, self._process, chosen)
 
     def _found(self, product: Product, found: Found) -> None:

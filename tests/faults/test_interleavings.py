@@ -91,7 +91,9 @@ def wanted(lab: Any, name: str, **spec: Any) -> int:
     path = lab.sandbox.add_products({"safename": name, **spec})[name]
     number = lab.queued(name)
     lab.db.rows("UPDATE product SET s3_path = :path, path_source = 'listing' WHERE id = :id", path=path, id=number)
-    [product] = products.claim_resolving(lab.db, SYSTEM_CLOCK, lab.process, products.queued(lab.db, 1))
+    [product] = products.claim_resolving(
+        lab.db, SYSTEM_CLOCK, lab.process, (each.id for each in products.queued(lab.db, 1))
+    )
     products.resolved(lab.db, SYSTEM_CLOCK, product, Found(path, product.path_source))
     return int(number)
 

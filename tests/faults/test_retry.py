@@ -66,7 +66,7 @@ def test_a_thousand_products_of_one_listing_are_started_again_in_batches(state_l
         for number in range(1200):
             listings.want(state_lab.db, listing, state_lab.queued(f"P{number}"), number)
         for product in products.claim_resolving(
-            state_lab.db, state_lab.clock, state_lab.process, products.queued(state_lab.db, 1100)
+            state_lab.db, state_lab.clock, state_lab.process, (each.id for each in products.queued(state_lab.db, 1100))
         ):
             products.move(state_lab.db, state_lab.clock, product, products.Move(State.MISSING, cause="gone"))
     done = list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING, State.FAILED}), listing))

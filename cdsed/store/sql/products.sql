@@ -64,7 +64,9 @@ UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 -- name: queued
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
        attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
-FROM product WHERE state = 'queued' AND path_refuted = :asks_catalogue ORDER BY priority DESC, id LIMIT :most
+FROM product
+WHERE state = 'queued' AND path_refuted = :asks_catalogue AND id NOT IN (SELECT value FROM json_each(:but))
+ORDER BY priority DESC, id LIMIT :most
 
 -- name: ask_catalogue
 UPDATE product SET path_refuted = 1

@@ -86,7 +86,7 @@ def used_lab(lab: Lab) -> Lab:
     listings.settle(db, listing, accepted=True, path=str(file))
     process = processes.register(db, clock, name="resolve", lock=lab.root / "lock")
     missing = Move(State.MISSING, cause="not in the catalogue", code="NotInCatalogue")
-    for product in products.claim_resolving(db, clock, process, products.queued(db, 9)):
+    for product in products.claim_resolving(db, clock, process, (each.id for each in products.queued(db, 9))):
         if product.safename == MISSES:
             products.move(db, clock, product, missing)
     processes.release(db, clock, process)

@@ -67,7 +67,9 @@ class Lab:
 
     def ready(self, name: str, **options: object) -> int:
         number = self.queued(name, **options)  # type: ignore[arg-type]
-        for product in products.claim_resolving(self.db, self.clock, self.process, products.queued(self.db, 100)):
+        for product in products.claim_resolving(
+            self.db, self.clock, self.process, (each.id for each in products.queued(self.db, 100))
+        ):
             found = Found(f"/eodata/x/{product.safename}", PathSource.NAME)
             products.resolved(self.db, self.clock, product, found)
         return number
@@ -103,7 +105,9 @@ class Lab:
         if state in (State.PRESENT, State.CANCELLED):
             products.move(self.db, self.clock, products.get(self.db, number), move)
             return
-        [product] = products.claim_resolving(self.db, self.clock, self.process, products.queued(self.db, 1))
+        [product] = products.claim_resolving(
+            self.db, self.clock, self.process, (each.id for each in products.queued(self.db, 1))
+        )
         if state is State.MISSING:
             products.move(self.db, self.clock, product, move)
             return

@@ -95,7 +95,9 @@ def test_a_line_without_a_verdict_product_or_remark_is_missed(lab: Lab, statemen
 def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: Lab) -> None:
     number = lab.queued("patient.SAFE")
     for _ in range(20):  # the catalogue is out, and it waits again and again
-        [product] = products.claim_resolving(lab.db, lab.clock, lab.process, products.queued(lab.db, 1))
+        [product] = products.claim_resolving(
+            lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
+        )
         products.move(lab.db, lab.clock, product, products.Move(State.WAITING, cause="no answer", due_s=0))
         products.wake_due(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM event") == 32

@@ -158,7 +158,7 @@ class Life(RuleBasedStateMachine):
     @rule(process=st.integers(0, 1))
     def resolve(self, process: int) -> None:
         for product in products.claim_resolving(
-            self.lab.db, self.lab.clock, self.processes[process], products.queued(self.lab.db, 2)
+            self.lab.db, self.lab.clock, self.processes[process], (each.id for each in products.queued(self.lab.db, 2))
         ):
             products.resolved(self.lab.db, self.lab.clock, product, Found(f"/eodata/x/{product.safename}", "name"))  # type: ignore[arg-type]
 

@@ -32,7 +32,7 @@ def busy(lab):
     products.claim_verifying(lab.db, lab.clock, lab.process)
     pieces.next_work(lab.db, lab.clock, lab.lease(), lab.process)
     numbers["resolved"] = lab.queued("resolved")
-    products.claim_resolving(lab.db, lab.clock, lab.process, products.queued(lab.db, 1))
+    products.claim_resolving(lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1)))
     lab.numbers = numbers
     return lab
 

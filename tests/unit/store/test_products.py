@@ -69,7 +69,9 @@ def test_every_change_writes_one_event(lab):
 
 def test_a_claim_that_no_longer_stands_is_lost_not_obeyed(lab):
     lab.queued("A")
-    [product] = products.claim_resolving(lab.db, lab.clock, lab.process, products.queued(lab.db, 1))
+    [product] = products.claim_resolving(
+        lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
+    )
     lab.db.rows("UPDATE product SET fence = fence + 1")
     with pytest.raises(LeaseLost, match="A: another worker"):
         products.move(lab.db, lab.clock, product, Move(State.MISSING, cause="x"))
@@ -80,7 +82,9 @@ def test_what_waits_goes_on_when_it_is_due_and_not_before(lab):
     resolved, unresolved = lab.planned("A"), lab.queued("B")
     due_s = lab.clock.boot_s() + 10
     products.move(lab.db, lab.clock, products.get(lab.db, resolved), Move(State.WAITING, cause="x", due_s=due_s))
-    [product] = products.claim_resolving(lab.db, lab.clock, lab.process, products.queued(lab.db, 1))
+    [product] = products.claim_resolving(
+        lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
+    )
     products.move(lab.db, lab.clock, product, Move(State.WAITING, cause="x", due_s=due_s))
     lab.clock.pass_s(9.9)
     products.wake_due(lab.db, lab.clock)

@@ -23,7 +23,9 @@ def large(bench):
     truth = bench.sandbox.truth(name)
     bench.truth, bench.largest = truth, sorted(truth, key=lambda path: truth[path].size_bytes, reverse=True)
     bench.number = bench.queued(name)
-    [product] = products.claim_resolving(bench.db, bench.clock, bench.process, products.queued(bench.db, 1))
+    [product] = products.claim_resolving(
+        bench.db, bench.clock, bench.process, (each.id for each in products.queued(bench.db, 1))
+    )
     products.resolved(bench.db, bench.clock, product, Found(path, PathSource.NAME))
     bench.staging = bench.bench.settings.pre_spool_for(bench.bench.settings.spools[0]) / name
     return bench

@@ -27,7 +27,8 @@ class Catalogue:
         self.entries = entries
         self.deleted: dict[str, Deletion] = {}
         self.down: ServiceError | None = None
-        self.refused: set[str] = set()
+        self.spoilt: set[str] = set()
+        self.code = ""
         self.questions: list[list[str]] = []
 
     @property
@@ -38,8 +39,8 @@ class Catalogue:
         self.questions.append(names)
         if self.down:
             raise self.down
-        if self.refused & set(names):
-            raise ServiceError("400", code="BadQuery")
+        if self.spoilt & set(names):
+            raise ServiceError("no answer for that", code=self.code)
         found = {name: entry for name, entry in self.entries.items() if name in names}
         deleted = {name: deletion for name, deletion in self.deleted.items() if name in names}
         return Facts(found, deleted, frozenset(names) - found.keys() - deleted.keys())
@@ -141,9 +142,10 @@ def test_a_misspelt_name_is_missing_with_what_is_wrong_with_it(lab):
     assert product.cause.startswith("not in the catalogue; perhaps misspelt: class ")
 
 
-def test_while_the_catalogue_is_down_nothing_moves_that_needs_it_and_all_else_goes_on(lab):
+@pytest.mark.parametrize("code", ["Timeout", "BadQuery"])
+def test_while_the_catalogue_is_down_nothing_moves_that_needs_it_and_all_else_goes_on(lab, code):
     catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
-    catalogue.down = ServiceError("the catalogue does not answer", code="Timeout")
+    catalogue.down = ServiceError("the catalogue is out", code=code)
     numbers = [lab.queued(name) for name in SEVERAL]
     resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
     for _ in range(60):
@@ -151,15 +153,34 @@ def test_while_the_catalogue_is_down_nothing_moves_that_needs_it_and_all_else_go
         lab.clock.pass_s(60)
     assert {lab.state(number) for number in numbers} == {State.QUEUED}
     assert lab.db.value("SELECT max(id) FROM event") == len(numbers)
-    assert catalogue.questions == [SEVERAL, *([SEVERAL[0]] for _ in catalogue.questions[1:])]
     assert 10 < len(catalogue.questions) < 25
+    assert catalogue.questions == [SEVERAL, *([name] for name in SEVERAL[: len(catalogue.questions) - 1])]
     guessable = lab.queued(GRD)
     exhaust(resolver)
     assert lab.state(guessable) is State.READY
     catalogue.down = None
     lab.clock.pass_s(330)
     exhaust(resolver)
+    lab.clock.pass_s(7)
+    products.wake_due(lab.db, lab.clock)
+    exhaust(resolver)
     assert {lab.state(number) for number in numbers} == {State.READY}
+    assert lab.db.value("SELECT max(n) FROM (SELECT count(*) AS n FROM event GROUP BY product)") <= 6
+
+
+def test_a_product_alone_in_the_queue_is_not_moved_while_the_catalogue_is_down(lab):
+    catalogue = Catalogue(**{S3: entry(S3)})
+    catalogue.down = ServiceError("the catalogue is out", code="Timeout")
+    product = resolve(lab, S3, catalogue)
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    for _ in range(20):
+        lab.clock.pass_s(330)
+        exhaust(resolver)
+    assert (len(catalogue.questions), lab.db.value("SELECT max(id) FROM event")) == (21, 1)
+    catalogue.down = None
+    lab.clock.pass_s(330)
+    exhaust(resolver)
+    assert lab.state(product.id) is State.READY
 
 
 def test_a_catalogue_that_asks_for_time_gets_it(lab):
@@ -187,25 +208,22 @@ def test_retry_a_reload_and_a_new_boot_let_the_catalogue_be_asked_at_once(lab, l
     assert lab.state(product.id) is State.READY
 
 
-def test_a_name_that_spoils_every_question_waits_by_itself(lab):
+@pytest.mark.parametrize("code", ["BadQuery", "ServerError", "BadAnswer"])
+def test_names_that_spoil_every_question_wait_by_themselves_and_hold_up_no_other(lab, code):
     catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
-    catalogue.refused = {SEVERAL[33], SEVERAL[34]}
-    numbers = [lab.queued(name) for name in SEVERAL]
-    exhaust(Resolver(lab.db, lab.clock, catalogue, lab.process))
-    states = [lab.state(number) for number in numbers]
-    assert [number for number, state in enumerate(states) if state is not State.READY] == [33, 34]
-    waiting = products.get(lab.db, numbers[33])
-    assert (waiting.state, waiting.attempts, waiting.setbacks, waiting.cause) == (State.WAITING, 0, 1, "400")
-
-
-def test_a_catalogue_that_refuses_every_question_is_left_alone_as_a_dead_one(lab):
-    catalogue = Catalogue()
-    catalogue.refused = set(SEVERAL)
+    catalogue.spoilt, catalogue.code = {SEVERAL[0], SEVERAL[33], SEVERAL[34]}, code
     numbers = [lab.queued(name) for name in SEVERAL]
     resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
-    for _ in range(60):
+    for _ in range(40):
         exhaust(resolver)
-        lab.clock.pass_s(60)
-    assert len(catalogue.questions) < 25
-    waits = [number for number in numbers if lab.state(number) is State.WAITING]
-    assert len(waits) == len(catalogue.questions) - 1
+        lab.clock.pass_s(12)
+        products.wake_due(lab.db, lab.clock)
+    assert [number for number in numbers if lab.state(number) is not State.READY] == [numbers[n] for n in (0, 33, 34)]
+    late = lab.queued(S3.replace("_2160_", "_0094_"))
+    catalogue.entries[products.get(lab.db, late).safename] = entry(products.get(lab.db, late).safename)
+    lab.clock.pass_s(330)
+    exhaust(resolver)
+    assert lab.state(late) is State.READY
+    put_aside = [products.get(lab.db, numbers[n]) for n in (0, 33, 34)]
+    assert State.WAITING in {product.state for product in put_aside}
+    assert {product.attempts for product in put_aside} == {0}

@@ -13,7 +13,9 @@ def wanted(lab):
     path = lab.sandbox.add_products({"safename": name, "size_bytes": 2_000_000})[name]
     number = lab.queued(name)
     lab.db.rows("UPDATE product SET s3_path = :path, path_source = 'listing'", path=path)
-    [product] = products.claim_resolving(lab.db, lab.clock, lab.process, products.queued(lab.db, 1))
+    [product] = products.claim_resolving(
+        lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
+    )
     products.resolved(lab.db, lab.clock, product, Found(path, product.path_source))
     return number
 

@@ -33,7 +33,9 @@ def zipped(bench):
     [row] = _answer(f"{bench.sandbox.catalogue_url}/Products?{query}")["value"]
     md5 = next(item["Value"] for item in row["Checksum"] if item["Algorithm"] == "MD5")
     bench.number = bench.queued(name)
-    [product] = products.claim_resolving(bench.db, bench.clock, bench.process, products.queued(bench.db, 1))
+    [product] = products.claim_resolving(
+        bench.db, bench.clock, bench.process, (each.id for each in products.queued(bench.db, 1))
+    )
     products.resolved(bench.db, bench.clock, product, Found(path, PathSource.CATALOGUE, row["Id"], md5))
     known = bench.sandbox.accounts[0]
     login = {"client_id": "cdse-public", "grant_type": "password"}
