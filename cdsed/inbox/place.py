@@ -31,8 +31,13 @@ _NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.js
 _SUFFIX_BYTES_MAX = 20
 
 
-def prepare(root: Path) -> int:
+def prepare(root: Path, *, used: bool) -> int:
     """Make the inbox and our directories in it.
+
+    Parameters
+    ----------
+    used
+        Whether listings are known to lie in it: then it is not made anew, but waited for.
 
     Returns
     -------
@@ -42,8 +47,10 @@ def prepare(root: Path) -> int:
     Raises
     ------
     InboxError
-        Somebody put a link or a file there: what we write would end up elsewhere.
+        Somebody put a link or a file there: what we write would end up elsewhere; or what was there is away.
     """
+    if used:
+        _expect_ours(root)
     for folder in (TAKING, ACCEPTED, REJECTED):
         make_lasting(root / folder)
         if (root / folder).is_symlink():
@@ -63,10 +70,14 @@ def refuse_bare(root: Path, device: int) -> None:
     OSError
         It is not there at all, or does not answer.
     """
-    if root.stat().st_dev != device and not (root / ACCEPTED).is_dir():
-        raise InboxError(
-            f"its disk is not mounted; to use what is there now: mkdir {shlex.quote(str(root / ACCEPTED))}"
-        )
+    if root.stat().st_dev != device:
+        _expect_ours(root)
+
+
+def _expect_ours(root: Path) -> None:
+    ours = root / ACCEPTED
+    if not ours.is_dir():
+        raise InboxError(f"its disk is not mounted; to use what is there now: mkdir -p {shlex.quote(str(ours))}")
 
 
 def take(path: Path, root: Path, together: Together) -> Path:

@@ -118,7 +118,7 @@ class ListingStatus:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Mean bytes per second over the last minutes, the one that runs and so many before it."""
+    """Mean bytes per second over so many of the last minutes."""
 
     over_1_min: float = 0.0
     over_10_min: float = 0.0

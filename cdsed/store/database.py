@@ -4,7 +4,6 @@ SQLite comes with apsw's wheels because versions up to 3.51.2 can corrupt a WAL 
 checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module refuses WAL.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +38,7 @@ class Database:
         self._identity = file_identity(self._path)
         self._lock = threading.RLock()
         self._depth = 0
-        self._in_vain_s = -math.inf  # when this process last waited for others in vain
+        self._in_vain_s = -_IN_VAIN_S  # when this process last waited for others in vain
         self._changes = 0
 
     @contextmanager
@@ -105,11 +104,6 @@ class Database:
                 self._lock.release()
         return self._changes
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log back into the file when nobody is in the way."""
-        with self._lock:
-            self._connection.pragma("wal_checkpoint(PASSIVE)")
-
     def is_in_place(self) -> bool:
         """Tell whether the file this connection has open, log included, still lies under its name."""
         return file_identity(self._path) == self._identity
@@ -149,8 +143,7 @@ class Database:
         try:
             self._run("BEGIN IMMEDIATE", {})
         except StateError:
-            if waits:
-                self._in_vain_s = time.monotonic()
+            self._in_vain_s = time.monotonic() if waits else self._in_vain_s
             raise
         finally:
             self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)

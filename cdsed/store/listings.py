@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
@@ -133,6 +134,11 @@ def reopen(db: Database, product: int) -> None:
 def unreported(db: Database) -> int:
     """Return how many listings still wait for their report."""
     return int(db.value(_SQL.unreported))
+
+
+def any_unreported_below(db: Database, folder: Path) -> bool:
+    """Tell whether the file of one of them lies in a directory, or below it."""
+    return bool(db.value(_SQL.any_unreported_below, folder=f"{folder}/"))
 
 
 def unsatisfied(db: Database, since: float) -> int:

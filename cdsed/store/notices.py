@@ -17,12 +17,18 @@ RECOVERED = "recovered"
 #: The kernel does not tell of changes in the inbox.
 INBOX = "inbox"
 
+_REPLACED = "replaced:"
 _RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
 
 
 def replaced(folder: Path) -> str:
     """Return the name of the notice of what stood in the place of products and is kept in a folder."""
-    return f"replaced:{folder}"
+    return f"{_REPLACED}{folder}"
+
+
+def replaced_folders(db: Database) -> list[Path]:
+    """Return the folders of which such a notice tells."""
+    return [Path(row["name"].removeprefix(_REPLACED)) for row in db.rows(_SQL.replaced)]
 
 
 def note(db: Database, clock: Clock, name: str, text: str | None) -> None:

@@ -18,6 +18,7 @@ _SQL = Queries("pieces")
 # Small pieces are handed out by the handful: each hand-out costs a commit, that is an fsync.
 _HANDFUL_BYTES = 8 * 2**20
 _HANDFUL_PIECES = 32
+_LOST = ""  # instead of the digest of a bad copy: something had arrived, and the disk has not kept it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +52,31 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
         return Work(products.get(db, chosen["id"]), pieces)
 
 
-def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> None:
+def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> list[str]:
     """Forget what arrived of objects whose file is not there whole, before it is made anew, as a hole.
 
     Parameters
     ----------
     staged
         Sizes in bytes of the files that lie in its staging directory, by path.
+
+    Returns
+    -------
+    list of str
+        The paths of those that were lost before, too.
     """
     with db.write():
-        lost = [stored for stored in objects(db, product.id) if staged.get(stored.path) != stored.size_bytes]
-        mark_bad(db, {stored.id: stored.bad_digest for stored in lost})
+        begun = {row["path"] for row in db.rows(_SQL.begun, product=product.id)}
+        arrived = [stored for stored in objects(db, product.id) if stored.path in begun]
+        lost = [stored for stored in arrived if staged.get(stored.path) != stored.size_bytes]
+        mark_bad(db, {stored.id: _LOST for stored in lost})
+        return [stored.path for stored in lost if stored.bad_digest == _LOST]
+
+
+def forget_arrived(db: Database, product: Product) -> None:
+    """Forget all that arrived of a product, before it is fetched whole another way."""
+    with db.write():
+        mark_bad(db, {stored.id: stored.bad_digest for stored in objects(db, product.id)})
 
 
 def arrived(db: Database, product: Product, listed: Sequence[ListedObject]) -> frozenset[str]:

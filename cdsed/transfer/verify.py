@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from cdsed.errors import Stopped
+from cdsed.errors import DiskError, Stopped
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
 from cdsed.model.transfer import Digests, StoredObject
@@ -23,8 +23,7 @@ from cdsed.transfer.translate import on_disk
 
 _BLOCK_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
-#: Instead of a digest: every byte had arrived, and the disk has not kept them.
-LOST = ""
+_LOST_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Verdict:
     Attributes
     ----------
     bad
-        Objects (by number) whose content is wrong, with the digest it has; `LOST` when the file is not there whole.
+        Objects (by number) whose content is wrong, with the digest it has.
     missing
         Files that the manifest names and the service does not list.
     remarks
@@ -80,15 +79,15 @@ def verify(
     Raises
     ------
     DiskError
-        A file cannot be read.
+        A file cannot be read; ``Lost``: it is not there whole, although every byte of it had arrived.
     Stopped
         The process must leave.
     """
     staged = staged_sizes(staging)
     lost = [item for item in objects if staged.get(item.path) != item.size_bytes]
     if lost:
-        left = tuple(f"{item.path}: not all of its {item.size_bytes} bytes are left" for item in lost)
-        return Verdict({item.id: LOST for item in lost}, remarks=left)
+        told = "; ".join(f"not all {item.size_bytes} bytes of {item.path} are left" for item in lost[:_LOST_TOLD])
+        raise DiskError(f"{staging}: its disk has lost what had arrived: {told}", code="Lost")
     digest_of = partial(_digest, staging, stop)
     bad: dict[int, str] = {}
     remarks: list[str] = []

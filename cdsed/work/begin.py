@@ -52,7 +52,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
         staged = staging.staged_sizes(folder)
-        pieces.forget_lost(bench.db, product, staged)
+        lost_again = pieces.forget_lost(bench.db, product, staged)
+        if lost_again:  # a power cut does that once; what is lost each time must come to an end
+            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="BadCopy")
         staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
     pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from cdsed.errors import DiskError, ProductError, TransferError
+from cdsed.errors import ProductError, TransferError
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
@@ -12,7 +12,7 @@ from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import on_disk
-from cdsed.transfer.verify import LOST, Verdict, algorithms_for, file_digests, verify
+from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
 from cdsed.work.place import check_disk
 
@@ -114,12 +114,10 @@ def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
 
 
 def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
-    """Two identical bad copies: the source is bad. Otherwise what is wrong, or lost, is fetched again."""
+    """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again."""
     told = "; ".join(verdict.remarks[:_REMARKS_TOLD])
     before = {item.id: item.bad_digest for item in objects}
-    again = any(before[number] == digest for number, digest in verdict.bad.items())
-    lost = LOST in verdict.bad.values()
-    if again and not lost:
+    if any(before[number] == digest for number, digest in verdict.bad.items()):
         place = quarantine(Path(product.staging or ""))
         _make_room(place.parent)
         cause = f"corrupt at its source, two copies were alike: {told}"
@@ -127,11 +125,7 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
         move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
         products.move(bench.db, bench.clock, product, move)
         return
-    if lost:
-        check_disk(bench, Path(product.destination or ""))  # with a disk that is not mounted nothing is lost
     pieces.mark_bad(bench.db, verdict.bad)
-    if lost and not again:  # a power cut does that once; what is lost each time must come to an end
-        raise DiskError(f"its disk has lost what had arrived: {told}", code="Lost")
     code = "Incomplete" if verdict.missing else "BadCopy"
     raise ProductError(f"verification failed: {told}", code=code)
 

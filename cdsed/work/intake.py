@@ -124,7 +124,7 @@ class Intake:
     def _find_inbox(self) -> None:
         """Make the inbox, once; later one that is missing or bare is away with its disk: InboxError or OSError."""
         if self._device is None:
-            self._device = place.prepare(self._root)
+            self._device = place.prepare(self._root, used=listings.any_unreported_below(self._db, self._root))
         else:
             place.refuse_bare(self._root, self._device)
 

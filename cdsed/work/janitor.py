@@ -26,6 +26,7 @@ def tidy(bench: Bench) -> None:
     """Remove what nobody owns from the pre-spools of every place that products were ever written to."""
     places = {*bench.settings.spools, *disks.places(bench.db)}
     rooms = {(room, place) for place in places for room in (bench.settings.pre_spool_for(place), place / NEAR)}
+    rooms |= {(room, room) for room in _former_rooms(bench, {room for room, _ in rooms})}
     for root, place in sorted(rooms):
         if bench.stop.is_set():
             return
@@ -50,6 +51,11 @@ def _tidy(bench: Bench, root: Path) -> None:
             with suppress(FileNotFoundError):  # the product was just settled, and who settled it has removed it
                 path.rename(gone)  # at once, for its product may be asked for again at any moment
             discard(gone)
+
+
+def _former_rooms(bench: Bench, rooms: set[Path]) -> set[Path]:
+    """Return pre-spools that the settings name no more, and of which something is told: until it is gone."""
+    return {folder.parent for folder in notices.replaced_folders(bench.db)} - rooms
 
 
 def _tell_replaced(bench: Bench, folder: Path) -> None:

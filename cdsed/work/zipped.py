@@ -69,7 +69,7 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
     places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
     means = Means(bench.endpoint, partial(_counted, bench, account), buffer, bench.stop)
-    pieces.forget_lost(bench.db, product, {})
+    pieces.forget_arrived(bench.db, product)
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
         prepare(staging)

@@ -71,6 +71,10 @@ ORDER BY id LIMIT :most
 -- name: unreported
 SELECT count(*) FROM listing WHERE state IN ('taking', 'open')
 
+-- name: any_unreported_below
+SELECT EXISTS (SELECT 1 FROM listing
+               WHERE state IN ('taking', 'open') AND substr(path, 1, length(:folder)) = :folder)
+
 -- name: unsatisfied
 SELECT count(*) FROM listing
 WHERE (taken_at >= :since OR reported_at >= :since)

@@ -8,6 +8,9 @@ ON CONFLICT (name) DO UPDATE SET text = excluded.text, since_at = excluded.since
 -- name: withdraw
 DELETE FROM notice WHERE name = :name
 
+-- name: replaced
+SELECT name FROM notice WHERE name LIKE 'replaced:%'
+
 -- name: told
 SELECT name, text, since_at FROM notice
 WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (name <> 'inbox' OR :running)

@@ -104,7 +104,7 @@ def test_a_name_is_kept_so_that_its_papers_can_be_written_and_shown(inbox: Path,
 def test_a_link_in_place_of_our_directories_is_refused(inbox: Path, tmp_path: Path) -> None:
     (inbox / ".accepted").symlink_to(tmp_path)
     with pytest.raises(InboxError, match=r"\.accepted is a symbolic link; remove it"):
-        place.prepare(inbox)
+        place.prepare(inbox, used=False)
 
 
 def test_a_listing_put_into_the_inbox_is_the_same_bytes(inbox: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from cdsed.errors import Stopped
+from cdsed.errors import DiskError, Stopped
 from cdsed.model.transfer import Digests
 from cdsed.transfer.verify import verify
 
@@ -53,13 +53,16 @@ def test_what_the_manifest_says_counts_where_the_etag_is_no_md5(lab):
     assert worst.path in tolerant.remarks[0]
 
 
-def test_a_file_that_is_gone_or_short_is_not_whole_and_no_copy(lab):
+def test_a_file_that_is_gone_or_short_is_lost_and_no_copy(lab):
     name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
     gone, short = sorted(objects, key=lambda item: item.size_bytes)[-2:]
     (lab.staging / gone.path).unlink()
     with (lab.staging / short.path).open("r+b") as file:
         file.truncate(5)
-    assert judge(lab, name, objects).bad == {gone.id: "", short.id: ""}
+    with pytest.raises(DiskError, match="bytes of") as lost:
+        judge(lab, name, objects)
+    assert lost.value.code == "Lost"
+    assert all(path in str(lost.value) for path in (gone.path, short.path))
 
 
 def test_what_the_manifest_names_and_the_service_does_not_list_is_missing(lab):

@@ -11,7 +11,7 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
-from cdsed.errors import Stopped
+from cdsed.errors import InboxError, Stopped
 from cdsed.inbox import source
 from cdsed.local.presence import Presence
 from cdsed.model.product import State
@@ -158,7 +158,7 @@ import json, os, sys
 from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
-from cdsed.errors import Stopped
+from cdsed.errors import InboxError, Stopped
 from cdsed.local.presence import Presence
 from cdsed.store import listings
 from cdsed.store.database import open_state
@@ -234,3 +234,18 @@ def test_a_listing_whose_reader_was_told_to_stop_again_and_again_is_taken_in_the
             Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default"], presence, stop).go_on()
     intake(desk).go_on()
     assert counts(desk, "long.txt") == {"accepted": 3}
+
+
+def test_an_inbox_that_is_bare_at_a_start_is_waited_for_while_a_listing_of_it_is_not_reported(desk, tmp_path):
+    take(desk, "l.txt", [NAMES[0]])
+    desk.inbox.rename(tmp_path / "away")
+    desk.inbox.mkdir()  # the mount point
+    after_a_start = intake(desk)
+    for begin in (after_a_start.go_on, after_a_start.look):
+        with pytest.raises(InboxError, match="its disk is not mounted"):
+            begin()
+    assert list(desk.inbox.iterdir()) == []
+    desk.inbox.rmdir()
+    (tmp_path / "away").rename(desk.inbox)
+    after_a_start.go_on()
+    after_a_start.look()

@@ -95,5 +95,8 @@ def test_what_publishing_set_aside_is_told_and_left_to_its_owner(bench):
 
     assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what nobody needs"]
     assert len(list(replaced.iterdir())) == 2
+    elsewhere = {"spools": [str(bench.lab.root / "other")], "pre_spool": str(bench.lab.root / "p")}
+    bench.settings = Settings.model_validate(elsewhere)
+    assert len(told()) == 1, "it still lies there"
     shutil.rmtree(replaced)
     assert told() == []

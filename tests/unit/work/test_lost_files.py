@@ -9,6 +9,7 @@ from cdsed.model.product import PathSource, State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import pieces, products
 from cdsed.store.products import Found
+from cdsed.transfer.staging import staged_sizes
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
 
@@ -56,27 +57,51 @@ def test_of_a_product_that_had_all_arrived_only_what_is_lost_comes_again(large):
     assert products.get(large.db, large.number).attempts == 0
 
 
-def test_a_disk_that_loses_the_same_file_each_time_costs_attempts_so_that_it_ends(large):
-    for attempts in (0, 1):
+@pytest.mark.parametrize("what", ["a file", "the directory"])
+def test_a_disk_that_loses_the_same_each_time_costs_attempts_so_that_it_ends(large, what):
+    for _ in range(2):
+        assert products.get(large.db, large.number).attempts == 0
         _fetch(large)
-        (large.staging / large.largest[0]).unlink()
+        if what == "a file":
+            (large.staging / large.largest[0]).unlink()
+        else:
+            shutil.rmtree(large.staging)
         assert finish_next(large.bench)
-        assert products.get(large.db, large.number).attempts == attempts
+    _begin_until_it_costs_an_attempt(large)
 
 
-def test_a_directory_that_is_taken_away_each_time_costs_attempts_so_that_it_ends(large):
-    for attempts in (0, 1):
-        _fetch(large)
-        shutil.rmtree(large.staging)
-        assert finish_next(large.bench)
-        assert products.get(large.db, large.number).attempts == attempts
+def test_a_disk_that_loses_the_same_file_before_all_has_arrived_costs_attempts_so_that_it_ends(large):
+    half = large.largest[0]
+    large.sandbox.fault(kind="trickle", key=f"*{half}", after_bytes=100_000, bytes_per_s=100_000)
+    for _ in range(2):
+        assert products.get(large.db, large.number).attempts == 0
+        large.start()
+        wait_until(
+            "some of it is noted",
+            lambda: _hurry(large) or (staged_sizes(large.staging).get(half) and large.db.value(_NOTED, path=half)),
+        )
+        large.stop()
+        os.truncate(large.staging / half, 0)
+        large.start()
+        wait_until("that is noticed", lambda: large.state(large.number) is State.WAITING)
+        large.stop()
+    _begin_until_it_costs_an_attempt(large)
+
+
+def _begin_until_it_costs_an_attempt(large):
+    large.start()
+    wait_until("it costs an attempt", lambda: _hurry(large) or products.get(large.db, large.number).attempts == 1)
+    large.stop()
 
 
 def _fetch(large):
     large.start()
     wait_until(
         "all has arrived",
-        lambda: _hurry(large) or (large.staging.is_dir() and pieces.have_all_arrived(large.db, large.number)),
+        lambda: (
+            _hurry(large)
+            or ((large.staging / large.largest[0]).exists() and pieces.have_all_arrived(large.db, large.number))
+        ),
     )
     large.stop()
 
