@@ -58,8 +58,15 @@ def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> No
     ----------
     staged
         Sizes in bytes of the files that lie in its staging directory, by path.
+
+    Raises
+    ------
+    LeaseLost
+        Someone else has claimed the product meanwhile.
     """
     with db.write():
+        if products.get(db, product.id).fence != product.fence:
+            raise LeaseLost(f"{product.safename}: another worker has taken it over")
         lost = [stored for stored in objects(db, product.id) if staged.get(stored.path) != stored.size_bytes]
         mark_bad(db, {stored.id: stored.bad_digest for stored in lost})
 
