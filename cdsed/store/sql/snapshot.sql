@@ -65,3 +65,9 @@ FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :
 
 -- name: due_of
 SELECT due_s FROM product WHERE id = :product
+
+-- Groups that have left the accounts file, and products that are left behind.
+-- name: deserted_groups
+SELECT DISTINCT account_group FROM (SELECT account_group FROM ready_place
+                                    UNION ALL SELECT account_group FROM product WHERE state = 'downloading')
+WHERE account_group NOT IN (SELECT account_group FROM account WHERE listed = 1) ORDER BY account_group
