@@ -38,7 +38,7 @@ _NAMES = [
 ]
 _PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
 _HELD_MOST, _ATTEMPTS, _TROUBLE = 3, 2, 0.2
-_SIZES = ([3, 2], [3, 2], [1, 4, 0])  # in pieces
+_SIZES = ([3, 2], [3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
     ProductError("not there", code="NotListed"),
@@ -142,7 +142,7 @@ class Life(RuleBasedStateMachine):
 
     def progress(self, dice: Random, which: int) -> list[Callable[[], None]]:
         able: list[Callable[[], None]] = [partial(self.verify, which % 2), self.report, partial(self.pass_time, 100.0)]
-        if self.written:
+        if self.written and which % 4 == 0:  # late: products may have moved meanwhile
             able.append(self.reported)
         if self.any_in("queued"):
             able.append(partial(self.resolve, which % 2))
@@ -153,7 +153,9 @@ class Life(RuleBasedStateMachine):
         if any(work for _, _, work in self.held):
             able += [partial(self.arrive, which)] * 2
         if any(product.state is State.DOWNLOADING for _, product in self.claims):
-            able.append(partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeef"), dice.randrange(2)))
+            able.append(
+                partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeeeef"), int(dice.random() < _TROUBLE))
+            )
         if any(product.state is State.VERIFYING for _, product in self.claims):
             able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
         return able
@@ -163,7 +165,7 @@ class Life(RuleBasedStateMachine):
             partial(self.listing, dice.choices(_NAMES, k=2), which % 2),
             partial(self.kill, which % 2),
             partial(self.lose, which),
-            partial(self.retry, dice.choice(_NAMES)),
+            *(partial(self.retry, name) for name in _NAMES),
             partial(self.digest, which % 2),
             self.overtaken,
         ]

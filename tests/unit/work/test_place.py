@@ -7,8 +7,8 @@ import pytest
 from cdsed.config.settings import RetrySettings, Settings
 from cdsed.errors import DiskError
 from cdsed.local import marker
-from cdsed.process.threadwatch import ThreadWatch
 from cdsed.model.product import State
+from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import disks, products
 from cdsed.store.products import Move
 from cdsed.work.outcome import Outcome
@@ -37,7 +37,7 @@ def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(bench):
     number = bench.lab.planned("A")
     products.move(bench.db, bench.clock, products.get(bench.db, number), Move(State.READY))
     with bench.db.write():
-        product = products.claim_ready(bench.db, bench.clock, number, bench.process)
+        product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
     assert places_for(bench, product, 10).destination == str(bench.lab.other)
 
 
