@@ -101,13 +101,13 @@ def place_when_accepted(path: Path, root: Path) -> Path:
 
 
 def taken(root: Path) -> list[Path]:
-    """Return what lies in ``.taking/``, oldest first: after a start, the listings that a kill left behind."""
+    """Return what lies in ``.taking/``, in the order of coming there: after a start, what a kill left behind."""
     found = [
-        (path.lstat().st_mtime_ns, path)
+        (path.lstat().st_ctime_ns, path.lstat().st_mtime_ns, path)
         for path in (root / TAKING).rglob("*")
         if not (path.name.startswith(".") or stat.S_ISDIR(path.lstat().st_mode))
     ]
-    return [path for _, path in sorted(found)]
+    return [path for *_, path in sorted(found)]
 
 
 def settled(listing: Path, root: Path, *, accepted: bool) -> Path:

@@ -1,8 +1,9 @@
 """Accepted listings with their receipts and reports, read again: what a state can be rebuilt from."""
 
 import os
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from cdsed.inbox.place import ACCEPTED, TAKING
 from cdsed.inbox.receipt import PAPERS
 from cdsed.model.listing import Counts, ListingHead, ReportRow, Verdict
 from cdsed.model.product import FINAL, GOOD, State
+
+_TICK_S = 0.01  # so coarse are the kernel's times of files (CONFIG_HZ=100), by which intake knows the order again
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,20 @@ def accepted(root: Path) -> Iterator[Accepted]:
                 yield Accepted(folder / name, _report(folder / name).name in files)
 
 
-def return_to_intake(path: Path, root: Path) -> None:
-    """Move an accepted listing back to ``.taking/``, from where intake takes it, and writes its papers, anew."""
-    for suffix in PAPERS:
-        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-    target = root / TAKING / path.relative_to(root / ACCEPTED)
-    make_lasting(target.parent)
-    path.rename(target)
-    sync(target.parent)
-    sync(path.parent)
+def return_to_intake(paths: Iterable[Path], root: Path) -> None:
+    """Move accepted listings back to ``.taking/``, from where intake takes them, and writes their papers, anew.
+
+    They go in the order in which they came: who asked first for a product has it in his output directory.
+    """
+    for path in sorted(paths, key=_came):
+        for suffix in PAPERS:
+            path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+        target = root / TAKING / path.relative_to(root / ACCEPTED)
+        make_lasting(target.parent)
+        path.rename(target)
+        sync(target.parent)
+        sync(path.parent)
+        time.sleep(_TICK_S)
 
 
 def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
@@ -90,6 +98,12 @@ def is_readable(listing: Accepted) -> bool:
 
 
 _UNREADABLE = (OSError, ijson.JSONError, KeyError, TypeError, ValueError, StopIteration)
+
+
+def _came(path: Path) -> tuple[float, int]:
+    """Return when a listing was taken, UTC s, and its number: the receipt tells whole seconds."""
+    receipt = read_receipt(path)
+    return (path.stat().st_mtime, 0) if receipt is None else (receipt[0].taken_at, receipt[0].id)
 
 
 def _receipt(listing: Path) -> Path:

@@ -70,6 +70,7 @@ def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
             for slot in range(1, account.sessions + 1):
                 db.rows(_SQL.add_session, account=account.name, slot=slot)
             db.rows(_SQL.disable_sessions, account=account.name, sessions=account.sessions)
+        db.rows(_SQL.forget_last_denials)
 
 
 def set_has_keys(db: Database, account: str, *, has_keys: bool) -> None:

@@ -64,8 +64,15 @@ def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> li
     -------
     list of str
         The paths of those that were lost before, too.
+
+    Raises
+    ------
+    LeaseLost
+        Someone else has claimed the product meanwhile.
     """
     with db.write():
+        if products.get(db, product.id).fence != product.fence:
+            raise LeaseLost(f"{product.safename}: another worker has taken it over")
         begun = {row["path"] for row in db.rows(_SQL.begun, product=product.id)}
         arrived = [stored for stored in objects(db, product.id) if stored.path in begun]
         lost = [stored for stored in arrived if staged.get(stored.path) != stored.size_bytes]

@@ -259,11 +259,14 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
     """Reserve room for a claimed product, before it is planned, where it will be put together.
 
     What has arrived elsewhere counts no more: files of the same names and sizes may lie at the new place, empty.
+
+    Raises
+    ------
+    LeaseLost
+        Someone else has claimed the product meanwhile.
     """
     with db.write():
-        if places.staging != product.staging:
-            db.rows(_SQL.forget_objects, id=product.id)
-        db.rows(
+        chosen = db.row(
             _SQL.choose_place,
             id=product.id,
             fence=product.fence,
@@ -271,6 +274,10 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
             staging=places.staging,
             size_bytes=size_bytes,
         )
+        if chosen is None:
+            raise LeaseLost(f"{product.safename}: another worker has taken it over")
+        if places.staging != product.staging:
+            db.rows(_SQL.forget_objects, id=product.id)
 
 
 def forget_place(db: Database, product: Product) -> None:

@@ -281,4 +281,10 @@ def _why_idle(
     if to_go.get(State.WAITING) == total:
         due = db.row(_SQL.due) or {"products": 0, "due_s": 0.0}
         return f"all {total} products wait; the next is tried again in {max(0.0, due['due_s'] - clock.boot_s()):.0f} s"
-    return None
+    return _deserted(db)
+
+
+def _deserted(db: Database) -> str | None:
+    groups = ", ".join(row["account_group"] for row in db.rows(_SQL.deserted_groups))
+    told = f"the accounts file has no account of group {groups}, and products wait for one: add it, then reload"
+    return told if groups else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.local import marker
 from cdsed.local.presence import Presence
+from cdsed.local.whole import is_whole
 from cdsed.log import redact
 from cdsed.model.listing import Counts, Ignored, ListingHead, ListingLine, Named, Rejected, Remark, Verdict
 from cdsed.model.product import FINAL, GOOD, Product
@@ -88,10 +89,12 @@ class Lines:
             yield line.safename, Look(told, found or self._presence.find(line.safename, outputdir))
 
     def _is_there(self, place: Path) -> bool:
-        """Tell whether a product lies where it appeared, or will when its disk is mounted, or answers, again."""
+        """Tell whether a product lies where it appeared, whole, or will when its disk is mounted, or answers, again."""
         try:
             ground = disks.get(self._db, place.parent)
-            return place.exists() or (ground is not None and ground.is_lost(marker.look(place.parent)))
+            if place.exists():
+                return is_whole(place)
+            return ground is not None and ground.is_lost(marker.look(place.parent))
         except OSError:
             return True
 

@@ -196,7 +196,7 @@ def _enter_listings(db: Database, clock: Clock, inbox: Path) -> tuple[int, int]:
     """Settle what was reported as its report says, and give what was not back to intake; return how many of each."""
     known = rebuilt.known_paths(db, settled=True)
     waiting = {path: number for number, path in rebuilt.open_listings(db).items()}
-    told, reported, again = [], 0, 0
+    told, again, reported = [], [], 0
     for listing in reread.accepted(inbox):
         if listing.path in waiting and listing.reported:
             if reread.is_readable(listing):
@@ -208,11 +208,11 @@ def _enter_listings(db: Database, clock: Clock, inbox: Path) -> tuple[int, int]:
         elif listing.reported and reread.is_readable(listing):
             told.append(listing)
         else:
-            reread.return_to_intake(listing.path, inbox)
-            again += 1
+            again.append(listing.path)
+    reread.return_to_intake(again, inbox)
     _enter_told(db, told)
     rebuilt.close_lost(db)
-    return reported + len(told), again
+    return reported + len(told), len(again)
 
 
 def _enter_told(db: Database, told: list[reread.Accepted]) -> None:
@@ -231,9 +231,10 @@ def _enter_told(db: Database, told: list[reread.Accepted]) -> None:
 
 def _return_unknown(db: Database, inbox: Path) -> None:
     """Give accepted listings that the state does not know back to intake: a log cut short may have held them."""
-    known = rebuilt.known_paths(db, settled=False)
+    known, unknown = rebuilt.known_paths(db, settled=False), []
     for listing in reread.accepted(inbox):
         taking = inbox / TAKING / listing.path.relative_to(inbox / ACCEPTED)
         if not listing.reported and not {str(listing.path), str(taking)} & known:
             _log.warning("%s was accepted, and the state does not know it: it is taken again", listing.path)
-            reread.return_to_intake(listing.path, inbox)
+            unknown.append(listing.path)
+    reread.return_to_intake(unknown, inbox)

@@ -219,6 +219,26 @@ def test_a_listing_that_a_cut_log_forgot_is_taken_again(desk: Desk) -> None:
     db.close()
 
 
+def test_open_listings_are_taken_again_in_the_order_in_which_they_came(desk: Desk) -> None:
+    """Who asked first has the product in his directory: a later one must not have it a second time in another."""
+    first, later = desk.root / "first", desk.root / "later"
+    first.mkdir()
+    db = open_for_daemon(desk.settings, desk.clock)
+    for name, place in (("z.txt", first), ("a.txt", later)):
+        desk.clock.pass_s(100)
+        desk.drop(name, f"# cdsed: outputdir={place}", NAMES[8], NAMES[3])
+        desk.take(db)
+    db.close()
+    (first / NAMES[8]).write_bytes(b"netcdf")
+    shutil.rmtree(desk.state)
+    db = open_for_daemon(desk.settings, desk.clock)
+    desk.take(db)
+    found = products.find(db, NAMES[8])
+    assert found is not None
+    assert (found.state, found.whereabouts) == ("present", str(first / NAMES[8]))
+    db.close()
+
+
 @pytest.mark.parametrize("spoilt", [b"", b"{", b'{"schema": 1, "listing": {}, "counts": {}}', b"\xff\xfe{}"])
 @pytest.mark.parametrize("paper", ["receipt", "report"])
 def test_a_listing_whose_papers_cannot_be_read_is_taken_again(desk: Desk, paper: str, spoilt: bytes) -> None:

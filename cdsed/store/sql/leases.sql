@@ -8,6 +8,13 @@ ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed 
     key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys,
     bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s, login = excluded.login
 
+-- The account that could still try a product has left: let those that are left be asked again, so that it is settled.
+-- name: forget_last_denials
+DELETE FROM denial WHERE NOT EXISTS (
+    SELECT 1 FROM product JOIN account USING (account_group)
+    WHERE product.id = denial.product AND account.listed = 1
+      AND account.name NOT IN (SELECT refused.account FROM denial AS refused WHERE refused.product = denial.product))
+
 -- name: set_has_keys
 UPDATE account SET has_keys = :has_keys WHERE name = :account
 

@@ -174,6 +174,7 @@ FROM product WHERE state = 'downloading' AND id <> :id
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes
 WHERE id = :id AND fence = :fence
+RETURNING id
 
 -- name: forget_place
 UPDATE product SET destination = NULL, staging = NULL WHERE id = :id AND fence IS :fence

@@ -65,3 +65,18 @@ FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :
 
 -- name: due_of
 SELECT due_s FROM product WHERE id = :product
+
+-- Groups of which the accounts file has no account, and products that wait for one.
+-- name: deserted_groups
+WITH RECURSIVE wanted (account_group) AS (
+    SELECT min(account_group) FROM product WHERE state = 'ready'
+    UNION ALL
+    SELECT (SELECT min(account_group) FROM product
+            WHERE state = 'ready' AND product.account_group > wanted.account_group)
+    FROM wanted WHERE account_group IS NOT NULL)
+SELECT account_group FROM wanted WHERE account_group IS NOT NULL
+UNION
+SELECT account_group FROM product WHERE state = 'downloading'
+EXCEPT
+SELECT account_group FROM account WHERE listed = 1
+ORDER BY account_group

@@ -252,7 +252,7 @@ def test_no_name_login_or_key_stands_twice(tmp_path):
         "  default:\n"
         "    accounts:\n"
         "      a: {login: one, s3_access_key: canary-1, s3_secret_key: canary-2}\n"
-        "      b: {login: one}\n"
+        "      b: {login: 'One '}\n"
         "  other:\n"
         "    accounts:\n"
         "      a: {login: two}\n"

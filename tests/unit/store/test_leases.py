@@ -294,3 +294,12 @@ def test_a_name_given_to_another_login_leaves_the_first_one_what_it_holds(lab):
     assert lab.free() == []  # all of the first login's connections are still open, under its former name
     leases.give_back(lab.db, lab.clock, held[0], rest_s=0)
     assert {(each.account, each.login) for each in lab.free()} >= {("b", "one")}
+
+
+def test_products_whose_group_has_left_the_accounts_file_are_told_of(lab):
+    lab.accounts("a", group="former")
+    lab.ready("A", group="former")
+    processes.daemon_started(lab.db, lab.clock, version="0", once=False)
+    assert snapshot.report(lab.db, lab.clock, running=True).why_idle is None
+    lab.accounts("a", group="new")
+    assert "no account of group former" in (snapshot.report(lab.db, lab.clock, running=True).why_idle or "")

@@ -37,8 +37,8 @@ _NAMES = [
     for month in range(1, 5)
 ]
 _PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
-_HELD_MOST, _ATTEMPTS = 3, 2
-_SIZES = ([3, 2], [3, 2], [1, 4, 0])  # in pieces
+_HELD_MOST, _ATTEMPTS, _TROUBLE = 3, 2, 0.2
+_SIZES = ([3, 2], [3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
     ProductError("not there", code="NotListed"),
@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.root = Path(self.folder.name)
         self.lab = lab = Lab(open_state(self.root), SetClock(), self.root)
         lab.db.rows("PRAGMA synchronous = OFF")  # nobody pulls the plug here
@@ -131,28 +131,53 @@ class Life(RuleBasedStateMachine):
         assert not any(row.state in FINAL for row in listings.report_rows(self.lab.db, head.id))
         self.asked.update(names)
 
-    @rule(seed=st.integers(0, 2**16), steps=st.integers(1, 30))
+    @rule(seed=st.integers(0, 2**32), steps=st.integers(1, 60))
     def go_on(self, seed: int, steps: int) -> None:
-        """Let who can go on do so, in any order: failures alone never bring a product to where more can go wrong."""
-        for which in Random(seed).choices(range(64), k=steps):
-            able: list[Callable[[], None]] = [lambda: self.verify(0), lambda: self.report(), lambda: self.reported()]
-            if self.any_in("queued"):
-                able.append(lambda: self.resolve(0))
-            if len(self.held) < _HELD_MOST:
-                able.append(partial(self.lease, which % 2, which))
-            if any(not work for _, _, work in self.held):
-                able.append(partial(self.work, which))
-            if any(work for _, _, work in self.held):
-                able.append(partial(self.arrive, which))
-            if any(product.state is State.DOWNLOADING for _, product in self.claims):
-                able.append(partial(self.plan, which, _SIZES[which % 3], "eeef"[which % 4], which // 4 % 2))
-            if any(product.state is State.VERIFYING for _, product in self.claims):
-                able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
-            if self.any_in("downloading", "waiting"):
-                able.append(partial(self.lose, which) if which % 7 == 0 else partial(self.pass_time, 100.0))
-            if any(work for _, _, work in self.held) and which % 3 == 0:
-                able.append(partial(self.fail, which, _ERRORS[which % len(_ERRORS)]))
-            able[which * 7 // 3 % len(able)]()
+        """Let who can go on do so, with trouble now and then: single steps rarely come to where more can go wrong."""
+        dice = Random(seed)
+        for _ in range(steps):
+            which = dice.randrange(64)
+            dice.choice(self.trouble(dice, which) if dice.random() < _TROUBLE else self.progress(dice, which))()
+            self.look()
+
+    def progress(self, dice: Random, which: int) -> list[Callable[[], None]]:
+        able: list[Callable[[], None]] = [partial(self.verify, which % 2), self.report, partial(self.pass_time, 100.0)]
+        if self.written and which % 4 == 0:  # late: products may have moved meanwhile
+            able.append(self.reported)
+        if self.any_in("queued"):
+            able.append(partial(self.resolve, which % 2))
+        if len(self.held) < _HELD_MOST:
+            able.append(partial(self.lease, which % 2, which))
+        if any(not work for _, _, work in self.held):
+            able.append(partial(self.work, which))
+        if any(work for _, _, work in self.held):
+            able += [partial(self.arrive, which)] * 2
+        if any(product.state is State.DOWNLOADING for _, product in self.claims):
+            able.append(
+                partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeeeef"), int(dice.random() < _TROUBLE))
+            )
+        if any(product.state is State.VERIFYING for _, product in self.claims):
+            able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
+        return able
+
+    def trouble(self, dice: Random, which: int) -> list[Callable[[], None]]:
+        able = [
+            partial(self.listing, dice.choices(_NAMES, k=2), which % 2),
+            partial(self.kill, which % 2),
+            partial(self.lose, which),
+            *(partial(self.retry, name) for name in _NAMES),
+            partial(self.digest, which % 2),
+            self.overtaken,
+        ]
+        if any(work for _, _, work in self.held):
+            able += [partial(self.fail, which, dice.choice(_ERRORS))] * 2 + [partial(self.advance, which)]
+        if self.claims:
+            able.append(partial(self.decide, which, good=False, error=dice.choice(_ERRORS)))
+        if self.digesting:
+            able.append(partial(self.digested, which))
+        if self.held:
+            able.append(partial(self.give_back, which))
+        return able
 
     @precondition(lambda self: self.any_in("queued"))
     @rule(process=st.integers(0, 1))
@@ -273,13 +298,12 @@ class Life(RuleBasedStateMachine):
         self.disk.remove(folder)
 
     @precondition(lambda self: self.claims or self.held)
-    @rule(which=which)
-    def overtaken(self, which: int) -> None:
+    @rule()
+    def overtaken(self) -> None:
         """Whoever lost his claim, or his lease, to another goes on all the same: that changes nothing."""
-        if self.claims:
-            _, product = self.claims[which % len(self.claims)]
+        for _, product in self.claims:
             late = replace(product, fence=(product.fence or 0) - 1)
-            now = products.get(self.lab.db, product.id)
+            now, made_of = products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)
             for state in (State.DONE, State.READY, State.WAITING):
                 due_s = 0.0 if state is State.WAITING else None
                 with pytest.raises(LeaseLost):
@@ -287,8 +311,11 @@ class Life(RuleBasedStateMachine):
             with pytest.raises(LeaseLost):
                 pieces.plan(self.lab.db, late, [listed("late", 1)], Places("/late", "/late"), 1)
             products.resolved(self.lab.db, self.lab.clock, late, Found("/eodata/late", PathSource.NAME))
-            products.choose_place(self.lab.db, late, Places(str(late.staging), "/late"), 1)
-            assert products.get(self.lab.db, product.id) == now
+            with pytest.raises(LeaseLost):
+                products.choose_place(self.lab.db, late, Places("/late", "/late"), 1)
+            with pytest.raises(LeaseLost):
+                pieces.forget_lost(self.lab.db, late, {})
+            assert (products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)) == (now, made_of)
         for _, lease, work in self.held:
             late_lease = replace(lease, fence=-lease.fence)  # one that nobody has any more
             held = self.holding()
@@ -381,57 +408,56 @@ class Life(RuleBasedStateMachine):
         return working[which % len(working)]  # type: ignore[return-value]
 
     @invariant()
+    def look(self) -> None:
+        """Look whether everything holds that must."""
+        if hasattr(self, "lab"):
+            self.the_rules_hold()
+            self.fences_only_grow()
+            self.what_is_reported_is_settled()
+            self.what_was_promised_is_kept()
+            self.who_has_no_work_holds_none()
+            self.nobody_pays_more_than_there_is()
+
     def the_rules_hold(self) -> None:
-        if hasattr(self, "lab"):
-            assert audit.rules_broken(self.lab.db) == []
+        assert audit.rules_broken(self.lab.db) == []
 
-    @invariant()
     def fences_only_grow(self) -> None:
-        if hasattr(self, "lab"):
-            fence = self.lab.db.value("SELECT value FROM fence")
-            assert fence >= self.newest_fence
-            self.newest_fence = fence
+        fence = self.lab.db.value("SELECT value FROM fence")
+        assert fence >= self.newest_fence
+        self.newest_fence = fence
 
-    @invariant()
     def what_is_reported_is_settled(self) -> None:
-        if hasattr(self, "lab"):
-            open_ones = self.lab.db.rows(
-                "SELECT listing.id FROM listing JOIN want ON want.listing = listing.id"
-                " JOIN product ON product.id = want.product"
-                " WHERE listing.state = 'reported'"
-                " AND product.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')"
-                " AND NOT EXISTS (SELECT 1 FROM want AS later JOIN listing AS other ON other.id = later.listing"
-                " WHERE later.product = product.id AND other.state = 'open')"
-            )
-            assert open_ones == []
+        open_ones = self.lab.db.rows(
+            "SELECT listing.id FROM listing JOIN want ON want.listing = listing.id"
+            " JOIN product ON product.id = want.product"
+            " WHERE listing.state = 'reported'"
+            " AND product.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')"
+            " AND NOT EXISTS (SELECT 1 FROM want AS later JOIN listing AS other ON other.id = later.listing"
+            " WHERE later.product = product.id AND other.state = 'open')"
+        )
+        assert open_ones == []
 
-    @invariant()
     def what_was_promised_is_kept(self) -> None:
         """Each open listing wants what it named, and what is settled stays so until somebody asks for it."""
-        if hasattr(self, "lab"):
-            for listing in self.lab.db.rows("SELECT id FROM listing WHERE state = 'open'"):
-                rows = listings.report_rows(self.lab.db, listing["id"])
-                assert {row.safename for row in rows} == self.promised[listing["id"]]
-            states = {row["safename"]: State(row["state"]) for row in self.lab.db.rows("SELECT * FROM product")}
-            for name, before in self.settled.items():
-                assert states[name] is before or name in self.asked
-            self.settled = {name: state for name, state in states.items() if state in FINAL}
-            self.asked.clear()
+        for listing in self.lab.db.rows("SELECT id FROM listing WHERE state = 'open'"):
+            rows = listings.report_rows(self.lab.db, listing["id"])
+            assert {row.safename for row in rows} == self.promised[listing["id"]]
+        states = {row["safename"]: State(row["state"]) for row in self.lab.db.rows("SELECT * FROM product")}
+        for name, before in self.settled.items():
+            assert states[name] is before or name in self.asked
+        self.settled = {name: state for name, state in states.items() if state in FINAL}
+        self.asked.clear()
 
-    @invariant()
     def who_has_no_work_holds_none(self) -> None:
-        if hasattr(self, "lab"):
-            idle = {lease.fence for _, lease, work in self.held if not work}
-            held = {row["fence"] for row in self.lab.db.rows("SELECT fence FROM piece WHERE fence IS NOT NULL")}
-            assert not idle & held
+        idle = {lease.fence for _, lease, work in self.held if not work}
+        held = {row["fence"] for row in self.lab.db.rows("SELECT fence FROM piece WHERE fence IS NOT NULL")}
+        assert not idle & held
 
-    @invariant()
     def nobody_pays_more_than_there_is(self) -> None:
-        if hasattr(self, "lab"):
-            assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
+        assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
 
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )

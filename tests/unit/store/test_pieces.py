@@ -74,6 +74,20 @@ def test_a_product_refused_to_an_account_is_given_to_another(one):
     assert next_work(one, one.lease("b")).product.id == number
 
 
+def test_a_product_refused_to_all_accounts_that_are_left_may_be_tried_by_them_again(one):
+    number = one.ready("A")
+    products.deny(one.db, one.clock, products.get(one.db, number), "a")
+    one.accounts("a")  # the other has left the accounts file: nobody would ever try, and nobody be told
+    assert next_work(one, one.lease("a")).product.id == number
+
+
+def test_an_account_that_comes_or_goes_changes_no_refusal_while_another_is_left(one):
+    number = one.ready("A")
+    products.deny(one.db, one.clock, products.get(one.db, number), "a")
+    one.accounts("a", "b", "c")
+    assert next_work(one, one.lease("a")) is None
+
+
 @pytest.mark.parametrize(
     ("code", "left"), [("TooManySessions", 1), ("KeysManager", 1), ("RequestTimeTooSkewed", 1), ("KeyRevoked", 0)]
 )

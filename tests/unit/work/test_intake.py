@@ -108,6 +108,15 @@ def test_what_lies_on_disk_is_present(desk):
     assert list((desk.inbox / ".accepted").rglob("l.txt.report.json"))
 
 
+def test_what_its_owner_has_half_deleted_since_is_fetched_again(desk):
+    name = realistic_safenames("S5P", 1, seed=9)[0]
+    (desk.spool / name).write_bytes(b"netcdf")
+    assert take(desk, "one.txt", [name]) == {"present": 1}
+    (desk.spool / name).write_bytes(b"")
+    assert take(desk, "two.txt", [name]) == {"accepted": 1}
+    assert products.find(desk.db, name).state is State.QUEUED
+
+
 def test_an_unknown_group_refuses_the_listing_in_words(desk):
     drop(desk, "l.txt", ["# cdsed: group=nobody", NAMES[0]])
     for _ in range(5):

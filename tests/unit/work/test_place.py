@@ -7,8 +7,10 @@ import pytest
 from cdsed.config.settings import RetrySettings, Settings
 from cdsed.errors import DiskError
 from cdsed.local import marker
+from cdsed.model.product import State
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import disks, products
+from cdsed.store.products import Move
 from cdsed.work.outcome import Outcome
 from cdsed.work.place import places_for
 
@@ -33,8 +35,10 @@ def bench(lab):
 
 def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(bench):
     number = bench.lab.planned("A")
-    places = places_for(bench, products.get(bench.db, number), 10)
-    assert places.destination == str(bench.lab.other)
+    products.move(bench.db, bench.clock, products.get(bench.db, number), Move(State.READY))
+    with bench.db.write():
+        product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
+    assert places_for(bench, product, 10).destination == str(bench.lab.other)
 
 
 def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_there(bench):
