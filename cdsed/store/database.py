@@ -37,9 +37,8 @@ class Database:
         self._path = Path(connection.filename)
         self._identity = file_identity(self._path)
         self._lock = threading.RLock()
-        self._depth = 0
+        self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when this process last waited for others in vain
-        self._changes = 0
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -103,6 +102,10 @@ class Database:
             finally:
                 self._lock.release()
         return self._changes
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log back into the file when nobody is in the way."""
+        self.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     def is_in_place(self) -> bool:
         """Tell whether the file this connection has open, log included, still lies under its name."""

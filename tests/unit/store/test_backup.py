@@ -136,7 +136,7 @@ def test_a_new_state_takes_the_place_of_one_that_is_kept_aside(lab: Lab, tmp_pat
 def test_a_connection_knows_whether_its_file_is_in_place(lab: Lab, tmp_path: Path) -> None:
     lab.queued("A")
     assert lab.db.is_in_place()
-    lab.db.rows("PRAGMA wal_checkpoint(PASSIVE)")
+    lab.db.checkpoint()
     assert lab.db.is_in_place()
     (tmp_path / "state" / f"{FILE_NAME}-wal").unlink()
     assert not lab.db.is_in_place()
