@@ -26,7 +26,6 @@ from cdsed.store.database import open_state
 from cdsed.store.leases import Lease
 from cdsed.store.pieces import WholeObject, Work
 from cdsed.store.products import Found, Move
-from cdsed.transfer.verify import LOST
 from cdsed.work.again import start_again
 from cdsed.work.lines import Lines
 from cdsed.work.outcome import Outcome
@@ -259,7 +258,9 @@ class Life(RuleBasedStateMachine):
         places = Places(str(self.root / f"staging-{place}" / product.safename), str(self.root / "spool"))
         listed_now = [listed(f"f{number}", size * _PIECE_BYTES, etag) for number, size in enumerate(sizes)]
         products.choose_place(self.lab.db, products.get(self.lab.db, product.id), places, 0)
-        pieces.forget_lost(self.lab.db, product, self.disk.sizes(places.staging))
+        if pieces.forget_lost(self.lab.db, product, self.disk.sizes(places.staging)):
+            self.outcome.of_product(ProductError("lost once more", code="BadCopy"), None, product)
+            return
         self.disk.prepare(places.staging, listed_now, pieces.arrived(self.lab.db, product, listed_now))
         pieces.plan(self.lab.db, product, listed_now, places, _PIECE_BYTES)
 
@@ -287,9 +288,7 @@ class Life(RuleBasedStateMachine):
 
     def publish(self, product: Product) -> None:
         folder, objects = str(product.staging), pieces.objects(self.lab.db, product.id)
-        lost = {item.id: LOST for item in objects if not self.disk.has(folder, item.path)}
-        if lost:
-            pieces.mark_bad(self.lab.db, lost)
+        if not all(self.disk.has(folder, item.path) for item in objects):
             self.outcome.of_product(DiskError("its disk has lost what had arrived", code="Lost"), None, product)
             return
         assert objects
