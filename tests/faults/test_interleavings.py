@@ -26,9 +26,9 @@ from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
 from cdsed.work.session import _Held, _Session
 from tests.unit.store.conftest import lab
-from tests.unit.work.conftest import account_of, bench
+from tests.unit.work.conftest import account_of, bench, service
 
-__all__ = ["bench", "lab"]
+__all__ = ["bench", "lab", "service"]
 
 NAMES = realistic_safenames("S1_GRD", 4, seed=11)
 
