@@ -36,7 +36,7 @@ _NAMES = [
     for month in range(1, 5)
 ]
 _PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
-_HELD_MOST, _ATTEMPTS, _TROUBLE = 3, 2, 0.2
+_HELD_MOST, _ATTEMPTS, _TROUBLE, _STEPS = 3, 2, 0.2, 60
 _SIZES = ([3, 2], [3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
@@ -130,11 +130,11 @@ class Life(RuleBasedStateMachine):
         assert not any(row.state in FINAL for row in listings.report_rows(self.lab.db, head.id))
         self.asked.update(names)
 
-    @rule(seed=st.integers(0, 2**32), steps=st.integers(1, 60))
-    def go_on(self, seed: int, steps: int) -> None:
+    @rule(seed=st.integers(0, 2**32))
+    def go_on(self, seed: int) -> None:
         """Let who can go on do so, with trouble now and then: single steps rarely come to where more can go wrong."""
         dice = Random(seed)
-        for _ in range(steps):
+        for _ in range(_STEPS):
             which = dice.randrange(64)
             dice.choice(self.trouble(dice, which) if dice.random() < _TROUBLE else self.progress(dice, which))()
             self.look()
@@ -458,5 +458,16 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
+
+
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(6, 200))])
+def test_in_a_long_life_the_rules_hold_too(seed: int) -> None:
+    life = Life()
+    life.begin()
+    try:
+        for stretch in range(10):
+            life.go_on(1000 * seed + stretch)
+    finally:
+        life.teardown()
