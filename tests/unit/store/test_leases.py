@@ -10,6 +10,7 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import LeaseLost
+from cdsed.model.status import Rates
 from cdsed.model.transfer import Digests
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, pieces, processes, snapshot
@@ -267,3 +268,12 @@ def test_speed_is_the_mean_over_the_last_minutes_whatever_the_wall_clock_does(la
     lab.clock.pass_s(2405)
     leases.forget_old_traffic(lab.db, lab.clock)
     assert rates() == (0, 0, 600_000 / 2405)
+
+
+def test_after_a_new_boot_no_speed_of_the_former_one_is_shown(lab):
+    lab.accounts("a")
+    processes.daemon_started(lab.db, lab.clock, version="1", once=False)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=6_000)
+    assert snapshot.report(lab.db, lab.clock, running=False).rates.over_60_min > 0
+    lab.clock.utc += 600  # and as many seconds since boot as before
+    assert snapshot.report(lab.db, lab.clock, running=False).rates == Rates()
