@@ -37,8 +37,7 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
     """Note that this process is the daemon; after a new boot every due time becomes "at once"."""
     booted_at = clock.utc_s() - clock.boot_s()
     with db.write():
-        before = db.row(_SQL.daemon)
-        if before is not None and abs(before["booted_at"] - booted_at) > _BOOT_SHIFT_S:
+        if booted_anew(db, clock):
             for reset in (
                 _SQL.reset_due,
                 _SQL.reset_pieces_due,
@@ -57,6 +56,12 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
             version=version,
             once=once,
         )
+
+
+def booted_anew(db: Database, clock: Clock) -> bool:
+    """Tell whether the machine booted since the daemon last started: seconds since boot in the state mean nothing."""
+    before = db.row(_SQL.daemon)
+    return before is not None and abs(before["booted_at"] - (clock.utc_s() - clock.boot_s())) > _BOOT_SHIFT_S
 
 
 def daemon_stopped(db: Database, clock: Clock) -> None:

@@ -16,7 +16,7 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
-from cdsed.store import allowance, breakers, notices, outlook
+from cdsed.store import allowance, breakers, notices, outlook, processes
 from cdsed.store.allowance import MINUTE_STEPS, STEP_S, Allowance
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -41,7 +41,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         daemon = _daemon(db, running=running)
         allowances = allowance.of_all(db, clock)
         accounts = _accounts(db, clock, allowances)
-        rates = _rates(db, clock)
+        rates = _rates(db, clock) if running or not processes.booted_anew(db, clock) else Rates()
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         cooling = tuple(
             Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))

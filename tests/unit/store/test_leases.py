@@ -10,6 +10,7 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import LeaseLost
+from cdsed.model.status import Rates
 from cdsed.model.transfer import Digests
 from cdsed.process.lock import KernelLock
 from cdsed.store import allowance, leases, pieces, processes, snapshot
@@ -303,3 +304,12 @@ def test_products_whose_group_has_left_the_accounts_file_are_told_of(lab):
     assert snapshot.report(lab.db, lab.clock, running=True).why_idle is None
     lab.accounts("a", group="new")
     assert "no account of group former" in (snapshot.report(lab.db, lab.clock, running=True).why_idle or "")
+
+
+def test_after_a_new_boot_no_speed_of_the_former_one_is_shown(lab):
+    lab.accounts("a")
+    processes.daemon_started(lab.db, lab.clock, version="1", once=False)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=6_000)
+    assert snapshot.report(lab.db, lab.clock, running=False).rates.over_60_min > 0
+    lab.clock.utc += 600  # and as many seconds since boot as before
+    assert snapshot.report(lab.db, lab.clock, running=False).rates == Rates()
