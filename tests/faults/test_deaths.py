@@ -159,6 +159,7 @@ def test_a_worker_that_starts_anew_while_somebody_writes_the_accounts_file_waits
         sandbox.add_products({"safename": name, "size_bytes": 10_000})
         accounts, aside = tmp_path / "accounts.yml", tmp_path / "aside.yml"
         with DaemonProcess(lab) as daemon:
+            daemon.until_at_work()  # all of them have read it
             wait_until("intake is ready", (lab.inbox / ".rejected").is_dir, daemon=daemon)
             accounts.rename(aside)
             os.kill(daemon.worker_pids("intake")[0], signal.SIGKILL)
