@@ -72,7 +72,8 @@ class Campaign:
 
     def _look(self) -> None:
         world = self._world
-        if not {"state locked", "disk away"} & self._under_way.keys():
+        # Who is stopped in the middle of a commit keeps the supervisor from sweeping after the dead.
+        if not {"state locked", "disk away", "stop and continue"} & self._under_way.keys():
             world.check()
         world.read_log()
 
