@@ -19,7 +19,7 @@ class Progress:
         self._seen: deque[tuple[float, int]] = deque()
 
     def lines(self, report: StatusReport, canvas: Canvas) -> list[str]:
-        """Return the progress of all products: two lines on a terminal, one elsewhere."""
+        """Return the progress of all products: two lines on a terminal, one elsewhere; no sessions when nobody runs."""
         counts = {state: tally.products for state, tally in report.products.items()}
         good, settled, total = _sum(counts, GOOD), _sum(counts, FINAL), sum(counts.values())
         speed = self._speed(report)
@@ -31,11 +31,12 @@ class Progress:
             rate(speed),
             f"ETA {eta}",
         ]
-        running = report.daemon.state is DaemonState.RUNNING
-        sessions = [f"{each.name}:[{session_marks(each, running=running)}]" for each in report.accounts]
+        accounts = report.accounts if report.daemon.state is DaemonState.RUNNING else ()
+        sessions = [f"{each.name}:[{session_marks(each, running=True)}]" for each in accounts]
         if canvas.width is None:
             return [canvas.marks("  ".join([*items, *sessions]))]
-        lines = canvas.flow(bar(settled, total) if total else "", items) + canvas.flow("sessions", sessions)
+        lines = canvas.flow(bar(settled, total) if total else "", items)
+        lines += canvas.flow("sessions", sessions) if sessions else []
         return [canvas.marks(line) for line in lines]
 
     def _speed(self, report: StatusReport) -> float:
