@@ -45,11 +45,11 @@ def _tidy(bench: Bench, root: Path) -> None:
         if path.suffix == _GONE_SUFFIX:
             discard(path)
         elif _is_nobodys(bench, path):
-            _log.info("%s: belongs to no product under way; removed", path)
             gone = path.with_name(path.name + _GONE_SUFFIX)
             discard(gone)
             with suppress(FileNotFoundError):  # the product was just settled, and who settled it has removed it
                 path.rename(gone)  # at once, for its product may be asked for again at any moment
+                _log.info("%s: belongs to no product under way; removed", path)
             discard(gone)
 
 
