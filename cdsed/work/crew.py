@@ -4,7 +4,6 @@ A call to a disk that hangs cannot be ended, neither by another thread nor by ki
 is left where it is, with the session it holds; its disk is paused, and the others go on.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from cdsed.work.bench import Bench
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread
-
-_log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
 _LEAVE_EVERY_S = 0.2
