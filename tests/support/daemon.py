@@ -192,13 +192,21 @@ class DaemonProcess:
         What its environment has besides this process's own.
     only
         Its environment has nothing else.
+    under
+        A command that runs it in its own place, such as ``setpriv`` or ``unshare``.
     """
 
     def __init__(
-        self, lab: Installation, *arguments: str, environ: Mapping[str, str] | None = None, only: bool = False
+        self,
+        lab: Installation,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        only: bool = False,
+        under: Iterable[str] = (),
     ) -> None:
         self.lab = lab
         self._arguments = arguments
+        self._under = tuple(under)
         self._environ = {**({} if only else os.environ), "PYTHONPATH": _REPOSITORY, **(environ or {})}
         self.log_path = lab.root / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -226,7 +234,16 @@ class DaemonProcess:
         """Start it; its log is appended to ``daemon.log``."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cdsed", "run", "--config", str(self.lab.config), *self._arguments],
+                [
+                    *self._under,
+                    sys.executable,
+                    "-m",
+                    "cdsed",
+                    "run",
+                    "--config",
+                    str(self.lab.config),
+                    *self._arguments,
+                ],
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
