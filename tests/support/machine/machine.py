@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,11 +108,17 @@ class Machine:
         )
         return done.stdout
 
-    def from_outside(self, *command: str, text: str | None = None) -> str:
-        """Run a program of this machine in the network of the other one; return what it printed."""
-        return subprocess.run(
-            [*self._enter("-n"), *command], input=text, stdout=subprocess.PIPE, text=True, timeout=60, check=True
-        ).stdout
+    def python_in_its_network(self, program: str, *arguments: str, text: str | None = None) -> str:
+        """Run a Python program of this side in the network of the machine; return what it printed."""
+        done = subprocess.run(
+            [*self._enter("-n"), sys.executable, "-c", program, *arguments],
+            input=text or "",
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+        return done.stdout
 
     def wait(self, what: str, condition: Callable[[], Any], timeout_s: float = 60) -> Any:
         """Wait until `condition` is true and return its value; fail with `what` and the journal."""
@@ -125,6 +132,10 @@ class Machine:
     def journal(self, *options: str, lines: int = 80) -> str:
         """Return the last lines of the journal of this boot."""
         return self.attempt("journalctl", "-b", "--no-pager", "-o", "short-precise", f"-n{lines}", *options).stdout
+
+    def pid_outside(self, inside: int) -> int:
+        """Return the number here of a process of the machine."""
+        return next(pid for pid in _below(self.pid) if _number_inside(pid) == inside)
 
     def reboot(self) -> None:
         """Let its systemd reboot, and wait until it is up again."""
@@ -156,9 +167,9 @@ class Machine:
         point = MACHINES / "mounted"
         point.mkdir(exist_ok=True)
         with self._log.open("wb") as log:
+            host = ["sh", str(_HERE / "host.sh"), str(point), self.tree.name, str(self._cgroup)]
             self._host = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
-                + ["sh", str(_HERE / "host.sh"), str(point), self.tree.name, str(self._cgroup)],
+                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", *host],
                 cwd=MACHINES,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -198,6 +209,21 @@ def send(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process, by its number here."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _below(pid: int) -> Iterator[int]:
+    for child in _children(pid):
+        yield child
+        yield from _below(child)
+
+
+def _number_inside(pid: int) -> int:
+    """Return the number of a process in its own PID namespace, 0 once it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return 0
 
 
 def _children(pid: int) -> list[int]:

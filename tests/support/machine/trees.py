@@ -21,20 +21,21 @@ MACHINES = REPOSITORY / "build" / "machines"
 SOURCE = "/usr/src/cdsed"  # of cdsed, in a tree
 
 _HERE = Path(__file__).parent
-_PACKAGES = (
-    "systemd systemd-sysv dbus udev libnss-systemd libpam-systemd procps ca-certificates make python3 python3-venv"
-).split()
+_PACKAGES = [
+    *("systemd", "systemd-sysv", "dbus", "udev", "libnss-systemd", "libpam-systemd", "procps", "ca-certificates"),
+    *("make", "python3", "python3-venv"),
+]
 # Work of a real machine that has nothing to do with cdsed, or that would touch the machine outside.
-_MASKED = (
-    "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer "
-    "sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount systemd-udevd.service"
-).split()
+_MASKED = [
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer"),
+    *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount", "systemd-udevd.service"),
+]
 # What an installation is made of; a change in another file needs no new one.
 _INSTALLED = ("cdsed", "systemd", "etc", "docs", "debian", "packaging", "completions", "Makefile", "pyproject.toml",
               "requirements.lock", "README.md", "CHANGELOG.md", "LICENSE")  # fmt: skip
 
 
-class NoTree(Exception):  # noqa: N818
+class NoTree(Exception):
     """A tree cannot be made here; the text says why. Not an error of cdsed."""
 
 
