@@ -1,6 +1,5 @@
-# What a developer, a packager and a curious user need. `make help` lists it.
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# What a user, a packager and a developer need. `make help` lists it.
+PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 DESTDIR ?=
@@ -11,78 +10,88 @@ JOBS ?= 3
 SOAK_MINUTES ?= 60
 SOAK_SEED ?=
 
+# Versions and hashes come from the lock files alone: nothing is resolved, so newer releases change nothing.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --use-pep517
+# With all cores, where pip would use one. What cannot be compiled is a library's template, and not our business.
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage bench soak docs lock install clean
+.PHONY: help demo test check coverage bench soak fresh-machines docs lock install uninstall dist deb clean
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed ## Install, then run the main job end to end against the built-in sandbox
+demo: $(VENV)/.installed ## Install into .venv, then run the main job end to end against the built-in sandbox
 	$(BIN)/cdsed demo
 
-test: $(VENV)/.installed $(VENV)/.strace ## Install, then run the tests, JOBS (3) at a time
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+test: $(VENV)/.tests-installed ## Install the test tools too, then run the tests, JOBS (3) at a time; TESTS= names some
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
 
-check: $(VENV)/.installed ## Lint, types, layers: what must be clean before a commit
+check: $(VENV)/.tests-installed ## Lint, types, layers: what must be clean before a commit
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-coverage: $(VENV)/.installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
+coverage: $(VENV)/.tests-installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
 	$(BIN)/coverage erase
 	-$(BIN)/coverage run -m pytest -q -o timeout=600
 	$(BIN)/coverage combine -q
 	$(BIN)/python -m tests.rooms_covered
 
-bench: $(VENV)/.installed ## Measure, as ratios against something run beside it
+bench: $(VENV)/.tests-installed ## Measure, as ratios against something run beside it
 	$(BIN)/python -m tests.benchmarks
 
-soak: $(VENV)/.installed ## Kill and break it at random for SOAK_MINUTES (60)
+soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
-docs: $(VENV)/.installed ## Write anew what is generated: docs/states.md, docs/blame.md
+fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours)
+	$(BIN)/python -m tests.packaging.machines $(MACHINES)
+
+docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, docs/blame.md, the shell completions
 	$(BIN)/python -m tests.architecture.states
 	$(BIN)/python -m tests.architecture.blame_page
+	$(BIN)/python -m tests.packaging.completions
 
-lock: ## Resolve the pinned versions of requirements.lock anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--group dev pyproject.toml --output-file requirements.lock
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: $(VENV)/.tests-installed ## Resolve the versions of the lock files again (needs uv and the index; minutes)
+	$(LOCK) --extra sandbox pyproject.toml --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock --group build --output-file requirements-build.lock
+	$(LOCK) --constraint requirements.lock --constraint requirements-build.lock --group test --output-file requirements-test.lock
+	$(BIN)/python -m tests.packaging.lock
 
-# The lock file pins every version and hash; cdsed itself is linked, not copied.
-$(VENV)/.installed: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "cdsed needs Python 3.11 or newer: install it, or make PYTHON=/path/to/python3" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+# cdsed itself is linked, not copied. --copies would not follow an upgrade of the system's Python.
+$(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml
+	@echo 'Installing into $(VENV): about half a minute'
+	@python=$$(packaging/find-python $(if $(PYTHON),'$(PYTHON)')) && "$$python" -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements-build.lock
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --editable .
+	@$(COMPILE)
 	@touch $@
 
 # The tests of crash points stop processes at exact system calls; without strace they are skipped, and say so.
-$(VENV)/.strace: $(VENV)/.installed
+$(VENV)/.tests-installed: $(VENV)/.installed requirements-test.lock
+	@echo 'Installing the test tools into $(VENV)'
+	@$(PIP) --require-hashes -r requirements-test.lock
+	@$(COMPILE)
 	@command -v strace > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
 		{ apt-get install -qq -y strace || { apt-get update -qq && apt-get install -qq -y strace; }; } > /dev/null 2>&1; } || \
-		echo "strace is not there and could not be installed: the tests of crash points will be skipped" >&2
+		echo "strace is missing and could not be installed: the tests of crash points will be skipped" >&2
 	@touch $@
 
-# Libraries lie in their own directory, so that nothing of the system's Python changes.
-install: $(VENV)/.installed ## Install under DESTDIR and PREFIX (/usr/local), with systemd units
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/cdsed $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/doc/cdsed $(DESTDIR)$(UNITS)/systemd/system $(DESTDIR)$(UNITS)/sysusers.d \
-		$(DESTDIR)$(UNITS)/tmpfiles.d $(DESTDIR)$(SYSCONF)/cdsed
-	mkdir -p build
-	sed -n 's/^\([a-z0-9-]*==[^ ]*\).*/\1/p' requirements.lock > build/constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --upgrade \
-		--constraint build/constraints.txt --target $(DESTDIR)$(PREFIX)/lib/cdsed .
-	printf '#!/bin/sh\nPYTHONPATH=%s exec %s -P -m cdsed "$$@"\n' '$(PREFIX)/lib/cdsed' \
-		"$$($(BIN)/python -c 'import os, sys; print(os.path.realpath(sys._base_executable))')" > $(DESTDIR)$(PREFIX)/bin/cdsed
-	chmod 755 $(DESTDIR)$(PREFIX)/bin/cdsed
-	for unit in cdsed cdsed@; do sed 's|/usr/bin/cdsed|$(PREFIX)/bin/cdsed|' systemd/$$unit.service \
-		> $(DESTDIR)$(UNITS)/systemd/system/$$unit.service; done
-	install -m 644 systemd/cdsed.sysusers.conf $(DESTDIR)$(UNITS)/sysusers.d/cdsed.conf
-	install -m 644 systemd/cdsed.tmpfiles.conf $(DESTDIR)$(UNITS)/tmpfiles.d/cdsed.conf
-	install -m 644 docs/cdsed.1 $(DESTDIR)$(PREFIX)/share/man/man1/cdsed.1
-	install -m 644 etc/cdsed.yml etc/accounts.example.yml $(DESTDIR)$(PREFIX)/share/doc/cdsed/
-	test -e $(DESTDIR)$(SYSCONF)/cdsed/cdsed.yml || install -m 644 etc/cdsed.yml $(DESTDIR)$(SYSCONF)/cdsed/cdsed.yml
+INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITS='$(UNITS)' SYSCONF='$(SYSCONF)' PYTHON='$(PYTHON)' packaging/install.sh
+install: ## Install under DESTDIR and PREFIX (/usr/local), with units, man page and completions
+	@$(INSTALL) install
+
+uninstall: ## Remove what `make install` laid down; state, products, settings and accounts stay
+	@$(INSTALL) uninstall
+
+dist: $(VENV)/.installed ## Make dist/: a wheel and a source archive
+	$(BIN)/python -m hatchling build -d dist
+
+deb: ## Make dist/cdsed_*.deb for this Debian and its Python, with all libraries in it
+	PYTHON='$(PYTHON)' packaging/deb.sh
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist .coverage .coverage.*

@@ -45,7 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     import signal
 
     from cdsed.cli.demo_stage import Stage
+    from cdsed.cli.sandbox import check_installed
 
+    check_installed("demo")
     signal.signal(signal.SIGTERM, _interrupt)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     with _directory(arguments) as directory:

@@ -9,6 +9,7 @@ import cdsed
 from cdsed.cli import (
     add,
     check,
+    completion,
     config,
     convert,
     demo,
@@ -84,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
         state,
         sandbox,
         demo,
+        completion,
         version,
         role,
     ):

@@ -1,8 +1,10 @@
 """``cdsed sandbox``: a CDSE of our own on loopback, for dry runs and tests."""
 
 import argparse
+from importlib.util import find_spec
 from typing import Any
 
+from cdsed.errors import CdsedError
 from cdsed.sandbox.options import add_arguments
 
 
@@ -26,6 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     int
         0; a `UsageError` where files or port are wrong.
     """
+    check_installed("sandbox")
     from cdsed.sandbox.command import run as serve
 
     return serve(arguments)
+
+
+def check_installed(command: str) -> None:
+    """Raise `CdsedError` when this installation lacks what the sandbox needs beyond the rest of cdsed."""
+    if find_spec("odata_query") is None:
+        raise CdsedError(f"cdsed {command} needs odata-query, which is not installed: pip install 'cdsed[sandbox]'")

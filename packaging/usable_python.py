@@ -1,0 +1,43 @@
+"""Exit with 0 when this Python can carry cdsed, else say why not. It is run by any Python 3, so it must stay simple.
+
+With a non-empty argument: can the service use it? Its unit hides homes and temporary directories (``ProtectHome=``,
+``PrivateTmp=``), and its user is no member of anything.
+"""
+
+import os
+import stat
+import sys
+
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared only
+
+
+def problem(for_service):
+    """Return what is wrong with this Python; an empty text when nothing is."""
+    if sys.version_info < (3, 11):
+        return f"it is Python {sys.version_info[0]}.{sys.version_info[1]}"
+    try:
+        import ensurepip  # noqa: F401 - Debian ships it apart, and `venv` fails without it
+        import venv  # noqa: F401
+    except ImportError as error:
+        return f"it has no {error.name}; on Debian: apt install python3-venv"
+    if for_service:
+        for path in (os.path.realpath(sys.executable), os.path.realpath(sys.base_prefix)):
+            if path.startswith(HIDDEN):
+                return f"{path} is hidden from the service (ProtectHome=, PrivateTmp=); use the system's Python"
+            closed = closed_directory(path)
+            if closed:
+                return f"the service's user cannot reach {path}: {closed} is closed to others"
+    return ""
+
+
+def closed_directory(path):
+    """Return the directory on the way to `path`, or `path`, that other users may not enter; None when there is none."""
+    while path != "/":
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return path
+        path = os.path.dirname(path)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(problem(any(sys.argv[1:])) or 0)
