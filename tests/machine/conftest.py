@@ -1,10 +1,10 @@
 """A booted machine with cdsed installed, its sandbox and its service, for the tests of a module.
 
-``CDSED_MACHINE_SUITE=bookworm`` runs them on another Debian than trixie.
+`make test` has a Debian 13 with cdsed by ``make install``; ``make soak`` all the others, too.
 """
 
-import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,13 @@ from tests.support.machine.machine import Machine, why_not
 from tests.support.machine.sandbox import MachineSandbox
 from tests.support.machine.service import MEMBER, OTHER, Service
 
-SUITE = os.environ.get("CDSED_MACHINE_SUITE", "trixie")
+KINDS_OF_MACHINE = [
+    pytest.param(("trixie", "make"), id="trixie-make"),
+    *(
+        pytest.param((suite, way), id=f"{suite}-{way}", marks=pytest.mark.soak)
+        for suite, way in (("trixie", "deb"), ("bookworm", "make"), ("bookworm", "deb"))
+    ),
+]
 SLOW_BYTES_PER_S = 600_000  # of each of the four connections: what has to be under way when something happens
 
 
@@ -27,23 +33,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    """A machine on which cdsed is installed and was never started, with a member of its group and another user."""
+@contextmanager
+def booted(suite: str, way: str) -> Iterator[Machine]:
+    """Give a machine on which cdsed is installed and was never started, with a member of its group and another user."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
     with trees.alone():
         try:
-            tree = trees.installed(SUITE, "make")
+            tree = trees.installed(suite, way)
         except trees.NoTree as error:
             pytest.skip(str(error))
         with Machine(tree) as machine:
-            # As README says it for an administrator.
-            machine.run("sh", "-c", "systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
+            if way == "make":  # as README says it for an administrator
+                machine.run("sh", "-c", "systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
             machine.run("useradd", "--create-home", "--groups", "cdsed", MEMBER)
             machine.run("useradd", "--create-home", OTHER)
             yield machine
+
+
+@pytest.fixture(scope="module", params=KINDS_OF_MACHINE)
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine for the tests of a module."""
+    suite, way = request.param
+    with booted(suite, way) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module")

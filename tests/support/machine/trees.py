@@ -30,9 +30,8 @@ _MASKED = [
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer"),
     *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount", "systemd-udevd.service"),
 ]
-# What an installation is made of; a change in another file needs no new one.
-_INSTALLED = ("cdsed", "systemd", "etc", "docs", "debian", "packaging", "completions", "Makefile", "pyproject.toml",
-              "requirements.lock", "README.md", "CHANGELOG.md", "LICENSE")  # fmt: skip
+# Parts of the checkout that an installation is not made of; nor is what begins with a dot.
+_NOT_INSTALLED = {"build", "dist", "tests"}
 
 
 class NoTree(Exception):
@@ -156,24 +155,28 @@ def _made(name: str, key: str, make: Callable[[Path], None]) -> Path:
 
 def _install(base: Path, new: Path, way: str) -> None:
     subprocess.run(["cp", "--archive", "--reflink=auto", base, new], check=True, timeout=300)
-    for part in _INSTALLED:
-        source, place = REPOSITORY / part, new / SOURCE.lstrip("/") / part
-        if source.is_dir():
-            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.exists():
+    for part in _parts():
+        place = new / SOURCE.lstrip("/") / part.name
+        if part.is_dir():
+            shutil.copytree(part, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, place)
-    run_in(new, "sh", "-euc", f"cd {SOURCE}\n{WAYS[way]}")
+            shutil.copy2(part, place)
+    run_in(new, "sh", "-euc", f"cd {SOURCE}; {WAYS[way]}")
 
 
 def _digest_of_sources(*more: str) -> str:
     digest = hashlib.sha256(repr((more, WAYS)).encode())
-    for part in _INSTALLED:
-        path = REPOSITORY / part
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+    for part in _parts():
+        for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(REPOSITORY)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _parts() -> list[Path]:
+    """Return what of the checkout an installation is made of."""
+    return sorted(part for part in REPOSITORY.iterdir() if part.name[0] != "." and part.name not in _NOT_INSTALLED)
 
 
 def _network_environ() -> dict[str, str]:
@@ -207,16 +210,8 @@ def _paths_of(environ: dict[str, str]) -> list[str]:
     return [top for top in tops if not top.startswith(("/etc/ssl", "/usr/", "/dev/"))]
 
 
-# Shell, run in the tree in a copy of the sources.
+# Shell, run in a tree in a copy of the sources.
 WAYS = {
-    "make": """
-        python3 -m venv /usr/lib/cdsed
-        /usr/lib/cdsed/bin/pip install --quiet --no-deps --require-hashes -r requirements.lock
-        /usr/lib/cdsed/bin/pip install --quiet --no-deps --no-build-isolation .
-        ln -s /usr/lib/cdsed/bin/cdsed /usr/bin/cdsed
-        install -D -m 644 systemd/cdsed.sysusers.conf /usr/lib/sysusers.d/cdsed.conf
-        install -D -m 644 systemd/cdsed.tmpfiles.conf /usr/lib/tmpfiles.d/cdsed.conf
-        install -D -m 644 -t /usr/lib/systemd/system systemd/*.service
-        install -D -m 644 -t /etc/cdsed etc/cdsed.yml
-        """,
+    "make": "make install PREFIX=/usr PYTHON=/usr/bin/python3",
+    "deb": "make deb PYTHON=/usr/bin/python3 && dpkg --install dist/*.deb && rm -r dist",
 }
