@@ -3,7 +3,6 @@
 import argparse
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import ceil
@@ -12,6 +11,7 @@ from typing import Any
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ConfigError, ExitCode
+from cdsed.log import print_error
 
 _WARN_BEFORE_EXPIRY_DAYS = 14
 
@@ -41,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         _check(arguments.config)
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
+        print_error(str(error))
         return ExitCode.CONFIG
     return ExitCode.OK
 
