@@ -87,7 +87,7 @@ def print_error(text: str) -> None:
     """Print why a command fails to stderr, line by line; in the journal each line is an error."""
     prefix = f"<{_SYSLOG_PRIORITY[logging.ERROR]}>" if _stderr_is_the_journal() else ""
     for line in text.split("\n"):
-        print(f"{prefix}{line}", file=sys.stderr)
+        sys.stderr.write(f"{prefix}{line}\n")
 
 
 def setup(process: str, level: str = "INFO") -> None:
