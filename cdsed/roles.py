@@ -104,6 +104,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
 
     def work(life: Life) -> None:
         forbid_core_dumps()
+        log.setup(name)  # before the settings are read: what is wrong with them is logged, too
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level)
         with _registered(name, settings, life) as worker:

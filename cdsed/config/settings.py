@@ -177,6 +177,9 @@ class ProcessSettings(Section):
     stop_within_s: Seconds = Field(
         default=30, description="seconds that processes have to leave; below TimeoutStopSec= of the unit"
     )
+    ready_within_s: Seconds = Field(
+        default=300, description="seconds that a process has to start; on a slow or busy machine it may need them"
+    )
     hung_after_s: Seconds = Field(
         default=120,
         description="seconds without a sign of life after which a process is killed and restarted",

@@ -14,6 +14,8 @@ _SQL = Queries("notices")
 
 #: The state was made anew.
 RECOVERED = "recovered"
+#: The daemon could not take the settings or accounts it was to reload.
+RELOAD = "reload"
 #: The kernel does not tell of changes in the inbox.
 INBOX = "inbox"
 
@@ -48,7 +50,7 @@ def told(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
     Parameters
     ----------
     running
-        Whether the daemon runs: where it does not, nobody looks into the inbox at all.
+        Whether the daemon runs: where it does not, nobody looks into the inbox at all, and a reload is past.
     """
     rows = db.rows(_SQL.told, recovered_after=clock.utc_s() - _RECOVERED_FOR_S, running=running)
     return [Notice(**row) for row in rows]

@@ -110,6 +110,7 @@ def test_a_unit_agrees_with_the_settings_and_the_exit_codes(name):
     service = read(name)["Service"]
 
     assert float(service["TimeoutStopSec"]) > Settings().process.stop_within_s
+    assert float(service["TimeoutStartSec"]) >= Settings().process.ready_within_s
     refused = {ExitCode.USAGE, ExitCode.CONFIG}  # a directory may be nobody's until its disk is mounted
     assert {int(code) for code in service["RestartPreventExitStatus"].split()} == refused
     assert service["LoadCredential"].startswith("accounts.yml:/etc/cdsed/")

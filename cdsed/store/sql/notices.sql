@@ -13,5 +13,5 @@ SELECT name FROM notice WHERE name LIKE 'replaced:%'
 
 -- name: told
 SELECT name, text, since_at FROM notice
-WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (name <> 'inbox' OR :running)
+WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (name NOT IN ('inbox', 'reload') OR :running)
 ORDER BY since_at DESC, name
