@@ -82,7 +82,7 @@ def test_what_s3_refuses_comes_as_a_zip(service: Service) -> None:
     assert f"{name}: came as a zip" in service.journal()
 
 
-def test_a_listing_written_with_umask_077_is_taken_or_refused_at_once(service: Service) -> None:
+def test_a_listing_added_with_umask_077_is_taken(service: Service) -> None:
     (name,) = realistic_safenames("S1_OCN", 1, seed=36)
     service.sandbox.add_products({"safename": name, "size_bytes": 200_000})
     listing = service.listing("private.txt", [name])
@@ -93,6 +93,16 @@ def test_a_listing_written_with_umask_077_is_taken_or_refused_at_once(service: S
 
     assert added.returncode == 0, added.stdout + added.stderr
     assert service.wait_for_report("private.txt") == {name: "done"}
+
+
+def test_a_listing_that_the_daemon_may_not_read_is_named_by_the_status(service: Service) -> None:
+    moved = service.listing("closed.txt", realistic_safenames("S1_OCN", 1, seed=38))
+    service.machine.run("chmod", "600", moved, user=MEMBER)
+
+    service.machine.run("mv", moved, "/var/lib/cdsed/inbox/", user=MEMBER)
+
+    service.machine.wait("the status names it", lambda: "closed.txt" in service.command("status").stdout)
+    service.machine.run("rm", "-f", "/var/lib/cdsed/inbox/closed.txt", user=MEMBER)
 
 
 def test_a_member_of_the_group_can_check_the_state(service: Service) -> None:
