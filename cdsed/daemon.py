@@ -23,6 +23,7 @@ from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan
+from cdsed.local.making import remedy
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
 from cdsed.process.limits import Limits
@@ -89,7 +90,8 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
         except OSError as error:
             if error.errno not in _DISK_TROUBLES:
                 raise
-            raise StateDiskError(f"{settings.state_dir} cannot be written ({error.strerror}): free its disk") from error
+            told = f"{settings.state_dir} cannot be written ({error.strerror}): free its disk, or mount it for writing"
+            raise StateDiskError(told) from error
         stack.callback(daemon.close)
         return daemon.run()
 
@@ -103,7 +105,8 @@ def _make_state_dir(path: Path) -> None:
     except PermissionError:
         raise
     except OSError as error:
-        raise StateDiskError(f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted?") from error
+        told = f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted? Else, {remedy(path)}"
+        raise StateDiskError(told) from error
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:

@@ -51,7 +51,7 @@ def test_a_reload_that_is_refused_is_told_until_one_succeeds(tmp_path: Path) -> 
         lab = Installation(tmp_path, sandbox)
         systemd = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         systemd.bind(str(tmp_path / "notify"))
-        systemd.setblocking(False)  # noqa: FBT003 - its only parameter
+        systemd.setblocking(False)
         told: list[str] = []
         with DaemonProcess(lab, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
             daemon.until_at_work()

@@ -34,3 +34,30 @@ def test_names_and_password_only_accounts_work_where_proc_holds_only_processes(t
             wait_until("all is settled", lambda: lab.report("one.txt"), daemon=daemon)
         assert set(lab.states("one.txt").values()) == {"done"}
         assert "exited with 70" not in daemon.log()
+
+
+@needs_root
+def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_at_once(tmp_path: Path) -> None:
+    above = tmp_path / "var"
+    above.mkdir()
+    read_only = ("unshare", "--mount", "sh", "-c", f'mount --bind -o ro {above} {above} && exec "$@"', "sh")
+    skip_unless_possible(read_only)
+    [name] = realistic_safenames("S1_GRD", 1, seed=809)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox, spools=[str(above / "spool")])
+        sandbox.add_products({"safename": name, "size_bytes": 10_000})
+        with DaemonProcess(lab, under=read_only) as daemon:
+            [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
+            assert notice["text"].startswith(
+                f"{above}/spool is not there, and cannot be made here; as root: install -d "
+            )
+            assert f"ReadWritePaths={above}/spool" in notice["text"]
+            assert notice["text"] in daemon.log()
+            lab.drop("one.txt", [name])
+            told = wait_until("it waits", lambda: lab.status()["cooling"], daemon=daemon)
+            assert f"ReadWritePaths={above}/spool" in told[0]["reason"]
+        (above / "spool").mkdir()
+        assert lab.status()["notices"] == []  # nobody runs
+        with DaemonProcess(lab) as daemon:
+            wait_until("all is settled", lambda: lab.report("one.txt"), daemon=daemon)
+            assert lab.status()["notices"] == []
