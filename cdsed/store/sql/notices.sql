@@ -11,7 +11,10 @@ DELETE FROM notice WHERE name = :name
 -- name: replaced
 SELECT name FROM notice WHERE name LIKE 'replaced:%'
 
+-- name: of_spools
+SELECT name FROM notice WHERE name LIKE 'spool:%'
+
 -- name: told
 SELECT name, text, since_at FROM notice
-WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (name <> 'inbox' OR :running)
+WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (:running OR NOT (name IN ('inbox', 'reload') OR name LIKE 'spool:%'))
 ORDER BY since_at DESC, name
