@@ -6,7 +6,6 @@ It loads neither boto3 nor requests; it only keeps workers running and gives bac
 import errno
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from cdsed.inbox.scan import InboxScan
 from cdsed.local.making import remedy
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
+from cdsed.process.interpreter import module_command
 from cdsed.process.limits import Limits
 from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock, is_free
 from cdsed.process.supervisor import Supervisor
@@ -114,9 +114,11 @@ def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[Ch
     names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
     if is_wanted(settings, accounts):
         names.append("keys")
-    python = (sys.executable, "-P", "-m", "cdsed", "role")  # -P: nothing of the current directory is imported
     return [
-        ChildSpec(name, (*python, name.partition("-")[0], "--name", name, "--config", str(config))) for name in names
+        ChildSpec(
+            name, module_command("cdsed", "role", name.partition("-")[0], "--name", name, "--config", str(config))
+        )
+        for name in names
     ]
 
 

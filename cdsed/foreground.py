@@ -7,7 +7,6 @@ the inbox is empty. Either way this process only looks on, and may die: the stat
 import contextlib
 import logging
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -27,6 +26,7 @@ from cdsed.inbox.place import put
 from cdsed.model.listing import ListingOptions
 from cdsed.model.product import Product
 from cdsed.model.status import Tally
+from cdsed.process.interpreter import module_command
 from cdsed.process.lock import LOCK_NAME, holder
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database
@@ -178,7 +178,7 @@ def _daemon(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a daemon that leaves when the inbox is empty; at the end it is gone, whatever happens."""
     settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "cdsed", "run", "--once", "--config", str(config), "--patience", str(patience_s)]
+    command = module_command("cdsed", "run", "--once", "--config", str(config), "--patience", str(patience_s))
     with _log_path(settings).open("wb") as words:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=environ, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True

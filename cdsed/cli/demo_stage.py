@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from cdsed.errors import CdsedError
 from cdsed.inbox.place import put
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
+from cdsed.process.interpreter import module_command
 from cdsed.sandbox.accounts import Account
 from cdsed.sandbox.products import Product, ProductSpec
 from cdsed.sandbox.starter import settings_yaml, write_starter
@@ -140,7 +140,7 @@ def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byt
     environ["no_proxy"] = "127.0.0.1"
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-m", *command],
+            module_command(*command),
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=out,
