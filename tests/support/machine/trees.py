@@ -213,5 +213,5 @@ def _paths_of(environ: dict[str, str]) -> list[str]:
 # Shell, run in a tree in a copy of the sources.
 WAYS = {
     "make": "make install PREFIX=/usr PYTHON=/usr/bin/python3",
-    "deb": "make deb PYTHON=/usr/bin/python3 && dpkg --install dist/*.deb && rm -r dist",
+    "deb": "make deb PYTHON=/usr/bin/python3 && dpkg --install dist/*.deb",
 }
