@@ -182,6 +182,7 @@ def _intake(worker: Worker) -> None:
 
 def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> None:
     from cdsed.inbox.watch import Watch
+    from cdsed.work import unreadable
 
     inbox = worker.settings.inbox
     woken: list[bool] = []
@@ -197,6 +198,7 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
                 woken.clear()
                 gone = _tell_missing(on_disk, gone)
                 _note_spools(worker)
+                unreadable.look_again(worker.db, worker.clock)
                 intake.look()
                 if breakers.last_failure(worker.db, breakers.INBOX) is not None:
                     breakers.forget(worker.db, breakers.INBOX)

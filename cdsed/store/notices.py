@@ -21,6 +21,7 @@ INBOX = "inbox"
 
 _REPLACED = "replaced:"
 _SPOOL = "spool:"
+_UNREADABLE = "unreadable:"
 _RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
 
 
@@ -31,7 +32,7 @@ def replaced(folder: Path) -> str:
 
 def replaced_folders(db: Database) -> list[Path]:
     """Return the folders of which such a notice tells."""
-    return [Path(row["name"].removeprefix(_REPLACED)) for row in db.rows(_SQL.replaced)]
+    return [Path(row["name"].removeprefix(_REPLACED)) for row in db.rows(_SQL.beginning_with, start=_REPLACED)]
 
 
 def spool(place: Path) -> str:
@@ -41,7 +42,17 @@ def spool(place: Path) -> str:
 
 def of_spools(db: Database) -> list[str]:
     """Return the names of such notices."""
-    return [row["name"] for row in db.rows(_SQL.of_spools)]
+    return [row["name"] for row in db.rows(_SQL.beginning_with, start=_SPOOL)]
+
+
+def unreadable(listing: Path) -> str:
+    """Return the name of the notice of a rejected listing that the daemon may not read."""
+    return f"{_UNREADABLE}{listing}"
+
+
+def unreadable_files(db: Database) -> list[Path]:
+    """Return the listings of which such a notice tells."""
+    return [Path(row["name"].removeprefix(_UNREADABLE)) for row in db.rows(_SQL.beginning_with, start=_UNREADABLE)]
 
 
 def note(db: Database, clock: Clock, name: str, text: str | None) -> bool:

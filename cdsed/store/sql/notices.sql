@@ -8,11 +8,8 @@ ON CONFLICT (name) DO UPDATE SET text = excluded.text, since_at = excluded.since
 -- name: withdraw
 DELETE FROM notice WHERE name = :name
 
--- name: replaced
-SELECT name FROM notice WHERE name LIKE 'replaced:%'
-
--- name: of_spools
-SELECT name FROM notice WHERE name LIKE 'spool:%'
+-- name: beginning_with
+SELECT name FROM notice WHERE substr(name, 1, length(:start)) = :start
 
 -- name: told
 SELECT name, text, since_at FROM notice
