@@ -62,13 +62,13 @@ def installed(suite: str, way: str) -> Path:
     NoTree
         debootstrap or the packages cannot be had.
     """
-    base = _base(suite)
+    base = bare(suite)
     name = f"{suite}-{way}"
     key = _digest_of_sources(base.name, way)
     return _made(name, key, lambda new: _install(base, new, way))
 
 
-def run_in(tree: Path, *command: str) -> str:
+def run_in(tree: Path, *command: str, timeout_s: float = 900) -> str:
     """Run a command in a tree as root, with this machine's network and what pip needs for it; return what it printed.
 
     Raises
@@ -76,7 +76,7 @@ def run_in(tree: Path, *command: str) -> str:
     RuntimeError
         It failed.
     """
-    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", **_network_environ()}
+    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", **pip_environ()}
     shared = "\n".join(["/etc/resolv.conf", "/etc/ssl", *_paths_of(environ)])
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     done = subprocess.run(
@@ -86,7 +86,7 @@ def run_in(tree: Path, *command: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=timeout_s,
         check=False,
     )
     if done.returncode:
@@ -94,7 +94,9 @@ def run_in(tree: Path, *command: str) -> str:
     return done.stdout
 
 
-def _base(suite: str) -> Path:
+def bare(suite: str) -> Path:
+    """Return a tree of this Debian without cdsed, made where it is not there yet; `NoTree` as for `installed`."""
+
     def bootstrap(new: Path) -> None:
         command = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(new), mirror]
         log = MACHINES / f"{suite}.log"
@@ -179,7 +181,7 @@ def _parts() -> list[Path]:
     return sorted(part for part in REPOSITORY.iterdir() if part.name[0] != "." and part.name not in _NOT_INSTALLED)
 
 
-def _network_environ() -> dict[str, str]:
+def pip_environ() -> dict[str, str]:
     """Return what lets pip in a tree reach what pip here reaches, whatever that is."""
     passed = {
         name: value
