@@ -14,7 +14,7 @@ from cdsed.sandbox.accounts import make_accounts
 from tests.support.machine import trees
 from tests.support.machine.machine import Machine, why_not
 from tests.support.machine.sandbox import MachineSandbox
-from tests.support.machine.service import MEMBER, OTHER, Service
+from tests.support.machine.service import MEMBER, OTHER, Service, UnderWay
 
 KINDS_OF_MACHINE = [
     pytest.param(("trixie", "make"), id="trixie-make"),
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test the time in which another process may make the trees and run its own machine."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(1200))
 
 
 @contextmanager
@@ -83,3 +83,9 @@ def service(installed: Service) -> Service:
     """The service, ready."""
     installed.start()
     return installed
+
+
+@pytest.fixture
+def under_way(service: Service, request: pytest.FixtureRequest) -> UnderWay:
+    """A listing that the service is in the middle of."""
+    return UnderWay(service, request.node.name.partition("[")[0], "slow")

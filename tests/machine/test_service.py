@@ -114,7 +114,7 @@ def test_a_member_of_the_group_can_check_the_state(service: Service) -> None:
 def test_an_instance_is_a_daemon_of_its_own(service: Service, machine: Machine, sandbox: MachineSandbox) -> None:
     (name,) = realistic_safenames("S1_GRD", 1, seed=37)
     sandbox.add_products({"safename": name, "size_bytes": 500_000})
-    lab = Service(machine, sandbox, "lab", inbox={"path": "/var/lib/cdsed-lab/inbox"}, spools=["/var/spool/cdsed-lab"])
+    lab = Service(machine, sandbox, "lab")  # its settings name no directory
     lab.write_groups({"default": [sandbox.accounts[4]]})
 
     lab.start()

@@ -2,38 +2,10 @@
 
 import signal
 
-import pytest
-
-from cdsed.sandbox.names import realistic_safenames
 from tests.support.machine.machine import send
-from tests.support.machine.service import Service
-
-SIZE = 4_000_000
 
 
-@pytest.fixture
-def under_way(service: Service, request: pytest.FixtureRequest) -> list[str]:
-    """Four products of one listing, of which bytes arrive slowly."""
-    seed = sum(request.node.name.encode())
-    names = realistic_safenames("S1_SLC", 4, seed=seed)
-    service.sandbox.add_products(*({"safename": name, "size_bytes": SIZE} for name in names))
-    sent = service.sandbox.bytes_sent()
-    service.add(listing(request.node.name), names, "--group", "slow")
-    service.machine.wait("bytes arrive", lambda: service.sandbox.bytes_sent() > sent + 1_000_000)
-    return names
-
-
-def listing(test: str) -> str:
-    return f"{test}.txt"
-
-
-def finished(service: Service, names: list[str], request: pytest.FixtureRequest) -> bool:
-    """Wait until all products are finished, and tell whether all are whole."""
-    states = service.wait_for_report(listing(request.node.name), 90)
-    return states == dict.fromkeys(names, "done") and service.differences(names) == []
-
-
-def test_a_reload_takes_good_settings_and_keeps_the_process(service, under_way, request):
+def test_a_reload_takes_good_settings_and_keeps_the_process(service, under_way):
     pid = service.pid
     service.configure(transfer={"processes": 1})
 
@@ -44,7 +16,7 @@ def test_a_reload_takes_good_settings_and_keeps_the_process(service, under_way, 
     assert (service.pid, service.show("ActiveState")) == (pid, "active")
     service.configure(transfer={"processes": 2})
     assert service.control("reload").returncode == 0
-    assert finished(service, under_way, request)
+    assert under_way.becomes_whole()
 
 
 def test_a_reload_of_wrong_settings_says_so_and_changes_nothing(service):
@@ -71,32 +43,32 @@ def test_the_watchdog_replaces_a_supervisor_that_stands_still(service):
     assert service.pid != pid
 
 
-def test_a_killed_supervisor_is_started_again_and_goes_on(service, under_way, request):
+def test_a_killed_supervisor_is_started_again_and_goes_on(service, under_way):
     restarts = int(service.show("NRestarts"))
 
     send(service.pid, signal.SIGKILL)
 
     service.machine.wait("it was restarted", lambda: int(service.show("NRestarts")) > restarts)
-    assert finished(service, under_way, request)
+    assert under_way.becomes_whole()
 
 
-def test_a_stop_under_load_is_in_order_and_the_next_start_goes_on(service, under_way, request):
+def test_a_stop_under_load_is_in_order_and_the_next_start_goes_on(service, under_way):
     stopped = service.control("stop", timeout_s=30)
 
     assert stopped.returncode == 0, stopped.stderr
     assert (service.show("Result"), service.show("ActiveState")) == ("success", "inactive")
     assert service.command("status").returncode == 3
-    assert service.report(listing(request.node.name)) is None
+    assert not under_way.is_reported
     assert "deleted a temporary S3 key" in service.journal(), "the key of the account with only a password"
     service.start()
-    assert finished(service, under_way, request)
+    assert under_way.becomes_whole()
 
 
-def test_after_a_reboot_under_load_it_starts_and_goes_on(service, under_way, request):
+def test_after_a_reboot_under_load_it_starts_and_goes_on(service, under_way):
     service.machine.reboot()
 
     service.machine.wait("it is ready", lambda: service.show("ActiveState") == "active")
-    assert finished(service, under_way, request)
+    assert under_way.becomes_whole()
     assert service.command("check", "--state", user="root").returncode == 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import QUICK, Installation
 from tests.support.machine.machine import Done, Machine
 from tests.support.machine.sandbox import MachineSandbox
@@ -139,3 +140,26 @@ class Service(Installation):
     @property
     def _name(self) -> str:
         return f"cdsed-{self.instance}" if self.instance else "cdsed"
+
+
+class UnderWay:
+    """A listing of four products that arrive slowly: bytes of it have arrived, and more are to come."""
+
+    def __init__(self, service: Service, name: str, group: str) -> None:
+        self.service = service
+        self.listing = f"{name}.txt"
+        self.names = realistic_safenames("S1_SLC", 4, seed=sum(name.encode()))
+        service.sandbox.add_products(*({"safename": name, "size_bytes": 4_000_000} for name in self.names))
+        sent = service.sandbox.bytes_sent()
+        service.add(self.listing, self.names, "--group", group)
+        service.machine.wait("bytes arrive", lambda: service.sandbox.bytes_sent() > sent + 1_000_000)
+
+    @property
+    def is_reported(self) -> bool:
+        """Tell whether it is finished."""
+        return self.service.report(self.listing) is not None
+
+    def becomes_whole(self) -> bool:
+        """Wait until it is finished; tell whether every product of it is done and byte-identical."""
+        states = self.service.wait_for_report(self.listing, 90)
+        return states == dict.fromkeys(self.names, "done") and self.service.differences(self.names) == []

@@ -30,6 +30,11 @@ _MASKED = [
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer"),
     *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount", "systemd-udevd.service"),
 ]
+# Whatever a command mounts and starts ends with it, and it ends with this process: no tree is removed with /proc in it.
+_ISOLATED = [
+    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
+    *("--pid", "--fork", "--kill-child", "--mount-proc"),
+]
 # Parts of the checkout that an installation is not made of; nor is what begins with a dot.
 _NOT_INSTALLED = {"build", "dist", "tests"}
 
@@ -78,9 +83,8 @@ def run_in(tree: Path, *command: str, timeout_s: float = 900) -> str:
     """
     environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", **pip_environ()}
     shared = "\n".join(["/etc/resolv.conf", "/etc/ssl", *_paths_of(environ)])
-    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     done = subprocess.run(
-        ["setpriv", "--pdeathsig", "KILL", *namespaces, "sh", _HERE / "enter.sh", tree, shared, *command],
+        [*_ISOLATED, "sh", _HERE / "enter.sh", tree, shared, *command],
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -101,7 +105,7 @@ def bare(suite: str) -> Path:
         command = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(new), mirror]
         log = MACHINES / f"{suite}.log"
         with log.open("wb") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, timeout=900, check=False)
+            done = subprocess.run([*_ISOLATED, *command], stdout=output, stderr=output, timeout=900, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}\n{log.read_text()[-4000:]}")
         for archive in (new / "var/cache/apt/archives").glob("*.deb"):
@@ -215,5 +219,5 @@ def _paths_of(environ: dict[str, str]) -> list[str]:
 # Shell, run in a tree in a copy of the sources.
 WAYS = {
     "make": "make install PREFIX=/usr PYTHON=/usr/bin/python3",
-    "deb": "make deb PYTHON=/usr/bin/python3 && dpkg --install dist/*.deb && rm -r dist",
+    "deb": "make deb PYTHON=/usr/bin/python3 && dpkg --install dist/*.deb",
 }
