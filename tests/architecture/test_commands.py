@@ -1,10 +1,12 @@
 """Every command explains itself."""
 
 import argparse
+import re
 
 import pytest
 
 from cdsed.cli.main import main, parser
+from tests.architecture.sources import ROOT
 
 COMMANDS = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)).choices
 
@@ -21,6 +23,25 @@ def test_a_command_explains_itself(command, capsys):
         main([command, "--help"])
     assert left.value.code == 0
     assert f"usage: cdsed {command}" in capsys.readouterr().out
+
+
+def _options(command: argparse.ArgumentParser) -> set[str]:
+    found = {each for action in command._actions for each in action.option_strings if each.startswith("--")}
+    below = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]
+    return found.union(*(_options(each) for action in below for each in action.choices.values()))
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"role"}))
+def test_the_man_page_has_a_command_and_its_options(command):
+    page = (ROOT / "docs/cdsed.1").read_text("utf-8")
+    synopsis, described = page.split(".Sh DESCRIPTION")
+    own = [part for part in synopsis.split(".Nm\n") if re.match(rf"\.Cm {command}\b", part)]
+    assert own
+    assert re.search(rf"^\.It Cm {command}\b", described, re.MULTILINE)
+    shown = "".join(own) + (described if command in ("query", "sandbox") else "")  # too many for the synopsis
+    assert _options(COMMANDS[command]) - {f"--{each}" for each in re.findall(r"(?:Fl|,) -([a-z-]+)", shown)} <= {
+        "--help"
+    }
 
 
 def test_a_wrong_command_line_is_exit_code_64(capsys):
