@@ -45,8 +45,8 @@ bench: $(VENV)/.tests-installed ## Measure, as ratios against something run besi
 soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
-fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours)
-	$(BIN)/python -m tests.packaging.machines $(MACHINES)
+fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours); PYTHONS=a:b, MACHINES=debian-12
+	CDSED_PYTHONS='$(PYTHONS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
 
 docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, docs/blame.md, the shell completions
 	$(BIN)/python -m tests.architecture.states
@@ -94,4 +94,4 @@ deb: ## Make dist/cdsed_*.deb for this Debian and its Python, with all libraries
 	PYTHON='$(PYTHON)' packaging/deb.sh
 
 clean: ## Remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist .coverage .coverage.*
+	rm -rf --one-file-system $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist .coverage .coverage.*

@@ -2,6 +2,11 @@
 
 Durations and due times are seconds of CLOCK_BOOTTIME: it is the same for every process of the machine,
 never jumps and goes on during suspend. Wall-clock time (UTC) is for people and for the catalogue.
+
+A boot is known by its instant: the UTC time at which CLOCK_BOOTTIME was 0. The kernel's own boot_id would be simpler,
+but the sandbox of a service may hide it (``ProcSubset=pid``), and every process that shares a file has to come to the
+same answer. If the wall clock is set by more than `_SAME_BOOT_S`, that looks like a reboot. Use it only where this
+costs little, such as one more login.
 """
 
 import threading
@@ -24,8 +29,19 @@ class Clock:
         """Wait until `stop` is set or `seconds` have passed; return whether it was set."""
         return stop.wait(max(0.0, seconds))
 
+    def booted_at(self) -> float:
+        """Return the UTC instant of the last boot; it drifts with the wall clock, see `same_boot`."""
+        return self.utc_s() - self.boot_s()
+
 
 SYSTEM_CLOCK = Clock()
+
+_SAME_BOOT_S = 30.0
+
+
+def same_boot(booted_at: float, other: float) -> bool:
+    """Tell whether two instants of a boot (`Clock.booted_at`) belong to one and the same boot."""
+    return abs(booted_at - other) <= _SAME_BOOT_S
 
 
 def iso(utc_s: float) -> str:

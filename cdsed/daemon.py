@@ -22,6 +22,7 @@ from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan
+from cdsed.local.making import remedy
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
 from cdsed.process.interpreter import module_command
@@ -30,7 +31,8 @@ from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock, is_free
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import breakers, leases, listings, processes, products, snapshot
+from cdsed.store import breakers, crashes, leases, listings, notices, processes, products, snapshot
+from cdsed.store.crashes import Crashing
 from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.reserve import Reserve
@@ -40,6 +42,7 @@ from cdsed.work.upkeep import Upkeep
 _log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 3600  # examining a large state takes seconds, recovering one of millions of products many minutes
+_STAY = "the settings and accounts of before stay in force"
 _DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
@@ -82,12 +85,13 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     with ExitStack() as stack:
         try:
             stack.enter_context(DaemonLock(settings.state_dir / LOCK_NAME))
-            Systemd(SYSTEM_CLOCK).starting_takes(_START_WITHIN_S)
+            Systemd(SYSTEM_CLOCK).takes(_START_WITHIN_S)
             daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _Order(config, once, patience_s))
         except OSError as error:
             if error.errno not in _DISK_TROUBLES:
                 raise
-            raise StateDiskError(f"{settings.state_dir} cannot be written ({error.strerror}): free its disk") from error
+            told = f"{settings.state_dir} cannot be written ({error.strerror}): free its disk, or mount it for writing"
+            raise StateDiskError(told) from error
         stack.callback(daemon.close)
         return daemon.run()
 
@@ -101,7 +105,8 @@ def _make_state_dir(path: Path) -> None:
     except PermissionError:
         raise
     except OSError as error:
-        raise StateDiskError(f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted?") from error
+        told = f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted? Else, {remedy(path)}"
+        raise StateDiskError(told) from error
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
@@ -128,6 +133,7 @@ class _Daemon:
         self._started_at = clock.utc_s()
         self._out_of_sync = False
         self._reloaded_at: float | None = None
+        self._refused: str | None = None
         self._moved = -1
         self._moved_s = clock.boot_s()
         self._supervisor: Supervisor | None = None
@@ -137,6 +143,8 @@ class _Daemon:
             # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
             self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
             processes.daemon_started(self._db, clock, version=cdsed.__version__, once=order.once)
+            notices.note(self._db, clock, notices.RELOAD, None)
+            crashes.note(self._db, [])
             breakers.forget(self._db, breakers.SERVICE)  # it may be another one than before, by the settings
             self._sync_accounts(accounts)
             self._sweep()
@@ -154,7 +162,11 @@ class _Daemon:
         self._supervisor = Supervisor(
             child_specs(self._settings, self._accounts, self._order.config),
             self,
-            Limits(stop_within_s=process.stop_within_s, hung_after_s=process.hung_after_s),
+            Limits(
+                stop_within_s=process.stop_within_s,
+                hung_after_s=process.hung_after_s,
+                ready_within_s=process.ready_within_s,
+            ),
             self._clock,
         )
         ticks = [
@@ -162,6 +174,7 @@ class _Daemon:
             Tick("sweep after the dead", 1.0, self._sweep),
             Tick("look after the state", 1.0, self._upkeep.look),
             Tick("follow a reload", 1.0, self._follow_reload),
+            Tick("note what the status tells", 1.0, self._note),
             Tick("back up the state", 5.0, self._upkeep.back_up_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("fold the log", 300.0, self._db.checkpoint),
@@ -199,8 +212,10 @@ class _Daemon:
             settings = load_settings(self._order.config, os.environ)
             accounts = load_accounts(settings, os.environ)
         except ConfigError as error:
-            told = "nothing is changed: the settings and accounts of before stay in force"
-            raise ConfigError([*error.problems, told]) from error
+            more = f" (and {len(error.problems) - 1} more, see the log)" if len(error.problems) > 1 else ""
+            self._refused = f"reload refused: {error.problems[0]}{more}; {_STAY}"
+            raise ConfigError([*error.problems, _STAY]) from error
+        self._refused = None
         if settings.state_dir != self._settings.state_dir:
             _log.warning("state_dir cannot change while the daemon runs; %s stays", self._settings.state_dir)
             settings = settings.model_copy(update={"state_dir": self._settings.state_dir})
@@ -212,7 +227,7 @@ class _Daemon:
 
     def status_text(self) -> str:
         """Say what is going on, for systemd's status line."""
-        return snapshot.one_line(self._eyes)
+        return "; ".join([*([self._refused] if self._refused else []), snapshot.one_line(self._eyes)])
 
     def finished(self) -> ExitCode | None:
         """When the state is damaged, or with `once` when there is nothing left to do: the code to leave with."""
@@ -237,6 +252,15 @@ class _Daemon:
         except OSError:
             return False  # intake says what is wrong with the inbox
         return not waiting and not listings.unreported(self._eyes)
+
+    def _note(self) -> None:
+        """Note what `cdsed status` tells of the supervisor: a reload that was refused, workers that crash."""
+        notices.note(self._db, self._clock, notices.RELOAD, self._refused)
+        loops = self._supervisor.crash_loops if self._supervisor else ()
+        crashes.note(
+            self._db,
+            [Crashing(loop.name, loop.crashes, loop.ending, loop.code, loop.start_at_s) for loop in loops],
+        )
 
     def _follow_reload(self) -> None:
         """Note the accounts as they are now; once every worker has the new keys, all of them may try at once."""

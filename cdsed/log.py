@@ -1,7 +1,8 @@
 """Logging: one line per event on stderr, and no secret in any of them.
 
-Under systemd (``$JOURNAL_STREAM``) lines carry the ``<N>`` priority prefix of sd-daemon(3) and no time;
-elsewhere they begin with UTC time. Every process calls `setup` once.
+Where stderr goes to the journal of systemd, lines carry the ``<N>`` priority prefix of sd-daemon(3) and no time;
+elsewhere they begin with UTC time. Every process calls `setup`; what a command tells people goes through
+`print_error`.
 """
 
 import json
@@ -73,8 +74,24 @@ def _escaped(found: re.Match[str]) -> str:
     return repr(found[0])[1:-1]
 
 
+def _stderr_is_the_journal() -> bool:
+    """Compare stderr with ``$JOURNAL_STREAM`` (systemd.exec(5)): a command may have sent it elsewhere since."""
+    try:
+        stderr = os.fstat(2)
+    except OSError:  # it is closed
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"
+
+
+def print_error(text: str) -> None:
+    """Print why a command fails to stderr, line by line; in the journal each line is an error."""
+    prefix = f"<{_SYSLOG_PRIORITY[logging.ERROR]}>" if _stderr_is_the_journal() else ""
+    for line in text.split("\n"):
+        sys.stderr.write(f"{prefix}{line}\n")
+
+
 def setup(process: str, level: str = "INFO") -> None:
-    """Send the log of this process to stderr.
+    """Send the log of this process to stderr; call it again when the level is known.
 
     Parameters
     ----------
@@ -85,7 +102,7 @@ def setup(process: str, level: str = "INFO") -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Flood())
-    handler.setFormatter(_Formatter(process=process, journal="JOURNAL_STREAM" in os.environ))
+    handler.setFormatter(_Formatter(process=process, journal=_stderr_is_the_journal()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -25,6 +25,7 @@ from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
+from cdsed.local.making import why_not_made
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
@@ -104,6 +105,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
 
     def work(life: Life) -> None:
         forbid_core_dumps()
+        log.setup(name)  # before the settings are read: what is wrong with them is logged, too
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level)
         with _registered(name, settings, life) as worker:
@@ -180,10 +182,12 @@ def _intake(worker: Worker) -> None:
 
 def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> None:
     from cdsed.inbox.watch import Watch
+    from cdsed.work import unreadable
 
     inbox = worker.settings.inbox
     woken: list[bool] = []
     gone = _tell_missing(on_disk, frozenset())
+    _note_spools(worker)
     intake.go_on()
     with Watch(inbox.path, lambda: woken.append(True)) as watch:
         notices.note(worker.db, worker.clock, notices.INBOX, watch.refusal)
@@ -193,6 +197,8 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
             if woken or time.monotonic() >= next_scan_s:
                 woken.clear()
                 gone = _tell_missing(on_disk, gone)
+                _note_spools(worker)
+                unreadable.look_again(worker.db, worker.clock)
                 intake.look()
                 if breakers.last_failure(worker.db, breakers.INBOX) is not None:
                     breakers.forget(worker.db, breakers.INBOX)
@@ -222,6 +228,14 @@ def _tell_missing(on_disk: "Presence", before: frozenset[Path]) -> frozenset[Pat
     for root in before - now:
         _log.info("%s is there again", root)
     return now
+
+
+def _note_spools(worker: Worker) -> None:
+    """Tell people of spools that cannot be made, before a product waits for one of them."""
+    told = {notices.spool(spool): why_not_made(spool) for spool in worker.settings.spools}
+    for name in [*told, *notices.of_spools(worker.db)]:
+        if notices.note(worker.db, worker.clock, name, told.get(name)) and told.get(name):
+            _log.error("%s", told[name])
 
 
 def _resolve(worker: Worker) -> None:

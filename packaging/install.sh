@@ -52,7 +52,7 @@ make_environment() {
 install_program() {
     mkdir -p "$DESTDIR$PREFIX/bin" "$DESTDIR$PREFIX/lib"
     make_environment
-    [ -n "$DESTDIR" ] || stop_services
+    [ -z "$for_service" ] || [ -n "$DESTDIR" ] || stop_services
     rm -rf "$DESTDIR$program.old"
     [ ! -e "$DESTDIR$program" ] || mv "$DESTDIR$program" "$DESTDIR$program.old"
     mv "$new" "$DESTDIR$program"
@@ -92,15 +92,15 @@ remove_all() {
 
 case ${1-} in
     install)
-        export CDSED_SERVICE=
-        case $PREFIX/ in /home/* | /root/*) ;; *) CDSED_SERVICE=1 ;; esac
-        python=$(packaging/find-python ${PYTHON:+"$PYTHON"})
+        # In a home, where no service can use it, any Python will do.
+        case $PREFIX/ in /home/* | /root/*) for_service= ;; *) for_service=1 ;; esac
+        python=$(CDSED_SERVICE=$for_service packaging/find-python ${PYTHON:+"$PYTHON"})
         # The interpreter itself, as python3.11: python3 may become another version, without these libraries.
         python=$("$python" -I -c 'import os, sys; print(os.path.realpath(sys._base_executable))')
         umask 022
         install_program
         install_files
-        if [ -z "$DESTDIR" ]; then start_services; fi
+        if [ -n "$for_service" ] && [ -z "$DESTDIR" ]; then start_services; fi
         ;;
     uninstall)
         if [ -z "$DESTDIR" ] && [ -n "$(running_services)" ]; then

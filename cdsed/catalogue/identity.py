@@ -57,7 +57,7 @@ class Tokens:
         self._url = url
         self._account = account
         self._wire = wire
-        self._file = TokenFile(token_file(folder, account.name))
+        self._file = TokenFile(token_file(folder, account.name), wire.clock)
         self._lock = threading.Lock()
         self._grant = Grant()
 
@@ -76,7 +76,7 @@ class Tokens:
         """
         with self._lock:
             if self._grant.access_until_s <= self._now_s():
-                with self._file.held(self._wire.clock, self._wire.stop):
+                with self._file.held(self._wire.stop):
                     self._grant = self._file.read()
                     if self._grant.access_until_s <= self._now_s():
                         self._grant = self._renewed(self._grant)
@@ -84,7 +84,7 @@ class Tokens:
 
     def reject(self, token: str) -> None:
         """Forget a token that a service has refused; one that has taken its place meanwhile stays."""
-        with self._lock, self._file.held(self._wire.clock, self._wire.stop):
+        with self._lock, self._file.held(self._wire.stop):
             grant = self._file.read()
             if grant.access_token == token:
                 self._file.write(replace(grant, access_token="", access_until_s=0.0))

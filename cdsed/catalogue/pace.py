@@ -1,6 +1,7 @@
 """A limit on how often the catalogue is asked, shared by all threads, and through a file by all processes."""
 
 import fcntl
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -8,8 +9,6 @@ from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.errors import Stopped
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Pace:
@@ -22,8 +21,10 @@ class Pace:
     clock
         What time it is, and how to wait.
     file
-        Holds the time of the next free turn for every process that is given the same file; None: this
-        object alone. Its directory must exist.
+        Holds the next free turn for every process that is given the same file, with the time at which it was
+        written; None: this object alone. Its directory must exist. The file needs no mark of the boot: after a reboot
+        its times either lie in the future, and count for nothing, or they ask for no longer a wait than they did when
+        they were written.
     """
 
     def __init__(self, per_s: float, clock: Clock, file: Path | None = None) -> None:
@@ -54,17 +55,18 @@ class Pace:
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                boot = _BOOT_ID.read_text(encoding="ascii").strip()
-                was_s = _parse(os.pread(descriptor, 200, 0), boot)
-                os.pwrite(descriptor, f"{boot} {to(was_s):20.6f}\n".encode(), 0)
+                now_s = self._clock.boot_s()  # read under the lock: later than any time in the file
+                was_s = _parse(os.pread(descriptor, 200, 0), now_s)
+                os.pwrite(descriptor, f"{now_s:20.6f} {to(was_s):20.6f}\n".encode(), 0)
             finally:
                 os.close(descriptor)
             return was_s
 
 
-def _parse(line: bytes, boot: str) -> float:
-    """Read the next free turn; 0 when nobody has written one since the machine booted."""
-    match line.decode("ascii", "replace").split():
-        case [writer, seconds] if writer == boot:
-            return float(seconds)
-    return 0.0
+def _parse(line: bytes, now_s: float) -> float:
+    """Read the next free turn; 0 when the file holds none, or one that was written before the machine booted."""
+    try:
+        written_s, next_s = map(float, line.decode("ascii", "replace").split())
+    except ValueError:
+        return 0.0
+    return next_s if written_s <= now_s and math.isfinite(next_s) else 0.0

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from cdsed.clock import Clock
+from cdsed.clock import SYSTEM_CLOCK, Clock, same_boot
 from cdsed.config.private import replace_private
 from cdsed.errors import Stopped
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LOOK_AGAIN_S = 0.05
 _TOKEN = re.compile(r"[!-~]*")
 
@@ -80,18 +79,21 @@ class TokenFile:
     ----------
     path
         The file; its directory must exist.
+    clock
+        Tells in which boot the file was written: its times are seconds since that boot.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK) -> None:
         self._path = path
+        self._clock = clock
 
     @contextmanager
-    def held(self, clock: Clock, stop: threading.Event) -> Iterator[None]:
+    def held(self, stop: threading.Event) -> Iterator[None]:
         """Hold the lock, so that one process at a time logs in; `Stopped` when `stop` is set while waiting."""
         lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _locked(lock):
-                if clock.wait(stop, _LOOK_AGAIN_S):
+                if self._clock.wait(stop, _LOOK_AGAIN_S):
                     raise Stopped
             yield
         finally:
@@ -101,7 +103,8 @@ class TokenFile:
         """Return what stands there; an empty grant where nothing of this boot does."""
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
-            if document.pop("boot_id") != _boot_id():
+            booted_at, written_s = float(document.pop("booted_at")), float(document.pop("written_s"))
+            if not same_boot(booted_at, self._clock.booted_at()) or written_s > self._clock.boot_s():
                 return Grant()
             return Grant(**document)
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -110,7 +113,8 @@ class TokenFile:
     def write(self, grant: Grant) -> None:
         """Put `grant` there in one step; call it while the lock is held."""
         values = {item.name: getattr(grant, item.name) for item in fields(grant)}
-        replace_private(self._path, json.dumps({"boot_id": _boot_id(), **values}))
+        written = {"booted_at": self._clock.booted_at(), "written_s": self._clock.boot_s()}
+        replace_private(self._path, json.dumps(written | values))
 
 
 def _locked(lock: int) -> bool:
@@ -119,7 +123,3 @@ def _locked(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _boot_id() -> str:
-    return _BOOT_ID.read_text(encoding="ascii").strip()

@@ -20,6 +20,7 @@ def overview(look: Look) -> dict[str, Any]:
         **_head(look),
         "why_idle": report.why_idle,
         "notices": [_plain(asdict(notice)) for notice in report.notices],
+        "crashing": [asdict(worker) for worker in report.crashing],
         "products": _plain({state: asdict(tally) for state, tally in report.products.items()}),
         "to_go_bytes": None if report.to_go_bytes is None else round(report.to_go_bytes),
         "eta_s": report.eta_s,

@@ -88,6 +88,8 @@ def _lines(checked: "Checked") -> list[str]:
     if checked.replaced:
         kept = plural(checked.replaced, "thing")
         lines.append(f"{kept} that stood in the place of products in .cdsed/replaced; remove what nobody needs")
+    for folder in checked.unseen:
+        lines.append(f"this user may not look into {folder}: what is left there was not checked; the daemon's user may")
     if checked.left_by_the_dead:
         left = plural(checked.left_by_the_dead, "lock")
         lines.append(f"the daemon died and left {left} behind; its next start gives them back")

@@ -3,7 +3,6 @@
 import argparse
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import ceil
@@ -12,6 +11,7 @@ from typing import Any
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ConfigError, ExitCode
+from cdsed.log import print_error
 
 _WARN_BEFORE_EXPIRY_DAYS = 14
 
@@ -27,6 +27,9 @@ def add_parser(subparsers: Any) -> None:
         "with its key and remedy. Exits with 0 when a daemon could run with them, else 78.",
     )
     check.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    check.add_argument(
+        "--no-accounts", action="store_true", help="leave the accounts out, which only the daemon's user may read"
+    )
     check.set_defaults(command=run)
 
 
@@ -39,35 +42,41 @@ def run(arguments: argparse.Namespace) -> int:
         0, or 78 (`ExitCode.CONFIG`) when a daemon could not run with them.
     """
     try:
-        _check(arguments.config)
+        _check(arguments.config, with_accounts=not arguments.no_accounts)
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
+        print_error(str(error))
         return ExitCode.CONFIG
     return ExitCode.OK
 
 
-def _check(config: Path | None) -> None:
+def _check(config: Path | None, *, with_accounts: bool) -> None:
     # Imported here: pydantic costs 80 ms that no other command should pay.
-    from cdsed.config.accounts import accounts_file, load_accounts
     from cdsed.config.load import load_settings
     from cdsed.config.locate import settings_file
 
-    now = datetime.fromtimestamp(SYSTEM_CLOCK.utc_s(), UTC)
     source = settings_file(config, os.environ)
     settings = load_settings(config, os.environ)
+    summary = _accounts(settings) if with_accounts else ["the accounts were not looked at"]
+    print(f"settings: {source}")
+    for line in (*summary, *(f"warning: {warning}" for warning in _warnings_of_file(source))):
+        print(line)
+
+
+def _accounts(settings: Any) -> list[str]:
+    """Return what the accounts amount to, line by line."""
+    from cdsed.config.accounts import accounts_file, load_accounts
+
     accounts = load_accounts(settings, os.environ)
     expiries = sorted(account.s3_key_expires for account in accounts if account.s3_key_expires)
     sessions = sum(account.sessions for account in accounts)
-    print(f"settings: {source}")
-    print(f"accounts: {accounts_file(settings, os.environ)}")
-    print(
+    now = datetime.fromtimestamp(SYSTEM_CLOCK.utc_s(), UTC)
+    return [
+        f"accounts: {accounts_file(settings, os.environ)}",
         f"{_count(len(accounts.groups), 'group')}, {_count(len(list(accounts)), 'account')}, "
         f"{_count(sessions, 'session')}; "
-        + (f"keys expire from {expiries[0]:%Y-%m-%d} on" if expiries else "no expiry of keys is given")
-    )
-    for warning in (*_warnings_of_file(source), *_warnings_of_accounts(accounts, settings, now)):
-        print(f"warning: {warning}")
+        + (f"keys expire from {expiries[0]:%Y-%m-%d} on" if expiries else "no expiry of keys is given"),
+        *(f"warning: {warning}" for warning in _warnings_of_accounts(accounts, settings, now)),
+    ]
 
 
 def _warnings_of_file(source: Path) -> Iterator[str]:

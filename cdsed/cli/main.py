@@ -28,7 +28,7 @@ from cdsed.cli import (
     version,
 )
 from cdsed.errors import CdsedError, ExitCode
-from cdsed.log import redact
+from cdsed.log import print_error, redact
 
 _EPILOG = """\
 exit codes:
@@ -55,7 +55,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         self.print_usage(sys.stderr)
-        self.exit(ExitCode.USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        print_error(f"{self.prog}: {message}; see {self.prog} --help")
+        self.exit(ExitCode.USAGE)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,8 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except CdsedError as error:
-        for line in str(error).split("\n"):
-            print(f"cdsed: {line}", file=sys.stderr)
+        print_error("\n".join(f"cdsed: {line}" for line in str(error).split("\n")))
         return error.exit_code
     except KeyboardInterrupt:
         return 130  # as a shell reports SIGINT
@@ -110,15 +110,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     except PermissionError as error:
         remedy = f"run it as the user of the daemon, or let this one (uid {os.geteuid()}) use it"
-        print(f"cdsed: {error.filename}: permission denied; {remedy}", file=sys.stderr)
+        print_error(f"cdsed: {error.filename}: permission denied; {remedy}")
         return ExitCode.PERMISSION
     except OSError as error:
-        print(f"cdsed: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        print_error(f"cdsed: {error.filename or 'the system'}: {error.strerror or error}")
         return ExitCode.UNFINISHED
     except Exception as error:
         if "CDSED_TRACEBACK" in os.environ:
             raise
         what = redact(f"{type(error).__name__}: {error}")
-        print(f"cdsed: an error in cdsed itself ({what}); please report it, with what", file=sys.stderr)
-        print("cdsed: CDSED_TRACEBACK=1 in the environment shows", file=sys.stderr)
+        print_error(f"cdsed: an error in cdsed itself ({what}); please report it, with what")
+        print_error("cdsed: CDSED_TRACEBACK=1 in the environment shows")
         return ExitCode.BUG

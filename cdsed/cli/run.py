@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed import daemon
     from cdsed.config.locate import settings_file
 
-    config = settings_file(arguments.config, os.environ).resolve()
+    # Not resolved: a link in /etc/cdsed names an instance, see `cdsed.config.instance`.
+    config = Path(os.path.abspath(settings_file(arguments.config, os.environ)))  # noqa: PTH100
     return daemon.run(config, once=arguments.once, patience_s=arguments.patience)
 
 

@@ -9,6 +9,7 @@ from cdsed.model.product import FINAL, GOOD, State
 from cdsed.model.quota import Restraint
 from cdsed.model.status import (
     AccountStatus,
+    CrashingWorker,
     DaemonState,
     ListingStatus,
     SessionMark,
@@ -57,7 +58,18 @@ def service(look: Look, canvas: Canvas) -> list[str]:
         case DaemonState.NEVER:
             text = f"✕ No state at {look.state_dir}: has the daemon ever run? To begin, {_START}"
             colour = Colour.BAD
-    return [canvas.paint(line, colour) for line in canvas.wrap(text)]
+    lines = [canvas.paint(line, colour) for line in canvas.wrap(text)]
+    for worker in look.report.crashing:
+        lines += [canvas.paint(line, Colour.BAD) for line in canvas.wrap(_crashing(worker))]
+    return lines
+
+
+def _crashing(worker: CrashingWorker) -> str:
+    runs = "it runs again now, perhaps not for long"
+    then = runs if worker.next_start_in_s is None else f"next start in {span(worker.next_start_in_s)}"
+    return (
+        f"✕ {worker.name} crashes in a loop: {worker.crashes} times, it {worker.ending} last; {then}. The log says why"
+    )
 
 
 def _when(then: float | None, now: float) -> str:

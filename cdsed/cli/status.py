@@ -26,8 +26,8 @@ def add_parser(subparsers: Any) -> None:
         "status",
         help="say what the daemon does and how far it is",
         description="Say what the daemon does and how far it is, whether it runs or not; or all about one listing or "
-        "product. Exits with 0 when the daemon runs, 1 when it runs and no account can be used for what is to do, 3 "
-        "when it does not run; 72, 74 or 75 when its state cannot be read.",
+        "product. Exits with 0 when the daemon runs, 1 when it runs and a worker crashes in a loop or no account can "
+        "be used for what is to do, 3 when it does not run; 72, 74 or 75 when its state cannot be read.",
     )
     command.add_argument("name", nargs="?", metavar="LISTING|PRODUCT", help="tell about this one instead")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0 when the daemon runs, `ExitCode.UNFINISHED` when it runs and no account can be used for what is to do,
-        else `ExitCode.NOT_RUNNING`; `StateError` when the state cannot be read.
+        0 when the daemon runs, `ExitCode.UNFINISHED` when it runs and a worker crashes in a loop or no account can be
+        used for what is to do, else `ExitCode.NOT_RUNNING`; `StateError` when the state cannot be read.
     """
     # Imported here: no other command should wait for the database.
     from cdsed.cli.terminal import Live
@@ -86,7 +86,7 @@ def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> Exi
         return ExitCode.NOT_RUNNING
     to_do = any(tally.products for state, tally in look.report.products.items() if state not in FINAL)
     stuck = to_do and look.report.why_idle is not None and all(account.trouble for account in look.report.accounts)
-    return ExitCode.UNFINISHED if stuck else ExitCode.OK
+    return ExitCode.UNFINISHED if stuck or look.report.crashing else ExitCode.OK
 
 
 def _about(db: "Database", name: str) -> "ListingLook | ProductLook":

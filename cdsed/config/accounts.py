@@ -125,12 +125,15 @@ def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     path = accounts_file(settings, environ)
     # systemd itself guards its credentials, with an ACL that the mode does not show
     guarded = path == _credential(environ)
-    document = read_document(
-        path,
-        "etc/accounts.example.yml",
-        secret=True,
-        guard=lambda status: [] if guarded else _loose(path, status),
-    )
+    try:
+        document = read_document(
+            path,
+            "etc/accounts.example.yml",
+            secret=True,
+            guard=lambda status: [] if guarded else _loose(path, status),
+        )
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *_without_credential(path, environ)]) from None
     accounts = _build(validate(document, _AccountsFile))
     for account in accounts:
         for secret in _secrets(account):
@@ -144,6 +147,18 @@ def _credential(environ: Mapping[str, str]) -> Path | None:
     directory = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory) / "accounts.yml" if directory else None
     return path if path and path.is_file() else None
+
+
+def _without_credential(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the remedy for a service that got no credential: the accounts file may be for root's eyes only."""
+    if os.access(path, os.R_OK, effective_ids=True) or not environ.keys() & {"CREDENTIALS_DIRECTORY", "INVOCATION_ID"}:
+        return
+    where = environ.get("CREDENTIALS_DIRECTORY")
+    missing = f"there is no accounts.yml in it ({where})" if where else "it is not set"
+    yield (
+        f"a systemd service reads its accounts from $CREDENTIALS_DIRECTORY/accounts.yml, and {missing}: the unit needs "
+        f"the line LoadCredential=accounts.yml:{path}, then run systemctl daemon-reload and restart it"
+    )
 
 
 def _loose(path: Path, status: os.stat_result) -> list[str]:

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cdsed.config.document import Document, read_document
+from cdsed.config.instance import is_of_the_system, places_of
 from cdsed.errors import ConfigError
-
-DEFAULT_STATE_DIR = Path("/var/lib/cdsed")
 
 
 def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path:
@@ -51,7 +50,7 @@ def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
     Parameters
     ----------
     path, environ
-        As for `settings_file`; ``STATE_DIRECTORY`` (set by systemd) stands in for an absent key.
+        As for `settings_file`; for an absent key see `default_state_dir`.
 
     Raises
     ------
@@ -61,17 +60,33 @@ def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
     document = read_settings(path, environ)
     content = document.content if isinstance(document.content, dict) else {}
     if "state_dir" not in content:
-        return systemd_state_dir(environ) or DEFAULT_STATE_DIR
+        return default_state_dir(document.path, environ)
     try:
         return absolute(Path(content["state_dir"]))
     except (TypeError, ValueError) as error:
         raise ConfigError([document.problem(("state_dir",), "should be an absolute path")]) from error
 
 
-def systemd_state_dir(environ: Mapping[str, str]) -> Path | None:
-    """Return the first directory of ``STATE_DIRECTORY``; systemd.exec(5) separates them by colons."""
+def default_state_dir(settings: Path, environ: Mapping[str, str]) -> Path:
+    """Return the state directory of a settings file that names none.
+
+    That is the first of ``STATE_DIRECTORY``, which systemd sets (systemd.exec(5) separates them by colons), else the
+    one of `places_of`.
+
+    Raises
+    ------
+    ConfigError
+        The file lies in ``/etc/cdsed``, and the two differ: a command in a shell would look at another state.
+    """
+    default = places_of(settings).state_dir
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(first) if first else None
+    if not first:
+        return default
+    if is_of_the_system(settings) and Path(first).resolve() != default.resolve():
+        told = f"{settings}: names no state_dir; the unit gives {first}, and commands in a shell would use {default}"
+        remedy = f"write `state_dir: {first}` into the file, or `StateDirectory={default.name}` into the unit"
+        raise ConfigError([f"{told}: {remedy}"])
+    return Path(first)
 
 
 def absolute(path: Path) -> Path:

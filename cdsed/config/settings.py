@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from cdsed.config.locate import DEFAULT_STATE_DIR
+from cdsed.config.instance import MAIN
 from cdsed.config.values import AbsolutePath, Seconds, ServiceUrl, ShortName, Size
 from cdsed.model.layout import checked_template
 from cdsed.model.safename import Family
@@ -36,7 +36,7 @@ def _not_below(smaller_key: str, value: float, info: ValidationInfo) -> float:
 class InboxSettings(Section):
     """Where listings are dropped, and when a dropped file counts as complete."""
 
-    path: AbsolutePath = Field(default=Path("/var/lib/cdsed/inbox"), description="directory for listings")
+    path: AbsolutePath = Field(default=MAIN.inbox, description="directory for listings")
     rest_s: Seconds = Field(default=5, description="seconds unchanged until a file is complete")
     scan_every_s: Seconds = Field(default=5, description="seconds between two scans of the inbox")
 
@@ -177,6 +177,9 @@ class ProcessSettings(Section):
     stop_within_s: Seconds = Field(
         default=30, description="seconds that processes have to leave; below TimeoutStopSec= of the unit"
     )
+    ready_within_s: Seconds = Field(
+        default=300, description="seconds that a process has to start; on a slow or busy machine it may need them"
+    )
     hung_after_s: Seconds = Field(
         default=120,
         description="seconds without a sign of life after which a process is killed and restarted",
@@ -190,7 +193,7 @@ class Settings(Section):
     """All settings of one daemon."""
 
     state_dir: AbsolutePath = Field(
-        default=DEFAULT_STATE_DIR,
+        default=MAIN.state_dir,
         description="directory of the state, on a local disk ($STATE_DIRECTORY if not given)",
     )
     runtime_dir: AbsolutePath | None = Field(
@@ -201,7 +204,7 @@ class Settings(Section):
     )
     inbox: InboxSettings = InboxSettings()
     spools: tuple[AbsolutePath, ...] = Field(
-        default=(Path("/var/spool/cdsed"),),
+        default=(MAIN.spool,),
         description="directories of finished products; new ones appear in the first, all are searched",
     )
     pre_spool: AbsolutePath | None = Field(
@@ -209,7 +212,7 @@ class Settings(Section):
     )
     archives: tuple[ArchiveSettings, ...] = Field(default=(), description="trees of products that are searched too")
     accounts_file: AbsolutePath = Field(
-        default=Path("/etc/cdsed/accounts.yml"),
+        default=MAIN.accounts_file,
         description="file of the accounts, mode 0600 ($CREDENTIALS_DIRECTORY/accounts.yml wins)",
     )
     default_group: ShortName = Field(default="default", description="group of accounts of a listing that names none")

@@ -164,8 +164,9 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
     directory = root / group if group else root
     hidden = directory / f".put-{secrets.token_hex(8)}.tmp"
     try:
-        directory.mkdir(exist_ok=True)
+        _make_group(directory, root)
         with open_listing(source) as original, hidden.open("wb") as copy:
+            _let_the_daemon_read(copy.fileno(), root)
             copy.write(head)
             shutil.copyfileobj(original, copy)
             copy.flush()
@@ -178,6 +179,35 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
         with suppress(OSError):  # where there is no directory, there is nothing to remove
             hidden.unlink()
     return target
+
+
+def _make_group(directory: Path, root: Path) -> None:
+    """Make the sub-directory of a group where it is missing, as open as the inbox itself whatever the umask."""
+    with suppress(FileExistsError, PermissionError):  # a sandbox may forbid setgid
+        directory.mkdir()
+        directory.chmod(stat.S_IMODE(root.stat().st_mode))
+
+
+def _let_the_daemon_read(file: int, root: Path) -> None:
+    """Let the group of the inbox read a new file whatever the umask: the daemon may be another user.
+
+    Raises
+    ------
+    InboxError
+        That cannot be: the file has another group than the inbox.
+    """
+    inbox = root.stat()
+    with suppress(PermissionError):  # a directory without setgid gives its files the group of whoever makes them
+        os.fchown(file, -1, inbox.st_gid)
+    ours = os.fstat(file)
+    if ours.st_gid == inbox.st_gid and inbox.st_mode & stat.S_IXGRP:
+        os.fchmod(file, stat.S_IMODE(ours.st_mode) | stat.S_IRGRP)
+        return
+    if inbox.st_uid != ours.st_uid and not ours.st_mode & stat.S_IROTH:
+        raise InboxError(
+            f"the daemon could not read what you put into {root}: your umask keeps others out, and the inbox does not "
+            f"hand its group on; run `umask 022` first, or let its owner run: chmod g+s {shlex.quote(str(root))}"
+        )
 
 
 def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:

@@ -29,6 +29,15 @@ class PhysicalLine:
     problem: str | None = None
 
 
+def _advised(path: Path, error: OSError) -> str:
+    """Return what the system says; of a file whose mode keeps others out, what its owner can do, too."""
+    if not isinstance(error, PermissionError):
+        return str(error.strerror)
+    status = path.lstat()
+    owner = f"it has mode {stat.S_IMODE(status.st_mode):04o}, and belongs to uid {status.st_uid}"
+    return f"{error.strerror}: {owner}; let its group read it (chmod g+r), and put it in with `cdsed add`"
+
+
 def open_listing(path: Path) -> BinaryIO:
     """Open a file that may be a listing, past its byte order mark.
 
@@ -41,7 +50,7 @@ def open_listing(path: Path) -> BinaryIO:
         # NONBLOCK: opening a FIFO would wait for a writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        why = "it is a symbolic link" if path.is_symlink() else str(error.strerror)
+        why = "it is a symbolic link" if path.is_symlink() else _advised(path, error)
         raise InboxError(f"{path.name} cannot be read as a listing: {why}") from error
     file = os.fdopen(descriptor, "rb") if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     if file is None:

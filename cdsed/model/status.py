@@ -161,6 +161,27 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class CrashingWorker:
+    """A worker that crashes in a loop.
+
+    Attributes
+    ----------
+    crashes
+        How often, since it was well.
+    ending, code
+        How it ended last, in words; its exit code, None for a signal and for a command that cannot be started.
+    next_start_in_s
+        None while it runs.
+    """
+
+    name: str
+    crashes: int
+    ending: str
+    code: int | None
+    next_start_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """The whole answer.
 
@@ -192,6 +213,7 @@ class StatusReport:
     troubles: tuple[Trouble, ...] = ()
     why_idle: str | None = None
     notices: tuple[Notice, ...] = ()
+    crashing: tuple[CrashingWorker, ...] = ()
 
     @property
     def moving(self) -> bool:

@@ -4,6 +4,8 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from cdsed.clock import same_boot
+
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
@@ -90,7 +92,6 @@ class Mark:
     booted_at: float
 
     _FORM: ClassVar[struct.Struct] = struct.Struct("<QQQd")
-    _SAME_BOOT_S: ClassVar[float] = 30.0
 
     def pack(self) -> bytes:
         """Return the mark as a few bytes."""
@@ -103,4 +104,4 @@ class Mark:
 
     def is_of_boot(self, booted_at: float) -> bool:
         """Tell whether the machine has not booted since."""
-        return abs(self.booted_at - booted_at) < self._SAME_BOOT_S
+        return same_boot(self.booted_at, booted_at)

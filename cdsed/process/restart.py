@@ -15,11 +15,15 @@ LONG_LIFE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A worker's deaths: in a row, and in a row before it was ready; whether it, or the daemon, ever was ready."""
+    """A worker's deaths: in a row, and in a row before it was ready; whether it, or the daemon, ever was ready.
+
+    `crashes` are what people are told of: they are remembered for longer than the pauses grow.
+    """
 
     deaths: int = 0
     boot_failures: int = 0
     booted: bool = False
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ def after_death(record: Record, death: Death, limits: Limits) -> Verdict:
         deaths=earlier.deaths + 1,
         boot_failures=0 if death.ready else record.boot_failures + (death.code not in _PASSING and not misread),
         booted=booted,
+        crashes=(0 if death.lived_s >= limits.well_after_s else record.crashes) + (death.code != ExitCode.OK),
     )
     if record.boot_failures >= limits.boot_failures_max:
         return Verdict(record, give_up=ExitCode.BUG)

@@ -9,7 +9,7 @@ import math
 import selectors
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from cdsed.errors import CdsedError, ExitCode
 from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.hooks import Hooks
 from cdsed.process.limits import Limits
+from cdsed.process.post import CrashLoop, Post
 from cdsed.process.restart import Death, Record, after_death
 from cdsed.process.signals import SignalWakeup
 from cdsed.process.systemd import Systemd
@@ -34,19 +35,6 @@ log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-@dataclass(slots=True)
-class _Post:
-    """A place for one child: who shall be there, who is, and what became of the ones before."""
-
-    spec: ChildSpec
-    child: Child | None = None
-    record: Record = field(default_factory=Record)
-    start_at_s: float = -math.inf
-    outdated: bool = False  # the child there runs with the configuration before the last reload
-    retired: bool = False  # nobody follows the child there
-    stuck: bool = False  # the child there was killed and does not die
-
-
 class Supervisor:
     """Runs the children of `specs` until told to stop.
 
@@ -60,10 +48,16 @@ class Supervisor:
         Its patience.
     clock
         For all its times.
+
+    Attributes
+    ----------
+    crash_loops
+        The children that crash again and again; other threads may read it.
     """
 
     def __init__(self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._posts = {spec.name: _Post(spec) for spec in specs}
+        self._posts = {spec.name: Post(spec) for spec in specs}
+        self.crash_loops: tuple[CrashLoop, ...] = ()
         self._hooks = hooks
         self._limits = limits
         self._clock = clock
@@ -93,6 +87,7 @@ class Supervisor:
         """
         with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
             self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._obey(wakeup.read()))
+            self._systemd.takes(self._limits.boot_takes_s())
             try:
                 while self._exit is None or self._posts:
                     self._turn()
@@ -118,6 +113,9 @@ class Supervisor:
             self._replace_outdated()
         if self._clock.boot_s() >= self._tick_at_s:
             self._tick()
+        now_s = self._clock.boot_s()
+        loops = (post.crash_loop(now_s, self._limits) for post in self._posts.values())
+        self.crash_loops = tuple(loop for loop in loops if loop is not None)
         self._announce()
 
     def _idle_s(self) -> float:
@@ -148,6 +146,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         self._systemd.reloading()
+        self._systemd.takes(len(self._posts) * (self._limits.stop_within_s + self._limits.ready_within_s))
         self._announced = False
         specs = self._guarded("the reload", self._hooks.on_reload)
         if specs is not None:
@@ -161,7 +160,7 @@ class Supervisor:
             if post.retired and post.child is None:
                 del self._posts[name]
         for name, spec in specs.items():
-            post = self._posts.setdefault(name, _Post(spec))
+            post = self._posts.setdefault(name, Post(spec))
             post.spec, post.record, post.start_at_s = spec, Record(booted=self._was_ready), -math.inf
 
     def _leave(self, code: ExitCode) -> None:
@@ -189,11 +188,12 @@ class Supervisor:
             if self._exit is not None:
                 return
 
-    def _start(self, post: _Post) -> None:
+    def _start(self, post: Post) -> None:
         try:
             child = Child(post.spec, self._clock)
         except OSError as error:
             log.error("%s cannot be started: %s", post.spec.name, error)  # noqa: TRY400 - nothing of ours failed
+            post.ending, post.code = f"cannot be started: {error}", None
             self._restart_later(post, Death(code=None, ready=False, lived_s=0.0))
             return
         log.info("%s started (pid %d)", post.spec.name, child.pid)
@@ -201,12 +201,12 @@ class Supervisor:
         self._selector.register(child.pidfd, selectors.EVENT_READ, partial(self._bury, post))
         self._selector.register(child.lifeline, selectors.EVENT_READ, partial(self._hear, post))
 
-    def _hear(self, post: _Post) -> None:
+    def _hear(self, post: Post) -> None:
         child = post.child  # None: its end was read just before its last words
         if child is not None and not child.hear():
             self._selector.unregister(child.lifeline)
 
-    def _bury(self, post: _Post) -> None:
+    def _bury(self, post: Post) -> None:
         child = post.child
         assert child is not None, "a pidfd is watched only while its child is there"
         self._selector.unregister(child.pidfd)
@@ -215,6 +215,7 @@ class Supervisor:
         asked = child.state is ChildState.STOPPING
         child.hear()
         end, post.child = child.reap(), None
+        post.ending, post.code = end.describe(), end.code
         lived_s = self._clock.boot_s() - child.started_s
         name = child.spec.name
         if child.was_ready:
@@ -232,7 +233,7 @@ class Supervisor:
         else:
             self._restart_later(post, Death(end.code, child.was_ready, lived_s))
 
-    def _restart_later(self, post: _Post, death: Death) -> None:
+    def _restart_later(self, post: Post, death: Death) -> None:
         verdict = after_death(post.record, death, self._limits)
         post.record = verdict.record
         if verdict.give_up is not None:
@@ -321,6 +322,9 @@ class Supervisor:
         )
 
     def _words(self) -> str | None:
+        words: str | None = f"starting: {self._ready_count()} of {len(self._posts)} processes ready"
         if self._announced:
-            return self._guarded("telling the status", self._hooks.status_text)
-        return f"starting: {self._ready_count()} of {len(self._posts)} processes ready"
+            words = self._guarded("telling the status", self._hooks.status_text)
+        now_s = self._clock.boot_s()
+        told = [*(loop.describe(now_s) for loop in self.crash_loops), *([words] if words else [])]
+        return "; ".join(told) or None

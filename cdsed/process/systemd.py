@@ -37,9 +37,9 @@ class Systemd:
         self._status = ""
         self._status_s = -math.inf
 
-    def starting_takes(self, seconds: int) -> None:
-        """Ask for so much time, from now, until `ready`."""
-        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+    def takes(self, seconds: float) -> None:
+        """Ask for so much time, from now, until `ready`: a start or a reload goes on."""
+        self._send(f"EXTEND_TIMEOUT_USEC={math.ceil(seconds) * 1_000_000}")
 
     def ready(self, status: str) -> None:
         """Tell that the service is up, or that a reload is over."""

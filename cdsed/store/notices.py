@@ -14,10 +14,14 @@ _SQL = Queries("notices")
 
 #: The state was made anew.
 RECOVERED = "recovered"
+#: The daemon could not take the settings or accounts it was to reload.
+RELOAD = "reload"
 #: The kernel does not tell of changes in the inbox.
 INBOX = "inbox"
 
 _REPLACED = "replaced:"
+_SPOOL = "spool:"
+_UNREADABLE = "unreadable:"
 _RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
 
 
@@ -28,18 +32,39 @@ def replaced(folder: Path) -> str:
 
 def replaced_folders(db: Database) -> list[Path]:
     """Return the folders of which such a notice tells."""
-    return [Path(row["name"].removeprefix(_REPLACED)) for row in db.rows(_SQL.replaced)]
+    return [Path(row["name"].removeprefix(_REPLACED)) for row in db.rows(_SQL.beginning_with, start=_REPLACED)]
 
 
-def note(db: Database, clock: Clock, name: str, text: str | None) -> None:
-    """Enter a notice, or withdraw it (None); what is known already costs no write."""
+def spool(place: Path) -> str:
+    """Return the name of the notice of a spool that cannot be made."""
+    return f"{_SPOOL}{place}"
+
+
+def of_spools(db: Database) -> list[str]:
+    """Return the names of such notices."""
+    return [row["name"] for row in db.rows(_SQL.beginning_with, start=_SPOOL)]
+
+
+def unreadable(listing: Path) -> str:
+    """Return the name of the notice of a rejected listing that the daemon may not read."""
+    return f"{_UNREADABLE}{listing}"
+
+
+def unreadable_files(db: Database) -> list[Path]:
+    """Return the listings of which such a notice tells."""
+    return [Path(row["name"].removeprefix(_UNREADABLE)) for row in db.rows(_SQL.beginning_with, start=_UNREADABLE)]
+
+
+def note(db: Database, clock: Clock, name: str, text: str | None) -> bool:
+    """Enter a notice, or withdraw it (None); return whether that was news. What is known already costs no write."""
     if db.value(_SQL.text, name=name) == text:
-        return
+        return False
     with db.write():
         if text is None:
             db.rows(_SQL.withdraw, name=name)
         else:
             db.rows(_SQL.enter, name=name, text=text, at=clock.utc_s())
+    return True
 
 
 def told(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
@@ -48,7 +73,7 @@ def told(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
     Parameters
     ----------
     running
-        Whether the daemon runs: where it does not, nobody looks into the inbox at all.
+        Whether the daemon runs: where it does not, nobody looks into the inbox at all, and a reload is past.
     """
     rows = db.rows(_SQL.told, recovered_after=clock.utc_s() - _RECOVERED_FOR_S, running=running)
     return [Notice(**row) for row in rows]

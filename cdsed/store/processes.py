@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from cdsed.clock import Clock
+from cdsed.clock import Clock, same_boot
 from cdsed.errors import TransferError
 from cdsed.model.transfer import Mark
 from cdsed.store import breakers, products
@@ -29,13 +29,10 @@ _QUIET_S = 5.0
 #: which is no product's fault. Equally long, so that the one can take the place of the other on a full disk.
 AT_WORK, LEFT = b"work", b"left"
 
-#: Beyond this shift of the boot instant the machine has booted anew (or its clock was set; both are harmless).
-_BOOT_SHIFT_S = 30.0
-
 
 def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> None:
     """Note that this process is the daemon; after a new boot every due time becomes "at once"."""
-    booted_at = clock.utc_s() - clock.boot_s()
+    booted_at = clock.booted_at()
     with db.write():
         if booted_anew(db, clock):
             for reset in (
@@ -61,7 +58,7 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
 def booted_anew(db: Database, clock: Clock) -> bool:
     """Tell whether the machine booted since the daemon last started: seconds since boot in the state mean nothing."""
     before = db.row(_SQL.daemon)
-    return before is not None and abs(before["booted_at"] - (clock.utc_s() - clock.boot_s())) > _BOOT_SHIFT_S
+    return before is not None and not same_boot(before["booted_at"], clock.booted_at())
 
 
 def daemon_stopped(db: Database, clock: Clock) -> None:
@@ -123,7 +120,7 @@ def sweep(
         The names of the dead.
     """
     dead = []
-    booted_at = clock.utc_s() - clock.boot_s()
+    booted_at = clock.booted_at()
     for row in db.rows(_SQL.all):
         if not is_free(Path(row["lock"])):
             continue
@@ -133,7 +130,7 @@ def sweep(
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
-            with_the_machine = row["started_at"] < booted_at - _BOOT_SHIFT_S
+            with_the_machine = row["started_at"] < booted_at and not same_boot(row["started_at"], booted_at)
             charged_now = charged and not with_the_machine and not _left(Path(row["lock"]))
             poisoned = _charge(db, clock, row["id"], str(row["name"])) if charged_now else []
             release(db, clock, row["id"], rest_s=rest_s)
@@ -163,7 +160,7 @@ def _charge(db: Database, clock: Clock, process: int, name: str) -> list[Row]:
 def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:
     """Take over the mark a dead worker left in its session's lock file, if it is of this lease and this boot."""
     mark = Mark.unpack(lock.read_bytes()) if lock.exists() else None
-    if mark is not None and mark.fence == fence and mark.is_of_boot(clock.utc_s() - clock.boot_s()):
+    if mark is not None and mark.fence == fence and mark.is_of_boot(clock.booted_at()):
         db.rows(_SQL.take_over_mark, piece=mark.piece, fence=fence, done_bytes=mark.done_bytes)
 
 

@@ -16,7 +16,7 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
-from cdsed.store import allowance, breakers, notices, outlook, processes
+from cdsed.store import allowance, breakers, crashes, notices, outlook, processes
 from cdsed.store.allowance import MINUTE_STEPS, STEP_S, Allowance
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -63,6 +63,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             troubles=tuple(_troubles(db, clock)),
             why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
             notices=tuple(notices.told(db, clock, running=running)),
+            crashing=crashes.told(db, clock, running=running),
         )
 
 

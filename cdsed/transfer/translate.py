@@ -125,7 +125,8 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
         return ProductError(f"{where}: this file system cannot hold it: {error.strerror} ({name})", code=name)
     if error.errno in _FULL:
         return DiskError(f"{where}: no space left ({name}); free some, transfers go on by themselves", code=name)
-    return DiskError(f"{where}: {error.strerror or error} ({name})", code=name)
+    advice = "; mount it for writing, or name it in ReadWritePaths= of the unit" if name == "EROFS" else ""
+    return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name)
 
 
 @contextmanager

@@ -49,6 +49,8 @@ class Checked:
         How many leases and workers a daemon that died has left to the next one, which gives them back at its start.
     replaced
         How many things that stood in the place of products are kept beside the staging.
+    unseen
+        Staging directories that this user may not look into: they are for the daemon's user alone.
     """
 
     breaches: list[Breach] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Checked:
     gone: int = 0
     left_by_the_dead: int = 0
     replaced: int = 0
+    unseen: list[str] = field(default_factory=list)
 
 
 def check_state(
@@ -94,6 +97,9 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
     _look_at_products(db, settings, checked, every=every)
     places = {*settings.spools, *audit.outputdirs(db)}
     for folder in sorted({settings.pre_spool_for(place) for place in places} | {place / ".cdsed" for place in places}):
+        if os.path.lexists(folder) and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+            checked.unseen.append(str(folder))
+            continue
         checked.breaches += _leftovers(db, folder, SYSTEM_CLOCK.utc_s() - (_TIDIED_WITHIN_S if runs else 0))
         checked.replaced += len(_names(folder / REPLACED))
     return checked

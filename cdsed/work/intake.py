@@ -25,6 +25,7 @@ from cdsed.model.listing import ListingHead, ListingLine, Rejected
 from cdsed.store import listings
 from cdsed.store.database import Database
 from cdsed.store.listings import Listing
+from cdsed.work import unreadable
 from cdsed.work.lines import Lines
 
 _log = logging.getLogger(__name__)
@@ -298,6 +299,7 @@ class Intake:
                 listings.settle(self._db, listing.head.id, accepted=True, path=str(home))
             for each, home in zip(refusals, refused, strict=True):
                 listings.refuse(self._db, self._clock, each.head, str(home), each.reason)
+        unreadable.tell(self._db, self._clock, refused)
         self._forget_tries(handed)
         for listing in now:
             counts = listing.counts

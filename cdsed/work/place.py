@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cdsed.errors import DiskError
 from cdsed.local import marker
+from cdsed.local.making import why_not_made
 from cdsed.local.space import free_bytes
 from cdsed.model.disk import Ground
 from cdsed.model.product import Product
@@ -120,6 +121,8 @@ def _first_with_room(
 def _check(bench: Bench, place: Path) -> None:
     known, now = disks.get(bench.db, place), marker.look(place)
     if known is None:
+        if told := why_not_made(place):
+            raise DiskError(told, code="EROFS")
         now = marker.mark(place)
     elif now is None or known.is_lost(now):
         raise DiskError(_gone(place, known, now), code="NotMounted")

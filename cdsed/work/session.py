@@ -262,7 +262,7 @@ class _Progress:
         self._bench = bench
         self._held = held
         self._traffic = traffic
-        self._booted_at = bench.clock.utc_s() - bench.clock.boot_s()
+        self._booted_at = bench.clock.booted_at()
         self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
 
     def written(self, done_bytes: int) -> None:

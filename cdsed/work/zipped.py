@@ -93,5 +93,5 @@ def _counted(bench: Bench, account: str, connection: Connection) -> Iterator[Cal
 
 def _token(bench: Bench, account: str) -> str:
     """Return the token that the keys role keeps fresh; '' when there is none."""
-    grant = TokenFile(token_file(bench.settings.sessions_dir, account)).read()
+    grant = TokenFile(token_file(bench.settings.sessions_dir, account), bench.clock).read()
     return grant.access_token if grant.access_until_s > bench.clock.boot_s() else ""

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -105,11 +106,34 @@ def test_tmpfiles_makes_the_directories_that_the_settings_name(root):
     assert stat.S_IMODE((root / "var/lib/cdsed/inbox").stat().st_mode) == 0o2770
 
 
+@as_root
+@needs("systemd-sysusers")
+@needs("systemd-tmpfiles")
+@pytest.mark.parametrize(("name", "suffix"), [("cdsed.service", ""), ("cdsed@.service", "-lops")])
+def test_a_unit_makes_the_directories_of_its_daemon_as_the_group_needs_them(root, name, suffix):
+    run("systemd-sysusers", f"--root={root}", UNITS / "cdsed.sysusers.conf")
+    line = read(name)["Service"]["ExecStartPre"].replace("%i", "lops")
+    prefix, shell, option, script = shlex.split(line.replace("-+/", "-+ /", 1))
+    assert (prefix, shell, option) == ("-+", "/bin/sh", "-c")
+
+    for _ in range(2):
+        done = run("sh", "-c", script.replace("systemd-tmpfiles", f"systemd-tmpfiles --root={root}"))
+        assert (done.returncode, done.stderr) == (0, "")
+
+    modes = {
+        place: stat.S_IMODE((root / place).stat().st_mode)
+        for place in (f"var/lib/cdsed{suffix}", f"var/lib/cdsed{suffix}/inbox", f"var/spool/cdsed{suffix}")
+    }
+    assert list(modes.values()) == [0o750, 0o2770, 0o750]
+    assert 0 not in {(root / place).stat().st_uid for place in modes}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_unit_agrees_with_the_settings_and_the_exit_codes(name):
     service = read(name)["Service"]
 
     assert float(service["TimeoutStopSec"]) > Settings().process.stop_within_s
+    assert float(service["TimeoutStartSec"]) >= Settings().process.ready_within_s
     refused = {ExitCode.USAGE, ExitCode.CONFIG}  # a directory may be nobody's until its disk is mounted
     assert {int(code) for code in service["RestartPreventExitStatus"].split()} == refused
     assert service["LoadCredential"].startswith("accounts.yml:/etc/cdsed/")

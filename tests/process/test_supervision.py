@@ -229,6 +229,22 @@ def test_a_crash_loop_after_boot_does_not_end_the_supervisor_and_is_slowed_down(
     assert len(daemon.pids("b")) == 1
 
 
+def test_systemd_is_told_of_a_child_that_crashes_in_a_loop_and_when_it_is_well_again(daemon: Daemon) -> None:
+    daemon.start({"a": "recovers", "b": "works"}, well_after_s=12)
+    daemon.until("the loop", lambda: daemon.messages("a crashes in a loop"))
+    [told] = daemon.messages("a crashes in a loop")
+    assert told == "STATUS=a crashes in a loop (3 times; it exited with 70 (an error in cdsed itself)); all is well"
+    daemon.until("it is well", lambda: daemon.messages("STATUS=")[-1] == "STATUS=all is well")
+
+
+def test_systemd_grants_a_start_and_a_reload_the_time_that_children_have(daemon: Daemon) -> None:
+    daemon.start({"a": "works", "b": "works"}, ready_within_s=100, restart_longest_s=30).until_ready()
+    assert daemon.messages("EXTEND_TIMEOUT_USEC") == [f"EXTEND_TIMEOUT_USEC={3 * 130 * 1_000_000}"]
+    daemon.send(signal.SIGHUP)
+    daemon.until_ready(times=2)
+    assert daemon.messages("EXTEND_TIMEOUT_USEC")[1] == f"EXTEND_TIMEOUT_USEC={2 * 160 * 1_000_000}"
+
+
 def test_a_hung_child_is_killed_and_started_again(daemon: Daemon) -> None:
     daemon.start({"a": "hangs", "b": "works"}, hung_after_s=0.7)
     daemon.until("a second one is ready", lambda: len(daemon.pids("a")) >= 2)

@@ -21,7 +21,7 @@ from tests.support.sandbox import SandboxProcess
 
 _REPOSITORY = str(Path(__file__).parents[2])
 
-_QUICK: dict[str, Any] = {
+QUICK: dict[str, Any] = {
     "inbox": {"rest_s": 0.2, "scan_every_s": 0.5},
     "transfer": {"session_rest_s": 0.3, "checkpoint_every_s": 0.3},
     "retry": {"first_delay_s": 0.2, "longest_delay_s": 2, "account_first_delay_s": 1, "account_longest_delay_s": 4},
@@ -53,16 +53,16 @@ class Installation:
     ) -> None:
         self.root = root
         self.sandbox = sandbox
-        self.config = root / "cdsed.yml"
+        self.config, self.accounts_file = root / "cdsed.yml", root / "accounts.yml"
         self.inbox, self.spool, self.state = root / "inbox", root / "spool", root / "state"
         for directory in (self.inbox, self.spool):
             directory.mkdir(parents=True)
         self._settings: dict[str, Any] = {
             "state_dir": str(self.state),
             "spools": [str(self.spool)],
-            "accounts_file": str(root / "accounts.yml"),
+            "accounts_file": str(self.accounts_file),
             "services": sandbox.services,
-            **{key: dict(value) for key, value in _QUICK.items()},
+            **{key: dict(value) for key, value in QUICK.items()},
         }
         self._settings["inbox"]["path"] = str(self.inbox)
         self.configure(**settings)
@@ -100,9 +100,8 @@ class Installation:
                 for group, accounts in groups.items()
             }
         }
-        path = self.root / "accounts.yml"
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        self.accounts_file.touch(mode=0o600)
+        self.accounts_file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def drop(self, name: str, lines: Iterable[str], *, group: str | None = None) -> Path:
         """Put a listing into the inbox the way a careful user does: written elsewhere, renamed in."""
@@ -192,13 +191,21 @@ class DaemonProcess:
         What its environment has besides this process's own.
     only
         Its environment has nothing else.
+    under
+        A command that runs it in its own place, such as ``setpriv`` or ``unshare``.
     """
 
     def __init__(
-        self, lab: Installation, *arguments: str, environ: Mapping[str, str] | None = None, only: bool = False
+        self,
+        lab: Installation,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        only: bool = False,
+        under: Iterable[str] = (),
     ) -> None:
         self.lab = lab
         self._arguments = arguments
+        self._under = tuple(under)
         self._environ = {**({} if only else os.environ), "PYTHONPATH": _REPOSITORY, **(environ or {})}
         self.log_path = lab.root / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -226,7 +233,16 @@ class DaemonProcess:
         """Start it; its log is appended to ``daemon.log``."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cdsed", "run", "--config", str(self.lab.config), *self._arguments],
+                [
+                    *self._under,
+                    sys.executable,
+                    "-m",
+                    "cdsed",
+                    "run",
+                    "--config",
+                    str(self.lab.config),
+                    *self._arguments,
+                ],
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

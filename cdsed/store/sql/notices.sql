@@ -8,10 +8,10 @@ ON CONFLICT (name) DO UPDATE SET text = excluded.text, since_at = excluded.since
 -- name: withdraw
 DELETE FROM notice WHERE name = :name
 
--- name: replaced
-SELECT name FROM notice WHERE name LIKE 'replaced:%'
+-- name: beginning_with
+SELECT name FROM notice WHERE substr(name, 1, length(:start)) = :start
 
 -- name: told
 SELECT name, text, since_at FROM notice
-WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (name <> 'inbox' OR :running)
+WHERE (name <> 'recovered' OR since_at > :recovered_after) AND (:running OR NOT (name IN ('inbox', 'reload') OR name LIKE 'spool:%'))
 ORDER BY since_at DESC, name

@@ -245,7 +245,7 @@ def test_no_secret_is_in_any_text_of_ours(site, caplog):
     site.sandbox.identity.end_sessions()
     site.clock.ahead_s += 580
     secrets.add(tokens.access_token())
-    grant = TokenFile(site.folder / "token.first.json").read()
+    grant = TokenFile(site.folder / "token.first.json", site.clock).read()
     secrets.add(grant.refresh_token)
     shown = caplog.text + repr(grant) + repr(account()) + repr(tokens)
     assert not [secret for secret in secrets if secret in shown]
@@ -255,7 +255,9 @@ def test_a_file_of_another_boot_or_a_broken_one_is_as_good_as_none(site):
     site.tokens().access_token()
     file = site.folder / "token.first.json"
     document = json.loads(file.read_text(encoding="utf-8"))
-    for text in (json.dumps({**document, "boot_id": "another"}), "{", "[]", '{"boot_id": 1}'):
+    other = {**document, "booted_at": document["booted_at"] - 3600}
+    later = {**document, "written_s": document["written_s"] + 3600}  # a short boot, after which the clock was set back
+    for text in (json.dumps(other), json.dumps(later), "{", "[]", '{"booted_at": "then"}'):
         file.write_text(text, encoding="utf-8")
         assert TokenFile(file).read() == Grant()
     assert site.tokens().access_token()
@@ -287,7 +289,7 @@ def test_waiting_for_another_process_ends_at_once_on_stop(site):
     stop = threading.Event()
     with Wire(timeout_s=10, clock=SYSTEM_CLOCK, stop=stop) as wire:
         tokens = Tokens("http://127.0.0.1:9/", account(), site.folder, wire)
-        with TokenFile(site.folder / "token.first.json").held(SYSTEM_CLOCK, threading.Event()):
+        with TokenFile(site.folder / "token.first.json").held(threading.Event()):
             threading.Timer(0.1, stop.set).start()
             with pytest.raises(Stopped):
                 tokens.access_token()

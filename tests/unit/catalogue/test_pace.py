@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -75,13 +76,33 @@ def test_two_objects_with_one_file_share_their_turns(tmp_path):
     assert clock.waited_s == pytest.approx([0, 0.5])
 
 
-@pytest.mark.parametrize("left", [b"another-boot 999999999.0\n", b"", b"\xff\xfe", b"nonsense"])
+@pytest.mark.parametrize(
+    "left", [b"999990000.0 999999999.0\n", b"an-older-cdsed 999999999.0\n", b"1 nan", b"", b"\xff\xfe", b"nonsense"]
+)
 def test_what_another_boot_or_nobody_left_counts_for_nothing(tmp_path, left):
     clock = HandClock()
     (tmp_path / "pace").write_bytes(left)
     Pace(2, clock, tmp_path / "pace").wait_for_turn(threading.Event())
 
     assert clock.waited_s == [0]
+
+
+def test_a_rest_of_an_earlier_boot_lasts_no_longer_than_it_was_asked_for(tmp_path):
+    clock = HandClock()
+    Pace(2, clock, tmp_path / "pace").rest(30)
+    clock.now_s += 5  # after a reboot at 1030 s of uptime the clock may have come to 1005 s again
+    Pace(2, clock, tmp_path / "pace").wait_for_turn(threading.Event())
+
+    assert clock.waited_s == pytest.approx([25])
+
+
+def test_setting_the_wall_clock_changes_no_turn(tmp_path, monkeypatch):
+    clock, stop = HandClock(), threading.Event()
+    Pace(2, clock, tmp_path / "pace").wait_for_turn(stop)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    Pace(2, clock, tmp_path / "pace").wait_for_turn(stop)
+
+    assert clock.waited_s == pytest.approx([0, 0.5])
 
 
 def test_processes_with_one_file_keep_one_pace(tmp_path):

@@ -1,13 +1,14 @@
 import json
+from dataclasses import replace
 
 from cdsed.cli import as_json
-from tests.unit.cli.test_screen import LOOK
+from tests.unit.cli.test_screen import CRASHING, LOOK
 
 ISO = "2027-01-15T08:00:00Z"
 
 
 def test_the_names_of_schema_1_are_these() -> None:
-    answer = json.loads(json.dumps(as_json.overview(LOOK)))
+    answer = json.loads(json.dumps(as_json.overview(replace(LOOK, report=replace(LOOK.report, crashing=(CRASHING,))))))
     assert answer["schema"] == 1
     assert answer["at"] == ISO
     assert set(answer) == {
@@ -17,6 +18,7 @@ def test_the_names_of_schema_1_are_these() -> None:
         "daemon",
         "why_idle",
         "notices",
+        "crashing",
         "products",
         "to_go_bytes",
         "eta_s",
@@ -68,5 +70,7 @@ def test_the_names_of_schema_1_are_these() -> None:
         "trouble_code": None,
     }
     assert answer["notices"] == [{"name": "recovered", "text": "the state was made anew", "since_at": ISO}]
+    ending = {"ending": "exited with 70 (an error in cdsed itself)", "code": 70, "next_start_in_s": 24.0}
+    assert answer["crashing"] == [{"name": "resolve", "crashes": 7, **ending}]
     assert answer["cooling"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
     assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause", "next_in_s"}

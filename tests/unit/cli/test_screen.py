@@ -13,6 +13,7 @@ from cdsed.model.quota import Restraint, Room
 from cdsed.model.status import (
     AccountStatus,
     Cooling,
+    CrashingWorker,
     DaemonState,
     DaemonStatus,
     ListingStatus,
@@ -65,6 +66,7 @@ REPORT = StatusReport(
     troubles=(Trouble("NotInCatalogue", State.MISSING, 1, NAME, "not in the catalogue; perhaps misspelt"),),
     notices=(Notice("recovered", "the state was made anew", NOW),),
 )
+CRASHING = CrashingWorker("resolve", 7, "exited with 70 (an error in cdsed itself)", 70, 24.0)
 PENALTY = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"
 LOOK = Look(Path("/var/lib/cdsed"), REPORT)
 
@@ -178,6 +180,14 @@ def test_an_account_that_is_due_waits_for_a_product_not_for_time() -> None:
     account = replace(REPORT.accounts[0], trouble="the S3 key is unknown", probe_in_s=0.0)
     text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,))))
     assert "the S3 key is unknown; tried again with the next product\n" in text
+
+
+def test_a_worker_that_crashes_in_a_loop_stands_right_below_the_daemon() -> None:
+    for next_start_in_s, then in ((24.0, "next start in 24 s"), (None, "it runs again now, perhaps not for long")):
+        report = replace(REPORT, crashing=(replace(CRASHING, next_start_in_s=next_start_in_s),))
+        text = screen(replace(LOOK, report=report))
+        told = "✕ resolve crashes in a loop: 7 times, it exited with 70 (an error in cdsed itself) last"
+        assert text.split("\n")[1] == f"{told}; {then}. The log says why"
 
 
 def test_why_nothing_moves_stands_right_below_the_daemon() -> None:

@@ -116,7 +116,9 @@ def test_an_accounts_file_of_another_user_is_refused(tmp_path):
 
 
 def test_an_absent_accounts_file_points_to_the_example(tmp_path):
-    with pytest.raises(ConfigError, match=r"no such file; copy etc/accounts\.example\.yml there"):
+    with pytest.raises(
+        ConfigError, match=r"no such file; copy etc/accounts\.example\.yml there and change what you need$"
+    ):
         load_accounts(Settings(accounts_file=tmp_path / "none.yml"), {})
 
 
@@ -134,6 +136,35 @@ def test_without_a_file_in_it_the_credentials_directory_does_not_count(tmp_path)
     settings = write(tmp_path, TWO_GROUPS)
 
     assert accounts_file(settings, {"CREDENTIALS_DIRECTORY": str(tmp_path / "empty")}) == settings.accounts_file
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"CREDENTIALS_DIRECTORY": "/run/credentials/x"}, r"no accounts\.yml in it"),
+        ({"INVOCATION_ID": "ab"}, "not set"),
+    ],
+)
+def test_a_service_without_its_credential_is_told_the_line_its_unit_needs(tmp_path, environ, why):
+    with pytest.raises(ConfigError) as refused:
+        load_accounts(Settings(accounts_file=tmp_path / "none.yml"), environ)
+
+    assert len(refused.value.problems) == 2
+    assert re.search(rf"\$CREDENTIALS_DIRECTORY/accounts\.yml, and .*{why}", refused.value.problems[1])
+    assert f"LoadCredential=accounts.yml:{tmp_path}/none.yml" in refused.value.problems[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that others may not read")
+def test_a_service_that_may_not_read_roots_accounts_is_told_so_too(tmp_path):
+    settings = write(tmp_path, TWO_GROUPS)
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match=r"Permission denied(.|\n)*LoadCredential="):
+            load_accounts(settings, {"INVOCATION_ID": "ab"})
+    finally:
+        os.seteuid(0)
 
 
 def test_the_example_becomes_valid_once_its_keys_are_filled_in(tmp_path):

@@ -16,10 +16,10 @@ def _nothing_from_outside(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def check(file: Path) -> int:
+def check(file: Path, *options: str) -> int:
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["config", "check", "--config", str(file)])
+    arguments = parser.parse_args(["config", "check", "--config", str(file), *options])
     return arguments.command(arguments)
 
 
@@ -45,6 +45,16 @@ def test_a_fit_configuration_is_summed_up(tmp_path, capsys):
         f"accounts: {tmp_path}/accounts.yml\n"
         "1 group, 1 account, 4 sessions; keys expire from 2099-01-31 on\n"
     )
+
+
+def test_the_accounts_can_be_left_out_for_whoever_may_not_read_them(tmp_path, capsys):
+    file = write(tmp_path, "groups: [")
+
+    assert check(file) == ExitCode.CONFIG
+    assert check(file, "--no-accounts") == ExitCode.OK
+    assert capsys.readouterr().out == f"settings: {file}\nthe accounts were not looked at\n"
+    file.write_text("colour: blue\n", encoding="utf-8")
+    assert check(file, "--no-accounts") == ExitCode.CONFIG
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cdsed.config import instance
 from cdsed.config.load import load_settings
 from cdsed.config.locate import settings_file, state_dir
 from cdsed.config.settings import InboxSettings, Settings, TransferSettings
@@ -241,6 +243,62 @@ def test_the_state_directory_of_systemd_stands_in_for_an_absent_key(tmp_path):
 
     assert load_settings(write(tmp_path, ""), environ).state_dir == Path("/var/lib/private/cdsed")
     assert load_settings(write(tmp_path, "state_dir: /srv"), environ).state_dir == Path("/srv")
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """Give a directory that stands for /etc/cdsed."""
+    monkeypatch.setattr(instance, "SYSTEM_DIR", tmp_path)
+    return tmp_path
+
+
+def instance_file(system, text):
+    (system / "lab.yml").write_text(text, encoding="utf-8")
+    return system / "lab.yml"
+
+
+@pytest.mark.parametrize("text", ["", "log_level: DEBUG", "inbox:\n", "inbox: {rest_s: 1}"])
+@pytest.mark.parametrize("environ", [{}, {"STATE_DIRECTORY": "/var/lib/cdsed-lab"}], ids=["a shell", "systemd"])
+def test_the_directories_of_an_instance_follow_from_the_name_of_its_file(system, text, environ):
+    settings = load_settings(instance_file(system, text), environ)
+
+    assert settings.state_dir == state_dir(system / "lab.yml", environ) == Path("/var/lib/cdsed-lab")
+    assert settings.inbox.path == Path("/var/lib/cdsed-lab/inbox")
+    assert settings.spools == (Path("/var/spool/cdsed-lab"),)
+    assert settings.accounts_file == system / "lab.accounts.yml"
+
+
+def test_what_an_instance_says_itself_wins(system):
+    text = "state_dir: /srv/lab\ninbox: {path: /srv/drop}\nspools: [/srv/spool]\naccounts_file: /srv/a.yml\n"
+    settings = load_settings(instance_file(system, text), {"STATE_DIRECTORY": "/var/lib/cdsed-lab"})
+
+    assert (settings.state_dir, settings.inbox.path) == (Path("/srv/lab"), Path("/srv/drop"))
+    assert (settings.spools, settings.accounts_file) == ((Path("/srv/spool"),), Path("/srv/a.yml"))
+
+
+def test_a_link_to_settings_elsewhere_is_the_instance_it_is_named_after(system, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (system / "lab.yml").symlink_to(write(elsewhere, ""))
+
+    assert state_dir(system / "lab.yml", {}) == Path("/var/lib/cdsed-lab")
+
+
+def test_an_instance_that_was_copied_from_the_main_daemon_is_refused(system):
+    file = instance_file(system, (ETC / "cdsed.yml").read_text(encoding="utf-8"))
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, {})
+
+    told = "is that of cdsed.service; leave it out for"
+    keys = [re.search(rf": ([\w.]+): \S+ {told} ", problem)[1] for problem in caught.value.problems]
+    assert keys == ["state_dir", "inbox.path", "spools", "accounts_file"]
+
+
+def test_a_unit_whose_state_directory_is_not_the_one_a_shell_would_use_is_refused(system):
+    file, environ = instance_file(system, ""), {"STATE_DIRECTORY": "/var/lib/other"}
+    for load in (load_settings, state_dir):
+        with pytest.raises(ConfigError, match=r"`state_dir: /var/lib/other` .* `StateDirectory=cdsed-lab`"):
+            load(file, environ)
 
 
 def test_the_settings_file_is_looked_for_in_order(tmp_path):

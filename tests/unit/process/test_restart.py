@@ -23,8 +23,18 @@ def test_the_pause_stays_the_longest_after_very_many_deaths() -> None:
 
 def test_a_long_life_wipes_out_the_deaths_before_it() -> None:
     verdict = after_death(Record(deaths=7), Death(code=1, ready=True, lived_s=LONG_LIFE_S), LIMITS)
-    assert verdict.record == Record(deaths=1, booted=True)
+    assert verdict.record == Record(deaths=1, booted=True, crashes=1)
     assert verdict.delay_s == 0.5
+
+
+@pytest.mark.parametrize(("lived_s", "crashes"), [(1, 3), (299, 3), (300, 1)])
+def test_crashes_are_remembered_until_the_worker_was_well(lived_s: float, crashes: int) -> None:
+    verdict = after_death(Record(crashes=2), Death(code=70, ready=True, lived_s=lived_s), LIMITS)
+    assert verdict.record.crashes == crashes
+
+
+def test_leaving_in_order_is_no_crash() -> None:
+    assert after_death(Record(crashes=2), Death(code=0, ready=True, lived_s=1), LIMITS).record.crashes == 2
 
 
 def test_bad_settings_found_at_boot_end_everything_at_once() -> None:
@@ -54,7 +64,7 @@ def test_too_many_deaths_before_ready_end_everything_however_long_each_took() ->
 
 def test_one_successful_boot_wipes_out_the_failed_ones() -> None:
     verdict = after_death(Record(deaths=2, boot_failures=2), Death(code=1, ready=True, lived_s=1), LIMITS)
-    assert verdict.record == Record(deaths=3, boot_failures=0, booted=True)
+    assert verdict.record == Record(deaths=3, boot_failures=0, booted=True, crashes=1)
     assert verdict.give_up is None
 
 

@@ -1,0 +1,34 @@
+"""Listings that were rejected because the daemon may not read them, for `cdsed status`.
+
+Their owners have a receipt, but only if they look for it: with ``umask 077``, or a file moved from a home directory,
+nothing else tells them that the daemon, another user, sees only a name.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.inbox.scan import shown
+from cdsed.store import notices
+from cdsed.store.database import Database
+
+
+def tell(db: Database, clock: Clock, rejected: Iterable[Path]) -> None:
+    """Note those of the rejected listings that cannot be read."""
+    for path in rejected:
+        if _is_unreadable(path):
+            told = f"{shown(path)} was rejected: the daemon may not read it"
+            remedy = "its owner may let the group read it (chmod g+r), and drop it again"
+            notices.note(db, clock, notices.unreadable(path), f"{told}; {remedy}")
+
+
+def look_again(db: Database, clock: Clock) -> None:
+    """Withdraw what was noted of files that are gone, or can be read now."""
+    for path in notices.unreadable_files(db):
+        if not _is_unreadable(path):
+            notices.note(db, clock, notices.unreadable(path), None)
+
+
+def _is_unreadable(path: Path) -> bool:
+    return os.path.lexists(path) and not os.access(path, os.R_OK, effective_ids=True)

@@ -1,0 +1,70 @@
+"""A worker that crashes again and again is named where people and systemd look, and so is a reload that was refused."""
+
+import signal
+import socket
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+
+def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_path: Path) -> None:
+    [name] = realistic_safenames("S1_OCN", 1, seed=807)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        (lab.state / "run" / "catalogue.pace").mkdir(parents=True)  # resolve cannot open it
+        lab.drop("one.txt", [name])
+        with DaemonProcess(lab) as daemon:
+            wait_until("it is seen", lambda: lab.status()["crashing"], daemon=daemon)
+            [seen] = wait_until(
+                "it waits", lambda: [each for each in lab.status()["crashing"] if each["next_start_in_s"]]
+            )
+            assert (seen["name"], seen["code"]) == ("resolve", 70)
+            assert seen["crashes"] >= 3
+            told = lab.command("status")
+            assert told.returncode == 1
+            assert "✕ resolve crashes in a loop: " in told.stdout
+            assert "times, it exited with 70 (an error in cdsed itself) last; " in told.stdout
+            daemon.terminate()
+            assert daemon.wait(30) == 0
+        stopped = lab.command("status")
+        assert stopped.returncode == 3
+        assert "crashes in a loop" not in stopped.stdout
+        (lab.state / "run" / "catalogue.pace").rmdir()
+        with DaemonProcess(lab) as daemon:
+            wait_until("it is settled", lambda: lab.report("one.txt"), daemon=daemon)
+            assert lab.command("status").returncode == 0
+
+
+def heard(systemd: socket.socket, told: list[str]) -> str:
+    """Return all that was told to systemd so far."""
+    with suppress(BlockingIOError):
+        while True:
+            told.append(systemd.recv(4096).decode())
+    return "\n".join(told)
+
+
+def test_a_reload_that_is_refused_is_told_until_one_succeeds(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox, ExitStack() as stack:
+        lab = Installation(tmp_path, sandbox)
+        systemd = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        told: list[str] = []
+        with DaemonProcess(lab, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
+            daemon.until_at_work()
+            lab.configure(colour="blue", log_level="LOUD")
+            daemon.send(signal.SIGHUP)
+            [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
+            assert notice["text"].startswith(f"reload refused: {lab.config}:")
+            assert notice["text"].endswith(
+                "(and 1 more, see the log); the settings and accounts of before stay in force"
+            )
+            wait_until("systemd knows", lambda: "STATUS=reload refused: " in heard(systemd, told), daemon=daemon)
+            lab.configure(colour=None)
+            text = lab.config.read_text(encoding="utf-8")
+            lab.config.write_text(text.replace("colour: null\n", "").replace("LOUD", "INFO"), encoding="utf-8")
+            daemon.send(signal.SIGHUP)
+            wait_until("it is over", lambda: lab.status()["notices"] == [], daemon=daemon)
