@@ -13,6 +13,8 @@ import pytest
 
 import cdsed
 from tests.packaging.conftest import ROOT
+from tests.packaging.documents import steps
+from tests.packaging.transcript import Comparison
 
 # A private home and no settings: what a new user has.
 CLEAN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
@@ -105,7 +107,8 @@ def test_with_the_extra_the_demo_comes_out_as_it_has_to(venv, tmp_path):
     shown = run(venv, "demo", **with_sandbox(venv, tmp_path), TMPDIR=str(tmp_path))
 
     assert shown.returncode == 0, shown.stderr
-    assert "none differs" in shown.stdout
+    (demo,) = [step for step in steps(ROOT / "README.md") if step.command == "make demo"]
+    assert Comparison().agrees(demo.shown, shown.stdout), shown.stdout
 
 
 def test_it_prints_completions(venv):

@@ -6,7 +6,6 @@ A new example is played too. If it cannot run here, it needs an entry in LEFT_OU
 import argparse
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -46,19 +45,15 @@ def before(name: str) -> Iterator[Step]:
         for step in PLAYED[other]:
             if step.command.startswith(last):
                 return
-            yield step
+            if not step.command.startswith(("cat /", "cdsed config", "cdsed status S1")):
+                yield step
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", [name for name, played in PLAYED.items() if played])
 def test_what_a_document_shows_is_what_happens(name, tmp_path):
     with Terminal(tmp_path) as terminal:
         terminal.play([*before(name), *PLAYED[name]])
-
-
-def test_the_demo_ends_as_the_readme_shows(tmp_path):
-    (demo,) = [step for step in ALL["README.md"] if step.command == "make demo"]
-    with Terminal(tmp_path) as terminal:
-        terminal.play([replace(demo, command="cdsed demo")])
 
 
 def test_every_document_with_examples_has_some_that_are_played():

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from cdsed.model.product import State
+
 # Kinds of values that differ at each run, longest first; `key` and `pid` are learned, for a later command names them.
 _VALUES = {
     "key": r"\b[0-9A-F]{20}\b",
@@ -15,8 +17,10 @@ _VALUES = {
     "bar": r"[█░]{2,}",
     "marks": r"[●○·]{2,}",
 }
-# On the status screen everything that is counted moves.
+# On the status screen everything that is counted moves, and so does which states products are in.
+_STATE = rf"\d+ (?:{'|'.join(State)})(?: \([^)]*\))?"
 _MOVING = {
+    "states": rf"(?<=Products  ){_STATE}(?: +{_STATE})*",
     "size": r"\b\d+(?:\.\d+)? [kMGT]?B\b",
     "number": r"(?<![\w.-])\d+(?:[ .,]\d+)*(?![\w.-])",
 }
@@ -59,14 +63,14 @@ class Comparison:
         tokens = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items())
         at, made = 0, ""
         for token in re.finditer(tokens, line.strip()):
-            made += _text(line.strip()[at : token.start()]) + self._value(str(token.lastgroup), token[0], names, moving)
+            made += _text(line.strip()[at : token.start()]) + self._value(str(token.lastgroup), token[0], names)
             at = token.end()
         return r" *" + made + _text(line.strip()[at:]) + r" *\n"
 
-    def _value(self, kind: str, text: str, names: dict[str, str], moving: bool) -> str:
+    def _value(self, kind: str, text: str, names: dict[str, str]) -> str:
         if kind in _LEARNED:
             if text in self.known:
-                return ".*" if moving and kind == "pid" else re.escape(self.known[text])
+                return re.escape(self.known[text])
             group = f"v{len(names)}"
             names[group] = text
             return f"(?P<{group}>{r'[0-9A-F]{20}' if kind == 'key' else r'[0-9]+'})"
