@@ -25,7 +25,8 @@ _STAYS = re.compile(r"cdsed (?:sandbox|run)\b(?!.*--(?:once|help))")
 _LOOKS = re.compile(r"cdsed status|cdsed check|cat /|ls /|tail ")
 # What it counts depends on the moment.
 _MOVES = re.compile(r"cdsed status$|cdsed check|curl .*/counters")
-_PATIENCE_S = 30
+_PATIENCE_S = 45
+_ENDS_WITHIN_S = 150
 _WRONG = {64: "wrong command line", 70: "error in cdsed", 126: "cannot be run", 127: "not found"}
 _PYTHON = """
 import json, sys
@@ -151,7 +152,7 @@ class Terminal:
         real = self._real(self.comparison.actual(command))
         self._bash.stdin.write(f"{real}\nprintf '\\x02%s\\x03' $?\n".encode())
         self._bash.stdin.flush()
-        until = time.monotonic() + 2 * _PATIENCE_S
+        until = time.monotonic() + _ENDS_WITHIN_S
         while not (end := re.search(rb"\x02(\d+)\x03", self._printed)):
             self._read(until, command)
         printed, self._printed = self._printed[: end.start()], self._printed[end.end() :]

@@ -8,7 +8,7 @@ _VALUES = {
     "key": r"\b[0-9A-F]{20}\b",
     "pid": r"(?<=\bpid )\d+",
     "time": r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?",
-    "stamp": r"(?<=-)\d{8}T\d{6}Z(?=\.)",
+    "stamp": r"\b(?:\d{6}-)?\d{8}T\d{6}Z\b",
     "version": r"\b\d+\.\d+\.\d+\b",
     "duration": r"\b\d+(?:\.\d+)? (?:s|min|h|d)\b",
     "rate": r"\b\d+(?:\.\d+)? [kMGT]?B/s",
