@@ -225,7 +225,8 @@ WAYS = {
         make deb PYTHON=/usr/bin/python3
         dpkg-deb --raw-extract dist/cdsed_*.deb older
         sed -i 's/^Version: .*/Version: {OLDER}/' older/DEBIAN/control
-        sed -i 's/^__version__ = .*/__version__ = "{OLDER}"/' older/usr/lib/cdsed/lib/python3.*/site-packages/cdsed/__init__.py
+        package=$(echo older/usr/lib/cdsed/lib/python3.*/site-packages/cdsed)
+        sed -i 's/^__version__ = .*/__version__ = "{OLDER}"/' "$package/__init__.py"
         dpkg-deb -Znone --build older older.deb
         dpkg --install older.deb
         rm -r older older.deb""",
