@@ -2,6 +2,12 @@
 
 import signal
 
+from hypothesis import settings
+
+# Speed is no test: an example that takes long on a loaded machine says nothing about the code.
+settings.register_profile("cdsed", deadline=None)
+settings.load_profile("cdsed")
+
 
 def pytest_configure() -> None:
     # What a shell starts in the background ignores SIGINT, and so would everything that the tests start and interrupt.

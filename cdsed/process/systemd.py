@@ -40,6 +40,9 @@ class Systemd:
     def takes(self, seconds: float) -> None:
         """Ask for so much time, from now, until `ready`: a start or a reload goes on."""
         self._send(f"EXTEND_TIMEOUT_USEC={math.ceil(seconds) * 1_000_000}")
+        # It has put the watchdog off as well, which a sign of life puts right.
+        self._pinged_s = -math.inf
+        self.ping()
 
     def ready(self, status: str) -> None:
         """Tell that the service is up, or that a reload is over."""

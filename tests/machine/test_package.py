@@ -2,6 +2,7 @@
 
 import pytest
 
+import cdsed
 from tests.support.machine import trees
 from tests.support.machine.machine import Machine
 from tests.support.machine.service import Service, UnderWay
@@ -19,6 +20,10 @@ def dpkg(machine: Machine, arguments: str) -> str:
     return machine.run("sh", "-c", f"DEBIAN_FRONTEND=noninteractive dpkg {arguments}", timeout_s=600)
 
 
+def version(machine: Machine) -> str:
+    return machine.run("cdsed", "--version").split()[1]
+
+
 def test_the_service_is_there_but_neither_enabled_nor_started(machine: Machine) -> None:
     assert machine.attempt("systemctl", "is-enabled", "cdsed").stdout.strip() == "disabled"
     assert machine.attempt("systemctl", "is-active", "cdsed").stdout.strip() == "inactive"
@@ -27,10 +32,12 @@ def test_the_service_is_there_but_neither_enabled_nor_started(machine: Machine) 
 
 def test_an_upgrade_while_products_arrive_goes_on_by_itself(service: Service, under_way: UnderWay) -> None:
     settings = service.config.read_text("utf-8")
+    assert version(service.machine) == trees.OLDER
 
     dpkg(service.machine, f"--force-confold --install {PACKAGE}")
 
     service.machine.wait("it is ready again", lambda: service.show("ActiveState") == "active")
+    assert version(service.machine) == cdsed.__version__
     assert under_way.becomes_whole()
     assert service.config.read_text("utf-8") == settings
 

@@ -19,6 +19,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[3]
 MACHINES = REPOSITORY / "build" / "machines"
 SOURCE = "/usr/src/cdsed"  # of cdsed, in a tree
+OLDER = "0.0.9"  # than this version of cdsed
 
 _HERE = Path(__file__).parent
 _PACKAGES = [
@@ -219,5 +220,14 @@ def _paths_of(environ: dict[str, str]) -> list[str]:
 # Shell, run in a tree in a copy of the sources.
 WAYS = {
     "make": "make install PREFIX=/usr PYTHON=/usr/bin/python3",
-    "deb": "make deb PYTHON=/usr/bin/python3 && dpkg --install dist/*.deb",
+    # What is installed is an older version; the present one is beside it, to upgrade to.
+    "deb": f"""set -e
+        make deb PYTHON=/usr/bin/python3
+        dpkg-deb --raw-extract dist/cdsed_*.deb older
+        sed -i 's/^Version: .*/Version: {OLDER}/' older/DEBIAN/control
+        package=$(echo older/usr/lib/cdsed/lib/python3.*/site-packages/cdsed)
+        sed -i 's/^__version__ = .*/__version__ = "{OLDER}"/' "$package/__init__.py"
+        dpkg-deb -Znone --build older older.deb
+        dpkg --install older.deb
+        rm -r older older.deb""",
 }
