@@ -64,7 +64,7 @@ install_program() {
 install_files() {
     rm -rf "$documents"
     install -d -m 755 "$documents"
-    install -m 644 README.md CHANGELOG.md LICENSE etc/cdsed.yml etc/accounts.example.yml "$documents"
+    install -m 644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE etc/cdsed.yml etc/accounts.example.yml "$documents"
     install -d -m 755 "$documents/docs/decisions"
     install -m 644 docs/*.md "$documents/docs"
     install -m 644 docs/decisions/*.md "$documents/docs/decisions"

@@ -17,7 +17,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.local.presence import Presence
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import backup, leases, listings, products
+from cdsed.store import audit, backup, leases, listings, products
 from cdsed.store.database import FILE_NAME, Database, examine, open_state
 from cdsed.work.intake import Intake
 from cdsed.work.recover import Source, open_for_daemon, remake
@@ -114,6 +114,7 @@ def look_over(desk: Desk, db: Database) -> None:
     assert (waiting.head.group, waiting.head.priority, waiting.head.outputdir) == ("night", 7, f"{desk.root}/out")
     assert desk.promises(db) == {"reported.txt": set(_REPORTED), "open.txt": set(_OPEN)}
     assert db.problems() + db.dangling() == []
+    assert [each for each in audit.rules_broken(db) if each.rule == "history"] == []
     chains = db.rows("SELECT product, origin, target FROM event ORDER BY id")
     last: dict[int, str] = {}
     for row in chains:

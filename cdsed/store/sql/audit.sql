@@ -10,7 +10,8 @@ JOIN product ON product.id = step.product
 WHERE (step.origin IS NOT step.before
        -- Of a long history only the latest 32 steps are kept.
        AND NOT (step.before IS NULL AND (SELECT count(*) FROM event WHERE event.product = step.product) >= 32))
-   OR (step.origin IS NULL AND step.target NOT IN ('queued', 'present'))
+   -- A state that was rebuilt enters products as their reports say: finished.
+   OR (step.origin IS NULL AND step.target IN ('resolving', 'ready', 'downloading', 'verifying', 'waiting'))
    OR (step.origin IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM transition WHERE origin = step.origin AND target = step.target))
 LIMIT :most
