@@ -18,7 +18,14 @@ def why_not_made(place: Path) -> str | None:
     above = next(parent for parent in place.parents if parent.exists())
     if os.access(above, os.W_OK | os.X_OK, effective_ids=True):
         return None
-    return f"{place} is not there, and cannot be made here; {remedy(place)}"
+    why = f"; {above} is read-only (EROFS): is its disk mounted for writing?" if is_read_only(place) else ""
+    return f"{place} is not there, and cannot be made here; {remedy(place)}{why}"
+
+
+def is_read_only(place: Path) -> bool:
+    """Tell whether a directory lies, or would lie, on a disk that is mounted read-only."""
+    above = next(parent for parent in (place, *place.parents) if parent.exists())
+    return bool(os.statvfs(above).f_flag & os.ST_RDONLY)
 
 
 def remedy(place: Path) -> str:

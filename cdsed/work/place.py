@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdsed.errors import DiskError
 from cdsed.local import marker
-from cdsed.local.making import why_not_made
+from cdsed.local.making import is_read_only, why_not_made
 from cdsed.local.space import free_bytes
 from cdsed.model.disk import Ground
 from cdsed.model.product import Product
@@ -122,7 +122,7 @@ def _check(bench: Bench, place: Path) -> None:
     known, now = disks.get(bench.db, place), marker.look(place)
     if known is None:
         if told := why_not_made(place):
-            raise DiskError(told, code="EROFS")
+            raise DiskError(told, code="EROFS" if is_read_only(place) else "EACCES")
         now = marker.mark(place)
     elif now is None or known.is_lost(now):
         raise DiskError(_gone(place, known, now), code="NotMounted")
