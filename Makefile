@@ -46,7 +46,7 @@ soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
 fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours); PYTHONS=a:b, MACHINES=debian-12
-	CDSED_PYTHONS='$(PYTHONS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
+	CDSED_PYTHONS='$(PYTHONS)' CDSED_TESTS='$(TESTS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
 
 docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, docs/blame.md, the shell completions
 	$(BIN)/python -m tests.architecture.states

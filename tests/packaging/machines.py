@@ -2,7 +2,7 @@
 
 Each Debian is a tree of its own (debootstrap), without git and strace; each further Python is one of this machine,
 named in ``CDSED_PYTHONS`` (paths, separated by colons), with several versions of pip. Arguments choose rows by parts of
-their names; with ``CDSED_WHOLE=1`` every row runs all tests, not only some.
+their names; with ``CDSED_WHOLE=1`` every row runs all tests, not only some, and with ``CDSED_TESTS`` those named there.
 """
 
 import os
@@ -104,7 +104,8 @@ def main(chosen: list[str]) -> int:
 
 
 def _script(row: Row, checkout: str, python: str = "") -> str:
-    variables = [f'PYTHON="{python}"' if python else "", "" if row.whole else f'TESTS="{FEW_TESTS}"']
+    tests = os.environ.get("CDSED_TESTS") or ("" if row.whole else FEW_TESTS)
+    variables = [f'PYTHON="{python}"' if python else "", f'TESTS="{tests}"']
     return TWO_COMMANDS.format(checkout=checkout, variables=" ".join(variables))
 
 
@@ -122,6 +123,7 @@ def _in_tree(row: Row) -> str:
     command = ["env", "HOME=/srv/home", "LC_ALL=C", "sh", "-c", _script(row, checkout)]
     try:
         if row.ordinary:
+            trees.run_in(tree, "useradd", f"--uid={ORDINARY}", "--home-dir=/srv/home", "--no-create-home", "tester")
             trees.run_in(tree, "chown", "-R", f"{ORDINARY}:{ORDINARY}", "/srv")
             home.chmod(0o555)
             command = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", *command]
