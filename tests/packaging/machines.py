@@ -3,6 +3,7 @@
 Each Debian is a tree of its own (debootstrap), without git and strace; each further Python is one of this machine,
 named in ``CDSED_PYTHONS`` (paths, separated by colons), with several versions of pip. Arguments choose rows by parts of
 their names; with ``CDSED_WHOLE=1`` every row runs all tests, not only some, and with ``CDSED_TESTS`` those named there.
+What each printed is kept beside the trees, in ``build/machines/*.log``.
 """
 
 import os
@@ -129,6 +130,7 @@ def _in_tree(row: Row) -> str:
             command = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", *command]
         return trees.run_in(tree, *command, timeout_s=LONGEST_S)
     finally:
+        _keep_logs(row, tree / checkout.lstrip("/"))
         _remove(tree)
 
 
@@ -147,6 +149,7 @@ def _here(row: Row) -> str:
     done = subprocess.run(
         command, env=environ, capture_output=True, text=True, timeout=LONGEST_S, check=False, stdin=subprocess.DEVNULL
     )
+    _keep_logs(row, place / "cdsed")
     shutil.rmtree(place)
     return done.stdout + done.stderr
 
@@ -156,6 +159,11 @@ def _clone(place: Path) -> None:
     place.mkdir(parents=True)
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=trees.REPOSITORY, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "-x", "-C", place], input=archive.stdout, check=True)
+
+
+def _keep_logs(row: Row, checkout: Path) -> None:
+    for log in checkout.glob("*.log"):
+        shutil.copyfile(log, trees.MACHINES / f"{row.name.replace(' ', '-')}-{log.name}")
 
 
 def _remove(tree: Path) -> None:
