@@ -13,6 +13,7 @@ import pytest
 from cdsed.sandbox.names import realistic_safenames
 from tests.faults.intake import counts, lab_that_only_takes, refusal
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.disks import needs_root
 from tests.support.sandbox import SandboxProcess
 
 NAMES = realistic_safenames("S1_OCN", 40, seed=301)
@@ -169,6 +170,7 @@ def test_a_hard_link_is_taken_once_and_its_other_name_stays(lab: Lab) -> None:
     assert mine.read_text(encoding="utf-8") == f"{NAMES[15]}\n"
 
 
+@needs_root
 def test_two_owners_of_the_same_content_both_get_a_receipt_in_their_name(lab: Lab) -> None:
     for name, uid in (("root's.txt", 0), ("nobody's.txt", 1)):
         lab.drop(f".{name}", f"{NAMES[16]}\n{NAMES[17]}\n".encode())

@@ -17,7 +17,7 @@ from cdsed.transfer.publish import is_published, publish
 from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes
 from cdsed.work.blame import Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.disks import small_disk
+from tests.support.disks import needs_root, small_disk
 from tests.support.sandbox import SandboxProcess
 
 __all__ = ["small_disk"]
@@ -186,7 +186,11 @@ def test_what_is_published_has_the_modes_of_the_umask(spool):
     assert stat.S_IMODE((published / "manifest.safe").stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize(("owner", "mode"), [(1234, 0o700), (0, 0o770), (0, 0o1777)])
+@pytest.mark.parametrize(
+    ("owner", "mode"),
+    [pytest.param(1234, 0o700, marks=needs_root), (os.getuid(), 0o770), (os.getuid(), 0o1777)],
+    ids=["another's", "a group's", "everybody's"],
+)
 def test_a_pre_spool_in_which_others_may_write_is_refused(spool, owner, mode):
     place = spool / ".cdsed"
     place.mkdir()

@@ -38,6 +38,17 @@ for source in json.load(open(sys.argv[1])):
 """
 
 
+# Stands for curl where a machine has none: the request that it makes is a real one.
+CURL = """#!/bin/sh
+exec "{python}" -c '
+import sys, urllib.request
+words = [word for word in sys.argv[1:] if word not in ("-s", "-d")]
+data = words[1].encode() if len(words) > 1 else None
+sys.stdout.write(urllib.request.urlopen(words[0], data).read().decode())
+' "$@"
+"""
+
+
 class Terminal:
     """Plays steps in one bash, in a directory and on a port of its own."""
 
@@ -51,12 +62,15 @@ class Terminal:
     def __enter__(self) -> Self:
         self._link_program()
         home = self.folder / "home"
+        (home / "bin").mkdir(parents=True, exist_ok=True)
+        (home / "bin/curl").write_text(CURL.format(python=sys.executable), "utf-8")
+        (home / "bin/curl").chmod(0o755)
         inherited = {"TMPDIR"} & os.environ.keys()
         self._bash = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
             cwd=self.folder,
             env={
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin:{home}/bin",
                 "HOME": str(home),
                 "LC_ALL": "C.UTF-8",
                 "PYTHONUNBUFFERED": "1",  # what goes to both outputs stays in order, as on a terminal

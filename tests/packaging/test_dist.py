@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -117,8 +116,7 @@ def test_it_prints_completions(venv):
 
 def test_the_source_archive_builds_the_same_wheel(dist, wheel, tmp_path):
     (archive,) = dist.glob("*.tar.gz")
-    with tarfile.open(archive) as sources:
-        sources.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xzf", archive, "-C", tmp_path], check=True)
     (top,) = tmp_path.iterdir()
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=top, check=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems and gives files away")
 
 
 def mount_refused(place: Path, size: str) -> str:

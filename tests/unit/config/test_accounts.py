@@ -38,7 +38,7 @@ def _log_without_our_canaries(monkeypatch):
 
 def write(directory: Path, text: str, mode: int = 0o600) -> Settings:
     file = directory / "accounts.yml"
-    file.touch(mode)
+    file.touch(0o600)
     file.write_text(text, encoding="utf-8")
     file.chmod(mode)
     return Settings(accounts_file=file)

@@ -173,7 +173,7 @@ def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
         ("services: {s3_url: 'https://h:abc'}", "1: services.s3_url: should have a port from 0 to 65535"),
         ("services: {s3_url: 'https://h:99999'}", "1: services.s3_url: should have a port from 0 to 65535"),
         ("services: {ca_file: /nowhere.pem}", "1: services.ca_file: cannot be read as one: No such file"),
-        ("services: {ca_file: /etc/hosts}", "1: services.ca_file: cannot be read as one: [X509"),
+        ("services: {ca_file: /etc/passwd}", "1: services.ca_file: cannot be read as one: [X509"),
         (
             "archives: [{root: /a, layouts: {S3: '{unit}/{yaer}', S2: '{unit}/{year}'}}]",
             "1: archives[0].layouts.S3: has no field {yaer}; there are family,",
