@@ -6,6 +6,7 @@ It loads neither boto3 nor requests; it only keeps workers running and gives bac
 import errno
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from cdsed.process.exits import ChildExit
 from cdsed.process.interpreter import module_command
 from cdsed.process.limits import Limits
 from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock, is_free
+from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
@@ -35,7 +37,9 @@ from cdsed.store import breakers, crashes, leases, listings, notices, processes,
 from cdsed.store.crashes import Crashing
 from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
+from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
+from cdsed.work.deaths import Deaths
 from cdsed.work.recover import open_for_daemon
 from cdsed.work.upkeep import Upkeep
 
@@ -72,6 +76,7 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     ConfigError, StateError, AlreadyRunning
         It cannot start; the text says why.
     """
+    hold(signal.SIGHUP)  # asked for while we start, a reload follows when all is up
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level)
@@ -142,6 +147,7 @@ class _Daemon:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
             # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
             self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
+            self._deaths = Deaths(clock, processes.newest(self._db))
             processes.daemon_started(self._db, clock, version=cdsed.__version__, once=order.once)
             notices.note(self._db, clock, notices.RELOAD, None)
             crashes.note(self._db, [])
@@ -202,8 +208,9 @@ class _Daemon:
                 return child_specs(self._settings, self._accounts, self._order.config)
         return None
 
-    def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:  # noqa: ARG002 - the sweep finds out itself
-        """Learn whether a worker left because of the state."""
+    def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
+        """Learn how a worker ended: by a crash, by a kill from outside, or because of the state."""
+        self._deaths.ended(name, pid, end)
         self._upkeep.take_note_of_exit(name, end.code)
 
     def on_reload(self) -> Sequence[ChildSpec]:
@@ -299,7 +306,7 @@ class _Daemon:
             is_free,
             session_lock=self._settings.session_lock,
             rest_s=self._settings.transfer.session_rest_s,
-            charged=self._supervisor is None or not self._supervisor.leaving,
+            evidence=no_evidence if self._supervisor and self._supervisor.leaving else self._deaths.evidence,
         )
         for name in dead:
             _log.warning("%s died; what it held is free again", name)

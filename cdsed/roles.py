@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,6 @@ from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
-from cdsed.local.making import why_not_made
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
@@ -49,6 +48,7 @@ _INBOX_RESTS = Cooling(threshold=1, first_s=1.0, longest_s=30.0)
 class Worker:
     """One worker process: its state, its number in the database, and its life."""
 
+    name: str
     db: Database
     clock: Clock
     settings: Settings
@@ -56,18 +56,26 @@ class Worker:
     process: int
     life: Life
     lock: KernelLock
+    outgrew: list[list[int]] = field(default_factory=list)  # at its memory limit: the products it was at then
 
     def leaves(self) -> None:
         """Note that the worker leaves by itself: if it is killed because that takes too long, no product pays."""
-        with suppress(OSError):
-            self.lock.note(processes.LEFT)
+        if not self.outgrew:
+            with suppress(OSError):
+                self.lock.note(processes.LEFT)
 
     def beat(self) -> None:
-        """Say that the worker lives; one that has grown too large leaves in order, and a new one follows it."""
+        """Say that the worker lives; one that has grown too large leaves in order, and a new one follows it.
+
+        What it is at then may be the reason. That stands in its lock file, should it not come to its orderly end.
+        """
         self.life.beat()
         rss_max_bytes = self.settings.process.rss_max_bytes
         if rss_max_bytes and not self.life.stop.is_set() and (rss_bytes := _rss_bytes()) > rss_max_bytes:
             _log.warning("%.0f MB of memory are in use: a new process takes over", rss_bytes / 1e6)
+            self.outgrew.append(processes.at_hand(self.db, self.process))
+            with suppress(OSError):
+                self.lock.note(processes.OUTGREW)
             self.life.stop.set()
 
     def wait_for_changes(self, seconds: float, woken: Callable[[], bool] = lambda: False) -> bool:
@@ -125,7 +133,7 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
         try:
             process = processes.register(db, clock, name=name, lock=lock.path)
             try:
-                yield Worker(db, clock, settings, accounts, process, life, lock)
+                yield Worker(name, db, clock, settings, accounts, process, life, lock)
                 processes.release(db, clock, process)
             except StateError:
                 lock.note(processes.LEFT)
@@ -183,11 +191,12 @@ def _intake(worker: Worker) -> None:
 def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> None:
     from cdsed.inbox.watch import Watch
     from cdsed.work import unreadable
+    from cdsed.work.roots import note_spools, tell_missing
 
     inbox = worker.settings.inbox
     woken: list[bool] = []
-    gone = _tell_missing(on_disk, frozenset())
-    _note_spools(worker)
+    gone = tell_missing(on_disk, frozenset())
+    note_spools(worker.db, worker.clock, worker.settings)
     intake.go_on()
     with Watch(inbox.path, lambda: woken.append(True)) as watch:
         notices.note(worker.db, worker.clock, notices.INBOX, watch.refusal)
@@ -196,8 +205,8 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
             worker.beat()
             if woken or time.monotonic() >= next_scan_s:
                 woken.clear()
-                gone = _tell_missing(on_disk, gone)
-                _note_spools(worker)
+                gone = tell_missing(on_disk, gone)
+                note_spools(worker.db, worker.clock, worker.settings)
                 unreadable.look_again(worker.db, worker.clock)
                 intake.look()
                 if breakers.last_failure(worker.db, breakers.INBOX) is not None:
@@ -218,24 +227,6 @@ def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
     until_s = time.monotonic() + pause_s
     while time.monotonic() < until_s and not worker.life.stop.wait(_POLL_S):
         worker.beat()
-
-
-def _tell_missing(on_disk: "Presence", before: frozenset[Path]) -> frozenset[Path]:
-    """Tell of spools and archives that have gone, or come back, since `before`; return those that are not there."""
-    now = frozenset(on_disk.missing_roots())
-    for root in now - before:
-        _log.warning("%s is not there, or empty: is it mounted? What lies in it would be fetched again", root)
-    for root in before - now:
-        _log.info("%s is there again", root)
-    return now
-
-
-def _note_spools(worker: Worker) -> None:
-    """Tell people of spools that cannot be made, before a product waits for one of them."""
-    told = {notices.spool(spool): why_not_made(spool) for spool in worker.settings.spools}
-    for name in [*told, *notices.of_spools(worker.db)]:
-        if notices.note(worker.db, worker.clock, name, told.get(name)) and told.get(name):
-            _log.error("%s", told[name])
 
 
 def _resolve(worker: Worker) -> None:
@@ -271,6 +262,8 @@ def _download(worker: Worker) -> None:
     finally:
         worker.leaves()
         crew.leave()
+        for at_hand in worker.outgrew:
+            processes.outgrew(worker.db, worker.clock, worker.name, at_hand)
 
 
 def _bench(worker: Worker, news: "News") -> "Bench":

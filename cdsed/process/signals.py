@@ -15,6 +15,11 @@ def _only_wake(signal_number: int, frame: FrameType | None) -> None:
     """Do nothing: a handler must exist for the number to reach the socket."""
 
 
+def hold(*signals: signal.Signals) -> None:
+    """Keep some signals back until a `SignalWakeup` takes them over, instead of letting them end the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+
 class SignalWakeup:
     """Take over some signals of this process; use it in a selector and `read` it when it is readable.
 
@@ -27,6 +32,7 @@ class SignalWakeup:
         self._writer.setblocking(False)
         self._former_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._former = {number: signal.signal(number, _only_wake) for number in signals}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # what was held until now comes now
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when a signal has come."""

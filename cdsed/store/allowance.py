@@ -28,6 +28,9 @@ PROBE_S = 600.0
 # killed worker had received since it was last counted.
 _RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 32 * 2**20, 10
 
+# CDSE's minute and ours need not begin together, and a request may be counted there that never had an answer here.
+_MARGIN_SHARE = 20
+
 # CDSE counts volume hourly: a penalty does not end sooner.
 _PENALTY_LOOK_S = 3600.0
 # One connection at 1 MB/s, seen over 20 s; small objects are counted by the handful of 8 MiB, hence the wide margins.
@@ -101,8 +104,17 @@ class Allowance:
 
     @property
     def requests_left(self) -> int:
-        """Requests that may still be made; each session without pieces has claimed one."""
+        """Requests that may still be claimed."""
         return self.requests_per_minute - self.requests - self.claimed_requests
+
+    def leaves_room(self, resting: int) -> bool:
+        """Tell whether nothing in our own books explains a refusal; `resting` sessions were closed just now."""
+        margin = max(1, self.requests_per_minute // _MARGIN_SHARE)
+        return (
+            self.held + resting < self.sessions
+            and self.requests + self.claimed_requests + margin < self.requests_per_minute
+            and self.left_bytes >= 1
+        )
 
     def key_has_expired(self, clock: Clock) -> bool:
         """Tell whether its key's time is known to be over."""
@@ -146,11 +158,18 @@ def of(db: Database, clock: Clock, account: str) -> Allowance | None:
     return found[0] if found else None
 
 
-def throttled(db: Database, clock: Clock, account: str, fence: int, *, grow_after_s: float) -> Allowance | None:
+def throttled(
+    db: Database, clock: Clock, account: str, fence: int, *, grow_after_s: float, crowded: bool = True
+) -> Allowance | None:
     """Halve what an account uses because the service refused one of its leases.
 
     A lease older than the last decrease was in flight then and says nothing new, unless it has gone on for so long
     that it could have grown again.
+
+    Parameters
+    ----------
+    crowded
+        Whether the refusal speaks of this account; False: the service as a whole asks for less.
 
     Returns
     -------
@@ -165,7 +184,9 @@ def throttled(db: Database, clock: Clock, account: str, fence: int, *, grow_afte
         if known is not None and (penalised or _was_in_flight(known, clock, fence, grow_after_s)):
             db.rows(_SQL.disturb, account=account)
             return None
-        cause = Restraint.SHARED if before.held < before.sessions else Restraint.THROTTLED
+        resting = db.value(_SQL.resting, account=account, now_s=clock.boot_s())
+        shared = crowded and before.leaves_room(resting)
+        cause = Restraint.SHARED if shared else Restraint.THROTTLED
         in_use = min(before.held, before.usable_sessions)
         db.rows(_SQL.restrain, account=account, cause=cause, sessions=max(1, in_use // 2), now_s=clock.boot_s())
         return before

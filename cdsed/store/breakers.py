@@ -97,6 +97,22 @@ def last_failure(db: Database, name: str) -> str | None:
     return None if row is None else str(row["code"])
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a breaker is open: the code and the text of the last failure."""
+
+    code: str
+    reason: str
+
+
+def why_open(db: Database, clock: Clock, name: str) -> Trouble | None:
+    """Return why a breaker is open and its time is not over; None when it may be tried."""
+    row = db.row(_SQL.get, name=name)
+    if row is None or not row["open"] or row["until_s"] <= clock.boot_s():
+        return None
+    return Trouble(row["code"], row["reason"])
+
+
 def is_open(db: Database, clock: Clock, name: str) -> bool:
     """Tell whether a breaker is open and its time is not over."""
     row = db.row(_SQL.get, name=name)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.errors import LeaseLost
 from cdsed.model.quota import VOLUME_WINDOW_H
 from cdsed.store import allowance
 from cdsed.store.allowance import MINUTE_STEPS, PROBE_S, step_of
@@ -156,14 +157,61 @@ def may_go_on(db: Database, clock: Clock, lease: Lease) -> bool:
         and now is not None
         and held["older"] < now.usable_sessions
         and not now.key_has_expired(clock)
-        and now.requests_left >= 0
+        and now.requests_left + held["requests"] >= 1
         and now.left_bytes >= 1
     )
 
 
-def count_traffic(db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int) -> None:
-    """Add requests and bytes to the account's ledger."""
+def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
+    """Let a session send up to `most` requests, as far as its account may; return how many those are.
+
+    They count as used from here on. A claim of before is given up: what was sent of it must be counted already.
+
+    Raises
+    ------
+    LeaseLost
+        The session is no longer held under this lease.
+    """
     with db.write():
+        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
+        before, now = db.row(_SQL.claimed, **at), allowance.of(db, clock, lease.account)
+        if before is None or now is None:
+            raise LeaseLost(f"session {lease.slot} of account {lease.account} has been given to another worker")
+        requests = min(most, max(0, now.requests_left) + int(before["requests"]))
+        db.rows(_SQL.claim, requests=requests, **at)
+        return requests
+
+
+def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
+    """Let a session send one request beyond what it has claimed; return False when its account may send none.
+
+    Raises
+    ------
+    LeaseLost
+        The session is no longer held under this lease.
+    """
+    with db.write():
+        claimed = db.value(_SQL.claimed, account=lease.account, slot=lease.slot, fence=lease.fence) or 0
+        return claim_requests(db, clock, lease, claimed + 1) > claimed
+
+
+def claim_unleased(db: Database, clock: Clock, account: str) -> bool:
+    """Count one request that is about to be sent without a lease; return False when the account may send none."""
+    with db.write():
+        now = allowance.of(db, clock, account)
+        if now is not None and now.requests_left < 1:
+            return False
+        count_traffic(db, clock, account, requests=1, size_bytes=0)
+        return True
+
+
+def count_traffic(
+    db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int, lease: Lease | None = None
+) -> None:
+    """Add requests and bytes to the account's ledger; those a lease had claimed are no claim any more."""
+    with db.write():
+        if lease is not None:
+            db.rows(_SQL.sent, account=lease.account, slot=lease.slot, fence=lease.fence, requests=requests)
         db.rows(_SQL.add_step, account=account, step=step_of(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
 

@@ -1,14 +1,14 @@
 """Pieces: cutting a planned product into them, handing them to sessions, and noting what has arrived."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, ListedObject, Piece, Places, StoredObject
-from cdsed.store import allowance, products
+from cdsed.store import allowance, leases, products, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import Lease
 from cdsed.store.queries import Queries
@@ -23,10 +23,14 @@ _LOST = ""  # instead of the digest of a bad copy: something had arrived, and th
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a session is to do: fetch `pieces` of a product, or, when there are none, plan it."""
+    """What a session is to do: fetch `pieces` of a product, or, when there are none, plan it.
+
+    `requests` may be sent for it; each one more must be claimed first (`leases.claim_requests`).
+    """
 
     product: Product
     pieces: tuple[Piece, ...]
+    requests: int = 1
 
 
 def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | None:
@@ -35,21 +39,33 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
     Pieces are as many as its account has requests and volume left for; they count as used from here on.
     """
     with db.write():
-        chosen = db.row(_SQL.next_product, group=lease.group, account=lease.account, now_s=clock.boot_s())
+        chosen = _chosen(db, clock, lease, process)
         if chosen is None:
+            return None
+        left = allowance.of(db, clock, lease.account)
+        claimed = leases.claim_requests(db, clock, lease, _HANDFUL_PIECES if chosen["planned"] else 1)
+        if left is None or not claimed:
             return None
         if not chosen["planned"]:
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
-        left = allowance.of(db, clock, lease.account)
-        if left is None:
-            return None
-        most = min(_HANDFUL_PIECES, left.requests_left + 1)  # one this session has claimed already
-        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=max(0, most))
+        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
         pieces = _handful([_piece(row) for row in rows], left.handout_bytes)
         if not pieces:
             return None
+        leases.claim_requests(db, clock, lease, len(pieces))
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
-        return Work(products.get(db, chosen["id"]), pieces)
+        return Work(products.get(db, chosen["id"]), pieces, len(pieces))
+
+
+def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | None:
+    """Return the product that a session is to work on next, if there is one for it."""
+    duty = suspects.duty(db, clock, process)
+    mine = {"group": lease.group, "account": lease.account, "now_s": clock.boot_s()}
+    if duty.drains:
+        return None
+    if duty.only is not None:
+        return db.row(_SQL.next_of_suspect, only=duty.only, **mine)
+    return db.row(_SQL.next_product, **mine)
 
 
 def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> list[str]:
@@ -205,12 +221,17 @@ class WholeObject:
 
 def claim_digesting(db: Database, clock: Clock, process: int) -> WholeObject | None:
     """Claim an object in order to compute its digests before its product is verified."""
-    if db.value(_SQL.to_digest, now_s=clock.boot_s()) is None:
+    if _to_digest(db, clock, process) is None:
         return None
     with db.write():
-        chosen = db.value(_SQL.to_digest, now_s=clock.boot_s())
-        row = db.row(_SQL.claim_digesting, id=chosen, process=process)
+        row = db.row(_SQL.claim_digesting, id=_to_digest(db, clock, process), process=process)
     return None if row is None else WholeObject(**row)
+
+
+def _to_digest(db: Database, clock: Clock, process: int) -> int | None:
+    duty = suspects.duty(db, clock, process)
+    number: int | None = None if duty.drains else db.value(_SQL.to_digest, now_s=clock.boot_s(), only=duty.only)
+    return number
 
 
 def digested(db: Database, process: int, claimed: WholeObject, digests: Digests) -> None:
@@ -225,6 +246,13 @@ def mark_bad(db: Database, bad: Mapping[int, str | None]) -> None:
         for number, digest in bad.items():
             db.rows(_SQL.mark_bad, id=number, digest=digest)
             db.rows(_SQL.reset_pieces, id=number)
+
+
+def count_damaged(db: Database, damaged: Iterable[int]) -> int:
+    """Count one more copy of each of these objects (by number) that was damaged; return how often the worst one was."""
+    with db.write():
+        counts = [int(db.value(_SQL.count_damaged, id=number)) for number in damaged]
+    return max(counts, default=0)
 
 
 def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int) -> None:

@@ -1,19 +1,24 @@
 """Who is alive: the daemon's own row, its workers' rows, and the sweep of what the dead leave behind.
 
 Death is judged by the kernel: a worker holds a flock on its lock file for as long as it lives. Whoever gets
-that lock knows that the worker is gone and may give back what it held.
+that lock knows that the worker is gone and may give back what it held. Whether a product is charged for the death
+depends on how the worker ended, which only its parent knows; see `Evidence`.
 """
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from cdsed.clock import Clock, same_boot
 from cdsed.errors import TransferError
 from cdsed.model.transfer import Mark
 from cdsed.store import breakers, products
+from cdsed.store.allowance import step_of
 from cdsed.store.breakers import Cooling
-from cdsed.store.database import Database, Row
+from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
 _SQL = Queries("processes")
@@ -25,9 +30,32 @@ DEATHS_MAX = 3
 #: whenever it is touched; who kills workers at random rarely leaves them alone for so long, and then hits it again.
 _QUIET_S = 5.0
 
-#: What a worker's lock file holds: that it works, or that it leaves, told to or because the state cannot be used,
-#: which is no product's fault. Equally long, so that the one can take the place of the other on a full disk.
-AT_WORK, LEFT = b"work", b"left"
+#: What a worker's lock file holds: that it works; that it leaves, told to or because the state cannot be used, which is
+#: no product's fault; or that it leaves because it has reached its memory limit. Equally long, so that the one can take
+#: the place of the other on a full disk.
+AT_WORK, LEFT, OUTGREW = b"work", b"left", b"full"
+
+
+class Evidence(Enum):
+    """What the end of a worker says about the products it was at."""
+
+    NOTHING = auto()  # it was killed from outside, or everything died with it
+    SUSPICION = auto()  # it crashed, and so did others at the same moment
+    PROOF = auto()  # it alone crashed
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A worker that is gone; `outgrew`: it had reached its memory limit."""
+
+    process: int
+    pid: int
+    outgrew: bool
+
+
+def no_evidence(dead: Dead) -> Evidence:  # noqa: ARG001 - of any
+    """Charge nothing: nobody saw how the worker ended."""
+    return Evidence.NOTHING
 
 
 def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> None:
@@ -78,6 +106,7 @@ def release(db: Database, clock: Clock, process: int, *, rest_s: float = 0.0) ->
     with db.write():
         at = clock.utc_s()
         db.rows(_SQL.release_pieces, id=process)
+        db.rows(_SQL.count_claims, id=process, step=step_of(clock))
         db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + rest_s)
         db.rows(_SQL.release_objects, id=process)
         db.rows(_SQL.release_resolving, id=process, at=at)
@@ -91,6 +120,11 @@ def any_older(db: Database, at: float) -> bool:
     return bool(db.value(_SQL.older, at=at))
 
 
+def newest(db: Database) -> int:
+    """Return the number of the worker that was entered last, 0 when there was none."""
+    return int(db.value(_SQL.newest) or 0)
+
+
 def sweep(
     db: Database,
     clock: Clock,
@@ -98,7 +132,7 @@ def sweep(
     *,
     session_lock: Callable[[str, int], Path],
     rest_s: float,
-    charged: bool = True,
+    evidence: Callable[[Dead], Evidence | None] = no_evidence,
 ) -> list[str]:
     """Release what dead workers held.
 
@@ -110,9 +144,8 @@ def sweep(
         The lock file of an account's session; a session is only taken back when its own lock is free too.
     rest_s
         How long a session rests after its holder died, for the service's own bookkeeping.
-    charged
-        False: the dead were killed by ourselves because they did not leave in time, which no product pays for; nor
-        does it where the whole machine went down with them.
+    evidence
+        Tells what a death says about the products the worker was at; None: it is not known yet, ask next time.
 
     Returns
     -------
@@ -120,41 +153,59 @@ def sweep(
         The names of the dead.
     """
     dead = []
-    booted_at = clock.booted_at()
     for row in db.rows(_SQL.all):
-        if not is_free(Path(row["lock"])):
+        lock = Path(row["lock"])
+        if not is_free(lock):
             continue
         sessions = db.rows(_SQL.sessions_of, id=row["id"])
         if not all(is_free(session_lock(session["account"], session["slot"])) for session in sessions):
             continue
+        noted = lock.read_bytes() if lock.exists() else AT_WORK
+        said = Evidence.NOTHING if noted == LEFT else evidence(Dead(row["id"], row["pid"], noted == OUTGREW))
+        if said is None:
+            continue
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
-            with_the_machine = row["started_at"] < booted_at and not same_boot(row["started_at"], booted_at)
-            charged_now = charged and not with_the_machine and not _left(Path(row["lock"]))
-            poisoned = _charge(db, clock, row["id"], str(row["name"])) if charged_now else []
+            poisoned = _charge(db, clock, at_hand(db, row["id"]), str(row["name"]), said)
             release(db, clock, row["id"], rest_s=rest_s)
-            for product in poisoned:
-                products.give_up(
-                    db,
-                    clock,
-                    product["id"],
-                    code="KilledWorker",
-                    cause=f"killed the worker that was at it {DEATHS_MAX} times; start it again with `cdsed retry`",
-                )
-        Path(row["lock"]).unlink(missing_ok=True)
+            _give_up(db, clock, poisoned)
+        lock.unlink(missing_ok=True)
         dead.append(str(row["name"]))
     return dead
 
 
-def _charge(db: Database, clock: Clock, process: int, name: str) -> list[Row]:
-    """Charge a death to what the dead worker was at; return the products that have cost too many."""
-    db.rows(_SQL.charge_death, id=process)
-    if db.row(_SQL.any_suspect) is not None:
-        reason = f"{name} died; products that {DEATHS_MAX - 1} workers died over wait until none has for a while"
-        death = TransferError(reason, code="WorkerDied", retry_after_s=_QUIET_S)
-        breakers.fail(db, clock, breakers.SUSPECTS, Cooling(1, _QUIET_S, _QUIET_S), death)
-    return db.rows(_SQL.poisoned, deaths_max=DEATHS_MAX)
+def at_hand(db: Database, process: int) -> list[int]:
+    """Return the products (by number) that a worker is at."""
+    return [row["id"] for row in db.rows(_SQL.at_hand, id=process)]
+
+
+def outgrew(db: Database, clock: Clock, name: str, at_hand: Sequence[int]) -> None:
+    """Charge what a worker was at when it reached its memory limit; it has given everything back since."""
+    with db.write():
+        _give_up(db, clock, _charge(db, clock, at_hand, name, Evidence.PROOF))
+
+
+def _charge(db: Database, clock: Clock, at_hand: Sequence[int], name: str, said: Evidence) -> list[int]:
+    """Charge a death to what the dead worker was at; return the products that have cost too many.
+
+    One that it was at alone is charged. Of several nobody knows which one it was, so they are only suspected.
+    """
+    if said is Evidence.NOTHING or not at_hand:
+        return []
+    ids = json.dumps(list(at_hand))
+    alone = said is Evidence.PROOF and len(at_hand) == 1
+    db.rows(_SQL.charge_death if alone else _SQL.suspect, ids=ids)
+    reason = f"{name} died; products that {DEATHS_MAX - 1} workers died over wait until none has for a while"
+    death = TransferError(reason, code="WorkerDied", retry_after_s=_QUIET_S)
+    breakers.fail(db, clock, breakers.SUSPECTS, Cooling(1, _QUIET_S, _QUIET_S), death)
+    return [row["id"] for row in db.rows(_SQL.poisoned, ids=ids, deaths_max=DEATHS_MAX)]
+
+
+def _give_up(db: Database, clock: Clock, poisoned: Sequence[int]) -> None:
+    cause = f"killed the worker that was at it {DEATHS_MAX} times; start it again with `cdsed retry`"
+    for product in poisoned:
+        products.give_up(db, clock, product, code="KilledWorker", cause=cause)
 
 
 def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:
@@ -162,8 +213,3 @@ def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> No
     mark = Mark.unpack(lock.read_bytes()) if lock.exists() else None
     if mark is not None and mark.fence == fence and mark.is_of_boot(clock.booted_at()):
         db.rows(_SQL.take_over_mark, piece=mark.piece, fence=fence, done_bytes=mark.done_bytes)
-
-
-def _left(lock: Path) -> bool:
-    """Tell whether a worker that is gone left by itself, because of the state."""
-    return lock.exists() and lock.read_bytes() == LEFT

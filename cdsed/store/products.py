@@ -13,6 +13,7 @@ from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.product import FINAL, PathSource, Product, State
 from cdsed.model.transfer import Places
+from cdsed.store import suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import next_fence
 from cdsed.store.queries import Queries
@@ -180,15 +181,21 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
 
 def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
     """Claim a product whose last piece has arrived, if there is one."""
-    if db.row(_SQL.arrived, now_s=clock.boot_s()) is None:
+    if _arrived(db, clock, process) is None:
         return None
     with db.write():
-        arrived = db.value(_SQL.arrived, now_s=clock.boot_s())
+        arrived = _arrived(db, clock, process)
         if arrived is None:
             return None
         row = db.row(_SQL.claim_verifying, id=arrived, process=process, fence=next_fence(db), at=clock.utc_s())
     assert row is not None, f"product {arrived} had arrived"
     return _product(row)
+
+
+def _arrived(db: Database, clock: Clock, process: int) -> int | None:
+    duty = suspects.duty(db, clock, process)
+    number: int | None = None if duty.drains else db.value(_SQL.arrived, now_s=clock.boot_s(), only=duty.only)
+    return number
 
 
 def move(db: Database, clock: Clock, product: Product, move: Move) -> None:

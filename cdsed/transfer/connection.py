@@ -9,7 +9,7 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
@@ -54,14 +54,29 @@ class Credentials:
 
 
 class Connection:
-    """One connection, and the signature of the account it belongs to."""
+    """One connection, and the signature of the account it belongs to.
 
-    def __init__(self, endpoint: Endpoint, credentials: Credentials) -> None:
+    Parameters
+    ----------
+    claim
+        Called before each request leaves, a repeated one included; it may wait, and raise to send nothing.
+
+    Attributes
+    ----------
+    waits
+        Whether it is closed until its account may send a request again: no bytes are due meanwhile.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, credentials: Credentials, claim: "Callable[[Connection], None]" = lambda _: None
+    ) -> None:
         self.endpoint = endpoint
         self.credentials = credentials
         self.bytes_received = 0  # read by the guard, from another thread
         self.delivered_bytes = 0  # of objects: listings and errors do not prove that an account works
         self.requests = 0
+        self.waits = False  # read by the guard
+        self._claim = claim
         parts = urlsplit(endpoint.url)
         assert parts.hostname, f"{endpoint.url} has no host"
         if parts.scheme == "https":
@@ -99,7 +114,7 @@ class Connection:
 
     def send(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
         """Send a request as it is; a kept connection that the server has closed meanwhile is opened anew once."""
-        self.requests += 1
+        self._count_one()
         kept = self._http.sock is not None
         try:
             try:
@@ -108,9 +123,14 @@ class Connection:
                 if not kept or self._cut_reason is not None:
                     raise
                 self._http.close()
+                self._count_one()  # the server may have taken the first one before it closed
                 return self._exchange(method, target, headers)
         except (OSError, http.client.HTTPException) as error:
             raise self.broken(error) from error
+
+    def _count_one(self) -> None:
+        self._claim(self)
+        self.requests += 1
 
     def broken(self, error: BaseException) -> ServiceError | MachineError | Stopped:
         """Close the connection after a failure, and return what to raise for it."""

@@ -53,6 +53,8 @@ class Guard:
         now_s = time.monotonic()
         with self._lock:
             for watched in self._watched.values():
+                if watched.connection.waits:
+                    watched.since_s = now_s
                 passed_s = now_s - watched.since_s
                 if passed_s < self._window_s:
                     continue

@@ -17,7 +17,7 @@ import botocore.exceptions
 from botocore.awsrequest import HeadersDict
 from botocore.config import Config
 
-from cdsed.errors import ProductError, ServiceError, TransferError
+from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.eodata import S3Location, safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, read_small
@@ -101,12 +101,20 @@ def _unreadable(location: S3Location, why: str) -> ServiceError:
 
 
 def key_works(connection: Connection, account: str, location: S3Location) -> bool:
-    """Tell whether the account may list anything at all, to find out whose fault a refusal was."""
+    """Tell whether the account may list anything at all, to find out whose fault a refusal was.
+
+    Raises
+    ------
+    Stopped
+        The process must leave: nobody knows.
+    """
     mission = location.key.partition("/")[0]
     try:
         _client(connection, account, location.s3_path).list_objects_v2(
             Bucket=location.bucket, Prefix=f"{mission}/", MaxKeys=1
         )
+    except Stopped:
+        raise
     except (TransferError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
         return False
     return True

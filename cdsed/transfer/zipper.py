@@ -76,13 +76,15 @@ class Value:
 class Means:
     """What to fetch it with: patience as in `endpoint`, one buffer, and the stop.
 
-    `watch` guards a connection against trickling; what it gives is called after every buffer.
+    `watch` guards a connection against trickling; what it gives is called after every buffer. `claim` is called before
+    every request, see `Connection`.
     """
 
     endpoint: Endpoint
     watch: Callable[[Connection], AbstractContextManager[Callable[[], None]]]
     buffer: memoryview = field(repr=False)
     stop: threading.Event
+    claim: Callable[[Connection], None] = lambda _: None
 
 
 def origin(url: str) -> str:
@@ -125,7 +127,7 @@ def _fetch(value: Value, means: Means, product: Folder) -> None:
                 "(services.download_url)",
                 code="StrangeHost",
             )
-        connection = Connection(_at(means.endpoint, url), _NO_KEYS)
+        connection = Connection(_at(means.endpoint, url), _NO_KEYS, means.claim)
         try:
             with means.watch(connection) as received:
                 response = connection.send("GET", _target(url), _headers(value))

@@ -138,7 +138,7 @@ class KeyKeeping:
     def _works(self, account: Account, keys: S3Keys) -> bool:
         """Ask S3, over a connection that the account may hold: a leased one where its sessions are in use."""
         if not leases.has_keys(self._db, account.name):
-            return self._accepted(keys)
+            return leases.claim_unleased(self._db, self._clock, account.name) and self._accepted(keys)
         for session in leases.free_sessions(self._db, self._clock, [account.group]):
             lock = KernelLock(self._settings.session_lock(session.account, session.slot))
             if session.account != account.name or not lock.acquire():
@@ -153,6 +153,7 @@ class KeyKeeping:
 
     def _accepted_under(self, lease: Lease, keys: S3Keys) -> bool:
         try:
+            leases.count_traffic(self._db, self._clock, lease.account, requests=1, size_bytes=0, lease=lease)
             return self._accepted(keys)
         finally:
             leases.give_back(self._db, self._clock, lease, rest_s=self._settings.transfer.session_rest_s)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdsed.config.accounts import S3Keys
-from cdsed.errors import AccountError, LeaseLost, ProductError, StateError, TransferError
+from cdsed.errors import AccountError, LeaseLost, ProductError, StateError, Stopped, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, Mark, Piece
@@ -23,6 +23,7 @@ from cdsed.transfer.verify import algorithms_for
 from cdsed.work import keystory, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
+from cdsed.work.claims import RequestClaims
 from cdsed.work.place import check_disk
 from cdsed.work.retrying import through_blips
 from cdsed.work.traffic import Traffic
@@ -96,8 +97,11 @@ class _Session:
         self._lease = held.lease
         self._buffer = buffer
         self._account = bench.accounts[held.lease.account]
-        self._connection = Connection(bench.endpoint, Credentials(held.keys.access_key, held.keys.secret_key))
-        self._traffic = Traffic(bench, held.lease.account, self._connection)
+        self._claims = RequestClaims(bench, held.lease)
+        credentials = Credentials(held.keys.access_key, held.keys.secret_key)
+        self._connection = Connection(bench.endpoint, credentials, self._claims.claim)
+        self._traffic = Traffic(bench, held.lease, self._connection)
+        self._claims.settle = self._traffic.count
 
     def work(self) -> bool:
         """Plan and fetch until there is nothing to do, the account may not, or the process must leave.
@@ -115,6 +119,7 @@ class _Session:
                 if work is None:
                     break
                 worked = True
+                self._claims.granted(work.requests)
                 go_on = self._fetch(work.product, work.pieces) if work.pieces else self._begin(work.product)
                 if not go_on:
                     break
@@ -138,6 +143,7 @@ class _Session:
     def _next(self) -> pieces.Work | None:
         bench = self._bench
         edition = bench.news.edition
+        self._traffic.count()  # the next claim takes the place of this one
         self._held.mark(_NO_PIECE, 0, 0.0)  # numbers of pieces come again: the last one's mark is not the next one's
         work = pieces.next_work(bench.db, bench.clock, self._lease, bench.process)
         if work is None and self._connection.requests:
@@ -174,7 +180,7 @@ class _Session:
         bench = self._bench
         self._connection.close()
         try:
-            zipped.fetch(bench, self._lease.account, product, self._buffer)
+            zipped.fetch(bench, self._lease, self._claims, product, self._buffer)
         except TransferError as error:
             return bench.outcome.of_product(error, self._lease, product)
         except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
@@ -188,8 +194,11 @@ class _Session:
         """Find out whose fault a refusal is: when the key opens other things, it is this product's."""
         if error.code != "AccessDenied" or product.s3_path is None:
             return error
-        if not key_works(self._connection, self._lease.account, split_s3_path(product.s3_path)):
-            return error
+        try:
+            if not key_works(self._connection, self._lease.account, split_s3_path(product.s3_path)):
+                return error
+        except Stopped as stopped:
+            return stopped
         return ProductError(str(error), code="Refused")
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...]) -> bool:

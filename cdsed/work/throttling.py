@@ -33,7 +33,11 @@ class Throttling:
         if error.code not in _CODES:
             return
         account = lease.account
-        before = allowance.throttled(self._db, self._clock, account, lease.fence, grow_after_s=self._grow_after_s)
+        before = allowance.throttled(
+            *(self._db, self._clock, account, lease.fence),
+            grow_after_s=self._grow_after_s,
+            crowded=error.code == "Throttled",
+        )
         now = allowance.of(self._db, self._clock, account)
         if before is None or now is None:
             return
@@ -43,10 +47,13 @@ class Throttling:
         if now.restraint is Restraint.SHARED:
             _log.warning(
                 "account %s was refused although it had only %d of %d sessions in use: something else seems to use it, "
-                "perhaps another cdsed with the same accounts; give each its own accounts, or fewer `sessions`",
+                "perhaps another cdsed with the same accounts; give each its own accounts, or fewer `sessions`. cdsed "
+                "itself has sent %d of its %d requests in the last minute",
                 account,
                 before.held,
                 before.sessions,
+                before.requests + before.claimed_requests,
+                before.requests_per_minute,
             )
 
     def delivered(self, lease: Lease) -> None:

@@ -1,16 +1,17 @@
 """What goes over a connection, entered into its account's books while it goes."""
 
 from cdsed.store import leases
+from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection
 from cdsed.work.bench import Bench
 
 
 class Traffic:
-    """Counts the requests and bytes of one connection of an account."""
+    """Counts the requests and bytes of one connection of a lease."""
 
-    def __init__(self, bench: Bench, account: str, connection: Connection) -> None:
+    def __init__(self, bench: Bench, lease: Lease, connection: Connection) -> None:
         self._bench = bench
-        self._account = account
+        self._lease = lease
         self._connection = connection
         self._requests = 0
         self._bytes = 0
@@ -22,7 +23,9 @@ class Traffic:
         requests, size_bytes = connection.requests - self._requests, connection.delivered_bytes - self._bytes
         self._counted_s = bench.clock.boot_s()
         if requests or size_bytes:
-            leases.count_traffic(bench.db, bench.clock, self._account, requests=requests, size_bytes=size_bytes)
+            leases.count_traffic(
+                bench.db, bench.clock, self._lease.account, requests=requests, size_bytes=size_bytes, lease=self._lease
+            )
             self._requests += requests
             self._bytes += size_bytes
 

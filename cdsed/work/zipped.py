@@ -13,11 +13,13 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.store import pieces, products
+from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.bench import Bench
+from cdsed.work.claims import RequestClaims
 from cdsed.work.place import check_disk, places_for
 from cdsed.work.traffic import Traffic
 
@@ -47,7 +49,7 @@ def ask_catalogue(bench: Bench, product: Product, error: TransferError) -> None:
     products.move(bench.db, bench.clock, product, move)
 
 
-def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> None:
+def fetch(bench: Bench, lease: Lease, claims: RequestClaims, product: Product, buffer: memoryview) -> None:
     """Fetch a claimed product whole, over one connection; it is ready for verification when this returns.
 
     Raises
@@ -61,14 +63,14 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
     value = Value(
         url=f"{services.download_url}/Products({quote(product.product_id)})/$value",
         origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
-        token=Secret(_token(bench, account)),
-        account=account,
+        token=Secret(_token(bench, lease.account)),
+        account=lease.account,
         safename=product.safename,
         md5=product.md5,
     )
     places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
-    means = Means(bench.endpoint, partial(_counted, bench, account), buffer, bench.stop)
+    means = Means(bench.endpoint, partial(_counted, bench, lease, claims), buffer, bench.stop, claims.claim)
     pieces.forget_arrived(bench.db, product)
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
@@ -81,14 +83,16 @@ def fetch(bench: Bench, account: str, product: Product, buffer: memoryview) -> N
 
 
 @contextmanager
-def _counted(bench: Bench, account: str, connection: Connection) -> Iterator[Callable[[], None]]:
+def _counted(bench: Bench, lease: Lease, claims: RequestClaims, connection: Connection) -> Iterator[Callable[[], None]]:
     """Hold a connection to the minimum rate, and enter what it brings into the account's books."""
-    traffic = Traffic(bench, account, connection)
+    traffic = Traffic(bench, lease, connection)
+    former, claims.settle = claims.settle, traffic.count
     try:
         with bench.guard.watch(connection):
             yield traffic.count_when_due
     finally:
         traffic.count()
+        claims.settle = former
 
 
 def _token(bench: Bench, account: str) -> str:

@@ -1,8 +1,10 @@
 """Workers and supervisors that are killed, stopped, or cannot start: what they held is free, and the work goes on."""
 
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,19 @@ from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
 
-# The process that opens a file of the product in a certain way is killed.
+# The process that opens a file of the product in a certain way dies.
 _DEATH_BY_FILE = """
+import signal
+import time
+
+grown = []
+
 def opening(path, flags):
     if "/.cdsed/{name}" in path and {when}:
-        os.kill(os.getpid(), 9)
+        {death}
 """
+_CRASH = "os.kill(os.getpid(), signal.SIGSEGV)"
+_FETCHED = "flags & os.O_WRONLY and not flags & os.O_EXCL"
 
 
 def _never_overbooked(sandbox: SandboxProcess) -> bool:
@@ -94,20 +103,23 @@ def test_a_new_daemon_beside_living_orphans_takes_only_what_they_let_go(tmp_path
 
 
 @pytest.mark.parametrize(
-    "when",
+    ("when", "death"),
     [
-        pytest.param("flags & os.O_EXCL", id="being-planned"),
-        pytest.param("flags & os.O_WRONLY and not flags & os.O_EXCL", id="being-fetched"),
-        pytest.param("path.endswith('manifest.safe') and not flags & os.O_WRONLY", id="being-verified"),
+        pytest.param("flags & os.O_EXCL", _CRASH, id="being-planned"),
+        pytest.param(_FETCHED, _CRASH, id="being-fetched"),
+        pytest.param("path.endswith('manifest.safe') and not flags & os.O_WRONLY", _CRASH, id="being-verified"),
+        pytest.param(_FETCHED, "os.abort()", id="aborting"),
+        pytest.param(_FETCHED, "os._exit(3)", id="leaving-unasked"),
+        pytest.param(_FETCHED, "grown.append(bytearray(b'x') * 400_000_000); time.sleep(600)", id="out-of-memory"),
     ],
 )
 def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_arrive(
-    tmp_path: Path, when: str
+    tmp_path: Path, when: str, death: str
 ) -> None:
     poison, *others = realistic_safenames("S1_OCN", 6, seed=63)
-    hook = when_opening(tmp_path / "hook", _DEATH_BY_FILE.format(name=poison, when=when))
+    hook = when_opening(tmp_path / "hook", _DEATH_BY_FILE.format(name=poison, when=when, death=death))
     with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path / "lab", sandbox)
+        lab = Installation(tmp_path / "lab", sandbox, process={"rss_max_bytes": "300MB", "hung_after_s": 4})
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (poison, *others)))
         lab.drop("six.txt", [poison, *others])
         with DaemonProcess(lab, "--once", environ=hook) as daemon:
@@ -118,12 +130,63 @@ def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_
         assert rows[poison]["state"] == "failed", daemon.log()
         assert "killed the worker that was at it 3 times" in rows[poison]["cause"]
         assert [(rows[name]["state"], rows[name]["attempts"]) for name in others] == [("done", 0)] * 5
-        assert daemon.log().count("killed by signal 9") <= 6
+        assert daemon.log().count(" starts again in ") <= 6
         assert lab.differences(others) == []
         # Dropped again without the trouble, it arrives.
         lab.drop("again.txt", [poison])
         lab.run_once()
         assert lab.differences([poison]) == []
+
+
+def _all_workers(daemon: DaemonProcess, _lab: Installation) -> list[int]:
+    return daemon.worker_pids()
+
+
+def _supervisor_too(daemon: DaemonProcess, _lab: Installation) -> list[int]:
+    return [daemon.pid, *daemon.worker_pids()]
+
+
+def _the_one_at_work(daemon: DaemonProcess, _lab: Installation) -> list[int]:
+    return daemon.worker_pids("download")
+
+
+@pytest.mark.parametrize(
+    ("victims", "number"),
+    [
+        pytest.param(_the_one_at_work, signal.SIGKILL, id="one-worker-KILL"),
+        pytest.param(_the_one_at_work, signal.SIGTERM, id="one-worker-TERM"),
+        pytest.param(_all_workers, signal.SIGKILL, id="all-workers-KILL"),
+        pytest.param(_all_workers, signal.SIGABRT, id="all-workers-ABRT"),
+        pytest.param(_supervisor_too, signal.SIGKILL, id="the-service-KILL"),
+        pytest.param(_supervisor_too, signal.SIGSEGV, id="the-service-SEGV"),
+    ],
+)
+def test_who_is_killed_from_outside_again_and_again_charges_nothing_to_what_it_was_at(
+    tmp_path: Path, victims: Callable[[DaemonProcess, Installation], list[int]], number: signal.Signals
+) -> None:
+    [name] = realistic_safenames("S1_GRD", 1, seed=64)
+    with SandboxProcess(bandwidth_bytes_per_s=_MB // 4) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 1, "checkpoint_every_s": 60})  # nothing advances
+        sandbox.add_products({"safename": name, "size_bytes": 6 * _MB})
+        lab.drop("one.txt", [name])
+        charged = "SELECT deaths FROM product WHERE deaths > 0"
+        with DaemonProcess(lab) as daemon:
+            for _ in range(4):
+                wait_until("all are there", lambda: len(daemon.worker_pids()) == 3, daemon=daemon)
+                wait_until("it is at work", lambda: lab.query("SELECT 1 FROM piece WHERE fence > 0"), daemon=daemon)
+                hit = victims(daemon, lab)
+                for pid in hit:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                if daemon.pid in hit:
+                    daemon.wait(10)
+                    daemon.start()
+                wait_until("they are gone", lambda gone=hit: not set(gone) & set(daemon.worker_pids()), daemon=daemon)
+                assert lab.query(charged) == []
+            sandbox.clear_faults()
+            wait_until("the report", lambda: lab.report("one.txt"), 120, daemon=daemon)
+        assert lab.endings("one.txt") == [("done", 0)]
+        assert lab.query(charged) == []
 
 
 def test_a_worker_that_hangs_is_killed_and_its_work_done_by_others(tmp_path: Path) -> None:

@@ -140,9 +140,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
 
 def sweep(lab: Any) -> list[str]:
     """Release what the dead held, as the daemon does."""
-    return processes.sweep(
-        lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.bench.settings.session_lock, rest_s=0.0, charged=False
-    )
+    return processes.sweep(lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.bench.settings.session_lock, rest_s=0.0)
 
 
 def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(stage):

@@ -1,5 +1,7 @@
 """Requests per minute: however many processes there are, an account is never asked for more than it may be."""
 
+import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,72 @@ def test_three_processes_stop_together_before_the_limit(tmp_path: Path) -> None:
         assert counted["refused"] == 0, daemon.log()
         assert _LIMIT - 8 <= counted["requests"] <= _LIMIT
         assert lab.query("SELECT 1 FROM breaker") == []
+
+
+def _counted(sandbox: SandboxProcess) -> dict[str, int]:
+    counters: dict[str, int] = sandbox.counters()["accounts"]["sandbox-1"]
+    return counters
+
+
+def _limited(limit: int, sessions: int = 4) -> SandboxProcess:
+    account = replace(make_accounts(1, 1)[0], requests_per_minute=limit, sessions=sessions)
+    return SandboxProcess(accounts=[account])
+
+
+def test_products_that_need_two_requests_to_be_found_are_never_asked_for_beyond_the_limit(tmp_path: Path) -> None:
+    limit = 101
+    with _limited(limit) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 3})
+        names = realistic_safenames("S5P", 120, seed=61)  # one object each: nothing below its name, so LIST and HEAD
+        sandbox.add_products(*({"safename": name, "size_bytes": 2_000} for name in names))
+        lab.drop("s5p.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("the limit is near", lambda: _counted(sandbox)["requests"] >= limit - 4, daemon=daemon)
+            time.sleep(3)  # whoever would go on has time to
+            counted = _counted(sandbox)
+            assert counted["refused"] == 0, daemon.log()
+            assert counted["requests"] <= limit
+        assert lab.query("SELECT 1 FROM breaker") == []
+        assert "something else" not in daemon.log()
+        assert lab.query("SELECT 1 FROM product WHERE attempts + setbacks > 0") == []
+
+
+@pytest.mark.timeout(240)
+def test_a_product_that_needs_more_requests_than_are_left_waits_for_them_and_arrives(tmp_path: Path) -> None:
+    """One request a minute, and two are needed to plan it: half of the work must not be thrown away."""
+    with _limited(1) as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        [name] = realistic_safenames("S5P", 1, seed=62)
+        sandbox.add_products({"safename": name, "size_bytes": 2_000})
+        lab.drop("one.txt", [name])
+        with DaemonProcess(lab) as daemon:
+            wait_until("the report", lambda: lab.report("one.txt"), 220, daemon=daemon)
+        assert lab.endings("one.txt") == [("done", 0)]
+        assert (_counted(sandbox)["requests"], _counted(sandbox)["refused"]) == (3, 0)
+
+
+def test_workers_killed_in_the_middle_of_their_requests_do_not_send_them_twice_in_a_minute(tmp_path: Path) -> None:
+    with _sandbox() as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 3})
+        _tiny_objects(lab, sandbox)
+        killed: set[int] = set()
+
+        def near() -> bool:
+            for pid in daemon.worker_pids("download"):
+                if pid not in killed and len(killed) < 6 and lab.query(_holds(pid)):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+            return len(killed) >= 6
+
+        with DaemonProcess(lab) as daemon:
+            wait_until("six were killed", near, daemon=daemon)
+            time.sleep(5)
+            assert _counted(sandbox)["refused"] == 0, daemon.log()
+            assert _counted(sandbox)["requests"] <= _LIMIT
+
+
+def _holds(pid: int) -> str:
+    return f"SELECT 1 FROM session JOIN process ON process.id = session.process WHERE pid = {pid}"
 
 
 @pytest.mark.soak

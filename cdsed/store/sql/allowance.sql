@@ -1,4 +1,4 @@
--- What is in flight counts from before it begins: a session's pieces, or, while it holds none, its one request.
+-- What is in flight counts from before it begins: the bytes of a session's pieces, and the requests it has claimed.
 -- A login that had another name before counts what it used, and still uses, under that.
 -- name: allowances
 WITH namesake (account, name) AS (
@@ -18,9 +18,9 @@ SELECT account.name, account.account_group, account.has_keys, account.key_expire
        restraint.cause, restraint.sessions AS restrained_to, restraint.grows_s,
        breaker.until_s, breaker.code, breaker.reason
 FROM account
-LEFT JOIN (SELECT owner.name AS account, count(*) AS held, sum(max(1, pieces)) AS requests, sum(bytes) AS bytes
+LEFT JOIN (SELECT owner.name AS account, count(*) AS held, sum(requests) AS requests, sum(bytes) AS bytes
            FROM account AS owner
-           JOIN (SELECT session.account, session.login, count(piece.id) AS pieces,
+           JOIN (SELECT session.account, session.login, session.requests,
                         coalesce(sum(piece.size_bytes - piece.done_bytes), 0) AS bytes
                  FROM session LEFT JOIN piece ON piece.fence = session.fence
                  WHERE session.process IS NOT NULL GROUP BY session.account, session.slot) AS leased
@@ -53,3 +53,7 @@ DELETE FROM restraint WHERE account = :account
 SELECT coalesce(sum(bytes), 0) AS bytes, coalesce(max(bytes), 0) AS most,
        (SELECT bandwidth_bytes_per_s FROM account WHERE name = :account) AS ceiling
 FROM traffic_step WHERE account = :account AND step BETWEEN :step - :steps AND :step - 1
+
+-- Sessions whose connection was closed so recently that the service may still count it.
+-- name: resting
+SELECT count(*) FROM session WHERE account = :account AND process IS NULL AND rest_until_s > :now_s

@@ -51,7 +51,7 @@ DELETE FROM restraint
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
 
 -- name: take
-UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s, login = :login
+UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s = :now_s, login = :login, requests = 1
 WHERE account = :account AND slot = :slot AND process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
 RETURNING fence
 
@@ -62,16 +62,27 @@ SELECT account_group FROM account WHERE name = :account
 UPDATE piece SET fence = NULL WHERE fence = :fence
 
 -- name: give_back
-UPDATE session SET process = NULL, fence = NULL, since_at = NULL, rest_until_s = :rest_until_s
+UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, rest_until_s = :rest_until_s
 WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: held
-SELECT (SELECT count(*) FROM session AS other
+SELECT requests, (SELECT count(*) FROM session AS other
         WHERE other.account = session.account AND other.enabled = 1 AND other.fence < session.fence) AS older
 FROM session
 WHERE account = :account AND slot = :slot AND fence = :fence AND enabled = 1
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name IN ('account:' || session.account, 'service:s3')
                   AND open = 1 AND until_s > :now_s)
+
+-- name: claimed
+SELECT requests FROM session WHERE account = :account AND slot = :slot AND fence = :fence
+
+-- name: claim
+UPDATE session SET requests = :requests WHERE account = :account AND slot = :slot AND fence = :fence
+
+-- What was sent is in the books from now on, so it is no claim any more.
+-- name: sent
+UPDATE session SET requests = max(0, requests - :requests)
+WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: add_step
 INSERT INTO traffic_step (account, step, requests, bytes) VALUES (:account, :step, :requests, :bytes)

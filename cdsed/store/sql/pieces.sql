@@ -1,14 +1,5 @@
 -- Sessions join a product already begun before they begin another one, unless the other is more urgent.
--- A product that workers died over ("suspect") is worked on alone, so that the innocent are not blamed with it; one
--- that a second worker died over, only when no worker has died for a while: the next death decides. One that must wait,
--- for its disk or for another account, does not hold up the others.
 -- name: next_product
-WITH suspect (id) AS (
-    SELECT id FROM product
-    WHERE deaths > 0 AND account_group = :group AND state IN ('ready', 'downloading', 'verifying')
-      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
-      AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'suspects' AND until_s > :now_s))
-    ORDER BY (SELECT count(*) FROM denial WHERE denial.product = product.id), deaths, id LIMIT 1)
 SELECT id, planned FROM (
     SELECT * FROM (
         SELECT id, planned, priority FROM product
@@ -17,7 +8,7 @@ SELECT id, planned FROM (
                       AND piece.fence IS NULL AND piece.due_s <= :now_s)
           AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-          AND (deaths = 0 OR id = (SELECT id FROM suspect))
+          AND deaths = 0
         ORDER BY priority DESC, id LIMIT 1)
     UNION ALL
     SELECT * FROM (
@@ -26,7 +17,7 @@ SELECT id, planned FROM (
             SELECT (SELECT id FROM product
                     WHERE state = 'ready' AND account_group = :group AND product.place = ready_place.place
                       AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
-                      AND (deaths = 0 OR id = (SELECT id FROM suspect))
+                      AND deaths = 0
                     ORDER BY priority DESC, id LIMIT 1)
             FROM ready_place
             WHERE account_group = :group
@@ -34,6 +25,17 @@ SELECT id, planned FROM (
         ORDER BY priority DESC, id LIMIT 1)
 )
 ORDER BY priority DESC, planned DESC LIMIT 1
+
+-- The one suspect that the process works on, see suspects.sql: where this session may join it.
+-- name: next_of_suspect
+SELECT id, planned FROM product
+WHERE id = :only AND account_group = :group
+  AND (state = 'ready'
+       OR state = 'downloading' AND planned = 1
+          AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
+                      AND piece.fence IS NULL AND piece.due_s <= :now_s))
+  AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
 
 -- Large objects first, the small ones fill the gaps at the end; one object after the other, so that the digests of
 -- the first are computed while the last still arrive.
@@ -60,10 +62,10 @@ UPDATE piece SET done_bytes = size_bytes, fence = NULL, setbacks = 0 WHERE id = 
 -- name: set_digests
 UPDATE object SET md5 = :md5, sha3_256 = :sha3_256 WHERE id = :id
 
--- A product that advances is neither what kills workers nor what the service fails at.
+-- A product that advances is neither what kills workers nor what the service fails at or refuses.
 -- name: advanced
-UPDATE product SET deaths = 0, setbacks = 0
-WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR setbacks > 0)
+UPDATE product SET deaths = 0, setbacks = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
+WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR setbacks > 0 OR refusals > 0)
 
 -- name: let_go
 UPDATE piece SET fence = NULL, setbacks = setbacks + :setbacks, due_s = :due_s WHERE id = :id AND fence = :fence
@@ -99,6 +101,9 @@ RETURNING id
 -- name: mark_bad
 UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :id
 
+-- name: count_damaged
+UPDATE object SET damaged = damaged + 1 WHERE id = :id RETURNING damaged
+
 -- name: reset_pieces
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
 
@@ -107,6 +112,7 @@ UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
 SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
 WHERE product.state = 'downloading' AND product.planned = 1
   AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
+  AND CASE WHEN :only IS NULL THEN product.deaths = 0 ELSE product.id = :only END
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
 ORDER BY product.priority DESC, product.id, object.id LIMIT 1

@@ -4,6 +4,9 @@ INSERT INTO process (name, pid, lock, started_at) VALUES (:name, :pid, :lock, :s
 -- name: all
 SELECT id, name, pid, lock, started_at FROM process
 
+-- name: newest
+SELECT seq FROM sqlite_sequence WHERE name = 'process'
+
 -- name: older
 SELECT count(*) FROM process WHERE started_at < :at
 
@@ -13,19 +16,29 @@ DELETE FROM process WHERE id = :id
 -- name: sessions_of
 SELECT account, slot, fence FROM session WHERE process = :id
 
--- Charge a worker's death to the products it was at: those it held a piece, a plan or a verification of.
--- name: charge_death
-UPDATE product SET deaths = deaths + 1
+-- The products a worker is at: those it holds a piece, a plan, a digest or a verification of.
+-- name: at_hand
+SELECT id FROM product
 WHERE state IN ('downloading', 'verifying')
   AND (process = :id
        OR id IN (SELECT product FROM piece
-                 WHERE fence IN (SELECT fence FROM session WHERE process = :id)))
+                 WHERE fence IN (SELECT fence FROM session WHERE process = :id))
+       OR id IN (SELECT product FROM object WHERE process = :id))
 
--- name: any_suspect
-SELECT 1 FROM product WHERE deaths > 0 LIMIT 1
+-- Charge a death to the one product the worker was at.
+-- name: charge_death
+UPDATE product SET deaths = deaths + 1
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('ready', 'downloading', 'verifying')
+
+-- It was at several, or others died with it: nobody knows which one it was, if any. They are worked on alone next.
+-- name: suspect
+UPDATE product SET deaths = max(deaths, 1)
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('ready', 'downloading', 'verifying')
 
 -- name: poisoned
-SELECT id, safename FROM product WHERE deaths > 0 AND deaths >= :deaths_max AND state IN ('downloading', 'verifying')
+SELECT id FROM product
+WHERE id IN (SELECT value FROM json_each(:ids)) AND deaths >= :deaths_max
+  AND state IN ('ready', 'downloading', 'verifying')
 
 -- name: take_over_mark
 UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :piece AND fence = :fence
@@ -33,8 +46,15 @@ UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :pi
 -- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence IN (SELECT fence FROM session WHERE process = :id)
 
+-- What a worker had claimed it may have sent: nobody can tell any more, so it counts.
+-- name: count_claims
+INSERT INTO traffic_step (account, step, requests, bytes)
+SELECT account, :step, sum(requests), 0 FROM session WHERE process = :id GROUP BY account
+ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests
+
 -- name: release_sessions
-UPDATE session SET process = NULL, fence = NULL, since_at = NULL, rest_until_s = :rest_until_s WHERE process = :id
+UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, rest_until_s = :rest_until_s
+WHERE process = :id
 
 -- name: release_objects
 UPDATE object SET process = NULL WHERE process = :id

@@ -26,7 +26,8 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     staging = CASE WHEN outputdir IS :outputdir THEN staging END,
     product_id = coalesce(:product_id, product_id),
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
-    attempts = 0, setbacks = 0, deaths = 0, planned = 0, whereabouts = NULL, cause = NULL, code = NULL,
+    attempts = 0, setbacks = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
+    planned = 0, whereabouts = NULL, cause = NULL, code = NULL,
     changed_at = :at
 WHERE id = :id
 
@@ -35,7 +36,8 @@ UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL T
     s3_path = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN s3_path END,
     path_source = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN path_source END,
     path_refuted = CASE WHEN state = 'waiting' THEN path_refuted ELSE 0 END,
-    attempts = 0, setbacks = 0, deaths = 0, planned = 0, due_s = NULL, whereabouts = NULL,
+    attempts = 0, setbacks = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
+    planned = 0, due_s = NULL, whereabouts = NULL,
     cause = 'started again', code = NULL, changed_at = :at
 WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
 
@@ -88,6 +90,7 @@ WHERE id = :id AND fence = :fence
 -- name: move
 UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, whereabouts = :whereabouts,
     attempts = attempts + :attempts, setbacks = setbacks + :setbacks,
+    deaths = CASE WHEN :state IN ('done', 'present') THEN 0 ELSE deaths END,
     planned = :planned, process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence IS :fence
 RETURNING id
@@ -136,21 +139,14 @@ WHERE state = 'downloading' AND planned = 1
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
--- Suspects one at a time in each group, as in `next_product`.
+-- :only is the one suspect that its process works on, see suspects.sql.
 -- name: arrived
-WITH suspect (id, place_in_line) AS (
-    SELECT id, row_number() OVER (PARTITION BY account_group ORDER BY
-                                  (SELECT count(*) FROM denial WHERE denial.product = product.id), deaths, id)
-    FROM product
-    WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')
-      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
-      AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'suspects' AND until_s > :now_s)))
 SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
   AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-  AND (deaths = 0 OR id IN (SELECT id FROM suspect WHERE place_in_line = 1))
+  AND CASE WHEN :only IS NULL THEN deaths = 0 ELSE id = :only END
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying

@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
+from cdsed.errors import LeaseLost
 from cdsed.model.quota import Restraint
 from cdsed.store import allowance, leases, pieces, processes, snapshot
-from cdsed.store.leases import Session
+from cdsed.store.leases import Lease, Session
 from tests.unit.store.state import Lab
 
 GROW_S = 60.0
@@ -33,8 +34,8 @@ def now(lab: Lab, account: str = "a") -> allowance.Allowance:
     return found
 
 
-def bring(lab: Lab, size_bytes: int, requests: int = 0, account: str = "a") -> None:
-    leases.count_traffic(lab.db, lab.clock, account, requests=requests, size_bytes=size_bytes)
+def bring(lab: Lab, size_bytes: int, requests: int = 0, account: str = "a", lease: Lease | None = None) -> None:
+    leases.count_traffic(lab.db, lab.clock, account, requests=requests, size_bytes=size_bytes, lease=lease)
 
 
 def test_four_refusals_in_flight_at_once_halve_the_sessions_once(lab):
@@ -206,6 +207,68 @@ def test_requests_that_are_in_flight_count_before_they_are_made(lab):
     assert lab.free() == []
 
 
+def test_a_request_beyond_those_claimed_with_the_work_is_claimed_before_it_is_sent(lab):
+    lab.accounts("a", requests_per_minute=4)
+    lab.ready("A")
+    first, second = lab.lease(), lab.lease()
+    assert pieces.next_work(lab.db, lab.clock, first, lab.process).requests == 1
+    assert [leases.claim_one_more(lab.db, lab.clock, first) for _ in range(3)] == [True, True, False]
+    bring(lab, 0, requests=3, lease=first)
+    assert (now(lab).requests, now(lab).claimed_requests, now(lab).requests_left) == (3, 1, 0)
+    assert not leases.may_go_on(lab.db, lab.clock, first)
+    assert leases.may_go_on(lab.db, lab.clock, second)
+    lab.clock.pass_s(66)
+    assert leases.claim_one_more(lab.db, lab.clock, first)
+
+
+def test_a_claim_that_was_not_used_is_free_again_with_the_session(lab):
+    lab.accounts("a", requests_per_minute=10)
+    lab.planned("A", (10,) * 50)
+    lease = lab.lease()
+    pieces.next_work(lab.db, lab.clock, lease, lab.process)
+    assert now(lab).requests_left == 0
+    leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+    assert now(lab).requests_left == 10
+
+
+def test_what_a_dead_worker_had_claimed_counts_as_sent(lab):
+    lab.accounts("a", requests_per_minute=10)
+    lab.planned("A", (10,) * 7)
+    pieces.next_work(lab.db, lab.clock, lab.lease(), lab.process)
+    processes.release(lab.db, lab.clock, lab.process)
+    assert (now(lab).requests, now(lab).requests_left) == (7, 3)
+    lab.clock.pass_s(66)
+    assert now(lab).requests_left == 10
+
+
+def test_a_session_that_is_no_longer_held_may_send_nothing(lab):
+    lab.accounts("a")
+    lease = lab.lease()
+    leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+    with pytest.raises(LeaseLost):
+        leases.claim_one_more(lab.db, lab.clock, lease)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [pytest.param({"requests": 95}, id="its-own-requests"), pytest.param({"size_bytes": 10**13}, id="its-own-volume")],
+)
+def test_a_refusal_that_our_own_books_explain_is_nobody_elses(lab, sent):
+    lab.accounts("a", requests_per_minute=100)
+    leases.count_traffic(lab.db, lab.clock, "a", **{"requests": 0, "size_bytes": 0, **sent})
+    allowance.throttled(lab.db, lab.clock, "a", 10**6, grow_after_s=GROW_S)
+    assert now(lab).restraint is Restraint.THROTTLED
+
+
+def test_a_refusal_while_sessions_rest_that_the_service_may_count_still_is_nobody_elses(lab):
+    lab.accounts("a")
+    held = [lab.lease() for _ in range(4)]
+    for lease in held[:3]:
+        leases.give_back(lab.db, lab.clock, lease, rest_s=2)
+    refuse(lab, held[3].fence)
+    assert now(lab).restraint is Restraint.THROTTLED
+
+
 def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
     """Two sessions work through many tiny objects, whatever way the minute slides."""
     limit = 60
@@ -224,7 +287,7 @@ def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
                 sent.append(lab.clock.boot_s())
                 lab.clock.pass_s(0.13)
                 pieces.let_go(lab.db, lease, piece, due_s=1e9)
-                bring(lab, 10, requests=1)
+                bring(lab, 10, requests=1, lease=lease)
         for lease in held:
             leases.give_back(lab.db, lab.clock, lease, rest_s=0)
         lab.clock.pass_s(0.7)

@@ -6,11 +6,12 @@ from cdsed.model.product import State
 from cdsed.model.transfer import Mark
 from cdsed.store import breakers, pieces, processes, products, snapshot
 from cdsed.store.breakers import SERVICE, Cooling
+from cdsed.store.processes import Evidence
 from cdsed.store.products import Move
 from tests.unit.store.state import BROKEN
 
 
-def sweep(lab, *, alive=(), busy=()):
+def sweep(lab, *, alive=(), busy=(), says=Evidence.PROOF):
     living = {f"process.{name}.lock" for name in alive}
     return processes.sweep(
         lab.db,
@@ -18,6 +19,7 @@ def sweep(lab, *, alive=(), busy=()):
         lambda path: path.name not in living and path.name not in busy,
         session_lock=lambda account, slot: lab.root / f"{account}.{slot}.lock",
         rest_s=2,
+        evidence=lambda _dead: says,
     )
 
 
@@ -46,7 +48,7 @@ def test_the_living_are_left_alone(busy):
     assert busy.state(busy.numbers["arrived"]) is State.VERIFYING
 
 
-def test_what_a_dead_worker_held_is_free_again_and_only_what_it_was_at_is_charged(busy):
+def test_what_a_dead_worker_held_is_free_again_and_only_what_it_was_at_is_suspected(busy):
     assert sweep(busy) == ["download-1"]
     states = {name: busy.state(number).value for name, number in busy.numbers.items()}
     assert states == {
@@ -71,11 +73,15 @@ def test_a_worker_that_left_because_of_the_state_is_charged_to_nobody(busy):
     assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
-def test_a_power_cut_is_charged_to_nobody(busy):
-    busy.clock.utc += 3600
-    busy.clock.boot = 5.0
-    assert sweep(busy) == ["download-1"]
+def test_a_death_that_nobody_saw_is_charged_to_nobody(busy):
+    """So is it after a power cut, and where the supervisor died too."""
+    assert sweep(busy, says=processes.no_evidence(None)) == ["download-1"]
     assert deaths(busy) == set()
+
+
+def test_a_death_of_which_nothing_is_known_yet_waits(busy):
+    assert sweep(busy, says=None) == []
+    assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 1
 
 
 def test_an_orderly_end_gives_everything_back_and_charges_nobody(busy):

@@ -50,6 +50,17 @@ def test_a_refusal_with_fewer_sessions_in_use_than_allowed_is_told_as_somebody_e
     )
 
 
+def test_a_service_that_asks_everybody_for_less_says_nothing_of_others_on_the_account(lab, throttling, caplog):
+    throttling.refused(SLOW_DOWN, lab.lease())
+    assert "something else" not in caplog.text
+
+
+def test_a_refusal_after_as_many_requests_as_the_account_may_send_is_told_as_nobody_elses(lab, throttling, caplog):
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1950, size_bytes=0)
+    throttling.refused(THROTTLED, lab.lease())
+    assert "something else" not in caplog.text
+
+
 def test_a_minute_of_deliveries_after_a_refusal_gives_one_session_back(lab, throttling, caplog):
     caplog.set_level("INFO")
     held = [lab.lease() for _ in range(4)]

@@ -1,0 +1,49 @@
+-- Products that a worker died over ("suspects") are worked on alone, so that the innocent are not blamed with them.
+
+-- name: any
+SELECT 1 FROM product WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying') LIMIT 1
+
+-- The next suspect of each group that can be worked on now. One that a second worker died over must wait until no
+-- worker has died for a while: the next death decides. One that waits for its disk or for another account does not
+-- hold up the others.
+-- name: line
+SELECT id, account_group, arrived FROM (
+    SELECT id, account_group, state, planned,
+           planned = 1 AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id
+                                       AND done_bytes < piece.size_bytes) AS arrived,
+           row_number() OVER (PARTITION BY account_group ORDER BY
+                              (SELECT count(*) FROM denial WHERE denial.product = product.id), deaths, id) AS place_in_line
+    FROM product
+    WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')
+      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
+      AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'suspects' AND until_s > :now_s))
+      AND (state <> 'downloading' OR planned = 0
+           OR NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes)
+           OR EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
+                      AND (piece.fence IS NOT NULL OR piece.due_s <= :now_s))))
+WHERE place_in_line = 1
+ORDER BY id
+
+-- What each process is at. Where a disk is paused, a thread may be stuck for days: that is not waited for.
+-- name: holdings
+SELECT held.process, held.product, product.deaths FROM (
+    SELECT session.process, piece.product FROM session JOIN piece ON piece.fence = session.fence
+    WHERE session.process IS NOT NULL
+    UNION
+    SELECT process, id FROM product WHERE process IS NOT NULL AND state IN ('downloading', 'verifying')
+    UNION
+    SELECT process, product FROM object WHERE process IS NOT NULL) AS held
+JOIN product ON product.id = held.product
+WHERE NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || product.place AND until_s > :now_s)
+ORDER BY held.product
+
+-- Workers that download, and how many of their sessions could fetch a product.
+-- name: downloaders
+SELECT process.id,
+       (SELECT count(*) FROM session JOIN account ON account.name = session.account
+        WHERE session.process = process.id AND account.account_group = :group
+          AND account.name NOT IN (SELECT account FROM denial WHERE product = :product)) AS sessions
+FROM process WHERE name NOT IN ('intake', 'resolve', 'keys')
+
+-- name: denied
+SELECT account FROM denial WHERE product = :product

@@ -1,0 +1,64 @@
+"""Who may work on what while products are suspected of having killed a worker.
+
+A suspect is worked on by one process that is at nothing else meanwhile: only then does the next death say something
+about this product alone. The process that is at the least takes no new work until it is at nothing.
+"""
+
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.store import leases
+from cdsed.store.database import Database, Row
+from cdsed.store.queries import Queries
+
+_SQL = Queries("suspects")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a process may take on.
+
+    Attributes
+    ----------
+    only
+        The one product, a suspect; None: any that is no suspect.
+    drains
+        It takes nothing now: a suspect waits until it has finished what it is at.
+    """
+
+    only: int | None = None
+    drains: bool = False
+
+
+_ANY = Duty()
+
+
+def duty(db: Database, clock: Clock, process: int) -> Duty:
+    """Return what a process may take on just now."""
+    if db.row(_SQL.any) is None:
+        return _ANY
+    held: dict[int, list[Row]] = {}
+    for row in db.rows(_SQL.holdings, now_s=clock.boot_s()):
+        held.setdefault(row["process"], []).append(row)
+    mine = held.get(process, [])
+    for row in mine:
+        if row["deaths"]:
+            return Duty(only=row["product"])
+    elsewhere = {row["product"] for rows in held.values() for row in rows}
+    at_hand = {number: len(rows) for number, rows in held.items()}
+    for suspect in db.rows(_SQL.line, now_s=clock.boot_s()):
+        if suspect["id"] not in elsewhere and _is_turn_of(db, clock, suspect, at_hand, process):
+            return Duty(drains=True) if mine else Duty(only=suspect["id"])
+    return _ANY
+
+
+def _is_turn_of(db: Database, clock: Clock, suspect: Row, at_hand: dict[int, int], process: int) -> bool:
+    """Tell whether no other process that can work on a suspect is at less than this one."""
+    group, product = suspect["account_group"], suspect["id"]
+    sessions = {row["id"]: row["sessions"] for row in db.rows(_SQL.downloaders, group=group, product=product)}
+    sessions.setdefault(process, 0)
+    if not suspect["arrived"]:
+        denied = {row["account"] for row in db.rows(_SQL.denied, product=product)}
+        if all(session.account in denied for session in leases.free_sessions(db, clock, [group])):
+            sessions = {number: held for number, held in sessions.items() if held}
+    return process in sessions and at_hand.get(process, 0) <= min(at_hand.get(number, 0) for number in sessions)
