@@ -133,6 +133,10 @@ class RetrySettings(Section):
     )
     first_delay_s: Seconds = Field(default=30, description="seconds before its second attempt; doubled each time")
     longest_delay_s: Seconds = Field(default=21_600, description="seconds between two attempts at most")
+    refused_for_s: Seconds = Field(
+        default=86_400,
+        description="seconds for which every account must be refused a product (403) until it is missing",
+    )
     account_first_delay_s: Seconds = Field(default=30, description="seconds an account in trouble cools first")
     account_longest_delay_s: Seconds = Field(default=3_600, description="seconds an account cools at most")
 

@@ -38,11 +38,15 @@ class Verdict:
         Files that the manifest names and the service does not list.
     remarks
         One sentence per fault, for people.
+    damaged
+        Whether the bad objects differ from their own ETags: the service has them as they should be, so they were
+        damaged on the way. Nothing else is judged before they are whole.
     """
 
     bad: dict[int, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    damaged: bool = False
 
     @property
     def good(self) -> bool:
@@ -91,11 +95,15 @@ def verify(
     digest_of = partial(_digest, staging, stop)
     bad: dict[int, str] = {}
     remarks: list[str] = []
+    damaged = False
     for item in objects:
         expected = _stated_md5(item, md5 if len(objects) == 1 else None)
         if expected is not None and (found := digest_of(item, "md5")) != expected:
             bad[item.id] = found
             remarks.append(f"{item.path}: MD5 {found}, the service states {expected}")
+            damaged = damaged or expected == item.etag.lower()
+    if damaged:  # perhaps the manifest itself is: what it says of the others is worth nothing yet
+        return Verdict(bad, (), tuple(remarks), damaged=True)
     by_manifest = _against_manifest(staging, safename, objects, digest_of)
     if not manifest_counts:
         return Verdict(bad, (), (*remarks, *by_manifest.remarks))

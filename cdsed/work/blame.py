@@ -61,9 +61,11 @@ class Course(Enum):
         "nobody; then the product: an attempt",
     )
     OTHER_ACCOUNT = Terms(
-        "as a zip (`transfer.zipper`), else other accounts of the group try; refused to all: *missing*",
+        "as a zip (`transfer.zipper`), else other accounts of the group try. Refused to all, it waits, and each is "
+        "asked again; *missing* when that lasts for `retry.refused_for_s` (a day) while they read other products, and "
+        "the catalogue still offers it",
         State.READY,
-        "none",
+        "none; for all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
         "nobody; an account that never delivered cools at the third in a row",
         breaker="account",
     )
@@ -91,6 +93,13 @@ class Course(Enum):
     BEGIN_ANEW = Terms(
         "is listed anew; what is lost is fetched again, the rest is kept; the sixth in a row is an attempt, and so is "
         "losing the same object again. Where the destination itself is gone, that pauses",
+        State.WAITING,
+        _SOON,
+        "nobody",
+    )
+    REFETCH = Terms(
+        "what is damaged is fetched again, the rest is kept; the sixth damaged copy of the same object, and each after "
+        "it, is an attempt",
         State.WAITING,
         _SOON,
         "nobody",
@@ -132,8 +141,8 @@ RULES = (
     Rule(
         Blame.PRODUCT,
         ("BadCopy",),
-        "verification: a size, an MD5 or an entry of the manifest does not fit; a zip with another MD5, or broken. "
-        "Only what is bad comes again; see below",
+        "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit; a zip with another MD5, "
+        "or broken. Only what is bad comes again; see below",
         Course.ATTEMPT,
     ),
     Rule(Blame.PRODUCT, ("Incomplete",), "verification: the manifest names what S3 does not list", Course.ATTEMPT),
@@ -161,6 +170,12 @@ RULES = (
     Rule(Blame.SERVICE, ("Certificate", "TLS"), "TLS fails, or the certificate is not trusted", Course.SET_BACK),
     Rule(Blame.SERVICE, ("Timeout", "TooSlow"), "no answer in time, 408, less than the minimum rate", Course.SET_BACK),
     Rule(Blame.SERVICE, ("CutBody",), "an answer that ends early", Course.SET_BACK),
+    Rule(
+        Blame.SERVICE,
+        ("Damaged",),
+        "verification: an object has another MD5 than its own ETag: a byte was changed on the way",
+        Course.REFETCH,
+    ),
     Rule(
         Blame.SERVICE,
         ("BadAnswer",),
@@ -252,8 +267,8 @@ ELSEWHERE = (
     Note(
         Blame.PRODUCT,
         ("KilledWorker",),
-        "workers died over it",
-        "after the first death it is worked on alone, after the second when no worker has died for 5 s; *failed* "
+        "workers crashed over it; see below",
+        "after the first crash it is worked on alone, after the second when no worker has crashed for 5 s; *failed* "
         "after the third, unless it advanced in between",
         "none",
         "the product",

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from cdsed.errors import ProductError, TransferError
+from cdsed.errors import ProductError, ServiceError, TransferError
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
@@ -19,6 +19,8 @@ from cdsed.work.place import check_disk
 _log = logging.getLogger(__name__)
 
 _REMARKS_TOLD = 3
+#: So many copies of one object in a row that differ from its ETag, and it is charged to the product.
+_DAMAGED_MAX = 6
 #: Corrupt products kept beside each destination; older ones make room, so that quarantine cannot fill the disk.
 QUARANTINED_MAX = 10
 
@@ -114,8 +116,14 @@ def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
 
 
 def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
-    """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again."""
+    """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again.
+
+    What differs from its own ETag is not the product's fault; but what never arrives undamaged must come to an end.
+    """
     told = "; ".join(verdict.remarks[:_REMARKS_TOLD])
+    if verdict.damaged and pieces.count_damaged(bench.db, verdict.bad) < _DAMAGED_MAX:
+        pieces.mark_bad(bench.db, verdict.bad)
+        raise ServiceError(f"damaged on the way: {told}", code="Damaged")
     before = {item.id: item.bad_digest for item in objects}
     if any(before[number] == digest for number, digest in verdict.bad.items()):
         place = quarantine(Path(product.staging or ""))

@@ -9,7 +9,7 @@ from cdsed.config.settings import RetrySettings
 from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.model.transfer import Piece
-from cdsed.store import breakers, keys, leases, pieces, products
+from cdsed.store import breakers, keys, leases, pieces, products, refusals
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
@@ -27,6 +27,8 @@ _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: Products in a row that an account is refused before the account is thought to be the trouble.
 _REFUSED_THRESHOLD = 3
+#: The pauses before all accounts are asked again for what they were refused grow to this part of the whole time.
+_REFUSED_PAUSES = 8
 NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
 _REST_FIRST_S, _REST_LONGEST_S = 5.0, 300.0
@@ -148,6 +150,9 @@ class Outcome:
                 self._pause_disk(error, product)
             case Course.BEGIN_ANEW:
                 self._begin_anew(error, product)
+            case Course.REFETCH:
+                _log.warning("%s: %s; fetched again", product.safename, error)
+                self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
             case Course.REST:
                 _log.warning("%s: %s", product.safename, error)
                 self._wait(error, product, pause_s(product.setbacks + 1, _REST_FIRST_S, _REST_LONGEST_S), setbacks=1)
@@ -178,7 +183,7 @@ class Outcome:
             self._charge(error, product)
 
     def _refused(self, error: TransferError, lease: Lease, product: Product) -> None:
-        """Let other accounts try; when none is left, the product is not for us.
+        """Let other accounts try; when none is left, all of them are asked again later.
 
         The account's key is in order, or it would have been the account's error. An account that never delivered
         anything may be refused everything, though: for that no product pays.
@@ -191,11 +196,32 @@ class Outcome:
             if left:
                 self._move(product, Move(State.READY, cause=str(error), code=error.code))
             elif delivers:
-                cause = f"not for this account: {error}"
-                self._move(product, Move(State.MISSING, cause=cause, code=error.code))
+                self._refused_to_all(error, product)
             else:
                 products.forget_denials(self._db, product)
                 self._set_back_until(error, product, self._pause_s(product.setbacks + 1))
+
+    def _refused_to_all(self, error: TransferError, product: Product) -> None:
+        """Ask every account again after growing pauses; what is refused for a day, and still offered, is not for us.
+
+        A service that flaps refuses for minutes what it gives before and after.
+        """
+        lasts_s = self._retry.refused_for_s
+        refused = refusals.of(self._db, self._clock, product, lasts_s)
+        if refused.lasting and refused.offered:
+            cause = f"not for this account: {error} (asked {refused.rounds} times in {lasts_s / 3600:.3g} h or more)"
+            self._move(product, Move(State.MISSING, cause=cause, code=error.code))
+            return
+        products.forget_denials(self._db, product)
+        first_s = self._retry.first_delay_s
+        pause = pause_s(refused.rounds, first_s, max(first_s, lasts_s / _REFUSED_PAUSES))
+        refusals.count(self._db, self._clock, product, pause)
+        if refused.lasting:
+            refusals.ask_catalogue(self._db, product)
+            self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
+            return
+        _log.info("%s: %s; every account is asked again in %.0f s", product.safename, error, pause)
+        self._wait(error, product, pause)
 
     def _cool_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
         error = told_apart(error, account, keys.story(self._db, account), self._clock.utc_s())

@@ -43,14 +43,22 @@ one everything (`AccessDenied`) at times. What the key has done so far says whic
 | `KeyUnknown` | `InvalidAccessKeyId` | it never worked, and is older |
 | `WrongSecret` | `SignatureDoesNotMatch` | the secret does not fit; the text says until when it did |
 | `NothingAllowed` | `AccessDenied` for everything | it never worked |
-| `Refused` | `AccessDenied` for one product | the same key may list other things: the product is not for this account |
+| `Refused` | `AccessDenied` for one product | the same key may list other things; final only after a day |
 
 Another key in the accounts file begins a new story. The state keeps sixteen bits of a digest of the key, no more.
 
 ## Bad copies
 
-What fails verification comes again, and only the objects that are bad. A copy that is bad in another way than the one
-before is one more attempt; twice in the same way, and the source is bad: the product is *corrupt*. Its copy goes to
+cdsed fetches again only the objects that are bad. Who is charged depends on what an object differs from:
+
+- An object that differs from its own ETag was damaged on the way (`Damaged`). The ETag of an object in one part is its
+  MD5, so the service has the right bytes. The product is not charged, up to five such copies of the same object. From
+  the sixth on the rules below apply.
+- An object that equals its ETag, but not the manifest or the catalogue's MD5, is the product's fault (`BadCopy`). A
+  copy that is bad in another way than the one before is one more attempt. After two copies that are bad in the same way
+  the source is bad, and the product is *corrupt*.
+
+The copy of a corrupt product goes to
 `.cdsed/quarantine` beside the spool, where report and status say it lies. Quarantine holds the newest copy of a
 product, and ten products per destination; older ones are removed. `cdsed retry --corrupt` asks for two new copies.
 
@@ -58,12 +66,28 @@ A file that is gone or short although all of it had arrived is no copy: its disk
 
 ## Poison
 
-A product over which three workers died without its advancing in between is *failed* (`KilledWorker`). What was in
-flight in the same worker is suspected too, and clears itself by advancing: suspects are worked on one at a time. A
-product that two workers died over is tried again only when no worker has died for 5 s (`suspects` cools down): who
-kills workers at random rarely hits the same product a third time then. What remains: such a third hit by chance fails
-an innocent product, and `cdsed retry --failed` starts it again. Workers that cdsed itself kills when it stops are
-charged to nobody. The deaths stand in the state; a restart forgets none.
+A product that three workers crashed over is *failed* (`KilledWorker`), unless it advanced in between. `cdsed retry
+--failed` starts it again.
+
+A crash is one of these:
+
+- a worker ended by SIGSEGV, SIGABRT, SIGBUS, SIGFPE or SIGILL
+- a worker exited although nobody had told it to
+- a worker reached its memory limit (`process.rss_max_bytes`)
+
+The first crash may happen while the worker is at several products. All of them are suspects then, and each suspect is
+worked on alone: one worker process takes it when it is at nothing else, and takes nothing else beside it. So the
+second and third crash are charged only to the one product that the worker was at. A suspect that advances is cleared. A
+product that two workers crashed over is tried again only when no worker has crashed for 5 s (`suspects` cools down).
+
+These ends say nothing about a product, and are charged to none:
+
+- SIGKILL and SIGTERM: something outside sent them (an operator, the kernel's OOM killer, the supervisor itself)
+- the worker of a supervisor that died too: a power cut, a reboot, `systemctl kill --kill-whom=all`, a stopped container
+- a crash together with a worker that was at no product (*intake*, *resolve*, *keys*), less than half a second apart
+- a crash together with another download worker: both products are suspects, and neither is charged
+
+The count stands in the state, and a restart keeps it.
 """
 
 

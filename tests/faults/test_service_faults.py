@@ -82,7 +82,6 @@ def test_trouble_on_the_way_to_a_product_is_never_charged_to_it(tmp_path: Path, 
     "fault",
     [
         {"kind": "not_found", "times": 1, "operation": "get"},
-        {"kind": "wrong_bytes", "times": 1, "operation": "get"},
         {"kind": "changed_etag", "times": 1, "operation": "get", "key": "*.tiff"},
     ],
     ids=lambda fault: fault["kind"],
@@ -227,10 +226,11 @@ def test_what_one_account_may_not_read_another_fetches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("operation", ["list", "get"])
-def test_what_no_working_account_may_read_is_missing_and_not_charged(tmp_path: Path, operation: str) -> None:
+def test_what_no_working_account_may_read_for_long_is_missing_and_not_charged(tmp_path: Path, operation: str) -> None:
     denied, *others = realistic_safenames("S1_OCN", 8, seed=33)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
+        lab.configure(retry={"refused_for_s": 3})
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (denied, *others)))
         sandbox.fault(kind="forbidden", key=f"*{denied}/*", operation=operation)
         lab.drop("eight.txt", [*others, denied])
@@ -241,6 +241,24 @@ def test_what_no_working_account_may_read_is_missing_and_not_charged(tmp_path: P
         assert (rows[denied]["state"], rows[denied]["attempts"]) == ("missing", 0)
         assert "not for this account" in rows[denied]["cause"]
         assert lab.differences(others) == []
+
+
+def test_a_burst_of_refusals_that_passes_makes_no_product_missing(tmp_path: Path) -> None:
+    """A service that flaps refuses every account what it gives them before and after."""
+    names = realistic_safenames("S1_OCN", 12, seed=34)
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
+        lab.drop("first.txt", names[:2])
+        with DaemonProcess(lab) as daemon:
+            wait_until("both accounts may have delivered", lambda: lab.report("first.txt"), daemon=daemon)
+            for operation, times in (("get", 60), ("list", 10)):
+                sandbox.fault(kind="forbidden", operation=operation, times=times, key="*OCN*")
+            lab.drop("burst.txt", names[2:])
+            wait_until("the report", lambda: lab.report("burst.txt"), 120, daemon=daemon)
+        assert sandbox.counters()["faults"]["forbidden"] >= 60
+        assert lab.endings("burst.txt") == [("done", 0)] * 10
+        assert lab.differences(names) == []
 
 
 def test_an_account_that_is_refused_everything_cools_and_no_product_pays(tmp_path: Path) -> None:

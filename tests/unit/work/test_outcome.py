@@ -21,8 +21,10 @@ from cdsed.model.product import PathSource, State
 from cdsed.model.transfer import Digests, Places
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
+from cdsed.store.products import Found
 from cdsed.work.blame import RULES, Course
 from cdsed.work.outcome import Outcome
+from tests.unit.store.state import listed
 
 REFUSED = ProductError("may not read", code="Refused")
 DEAD_KEY = AccountError("unknown key", code="InvalidAccessKeyId")
@@ -126,12 +128,77 @@ def refused_to_all(bench):
     return now(bench, product)
 
 
-def test_refused_to_all_accounts_that_deliver_is_missing_with_its_cause(bench):
-    for account in ("a", "b"):
+def deliver(bench, *accounts):
+    for account in accounts:
         leases.count_traffic(bench.db, bench.clock, account, requests=1, size_bytes=1000)
-    product = refused_to_all(bench)
-    assert (product.state, product.attempts) == (State.MISSING, 0)
+
+
+def asked_again(bench, product):
+    """Let time pass until a refused product is asked for again, and both accounts be refused it once more."""
+    if product.state is State.WAITING:
+        due_s = bench.db.value("SELECT due_s FROM product WHERE id = :id", id=product.id)
+        bench.clock.pass_s(max(0.0, due_s - bench.clock.boot_s()))
+        products.wake_due(bench.db, bench.clock)
+    if now(bench, product).state is State.QUEUED:
+        [claimed_again] = products.claim_resolving(bench.db, bench.clock, bench.process, [product.id])
+        products.resolved(bench.db, bench.clock, claimed_again, Found("/eodata/x/A", PathSource.CATALOGUE))
+    for account in ("a", "b"):
+        with bench.db.write():
+            product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+        lease = bench.lease(account)
+        bench.outcome.of_product(REFUSED, lease, product)
+        leases.give_back(bench.db, bench.clock, lease, rest_s=0)
+    return now(bench, product)
+
+
+def test_a_refusal_to_all_accounts_is_final_when_it_lasts_for_a_day_of_growing_pauses(bench):
+    deliver(bench, "a", "b")
+    product, began_s, pauses = refused_to_all(bench), bench.clock.boot_s(), []
+    while product.state is not State.MISSING:
+        assert (product.attempts, bench.db.value("SELECT count(*) FROM denial")) == (0, 0)
+        deliver(bench, "a", "b")
+        before_s = bench.clock.boot_s()
+        product = asked_again(bench, product)
+        pauses.append(bench.clock.boot_s() - before_s)
+    assert bench.clock.boot_s() - began_s >= 86_400
     assert "not for this account" in product.cause
+    assert 12 < len(pauses) < 40
+    assert pauses[1] > 1.2 * pauses[0]
+    assert pauses[5] > 10 * pauses[0]
+    # The last round came after the catalogue had said once more that it offers the product.
+    origins = bench.db.rows("SELECT origin FROM event WHERE product = :id ORDER BY id", id=product.id)
+    assert [row["origin"] for row in origins].count("queued") == 2
+
+
+def test_a_refusal_is_not_final_while_the_accounts_read_nothing_else(bench):
+    deliver(bench, "a", "b")
+    bench.clock.pass_s(7200)
+    product, began_s = refused_to_all(bench), bench.clock.boot_s()
+    while bench.clock.boot_s() < began_s + 2 * 86_400:
+        deliver(bench, "a")
+        product = asked_again(bench, product)
+    assert product.state is State.WAITING
+
+
+def test_a_clock_that_is_set_a_day_ahead_makes_no_refusal_final(bench):
+    deliver(bench, "a", "b")
+    product = refused_to_all(bench)
+    bench.clock.utc += 10 * 86_400
+    deliver(bench, "a", "b")
+    assert asked_again(bench, product).state is State.WAITING
+
+
+def test_what_is_given_after_all_forgets_that_it_was_refused(bench):
+    deliver(bench, "a", "b")
+    product = asked_again(bench, refused_to_all(bench))
+    bench.clock.pass_s(1000)
+    products.wake_due(bench.db, bench.clock)
+    with bench.db.write():
+        product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+    bench.plan(product, [listed("f", 10)], staged={})
+    bench.fetched(bench.lease())
+    row = bench.db.row("SELECT refusals, refused_at FROM product WHERE id = :id", id=product.id)
+    assert row == {"refusals": 0, "refused_at": None}
 
 
 def test_refused_by_accounts_that_never_delivered_is_nobodys_verdict(bench):

@@ -1,0 +1,22 @@
+-- Did each account that was refused this product read something else since the refusals began?
+-- name: reads_others
+SELECT NOT EXISTS (
+    SELECT 1 FROM denial JOIN account ON account.name = denial.account AND account.listed = 1
+    WHERE denial.product = :id
+      AND NOT EXISTS (SELECT 1 FROM traffic_hour WHERE traffic_hour.account = denial.account AND bytes > 0
+                      AND hour >= :since_hour))
+
+-- name: get
+SELECT refusals, refused_at, refused_for_s, offered_again FROM product WHERE id = :id
+
+-- name: count
+UPDATE product SET refusals = refusals + 1, refused_at = coalesce(refused_at, :at),
+    refused_for_s = refused_for_s + :pause_s
+WHERE id = :id
+
+-- name: offered_again
+UPDATE product SET offered_again = 1 WHERE id = :id
+
+-- name: forget
+UPDATE product SET refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
+WHERE id = :id AND refusals > 0
