@@ -1,6 +1,7 @@
 """A place for one child of the supervisor, and what people are told when it crashes again and again."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cdsed.process.child import Child, ChildSpec
@@ -59,3 +60,9 @@ class Post:
             return None
         start_at_s = self.start_at_s if child is None else None
         return CrashLoop(self.spec.name, self.record.crashes, self.ending, self.code, start_at_s)
+
+
+def crash_loops(posts: Iterable[Post], now_s: float, limits: Limits) -> tuple[CrashLoop, ...]:
+    """Return what there is to tell of the children that crash in a loop."""
+    loops = (post.crash_loop(now_s, limits) for post in posts)
+    return tuple(loop for loop in loops if loop is not None)

@@ -18,7 +18,7 @@ from cdsed.errors import CdsedError, ExitCode
 from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.hooks import Hooks
 from cdsed.process.limits import Limits
-from cdsed.process.post import CrashLoop, Post
+from cdsed.process.post import CrashLoop, Post, crash_loops
 from cdsed.process.restart import Death, Record, after_death
 from cdsed.process.signals import SignalWakeup
 from cdsed.process.systemd import Systemd
@@ -69,15 +69,15 @@ class Supervisor:
         self._failures = 0
         self._announced = False
         self._was_ready = False  # once, with every child
-        self._stop_signals = 0
+        self._stop_signals, self._reload_asked = 0, False
         # Once it is known, the children are leaving, and the loop ends after the last of them.
         self._exit: ExitCode | None = None
 
     def run(self) -> ExitCode:
         """Keep the children running; return when the last one has left.
 
-        TERM or INT stops in order, a second one at once, both with OK; HUP reloads. Call it once, in the main
-        thread.
+        TERM or INT stops in order, a second one at once, both with OK; HUP reloads, once all children were ready. Call
+        it once, in the main thread.
 
         Returns
         -------
@@ -106,6 +106,8 @@ class Supervisor:
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._idle_s()):
             key.data()
+        if self._reload_asked and self._was_ready and self._exit is None:
+            self._reload()
         self._excuse_absence()
         self._kill_overdue()
         if self._exit is None:
@@ -113,9 +115,7 @@ class Supervisor:
             self._replace_outdated()
         if self._clock.boot_s() >= self._tick_at_s:
             self._tick()
-        now_s = self._clock.boot_s()
-        loops = (post.crash_loop(now_s, self._limits) for post in self._posts.values())
-        self.crash_loops = tuple(loop for loop in loops if loop is not None)
+        self.crash_loops = crash_loops(self._posts.values(), self._clock.boot_s(), self._limits)
         self._announce()
 
     def _idle_s(self) -> float:
@@ -141,10 +141,10 @@ class Supervisor:
         if self._stop_signals > 1:
             for child in self._children():
                 child.kill()
-        if signal.SIGHUP in signals and self._exit is None:
-            self._reload()
+        self._reload_asked |= signal.SIGHUP in signals
 
     def _reload(self) -> None:
+        self._reload_asked = False
         self._systemd.reloading()
         self._systemd.takes(len(self._posts) * (self._limits.stop_within_s + self._limits.ready_within_s))
         self._announced = False

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,27 @@ def test_a_stop_in_the_middle_of_a_product_keeps_what_has_arrived(tmp_path: Path
         lab.run_once()
         assert sandbox.bytes_sent() < (size_bytes - fetched) + 0.1 * size_bytes
         assert lab.differences([name]) == []
+
+
+def _holds_reloads(daemon: DaemonProcess) -> bool:
+    """Tell whether Python has come to our first line: before that, no program can keep a signal from ending it."""
+    status = Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
+    blocked, caught = (int(re.findall(rf"{name}:\s*(\w+)", status)[0], 16) for name in ("SigBlk", "SigCgt"))
+    return bool((blocked | caught) & 1 << signal.SIGHUP - 1)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.5])
+def test_a_reload_that_is_asked_for_while_it_starts_is_remembered(tmp_path: Path, after_s: float) -> None:
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path, sandbox)
+        with DaemonProcess(lab) as daemon:
+            wait_until("Python runs", lambda: _holds_reloads(daemon), daemon=daemon)
+            time.sleep(after_s)  # at whatever point of its start that is
+            daemon.send(signal.SIGHUP)
+            wait_until("it is reloaded", lambda: "are reloaded" in daemon.log(), daemon=daemon)
+            assert daemon.log().index("download-2 started") < daemon.log().index("are reloaded")
+            daemon.terminate()
+            assert daemon.wait(60) == 0
 
 
 def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
