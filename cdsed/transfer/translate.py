@@ -7,11 +7,13 @@ developmentseed/lazycogs#80, and the error codes of Ceph's gateway.
 
 import errno
 import http.client
+import os
 import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
 
@@ -32,6 +34,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
 # This file system cannot hold such a name or such a file; others may.
 _UNSTORABLE = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EFBIG, errno.EOVERFLOW}
+_DISK_ADVICE = {
+    "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit",
+    "EACCES": "; let this user (uid {uid}) write there, see chown(1) and chmod(1)",
+    "EPERM": "; let this user (uid {uid}) write there; perhaps it is marked as immutable, see lsattr(1)",
+}
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
 
 
@@ -123,10 +130,24 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
         return _short_of(where, error)
     if error.errno in _UNSTORABLE:
         return ProductError(f"{where}: this file system cannot hold it: {error.strerror} ({name})", code=name)
+    if error.errno == errno.ENOSPC and has_no_inodes(where):
+        told = f"{where}: its disk has no inodes left ({name}): it cannot hold more files, however small; remove some"
+        return DiskError(told, code=name)
     if error.errno in _FULL:
         return DiskError(f"{where}: no space left ({name}); free some, transfers go on by themselves", code=name)
-    advice = "; mount it for writing, or name it in ReadWritePaths= of the unit" if name == "EROFS" else ""
+    advice = _DISK_ADVICE.get(name, "").format(uid=os.geteuid())
     return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name)
+
+
+def has_no_inodes(where: str) -> bool:
+    """Tell whether the disk below a path has room for bytes, but for no further file; False where nobody can tell."""
+    if not where.startswith("/"):
+        return False
+    with suppress(OSError):
+        place = next(path for path in (Path(where), *Path(where).parents) if path.exists())
+        status = os.statvfs(place)
+        return status.f_files > 0 and status.f_favail == 0 and status.f_bavail > 0
+    return False
 
 
 @contextmanager

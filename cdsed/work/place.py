@@ -1,6 +1,8 @@
 """Where a product is put together and will appear; and whether the disk there is the one it was."""
 
+import errno
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,14 @@ from cdsed.model.disk import Ground
 from cdsed.model.product import Product
 from cdsed.model.transfer import Places
 from cdsed.store import breakers, disks, pieces, products
-from cdsed.transfer.translate import on_disk
+from cdsed.transfer.translate import has_no_inodes, on_disk
 from cdsed.work.bench import Bench
+from cdsed.work.blame import RULES, Course
 
 _log = logging.getLogger(__name__)
+
+#: What makes a product wait for its disk, by the table of failures; any other code is said as a fault of the disk.
+_PAUSING = frozenset(code for rule in RULES if rule.course is Course.PAUSE_DISK for code in rule.codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ def places_for(bench: Bench, product: Product, size_bytes: int) -> Places:
     begun = _begun(bench, product, destinations)
     # Disks are asked before the transaction: one that hangs must not hold up everybody else.
     rooms, sick = ([], []) if begun else _look(bench, product, destinations)
+    if sick and not rooms:
+        raise _of_all(sick)
     with bench.db.write():  # two products planned at once must not count on the same room
         places = begun or _first_with_room(bench, product, size_bytes, rooms, sick)
         products.choose_place(bench.db, product, places, size_bytes)
@@ -81,41 +89,56 @@ def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Plac
         return None
 
 
-def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[str]]:
+def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[DiskError]]:
     """Ask each destination that is not paused; return those that answer, and what is wrong with the others."""
-    rooms, sick = [], []
+    rooms: list[_Room] = []
+    sick: list[DiskError] = []
     for destination in destinations:
-        if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(destination))):
-            sick.append(f"{destination} pauses")
+        paused = breakers.why_open(bench.db, bench.clock, breakers.disk_breaker(str(destination)))
+        if paused is not None:
+            sick.append(DiskError(paused.reason, code=paused.code))
             continue
         try:
             check_disk(bench, destination)
             pre_spool = bench.settings.pre_spool_for(destination)
             with bench.watch.at(str(destination)), on_disk(str(pre_spool)):
+                if has_no_inodes(str(pre_spool)):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 rooms.append(_Room(destination, pre_spool / product.safename, free_bytes(pre_spool)))
         except DiskError as error:
             bench.outcome.disk_failed(error, str(destination))
-            sick.append(str(error))
+            sick.append(error)
     return rooms, sick
 
 
+def _of_all(sick: Sequence[DiskError]) -> DiskError:
+    """Return what to say when no destination can be used at all, which is not for lack of room."""
+    code = next((error.code for error in sick if error.code in _PAUSING), "EIO")
+    told = "; ".join(dict.fromkeys(str(error) for error in sick))
+    return DiskError(told if len(sick) == 1 else f"no spool can be used: {told}", code=code)
+
+
 def _first_with_room(
-    bench: Bench, product: Product, size_bytes: int, rooms: Sequence[_Room], sick: Sequence[str]
+    bench: Bench, product: Product, size_bytes: int, rooms: Sequence[_Room], sick: Sequence[DiskError]
 ) -> Places:
     kept = bench.settings.disk.free_bytes_min
-    tried = list(sick)
+    tried = [str(error) for error in sick]
     for room in rooms:
         shared = bench.settings.pre_spool is not None
         reserved = products.reserved_bytes(bench.db, str(room.destination), product.id, everywhere=shared)
         free = room.free_bytes - reserved
         if free >= size_bytes + kept:
             return Places(str(room.staging), str(room.destination))
-        tried.append(f"{room.destination} has {max(0, free) / 1e6:.0f} MB left")
+        tried.append(f"{room.destination} has {_mb(max(0, free))} left")
     raise DiskError(
-        f"no room for {product.safename}: it needs {size_bytes / 1e6:.0f} MB, and {kept / 1e6:.0f} MB stay free "
+        f"no room for {product.safename}: it needs {_mb(size_bytes)}, and {_mb(kept)} stay free "
         f"(disk.free_bytes_min); {'; '.join(tried)}",
         code="NoRoom",
     )
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 10**7 or not size_bytes else f"{size_bytes / 1e6:.3g} MB"
 
 
 def _check(bench: Bench, place: Path) -> None:

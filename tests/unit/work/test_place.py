@@ -1,5 +1,6 @@
 """Where a product goes when the disk it was begun on is away."""
 
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from cdsed.model.product import State
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import disks, products
 from cdsed.store.products import Move
+from cdsed.transfer.translate import disk_error
 from cdsed.work.outcome import Outcome
 from cdsed.work.place import places_for
 
@@ -31,6 +33,58 @@ def bench(lab):
         outcome=Outcome(lab.db, lab.clock, RetrySettings()),
         lab=lab,
     )
+
+
+def ready(bench, name="A", **options):
+    number = bench.lab.ready(name, **options)
+    with bench.db.write():
+        return products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
+
+
+def refusal(bench, product):
+    with pytest.raises(DiskError) as caught:
+        places_for(bench, product, 10)
+    assert "no room" not in str(caught.value)
+    return caught.value.code, str(caught.value)
+
+
+def _unreadable(*_):
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def _read_only(*_):
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "told"),
+    [
+        pytest.param(("cdsed.local.marker.make_lasting", _read_only), "EROFS", "ead-only", id="read-only"),
+        pytest.param(("cdsed.local.marker.make_lasting", _unreadable), "EACCES", "let this user", id="no-right"),
+        pytest.param(("cdsed.work.place.has_no_inodes", lambda _: True), "ENOSPC", "left", id="no-inodes"),
+    ],
+)
+def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(bench, monkeypatch, spoil, code, told):
+    product = ready(bench, outputdir=str(bench.lab.root / "out"))
+    monkeypatch.setattr(*spoil)
+    for _ in range(2):  # the second time it pauses already, and the reason is said again
+        found, text = refusal(bench, product)
+        assert (found, told in text) == (code, True)
+
+
+def test_a_disk_without_its_marker_is_told_as_such(bench):
+    bench.lab.spool.mkdir()
+    bench.lab.other.touch()
+    code, text = refusal(bench, ready(bench))
+    assert code == "NotMounted"
+    assert "is not the directory it was" in text or "lacks its marker" in text
+    assert str(bench.lab.other) in text
+
+
+def test_a_disk_that_is_full_of_files_says_so(monkeypatch):
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_files=100, f_favail=0, f_bavail=5))
+    error = disk_error("/spool/x", OSError(errno.ENOSPC, "No space left on device"))
+    assert (error.code, "no inodes left" in str(error)) == ("ENOSPC", True)
 
 
 def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(bench):
