@@ -55,14 +55,9 @@ class TextPaper:
     """The sections of a text: filled in any order, written in the order of their titles."""
 
     def __init__(self, *titles: str) -> None:
-        with ExitStack() as stack:
-            self._sections = {
-                title: stack.enter_context(
-                    tempfile.SpooledTemporaryFile(_HELD_BYTES_MAX, "w+", encoding="utf-8", newline="\n")
-                )
-                for title in titles
-            }
-            self._open = stack.pop_all()
+        self._titles = titles
+        self._sections: dict[str, tempfile.SpooledTemporaryFile[str]] = {}  # of those that have lines
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +67,16 @@ class TextPaper:
 
     def add(self, title: str, line: str) -> None:
         """Add one line to a section."""
+        if title not in self._sections:
+            self._sections[title] = self._open.enter_context(  # closed by `__exit__`
+                tempfile.SpooledTemporaryFile(_HELD_BYTES_MAX, "w+", encoding="utf-8", newline="\n")  # noqa: SIM115
+            )
         self._sections[title].write(f"{line}\n")
 
     def write_to(self, file: IO[str]) -> None:
         """Write the sections that have lines."""
-        for title, section in self._sections.items():
-            if section.tell():
+        for title in self._titles:
+            if (section := self._sections.get(title)) is not None:
                 section.seek(0)
                 file.write(f"\n{title}\n")
                 file.writelines(f"  {line}" for line in section)

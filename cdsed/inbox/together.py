@@ -20,6 +20,7 @@ class Together:
         self._files: list[tuple[Path, Path]] = []
         self._moves: list[tuple[Path, Path]] = []
         self._directories: dict[Path, None] = {}
+        self._made: set[Path] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -54,6 +55,9 @@ class Together:
         self._directories |= dict.fromkeys((target.parent, source.parent))
 
     def _make(self, directory: Path) -> None:
+        if directory in self._made:  # to look for it and its parents for each file takes longer than the file
+            return
+        self._made.add(directory)
         missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         directory.mkdir(parents=True, exist_ok=True)
         self._directories |= dict.fromkeys(folder.parent for folder in missing)

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from cdsed.clock import Clock
@@ -26,12 +25,12 @@ from cdsed.store import listings
 from cdsed.store.database import Database
 from cdsed.store.listings import Listing
 from cdsed.work import unreadable
+from cdsed.work.forgotten import return_unknown
 from cdsed.work.lines import Lines
+from cdsed.work.rounds import batches, rounds
 
 _log = logging.getLogger(__name__)
 
-_BATCH = 500
-_ROUND_FILES, _ROUND_BYTES = 200, 64 * 1024  # of small listings that are taken together
 _TRIES_MAX = 5
 _SKIPPED_BETWEEN_BEATS = 100_000
 _REPORTS_AT_ONCE = 200
@@ -81,6 +80,8 @@ class Intake:
         self._left_behind = False
         self._report_again_s = 0.0
         self._device: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._was_away = False
 
     def go_on(self) -> None:
         """After a start: finish what a kill interrupted; one listing alone, for it may be what kills."""
@@ -101,7 +102,7 @@ class Intake:
         self._find_inbox()
         if self._left_behind:
             self._take_left_behind()
-        for dropped in _rounds(self._scan.complete()):
+        for dropped in rounds(self._scan.complete()):
             with Together() as together:
                 taken = [(path, each) for each in dropped if (path := self._move(each.path, together))]
             self._take(taken)
@@ -110,24 +111,40 @@ class Intake:
 
     def report(self) -> None:
         """Write the reports of listings whose last product is settled."""
-        begun_s = self._clock.boot_s()
-        if begun_s < self._report_again_s:
+        if self._clock.boot_s() < self._report_again_s:
             return
         self._find_inbox()
-        seen, last = listings.newest_event(self._db), 0
-        while finished := listings.finished(self._db, _REPORTS_AT_ONCE, after=last):
+        looked_s, last = 0.0, 0
+        while True:
+            begun_s = self._clock.boot_s()
+            seen = listings.newest_event(self._db)
+            finished = listings.finished(self._db, _REPORTS_AT_ONCE, after=last)
+            looked_s += self._clock.boot_s() - begun_s
+            if not finished:
+                break
             self._write_reports(finished, seen)
             self._between_batches()
-            seen, last = listings.newest_event(self._db), finished[-1].head.id
-        now_s = self._clock.boot_s()
-        self._report_again_s = now_s + _REST_PER_REPORT * (now_s - begun_s)
+            last = finished[-1].head.id
+        # Only the looking has to rest: what was found is worth its time.
+        self._report_again_s = self._clock.boot_s() + _REST_PER_REPORT * looked_s
 
     def _find_inbox(self) -> None:
-        """Make the inbox, once; later one that is missing or bare is away with its disk: InboxError or OSError."""
-        if self._device is None:
-            self._device = place.prepare(self._root, used=listings.any_unreported_below(self._db, self._root))
-        else:
+        """Make the inbox, once; later one that is missing or bare is away with its disk: InboxError or OSError.
+
+        In one that comes back, or in another one, may lie listings that this state has never seen.
+        """
+        try:
+            if self._device is None:
+                self._device = place.prepare(self._root, used=listings.any_unreported_below(self._db, self._root))
             place.refuse_bare(self._root, self._device)
+            status = self._root.stat()
+        except (InboxError, OSError):
+            self._was_away = True
+            raise
+        former, self._identity = self._identity, (status.st_dev, status.st_ino)
+        if self._was_away or former not in (None, self._identity):
+            return_unknown(self._db, self._root)
+            self._was_away, self._left_behind, self._device = False, True, status.st_dev
 
     def _write_reports(self, finished: list[Listing], seen: int) -> None:
         """Write reports together; where that fails, by directory, for that of one group may be out of order."""
@@ -243,7 +260,7 @@ class Intake:
         path, taken = Path(listing.path), listing.items_taken
         # Else it was moved on before the kill, which happens after its last line.
         if path.exists() or not place.settled(path, self._root, accepted=True).exists():
-            for batch in _batches(self._unread(path, listing.head.sha256, taken)):
+            for batch in batches(self._unread(path, listing.head.sha256, taken)):
                 taken += len(batch)
                 self._lines.enter(listing.head, taken, batch, self._lines.places(listing.head, batch))
                 self._between_batches()
@@ -309,22 +326,3 @@ class Intake:
         for path in paths:
             with suppress(OSError):  # the inbox is sick: they count once more
                 place.forget_tries(path)
-
-
-def _rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
-    """Cut files into rounds: several small ones, or one that is larger."""
-    some: list[DroppedFile] = []
-    for file in files:
-        if some and (
-            len(some) == _ROUND_FILES or sum(each.size_bytes for each in some) + file.size_bytes > _ROUND_BYTES
-        ):
-            yield some
-            some = []
-        some.append(file)
-    if some:
-        yield some
-
-
-def _batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
-    while batch := list(islice(lines, _BATCH)):
-        yield batch

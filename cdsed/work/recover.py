@@ -13,12 +13,12 @@ from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import StateDamaged, StateDiskError, StateError
 from cdsed.inbox import reread
-from cdsed.inbox.place import ACCEPTED, TAKING
 from cdsed.local.presence import presence_of
 from cdsed.process.lock import is_free
 from cdsed.store import backup, files, listings, notices, processes, rebuilt
 from cdsed.store.database import FILE_NAME, Database, examine, newest_schema, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
+from cdsed.work.forgotten import return_unknown
 
 _ORPHANS_LEAVE_WITHIN_S = 20.0  # a worker whose supervisor died leaves within 10 s
 
@@ -98,10 +98,10 @@ def open_for_daemon(settings: Settings, clock: Clock) -> Database:
         _log.error("what was there before lies in %s", aside)
     db = open_state(state_dir)
     try:
-        _return_unknown(db, settings.inbox.path)
+        return_unknown(db, settings.inbox.path)
     except OSError as error:  # the inbox is away: downloads go on without it, and intake says so
         told = f"{error.filename or settings.inbox.path}: {error.strerror}"
-        _log.error("accepted listings cannot be looked through (%s); the next start does it", told)
+        _log.error("accepted listings cannot be looked through (%s); intake does it when they can", told)
     return db
 
 
@@ -227,14 +227,3 @@ def _enter_told(db: Database, told: list[reread.Accepted]) -> None:
         numbers[number] = (listing, head)
     for number, (listing, head) in reversed(numbers.items()):
         rebuilt.enter_report(db, number, head, reread.read_report(listing.path), listing.reported_at)
-
-
-def _return_unknown(db: Database, inbox: Path) -> None:
-    """Give accepted listings that the state does not know back to intake: a log cut short may have held them."""
-    known, unknown = rebuilt.known_paths(db, settled=False), []
-    for listing in reread.accepted(inbox):
-        taking = inbox / TAKING / listing.path.relative_to(inbox / ACCEPTED)
-        if not listing.reported and not {str(listing.path), str(taking)} & known:
-            _log.warning("%s was accepted, and the state does not know it: it is taken again", listing.path)
-            unknown.append(listing.path)
-    reread.return_to_intake(unknown, inbox)

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import catalogue, large_product, many_small, names, presence, sea, status
+from tests.benchmarks import catalogue, intake, large_product, many_small, names, presence, sea, status
 
 BENCHMARKS = {
     "large": large_product.run,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "names": names.run,
     "sea": sea.run,
     "presence": presence.run,
+    "intake": intake.run,
 }
 
 

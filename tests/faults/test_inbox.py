@@ -1,6 +1,7 @@
 """Listings as people and programs really drop them, at a daemon that may die in between."""
 
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -141,3 +142,26 @@ def test_no_report_is_hidden_below_the_disk_of_the_inbox_when_that_is_away(tmp_p
             assert list(disk.place.iterdir()) == []
             disk.put_back()
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
+
+
+def test_a_listing_behind_a_swapped_mount_is_reported_though_the_state_was_made_anew_meanwhile(tmp_path: Path) -> None:
+    names = realistic_safenames("S1_OCN", 3, seed=77)
+    with SandboxProcess() as sandbox:
+        lab = Installation(tmp_path / "lab", sandbox)
+        sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in names))
+        sandbox.fault(kind="internal_error")
+        lab.drop("waits.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("it is accepted", lambda: lab.receipt("waits.txt"), daemon=daemon)
+        lab.inbox.rename(tmp_path / "away")
+        for made_anew in (lab.inbox, lab.spool):
+            shutil.rmtree(made_anew, ignore_errors=True)
+            made_anew.mkdir()
+        shutil.rmtree(lab.state)
+        sandbox.clear_faults()
+        with DaemonProcess(lab) as daemon:
+            wait_until("it uses what is there", (lab.inbox / ".accepted").is_dir, daemon=daemon)
+            lab.inbox.rename(tmp_path / "aside")
+            (tmp_path / "away").rename(lab.inbox)
+            wait_until("the report", lambda: lab.report("waits.txt"), 60, daemon=daemon)
+        assert lab.states("waits.txt") == dict.fromkeys(names, "done")

@@ -1,0 +1,25 @@
+"""Accepted listings that the state does not know: they are taken again, so that their owners get a report."""
+
+import logging
+from pathlib import Path
+
+from cdsed.inbox import reread
+from cdsed.inbox.place import ACCEPTED, TAKING
+from cdsed.store import rebuilt
+from cdsed.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+def return_unknown(db: Database, inbox: Path) -> None:
+    """Give accepted listings that the state does not know back to intake.
+
+    A log that was cut short may have held them; or the state was made anew while the disk of the inbox was away.
+    """
+    known, unknown = rebuilt.known_paths(db, settled=False), []
+    for listing in reread.accepted(inbox):
+        taking = inbox / TAKING / listing.path.relative_to(inbox / ACCEPTED)
+        if not listing.reported and not {str(listing.path), str(taking)} & known:
+            _log.warning("%s was accepted, and the state does not know it: it is taken again", listing.path)
+            unknown.append(listing.path)
+    reread.return_to_intake(unknown, inbox)

@@ -1,0 +1,30 @@
+"""What intake does at one time: several small listings, or some lines of a long one."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from cdsed.inbox.scan import DroppedFile
+from cdsed.model.listing import ListingLine
+
+_BATCH = 500
+_ROUND_FILES, _ROUND_BYTES = 200, 64 * 1024  # of small listings that are taken together
+
+
+def rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
+    """Cut files into rounds: several small ones, or one that is larger."""
+    some: list[DroppedFile] = []
+    for file in files:
+        if some and (
+            len(some) == _ROUND_FILES or sum(each.size_bytes for each in some) + file.size_bytes > _ROUND_BYTES
+        ):
+            yield some
+            some = []
+        some.append(file)
+    if some:
+        yield some
+
+
+def batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
+    """Cut the lines of a listing into batches, each of which is one transaction."""
+    while batch := list(islice(lines, _BATCH)):
+        yield batch
