@@ -65,8 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
         if refused:
             raise InboxError("\n".join([*refused, "nothing was put into the inbox"]))
         for file in files:
-            dropped = put(file, settings.inbox.path, options=options)
-            receipt = place_when_accepted(dropped, settings.inbox.path)
+            expected: list[Path] = []  # once it has appeared, a quick intake may have used its name already
+
+            def expect(target: Path, expected: list[Path] = expected) -> None:
+                expected.append(place_when_accepted(target, settings.inbox.path))
+
+            dropped = put(file, settings.inbox.path, options=options, before=expect)
+            receipt = expected[-1]
             print(f"put into the inbox: {dropped}")
             print(f"its receipt will be {receipt}.receipt.txt, its report {receipt.name}.report.txt beside it")
     _mention_absent_daemon(settings)

@@ -9,7 +9,7 @@ import secrets
 import shlex
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path, PurePath
@@ -142,7 +142,13 @@ def forget_tries(listing: Path) -> None:
     _tries(listing).unlink(missing_ok=True)
 
 
-def put(source: Path, root: Path, group: str | None = None, options: ListingOptions | None = None) -> Path:
+def put(
+    source: Path,
+    root: Path,
+    group: str | None = None,
+    options: ListingOptions | None = None,
+    before: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Copy a listing into the inbox, where it appears whole and under a name nobody has.
 
     Parameters
@@ -151,6 +157,8 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
         The sub-directory to use, made where it is missing; None for the inbox itself.
     options
         What they give wins over the listing's own first line; for it, one line is put in front.
+    before
+        Is told each name that is tried, just before the listing appears under it and may be taken.
 
     Raises
     ------
@@ -171,7 +179,7 @@ def put(source: Path, root: Path, group: str | None = None, options: ListingOpti
             shutil.copyfileobj(original, copy)
             copy.flush()
             os.fsync(copy.fileno())
-        target = _link(hidden, directory, source)
+        target = _link(hidden, directory, source, before)
         sync(directory)
     except OSError as error:
         raise InboxError(f"{source.name} cannot be put into {directory}: {error.strerror}") from error
@@ -221,9 +229,10 @@ def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:
     return f"# cdsed: {' '.join(words)}\n".encode()
 
 
-def _link(hidden: Path, directory: Path, source: Path) -> Path:
+def _link(hidden: Path, directory: Path, source: Path, before: Callable[[Path], None]) -> Path:
     """Give a file a second, visible name; unlike a rename, this never replaces somebody else's."""
     for name in _names(source):
+        before(directory / name)
         try:
             os.link(hidden, directory / name)
         except FileExistsError:

@@ -8,15 +8,17 @@ from tests.support.sandbox import SandboxProcess
 
 
 def test_the_receipt_of_an_added_listing_appears_where_add_says(tmp_path: Path) -> None:
-    first, second = realistic_safenames("S5P", 2, seed=13)
+    """Whatever others are called that came before, and however soon it is taken."""
+    first, second, *more = realistic_safenames("S5P", 5, seed=13)
     elsewhere = tmp_path / "elsewhere"
     with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path, sandbox)
-        sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in (first, second)))
+        lab = Installation(tmp_path, sandbox, inbox={"rest_s": 0.01, "scan_every_s": 0.1})
+        sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in (first, second, *more)))
         listing = tmp_path / "names.txt"
         with DaemonProcess(lab) as daemon:
             wait_until("it runs", lambda: lab.command("status").returncode == 0, daemon=daemon)
-            for safename, options in ((first, ()), (second, ("--outputdir", str(elsewhere), "--priority", "3"))):
+            asked = [(second, ("--outputdir", str(elsewhere), "--priority", "3")), *((name, ()) for name in more)]
+            for safename, options in ((first, ()), *asked):
                 listing.write_text(f"{safename}\n", encoding="utf-8")
                 added = lab.command("add", str(listing), *options)
                 assert added.returncode == 0, added.stderr

@@ -6,7 +6,7 @@ import pytest
 from cdsed.errors import InboxError
 from cdsed.inbox import place
 from cdsed.inbox.parse import read_listing, read_options
-from cdsed.inbox.place import put, settled, taken
+from cdsed.inbox.place import place_when_accepted, put, settled, taken
 from cdsed.inbox.together import Together
 from cdsed.model.listing import Ignored, ListingOptions, Named
 
@@ -156,3 +156,17 @@ def test_a_name_that_the_inbox_leaves_alone_is_refused_before_it_is_forgotten_th
 ) -> None:
     with pytest.raises(InboxError, match="rename it"):
         put(drop(tmp_path / name), inbox)
+
+
+def test_where_a_listing_will_lie_is_asked_before_it_can_be_taken(tmp_path):
+    inbox, source = tmp_path / "inbox", tmp_path / "names.txt"
+    (inbox / ".accepted").mkdir(parents=True)
+    (inbox / ".accepted" / "names.txt").touch()
+    source.write_text("S1A\n", encoding="utf-8")
+    told = []
+
+    def before(target):
+        told.append((target.exists(), place_when_accepted(target, inbox).name))
+
+    assert put(source, inbox, before=before) == inbox / "names.txt"
+    assert told == [(False, "names-2.txt")]
