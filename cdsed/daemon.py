@@ -149,7 +149,8 @@ class _Daemon:
             self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
             self._deaths = Deaths(clock, processes.newest(self._db))
             processes.daemon_started(self._db, clock, version=cdsed.__version__, once=order.once)
-            notices.note(self._db, clock, notices.RELOAD, None)
+            for former in (notices.RELOAD, notices.DAMAGED):
+                notices.note(self._db, clock, former, None)
             crashes.note(self._db, [])
             breakers.forget(self._db, breakers.SERVICE)  # it may be another one than before, by the settings
             self._sync_accounts(accounts)
@@ -182,6 +183,7 @@ class _Daemon:
             Tick("follow a reload", 1.0, self._follow_reload),
             Tick("note what the status tells", 1.0, self._note),
             Tick("back up the state", 5.0, self._upkeep.back_up_when_due),
+            Tick("look through the state", 5.0, self._upkeep.look_through_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("fold the log", 300.0, self._db.checkpoint),
         ]

@@ -14,6 +14,8 @@ _SQL = Queries("notices")
 
 #: The state was made anew.
 RECOVERED = "recovered"
+#: The state was found damaged, and the daemon has left.
+DAMAGED = "damaged"
 #: The daemon could not take the settings or accounts it was to reload.
 RELOAD = "reload"
 #: The kernel does not tell of changes in the inbox.

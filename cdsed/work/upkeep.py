@@ -2,16 +2,18 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import ExitCode, StateDamaged, StateDiskError, StateError
-from cdsed.store import backup
+from cdsed.store import backup, notices
 from cdsed.store.database import Database, join_state
 from cdsed.store.reserve import Reserve
 
 _DAY_S = 86_400.0
+_LOOK_EVERY_S = 3_600.0  # SQLite's quick_check reads 1 GB in about 2 s
 _AFTER_FAILURE_S = 3_600.0
 _TRY_AGAIN_S = 10.0
 _SAY_AGAIN_S = 600.0
@@ -22,7 +24,8 @@ _log = logging.getLogger(__name__)
 class Upkeep:
     """What the daemon does for its state.
 
-    Its `look` and `back_up_when_due` belong to the schedule, `pause` and `damaged` to the supervisor's thread.
+    Its `look`, `look_through_when_due` and `back_up_when_due` belong to the schedule, `pause` and `damaged` to the
+    supervisor's thread.
 
     Parameters
     ----------
@@ -46,6 +49,7 @@ class Upkeep:
         self._try_at_s = 0.0
         self._said: dict[str, tuple[str, float]] = {}
         self._backup_at_s = clock.boot_s() + self._until_due_s()
+        self._look_at_s = clock.boot_s() + _LOOK_EVERY_S  # the start has just looked
         self._backup: threading.Thread | None = None
         self._copying: Database | None = None
         self._ending = False
@@ -104,12 +108,18 @@ class Upkeep:
 
     def back_up_when_due(self) -> None:
         """Begin the daily backup, in a thread and on a connection of its own: a large one takes a while."""
-        if self._backup is not None and not self._backup.is_alive():
-            self._backup = None
-        if self._backup is None and not self.paused and self._clock.boot_s() >= self._backup_at_s:
+        if self._idle() and not self.paused and self._clock.boot_s() >= self._backup_at_s:
             self._backup_at_s = self._clock.boot_s() + _AFTER_FAILURE_S  # unless it succeeds
-            self._backup = threading.Thread(target=self._back_up, name="backup")
-            self._backup.start()
+            self._begin(self._back_up, "backup")
+
+    def look_through_when_due(self) -> None:
+        """Begin to look for damage in the state's file: a page that nobody reads would be noticed too late.
+
+        It happens beside the work, on a connection of its own that only reads, and holds nobody up.
+        """
+        if self._idle() and self._clock.boot_s() >= self._look_at_s:
+            self._look_at_s = self._clock.boot_s() + _LOOK_EVERY_S
+            self._begin(self._look_through, "look through")
 
     def end(self) -> None:
         """Stop a backup that is being made; save a state that was deleted from the file that is still open."""
@@ -119,10 +129,41 @@ class Upkeep:
             copying.interrupt()
         if self._backup is not None:
             self._backup.join()
+        if self._damage is not None and self._db.is_in_place():
+            with suppress(StateError):  # perhaps nothing can be written to it any more
+                notices.note(self._db, self._clock, notices.DAMAGED, f"{self._damage}; the next start recovers it")
         if self._damage is not None and not self._db.is_in_place():
             with suppress(StateError):
                 saved = backup.back_up(self._db, self._settings.backups_dir, self._clock)
                 _log.info("what the daemon still had open of it is saved in %s", saved.path)
+
+    def _idle(self) -> bool:
+        """Tell whether no thread of ours reads the whole state just now."""
+        if self._backup is not None and not self._backup.is_alive():
+            self._backup = None
+        return self._backup is None
+
+    def _begin(self, what: Callable[[], None], name: str) -> None:
+        self._backup = threading.Thread(target=what, name=name)
+        self._backup.start()
+
+    def _look_through(self) -> None:
+        try:
+            self._copying = join_state(self._settings.state_dir)
+            try:
+                problems = self._copying.problems()
+            finally:
+                copying, self._copying = self._copying, None
+                copying.close()
+        except StateDamaged as error:
+            problems = [str(error)]
+        except StateError as error:
+            problems = []
+            if not self._ending:
+                _log.warning("the state could not be looked through, and is in an hour: %s", error)
+        if problems:
+            found = StateDamaged(f"the state was found damaged: {'; '.join(problems)}")
+            self.take_note("look through the state", found)
 
     def _until_due_s(self) -> float:
         made = backup.backups(self._settings.backups_dir)

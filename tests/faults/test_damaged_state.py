@@ -11,6 +11,7 @@ import pytest
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store.database import FILE_NAME
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.opening import when_opening
 from tests.support.sandbox import SandboxProcess
 
 _DAMAGED = 72
@@ -150,6 +151,32 @@ def test_a_state_damaged_under_a_running_daemon_ends_it_with_72_and_the_next_sta
         daemon.start()
         used.finish(daemon)
         wait_until("the third report", lambda: lab.report("third.txt"), daemon=daemon)
+
+
+# The look of every hour, every second.
+_LOOKS_OFTEN = """
+import cdsed.work.upkeep
+
+cdsed.work.upkeep._LOOK_EVERY_S = 1.0
+"""
+
+
+def test_a_damaged_page_that_nobody_reads_is_found_while_the_daemon_runs(used: Used, tmp_path: Path) -> None:
+    lab = used.lab
+    hook = when_opening(tmp_path / "hook", "def opening(path, flags):\n    pass\n" + _LOOKS_OFTEN)
+    with DaemonProcess(lab, environ=hook) as daemon:
+        daemon.until_at_work()
+        [page] = lab.query("SELECT rootpage FROM sqlite_schema WHERE name = 'remark'")  # read for receipts only
+        with (lab.state / FILE_NAME).open("r+b") as file:
+            file.seek((page["rootpage"] - 1) * 4096)
+            file.write(os.urandom(64))
+        assert daemon.wait(90) == _DAMAGED, daemon.log()
+        assert "the daemon could not look through the state: the state was found damaged" in daemon.log()
+        [notice] = [each for each in lab.status()["notices"] if each["name"] == "damaged"]
+        assert "the next start recovers it" in notice["text"]
+        daemon.start()
+        used.finish(daemon)
+        assert [each["name"] for each in lab.status()["notices"]] == ["recovered"]
 
 
 def test_restore_and_rebuild_refuse_a_running_daemon_and_work_without_one(used: Used) -> None:

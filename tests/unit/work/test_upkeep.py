@@ -1,0 +1,58 @@
+"""The state is looked through while the daemon runs, and what is found is told."""
+
+from pathlib import Path
+
+import pytest
+
+from cdsed.config.settings import Settings
+from cdsed.store import notices, snapshot
+from cdsed.store.database import FILE_NAME
+from cdsed.work.upkeep import Upkeep
+
+_HOUR_S = 3_600.0
+
+
+@pytest.fixture
+def upkeep(lab, tmp_path):
+    settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
+    return Upkeep(lab.db, settings, lab.clock)
+
+
+def damage(lab, state: Path, name: str) -> None:
+    """Spoil the first page of a table or an index on the disk, as bad hardware would."""
+    number = lab.db.value("SELECT rootpage FROM sqlite_schema WHERE name = :name", name=name)
+    size_bytes = lab.db.value("PRAGMA page_size")
+    lab.db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (state / FILE_NAME).open("r+b") as file:
+        file.seek((number - 1) * size_bytes)
+        file.write(b"\xff" * 64)
+
+
+def look(upkeep: Upkeep) -> None:
+    upkeep.look_through_when_due()
+    if upkeep._backup is not None:
+        upkeep._backup.join(60)
+
+
+def test_a_damaged_page_that_nobody_reads_is_found_within_an_hour_and_told(lab, tmp_path, upkeep):
+    damage(lab, tmp_path / "state", "event_by_product")
+    lab.clock.pass_s(_HOUR_S - 10)
+    look(upkeep)
+    assert not upkeep.damaged
+    lab.clock.pass_s(20)
+    look(upkeep)
+    assert upkeep.damaged
+    upkeep.end()
+    [notice] = snapshot.report(lab.db, lab.clock, running=False).notices
+    assert notice.name == notices.DAMAGED
+    assert "was found damaged" in notice.text
+    assert "the next start recovers it" in notice.text
+
+
+def test_a_sound_state_is_looked_through_without_a_word(lab, upkeep):
+    for _ in range(3):
+        lab.clock.pass_s(_HOUR_S + 10)
+        look(upkeep)
+    upkeep.end()
+    assert not upkeep.damaged
+    assert snapshot.report(lab.db, lab.clock, running=False).notices == ()
