@@ -61,9 +61,8 @@ class Course(Enum):
         "nobody; then the product: an attempt",
     )
     OTHER_ACCOUNT = Terms(
-        "as a zip (`transfer.zipper`), else other accounts of the group try. Refused to all, it waits, and each is "
-        "asked again; *missing* when that lasts for `retry.refused_for_s` (a day) while they read other products, and "
-        "the catalogue still offers it",
+        "as a zip (`transfer.zipper`), else other accounts of the group try, all of them again and again; *missing* if "
+        "that lasts for a day (`retry.refused_for_s`), they read other products, and the catalogue still offers it",
         State.READY,
         "none; for all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
         "nobody; an account that never delivered cools at the third in a row",
@@ -98,8 +97,7 @@ class Course(Enum):
         "nobody",
     )
     REFETCH = Terms(
-        "what is damaged is fetched again, the rest is kept; the sixth damaged copy of the same object, and each after "
-        "it, is an attempt",
+        "what is damaged is fetched again; from the sixth damaged copy of an object on: an attempt",
         State.WAITING,
         _SOON,
         "nobody",
@@ -170,12 +168,7 @@ RULES = (
     Rule(Blame.SERVICE, ("Certificate", "TLS"), "TLS fails, or the certificate is not trusted", Course.SET_BACK),
     Rule(Blame.SERVICE, ("Timeout", "TooSlow"), "no answer in time, 408, less than the minimum rate", Course.SET_BACK),
     Rule(Blame.SERVICE, ("CutBody",), "an answer that ends early", Course.SET_BACK),
-    Rule(
-        Blame.SERVICE,
-        ("Damaged",),
-        "verification: an object has another MD5 than its own ETag: a byte was changed on the way",
-        Course.REFETCH,
-    ),
+    Rule(Blame.SERVICE, ("Damaged",), "verification: an object differs from its own ETag", Course.REFETCH),
     Rule(
         Blame.SERVICE,
         ("BadAnswer",),
