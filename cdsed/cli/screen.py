@@ -6,7 +6,7 @@ from cdsed.cli.terminal import Canvas, Colour
 from cdsed.cli.wording import ago, number, plural, rate, size, span
 from cdsed.clock import iso
 from cdsed.model.product import FINAL, GOOD, State
-from cdsed.model.quota import Restraint
+from cdsed.model.quota import Restraint, spent_by_us
 from cdsed.model.status import (
     AccountStatus,
     CrashingWorker,
@@ -178,7 +178,9 @@ def _restraint(account: AccountStatus) -> str:
         grows = f"grows by one in {span(account.grows_in_s)}" if account.grows_in_s else "grows by one now"
     match account.restraint:
         case Restraint.PENALISED:
-            told = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"
+            ours = spent_by_us(account.volume_used_bytes, account.volume_bytes)
+            advice = "" if ours else ": find out what else uses it"
+            told = f"runs at about 1 MB/s, as if its volume were spent at CDSE{advice}"
             grows = f"looked at again in {span(account.grows_in_s or 0)}"
         case Restraint.SHARED:
             told = "refused although it had fewer in use: something else seems to use it"

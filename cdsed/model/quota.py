@@ -12,6 +12,7 @@ VOLUME_WINDOW_H = 30 * 24
 PENALTY_BYTES_PER_S = 1_000_000
 
 _FORECAST_LONGEST_H = 366 * 24
+_NEARLY = 0.95
 
 
 class Restraint(StrEnum):
@@ -20,6 +21,14 @@ class Restraint(StrEnum):
     THROTTLED = "throttled"
     SHARED = "shared"  # refused although we held fewer sessions than it has
     PENALISED = "penalised"
+
+
+def spent_by_us(used_bytes: int, volume_bytes: int) -> bool:
+    """Tell whether our own count alone may explain that CDSE takes an account's volume for spent.
+
+    CDSE counts more than the bytes of objects (listings, headers, what came twice), and by other hours.
+    """
+    return used_bytes >= _NEARLY * volume_bytes
 
 
 @dataclass(frozen=True, slots=True)

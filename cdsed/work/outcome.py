@@ -152,7 +152,7 @@ class Outcome:
                 self._begin_anew(error, product)
             case Course.REFETCH:
                 _log.warning("%s: %s; fetched again", product.safename, error)
-                self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
+                self._wait(error, product, _way_pause_s(error, 0))  # the object itself counts its damaged copies
             case Course.REST:
                 _log.warning("%s: %s", product.safename, error)
                 self._wait(error, product, pause_s(product.setbacks + 1, _REST_FIRST_S, _REST_LONGEST_S), setbacks=1)
@@ -195,20 +195,17 @@ class Outcome:
                 self._cool_account(error, lease.account, threshold=_REFUSED_THRESHOLD)
             if left:
                 self._move(product, Move(State.READY, cause=str(error), code=error.code))
-            elif delivers:
-                self._refused_to_all(error, product)
             else:
-                products.forget_denials(self._db, product)
-                self._set_back_until(error, product, self._pause_s(product.setbacks + 1))
+                self._refused_to_all(error, product, may_be_final=delivers)
 
-    def _refused_to_all(self, error: TransferError, product: Product) -> None:
+    def _refused_to_all(self, error: TransferError, product: Product, *, may_be_final: bool) -> None:
         """Ask every account again after growing pauses; what is refused for a day, and still offered, is not for us.
 
         A service that flaps refuses for minutes what it gives before and after.
         """
         lasts_s = self._retry.refused_for_s
         refused = refusals.of(self._db, self._clock, product, lasts_s)
-        if refused.lasting and refused.offered:
+        if may_be_final and refused.lasting and refused.offered:
             cause = f"not for this account: {error} (asked {refused.rounds} times in {lasts_s / 3600:.3g} h or more)"
             self._move(product, Move(State.MISSING, cause=cause, code=error.code))
             return
@@ -216,7 +213,7 @@ class Outcome:
         first_s = self._retry.first_delay_s
         pause = pause_s(refused.rounds, first_s, max(first_s, lasts_s / _REFUSED_PAUSES))
         refusals.count(self._db, self._clock, product, pause)
-        if refused.lasting:
+        if may_be_final and refused.lasting:
             refusals.ask_catalogue(self._db, product)
             self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
             return

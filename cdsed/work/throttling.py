@@ -5,7 +5,7 @@ import logging
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import TransferError
-from cdsed.model.quota import Restraint
+from cdsed.model.quota import Restraint, spent_by_us
 from cdsed.store import allowance
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
@@ -65,11 +65,12 @@ class Throttling:
         if now.restraint is Restraint.PENALISED:
             _log.warning(
                 "account %s runs at about 1 MB/s on one connection and is refused a second: its 30-day volume is spent "
-                "at CDSE, though cdsed counts %.1f of %.1f GB; find out what else uses it. It goes on with one session "
-                "and is looked at again in an hour; a reload looks at once",
+                "at CDSE; cdsed counts %.1f of %.1f GB%s. It goes on with one session and is looked at again in an "
+                "hour; a reload looks at once",
                 account,
                 now.used_bytes / 1e9,
                 now.volume_bytes / 1e9,
+                "" if spent_by_us(now.used_bytes, now.volume_bytes) else ", so find out what else uses it",
             )
         else:
             _log.info("account %s: %d of %d sessions again", account, now.usable_sessions, now.sessions)

@@ -167,7 +167,7 @@ def test_a_refusal_to_all_accounts_is_final_when_it_lasts_for_a_day_of_growing_p
     assert pauses[5] > 10 * pauses[0]
     # The last round came after the catalogue had said once more that it offers the product.
     origins = bench.db.rows("SELECT origin FROM event WHERE product = :id ORDER BY id", id=product.id)
-    assert [row["origin"] for row in origins].count("queued") == 2
+    assert "queued" in [row["origin"] for row in origins[-10:]]
 
 
 def test_a_refusal_is_not_final_while_the_accounts_read_nothing_else(bench):

@@ -86,3 +86,18 @@ def test_a_penalty_is_told_with_what_to_do(lab, throttling, caplog):
         throttling.delivered(leases.Lease("a", 1, "default", 2**40))
     assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
     assert "find out what else uses it" in caplog.records[-1].getMessage()
+
+
+def test_a_penalty_that_our_own_count_explains_blames_nobody_else(lab, caplog):
+    lab.accounts("a", volume_bytes=100_000_000)
+    throttling = Throttling(lab.db, lab.clock, RetrySettings(account_first_delay_s=30))
+    throttling.refused(THROTTLED, lab.lease())
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=80_000_000)
+    lab.clock.pass_s(60)
+    for _ in range(allowance.MINUTE_STEPS // 2):
+        leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
+        lab.clock.pass_s(allowance.STEP_S)
+        throttling.delivered(leases.Lease("a", 1, "default", 2**40))
+    assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
+    assert "is spent at CDSE" in caplog.text
+    assert "what else" not in caplog.records[-1].getMessage()
