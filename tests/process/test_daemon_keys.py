@@ -143,6 +143,7 @@ def test_what_s3_refuses_is_missing_without_the_zipper(tmp_path: Path) -> None:
     good, refused = realistic_safenames("S1_GRD", 2, seed=15)
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
+        lab.configure(retry={"refused_for_s": 3})
         paths = sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000} for name in (good, refused)))
         key = paths[refused].removeprefix("/eodata/")
         sandbox.fault(kind="forbidden", operation="list", key=key, code="AccessDenied")
