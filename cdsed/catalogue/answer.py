@@ -42,11 +42,18 @@ def parse_deletions(answer: Mapping[str, Any], url: str) -> list[Deletion]:
 
 def _rows(answer: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Row], url: str) -> list[_Row]:
     try:
-        return [parse(row) for row in answer["value"]]
+        return [parse(row) for row in _list(answer["value"])]
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ServiceError(
             f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}", code="BadAnswer"
         ) from error
+
+
+def _list(value: Any) -> list[Any]:
+    """Return a list; what else can be gone through, such as text, would be an answer without rows."""
+    if not isinstance(value, list):
+        raise TypeError("value is no list")
+    return value
 
 
 def _entry(row: Mapping[str, Any]) -> CatalogueEntry:

@@ -110,6 +110,7 @@ class Tokens:
             form["totp"] = one_time_code(self._account.totp, self._wire.clock)
         answer = self._asked(form)
         if answer.status != 200:
+            _expect_refusal(answer)
             raise self._refused(grant, answer, password)
         return self._kept(answer)
 
@@ -118,6 +119,7 @@ class Tokens:
         answer = self._asked({"grant_type": "refresh_token", "refresh_token": grant.refresh_token})
         if answer.status == 200:
             return self._kept(answer)
+        _expect_refusal(answer)
         _log.info("account %s: its session is over (%s); logging in anew", self._account.name, answer.said())
         return None
 
@@ -179,12 +181,18 @@ def one_time_code(totp: Secret, clock: Clock) -> str:
     return f"{number % 10**_TOTP_DIGITS:0{_TOTP_DIGITS}}"
 
 
+def _expect_refusal(answer: Exchanged) -> None:
+    """Raise ServiceError unless it is the identity service that refuses: it names its ``error``, and nobody else."""
+    if answer.status not in (400, 401, 403) or not isinstance(answer.content().get("error"), str):
+        raise answer.foreign()
+
+
 def _grant(answer: Exchanged, now_s: float) -> Grant:
     """Read the service's grant; lifetimes count from now, a little short."""
     content: dict[str, Any] = answer.content()
     try:
         return Grant(
-            access_token=_text(content["access_token"]),
+            access_token=_filled(content["access_token"]),
             access_until_s=now_s + _short(float(content["expires_in"])),
             refresh_token=_text(content.get("refresh_token", "")),
             refresh_until_s=now_s + _short(float(content.get("refresh_expires_in", 0))),
@@ -197,6 +205,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _filled(value: object) -> str:
+    if not value:
+        raise ValueError
+    return _text(value)
 
 
 def _short(life_s: float) -> float:

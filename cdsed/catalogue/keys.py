@@ -3,6 +3,7 @@
 Source: CloudFerro's eosdk (``auth/s3_keys.py``) and the CDSE documentation on S3.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,8 +73,10 @@ class KeysManager:
                 raise self._refused(answer, "list its keys")
             page, count = _listed(answer)
             keys += page
-            if not page or len(keys) >= count:
+            if len(keys) >= count:
                 return keys
+            if not page:
+                raise _bad_answer(self._url)
         raise ServiceError(f"{self._url}: its list of keys does not end", code="BadAnswer")
 
     def create(self, expires: datetime | None = None) -> NewKey:
@@ -111,10 +114,12 @@ class KeysManager:
             As the token, or the keys manager, has it.
         """
         answer = self._asked("DELETE", f"{self._url}/access_id/{quote(access_key, safe='')}", None)
-        if answer.status == 404:
+        if answer.status == 404 and "detail" in answer.content():
             return False
         if answer.status not in (200, 204):
             raise self._refused(answer, f"delete the key {access_key}")
+        if answer.status == 200 and not _is_json(answer.body):
+            raise answer.foreign()  # a page: the key is still there, and must not be forgotten
         return True
 
     def _asked(self, method: str, url: str, values: dict[str, Any] | None) -> Exchanged:
@@ -123,13 +128,15 @@ class KeysManager:
         ask = self._wire.once if method == "POST" else self._wire.ask
         token = self._tokens.access_token()
         answer = ask(method, url, token=token, values=values)
-        if answer.status != 401:
+        if answer.status != 401 or "detail" not in answer.content():
             return answer
         self._tokens.reject(token)
         return ask(method, url, token=self._tokens.access_token(), values=values)
 
     def _refused(self, answer: Exchanged, what: str) -> AccountError | ServiceError:
         said = answer.said()
+        if 400 <= answer.status < 500 and "detail" not in answer.content():
+            return answer.foreign()
         if answer.status == 403 and re.search(r"max\w* number", said, re.IGNORECASE):
             return AccountError(
                 f"account {self._account} has as many S3 keys as CDSE allows ({said}); delete some: "
@@ -142,13 +149,27 @@ class KeysManager:
         return ServiceError(f"{self._url}: could not {what}: answered {said}", code="KeysManager")
 
 
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _listed(answer: Exchanged) -> tuple[list[ListedKey], int]:
     """Return the keys of a page, and how many there are in all."""
     content = answer.content()
     try:
-        return [_key(item) for item in content["credentials"]], int(content.get("count", 0))
+        return [_key(item) for item in _list(content["credentials"])], int(content.get("count", 0))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise _bad_answer(answer.url) from None
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
 
 
 def _key(item: Any) -> ListedKey:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cdsed.catalogue.answer import parse_deletions, parse_entries
 from cdsed.catalogue.anyof import ROWS_MAX, AnyOf, quoted
@@ -21,6 +22,8 @@ _LIST_FIRST, _LIST_MOST = 20, 500
 _REFUSALS = frozenset({"BadQuery", "Refused"})
 _REMEMBERED_MAX = 100_000
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_Row = TypeVar("_Row", CatalogueEntry, Deletion)
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +140,7 @@ class Names:
         """Ask for a list of names; None when the service refuses it."""
         body = {"FilterProducts": [{"Name": name} for name in batch]}
         try:
-            return parse_entries(self._service.post(_FILTER_LIST, body), self._service.url)
+            return self._asked_for(batch, parse_entries(self._service.post(_FILTER_LIST, body), self._service.url))
         except ServiceError as error:
             self._lists.failed(len(batch), refused=error.code in _REFUSALS)
             if error.code not in _REFUSALS:
@@ -147,11 +150,20 @@ class Names:
 
     def _by_filter(self, names_or_ids: Sequence[str]) -> list[CatalogueEntry]:
         pages = self._products.pages([_condition(each) for each in names_or_ids])
-        return [entry for page in pages for entry in parse_entries(page, self._service.url)]
+        entries = [entry for page in pages for entry in parse_entries(page, self._service.url)]
+        return self._asked_for(names_or_ids, entries)
+
+    def _asked_for(self, names_or_ids: Sequence[str], rows: list[_Row]) -> list[_Row]:
+        """Return the rows of an answer; one to another question says nothing of what was asked for."""
+        asked = {each.lower() for each in names_or_ids}
+        if any(row.name.lower() not in asked and row.product_id.lower() not in asked for row in rows):
+            raise ServiceError(f"{self._service.url}: an answer to another question", code="BadAnswer")
+        return rows
 
     def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:
         pages = self._deleted.pages([_condition(each) for each in names_or_ids])
-        rows = [row for page in pages for row in parse_deletions(page, self._service.url)]
+        found = [row for page in pages for row in parse_deletions(page, self._service.url)]
+        rows = self._asked_for(names_or_ids, found)
         by_key = {key: row for row in rows for key in (row.name, row.product_id.lower())}
         return {each: by_key[_key(each)] for each in names_or_ids if _key(each) in by_key}
 

@@ -18,6 +18,7 @@ from cdsed.errors import ServiceError
 _TRIES = 3
 _LONGEST_WAIT_S = 10.0
 _QUOTED_CHARACTERS = 200
+_LOOK = "look at proxies and firewalls, and at `services` in the settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,17 @@ class Exchanged:
         if not isinstance(content, dict):
             raise ServiceError(f"{self.url}: an answer that is not as documented: no JSON object", code="BadAnswer")
         return content
+
+    def is_object(self) -> bool:
+        """Tell whether a JSON object was answered, as both services say everything."""
+        try:
+            return bool(self.content())
+        except ServiceError:
+            return False
+
+    def foreign(self) -> ServiceError:
+        """Return the error for an answer that something on the way has given in the place of the service."""
+        return ServiceError(f"{self.url}: something on the way to it answered {self.status}; {_LOOK}", code="NotS3")
 
     def said(self) -> str:
         """Return the words of a refusal, on one printable line; answers of success must not be quoted."""
@@ -101,7 +113,8 @@ class Wire:
         Raises
         ------
         ServiceError
-            No whole answer, or one of 429 or 5xx; every other answer is the caller's to judge.
+            No whole answer, one of 429 or 5xx, or a redirect or refusal that is not the service's own, for those are
+            JSON; every other answer is the caller's to judge.
         """
         where = "params" if method == "GET" else "data" if form else "json"
         try:
@@ -119,6 +132,10 @@ class Wire:
             raise from_exception(error, url) from None  # the request it carries holds the password
         if answer.status == 429 or answer.status >= 500:
             raise from_status(answer.status, response.headers, answer.body, url, self.clock.utc_s())
+        if 300 <= answer.status < 400:
+            raise ServiceError(f"{url}: leads elsewhere ({answer.status}); {_LOOK}", code="Redirected")
+        if answer.status >= 400 and not answer.is_object():
+            raise answer.foreign()
         return answer
 
     def ask(

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from cdsed.clock import Clock
-from cdsed.sandbox import control, identity, keysmanager, odata, s3, zipper
+from cdsed.sandbox import control, foreign, identity, keysmanager, odata, s3, zipper
 from cdsed.sandbox.accounts import Account
 from cdsed.sandbox.connection import Connection, PeerGone
 from cdsed.sandbox.delivery import Delivery
@@ -88,6 +88,7 @@ class Conversation:
             answer = odata.error_answer(fault.kind, fault.retry_after_s)
         else:
             answer = (self._site.identity if is_identity else self._site.keys_manager).respond(request)
+        answer = foreign.in_place_of(answer, fault, asked.operation)
         self._note(request, asked, answer.status)
         self._deliver(answer, fault=fault)
         return answer
@@ -99,7 +100,7 @@ class Conversation:
         if answer is None:
             account = self._site.identity.bearer(request)
             fault = self._site.faults.pick(asked)
-            answer = self._zip_or_refusal(request, account)
+            answer = foreign.in_place_of(self._zip_or_refusal(request, account), fault, asked.operation)
         self._note(request, asked, answer.status)
         self._deliver(answer, fault=fault, key=asked.key if answer.status == 200 else "")
         return answer
@@ -123,7 +124,7 @@ class Conversation:
         elif not self._site.waf.admits(self._site.catalogue.settings.requests_per_s):
             answer = odata.error_answer("throttle", self._site.catalogue.settings.retry_after_s)
         else:
-            answer = odata.respond(self._site, request)
+            answer = foreign.in_place_of(odata.respond(self._site, request), fault, asked.operation)
         self._note(request, asked, answer.status)
         self._deliver(answer, fault=fault)
         return answer
@@ -145,6 +146,7 @@ class Conversation:
             if fault and fault.retry_after_s is not None:
                 headers = {**answer.headers, "Retry-After": str(fault.retry_after_s)}
                 answer = replace(answer, headers=headers)
+        answer = foreign.in_place_of(answer, fault, asked.operation)
         if request.method == "HEAD":
             answer = replace(answer, body=())
         self._note(request, asked, answer.status)

@@ -24,7 +24,9 @@ REFUSALS = {
     "wrong_secret": (403, "SignatureDoesNotMatch", "The request signature we calculated does not match."),
 }
 DELIVERY_FAULTS = ("reset", "stall", "trickle", "short_body")
-KINDS = (*REFUSALS, *DELIVERY_FAULTS, "wrong_bytes", "xml_body", "changed_etag")
+#: Another answer in the place of the service's own, whichever service is asked.
+FOREIGN = ("page", "empty_body", "truncated_body", "foreign_answer", "redirect")
+KINDS = (*REFUSALS, *DELIVERY_FAULTS, *FOREIGN, "wrong_bytes", "xml_body", "changed_etag")
 FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
 
 
@@ -68,6 +70,8 @@ class Fault:
         The rate of ``trickle``.
     same_content
         ``changed_etag`` changes the ETag only.
+    status, etag
+        Of ``page``, ``empty_body``, ``foreign_answer`` and ``redirect``: another status, and an ETag.
     """
 
     kind: str
@@ -85,6 +89,8 @@ class Fault:
     retry_after_s: int | None = None
     bytes_per_s: int = 100
     same_content: bool = False
+    status: int | None = None
+    etag: str = ""
 
     def matches(self, asked: Asked) -> bool:
         """Return whether the request is one of those meant, times and moments apart."""

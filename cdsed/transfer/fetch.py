@@ -14,6 +14,7 @@ from typing import Protocol
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
+from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
 from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import on_disk, s3_error
 
@@ -98,22 +99,33 @@ def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: in
         body = read_small(way.connection, response, 2**16)
         raise s3_error(way.account, piece.key, response.status, dict(response.headers), body)
     etag = response.headers.get("ETag", "").strip('"')
-    if etag and etag != piece.etag:
-        way.connection.close()
-        response.close()  # it holds the socket where the server said "Connection: close"
+    if etag and etag != piece.etag and response.status == wanted and not _is_page(way, response):
+        _drop(way, response)
         raise ProductError(f"{piece.key} has changed since it was listed (ETag)", code="Changed")
     length = response.headers.get("Content-Length")
     content_range = response.headers.get("Content-Range")
     range_fits = piece.whole or content_range == f"bytes {first}-{last}/{piece.object_bytes}"
     # An error body under status 200 has neither the object's ETag nor its length.
-    if response.status != wanted or not etag or length != str(last - first + 1) or not range_fits:
-        way.connection.close()
-        response.close()
+    fits = response.status == wanted and etag == piece.etag and length == str(last - first + 1) and range_fits
+    if not fits:
+        _drop(way, response)
         raise ServiceError(
             f"S3 answered {response.status} with {length} bytes, ETag {etag or 'none'}, "
             f"range {content_range or 'none'} for bytes {first}-{last} of {piece.key}",
             code="NotTheObject",
         )
+
+
+def _is_page(way: Way, response: http.client.HTTPResponse) -> bool:
+    """Tell whether an answer with another ETag is no object at all: servers of pages give ETags, too."""
+    return is_page(response.headers["Content-Type"]) or begins_foreign(
+        read_small(way.connection, response, BEGINNING_BYTES)
+    )
+
+
+def _drop(way: Way, response: http.client.HTTPResponse) -> None:
+    way.connection.close()
+    response.close()  # it holds the socket where the server said "Connection: close"
 
 
 def _receive(

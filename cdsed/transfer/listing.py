@@ -21,7 +21,8 @@ from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.eodata import S3Location, safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, read_small
-from cdsed.transfer.translate import s3_error
+from cdsed.transfer.genuine import Asked, check_listing, is_page
+from cdsed.transfer.translate import foreign, s3_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _OBJECTS_MAX = 200_000  # the largest products have some thousands
 _ETAG = re.compile(r"[!#-~]{1,128}")  # it goes back in a header
+_PAGES = (".html", ".htm", ".json")  # objects that are pages themselves
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _SIZE_BYTES_MAX = 10**18 - 1  # 18 digits; the state holds no more than 2**63 - 1
 _one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
@@ -69,7 +71,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     prefix = location.key + "/"
     listed: list[ListedObject] = []
     try:
-        client = _client(connection, account, location.s3_path)
+        client = _client(connection, account, Asked(location.s3_path, location.bucket, prefix))
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
             contents = page.get("Contents", [])
             listed += [
@@ -108,11 +110,9 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
     Stopped
         The process must leave: nobody knows.
     """
-    mission = location.key.partition("/")[0]
+    asked = Asked(location.s3_path, location.bucket, f"{location.key.partition('/')[0]}/")
     try:
-        _client(connection, account, location.s3_path).list_objects_v2(
-            Bucket=location.bucket, Prefix=f"{mission}/", MaxKeys=1
-        )
+        _client(connection, account, asked).list_objects_v2(Bucket=asked.bucket, Prefix=asked.prefix, MaxKeys=1)
     except Stopped:
         raise
     except (TransferError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
@@ -120,8 +120,8 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
     return True
 
 
-def _client(connection: Connection, account: str, what: str) -> "S3Client":
-    """Make a boto3 client that speaks through `connection` only."""
+def _client(connection: Connection, account: str, asked: Asked) -> "S3Client":
+    """Make a boto3 client that speaks through `connection` only, and takes nothing for a listing that is none."""
     endpoint = connection.endpoint
     with _one_at_a_time:
         client = boto3.client(
@@ -144,7 +144,8 @@ def _client(connection: Connection, account: str, what: str) -> "S3Client":
         response = connection.send(request.method, f"{parts.path}?{parts.query}", request.headers)
         body = read_small(connection, response)
         if response.status != 200:
-            raise s3_error(account, what, response.status, dict(response.headers), body)
+            raise s3_error(account, asked.what, response.status, dict(response.headers), body)
+        check_listing(response.headers["Content-Type"], body, asked)
         headers: Any = HeadersDict(response.headers.items())  # what botocore itself gives; the stubs say otherwise
         return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _Body(body))
 
@@ -156,15 +157,40 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
     """Return the single object that lies at the bare key, None when there is none."""
     response = connection.request("HEAD", location.bucket, location.key, {})
     read_small(connection, response)
-    if response.status == 404:
+    if response.status in (404, 410):
+        _expect_no_such_key(connection, account, location)
         return None
-    if response.status != 200:
-        raise s3_error(account, location.s3_path, response.status, dict(response.headers), b"")
-    name = location.key.rpartition("/")[2]
     length, etag = response.headers.get("Content-Length", ""), response.headers.get("ETag", "").strip('"')
+    name = location.key.rpartition("/")[2]
+    # This answer has no body that shows whose it is. Some servers call the body that a refusal has not a page.
+    if (
+        is_page(response.headers["Content-Type"])
+        and not name.endswith(_PAGES)
+        and (response.status == 200 or length != "0")
+    ):
+        raise foreign(response.status, location.s3_path)
+    if response.status != 200:
+        raise s3_error(account, location.s3_path, response.status, dict(response.headers), None)
     if not _LENGTH.fullmatch(length) or not _ETAG.fullmatch(etag):
         raise ServiceError(f"S3 does not say how large {location.s3_path} is, or which", code="BadAnswer")
     return ListedObject(location.key, name, int(length), etag)
+
+
+def _expect_no_such_key(connection: Connection, account: str, location: S3Location) -> None:
+    """Have S3 say in its own words that there is no such object: anybody can answer 404 to a HEAD.
+
+    Raises
+    ------
+    AccountError, ServiceError
+        It says something else.
+    """
+    response = connection.request("GET", location.bucket, location.key, {"Range": "bytes=0-0"})
+    body = read_small(connection, response, 2**16)
+    if response.status in (200, 206):
+        raise ServiceError(f"S3 says that {location.s3_path} is there, and that it is not", code="BadAnswer")
+    error = s3_error(account, location.s3_path, response.status, dict(response.headers), body)
+    if error.code != "NoSuchKey":
+        raise error
 
 
 def _checked_path(key: str, prefix: str) -> str:

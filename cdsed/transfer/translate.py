@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
+from cdsed.transfer.genuine import error_code
 
 # The signature, the key or its owner is refused: whatever this account asks for, it gets the same answer.
 _KEY_CODES = {
@@ -28,6 +29,9 @@ _KEY_CODES = {
     "AccountProblem": "CDSE has locked it; log in at https://dataspace.copernicus.eu and see why",
 }
 _PASSING_CODES = {"InternalError", "SlowDown", "ServiceUnavailable"}
+
+# Answers about an object, which a product is charged with: they have to be S3's own.
+_OF_THE_OBJECT = {404, 410, 412, 416}
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Our own process or the whole machine is short of something: neither the disk's fault nor the service's.
@@ -42,7 +46,13 @@ _DISK_ADVICE = {
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
 
 
-def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], body: bytes) -> TransferError:
+def foreign(status: int, what: str, retry_after_s: float | None = None) -> ServiceError:
+    """Return the error for an answer that something on the way has given in the place of S3."""
+    message = f"something on the way to S3 answered {status} for {what}, not S3 itself"
+    return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3", retry_after_s=retry_after_s)
+
+
+def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], body: bytes | None) -> TransferError:
     """Return the error for an S3 answer that is not a success.
 
     Parameters
@@ -51,8 +61,10 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
         Our name of the account that asked.
     what
         What was asked for, e.g. a key, for the message.
+    body
+        None: it was a HEAD, whose answers have none.
     """
-    code = _code(body)
+    code = error_code(body or b"")
     after_s = retry_after_s(headers.get("Retry-After"))
     told = f"({status} {code or 'without a code'})"
     if status in (429, 509):
@@ -63,10 +75,8 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
         )
     if code in _KEY_CODES and 400 <= status < 500:
         return AccountError(f"account {account}: {_KEY_CODES[code]}", code=code)
-    if status in (401, 403, 404, 407, 410, 451) and body.strip() and not code:
-        # A proxy or a firewall on the way; S3 says <Code>, or nothing at all.
-        message = f"something on the way to S3 answered {status} for {what}, not S3 itself"
-        return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3", retry_after_s=after_s)
+    if not code and _is_foreign(status, body):
+        return foreign(status, what, after_s)
     if status in (401, 403):
         if code == "InvalidObjectState":
             return ProductError(f"{what} lies in an archive and is not online {told}", code="NotOnline")
@@ -80,6 +90,13 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
         code=_service_code(status, code),
         retry_after_s=after_s,
     )
+
+
+def _is_foreign(status: int, body: bytes | None) -> bool:
+    """Tell whether a refusal without a code of S3 is not S3's; its 401 and 403 may have an empty body."""
+    if status in _OF_THE_OBJECT:
+        return body is not None
+    return status in (401, 403, 407, 451) and bool((body or b"").strip())
 
 
 def _service_code(status: int, code: str) -> str:
@@ -178,9 +195,3 @@ def _short_of(where: str, error: OSError) -> MachineError:
     name = errno.errorcode[error.errno or errno.ENOMEM]
     advice = "; raise LimitNOFILE" if error.errno == errno.EMFILE else ""
     return MachineError(f"{where}: this machine is short of something: {error.strerror} ({name}){advice}", code=name)
-
-
-def _code(body: bytes) -> str:
-    """Return the ``<Code>`` of an S3 error body, '' when there is none."""
-    found = re.search(rb"<Code>([A-Za-z0-9.]{1,80})</Code>", body)
-    return found[1].decode("ascii") if found else ""

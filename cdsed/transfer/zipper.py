@@ -29,6 +29,7 @@ from cdsed.folder import Folder
 from cdsed.model.eodata import safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
+from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign
 from cdsed.transfer.listing import refuse_conflicts
 from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import on_disk, retry_after_s
@@ -40,6 +41,8 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _NO_KEYS = Credentials(Secret("none"), Secret("none"))
 # What zipfile raises for a broken archive, by its methods and its names that are no UTF-8.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError)
+_SIGNATURE = b"PK\x03\x04"
+_FOLDERS = (".SAFE", ".SEN3", ".SEN6")  # such a product comes as nothing but a zip
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # of the others zipfile reports damage as if it were the disk's
 _UNPACKED_MAX = 4  # times the archive's length; CDSE stores without compression
 
@@ -192,9 +195,25 @@ def _receive(
     if size_bytes != int(length):
         raise ServiceError(f"{value.safename}: {size_bytes} of {length} bytes came from the zipper", code="CutBody")
     if digest.hexdigest() != value.md5:
-        raise ProductError(
-            f"{value.safename}: the zipper's MD5 is {digest.hexdigest()}, the catalogue's {value.md5}", code="BadCopy"
-        )
+        raise _other_copy(value, product, digest.hexdigest())
+
+
+def _other_copy(value: Value, product: Folder, md5: str) -> ProductError | ServiceError:
+    """Return the error for what has another MD5 than the catalogue says: a bad copy, or no copy at all."""
+    with on_disk(value.safename), os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as file:
+        beginning = file.read(BEGINNING_BYTES)
+        whole = zipfile.is_zipfile(file)
+    if beginning.startswith(_SIGNATURE):
+        if not whole:
+            return ServiceError(f"{value.safename}: the zip has no end", code="CutBody")
+    elif value.safename.endswith(_FOLDERS) or begins_foreign(beginning):
+        return _foreign(value, 200)
+    return ProductError(f"{value.safename}: the zipper's MD5 is {md5}, the catalogue's {value.md5}", code="BadCopy")
+
+
+def _foreign(value: Value, status: int) -> ServiceError:
+    message = f"something on the way to the zipper answered {status} for {value.safename}, not the zipper itself"
+    return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3")
 
 
 def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) -> TransferError:
@@ -203,6 +222,8 @@ def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) ->
     told = f"account {value.account}: the zipper refuses {value.safename} ({status} {code}: {message})"
     if status == 429:
         return AccountError(told, code="Throttled", retry_after_s=retry_after_s(retry_after))
+    if 400 <= status < 500 and not _is_own(status, body):
+        return _foreign(value, status)
     if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # expired or lost on the way: the next one will do
         return ServiceError(told, code=code)
     if status in (401, 403):
@@ -210,6 +231,15 @@ def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) ->
     if 400 <= status < 500:
         return ProductError(told, code="ZipRefused")
     return ServiceError(told, code=str(status), retry_after_s=retry_after_s(retry_after))
+
+
+def _is_own(status: int, body: bytes) -> bool:
+    """Tell whether a refusal is CDSE's, which is JSON; for want of a token it may have no body at all."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return status in (401, 403) and not body.strip()
+    return isinstance(answer, dict) and not answer.keys().isdisjoint({"code", "message", "detail"})
 
 
 def _said(body: bytes) -> tuple[str, str]:

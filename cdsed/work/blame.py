@@ -5,126 +5,36 @@
 """
 
 from dataclasses import dataclass
-from enum import Enum
 
 from cdsed.errors import Blame, TransferError
-from cdsed.model.product import State
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a course means.
-
-    Attributes
-    ----------
-    product
-        What becomes of the product, for people.
-    state
-        Where a product that is being planned goes the first time; None where the account, or the case, decides.
-    delay
-        When it goes on, for people.
-    pays
-        Who pays, for people.
-    attempt
-        Whether an attempt is charged to the product.
-    breaker
-        The kind of breaker that counts the failure: ``account``, ``service``, ``disk``, or ''.
-    """
-
-    product: str
-    state: State
-    delay: str
-    pays: str
-    attempt: bool = False
-    breaker: str = ""
-
-
-_DOUBLED = "30 s, doubled each time, 6 h at most (`retry.first_delay_s`, `longest_delay_s`)"
-_SOON = "2 s, doubled each time, 5 min at most; `Retry-After` wins"
-
-
-class Course(Enum):
-    """What follows from a failure."""
-
-    ATTEMPT = Terms(
-        "waits, is listed anew; *failed* when its attempts are used up, *missing* if it is gone",
-        State.WAITING,
-        _DOUBLED,
-        "the product: an attempt",
-        attempt=True,
-    )
-    GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
-    ASK_CATALOGUE = Terms(
-        "asks the catalogue; on the catalogue's own word an attempt, the second time *missing*",
-        State.QUEUED,
-        "none; then as an attempt",
-        "nobody; then the product: an attempt",
-    )
-    OTHER_ACCOUNT = Terms(
-        "as a zip (`transfer.zipper`), else other accounts of the group try, all of them again and again; *missing* if "
-        "that lasts for a day (`retry.refused_for_s`), they read other products, and the catalogue still offers it",
-        State.READY,
-        "none; for all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
-        "nobody; an account that never delivered cools at the third in a row",
-        breaker="account",
-    )
-    COOL_ACCOUNT = Terms(
-        "untouched: other accounts go on with it",
-        State.READY,
-        "30 s, doubled each time, 1 h at most (`retry.account_…`); `Retry-After` wins",
-        "the account: it cools, its session is given back",
-        breaker="account",
-    )
-    SET_BACK = Terms(
-        "untouched, a piece or a listing comes again; the sixth in a row while others arrive: an attempt",
-        State.WAITING,
-        _SOON,
-        "the service: the eighth in a row cools it for 5 s, doubled each time, 5 min at most",
-        breaker="service",
-    )
-    PAUSE_DISK = Terms(
-        "waits; what has arrived is kept. Others go to the next spool that is well",
-        State.WAITING,
-        "30 s, doubled each time, 10 min at most (`retry.first_delay_s`)",
-        "the destination: it pauses, and it alone",
-        breaker="disk",
-    )
-    BEGIN_ANEW = Terms(
-        "is listed anew; what is lost is fetched again, the rest is kept; the sixth in a row is an attempt, and so is "
-        "losing the same object again. Where the destination itself is gone, that pauses",
-        State.WAITING,
-        _SOON,
-        "nobody",
-    )
-    REFETCH = Terms(
-        "what is damaged is fetched again; from the sixth damaged copy of an object on: an attempt",
-        State.WAITING,
-        _SOON,
-        "nobody",
-    )
-    REST = Terms(
-        "waits; what has arrived is kept, the session is given back",
-        State.WAITING,
-        "5 s, doubled each time, 5 min at most",
-        "nobody",
-    )
-    GIVE_BACK = Terms("untouched: given back as it was", State.READY, "none", "nobody")
+from cdsed.work.course import Course
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: errors of a blame with one of these codes (none given: any other) take this course."""
+    """One row: errors of a blame with one of these codes (none given: any other) take this course.
+
+    ``never_charged``: not even the sixth in a row is an attempt, for no product can be why it happens.
+    """
 
     blame: Blame
     codes: tuple[str, ...]
     signals: str
     course: Course
+    never_charged: bool = False
 
 
 RULES = (
-    Rule(Blame.PRODUCT, ("NotListed",), "S3 lists nothing at its path", Course.ASK_CATALOGUE),
-    Rule(Blame.PRODUCT, ("NoSuchKey",), "404 or 410 for an object that was listed", Course.ATTEMPT),
-    Rule(Blame.PRODUCT, ("Changed",), "412, 416, or another ETag than was listed", Course.ATTEMPT),
+    Rule(
+        Blame.PRODUCT, ("NotListed",), "S3 lists nothing at its path, and says `NoSuchKey` of it", Course.ASK_CATALOGUE
+    ),
+    Rule(Blame.PRODUCT, ("NoSuchKey",), "404 or 410 `NoSuchKey` for an object that was listed", Course.ATTEMPT),
+    Rule(
+        Blame.PRODUCT,
+        ("Changed",),
+        "412, 416 in the words of S3, or an object with another ETag than was listed",
+        Course.ATTEMPT,
+    ),
     Rule(Blame.PRODUCT, ("NotOnline",), "403 `InvalidObjectState`: the object lies in an archive", Course.ATTEMPT),
     Rule(
         Blame.PRODUCT, ("Refused",), "403 `AccessDenied`, though the same key lists other things", Course.OTHER_ACCOUNT
@@ -135,7 +45,7 @@ RULES = (
         "a key or a zip member that leads out of the product, names a file twice, or would fill the disk",
         Course.GIVE_UP,
     ),
-    Rule(Blame.PRODUCT, ("ZipRefused",), "the zipper: 400, 404, 422 and other 4xx", Course.ATTEMPT),
+    Rule(Blame.PRODUCT, ("ZipRefused",), "the zipper: 400, 404, 422 and other 4xx, with its code", Course.ATTEMPT),
     Rule(
         Blame.PRODUCT,
         ("BadCopy",),
@@ -172,22 +82,33 @@ RULES = (
     Rule(
         Blame.SERVICE,
         ("BadAnswer",),
-        "no valid HTTP or S3: an error under status 200, a listing that cannot be read, 204",
+        "no valid HTTP or S3: an error under status 200, a listing that is cut off or cannot be read, 204",
         Course.SET_BACK,
     ),
     Rule(
         Blame.SERVICE,
         ("NotTheObject",),
-        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200",
+        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200; never an "
+        "attempt, however often",
         Course.SET_BACK,
+        never_charged=True,
     ),
     Rule(
         Blame.SERVICE,
         ("NotS3",),
-        "401, 403, 404, 407, 410, 451 in words that are not S3's: a proxy, a firewall",
+        "an answer that is not the service's own: a page, JSON, nothing or another listing in place of a listing or a "
+        "zip; 401, 403, 404, 407, 410, 412, 416, 451 not in its words. A proxy, a firewall; never an attempt, however "
+        "often",
         Course.SET_BACK,
+        never_charged=True,
     ),
-    Rule(Blame.SERVICE, ("Redirected",), "3xx: another address or region", Course.SET_BACK),
+    Rule(
+        Blame.SERVICE,
+        ("Redirected",),
+        "3xx: another address or region, a login page; followed nowhere, and never an attempt, however often",
+        Course.SET_BACK,
+        never_charged=True,
+    ),
     Rule(
         Blame.SERVICE,
         ("BadRequest",),
@@ -289,7 +210,7 @@ ELSEWHERE = (
     Note(
         Blame.ACCOUNT,
         ("WrongPassword", "LoginRefused", "BadTotp", "NoPassword"),
-        "the identity service: 401, 400, 403",
+        "the identity service: 401, 400, 403, in its words",
         "untouched",
         _LOGIN,
         "the account: it cools",
@@ -298,7 +219,7 @@ ELSEWHERE = (
     Note(
         Blame.ACCOUNT,
         ("TooManySessions",),
-        "the identity service: 400, most often 100 open sessions",
+        "the identity service: 400, in its words; most often 100 open sessions",
         "untouched",
         "1 min, doubled each time, 1 h at most",
         "the account: it cools",
@@ -307,7 +228,7 @@ ELSEWHERE = (
     Note(
         Blame.ACCOUNT,
         ("KeyCapReached", "KeysRefused"),
-        "the keys manager: 403, 401",
+        "the keys manager: 403, 401, in its words",
         "untouched",
         Course.COOL_ACCOUNT.value.delay,
         "the account: it cools",
@@ -316,7 +237,7 @@ ELSEWHERE = (
     Note(
         Blame.SERVICE,
         ("KeysManager",),
-        "the identity service or the keys manager: 5xx, timeouts, strange answers",
+        "the identity service or the keys manager: 5xx, timeouts, redirects, answers that are not theirs",
         "untouched",
         Course.COOL_ACCOUNT.value.delay,
         "the account: it cools",

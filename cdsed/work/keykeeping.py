@@ -24,6 +24,7 @@ from cdsed.store.breakers import Cooling, account_breaker
 from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
+from cdsed.transfer.genuine import is_page
 from cdsed.work.bench import endpoint
 
 _UNTIL_USABLE_S, _WHEN_USABLE_S = 2.0, 60.0
@@ -163,6 +164,7 @@ class KeyKeeping:
         try:
             response = connection.request("HEAD", BUCKET, "", {})
             response.read()
-            return response.status not in (401, 403) and response.status < 500
+            # A login page, or the way to one, is no proof that S3 knows the key.
+            return response.status == 200 and not is_page(response.headers["Content-Type"])
         finally:
             connection.close()

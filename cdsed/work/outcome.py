@@ -15,7 +15,8 @@ from cdsed.store.database import Database
 from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.translate import local_error
-from cdsed.work.blame import Course, rule_of
+from cdsed.work.blame import rule_of
+from cdsed.work.course import Course
 from cdsed.work.keystory import told_apart
 from cdsed.work.retrying import pause_s
 from cdsed.work.throttling import Throttling
@@ -247,20 +248,20 @@ class Outcome:
         pause = _way_pause_s(error, piece.setbacks)
         ours = pieces.let_go(self._db, lease, piece, setback=not sick, due_s=self._clock.boot_s() + pause)
         _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
-        if ours and not sick and piece.setbacks + 1 >= _SETBACKS_MAX:
+        if ours and not sick and _is_too_often(error, piece.setbacks):
             self._charge(error, products.get(self._db, product.id))
 
     def _set_back(self, error: TransferError, product: Product) -> None:
         sick = self._service_failed(error)
-        if not sick and product.setbacks + 1 >= _SETBACKS_MAX:
+        if not sick and _is_too_often(error, product.setbacks):
             self._charge(error, product)
         else:
-            self._set_back_until(error, product, _way_pause_s(error, product.setbacks))
+            self._set_back_until(error, product, _way_pause_s(error, product.setbacks), setbacks=int(not sick))
 
-    def _set_back_until(self, error: TransferError, product: Product, pause: float) -> None:
+    def _set_back_until(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 1) -> None:
         if product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
             raise error
-        self._wait(error, product, pause, setbacks=1)
+        self._wait(error, product, pause, setbacks=setbacks)
 
     def _begin_anew(self, error: TransferError, product: Product) -> None:
         _log.warning("%s: %s; what is lost is fetched again", product.safename, error)
@@ -303,6 +304,11 @@ class Outcome:
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
+
+
+def _is_too_often(error: TransferError, setbacks: int) -> bool:
+    """Tell whether one more failure on the way to a product is charged to it, so that it comes to an end."""
+    return setbacks + 1 >= _SETBACKS_MAX and not rule_of(error).never_charged
 
 
 def _way_pause_s(error: TransferError, setbacks: int) -> float:

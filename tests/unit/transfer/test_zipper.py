@@ -156,7 +156,10 @@ def test_a_redirect_to_itself_ends(host, staging):
         (429, b'{"code":"DAT-ZIP-100","message":"Max session number 4 exceeded."}', AccountError, "Throttled"),
         (400, b'{"code":"DAT-ZIP-104","message":"Malformed OData request path"}', ProductError, "ZipRefused"),
         (422, b'{"code":"DAT-ZIP-111","message":"no"}', ProductError, "ZipRefused"),
-        (404, b"<html>", ProductError, "ZipRefused"),
+        (404, b"<html>", ServiceError, "NotS3"),
+        (404, b"", ServiceError, "NotS3"),
+        (403, b"<html>", ServiceError, "NotS3"),
+        (404, b'{"access_token": "x"}', ServiceError, "NotS3"),
         (503, b"", ServiceError, "503"),
     ],
 )
@@ -219,3 +222,21 @@ def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(host, staging):
         get(host, staging, b"[" * 60_000, status=500)
 
     assert caught.value.code == "500"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(b"<!DOCTYPE html><html><body>Sign in</body></html>", "NotS3", id="a page"),
+        pytest.param(b"", "NotS3", id="nothing"),
+        pytest.param(b'{"@odata.context": "$metadata#Products", "value": []}', "NotS3", id="JSON"),
+        pytest.param(b"<Error><Code>NoSuchKey</Code></Error>", "NotS3", id="an answer of S3"),
+        pytest.param(b"any other bytes", "NotS3", id="no zip"),
+        pytest.param(b"PK\x03\x04" + bytes(500), "CutBody", id="half a zip"),
+    ],
+)
+def test_what_is_no_zip_costs_no_product_an_attempt_whatever_its_length_says(host, staging, body, code):
+    host.answers["/v"] = (200, {}, body)
+    with pytest.raises(ServiceError) as refused:
+        fetch_value(value(host, b"the true one"), means(), staging)
+    assert refused.value.code == code

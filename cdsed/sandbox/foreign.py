@@ -1,0 +1,65 @@
+"""Answers that are not the service's own: what a proxy, a firewall or a login page puts in the place of one."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cdsed.sandbox.faults import FOREIGN, Fault
+from cdsed.sandbox.http import Answer, data_answer
+
+LOGIN_PATH = "/_login"
+_PAGE = (
+    b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head>"
+    b"<body>Please sign in to use the network.</body></html>\n"
+)
+_S3 = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    b"<Name>another</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys>"
+    b"<IsTruncated>false</IsTruncated></ListBucketResult>"
+)
+_ODATA = json.dumps({"@odata.context": "$metadata#Products", "value": []}).encode()
+_TOKEN = json.dumps({"access_token": "of-another-service", "expires_in": 600, "token_type": "Bearer"}).encode()
+_KEYS = json.dumps({"credentials": [], "count": 0, "offset": 0, "limit": 20}).encode()
+# What each service gets of another one.
+_OF_ANOTHER = {
+    "list": _ODATA,
+    "head": _ODATA,
+    "get": _ODATA,
+    "odata": _S3,
+    "identity": _KEYS,
+    "keys": _TOKEN,
+    "zip": _ODATA,
+}
+
+
+def in_place_of(answer: Answer, fault: Fault | None, operation: str) -> Answer:
+    """Return what a request gets in the place of its answer; the answer itself for all other kinds of fault."""
+    nothing_to_cut = operation == "head" and fault is not None and fault.kind == "truncated_body"
+    if fault is None or fault.kind not in FOREIGN or nothing_to_cut:
+        return answer
+    status = fault.status or 200
+    match fault.kind:
+        case "page":
+            return data_answer(status, _PAGE, "text/html; charset=utf-8", _etag(fault))
+        case "empty_body":
+            return Answer(status)
+        case "truncated_body":
+            half = answer.length // 2
+            return replace(answer, length=half, body=_first(answer, half))
+        case "foreign_answer":
+            body = _OF_ANOTHER.get(operation, _ODATA)
+            kind = "application/xml" if body is _S3 else "application/json"
+            return data_answer(status, body, kind, _etag(fault))
+    return Answer(fault.status or 302, headers={"Location": LOGIN_PATH, **_etag(fault)})
+
+
+def _etag(fault: Fault) -> dict[str, str]:
+    return {"ETag": fault.etag} if fault.etag else {}
+
+
+def _first(answer: Answer, count_bytes: int) -> Iterator[memoryview]:
+    for piece in answer.body:
+        yield piece[:count_bytes]
+        count_bytes -= min(count_bytes, len(piece))
+        if not count_bytes:
+            return

@@ -1,0 +1,113 @@
+"""Telling S3's own answers from those of something on the way: a proxy, a firewall, a login page, another service.
+
+What S3 says of a product may make it missing, so nothing counts as said by S3 unless it has the form S3 gives it.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, unquote_plus
+from xml.etree.ElementTree import Element
+
+import defusedxml.ElementTree
+from defusedxml import DefusedXmlException
+
+from cdsed.errors import ServiceError
+
+_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+_CODE = re.compile(r"[A-Za-z0-9.]{1,80}")
+_FOREIGN_TYPE = re.compile(r"\s*(text/html|application/(xhtml\+xml|([\w.-]+\+)?json))\b", re.IGNORECASE)
+_FOREIGN_BEGINNING = re.compile(
+    rb"\s*(<!doctype\s+html|<html|[{\[]|(<\?xml[^>]*>)?\s*<(Error|ListBucketResult|html)\b)", re.IGNORECASE
+)
+_CUT_LISTING = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<ListBucketResult\b")
+BEGINNING_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a listing was asked for; `what` names it in messages."""
+
+    what: str
+    bucket: str
+    prefix: str
+
+
+def error_code(body: bytes) -> str:
+    """Return the ``Code`` of an S3 error document; '' for anything else, such as a page or half a document."""
+    root = _parsed(body)
+    if root is None or _tag(root) != "Error":
+        return ""
+    code = _text(root, "Code") or ""
+    return code if _CODE.fullmatch(code) else ""
+
+
+def check_listing(content_type: str | None, body: bytes, asked: Asked) -> None:
+    """Make sure that an answer with status 200 is a page of the listing that was asked for.
+
+    Raises
+    ------
+    ServiceError
+        ``NotS3``: it is something else. ``BadAnswer``: it is cut off, an error of S3, or a page that says there are
+        more and not where.
+    """
+    root = None if is_page(content_type) else _parsed(body)
+    if root is None:
+        if _CUT_LISTING.match(body) and not is_page(content_type):
+            raise _unreadable(asked, "it is cut off, or no valid XML")
+        raise _foreign(asked, "no listing" if body.strip() else "nothing")
+    if _tag(root) == "Error":
+        raise _unreadable(asked, f"S3 answers the error {error_code(body) or 'without a code'} under status 200")
+    if _tag(root) != "ListBucketResult":
+        raise _foreign(asked, "no listing")
+    bucket, prefix = _text(root, "Name"), _text(root, "Prefix")
+    if bucket is not None and bucket != asked.bucket:
+        raise _foreign(asked, "the listing of another bucket")
+    # With encoding-type=url some servers encode it, some do not, and some write + for a space.
+    if prefix is not None and asked.prefix not in (prefix, unquote(prefix), unquote_plus(prefix)):
+        raise _foreign(asked, "the listing of another prefix")
+    # Keys say themselves what they belong to; that there are none is said only by a page that names what it lists.
+    if (bucket is None or prefix is None) and _child(root, "Contents") is None:
+        raise _foreign(asked, "an empty listing that does not say of what")
+    more = (_text(root, "IsTruncated") or "false").strip().lower()
+    if more not in ("true", "false") or (more == "true" and not _text(root, "NextContinuationToken")):
+        raise _unreadable(asked, "it does not say where it goes on")
+
+
+def is_page(content_type: str | None) -> bool:
+    """Tell whether an answer says that its body is a page, or JSON, which S3 never says of its own words."""
+    return _FOREIGN_TYPE.match(content_type or "") is not None
+
+
+def begins_foreign(beginning: bytes) -> bool:
+    """Tell whether bytes that should be an object's are the beginning of a page, of JSON, or of an S3 document."""
+    return not beginning.strip() or _FOREIGN_BEGINNING.match(beginning) is not None
+
+
+def _parsed(body: bytes) -> Element | None:
+    try:
+        root: Element = defusedxml.ElementTree.fromstring(body, forbid_dtd=True)
+    except (DefusedXmlException, SyntaxError, ValueError, LookupError):  # ParseError is a SyntaxError
+        return None
+    return root
+
+
+def _tag(element: Element) -> str:
+    return element.tag.removeprefix(_NAMESPACE)
+
+
+def _child(root: Element, name: str) -> Element | None:
+    return next((child for child in root if _tag(child) == name), None)
+
+
+def _text(root: Element, name: str) -> str | None:
+    child = _child(root, name)
+    return None if child is None else child.text or ""
+
+
+def _foreign(asked: Asked, got: str) -> ServiceError:
+    message = f"asked for the listing of {asked.what}, something on the way to S3 answered {got}"
+    return ServiceError(f"{message}; look at proxies and firewalls, and at services.s3_url", code="NotS3")
+
+
+def _unreadable(asked: Asked, why: str) -> ServiceError:
+    return ServiceError(f"the listing of {asked.what} cannot be read: {why}", code="BadAnswer")

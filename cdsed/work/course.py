@@ -1,0 +1,106 @@
+"""What may follow from a failure; which failure takes which course stands in `cdsed.work.blame`."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from cdsed.model.product import State
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a course means.
+
+    Attributes
+    ----------
+    product
+        What becomes of the product, for people.
+    state
+        Where a product that is being planned goes the first time; None where the account, or the case, decides.
+    delay
+        When it goes on, for people.
+    pays
+        Who pays, for people.
+    attempt
+        Whether an attempt is charged to the product.
+    breaker
+        The kind of breaker that counts the failure: ``account``, ``service``, ``disk``, or ''.
+    """
+
+    product: str
+    state: State
+    delay: str
+    pays: str
+    attempt: bool = False
+    breaker: str = ""
+
+
+_DOUBLED = "30 s, doubled each time, 6 h at most (`retry.first_delay_s`, `longest_delay_s`)"
+_SOON = "2 s, doubled each time, 5 min at most; `Retry-After` wins"
+
+
+class Course(Enum):
+    """What follows from a failure."""
+
+    ATTEMPT = Terms(
+        "waits, is listed anew; *failed* when its attempts are used up, *missing* if it is gone",
+        State.WAITING,
+        _DOUBLED,
+        "the product: an attempt",
+        attempt=True,
+    )
+    GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
+    ASK_CATALOGUE = Terms(
+        "asks the catalogue; on the catalogue's own word an attempt, the second time *missing*",
+        State.QUEUED,
+        "none; then as an attempt",
+        "nobody; then the product: an attempt",
+    )
+    OTHER_ACCOUNT = Terms(
+        "as a zip (`transfer.zipper`), else other accounts of the group try, all of them again and again; *missing* if "
+        "that lasts for a day (`retry.refused_for_s`), they read other products, and the catalogue still offers it",
+        State.READY,
+        "none; for all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
+        "nobody; an account that never delivered cools at the third in a row",
+        breaker="account",
+    )
+    COOL_ACCOUNT = Terms(
+        "untouched: other accounts go on with it",
+        State.READY,
+        "30 s, doubled each time, 1 h at most (`retry.account_…`); `Retry-After` wins",
+        "the account: it cools, its session is given back",
+        breaker="account",
+    )
+    SET_BACK = Terms(
+        "untouched, a piece or a listing comes again; the sixth in a row while others arrive: an attempt",
+        State.WAITING,
+        _SOON,
+        "the service: the eighth in a row cools it for 5 s, doubled each time, 5 min at most",
+        breaker="service",
+    )
+    PAUSE_DISK = Terms(
+        "waits; what has arrived is kept. Others go to the next spool that is well",
+        State.WAITING,
+        "30 s, doubled each time, 10 min at most (`retry.first_delay_s`)",
+        "the destination: it pauses, and it alone",
+        breaker="disk",
+    )
+    BEGIN_ANEW = Terms(
+        "is listed anew; what is lost is fetched again, the rest is kept; the sixth in a row is an attempt, and so is "
+        "losing the same object again. Where the destination itself is gone, that pauses",
+        State.WAITING,
+        _SOON,
+        "nobody",
+    )
+    REFETCH = Terms(
+        "what is damaged is fetched again; from the sixth damaged copy of an object on: an attempt",
+        State.WAITING,
+        _SOON,
+        "nobody",
+    )
+    REST = Terms(
+        "waits; what has arrived is kept, the session is given back",
+        State.WAITING,
+        "5 s, doubled each time, 5 min at most",
+        "nobody",
+    )
+    GIVE_BACK = Terms("untouched: given back as it was", State.READY, "none", "nobody")
