@@ -73,7 +73,7 @@ def _of_listing(listing: Path) -> Iterable[Row]:
             case Named():
                 yield line.product_id or "", line.safename, line.s3_path or ""
             case Rejected():
-                raise InboxError(f"{listing}, line {line.line}: {line.reason}: {line.text!r}")
+                raise InboxError(f"{listing}, line {line.line}: {line.told}")
 
 
 def _of_word(word: str) -> Row:

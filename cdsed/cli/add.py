@@ -140,8 +140,7 @@ def _complaint(file: Path, *, strict: bool) -> str | None:
     rejected = f", {plural(content.rejected, 'line')} rejected" if content.rejected else ""
     print(f"{printable(file.name)}: {plural(content.named, 'line')} with products{rejected}")
     for line in content.first_rejected:
-        shown = "" if line.text in line.reason else f": {printable(line.text)!r}"
-        print(f"  line {number(line.line)}: {printable(line.reason)}{shown}")
+        print(f"  line {number(line.line)}: {printable(line.told)}")
     if content.rejected > len(content.first_rejected):
         print(f"  and {number(content.rejected - len(content.first_rejected))} more")
     if not content.named:

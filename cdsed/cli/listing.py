@@ -83,7 +83,7 @@ def _complain(contents: Contents) -> None:
     from cdsed.cli.wording import plural
 
     for line in contents.rejected[:_REJECTED_SHOWN]:
-        say(f"line {line.line}: {line.reason}: {line.text!r}")
+        say(f"line {line.line}: {line.told}")
     if len(contents.rejected) > _REJECTED_SHOWN:
         say(f"and {plural(len(contents.rejected) - _REJECTED_SHOWN, 'more line')} that cannot be taken")
     if contents.duplicates:

@@ -226,7 +226,7 @@ def _names(listing: Path) -> Iterable[str]:
                 seen.add(line.safename)
                 yield line.safename
             case Rejected():
-                _log.warning("%s, line %d: %s", listing, line.line, line.reason)
+                _log.warning("%s, line %d: %s", listing, line.line, line.told)
 
 
 def download_list_product_multithread_v4(

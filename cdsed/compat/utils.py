@@ -95,7 +95,7 @@ def _convert(answer: Path) -> str:
             case Named():
                 products.setdefault(line.safename, line.product_id or "")
             case Rejected():
-                _log.warning("%s: %s: %s", answer, line.text, line.reason)
+                _log.warning("%s, product %d: %s", answer, line.line, line.told)
     with atomic_text(listing) as file:
         csv.writer(file, lineterminator="\n").writerows((number, name) for name, number in products.items())
     return str(listing)

@@ -283,9 +283,9 @@ def _plain_login(login: str) -> str:
 def _strangers(document: Document, settings: Settings) -> Iterator[str]:
     groups = document.content["groups"]
     if settings.default_group not in groups:
+        known = ", ".join(str(document.shown(name)) for name in groups)
         yield document.problem(
-            ("groups",),
-            f"lacks the default_group of the settings, {settings.default_group!r}; has {', '.join(groups)}",
+            ("groups",), f"lacks the default_group of the settings, {settings.default_group!r}; has {known}"
         )
 
 
@@ -301,5 +301,6 @@ def _twins(document: Document, accounts: Accounts) -> Iterator[str]:
             if twin is not account:
                 yield document.problem(
                     ("groups", account.group, "accounts", account.name),
-                    f"has the same {what} as account {twin.name!r} of group {twin.group!r}; each stands once",
+                    f"has the same {what} as account '{document.shown(twin.name)}' of group "
+                    f"'{document.shown(twin.group)}'; each stands once",
                 )

@@ -4,6 +4,7 @@ Kept free of pydantic, whose import alone takes most of the time that ``cdsed st
 """
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,10 @@ from cdsed.errors import ConfigError
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and not everywhere
 _DEPTH_MAX = 20
 _BYTES_MAX = 4 * 1024 * 1024
+
+# What the names of groups and accounts are made of, and our own keys; but no digits in hexadecimal, as of S3 keys.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_LIKE_A_KEY = re.compile(r"(?=.*[0-9])[0-9a-f-]{16,}|(?=(?:.*[0-9]){3})[a-z0-9]{20,}")
 
 Key = tuple[int | str, ...]
 
@@ -48,8 +53,14 @@ class Document:
     def problem(self, key: Key, text: str, *, shown: Key | None = None) -> str:
         """Return one line that says where `key` stands, its name (or `shown`), and what is wrong."""
         line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), 1)
-        name = _dotted(key if shown is None else shown)
+        name = _dotted(tuple(map(self.shown, key if shown is None else shown)))
         return ": ".join(filter(None, [f"{self.path}:{line}", name, text]))
+
+    def shown(self, part: int | str) -> int | str:
+        """Return a key as a message may show it: in a file of secrets one may stand where a name should."""
+        if not self.secret or isinstance(part, int) or (_NAME.fullmatch(part) and not _LIKE_A_KEY.fullmatch(part)):
+            return part
+        return "***"
 
     def line_of(self, problem: str) -> int:
         """Return the line that a problem names."""

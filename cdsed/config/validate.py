@@ -13,6 +13,7 @@ from cdsed.config.document import Document, Key
 from cdsed.errors import ConfigError
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_MISSPELT = re.compile(r"(s3_)?[a-z_]+")
 _USER_INFO = re.compile(r"//.*@")  # a password that someone put into an address
 
 
@@ -57,8 +58,9 @@ def _unknown_key(document: Document, model: type[BaseModel], key: Key) -> str:
     known = list(_fields_below(model, key[:-1]))
     near = difflib.get_close_matches(str(key[-1]), known, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    # In a file of secrets, a key like no other may be a secret that slipped to the left of a colon.
-    shown = key[:-1] if document.secret and not near else key
+    # In a file of secrets, a key like no other may be a secret that slipped to the left of a colon; so may `password1`.
+    misspelt = near and _MISSPELT.fullmatch(str(key[-1]))
+    shown = key[:-1] if document.secret and not misspelt else key
     return document.problem(key, f"unknown key; {remedy}", shown=shown)
 
 

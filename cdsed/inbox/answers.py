@@ -78,7 +78,7 @@ def products_at(file: BinaryIO, name: str, beat: Callable[[], None] = never) -> 
             if (prefix, event) in _PRODUCTS_AT:
                 found.append(_PRODUCTS_AT[prefix, event])
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise InboxError(f"{name} begins like JSON, but is broken: {_first_line(error)}") from error
+        raise InboxError(f"{name} begins like JSON, with [ or {{, but is broken or no JSON at all") from error
     if not found:
         raise InboxError(f"{name} is JSON without products: it has neither 'value' nor 'features' nor 'Name'")
     return found[0]
@@ -97,9 +97,9 @@ def read_answer(file: BinaryIO, prefix: str, name: str) -> Iterator[ListingLine]
         for number, item in enumerate(ijson.items(metered, prefix, buf_size=_BUFFER_BYTES, use_float=True), start=1):
             metered.heard()
             words = _words(item) if isinstance(item, Mapping) else Words()
-            yield product(number, words, words.safename or words.s3_path or f"product {number} of the answer")
+            yield product(number, words, words.safename or words.s3_path or "")
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise InboxError(f"{name} was changed while it was read: {_first_line(error)}") from error
+        raise InboxError(f"{name} was changed while it was read") from error
 
 
 def _words(item: Mapping[str, Any]) -> Words:
@@ -111,7 +111,3 @@ def _words(item: Mapping[str, Any]) -> Words:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

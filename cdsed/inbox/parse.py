@@ -10,6 +10,7 @@ from cdsed.errors import InboxError
 from cdsed.inbox.answers import products_at, read_answer
 from cdsed.inbox.rows import read_rows
 from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing
+from cdsed.inbox.strangers import refuse_strangers
 from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000
@@ -57,15 +58,16 @@ def read_listing(path: Path, beat: Callable[[], None] = never) -> Iterator[Listi
     Raises
     ------
     InboxError
-        At once, before the first item: the file is no text or no answer we know. While iterating: a
-        header names no column with products.
+        At once, before the first item: the file is no text, no answer we know, or has nothing of a listing. While
+        iterating: a header names no column with products.
     """
     fingerprint(path, beat)  # refuses what is not text
     with open_listing(path) as file:
-        if not _at_json(file):
-            return _from_rows(path)
-        prefix = products_at(file, path.name, beat)
-    return _from_answer(path, prefix)
+        is_json = _at_json(file)
+        prefix = products_at(file, path.name, beat) if is_json else ""
+        file.seek(0)
+        refuse_strangers(file, path.name, is_json=is_json)
+    return _from_answer(path, prefix) if is_json else _from_rows(path)
 
 
 def _from_rows(path: Path) -> Iterator[ListingLine]:
@@ -93,7 +95,9 @@ def _options(text: str) -> ListingOptions:
     if len(given) < len(pairs):
         raise ValueError("an option is given twice")
     if unknown := given.keys() - {"priority", "group", "outputdir"}:
-        raise ValueError(f"'{_shown(min(unknown))}' is no option; there are priority, group and outputdir")
+        word = min(unknown)
+        named = f"'{word}'" if re.fullmatch(r"[a-z_]{1,12}", word) else "a word of it"
+        raise ValueError(f"{named} is no option; there are priority, group and outputdir")
     return ListingOptions(
         _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
     )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
-from cdsed.inbox.source import SHOWN_CHARACTERS, physical_lines
+from cdsed.inbox.source import physical_lines
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.listing import Ignored, ListingLine, Named, Rejected
+from cdsed.model.quoting import NotAName, quotable
 from cdsed.model.safename import normalise
 
 _DELIMITERS = ",;\t"
@@ -44,19 +45,22 @@ def product(line: int, words: Words, text: str) -> Named | Rejected:
     words
         The name may be missing when there is a path: its last segment is the name then.
     text
-        What a receipt quotes.
+        All that the line says, or the name in the answer.
     """
     try:
         return _named(line, words)
-    except ValueError as error:
-        return Rejected(line, text[:SHOWN_CHARACTERS], str(error))
+    except NotAName as error:
+        return Rejected(line, quotable(text), error.why, len(text))
 
 
 def _named(line: int, words: Words) -> Named:
-    s3_path = split_s3_path(words.s3_path).s3_path if words.s3_path else None
+    try:
+        s3_path = split_s3_path(words.s3_path).s3_path if words.s3_path else None
+    except ValueError as error:
+        raise NotAName(words.s3_path or "", "has an S3 path that cannot be used") from error
     safename = normalise(words.safename or s3_path or "")
     if s3_path and normalise(s3_path) != safename:
-        raise ValueError(f"its S3 path leads to another product: {s3_path[-SHOWN_CHARACTERS:]!r}")
+        raise NotAName(s3_path, "has an S3 path that leads to another product than its name")
     # An `id` column may also be the row number of whoever wrote the CSV.
     product_id = words.product_id if _UUID.fullmatch(words.product_id or "") else None
     return Named(line, safename, product_id, s3_path)
@@ -74,7 +78,7 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
     for line in physical_lines(file):
         text = line.text.strip(" \x1a")  # not tabs: they may delimit an empty field; Ctrl-Z ends DOS files
         if line.problem:
-            yield Rejected(line.number, line.text, line.problem)
+            yield Rejected(line.number, "", line.problem)
         elif not text.strip() or text.startswith("#"):
             yield Ignored(line.number)
         elif read is None and (header := _Header.of(text)):
@@ -98,7 +102,7 @@ class _Header:
         readings = [cls(delimiter, _known_columns(text, delimiter)) for delimiter in _DELIMITERS]
         best = max(readings, key=lambda reading: len(reading.columns))
         if best.columns.keys() == {"product_id"}:
-            raise InboxError(f"the header {text[:SHOWN_CHARACTERS]!r} has no column safename, Name or S3Path")
+            raise InboxError("its header has no column safename, Name or S3Path")
         return best if best.columns else None
 
     def words(self, text: str) -> Words:

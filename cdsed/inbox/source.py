@@ -12,17 +12,17 @@ from typing import BinaryIO
 from cdsed.errors import InboxError
 
 LINE_BYTES_MAX = 64 * 1024
-SHOWN_CHARACTERS = 120  # how much of a bad line is kept for the receipt
 
+_BEGINNING_BYTES = 120  # of a line that is no text
 _CHUNK_BYTES = 256 * 1024
 _CHUNKS_BETWEEN_BEATS = 256
-_UTF8_BOM = b"\xef\xbb\xbf"
+UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
 class PhysicalLine:
-    """One line of a file; `problem` says why it is no text, and then `text` is only its beginning."""
+    """One line of a file; `problem` says what makes it no text, and then `text` is only its beginning."""
 
     number: int
     text: str
@@ -56,7 +56,7 @@ def open_listing(path: Path) -> BinaryIO:
     if file is None:
         os.close(descriptor)
         raise InboxError(f"{path.name} cannot be read as a listing: it is no regular file")
-    if file.read(len(_UTF8_BOM)) != _UTF8_BOM:
+    if file.read(len(UTF8_BOM)) != UTF8_BOM:
         file.seek(0)
     return file
 
@@ -113,7 +113,7 @@ def physical_lines(file: BinaryIO) -> Iterator[PhysicalLine]:
 
 
 def _beginning(raw: bytes) -> str:
-    return raw[:SHOWN_CHARACTERS].decode(errors="replace")
+    return raw[:_BEGINNING_BYTES].decode(errors="replace")
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes]:

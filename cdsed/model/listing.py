@@ -35,11 +35,29 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A line that should name a product and does not; `text` is its beginning."""
+    """A line that should name a product and does not.
+
+    Attributes
+    ----------
+    text
+        What may be quoted of it: the beginning of a product's name, as far as it has the form of one; mostly empty.
+    reason
+        What the line does; it quotes nothing.
+    characters
+        How long the line, or the name in an answer, is; 0 where that says nothing.
+    """
 
     line: int
     text: str
     reason: str
+    characters: int = 0
+
+    @property
+    def told(self) -> str:
+        """What a person is told of it."""
+        if self.text:
+            return f"'{self.text}…' {self.reason} ({self.characters} characters)"
+        return f"{self.reason} ({self.characters} characters, not shown)" if self.characters else self.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from cdsed.model.quoting import NotAName
+
 NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
@@ -295,25 +297,25 @@ def normalise(token: str) -> str:
 
     Raises
     ------
-    ValueError
-        The word cannot be the name of a Sentinel product; the text says why.
+    NotAName
+        The word cannot be the name of a Sentinel product; a ValueError whose text says why.
     """
     name = re.split(r"[/\\]", token.strip(" \t'\"").rstrip("/\\"))[-1]
     if name.lower().endswith(".zip"):
         name = name[:-4]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     if not name:
-        raise ValueError("there is no product name")
+        raise NotAName("", "there is no product name")
     if not _ALLOWED.fullmatch(name):
         strange = next(character for character in name if not _ALLOWED.fullmatch(character))
-        raise ValueError(f"{shown!r} holds {strange!r}; names are made of letters, digits and . _ + -")
+        raise NotAName(shown, f"holds {strange!r}; names are made of letters, digits and . _ + -")
     if not _SENTINEL.match(name):
-        raise ValueError(f"{shown!r} does not begin like the name of a Sentinel product, e.g. S1A_ or S2B_")
+        raise NotAName(shown, "does not begin like the name of a Sentinel product, e.g. S1A_ or S2B_")
     if ".." in name:
-        raise ValueError(f"{shown!r} holds '..', which no product name does")
+        raise NotAName(shown, "holds '..', which no product name does")
     name = _with_extension(name)
     if len(name) > NAME_BYTES_MAX:
-        raise ValueError(f"{shown!r} has {len(name)} characters; a file name has at most {NAME_BYTES_MAX}")
+        raise NotAName(shown, f"has {len(name)} characters; a file name has at most {NAME_BYTES_MAX}")
     return name
 
 

@@ -20,6 +20,7 @@ from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
 from cdsed.inbox.source import fingerprint
 from cdsed.inbox.together import Together
 from cdsed.local.presence import Presence
+from cdsed.log import redact
 from cdsed.model.listing import ListingHead, ListingLine, Rejected
 from cdsed.store import listings
 from cdsed.store.database import Database
@@ -210,7 +211,7 @@ class Intake:
                 next(read_listing(path, self._between_batches), None)  # refused before anything is entered
             except (InboxError, OSError) as error:
                 _log.warning("%s: %s", path.name, error)
-                refusals.append(_Refusal(path, head, str(error)))
+                refusals.append(_Refusal(path, head, redact(str(error))))
             else:
                 heads.append((head, path))
         if refusals:

@@ -70,8 +70,7 @@ class Lines:
                     case Named():
                         self._take(head, line, places.get(line.safename, _NO_LOOK), batch)
                     case Rejected():
-                        text = line.reason if line.text in line.reason else f"{line.reason}: {line.text!r}"
-                        batch.add(line.line, Verdict.REJECTED, None, redact(text))  # an accounts file, by mistake
+                        batch.add(line.line, Verdict.REJECTED, None, redact(line.told))
                     case Ignored():
                         batch.add(line.line, Verdict.IGNORED)
             listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)

@@ -81,7 +81,8 @@ def test_resolve_says_why_of_each_product_that_cannot_be_had(site: Lab) -> None:
 def test_resolve_names_a_bad_line_wherever_it_stands_and_a_duplicate_once(site: Lab) -> None:
     done = site.cdsed("resolve", listing(site, GRD, SLC, GRD, "nonsense"), "--json")
     assert done.returncode == 0
-    assert "line 4: 'nonsense' does not begin" in done.stderr
+    assert "line 4: does not begin like the name of a Sentinel product" in done.stderr
+    assert "nonsense" not in done.stderr
     assert "1 line named a product again" in done.stderr
     answer = json.loads(done.stdout)
     assert [each["safename"] for each in answer["found"]] == [GRD, SLC]

@@ -258,11 +258,11 @@ def test_a_wrong_account_is_explained_without_its_values(tmp_path, account, comp
         ),
         (
             f"groups: {{default: {{accounts: {{A: {{{ACCOUNT}}}}}}}}}",
-            "accounts.A: should be at most 32 small",
+            "accounts.***: should be at most 32 small",
         ),
         (
             f"groups: {{default: {{accounts: {{../a: {{{ACCOUNT}}}}}}}}}",
-            "accounts.../a: should be at most 32",
+            "accounts.***: should be at most 32",
         ),
         (
             f"groups: {{other: {{accounts: {{a: {{{ACCOUNT}}}}}}}}}",
@@ -303,3 +303,39 @@ def test_a_fifo_in_place_of_the_file_does_not_hang(tmp_path):
 
     with pytest.raises(ConfigError, match="is not a regular file"):
         load_accounts(Settings(accounts_file=tmp_path / "accounts.yml"), {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "groups: {default: {accounts: {Canary-Secret1: {login: x}}}}",
+        "groups: {default: {accounts: {'canary pass/word': {login: x}}}}",
+        "groups: {default: {accounts: {canary0f00d0f00d0f00d0f00d: {password: x}}}}",
+        "groups: {Canary!: {accounts: {}}}",
+        "groups: {'canary:x': 5}",
+        "groups: {default: {accounts: {a: {login: x, password: y}, b: {canary1: {login: z}}}}}",
+        "groups: {default: {accounts: {a: canary}}}",
+        "groups: {default: {accounts: {a: [canary]}}}",
+        "groups: {default: {accounts: canary}}",
+        "groups: canary",
+        "groups: {default: {sessions: canary, accounts: {a: {login: [canary]}}}}",
+        "canary: {default: {accounts: {a: {login: x}}}}",
+        "password-canary: x",
+        "groups: {default: {password1canary: x, accounts: {a: {login: x}}}}",
+        "groups: {canary0f00d0f00d0f00d0f00d: {accounts: {a: {login: x}}}}",
+        "groups: {default: {accounts: {canary0f00d0f00d0f00d0f00d: {login: x, password: y}, b: {login: x}}}}",
+    ],
+)
+def test_a_secret_that_stands_where_a_name_or_a_key_should_is_not_shown(tmp_path, text):
+    problems = problems_of(tmp_path, text)
+
+    assert "canary" not in "\n".join(problems).lower()
+    assert all(problem.startswith("accounts.yml:1: ") for problem in problems)
+
+
+def test_the_key_of_an_account_in_place_of_its_name_is_not_shown(tmp_path):
+    key = "3f9ac07b2e8d4415a6b0c1d2e3f40516"
+    problems = problems_of(tmp_path, f"groups: {{default: {{accounts: {{{key}: {{password: x}}}}}}}}")
+
+    assert problems[0].startswith("accounts.yml:1: groups.default.accounts.***.login: is missing")
+    assert key not in str(problems)

@@ -90,21 +90,23 @@ def test_a_bad_line_is_rejected_with_number_and_reason_and_the_others_go_on(
     first, bad, last = read(tmp_path, f"{A}\n{line}\n{B}\n")
     assert (first, last) == (Named(1, A), Named(3, B))
     assert isinstance(bad, Rejected)
-    assert (bad.line, bad.text) == (2, line[:120])
+    assert (bad.line, bad.text) == (2, "S1A_IW_GRDH_1SDV" if A[:16] in line else "")
+    assert bad.characters == len(line)
     assert reason in bad.reason
+    assert line not in bad.told
 
 
 def test_a_line_of_bad_utf_8_is_one_rejected_line(tmp_path: Path) -> None:
     assert read(tmp_path, f"{A}\ncaf".encode() + b"\xe9\n" + B.encode()) == [
         Named(1, A),
-        Rejected(2, "caf\ufffd", "byte 4 of the line is not UTF-8"),
+        Rejected(2, "", "byte 4 of the line is not UTF-8"),
         Named(3, B),
     ]
 
 
 def test_a_line_too_long_is_one_rejected_line(tmp_path: Path) -> None:
     lines = read(tmp_path, f"{A}\n{'x' * 1_000_000}\n{B}\n")
-    assert lines == [Named(1, A), Rejected(2, "x" * 120, "the line is longer than 64 KiB"), Named(3, B)]
+    assert lines == [Named(1, A), Rejected(2, "", "the line is longer than 64 KiB"), Named(3, B)]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -172,7 +174,7 @@ def test_an_odata_answer_gives_one_item_per_product(tmp_path: Path) -> None:
     }
     first, second, third, fourth = read(tmp_path, json.dumps(answer))
     assert (first, third) == (Named(1, A, ID, PATH), Named(3, B))
-    assert second == Rejected(2, "product 2 of the answer", "there is no product name")
+    assert second == Rejected(2, "", "there is no product name")
     assert isinstance(fourth, Rejected)
 
 
@@ -280,3 +282,76 @@ def test_a_huge_listing_is_read_in_bounded_memory(tmp_path: Path, kind: str) -> 
     count, grown_kib = map(int, done.stdout.split())
     assert count == {"lines": 300_000, "one line": 1, "answer": 20_000}[kind]
     assert grown_kib < 16 * 1024
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param('groups:\n  default:\n    accounts:\n      a: {login: x, password: "y"}\n', id="an accounts file"),
+        pytest.param("machine cdse login me password hunter2hunter\n", id=".netrc"),
+        pytest.param("S3_ACCESS_KEY=abc\nS3_SECRET_KEY=def\n", id="an env file of S3"),
+        pytest.param("AWS_ACCESS_KEY_ID=abc\nAWS_SECRET_ACCESS_KEY=def\n", id="an env file of AWS"),
+        pytest.param("[cdse]\ntype = s3\nsecret_access_key = abc\n", id="rclone.conf"),
+        pytest.param("aws_secret_access_key = abc\n[default]\n", id="a boto file"),
+        pytest.param("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\n-----END PRIVATE KEY-----\n", id="PEM"),
+        pytest.param("c2VjcmV0IHNlY3JldCBzZWNyZXQ=\n", id="base64"),
+        pytest.param("3f9ac07b2e8d4415a6b0c1d2e3f40516\n", id="a key alone"),
+        pytest.param("https://me:hunter2@cdse.example/download\n", id="an address with a password"),
+        pytest.param('{"access_token": "abc", "expires_in": 600}', id="a token"),
+        pytest.param('{"Name": "me", "password": "abc"}', id="JSON with a name"),
+        pytest.param('{"value": [{"Name": "me", "Id": "abc"}]}', id="JSON with values"),
+        pytest.param("<!DOCTYPE html><a href='x'>S1A_IW_GRDH_1SDV.SAFE</a>\n", id="a page"),
+        pytest.param("login,password\nme,hunter2\n", id="a table without products"),
+        pytest.param("id,name,password\n1,me,hunter2\n", id="a table with names of others"),
+        pytest.param("P\xe9trus, a text\nabout nothing\n".encode("latin-1"), id="a text"),
+        pytest.param(b"\x89PNG\r\n\x1a\n\xff\xd8 no zeros here", id="an image"),
+        pytest.param("# cdsed: accounts. Copy to /etc\ngroups: {}\n", id="the example"),
+    ],
+)
+def test_a_file_that_is_no_listing_at_all_is_refused_as_a_whole_and_nothing_of_it_quoted(
+    tmp_path: Path, content: str | bytes
+) -> None:
+    with pytest.raises(InboxError) as refused:
+        read(tmp_path, content)
+    told = str(refused.value)
+    assert told.startswith("listing.txt ")
+    for secret in ("abc", "def", "hunter", "MIIE", "c2Vj", "3f9a", "trus"):
+        assert secret not in told
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{A.lower()}\n",
+        f"{A.replace('S1A', 'SIA')}\n",
+        f"{A.replace('_', ' ')}\n{B}",
+        "S1A_IW_GRDH\n",
+        "safename\nnothing yet\n",
+        "Name\n",
+        "id,Name,S3Path\n",
+        "# only a comment\n\n",
+    ],
+)
+def test_a_listing_with_bad_lines_or_a_misspelt_name_stays_a_listing(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "Sentinel-2 over Brest",
+            "holds ' '; names are made of letters, digits and . _ + - (21 characters, not shown)",
+        ),
+        (f"{A[:-5]} x", "'S1A_IW_GRDH_1SDV…' holds ' '; names are made of letters, digits and . _ + - (69 characters)"),
+        ("S1A_hunter2 x", "'S1A_…' holds ' '; names are made of letters, digits and . _ + - (13 characters)"),
+        (
+            'password: "pass/wordX"',
+            "does not begin like the name of a Sentinel product, e.g. S1A_ or S2B_ (22 characters, not shown)",
+        ),
+    ],
+)
+def test_of_a_bad_line_only_the_beginning_of_a_name_is_told(tmp_path: Path, line: str, told: str) -> None:
+    bad = read(tmp_path, f"{A}\n{line}\n")[1]
+    assert isinstance(bad, Rejected)
+    assert bad.told == told
