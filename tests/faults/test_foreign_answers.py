@@ -1,0 +1,92 @@
+"""A proxy, a firewall or a login page answers in the place of CDSE: every product waits, arrives, and pays nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.faults import FOREIGN
+from cdsed.sandbox.foreign import LOGIN_PATH
+from cdsed.sandbox.names import realistic_safenames
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.sandbox import SandboxProcess
+
+# Sentinel-5P is asked for by HEAD, and Sentinel-3 only the catalogue knows.
+_NAMES = [
+    *realistic_safenames("S1_OCN", 2, seed=601),
+    *realistic_safenames("S5P", 2, seed=602),
+    *realistic_safenames("S3", 2, seed=603),
+]
+_IMPATIENT: dict[str, Any] = {"read_timeout_s": 2, "rate_window_s": 1, "processes": 1}
+_ALL_DONE = [("done", 0)] * len(_NAMES)
+
+
+def _lab(tmp_path: Path, sandbox: SandboxProcess, **settings: Any) -> Installation:
+    sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in _NAMES))
+    return Installation(tmp_path, sandbox, transfer=_IMPATIENT, catalogue={"timeout_s": 2}, **settings)
+
+
+def _nobody_went_to_the_login_page(sandbox: SandboxProcess) -> bool:
+    return all(LOGIN_PATH.strip("/") not in request["key"] for request in sandbox.requests())
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_six_of_six_products_arrive_uncharged_whatever_comes_in_place_of_answers(tmp_path: Path, kind: str) -> None:
+    with SandboxProcess(accounts=2) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        for operation, times in (("list", 6), ("head", 2), ("get", 4), ("odata", 2)):
+            sandbox.fault(kind=kind, operation=operation, times=times)
+        lab.drop("six.txt", _NAMES)
+        log = lab.run_once()
+        assert sandbox.counters()["faults"] == {kind: 14}
+        assert lab.endings("six.txt") == _ALL_DONE
+        assert lab.differences(_NAMES) == []
+        assert _nobody_went_to_the_login_page(sandbox)
+        assert "Traceback" not in log
+
+
+def test_while_every_listing_is_a_page_nothing_is_missing_and_all_arrives_afterwards(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        sandbox.fault(kind="page", operation="list")
+        sandbox.fault(kind="not_found", operation="head")
+        lab.drop("six.txt", _NAMES)
+        with DaemonProcess(lab, "--once") as daemon:
+            wait_until("the service is left alone", lambda: "transfers pause" in daemon.log(), 60, daemon=daemon)
+            assert lab.query("SELECT 1 FROM product WHERE attempts > 0 OR state IN ('missing', 'failed')") == []
+            sandbox.clear_faults()
+            assert daemon.wait(90) == 0, daemon.log()
+        assert lab.endings("six.txt") == _ALL_DONE
+
+
+def test_pages_in_place_of_one_products_listing_never_cost_it_an_attempt(tmp_path: Path) -> None:
+    denied = _NAMES[0]
+    with SandboxProcess() as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        fault = sandbox.fault(kind="page", operation="list", key=f"*{denied}*", etag="e")
+        lab.drop("six.txt", _NAMES)
+        with DaemonProcess(lab, "--once") as daemon:
+            # More often than the six times in a row that other trouble of one product is charged after.
+            lab_says = "SELECT 1 FROM product WHERE setbacks >= 5"
+            wait_until("it was asked for again and again", lambda: lab.query(lab_says), 150, daemon=daemon)
+            wait_until("once more", lambda: lab.query("SELECT 1 FROM product WHERE setbacks >= 6"), 150, daemon=daemon)
+            sandbox.clear_faults(fault)
+            assert daemon.wait(150) == 0, daemon.log()
+        assert lab.endings("six.txt") == _ALL_DONE
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_an_account_with_a_password_gets_its_keys_whatever_comes_in_place_of_answers(tmp_path: Path, kind: str) -> None:
+    account = Account("first", "UNUSED-KEY", "unused-secret", 2, None, None, None, password="open, sesame!")
+    with SandboxProcess([account]) as sandbox:
+        lab = _lab(tmp_path, sandbox)
+        lab.write_accounts({"default": [account]}, keys=False)
+        for operation, times in (("identity", 4), ("keys", 4), ("head", 2)):
+            sandbox.fault(kind=kind, operation=operation, times=times)
+        lab.drop("six.txt", _NAMES)
+        log = lab.run_once()
+        assert lab.endings("six.txt") == _ALL_DONE
+        assert "refuses its login" not in log
+        assert "may not" not in log
+        assert _nobody_went_to_the_login_page(sandbox)

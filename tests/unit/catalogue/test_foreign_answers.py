@@ -1,0 +1,147 @@
+"""What something on the way answers in the place of the catalogue, the identity service or the keys manager."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cdsed.catalogue.identity import Tokens
+from cdsed.catalogue.keys import KeysManager
+from cdsed.catalogue.names import look_up
+from cdsed.catalogue.pace import Pace
+from cdsed.catalogue.service import Service
+from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
+from cdsed.catalogue.wire import Wire
+from cdsed.errors import ServiceError
+from tests.fuzz.raw_server import answer as answer_of
+from tests.fuzz.raw_server import raw_server
+from tests.support.clocks import HastyClock
+from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows
+from tests.unit.catalogue.identity_site import account
+
+NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
+PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+S3 = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>eodata</Name></ListBucketResult>'
+TOKEN = b'{"access_token": "x", "expires_in": 600, "token_type": "Bearer"}'
+KEYS = b'{"credentials": [], "count": 0}'
+ODATA = b'{"@odata.context": "$metadata#Products", "value": []}'
+LOGIN = Answer(b"", 302, {"Location": "https://login.example.org/"})
+CUT = Answer(rows(product(NAME)).body, announced=10_000)
+
+FOREIGN = {
+    "a page": Answer(PAGE, headers={"Content-Type": "text/html"}),
+    "nothing": Answer(b""),
+    "half an answer": Answer(rows(product(NAME)).body[:-3]),
+    "shorter than it says": CUT,
+    "an answer of S3": Answer(S3),
+    "a redirect to a login page": LOGIN,
+}
+
+
+@pytest.fixture
+def service(server):
+    clock = HastyClock()
+    with Service(server.url, pace=Pace(1000, clock), timeout_s=10, clock=clock, stop=threading.Event()) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *FOREIGN.values(),
+        Answer(TOKEN),
+        Answer(KEYS),
+        Answer(b'{"value": ""}'),
+        Answer(b'{"value": {}}'),
+        Answer(b'{"value": null}'),
+        rows(product("S1A_ANOTHER.SAFE")),
+    ],
+    ids=[*FOREIGN, "a token", "keys", "text for rows", "an object for rows", "null for rows", "another question's"],
+)
+@pytest.mark.parametrize("asked", ["list", "filter", "deleted"])
+def test_what_does_not_come_from_the_catalogue_makes_no_product_unknown(server: Server, service, asked, answer):
+    server.respond_to_list = lambda _: answer if asked == "list" else rows()
+    server.respond = lambda _: answer if asked == "filter" else rows()
+    server.respond_on_deleted = lambda _: answer if asked == "deleted" else rows()
+
+    with pytest.raises(ServiceError):
+        look_up([NAME], service)
+
+
+def test_a_product_is_unknown_when_list_filter_and_deletions_say_so(server: Server, service):
+    server.respond_to_list = lambda _: rows()
+
+    assert look_up([NAME], service).unknown == {NAME}
+
+
+@pytest.fixture
+def wire():
+    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
+        yield wire
+
+
+REFUSING = {
+    f"{name}, {status}": replace(answer, status=status)
+    for name, answer in FOREIGN.items()
+    for status in (400, 401, 403, 404)
+    if answer is not LOGIN
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*FOREIGN.values(), *REFUSING.values(), Answer(KEYS), Answer(ODATA), Answer(b'{"detail": "Not Found"}', 404)],
+    ids=[*FOREIGN, *REFUSING, "keys", "an answer of the catalogue", "a refusal of the catalogue"],
+)
+@pytest.mark.parametrize("refreshing", [True, False])
+def test_what_does_not_come_from_the_identity_service_refuses_no_login(tmp_path, wire, answer, *, refreshing):
+    file = TokenFile(token_file(tmp_path, "first"))
+    file.write(before := Grant(refresh_token="r", refresh_until_s=1e12 if refreshing else 0.0))
+    with always(answer) as url, pytest.raises(ServiceError):
+        Tokens(url, account(), tmp_path, wire).access_token()
+
+    assert file.read() == before
+
+
+def test_a_token_without_its_members_is_none(tmp_path, wire):
+    for spoilt in ({"access_token": ""}, {"access_token": None}, {"expires_in": None}):
+        body = json.dumps({**json.loads(TOKEN), **spoilt}).encode()
+        with always(Answer(body)) as url, pytest.raises(ServiceError):
+            Tokens(url, account(), tmp_path, wire).access_token()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*FOREIGN.values(), *REFUSING.values(), Answer(TOKEN), Answer(ODATA), Answer(b'{"credentials": ""}')],
+    ids=[*FOREIGN, *REFUSING, "a token", "an answer of the catalogue", "text for keys"],
+)
+@pytest.mark.parametrize("call", ["listed", "create"])
+def test_what_does_not_come_from_the_keys_manager_deletes_and_makes_no_key(tmp_path, wire, answer, call):
+    with always(answer) as url, pytest.raises(ServiceError):
+        getattr(_manager(url, tmp_path, wire), call)()
+
+
+@pytest.mark.parametrize("answer", [*FOREIGN.values(), *REFUSING.values()], ids=[*FOREIGN, *REFUSING])
+def test_a_key_counts_as_deleted_only_when_the_keys_manager_says_so(tmp_path, wire, answer):
+    with always(answer) as url, pytest.raises(ServiceError):
+        _manager(url, tmp_path, wire).delete("key")
+
+
+def _manager(url: str, folder: Path, wire: Wire) -> KeysManager:
+    TokenFile(token_file(folder, "first")).write(Grant("token", 1e12))
+    return KeysManager(url, "first", Tokens(url, account(), folder, wire), wire)
+
+
+@contextmanager
+def always(given: Answer) -> Iterator[str]:
+    """Give one answer to everything; the address."""
+    headers = {**given.headers, "Connection": "close"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    length = None if given.announced is None else str(given.announced)
+    with raw_server() as server:
+        server.respond = lambda _: answer_of(given.body, status=f"{given.status} X", headers=lines, length=length)
+        yield server.url
