@@ -14,6 +14,7 @@ from cdsed.model.quoting import holds_like_a_name
 
 _HEAD_BYTES = 1024 * 1024
 _MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|-----BEGIN )")
+_COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
 _OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"')
 # Headers of tables of other things have an `id` and a `name`, too.
 _COLUMNS = frozenset({"safename", "safe", "s3path", "s3_path"})
@@ -33,7 +34,7 @@ def refuse_strangers(file: BinaryIO, name: str, *, is_json: bool) -> None:
     head = file.read(_HEAD_BYTES).removeprefix(UTF8_BOM)
     if _MARKUP.match(head):
         raise InboxError(f"{name} does not look like a listing, but like a page, XML or a key; {_remedy()}")
-    text = head.decode(errors="replace")
+    text = _COMMENT.sub("", head.decode(errors="replace"))
     if holds_like_a_name(text) or (is_json and _OF_A_CATALOGUE.search(text)):
         return
     if is_json or _is_strange(line.text for line in physical_lines(BytesIO(head)) if not _is_long(line.problem)):
@@ -49,7 +50,7 @@ def _is_strange(lines: Iterable[str]) -> bool:
     header = {field.strip(" '\"").lower() for field in re.split(r"[,;\t]", next(content, ""))}
     if header & _COLUMNS or header == {""}:
         return False
-    if header == {"id"}:
+    if "id" in header and "name" not in header:
         return False  # the reader of lines says better what such a header lacks
     return not header & _AMBIGUOUS or next(content, None) is not None
 

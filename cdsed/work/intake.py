@@ -1,8 +1,7 @@
 """Intake: a dropped listing becomes products, its owner gets a receipt at once and a report at the end.
 
 Small listings are taken many at a time: each alone would wait for the disk a dozen times. A long one is read
-in batches; each batch is one transaction together with how far it got, so that a kill neither loses nor doubles
-a line.
+in batches, each one transaction together with how far it got, so that a kill neither loses nor doubles a line.
 """
 
 import logging

@@ -305,6 +305,7 @@ def test_a_huge_listing_is_read_in_bounded_memory(tmp_path: Path, kind: str) -> 
         pytest.param("id,name,password\n1,me,hunter2\n", id="a table with names of others"),
         pytest.param("P\xe9trus, a text\nabout nothing\n".encode("latin-1"), id="a text"),
         pytest.param(b"\x89PNG\r\n\x1a\n\xff\xd8 no zeros here", id="an image"),
+        pytest.param(f"# for {A}\r\npassword: hunter2\r\n", id="a comment names a product"),
         pytest.param("# cdsed: accounts. Copy to /etc\ngroups: {}\n", id="the example"),
     ],
 )
