@@ -279,6 +279,22 @@ def test_a_piece_that_keeps_failing_while_others_arrive_is_an_attempt(bench):
     assert (now(bench, product).state, now(bench, product).attempts) == (State.WAITING, 1)
 
 
+@pytest.mark.parametrize("code", ["NotS3", "Redirected", "NotTheObject"])
+def test_what_something_on_the_way_answers_is_never_an_attempt_however_often_it_comes(bench, code):
+    foreign = ServiceError("a page", code=code)
+    lease, product, piece = at_work(bench)
+    planned = claimed(bench, "B")
+    bench.db.rows("UPDATE product SET setbacks = 50 WHERE id = :id", id=planned.id)
+    for setbacks in range(8):
+        bench.outcome.delivered(lease, product)
+        bench.clock.pass_s(1000)
+        [piece] = pieces.next_work(bench.db, bench.clock, lease, bench.process).pieces if setbacks else [piece]
+        bench.outcome.of_piece(foreign, lease, product, piece)
+    bench.outcome.of_product(foreign, lease, now(bench, planned))
+    assert (now(bench, product).state, now(bench, product).attempts) == (State.DOWNLOADING, 0)
+    assert (now(bench, planned).state, now(bench, planned).attempts) == (State.WAITING, 0)
+
+
 def test_trouble_of_the_service_while_planning_waits_uncharged(bench):
     product = claimed(bench)
     assert bench.outcome.of_product(BROKEN, bench.lease(), product)
