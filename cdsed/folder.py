@@ -11,12 +11,39 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A named pipe opened without O_NONBLOCK waits for ever for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Which file it is, and when it was last written to; it changes with every writing.
+
+    Attributes
+    ----------
+    size_bytes
+        -1 for anything that is no plain file.
+    """
+
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, entry: os.stat_result) -> Self:
+        """Return that of a file, as stat(2) has it."""
+        size_bytes = entry.st_size if stat.S_ISREG(entry.st_mode) else -1
+        return cls(entry.st_dev, entry.st_ino, size_bytes, entry.st_mtime_ns, entry.st_ctime_ns)
+
+    def __str__(self) -> str:
+        return f"{self.device}.{self.inode}.{self.size_bytes}.{self.mtime_ns}.{self.ctime_ns}"
 
 
 def make_lasting(directory: Path) -> None:
@@ -110,18 +137,26 @@ class Folder:
     def size(self, path: str) -> int:
         """Return the size of a plain file in bytes; -1 for anything else that stands there."""
         with self._parent(path) as (parent, name):
-            return _size(os.stat(name, dir_fd=parent, follow_symlinks=False))
+            return Stamp.of(os.stat(name, dir_fd=parent, follow_symlinks=False)).size_bytes
 
     def sizes(self) -> dict[str, int]:
         """Return, by path, everything below that is no directory: plain files in bytes, anything else as -1."""
+        return {path: stamp.size_bytes for path, stamp in self.stamps().items()}
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Return, by path, everything below that is no directory."""
         found = {}
         for place, folders, names, descriptor in os.fwalk(".", dir_fd=self.descriptor):
             # A link to a directory is among the folders, but not walked into.
             for name in (*names, *folders):
                 entry = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 if not stat.S_ISDIR(entry.st_mode):
-                    found[f"{place}/{name}".removeprefix("./")] = _size(entry)
+                    found[f"{place}/{name}".removeprefix("./")] = Stamp.of(entry)
         return found
+
+    def names(self) -> list[str]:
+        """Return the names of what lies in this directory, sorted."""
+        return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - Path takes no descriptor
 
     def exists(self, path: str) -> bool:
         """Tell whether anything stands there, be it a link."""
@@ -203,7 +238,3 @@ def _plain(name: str) -> str:
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def _size(entry: os.stat_result) -> int:
-    return entry.st_size if stat.S_ISREG(entry.st_mode) else -1

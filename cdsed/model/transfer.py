@@ -22,10 +22,14 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Hex digests of a whole object; None where nobody computed it."""
+    """Hex digests of a whole object; None where nobody computed it.
+
+    ``stamp`` tells which file they are of, as it was after its last writing: of any other they say nothing.
+    """
 
     md5: str | None = None
     sha3_256: str | None = None
+    stamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

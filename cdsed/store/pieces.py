@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
@@ -181,7 +181,7 @@ def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None
             if db.row(_SQL.finish, id=piece.id, fence=lease.fence) is None:
                 raise LeaseLost(f"{piece.key}: this piece has been given to another session")
             if digests != Digests():
-                db.rows(_SQL.set_digests, id=piece.object_id, md5=digests.md5, sha3_256=digests.sha3_256)
+                db.rows(_SQL.set_digests, id=piece.object_id, **asdict(digests))
             db.rows(_SQL.advanced, piece=piece.id)
 
 
@@ -200,7 +200,7 @@ def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, d
 def objects(db: Database, product: int) -> list[StoredObject]:
     """Return what a product is made of, by path."""
     return [
-        StoredObject(digests=Digests(row.pop("md5"), row.pop("sha3_256")), **row)
+        StoredObject(digests=Digests(row.pop("md5"), row.pop("sha3_256"), row.pop("stamp")), **row)
         for row in db.rows(_SQL.objects, product=product)
     ]
 
@@ -237,7 +237,7 @@ def _to_digest(db: Database, clock: Clock, process: int) -> int | None:
 def digested(db: Database, process: int, claimed: WholeObject, digests: Digests) -> None:
     """Note the digests of a claimed object, or, where there are none, only that nobody is at it any more."""
     with db.write():
-        db.rows(_SQL.digested, id=claimed.id, process=process, md5=digests.md5, sha3_256=digests.sha3_256)
+        db.rows(_SQL.digested, id=claimed.id, process=process, **asdict(digests))
 
 
 def mark_bad(db: Database, bad: Mapping[int, str | None]) -> None:

@@ -5,13 +5,14 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.folder import Stamp
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
@@ -35,6 +36,9 @@ class Way:
         How often what has arrived is made safe and noted.
     stop
         Set when the process must leave; the body is dropped at the next buffer.
+    check_owner
+        Called when the staging directory is open and before a file of it is: raises when another state has taken
+        the directory over.
     """
 
     connection: Connection
@@ -44,6 +48,7 @@ class Way:
     bandwidth_bytes_per_s: int | None
     checkpoint_every_s: float
     stop: threading.Event
+    check_owner: Callable[[], object] = lambda: None
 
 
 class Progress(Protocol):
@@ -84,12 +89,13 @@ def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str
     _check(way, piece, response, first, last)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
-        with _open(staging, piece) as file:
+        with _open(staging, piece, way.check_owner) as file:
             _receive(way, piece, response, file, hashes, progress)
+            stamp = str(Stamp.of(os.fstat(file)))
     except TransferError:
         way.connection.close()  # the rest of the body must not be taken for the next answer
         raise
-    return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()})
+    return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()}, stamp=stamp if hashes else None)
 
 
 def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: int, last: int) -> None:
@@ -177,13 +183,14 @@ def _next_bytes(way: Way, response: http.client.HTTPResponse) -> int:
 
 
 @contextmanager
-def _open(staging: Path, piece: Piece) -> Iterator[int]:
+def _open(staging: Path, piece: Piece, check_owner: Callable[[], object]) -> Iterator[int]:
     """Open a file of the staging directory for writing, never through a symbolic link.
 
     It was made with the plan, at its full size. If it is gone, so may be its disk: nothing is made in the place of
     either. If it is cut short, other pieces of it are lost: writing behind them would hide that.
     """
     with on_disk(f"{staging}/{piece.path}"), opened(staging) as product:
+        check_owner()
         file = product.open(piece.path, os.O_WRONLY)
     try:
         left_bytes = os.fstat(file).st_size

@@ -8,12 +8,12 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.folder import Folder, make_lasting
+from cdsed.folder import Folder, Stamp, make_lasting
 from cdsed.transfer.staging import discard, pre_spool
 from cdsed.transfer.translate import on_disk
 
@@ -49,7 +49,15 @@ def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool
     return False
 
 
-def publish(staging: Path, destination: Path, sizes: Mapping[str, int], *, single: str | None) -> Published:
+def publish(
+    staging: Path,
+    destination: Path,
+    sizes: Mapping[str, int],
+    *,
+    single: str | None,
+    stamps: Mapping[str, Stamp] | None = None,
+    check_owner: Callable[[], object] = lambda: None,
+) -> Published:
     """Let a staged product appear under its final name.
 
     Parameters
@@ -62,11 +70,15 @@ def publish(staging: Path, destination: Path, sizes: Mapping[str, int], *, singl
         Of its files in bytes, by path, as they were verified: exactly these appear, or nothing does.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
+    stamps
+        Of its files as verification saw them, by path: when one has been written to since, nothing appears.
+    check_owner
+        Called when the directory is open: raises when another state has taken it over.
 
     Returns
     -------
     Published
-        What stood there before and was not this product (an incomplete copy, a link) is set aside, not lost.
+        What stood there before (an incomplete copy, a link) is set aside, not lost; the very product stays.
 
     Raises
     ------
@@ -77,16 +89,22 @@ def publish(staging: Path, destination: Path, sizes: Mapping[str, int], *, singl
     with on_disk(str(final)):
         make_lasting(destination)
         with pre_spool(staging) as folder, folder.child(staging.name) as product, Folder.at(destination) as spool:
-            _refuse_other(product, sizes)
+            check_owner()
+            _refuse_other(product, sizes, stamps)
             product.sync_all()
-            source, name = (product, single) if single else (folder, staging.name)
-            set_aside = _set_aside(final, spool, folder, staging.parent)
-            try:
-                source.rename(name, spool, final.name)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                _copy_and_rename(product, sizes, spool, final.name, single=single)
+            source = product if single else folder
+            set_aside = None
+            if not _is_equal(product, spool, final.name, sizes, single=single is not None):
+                set_aside = _set_aside(final, spool, folder, staging.parent)
+                try:
+                    source.rename(single or staging.name, spool, final.name)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    with _copied(product, sizes, spool, final.name, single=single) as appear:
+                        check_owner()
+                        _refuse_other(product, sizes, stamps)
+                        appear()
             spool.sync()
             source.sync()
     discard(staging)
@@ -109,20 +127,46 @@ def complete(final: Path, staging: Path) -> None:
     discard(staging)
 
 
-def _refuse_other(product: Folder, sizes: Mapping[str, int]) -> None:
+def _refuse_other(product: Folder, sizes: Mapping[str, int], stamps: Mapping[str, Stamp] | None = None) -> None:
     """Let nothing pass but what was verified: a janitor that was stopped for long may have come since."""
-    found = product.sizes()
+    now = product.stamps()
+    found = {path: stamp.size_bytes for path, stamp in now.items()}
     strange = [path for path, size_bytes in found.items() if size_bytes < 0]
     if strange:
         raise FileExistsError(errno.EEXIST, f"{strange[0]!r} is neither file nor directory; somebody has put it there")
-    if found != dict(sizes):
+    if found != dict(sizes) or (stamps is not None and now != dict(stamps)):
         raise FileNotFoundError(errno.ENOENT, "it has changed since it was verified")
 
 
-def _copy_and_rename(
+def _is_equal(product: Folder, spool: Folder, name: str, sizes: Mapping[str, int], *, single: bool) -> bool:
+    """Tell whether this very product, byte for byte, lies under the final name already: another cdsed brought it."""
+    with suppress(FileNotFoundError, NotADirectoryError, FileExistsError), ExitStack() as stack:
+        if single:
+            return spool.size(name) == sum(sizes.values()) and _is_same(product, next(iter(sizes)), spool, name)
+        other = stack.enter_context(spool.child(name))
+        return other.sizes() == dict(sizes) and all(_is_same(product, path, other, path) for path in sizes)
+    return False
+
+
+def _is_same(product: Folder, path: str, other: Folder, other_path: str) -> bool:
+    with (
+        os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as ours,
+        os.fdopen(other.open(other_path, os.O_RDONLY), "rb", buffering=0) as theirs,
+    ):
+        while block := ours.read(_BLOCK_BYTES):
+            if theirs.read(len(block)) != block:  # one that is read short is taken for different, which is safe
+                return False
+    return True
+
+
+@contextmanager
+def _copied(
     product: Folder, sizes: Mapping[str, int], spool: Folder, name: str, *, single: str | None
-) -> None:
-    """Copy a product to a hidden sibling of its final name, on the destination's own file system, then rename it."""
+) -> Iterator[Callable[[], None]]:
+    """Copy a product to a hidden sibling of its final name, on the destination's own file system.
+
+    Gives what renames it; the copying before may have taken long.
+    """
     with spool.private(NEAR, make=True) as near:
         copy = f"{name}{COPY_SUFFIX}"
         near.remove(copy)  # of somebody who died
@@ -134,7 +178,7 @@ def _copy_and_rename(
             with near.child(copy) as whole:
                 _refuse_other(whole, sizes)
                 whole.sync_all()
-        near.rename(copy, spool, name)
+        yield lambda: near.rename(copy, spool, name)
         near.sync()
 
 

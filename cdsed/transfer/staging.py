@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cdsed.folder import Folder, make_lasting
+from cdsed.folder import Folder, Stamp, make_lasting
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.translate import on_disk
 
@@ -33,8 +33,13 @@ def opened(staging: Path) -> Iterator[Folder]:
 
 def staged_sizes(staging: Path) -> dict[str, int]:
     """Return what lies in a staging directory, as `Folder.sizes`; {} when there is no such directory."""
+    return {path: stamp.size_bytes for path, stamp in staged_stamps(staging).items()}
+
+
+def staged_stamps(staging: Path) -> dict[str, Stamp]:
+    """Return what lies in a staging directory, as `Folder.stamps`; {} when there is no such directory."""
     with on_disk(str(staging)), suppress(FileNotFoundError, NotADirectoryError), opened(staging) as product:
-        return product.sizes()
+        return product.stamps()
     return {}
 
 

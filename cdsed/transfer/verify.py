@@ -9,16 +9,16 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from cdsed.errors import DiskError, Stopped
+from cdsed.folder import Stamp
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
 from cdsed.model.transfer import Digests, StoredObject
-from cdsed.transfer.staging import opened, staged_sizes
+from cdsed.transfer.staging import opened, staged_stamps
 from cdsed.transfer.translate import on_disk
 
 _BLOCK_BYTES = 2**20
@@ -39,14 +39,17 @@ class Verdict:
     remarks
         One sentence per fault, for people.
     damaged
-        Whether the bad objects differ from their own ETags: the service has them as they should be, so they were
-        damaged on the way. Nothing else is judged before they are whole.
+        Whether a bad object differs from its own ETag, or from what arrived: the service has it as it should be, so it
+        was damaged on the way or on the disk. Nothing else is judged before all are whole.
+    stamps
+        Of the files that were looked at, by path: exactly these may be published.
     """
 
     bad: dict[int, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     damaged: bool = False
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -87,27 +90,32 @@ def verify(
     Stopped
         The process must leave.
     """
-    staged = staged_sizes(staging)
+    stamps = staged_stamps(staging)
+    staged = {path: stamp.size_bytes for path, stamp in stamps.items()}
     lost = [item for item in objects if staged.get(item.path) != item.size_bytes]
     if lost:
         told = "; ".join(f"not all {item.size_bytes} bytes of {item.path} are left" for item in lost[:_LOST_TOLD])
         raise DiskError(f"{staging}: its disk has lost what had arrived: {told}", code="Lost")
-    digest_of = partial(_digest, staging, stop)
+    digests = _DigestsOf(staging, algorithms_for(safename), stamps, stop)
     bad: dict[int, str] = {}
     remarks: list[str] = []
     damaged = False
     for item in objects:
         expected = _stated_md5(item, md5 if len(objects) == 1 else None)
-        if expected is not None and (found := digest_of(item, "md5")) != expected:
+        if expected is not None and (found := digests.find(item, "md5")) != expected:
             bad[item.id] = found
             remarks.append(f"{item.path}: MD5 {found}, the service states {expected}")
             damaged = damaged or expected == item.etag.lower()
+        elif item.digests.md5 is not None and (found := digests.find(item, "md5")) != item.digests.md5:
+            bad[item.id] = found
+            remarks.append(f"{item.path}: MD5 {found}, but {item.digests.md5} when it arrived")
+            damaged = True
     if damaged:  # perhaps the manifest itself is: what it says of the others is worth nothing yet
         return Verdict(bad, (), tuple(remarks), damaged=True)
-    by_manifest = _against_manifest(staging, safename, objects, digest_of)
+    by_manifest = _against_manifest(staging, safename, objects, digests.find)
     if not manifest_counts:
-        return Verdict(bad, (), (*remarks, *by_manifest.remarks))
-    return Verdict(by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks))
+        return Verdict(bad, (), (*remarks, *by_manifest.remarks), stamps)
+    return Verdict(by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks), stamps)
 
 
 def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObject], digest_of: "_DigestOf") -> Verdict:
@@ -156,12 +164,29 @@ def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
 _DigestOf = Callable[[StoredObject, str], str]
 
 
-def _digest(staging: Path, stop: threading.Event, item: StoredObject, algorithm: str) -> str:
-    """Return a digest: the one computed while the bytes passed, else that of the file."""
-    known = getattr(item.digests, algorithm)
-    if known is None:
-        known = getattr(file_digests(staging, item.path, frozenset({algorithm}), stop), algorithm)
-    return str(known)
+class _DigestsOf:
+    """Digests of staged files: those computed while the bytes passed, if the file is unchanged since, else of the disk.
+
+    Each file is read once at most, for all algorithms.
+    """
+
+    def __init__(
+        self, staging: Path, algorithms: frozenset[str], stamps: Mapping[str, Stamp], stop: threading.Event
+    ) -> None:
+        self._staging = staging
+        self._algorithms = algorithms
+        self._stamps = stamps
+        self._stop = stop
+        self._read: dict[str, Digests] = {}
+
+    def find(self, item: StoredObject, algorithm: str) -> str:
+        """Return a digest of an object's file."""
+        known = getattr(item.digests, algorithm)
+        if known is not None and item.digests.stamp == str(self._stamps[item.path]):
+            return str(known)
+        if getattr(self._read.get(item.path), algorithm, None) is None:
+            self._read[item.path] = file_digests(self._staging, item.path, self._algorithms | {algorithm}, self._stop)
+        return str(getattr(self._read[item.path], algorithm))
 
 
 def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: threading.Event) -> Digests:
@@ -179,9 +204,13 @@ def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: thr
         opened(staging) as product,
         os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as file,
     ):
+        before = Stamp.of(os.fstat(file.fileno()))
         while count := file.readinto(block):
             for digest in digests.values():
                 digest.update(block[:count])
             if stop.is_set():
                 raise Stopped
-    return Digests(**{name: digest.hexdigest() for name, digest in digests.items()})
+        after = Stamp.of(os.fstat(file.fileno()))
+    # What was written to meanwhile has no digest to rely on later.
+    stamp = str(after) if after == before else None
+    return Digests(**{name: digest.hexdigest() for name, digest in digests.items()}, stamp=stamp)

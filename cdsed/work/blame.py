@@ -78,7 +78,12 @@ RULES = (
     Rule(Blame.SERVICE, ("Certificate", "TLS"), "TLS fails, or the certificate is not trusted", Course.SET_BACK),
     Rule(Blame.SERVICE, ("Timeout", "TooSlow"), "no answer in time, 408, less than the minimum rate", Course.SET_BACK),
     Rule(Blame.SERVICE, ("CutBody",), "an answer that ends early", Course.SET_BACK),
-    Rule(Blame.SERVICE, ("Damaged",), "verification: an object differs from its own ETag", Course.REFETCH),
+    Rule(
+        Blame.SERVICE,
+        ("Damaged",),
+        "verification: an object differs from its own ETag, or on the disk from what arrived",
+        Course.REFETCH,
+    ),
     Rule(
         Blame.SERVICE,
         ("BadAnswer",),

@@ -60,7 +60,7 @@ UPDATE piece SET done_bytes = :done_bytes WHERE id = :id AND fence = :fence RETU
 UPDATE piece SET done_bytes = size_bytes, fence = NULL, setbacks = 0 WHERE id = :id AND fence = :fence RETURNING object
 
 -- name: set_digests
-UPDATE object SET md5 = :md5, sha3_256 = :sha3_256 WHERE id = :id
+UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, stamp = :stamp WHERE id = :id
 
 -- A product that advances is neither what kills workers nor what the service fails at or refuses.
 -- name: advanced
@@ -72,7 +72,7 @@ UPDATE piece SET fence = NULL, setbacks = setbacks + :setbacks, due_s = :due_s W
 RETURNING setbacks
 
 -- name: objects
-SELECT id, key, path, size_bytes, etag, md5, sha3_256, bad_digest FROM object WHERE product = :product ORDER BY path
+SELECT id, key, path, size_bytes, etag, md5, sha3_256, stamp, bad_digest FROM object WHERE product = :product ORDER BY path
 
 -- name: have_all_arrived
 SELECT EXISTS (SELECT 1 FROM object WHERE product = :product)
@@ -94,12 +94,12 @@ INSERT INTO piece (product, object, first_byte, size_bytes) VALUES (:product, :o
 
 -- name: planned
 UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destination, staging = :staging,
-    process = NULL, fence = NULL
+    cause = NULL, code = NULL, process = NULL, fence = NULL
 WHERE id = :product AND fence = :fence
 RETURNING id
 
 -- name: mark_bad
-UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL WHERE id = :id
+UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL, stamp = NULL WHERE id = :id
 
 -- name: count_damaged
 UPDATE object SET damaged = damaged + 1 WHERE id = :id RETURNING damaged
@@ -121,4 +121,5 @@ ORDER BY product.priority DESC, product.id, object.id LIMIT 1
 UPDATE object SET process = :process WHERE id = :id RETURNING id, product, path
 
 -- name: digested
-UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, process = NULL WHERE id = :id AND process = :process
+UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, stamp = :stamp, process = NULL
+WHERE id = :id AND process = :process
