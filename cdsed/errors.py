@@ -17,6 +17,7 @@
         ├── ServiceError       blame SERVICE; Incomplete when an answer has not all of its rows
         ├── DiskError          blame DISK
         ├── MachineError       blame MACHINE
+        ├── OwnedElsewhere     blame NOBODY: another state downloads the product to the same place
         └── Stopped, LeaseLost blame NOBODY: the work is dropped quietly
 
 A class carries the blame; its message says what happened, to which thing, and what to do.
@@ -177,6 +178,15 @@ class MachineError(TransferError):
     """The machine we run on, or our share of it, is the trouble: no file descriptor, memory or port is left."""
 
     blame = Blame.MACHINE
+
+
+class OwnedElsewhere(TransferError):
+    """Another cdsed, with a state of its own, owns the place of a product; the text says which."""
+
+    blame = Blame.NOBODY
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="OtherState")
 
 
 class Stopped(TransferError):

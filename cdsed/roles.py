@@ -267,7 +267,10 @@ def _download(worker: Worker) -> None:
 
 
 def _bench(worker: Worker, news: "News") -> "Bench":
+    from cdsed.store.identity import state_id
     from cdsed.transfer.guard import Guard
+    from cdsed.transfer.ownerfile import this_owner
+    from cdsed.transfer.owners import Owners
     from cdsed.work.bench import Bench, endpoint
     from cdsed.work.outcome import Outcome
 
@@ -282,6 +285,7 @@ def _bench(worker: Worker, news: "News") -> "Bench":
         presence=presence_of(settings, worker.clock),
         guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
         outcome=Outcome(worker.db, worker.clock, settings.retry),
+        owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getppid())),
         process=worker.process,
         stop=worker.life.stop,
         news=news,

@@ -23,6 +23,7 @@ INBOX = "inbox"
 
 _REPLACED = "replaced:"
 _SPOOL = "spool:"
+_OTHERS = "others:"
 _UNREADABLE = "unreadable:"
 _RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
 
@@ -45,6 +46,11 @@ def spool(place: Path) -> str:
 def of_spools(db: Database) -> list[str]:
     """Return the names of such notices."""
     return [row["name"] for row in db.rows(_SQL.beginning_with, start=_SPOOL)]
+
+
+def others(room: Path) -> str:
+    """Return the name of the notice of other states that download to the same place."""
+    return f"{_OTHERS}{room}"
 
 
 def unreadable(listing: Path) -> str:

@@ -287,6 +287,12 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
             db.rows(_SQL.forget_objects, id=product.id)
 
 
+def forget_objects(db: Database, product: Product) -> None:
+    """Forget what a product is made of, and all that has arrived: another state has written in its place."""
+    with db.write():
+        db.rows(_SQL.forget_objects, id=product.id)
+
+
 def forget_place(db: Database, product: Product) -> None:
     """Let a claimed product of which nothing has arrived choose its place anew."""
     with db.write():

@@ -14,6 +14,7 @@ from cdsed.transfer.listing import list_product
 from cdsed.transfer.publish import complete
 from cdsed.work.bench import Bench
 from cdsed.work.outcome import NO_PLACE
+from cdsed.work.owning import is_others, refuse_other, release, take
 from cdsed.work.place import check_disk, places_for
 
 _log = logging.getLogger(__name__)
@@ -27,14 +28,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     TransferError
         Whatever stands in the way; the caller decides what follows.
     """
-    with bench.watch.at(product.outputdir or NO_PLACE):
-        found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
-    if found is not None:
-        _log.info("%s: already at %s", product.safename, found)
-        if product.staging:  # we began it, and perhaps its directory could not be synced when it appeared
-            complete(found, Path(product.staging))
-        products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(found)))
+    if _is_present(bench, product):
         return
+    refuse_other(bench, product)
     assert product.s3_path is not None, f"{product.safename} is ready without a path"
     try:
         location = split_s3_path(product.s3_path)
@@ -51,6 +47,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     folder = Path(places.staging)
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
+        take(bench, product, places)
+        if _is_present(bench, product):  # another state has finished it meanwhile
+            return
         staged = staging.staged_sizes(folder)
         lost_again = pieces.forget_lost(bench.db, product, staged)
         if lost_again:  # a power cut does that once; what is lost each time must come to an end
@@ -58,3 +57,20 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
     pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))
+
+
+def _is_present(bench: Bench, product: Product) -> bool:
+    """Settle a product that lies on disk already."""
+    with bench.watch.at(product.outputdir or NO_PLACE):
+        found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
+    if found is None:
+        return False
+    _log.info("%s: already at %s", product.safename, found)
+    current = products.get(bench.db, product.id)
+    if current.staging and not is_others(bench, current):
+        # We began it, and perhaps its directory could not be synced when it appeared.
+        complete(found, Path(current.staging))
+    cause = f"waited for: {product.cause.partition(';')[0]}" if product.cause else None
+    products.move(bench.db, bench.clock, product, Move(State.PRESENT, cause=cause, whereabouts=str(found)))
+    release(bench, current)
+    return True

@@ -14,6 +14,7 @@ from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.guard import Guard
+from cdsed.transfer.owners import Owners
 from cdsed.work.outcome import Outcome
 
 
@@ -54,6 +55,7 @@ class Bench:
     presence: Presence
     guard: Guard
     outcome: Outcome
+    owners: Owners
     process: int
     stop: threading.Event
     news: News

@@ -154,6 +154,7 @@ RULES = (
     Rule(Blame.MACHINE, (), "any other shortage of this machine", Course.REST),
     Rule(Blame.BUG, (), "an error nobody foresaw, with a traceback in the log; code `Bug`", Course.ATTEMPT),
     Rule(Blame.NOBODY, ("Stopped",), "the daemon stops", Course.GIVE_BACK),
+    Rule(Blame.NOBODY, ("OtherState",), "another cdsed downloads it to the same place", Course.WAIT_FOR_OTHER),
     Rule(Blame.NOBODY, ("LeaseLost",), "another worker has it now", Course.GIVE_BACK),
 )
 

@@ -103,4 +103,10 @@ class Course(Enum):
         "5 s, doubled each time, 5 min at most",
         "nobody",
     )
+    WAIT_FOR_OTHER = Terms(
+        "waits until the other cdsed has finished: then it is *present*, or is taken over from one that has died",
+        State.WAITING,
+        "2 s, doubled each time, 2 min at most",
+        "nobody",
+    )
     GIVE_BACK = Terms("untouched: given back as it was", State.READY, "none", "nobody")

@@ -7,10 +7,12 @@ is left where it is, with the session it holds; its disk is paused, and the othe
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
+from cdsed.work import owning
 from cdsed.work.bench import Bench
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.janitor import tidy
@@ -19,6 +21,7 @@ from cdsed.work.session import SessionThread
 _IDLE_S = 1.0
 _LEAVE_EVERY_S = 0.2
 _TIDY_EVERY_S = 60.0
+_BEAT_EVERY_S = 5.0
 
 
 class Crew:
@@ -40,6 +43,7 @@ class Crew:
         self._paused_s: dict[str, float] = {}
         self._threads = [self._start(SessionThread(bench).run, f"session {n}") for n in range(1, sessions + 1)]
         self._threads.append(self._start(self._tidy, "tidy"))
+        self._threads.append(self._start(self._beat, "owners"))
         self._appoint_finisher()
 
     @property
@@ -109,6 +113,15 @@ class Crew:
                 finally:
                     lock.release()
             self._bench.stop.wait(_TIDY_EVERY_S)
+
+    def _beat(self) -> None:
+        """Say, wherever this state owns places of products, that it lives."""
+        bench = self._bench
+        while not bench.stop.is_set():
+            for room, place in owning.rooms_of_all(bench):
+                with bench.watch.at(str(place)), suppress(OSError):
+                    bench.owners.beat(room)
+            bench.stop.wait(_BEAT_EVERY_S)
 
     def _pause(self, one: Stuck) -> None:
         """Keep a disk paused for as long as a thread is stuck there: a probe would be stuck, too."""

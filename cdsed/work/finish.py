@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from cdsed.errors import ProductError, ServiceError, TransferError
@@ -14,6 +15,7 @@ from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
+from cdsed.work.owning import check, hold, release
 from cdsed.work.place import check_disk
 
 _log = logging.getLogger(__name__)
@@ -62,9 +64,8 @@ def digest_next(bench: Bench) -> bool:
 
 
 def _finish(bench: Bench, product: Product) -> None:
-    assert product.staging is not None, f"{product.safename} has no staging directory"
-    assert product.destination is not None, f"{product.safename} has no destination"
-    folder, destination = Path(product.staging), Path(product.destination)
+    kept = hold(bench, product)
+    folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(bench.db, product.id)
     single = _single(objects, product)
     final = final_path(destination, folder, single=single)
@@ -74,7 +75,7 @@ def _finish(bench: Bench, product: Product) -> None:
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
-        _done(bench, product, final)
+        _settle(bench, product, final, State.DONE if kept else State.PRESENT)  # else another state has published it
         return
     verdict = verify(
         folder,
@@ -92,20 +93,22 @@ def _finish(bench: Bench, product: Product) -> None:
     present = bench.presence.find_now(product.safename, destination)
     if present is not None:
         complete(present, folder)
-        if present == final and is_published(final, sizes, single=single is not None):
-            _done(bench, product, final)  # we died after its rename; of a copy from another disk the source is left
-        else:
-            products.move(bench.db, bench.clock, product, Move(State.PRESENT, whereabouts=str(present)))
+        # We died after its rename; of a copy from another disk the source is left.
+        ours = kept and present == final and is_published(final, sizes, single=single is not None)
+        _settle(bench, product, present, State.DONE if ours else State.PRESENT)
         return
-    published = publish(folder, destination, sizes, single=single)
+    hold(bench, product)  # to verify may have taken long
+    check_owner = partial(check, bench, product)
+    published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=check_owner)
     if published.set_aside:
         _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
-    _done(bench, product, published.path)
+    _settle(bench, product, published.path, State.DONE)
 
 
-def _done(bench: Bench, product: Product, path: Path) -> None:
-    products.move(bench.db, bench.clock, product, Move(State.DONE, whereabouts=str(path)))
-    _log.info("%s: done, %s bytes at %s", product.safename, product.size_bytes, path)
+def _settle(bench: Bench, product: Product, path: Path, state: State) -> None:
+    products.move(bench.db, bench.clock, product, Move(state, whereabouts=str(path)))
+    release(bench, product)
+    _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
 
 
 def _single(objects: Sequence[StoredObject], product: Product) -> str | None:

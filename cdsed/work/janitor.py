@@ -1,20 +1,23 @@
 """What lies in the pre-spools and belongs to nobody any more: found at the start and every minute, and removed.
 
 Its owner is the state: what a product under way is put together in stays, and so does whatever bears no name of a
-product that the state knows: it is somebody else's.
+product that the state knows, or is owned by another state.
 """
 
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from cdsed.errors import TransferError
 from cdsed.model.product import FINAL, State
 from cdsed.store import breakers, disks, notices, products
+from cdsed.transfer.ownerfile import Owner
 from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
 from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import on_disk
+from cdsed.work import owning
 from cdsed.work.bench import Bench
 
 _log = logging.getLogger(__name__)
@@ -41,7 +44,11 @@ def tidy(bench: Bench) -> None:
 
 def _tidy(bench: Bench, root: Path) -> None:
     _tell_replaced(bench, root / REPLACED)
+    _tell_others(bench, root, owning.tidy(bench, root))
     for path in _directories(root):
+        name = path.name.removesuffix(_GONE_SUFFIX).removesuffix(COPY_SUFFIX)
+        if bench.owners.other(root, name) is not None:
+            continue
         if path.suffix == _GONE_SUFFIX:
             discard(path)
         elif _is_nobodys(bench, path):
@@ -63,6 +70,14 @@ def _tell_replaced(bench: Bench, folder: Path) -> None:
     kept = len(_entries(folder))
     text = f"{folder} keeps what stood in the place of products ({kept} so far): remove what nobody needs"
     notices.note(bench.db, bench.clock, notices.replaced(folder), text if kept else None)
+
+
+def _tell_others(bench: Bench, root: Path, others: Mapping[str, Owner]) -> None:
+    """Tell of other states that download to the same place: their products are waited for."""
+    owners = sorted({str(owner) for owner in others.values()})
+    count = f"{len(others)} product{'s'[: len(others) != 1]}"
+    text = f"another cdsed downloads {count} to {root.parent} too, which this one waits for: {'; '.join(owners)}"
+    notices.note(bench.db, bench.clock, notices.others(root), text if others else None)
 
 
 def _directories(root: Path) -> list[Path]:

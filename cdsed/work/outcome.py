@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from contextlib import suppress
 
 from cdsed.clock import Clock
@@ -40,6 +41,9 @@ _NOT_LISTED_MAX = 2
 #: Setbacks of one piece, or one product's listing, that are charged when all else goes well.
 _SETBACKS_MAX = 6
 
+#: For products that another state downloads; how many of them are remembered.
+_OTHER_FIRST_S, _OTHER_LONGEST_S, _WAITED_MAX = 2.0, 120.0, 10_000
+
 _PIECE_FIRST_S, _PIECE_LONGEST_S = 2.0, 300.0
 
 
@@ -51,6 +55,7 @@ class Outcome:
         self._clock = clock
         self._retry = retry
         self._throttling = Throttling(db, clock, retry)
+        self._waited: Counter[int] = Counter()
 
     def listed(self, lease: Lease) -> None:
         """Note a product planned: its service answers, its account's key is good, and there is room somewhere.
@@ -154,6 +159,8 @@ class Outcome:
             case Course.REFETCH:
                 _log.warning("%s: %s; fetched again", product.safename, error)
                 self._wait(error, product, _way_pause_s(error, 0))  # the object itself counts its damaged copies
+            case Course.WAIT_FOR_OTHER:
+                self._wait_for_other(error, product)
             case Course.REST:
                 _log.warning("%s: %s", product.safename, error)
                 self._wait(error, product, pause_s(product.setbacks + 1, _REST_FIRST_S, _REST_LONGEST_S), setbacks=1)
@@ -269,6 +276,15 @@ class Outcome:
             self._charge(error, product)
         else:
             self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
+
+    def _wait_for_other(self, error: TransferError, product: Product) -> None:
+        """Look again later and later: the longer the other one takes, the less it matters."""
+        if len(self._waited) > _WAITED_MAX:
+            self._waited.clear()
+        self._waited[product.id] += 1
+        if self._waited[product.id] == 1:
+            _log.info("%s", error)
+        self._wait(error, product, pause_s(self._waited[product.id], _OTHER_FIRST_S, _OTHER_LONGEST_S))
 
     def disk_failed(self, error: TransferError, place: str) -> float:
         """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""

@@ -6,6 +6,7 @@ except for a blip of the service or the next moment's work.
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cdsed.config.accounts import S3Keys
@@ -20,7 +21,7 @@ from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import key_works
 from cdsed.transfer.verify import algorithms_for
-from cdsed.work import keystory, zipped
+from cdsed.work import keystory, owning, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.claims import RequestClaims
@@ -213,6 +214,8 @@ class _Session:
             try:
                 if not arrived:
                     check_disk(bench, Path(product.destination or ""))
+                    with bench.watch.at(product.destination or ""):
+                        owning.hold(bench, product)
                 with bench.watch.at(product.destination or ""):
                     arrived[piece] = self._fetch_one(product, piece)
             except TransferError as error:
@@ -242,6 +245,7 @@ class _Session:
             bandwidth_bytes_per_s=self._account.bandwidth_bytes_per_s,
             checkpoint_every_s=bench.settings.transfer.checkpoint_every_s,
             stop=bench.stop,
+            check_owner=partial(owning.check, bench, product),
         )
         progress = _Progress(bench, self._held, piece, self._traffic)
         for attempt in through_blips(bench.stop):

@@ -20,6 +20,7 @@ from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.bench import Bench
 from cdsed.work.claims import RequestClaims
+from cdsed.work.owning import take
 from cdsed.work.place import check_disk, places_for
 from cdsed.work.traffic import Traffic
 
@@ -74,6 +75,7 @@ def fetch(bench: Bench, lease: Lease, claims: RequestClaims, product: Product, b
     pieces.forget_arrived(bench.db, product)
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
+        take(bench, product, places)
         prepare(staging)
         listed = fetch_value(value, means, staging)
     with bench.db.write():

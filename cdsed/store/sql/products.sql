@@ -122,8 +122,10 @@ WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
                   AND code NOT IN ('Throttled', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
                                    'RequestTimeTooSkewed'))
 
+-- Whom it waited for is kept until it is planned: its owner may be told who has brought it.
 -- name: claim_ready
-UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0, cause = NULL, code = NULL,
+UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0,
+    cause = CASE WHEN code = 'OtherState' THEN cause END, code = CASE WHEN code = 'OtherState' THEN code END,
     changed_at = :at
 WHERE id = :id AND state = 'ready'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,

@@ -1,5 +1,6 @@
 """A state of its own for each test, and what a session needs beside it."""
 
+import os
 import threading
 
 import pytest
@@ -10,7 +11,10 @@ from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.local.presence import Presence
+from cdsed.store.identity import state_id
 from cdsed.transfer.guard import Guard
+from cdsed.transfer.ownerfile import this_owner
+from cdsed.transfer.owners import Owners
 from cdsed.work.bench import Bench, News, endpoint
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
@@ -71,6 +75,7 @@ def bench(lab, tmp_path, service):
         presence=Presence(settings.spools, []),
         guard=Guard(0, 60),
         outcome=Outcome(lab.db, SYSTEM_CLOCK, settings.retry),
+        owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getpid())),
         process=lab.process,
         stop=threading.Event(),
         news=News(),

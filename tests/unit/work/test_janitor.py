@@ -1,5 +1,6 @@
 """What the janitor removes from the pre-spools, and what it must leave, on a real state and real directories."""
 
+import os
 import shutil
 import threading
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ from cdsed.model.transfer import Places
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import notices, products
 from cdsed.store.products import Move
+from cdsed.transfer.ownerfile import this_owner
+from cdsed.transfer.owners import Owners
 from cdsed.work.janitor import tidy
 
 
@@ -22,7 +25,13 @@ def bench(lab):
     (lab.spool / ".cdsed").mkdir(parents=True, mode=0o700)
     lab.settings = Settings.model_validate({"spools": [str(lab.spool)]})
     return SimpleNamespace(
-        db=lab.db, clock=lab.clock, settings=lab.settings, stop=threading.Event(), watch=ThreadWatch(), lab=lab
+        db=lab.db,
+        clock=lab.clock,
+        settings=lab.settings,
+        stop=threading.Event(),
+        watch=ThreadWatch(),
+        owners=Owners(this_owner("a" * 32, lab.root, os.getpid())),
+        lab=lab,
     )
 
 
@@ -100,3 +109,42 @@ def test_what_publishing_set_aside_is_told_and_left_to_its_owner(bench):
     assert len(told()) == 1, "it still lies there"
     shutil.rmtree(replaced)
     assert told() == []
+
+
+def other_state(bench):
+    return Owners(this_owner("b" * 32, bench.lab.root / "other", 4711))
+
+
+def nothing_to_forget():
+    raise AssertionError("nobody owned it before")
+
+
+def test_what_another_state_owns_stays_although_this_one_knows_the_product(bench):
+    room = bench.lab.spool / ".cdsed"
+    for name in ("A", "A.copy", "A.gone"):
+        (room / name).mkdir()
+    product = under_way(bench, room / "A")
+    products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
+    other = other_state(bench)
+    other.claim(room, "A", nothing_to_forget)
+    tidy(bench)
+    assert {path.name for path in room.iterdir()} == {"A", "A.copy", "A.gone", "owners"}
+    [notice] = notices.told(bench.db, bench.clock, running=True)
+    assert "another cdsed downloads 1 product" in notice.text
+    assert "pid 4711" in notice.text
+    other.release(room, "A")
+    tidy(bench)
+    assert {path.name for path in room.iterdir()} == {"owners"}
+    assert notices.told(bench.db, bench.clock, running=True) == []
+
+
+def test_a_place_is_given_back_when_no_product_under_way_needs_it(bench):
+    room = bench.lab.spool / ".cdsed"
+    product = under_way(bench, room / "A")
+    for name in ("A", "B"):
+        bench.owners.claim(room, name, nothing_to_forget)
+    tidy(bench)
+    assert bench.owners.owned(room) == (["A"], {})
+    products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
+    tidy(bench)
+    assert bench.owners.owned(room) == ([], {})

@@ -11,6 +11,7 @@ from cdsed.errors import (
     DiskError,
     LeaseLost,
     MachineError,
+    OwnedElsewhere,
     ProductError,
     ServiceError,
     StateError,
@@ -383,7 +384,7 @@ _ROWS = [
 
 def error_of(rule, code):
     if rule.blame is Blame.NOBODY:
-        return Stopped() if code == "Stopped" else LeaseLost("overtaken")
+        return {"Stopped": Stopped, "OtherState": OwnedElsewhere, "LeaseLost": LeaseLost}[code]("what happened")
     return _CLASSES[rule.blame]("what happened", code=code)
 
 

@@ -1,0 +1,49 @@
+"""The identity of a state: what tells it from other states that work at the same place."""
+
+import fcntl
+import os
+import re
+import uuid
+from pathlib import Path
+
+from cdsed.errors import StateDiskError
+
+FILE_NAME = "identity"
+
+_FORM = re.compile(r"([0-9a-f]{32}) ([0-9]+)\n")
+
+
+def state_id(state_dir: Path) -> str:
+    """Return the identity of the state in a directory; the first call makes one.
+
+    The file also holds its own inode number. In a copy of the state directory that number is wrong, so the copy gets
+    an identity of its own; a state that is moved within its file system keeps the one it has.
+
+    Raises
+    ------
+    StateDiskError
+        The file cannot be read or written.
+    """
+    path = state_dir / FILE_NAME
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)  # several workers may start at once
+            return _read(file) or _make(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise StateDiskError(f"{path} cannot be read and written ({error.strerror}): free or mend its disk") from error
+
+
+def _read(file: int) -> str | None:
+    found = _FORM.fullmatch(os.pread(file, 100, 0).decode("ascii", errors="replace"))
+    return found[1] if found and int(found[2]) == os.fstat(file).st_ino else None
+
+
+def _make(file: int) -> str:
+    made = uuid.uuid4().hex
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"{made} {os.fstat(file).st_ino}\n".encode(), 0)
+    os.fsync(file)
+    return made

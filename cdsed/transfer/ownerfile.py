@@ -1,0 +1,113 @@
+"""The files in which owners of places are noted: reading, writing and locking them; see `cdsed.transfer.owners`."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.errors import OwnedElsewhere
+from cdsed.folder import Folder
+
+FOLDER = "owners"
+
+_TURN = "lock"
+_TURN_WITHIN_S, _TURN_EVERY_S = 2.0, 0.01
+BYTES_MAX = 8192
+#: What a file system says that has no locks at all.
+_UNLOCKABLE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A state, and the daemon that last worked with it."""
+
+    state_id: str
+    state_dir: str = "unknown"
+    host: str = "unknown"
+    boot: str = ""
+    pid: int = 0
+
+    def __str__(self) -> str:
+        return f"host {self.host}, pid {self.pid}, state {self.state_dir}"
+
+
+def this_owner(state_id: str, state_dir: Path, pid: int) -> Owner:
+    """Return the owner that a process on this machine is a part of; `pid` is the daemon's."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return Owner(state_id, str(state_dir), socket.gethostname(), boot, pid)
+
+
+@contextmanager
+def opened(room: Path, *, make: bool = False) -> Iterator[Folder]:
+    """Open the directory of owners; the room itself must be there, else its disk may not be mounted."""
+    with (
+        Folder.at(room.parent) as parent,
+        parent.private(room.name) as inner,
+        inner.private(FOLDER, make=make) as folder,
+    ):
+        yield folder
+
+
+@contextmanager
+def turn(folder: Folder, name: str) -> Iterator[None]:
+    """Be the only one who changes owners in a room; nothing that may take long belongs into it."""
+    file = folder.open(_TURN, os.O_RDWR | os.O_CREAT)
+    try:
+        until_s = time.monotonic() + _TURN_WITHIN_S
+        while lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) is False:
+            if time.monotonic() > until_s:  # its holder was stopped just then
+                raise OwnedElsewhere(f"{name}: another cdsed is changing the owners of places in its directory")
+            time.sleep(_TURN_EVERY_S)
+        yield
+    finally:
+        os.close(file)
+
+
+def lock(file: int, how: int) -> bool | None:
+    """Lock a file; return False if somebody else has it, None if this file system has no locks."""
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _UNLOCKABLE:
+            return None
+        raise
+    return True
+
+
+def read(folder: Folder, entry: str) -> str | None:
+    """Return what a small file says; None where it is absent, '' where a power cut has emptied it."""
+    try:
+        file = folder.open(entry, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.pread(file, BYTES_MAX, 0).decode("utf-8", errors="replace").strip()
+    finally:
+        os.close(file)
+
+
+def parse(state_id: str, said: str) -> Owner:
+    """Return what a state has written about itself, as far as it can be read."""
+    try:
+        known = json.loads(said)
+        state_dir, host, boot = (str(known[name]) for name in ("state_dir", "host", "boot"))
+        return Owner(state_id, state_dir, host, boot, int(known["pid"]))
+    except (ValueError, TypeError, KeyError):
+        return Owner(state_id)
+
+
+def is_same(folder: Folder, name: str, file: int) -> bool:
+    """Tell whether a name is still that of an open file."""
+    try:
+        found = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(file))
