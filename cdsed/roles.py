@@ -28,6 +28,7 @@ from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateE
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
+from cdsed.process.register import Register, register_dir
 from cdsed.store import breakers, notices, processes
 from cdsed.store.breakers import Cooling
 from cdsed.store.database import Database, join_state
@@ -285,6 +286,7 @@ def _bench(worker: Worker, news: "News") -> "Bench":
         presence=presence_of(settings, worker.clock),
         guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
         outcome=Outcome(worker.db, worker.clock, settings.retry),
+        register=Register(register_dir(os.environ), os.getppid(), settings.state_dir),
         owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getppid())),
         process=worker.process,
         stop=worker.life.stop,

@@ -36,6 +36,18 @@ def state_id(state_dir: Path) -> str:
         raise StateDiskError(f"{path} cannot be read and written ({error.strerror}): free or mend its disk") from error
 
 
+def known_state_id(state_dir: Path) -> str:
+    """Return the identity of the state in a directory without making one; '' when there is none to be read."""
+    try:
+        file = os.open(state_dir / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return _read(file) or ""
+    finally:
+        os.close(file)
+
+
 def _read(file: int) -> str | None:
     found = _FORM.fullmatch(os.pread(file, 100, 0).decode("ascii", errors="replace"))
     return found[1] if found and int(found[2]) == os.fstat(file).st_ino else None

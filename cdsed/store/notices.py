@@ -24,6 +24,7 @@ INBOX = "inbox"
 _REPLACED = "replaced:"
 _SPOOL = "spool:"
 _OTHERS = "others:"
+_SHARED = "shared:"
 _UNREADABLE = "unreadable:"
 _RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
 
@@ -51,6 +52,11 @@ def of_spools(db: Database) -> list[str]:
 def others(room: Path) -> str:
     """Return the name of the notice of other states that download to the same place."""
     return f"{_OTHERS}{room}"
+
+
+def shared(account: str) -> str:
+    """Return the name of the notice of an account that another daemon on this machine uses too."""
+    return f"{_SHARED}{account}"
 
 
 def unreadable(listing: Path) -> str:

@@ -10,6 +10,7 @@ from cdsed.config.accounts import Account
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import Keyring
 from cdsed.local.presence import Presence
+from cdsed.process.register import Register
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
@@ -56,6 +57,7 @@ class Bench:
     guard: Guard
     outcome: Outcome
     owners: Owners
+    register: Register
     process: int
     stop: threading.Event
     news: News

@@ -6,7 +6,7 @@ database is looked at again and again for a while, and only what is wrong every 
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from cdsed.process.lock import is_free
 from cdsed.store import audit
 from cdsed.store.audit import Breach, OnDisk, TakenListing
 from cdsed.store.database import Database
+from cdsed.store.identity import known_state_id
+from cdsed.transfer.ownerfile import FOLDER, Owner
+from cdsed.transfer.owners import Owners
 from cdsed.transfer.publish import REPLACED
 
 #: The supervisor sweeps after the dead every second, but a loaded machine may make it wait, and one that has just
@@ -30,7 +33,7 @@ AGAIN_AFTER_S, AGAIN_MOST = 4.0, 5
 _TIDIED_WITHIN_S = 180.0
 
 _WHOLE_LATEST = 1000
-_KEPT_ASIDE = frozenset({"quarantine", REPLACED})
+_KEPT_ASIDE = frozenset({"quarantine", REPLACED, FOLDER})
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class Checked:
         How many things that stood in the place of products are kept beside the staging.
     unseen
         Staging directories that this user may not look into: they are for the daemon's user alone.
+    others
+        Which other states, each with its own daemon, download how many products to the same places.
     """
 
     breaches: list[Breach] = field(default_factory=list)
@@ -61,6 +66,7 @@ class Checked:
     left_by_the_dead: int = 0
     replaced: int = 0
     unseen: list[str] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
 
 
 def check_state(
@@ -96,11 +102,16 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
     _look_at_listings(db, checked, every=every)
     _look_at_products(db, settings, checked, every=every)
     places = {*settings.spools, *audit.outputdirs(db)}
+    owners = Owners(Owner(known_state_id(settings.state_dir)))
     for folder in sorted({settings.pre_spool_for(place) for place in places} | {place / ".cdsed" for place in places}):
         if os.path.lexists(folder) and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
             checked.unseen.append(str(folder))
             continue
-        checked.breaches += _leftovers(db, folder, SYSTEM_CLOCK.utc_s() - (_TIDIED_WITHIN_S if runs else 0))
+        _, others = owners.owned(folder)
+        for owner in others.values():
+            checked.others[str(owner)] = checked.others.get(str(owner), 0) + 1
+        by = SYSTEM_CLOCK.utc_s() - (_TIDIED_WITHIN_S if runs else 0)
+        checked.breaches += _leftovers(db, folder, by, others.keys())
         checked.replaced += len(_names(folder / REPLACED))
     return checked
 
@@ -203,11 +214,14 @@ def _half(product: OnDisk) -> Breach:
     )
 
 
-def _leftovers(db: Database, folder: Path, by: float) -> Iterator[Breach]:
-    """Yield what lies in a staging directory although its product has lain elsewhere since `by` (UTC s)."""
+def _leftovers(db: Database, folder: Path, by: float, others: Collection[str]) -> Iterator[Breach]:
+    """Yield what lies in a staging directory although its product has lain elsewhere since `by` (UTC s).
+
+    What belongs to `others` is theirs.
+    """
     for name in sorted(_names(folder) - _KEPT_ASIDE):
         state = audit.state_of(db, name.removesuffix(".copy"), by)
-        if state in GOOD:
+        if state in GOOD and name.removesuffix(".copy") not in others:
             text = f"{folder / name} is left although the product is {state}"
             yield Breach("leftover", name, text, "remove it: nothing needs it; and please report it")
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
-from cdsed.work import owning
+from cdsed.work import owning, sharing
 from cdsed.work.bench import Bench
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.janitor import tidy
@@ -109,6 +109,7 @@ class Crew:
         while not self._bench.stop.is_set():
             if lock.acquire():
                 try:
+                    sharing.tell_all(self._bench)
                     tidy(self._bench)
                 finally:
                     lock.release()

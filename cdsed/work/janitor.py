@@ -6,14 +6,13 @@ product that the state knows, or is owned by another state.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from cdsed.errors import TransferError
 from cdsed.model.product import FINAL, State
 from cdsed.store import breakers, disks, notices, products
-from cdsed.transfer.ownerfile import Owner
 from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
 from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import on_disk
@@ -30,21 +29,25 @@ def tidy(bench: Bench) -> None:
     places = {*bench.settings.spools, *disks.places(bench.db)}
     rooms = {(room, place) for place in places for room in (bench.settings.pre_spool_for(place), place / NEAR)}
     rooms |= {(room, room) for room in _former_rooms(bench, {room for room, _ in rooms})}
+    _in_each(bench, rooms, _tidy_owners)  # first: it is quick, and others may wait for it
+    _in_each(bench, rooms, _tidy)
+
+
+def _in_each(bench: Bench, rooms: Iterable[tuple[Path, Path]], tidy_one: Callable[[Bench, Path], None]) -> None:
     for root, place in sorted(rooms):
-        if bench.stop.is_set():
+        if bench.stop.is_set() and tidy_one is not _tidy_owners:
             return
         if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(place))):
             continue
         try:
             with bench.watch.at(str(place)), on_disk(str(root)):
-                _tidy(bench, root)
+                tidy_one(bench, root)
         except TransferError as error:
             bench.outcome.disk_failed(error, str(place))
 
 
 def _tidy(bench: Bench, root: Path) -> None:
     _tell_replaced(bench, root / REPLACED)
-    _tell_others(bench, root, owning.tidy(bench, root))
     for path in _directories(root):
         name = path.name.removesuffix(_GONE_SUFFIX).removesuffix(COPY_SUFFIX)
         if bench.owners.other(root, name) is not None:
@@ -72,8 +75,9 @@ def _tell_replaced(bench: Bench, folder: Path) -> None:
     notices.note(bench.db, bench.clock, notices.replaced(folder), text if kept else None)
 
 
-def _tell_others(bench: Bench, root: Path, others: Mapping[str, Owner]) -> None:
-    """Tell of other states that download to the same place: their products are waited for."""
+def _tidy_owners(bench: Bench, root: Path) -> None:
+    """Give back places that no product needs, and tell of other states that download to the same one."""
+    others = owning.tidy(bench, root)
     owners = sorted({str(owner) for owner in others.values()})
     count = f"{len(others)} product{'s'[: len(others) != 1]}"
     text = f"another cdsed downloads {count} to {root.parent} too, which this one waits for: {'; '.join(owners)}"

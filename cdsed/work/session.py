@@ -21,7 +21,7 @@ from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import key_works
 from cdsed.transfer.verify import algorithms_for
-from cdsed.work import keystory, owning, zipped
+from cdsed.work import keystory, owning, sharing, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.claims import RequestClaims
@@ -40,6 +40,7 @@ _LINGER_S = 0.3  # a kept connection is worth this long a wait for the next prod
 class _Held:
     lease: Lease
     lock: KernelLock
+    shared: KernelLock
     keys: S3Keys
 
     def mark(self, piece: int, done_bytes: int, booted_at: float) -> None:
@@ -81,10 +82,13 @@ class SessionThread:
             lock = KernelLock(bench.settings.session_lock(session.account, session.slot))
             if not lock.acquire():
                 continue
-            lease = leases.take(bench.db, bench.clock, session, bench.process)
-            if lease is not None:
+            shared = sharing.take(bench, account, session.slot)
+            lease = leases.take(bench.db, bench.clock, session, bench.process) if shared else None
+            if shared is not None and lease is not None:
                 keystory.enter(bench.db, bench.clock, session.account, keys)
-                return _Held(lease, lock, keys)
+                return _Held(lease, lock, shared, keys)
+            if shared is not None:
+                shared.release()
             lock.release()
         return None
 
@@ -130,6 +134,7 @@ class _Session:
             self._traffic.count()
             rest_s = bench.settings.transfer.session_rest_s if used else 0.0
             leases.give_back(bench.db, bench.clock, self._lease, rest_s=rest_s)
+            self._held.shared.release()
             self._held.lock.release()
             if worked:
                 bench.news.tell()

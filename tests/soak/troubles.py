@@ -197,6 +197,38 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
     return come_back
 
 
+def second_state(world: World, dice: random.Random) -> Undo | None:
+    """Let another daemon, with a state of its own, fetch what is under way here to the same spools; then it is killed.
+
+    Now and then it stops in order instead. What it leaves is taken over.
+    """
+    in_order, other = dice.random() < 0.3, world.second_state
+    rows = world.lab.query(
+        "SELECT safename FROM product WHERE state IN ('ready', 'downloading', 'waiting') ORDER BY id DESC LIMIT 30"
+    )
+    if not rows or other.running():
+        return None
+    world.told["listings of the second state"] += 1
+    number = world.told["listings of the second state"]
+    other.lab.drop(f"second-{number}.txt", [str(row["safename"]) for row in rows])
+    other.start()
+
+    def end() -> None:
+        if in_order:
+            other.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                other.wait(30)
+        if other.running():
+            other.kill()
+        for pid in other.worker_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if secret := next((secret for secret in world.secrets() if secret in other.log()), None):
+            world.look_for_secrets("the log of the second state", secret)
+
+    return end
+
+
 def state_damaged(world: World, dice: random.Random) -> None:
     """Back the state up, stop, spoil its file; the start recovers."""
     where, how, garbage = dice.random(), dice.choice(["page", "cut", "delete"]), dice.randbytes(4096)
@@ -300,4 +332,5 @@ TROUBLES: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]]
     state_locked: (3, 15),
     backup_and_restore: (2, 0),
     state_damaged: (1, 0),
+    second_state: (6, 25),
 }

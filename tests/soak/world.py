@@ -36,6 +36,8 @@ class World:
     small_disk
         The first spool, a file system of its own that can be filled and made read-only; None where this user may
         not mount one.
+    second_state
+        Another daemon with a state and an account of its own, and the same spools.
     """
 
     def __init__(self, root: Path, seed: int) -> None:
@@ -49,11 +51,12 @@ class World:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        accounts = make_accounts(2, seed=self.seed, bandwidth_bytes_per_s=6_000_000)
+        accounts = make_accounts(3, seed=self.seed, bandwidth_bytes_per_s=6_000_000)
         self.sandbox = self._stack.enter_context(SandboxProcess(accounts, seed=self.seed))
         self.lab = Installation(
             self.root,
             self.sandbox,
+            accounts=accounts[:2],
             inbox={"rest_s": 1.5},
             retry={"attempts": _ATTEMPTS},
             transfer={"read_timeout_s": 5, "rate_window_s": 3, "processes": 2},
@@ -62,12 +65,21 @@ class World:
         second.mkdir()
         self.spools = [self.lab.spool, second]
         self.lab.configure(spools=[str(spool) for spool in self.spools])
+        second_state = Installation(
+            self.root / "second-state",
+            self.sandbox,
+            accounts=accounts[2:],
+            spools=[str(spool) for spool in self.spools],
+            transfer={"read_timeout_s": 5, "rate_window_s": 3, "processes": 1},
+        )
+        self.second_state = DaemonProcess(second_state)
         self._mount()
         self.write_accounts()
         self.eye = Eye(self.lab, attempts=_ATTEMPTS)
         self.watcher = self._stack.enter_context(Watcher(self.sandbox, self.spools, counts_requests=False))
         self.memory = self._stack.enter_context(Memory(self))
         self.daemon = self._stack.enter_context(DaemonProcess(self.lab))
+        self._stack.callback(self.second_state.__exit__)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -80,7 +92,7 @@ class World:
 
     def write_accounts(self, *, wrong: str = "") -> None:
         """Give the first account its S3 keys and the second a password; the one named `wrong` gets a bad one."""
-        first, second = self.sandbox.accounts
+        first, second, _ = self.sandbox.accounts
         secret = "0" * 40 if first.name == wrong else first.secret_key
         document = {
             "groups": {

@@ -28,7 +28,7 @@ _STEPS = {
     "waiting": "queued ready cancelled",
     **dict.fromkeys(("done", "present", "missing", "corrupt", "failed", "cancelled"), "queued"),
 }
-_SET_ASIDE = frozenset({"quarantine", "replaced"})
+_SET_ASIDE = frozenset({"quarantine", "replaced", "owners"})
 
 
 class Watcher(threading.Thread):

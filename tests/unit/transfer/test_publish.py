@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from cdsed.errors import DiskError
+from cdsed.errors import DiskError, OwnedElsewhere
 from cdsed.local.space import free_bytes
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.publish import final_path, is_published, publish
-from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes
+from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes, staged_stamps
 
 _FILES = {"manifest.safe": b"m" * 10, "measurement/a.tiff": b"a" * 5000}
 _SIZES = {path: len(body) for path, body in _FILES.items()}
@@ -143,4 +143,56 @@ def test_a_copy_that_a_late_janitor_takes_away_half_done_does_not_appear(spool, 
         publish(stage(spool, files=files), small_disk, dict.fromkeys(files, 1), single=None)
     janitor.join()
     assert error.value.code == "ENOENT"
+    assert not (small_disk / "X.SAFE").exists()
+
+
+@pytest.mark.parametrize("single", [None, "X.nc"])
+def test_a_product_that_lies_there_whole_and_equal_is_left_in_its_place(spool, single):
+    files = {single: b"netcdf"} if single else _FILES
+    sizes = {path: len(body) for path, body in files.items()}
+    first = publish(stage(spool, files=files), spool, sizes, single=single)
+    before = first.path.stat()
+    again = publish(stage(spool, files=files), spool, sizes, single=single)
+    assert (again.path, again.set_aside) == (first.path, None)
+    assert first.path.stat().st_ino == before.st_ino
+    assert [path.name for path in (spool / ".cdsed").iterdir()] == []
+
+
+def test_one_of_the_same_sizes_that_is_not_equal_is_set_aside(spool):
+    publish(stage(spool, files={**_FILES, "manifest.safe": b"x" * 10}), spool, _SIZES, single=None)
+    published = publish(stage(spool), spool, _SIZES, single=None)
+    assert contents(published.path) == _FILES
+    assert contents(published.set_aside)["manifest.safe"] == b"x" * 10
+
+
+def test_a_file_that_was_written_to_after_its_verification_is_not_published(spool):
+    staging = stage(spool)
+    verified = staged_stamps(staging)
+    (staging / "manifest.safe").write_bytes(b"M" * 10)
+    with pytest.raises(DiskError, match="it has changed since it was verified"):
+        publish(staging, spool, _SIZES, single=None, stamps=verified)
+    assert not (spool / "X.SAFE").exists()
+    assert publish(staging, spool, _SIZES, single=None, stamps=staged_stamps(staging)).path.exists()
+
+
+def test_whose_place_was_taken_over_publishes_nothing(spool, small_disk):
+    def taken_over():
+        raise OwnedElsewhere("another cdsed has it")
+
+    for destination in (spool, small_disk):
+        with pytest.raises(OwnedElsewhere):
+            publish(stage(spool), destination, _SIZES, single=None, check_owner=taken_over)
+        assert not (destination / "X.SAFE").exists()
+
+
+def test_whose_place_was_taken_over_during_the_copy_to_another_disk_publishes_nothing(spool, small_disk):
+    asked = []
+
+    def taken_over():
+        asked.append(1)
+        if len(asked) > 1:
+            raise OwnedElsewhere("another cdsed has it")
+
+    with pytest.raises(OwnedElsewhere):
+        publish(stage(spool), small_disk, _SIZES, single=None, check_owner=taken_over)
     assert not (small_disk / "X.SAFE").exists()

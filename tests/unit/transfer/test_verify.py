@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.errors import DiskError, Stopped
 from cdsed.model.transfer import Digests
-from cdsed.transfer.verify import verify
+from cdsed.transfer.verify import file_digests, verify
 
 
 def judge(lab, name, objects, *, md5=None, manifest_counts=True):
@@ -108,3 +108,41 @@ def test_a_stop_ends_verification(lab):
     lab.stop.set()
     with pytest.raises(Stopped):
         judge(lab, name, from_disk(objects))
+
+
+@pytest.mark.parametrize("etag", ["", "multipart-7"])
+def test_what_somebody_else_wrote_into_a_file_after_its_last_byte_arrived_is_found(lab, etag):
+    name, objects = lab.whole_product("S5P", size_bytes=300_000)  # no manifest states a digest of it
+    objects = [dataclasses.replace(item, etag=etag or item.etag) for item in objects]
+    assert judge(lab, name, objects).good
+    worst = max(objects, key=lambda item: item.size_bytes)
+    with (lab.staging / worst.path).open("r+b") as file:
+        file.write(b"\0\1\2\3")
+    assert set(judge(lab, name, objects).bad) == {worst.id}
+
+
+def test_a_file_that_another_of_the_same_size_has_replaced_is_digested_from_the_disk(lab):
+    name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
+    worst = max(objects, key=lambda item: item.size_bytes)
+    other = lab.staging / "other"
+    other.write_bytes(b"\0" * worst.size_bytes)
+    other.rename(lab.staging / worst.path)
+    assert set(judge(lab, name, objects).bad) == {worst.id}
+
+
+def test_digests_of_passing_bytes_spare_a_second_reading(lab, monkeypatch):
+    name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
+    read = []
+
+    def digests_of(staging, path, algorithms, stop):
+        read.append(path)
+        return file_digests(staging, path, algorithms, stop)
+
+    monkeypatch.setattr("cdsed.transfer.verify.file_digests", digests_of)
+    assert judge(lab, name, objects).good
+    assert read == [item.path for item in objects if not item.size_bytes]
+    worst = max(objects, key=lambda item: item.size_bytes)
+    (lab.staging / worst.path).touch()
+    read.clear()
+    assert judge(lab, name, objects).good
+    assert worst.path in read

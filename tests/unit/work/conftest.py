@@ -11,6 +11,7 @@ from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.local.presence import Presence
+from cdsed.process.register import Register
 from cdsed.store.identity import state_id
 from cdsed.transfer.guard import Guard
 from cdsed.transfer.ownerfile import this_owner
@@ -64,6 +65,7 @@ def bench(lab, tmp_path, service):
         }
     )
     settings.sessions_dir.mkdir()
+    (tmp_path / "register").mkdir()
     lab.sandbox = service
     lab.bench = Bench(
         db=lab.db,
@@ -75,6 +77,7 @@ def bench(lab, tmp_path, service):
         presence=Presence(settings.spools, []),
         guard=Guard(0, 60),
         outcome=Outcome(lab.db, SYSTEM_CLOCK, settings.retry),
+        register=Register(tmp_path / "register", os.getpid(), settings.state_dir),
         owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getpid())),
         process=lab.process,
         stop=threading.Event(),

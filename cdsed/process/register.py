@@ -1,0 +1,92 @@
+"""Which sessions of an account are in use on this machine, by whatever state of this user.
+
+The state of one daemon counts its own sessions only. So each session is also locked in a directory that all daemons of
+this user on this machine share: together they hold no more sessions of an account than it has.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from cdsed.process.lock import KernelLock, is_free
+
+#: Names another directory: for tests, and for daemons that must not know of each other.
+VARIABLE = "CDSED_REGISTER_DIR"
+#: Of systemd units: ``RuntimeDirectory=cdsed``, which all of them share. Their /tmp is their own.
+_OF_UNITS = Path("/run/cdsed")
+
+_SAID = re.compile(r"([0-9]+) (/[^\0\n]*)\n")
+
+
+def register_dir(environ: Mapping[str, str]) -> Path | None:
+    """Return the directory that daemons of this user share on this machine, made if need be; None if none is safe."""
+    named = environ.get(VARIABLE)
+    if not named and _is_private(_OF_UNITS):
+        return _OF_UNITS
+    path = Path(named or f"/tmp/cdsed-{os.geteuid()}")  # noqa: S108 - its owner and mode are checked
+    with suppress(OSError):
+        path.mkdir(mode=0o700, exist_ok=True)
+    return path if _is_private(path) else None
+
+
+def _is_private(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & others
+
+
+class Register:
+    """The locks of one daemon's sessions in the directory that it shares with others.
+
+    Parameters
+    ----------
+    directory
+        Of `register_dir`; None: nothing is shared.
+    pid, state_dir
+        Of this daemon, for people.
+    """
+
+    def __init__(self, directory: Path | None, pid: int, state_dir: Path) -> None:
+        self._directory = directory
+        self._pid = pid
+        self._state_dir = state_dir
+
+    def take(self, mark: str, slot: int) -> KernelLock | None:
+        """Lock a session of the account with this mark.
+
+        Returns
+        -------
+        KernelLock
+            None if another daemon on this machine has it. Where nothing is shared, one that is not held.
+        """
+        lock = KernelLock(self._path(mark, slot))
+        if self._directory is None:
+            return lock
+        try:
+            if not lock.acquire():
+                return None
+            lock.note(f"{self._pid} {self._state_dir}\n\0".encode())
+        except OSError:  # it was tidied away, or its disk is full: the state's own lock still holds
+            lock.release()
+        return lock
+
+    def others(self, mark: str, slots: Iterable[int]) -> str:
+        """Return who else has sessions of an account just now, in words; '' if nobody has."""
+        found = {told for slot in slots if (told := self._other(self._path(mark, slot)))}
+        return "; ".join(sorted(found))
+
+    def _other(self, path: Path) -> str:
+        with suppress(OSError):
+            said = _SAID.match(path.read_text(encoding="utf-8", errors="replace").partition("\0")[0])
+            if said and said[2] != str(self._state_dir) and not is_free(path):
+                return f"pid {said[1]}, state {said[2]}"
+        return ""
+
+    def _path(self, mark: str, slot: int) -> Path:
+        return (self._directory or Path("/nonexistent")) / f"account.{mark}.{slot}.lock"
