@@ -170,9 +170,10 @@ class Owners:
             file = folder.open(name, os.O_RDWR | os.O_CREAT)
             try:
                 lock(file, fcntl.LOCK_SH)
-                said = json.dumps(asdict(self._me)).encode()
-                os.pwrite(file, said, 0)
-                os.ftruncate(file, len(said))
+                with suppress(OSError):  # on a full disk: what was said before stands, and what is finished may appear
+                    said = json.dumps(asdict(self._me)).encode()
+                    os.pwrite(file, said, 0)
+                    os.ftruncate(file, len(said))
             except BaseException:
                 os.close(file)
                 raise

@@ -25,7 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 def refuse_other(bench: Bench, product: Product, *, but: Path | None = None) -> None:
-    """Make sure that no living state downloads a product to where it might go: to `but` it certainly may.
+    """Make sure that no living state downloads a product to where it might go; `but` is not asked.
+
+    Disks that pause, or do not answer, are passed over: whoever writes there claims the place before.
 
     Raises
     ------
@@ -34,8 +36,11 @@ def refuse_other(bench: Bench, product: Product, *, but: Path | None = None) -> 
     """
     candidates = [Path(product.outputdir)] if product.outputdir else bench.settings.spools
     for destination in candidates:
-        for room in _rooms(destination, bench.settings.pre_spool_for(destination)) if destination != but else ():
-            with bench.watch.at(str(destination)), on_disk(str(room)):
+        if destination == but or breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(destination))):
+            continue
+        for room in _rooms(destination, bench.settings.pre_spool_for(destination)):
+            other = None
+            with bench.watch.at(str(destination)), suppress(OSError):
                 other = bench.owners.other(room, product.safename, living=True)
             if other is not None:
                 raise waiting_for(product.safename, destination, other)
@@ -63,8 +68,9 @@ def take(bench: Bench, product: Product, places: Places) -> None:
 
     try:
         for room in _rooms(Path(places.destination), staging.parent):
+            forget = taking_over if room == staging.parent else _nothing
             with _room(room, staging.parent):
-                if not bench.owners.claim(room, product.safename, taking_over):
+                if not bench.owners.claim(room, product.safename, forget):
                     fresh.append(room)
         refuse_other(bench, product, but=Path(places.destination))
     except OwnedElsewhere:
@@ -143,6 +149,10 @@ def _is_needed(bench: Bench, room: Path, name: str) -> bool:
     with suppress(OSError):
         return any(place.samefile(room) for place in places)
     return True
+
+
+def _nothing() -> None:
+    """Forget nothing: only the final name is taken over, and nothing of it has been put together there."""
 
 
 def _rooms(destination: Path, room: Path) -> list[Path]:

@@ -1,0 +1,133 @@
+"""Taking the place of a product, on a real state and real directories, beside another state."""
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cdsed.config.settings import Settings
+from cdsed.errors import DiskError, OwnedElsewhere
+from cdsed.model.transfer import ListedObject, Places
+from cdsed.process.threadwatch import ThreadWatch
+from cdsed.store import breakers, pieces, products
+from cdsed.store.breakers import Cooling
+from cdsed.transfer.ownerfile import this_owner
+from cdsed.transfer.owners import GRACE_S, Owners
+from cdsed.work import owning
+
+_OTHER = "b" * 32
+
+
+@pytest.fixture
+def bench(lab):
+    """Give what owning needs of a bench, with two spools."""
+    spools = [lab.root / "first", lab.root / "second"]
+    for spool in spools:
+        (spool / ".cdsed").mkdir(parents=True, mode=0o700)
+    return SimpleNamespace(
+        db=lab.db,
+        clock=lab.clock,
+        settings=Settings.model_validate({"spools": [str(spool) for spool in spools]}),
+        stop=threading.Event(),
+        watch=ThreadWatch(),
+        owners=Owners(this_owner("a" * 32, lab.root, os.getpid())),
+        lab=lab,
+        rooms=[spool / ".cdsed" for spool in spools],
+    )
+
+
+@pytest.fixture
+def other():
+    """Give another state."""
+    return Owners(this_owner(_OTHER, Path("/their/state"), 4711))
+
+
+def claimed(bench, room):
+    """Return a product that is claimed, to be put together in a room, and that place."""
+    number = bench.lab.ready("A")
+    with bench.db.write():
+        product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
+    places = Places(str(room / "A"), str(room.parent))
+    products.choose_place(bench.db, product, places, 10)
+    return products.get(bench.db, product.id), places
+
+
+def nothing():
+    """Forget nothing."""
+
+
+def test_a_product_that_another_state_brings_to_any_of_the_spools_is_waited_for(bench, other):
+    product, places = claimed(bench, bench.rooms[0])
+    other.claim(bench.rooms[1], "A", nothing)
+    with pytest.raises(OwnedElsewhere, match=r"to .*/second; this one waits"):
+        owning.refuse_other(bench, product)
+    with pytest.raises(OwnedElsewhere):
+        owning.take(bench, product, places)
+    assert bench.owners.owned(bench.rooms[0]) == ([], {}), "what was claimed meanwhile is given back"
+    other.release(bench.rooms[1], "A")
+    owning.take(bench, product, places)
+    assert bench.owners.owned(bench.rooms[0]) == (["A"], {})
+
+
+def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(bench, other, monkeypatch):
+    product, places = claimed(bench, bench.rooms[0])
+    ask = bench.owners.other
+
+    def sick(room, name, **options):
+        if room == bench.rooms[1]:
+            raise OSError(errno.EIO, "broken")
+        return ask(room, name, **options)
+
+    monkeypatch.setattr(bench.owners, "other", sick)
+    owning.take(bench, product, places)
+    monkeypatch.undo()
+    other.claim(bench.rooms[1], "A", nothing)
+    error = DiskError("hangs", code="Hung")
+    breakers.fail(
+        bench.db, bench.clock, breakers.disk_breaker(str(bench.rooms[1].parent)), Cooling(1, 60.0, 60.0), error
+    )
+    owning.take(bench, product, places)
+
+
+def test_what_arrived_before_another_state_took_the_place_over_is_forgotten_when_it_comes_back(bench, other):
+    room = bench.rooms[0]
+    product, places = claimed(bench, room)
+    owning.take(bench, product, places)
+    pieces.plan(bench.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
+    bench.owners.release(room, "A")
+    other.claim(room, "A", nothing)  # while this one was dead
+    with pytest.raises(OwnedElsewhere):
+        owning.hold(bench, products.get(bench.db, product.id))
+    (room / "A").mkdir()
+    (room / "A" / "f").write_bytes(b"0123456789")  # this state does not know which bytes of it have arrived
+    _die(other, room)
+    assert pieces.objects(bench.db, product.id) != []
+    owning.take(bench, product, places)
+    assert pieces.objects(bench.db, product.id) == []
+    assert not (room / "A").exists()
+    assert owning.hold(bench, products.get(bench.db, product.id)) is True
+
+
+def test_of_a_dead_state_only_the_final_name_is_taken_over_where_each_has_its_pre_spool(bench, other):
+    mine, [near, _] = bench.lab.root / "pre-spool", bench.rooms
+    mine.mkdir(mode=0o700)
+    product, places = claimed(bench, near)
+    places = Places(str(mine / "A"), places.destination)
+    owning.take(bench, product, places)
+    pieces.plan(bench.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
+    bench.owners.release(near, "A")
+    other.claim(near, "A", nothing)
+    _die(other, near)
+    owning.take(bench, product, places)
+    assert pieces.objects(bench.db, product.id) != []
+
+
+def _die(state, room):
+    """Let a state be dead: the kernel has released its lock, and it was heard of long ago."""
+    os.close(state._attended.pop(room))
+    long_ago_s = time.time() - GRACE_S - 1
+    os.utime(room / "owners" / f"{_OTHER}.state", (long_ago_s, long_ago_s))
