@@ -3,7 +3,7 @@
 In a *room* (the pre-spool, or ``.cdsed`` in a destination) the directory ``owners`` holds
 
 ``NAME.owner``
-    The identity of the state that owns the product's place in this room.
+    The identity of the state that owns the product's place in this room, and ``adopted`` if it had no owner before.
 ``ID.state``
     Of each state that works here: who it is, in JSON. Every worker process of the state holds a shared ``flock`` on
     it, and sets its modification time every few seconds, by the clock of the file server.
@@ -35,6 +35,7 @@ GRACE_S = 15.0
 STALE_S = 300.0
 
 _OWNER, _STATE = ".owner", ".state"
+_ADOPTED = "adopted"  # a place that had no owner when work on it went on
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
@@ -64,8 +65,10 @@ class Owners:
         """
         with opened(room, make=True) as folder, turn(folder, name):
             self._attend(room, folder)
-            owner = read(folder, f"{name}{_OWNER}")
+            owner, how = _owner(folder, name)
             if owner == self._me.state_id:
+                if how:
+                    self._enter(folder, name, new=False)
                 return True
             if owner:
                 living = self._if_living(folder, owner)
@@ -76,7 +79,13 @@ class Owners:
         return False
 
     def hold(self, room: Path, name: str) -> bool:
-        """Make sure that this state owns a place at which it is at work; return False if nobody did until now.
+        """Make sure that this state owns a place at which it is at work.
+
+        Returns
+        -------
+        bool
+            False if it lay without an owner since it was last claimed: another state may have come and gone. This is
+            written down, so that it is known after a kill, too.
 
         Raises
         ------
@@ -85,16 +94,16 @@ class Owners:
         """
         with opened(room, make=True) as folder:
             self._attend(room, folder)
-            owner = read(folder, f"{name}{_OWNER}")
+            owner, how = _owner(folder, name)
             if not owner:
                 with turn(folder, name):
-                    owner = read(folder, f"{name}{_OWNER}")
+                    owner, how = _owner(folder, name)
                     if not owner:
-                        self._enter(folder, name, new=owner is None)
+                        self._enter(folder, name, new=owner is None, how=_ADOPTED)
                         return False
             if owner != self._me.state_id:
                 raise waiting_for(name, room.parent, _known(folder, owner))
-        return True
+        return how != _ADOPTED
 
     def check(self, room: Path, name: str) -> None:
         """Do so without changing anything: the fence before each writing.
@@ -108,20 +117,20 @@ class Owners:
             This state does not own it any more.
         """
         with opened(room) as folder:
-            owner = read(folder, f"{name}{_OWNER}") or ""
+            owner, _ = _owner(folder, name)
             if owner != self._me.state_id:
-                raise waiting_for(name, room.parent, _known(folder, owner))
+                raise waiting_for(name, room.parent, _known(folder, owner or ""))
 
     def release(self, room: Path, name: str, *, unless: Callable[[], bool] = lambda: False) -> None:
         """Give a place back, if this state owns it and `unless`, asked while nobody else can claim it, is false."""
         with suppress(*_ABSENT), opened(room) as folder, turn(folder, name):
-            if read(folder, f"{name}{_OWNER}") == self._me.state_id and not unless():
+            if _owner(folder, name)[0] == self._me.state_id and not unless():
                 folder.remove(f"{name}{_OWNER}")
 
     def other(self, room: Path, name: str, *, living: bool = False) -> Owner | None:
         """Return the other state that owns a place; with `living`, only one that lives."""
         with suppress(*_ABSENT, PermissionError), opened(room) as folder:
-            owner = read(folder, f"{name}{_OWNER}")
+            owner, _ = _owner(folder, name)
             if owner and owner != self._me.state_id:
                 return self._if_living(folder, owner) if living else _known(folder, owner)
         return None
@@ -132,7 +141,7 @@ class Owners:
         with suppress(*_ABSENT, PermissionError), opened(room) as folder:
             for entry in folder.names():
                 name = entry.removesuffix(_OWNER)
-                owner = read(folder, entry) if name != entry else None
+                owner = _owner(folder, name)[0] if name != entry else None
                 if owner == self._me.state_id:
                     mine.append(name)
                 elif owner:
@@ -179,13 +188,13 @@ class Owners:
                 raise
             self._attended[room] = file
 
-    def _enter(self, folder: Folder, name: str, *, new: bool) -> None:
+    def _enter(self, folder: Folder, name: str, *, new: bool, how: str = "") -> None:
         """Write this state down as the owner; where no locks work, the file system sees to it that one is first."""
         written = f"{name}{_OWNER}" if new else f"{self._me.state_id}.new"
         flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
         file = folder.open(written, flags)
         try:
-            os.write(file, self._me.state_id.encode())
+            os.write(file, f"{self._me.state_id} {how}".encode())
         finally:
             os.close(file)
         if not new:
@@ -218,6 +227,13 @@ class Owners:
             finally:
                 os.close(file)
         return time.time()
+
+
+def _owner(folder: Folder, name: str) -> tuple[str | None, str]:
+    """Return who owns a place, and how it came to it; the owner is None or '' as in `read`."""
+    said = read(folder, f"{name}{_OWNER}")
+    owner, _, how = (said or "").partition(" ")
+    return (None if said is None else owner), how
 
 
 def _known(folder: Folder, state_id: str) -> Owner:

@@ -27,6 +27,7 @@ from cdsed.local.presence import presence_of
 from cdsed.process.life import Life
 from cdsed.roles import Worker
 from cdsed.store import listings, products
+from cdsed.work import owning
 from cdsed.work.bench import News
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.intake import Intake
@@ -80,6 +81,8 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         intake.report()
         inbox = worker.settings.inbox.path
         if not taken(inbox) and not list(inbox.glob("*.txt")) and not listings.unreported(worker.db):
+            for room, _ in owning.rooms_of_all(bench):  # the janitor's part: a kill may have come after the commit
+                owning.tidy(bench, room)
             return
         if time.monotonic() > until_s:
             raise TimeoutError(f"not at the end of the way after {_WITHIN_S} s")

@@ -129,6 +129,8 @@ def test_who_was_asleep_while_its_place_was_taken_over_is_stopped_at_the_fence(r
 
 def test_a_place_without_an_owner_is_kept_by_the_state_that_works_there(room):
     assert owners().hold(room, "A") is False  # begun by a cdsed that knew no owners
+    assert owners().hold(room, "A") is False, "after a kill it is still known that somebody may have been there"
+    assert owners().claim(room, "A", never) is True
     assert owners().hold(room, "A") is True
     with pytest.raises(OwnedElsewhere):
         owners(_TWO).hold(room, "A")
