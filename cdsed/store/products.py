@@ -243,20 +243,6 @@ def wake_due(db: Database, clock: Clock) -> None:
         db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
 
-def deny(db: Database, clock: Clock, product: Product, account: str) -> int:
-    """Note that the service refused this product to this account; return how many accounts could still try."""
-    with db.write():
-        db.rows(_SQL.deny, id=product.id, account=account)
-        left = db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group, now=clock.utc_s())
-        return int(left)
-
-
-def forget_denials(db: Database, product: Product) -> None:
-    """Let every account try a product again."""
-    with db.write():
-        db.rows(_SQL.forget_denials, id=product.id)
-
-
 def groups_at_work(db: Database, clock: Clock) -> list[str]:
     """Return the account groups in which a session would find something to do."""
     return [row["account_group"] for row in db.rows(_SQL.groups_at_work, now_s=clock.boot_s())]

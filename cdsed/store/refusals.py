@@ -46,10 +46,19 @@ def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals
     return Refusals(row["refusals"] + 1, lasting, bool(row["offered_again"]))
 
 
+def deny(db: Database, clock: Clock, product: Product, account: str) -> int:
+    """Note that the service refused this product to this account; return how many accounts could still try."""
+    with db.write():
+        db.rows(_SQL.deny, id=product.id, account=account)
+        left = db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group, now=clock.utc_s())
+        return int(left)
+
+
 def count(db: Database, clock: Clock, product: Product, pause_s: float) -> None:
-    """Note a round in which every account was refused a product; it is asked for again after a pause."""
+    """Note a round in which every account was refused a product; after a pause all of them try again."""
     with db.write():
         db.rows(_SQL.count, id=product.id, at=clock.utc_s(), pause_s=pause_s)
+        db.rows(_SQL.forget_denials, id=product.id)
 
 
 def ask_catalogue(db: Database, product: Product) -> None:

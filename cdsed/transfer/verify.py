@@ -114,8 +114,8 @@ def verify(
         return Verdict(bad, (), tuple(remarks), damaged=True)
     by_manifest = _against_manifest(staging, safename, objects, digests.find)
     if not manifest_counts:
-        return Verdict(bad, (), (*remarks, *by_manifest.remarks), stamps)
-    return Verdict(by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks), stamps)
+        return Verdict(bad, (), (*remarks, *by_manifest.remarks), stamps=stamps)
+    return Verdict(by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks), stamps=stamps)
 
 
 def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObject], digest_of: "_DigestOf") -> Verdict:

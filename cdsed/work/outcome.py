@@ -177,7 +177,7 @@ class Outcome:
             gone = State.MISSING if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
             self._move(product, Move(gone, cause=cause, code=error.code, attempts=1))
             return
-        due_s = self._clock.boot_s() + self._pause_s(attempts)
+        due_s = self._clock.boot_s() + pause_s(attempts, self._retry.first_delay_s, self._retry.longest_delay_s)
         self._move(product, Move(State.WAITING, cause=cause, code=error.code, due_s=due_s, attempts=1))
 
     def _not_listed(self, error: TransferError, product: Product) -> None:
@@ -197,7 +197,7 @@ class Outcome:
         anything may be refused everything, though: for that no product pays.
         """
         with self._db.write():
-            left = products.deny(self._db, self._clock, product, lease.account)
+            left = refusals.deny(self._db, self._clock, product, lease.account)
             delivers = leases.has_delivered(self._db, lease.account)
             if not delivers:
                 self._cool_account(error, lease.account, threshold=_REFUSED_THRESHOLD)
@@ -217,7 +217,6 @@ class Outcome:
             cause = f"not for this account: {error} (asked {refused.rounds} times in {lasts_s / 3600:.3g} h or more)"
             self._move(product, Move(State.MISSING, cause=cause, code=error.code))
             return
-        products.forget_denials(self._db, product)
         first_s = self._retry.first_delay_s
         pause = pause_s(refused.rounds, first_s, max(first_s, lasts_s / _REFUSED_PAUSES))
         refusals.count(self._db, self._clock, product, pause)
@@ -314,9 +313,6 @@ class Outcome:
     def _wait(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 0) -> None:
         due_s = self._clock.boot_s() + pause
         self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=setbacks))
-
-    def _pause_s(self, failures: int) -> float:
-        return pause_s(failures, self._retry.first_delay_s, self._retry.longest_delay_s)
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)

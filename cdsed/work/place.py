@@ -17,7 +17,8 @@ from cdsed.model.transfer import Places
 from cdsed.store import breakers, disks, pieces, products
 from cdsed.transfer.translate import has_no_inodes, on_disk
 from cdsed.work.bench import Bench
-from cdsed.work.blame import RULES, Course
+from cdsed.work.blame import RULES
+from cdsed.work.course import Course
 
 _log = logging.getLogger(__name__)
 

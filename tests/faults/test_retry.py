@@ -9,7 +9,7 @@ import pytest
 from cdsed.model.listing import ListingHead
 from cdsed.model.product import GOOD, State
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import listings, products, snapshot
+from cdsed.store import listings, products, refusals, snapshot
 from cdsed.work.again import STARTABLE, start_again, start_all
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -42,7 +42,7 @@ def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(state_lab: An
     due_s = state_lab.clock.boot_s() + 9999
     move = products.Move(State.WAITING, cause="x", code="Changed", due_s=due_s, attempts=1, setbacks=2)
     products.move(state_lab.db, state_lab.clock, product, move)
-    products.deny(state_lab.db, state_lab.clock, product, "a")
+    refusals.deny(state_lab.db, state_lab.clock, product, "a")
     assert snapshot.next_try_in_s(state_lab.db, state_lab.clock, product) == 9999
     start_again(state_lab.db, state_lab.clock, [products.get(state_lab.db, number)])
     after = products.get(state_lab.db, number)

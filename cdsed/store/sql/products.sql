@@ -108,20 +108,6 @@ DELETE FROM object WHERE product = :id
 UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' END, due_s = NULL, changed_at = :at
 WHERE due_s <= :now_s
 
--- name: deny
-INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
-
--- Accounts that could still try: not refused, and not out of use for their key's sake. What passes by itself is no
--- such reason: a product must not go missing for it.
--- name: accounts_left
-SELECT count(*) FROM account
-WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
-  AND (key_expires_at IS NULL OR key_expires_at > :now)
-  AND name NOT IN (SELECT account FROM denial WHERE product = :id)
-  AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
-                  AND code NOT IN ('Throttled', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
-                                   'RequestTimeTooSkewed'))
-
 -- Whom it waited for is kept until it is planned: its owner may be told who has brought it.
 -- name: claim_ready
 UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0,

@@ -1,3 +1,17 @@
+-- name: deny
+INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
+
+-- Accounts that could still try: not refused, and not out of use for their key's sake. What passes by itself is no
+-- such reason: a product must not go missing for it.
+-- name: accounts_left
+SELECT count(*) FROM account
+WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
+  AND (key_expires_at IS NULL OR key_expires_at > :now)
+  AND name NOT IN (SELECT account FROM denial WHERE product = :id)
+  AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
+                  AND code NOT IN ('Throttled', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
+                                   'RequestTimeTooSkewed'))
+
 -- Did each account that was refused this product read something else since the refusals began?
 -- name: reads_others
 SELECT NOT EXISTS (
@@ -20,3 +34,6 @@ UPDATE product SET offered_again = 1 WHERE id = :id
 -- name: forget
 UPDATE product SET refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
 WHERE id = :id AND refusals > 0
+
+-- name: forget_denials
+DELETE FROM denial WHERE product = :id

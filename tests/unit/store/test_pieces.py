@@ -5,7 +5,7 @@ import pytest
 from cdsed.errors import AccountError, DiskError, LeaseLost
 from cdsed.model.product import State
 from cdsed.model.transfer import Digests
-from cdsed.store import breakers, leases, pieces, products
+from cdsed.store import breakers, leases, pieces, products, refusals
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.products import Move
@@ -69,21 +69,21 @@ def test_small_pieces_come_by_the_handful_and_large_ones_alone(one):
 
 def test_a_product_refused_to_an_account_is_given_to_another(one):
     number = one.ready("A")
-    assert products.deny(one.db, one.clock, products.get(one.db, number), "a") == 1
+    assert refusals.deny(one.db, one.clock, products.get(one.db, number), "a") == 1
     assert next_work(one, one.lease("a")) is None
     assert next_work(one, one.lease("b")).product.id == number
 
 
 def test_a_product_refused_to_all_accounts_that_are_left_may_be_tried_by_them_again(one):
     number = one.ready("A")
-    products.deny(one.db, one.clock, products.get(one.db, number), "a")
+    refusals.deny(one.db, one.clock, products.get(one.db, number), "a")
     one.accounts("a")  # the other has left the accounts file: nobody would ever try, and nobody be told
     assert next_work(one, one.lease("a")).product.id == number
 
 
 def test_an_account_that_comes_or_goes_changes_no_refusal_while_another_is_left(one):
     number = one.ready("A")
-    products.deny(one.db, one.clock, products.get(one.db, number), "a")
+    refusals.deny(one.db, one.clock, products.get(one.db, number), "a")
     one.accounts("a", "b", "c")
     assert next_work(one, one.lease("a")) is None
 
@@ -95,7 +95,7 @@ def test_an_account_that_is_out_of_use_for_a_while_may_try_a_refused_product_lat
     number = one.ready("A")
     error = AccountError("out of use", code=code)
     breakers.fail(one.db, one.clock, account_breaker("b"), Cooling(1, 10, 60), error)
-    assert products.deny(one.db, one.clock, products.get(one.db, number), "a") == left
+    assert refusals.deny(one.db, one.clock, products.get(one.db, number), "a") == left
 
 
 def test_a_product_waits_while_its_disk_pauses(one):
@@ -144,7 +144,7 @@ def test_a_suspect_whose_disk_is_away_holds_up_no_other(one):
 def test_a_suspect_that_waits_for_another_account_holds_up_no_other(one):
     refused, other = one.ready("A"), one.planned("B")
     one.db.rows("UPDATE product SET deaths = 1")
-    products.deny(one.db, one.clock, products.get(one.db, refused), "a")
+    refusals.deny(one.db, one.clock, products.get(one.db, refused), "a")
     assert one.fetched(one.lease()).id == other
     one.db.rows("UPDATE product SET deaths = 1")
     assert products.claim_verifying(one.db, one.clock, one.process).id == other

@@ -2,7 +2,7 @@
 
 from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import products
+from cdsed.store import products, refusals
 from cdsed.store.products import Found, Move
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
@@ -40,7 +40,7 @@ def test_a_product_moved_on_by_another_session_does_not_end_this_one(bench):
 
 def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(bench):
     number = wanted(bench)
-    products.deny(bench.db, bench.clock, products.get(bench.db, number), "a")
+    refusals.deny(bench.db, bench.clock, products.get(bench.db, number), "a")
     bench.start()
     wait_until("it has looked", lambda: bench.db.value("SELECT value FROM fence") > 1)
     before = bench.db.value("SELECT value FROM fence")
