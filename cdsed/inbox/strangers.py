@@ -15,7 +15,8 @@ from cdsed.model.quoting import holds_like_a_name
 _HEAD_BYTES = 1024 * 1024
 _MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|-----BEGIN )")
 _COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
-_OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"')
+# The last: an answer without products.
+_OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"|"(?:value|features)"\s*:\s*\[\s*\]')
 # Headers of tables of other things have an `id` and a `name`, too.
 _COLUMNS = frozenset({"safename", "safe", "s3path", "s3_path"})
 _AMBIGUOUS = frozenset({"id", "name"})

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdsed.clock import SYSTEM_CLOCK, same_boot
 from cdsed.errors import OwnedElsewhere
 from cdsed.folder import Folder
 
@@ -30,17 +31,20 @@ class Owner:
     state_id: str
     state_dir: str = "unknown"
     host: str = "unknown"
-    boot: str = ""
+    booted_at: float = 0.0
     pid: int = 0
 
     def __str__(self) -> str:
         return f"host {self.host}, pid {self.pid}, state {self.state_dir}"
 
+    def is_of_boot(self, other: "Owner") -> bool:
+        """Tell whether both are of one machine, and of the same time that it runs."""
+        return self.host == other.host and same_boot(self.booted_at, other.booted_at)
+
 
 def this_owner(state_id: str, state_dir: Path, pid: int) -> Owner:
     """Return the owner that a process on this machine is a part of; `pid` is the daemon's."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return Owner(state_id, str(state_dir), socket.gethostname(), boot, pid)
+    return Owner(state_id, str(state_dir), socket.gethostname(), SYSTEM_CLOCK.booted_at(), pid)
 
 
 @contextmanager
@@ -98,8 +102,9 @@ def parse(state_id: str, said: str) -> Owner:
     """Return what a state has written about itself, as far as it can be read."""
     try:
         known = json.loads(said)
-        state_dir, host, boot = (str(known[name]) for name in ("state_dir", "host", "boot"))
-        return Owner(state_id, state_dir, host, boot, int(known["pid"]))
+        return Owner(
+            state_id, str(known["state_dir"]), str(known["host"]), float(known["booted_at"]), int(known["pid"])
+        )
     except (ValueError, TypeError, KeyError):
         return Owner(state_id)
 

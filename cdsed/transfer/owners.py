@@ -211,7 +211,7 @@ class Owners:
             free = lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if free is False:
                 return owner
-            here = owner.boot == self._me.boot and free is True
+            here = free is True and owner.is_of_boot(self._me)
             silent_s = abs(self._now(folder) - os.fstat(file).st_mtime)
         finally:
             os.close(file)

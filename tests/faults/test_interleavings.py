@@ -20,6 +20,7 @@ from cdsed.process.lock import KernelLock, is_free
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.products import Found, Move
+from cdsed.work import sharing
 from cdsed.work.again import start_again
 from cdsed.work.begin import begin
 from cdsed.work.finish import finish_next
@@ -44,9 +45,11 @@ class Worker:
         assert lock.acquire()
         lease = leases.take(lab.db, SYSTEM_CLOCK, session, self.bench.process)
         assert lease is not None
-        keys = account_of(lab.sandbox).s3_keys
-        assert isinstance(keys, S3Keys)
-        self.held = _Held(lease, lock, keys)
+        account = account_of(lab.sandbox)
+        shared = sharing.take(self.bench, account, session.slot)
+        assert shared is not None
+        assert isinstance(account.s3_keys, S3Keys)
+        self.held = _Held(lease, lock, shared, account.s3_keys)
         self.session = _Session(self.bench, self.held, memoryview(bytearray(2**18)))
 
     def begin(self, number: int) -> Product:

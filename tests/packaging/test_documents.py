@@ -18,6 +18,7 @@ LEFT_OUT = {
     r"sudo ": "changes the machine, as root",
     r"systemctl |journalctl ": "needs systemd as process 1",
     r"cdsed status --config /etc/": "asks the daemon of a service",
+    r"cdsed status S2A_MSIL1C_20240912T112541": "needs a second daemon: tests/faults/test_two_states.py",
     r"make deb$": "../machine/test_package.py::test_the_service_is_there_but_neither_enabled_nor_started",
     r"make check$": "is what runs the tests of the architecture",
     r"make demo$": "test_dist.py::test_with_the_extra_the_demo_comes_out_as_it_has_to",

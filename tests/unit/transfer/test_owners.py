@@ -64,11 +64,11 @@ def never():
     raise AssertionError("there is nothing to take over")
 
 
-def silent_for(room, state_id, seconds, boot=None):
+def silent_for(room, state_id, seconds, host=None):
     """Let a dead state have been heard of last so long ago, perhaps on another machine."""
     file = room / "owners" / f"{state_id}.state"
-    if boot is not None:
-        file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "boot": boot}), encoding="utf-8")
+    if host is not None:
+        file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "host": host}), encoding="utf-8")
     then_s = time.time() - seconds
     os.utime(file, (then_s, then_s))
 
@@ -108,7 +108,7 @@ def test_a_living_state_keeps_its_place_however_long_it_is_silent(room, holder):
 
 def test_a_state_on_another_machine_whose_lock_cannot_be_seen_is_dead_only_after_minutes(room, holder):
     holder.kill()
-    silent_for(room, _TWO, STALE_S - 10, boot="another machine's")
+    silent_for(room, _TWO, STALE_S - 10, host="another machine")
     with pytest.raises(OwnedElsewhere):
         owners().claim(room, "A", never)
     silent_for(room, _TWO, STALE_S + 10)
