@@ -198,8 +198,8 @@ def _receive(
         raise _other_copy(value, product, digest.hexdigest())
 
 
-def _other_copy(value: Value, product: Folder, md5: str) -> ProductError | ServiceError:
-    """Return the error for what has another MD5 than the catalogue says: a bad copy, or no copy at all."""
+def _other_copy(value: Value, product: Folder, md5: str) -> ServiceError:
+    """Return the error for what has another MD5 than the catalogue says: a damaged copy, or no copy at all."""
     with on_disk(value.safename), os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as file:
         beginning = file.read(BEGINNING_BYTES)
         whole = zipfile.is_zipfile(file)
@@ -208,7 +208,8 @@ def _other_copy(value: Value, product: Folder, md5: str) -> ProductError | Servi
             return ServiceError(f"{value.safename}: the zip has no end", code="CutBody")
     elif value.safename.endswith(_FOLDERS) or begins_foreign(beginning):
         return _foreign(value, 200)
-    return ProductError(f"{value.safename}: the zipper's MD5 is {md5}, the catalogue's {value.md5}", code="BadCopy")
+    told = f"{value.safename}: the MD5 of the zip is {md5}, the catalogue's {value.md5}"
+    return ServiceError(told, code="DamagedZip")
 
 
 def _foreign(value: Value, status: int) -> ServiceError:

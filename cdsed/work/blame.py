@@ -49,8 +49,8 @@ RULES = (
     Rule(
         Blame.PRODUCT,
         ("BadCopy",),
-        "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit; a zip with another MD5, "
-        "or broken. Only what is bad comes again; see below",
+        "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit; a zip that is "
+        "broken at its source. Only what is bad comes again; see below",
         Course.ATTEMPT,
     ),
     Rule(Blame.PRODUCT, ("Incomplete",), "verification: the manifest names what S3 does not list", Course.ATTEMPT),
@@ -78,6 +78,7 @@ RULES = (
     Rule(Blame.SERVICE, ("Certificate", "TLS"), "TLS fails, or the certificate is not trusted", Course.SET_BACK),
     Rule(Blame.SERVICE, ("Timeout", "TooSlow"), "no answer in time, 408, less than the minimum rate", Course.SET_BACK),
     Rule(Blame.SERVICE, ("CutBody",), "an answer that ends early", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("DamagedZip",), "a zip with another MD5 than the catalogue states", Course.SET_BACK),
     Rule(
         Blame.SERVICE,
         ("Damaged",),

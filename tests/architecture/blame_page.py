@@ -57,6 +57,8 @@ cdsed fetches again only the objects that are bad. Who is charged depends on wha
 - An object that equals its ETag, but not the manifest or the catalogue's MD5, is the product's fault (`BadCopy`). A
   copy that is bad in another way than the one before is one more attempt. After two copies that are bad in the same way
   the source is bad, and the product is *corrupt*.
+- A zip with another MD5 than the catalogue states is fetched again (`DamagedZip`), at nobody's expense up to the sixth
+  time in a row.
 
 The copy of a corrupt product goes to
 `.cdsed/quarantine` beside the spool, where report and status say it lies. Quarantine holds the newest copy of a

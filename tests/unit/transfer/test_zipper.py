@@ -177,10 +177,10 @@ def test_an_early_end_is_not_taken_for_the_whole(host, staging):
     assert refused.value.code == "CutBody"
 
 
-def test_another_md5_than_the_catalogues_is_a_bad_copy(host, staging):
-    with pytest.raises(ProductError) as refused:
+def test_another_md5_than_the_catalogues_is_no_fault_of_the_product(host, staging):
+    with pytest.raises(ServiceError) as refused:
         get(host, staging, archive(a=b"1"), md5="0" * 32)
-    assert refused.value.code == "BadCopy"
+    assert refused.value.code == "DamagedZip"
     assert [path.name for path in staging.iterdir()] == [ARCHIVE_NAME], "nothing of it is unpacked"
 
 
