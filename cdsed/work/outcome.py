@@ -71,6 +71,7 @@ class Outcome:
     def delivered(self, lease: Lease, product: Product, *, by_key: bool = True) -> None:
         """Note pieces on the disk: account, service and disk are in order; so is its key, but for a zip."""
         self._throttling.delivered(lease)
+        self._waited.pop(product.id, None)
         if by_key:
             keys.worked(self._db, self._clock, lease.account)
         self._works(lease)
@@ -163,7 +164,7 @@ class Outcome:
                 self._wait_for_other(error, product)
             case Course.REST:
                 _log.warning("%s: %s", product.safename, error)
-                self._wait(error, product, pause_s(product.setbacks + 1, _REST_FIRST_S, _REST_LONGEST_S), setbacks=1)
+                self._wait(error, product, self._longer_s(product, _REST_FIRST_S, _REST_LONGEST_S))
 
     def _works(self, lease: Lease) -> None:
         if breakers.close(self._db, self._clock, account_breaker(lease.account)):
@@ -261,13 +262,10 @@ class Outcome:
         sick = self._service_failed(error)
         if not sick and _is_too_often(error, product.setbacks):
             self._charge(error, product)
-        else:
-            self._set_back_until(error, product, _way_pause_s(error, product.setbacks), setbacks=int(not sick))
-
-    def _set_back_until(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 1) -> None:
-        if product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
+        elif product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
             raise error
-        self._wait(error, product, pause, setbacks=setbacks)
+        else:
+            self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=int(not sick))
 
     def _begin_anew(self, error: TransferError, product: Product) -> None:
         _log.warning("%s: %s; what is lost is fetched again", product.safename, error)
@@ -278,12 +276,16 @@ class Outcome:
 
     def _wait_for_other(self, error: TransferError, product: Product) -> None:
         """Look again later and later: the longer the other one takes, the less it matters."""
+        if self._waited[product.id] == 0:
+            _log.info("%s", error)
+        self._wait(error, product, self._longer_s(product, _OTHER_FIRST_S, _OTHER_LONGEST_S))
+
+    def _longer_s(self, product: Product, first_s: float, longest_s: float) -> float:
+        """Return a pause that doubles each time this process looks, and counts as no setback of the product."""
         if len(self._waited) > _WAITED_MAX:
             self._waited.clear()
         self._waited[product.id] += 1
-        if self._waited[product.id] == 1:
-            _log.info("%s", error)
-        self._wait(error, product, pause_s(self._waited[product.id], _OTHER_FIRST_S, _OTHER_LONGEST_S))
+        return pause_s(self._waited[product.id], first_s, longest_s)
 
     def disk_failed(self, error: TransferError, place: str) -> float:
         """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""

@@ -485,3 +485,15 @@ def test_where_the_spool_itself_is_gone_it_pauses_and_no_product_begins_anew(ben
     bench.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
     assert cools(bench, disk_breaker(product.destination))
     assert now(bench, product).setbacks == 0
+
+
+def test_a_machine_that_is_short_of_something_brings_no_product_nearer_to_an_attempt(bench):
+    product, lease = claimed(bench), bench.lease()
+    for _ in range(20):
+        bench.outcome.of_product(MachineError("short of memory", code="ENOMEM"), lease, product)
+        bench.clock.pass_s(400)
+        products.wake_due(bench.db, bench.clock)
+        with bench.db.write():
+            product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
+    bench.outcome.of_product(ServiceError("cut", code="CutBody"), lease, product)
+    assert now(bench, product).attempts == 0
