@@ -91,7 +91,7 @@ def _lines(checked: "Checked") -> list[str]:
     for folder in checked.unseen:
         lines.append(f"this user may not look into {folder}: what is left there was not checked; the daemon's user may")
     for owner, count in sorted(checked.others.items()):
-        lines.append(printable(f"another cdsed ({owner}) downloads {plural(count, 'product')} to the same place"))
+        lines.append(printable(f"another cdsed ({owner}) has begun {plural(count, 'product')} at the same place"))
     if checked.left_by_the_dead:
         left = plural(checked.left_by_the_dead, "lock")
         lines.append(f"the daemon died and left {left} behind; its next start gives them back")

@@ -21,7 +21,11 @@ _BYTES_MAX = 4 * 1024 * 1024
 
 # What the names of groups and accounts are made of, and our own keys; but no digits in hexadecimal, as of S3 keys.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,31}")
 _LIKE_A_KEY = re.compile(r"(?=.*[0-9])[0-9a-f-]{16,}|(?=(?:.*[0-9]){3})[a-z0-9]{20,}")
+
+# What the words of yaml quote of the file: a tag, an alias.
+_QUOTATION = re.compile(r"['\"][^'\"]{2,}['\"]")
 
 Key = tuple[int | str, ...]
 
@@ -58,7 +62,8 @@ class Document:
 
     def shown(self, part: int | str) -> int | str:
         """Return a key as a message may show it: in a file of secrets one may stand where a name should."""
-        if not self.secret or isinstance(part, int) or (_NAME.fullmatch(part) and not _LIKE_A_KEY.fullmatch(part)):
+        form = _NAME if self.secret else _PLAIN_NAME
+        if isinstance(part, int) or (form.fullmatch(part) and not _LIKE_A_KEY.fullmatch(part.lower())):
             return part
         return "***"
 
@@ -137,7 +142,7 @@ def _parse(path: Path, text: str, *, secret: bool) -> tuple[Any, list[tuple[Key,
         # The words of yaml may quote what stands there, and its context does: no chaining either.
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}: column {mark.column + 1}" if mark else f"{path}"
-        why = "" if secret else f" ({error.problem})"
+        why = "" if secret or _QUOTATION.search(error.problem or "") else f" ({error.problem})"
         problem = f"{where}: this is not YAML{why}; look at indentation, colons and quotes there"
         raise ConfigError([problem]) from None
     except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError):  # a tag such as !!int on what is none

@@ -14,7 +14,10 @@ from cdsed.errors import ConfigError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _MISSPELT = re.compile(r"(s3_)?[a-z_]+")
-_USER_INFO = re.compile(r"//.*@")  # a password that someone put into an address
+_HOST = re.compile(r"([a-z0-9]{1,8}://)(?:.*@)?([A-Za-z0-9.-]{1,60})")  # the rest of an address may hold a password
+_HARMLESS = re.compile(
+    r"[A-Za-z_.-]{0,16}|[~/.]?/[A-Za-z0-9_./ -]{0,50}|[A-Za-z_./-]{1,24}|[0-9.,: +-]{1,16}(?:[A-Za-z]{1,4})?"
+)
 
 
 def validate(document: Document, model: type[_Model]) -> _Model:
@@ -49,9 +52,18 @@ def _refusal(document: Document, model: type[BaseModel], detail: ErrorDetails) -
         return _unknown_key(document, model, key)
     what = _sentence(detail)
     if not document.secret and isinstance(detail["input"], int | float | str):
-        what += ", not " + _USER_INFO.sub("//***@", f"{detail['input']!r:.60}")
+        what += f", not {_quoted(detail['input'])}"
     field = _field_at(model, key)
     return document.problem(key, f"{what}; it is the {field.description}" if field and field.description else what)
+
+
+def _quoted(value: float | str) -> str:
+    """Return a value of the settings as a message may show it: somebody may have put a secret there."""
+    if not isinstance(value, str) or _HARMLESS.fullmatch(value):
+        return repr(value)
+    if address := _HOST.match(value):
+        return repr(address[1] + address[2] + ("" if address.end() == len(value) else "…"))
+    return f"a text of {len(value)} characters"
 
 
 def _unknown_key(document: Document, model: type[BaseModel], key: Key) -> str:

@@ -59,7 +59,8 @@ def _service_url(url: str) -> str:
         raise ValueError("should have neither user, password, query nor fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("should begin with https://; http:// is for a sandbox on this machine only")
-    return url.rstrip("/")
+    # A host has no capitals in the header that is signed.
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

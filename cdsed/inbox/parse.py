@@ -94,10 +94,8 @@ def _options(text: str) -> ListingOptions:
     given = dict(pairs)
     if len(given) < len(pairs):
         raise ValueError("an option is given twice")
-    if unknown := given.keys() - {"priority", "group", "outputdir"}:
-        word = min(unknown)
-        named = f"'{word}'" if re.fullmatch(r"[a-z_]{1,12}", word) else "a word of it"
-        raise ValueError(f"{named} is no option; there are priority, group and outputdir")
+    if given.keys() - {"priority", "group", "outputdir"}:
+        raise ValueError("a word of it is no option; there are priority, group and outputdir")
     return ListingOptions(
         _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
     )
@@ -105,13 +103,13 @@ def _options(text: str) -> ListingOptions:
 
 def _priority(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,4}", text) or abs(int(text)) > PRIORITY_MAX:
-        raise ValueError(f"priority={_shown(text)} should be a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
+        raise ValueError(f"priority should be a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
     return int(text)
 
 
 def _group(text: str | None) -> str | None:
     if text is not None and not _GROUP.fullmatch(text):
-        raise ValueError(f"group={_shown(text)} should be the name of an account group")
+        raise ValueError("group should be the name of an account group")
     return text
 
 
@@ -120,12 +118,7 @@ def _outputdir(text: str | None) -> str | None:
         return None
     path = PurePosixPath(text)
     if not path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"outputdir={_shown(text)} should be an absolute path without '..'")
+        raise ValueError("outputdir should be an absolute path without '..'")
     if not text.isprintable() or len(text) > _PATH_CHARACTERS_MAX or max(map(len, path.parts)) > _NAME_CHARACTERS_MAX:
-        raise ValueError(f"outputdir={_shown(text)} should be the path of a directory: printable, and not that long")
+        raise ValueError("outputdir should be the path of a directory: printable, and not that long")
     return text
-
-
-def _shown(text: str) -> str:
-    """Return what somebody gave as it may stand in a message."""
-    return ascii(text[:80])[1:-1]

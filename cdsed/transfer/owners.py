@@ -47,6 +47,7 @@ class Owners:
 
     def __init__(self, me: Owner) -> None:
         self._me = me
+        self._said = json.dumps(asdict(me)).encode()
         self._attended: dict[Path, int] = {}
         self._lock = threading.Lock()
 
@@ -174,19 +175,24 @@ class Owners:
             file = self._attended.get(room)
             if file is not None:
                 if is_same(folder, name, file):
+                    if os.fstat(file).st_size != len(self._said):  # somebody has emptied it, or a disk was full
+                        self._say(file)
                     return
                 os.close(self._attended.pop(room))  # somebody has removed it, or this is another disk
             file = folder.open(name, os.O_RDWR | os.O_CREAT)
             try:
                 lock(file, fcntl.LOCK_SH)
-                with suppress(OSError):  # on a full disk: what was said before stands, and what is finished may appear
-                    said = json.dumps(asdict(self._me)).encode()
-                    os.pwrite(file, said, 0)
-                    os.ftruncate(file, len(said))
+                self._say(file)
             except BaseException:
                 os.close(file)
                 raise
             self._attended[room] = file
+
+    def _say(self, file: int) -> None:
+        """Write down who this state is; on a full disk what was said before stands, and what is finished may appear."""
+        with suppress(OSError):
+            os.pwrite(file, self._said, 0)
+            os.ftruncate(file, len(self._said))
 
     def _enter(self, folder: Folder, name: str, *, new: bool, how: str = "") -> None:
         """Write this state down as the owner; where no locks work, the file system sees to it that one is first."""

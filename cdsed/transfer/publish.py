@@ -66,12 +66,10 @@ def publish(
         Its directory, verified.
     destination
         The directory it shall appear in; made when absent.
-    sizes
-        Of its files in bytes, by path, as they were verified: exactly these appear, or nothing does.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
-    stamps
-        Of its files as verification saw them, by path: when one has been written to since, nothing appears.
+    sizes, stamps
+        Of its files, by path, as verification saw them: bytes, and the last writing. Exactly these appear, or nothing.
     check_owner
         Called when the directory is open: raises when another state has taken it over.
 
@@ -95,6 +93,7 @@ def publish(
             source = product if single else folder
             set_aside = None
             if not _is_equal(product, spool, final.name, sizes, single=single is not None):
+                check_owner()  # to sync and to compare may have taken long
                 set_aside = _set_aside(final, spool, folder, staging.parent)
                 try:
                     source.rename(single or staging.name, spool, final.name)

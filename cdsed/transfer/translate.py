@@ -30,8 +30,23 @@ _KEY_CODES = {
 }
 _PASSING_CODES = {"InternalError", "SlowDown", "ServiceUnavailable"}
 
-# Answers about an object, which a product is charged with: they have to be S3's own.
-_OF_THE_OBJECT = {404, 410, 412, 416}
+# What S3 says of an object, by status: a product is charged with it, so it has to be in S3's own words. Other services
+# answer in XML of the same form, with codes of their own.
+_OF_THE_OBJECT = {
+    404: {"NoSuchKey", "NoSuchBucket"},
+    410: {"NoSuchKey"},
+    412: {"PreconditionFailed"},
+    416: {"InvalidRange"},
+}
+# What S3 says where it refuses to read.
+_REFUSALS = {
+    "AccessDenied",
+    "InvalidObjectState",
+    "AllAccessDisabled",
+    "InvalidPayer",
+    "InvalidSecurity",
+    "NotSignedUp",
+}
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Our own process or the whole machine is short of something: neither the disk's fault nor the service's.
@@ -68,20 +83,21 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
     after_s = retry_after_s(headers.get("Retry-After"))
     told = f"({status} {code or 'without a code'})"
     if status in (429, 509):
+        own = bool(code) or not (body or b"").strip()
         return AccountError(
-            f"account {account}: too many requests or connections ({status})",
-            code="Throttled",
+            f"account {account}: too many requests or connections ({status}{'' if own else ', in words not of S3'})",
+            code="Throttled" if own else "ThrottledElsewhere",
             retry_after_s=after_s,
         )
     if code in _KEY_CODES and 400 <= status < 500:
         return AccountError(f"account {account}: {_KEY_CODES[code]}", code=code)
-    if not code and _is_foreign(status, body):
+    if _is_foreign(status, code, body):
         return foreign(status, what, after_s)
     if status in (401, 403):
         if code == "InvalidObjectState":
             return ProductError(f"{what} lies in an archive and is not online {told}", code="NotOnline")
         return AccountError(f"account {account} may not read {what} {told}", code="AccessDenied")
-    if status in (404, 410) and code != "NoSuchBucket":
+    if status in (404, 410) and code != "NoSuchBucket":  # of a HEAD, the caller makes sure
         return ProductError(f"{what} is not there {told}", code="NoSuchKey")
     if status in (412, 416):
         return ProductError(f"{what} has changed since it was listed ({status})", code="Changed")
@@ -92,11 +108,11 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
     )
 
 
-def _is_foreign(status: int, body: bytes | None) -> bool:
-    """Tell whether a refusal without a code of S3 is not S3's; its 401 and 403 may have an empty body."""
+def _is_foreign(status: int, code: str, body: bytes | None) -> bool:
+    """Tell whether a refusal is not S3's; its 401 and 403 may have an empty body."""
     if status in _OF_THE_OBJECT:
-        return body is not None
-    return status in (401, 403, 407, 451) and bool((body or b"").strip())
+        return body is not None and code not in _OF_THE_OBJECT[status]
+    return status in (401, 403, 407, 451) and code not in _REFUSALS and bool((body or b"").strip())
 
 
 def _service_code(status: int, code: str) -> str:

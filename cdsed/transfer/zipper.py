@@ -29,7 +29,7 @@ from cdsed.folder import Folder
 from cdsed.model.eodata import safe_segments
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
-from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign
+from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
 from cdsed.transfer.listing import refuse_conflicts
 from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import on_disk, retry_after_s
@@ -42,6 +42,7 @@ _NO_KEYS = Credentials(Secret("none"), Secret("none"))
 # What zipfile raises for a broken archive, by its methods and its names that are no UTF-8.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError)
 _SIGNATURE = b"PK\x03\x04"
+_OWN_CODE = "DAT-ZIP-"
 _FOLDERS = (".SAFE", ".SEN3", ".SEN6")  # such a product comes as nothing but a zip
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # of the others zipfile reports damage as if it were the disk's
 _UNPACKED_MAX = 4  # times the archive's length; CDSE stores without compression
@@ -179,6 +180,9 @@ def _receive(
     if response.status != 200:
         body = read_small(connection, response, 2**16)
         raise _refusal(value, response.status, response.headers.get("Retry-After"), body)
+    kind = response.headers.get("Content-Type", "")
+    if is_page(kind) or kind.strip().lower().startswith("text/"):
+        raise _foreign(value, 200)
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
         raise ServiceError(f"the zipper does not say how long {value.safename} is", code="BadAnswer")
@@ -222,15 +226,21 @@ def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) ->
     code, message = _said(body)
     told = f"account {value.account}: the zipper refuses {value.safename} ({status} {code}: {message})"
     if status == 429:
-        return AccountError(told, code="Throttled", retry_after_s=retry_after_s(retry_after))
+        own = code.startswith(_OWN_CODE)
+        throttled = "Throttled" if own else "ThrottledElsewhere"
+        return AccountError(told, code=throttled, retry_after_s=retry_after_s(retry_after))
     if 400 <= status < 500 and not _is_own(status, body):
         return _foreign(value, status)
     if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # expired or lost on the way: the next one will do
         return ServiceError(told, code=code)
     if status in (401, 403):
         return AccountError(told, code="AccessDenied")
-    if 400 <= status < 500:
-        return ProductError(told, code="ZipRefused")
+    if 400 <= status < 500:  # many services answer 404 in JSON: only its own code says something of the product
+        return (
+            ProductError(told, code="ZipRefused")
+            if code.startswith(_OWN_CODE)
+            else ServiceError(told, code="BadRequest")
+        )
     return ServiceError(told, code=str(status), retry_after_s=retry_after_s(retry_after))
 
 

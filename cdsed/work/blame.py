@@ -45,7 +45,12 @@ RULES = (
         "a key or a zip member that leads out of the product, names a file twice, or would fill the disk",
         Course.GIVE_UP,
     ),
-    Rule(Blame.PRODUCT, ("ZipRefused",), "the zipper: 400, 404, 422 and other 4xx, with its code", Course.ATTEMPT),
+    Rule(
+        Blame.PRODUCT,
+        ("ZipRefused",),
+        "the zipper: 400, 404, 422 and other 4xx, with a code `DAT-ZIP-…`",
+        Course.ATTEMPT,
+    ),
     Rule(
         Blame.PRODUCT,
         ("BadCopy",),
@@ -62,6 +67,12 @@ RULES = (
     ),
     Rule(Blame.PRODUCT, (), "any other fault of the product", Course.ATTEMPT),
     Rule(Blame.ACCOUNT, ("Throttled",), "429, 509, the zipper's *max session number*", Course.COOL_ACCOUNT),
+    Rule(
+        Blame.ACCOUNT,
+        ("ThrottledElsewhere",),
+        "429, 509 not in the service's words: perhaps a proxy asks for less; no other user of the account is suspected",
+        Course.COOL_ACCOUNT,
+    ),
     Rule(
         Blame.ACCOUNT,
         ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied"),
@@ -118,7 +129,8 @@ RULES = (
     Rule(
         Blame.SERVICE,
         ("BadRequest",),
-        "400, 405, 411 and other 4xx, 404 `NoSuchBucket`: S3 does not take the question",
+        "400, 405, 411 and other 4xx, 404 `NoSuchBucket`: S3 does not take the question; of the zipper, 4xx in JSON "
+        "without a code of its own",
         Course.SET_BACK,
     ),
     Rule(

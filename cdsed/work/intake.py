@@ -238,7 +238,7 @@ class Intake:
         options = read_options(path)
         group = options.group or directory_group or self._settings.default_group
         if group not in self._groups:
-            raise InboxError(f"there is no account group {group!r}; there are {', '.join(sorted(self._groups))}")
+            raise InboxError(f"there is no account group of that name; there are {', '.join(sorted(self._groups))}")
         for ours in filter(None, (self._root, self._settings.state_dir, self._settings.pre_spool)):
             if options.outputdir and Path(options.outputdir).resolve().is_relative_to(ours.resolve()):
                 raise InboxError(f"its outputdir {options.outputdir!r} lies in {ours}, which is no place for products")

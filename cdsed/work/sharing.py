@@ -1,7 +1,10 @@
 """Accounts that another daemon on this machine uses too: their sessions are shared, and people are told."""
 
 import hashlib
+import ipaddress
 import logging
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 from cdsed.config.accounts import Account
 from cdsed.process.lock import KernelLock
@@ -41,5 +44,15 @@ def tell(bench: Bench, account: Account) -> None:
 
 def _mark(bench: Bench, account: Account) -> str:
     """Return what tells an account from others: its login, at this service."""
-    service = f"{bench.settings.services.s3_url}\n{account.login_mark}"
+    service = f"{_service(bench.settings.services.s3_url)}\n{account.login_mark}"
     return hashlib.sha256(service.encode()).hexdigest()[:16]
+
+
+def _service(url: str) -> str:
+    """Return host and port, however an address is written."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    with suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            host = "localhost"
+    return f"{host}:{parts.port or (80 if parts.scheme == 'http' else 443)}"

@@ -12,8 +12,9 @@ from cdsed.store.leases import Lease
 
 _log = logging.getLogger(__name__)
 
-# 429 of S3 and of the zipper; SlowDown (503) is how S3 elsewhere asks for less, never seen from eodata so far.
-_CODES = frozenset({"Throttled", "SlowDown"})
+# 429 of S3, of the zipper, and of proxies before them; SlowDown (503) is how S3 elsewhere asks for less, never seen
+# from eodata so far.
+_CODES = frozenset({"Throttled", "ThrottledElsewhere", "SlowDown"})
 
 # An account grows after twice its first pause, a minute by default: that is the time CDSE counts requests by, so a
 # whole count of it has passed without a refusal.

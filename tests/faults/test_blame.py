@@ -135,6 +135,12 @@ _ANSWERS = [
     (404, _s3("NoSuchKey"), ProductError, "NoSuchKey"),
     (404, b"", ServiceError, "NotS3"),
     (404, _s3("NoSuchBucket"), ServiceError, "BadRequest"),
+    # Other services answer in the same XML, with codes of their own.
+    *[(404, _s3(code), ServiceError, "NotS3") for code in ("ResourceNotFound", "NotFound", "NoSuchUpload")],
+    (410, _s3("AccountDisabled"), ServiceError, "NotS3"),
+    (412, _s3("ConditionNotMet"), ServiceError, "NotS3"),
+    (416, _s3("SomethingElse"), ServiceError, "NotS3"),
+    (403, _s3("AuthenticationFailed"), ServiceError, "NotS3"),
     (404, _PAGE, ServiceError, "NotS3"),
     (407, _PAGE, ServiceError, "NotS3"),
     (408, b"", ServiceError, "Timeout"),
@@ -146,7 +152,8 @@ _ANSWERS = [
     *[(status, body, ServiceError, "NotS3") for status in (412, 416) for body in (b"", _PAGE)],
     (416, _s3("InvalidRange"), ProductError, "Changed"),
     (429, b"", AccountError, "Throttled"),
-    (429, b'{"error":"WAF","message":"Rate limit exceeded","status":429}', AccountError, "Throttled"),
+    (429, b'{"error":"WAF","message":"Rate limit exceeded","status":429}', AccountError, "ThrottledElsewhere"),
+    (429, _PAGE, AccountError, "ThrottledElsewhere"),
     (451, _PAGE, ServiceError, "NotS3"),
     (500, _s3("InternalError"), ServiceError, "InternalError"),
     (500, _s3("AccessDenied"), ServiceError, "500"),  # a sick service must not condemn a key

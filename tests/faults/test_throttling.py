@@ -59,6 +59,9 @@ def test_two_states_on_one_machine_with_one_account_share_its_sessions_and_say_s
     with SandboxProcess(bandwidth_bytes_per_s=1_000_000) as sandbox:
         sandbox.add_products(*({"safename": name, "size_bytes": 3_000_000} for name in names))
         labs = [Installation(tmp_path / which, sandbox, transfer={"processes": 1}) for which in ("one", "other")]
+        # One service may be written in several ways.
+        written = labs[1].config.read_text("utf-8")
+        labs[1].config.write_text(written.replace("127.0.0.1", "LOCALHOST"), "utf-8")
         with DaemonProcess(labs[0]) as first, DaemonProcess(labs[1]) as second:
             first.until_at_work(3)
             second.until_at_work(3)

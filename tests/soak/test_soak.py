@@ -97,6 +97,7 @@ class Campaign:
         world.sandbox.clear_faults()
         world.revive()
         self._owner.come_to_rest(600)
+        world.finish_second_state(600)
         self._look()
         world.look_everywhere_for_secrets()
         tidied_s = time.monotonic() + _TIDIED_WITHIN_S

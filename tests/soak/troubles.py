@@ -176,8 +176,12 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
 
 def disk_away(world: World, dice: random.Random) -> Undo | None:
     """Unmount the first spool, so that only its bare mount point is left; later it comes back as it was."""
-    # What was never used cannot be missed.
-    if world.small_disk is None or not (world.small_disk / ".cdsed" / "marker").exists():
+    # What was never used cannot be missed. What another state has put on it cannot be seen by the second one.
+    if (
+        world.second_state.running()
+        or world.small_disk is None
+        or not (world.small_disk / ".cdsed" / "marker").exists()
+    ):
         return None
     if (world.small_disk / ".ballast").exists() or os.statvfs(world.small_disk).f_flag & os.ST_RDONLY:
         return None  # those end on the disk itself
@@ -206,7 +210,7 @@ def second_state(world: World, dice: random.Random) -> Undo | None:
     rows = world.lab.query(
         "SELECT safename FROM product WHERE state IN ('ready', 'downloading', 'waiting') ORDER BY id DESC LIMIT 30"
     )
-    if not rows or other.running():
+    if not rows or other.running() or world.disk_is_away():
         return None
     world.told["listings of the second state"] += 1
     number = world.told["listings of the second state"]

@@ -133,6 +133,24 @@ class World:
             os.kill(pid, signal.SIGKILL)
             self.told["kills"] += 1
 
+    def finish_second_state(self, within_s: float) -> None:
+        """Let the second state bring what it was asked for, so that nothing of it is left in a staging directory."""
+        other = self.second_state
+        if self.told["listings of the second state"]:
+            other.start()
+            open_ones = "SELECT count(*) AS number FROM listing WHERE reported_at IS NULL"
+            wait_until(
+                "the second state has finished",
+                lambda: (
+                    [row["number"] for row in other.lab.query(open_ones)] == [0]
+                    and not list(other.lab.inbox.glob("[!.]*"))
+                ),
+                within_s,
+                daemon=other,
+            )
+            other.terminate()
+            other.wait(60)
+
     def disk_is_away(self) -> bool:
         """Tell whether the first spool is just a bare mount point."""
         return self.small_disk is not None and not os.path.ismount(self.small_disk)

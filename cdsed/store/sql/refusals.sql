@@ -9,7 +9,7 @@ WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
   AND (key_expires_at IS NULL OR key_expires_at > :now)
   AND name NOT IN (SELECT account FROM denial WHERE product = :id)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
-                  AND code NOT IN ('Throttled', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
+                  AND code NOT IN ('Throttled', 'ThrottledElsewhere', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
                                    'RequestTimeTooSkewed'))
 
 -- Did each account that was refused this product read something else since the refusals began?

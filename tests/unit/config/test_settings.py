@@ -97,6 +97,25 @@ def test_sizes_are_written_as_people_write_them(tmp_path, text, size_bytes):
     assert settings.transfer.piece_bytes == size_bytes
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'services: {s3_url: "https://host/x?token=kol1bri-vogel"}',
+        'services: {s3_url: "https://host:kol1bri-vogel/"}',
+        'services: {catalogue_url: "https://me:kol1bri-vogel@host"}',
+        'transfer: {processes: "kol1bri-vogel"}',
+        'transfer: {piece_bytes: "kol1bri-vogel/aGVsbG8gd29ybGQ+"}',
+        "password: !kol1bri-vogel x",
+        '"kol1bri-vogel/aGVsbG8gd29ybGQ+": 1',
+        "3f9ac07b2e8d4415a6b0c1d2e3f40516: 1",
+    ],
+)
+def test_a_secret_that_stands_in_the_settings_by_mistake_is_not_repeated(tmp_path, text):
+    problems = " ".join(problems_of(tmp_path, f"{text}\n"))
+
+    assert not [piece for piece in ("kol1bri", "aGVsbG8", "3f9ac07b") if piece in problems]
+
+
 @pytest.mark.parametrize("text", ["20Mb", "true", "big", "-1MB", "[1]", "1e9", "512kB"])
 def test_a_size_that_is_none_is_refused(tmp_path, text):
     (problem,) = problems_of(tmp_path, f"transfer: {{piece_bytes: {text}}}\n")

@@ -193,6 +193,15 @@ def test_of_many_that_claim_at_once_one_wins(room):
     assert (len(won), len(lost)) == (1, 15)
 
 
+def test_a_living_state_says_again_who_it_is_when_its_file_was_emptied(room):
+    first = owners()
+    first.claim(room, "A", never)
+    file = room / "owners" / f"{_ONE}.state"
+    file.write_bytes(b"")
+    first.beat(room)
+    assert owners(_TWO).other(room, "A").pid == os.getpid()
+
+
 def test_a_room_that_is_not_there_is_not_made(tmp_path):
     (tmp_path / "spool").mkdir()  # its disk is not mounted
     with pytest.raises(FileNotFoundError):

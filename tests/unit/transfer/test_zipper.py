@@ -160,6 +160,9 @@ def test_a_redirect_to_itself_ends(host, staging):
         (404, b"", ServiceError, "NotS3"),
         (403, b"<html>", ServiceError, "NotS3"),
         (404, b'{"access_token": "x"}', ServiceError, "NotS3"),
+        (404, b'{"detail": "Not found"}', ServiceError, "BadRequest"),
+        (404, b'{"message": "no Route matched with those values"}', ServiceError, "BadRequest"),
+        (429, b"<html>", AccountError, "ThrottledElsewhere"),
         (503, b"", ServiceError, "503"),
     ],
 )
@@ -182,6 +185,13 @@ def test_another_md5_than_the_catalogues_is_no_fault_of_the_product(host, stagin
         get(host, staging, archive(a=b"1"), md5="0" * 32)
     assert refused.value.code == "DamagedZip"
     assert [path.name for path in staging.iterdir()] == [ARCHIVE_NAME], "nothing of it is unpacked"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/html; charset=utf-8", "application/json"])
+def test_a_body_that_calls_itself_a_text_is_no_product(host, staging, kind):
+    with pytest.raises(ServiceError) as refused:
+        get(host, staging, b"upstream connect error", {"Content-Type": kind})
+    assert refused.value.code == "NotS3"
 
 
 def test_stop_ends_it(host, staging):
