@@ -154,11 +154,11 @@ def _the_one_at_work(daemon: DaemonProcess, _lab: Installation) -> list[int]:
     ("victims", "number"),
     [
         pytest.param(_the_one_at_work, signal.SIGKILL, id="one-worker-KILL"),
-        pytest.param(_the_one_at_work, signal.SIGTERM, id="one-worker-TERM"),
-        pytest.param(_all_workers, signal.SIGKILL, id="all-workers-KILL"),
+        pytest.param(_the_one_at_work, signal.SIGTERM, id="one-worker-TERM", marks=pytest.mark.soak),
+        pytest.param(_all_workers, signal.SIGKILL, id="all-workers-KILL", marks=pytest.mark.soak),
         pytest.param(_all_workers, signal.SIGABRT, id="all-workers-ABRT"),
         pytest.param(_supervisor_too, signal.SIGKILL, id="the-service-KILL"),
-        pytest.param(_supervisor_too, signal.SIGSEGV, id="the-service-SEGV"),
+        pytest.param(_supervisor_too, signal.SIGSEGV, id="the-service-SEGV", marks=pytest.mark.soak),
     ],
 )
 def test_who_is_killed_from_outside_again_and_again_charges_nothing_to_what_it_was_at(

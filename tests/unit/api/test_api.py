@@ -141,7 +141,7 @@ def test_download_leaves_the_work_to_the_daemon_that_runs(lab: Installation) -> 
     with DaemonProcess(lab) as daemon:
         daemon.until_at_work()
         done = cdsed.download([*names, gone], progress=False, priority=3)
-        with pytest.raises(InboxError, match=r"no account group 'nobody'; there are default"):
+        with pytest.raises(InboxError, match=r"no account group of that name; there are default"):
             cdsed.download(names, progress=False, group="nobody")
         with pytest.raises(InboxError, match="priority"):
             cdsed.download(names, progress=False, priority=5000)
