@@ -13,7 +13,7 @@ from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.product import FINAL, PathSource, Product, State
 from cdsed.model.transfer import Places
-from cdsed.store import suspects
+from cdsed.store import refusals, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import next_fence
 from cdsed.store.queries import Queries
@@ -88,7 +88,7 @@ def ask_again(db: Database, clock: Clock, product: int, wish: Wish) -> None:
     del values["safename"]
     with db.write():
         db.rows(_SQL.ask_again, id=product, at=clock.utc_s(), **values)
-        db.rows(_SQL.forget_denials, id=product)
+        refusals.forget_denials(db, product)
 
 
 def start_again(db: Database, clock: Clock, product: Product) -> None:
@@ -98,7 +98,7 @@ def start_again(db: Database, clock: Clock, product: Product) -> None:
     """
     with db.write():
         db.rows(_SQL.start_again, id=product.id, at=clock.utc_s())
-        db.rows(_SQL.forget_denials, id=product.id)
+        refusals.forget_denials(db, product.id)
         db.rows(_SQL.hasten_pieces, id=product.id)
 
 
@@ -228,7 +228,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
             db.rows(_SQL.refute_path, id=product.id)
         if move.state in FINAL:
             db.rows(_SQL.forget_objects, id=product.id)
-            db.rows(_SQL.forget_denials, id=product.id)
+            refusals.forget_denials(db, product.id)
 
 
 def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) -> None:

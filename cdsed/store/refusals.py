@@ -58,16 +58,16 @@ def count(db: Database, clock: Clock, product: Product, pause_s: float) -> None:
     """Note a round in which every account was refused a product; after a pause all of them try again."""
     with db.write():
         db.rows(_SQL.count, id=product.id, at=clock.utc_s(), pause_s=pause_s)
-        db.rows(_SQL.forget_denials, id=product.id)
+        forget_denials(db, product.id)
+
+
+def forget_denials(db: Database, product: int) -> None:
+    """Let every account try a product again."""
+    with db.write():
+        db.rows(_SQL.forget_denials, id=product)
 
 
 def ask_catalogue(db: Database, product: Product) -> None:
     """Note that the catalogue is asked once more whether it still offers the product."""
     with db.write():
         db.rows(_SQL.offered_again, id=product.id)
-
-
-def forget(db: Database, product: int) -> None:
-    """Forget the refusals of a product: it was given after all, or is asked for anew."""
-    with db.write():
-        db.rows(_SQL.forget, id=product)

@@ -57,9 +57,6 @@ ORDER BY product LIMIT 500
 -- name: requeue
 UPDATE product SET state = 'queued', cause = NULL, code = NULL, changed_at = :at WHERE id = :id
 
--- name: forget_denials
-DELETE FROM denial WHERE product = :id
-
 -- name: hurry
 UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 

@@ -31,9 +31,5 @@ WHERE id = :id
 -- name: offered_again
 UPDATE product SET offered_again = 1 WHERE id = :id
 
--- name: forget
-UPDATE product SET refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
-WHERE id = :id AND refusals > 0
-
 -- name: forget_denials
 DELETE FROM denial WHERE product = :id
