@@ -92,9 +92,13 @@ remove_all() {
 
 case ${1-} in
     install)
-        # In a home, where no service can use it, any Python will do.
-        case $PREFIX/ in /home/* | /root/*) for_service= ;; *) for_service=1 ;; esac
-        python=$(CDSED_SERVICE=$for_service packaging/find-python ${PYTHON:+"$PYTHON"})
+        # In a home, where the service cannot use it, any Python will do.
+        python=$(CDSED_SERVICE= packaging/find-python ${PYTHON:+"$PYTHON"})
+        for_service=
+        if ! "$python" -I packaging/usable_python.py --hidden "$PREFIX"; then
+            for_service=1
+            python=$(CDSED_SERVICE=1 packaging/find-python ${PYTHON:+"$PYTHON"})
+        fi
         # The interpreter itself, as python3.11: python3 may become another version, without these libraries.
         python=$("$python" -I -c 'import os, sys; print(os.path.realpath(sys._base_executable))')
         umask 022

@@ -1,14 +1,15 @@
 """Exit with 0 when this Python can carry cdsed, else say why not. It is run by any Python 3, so it must stay simple.
 
 With a non-empty argument: can the service use it? Its unit hides homes and temporary directories (``ProtectHome=``,
-``PrivateTmp=``), and its user is no member of anything.
+``PrivateTmp=``), and its user is no member of anything. With ``--hidden PATH``: exit with 0 when the unit hides PATH.
 """
 
 import os
 import stat
 import sys
 
-HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared only
+# systemd.exec(5), ProtectHome= and PrivateTmp=.
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - compared only
 
 
 def problem(for_service):
@@ -22,12 +23,17 @@ def problem(for_service):
         return f"it has no {error.name}; on Debian: apt install python3-venv"
     if for_service:
         for path in (os.path.realpath(sys.executable), os.path.realpath(sys.base_prefix)):
-            if path.startswith(HIDDEN):
+            if is_hidden(path):
                 return f"{path} is hidden from the service (ProtectHome=, PrivateTmp=); use the system's Python"
             closed = closed_directory(path)
             if closed:
                 return f"the service's user cannot reach {path}: {closed} is closed to others"
     return ""
+
+
+def is_hidden(path):
+    """Tell whether the unit of the service hides `path`."""
+    return any((path + "/").startswith(each + "/") for each in HIDDEN)
 
 
 def closed_directory(path):
@@ -40,4 +46,6 @@ def closed_directory(path):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--hidden"]:
+        sys.exit(0 if is_hidden(sys.argv[2]) else 1)
     sys.exit(problem(any(sys.argv[1:])) or 0)
