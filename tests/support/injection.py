@@ -21,6 +21,8 @@ from typing import Self
 
 import pytest
 
+from cdsed.process import register
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 #: Calls that change what lies on a disk, or make it safe; not all of them exist on every architecture.
@@ -269,9 +271,13 @@ class Walker:
         self._config = config
 
     def __enter__(self) -> Self:
+        # Shared with another walker, the account's first session might be taken: that one would use the second.
+        sessions = self._config.parent / "sessions-of-this-machine"
+        sessions.mkdir(mode=0o700)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.walk", str(self._config)],
             cwd=_ROOT,
+            env={**os.environ, register.VARIABLE: str(sessions)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
