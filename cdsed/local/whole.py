@@ -20,7 +20,7 @@ from cdsed.model.safename import parse
 
 #: What zipfile raises for what is no archive, or one of an unknown kind, or with names that are no UTF-8.
 UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
-_DIRECTORY_SUFFIXES = (".SAFE", ".SEN3")
+_DIRECTORY_SUFFIXES = (".SAFE", ".SEN3", ".SEN6")
 
 
 def open_plain(path: Path) -> IO[bytes]:
@@ -43,7 +43,7 @@ def is_whole(path: Path) -> bool:
     path
         A directory: its manifest must be there, and every file that names with its size; where the family has
         no manifest, it must not be empty. A zip must have a readable directory with entries. Another file
-        must not be empty, nor bear the name of a directory (``.SAFE``, ``.SEN3``).
+        must not be empty, nor bear the name of a directory (``.SAFE``, ``.SEN3``, ``.SEN6``).
 
     Returns
     -------

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from cdsed.local.whole import is_whole
 from tests.unit.local.products import make_product, make_zip
 
@@ -59,3 +61,10 @@ def test_a_single_file_is_whole_when_it_is_not_empty(tmp_path: Path) -> None:
 def test_what_does_not_exist_is_not_whole(tmp_path: Path) -> None:
     assert not is_whole(tmp_path / "nothing")
     assert not is_whole(tmp_path / "nothing.zip")
+
+
+@pytest.mark.parametrize("extension", [".SAFE", ".SEN3", ".SEN6"])
+def test_a_file_with_the_name_of_a_directory_is_not_whole(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"S6A_P4_2__LR______20240101T000000_20240101T005612{extension}"
+    path.write_bytes(b"x")
+    assert not is_whole(path)
