@@ -1,17 +1,17 @@
-"""From Sentinel-1 products to those of another type that show the same, through the catalogue."""
+"""From products to those of another type that show the same, through the catalogue."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cdsed.catalogue.answer import parse_entries
 from cdsed.catalogue.anyof import AnyOf, quoted
 from cdsed.catalogue.service import Service
 from cdsed.model.catalogue import CatalogueEntry
+from cdsed.model.families import Family
 from cdsed.model.matching import match
-from cdsed.model.safename import Family, Safename, parse
+from cdsed.model.safename import Safename, parse
 
-_WITHIN = "Collection/Name eq 'SENTINEL-1'"  # without a collection the service is slow
 _DATATAKES_PER_FILTER = 10
 _NAMES_ROUND_TO = timedelta(seconds=1)  # the catalogue's times have fractions
 
@@ -19,12 +19,12 @@ _NAMES_ROUND_TO = timedelta(seconds=1)  # the catalogue's times have fractions
 def counterparts(
     wanted: Sequence[Safename], to: str, service: Service, tolerance_s: float, *, cog: bool = False
 ) -> dict[str, CatalogueEntry]:
-    """Find the products of another type that show what some Sentinel-1 products show.
+    """Find the products of another type that show what some products show.
 
     Parameters
     ----------
     wanted
-        Any number of names; those of other missions have no counterpart.
+        Any number of names; those of missions whose names do not tell the datatake have no counterpart.
     to
         The type looked for: ``SLC``, ``GRD``, ``OCN``, ``RAW`` or with its resolution, ``GRDH``.
     service
@@ -37,31 +37,34 @@ def counterparts(
     dict
         The entry of the counterpart of each name that has one.
     """
+    found: dict[str, CatalogueEntry] = {}
+    for family in dict.fromkeys(each.family for each in wanted if each.family.mission.datatake):
+        datatakes = _by_datatake(family, wanted)
+        conditions = [_condition(datatake, same, to, tolerance_s) for datatake, same in datatakes.items()]
+        within = f"Collection/Name eq {quoted(family.mission.collection)}"  # without a collection the service is slow
+        ask = AnyOf(service, "Products", _DATATAKES_PER_FILTER, within=within, order="ContentDate/Start asc")
+        rows = [row for page in ask.pages(conditions) for row in parse_entries(page, service.url)]
+        entries = {row.name: row for row in sorted(rows, key=lambda row: row.modified_at)}
+        candidates = _by_datatake(family, map(parse, entries))
+        for datatake, same in datatakes.items():
+            for each in same:
+                if other := match(each, candidates.get(datatake, []), tolerance_s, cog=cog):
+                    found[each.name] = entries[other.name]
+    return found
+
+
+def _by_datatake(family: Family, names: Iterable[Safename]) -> dict[str, list[Safename]]:
     datatakes = defaultdict(list)
-    for each in wanted:
-        if each.family is Family.S1:
-            datatakes[each.fields["orbit"], each.fields["datatake"]].append(each)
-    conditions = [_condition(same, to, tolerance_s) for same in datatakes.values()]
-    ask = AnyOf(service, "Products", _DATATAKES_PER_FILTER, within=_WITHIN, order="ContentDate/Start asc")
-    rows = [row for page in ask.pages(conditions) for row in parse_entries(page, service.url)]
-    entries = {row.name: row for row in sorted(rows, key=lambda row: row.modified_at)}
-    candidates = defaultdict(list)
-    for name in map(parse, entries):
-        if name.family is Family.S1:
-            candidates[name.fields["orbit"], name.fields["datatake"]].append(name)
-    found = {
-        each.name: match(each, candidates[datatake], tolerance_s, cog=cog)
-        for datatake, same in datatakes.items()
-        for each in same
-    }
-    return {name: entries[other.name] for name, other in found.items() if other}
+    for each in names:
+        if each.family is family:
+            datatakes[family.mission.datatake.format_map(each.fields)].append(each)
+    return datatakes
 
 
-def _condition(same_datatake: Sequence[Safename], to: str, tolerance_s: float) -> str:
+def _condition(datatake: str, same_datatake: Sequence[Safename], to: str, tolerance_s: float) -> str:
     starts = [each.start for each in same_datatake if each.start]
     margin = timedelta(seconds=tolerance_s) + _NAMES_ROUND_TO
     first, last = _instant(min(starts) - margin), _instant(max(starts) + margin)
-    datatake = "_{orbit}_{datatake}".format_map(same_datatake[0].fields)
     parts = (
         f"ContentDate/Start ge {first}",
         f"ContentDate/Start le {last}",

@@ -9,9 +9,10 @@ from shapely.geometry.base import BaseGeometry
 from cdsed.catalogue.area import parts
 from cdsed.catalogue.attributes import INTEGER_MAX, AttributeFilter, check_name
 from cdsed.catalogue.frame import COLUMNS
+from cdsed.model.families import Family
 
-# The code in the name of a Sentinel-1 product, and the catalogue's own words for it.
-_POLARISATIONS = {"SV": "VV", "SH": "HH", "DV": "VV&VH", "DH": "HH&HV"}
+# The code in the name of a product, and the catalogue's own words for it.
+_POLARISATIONS = {code: words for family in Family for code, words in family.mission.polarisations.items()}
 _CHANNELS = frozenset({"VV", "VH", "HH", "HV", "VV&VH", "HH&HV"})
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)  # in any zone
 _DIRECTIONS = frozenset({"ASCENDING", "DESCENDING"})

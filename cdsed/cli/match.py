@@ -10,8 +10,9 @@ from typing import Any
 from cdsed.cli.listing import COLUMNS, add_listing, check_output, read_contents, rejected_lines, say, write_listing
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode, UsageError
+from cdsed.model.families import Family
 
-_TYPES = ("SLC", "GRD", "GRDH", "GRDM", "GRDF", "OCN", "RAW")
+_TYPES = tuple(each for family in Family for each in family.mission.types)
 _TOLERANCE_S = 2.0
 _TOLERANCE_MAX_S = 86_400.0
 

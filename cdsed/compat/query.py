@@ -25,6 +25,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.rows import as_rows
 from cdsed.compat.token import bearer
 from cdsed.config.load import settings_or_defaults
+from cdsed.model.families import EXTENSIONS
 
 _OTHER_NAMES = {"startdate": "start_datetime", "stopdate": "end_datetime", "geofeature": "geometry", "Name": "name"}
 _MANDATORY = ("start_datetime", "end_datetime", "id_query")
@@ -152,7 +153,7 @@ def _text(row: Mapping[str, Any], column: str) -> str | None:
 
 def _pattern(name: str | None) -> str | None:
     """Return the pattern for a part of a name; a whole safename stands for itself."""
-    return name if name is None or "*" in name or name.endswith((".SAFE", ".SEN3", ".nc")) else f"*{name}*"
+    return name if name is None or "*" in name or name.endswith(EXTENSIONS) else f"*{name}*"
 
 
 def _conditions(text: str | None) -> tuple[AttributeFilter, ...]:

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from cdsed.config.instance import MAIN
 from cdsed.config.values import AbsolutePath, Seconds, ServiceUrl, ShortName, Size
+from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
-from cdsed.model.safename import Family
 
 
 class Section(BaseModel):
@@ -47,7 +47,7 @@ class ArchiveSettings(Section):
     root: AbsolutePath = Field(description="top directory of the archive")
     layouts: dict[Family, Annotated[str, AfterValidator(checked_template)]] = Field(
         default_factory=dict,
-        description="template of the directory below the root, by family (S1, S2, S3, S5P, S6, OTHER)",
+        description=f"template of the directory below the root, by family ({', '.join(Family)})",
     )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
 from cdsed.local.whole import is_whole
+from cdsed.model.families import Family
 from cdsed.model.layout import archive_dir
-from cdsed.model.safename import Family, parse
+from cdsed.model.safename import parse
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
     ManifestEntry,
@@ -20,7 +21,6 @@ from cdsed.model.safename import parse
 
 #: What zipfile raises for what is no archive, or one of an unknown kind, or with names that are no UTF-8.
 UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
-_DIRECTORY_SUFFIXES = (".SAFE", ".SEN3", ".SEN6")
 
 
 def open_plain(path: Path) -> IO[bytes]:
@@ -43,7 +43,7 @@ def is_whole(path: Path) -> bool:
     path
         A directory: its manifest must be there, and every file that names with its size; where the family has
         no manifest, it must not be empty. A zip must have a readable directory with entries. Another file
-        must not be empty, nor bear the name of a directory (``.SAFE``, ``.SEN3``, ``.SEN6``).
+        must not be empty, nor have the extension of products that are directories.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def is_whole(path: Path) -> bool:
         if path.suffix == ".zip":
             with open_plain(path) as file, zipfile.ZipFile(file) as archive:
                 return bool(archive.infolist())
-        return path.suffix not in _DIRECTORY_SUFFIXES and path.is_file() and path.stat().st_size > 0
+        return path.suffix not in DIRECTORY_EXTENSIONS and path.is_file() and path.stat().st_size > 0
     except (OSError, ManifestError, *UNREADABLE_ZIP):
         return False
 

@@ -2,16 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from cdsed.model.safename import Family, Safename
+from cdsed.model.safename import Safename
 
 BUCKET = "eodata"
-
-# The switch date of cdsodatacli, by sensing start; no other source gives one: a guess must be confirmed.
-_S1_LONG_FOLDERS_SINCE = datetime(2023, 2, 20, tzinfo=UTC)
-# Sentinel-2 Collection-1 lies in L1C_N0500 and L2A_N0500 whatever baseline its names say.
-_S2_REPROCESSED_AFTER = timedelta(days=30)
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,254}")  # a leading - is an option to who types rm *
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -36,38 +30,13 @@ def guess_s3_path(safename: Safename) -> str | None:
     Returns
     -------
     str or None
-        ``/eodata/…``; None for Sentinel-3 and -6 (type folders are padded differently from one year to the
-        next), reprocessed Sentinel-2, auxiliary files and whatever is unknown: ask the catalogue.
+        ``/eodata/…``; None for auxiliary files, whatever is unknown, and names from which the mission derives no
+        folder: ask the catalogue.
     """
     if safename.start is None:
         return None
-    match safename.family:
-        case Family.S1:
-            folder: str | None = _s1_folder(safename, safename.start)
-        case Family.S2:
-            folder = _s2_folder(safename, safename.start)
-        case Family.S5P:
-            folder = f"Sentinel-5P/TROPOMI/{safename.product_type}"
-        case _:
-            folder = None
+    folder = safename.family.mission.eodata_folder(safename, safename.start)
     return folder and f"/{BUCKET}/{folder}/{safename.start:%Y/%m/%d}/{safename.name}"
-
-
-def _s1_folder(safename: Safename, start: datetime) -> str:
-    if safename.fields["type"] == "ETA_":
-        return f"Sentinel-1/AUX/{safename.product_type}"
-    if "cog" in safename.fields:
-        return f"Sentinel-1/SAR/{safename.product_type}-COG"
-    if start < _S1_LONG_FOLDERS_SINCE:
-        return f"Sentinel-1/SAR/{safename.fields['type'][:3]}"
-    return f"Sentinel-1/SAR/{safename.product_type}"
-
-
-def _s2_folder(safename: Safename, start: datetime) -> str | None:
-    made = datetime.fromisoformat(safename.fields["discriminator"]).replace(tzinfo=UTC)
-    if safename.fields["baseline"] >= "N0500" and made - start > _S2_REPROCESSED_AFTER:
-        return None
-    return f"Sentinel-2/MSI/{safename.level}"
 
 
 def split_s3_path(s3_path: str) -> S3Location:

@@ -1,18 +1,15 @@
 """Layouts of archives: in which directory, by satellite, level, mode, type and date, a product lies.
 
-The built-in layout of Sentinel-1 is that of cdsodatacli's ``WhichArchiveDir``, e.g.
-``sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156``; Sentinel-2 follows it with its own fields,
-``sentinel-2a/L1C/MSI/S2A_MSIL1C/2024/256``. Other families have a template in the configuration, or none.
+The built-in layout is that of cdsodatacli's ``WhichArchiveDir``, e.g. ``sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156``.
+Families without it have a template in the configuration, or none.
 """
 
 import string
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from cdsed.model.safename import Family, Safename
-
-_BY_DATE = "{satellite}/{level}/{mode}/{unit}_{product_type}/{year}/{doy}"
-BUILT_IN: Mapping[Family, str] = {Family.S1: _BY_DATE, Family.S2: _BY_DATE}
+from cdsed.model.families import Family
+from cdsed.model.safename import Safename
 
 FIELDS = (
     "family",  # S1
@@ -64,19 +61,19 @@ def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str])
     Path or None
         None when the family has no layout, or the name no date.
     """
-    template = templates.get(safename.family) or BUILT_IN.get(safename.family)
+    mission = safename.family.mission
+    template = templates.get(safename.family) or mission.archive_layout
     if template is None or safename.start is None:
         return None
-    stripmap = safename.family is Family.S1 and safename.mode.startswith("S")
-    mode = "SM" if stripmap else safename.mode
+    mode = mission.archive_modes.get(safename.mode, safename.mode)
     letter = safename.unit[2:].strip("_").lower()
     return root / template.format(
-        family=safename.family.value,
+        family=safename.family,
         satellite=f"sentinel-{safename.unit[1]}{letter}",
         unit=safename.unit,
         level=safename.level,
         mode=mode,
-        product_type=mode + safename.product_type[2:] if stripmap else safename.product_type,
+        product_type=safename.product_type.replace(safename.mode, mode, 1),
         year=f"{safename.start:%Y}",
         month=f"{safename.start:%m}",
         day=f"{safename.start:%d}",

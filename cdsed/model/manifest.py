@@ -1,7 +1,7 @@
 """Manifests of Sentinel products: what files belong to a product, with size and digest.
 
-``manifest.safe`` (S1, S2) and ``xfdumanifest.xml`` (S3, S6) are XFDU (CCSDS 661.0-B-1); the elements read
-here stand outside any namespace in all of them.
+All of them are XFDU (CCSDS 661.0-B-1), whatever their mission calls them; the elements read here stand outside any
+namespace.
 """
 
 import re
@@ -13,19 +13,13 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from cdsed.model.eodata import safe_segments
-from cdsed.model.safename import Family
+from cdsed.model.families import Family
 
 MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024  # the largest seen are half a megabyte
 
 Algorithm = Literal["md5", "sha3_256"]
 
 _ALGORITHMS: dict[str, tuple[Algorithm, int]] = {"MD5": ("md5", 32), "SHA3-256": ("sha3_256", 64)}
-_MANIFEST_NAMES = {
-    Family.S1: "manifest.safe",
-    Family.S2: "manifest.safe",
-    Family.S3: "xfdumanifest.xml",
-    Family.S6: "xfdumanifest.xml",
-}
 
 
 class ManifestError(ValueError):
@@ -73,7 +67,7 @@ class Manifest:
 
 def manifest_name(family: Family) -> str | None:
     """Return the name of the manifest at the root of such products; None when they have none."""
-    return _MANIFEST_NAMES.get(family)
+    return family.mission.manifest
 
 
 def parse_manifest(data: bytes) -> Manifest:

@@ -1,13 +1,9 @@
-"""Which Sentinel-1 products of different types (SLC, GRD, OCN, RAW) were made of the same observation."""
+"""Which products of different types (of Sentinel-1: SLC, GRD, OCN, RAW) were made of the same observation."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
-from cdsed.model.safename import Family, Safename
-
-_SAME = ("orbit", "datatake", "product_class")
-"""What two types of one observation share. The class keeps the annotation and calibration products of level 0
-(``RAW__0ADV``, ``RAW__0CDV``) apart from the measurement ``RAW__0SDV``."""
+from cdsed.model.safename import Safename
 
 
 def match(
@@ -18,7 +14,7 @@ def match(
     Parameters
     ----------
     wanted
-        A Sentinel-1 product.
+        A product of Sentinel-1, the only mission whose names tell.
     candidates
         Products of the type that is looked for, of any observation.
     tolerance_s
@@ -34,7 +30,7 @@ def match(
         within the tolerance. Of equally close ones that whose stop is closest, then the first by name. None also
         for a name that is not Sentinel-1.
     """
-    if wanted.family is not Family.S1:
+    if not wanted.family.mission.observation:
         return None
     tolerance = timedelta(seconds=tolerance_s)
     near = [
@@ -49,7 +45,8 @@ def match(
 
 
 def _same_observation(one: Safename, other: Safename) -> bool:
-    return other.unit == one.unit and all(other.fields.get(name) == one.fields[name] for name in _SAME)
+    shared = one.family.mission.observation
+    return other.unit == one.unit and all(other.fields.get(name) == one.fields[name] for name in shared)
 
 
 def _apart(one: Safename, other: Safename) -> tuple[timedelta, timedelta]:

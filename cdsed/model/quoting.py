@@ -6,22 +6,18 @@ receipt, a log, the state or on a screen but the beginning of a name, as far as 
 
 import re
 
+from cdsed.model.families import DIRECTORY_EXTENSIONS, Family
+from cdsed.model.families.form import TIME
+from cdsed.model.families.other import LIKE_A_BEGINNING
+
 QUOTED_CHARACTERS_MAX = 16
 
-_BEGINNING = re.compile(
-    r"(?<![A-Za-z0-9_-])(?:"
-    r"S1[A-Z]_(?:(?:IW|EW|WV|EN|S[1-6])_(?:[A-Z]{3}[FHM_]_(?:[0-3A][A-Z](?:SH|SV|DH|DV|HH|HV|VV|VH))?)?)?"
-    r"|S2[A-Z]_(?:MSIL(?:1C|2A)_(?:20[0-9]{3})?)?"
-    r"|S3[A-Z_]_(?:(?:OL|SL|SR|SY|DO|MW|GN|AX)_(?:[012_]_(?:[A-Z0-9_]{6})?)?)?"
-    r"|S5P_(?:(?:NRTI|OFFL|RPRO|TEST|OGCA|GSOV|OPER)_(?:L[0-9]_[A-Z0-9_]{4})?)?"
-    r"|S6[A-Z_]_(?:(?:P4|MW|GN|PO|RO|AX)_(?:[0-9_][A-Z_]_(?:[A-Z0-9_]{6})?)?)?"
-    r"|S[1-9][A-Z_]_)"
-)
+_BEGINNING = re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(family.mission.beginning for family in Family)})")
 # Looser than the above, for whole files: any case, any field, for a misspelt listing is still one.
 _LIKE_A_NAME = re.compile(
-    r"(?<![A-Za-z0-9_-])S(?:[1-46-9][A-Z_]|5P)_[A-Z0-9]"
-    r"|_[0-9]{8}T[0-9]{6}(?![0-9Z])"
-    r"|[A-Z0-9_]\.(?:SAFE|SEN3|SEN6)(?![A-Z0-9])",
+    rf"(?<![A-Za-z0-9_-]){LIKE_A_BEGINNING}"
+    rf"|_{TIME}(?![0-9Z])"
+    rf"|[A-Z0-9_](?:{'|'.join(map(re.escape, DIRECTORY_EXTENSIONS))})(?![A-Z0-9])",
     re.IGNORECASE,
 )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cdsed.errors import DiskError, Stopped
 from cdsed.folder import Stamp
+from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
 from cdsed.model.transfer import Digests, StoredObject
@@ -59,8 +60,7 @@ class Verdict:
 
 def algorithms_for(safename: str) -> frozenset[str]:
     """Return the digests that verification of such a product will ask for, as `hashlib` names."""
-    # Sentinel-2 states SHA3-256 since baseline 03.01, all others MD5; the ETag is an MD5 for every mission.
-    return frozenset({"md5", "sha3_256"} if safename.startswith("S2") else {"md5"})
+    return family_by_beginning(safename).mission.digests
 
 
 def verify(

@@ -27,6 +27,7 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.folder import Folder
 from cdsed.model.eodata import safe_segments
+from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
@@ -43,7 +44,6 @@ _NO_KEYS = Credentials(Secret("none"), Secret("none"))
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError)
 _SIGNATURE = b"PK\x03\x04"
 _OWN_CODE = "DAT-ZIP-"
-_FOLDERS = (".SAFE", ".SEN3", ".SEN6")  # such a product comes as nothing but a zip
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # of the others zipfile reports damage as if it were the disk's
 _UNPACKED_MAX = 4  # times the archive's length; CDSE stores without compression
 
@@ -210,7 +210,7 @@ def _other_copy(value: Value, product: Folder, md5: str) -> ServiceError:
     if beginning.startswith(_SIGNATURE):
         if not whole:
             return ServiceError(f"{value.safename}: the zip has no end", code="CutBody")
-    elif value.safename.endswith(_FOLDERS) or begins_foreign(beginning):
+    elif value.safename.endswith(DIRECTORY_EXTENSIONS) or begins_foreign(beginning):
         return _foreign(value, 200)
     told = f"{value.safename}: the MD5 of the zip is {md5}, the catalogue's {value.md5}"
     return ServiceError(told, code="DamagedZip")

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.model.families import Family
 from cdsed.model.layout import archive_dir, checked_template
-from cdsed.model.safename import Family, parse
+from cdsed.model.safename import parse
 
 ROOT = Path("/archive")
 

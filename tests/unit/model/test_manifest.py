@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.model.families import Family
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
     Manifest,
@@ -11,7 +12,6 @@ from cdsed.model.manifest import (
     manifest_name,
     parse_manifest,
 )
-from cdsed.model.safename import Family
 
 _SIBLING = Path(__file__).parents[3].parent / "shared" / "data"
 _DATA = Path(os.environ.get("CDSED_SHARED_DATA", _SIBLING))

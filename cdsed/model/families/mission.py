@@ -1,0 +1,70 @@
+"""What the rest of cdsed asks about a mission."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cdsed.model.families.form import NameFields, NameForm
+
+#: Layout of an archive, after cdsodatacli's ``WhichArchiveDir``.
+BY_DATE = "{satellite}/{level}/{mode}/{unit}_{product_type}/{year}/{doy}"
+
+
+def _no_folder(_name: NameFields, _start: datetime) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mission:
+    """Everything that depends on the mission; each has one value of this, in a file of its own.
+
+    Attributes
+    ----------
+    form
+        Of its names; None when they have no common form.
+    beginning
+        Pattern of the beginning of a name, as far as it may be quoted from a file that somebody dropped.
+    is_directory
+        Whether a product is a directory. Such a product comes as a zip from the download service.
+    manifest
+        Name of the manifest at the root of a product; None when there is none.
+    digests
+        Those that a manifest or an ETag may state, as `hashlib` names.
+    eodata_folder
+        From a name and its sensing start to the folder in the bucket, above the date; None when it cannot be derived.
+    archive_layout
+        Template of the directory below the root of an archive; None when there is no built-in one.
+    archive_modes
+        Modes that have another name in an archive.
+    collection
+        In the catalogue, e.g. ``SENTINEL-1``; empty when cdsed never has to name it.
+    datatake
+        Template of the part of a name that all products of one datatake share; empty when names do not tell it.
+    observation
+        Fields of a name that the products of one observation share, whatever their type.
+    types
+        What one observation is delivered as, in the words of names: the choices of ``cdsed match --to``.
+    polarisations
+        From the code in names to the words of the catalogue.
+    sensor
+        cdsodatacli's word for the instrument; None when the name says it.
+    explode
+        From a name to the attributes of cdsodatacli's ``ExplodeSAFE``; None for a mission it did not know.
+    """
+
+    form: NameForm | None = None
+    beginning: str
+    is_directory: bool
+    manifest: str | None = None
+    digests: frozenset[str] = frozenset({"md5"})
+    eodata_folder: Callable[[NameFields, datetime], str | None] = _no_folder
+    archive_layout: str | None = None
+    archive_modes: Mapping[str, str] = field(default_factory=dict)
+    collection: str = ""
+    datatake: str = ""
+    observation: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    polarisations: Mapping[str, str] = field(default_factory=dict)
+    sensor: str | None = None
+    explode: Callable[[NameFields], dict[str, Any]] | None = None

@@ -1,0 +1,72 @@
+"""Sentinel-2: optical images.
+
+Names and packages: Sentinel-2 Products Specification Document, S2-PDGS-TAS-DI-PSD, as of its compact form of December
+2016. Manifests: XFDU with SHA3-256 since baseline 03.01, as measured on real products, and MD5 before.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cdsed.model.families.form import A_TIME, START, TIME, NameFields, NameForm, Part, beginning
+from cdsed.model.families.mission import BY_DATE, Mission
+
+# Collection-1 lies in L1C_N0500 and L2A_N0500 whatever baseline its names say.
+_REPROCESSED_AFTER = timedelta(days=30)
+_REPROCESSED_SINCE = "N0500"
+
+_UNIT = "S2[A-Z]"
+
+
+def _folder(name: NameFields, start: datetime) -> str | None:
+    made = datetime.fromisoformat(name.fields["discriminator"]).replace(tzinfo=UTC)
+    if name.fields["baseline"] >= _REPROCESSED_SINCE and made - start > _REPROCESSED_AFTER:
+        return None
+    return f"Sentinel-2/MSI/{name.level}"
+
+
+def _explode(name: NameFields) -> dict[str, Any]:
+    fields = name.fields
+    return {
+        "sensor": MISSION.sensor,
+        "mode": None,
+        "kind": None,
+        "polarisation": None,
+        "product": fields["type"],
+        "level": name.level,
+        "processing_baseline": fields["baseline"],
+        "relative_orbit_number": int(fields["relative_orbit"][1:]),
+        "tile": fields["tile"],
+        "production_date": datetime.fromisoformat(fields["discriminator"]),
+        "duration": 0,
+        "absolute_orbit_number": None,
+        "mission_data_take": None,
+        "product_id": fields["discriminator"],
+        "cycle_number": None,
+        "production_status": "operational",
+    }
+
+
+MISSION = Mission(
+    form=NameForm(
+        extension=".SAFE",
+        mode=slice(4, 7),
+        product_type=slice(4, 10),
+        parts=(
+            Part("unit", _UNIT, "a unit such as S2A"),
+            Part("type", "MSI(?P<level>L1C|L2A)", "MSIL1C or MSIL2A"),
+            START,
+            Part("baseline", "N[0-9]{4}", "N and four digits"),
+            Part("relative orbit", "R[0-9]{3}", "R and three digits"),
+            Part("tile", "T[0-9]{2}[A-Z]{3}", "T, two digits and three letters"),
+            Part("discriminator", TIME, A_TIME),
+        ),
+    ),
+    beginning=beginning(_UNIT, "MSIL(?:1C|2A)", "20[0-9]{3}"),
+    is_directory=True,
+    manifest="manifest.safe",
+    digests=frozenset({"md5", "sha3_256"}),
+    eodata_folder=_folder,
+    archive_layout=BY_DATE,
+    sensor="MultiSpectralImager",
+    explode=_explode,
+)
