@@ -12,7 +12,7 @@ import pytest
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from cdsed.compat.download import add_missing_cdse_hash_ids_in_listing
-from cdsed.compat.query import fetch_data
+from cdsed.compat.query import _pattern, fetch_data
 from cdsed.compat.s3_temporary_access_token import _get_fresh_s3_client
 from cdsed.errors import AccountError, InboxError, ServiceError
 from cdsed.sandbox.accounts import make_accounts
@@ -233,3 +233,9 @@ def test_get_fresh_s3_client_makes_keys_and_a_resource_with_them(there: Old) -> 
     resource.meta.client.close()
     with pytest.raises(AccountError):
         _get_fresh_s3_client(there.conf(), {"Authorization": "Bearer stale"})
+
+
+@pytest.mark.parametrize("extension", [".SAFE", ".SEN3", ".nc", ".SEN6"])
+def test_a_whole_name_stands_for_itself_and_a_part_for_every_name_that_has_it(extension: str) -> None:
+    assert _pattern(f"X{extension}") == f"X{extension}"
+    assert _pattern("X") == "*X*"
