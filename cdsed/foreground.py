@@ -16,9 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from cdsed.cli.look import Look, looking
-from cdsed.cli.progress import Progress
-from cdsed.cli.terminal import Live
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
 from cdsed.errors import CdsedError, ExitCode, InboxError, StateError
@@ -30,6 +27,9 @@ from cdsed.process.interpreter import module_command
 from cdsed.process.lock import LOCK_NAME, holder
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database
+from cdsed.view.progress import Progress
+from cdsed.view.read import Look, looking
+from cdsed.view.terminal import Live
 
 _log = logging.getLogger(__name__)
 

@@ -210,8 +210,8 @@ def status(*, config: Setting = None) -> Status:
     StateError
         The state cannot be read.
     """
-    from cdsed.cli.look import looking
     from cdsed.config.locate import state_dir
+    from cdsed.view.read import looking
 
     with looking(state_dir(_path(config), os.environ)) as (look, _db):
         return Status(look)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cdsed.cli.look import Look
     from cdsed.local.intact import Check
     from cdsed.model.catalogue import CatalogueEntry, Facts
     from cdsed.model.product import Product
     from cdsed.model.status import StatusReport
+    from cdsed.view.read import Look
 
 _SHOWN = 20
 _Value = TypeVar("_Value")
@@ -131,8 +131,8 @@ class Status:
         return self.look.report
 
     def __repr__(self) -> str:
-        from cdsed.cli.screen import overview
-        from cdsed.cli.terminal import Canvas
+        from cdsed.view.overview import overview
+        from cdsed.view.terminal import Canvas
 
         return "\n".join(overview(self.look, Canvas()))
 

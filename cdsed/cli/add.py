@@ -127,9 +127,9 @@ def _files(listings: list[Path]) -> Iterator[list[Path]]:
 
 def _complaint(file: Path, *, strict: bool) -> str | None:
     """Look through a listing and print what is in it; return why it cannot be taken, None when it can."""
-    from cdsed.cli.terminal import printable
-    from cdsed.cli.wording import number, plural
     from cdsed.inbox.scan import is_left_alone
+    from cdsed.view.terminal import printable
+    from cdsed.view.wording import number, plural
 
     if is_left_alone(file.name):
         return f"{file.name} has a name that the inbox leaves alone, as of hidden or unfinished files; rename it"

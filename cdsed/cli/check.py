@@ -72,8 +72,8 @@ def _as_json(checked: "Checked") -> str:
 
 
 def _lines(checked: "Checked") -> list[str]:
-    from cdsed.cli.terminal import printable
-    from cdsed.cli.wording import number, plural
+    from cdsed.view.terminal import printable
+    from cdsed.view.wording import number, plural
 
     lines = []
     for breach in checked.breaches:

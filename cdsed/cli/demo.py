@@ -92,8 +92,8 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
     """Show the progress of the daemon until it leaves; return its exit code."""
     from subprocess import TimeoutExpired
 
-    from cdsed.cli.progress import Progress
-    from cdsed.cli.terminal import Live
+    from cdsed.view.progress import Progress
+    from cdsed.view.terminal import Live
 
     live, progress = Live(sys.stdout), Progress()
     every_s = _EVERY_PIPED_S if live.canvas().height is None else _EVERY_S
@@ -115,7 +115,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
 
 
 def _report(stage: "Stage") -> "StatusReport | None":
-    from cdsed.cli.look import looking
+    from cdsed.view.read import looking
 
     try:
         with looking(stage.state_dir) as (look, _db):

@@ -51,7 +51,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     int
         0.
     """
-    from cdsed.cli.terminal import printable
+    from cdsed.view.terminal import printable
 
     with _manager(arguments) as manager:
         listed = manager.listed()

@@ -80,7 +80,7 @@ def as_file(listing: Path, name: str = "stdin") -> Iterator[Path]:
 
 
 def _complain(contents: Contents) -> None:
-    from cdsed.cli.wording import plural
+    from cdsed.view.wording import plural
 
     for line in contents.rejected[:_REJECTED_SHOWN]:
         say(f"line {line.line}: {line.told}")
@@ -92,7 +92,7 @@ def _complain(contents: Contents) -> None:
 
 def say(text: str) -> None:
     """Tell a person something that must not get into the output."""
-    from cdsed.cli.terminal import printable
+    from cdsed.view.terminal import printable
 
     print(printable(text), file=sys.stderr)
 

@@ -97,9 +97,9 @@ def _place(path: Path, places: list[Path]) -> Path:
 def _print(contents: Contents, counts: dict[str, int], absent: int, output: Path | None) -> None:
     import sys
 
-    from cdsed.cli.table import Column, table
-    from cdsed.cli.terminal import Canvas, printable
-    from cdsed.cli.wording import number, plural
+    from cdsed.view.table import Column, table
+    from cdsed.view.terminal import Canvas, printable
+    from cdsed.view.wording import number, plural
 
     print(f"{printable(contents.name)}: {plural(len(contents.products), 'product')}")
     rows = [[place, number(count)] for place, count in counts.items()]

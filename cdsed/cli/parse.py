@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     int
         0, or 65 (`ExitCode.BAD_INPUT`) when a name is none or breaks its form.
     """
-    from cdsed.cli.terminal import printable
     from cdsed.model.safename import misfit, normalise, parse
+    from cdsed.view.terminal import printable
 
     complaints = 0
     told: list[dict[str, Any]] = []

@@ -190,9 +190,9 @@ def _dying_at_once() -> Iterator[None]:
 @contextmanager
 def _progress() -> "Iterator[Callable[[Progress], None] | None]":
     """Give what draws a bar on the terminal; None where stderr is none."""
-    from cdsed.cli.screen import bar
-    from cdsed.cli.terminal import Live
-    from cdsed.cli.wording import number
+    from cdsed.view.overview import bar
+    from cdsed.view.terminal import Live
+    from cdsed.view.wording import number
 
     live = Live(sys.stderr)
     if live.canvas().width is None:
@@ -248,7 +248,7 @@ def _answer(found: "GeoDataFrame", output: Path | None, submitted: Path | None) 
 
 
 def _say(found: "GeoDataFrame", submitted: Path | None) -> None:
-    from cdsed.cli.wording import plural, size
+    from cdsed.view.wording import plural, size
 
     say(f"{plural(len(found), 'product')}, {size(int(found['size_bytes'].sum()))}")
     offline = int((~found["online"]).sum())

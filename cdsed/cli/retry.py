@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
         0; 1 when a product that was named is under way or on disk; `UsageError` (64) for a product or listing that
         nobody ever asked for.
     """
-    from cdsed.cli.look import looking
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.config.load import load_settings
     from cdsed.store.database import FILE_NAME, open_state
+    from cdsed.view.read import looking
     from cdsed.work.again import start_again, start_all
 
     states = _states(arguments)
@@ -93,7 +93,7 @@ def _states(arguments: argparse.Namespace) -> "frozenset[State]":
 
 
 def _product(db: "Database", name: str) -> Any:
-    from cdsed.cli import seen
+    from cdsed.view import named as seen
 
     found = seen.at(db, name)
     if not isinstance(found, seen.ProductLook):
@@ -102,7 +102,7 @@ def _product(db: "Database", name: str) -> Any:
 
 
 def _listing(db: "Database", name: str) -> int:
-    from cdsed.cli import seen
+    from cdsed.view import named as seen
 
     found = seen.at(db, name)
     if not isinstance(found, seen.ListingLook):
@@ -111,8 +111,8 @@ def _listing(db: "Database", name: str) -> int:
 
 
 def _tell(done: "list[Started]") -> None:
-    from cdsed.cli.terminal import printable
-    from cdsed.cli.wording import number, plural
+    from cdsed.view.terminal import printable
+    from cdsed.view.wording import number, plural
 
     started = [each for each in done if each.started]
     left = [each for each in done if not each.started]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdsed.cli.wording import plural
 from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.errors import ExitCode, UsageError
+from cdsed.view.wording import plural
 
 if TYPE_CHECKING:
     from cdsed.config.settings import Settings

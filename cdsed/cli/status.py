@@ -12,10 +12,10 @@ from cdsed.clock import iso
 from cdsed.errors import ExitCode
 
 if TYPE_CHECKING:
-    from cdsed.cli.look import Look
-    from cdsed.cli.seen import ListingLook, ProductLook
-    from cdsed.cli.terminal import Canvas, Live
     from cdsed.store.database import Database
+    from cdsed.view.named import ListingLook, ProductLook
+    from cdsed.view.read import Look
+    from cdsed.view.terminal import Canvas, Live
 
 _WATCH_S = 2.0
 
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         used for what is to do, else `ExitCode.NOT_RUNNING`; `StateError` when the state cannot be read.
     """
     # Imported here: no other command should wait for the database.
-    from cdsed.cli.terminal import Live
     from cdsed.config.locate import state_dir
+    from cdsed.view.terminal import Live
 
     # Names of files may hold what this output cannot: that is no reason to say nothing.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -71,9 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> ExitCode:
-    from cdsed.cli.look import looking
     from cdsed.model.product import FINAL
     from cdsed.model.status import DaemonState
+    from cdsed.view.read import looking
 
     with looking(directory) as (look, db):
         about = _about(db, arguments.name) if db and arguments.name else None
@@ -90,7 +90,7 @@ def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> Exi
 
 
 def _about(db: "Database", name: str) -> "ListingLook | ProductLook":
-    from cdsed.cli.seen import at
+    from cdsed.view.named import at
 
     return at(db, name)
 
@@ -98,17 +98,17 @@ def _about(db: "Database", name: str) -> "ListingLook | ProductLook":
 def _as_json(look: "Look", about: "ListingLook | ProductLook | None", indent: int | None) -> str:
     import json
 
-    from cdsed.cli.as_json import details, overview
+    from cdsed.view.as_json import details, overview
 
     return json.dumps(details(look, about) if about else overview(look), indent=indent, ensure_ascii=False)
 
 
 def _lines(look: "Look", about: "ListingLook | ProductLook | None", canvas: "Canvas") -> list[str]:
     if about is None:
-        from cdsed.cli.screen import overview
+        from cdsed.view.overview import overview
 
         return overview(look, canvas)
-    from cdsed.cli.details import details
+    from cdsed.view.details import details
 
     return details(look, about, canvas)
 

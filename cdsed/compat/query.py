@@ -20,12 +20,12 @@ from cdsed.catalogue.frame import frame_of, whole_frame
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.sea import sea_percent
 from cdsed.catalogue.search import search
-from cdsed.cli.terminal import Live
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.rows import as_rows
 from cdsed.compat.token import bearer
 from cdsed.config.load import settings_or_defaults
 from cdsed.model.families import EXTENSIONS
+from cdsed.view.terminal import Live
 
 _OTHER_NAMES = {"startdate": "start_datetime", "stopdate": "end_datetime", "geofeature": "geometry", "Name": "name"}
 _MANDATORY = ("start_datetime", "end_datetime", "id_query")

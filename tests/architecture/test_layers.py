@@ -4,6 +4,7 @@ import ast
 
 import pytest
 
+import cdsed
 from tests.architecture.sources import Source, sources
 
 _BASE = {"errors", "clock", "folder", "log", ""}  # "": cdsed itself, with its version
@@ -26,10 +27,11 @@ _MAY_IMPORT = {
     "roles": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule"},
     "daemon": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule"},
     "sandbox": _BASE,
-    "cli": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule", "roles", "daemon"},
-    "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "cli"},
-    "api": _BASE | _VALUES | _ADAPTERS | {"process", "cli", "foreground"},
-    "compat": _BASE | _VALUES | _ADAPTERS | {"work", "cli", "foreground"},
+    "view": _BASE | {"model", "store", "process"},
+    "cli": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule", "roles", "daemon", "view"},
+    "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "view"},
+    "api": _BASE | _VALUES | _ADAPTERS | {"view", "foreground"},
+    "compat": _BASE | _VALUES | _ADAPTERS | {"work", "view", "foreground"},
     "__main__": {"cli"},
     "": {"api"},
 }
@@ -81,6 +83,11 @@ def test_each_library_has_one_owner(source):
     for library in libraries & _OWNERS.keys():
         owners = tuple(_OWNERS[library])
         assert source.name in owners or source.name.startswith(tuple(f"{owner}." for owner in owners)), library
+
+
+def test_no_room_takes_the_name_of_a_public_function():
+    # Python sets the attribute `cdsed.NAME` to a submodule of that name as soon as anything imports it.
+    assert not {source.room for source in _SOURCES} & set(cdsed.__all__)
 
 
 def test_the_rule_catches_a_lazy_import_and_one_for_types():

@@ -24,7 +24,7 @@ import _strptime, importlib, json, os, pkgutil, sys
 sys.path.insert(0, {str(ROOT)!r})
 import cdsed
 from cdsed.store.queries import migrations
-for room in ("cli", "config", "inbox", "local", "model", "process", "store", "work"):
+for room in ("cli", "config", "inbox", "local", "model", "process", "store", "view", "work"):
     package = importlib.import_module("cdsed." + room)
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdsed.cli.table import Column, table
-from cdsed.cli.terminal import Canvas, columns
+from cdsed.view.table import Column, table
+from cdsed.view.terminal import Canvas, columns
 
 HEADS = [Column(shrinks_to=8), Column(rank=2), Column(rank=1, right=True)]
 ROWS = [["S1A_IW_GRDH_1SDV_20240604.SAFE", "default", "7"], ["b", "lops", "1 234"]]

@@ -1,8 +1,8 @@
 import json
 from dataclasses import replace
 
-from cdsed.cli import as_json
-from tests.unit.cli.test_screen import CRASHING, LOOK
+from cdsed.view import as_json
+from tests.unit.view.test_overview import CRASHING, LOOK
 
 ISO = "2027-01-15T08:00:00Z"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdsed.cli.terminal import Canvas, Colour, Live, columns, cut, printable
+from cdsed.view.terminal import Canvas, Colour, Live, columns, cut, printable
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cdsed.cli.terminal import Canvas, columns, cut, printable
+from cdsed.view.terminal import Canvas, columns, cut, printable
 
 _GAP = "  "
 _INDENT = "  "

@@ -2,11 +2,11 @@
 
 from collections import deque
 
-from cdsed.cli.screen import bar, session_marks
-from cdsed.cli.terminal import Canvas
-from cdsed.cli.wording import number, rate, span
 from cdsed.model.product import FINAL, GOOD, State
 from cdsed.model.status import DaemonState, StatusReport
+from cdsed.view.overview import bar, session_marks
+from cdsed.view.terminal import Canvas
+from cdsed.view.wording import number, rate, span
 
 _SPEED_OVER_S = 10.0
 _SPEED_AFTER_S = 2.0

@@ -2,16 +2,16 @@
 
 from itertools import pairwise
 
-from cdsed.cli.look import Look
-from cdsed.cli.screen import bar, by_state, service
-from cdsed.cli.seen import ListingLook, ProductLook
-from cdsed.cli.table import Column, table
-from cdsed.cli.terminal import Canvas, Colour
-from cdsed.cli.wording import ago, number, plural, size, span
 from cdsed.clock import iso
 from cdsed.model.listing import Verdict
 from cdsed.model.product import FINAL, Product, State
 from cdsed.model.status import DaemonState, Event, ObjectProgress
+from cdsed.view.named import ListingLook, ProductLook
+from cdsed.view.overview import bar, by_state, service
+from cdsed.view.read import Look
+from cdsed.view.table import Column, table
+from cdsed.view.terminal import Canvas, Colour
+from cdsed.view.wording import ago, number, plural, size, span
 
 _TITLE_COLUMNS = 10
 _PASSED_COLUMNS = 9

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from cdsed.cli.look import Look
 from cdsed.clock import iso
 from cdsed.model.status import AccountStatus, ListingStatus
+from cdsed.view.read import Look
 
 if TYPE_CHECKING:
-    from cdsed.cli.seen import ListingLook, ProductLook
+    from cdsed.view.named import ListingLook, ProductLook
 
 SCHEMA = 1  # grows when a member changes its name or meaning
 
@@ -35,7 +35,7 @@ def overview(look: Look) -> dict[str, Any]:
 
 def details(look: Look, seen: "ListingLook | ProductLook") -> dict[str, Any]:
     """Return one listing or product as a JSON object."""
-    from cdsed.cli.seen import ProductLook
+    from cdsed.view.named import ProductLook
 
     if isinstance(seen, ProductLook):
         history = [_plain(asdict(event)) for event in seen.history]

@@ -4,10 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.cli.look import Look
-from cdsed.cli.progress import Progress
-from cdsed.cli.screen import bar, overview
-from cdsed.cli.terminal import Canvas, columns
 from cdsed.model.product import State
 from cdsed.model.quota import Restraint, Room
 from cdsed.model.status import (
@@ -24,6 +20,10 @@ from cdsed.model.status import (
     Tally,
     Trouble,
 )
+from cdsed.view.overview import bar, overview
+from cdsed.view.progress import Progress
+from cdsed.view.read import Look
+from cdsed.view.terminal import Canvas, columns
 
 BUSY, FREE, RESTING, WITHHELD = SessionMark.BUSY, SessionMark.FREE, SessionMark.RESTING, SessionMark.WITHHELD
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"

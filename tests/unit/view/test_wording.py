@@ -1,6 +1,6 @@
 import pytest
 
-from cdsed.cli.wording import ago, number, plural, rate, size, span
+from cdsed.view.wording import ago, number, plural, rate, size, span
 
 
 @pytest.mark.parametrize(

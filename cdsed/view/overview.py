@@ -1,9 +1,5 @@
 """``cdsed status`` for people: one screen that says what the daemon does and how far it is."""
 
-from cdsed.cli.look import Look
-from cdsed.cli.table import Column, table
-from cdsed.cli.terminal import Canvas, Colour
-from cdsed.cli.wording import ago, number, plural, rate, size, span
 from cdsed.clock import iso
 from cdsed.model.product import FINAL, GOOD, State
 from cdsed.model.quota import Restraint, spent_by_us
@@ -15,6 +11,10 @@ from cdsed.model.status import (
     SessionMark,
     StatusReport,
 )
+from cdsed.view.read import Look
+from cdsed.view.table import Column, table
+from cdsed.view.terminal import Canvas, Colour
+from cdsed.view.wording import ago, number, plural, rate, size, span
 
 _BAR_COLUMNS = 20
 _MARKS = {SessionMark.BUSY: "●", SessionMark.FREE: "○", SessionMark.RESTING: "·", SessionMark.WITHHELD: "·"}
