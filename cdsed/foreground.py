@@ -27,8 +27,9 @@ from cdsed.process.interpreter import module_command
 from cdsed.process.lock import LOCK_NAME, holder
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database
-from cdsed.view.progress import Progress
-from cdsed.view.read import Look, looking
+from cdsed.view.progress import ProgressLine
+from cdsed.view.read import open_status
+from cdsed.view.status_view import StatusView
 from cdsed.view.terminal import Live
 
 _log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def bring(config: Path, order: Order, show: TextIO | None, environ: Mapping[str,
         refused += process.returncode == ExitCode.TEMPORARY  # another one was a moment quicker: look on
         if process.returncode not in _ORDERLY or refused > _REFUSALS_MAX:
             raise CdsedError(f"the daemon ended with {process.returncode}; its last words:\n{_last_words(settings)}")
-    with looking(settings.state_dir) as (_look, db):
+    with open_status(settings.state_dir) as (_view, db):
         return {} if db is None else dict(_fates(db, order.safenames))
 
 
@@ -125,7 +126,7 @@ class _Watch:
         self._settings = settings
         self._name = name
         self._patience_s = patience_s
-        self._progress = Progress()
+        self._progress = ProgressLine()
         self._live = Live(show) if show is not None else None
         self._shown_s = 0.0
         self._moved = -1
@@ -135,7 +136,7 @@ class _Watch:
     def ended(self) -> bool:
         """Tell whether there is nothing more to wait for."""
         if not self._reported:
-            self._look()
+            self._read()
         return self._reported or time.monotonic() - self._moved_s > self._patience_s
 
     def until(self, over: Callable[[], bool]) -> None:
@@ -143,15 +144,15 @@ class _Watch:
         while not self.ended() and not over():
             time.sleep(_POLL_S)
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         try:
-            with looking(self._settings.state_dir) as (look, db):
+            with open_status(self._settings.state_dir) as (view, db):
                 if db is not None:
-                    self._see(look, db)
+                    self._show(view, db)
         except StateError:
             _log.debug("the daemon is making its tables just now")
 
-    def _see(self, look: Look, db: Database) -> None:
+    def _show(self, view: StatusView, db: Database) -> None:
         moved = snapshot.movement(db)
         if moved != self._moved:
             self._moved, self._moved_s = moved, time.monotonic()
@@ -165,7 +166,7 @@ class _Watch:
             return  # the last line is shown in any case, and stays
         self._shown_s = time.monotonic()
         ours = {state: Tally(count) for state, count in snapshot.listing(db, listing.head.id).by_state.items()}
-        self._live.draw(self._progress.lines(replace(look.report, products=ours), self._live.canvas()))
+        self._live.draw(self._progress.lines(replace(view.report, products=ours), self._live.canvas()))
 
     def _every_s(self) -> float:
         assert self._live is not None

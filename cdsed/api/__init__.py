@@ -211,10 +211,9 @@ def status(*, config: Setting = None) -> Status:
         The state cannot be read.
     """
     from cdsed.config.locate import state_dir
-    from cdsed.view.read import looking
+    from cdsed.view.read import read_status
 
-    with looking(state_dir(_path(config), os.environ)) as (look, _db):
-        return Status(look)
+    return Status(read_status(state_dir(_path(config), os.environ)))
 
 
 def verify(path: str | os.PathLike[str]) -> Verification:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cdsed.model.catalogue import CatalogueEntry, Facts
     from cdsed.model.product import Product
     from cdsed.model.status import StatusReport
-    from cdsed.view.read import Look
+    from cdsed.view.status_view import StatusView
 
 _SHOWN = 20
 _Value = TypeVar("_Value")
@@ -123,18 +123,18 @@ class Downloads:
 class Status:
     """The state of the daemon, as ``cdsed status`` shows it; `report` holds every number."""
 
-    look: "Look"
+    view: "StatusView"
 
     @property
     def report(self) -> "StatusReport":
         """All of it as values."""
-        return self.look.report
+        return self.view.report
 
     def __repr__(self) -> str:
-        from cdsed.view.overview import overview
+        from cdsed.view import text
         from cdsed.view.terminal import Canvas
 
-        return "\n".join(overview(self.look, Canvas()))
+        return "\n".join(text.render(self.view, Canvas()))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"

@@ -92,10 +92,10 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
     """Show the progress of the daemon until it leaves; return its exit code."""
     from subprocess import TimeoutExpired
 
-    from cdsed.view.progress import Progress
+    from cdsed.view.progress import ProgressLine
     from cdsed.view.terminal import Live
 
-    live, progress = Live(sys.stdout), Progress()
+    live, progress = Live(sys.stdout), ProgressLine()
     every_s = _EVERY_PIPED_S if live.canvas().height is None else _EVERY_S
     told: set[str] = set()
     until_s = time.monotonic() + _LONGEST_S
@@ -115,11 +115,10 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
 
 
 def _report(stage: "Stage") -> "StatusReport | None":
-    from cdsed.view.read import looking
+    from cdsed.view.read import read_status
 
     try:
-        with looking(stage.state_dir) as (look, _db):
-            return look.report
+        return read_status(stage.state_dir).report
     except StateError:
         return None  # the daemon is making its tables just now
 

@@ -54,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.config.load import load_settings
     from cdsed.store.database import FILE_NAME, open_state
-    from cdsed.view.read import looking
+    from cdsed.view.read import open_status
     from cdsed.work.again import start_again, start_all
 
     states = _states(arguments)
     state_dir = load_settings(arguments.config, os.environ).state_dir
-    with looking(state_dir) as (_, seen):  # refuses what another version of cdsed has made
-        if seen is None:
+    with open_status(state_dir) as (_, there):  # refuses what another version of cdsed has made
+        if there is None:
             raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for")
     if not os.access(state_dir / FILE_NAME, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(state_dir / FILE_NAME))
@@ -93,19 +93,21 @@ def _states(arguments: argparse.Namespace) -> "frozenset[State]":
 
 
 def _product(db: "Database", name: str) -> Any:
-    from cdsed.view import named as seen
+    from cdsed.view.read import details_of
+    from cdsed.view.status_view import ProductDetails
 
-    found = seen.at(db, name)
-    if not isinstance(found, seen.ProductLook):
+    found = details_of(db, name)
+    if not isinstance(found, ProductDetails):
         raise UsageError(f"{name!r} is a listing; give it with --listing")
     return found.product
 
 
 def _listing(db: "Database", name: str) -> int:
-    from cdsed.view import named as seen
+    from cdsed.view.read import details_of
+    from cdsed.view.status_view import ListingDetails
 
-    found = seen.at(db, name)
-    if not isinstance(found, seen.ListingLook):
+    found = details_of(db, name)
+    if not isinstance(found, ListingDetails):
         raise UsageError(f"{name!r} is a product, no listing")
     return found.listing.head.id
 

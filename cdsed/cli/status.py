@@ -12,9 +12,7 @@ from cdsed.clock import iso
 from cdsed.errors import ExitCode
 
 if TYPE_CHECKING:
-    from cdsed.store.database import Database
-    from cdsed.view.named import ListingLook, ProductLook
-    from cdsed.view.read import Look
+    from cdsed.view.status_view import StatusView
     from cdsed.view.terminal import Canvas, Live
 
 _WATCH_S = 2.0
@@ -73,44 +71,34 @@ def run(arguments: argparse.Namespace) -> int:
 def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> ExitCode:
     from cdsed.model.product import FINAL
     from cdsed.model.status import DaemonState
-    from cdsed.view.read import looking
+    from cdsed.view.read import read_status
 
-    with looking(directory) as (look, db):
-        about = _about(db, arguments.name) if db and arguments.name else None
-        if arguments.json:
-            print(_as_json(look, about, indent=None if arguments.watch else 2), flush=True)
-        else:
-            head = [f"{iso(look.report.at)}, every {arguments.watch:g} s; ^C ends it"] if arguments.watch else []
-            live.draw(head + _lines(look, about, live.canvas()))
-    if look.report.daemon.state is not DaemonState.RUNNING:
+    view = read_status(directory, arguments.name or None)
+    report = view.report
+    if arguments.json:
+        print(_as_json(view, indent=None if arguments.watch else 2), flush=True)
+    else:
+        head = [f"{iso(report.at)}, every {arguments.watch:g} s; ^C ends it"] if arguments.watch else []
+        live.draw(head + _lines(view, live.canvas()))
+    if report.daemon.state is not DaemonState.RUNNING:
         return ExitCode.NOT_RUNNING
-    to_do = any(tally.products for state, tally in look.report.products.items() if state not in FINAL)
-    stuck = to_do and look.report.why_idle is not None and all(account.trouble for account in look.report.accounts)
-    return ExitCode.UNFINISHED if stuck or look.report.crashing else ExitCode.OK
+    to_do = any(tally.products for state, tally in report.products.items() if state not in FINAL)
+    stuck = to_do and report.why_idle is not None and all(account.trouble for account in report.accounts)
+    return ExitCode.UNFINISHED if stuck or report.crashing else ExitCode.OK
 
 
-def _about(db: "Database", name: str) -> "ListingLook | ProductLook":
-    from cdsed.view.named import at
-
-    return at(db, name)
-
-
-def _as_json(look: "Look", about: "ListingLook | ProductLook | None", indent: int | None) -> str:
+def _as_json(view: "StatusView", indent: int | None) -> str:
     import json
 
-    from cdsed.view.as_json import details, overview
+    from cdsed.view import as_json
 
-    return json.dumps(details(look, about) if about else overview(look), indent=indent, ensure_ascii=False)
+    return json.dumps(as_json.render(view), indent=indent, ensure_ascii=False)
 
 
-def _lines(look: "Look", about: "ListingLook | ProductLook | None", canvas: "Canvas") -> list[str]:
-    if about is None:
-        from cdsed.view.overview import overview
+def _lines(view: "StatusView", canvas: "Canvas") -> list[str]:
+    from cdsed.view import text
 
-        return overview(look, canvas)
-    from cdsed.view.details import details
-
-    return details(look, about, canvas)
+    return text.render(view, canvas)
 
 
 def _seconds(text: str) -> float:

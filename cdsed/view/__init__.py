@@ -1,1 +1,1 @@
-"""What you can see of a state directory: `read` gives it as values, every other module renders those values."""
+"""What `cdsed status` shows: `read` gives the state as one `StatusView`; `text` and `as_json` render it."""

@@ -1,23 +1,40 @@
 """``cdsed status --json``: the same values, for programs; names do not change within a schema."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cdsed.clock import iso
-from cdsed.model.status import AccountStatus, ListingStatus
-from cdsed.view.read import Look
-
-if TYPE_CHECKING:
-    from cdsed.view.named import ListingLook, ProductLook
+from cdsed.model.status import AccountStatus, ListingStatus, StatusReport
+from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 
 SCHEMA = 1  # grows when a member changes its name or meaning
+_INTERNAL = frozenset({"id", "fence", "planned"})
 
 
-def overview(look: Look) -> dict[str, Any]:
-    """Return the whole screen as a JSON object."""
-    report = look.report
+def render(view: StatusView) -> dict[str, Any]:
+    """Return a view as a JSON object: all of the daemon, or the details of the listing or product asked for."""
+    heard = None if view.last_heard_at is None else iso(view.last_heard_at)
     return {
-        **_head(look),
+        "schema": SCHEMA,
+        "at": iso(view.report.at),
+        "state_dir": str(view.state_dir),
+        "daemon": _plain(asdict(view.report.daemon)) | {"last_heard_at": heard},
+        **_body(view),
+    }
+
+
+def _body(view: StatusView) -> dict[str, Any]:
+    match view.details:
+        case None:
+            return _overview(view.report)
+        case ProductDetails() as details:
+            return {"product": _product(details)}
+        case ListingDetails() as details:
+            return {"listing": _listing(details)}
+
+
+def _overview(report: StatusReport) -> dict[str, Any]:
+    return {
         "why_idle": report.why_idle,
         "notices": [_plain(asdict(notice)) for notice in report.notices],
         "crashing": [asdict(worker) for worker in report.crashing],
@@ -33,41 +50,25 @@ def overview(look: Look) -> dict[str, Any]:
     }
 
 
-def details(look: Look, seen: "ListingLook | ProductLook") -> dict[str, Any]:
-    """Return one listing or product as a JSON object."""
-    from cdsed.view.named import ProductLook
+def _product(details: ProductDetails) -> dict[str, Any]:
+    product = {name: value for name, value in asdict(details.product).items() if name not in _INTERNAL}
+    return _plain(product) | {
+        "progress": asdict(details.progress),
+        "next_try_in_s": details.next_try_in_s,
+        "history": [_plain(asdict(event)) for event in details.history],
+    }
 
-    if isinstance(seen, ProductLook):
-        history = [_plain(asdict(event)) for event in seen.history]
-        product = {name: value for name, value in asdict(seen.product).items() if name not in _INTERNAL}
-        return {
-            **_head(look),
-            "product": _plain(product)
-            | {"progress": asdict(seen.progress), "next_try_in_s": seen.next_try_in_s, "history": history},
-        }
-    head, counts = seen.listing.head, seen.listing.counts
-    listing = {
-        **_progress(seen.progress),
+
+def _listing(details: ListingDetails) -> dict[str, Any]:
+    head, counts = details.listing.head, details.listing.counts
+    return {
+        **_progress(details.progress),
         "sha256": head.sha256,
         "outputdir": head.outputdir,
         "user": head.user,
         "counts": {**asdict(counts), "lines": counts.lines},
-        "papers": {kind: str(path) for kind, path in seen.papers.items()},
-        "first_exceptions": [asdict(row) for row in seen.exceptions],
-    }
-    return {**_head(look), "listing": listing}
-
-
-_INTERNAL = frozenset({"id", "fence", "planned"})
-
-
-def _head(look: Look) -> dict[str, Any]:
-    heard = None if look.last_heard_at is None else iso(look.last_heard_at)
-    return {
-        "schema": SCHEMA,
-        "at": iso(look.report.at),
-        "state_dir": str(look.state_dir),
-        "daemon": _plain(asdict(look.report.daemon)) | {"last_heard_at": heard},
+        "papers": {kind: str(path) for kind, path in details.papers.items()},
+        "first_exceptions": [asdict(row) for row in details.exceptions],
     }
 
 

@@ -6,9 +6,8 @@ from cdsed.clock import iso
 from cdsed.model.listing import Verdict
 from cdsed.model.product import FINAL, Product, State
 from cdsed.model.status import DaemonState, Event, ObjectProgress
-from cdsed.view.named import ListingLook, ProductLook
 from cdsed.view.overview import bar, by_state, service
-from cdsed.view.read import Look
+from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 from cdsed.view.table import Column, table
 from cdsed.view.terminal import Canvas, Colour
 from cdsed.view.wording import ago, number, plural, size, span
@@ -25,19 +24,19 @@ _VERDICTS = {
 }
 
 
-def details(look: Look, seen: ListingLook | ProductLook, canvas: Canvas) -> list[str]:
+def details(view: StatusView, about: ListingDetails | ProductDetails, canvas: Canvas) -> list[str]:
     """Return the lines about one listing or product; the daemon is mentioned where it does not run."""
-    lines = _listing(look, seen, canvas) if isinstance(seen, ListingLook) else _product(seen, canvas)
-    if look.report.daemon.state is not DaemonState.RUNNING:
-        lines = service(look, canvas) + lines
+    lines = _listing(view, about, canvas) if isinstance(about, ListingDetails) else _product(about, canvas)
+    if view.report.daemon.state is not DaemonState.RUNNING:
+        lines = service(view, canvas) + lines
     return [canvas.marks(line) for line in lines]
 
 
-def _listing(look: Look, seen: ListingLook, canvas: Canvas) -> list[str]:
-    head, counts, progress = seen.listing.head, seen.listing.counts, seen.progress
+def _listing(view: StatusView, about: ListingDetails, canvas: Canvas) -> list[str]:
+    head, counts, progress = about.listing.head, about.listing.counts, about.progress
     sums = [f"{number(count)} {_VERDICTS[verdict]}" for verdict in Verdict if (count := getattr(counts, verdict.value))]
-    lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(f"Listing {head.name}: {seen.listing.state}")]
-    lines += _entry(canvas, "taken", [ago(head.taken_at, look.report.at), f"dropped by {head.user or 'somebody'}"])
+    lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(f"Listing {head.name}: {about.listing.state}")]
+    lines += _entry(canvas, "taken", [ago(head.taken_at, view.report.at), f"dropped by {head.user or 'somebody'}"])
     lines += _entry(
         canvas, "wishes", [f"group {head.group}", f"priority {head.priority}", f"into {_into(head.outputdir)}"]
     )
@@ -46,13 +45,13 @@ def _listing(look: Look, seen: ListingLook, canvas: Canvas) -> list[str]:
     lines += _entry(
         canvas, "products", [bar(progress.settled, progress.products), settled, *by_state(progress.by_state)]
     )
-    for kind, path in seen.papers.items():
+    for kind, path in about.papers.items():
         lines += _entry(canvas, kind, [str(path)])
-    return lines + _exceptions(seen, canvas)
+    return lines + _exceptions(about, canvas)
 
 
-def _exceptions(seen: ListingLook, canvas: Canvas) -> list[str]:
-    if not seen.exceptions:
+def _exceptions(about: ListingDetails, canvas: Canvas) -> list[str]:
+    if not about.exceptions:
         return []
     heads = [Column(rank=1, right=True), Column(), Column(shrinks_to=30), Column(rank=2)]
     rows = [
@@ -62,33 +61,33 @@ def _exceptions(seen: ListingLook, canvas: Canvas) -> list[str]:
             row.safename,
             plural(row.attempts, "attempt") if row.attempts else "",
         ]
-        for row in seen.exceptions
+        for row in about.exceptions
     ]
     lines = [canvas.paint("Exceptions", Colour.TITLE)]
-    for row, line in zip(seen.exceptions, table(canvas, heads, rows), strict=True):
+    for row, line in zip(about.exceptions, table(canvas, heads, rows), strict=True):
         lines += [canvas.paint(line, Colour.BAD), *canvas.wrap(row.cause or "", "      ")]
-    more = seen.progress.exceptions - len(seen.exceptions)
+    more = about.progress.exceptions - len(about.exceptions)
     return [*lines, f"  and {number(more)} more; the report has them all"] if more > 0 else lines
 
 
-def _product(seen: ProductLook, canvas: Canvas) -> list[str]:
-    product = seen.product
+def _product(about: ProductDetails, canvas: Canvas) -> list[str]:
+    product = about.product
     lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(product.safename)]
     entries = {
-        "state": [product.state.value, *_progress(product, seen.progress)],
+        "state": [product.state.value, *_progress(product, about.progress)],
         "lies at": [product.whereabouts or ""],
         "goes to": ["" if product.state in FINAL else _into(product.destination or product.outputdir)],
         "on CDSE": [product.s3_path or "", f"known from the {product.path_source}" if product.path_source else ""],
         "size": [size(product.size_bytes) if product.size_bytes is not None else ""],
         "wishes": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),
-        "next try": [f"in {span(seen.next_try_in_s)}" if seen.next_try_in_s is not None else ""],
+        "next try": [f"in {span(about.next_try_in_s)}" if about.next_try_in_s is not None else ""],
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():
-        if told := [item for item in items if item]:
-            lines += _entry(canvas, title, told)
-    return [*lines, canvas.paint("History", Colour.TITLE), *_history(seen.history, canvas)]
+        if filled := [item for item in items if item]:
+            lines += _entry(canvas, title, filled)
+    return [*lines, canvas.paint("History", Colour.TITLE), *_history(about.history, canvas)]
 
 
 def _progress(product: Product, progress: ObjectProgress) -> list[str]:

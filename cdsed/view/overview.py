@@ -11,7 +11,7 @@ from cdsed.model.status import (
     SessionMark,
     StatusReport,
 )
-from cdsed.view.read import Look
+from cdsed.view.status_view import StatusView
 from cdsed.view.table import Column, table
 from cdsed.view.terminal import Canvas, Colour
 from cdsed.view.wording import ago, number, plural, rate, size, span
@@ -22,23 +22,23 @@ _OUT_OF_USE = "✕"
 _START = "start it with `cdsed run` or `systemctl start cdsed`"
 
 
-def overview(look: Look, canvas: Canvas) -> list[str]:
+def overview(view: StatusView, canvas: Canvas) -> list[str]:
     """Return the lines of the screen."""
-    report = look.report
-    lines = service(look, canvas)
+    report = view.report
+    lines = service(view, canvas)
     if report.why_idle:
         lines += [canvas.paint(line, Colour.CAREFUL) for line in canvas.wrap(f"Nothing moves: {report.why_idle}")]
     for notice in report.notices:
-        told = canvas.wrap(f"{ago(notice.since_at, report.at)}: {notice.text}")
-        lines += [canvas.paint(line, Colour.CAREFUL) for line in told]
+        message = canvas.wrap(f"{ago(notice.since_at, report.at)}: {notice.text}")
+        lines += [canvas.paint(line, Colour.CAREFUL) for line in message]
     for section in (_listings, _products, _accounts, _speed, _cooling, _troubles):
         lines += section(report, canvas)
     return [canvas.marks(line) for line in lines]
 
 
-def service(look: Look, canvas: Canvas) -> list[str]:
+def service(view: StatusView, canvas: Canvas) -> list[str]:
     """Return what there is to say about the daemon itself."""
-    daemon, now = look.report.daemon, look.report.at
+    daemon, now = view.report.daemon, view.report.at
     match daemon.state:
         case DaemonState.RUNNING if daemon.started_at is None:
             text, colour = "● The daemon has only just begun", Colour.GOOD
@@ -49,17 +49,17 @@ def service(look: Look, canvas: Canvas) -> list[str]:
             text = f"○ The daemon is stopped since {_when(daemon.stopped_at, now)}; {_START}"
             colour = Colour.CAREFUL
         case DaemonState.DIED:
-            heard = _when(look.last_heard_at, now)
+            heard = _when(view.last_heard_at, now)
             text = f"✕ The daemon died; pid {daemon.pid} was last heard of {heard}. Look into its log, then {_START}"
             colour = Colour.BAD
-        case DaemonState.NEVER if look.ran_before:
-            text = f"✕ The state at {look.state_dir} is gone. To have it made anew from what is left of it, {_START}"
+        case DaemonState.NEVER if view.ran_before:
+            text = f"✕ The state at {view.state_dir} is gone. To have it made anew from what is left of it, {_START}"
             colour = Colour.BAD
         case DaemonState.NEVER:
-            text = f"✕ No state at {look.state_dir}: has the daemon ever run? To begin, {_START}"
+            text = f"✕ No state at {view.state_dir}: has the daemon ever run? To begin, {_START}"
             colour = Colour.BAD
     lines = [canvas.paint(line, colour) for line in canvas.wrap(text)]
-    for worker in look.report.crashing:
+    for worker in view.report.crashing:
         lines += [canvas.paint(line, Colour.BAD) for line in canvas.wrap(_crashing(worker))]
     return lines
 
@@ -150,16 +150,16 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
     for account, line in zip(report.accounts, table(canvas, heads, rows), strict=True):
         lines.append(_coloured_marks(canvas, line))
         if account.trouble:
-            told = _untold(account.trouble, _again(account, running=running), report.why_idle)
-            lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(told, "      ")]
+            message = _once(account.trouble, _again(account, running=running), report.why_idle)
+            lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(message, "      ")]
         if account.restraint:
             lines += [canvas.paint(each, Colour.CAREFUL) for each in canvas.wrap(_restraint(account), "      ")]
     return lines
 
 
-def _untold(reason: str, then: str, told: str | None) -> str:
-    """Return what there is to say that has not been told further up; reasons are long."""
-    return "; ".join(part for part in ("" if reason in (told or "") else reason, then) if part)
+def _once(reason: str, then: str, shown: str | None) -> str:
+    """Return the reason and what follows; leave out a reason that is shown further up, for reasons are long."""
+    return "; ".join(part for part in ("" if reason in (shown or "") else reason, then) if part)
 
 
 def _again(account: AccountStatus, *, running: bool) -> str:
@@ -180,13 +180,13 @@ def _restraint(account: AccountStatus) -> str:
         case Restraint.PENALISED:
             ours = spent_by_us(account.volume_used_bytes, account.volume_bytes)
             advice = "" if ours else ": find out what else uses it"
-            told = f"runs at about 1 MB/s, as if its volume were spent at CDSE{advice}"
+            message = f"runs at about 1 MB/s, as if its volume were spent at CDSE{advice}"
             grows = f"looked at again in {span(account.grows_in_s or 0)}"
         case Restraint.SHARED:
-            told = "refused although it had fewer in use: something else seems to use it"
+            message = "refused although it had fewer in use: something else seems to use it"
         case _:
-            told = "throttled"
-    return f"{account.sessions_usable} of {plural(len(account.sessions), 'session')}: {told}; {grows}"
+            message = "throttled"
+    return f"{account.sessions_usable} of {plural(len(account.sessions), 'session')}: {message}; {grows}"
 
 
 def _coloured_marks(canvas: Canvas, line: str) -> str:
@@ -213,8 +213,8 @@ def _speed(report: StatusReport, canvas: Canvas) -> list[str]:
 def _cooling(report: StatusReport, canvas: Canvas) -> list[str]:
     lines = []
     for each in report.cooling:
-        told = _untold(each.reason, f"tried again in {span(each.probe_in_s)}", report.why_idle)
-        lines += canvas.wrap(f"{each.title}: {told}", "  ")
+        message = _once(each.reason, f"tried again in {span(each.probe_in_s)}", report.why_idle)
+        lines += canvas.wrap(f"{each.title}: {message}", "  ")
     return [canvas.paint("Cooling down", Colour.TITLE), *lines] if lines else []
 
 
@@ -224,13 +224,13 @@ def _troubles(report: StatusReport, canvas: Canvas) -> list[str]:
     heads = [Column(right=True), Column(), Column(), Column(rank=1, shrinks_to=30)]
     rows = [[number(each.products), each.state, each.code, f"e.g. {each.example}"] for each in report.troubles]
     lines = [canvas.paint("Last errors", Colour.TITLE)]
-    told = "\n".join([report.why_idle or "", *(each.reason for each in report.cooling)])
+    shown = "\n".join([report.why_idle or "", *(each.reason for each in report.cooling)])
     for trouble, line in zip(report.troubles, table(canvas, heads, rows), strict=True):
         bad = trouble.state in FINAL - GOOD
         lines.append(canvas.paint(line, Colour.BAD) if bad else line)
         due = "" if trouble.next_in_s is None else f"next in {span(trouble.next_in_s)}"
-        lines += canvas.wrap(_untold(trouble.cause, due, told), "      ")
-        told += trouble.cause
+        lines += canvas.wrap(_once(trouble.cause, due, shown), "      ")
+        shown += trouble.cause
     return lines
 
 

@@ -12,7 +12,7 @@ _SPEED_OVER_S = 10.0
 _SPEED_AFTER_S = 2.0
 
 
-class Progress:
+class ProgressLine:
     """Turns one report after the other into progress lines; the speed is that of the last ten seconds."""
 
     def __init__(self) -> None:

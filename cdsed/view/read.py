@@ -1,65 +1,127 @@
-"""One look at the state of a daemon, taken without a lock, whether it runs or not."""
+"""Read the status of a state directory without a lock, whether its daemon runs or not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.errors import UsageError
+from cdsed.model.safename import normalise
 from cdsed.model.status import DaemonState, DaemonStatus, StatusReport
 from cdsed.process.lock import LOCK_NAME, holder
-from cdsed.store import snapshot
+from cdsed.store import listings, products, snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
+from cdsed.store.listings import Listing
 from cdsed.store.reserve import shortage
+from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
+
+_EXCEPTIONS_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What was seen.
+def read_status(state_dir: Path, name: str | None = None) -> StatusView:
+    """Return the status of a state directory.
 
     Parameters
     ----------
-    last_heard_at
-        When a daemon that died last wrote to its state, seconds UTC.
-    ran_before
-        Whether a daemon was started here although there is no state.
-    """
+    name
+        A listing or product: adds its details, where there is a state.
 
-    state_dir: Path
-    report: StatusReport
-    last_heard_at: float | None = None
-    ran_before: bool = False
+    Raises
+    ------
+    UsageError
+        Neither a listing nor a product has this name; the text suggests similar ones.
+    StateError
+        The state cannot be read.
+    OSError
+        You may not read the directory.
+    """
+    with open_status(state_dir) as (view, db):
+        return view if db is None or name is None else replace(view, details=details_of(db, name))
 
 
 @contextmanager
-def looking(state_dir: Path) -> Iterator[tuple[Look, Database | None]]:
-    """Look at a state directory; the database stays open inside of the block, None where there is none yet.
+def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]:
+    """Read the status and keep the database open inside the block; it is None where there is no state yet.
 
     Raises
     ------
     StateError
         The state cannot be read.
     OSError
-        This user may not look into the directory.
+        You may not read the directory.
     """
     running = holder(state_dir / LOCK_NAME).running
     db = open_read_only(state_dir, daemon_runs=running)
     if db is None:
         state = DaemonState.RUNNING if running else DaemonState.NEVER
         empty = StatusReport(SYSTEM_CLOCK.utc_s(), DaemonStatus(state))
-        yield Look(state_dir, empty, ran_before=(state_dir / LOCK_NAME).exists()), None
+        yield StatusView(state_dir, empty, ran_before=(state_dir / LOCK_NAME).exists()), None
         return
     try:
         report = snapshot.report(db, SYSTEM_CLOCK, running=running)
         if running and report.why_idle is None and not report.moving:
             report = replace(report, why_idle=shortage(state_dir))  # what no worker can note in the state itself
         died = report.daemon.state is DaemonState.DIED
-        yield Look(state_dir, report, _last_written(state_dir) if died else None), db
+        yield StatusView(state_dir, report, _last_written(state_dir) if died else None), db
     finally:
         db.close()
+
+
+def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
+    """Return the details of the listing or product with this name, in any of its spellings.
+
+    Raises
+    ------
+    UsageError
+        There is neither; the text suggests similar names.
+    """
+    safename = _safename(name)
+    product = products.find(db, safename) if safename else None
+    if product is not None:
+        due_in_s = snapshot.next_try_in_s(db, SYSTEM_CLOCK, product)
+        return ProductDetails(product, snapshot.progress(db, product), snapshot.history(db, product), due_in_s)
+    spellings = (name, str(Path(name).absolute()), Path(name).name)
+    listing = next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
+    if listing is not None:
+        return _listing(db, listing)
+    raise UsageError(_unknown(db, name, safename))
 
 
 def _last_written(state_dir: Path) -> float | None:
     """Return when the state was last changed; what is newest is in the write-ahead log, where there is one."""
     paths = (state_dir / f"{FILE_NAME}{suffix}" for suffix in ("", "-wal"))
     return max((path.stat().st_mtime for path in paths if path.exists()), default=None)
+
+
+def _listing(db: Database, listing: Listing) -> ListingDetails:
+    progress = snapshot.listing(db, listing.head.id)
+    exceptions = listings.exceptions(db, listing.head.id, _EXCEPTIONS_SHOWN) if progress.exceptions else []
+    path = Path(listing.path)
+    papers = {
+        "listing": path,
+        "receipt": path.with_name(f"{path.name}.receipt.txt"),
+        "report": path.with_name(f"{path.name}.report.txt"),
+    }
+    return ListingDetails(listing, progress, exceptions, {kind: path for kind, path in papers.items() if path.exists()})
+
+
+def _safename(name: str) -> str | None:
+    try:
+        return normalise(name)
+    except ValueError:
+        return None
+
+
+def _unknown(db: Database, name: str, safename: str | None) -> str:
+    from difflib import get_close_matches  # only a misspelt name needs it
+
+    known = [listing.name for listing in snapshot.report(db, SYSTEM_CLOCK, running=False).listings]
+    known += products.neighbours(db, safename) if safename else []
+    similar = get_close_matches(safename or Path(name).name, known, cutoff=0.8)
+    message = f"no listing and no product {name!r} was ever asked for"
+    if similar:
+        return f"{message}; did you mean {' or '.join(similar)}?"
+    if known and not safename:
+        return f"{message}; the latest listings are {', '.join(known)}"
+    return f"{message}; add it with `cdsed add`"

@@ -40,7 +40,7 @@ def test_the_command_line_starts_without_any_library():
 
 
 def test_status_loads_sqlite_and_nothing_else():
-    assert libraries("import cdsed.cli.status, cdsed.view.read, cdsed.view.overview, cdsed.store.snapshot") <= {"apsw"}
+    assert libraries("import cdsed.cli.status, cdsed.view.read, cdsed.view.overview, cdsed.view.as_json") <= {"apsw"}
 
 
 def test_the_supervisor_loads_neither_s3_nor_http():

@@ -2,13 +2,13 @@ import json
 from dataclasses import replace
 
 from cdsed.view import as_json
-from tests.unit.view.test_overview import CRASHING, LOOK
+from tests.unit.view.test_overview import CRASHING, VIEW
 
 ISO = "2027-01-15T08:00:00Z"
 
 
 def test_the_names_of_schema_1_are_these() -> None:
-    answer = json.loads(json.dumps(as_json.overview(replace(LOOK, report=replace(LOOK.report, crashing=(CRASHING,))))))
+    answer = json.loads(json.dumps(as_json.render(replace(VIEW, report=replace(VIEW.report, crashing=(CRASHING,))))))
     assert answer["schema"] == 1
     assert answer["at"] == ISO
     assert set(answer) == {

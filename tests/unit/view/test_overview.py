@@ -21,8 +21,8 @@ from cdsed.model.status import (
     Trouble,
 )
 from cdsed.view.overview import bar, overview
-from cdsed.view.progress import Progress
-from cdsed.view.read import Look
+from cdsed.view.progress import ProgressLine
+from cdsed.view.status_view import StatusView
 from cdsed.view.terminal import Canvas, columns
 
 BUSY, FREE, RESTING, WITHHELD = SessionMark.BUSY, SessionMark.FREE, SessionMark.RESTING, SessionMark.WITHHELD
@@ -68,11 +68,11 @@ REPORT = StatusReport(
 )
 CRASHING = CrashingWorker("resolve", 7, "exited with 70 (an error in cdsed itself)", 70, 24.0)
 PENALTY = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"
-LOOK = Look(Path("/var/lib/cdsed"), REPORT)
+VIEW = StatusView(Path("/var/lib/cdsed"), REPORT)
 
 
-def screen(look: Look = LOOK, canvas: Canvas | None = None) -> str:
-    return "\n".join(overview(look, canvas or Canvas()))
+def screen(view: StatusView = VIEW, canvas: Canvas | None = None) -> str:
+    return "\n".join(overview(view, canvas or Canvas()))
 
 
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
@@ -115,7 +115,7 @@ def test_a_restrained_account_says_how_many_sessions_it_has_why_and_until_when(
 ) -> None:
     marks = (BUSY, BUSY, WITHHELD, WITHHELD)
     account = replace(FIRST, sessions=marks, sessions_usable=2, restraint=restraint, grows_in_s=grows_in_s)
-    text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,))))
+    text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))))
     assert "default/first  ●●··" in text
     assert f"      2 of 4 sessions: {told}\n" in text
 
@@ -123,7 +123,7 @@ def test_a_restrained_account_says_how_many_sessions_it_has_why_and_until_when(
 def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
     spent = "its 30-day volume is spent"
     account = replace(FIRST, trouble=spent, volume_left_bytes=0, room=Room(NOW + 3600, 1_200_000_000_000))
-    text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
+    text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
     assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
     assert "0 B of 12.0 TB left" in text
     assert "ready in 10 d, by the 30-day volumes" in text
@@ -131,7 +131,7 @@ def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    lines = overview(LOOK, Canvas(width=width, height=40))
+    lines = overview(VIEW, Canvas(width=width, height=40))
     assert max(map(columns, lines)) <= width
 
 
@@ -148,7 +148,7 @@ def test_an_ascii_terminal_gets_ascii_only() -> None:
 
 def test_a_stopped_daemon_uses_no_session_and_promises_no_time() -> None:
     stopped = DaemonStatus(DaemonState.STOPPED, 42, NOW - 4200, NOW - 60, "0.1.0")
-    text = screen(replace(LOOK, report=replace(REPORT, daemon=stopped)))
+    text = screen(replace(VIEW, report=replace(REPORT, daemon=stopped)))
     assert text.startswith("○ The daemon is stopped since 2027-01-15T07:59:00Z (1 min ago); start it with `cdsed run`")
     assert "●●" not in text
     assert "ready in" not in text
@@ -157,14 +157,14 @@ def test_a_stopped_daemon_uses_no_session_and_promises_no_time() -> None:
 
 def test_a_daemon_that_died_is_told_with_when_it_was_last_heard_of_and_what_to_do() -> None:
     died = DaemonStatus(DaemonState.DIED, 42, NOW - 4200, None, "0.1.0")
-    text = screen(Look(Path("/s"), replace(REPORT, daemon=died), last_heard_at=NOW - 120))
+    text = screen(StatusView(Path("/s"), replace(REPORT, daemon=died), last_heard_at=NOW - 120))
     assert text.startswith("✕ The daemon died; pid 42 was last heard of 2027-01-15T07:58:00Z (2 min ago).")
     assert "start it with `cdsed run`" in text
 
 
 def test_without_a_state_it_says_where_it_looked_and_what_to_do() -> None:
     never = StatusReport(NOW, DaemonStatus(DaemonState.NEVER))
-    assert screen(Look(Path("/var/lib/cdsed"), never)) == (
+    assert screen(StatusView(Path("/var/lib/cdsed"), never)) == (
         "✕ No state at /var/lib/cdsed: has the daemon ever run? "
         "To begin, start it with `cdsed run` or `systemctl start cdsed`"
     )
@@ -172,26 +172,26 @@ def test_without_a_state_it_says_where_it_looked_and_what_to_do() -> None:
 
 def test_a_state_that_is_gone_is_not_taken_for_one_that_never_was() -> None:
     never = StatusReport(NOW, DaemonStatus(DaemonState.NEVER))
-    text = screen(Look(Path("/var/lib/cdsed"), never, ran_before=True))
+    text = screen(StatusView(Path("/var/lib/cdsed"), never, ran_before=True))
     assert text.startswith("✕ The state at /var/lib/cdsed is gone. To have it made anew from what is left of it, start")
 
 
 def test_an_account_that_is_due_waits_for_a_product_not_for_time() -> None:
     account = replace(REPORT.accounts[0], trouble="the S3 key is unknown", probe_in_s=0.0)
-    text = screen(replace(LOOK, report=replace(REPORT, accounts=(account,))))
+    text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))))
     assert "the S3 key is unknown; tried again with the next product\n" in text
 
 
 def test_a_worker_that_crashes_in_a_loop_stands_right_below_the_daemon() -> None:
     for next_start_in_s, then in ((24.0, "next start in 24 s"), (None, "it runs again now, perhaps not for long")):
         report = replace(REPORT, crashing=(replace(CRASHING, next_start_in_s=next_start_in_s),))
-        text = screen(replace(LOOK, report=report))
+        text = screen(replace(VIEW, report=report))
         told = "✕ resolve crashes in a loop: 7 times, it exited with 70 (an error in cdsed itself) last"
         assert text.split("\n")[1] == f"{told}; {then}. The log says why"
 
 
 def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
-    text = screen(replace(LOOK, report=replace(REPORT, why_idle="every account rests")))
+    text = screen(replace(VIEW, report=replace(REPORT, why_idle="every account rests")))
     assert text.split("\n")[1] == "Nothing moves: every account rests"
 
 
@@ -204,8 +204,8 @@ def test_a_long_reason_is_told_once() -> None:
         cooling=(Cooling("service:s3", reason, 164.0),),
         troubles=(Trouble("ConnectionLost", State.WAITING, 3, NAME, reason, next_in_s=20.0),),
     )
-    assert screen(replace(LOOK, report=replace(report, accounts=()))).count(reason) == 1
-    text = screen(replace(LOOK, report=replace(report, why_idle=f"service:s3 cools down: {reason}")))
+    assert screen(replace(VIEW, report=replace(report, accounts=()))).count(reason) == 1
+    text = screen(replace(VIEW, report=replace(report, why_idle=f"service:s3 cools down: {reason}")))
     assert text.count(reason) == 1
     for line in ("      tried again in 28 s", "  service:s3: tried again in 2 min 44 s", "      next in 20 s"):
         assert line in text.split("\n")
@@ -218,7 +218,7 @@ def test_a_bar_is_full_only_when_everything_is_settled() -> None:
 
 
 def test_the_progress_line_has_marks_counts_speed_and_time() -> None:
-    progress = Progress()
+    progress = ProgressLine()
     progress.lines(REPORT, Canvas())
     later = replace(REPORT, at=NOW + 4, accounts=(replace(FIRST, volume_used_bytes=100_400_000_000), SECOND))
     assert progress.lines(later, Canvas()) == [

@@ -1,0 +1,53 @@
+"""The status of a state directory as values: what every renderer is given."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdsed.model.listing import ReportRow
+from cdsed.model.product import Product
+from cdsed.model.status import Event, ListingStatus, ObjectProgress, StatusReport
+
+if TYPE_CHECKING:
+    from cdsed.store.listings import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class ListingDetails:
+    """One listing; `papers` are its file, receipt and report, as far as they exist."""
+
+    listing: "Listing"
+    progress: ListingStatus
+    exceptions: list[ReportRow]
+    papers: dict[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductDetails:
+    """One product; `next_try_in_s` is None when it does not wait."""
+
+    product: Product
+    progress: ObjectProgress
+    history: list[Event]
+    next_try_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """The status of a state directory at one moment.
+
+    Attributes
+    ----------
+    last_heard_at
+        When a daemon that died last wrote to its state, seconds UTC.
+    ran_before
+        Whether a daemon was started here although there is no state.
+    details
+        The listing or product that was asked for by name.
+    """
+
+    state_dir: Path
+    report: StatusReport
+    last_heard_at: float | None = None
+    ran_before: bool = False
+    details: ListingDetails | ProductDetails | None = None

@@ -1,0 +1,16 @@
+"""``cdsed status`` for people."""
+
+from cdsed.view.status_view import StatusView
+from cdsed.view.terminal import Canvas
+
+
+def render(view: StatusView, canvas: Canvas) -> list[str]:
+    """Return the lines of a view: all of the daemon, or the details of the listing or product asked for."""
+    # Imported here: one is shown, and `cdsed status` has to be quick.
+    if view.details is None:
+        from cdsed.view.overview import overview
+
+        return overview(view, canvas)
+    from cdsed.view.details import details
+
+    return details(view, view.details, canvas)
