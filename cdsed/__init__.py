@@ -37,12 +37,12 @@ In Python
 
 from typing import TYPE_CHECKING, Any
 
+from cdsed._version import __version__
+
 if TYPE_CHECKING:
     from cdsed.api import download, resolve, search, status, verify
 
 __all__ = ["__version__", "download", "resolve", "search", "status", "verify"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import cdsed
 from cdsed import log
+from cdsed._version import __version__
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
@@ -83,7 +83,7 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
     accounts = load_accounts(settings, os.environ)
     _log.info(
         "cdsed %s begins; settings %s, state %s, inbox %s",
-        *(cdsed.__version__, config, settings.state_dir, settings.inbox.path),
+        *(__version__, config, settings.state_dir, settings.inbox.path),
     )
     _make_state_dir(settings.state_dir)
     Reserve(settings.state_dir).give_up_if_needed()
@@ -148,7 +148,7 @@ class _Daemon:
             # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
             self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
             self._deaths = Deaths(clock, processes.newest(self._db))
-            processes.daemon_started(self._db, clock, version=cdsed.__version__, once=order.once)
+            processes.daemon_started(self._db, clock, version=__version__, once=order.once)
             for former in (notices.RELOAD, notices.DAMAGED):
                 notices.note(self._db, clock, former, None)
             crashes.note(self._db, [])

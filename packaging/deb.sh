@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 python=$(CDSED_SERVICE=1 packaging/find-python ${PYTHON:+"$PYTHON"})
 interpreter=$(basename "$("$python" -I -c 'import os, sys; print(os.path.realpath(sys._base_executable))')")
-version=$("$python" -I -c 'import re; print(re.search(r"^__version__ = \"(.+)\"", open("cdsed/__init__.py").read(), re.M)[1])')
+version=$("$python" -I -c 'import re; print(re.search(r"^__version__ = \"(.+)\"", open("cdsed/_version.py").read(), re.M)[1])')
 architecture=$(dpkg --print-architecture)
 deb=dist/cdsed_${version}_$architecture.deb
 

@@ -13,7 +13,7 @@ import requests
 import tenacity
 from requests.adapters import HTTPAdapter
 
-import cdsed
+from cdsed._version import __version__
 from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.translate import PASSING, from_exception, from_status
 from cdsed.clock import Clock
@@ -78,7 +78,7 @@ class Service:
         # Given with each request: only so does it go before $REQUESTS_CA_BUNDLE.
         self._verify = True if ca_file is None else str(ca_file)
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"cdsed/{cdsed.__version__}"
+        self._session.headers["User-Agent"] = f"cdsed/{__version__}"
         self._session.auth = self._authorize  # without one, requests looks for a password in ~/.netrc
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS, pool_block=True))

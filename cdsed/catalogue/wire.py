@@ -10,7 +10,7 @@ from typing import Any, Self
 import requests
 import tenacity
 
-import cdsed
+from cdsed._version import __version__
 from cdsed.catalogue.translate import PASSING, from_exception, from_status
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
@@ -83,7 +83,7 @@ class Wire:
         self._timeout_s = timeout_s
         self._verify = True if ca_file is None else str(ca_file)
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"cdsed/{cdsed.__version__}"
+        self._session.headers["User-Agent"] = f"cdsed/{__version__}"
         self._session.auth = lambda request: request  # else requests looks for a password in ~/.netrc
 
     def __enter__(self) -> Self:

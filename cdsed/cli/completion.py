@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cdsed
 from cdsed.errors import ExitCode
 
 FILES = {"bash": "cdsed.bash", "zsh": "_cdsed", "fish": "cdsed.fish"}
@@ -28,6 +27,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
-    script = Path(cdsed.__file__).with_name("completions") / FILES[arguments.shell]
+    script = Path(__file__).parents[1] / "completions" / FILES[arguments.shell]
     sys.stdout.write(script.read_text(encoding="utf-8"))
     return ExitCode.OK

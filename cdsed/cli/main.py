@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-import cdsed
+from cdsed._version import __version__
 from cdsed.cli import (
     add,
     check,
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"cdsed {cdsed.__version__}")
+    top.add_argument("--version", action="version", version=f"cdsed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
         run,

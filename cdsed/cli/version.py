@@ -4,7 +4,7 @@ import argparse
 import platform
 from typing import Any
 
-import cdsed
+from cdsed._version import __version__
 from cdsed.errors import ExitCode
 
 
@@ -18,6 +18,6 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command t
     """Print cdsed's version and those beneath it."""
     from cdsed.store.database import sqlite_version
 
-    print(f"cdsed {cdsed.__version__}")
+    print(f"cdsed {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite_version()}, {platform.system()} {platform.release()}")
     return ExitCode.OK

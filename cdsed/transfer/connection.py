@@ -18,7 +18,7 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 
-from cdsed import __version__
+from cdsed._version import __version__
 from cdsed.config.secrets import Secret
 from cdsed.errors import MachineError, ServiceError, Stopped
 from cdsed.transfer.translate import network_error

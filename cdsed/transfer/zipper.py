@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urljoin, urlsplit
 
-from cdsed import __version__
+from cdsed._version import __version__
 from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.folder import Folder

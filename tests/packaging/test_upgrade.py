@@ -26,8 +26,8 @@ class Program:
         package = Path(cdsed.__file__).parent
         for version in ("0.0.9", "9.0.0"):
             shutil.copytree(package, self.spare / version / "cdsed", ignore=shutil.ignore_patterns("__pycache__"))
-            text = (package / "__init__.py").read_text("utf-8").replace(cdsed.__version__, version)
-            (self.spare / version / "cdsed/__init__.py").write_text(text, "utf-8")
+            text = (package / "_version.py").read_text("utf-8").replace(cdsed.__version__, version)
+            (self.spare / version / "cdsed/_version.py").write_text(text, "utf-8")
         migrations = self.spare / "9.0.0/cdsed/store/sql/migrations"
         number = len(list(migrations.iterdir())) + 1
         (migrations / f"{number:04d}_newcomer.sql").write_text(MIGRATION, "utf-8")

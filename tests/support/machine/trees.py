@@ -226,7 +226,7 @@ WAYS = {
         dpkg-deb --raw-extract dist/cdsed_*.deb older
         sed -i 's/^Version: .*/Version: {OLDER}/' older/DEBIAN/control
         package=$(echo older/usr/lib/cdsed/lib/python3.*/site-packages/cdsed)
-        sed -i 's/^__version__ = .*/__version__ = "{OLDER}"/' "$package/__init__.py"
+        sed -i 's/^__version__ = .*/__version__ = "{OLDER}"/' "$package/_version.py"
         dpkg-deb -Znone --build older older.deb
         dpkg --install older.deb
         rm -r older older.deb""",
