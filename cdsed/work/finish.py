@@ -15,6 +15,7 @@ from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.bench import Bench
+from cdsed.work.boundary import bounded
 from cdsed.work.owning import check, hold, release
 from cdsed.work.place import check_disk
 
@@ -32,14 +33,7 @@ def finish_next(bench: Bench) -> bool:
     product = products.claim_verifying(bench.db, bench.clock, bench.process)
     if product is None:
         return False
-    try:
-        check_disk(bench, Path(product.destination or ""))
-        with bench.watch.at(product.destination or ""):
-            _finish(bench, product)
-    except TransferError as error:
-        bench.outcome.of_product(error, None, product)
-    except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
-        bench.outcome.bug(error, product)
+    bounded(bench.outcome, product, partial(_try_finish, bench, product))
     bench.news.tell()
     return True
 
@@ -60,6 +54,16 @@ def digest_next(bench: Bench) -> bool:
         return False
     finally:
         pieces.digested(bench.db, bench.process, claimed, digests)
+    return True
+
+
+def _try_finish(bench: Bench, product: Product) -> bool:
+    try:
+        check_disk(bench, Path(product.destination or ""))
+        with bench.watch.at(product.destination or ""):
+            _finish(bench, product)
+    except TransferError as error:
+        return bench.outcome.of_product(error, None, product)
     return True
 
 

@@ -123,14 +123,14 @@ class Outcome:
         """
         if isinstance(error, StateError):  # nothing can be written down: the process ends, and no product pays
             raise error
-        told = local_error(product.safename, error)
-        if told is None:
-            _log.exception("%s: an error in cdsed itself; please report it", product.safename)
-            cause = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
-            told = TransferError(cause, code="Bug")
+        known = local_error(product.safename, error)
+        bug = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
+        level = logging.ERROR if known is None else logging.DEBUG
+        _log.log(level, "%s: %s", product.safename, known or bug, exc_info=error)
+        failure = known or TransferError(bug, code="Bug")
         current = products.get(self._db, product.id)
         if (current.fence, current.state) == (product.fence, product.state):
-            self._carry_out(self._course(told, current), told, current, None)
+            self._carry_out(self._course(failure, current), failure, current, None)
 
     def _course(self, error: TransferError, product: Product) -> Course:
         """Look up what follows. Ask before the transaction: a disk that hangs must not hold up everybody else."""

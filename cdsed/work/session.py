@@ -24,6 +24,7 @@ from cdsed.transfer.verify import algorithms_for
 from cdsed.work import keystory, owning, sharing, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
+from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.place import check_disk
 from cdsed.work.retrying import through_blips
@@ -125,8 +126,7 @@ class _Session:
                     break
                 worked = True
                 self._claims.granted(work.requests)
-                go_on = self._fetch(work.product, work.pieces) if work.pieces else self._begin(work.product)
-                if not go_on:
+                if not bounded(bench.outcome, work.product, partial(self._step, work)):
                     break
         finally:
             used = self._connection.requests > 0
@@ -157,6 +157,15 @@ class _Session:
             work = pieces.next_work(bench.db, bench.clock, self._lease, bench.process)
         return work
 
+    def _step(self, work: pieces.Work) -> bool:
+        if not work.pieces:
+            return self._begin(work.product)
+        arrived: dict[Piece, Digests] = {}
+        try:
+            return self._fetch(work.product, work.pieces, arrived)
+        finally:
+            self._note(arrived)
+
     def _begin(self, product: Product) -> bool:
         bench = self._bench
         try:
@@ -173,9 +182,6 @@ class _Session:
                         zipped.ask_catalogue(bench, product, error)
                         return True
             return bench.outcome.of_product(self._blamed(error, product), self._lease, product)
-        except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
-            bench.outcome.bug(error, product)
-            return False
         self._traffic.count()
         bench.outcome.listed(self._lease)
         bench.news.tell()
@@ -189,9 +195,6 @@ class _Session:
             zipped.fetch(bench, self._lease, self._claims, product, self._buffer)
         except TransferError as error:
             return bench.outcome.of_product(error, self._lease, product)
-        except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
-            bench.outcome.bug(error, product)
-            return False
         bench.outcome.delivered(self._lease, products.get(bench.db, product.id), by_key=False)
         bench.news.tell()
         return True
@@ -207,15 +210,14 @@ class _Session:
             return stopped
         return ProductError(str(error), code="Refused")
 
-    def _fetch(self, product: Product, todo: tuple[Piece, ...]) -> bool:
-        """Fetch a handful of pieces; those that arrived are noted together, whatever happens to the rest."""
+    def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
+        """Fetch a batch of pieces; add to `arrived` those that are not yet noted."""
         bench = self._bench
-        arrived: dict[Piece, Digests] = {}
         noted_s = bench.clock.boot_s()
         for number, piece in enumerate(todo):
             if bench.clock.boot_s() - noted_s >= bench.settings.transfer.checkpoint_every_s:
                 self._note(arrived)  # a kill must not cost what a slow connection brought in a minute
-                arrived, noted_s = {}, bench.clock.boot_s()
+                noted_s = bench.clock.boot_s()
             try:
                 if not arrived:
                     check_disk(bench, Path(product.destination or ""))
@@ -229,10 +231,6 @@ class _Session:
                 for untouched in todo[number + 1 :]:
                     pieces.let_go(bench.db, self._lease, untouched)
                 return bench.outcome.of_piece(self._blamed(error, product), self._lease, product, piece)
-            except Exception as error:  # noqa: BLE001 - the worker's outermost loop; it is charged and logged there
-                self._note(arrived)
-                bench.outcome.bug(error, product)
-                return False
         self._note(arrived)
         bench.outcome.delivered(self._lease, product)
         return True
@@ -260,6 +258,7 @@ class _Session:
         raise AssertionError("tenacity gave up without an error")
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
+        """Note pieces that arrived, together; whatever happens to the others."""
         bench = self._bench
         if not arrived:
             return
@@ -269,6 +268,7 @@ class _Session:
                 self._traffic.count()
         except LeaseLost as lost:
             _log.info("%s", lost)  # what befell another session has moved the product on meanwhile
+        arrived.clear()
         bench.news.tell()
 
 

@@ -31,6 +31,30 @@ def test_nothing_is_called_utils_helpers_or_common():
     assert not {name for name in names if re.search(r"util|helper|common|misc|_v2$", name)}
 
 
+def _swallows_all(handler: ast.ExceptHandler) -> bool:
+    kinds = ast.unparse(handler.type) if handler.type else "Exception"
+    last = handler.body[-1]
+    raises_again = isinstance(last, ast.Raise) and last.exc is None
+    return bool(re.search(r"\b(Base)?Exception\b", kinds)) and not raises_again
+
+
+def test_unexpected_errors_are_caught_where_a_process_thread_or_product_ends_and_nowhere_else():
+    catching = {
+        source.name
+        for source in _SOURCES
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ExceptHandler) and _swallows_all(node)
+    }
+    command, worker, supervisor, product = (
+        "cdsed.cli.main",
+        "cdsed.process.life",
+        "cdsed.process.supervisor",
+        "cdsed.work.boundary",
+    )
+    threads = "cdsed.work.crew"  # raises it again in the main thread
+    assert catching == {command, worker, supervisor, product, threads}
+
+
 @pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
 def test_sql_stands_in_sql_files_only(source):
     texts = [

@@ -24,6 +24,7 @@ from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
 from cdsed.store.products import Found
 from cdsed.work.blame import RULES, Course
+from cdsed.work.boundary import bounded
 from cdsed.work.outcome import Outcome
 from tests.unit.store.state import listed
 
@@ -348,6 +349,24 @@ def test_a_bug_is_an_attempt_with_its_kind(bench):
     bench.outcome.bug(ZeroDivisionError(), product)
     assert (now(bench, product).state, now(bench, product).attempts) == (State.WAITING, 1)
     assert "ZeroDivisionError" in now(bench, product).cause
+
+
+def test_an_unexpected_error_is_logged_with_its_traceback_and_charged(bench, caplog):
+    product = claimed(bench)
+    assert not bounded(bench.outcome, product, lambda: bool(1 / 0))
+    assert now(bench, product).attempts == 1
+    assert caplog.records[0].exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize("error", [StateError("full"), LeaseLost("moved on"), BROKEN], ids=lambda error: str(error))
+def test_an_expected_error_passes_the_boundary_and_charges_nobody(bench, error):
+    def step() -> bool:
+        raise error
+
+    product = claimed(bench)
+    with pytest.raises(type(error)):
+        bounded(bench.outcome, product, step)
+    assert now(bench, product).attempts == 0
 
 
 def test_a_bug_after_the_product_has_moved_on_charges_nobody(bench):

@@ -4,12 +4,14 @@ from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products, refusals
 from cdsed.store.products import Found, Move
+from cdsed.transfer.fetch import fetch_piece
+from cdsed.work import session
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
 
 
-def wanted(lab):
-    [name] = realistic_safenames("S5P", 1, seed=3)
+def wanted(lab, kind="S5P"):
+    [name] = realistic_safenames(kind, 1, seed=3)
     path = lab.sandbox.add_products({"safename": name, "size_bytes": 2_000_000})[name]
     number = lab.queued(name)
     lab.db.rows("UPDATE product SET s3_path = :path, path_source = 'listing'", path=path)
@@ -36,6 +38,24 @@ def test_a_product_moved_on_by_another_session_does_not_end_this_one(bench):
     wait_until("it is fetched all the same", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE)
     assert bench.alive()
     assert products.get(bench.db, number).attempts == 0
+
+
+def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_it(bench, monkeypatch):
+    number = wanted(bench, "S1_OCN")
+    calls = []
+
+    def fetch_twice(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise ZeroDivisionError
+        return fetch_piece(*arguments)
+
+    monkeypatch.setattr(session, "fetch_piece", fetch_twice)
+    bench.start()
+    wait_until("it is charged", lambda: products.get(bench.db, number).attempts)
+    assert bench.alive()
+    assert bench.state(number) is State.WAITING
+    assert bench.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
 
 
 def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(bench):
