@@ -1,0 +1,230 @@
+"""Write docs/configuration.md, every setting with type, unit, default and an example, from `Settings`: ``make docs``.
+
+What a key means is its description in `cdsed.config.settings`. Comments of ``etc/cdsed.yml`` introduce the sections.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from cdsed.config.settings import ArchiveSettings, Section, Settings
+from cdsed.config.values import parse_size_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "configuration.md"
+COMMENTED = ROOT / "etc" / "cdsed.yml"
+
+EXAMPLES: dict[str, Any] = {
+    "state_dir": "/data/cdsed/state",
+    "runtime_dir": "/run/cdsed",
+    "backup_dir": "/backup/cdsed",
+    "inbox.path": "/data/inbox",
+    "inbox.rest_s": 30,
+    "inbox.scan_every_s": 60,
+    "spools": ["/data/spool-1", "/data/spool-2"],
+    "pre_spool": "/data/staging",
+    "archives[].root": "/data/archive",
+    "archives[].layouts": {"S3": "{unit}/{product_type}/{year}/{doy}"},
+    "accounts_file": "/data/cdsed/accounts.yml",
+    "default_group": "lab",
+    "services.s3_url": "http://127.0.0.1:8333",
+    "services.s3_region": "other",
+    "services.catalogue_url": "http://127.0.0.1:8333/odata/v1",
+    "services.identity_url": "http://127.0.0.1:8333/auth/realms/CDSE/protocol/openid-connect/token",
+    "services.keys_manager_url": "http://127.0.0.1:8333/api/user",
+    "services.download_url": "http://127.0.0.1:8333/download/odata/v1",
+    "services.temporary_keys": False,
+    "services.ca_file": "/etc/ssl/certs/ca-certificates.crt",
+    "transfer.processes": 4,
+    "transfer.piece_bytes": "64MiB",
+    "transfer.connect_timeout_s": 20,
+    "transfer.read_timeout_s": 120,
+    "transfer.rate_min_bytes_per_s": "100kB",
+    "transfer.rate_window_s": 120,
+    "transfer.checkpoint_every_s": 5,
+    "transfer.session_rest_s": 5,
+    "transfer.zipper": True,
+    "transfer.manifest": "warn",
+    "retry.attempts": 10,
+    "retry.first_delay_s": 60,
+    "retry.longest_delay_s": 3600,
+    "retry.refused_for_s": 60,
+    "retry.account_first_delay_s": 60,
+    "retry.account_longest_delay_s": 7200,
+    "disk.free_bytes_min": "50GB",
+    "catalogue.requests_per_s": 1,
+    "catalogue.names_per_request": 10,
+    "catalogue.timeout_s": 120,
+    "catalogue.cache_dir": "/data/cache/cdsed",
+    "catalogue.cache_ttl_s": 3600,
+    "catalogue.negative_ttl_s": 600,
+    "process.stop_within_s": 60,
+    "process.ready_within_s": 600,
+    "process.hung_after_s": 300,
+    "process.rss_max_bytes": "2GB",
+    "log_level": "DEBUG",
+}
+"""A value other than the default for each key, as a file has it; a test loads each."""
+
+_HEAD = """\
+# Configuration
+
+Generated from `cdsed/config/settings.py` and `etc/cdsed.yml` by `make docs`. A test holds it equal.
+
+Write only the keys that you want to change, then check the file:
+
+    $ cdsed sandbox --port 8333 --write /tmp/tour
+    …
+    $ cdsed config check --config /tmp/tour/cdsed.yml
+    settings: /tmp/tour/cdsed.yml
+    accounts: /tmp/tour/accounts.yml
+    1 group, 2 accounts, 8 sessions; no expiry of keys is given
+
+You see all mistakes at once, each with its line and key:
+
+    $ echo 'transfer: {proceses: 4}' > wrong.yml
+    $ cdsed config check --no-accounts --config wrong.yml; echo $?
+    …
+    78
+
+cdsed reads the first of these files that you have:
+
+    --config FILE
+    $CDSED_CONFIG
+    $XDG_CONFIG_HOME/cdsed/cdsed.yml      (~/.config/cdsed/cdsed.yml)
+    /etc/cdsed/cdsed.yml
+
+After you changed it, [reload the daemon](exit-codes.md#reload-settings-and-accounts). [etc/cdsed.yml](../etc/cdsed.yml)
+has every key with its default, for you to copy. Passwords and keys are in [another file](accounts.md).
+
+You can write sizes as bytes, as `32MiB` (binary) or as `20MB` (decimal). Durations are seconds, and their keys end in
+`_s`. Paths are absolute, and `~` at the beginning is your home directory.
+"""
+
+_BEGINNING = re.compile(r"(?:(?<=^)|(?<=\. ))[a-z](?!ttp:|ull:)")
+_CHOICE = re.compile(r"^true or false: whether (.*)$")
+
+
+def keys(section: type[Section] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Return every key, as ``section.key``, with its field; those of an archive as ``archives[].key``."""
+    for name, info in section.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            yield from keys(info.annotation, f"{above}{name}.")
+        elif name == "archives":
+            yield from keys(ArchiveSettings, "archives[].")
+        else:
+            yield f"{above}{name}", info
+
+
+def example(key: str) -> dict[str, Any]:
+    """Return the example of a key as a settings file has it, with what else the file needs then."""
+    section, _, name = key.rpartition(".")
+    value = EXAMPLES[key]
+    if section == "archives[]":
+        return {"archives": [{"root": EXAMPLES["archives[].root"], name: value}]}
+    return {section: {name: value}} if section else {name: value}
+
+
+def comments() -> dict[str, str]:
+    """Return the comment above each key of the first level in etc/cdsed.yml, its examples as blocks."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in COMMENTED.read_text("utf-8").split("\n"):
+        if line.startswith("#"):
+            above.append(line[2:])
+        elif match := re.match(r"(\w+):", line):
+            found[match[1]] = _sentences(" ".join(each for each in above if not each.startswith("  ")))
+            above = []
+        elif not line.strip():
+            above = []
+    return found
+
+
+def page() -> str:
+    """Return the page."""
+    lines = [_HEAD]
+    introductions = comments()
+    section = ""
+    for key, info in keys():
+        head = key.partition(".")[0].removesuffix("[]")
+        nested = "." in key
+        if head != section:
+            section = head
+            lines.append(f"## {head}\n")
+            if nested and introductions.get(head):
+                lines.append(f"{introductions[head]}\n")
+        if nested:
+            lines.append(f"### {key}\n")
+        lines += ["    " + line for line in _yaml(example(key))]
+        meaning = _sentences(str(info.description))
+        if not nested and introductions.get(head):
+            meaning = introductions[head]
+        about = f"{meaning} Type: {_type(info)}{_unit(key)}. {_default(key, info)}"
+        lines += ["", *wrap(about, 120, break_long_words=False, break_on_hyphens=False), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _yaml(value: dict[str, Any]) -> list[str]:
+    return yaml.safe_dump(value, sort_keys=False, width=200).rstrip("\n").split("\n")
+
+
+def _sentences(text: str) -> str:
+    """Return a description as sentences: what a semicolon joins becomes two."""
+    text = re.sub(r"; ", ". ", _CHOICE.sub(r"whether \1", text.strip()))
+    text = text.replace("null:", "`null` means:").replace(" 0: never", " 0 means never").replace("http://", "`http://`")
+    text = _BEGINNING.sub(lambda match: match[0].upper(), text).removesuffix(" For example:")
+    return text if not text or text.endswith(".") else f"{text}."
+
+
+def _type(info: FieldInfo) -> str:
+    """Return the type with its bounds."""
+    annotation = str(info.annotation)
+    low = next((f"above {each.gt:g}" for each in info.metadata if hasattr(each, "gt")), "")
+    low = next((f"from {each.ge:g}" for each in info.metadata if hasattr(each, "ge")), low)
+    high = next((f"up to {each.le:g}" for each in info.metadata if hasattr(each, "le") and each.le < 1e9), "")
+    bounds = "".join(f" {part}" for part in (low, high) if part)
+    if any(getattr(each, "func", None) is parse_size_bytes for each in info.metadata):
+        return "size"
+    if "tuple" in annotation:
+        return "list of paths"
+    if "dict" in annotation:
+        return "mapping of families to templates"
+    if "Path" in annotation:
+        return "path or `null`" if info.default is None else "path"
+    if "Literal" in annotation:
+        choices = re.findall(r"'(\w+)'", annotation)
+        return f"{', '.join(f'`{each}`' for each in choices[:-1])} or `{choices[-1]}`"
+    simple = {bool: "`true` or `false`", int: f"whole number{bounds}", float: f"number{bounds}"}
+    return next((words for kind, words in simple.items() if info.annotation is kind), "text")
+
+
+def _unit(key: str) -> str:
+    """Return the unit, which the end of a key's name says."""
+    units = {
+        "_bytes_per_s": "bytes per second",
+        "requests_per_s": "requests per second",
+        "_s": "seconds",
+        "_bytes": "bytes",
+        "_bytes_min": "bytes",
+    }
+    return next((f", in {unit}" for ending, unit in units.items() if key.endswith(ending)), "")
+
+
+def _default(key: str, info: FieldInfo) -> str:
+    if info.is_required():
+        return "Required."
+    value: Any = yaml.safe_load(COMMENTED.read_text("utf-8"))
+    if key.startswith("archives"):
+        return "Default: none."
+    for part in key.split("."):
+        value = value[part]
+    return f"Default: `{yaml.safe_dump(value, default_flow_style=True, width=200).split(chr(10))[0]}`."
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
