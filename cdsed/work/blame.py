@@ -35,7 +35,7 @@ RULES = (
         "412, 416 in the words of S3, or an object with another ETag than was listed",
         Course.ATTEMPT,
     ),
-    Rule(Blame.PRODUCT, ("NotOnline",), "403 `InvalidObjectState`: the object lies in an archive", Course.ATTEMPT),
+    Rule(Blame.PRODUCT, ("NotOnline",), "403 `InvalidObjectState`: the object is in an archive", Course.ATTEMPT),
     Rule(
         Blame.PRODUCT, ("Refused",), "403 `AccessDenied`, though the same key lists other things", Course.OTHER_ACCOUNT
     ),
@@ -54,8 +54,8 @@ RULES = (
     Rule(
         Blame.PRODUCT,
         ("BadCopy",),
-        "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit; a zip that is "
-        "broken at its source. Only what is bad comes again; see below",
+        "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit, or a zip "
+        "is broken at its source. Only what is bad is fetched again: see below",
         Course.ATTEMPT,
     ),
     Rule(Blame.PRODUCT, ("Incomplete",), "verification: the manifest names what S3 does not list", Course.ATTEMPT),
@@ -76,7 +76,7 @@ RULES = (
     Rule(
         Blame.ACCOUNT,
         ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied"),
-        "401 or 403 with this code (`AccessDenied`: for whatever this key asks); told apart, see below",
+        "401 or 403 with this code (`AccessDenied`: for everything this key asks): diagnosed, see below",
         Course.COOL_ACCOUNT,
     ),
     Rule(Blame.ACCOUNT, ("InvalidToken",), "the session token is not valid", Course.COOL_ACCOUNT),
@@ -105,7 +105,7 @@ RULES = (
     Rule(
         Blame.SERVICE,
         ("NotTheObject",),
-        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200; never an "
+        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200. Never an "
         "attempt, however often",
         Course.SET_BACK,
         never_charged=True,
@@ -113,16 +113,16 @@ RULES = (
     Rule(
         Blame.SERVICE,
         ("NotS3",),
-        "an answer that is not the service's own: a page, JSON, nothing or another listing in place of a listing or a "
-        "zip; 401, 403, 404, 407, 410, 412, 416, 451 not in its words. A proxy, a firewall; never an attempt, however "
-        "often",
+        "a response that is not the service's own: a page, JSON, nothing or another list in place of a list or a "
+        "zip, or 401, 403, 404, 407, 410, 412, 416, 451 not in its words. A proxy, a firewall. Never an attempt, "
+        "however often",
         Course.SET_BACK,
         never_charged=True,
     ),
     Rule(
         Blame.SERVICE,
         ("Redirected",),
-        "3xx: another address or region, a login page; followed nowhere, and never an attempt, however often",
+        "3xx: another address or region, a login page. Never followed, and never an attempt, however often",
         Course.SET_BACK,
         never_charged=True,
     ),
@@ -165,7 +165,7 @@ RULES = (
     Rule(Blame.MACHINE, ("ENOMEM", "ENOBUFS"), "no memory is left", Course.REST),
     Rule(Blame.MACHINE, ("EADDRNOTAVAIL",), "no local port is left", Course.REST),
     Rule(Blame.MACHINE, (), "any other shortage of this machine", Course.REST),
-    Rule(Blame.BUG, (), "an error nobody foresaw, with a traceback in the log; code `Bug`", Course.ATTEMPT),
+    Rule(Blame.BUG, (), "an unexpected error, with a traceback in the log: code `Bug`", Course.ATTEMPT),
     Rule(Blame.NOBODY, ("Stopped",), "the daemon stops", Course.GIVE_BACK),
     Rule(Blame.NOBODY, ("OtherState",), "another cdsed downloads it to the same place", Course.WAIT_FOR_OTHER),
     Rule(Blame.NOBODY, ("LeaseLost",), "another worker has it now", Course.GIVE_BACK),
@@ -192,7 +192,7 @@ ELSEWHERE = (
         Blame.PRODUCT,
         ("Corrupt",),
         "verification: the same object, bad in the same way, twice",
-        "*corrupt*; the copy goes to quarantine",
+        "*corrupt*: the copy goes to quarantine",
         "none",
         "the product: an attempt",
         "work/finish.py",
@@ -200,8 +200,8 @@ ELSEWHERE = (
     Note(
         Blame.PRODUCT,
         ("KilledWorker",),
-        "workers crashed over it; see below",
-        "after the first crash it is worked on alone, after the second when no worker has crashed for 5 s; *failed* "
+        "workers crashed over it: see below",
+        "after the first crash it is worked on alone, after the second when no worker has crashed for 5 s. *failed* "
         "after the third, unless it advanced in between",
         "none",
         "the product",
@@ -220,9 +220,9 @@ ELSEWHERE = (
         Blame.SERVICE,
         ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "BadQuery", "NotTheCatalogue"),
         "the catalogue: 3xx, 4xx, 5xx, timeouts, broken answers, answers with too few rows",
-        "stays *queued*; those whose place the listing or the name tells go on. One that fails alone where others do "
-        "not waits by itself, 15 min at most",
-        "5 s, doubled each time, 5 min at most; `Retry-After` wins",
+        "stays *queued*. If the listing or the name says where it is, it is downloaded. One that fails alone where "
+        "others do not waits alone, 15 min at most",
+        "5 s, doubled each time, 5 min at most. A longer `Retry-After` wins",
         "the catalogue: it cools",
         "work/resolve.py",
     ),
@@ -238,7 +238,7 @@ ELSEWHERE = (
     Note(
         Blame.ACCOUNT,
         ("TooManySessions",),
-        "the identity service: 400, in its words; most often 100 open sessions",
+        "the identity service: 400, in its words, most often 100 open sessions",
         "untouched",
         "1 min, doubled each time, 1 h at most",
         "the account: it cools",

@@ -35,14 +35,14 @@ class Terms:
 
 
 _DOUBLED = "30 s, doubled each time, 6 h at most (`retry.first_delay_s`, `longest_delay_s`)"
-_SOON = "2 s, doubled each time, 5 min at most; `Retry-After` wins"
+_SOON = "2 s, doubled each time, 5 min at most. A longer `Retry-After` wins"
 
 
 class Course(Enum):
     """What follows from a failure."""
 
     ATTEMPT = Terms(
-        "waits, is listed anew; *failed* when its attempts are used up, *missing* if it is gone",
+        "waits, then is listed again. *failed* when its attempts are used up, *missing* if it is gone",
         State.WAITING,
         _DOUBLED,
         "the product: an attempt",
@@ -50,63 +50,64 @@ class Course(Enum):
     )
     GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
     ASK_CATALOGUE = Terms(
-        "asks the catalogue; on the catalogue's own word an attempt, the second time *missing*",
+        "the catalogue is asked. If the path is the catalogue's own, it is an attempt, and the second time *missing*",
         State.QUEUED,
-        "none; then as an attempt",
-        "nobody; then the product: an attempt",
+        "none, then as an attempt",
+        "not charged, then the product: an attempt",
     )
     OTHER_ACCOUNT = Terms(
-        "as a zip (`transfer.zipper`), else other accounts of the group try, all of them again and again; *missing* if "
+        "as a zip (`transfer.zipper`), else other accounts of the group try, all of them again and again. *missing* if "
         "that lasts for a day (`retry.refused_for_s`), they read other products, and the catalogue still offers it",
         State.READY,
-        "none; for all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
-        "nobody; an account that never delivered cools at the third in a row",
+        "none. For all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
+        "not charged. An account that never delivered cools at the third in a row",
         breaker="account",
     )
     COOL_ACCOUNT = Terms(
-        "untouched: other accounts go on with it",
+        "untouched: other accounts continue with it",
         State.READY,
-        "30 s, doubled each time, 1 h at most (`retry.account_…`); `Retry-After` wins",
-        "the account: it cools, its session is given back",
+        "30 s, doubled each time, 1 h at most (`retry.account_…`). A longer `Retry-After` wins",
+        "the account: it cools, and its session is released",
         breaker="account",
     )
     SET_BACK = Terms(
-        "untouched, a piece or a listing comes again; the sixth in a row while others arrive: an attempt",
+        "untouched, the piece or the list of objects is fetched again. The sixth in a row while others arrive: an "
+        "attempt",
         State.WAITING,
         _SOON,
         "the service: the eighth in a row cools it for 5 s, doubled each time, 5 min at most",
         breaker="service",
     )
     PAUSE_DISK = Terms(
-        "waits; what has arrived is kept. Others go to the next spool that is well",
+        "waits and keeps what has arrived. Others use the next spool that works",
         State.WAITING,
         "30 s, doubled each time, 10 min at most (`retry.first_delay_s`)",
         "the destination: it pauses, and it alone",
         breaker="disk",
     )
     BEGIN_ANEW = Terms(
-        "is listed anew; what is lost is fetched again, the rest is kept; the sixth in a row is an attempt, and so is "
+        "is listed again. What is lost is fetched again, the rest is kept. The sixth in a row is an attempt, and so is "
         "losing the same object again. Where the destination itself is gone, that pauses",
         State.WAITING,
         _SOON,
-        "nobody",
+        "not charged",
     )
     REFETCH = Terms(
-        "what is damaged is fetched again; from the sixth damaged copy of an object on: an attempt",
+        "what is damaged is fetched again. From the sixth damaged copy of an object on: an attempt",
         State.WAITING,
         _SOON,
-        "nobody",
+        "not charged",
     )
     REST = Terms(
-        "waits; what has arrived is kept, the session is given back",
+        "waits and keeps what has arrived. The session is released",
         State.WAITING,
         "5 s, doubled each time, 5 min at most",
-        "nobody",
+        "not charged",
     )
     WAIT_FOR_OTHER = Terms(
         "waits until the other cdsed has finished: then it is *present*, or is taken over from one that has died",
         State.WAITING,
         "2 s, doubled each time, 2 min at most",
-        "nobody",
+        "not charged",
     )
-    GIVE_BACK = Terms("untouched: given back as it was", State.READY, "none", "nobody")
+    GIVE_BACK = Terms("untouched: released as it was", State.READY, "none", "not charged")

@@ -24,7 +24,7 @@ Generated from `cdsed/model/product.py` by `make docs`; a test holds it equal. T
 |---|---|---|
 {rows}
 
-A settled product is queued anew only when a later listing asks for it and it lies on no disk, or by `cdsed retry`.
+A settled product is queued again only when a later listing asks for it and it is on no disk, or by `cdsed retry`.
 """
 
 
