@@ -85,7 +85,7 @@ def cds_s3_download_one_product(
     tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
     endpoint = Endpoint(url, conf.get("s3_region", "default"), _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S, tls)
     connection = Connection(endpoint, keys)
-    job = one_product.Job(_location(s3_path, conf), final, Path(conf["pre_spool"]), "of these keys")
+    job = one_product.Job(_location(s3_path, conf), final, Path(conf["pre_spool"]))
     begun_s = time.monotonic()
     size_bytes, meaning = 0, "Downloaded"
     try:
@@ -108,7 +108,7 @@ def _location(s3_path: str, conf: Mapping[str, Any]) -> S3Location:
 
 def _meaning(error: TransferError) -> str:
     match error:
-        case ProductError(code="BadCopy"):
+        case TransferError(code="BadCopy" | "Incomplete" | "Damaged"):
             return "Corrupt"
         case ProductError():
             return "NotFound"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdsed.errors import DiskError, Stopped
+from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.folder import Stamp
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
@@ -25,6 +25,7 @@ from cdsed.transfer.translate import on_disk
 _BLOCK_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LOST_TOLD = 3
+_REMARKS_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,18 @@ class Verdict:
     def good(self) -> bool:
         """Whether the product is whole."""
         return not self.bad and not self.missing
+
+    @property
+    def summary(self) -> str:
+        """The first faults, for a message."""
+        return "; ".join(self.remarks[:_REMARKS_TOLD])
+
+    def error(self, *, damaged: bool) -> TransferError:
+        """Return the error for a bad copy; `damaged`: it was damaged on the way, so the service is charged."""
+        if damaged:
+            return ServiceError(f"damaged on the way: {self.summary}", code="Damaged")
+        code = "Incomplete" if self.missing else "BadCopy"
+        return ProductError(f"verification failed: {self.summary}", code=code)
 
 
 def algorithms_for(safename: str) -> frozenset[str]:

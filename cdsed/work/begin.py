@@ -10,7 +10,7 @@ from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer import staging
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.product import list_objects
 from cdsed.transfer.publish import complete
 from cdsed.work.bench import Bench
 from cdsed.work.outcome import NO_PLACE
@@ -40,9 +40,7 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         raise ProductError(
             f"{product.s3_path} is the place of another product than {product.safename}", code="HostileKey"
         )
-    listed = list_product(connection, account, location)
-    if not listed:
-        raise ProductError(f"nothing lies at {product.s3_path}", code="NotListed")
+    listed = list_objects(connection, account, location, bench.stop, bench.guard.watch)
     places = places_for(bench, product, sum(item.size_bytes for item in listed))
     folder = Path(places.staging)
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cdsed.errors import ProductError, ServiceError, TransferError
+from cdsed.errors import TransferError
 from cdsed.model.product import Product, State
 from cdsed.model.transfer import Digests, StoredObject
 from cdsed.store import pieces, products
@@ -127,22 +127,20 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
 
     What differs from its own ETag is not the product's fault; but what never arrives undamaged must come to an end.
     """
-    told = "; ".join(verdict.remarks[:_REMARKS_TOLD])
     if verdict.damaged and pieces.count_damaged(bench.db, verdict.bad) < _DAMAGED_MAX:
         pieces.mark_bad(bench.db, verdict.bad)
-        raise ServiceError(f"damaged on the way: {told}", code="Damaged")
+        raise verdict.error(damaged=True)
     before = {item.id: item.bad_digest for item in objects}
     if any(before[number] == digest for number, digest in verdict.bad.items()):
         place = quarantine(Path(product.staging or ""))
         _make_room(place.parent)
-        cause = f"corrupt at its source, two copies were alike: {told}"
+        cause = f"corrupt at its source, two copies were alike: {verdict.summary}"
         _log.error("%s: %s; set aside at %s", product.safename, cause, place)
         move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
         products.move(bench.db, bench.clock, product, move)
         return
     pieces.mark_bad(bench.db, verdict.bad)
-    code = "Incomplete" if verdict.missing else "BadCopy"
-    raise ProductError(f"verification failed: {told}", code=code)
+    raise verdict.error(damaged=False)
 
 
 def _make_room(quarantined: Path) -> None:

@@ -5,7 +5,7 @@ except for a blip of the service or the next moment's work.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,16 +18,15 @@ from cdsed.process.lock import KernelLock
 from cdsed.store import leases, pieces, products
 from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
-from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
+from cdsed.transfer.fetch import BUFFER_BYTES, Way
 from cdsed.transfer.listing import key_works
-from cdsed.transfer.verify import algorithms_for
+from cdsed.transfer.product import fetch_object
 from cdsed.work import keystory, owning, sharing, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.place import check_disk
-from cdsed.work.retrying import through_blips
 from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
@@ -169,9 +168,7 @@ class _Session:
     def _begin(self, product: Product) -> bool:
         bench = self._bench
         try:
-            for attempt in through_blips(bench.stop):
-                with attempt, bench.guard.watch(self._connection):
-                    begin(bench, self._connection, self._lease.account, product)
+            begin(bench, self._connection, self._lease.account, product)
         except TransferError as error:
             self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":
@@ -236,7 +233,6 @@ class _Session:
         return True
 
     def _fetch_one(self, product: Product, piece: Piece) -> Digests:
-        """Fetch a piece through blips, each time from where the last try ended."""
         bench = self._bench
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
@@ -251,11 +247,7 @@ class _Session:
             check_owner=partial(owning.check, bench, product),
         )
         progress = _Progress(bench, self._held, piece, self._traffic)
-        for attempt in through_blips(bench.stop):
-            with attempt, bench.guard.watch(self._connection):
-                folder, algorithms = Path(product.staging), algorithms_for(product.safename)
-                return fetch_piece(way, progress.piece, folder, algorithms, progress)
-        raise AssertionError("tenacity gave up without an error")
+        return fetch_object(way, piece, Path(product.staging), product.safename, progress, bench.guard.watch)
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
         """Note pieces that arrived, together; whatever happens to the others."""
@@ -276,7 +268,7 @@ class _Progress:
     """Notes how far a piece is: in the session's lock file at every buffer, in the database when it is safe."""
 
     def __init__(self, bench: Bench, held: _Held, piece: Piece, traffic: Traffic) -> None:
-        self.piece = piece
+        self._piece = piece
         self._bench = bench
         self._held = held
         self._traffic = traffic
@@ -284,10 +276,9 @@ class _Progress:
         self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
 
     def written(self, done_bytes: int) -> None:
-        self._held.mark(self.piece.id, done_bytes, self._booted_at)
+        self._held.mark(self._piece.id, done_bytes, self._booted_at)
 
     def safe(self, done_bytes: int) -> None:
         with self._bench.db.write():
-            pieces.advance(self._bench.db, self._held.lease, self.piece, done_bytes)
+            pieces.advance(self._bench.db, self._held.lease, self._piece, done_bytes)
             self._traffic.count()
-        self.piece = replace(self.piece, done_bytes=done_bytes)

@@ -53,7 +53,7 @@ _OWNERS = {
     "watchdog": {"cdsed.inbox"},
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},
-    "tenacity": {"cdsed.work", "cdsed.catalogue"},
+    "tenacity": {"cdsed.transfer", "cdsed.catalogue"},
     "pydantic": {"cdsed.config"},
     "pydantic_core": {"cdsed.config"},
     "yaml": {"cdsed.config"},

@@ -26,14 +26,14 @@ _BUG = '''
 """Loaded by every Python of the daemon: a bug that quotes a secret, in the download processes."""
 import sys
 if "download" in sys.orig_argv:
-    from cdsed.work import begin
-    listed = begin.list_product
+    from cdsed.transfer import product
+    listed = product.list_product
     def list_product(connection, account, location):
         if location.key.endswith("{name}"):
             keys = connection.credentials
             raise RuntimeError("wrong\\nkey " + keys.secret_key.reveal() + keys.access_key.reveal())
         return listed(connection, account, location)
-    begin.list_product = list_product
+    product.list_product = list_product
 '''
 
 

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from cdsed.errors import AccountError, ProductError, ServiceError
-from cdsed.work.retrying import pause_s, through_blips
+from cdsed.transfer.blips import through_blips
+from cdsed.work.retrying import pause_s
 
 
 def run(error, stop, fail_times=99, calls=None):

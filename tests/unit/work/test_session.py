@@ -4,8 +4,8 @@ from cdsed.model.product import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products, refusals
 from cdsed.store.products import Found, Move
+from cdsed.transfer import product as transfer_product
 from cdsed.transfer.fetch import fetch_piece
-from cdsed.work import session
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
 
@@ -50,7 +50,7 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
             raise ZeroDivisionError
         return fetch_piece(*arguments)
 
-    monkeypatch.setattr(session, "fetch_piece", fetch_twice)
+    monkeypatch.setattr(transfer_product, "fetch_piece", fetch_twice)
     bench.start()
     wait_until("it is charged", lambda: products.get(bench.db, number).attempts)
     assert bench.alive()

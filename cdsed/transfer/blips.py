@@ -1,0 +1,32 @@
+"""Retries of the quick kind: what a blip of the service broke is tried again over the same connection."""
+
+import threading
+
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.nap import sleep_using_event
+
+from cdsed.errors import ServiceError
+
+# A blip passes within seconds on the same session; whatever lasts longer gives the session back.
+_BLIPS = frozenset(
+    {"ConnectionLost", "CutBody", "BadAnswer", "500", "502", "504", "InternalError", "NotTheObject", "NotS3"}
+)
+_BLIP_TRIES = 3
+_BLIP_LONGEST_S = 3.0
+
+
+def through_blips(stop: threading.Event) -> Retrying:
+    """Return a tenacity controller that tries again what a blip of the service broke; `stop` ends its waits."""
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.code in _BLIPS),
+        stop=stop_after_attempt(_BLIP_TRIES) | stop_when_event_set(stop),
+        wait=wait_random_exponential(multiplier=0.2, max=_BLIP_LONGEST_S),
+        sleep=sleep_using_event(stop),
+        reraise=True,
+    )

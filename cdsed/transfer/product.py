@@ -1,0 +1,259 @@
+"""One product over one connection, without a state: listed, fetched, verified, and left ready to be published.
+
+`fetch_product` does all of it. Sessions share a product between several connections and note each step in the state,
+so they use `list_objects` and `fetch_object` instead.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cdsed.errors import ProductError
+from cdsed.model.eodata import S3Location
+from cdsed.model.transfer import Digests, ListedObject, Piece, StoredObject
+from cdsed.transfer.blips import through_blips
+from cdsed.transfer.connection import Connection
+from cdsed.transfer.fetch import BUFFER_BYTES, Progress, Way, fetch_piece
+from cdsed.transfer.listing import list_product
+from cdsed.transfer.progress import ProgressRecord
+from cdsed.transfer.staging import prepare
+from cdsed.transfer.verify import Verdict, algorithms_for, verify
+
+#: Surrounds each time in which a connection must bring bytes, e.g. the stall detector's.
+Watch = Callable[[Connection], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchProgress:
+    """How far a product is; ``path`` is the object that is being fetched."""
+
+    path: str
+    written_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchOptions:
+    """How to fetch one product.
+
+    Attributes
+    ----------
+    account
+        Our name of the account, for messages.
+    bandwidth_bytes_per_s
+        Our own ceiling; None: as fast as it comes.
+    checkpoint_every_s
+        How often what has arrived is made safe and recorded.
+    md5
+        The catalogue's MD5, which counts for a product that is one single object.
+    manifest_counts
+        False: a product that contradicts its manifest passes; the verdict says what is wrong.
+    stop
+        When set, the work ends with `Stopped`.
+    watch
+        Surrounds each transfer.
+    """
+
+    account: str = "of these keys"
+    bandwidth_bytes_per_s: int | None = None
+    checkpoint_every_s: float = 2.0
+    md5: str | None = None
+    manifest_counts: bool = True
+    stop: threading.Event = field(default_factory=threading.Event)
+    watch: Watch = nullcontext
+
+
+@dataclass(frozen=True, slots=True)
+class StagedProduct:
+    """A product that lies whole and verified in its staging directory.
+
+    Attributes
+    ----------
+    objects
+        What it is made of, with the digests that were computed while the bytes passed.
+    verdict
+        What verification found; its ``stamps`` tell exactly which files may be published.
+    single
+        The name of the file of a product that is one single object; None for a directory.
+    """
+
+    staging: Path
+    objects: tuple[StoredObject, ...]
+    verdict: Verdict
+    single: str | None
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the whole product in bytes."""
+        return sum(item.size_bytes for item in self.objects)
+
+
+def fetch_product(
+    connection: Connection,
+    location: S3Location,
+    staging: Path,
+    on_progress: Callable[[FetchProgress], object],
+    options: FetchOptions | None = None,
+) -> StagedProduct:
+    """Fetch one product into its staging directory and verify it.
+
+    An interrupted product continues where it was: what is safe is recorded in `NAME.progress` beside the staging
+    directory. Remove both after publishing. Only one call at a time may work in a staging directory.
+
+    Parameters
+    ----------
+    connection
+        The only one that is used.
+    location
+        Of the product in the object store.
+    staging
+        The directory to put it together in; made when absent. Its parent must be cdsed's alone.
+    on_progress
+        Called after each buffer. It may raise a TransferError to end the work.
+    options
+        Limits, and what verification needs; None: the defaults of `FetchOptions`.
+
+    Raises
+    ------
+    ProductError
+        Nothing is there (``NotListed``), it changed meanwhile, or what came contradicts its manifest (``BadCopy``,
+        ``Incomplete``). The next call fetches the bad objects again.
+    AccountError, ServiceError, DiskError, MachineError, Stopped
+        As they say. ``Damaged``: an object differs from its own ETag.
+    """
+    options = options or FetchOptions()
+    listed = list_objects(connection, options.account, location, options.stop, options.watch)
+    record = ProgressRecord(staging, listed)
+    record.save()  # before files are made again as holes: the record must not speak for those
+    prepare(staging, listed, record.staged, record.safe_bytes)
+    objects = _fetch_all(connection, location, staging, listed, _Recorder(record, listed, on_progress, options))
+    safename = location.key.rpartition("/")[2]
+    verdict = verify(
+        staging, safename, objects, md5=options.md5, manifest_counts=options.manifest_counts, stop=options.stop
+    )
+    if not verdict.good:
+        for item in objects:
+            if item.id in verdict.bad:
+                record.safe_bytes.pop(item.path, None)
+        record.save()
+        raise verdict.error(damaged=verdict.damaged)
+    single = listed[0].path if len(listed) == 1 and listed[0].key == location.key else None
+    return StagedProduct(staging, tuple(objects), verdict, single)
+
+
+def list_objects(
+    connection: Connection, account: str, location: S3Location, stop: threading.Event, watch: Watch
+) -> list[ListedObject]:
+    """List a product's objects through blips of the service.
+
+    Raises
+    ------
+    ProductError
+        ``NotListed``: there are none. Else as for `list_product`.
+    AccountError, ServiceError, Stopped
+        The listing was refused or broke; the process must leave.
+    """
+    listed: list[ListedObject] = []
+    for attempt in through_blips(stop):
+        with attempt, watch(connection):
+            listed = list_product(connection, account, location)
+    if not listed:
+        raise ProductError(f"nothing lies at {location.s3_path}", code="NotListed")
+    return listed
+
+
+def fetch_object(way: Way, piece: Piece, staging: Path, safename: str, progress: Progress, watch: Watch) -> Digests:
+    """Fetch a piece of an object through blips of the service, each time from where the last try ended.
+
+    Raises
+    ------
+    ProductError, AccountError, ServiceError, DiskError, Stopped
+        As for `fetch_piece`.
+    """
+    resuming = _Resuming(piece, progress)
+    for attempt in through_blips(way.stop):
+        with attempt, watch(way.connection):
+            return fetch_piece(way, resuming.piece, staging, algorithms_for(safename), resuming)
+    raise AssertionError("tenacity gave up without an error")
+
+
+class _Resuming:
+    """Passes progress on, and knows where the next try begins."""
+
+    def __init__(self, piece: Piece, progress: Progress) -> None:
+        self.piece = piece
+        self.written = progress.written
+        self._progress = progress
+
+    def safe(self, done_bytes: int) -> None:
+        self._progress.safe(done_bytes)
+        self.piece = replace(self.piece, done_bytes=done_bytes)
+
+
+class _Recorder:
+    """Reports the progress of a whole product, and records what is safe of it."""
+
+    def __init__(
+        self,
+        record: ProgressRecord,
+        listed: Sequence[ListedObject],
+        on_progress: Callable[[FetchProgress], object],
+        options: FetchOptions,
+    ) -> None:
+        self.options = options
+        self.record = record
+        self._on_progress = on_progress
+        self._size_bytes = sum(item.size_bytes for item in listed)
+        self._saved_s = time.monotonic()
+        self._path = ""
+        self._others_bytes = 0
+
+    def begin(self, path: str) -> int:
+        """Take up an object; return how many bytes of it are safe."""
+        self._path = path
+        safe_bytes = self.record.safe_bytes.get(path, 0)
+        self._others_bytes = sum(self.record.safe_bytes.values()) - safe_bytes
+        return safe_bytes
+
+    def written(self, done_bytes: int) -> None:
+        self._on_progress(FetchProgress(self._path, self._others_bytes + done_bytes, self._size_bytes))
+
+    def safe(self, done_bytes: int) -> None:
+        self.record.safe_bytes[self._path] = done_bytes
+        if time.monotonic() - self._saved_s >= self.options.checkpoint_every_s:
+            self.record.save()
+            self._saved_s = time.monotonic()
+
+
+def _fetch_all(
+    connection: Connection, location: S3Location, staging: Path, listed: Sequence[ListedObject], recorder: _Recorder
+) -> list[StoredObject]:
+    """Fetch what is missing of each object; whatever happens, what is safe is recorded."""
+    options = recorder.options
+    way = Way(
+        connection=connection,
+        account=options.account,
+        bucket=location.bucket,
+        buffer=memoryview(bytearray(BUFFER_BYTES)),
+        bandwidth_bytes_per_s=options.bandwidth_bytes_per_s,
+        checkpoint_every_s=options.checkpoint_every_s,
+        stop=options.stop,
+    )
+    safename = location.key.rpartition("/")[2]
+    objects = []
+    try:
+        for number, item in enumerate(listed, start=1):
+            digests, safe_bytes, size_bytes = Digests(), recorder.begin(item.path), item.size_bytes
+            if safe_bytes < size_bytes:
+                piece = Piece(
+                    number, number, item.key, item.path, item.etag, size_bytes, 0, size_bytes, safe_bytes, setbacks=0
+                )
+                digests = fetch_object(way, piece, staging, safename, recorder, options.watch)
+                recorder.safe(size_bytes)
+            objects.append(StoredObject(number, item.key, item.path, size_bytes, item.etag, digests, None))
+    finally:
+        recorder.record.save()
+    return objects
