@@ -1,4 +1,4 @@
-"""What a product is made of while it travels: objects, pieces of them, digests, and how far a piece is."""
+"""What a product is made of while it travels, how far a piece is, and the lease that lets a session fetch it."""
 
 import struct
 from dataclasses import dataclass
@@ -75,6 +75,16 @@ class Places:
 
     staging: str
     destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A session held by this process; the fence proves it."""
+
+    account: str
+    slot: int
+    group: str
+    fence: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.quota import VOLUME_WINDOW_H
+from cdsed.model.transfer import Lease
 from cdsed.store import allowance
 from cdsed.store.allowance import MINUTE_STEPS, PROBE_S, step_of
 from cdsed.store.database import Database
@@ -40,16 +41,6 @@ class Session:
     account: str
     slot: int
     login: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A session held by this process; the fence proves it."""
-
-    account: str
-    slot: int
-    group: str
-    fence: int
 
 
 def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.product import Product
-from cdsed.model.transfer import Digests, ListedObject, Piece, Places, StoredObject
+from cdsed.model.transfer import Digests, Lease, ListedObject, Piece, Places, StoredObject
 from cdsed.store import allowance, leases, products, suspects
 from cdsed.store.database import Database, Row
-from cdsed.store.leases import Lease
 from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")

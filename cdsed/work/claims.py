@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from cdsed.errors import Stopped
+from cdsed.model.transfer import Lease
 from cdsed.store import leases
-from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection
 from cdsed.work.bench import Bench
 

@@ -18,11 +18,11 @@ from cdsed.config.settings import Settings
 from cdsed.config.temporary_keys import LEDGER_NAME, accounts_to_keep, accounts_to_log_in, read_ledger
 from cdsed.errors import TransferError
 from cdsed.model.eodata import BUCKET
+from cdsed.model.transfer import Lease
 from cdsed.process.lock import KernelLock
 from cdsed.store import breakers, leases
 from cdsed.store.breakers import Cooling, account_breaker
 from cdsed.store.database import Database
-from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.genuine import is_page
 from cdsed.work.bench import endpoint

@@ -9,11 +9,10 @@ from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.product import PathSource, Product, State
-from cdsed.model.transfer import Piece
+from cdsed.model.transfer import Lease, Piece
 from cdsed.store import breakers, keys, leases, pieces, products, refusals
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
-from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.translate import local_error
 from cdsed.work.blame import rule_of

@@ -13,10 +13,9 @@ from cdsed.config.accounts import S3Keys
 from cdsed.errors import AccountError, LeaseLost, ProductError, StateError, Stopped, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
-from cdsed.model.transfer import Digests, Mark, Piece
+from cdsed.model.transfer import Digests, Lease, Mark, Piece
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, pieces, products
-from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, Way
 from cdsed.transfer.listing import key_works

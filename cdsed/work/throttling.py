@@ -6,9 +6,9 @@ from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import TransferError
 from cdsed.model.quota import Restraint, spent_by_us
+from cdsed.model.transfer import Lease
 from cdsed.store import allowance
 from cdsed.store.database import Database
-from cdsed.store.leases import Lease
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """What goes over a connection, entered into its account's books while it goes."""
 
+from cdsed.model.transfer import Lease
 from cdsed.store import leases
-from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection
 from cdsed.work.bench import Bench
 

@@ -12,8 +12,8 @@ from cdsed.catalogue.tokenfile import TokenFile, token_file
 from cdsed.config.secrets import Secret
 from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
+from cdsed.model.transfer import Lease
 from cdsed.store import pieces, products
-from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare

@@ -5,10 +5,10 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
 from cdsed.model.product import PathSource, Product, State
-from cdsed.model.transfer import Digests, ListedObject, Places
+from cdsed.model.transfer import Digests, Lease, ListedObject, Places
 from cdsed.store import leases, pieces, processes, products
 from cdsed.store.database import Database
-from cdsed.store.leases import AccountLimits, Lease, Session
+from cdsed.store.leases import AccountLimits, Session
 from cdsed.store.products import Found, Move, Wish
 
 BROKEN = ServiceError("the connection broke", code="ConnectionLost")

@@ -6,8 +6,9 @@ import pytest
 
 from cdsed.errors import LeaseLost
 from cdsed.model.quota import Restraint
+from cdsed.model.transfer import Lease
 from cdsed.store import allowance, leases, pieces, processes, snapshot
-from cdsed.store.leases import Lease, Session
+from cdsed.store.leases import Session
 from tests.unit.store.state import Lab
 
 GROW_S = 60.0

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from cdsed.model.transfer import Lease
 from cdsed.store import allowance, leases, processes
 from cdsed.store.database import open_state
-from cdsed.store.leases import Lease
 from tests.unit.store.state import Lab, SetClock
 
 _GROW_S = 60.0

@@ -20,10 +20,9 @@ from cdsed.config.settings import RetrySettings
 from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, TransferError
 from cdsed.model.listing import ListingHead, Named
 from cdsed.model.product import FINAL, PathSource, Product, State
-from cdsed.model.transfer import Digests, ListedObject, Piece, Places
+from cdsed.model.transfer import Digests, Lease, ListedObject, Piece, Places
 from cdsed.store import audit, leases, listings, pieces, processes, products
 from cdsed.store.database import open_state
-from cdsed.store.leases import Lease
 from cdsed.store.pieces import WholeObject, Work
 from cdsed.store.products import Found, Move
 from cdsed.work.again import start_again

@@ -5,6 +5,7 @@ import pytest
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import AccountError, ServiceError
 from cdsed.model.quota import Restraint
+from cdsed.model.transfer import Lease
 from cdsed.store import allowance, leases
 from cdsed.work.throttling import Throttling
 
@@ -83,7 +84,7 @@ def test_a_penalty_is_told_with_what_to_do(lab, throttling, caplog):
     for _ in range(allowance.MINUTE_STEPS // 2):
         leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
         lab.clock.pass_s(allowance.STEP_S)
-        throttling.delivered(leases.Lease("a", 1, "default", 2**40))
+        throttling.delivered(Lease("a", 1, "default", 2**40))
     assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
     assert "find out what else uses it" in caplog.records[-1].getMessage()
 
@@ -97,7 +98,7 @@ def test_a_penalty_that_our_own_count_explains_blames_nobody_else(lab, caplog):
     for _ in range(allowance.MINUTE_STEPS // 2):
         leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
         lab.clock.pass_s(allowance.STEP_S)
-        throttling.delivered(leases.Lease("a", 1, "default", 2**40))
+        throttling.delivered(Lease("a", 1, "default", 2**40))
     assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
     assert "is spent at CDSE" in caplog.text
     assert "what else" not in caplog.records[-1].getMessage()
