@@ -34,7 +34,7 @@ from cdsed.store.breakers import Cooling
 from cdsed.store.database import Database, join_state
 
 if TYPE_CHECKING:
-    from cdsed.work.bench import Bench, News
+    from cdsed.work.context import News, WorkerContext
     from cdsed.work.intake import Intake
 
 _log = logging.getLogger(__name__)
@@ -244,18 +244,18 @@ def _resolve(worker: Worker) -> None:
 
 
 def _download(worker: Worker) -> None:
-    from cdsed.work.bench import News
+    from cdsed.work.context import News
     from cdsed.work.crew import Crew
 
     settings, stop = worker.settings, worker.life.stop
-    bench = _bench(worker, News())
-    crew = Crew(bench, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes))
+    context = _worker_context(worker, News())
+    crew = Crew(context, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes))
     worker.life.ready()
     beat_s = 0.0
     try:
         while not stop.is_set() and crew.whole:
             if worker.wait_for_changes(_POLL_S):
-                bench.news.tell()
+                context.news.tell()
             if time.monotonic() >= beat_s:
                 crew.look()
                 worker.beat()
@@ -267,30 +267,37 @@ def _download(worker: Worker) -> None:
             processes.outgrew(worker.db, worker.clock, worker.name, at_hand)
 
 
-def _bench(worker: Worker, news: "News") -> "Bench":
+def _worker_context(worker: Worker, news: "News") -> "WorkerContext":
     from cdsed.store.identity import state_id
     from cdsed.transfer.guard import Guard
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
-    from cdsed.work.bench import Bench, endpoint
+    from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext, endpoint
+    from cdsed.work.flock_broker import FlockBroker
     from cdsed.work.outcome import Outcome
+    from cdsed.work.sharing import SharedAccounts
 
-    settings = worker.settings
-    return Bench(
-        db=worker.db,
-        clock=worker.clock,
+    db, clock, settings = worker.db, worker.clock, worker.settings
+    store = StoreContext(db, clock, worker.process)
+    outcome = Outcome(db, clock, settings.retry)
+    accounts = {account.name: account for account in worker.accounts}
+    register = Register(register_dir(os.environ), os.getppid(), settings.state_dir)
+    shared = SharedAccounts(db, clock, register, accounts, settings.services.s3_url)
+    keyring = Keyring(settings.state_dir / LEDGER_NAME, clock)
+    owners = Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getppid()))
+    return WorkerContext(
+        store=store,
+        disks=DiskContext(db, clock, settings, presence_of(settings, clock), owners, outcome),
+        transfer=TransferContext(
+            endpoint=endpoint(settings),
+            guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
+            broker=FlockBroker(store, settings, accounts, keyring, shared),
+            shared=shared,
+        ),
         settings=settings,
-        accounts={account.name: account for account in worker.accounts},
-        keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
-        endpoint=endpoint(settings),
-        presence=presence_of(settings, worker.clock),
-        guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
-        outcome=Outcome(worker.db, worker.clock, settings.retry),
-        register=Register(register_dir(os.environ), os.getppid(), settings.state_dir),
-        owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getppid())),
-        process=worker.process,
-        stop=worker.life.stop,
+        outcome=outcome,
         news=news,
+        stop=worker.life.stop,
     )
 
 

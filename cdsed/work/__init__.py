@@ -1,6 +1,6 @@
 """One product's next step, and the one place that turns a failure into a decision.
 
-``bench``    what a download process works with
+``context``  what the threads of a download process share
 ``session``  a leased session: it plans products and fetches pieces until there is nothing left to do
 ``begin``    a product is claimed, looked for on disk, listed and cut into pieces
 ``finish``   its last piece has arrived: verify, publish

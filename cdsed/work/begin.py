@@ -12,7 +12,7 @@ from cdsed.transfer import staging
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import list_objects
 from cdsed.transfer.publish import complete
-from cdsed.work.bench import Bench
+from cdsed.work.context import WorkerContext
 from cdsed.work.outcome import NO_PLACE
 from cdsed.work.owning import is_others, refuse_other, release, take
 from cdsed.work.place import check_disk, places_for
@@ -20,7 +20,7 @@ from cdsed.work.place import check_disk, places_for
 _log = logging.getLogger(__name__)
 
 
-def begin(bench: Bench, connection: Connection, account: str, product: Product) -> None:
+def begin(context: WorkerContext, connection: Connection, account: str, product: Product) -> None:
     """Plan a claimed product, so that every free session can join it.
 
     Raises
@@ -28,9 +28,9 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     TransferError
         Whatever stands in the way; the caller decides what follows.
     """
-    if _is_present(bench, product):
+    if _is_present(context, product):
         return
-    refuse_other(bench, product)
+    refuse_other(context.disks, product)
     assert product.s3_path is not None, f"{product.safename} is ready without a path"
     try:
         location = split_s3_path(product.s3_path)
@@ -40,35 +40,41 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         raise ProductError(
             f"{product.s3_path} is the place of another product than {product.safename}", code="HostileKey"
         )
-    listed = list_objects(connection, account, location, bench.stop, bench.guard.watch)
-    places = places_for(bench, product, sum(item.size_bytes for item in listed))
+    listed = list_objects(connection, account, location, context.stop, context.transfer.guard.watch)
+    places = places_for(context.disks, product, sum(item.size_bytes for item in listed))
     folder = Path(places.staging)
-    check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
-    with bench.watch.at(places.destination):
-        take(bench, product, places)
-        if _is_present(bench, product):  # another state has finished it meanwhile
+    check_disk(
+        context.disks, Path(places.destination)
+    )  # to choose a place may have taken long: others write to the state, too
+    with context.disks.watch.at(places.destination):
+        take(context.disks, product, places)
+        if _is_present(context, product):  # another state has finished it meanwhile
             return
         staged = staging.staged_sizes(folder)
-        lost_again = pieces.forget_lost(bench.db, product, staged)
+        lost_again = pieces.forget_lost(context.store.db, product, staged)
         if lost_again:  # a power cut does that once; what is lost each time must come to an end
             raise ProductError(f"its disk has lost {lost_again[0]} once more", code="BadCopy")
-        staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
-    pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
+        staging.prepare(folder, listed, staged, pieces.arrived(context.store.db, product, listed))
+    pieces.plan(context.store.db, product, listed, places, context.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))
 
 
-def _is_present(bench: Bench, product: Product) -> bool:
+def _is_present(context: WorkerContext, product: Product) -> bool:
     """Settle a product that lies on disk already."""
-    with bench.watch.at(product.outputdir or NO_PLACE):
-        found = bench.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
+    with context.disks.watch.at(product.outputdir or NO_PLACE):
+        found = context.disks.presence.find_now(
+            product.safename, Path(product.outputdir) if product.outputdir else None
+        )
     if found is None:
         return False
     _log.info("%s: already at %s", product.safename, found)
-    current = products.get(bench.db, product.id)
-    if current.staging and not is_others(bench, current):
+    current = products.get(context.store.db, product.id)
+    if current.staging and not is_others(context.disks, current):
         # We began it, and perhaps its directory could not be synced when it appeared.
         complete(found, Path(current.staging))
     cause = f"waited for: {product.cause.partition(';')[0]}" if product.cause else None
-    products.move(bench.db, bench.clock, product, Move(State.PRESENT, cause=cause, whereabouts=str(found)))
-    release(bench, current)
+    products.move(
+        context.store.db, context.store.clock, product, Move(State.PRESENT, cause=cause, whereabouts=str(found))
+    )
+    release(context.disks, current)
     return True

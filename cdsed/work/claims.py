@@ -1,12 +1,13 @@
 """The requests a session may send: each one is claimed from its account's minute before it leaves."""
 
+import threading
 from collections.abc import Callable
 
 from cdsed.errors import Stopped
 from cdsed.model.transfer import Lease
 from cdsed.store import leases
 from cdsed.transfer.connection import Connection
-from cdsed.work.bench import Bench
+from cdsed.work.context import StoreContext
 
 _LOOK_EVERY_S = 0.5
 
@@ -22,8 +23,9 @@ class RequestClaims:
         Enters in the account's books what was sent so far: only from then on can it leave the minute again.
     """
 
-    def __init__(self, bench: Bench, lease: Lease) -> None:
-        self._bench = bench
+    def __init__(self, store: StoreContext, lease: Lease, stop: threading.Event) -> None:
+        self._store = store
+        self._stop = stop
         self._lease = lease
         self._left = 0
         self.settle: Callable[[], None] = lambda: None
@@ -46,14 +48,14 @@ class RequestClaims:
         if self._left > 0:
             self._left -= 1
             return
-        bench = self._bench
+        store = self._store
         # What was sent and not counted yet is part of the claim in the state, which grows by one.
-        while not leases.claim_one_more(bench.db, bench.clock, self._lease):
+        while not leases.claim_one_more(store.db, store.clock, self._lease):
             if not connection.waits:
                 connection.close()
                 connection.waits = True
                 self.settle()
-            if bench.clock.wait(bench.stop, _LOOK_EVERY_S):
+            if store.clock.wait(self._stop, _LOOK_EVERY_S):
                 connection.waits = False
                 raise Stopped
         connection.waits = False

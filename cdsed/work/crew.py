@@ -12,8 +12,8 @@ from contextlib import suppress
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
-from cdsed.work import owning, sharing
-from cdsed.work.bench import Bench
+from cdsed.work import owning
+from cdsed.work.context import WorkerContext
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread
@@ -33,15 +33,15 @@ class Crew:
         How many sessions work at once.
     """
 
-    def __init__(self, bench: Bench, sessions: int) -> None:
-        self._bench = bench
-        transfer, process = bench.settings.transfer, bench.settings.process
+    def __init__(self, context: WorkerContext, sessions: int) -> None:
+        self._context = context
+        transfer, process = context.settings.transfer, context.settings.process
         # A thread that waits for the service may rest as long as a read may take.
         self._patience_s = max(process.hung_after_s, 2 * transfer.read_timeout_s)
         self._error: BaseException | None = None
         self._stuck: set[threading.Thread] = set()
         self._paused_s: dict[str, float] = {}
-        self._threads = [self._start(SessionThread(bench).run, f"session {n}") for n in range(1, sessions + 1)]
+        self._threads = [self._start(SessionThread(context).run, f"session {n}") for n in range(1, sessions + 1)]
         self._threads.append(self._start(self._tidy, "tidy"))
         self._threads.append(self._start(self._beat, "owners"))
         self._appoint_finisher()
@@ -53,9 +53,9 @@ class Crew:
 
     def look(self) -> None:
         """Cut connections that are too slow, and see to threads that are stuck; call it about once per second."""
-        bench = self._bench
-        bench.guard.look()
-        stuck = bench.watch.look(self._patience_s)
+        context = self._context
+        context.transfer.guard.look()
+        stuck = context.disks.watch.look(self._patience_s)
         for one in stuck:
             self._pause(one)
         self._stuck = {one.thread for one in stuck}
@@ -69,13 +69,13 @@ class Crew:
 
         Those that are stuck stay behind: they end with the process, or when the kernel lets go of them.
         """
-        bench = self._bench
-        bench.stop.set()
+        context = self._context
+        context.stop.set()
         while any(thread.is_alive() for thread in self._threads if thread not in self._stuck):
-            bench.guard.cut_all()
-            bench.news.tell()
+            context.transfer.guard.cut_all()
+            context.news.tell()
             time.sleep(_LEAVE_EVERY_S)
-            self._stuck = {one.thread for one in bench.watch.look(self._patience_s)}
+            self._stuck = {one.thread for one in context.disks.watch.look(self._patience_s)}
         if self._error is not None:
             raise self._error
 
@@ -97,32 +97,32 @@ class Crew:
 
     def _finish(self, relieved: threading.Event) -> None:
         """Verify and publish what has arrived, and digest what arrives, until another thread does so."""
-        bench = self._bench
-        while not bench.stop.is_set() and not relieved.is_set():
-            edition = bench.news.edition
-            if not finish_next(bench) and not digest_next(bench):
-                bench.news.wait_after(edition, _IDLE_S)
+        context = self._context
+        while not context.stop.is_set() and not relieved.is_set():
+            edition = context.news.edition
+            if not finish_next(context) and not digest_next(context):
+                context.news.wait_after(edition, _IDLE_S)
 
     def _tidy(self) -> None:
         """Remove what nobody owns, at the start and now and then; one process at a time does it."""
-        lock = KernelLock(self._bench.settings.sessions_dir / "janitor.lock")
-        while not self._bench.stop.is_set():
+        lock = KernelLock(self._context.settings.sessions_dir / "janitor.lock")
+        while not self._context.stop.is_set():
             if lock.acquire():
                 try:
-                    sharing.tell_all(self._bench)
-                    tidy(self._bench)
+                    self._context.transfer.shared.note_all()
+                    tidy(self._context.disks, self._context.stop)
                 finally:
                     lock.release()
-            self._bench.stop.wait(_TIDY_EVERY_S)
+            self._context.stop.wait(_TIDY_EVERY_S)
 
     def _beat(self) -> None:
         """Say, wherever this state owns places of products, that it lives."""
-        bench = self._bench
-        while not bench.stop.is_set():
-            for room, place in owning.rooms_of_all(bench):
-                with bench.watch.at(str(place)), suppress(OSError):
-                    bench.owners.beat(room)
-            bench.stop.wait(_BEAT_EVERY_S)
+        context = self._context
+        while not context.stop.is_set():
+            for room, place in owning.rooms_of_all(context.disks):
+                with context.disks.watch.at(str(place)), suppress(OSError):
+                    context.disks.owners.beat(room)
+            context.stop.wait(_BEAT_EVERY_S)
 
     def _pause(self, one: Stuck) -> None:
         """Keep a disk paused for as long as a thread is stuck there: a probe would be stuck, too."""
@@ -135,4 +135,4 @@ class Crew:
             code="Hung",
             retry_after_s=self._patience_s,
         )
-        self._bench.outcome.disk_failed(error, one.place)
+        self._context.outcome.disk_failed(error, one.place)

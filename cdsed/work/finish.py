@@ -14,8 +14,8 @@ from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
-from cdsed.work.bench import Bench
 from cdsed.work.boundary import bounded
+from cdsed.work.context import WorkerContext
 from cdsed.work.owning import check, hold, release
 from cdsed.work.place import check_disk
 
@@ -28,49 +28,49 @@ _DAMAGED_MAX = 6
 QUARANTINED_MAX = 10
 
 
-def finish_next(bench: Bench) -> bool:
+def finish_next(context: WorkerContext) -> bool:
     """Verify and publish one product whose pieces have all arrived; return whether there was one."""
-    product = products.claim_verifying(bench.db, bench.clock, bench.process)
+    product = products.claim_verifying(context.store.db, context.store.clock, context.store.process)
     if product is None:
         return False
-    bounded(bench.outcome, product, partial(_try_finish, bench, product))
-    bench.news.tell()
+    bounded(context.outcome, product, partial(_try_finish, context, product))
+    context.news.tell()
     return True
 
 
-def digest_next(bench: Bench) -> bool:
+def digest_next(context: WorkerContext) -> bool:
     """Digest one object that came in pieces, while its fellows still arrive; return whether there was one."""
-    claimed = pieces.claim_digesting(bench.db, bench.clock, bench.process)
+    claimed = pieces.claim_digesting(context.store.db, context.store.clock, context.store.process)
     if claimed is None:
         return False
-    product = products.get(bench.db, claimed.product)
+    product = products.get(context.store.db, claimed.product)
     digests = Digests()
     try:
         folder = Path(product.staging or "")
-        with bench.watch.at(product.destination or ""):
-            digests = file_digests(folder, claimed.path, algorithms_for(product.safename), bench.stop)
+        with context.disks.watch.at(product.destination or ""):
+            digests = file_digests(folder, claimed.path, algorithms_for(product.safename), context.stop)
     except TransferError as error:
         _log.info("%s: %s is left to verification: %s", product.safename, claimed.path, error)
         return False
     finally:
-        pieces.digested(bench.db, bench.process, claimed, digests)
+        pieces.digested(context.store.db, context.store.process, claimed, digests)
     return True
 
 
-def _try_finish(bench: Bench, product: Product) -> bool:
+def _try_finish(context: WorkerContext, product: Product) -> bool:
     try:
-        check_disk(bench, Path(product.destination or ""))
-        with bench.watch.at(product.destination or ""):
-            _finish(bench, product)
+        check_disk(context.disks, Path(product.destination or ""))
+        with context.disks.watch.at(product.destination or ""):
+            _finish(context, product)
     except TransferError as error:
-        return bench.outcome.of_product(error, None, product)
+        return context.outcome.of_product(error, None, product)
     return True
 
 
-def _finish(bench: Bench, product: Product) -> None:
-    kept = hold(bench, product)
+def _finish(context: WorkerContext, product: Product) -> None:
+    kept = hold(context.disks, product)
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
-    objects = pieces.objects(bench.db, product.id)
+    objects = pieces.objects(context.store.db, product.id)
     single = _single(objects, product)
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
@@ -79,39 +79,39 @@ def _finish(bench: Bench, product: Product) -> None:
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
-        _settle(bench, product, final, State.DONE if kept else State.PRESENT)  # else another state has published it
+        _settle(context, product, final, State.DONE if kept else State.PRESENT)  # else another state has published it
         return
     verdict = verify(
         folder,
         product.safename,
         objects,
         md5=product.md5,
-        manifest_counts=bench.settings.transfer.manifest == "fail",
-        stop=bench.stop,
+        manifest_counts=context.settings.transfer.manifest == "fail",
+        stop=context.stop,
     )
     if not verdict.good:
-        _bad(bench, product, objects, verdict)
+        _bad(context, product, objects, verdict)
         return
     for remark in verdict.remarks[:_REMARKS_TOLD]:
         _log.warning("%s: %s", product.safename, remark)
-    present = bench.presence.find_now(product.safename, destination)
+    present = context.disks.presence.find_now(product.safename, destination)
     if present is not None:
         complete(present, folder)
         # We died after its rename; of a copy from another disk the source is left.
         ours = kept and present == final and is_published(final, sizes, single=single is not None)
-        _settle(bench, product, present, State.DONE if ours else State.PRESENT)
+        _settle(context, product, present, State.DONE if ours else State.PRESENT)
         return
-    hold(bench, product)  # to verify may have taken long
-    check_owner = partial(check, bench, product)
+    hold(context.disks, product)  # to verify may have taken long
+    check_owner = partial(check, context.disks, product)
     published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=check_owner)
     if published.set_aside:
         _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
-    _settle(bench, product, published.path, State.DONE)
+    _settle(context, product, published.path, State.DONE)
 
 
-def _settle(bench: Bench, product: Product, path: Path, state: State) -> None:
-    products.move(bench.db, bench.clock, product, Move(state, whereabouts=str(path)))
-    release(bench, product)
+def _settle(context: WorkerContext, product: Product, path: Path, state: State) -> None:
+    products.move(context.store.db, context.store.clock, product, Move(state, whereabouts=str(path)))
+    release(context.disks, product)
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
 
 
@@ -122,13 +122,13 @@ def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
     return None
 
 
-def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
+def _bad(context: WorkerContext, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
     """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again.
 
     What differs from its own ETag is not the product's fault; but what never arrives undamaged must come to an end.
     """
-    if verdict.damaged and pieces.count_damaged(bench.db, verdict.bad) < _DAMAGED_MAX:
-        pieces.mark_bad(bench.db, verdict.bad)
+    if verdict.damaged and pieces.count_damaged(context.store.db, verdict.bad) < _DAMAGED_MAX:
+        pieces.mark_bad(context.store.db, verdict.bad)
         raise verdict.error(damaged=True)
     before = {item.id: item.bad_digest for item in objects}
     if any(before[number] == digest for number, digest in verdict.bad.items()):
@@ -137,9 +137,9 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
         cause = f"corrupt at its source, two copies were alike: {verdict.summary}"
         _log.error("%s: %s; set aside at %s", product.safename, cause, place)
         move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
-        products.move(bench.db, bench.clock, product, move)
+        products.move(context.store.db, context.store.clock, product, move)
         return
-    pieces.mark_bad(bench.db, verdict.bad)
+    pieces.mark_bad(context.store.db, verdict.bad)
     raise verdict.error(damaged=False)
 
 

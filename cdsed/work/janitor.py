@@ -6,6 +6,7 @@ product that the state knows, or is owned by another state.
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,44 +18,49 @@ from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
 from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import on_disk
 from cdsed.work import owning
-from cdsed.work.bench import Bench
+from cdsed.work.context import DiskContext
 
 _log = logging.getLogger(__name__)
 
 _GONE_SUFFIX = ".gone"  # of what is just being removed
 
 
-def tidy(bench: Bench) -> None:
-    """Remove what nobody owns from the pre-spools of every place that products were ever written to."""
-    places = {*bench.settings.spools, *disks.places(bench.db)}
-    rooms = {(room, place) for place in places for room in (bench.settings.pre_spool_for(place), place / NEAR)}
-    rooms |= {(room, room) for room in _former_rooms(bench, {room for room, _ in rooms})}
-    _in_each(bench, rooms, _tidy_owners)  # first: it is quick, and others may wait for it
-    _in_each(bench, rooms, _tidy)
+def tidy(context: DiskContext, stop: threading.Event) -> None:
+    """Remove what nobody owns from the pre-spools of every place that products were ever written to, until `stop`."""
+    places = {*context.settings.spools, *disks.places(context.db)}
+    rooms = {(room, place) for place in places for room in (context.settings.pre_spool_for(place), place / NEAR)}
+    rooms |= {(room, room) for room in _former_rooms(context, {room for room, _ in rooms})}
+    _in_each(context, stop, rooms, _tidy_owners)  # first: it is quick, and others may wait for it
+    _in_each(context, stop, rooms, _tidy)
 
 
-def _in_each(bench: Bench, rooms: Iterable[tuple[Path, Path]], tidy_one: Callable[[Bench, Path], None]) -> None:
+def _in_each(
+    context: DiskContext,
+    stop: threading.Event,
+    rooms: Iterable[tuple[Path, Path]],
+    tidy_one: Callable[[DiskContext, Path], None],
+) -> None:
     for root, place in sorted(rooms):
-        if bench.stop.is_set() and tidy_one is not _tidy_owners:
+        if stop.is_set() and tidy_one is not _tidy_owners:
             return
-        if breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(place))):
+        if breakers.is_open(context.db, context.clock, breakers.disk_breaker(str(place))):
             continue
         try:
-            with bench.watch.at(str(place)), on_disk(str(root)):
-                tidy_one(bench, root)
+            with context.watch.at(str(place)), on_disk(str(root)):
+                tidy_one(context, root)
         except TransferError as error:
-            bench.outcome.disk_failed(error, str(place))
+            context.outcome.disk_failed(error, str(place))
 
 
-def _tidy(bench: Bench, root: Path) -> None:
-    _tell_replaced(bench, root / REPLACED)
+def _tidy(context: DiskContext, root: Path) -> None:
+    _tell_replaced(context, root / REPLACED)
     for path in _directories(root):
         name = path.name.removesuffix(_GONE_SUFFIX).removesuffix(COPY_SUFFIX)
-        if bench.owners.other(root, name) is not None:
+        if context.owners.other(root, name) is not None:
             continue
         if path.suffix == _GONE_SUFFIX:
             discard(path)
-        elif _is_nobodys(bench, path):
+        elif _is_nobodys(context, path):
             gone = path.with_name(path.name + _GONE_SUFFIX)
             discard(gone)
             with suppress(FileNotFoundError):  # the product was just settled, and who settled it has removed it
@@ -63,25 +69,25 @@ def _tidy(bench: Bench, root: Path) -> None:
             discard(gone)
 
 
-def _former_rooms(bench: Bench, rooms: set[Path]) -> set[Path]:
+def _former_rooms(context: DiskContext, rooms: set[Path]) -> set[Path]:
     """Return pre-spools that the settings name no more, and of which something is told: until it is gone."""
-    return {folder.parent for folder in notices.replaced_folders(bench.db)} - rooms
+    return {folder.parent for folder in notices.replaced_folders(context.db)} - rooms
 
 
-def _tell_replaced(bench: Bench, folder: Path) -> None:
+def _tell_replaced(context: DiskContext, folder: Path) -> None:
     """Tell of what stood in the place of products: nobody but its owner knows whether it may go."""
     kept = len(_entries(folder))
     text = f"{folder} keeps what stood in the place of products ({kept} so far): remove what nobody needs"
-    notices.note(bench.db, bench.clock, notices.replaced(folder), text if kept else None)
+    notices.note(context.db, context.clock, notices.replaced(folder), text if kept else None)
 
 
-def _tidy_owners(bench: Bench, root: Path) -> None:
+def _tidy_owners(context: DiskContext, root: Path) -> None:
     """Give back places that no product needs, and tell of other states that download to the same one."""
-    others = owning.tidy(bench, root)
+    others = owning.tidy(context, root)
     owners = sorted({str(owner) for owner in others.values()})
     count = f"{len(others)} product{'s'[: len(others) != 1]}"
     text = f"another cdsed downloads {count} to {root.parent} too, which this one waits for: {'; '.join(owners)}"
-    notices.note(bench.db, bench.clock, notices.others(root), text if others else None)
+    notices.note(context.db, context.clock, notices.others(root), text if others else None)
 
 
 def _directories(root: Path) -> list[Path]:
@@ -96,8 +102,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _is_nobodys(bench: Bench, path: Path) -> bool:
-    product = products.find(bench.db, path.name.removesuffix(COPY_SUFFIX))
+def _is_nobodys(context: DiskContext, path: Path) -> bool:
+    product = products.find(context.db, path.name.removesuffix(COPY_SUFFIX))
     if product is None:
         return False
     if path.name.endswith(COPY_SUFFIX):

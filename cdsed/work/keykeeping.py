@@ -25,7 +25,7 @@ from cdsed.store.breakers import Cooling, account_breaker
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.genuine import is_page
-from cdsed.work.bench import endpoint
+from cdsed.work.context import endpoint
 
 _UNTIL_USABLE_S, _WHEN_USABLE_S = 2.0, 60.0
 _TIMEOUT_MAX_S = 15.0  # the process has to leave in time, and to say that it lives

@@ -19,12 +19,12 @@ from cdsed.transfer.owners import waiting_for
 from cdsed.transfer.publish import NEAR
 from cdsed.transfer.staging import discard
 from cdsed.transfer.translate import on_disk
-from cdsed.work.bench import Bench
+from cdsed.work.context import DiskContext
 
 _log = logging.getLogger(__name__)
 
 
-def refuse_other(bench: Bench, product: Product, *, but: Path | None = None) -> None:
+def refuse_other(context: DiskContext, product: Product, *, but: Path | None = None) -> None:
     """Make sure that no living state downloads a product to where it might go; `but` is not asked.
 
     Disks that pause, or do not answer, are passed over: whoever writes there claims the place before.
@@ -34,19 +34,19 @@ def refuse_other(bench: Bench, product: Product, *, but: Path | None = None) -> 
     OwnedElsewhere
         One does; the text says which.
     """
-    candidates = [Path(product.outputdir)] if product.outputdir else bench.settings.spools
+    candidates = [Path(product.outputdir)] if product.outputdir else context.settings.spools
     for destination in candidates:
-        if destination == but or breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(destination))):
+        if destination == but or breakers.is_open(context.db, context.clock, breakers.disk_breaker(str(destination))):
             continue
-        for room in _rooms(destination, bench.settings.pre_spool_for(destination)):
+        for room in _rooms(destination, context.settings.pre_spool_for(destination)):
             other = None
-            with bench.watch.at(str(destination)), suppress(OSError):
-                other = bench.owners.other(room, product.safename, living=True)
+            with context.watch.at(str(destination)), suppress(OSError):
+                other = context.owners.other(room, product.safename, living=True)
             if other is not None:
                 raise waiting_for(product.safename, destination, other)
 
 
-def take(bench: Bench, product: Product, places: Places) -> None:
+def take(context: DiskContext, product: Product, places: Places) -> None:
     """Become the owner of a claimed product's place, whose disk has been checked.
 
     What a dead state has left there is forgotten, and removed with the preparation of the staging directory.
@@ -63,23 +63,23 @@ def take(bench: Bench, product: Product, places: Places) -> None:
 
     def taking_over() -> None:
         _log.info("%s: what another cdsed has left at %s is removed", product.safename, staging)
-        products.forget_objects(bench.db, product)
+        products.forget_objects(context.db, product)
         discard(staging)
 
     try:
         for room in _rooms(Path(places.destination), staging.parent):
             forget = taking_over if room == staging.parent else _nothing
             with _room(room, staging.parent):
-                if not bench.owners.claim(room, product.safename, forget):
+                if not context.owners.claim(room, product.safename, forget):
                     fresh.append(room)
-        refuse_other(bench, product, but=Path(places.destination))
+        refuse_other(context, product, but=Path(places.destination))
     except OwnedElsewhere:
         for room in fresh:
-            _release(bench, room, product.safename)
+            _release(context, room, product.safename)
         raise
 
 
-def hold(bench: Bench, product: Product) -> bool:
+def hold(context: DiskContext, product: Product) -> bool:
     """Make sure, before working on a product that was begun, that its place is still this state's.
 
     Returns
@@ -98,50 +98,50 @@ def hold(bench: Bench, product: Product) -> bool:
     kept = True
     for each in _rooms(Path(product.destination), room):
         with _room(each, room):
-            kept &= bench.owners.hold(each, product.safename)
+            kept &= context.owners.hold(each, product.safename)
     return kept
 
 
-def check(bench: Bench, product: Product) -> None:
+def check(context: DiskContext, product: Product) -> None:
     """Make sure once more, with the directory open that is to be written in; OSError, OwnedElsewhere."""
-    bench.owners.check(Path(product.staging or "").parent, product.safename)
+    context.owners.check(Path(product.staging or "").parent, product.safename)
 
 
-def is_others(bench: Bench, product: Product) -> bool:
+def is_others(context: DiskContext, product: Product) -> bool:
     """Tell whether the staging directory that a product once had belongs to another state now."""
     room = Path(product.staging or "").parent
     with on_disk(str(room)):
-        return bench.owners.other(room, product.safename) is not None
+        return context.owners.other(room, product.safename) is not None
 
 
-def release(bench: Bench, product: Product) -> None:
+def release(context: DiskContext, product: Product) -> None:
     """Give a settled product's place back; what cannot be given back now is left to the janitor."""
     staging, destination = Path(product.staging or ""), Path(product.destination or "")
     if product.staging and product.destination:
         for room in _rooms(destination, staging.parent):
-            _release(bench, room, product.safename)
+            _release(context, room, product.safename)
 
 
-def rooms_of_all(bench: Bench) -> list[tuple[Path, Path]]:
+def rooms_of_all(context: DiskContext) -> list[tuple[Path, Path]]:
     """Return the rooms of every place that products are, or were ever, written to, with that place."""
-    rooms = {room: room.parent for room in bench.owners.rooms()}
-    for place in {*bench.settings.spools, *disks.places(bench.db)}:
-        if not breakers.is_open(bench.db, bench.clock, breakers.disk_breaker(str(place))):
-            rooms |= dict.fromkeys(_rooms(place, bench.settings.pre_spool_for(place)), place)
+    rooms = {room: room.parent for room in context.owners.rooms()}
+    for place in {*context.settings.spools, *disks.places(context.db)}:
+        if not breakers.is_open(context.db, context.clock, breakers.disk_breaker(str(place))):
+            rooms |= dict.fromkeys(_rooms(place, context.settings.pre_spool_for(place)), place)
     return sorted(rooms.items())
 
 
-def tidy(bench: Bench, room: Path) -> dict[str, Owner]:
+def tidy(context: DiskContext, room: Path) -> dict[str, Owner]:
     """Give back in a room what no product under way needs; return the products of other states, with their owners."""
-    mine, others = bench.owners.owned(room)
+    mine, others = context.owners.owned(room)
     for name in mine:
-        bench.owners.release(room, name, unless=lambda name=name: _is_needed(bench, room, name))  # type: ignore[misc]
+        context.owners.release(room, name, unless=lambda name=name: _is_needed(context, room, name))  # type: ignore[misc]
     return others
 
 
-def _is_needed(bench: Bench, room: Path, name: str) -> bool:
+def _is_needed(context: DiskContext, room: Path, name: str) -> bool:
     """Tell whether a product under way has its place in a room, which may have several names."""
-    product = products.find(bench.db, name)
+    product = products.find(context.db, name)
     if product is None or product.state in FINAL:
         return False
     places = [Path(product.staging).parent] if product.staging else []
@@ -171,6 +171,6 @@ def _room(room: Path, staging_room: Path) -> Iterator[None]:
                 raise
 
 
-def _release(bench: Bench, room: Path, name: str) -> None:
+def _release(context: DiskContext, room: Path, name: str) -> None:
     with suppress(OSError, TransferError), on_disk(str(room)):
-        bench.owners.release(room, name)
+        context.owners.release(room, name)

@@ -16,8 +16,8 @@ from cdsed.model.product import Product
 from cdsed.model.transfer import Places
 from cdsed.store import breakers, disks, pieces, products
 from cdsed.transfer.translate import has_no_inodes, on_disk
-from cdsed.work.bench import Bench
 from cdsed.work.blame import RULES
+from cdsed.work.context import DiskContext
 from cdsed.work.course import Course
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class _Room:
     free_bytes: int
 
 
-def places_for(bench: Bench, product: Product, size_bytes: int) -> Places:
+def places_for(context: DiskContext, product: Product, size_bytes: int) -> Places:
     """Choose where a product is put together and where it will appear, and reserve `size_bytes` there.
 
     It goes on where it was begun; otherwise the first destination with room for it is taken. One that does not
@@ -46,19 +46,19 @@ def places_for(bench: Bench, product: Product, size_bytes: int) -> Places:
     DiskError
         No destination can take it.
     """
-    destinations = [Path(product.outputdir)] if product.outputdir else list(bench.settings.spools)
-    begun = _begun(bench, product, destinations)
+    destinations = [Path(product.outputdir)] if product.outputdir else list(context.settings.spools)
+    begun = _begun(context, product, destinations)
     # Disks are asked before the transaction: one that hangs must not hold up everybody else.
-    rooms, sick = ([], []) if begun else _look(bench, product, destinations)
+    rooms, sick = ([], []) if begun else _look(context, product, destinations)
     if sick and not rooms:
         raise _of_all(sick)
-    with bench.db.write():  # two products planned at once must not count on the same room
-        places = begun or _first_with_room(bench, product, size_bytes, rooms, sick)
-        products.choose_place(bench.db, product, places, size_bytes)
+    with context.db.write():  # two products planned at once must not count on the same room
+        places = begun or _first_with_room(context, product, size_bytes, rooms, sick)
+        products.choose_place(context.db, product, places, size_bytes)
         return places
 
 
-def check_disk(bench: Bench, destination: Path) -> None:
+def check_disk(context: DiskContext, destination: Path) -> None:
     """Make sure that a destination, and its staging, are the directories they were; remember new ones.
 
     A directory is known again by its marker, or, when somebody has cleared it, by the kernel's word that it is
@@ -69,45 +69,45 @@ def check_disk(bench: Bench, destination: Path) -> None:
     DiskError
         A disk is not mounted, another one stands in its place, or it does not answer.
     """
-    with bench.watch.at(str(destination)):
-        for place in {destination, bench.settings.pre_spool or destination}:
+    with context.watch.at(str(destination)):
+        for place in {destination, context.settings.pre_spool or destination}:
             with on_disk(str(place)):
-                _check(bench, place)
+                _check(context, place)
 
 
-def _begun(bench: Bench, product: Product, destinations: Sequence[Path]) -> Places | None:
+def _begun(context: DiskContext, product: Product, destinations: Sequence[Path]) -> Places | None:
     """Return where a product was begun, if that is still there."""
     if not product.destination or not product.staging or Path(product.destination) not in destinations:
         return None
     try:
-        check_disk(bench, Path(product.destination))
-        with bench.watch.at(product.destination), on_disk(product.staging):
+        check_disk(context, Path(product.destination))
+        with context.watch.at(product.destination), on_disk(product.staging):
             return Places(product.staging, product.destination) if Path(product.staging).exists() else None
     except DiskError as error:
-        bench.outcome.disk_failed(error, product.destination)
-        if pieces.have_all_arrived(bench.db, product.id):
+        context.outcome.disk_failed(error, product.destination)
+        if pieces.have_all_arrived(context.db, product.id):
             raise  # a worker may have died between its rename and its commit: on another disk, it would be there twice
         return None
 
 
-def _look(bench: Bench, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[DiskError]]:
+def _look(context: DiskContext, product: Product, destinations: Sequence[Path]) -> tuple[list[_Room], list[DiskError]]:
     """Ask each destination that is not paused; return those that answer, and what is wrong with the others."""
     rooms: list[_Room] = []
     sick: list[DiskError] = []
     for destination in destinations:
-        paused = breakers.why_open(bench.db, bench.clock, breakers.disk_breaker(str(destination)))
+        paused = breakers.why_open(context.db, context.clock, breakers.disk_breaker(str(destination)))
         if paused is not None:
             sick.append(DiskError(paused.reason, code=paused.code))
             continue
         try:
-            check_disk(bench, destination)
-            pre_spool = bench.settings.pre_spool_for(destination)
-            with bench.watch.at(str(destination)), on_disk(str(pre_spool)):
+            check_disk(context, destination)
+            pre_spool = context.settings.pre_spool_for(destination)
+            with context.watch.at(str(destination)), on_disk(str(pre_spool)):
                 if has_no_inodes(str(pre_spool)):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 rooms.append(_Room(destination, pre_spool / product.safename, free_bytes(pre_spool)))
         except DiskError as error:
-            bench.outcome.disk_failed(error, str(destination))
+            context.outcome.disk_failed(error, str(destination))
             sick.append(error)
     return rooms, sick
 
@@ -120,13 +120,13 @@ def _of_all(sick: Sequence[DiskError]) -> DiskError:
 
 
 def _first_with_room(
-    bench: Bench, product: Product, size_bytes: int, rooms: Sequence[_Room], sick: Sequence[DiskError]
+    context: DiskContext, product: Product, size_bytes: int, rooms: Sequence[_Room], sick: Sequence[DiskError]
 ) -> Places:
-    kept = bench.settings.disk.free_bytes_min
+    kept = context.settings.disk.free_bytes_min
     tried = [str(error) for error in sick]
     for room in rooms:
-        shared = bench.settings.pre_spool is not None
-        reserved = products.reserved_bytes(bench.db, str(room.destination), product.id, everywhere=shared)
+        shared = context.settings.pre_spool is not None
+        reserved = products.reserved_bytes(context.db, str(room.destination), product.id, everywhere=shared)
         free = room.free_bytes - reserved
         if free >= size_bytes + kept:
             return Places(str(room.staging), str(room.destination))
@@ -142,8 +142,8 @@ def _mb(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 10**7 or not size_bytes else f"{size_bytes / 1e6:.3g} MB"
 
 
-def _check(bench: Bench, place: Path) -> None:
-    known, now = disks.get(bench.db, place), marker.look(place)
+def _check(context: DiskContext, place: Path) -> None:
+    known, now = disks.get(context.db, place), marker.look(place)
     if known is None:
         if told := why_not_made(place):
             raise DiskError(told, code="EROFS" if is_read_only(place) else "EACCES")
@@ -154,7 +154,7 @@ def _check(bench: Bench, place: Path) -> None:
         _log.info("%s was cleared; its marker is put back", place)
         now = marker.mark(place, known.marker)
     if now != known:
-        disks.remember(bench.db, bench.clock, place, now)
+        disks.remember(context.db, context.clock, place, now)
 
 
 def _gone(place: Path, known: Ground, now: Ground | None) -> str:

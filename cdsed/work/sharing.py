@@ -3,49 +3,59 @@
 import hashlib
 import ipaddress
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cdsed.clock import Clock
 from cdsed.config.accounts import Account
 from cdsed.process.lock import KernelLock
+from cdsed.process.register import Register
 from cdsed.store import notices
-from cdsed.work.bench import Bench
+from cdsed.store.database import Database
 
 _log = logging.getLogger(__name__)
 
 
-def take(bench: Bench, account: Account, slot: int) -> KernelLock | None:
-    """Lock a session for the whole machine; None, and people are told, if another daemon has it."""
-    lock = bench.register.take(_mark(bench, account), slot)
-    if lock is None:
-        tell(bench, account)
-    return lock
+@dataclass(frozen=True, slots=True)
+class SharedAccounts:
+    """The accounts of this state, beside those of other daemons; `s3_url` is the service they belong to."""
 
+    db: Database
+    clock: Clock
+    register: Register
+    accounts: Mapping[str, Account]
+    s3_url: str
 
-def tell_all(bench: Bench) -> None:
-    """Tell of every account that is shared just now, and withdraw what was told of the others."""
-    for account in bench.accounts.values():
-        tell(bench, account)
+    def take(self, account: Account, slot: int) -> KernelLock | None:
+        """Lock a session for the whole machine; None, with a notice, if another daemon has it."""
+        lock = self.register.take(self._mark(account), slot)
+        if lock is None:
+            self._note(account)
+        return lock
 
+    def note_all(self) -> None:
+        """Write a notice for each account that is shared just now, and withdraw those of the others."""
+        for account in self.accounts.values():
+            self._note(account)
 
-def tell(bench: Bench, account: Account) -> None:
-    """Tell people that another daemon uses an account, or withdraw that."""
-    others = bench.register.others(_mark(bench, account), range(1, account.sessions + 1))
-    text = None
-    if others:
-        text = (
-            f"account {account.name} is used by another cdsed on this machine too ({others}); together they use no "
-            f"more than its {account.sessions} sessions, and each waits while the other has them; "
-            "give each its own accounts"
-        )
-    if notices.note(bench.db, bench.clock, notices.shared(account.name), text) and text:
-        _log.warning("%s", text)
+    def _note(self, account: Account) -> None:
+        others = self.register.others(self._mark(account), range(1, account.sessions + 1))
+        text = None
+        if others:
+            text = (
+                f"account {account.name} is used by another cdsed on this machine too ({others}); together they use no "
+                f"more than its {account.sessions} sessions, and each waits while the other has them; "
+                "give each its own accounts"
+            )
+        if notices.note(self.db, self.clock, notices.shared(account.name), text) and text:
+            _log.warning("%s", text)
 
-
-def _mark(bench: Bench, account: Account) -> str:
-    """Return what tells an account from others: its login, at this service."""
-    service = f"{_service(bench.settings.services.s3_url)}\n{account.login_mark}"
-    return hashlib.sha256(service.encode()).hexdigest()[:16]
+    def _mark(self, account: Account) -> str:
+        """Return what tells an account from others: its login, at this service."""
+        service = f"{_service(self.s3_url)}\n{account.login_mark}"
+        return hashlib.sha256(service.encode()).hexdigest()[:16]
 
 
 def _service(url: str) -> str:

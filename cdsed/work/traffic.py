@@ -3,33 +3,34 @@
 from cdsed.model.transfer import Lease
 from cdsed.store import leases
 from cdsed.transfer.connection import Connection
-from cdsed.work.bench import Bench
+from cdsed.work.context import StoreContext
 
 
 class Traffic:
-    """Counts the requests and bytes of one connection of a lease."""
+    """Counts the requests and bytes of one connection of a lease; `count_every_s` is for `count_when_due`."""
 
-    def __init__(self, bench: Bench, lease: Lease, connection: Connection) -> None:
-        self._bench = bench
+    def __init__(self, store: StoreContext, lease: Lease, connection: Connection, count_every_s: float) -> None:
+        self._store = store
         self._lease = lease
         self._connection = connection
+        self._count_every_s = count_every_s
         self._requests = 0
         self._bytes = 0
-        self._counted_s = bench.clock.boot_s()
+        self._counted_s = store.clock.boot_s()
 
     def count(self) -> None:
         """Enter what has gone over the connection since the last time."""
-        bench, connection = self._bench, self._connection
+        store, connection = self._store, self._connection
         requests, size_bytes = connection.requests - self._requests, connection.delivered_bytes - self._bytes
-        self._counted_s = bench.clock.boot_s()
+        self._counted_s = store.clock.boot_s()
         if requests or size_bytes:
             leases.count_traffic(
-                bench.db, bench.clock, self._lease.account, requests=requests, size_bytes=size_bytes, lease=self._lease
+                store.db, store.clock, self._lease.account, requests=requests, size_bytes=size_bytes, lease=self._lease
             )
             self._requests += requests
             self._bytes += size_bytes
 
     def count_when_due(self) -> None:
-        """Do so once in `transfer.checkpoint_every_s`; call it after every buffer."""
-        if self._bench.clock.boot_s() - self._counted_s >= self._bench.settings.transfer.checkpoint_every_s:
+        """Do so once in `count_every_s`; call it after every buffer."""
+        if self._store.clock.boot_s() - self._counted_s >= self._count_every_s:
             self.count()

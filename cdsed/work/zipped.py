@@ -18,8 +18,8 @@ from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
-from cdsed.work.bench import Bench
 from cdsed.work.claims import RequestClaims
+from cdsed.work.context import WorkerContext
 from cdsed.work.owning import take
 from cdsed.work.place import check_disk, places_for
 from cdsed.work.traffic import Traffic
@@ -35,22 +35,22 @@ class Way(Enum):
     OPEN = auto()
 
 
-def way(bench: Bench, account: str, product: Product) -> Way:
+def way(context: WorkerContext, account: str, product: Product) -> Way:
     """Tell whether a product that S3 refuses to an account can come as a zip."""
-    if not bench.settings.transfer.zipper or not _token(bench, account):
+    if not context.settings.transfer.zipper or not _token(context, account):
         return Way.CLOSED
     if product.product_id and product.md5:
         return Way.OPEN
     return Way.CLOSED if product.path_source is PathSource.CATALOGUE else Way.ASK_FIRST
 
 
-def ask_catalogue(bench: Bench, product: Product, error: TransferError) -> None:
+def ask_catalogue(context: WorkerContext, product: Product, error: TransferError) -> None:
     """Have the catalogue asked about a claimed product before it is tried again."""
     move = Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True)
-    products.move(bench.db, bench.clock, product, move)
+    products.move(context.store.db, context.store.clock, product, move)
 
 
-def fetch(bench: Bench, lease: Lease, claims: RequestClaims, product: Product, buffer: memoryview) -> None:
+def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: Product, buffer: memoryview) -> None:
     """Fetch a claimed product whole, over one connection; it is ready for verification when this returns.
 
     Raises
@@ -60,44 +60,50 @@ def fetch(bench: Bench, lease: Lease, claims: RequestClaims, product: Product, b
     """
     assert product.product_id is not None, f"{product.safename} has no id in the catalogue"
     assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
-    services = bench.settings.services
+    services = context.settings.services
     value = Value(
         url=f"{services.download_url}/Products({quote(product.product_id)})/$value",
         origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
-        token=Secret(_token(bench, lease.account)),
+        token=Secret(_token(context, lease.account)),
         account=lease.account,
         safename=product.safename,
         md5=product.md5,
     )
-    places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
+    places = places_for(context.disks, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
-    means = Means(bench.endpoint, partial(_counted, bench, lease, claims), buffer, bench.stop, claims.claim)
-    pieces.forget_arrived(bench.db, product)
-    check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
-    with bench.watch.at(places.destination):
-        take(bench, product, places)
+    means = Means(
+        context.transfer.endpoint, partial(_counted, context, lease, claims), buffer, context.stop, claims.claim
+    )
+    pieces.forget_arrived(context.store.db, product)
+    check_disk(
+        context.disks, Path(places.destination)
+    )  # to choose a place may have taken long: others write to the state, too
+    with context.disks.watch.at(places.destination):
+        take(context.disks, product, places)
         prepare(staging)
         listed = fetch_value(value, means, staging)
-    with bench.db.write():
-        pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
-        pieces.arrived_whole(bench.db, product)
+    with context.store.db.write():
+        pieces.plan(context.store.db, product, listed, places, context.settings.transfer.piece_bytes)
+        pieces.arrived_whole(context.store.db, product)
     _log.info("%s: came as a zip, %d files", product.safename, len(listed))
 
 
 @contextmanager
-def _counted(bench: Bench, lease: Lease, claims: RequestClaims, connection: Connection) -> Iterator[Callable[[], None]]:
+def _counted(
+    context: WorkerContext, lease: Lease, claims: RequestClaims, connection: Connection
+) -> Iterator[Callable[[], None]]:
     """Hold a connection to the minimum rate, and enter what it brings into the account's books."""
-    traffic = Traffic(bench, lease, connection)
+    traffic = Traffic(context.store, lease, connection, context.settings.transfer.checkpoint_every_s)
     former, claims.settle = claims.settle, traffic.count
     try:
-        with bench.guard.watch(connection):
+        with context.transfer.guard.watch(connection):
             yield traffic.count_when_due
     finally:
         traffic.count()
         claims.settle = former
 
 
-def _token(bench: Bench, account: str) -> str:
+def _token(context: WorkerContext, account: str) -> str:
     """Return the token that the keys role keeps fresh; '' when there is none."""
-    grant = TokenFile(token_file(bench.settings.sessions_dir, account), bench.clock).read()
-    return grant.access_token if grant.access_until_s > bench.clock.boot_s() else ""
+    grant = TokenFile(token_file(context.settings.sessions_dir, account), context.store.clock).read()
+    return grant.access_token if grant.access_until_s > context.store.clock.boot_s() else ""

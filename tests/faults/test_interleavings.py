@@ -16,20 +16,19 @@ from cdsed.config.settings import Settings
 from cdsed.errors import DiskError, ProductError, ServiceError
 from cdsed.model.listing import Counts, ListingHead, Named
 from cdsed.model.product import Product, State
-from cdsed.process.lock import KernelLock, is_free
+from cdsed.process.lock import is_free
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.products import Found, Move
-from cdsed.work import sharing
 from cdsed.work.again import start_again
 from cdsed.work.begin import begin
 from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
-from cdsed.work.session import _Held, _Session
+from cdsed.work.session import _Session
 from tests.unit.store.conftest import lab
-from tests.unit.work.conftest import account_of, bench, service
+from tests.unit.work.conftest import account_of, service, worker_lab
 
-__all__ = ["bench", "lab", "service"]
+__all__ = ["lab", "service", "worker_lab"]
 
 NAMES = realistic_safenames("S1_GRD", 4, seed=11)
 
@@ -39,53 +38,54 @@ class Worker:
 
     def __init__(self, lab: Any, name: str) -> None:
         self.lab = lab
-        self.bench = dataclasses.replace(lab.bench, process=lab.new_process(name))
+        store = dataclasses.replace(lab.context.store, process=lab.new_process(name))
+        broker = dataclasses.replace(lab.context.transfer.broker, store=store)
         session = leases.free_sessions(lab.db, SYSTEM_CLOCK, ["default"])[0]
-        lock = KernelLock(self.bench.settings.session_lock(session.account, session.slot))
-        assert lock.acquire()
-        lease = leases.take(lab.db, SYSTEM_CLOCK, session, self.bench.process)
-        assert lease is not None
         account = account_of(lab.sandbox)
-        shared = sharing.take(self.bench, account, session.slot)
-        assert shared is not None
         assert isinstance(account.s3_keys, S3Keys)
-        self.held = _Held(lease, lock, shared, account.s3_keys)
-        self.session = _Session(self.bench, self.held, memoryview(bytearray(2**18)))
+        grant = broker.take(session, account, account.s3_keys)
+        assert grant is not None
+        self.grant = grant
+        self.context = dataclasses.replace(lab.context, store=store)
+        self.session = _Session(self.context, grant, memoryview(bytearray(2**18)))
 
     def begin(self, number: int) -> Product:
         with self.lab.db.write():
-            product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.bench.process)
-        begin(self.bench, self.session._connection, "a", product)
+            product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.context.store.process)
+        begin(self.context, self.session._connection, "a", product)
         return products.get(self.lab.db, number)
 
     def take(self) -> pieces.Work:
-        work = pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.held.lease, self.bench.process)
+        work = self._next_work()
         assert work is not None
         return work
 
+    def _next_work(self) -> pieces.Work | None:
+        return pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.grant.lease, self.context.store.process)
+
     def fetch(self, work: pieces.Work) -> None:
-        assert self.session._fetch(work.product, work.pieces)
+        assert self.session._fetch(work.product, work.pieces, {})
 
     def fetch_all(self) -> None:
-        while (work := pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.held.lease, self.bench.process)) is not None:
+        while (work := self._next_work()) is not None:
             self.fetch(work)
 
     def close(self) -> None:
         self.session._connection.close()
-        self.held.lock.release()
+        self.grant.lock.release()
 
 
 @pytest.fixture
-def stage(bench: Any) -> Any:
+def stage(worker_lab: Any) -> Any:
     """Give a function that makes workers, and closes them at the end."""
     workers = []
 
     def worker(name: str) -> Worker:
-        workers.append(Worker(bench, name))
+        workers.append(Worker(worker_lab, name))
         return workers[-1]
 
-    bench.worker = worker
-    yield bench
+    worker_lab.worker = worker
+    yield worker_lab
     for each in workers:
         each.close()
 
@@ -102,10 +102,12 @@ def wanted(lab: Any, name: str, **spec: Any) -> int:
 
 
 def settings_of(lab: Any, **changes: Any) -> None:
-    known = lab.bench.settings.model_dump(mode="json", exclude_defaults=True)
+    known = lab.context.settings.model_dump(mode="json", exclude_defaults=True)
     for key, value in changes.items():
         known[key] = {**known[key], **value} if isinstance(value, dict) and key in known else value
-    lab.bench = dataclasses.replace(lab.bench, settings=Settings.model_validate(known))
+    settings = Settings.model_validate(known)
+    disks = dataclasses.replace(lab.context.disks, settings=settings)
+    lab.context = dataclasses.replace(lab.context, settings=settings, disks=disks)
 
 
 def fault_on_disk(lab: Any, number: int) -> None:
@@ -127,7 +129,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     work = worker.take()
     worker.fetch(dataclasses.replace(work, pieces=work.pieces[:1]))  # the largest object has arrived on the other
     for piece in work.pieces[1:]:
-        pieces.let_go(stage.db, worker.held.lease, piece)
+        pieces.let_go(stage.db, worker.grant.lease, piece)
     fault_on_disk(stage, number)
 
     (tmp_path / "away").rename(spools[0])
@@ -135,7 +137,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     stage.db.rows("DELETE FROM breaker")
     assert worker.begin(number).destination == str(spools[0])
     worker.fetch_all()
-    assert finish_next(worker.bench)
+    assert finish_next(worker.context)
     assert stage.state(number) is State.DONE
     for path, true in stage.sandbox.truth(NAMES[0]).items():
         assert hashlib.md5((spools[0] / NAMES[0] / path).read_bytes()).hexdigest() == true.md5, path
@@ -143,7 +145,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
 
 def sweep(lab: Any) -> list[str]:
     """Release what the dead held, as the daemon does."""
-    return processes.sweep(lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.bench.settings.session_lock, rest_s=0.0)
+    return processes.sweep(lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.context.settings.session_lock, rest_s=0.0)
 
 
 def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(stage):
@@ -151,7 +153,7 @@ def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its
     first = wanted(stage, NAMES[0])
     worker.begin(first)
     worker.fetch_all()
-    assert finish_next(worker.bench)  # its pieces are forgotten, and their numbers free
+    assert finish_next(worker.context)  # its pieces are forgotten, and their numbers free
     second = wanted(stage, NAMES[1])
     worker.begin(second)
     while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
@@ -163,7 +165,7 @@ def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its
 
 def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is_not_fetched_again(stage, tmp_path):
     first, second = (head(stage, name, str(tmp_path / name)) for name in ("first", "second"))
-    lines = Lines(stage.db, SYSTEM_CLOCK, stage.bench.presence)
+    lines = Lines(stage.db, SYSTEM_CLOCK, stage.context.disks.presence)
     named = [Named(1, NAMES[0])]
     lines.enter(first, 1, named, lines.places(first, named))
     places = lines.places(second, named)  # it is still under way
@@ -215,9 +217,9 @@ def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_hav
     fault_on_disk(stage, number)  # the failure of another session moves the product on
     other.begin(number)
     other.fetch_all()
-    verified = products.claim_verifying(stage.db, SYSTEM_CLOCK, other.bench.process)
+    verified = products.claim_verifying(stage.db, SYSTEM_CLOCK, other.context.store.process)
     late = dataclasses.replace(work.pieces[0], setbacks=9)
-    stopped.bench.outcome.of_piece(error, stopped.held.lease, work.product, late)
+    stopped.context.outcome.of_piece(error, stopped.grant.lease, work.product, late)
     assert products.get(stage.db, number) == verified
     assert Path(verified.staging).is_dir()
 
@@ -228,12 +230,12 @@ def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_
     staging = Path(worker.begin(number).staging)
     worker.fetch_all()
     staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
-    assert finish_next(worker.bench)
+    assert finish_next(worker.context)
     product = products.get(stage.db, number)
     assert (product.state, product.attempts) == (State.WAITING, 0)
     stage.db.rows("UPDATE product SET due_s = 0")
     products.wake_due(stage.db, SYSTEM_CLOCK)
     worker.begin(number)
     worker.fetch_all()
-    assert finish_next(worker.bench)
+    assert finish_next(worker.context)
     assert stage.state(number) is State.DONE

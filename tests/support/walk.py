@@ -28,7 +28,7 @@ from cdsed.process.life import Life
 from cdsed.roles import Worker
 from cdsed.store import listings, products
 from cdsed.work import owning
-from cdsed.work.bench import News
+from cdsed.work.context import News
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.intake import Intake
 from cdsed.work.resolve import Resolver
@@ -66,7 +66,7 @@ def walk(config: Path) -> None:
 def _work(worker: Worker, resolver: Resolver) -> None:
     presence = presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
-    bench = roles._bench(worker, _NoNews(worker.life))
+    context = roles._worker_context(worker, _NoNews(worker.life))
     until_s = time.monotonic() + _WITHIN_S
     intake.go_on()
     while True:
@@ -74,15 +74,17 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         products.wake_due(worker.db, worker.clock)
         resolver.resolve_some()
         worker.life.stop.clear()
-        SessionThread(bench).run()
+        SessionThread(context).run()
         worker.life.stop.clear()
-        while finish_next(bench) or digest_next(bench):
+        while finish_next(context) or digest_next(context):
             pass
         intake.report()
         inbox = worker.settings.inbox.path
         if not taken(inbox) and not list(inbox.glob("*.txt")) and not listings.unreported(worker.db):
-            for room, _ in owning.rooms_of_all(bench):  # the janitor's part: a kill may have come after the commit
-                owning.tidy(bench, room)
+            for room, _ in owning.rooms_of_all(
+                context.disks
+            ):  # the janitor's part: a kill may have come after the commit
+                owning.tidy(context.disks, room)
             return
         if time.monotonic() > until_s:
             raise TimeoutError(f"not at the end of the way after {_WITHIN_S} s")

@@ -16,13 +16,15 @@ from cdsed.store.identity import state_id
 from cdsed.transfer.guard import Guard
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
-from cdsed.work.bench import Bench, News, endpoint
+from cdsed.work.context import DiskContext, News, StoreContext, TransferContext, WorkerContext, endpoint
+from cdsed.work.flock_broker import FlockBroker
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
+from cdsed.work.sharing import SharedAccounts
 from tests.support.sandbox import SandboxProcess
 from tests.unit.store.conftest import lab
 
-__all__ = ["bench", "lab"]
+__all__ = ["lab", "worker_lab"]
 
 
 def account_of(sandbox):
@@ -42,6 +44,28 @@ def account_of(sandbox):
     )
 
 
+def context_of(lab, settings, sandbox, register):
+    """Return what a download process of these settings shares among its threads."""
+    store = StoreContext(lab.db, SYSTEM_CLOCK, lab.process)
+    outcome = Outcome(lab.db, SYSTEM_CLOCK, settings.retry)
+    accounts = {"a": account_of(sandbox)}
+    registered = Register(register, os.getpid(), settings.state_dir)
+    shared = SharedAccounts(lab.db, SYSTEM_CLOCK, registered, accounts, settings.services.s3_url)
+    keyring = Keyring(settings.state_dir / LEDGER_NAME, SYSTEM_CLOCK)
+    owners = Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getpid()))
+    return WorkerContext(
+        store=store,
+        disks=DiskContext(lab.db, SYSTEM_CLOCK, settings, Presence(settings.spools, []), owners, outcome),
+        transfer=TransferContext(
+            endpoint(settings), Guard(0, 60), FlockBroker(store, settings, accounts, keyring, shared), shared
+        ),
+        settings=settings,
+        outcome=outcome,
+        news=News(),
+        stop=threading.Event(),
+    )
+
+
 @pytest.fixture(scope="module")
 def service():
     """Give a sandbox that has every product asked for in one module."""
@@ -50,7 +74,7 @@ def service():
 
 
 @pytest.fixture
-def bench(lab, tmp_path, service):
+def worker_lab(lab, tmp_path, service):
     """Give a download process with one session thread, at a sandbox; `start` and `stop` are for the thread."""
     lab.clock = SYSTEM_CLOCK
     lab.accounts("a")
@@ -67,33 +91,18 @@ def bench(lab, tmp_path, service):
     settings.sessions_dir.mkdir()
     (tmp_path / "register").mkdir()
     lab.sandbox = service
-    lab.bench = Bench(
-        db=lab.db,
-        clock=SYSTEM_CLOCK,
-        settings=settings,
-        accounts={"a": account_of(service)},
-        keyring=Keyring(settings.state_dir / LEDGER_NAME, SYSTEM_CLOCK),
-        endpoint=endpoint(settings),
-        presence=Presence(settings.spools, []),
-        guard=Guard(0, 60),
-        outcome=Outcome(lab.db, SYSTEM_CLOCK, settings.retry),
-        register=Register(tmp_path / "register", os.getpid(), settings.state_dir),
-        owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getpid())),
-        process=lab.process,
-        stop=threading.Event(),
-        news=News(),
-    )
+    lab.context = context_of(lab, settings, service, tmp_path / "register")
     threads = []
 
     def start():
-        lab.bench.stop.clear()
-        threads.append(threading.Thread(target=SessionThread(lab.bench).run))
+        lab.context.stop.clear()
+        threads.append(threading.Thread(target=SessionThread(lab.context).run))
         threads[-1].start()
 
     def stop():
-        lab.bench.stop.set()
-        lab.bench.guard.cut_all()
-        lab.bench.news.tell()
+        lab.context.stop.set()
+        lab.context.transfer.guard.cut_all()
+        lab.context.news.tell()
         for thread in threads:
             thread.join(10)
 

@@ -19,8 +19,8 @@ from cdsed.work.janitor import tidy
 
 
 @pytest.fixture
-def bench(lab):
-    """Give what the janitor needs of a bench."""
+def context(lab):
+    """Give what the janitor needs of a worker's context."""
     lab.spool = lab.root / "spool"
     (lab.spool / ".cdsed").mkdir(parents=True, mode=0o700)
     lab.settings = Settings.model_validate({"spools": [str(lab.spool)]})
@@ -35,30 +35,30 @@ def bench(lab):
     )
 
 
-def under_way(bench, staging, name="A"):
-    number = bench.lab.ready(name)
-    with bench.db.write():
-        product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
-    products.choose_place(bench.db, product, Places(str(staging), str(staging.parents[1])), 10)
+def under_way(context, staging, name="A"):
+    number = context.lab.ready(name)
+    with context.db.write():
+        product = products.claim_ready(context.db, context.clock, number, context.lab.process)
+    products.choose_place(context.db, product, Places(str(staging), str(staging.parents[1])), 10)
     return product
 
 
-def test_what_is_under_way_by_another_name_of_its_directory_stays(bench):
-    (bench.lab.root / "alias").symlink_to(bench.lab.spool)  # a listing may give it as its outputdir
-    staged = bench.lab.spool / ".cdsed" / "A"
+def test_what_is_under_way_by_another_name_of_its_directory_stays(context):
+    (context.lab.root / "alias").symlink_to(context.lab.spool)  # a listing may give it as its outputdir
+    staged = context.lab.spool / ".cdsed" / "A"
     staged.mkdir()
-    product = under_way(bench, bench.lab.root / "alias" / ".cdsed" / "A")
-    tidy(bench)
+    product = under_way(context, context.lab.root / "alias" / ".cdsed" / "A")
+    tidy(context, context.stop)
     assert staged.is_dir()
-    products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
-    tidy(bench)
+    products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
+    tidy(context, context.stop)
     assert not staged.exists()
 
 
-def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(bench, monkeypatch):
-    staged = bench.lab.spool / ".cdsed" / "A"
+def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(context, monkeypatch):
+    staged = context.lab.spool / ".cdsed" / "A"
     staged.mkdir()
-    products.move(bench.db, bench.clock, under_way(bench, staged), Move(State.FAILED, cause="test"))
+    products.move(context.db, context.clock, under_way(context, staged), Move(State.FAILED, cause="test"))
     find = products.find
 
     def find_late(db, name):
@@ -66,85 +66,87 @@ def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(bench, monkeypatch
         return find(db, name)
 
     monkeypatch.setattr(products, "find", find_late)
-    tidy(bench)  # a pause would be told to its `outcome`, which it has not
+    tidy(context, context.stop)  # a pause would be told to its `outcome`, which it has not
     assert not list(staged.parent.iterdir())
 
 
-def test_a_product_that_was_published_there_stays(bench):
-    published = bench.lab.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
+def test_a_product_that_was_published_there_stays(context):
+    published = context.lab.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
     published.mkdir()
     products.move(
-        bench.db,
-        bench.clock,
-        under_way(bench, published / ".cdsed" / "A"),
+        context.db,
+        context.clock,
+        under_way(context, published / ".cdsed" / "A"),
         Move(State.PRESENT, whereabouts=str(published)),
     )
-    tidy(bench)
+    tidy(context, context.stop)
     assert published.is_dir()
 
 
-def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_spool_elsewhere(bench):
-    bench.settings = Settings.model_validate({"spools": [str(bench.lab.spool)], "pre_spool": str(bench.lab.root / "p")})
-    copy = bench.lab.spool / ".cdsed" / "A.copy"
+def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_spool_elsewhere(context):
+    context.settings = Settings.model_validate(
+        {"spools": [str(context.lab.spool)], "pre_spool": str(context.lab.root / "p")}
+    )
+    copy = context.lab.spool / ".cdsed" / "A.copy"
     copy.mkdir()
-    product = under_way(bench, bench.lab.root / "p" / "A")
-    products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
-    tidy(bench)
+    product = under_way(context, context.lab.root / "p" / "A")
+    products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
+    tidy(context, context.stop)
     assert not copy.exists()
 
 
-def test_what_publishing_set_aside_is_told_and_left_to_its_owner(bench):
-    replaced = bench.lab.spool / ".cdsed" / "replaced"
+def test_what_publishing_set_aside_is_told_and_left_to_its_owner(context):
+    replaced = context.lab.spool / ".cdsed" / "replaced"
     for name in ("A.1", "B.1"):
         (replaced / name).mkdir(parents=True)
 
     def told():
-        tidy(bench)
-        return [notice.text for notice in notices.told(bench.db, bench.clock, running=False)]
+        tidy(context, context.stop)
+        return [notice.text for notice in notices.told(context.db, context.clock, running=False)]
 
     assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what nobody needs"]
     assert len(list(replaced.iterdir())) == 2
-    elsewhere = {"spools": [str(bench.lab.root / "other")], "pre_spool": str(bench.lab.root / "p")}
-    bench.settings = Settings.model_validate(elsewhere)
+    elsewhere = {"spools": [str(context.lab.root / "other")], "pre_spool": str(context.lab.root / "p")}
+    context.settings = Settings.model_validate(elsewhere)
     assert len(told()) == 1, "it still lies there"
     shutil.rmtree(replaced)
     assert told() == []
 
 
-def other_state(bench):
-    return Owners(this_owner("b" * 32, bench.lab.root / "other", 4711))
+def other_state(context):
+    return Owners(this_owner("b" * 32, context.lab.root / "other", 4711))
 
 
 def nothing_to_forget():
     raise AssertionError("nobody owned it before")
 
 
-def test_what_another_state_owns_stays_although_this_one_knows_the_product(bench):
-    room = bench.lab.spool / ".cdsed"
+def test_what_another_state_owns_stays_although_this_one_knows_the_product(context):
+    room = context.lab.spool / ".cdsed"
     for name in ("A", "A.copy", "A.gone"):
         (room / name).mkdir()
-    product = under_way(bench, room / "A")
-    products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
-    other = other_state(bench)
+    product = under_way(context, room / "A")
+    products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
+    other = other_state(context)
     other.claim(room, "A", nothing_to_forget)
-    tidy(bench)
+    tidy(context, context.stop)
     assert {path.name for path in room.iterdir()} == {"A", "A.copy", "A.gone", "owners"}
-    [notice] = notices.told(bench.db, bench.clock, running=True)
+    [notice] = notices.told(context.db, context.clock, running=True)
     assert "another cdsed downloads 1 product" in notice.text
     assert "pid 4711" in notice.text
     other.release(room, "A")
-    tidy(bench)
+    tidy(context, context.stop)
     assert {path.name for path in room.iterdir()} == {"owners"}
-    assert notices.told(bench.db, bench.clock, running=True) == []
+    assert notices.told(context.db, context.clock, running=True) == []
 
 
-def test_a_place_is_given_back_when_no_product_under_way_needs_it(bench):
-    room = bench.lab.spool / ".cdsed"
-    product = under_way(bench, room / "A")
+def test_a_place_is_given_back_when_no_product_under_way_needs_it(context):
+    room = context.lab.spool / ".cdsed"
+    product = under_way(context, room / "A")
     for name in ("A", "B"):
-        bench.owners.claim(room, name, nothing_to_forget)
-    tidy(bench)
-    assert bench.owners.owned(room) == (["A"], {})
-    products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
-    tidy(bench)
-    assert bench.owners.owned(room) == ([], {})
+        context.owners.claim(room, name, nothing_to_forget)
+    tidy(context, context.stop)
+    assert context.owners.owned(room) == (["A"], {})
+    products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
+    tidy(context, context.stop)
+    assert context.owners.owned(room) == ([], {})

@@ -17,19 +17,19 @@ _NOTED = "SELECT 1 FROM piece JOIN object ON object.id = object WHERE path = :pa
 
 
 @pytest.fixture
-def large(bench):
-    """Give a bench where a product waits, and the paths of its files, the largest first."""
-    [name] = realistic_safenames("S2_L1C", 1, seed=len(bench.sandbox.requests()))
-    path = bench.sandbox.add_products({"safename": name, "size_bytes": 12_000_000})[name]
-    truth = bench.sandbox.truth(name)
-    bench.truth, bench.largest = truth, sorted(truth, key=lambda path: truth[path].size_bytes, reverse=True)
-    bench.number = bench.queued(name)
+def large(worker_lab):
+    """Give a lab where a product waits, and the paths of its files, the largest first."""
+    [name] = realistic_safenames("S2_L1C", 1, seed=len(worker_lab.sandbox.requests()))
+    path = worker_lab.sandbox.add_products({"safename": name, "size_bytes": 12_000_000})[name]
+    truth = worker_lab.sandbox.truth(name)
+    worker_lab.truth, worker_lab.largest = truth, sorted(truth, key=lambda path: truth[path].size_bytes, reverse=True)
+    worker_lab.number = worker_lab.queued(name)
     [product] = products.claim_resolving(
-        bench.db, bench.clock, bench.process, (each.id for each in products.queued(bench.db, 1))
+        worker_lab.db, worker_lab.clock, worker_lab.process, (each.id for each in products.queued(worker_lab.db, 1))
     )
-    products.resolved(bench.db, bench.clock, product, Found(path, PathSource.NAME))
-    bench.staging = bench.bench.settings.pre_spool_for(bench.bench.settings.spools[0]) / name
-    return bench
+    products.resolved(worker_lab.db, worker_lab.clock, product, Found(path, PathSource.NAME))
+    worker_lab.staging = worker_lab.context.settings.pre_spool_for(worker_lab.context.settings.spools[0]) / name
+    return worker_lab
 
 
 def test_of_a_half_fetched_product_only_what_is_lost_comes_again(large):
@@ -52,7 +52,7 @@ def test_of_a_product_that_had_all_arrived_only_what_is_lost_comes_again(large):
     _fetch(large)
     (large.staging / gone).unlink()
     os.truncate(large.staging / short, 0)
-    assert finish_next(large.bench)
+    assert finish_next(large.context)
     assert _fetched_again(large) == [gone, short]
     assert products.get(large.db, large.number).attempts == 0
 
@@ -66,7 +66,7 @@ def test_a_disk_that_loses_the_same_each_time_costs_attempts_so_that_it_ends(lar
             (large.staging / large.largest[0]).unlink()
         else:
             shutil.rmtree(large.staging)
-        assert finish_next(large.bench)
+        assert finish_next(large.context)
     _begin_until_it_costs_an_attempt(large)
 
 
@@ -111,7 +111,7 @@ def _fetched_again(large):
     before = len(large.sandbox.requests())
     large.start()
     wait_until(
-        "it is whole", lambda: _hurry(large) or (finish_next(large.bench) and large.state(large.number) is State.DONE)
+        "it is whole", lambda: _hurry(large) or (finish_next(large.context) and large.state(large.number) is State.DONE)
     )
     keys = [row["key"] for row in large.sandbox.requests()[before:] if row["operation"] == "get"]
     return [path for path in large.largest[:4] if any(key.endswith(path) for key in keys)]

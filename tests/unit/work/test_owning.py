@@ -23,8 +23,8 @@ _OTHER = "b" * 32
 
 
 @pytest.fixture
-def bench(lab):
-    """Give what owning needs of a bench, with two spools."""
+def context(lab):
+    """Give what owning needs of a worker's context, with two spools."""
     spools = [lab.root / "first", lab.root / "second"]
     for spool in spools:
         (spool / ".cdsed").mkdir(parents=True, mode=0o700)
@@ -46,84 +46,84 @@ def other():
     return Owners(this_owner(_OTHER, Path("/their/state"), 4711))
 
 
-def claimed(bench, room):
+def claimed(context, room):
     """Return a product that is claimed, to be put together in a room, and that place."""
-    number = bench.lab.ready("A")
-    with bench.db.write():
-        product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
+    number = context.lab.ready("A")
+    with context.db.write():
+        product = products.claim_ready(context.db, context.clock, number, context.lab.process)
     places = Places(str(room / "A"), str(room.parent))
-    products.choose_place(bench.db, product, places, 10)
-    return products.get(bench.db, product.id), places
+    products.choose_place(context.db, product, places, 10)
+    return products.get(context.db, product.id), places
 
 
 def nothing():
     """Forget nothing."""
 
 
-def test_a_product_that_another_state_brings_to_any_of_the_spools_is_waited_for(bench, other):
-    product, places = claimed(bench, bench.rooms[0])
-    other.claim(bench.rooms[1], "A", nothing)
+def test_a_product_that_another_state_brings_to_any_of_the_spools_is_waited_for(context, other):
+    product, places = claimed(context, context.rooms[0])
+    other.claim(context.rooms[1], "A", nothing)
     with pytest.raises(OwnedElsewhere, match=r"to .*/second; this one waits"):
-        owning.refuse_other(bench, product)
+        owning.refuse_other(context, product)
     with pytest.raises(OwnedElsewhere):
-        owning.take(bench, product, places)
-    assert bench.owners.owned(bench.rooms[0]) == ([], {}), "what was claimed meanwhile is given back"
-    other.release(bench.rooms[1], "A")
-    owning.take(bench, product, places)
-    assert bench.owners.owned(bench.rooms[0]) == (["A"], {})
+        owning.take(context, product, places)
+    assert context.owners.owned(context.rooms[0]) == ([], {}), "what was claimed meanwhile is given back"
+    other.release(context.rooms[1], "A")
+    owning.take(context, product, places)
+    assert context.owners.owned(context.rooms[0]) == (["A"], {})
 
 
-def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(bench, other, monkeypatch):
-    product, places = claimed(bench, bench.rooms[0])
-    ask = bench.owners.other
+def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(context, other, monkeypatch):
+    product, places = claimed(context, context.rooms[0])
+    ask = context.owners.other
 
     def sick(room, name, **options):
-        if room == bench.rooms[1]:
+        if room == context.rooms[1]:
             raise OSError(errno.EIO, "broken")
         return ask(room, name, **options)
 
-    monkeypatch.setattr(bench.owners, "other", sick)
-    owning.take(bench, product, places)
+    monkeypatch.setattr(context.owners, "other", sick)
+    owning.take(context, product, places)
     monkeypatch.undo()
-    other.claim(bench.rooms[1], "A", nothing)
+    other.claim(context.rooms[1], "A", nothing)
     error = DiskError("hangs", code="Hung")
     breakers.fail(
-        bench.db, bench.clock, breakers.disk_breaker(str(bench.rooms[1].parent)), Cooling(1, 60.0, 60.0), error
+        context.db, context.clock, breakers.disk_breaker(str(context.rooms[1].parent)), Cooling(1, 60.0, 60.0), error
     )
-    owning.take(bench, product, places)
+    owning.take(context, product, places)
 
 
-def test_what_arrived_before_another_state_took_the_place_over_is_forgotten_when_it_comes_back(bench, other):
-    room = bench.rooms[0]
-    product, places = claimed(bench, room)
-    owning.take(bench, product, places)
-    pieces.plan(bench.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
-    bench.owners.release(room, "A")
+def test_what_arrived_before_another_state_took_the_place_over_is_forgotten_when_it_comes_back(context, other):
+    room = context.rooms[0]
+    product, places = claimed(context, room)
+    owning.take(context, product, places)
+    pieces.plan(context.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
+    context.owners.release(room, "A")
     other.claim(room, "A", nothing)  # while this one was dead
     with pytest.raises(OwnedElsewhere):
-        owning.hold(bench, products.get(bench.db, product.id))
+        owning.hold(context, products.get(context.db, product.id))
     (room / "A").mkdir()
     (room / "A" / "f").write_bytes(b"0123456789")  # this state does not know which bytes of it have arrived
     _die(other, room)
-    assert pieces.objects(bench.db, product.id) != []
-    owning.take(bench, product, places)
-    assert pieces.objects(bench.db, product.id) == []
+    assert pieces.objects(context.db, product.id) != []
+    owning.take(context, product, places)
+    assert pieces.objects(context.db, product.id) == []
     assert not (room / "A").exists()
-    assert owning.hold(bench, products.get(bench.db, product.id)) is True
+    assert owning.hold(context, products.get(context.db, product.id)) is True
 
 
-def test_of_a_dead_state_only_the_final_name_is_taken_over_where_each_has_its_pre_spool(bench, other):
-    mine, [near, _] = bench.lab.root / "pre-spool", bench.rooms
+def test_of_a_dead_state_only_the_final_name_is_taken_over_where_each_has_its_pre_spool(context, other):
+    mine, [near, _] = context.lab.root / "pre-spool", context.rooms
     mine.mkdir(mode=0o700)
-    product, places = claimed(bench, near)
+    product, places = claimed(context, near)
     places = Places(str(mine / "A"), places.destination)
-    owning.take(bench, product, places)
-    pieces.plan(bench.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
-    bench.owners.release(near, "A")
+    owning.take(context, product, places)
+    pieces.plan(context.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
+    context.owners.release(near, "A")
     other.claim(near, "A", nothing)
     _die(other, near)
-    owning.take(bench, product, places)
-    assert pieces.objects(bench.db, product.id) != []
+    owning.take(context, product, places)
+    assert pieces.objects(context.db, product.id) != []
 
 
 def _die(state, room):

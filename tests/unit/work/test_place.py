@@ -18,8 +18,8 @@ from cdsed.work.place import places_for
 
 
 @pytest.fixture
-def bench(lab):
-    """Give what the choice of a place needs of a bench: two spools, of which the first is known and then gone."""
+def context(lab):
+    """Give what the choice of a place needs: two spools, of which the first is known and then gone."""
     lab.accounts("a")
     lab.spool, lab.other = lab.root / "spool", lab.root / "other"
     settings = Settings.model_validate({"spools": [str(lab.spool), str(lab.other)], "disk": {"free_bytes_min": 0}})
@@ -35,15 +35,15 @@ def bench(lab):
     )
 
 
-def ready(bench, name="A", **options):
-    number = bench.lab.ready(name, **options)
-    with bench.db.write():
-        return products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
+def ready(context, name="A", **options):
+    number = context.lab.ready(name, **options)
+    with context.db.write():
+        return products.claim_ready(context.db, context.clock, number, context.lab.process)
 
 
-def refusal(bench, product):
+def refusal(context, product):
     with pytest.raises(DiskError) as caught:
-        places_for(bench, product, 10)
+        places_for(context, product, 10)
     assert "no room" not in str(caught.value)
     return caught.value.code, str(caught.value)
 
@@ -64,21 +64,21 @@ def _read_only(*_):
         pytest.param(("cdsed.work.place.has_no_inodes", lambda _: True), "ENOSPC", "left", id="no-inodes"),
     ],
 )
-def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(bench, monkeypatch, spoil, code, told):
-    product = ready(bench, outputdir=str(bench.lab.root / "out"))
+def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(context, monkeypatch, spoil, code, told):
+    product = ready(context, outputdir=str(context.lab.root / "out"))
     monkeypatch.setattr(*spoil)
     for _ in range(2):  # the second time it pauses already, and the reason is said again
-        found, text = refusal(bench, product)
+        found, text = refusal(context, product)
         assert (found, told in text) == (code, True)
 
 
-def test_a_disk_without_its_marker_is_told_as_such(bench):
-    bench.lab.spool.mkdir()
-    bench.lab.other.touch()
-    code, text = refusal(bench, ready(bench))
+def test_a_disk_without_its_marker_is_told_as_such(context):
+    context.lab.spool.mkdir()
+    context.lab.other.touch()
+    code, text = refusal(context, ready(context))
     assert code == "NotMounted"
     assert "is not the directory it was" in text or "lacks its marker" in text
-    assert str(bench.lab.other) in text
+    assert str(context.lab.other) in text
 
 
 def test_a_disk_that_is_full_of_files_says_so(monkeypatch):
@@ -87,24 +87,24 @@ def test_a_disk_that_is_full_of_files_says_so(monkeypatch):
     assert (error.code, "no inodes left" in str(error)) == ("ENOSPC", True)
 
 
-def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(bench):
-    number = bench.lab.planned("A")
-    products.move(bench.db, bench.clock, products.get(bench.db, number), Move(State.READY))
-    with bench.db.write():
-        product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
-    assert places_for(bench, product, 10).destination == str(bench.lab.other)
+def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(context):
+    number = context.lab.planned("A")
+    products.move(context.db, context.clock, products.get(context.db, number), Move(State.READY))
+    with context.db.write():
+        product = products.claim_ready(context.db, context.clock, number, context.lab.process)
+    assert places_for(context, product, 10).destination == str(context.lab.other)
 
 
-def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_there(bench):
-    number = bench.lab.planned("A")
-    bench.lab.fetched(bench.lab.lease())
+def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_there(context):
+    number = context.lab.planned("A")
+    context.lab.fetched(context.lab.lease())
     with pytest.raises(DiskError) as caught:
-        places_for(bench, products.get(bench.db, number), 10)
+        places_for(context, products.get(context.db, number), 10)
     assert caught.value.code == "NotMounted"
 
 
-def test_destinations_on_one_disk_share_its_room(bench, monkeypatch):
-    lab = bench.lab
+def test_destinations_on_one_disk_share_its_room(context, monkeypatch):
+    lab = context.lab
     free = {"bytes": 100}
     monkeypatch.setattr("cdsed.work.place.free_bytes", lambda _: free["bytes"])
     one, two = str(lab.root / "one"), str(lab.root / "two")
@@ -114,8 +114,8 @@ def test_destinations_on_one_disk_share_its_room(bench, monkeypatch):
         first, second = (
             products.claim_ready(lab.db, lab.clock, products.find(lab.db, name).id, lab.process) for name in "AB"
         )
-    assert places_for(bench, first, 60).destination == one
+    assert places_for(context, first, 60).destination == one
     with pytest.raises(DiskError, match="no room"):
-        places_for(bench, second, 60)
+        places_for(context, second, 60)
     free["bytes"] = 200
-    assert places_for(bench, second, 60).destination == two
+    assert places_for(context, second, 60).destination == two

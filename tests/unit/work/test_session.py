@@ -22,26 +22,28 @@ def wanted(lab, kind="S5P"):
     return number
 
 
-def test_a_session_plans_fetches_and_gives_itself_back(bench):
-    number = wanted(bench)
-    bench.start()
-    wait_until("it is in the spool", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE)
-    wait_until("the session is free", lambda: not bench.db.value("SELECT count(fence) FROM session"))
+def test_a_session_plans_fetches_and_gives_itself_back(worker_lab):
+    number = wanted(worker_lab)
+    worker_lab.start()
+    wait_until("it is in the spool", lambda: finish_next(worker_lab.context) and worker_lab.state(number) is State.DONE)
+    wait_until("the session is free", lambda: not worker_lab.db.value("SELECT count(fence) FROM session"))
 
 
-def test_a_product_moved_on_by_another_session_does_not_end_this_one(bench):
-    number = wanted(bench)
-    bench.sandbox.fault(kind="trickle", operation="get", times=1, after_bytes=1_500_000, bytes_per_s=500_000)
-    bench.start()
-    wait_until("it is being fetched", lambda: bench.db.value("SELECT count(fence) FROM piece"))
-    products.move(bench.db, bench.clock, products.get(bench.db, number), Move(State.READY))
-    wait_until("it is fetched all the same", lambda: finish_next(bench.bench) and bench.state(number) is State.DONE)
-    assert bench.alive()
-    assert products.get(bench.db, number).attempts == 0
+def test_a_product_moved_on_by_another_session_does_not_end_this_one(worker_lab):
+    number = wanted(worker_lab)
+    worker_lab.sandbox.fault(kind="trickle", operation="get", times=1, after_bytes=1_500_000, bytes_per_s=500_000)
+    worker_lab.start()
+    wait_until("it is being fetched", lambda: worker_lab.db.value("SELECT count(fence) FROM piece"))
+    products.move(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), Move(State.READY))
+    wait_until(
+        "it is fetched all the same", lambda: finish_next(worker_lab.context) and worker_lab.state(number) is State.DONE
+    )
+    assert worker_lab.alive()
+    assert products.get(worker_lab.db, number).attempts == 0
 
 
-def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_it(bench, monkeypatch):
-    number = wanted(bench, "S1_OCN")
+def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_it(worker_lab, monkeypatch):
+    number = wanted(worker_lab, "S1_OCN")
     calls = []
 
     def fetch_twice(*arguments):
@@ -51,18 +53,18 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
         return fetch_piece(*arguments)
 
     monkeypatch.setattr(transfer_product, "fetch_piece", fetch_twice)
-    bench.start()
-    wait_until("it is charged", lambda: products.get(bench.db, number).attempts)
-    assert bench.alive()
-    assert bench.state(number) is State.WAITING
-    assert bench.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
+    worker_lab.start()
+    wait_until("it is charged", lambda: products.get(worker_lab.db, number).attempts)
+    assert worker_lab.alive()
+    assert worker_lab.state(number) is State.WAITING
+    assert worker_lab.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
 
 
-def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(bench):
-    number = wanted(bench)
-    refusals.deny(bench.db, bench.clock, products.get(bench.db, number), "a")
-    bench.start()
-    wait_until("it has looked", lambda: bench.db.value("SELECT value FROM fence") > 1)
-    before = bench.db.value("SELECT value FROM fence")
-    bench.bench.stop.wait(1.5)  # what is measured is how often it looks in this time
-    assert bench.db.value("SELECT value FROM fence") - before <= 3
+def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(worker_lab):
+    number = wanted(worker_lab)
+    refusals.deny(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), "a")
+    worker_lab.start()
+    wait_until("it has looked", lambda: worker_lab.db.value("SELECT value FROM fence") > 1)
+    before = worker_lab.db.value("SELECT value FROM fence")
+    worker_lab.context.stop.wait(1.5)  # what is measured is how often it looks in this time
+    assert worker_lab.db.value("SELECT value FROM fence") - before <= 3

@@ -24,25 +24,27 @@ _COUNTED = "SELECT coalesce(sum(bytes), 0) FROM traffic_hour"
 
 
 @pytest.fixture
-def zipped(bench):
-    """Give a bench where a product waits that S3 refuses, and a token for its zip."""
+def zipped(worker_lab):
+    """Give a lab where a product waits that S3 refuses, and a token for its zip."""
     [name] = realistic_safenames("S1_OCN", 1, seed=3)
-    path = bench.sandbox.add_products({"safename": name, "size_bytes": _SIZE_BYTES, "zipped": True})[name]
-    bench.sandbox.fault(kind="forbidden", operation="list", code="AccessDenied")
+    path = worker_lab.sandbox.add_products({"safename": name, "size_bytes": _SIZE_BYTES, "zipped": True})[name]
+    worker_lab.sandbox.fault(kind="forbidden", operation="list", code="AccessDenied")
     query = urllib.parse.urlencode({"$filter": f"Name eq '{name}'"})
-    [row] = _answer(f"{bench.sandbox.catalogue_url}/Products?{query}")["value"]
+    [row] = _answer(f"{worker_lab.sandbox.catalogue_url}/Products?{query}")["value"]
     md5 = next(item["Value"] for item in row["Checksum"] if item["Algorithm"] == "MD5")
-    bench.number = bench.queued(name)
+    worker_lab.number = worker_lab.queued(name)
     [product] = products.claim_resolving(
-        bench.db, bench.clock, bench.process, (each.id for each in products.queued(bench.db, 1))
+        worker_lab.db, worker_lab.clock, worker_lab.process, (each.id for each in products.queued(worker_lab.db, 1))
     )
-    products.resolved(bench.db, bench.clock, product, Found(path, PathSource.CATALOGUE, row["Id"], md5))
-    known = bench.sandbox.accounts[0]
+    products.resolved(worker_lab.db, worker_lab.clock, product, Found(path, PathSource.CATALOGUE, row["Id"], md5))
+    known = worker_lab.sandbox.accounts[0]
     login = {"client_id": "cdse-public", "grant_type": "password"}
     form = urllib.parse.urlencode({**login, "username": known.user_name, "password": known.password})
-    token = _answer(bench.sandbox.services["identity_url"], form.encode())["access_token"]
-    TokenFile(token_file(bench.bench.settings.sessions_dir, "a")).write(Grant(token, bench.clock.boot_s() + 600))
-    return bench
+    token = _answer(worker_lab.sandbox.services["identity_url"], form.encode())["access_token"]
+    TokenFile(token_file(worker_lab.context.settings.sessions_dir, "a")).write(
+        Grant(token, worker_lab.clock.boot_s() + 600)
+    )
+    return worker_lab
 
 
 def _answer(url, form=None):
@@ -51,7 +53,7 @@ def _answer(url, form=None):
 
 
 def _arrives(zipped):
-    wait_until("it is whole", lambda: finish_next(zipped.bench) and zipped.state(zipped.number) is State.DONE)
+    wait_until("it is whole", lambda: finish_next(zipped.context) and zipped.state(zipped.number) is State.DONE)
 
 
 def test_a_zip_stands_in_the_books_while_it_comes_and_nothing_of_it_twice(zipped):
@@ -78,9 +80,9 @@ def test_a_disk_that_hangs_while_a_zip_is_received_or_unpacked_is_noticed(zipped
     zipped.start()
     for accessed in (os.O_WRONLY, os.O_RDONLY):
         assert hanging.get(timeout=60) == accessed
-        stuck = wait_until("it is noticed", lambda: zipped.bench.watch.look(0.2), 10)
+        stuck = wait_until("it is noticed", lambda: zipped.context.disks.watch.look(0.2), 10)
         goes_on.put(None)
-        assert [each.place for each in stuck] == [str(zipped.bench.settings.spools[0])]
+        assert [each.place for each in stuck] == [str(zipped.context.settings.spools[0])]
     _arrives(zipped)
 
 

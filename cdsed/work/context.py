@@ -1,22 +1,24 @@
-"""What the threads of one download process work with, put together once."""
+"""What the threads of one download process share, put together once and split by use.
+
+A function takes the part that it uses: the state, the disks, or the transfer. Only what needs all of them takes the
+whole `WorkerContext`.
+"""
 
 import ssl
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cdsed.clock import Clock
-from cdsed.config.accounts import Account
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import Keyring
 from cdsed.local.presence import Presence
-from cdsed.process.register import Register
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.guard import Guard
+from cdsed.transfer.lease_broker import LeaseBroker
 from cdsed.transfer.owners import Owners
 from cdsed.work.outcome import Outcome
+from cdsed.work.sharing import SharedAccounts
 
 
 class News:
@@ -44,24 +46,48 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """One process's shared things; `process` is its number in the database."""
+class StoreContext:
+    """The state; `process` is the number of this process in it."""
+
+    db: Database
+    clock: Clock
+    process: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskContext:
+    """The disks that products are written to, and what the state knows of them."""
 
     db: Database
     clock: Clock
     settings: Settings
-    accounts: Mapping[str, Account]
-    keyring: Keyring
-    endpoint: Endpoint
     presence: Presence
-    guard: Guard
-    outcome: Outcome
     owners: Owners
-    register: Register
-    process: int
-    stop: threading.Event
-    news: News
+    outcome: Outcome
     watch: ThreadWatch = field(default_factory=ThreadWatch)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferContext:
+    """The object store, the sessions at it, and what cuts connections that are too slow."""
+
+    endpoint: Endpoint
+    guard: Guard
+    broker: LeaseBroker
+    shared: SharedAccounts
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """All that one download process shares among its threads; they end when `stop` is set."""
+
+    store: StoreContext
+    disks: DiskContext
+    transfer: TransferContext
+    settings: Settings
+    outcome: Outcome
+    news: News
+    stop: threading.Event
 
 
 def endpoint(settings: Settings) -> Endpoint:

@@ -1,0 +1,104 @@
+"""Sessions granted by the kernel's locks: each has a file, and a process holds its ``flock`` as long as it lives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cdsed.config.accounts import Account, S3Keys
+from cdsed.config.settings import Settings
+from cdsed.config.temporary_keys import Keyring
+from cdsed.errors import StateError
+from cdsed.model.transfer import Lease, Mark
+from cdsed.process.lock import KernelLock
+from cdsed.store import leases, products
+from cdsed.store.leases import Session
+from cdsed.transfer.connection import Credentials
+from cdsed.work import keystory
+from cdsed.work.context import StoreContext
+from cdsed.work.sharing import SharedAccounts
+
+
+@dataclass(frozen=True, slots=True)
+class FlockGrant:
+    """A session whose locks this process holds; see `cdsed.transfer.lease_broker.Grant`."""
+
+    broker: "FlockBroker"
+    lease: Lease
+    lock: KernelLock
+    shared: KernelLock
+    account: Account
+    keys: S3Keys
+
+    @property
+    def credentials(self) -> Credentials:
+        """The keys to sign requests with."""
+        return Credentials(self.keys.access_key, self.keys.secret_key)
+
+    @property
+    def bandwidth_bytes_per_s(self) -> int | None:
+        """Our own ceiling for the connection."""
+        return self.account.bandwidth_bytes_per_s
+
+    def is_valid(self) -> bool:
+        """Tell whether the lease stands, its account may be used, and its keys are still in force."""
+        store, keyring = self.broker.store, self.broker.keyring
+        if not leases.may_go_on(store.db, store.clock, self.lease):
+            return False
+        return keyring.keys_of(self.account) == self.keys  # temporary ones are renewed
+
+    def mark(self, piece: int, done_bytes: int, booted_at: float) -> None:
+        """Leave in the lock file how far a piece is."""
+        try:
+            self.lock.note(Mark(self.lease.fence, piece, done_bytes, booted_at).pack())
+        except OSError as error:  # the disk of the state is sick, and for that no product pays
+            raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
+
+    def give_back(self, *, used: bool) -> None:
+        """End the lease, then release its locks."""
+        store = self.broker.store
+        rest_s = self.broker.settings.transfer.session_rest_s if used else 0.0
+        leases.give_back(store.db, store.clock, self.lease, rest_s=rest_s)
+        self.shared.release()
+        self.lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class FlockBroker:
+    """Grants the sessions of this state's accounts; see `cdsed.transfer.lease_broker.LeaseBroker`."""
+
+    store: StoreContext
+    settings: Settings
+    accounts: Mapping[str, Account]
+    keyring: Keyring
+    shared: SharedAccounts
+
+    def grant(self) -> FlockGrant | None:
+        """Grant the best free session of a group that has work."""
+        store = self.store
+        groups = products.groups_at_work(store.db, store.clock)
+        for session in leases.free_sessions(store.db, store.clock, groups) if groups else ():
+            account = self.accounts.get(session.account)
+            if account is None or session.login not in ("", account.login_mark):
+                continue  # new in the accounts file, or another login's by now: this process is about to be replaced
+            keys = self.keyring.keys_of(account)
+            if keys is None:  # they ended just now
+                continue
+            granted = self.take(session, account, keys)
+            if granted is not None:
+                return granted
+        return None
+
+    def take(self, session: Session, account: Account, keys: S3Keys) -> FlockGrant | None:
+        """Grant one session: first its flock, then the one that other daemons see, then its row."""
+        store = self.store
+        lock = KernelLock(self.settings.session_lock(session.account, session.slot))
+        if not lock.acquire():
+            return None
+        shared = self.shared.take(account, session.slot)
+        lease = leases.take(store.db, store.clock, session, store.process) if shared else None
+        if shared is not None and lease is not None:
+            keystory.enter(store.db, store.clock, session.account, keys)
+            return FlockGrant(self, lease, lock, shared, account, keys)
+        if shared is not None:
+            shared.release()
+        lock.release()
+        return None
