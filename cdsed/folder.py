@@ -46,6 +46,15 @@ class Stamp:
         return f"{self.device}.{self.inode}.{self.size_bytes}.{self.mtime_ns}.{self.ctime_ns}"
 
 
+def has_no_inodes(path: Path) -> bool:
+    """Tell whether a disk has room for bytes, but for no further file; False where nothing says so."""
+    with suppress(OSError):
+        place = next(above for above in (path, *path.parents) if above.exists())
+        status = os.statvfs(place)
+        return status.f_files > 0 and status.f_favail == 0 and status.f_bavail > 0
+    return False
+
+
 def make_lasting(directory: Path) -> None:
     """Make a directory and those above it where they are missing, each entered in its parent for good.
 

@@ -4,19 +4,55 @@ A disk that is not mounted leaves an empty directory of the same name on the dis
 there: it would fill the wrong disk, and vanish beneath the mount when that comes back.
 """
 
+import logging
 import os
 import re
 import uuid
 from pathlib import Path
 
+from cdsed.errors import DiskError
 from cdsed.folder import make_lasting
+from cdsed.local.making import is_read_only, why_not_made
 from cdsed.model.disk import Ground
+
+_log = logging.getLogger(__name__)
 
 #: Below the directory, beside what is being put together.
 MARKER = Path(".cdsed", "marker")
 
 _MARKER_BYTES_MAX = 64
 _PLAIN = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+def recognise(place: Path, known: Ground | None) -> Ground:
+    """Make sure that a directory is the one it was, and return what it is now.
+
+    It is known again by its marker, or, when its marker was removed, by the kernel's word that it is the same one. A
+    new directory is made and marked.
+
+    Parameters
+    ----------
+    known
+        What it was; None when nothing was ever written there.
+
+    Raises
+    ------
+    DiskError
+        It cannot be made here (``EROFS``, ``EACCES``), or another one stands in its place (``NotMounted``).
+    OSError
+        The disk does not answer, or does not take the marker.
+    """
+    now = look(place)
+    if known is None:
+        if why := why_not_made(place):
+            raise DiskError(why, code="EROFS" if is_read_only(place) else "EACCES")
+        return mark(place)
+    if now is None or known.is_lost(now):
+        raise DiskError(_not_mounted(place, known, now), code="NotMounted")
+    if not now.marker:
+        _log.info("%s was cleared; its marker is put back", place)
+        return mark(place, known.marker)
+    return now
 
 
 def look(place: Path) -> Ground | None:
@@ -61,6 +97,15 @@ def mark(place: Path, marker: str | None = None) -> Ground:
             os.close(file)
     status = place.stat()
     return Ground(said, status.st_dev, status.st_ino)
+
+
+def _not_mounted(place: Path, known: Ground, now: Ground | None) -> str:
+    path = place / MARKER
+    what = "is not there" if now is None else "is not the directory it was" if now.marker else "lacks its marker"
+    return (
+        f"{place} {what}: mount its disk, and it goes on by itself; to use another disk from now on: "
+        f"mkdir -p {path.parent} && echo {known.marker} > {path}"
+    )
 
 
 def _read(path: Path) -> str:

@@ -1,11 +1,22 @@
 """Free space."""
 
+import errno
 import os
 from pathlib import Path
 
+from cdsed.folder import has_no_inodes
+
 
 def free_bytes(path: Path) -> int:
-    """Return how many bytes an ordinary user may still write where `path` is or would be."""
+    """Return how many bytes an ordinary user may still write where `path` is or would be.
+
+    Raises
+    ------
+    OSError
+        The disk does not answer; ``ENOSPC``: it cannot hold one more file.
+    """
+    if has_no_inodes(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     status = os.statvfs(_existing(path))
     return status.f_bavail * status.f_frsize
 

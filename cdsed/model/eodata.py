@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from cdsed.errors import ProductError
 from cdsed.model.safename import Safename
 
 BUCKET = "eodata"
@@ -62,6 +63,23 @@ def is_place_of(location: S3Location, safename: str) -> bool:
     """Tell whether a location can be a product's: its last part is the name, give or take extensions."""
     stem = safename.removesuffix(".zip").rpartition(".")[0] or safename
     return location.key.rpartition("/")[2].startswith(stem)
+
+
+def location_of(safename: str, s3_path: str) -> S3Location:
+    """Return where a product is in the object store, by the path that a listing or the catalogue gives.
+
+    Raises
+    ------
+    ProductError
+        ``HostileKey``: the path cannot be used, or is that of another product.
+    """
+    try:
+        location = split_s3_path(s3_path)
+    except ValueError as error:
+        raise ProductError(f"{safename}: {error}", code="HostileKey") from error
+    if not is_place_of(location, safename):
+        raise ProductError(f"{s3_path} is the place of another product than {safename}", code="HostileKey")
+    return location
 
 
 def safe_segments(key_below_product: str) -> tuple[str, ...]:

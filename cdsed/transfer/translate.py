@@ -12,10 +12,11 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
+from cdsed.folder import has_no_inodes
 from cdsed.transfer.genuine import error_code
 
 # The signature, the key or its owner is refused: whatever this account asks for, it gets the same answer.
@@ -163,24 +164,13 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
         return _short_of(where, error)
     if error.errno in _UNSTORABLE:
         return ProductError(f"{where}: this file system cannot hold it: {error.strerror} ({name})", code=name)
-    if error.errno == errno.ENOSPC and has_no_inodes(where):
+    if error.errno == errno.ENOSPC and where.startswith("/") and has_no_inodes(Path(where)):
         told = f"{where}: its disk has no inodes left ({name}): it cannot hold more files, however small; remove some"
         return DiskError(told, code=name)
     if error.errno in _FULL:
         return DiskError(f"{where}: no space left ({name}); free some, transfers go on by themselves", code=name)
     advice = _DISK_ADVICE.get(name, "").format(uid=os.geteuid())
     return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name)
-
-
-def has_no_inodes(where: str) -> bool:
-    """Tell whether the disk below a path has room for bytes, but for no further file; False where nobody can tell."""
-    if not where.startswith("/"):
-        return False
-    with suppress(OSError):
-        place = next(path for path in (Path(where), *Path(where).parents) if path.exists())
-        status = os.statvfs(place)
-        return status.f_files > 0 and status.f_favail == 0 and status.f_bavail > 0
-    return False
 
 
 @contextmanager

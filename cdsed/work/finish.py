@@ -16,8 +16,7 @@ from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
 from cdsed.work.boundary import bounded
 from cdsed.work.context import WorkerContext
-from cdsed.work.owning import check, hold, release
-from cdsed.work.place import check_disk
+from cdsed.work.destination import Destination
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +58,6 @@ def digest_next(context: WorkerContext) -> bool:
 
 def _try_finish(context: WorkerContext, product: Product) -> bool:
     try:
-        check_disk(context.disks, Path(product.destination or ""))
         with context.disks.watch.at(product.destination or ""):
             _finish(context, product)
     except TransferError as error:
@@ -68,7 +66,8 @@ def _try_finish(context: WorkerContext, product: Product) -> bool:
 
 
 def _finish(context: WorkerContext, product: Product) -> None:
-    kept = hold(context.disks, product)
+    place = Destination(context.disks, product)
+    kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
     single = _single(objects, product)
@@ -101,9 +100,8 @@ def _finish(context: WorkerContext, product: Product) -> None:
         ours = kept and present == final and is_published(final, sizes, single=single is not None)
         _settle(context, product, present, State.DONE if ours else State.PRESENT)
         return
-    hold(context.disks, product)  # to verify may have taken long
-    check_owner = partial(check, context.disks, product)
-    published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=check_owner)
+    place.check()  # to verify may have taken long
+    published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
     if published.set_aside:
         _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
     _settle(context, product, published.path, State.DONE)
@@ -111,7 +109,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
 
 def _settle(context: WorkerContext, product: Product, path: Path, state: State) -> None:
     products.move(context.store.db, context.store.clock, product, Move(state, whereabouts=str(path)))
-    release(context.disks, product)
+    Destination(context.disks, product).release()
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
 
 

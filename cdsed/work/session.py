@@ -18,12 +18,12 @@ from cdsed.transfer.fetch import BUFFER_BYTES, Way
 from cdsed.transfer.lease_broker import Grant
 from cdsed.transfer.listing import key_works
 from cdsed.transfer.product import fetch_object
-from cdsed.work import owning, zipped
-from cdsed.work.begin import begin
+from cdsed.work import zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import StoreContext, WorkerContext
-from cdsed.work.place import check_disk
+from cdsed.work.destination import Destination
+from cdsed.work.plan import plan_product
 from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
@@ -106,23 +106,23 @@ class _Session:
 
     def _step(self, work: pieces.Work) -> bool:
         if not work.pieces:
-            return self._begin(work.product)
+            return self._plan(work.product)
         arrived: dict[Piece, Digests] = {}
         try:
             return self._fetch(work.product, work.pieces, arrived)
         finally:
             self._note(arrived)
 
-    def _begin(self, product: Product) -> bool:
+    def _plan(self, product: Product) -> bool:
         context = self._context
         try:
-            begin(context, self._connection, self._lease.account, product)
+            plan_product(context, self._connection, self._lease.account, product)
         except TransferError as error:
             self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":
                 match zipped.way(context, self._lease.account, product):
                     case zipped.Way.OPEN:
-                        return self._begin_zipped(product)
+                        return self._fetch_zipped(product)
                     case zipped.Way.ASK_FIRST:
                         zipped.ask_catalogue(context, product, error)
                         return True
@@ -132,7 +132,7 @@ class _Session:
         context.news.tell()
         return True
 
-    def _begin_zipped(self, product: Product) -> bool:
+    def _fetch_zipped(self, product: Product) -> bool:
         """Fetch a product as a zip; the session's one connection goes to the zipper meanwhile."""
         context = self._context
         self._connection.close()
@@ -165,9 +165,7 @@ class _Session:
                 noted_s = context.store.clock.boot_s()
             try:
                 if not arrived:
-                    check_disk(context.disks, Path(product.destination or ""))
-                    with context.disks.watch.at(product.destination or ""):
-                        owning.hold(context.disks, product)
+                    Destination(context.disks, product).check()
                 with context.disks.watch.at(product.destination or ""):
                     arrived[piece] = self._fetch_one(product, piece)
             except TransferError as error:
@@ -192,7 +190,7 @@ class _Session:
             bandwidth_bytes_per_s=self._grant.bandwidth_bytes_per_s,
             checkpoint_every_s=context.settings.transfer.checkpoint_every_s,
             stop=context.stop,
-            check_owner=partial(owning.check, context.disks, product),
+            check_owner=Destination(context.disks, product).check_owner,
         )
         progress = _Progress(context.store, self._grant, piece, self._traffic)
         return fetch_object(way, piece, Path(product.staging), product.safename, progress, context.transfer.guard.watch)

@@ -20,8 +20,7 @@ from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import Means, Value, fetch_value, origin
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
-from cdsed.work.owning import take
-from cdsed.work.place import check_disk, places_for
+from cdsed.work.destination import Destination
 from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
@@ -69,17 +68,14 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
         safename=product.safename,
         md5=product.md5,
     )
-    places = places_for(context.disks, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
+    destination = Destination(context.disks, product)
+    places = destination.choose(2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
-    means = Means(
-        context.transfer.endpoint, partial(_counted, context, lease, claims), buffer, context.stop, claims.claim
-    )
+    counted = partial(_counted, context, lease, claims)
+    means = Means(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
     pieces.forget_arrived(context.store.db, product)
-    check_disk(
-        context.disks, Path(places.destination)
-    )  # to choose a place may have taken long: others write to the state, too
+    destination.claim()
     with context.disks.watch.at(places.destination):
-        take(context.disks, product, places)
         prepare(staging)
         listed = fetch_value(value, means, staging)
     with context.store.db.write():

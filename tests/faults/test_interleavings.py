@@ -21,9 +21,9 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.products import Found, Move
 from cdsed.work.again import start_again
-from cdsed.work.begin import begin
 from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
+from cdsed.work.plan import plan_product
 from cdsed.work.session import _Session
 from tests.unit.store.conftest import lab
 from tests.unit.work.conftest import account_of, service, worker_lab
@@ -49,10 +49,10 @@ class Worker:
         self.context = dataclasses.replace(lab.context, store=store)
         self.session = _Session(self.context, grant, memoryview(bytearray(2**18)))
 
-    def begin(self, number: int) -> Product:
+    def plan(self, number: int) -> Product:
         with self.lab.db.write():
             product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.context.store.process)
-        begin(self.context, self.session._connection, "a", product)
+        plan_product(self.context, self.session._connection, "a", product)
         return products.get(self.lab.db, number)
 
     def take(self) -> pieces.Work:
@@ -121,11 +121,11 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     spools[1].mkdir()
     number = wanted(stage, NAMES[0])
     worker = stage.worker("one")
-    assert worker.begin(number).destination == str(spools[0])
+    assert worker.plan(number).destination == str(spools[0])
     fault_on_disk(stage, number)
 
     spools[0].rename(tmp_path / "away")  # begun there, but nothing has arrived
-    assert worker.begin(number).destination == str(spools[1])
+    assert worker.plan(number).destination == str(spools[1])
     work = worker.take()
     worker.fetch(dataclasses.replace(work, pieces=work.pieces[:1]))  # the largest object has arrived on the other
     for piece in work.pieces[1:]:
@@ -135,7 +135,7 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
     (tmp_path / "away").rename(spools[0])
     spools[1].rename(tmp_path / "away")
     stage.db.rows("DELETE FROM breaker")
-    assert worker.begin(number).destination == str(spools[0])
+    assert worker.plan(number).destination == str(spools[0])
     worker.fetch_all()
     assert finish_next(worker.context)
     assert stage.state(number) is State.DONE
@@ -151,11 +151,11 @@ def sweep(lab: Any) -> list[str]:
 def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(stage):
     worker = stage.worker("one")
     first = wanted(stage, NAMES[0])
-    worker.begin(first)
+    worker.plan(first)
     worker.fetch_all()
     assert finish_next(worker.context)  # its pieces are forgotten, and their numbers free
     second = wanted(stage, NAMES[1])
-    worker.begin(second)
+    worker.plan(second)
     while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
         pass
     worker.close()
@@ -212,10 +212,10 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
 def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(stage, error):
     number = wanted(stage, NAMES[0])
     stopped, other = stage.worker("stopped"), stage.worker("other")
-    stopped.begin(number)
+    stopped.plan(number)
     work = stopped.take()
     fault_on_disk(stage, number)  # the failure of another session moves the product on
-    other.begin(number)
+    other.plan(number)
     other.fetch_all()
     verified = products.claim_verifying(stage.db, SYSTEM_CLOCK, other.context.store.process)
     late = dataclasses.replace(work.pieces[0], setbacks=9)
@@ -227,7 +227,7 @@ def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_hav
 def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(stage):
     number = wanted(stage, NAMES[0])
     worker = stage.worker("one")
-    staging = Path(worker.begin(number).staging)
+    staging = Path(worker.plan(number).staging)
     worker.fetch_all()
     staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
     assert finish_next(worker.context)
@@ -235,7 +235,7 @@ def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_
     assert (product.state, product.attempts) == (State.WAITING, 0)
     stage.db.rows("UPDATE product SET due_s = 0")
     products.wake_due(stage.db, SYSTEM_CLOCK)
-    worker.begin(number)
+    worker.plan(number)
     worker.fetch_all()
     assert finish_next(worker.context)
     assert stage.state(number) is State.DONE

@@ -81,9 +81,7 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         intake.report()
         inbox = worker.settings.inbox.path
         if not taken(inbox) and not list(inbox.glob("*.txt")) and not listings.unreported(worker.db):
-            for room, _ in owning.rooms_of_all(
-                context.disks
-            ):  # the janitor's part: a kill may have come after the commit
+            for room, _ in owning.rooms_of_all(context.disks):  # the part of the janitor, after a kill
                 owning.tidy(context.disks, room)
             return
         if time.monotonic() > until_s:

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from cdsed.store import breakers, pieces, products
 from cdsed.store.breakers import Cooling
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import GRACE_S, Owners
-from cdsed.work import owning
+from cdsed.work.destination import Destination
 
 _OTHER = "b" * 32
 
@@ -61,20 +62,20 @@ def nothing():
 
 
 def test_a_product_that_another_state_brings_to_any_of_the_spools_is_waited_for(context, other):
-    product, places = claimed(context, context.rooms[0])
+    product, _ = claimed(context, context.rooms[0])
     other.claim(context.rooms[1], "A", nothing)
     with pytest.raises(OwnedElsewhere, match=r"to .*/second; this one waits"):
-        owning.refuse_other(context, product)
+        Destination(context, product).refuse_other()
     with pytest.raises(OwnedElsewhere):
-        owning.take(context, product, places)
+        Destination(context, product).claim()
     assert context.owners.owned(context.rooms[0]) == ([], {}), "what was claimed meanwhile is given back"
     other.release(context.rooms[1], "A")
-    owning.take(context, product, places)
+    Destination(context, product).claim()
     assert context.owners.owned(context.rooms[0]) == (["A"], {})
 
 
 def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(context, other, monkeypatch):
-    product, places = claimed(context, context.rooms[0])
+    product, _ = claimed(context, context.rooms[0])
     ask = context.owners.other
 
     def sick(room, name, **options):
@@ -83,33 +84,33 @@ def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(c
         return ask(room, name, **options)
 
     monkeypatch.setattr(context.owners, "other", sick)
-    owning.take(context, product, places)
+    Destination(context, product).claim()
     monkeypatch.undo()
     other.claim(context.rooms[1], "A", nothing)
     error = DiskError("hangs", code="Hung")
     breakers.fail(
         context.db, context.clock, breakers.disk_breaker(str(context.rooms[1].parent)), Cooling(1, 60.0, 60.0), error
     )
-    owning.take(context, product, places)
+    Destination(context, product).claim()
 
 
 def test_what_arrived_before_another_state_took_the_place_over_is_forgotten_when_it_comes_back(context, other):
     room = context.rooms[0]
     product, places = claimed(context, room)
-    owning.take(context, product, places)
+    Destination(context, product).claim()
     pieces.plan(context.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
     context.owners.release(room, "A")
     other.claim(room, "A", nothing)  # while this one was dead
     with pytest.raises(OwnedElsewhere):
-        owning.hold(context, products.get(context.db, product.id))
+        Destination(context, products.get(context.db, product.id)).check()
     (room / "A").mkdir()
     (room / "A" / "f").write_bytes(b"0123456789")  # this state does not know which bytes of it have arrived
     _die(other, room)
     assert pieces.objects(context.db, product.id) != []
-    owning.take(context, product, places)
+    Destination(context, product).claim()
     assert pieces.objects(context.db, product.id) == []
     assert not (room / "A").exists()
-    assert owning.hold(context, products.get(context.db, product.id)) is True
+    assert Destination(context, products.get(context.db, product.id)).check() is True
 
 
 def test_of_a_dead_state_only_the_final_name_is_taken_over_where_each_has_its_pre_spool(context, other):
@@ -117,12 +118,13 @@ def test_of_a_dead_state_only_the_final_name_is_taken_over_where_each_has_its_pr
     mine.mkdir(mode=0o700)
     product, places = claimed(context, near)
     places = Places(str(mine / "A"), places.destination)
-    owning.take(context, product, places)
+    product = replace(product, staging=places.staging)
+    Destination(context, product).claim()
     pieces.plan(context.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
     context.owners.release(near, "A")
     other.claim(near, "A", nothing)
     _die(other, near)
-    owning.take(context, product, places)
+    Destination(context, product).claim()
     assert pieces.objects(context.db, product.id) != []
 
 

@@ -1,6 +1,7 @@
 """Where a product goes when the disk it was begun on is away."""
 
 import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +14,8 @@ from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import disks, products
 from cdsed.store.products import Move
 from cdsed.transfer.translate import disk_error
+from cdsed.work.destination import Destination
 from cdsed.work.outcome import Outcome
-from cdsed.work.place import places_for
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def ready(context, name="A", **options):
 
 def refusal(context, product):
     with pytest.raises(DiskError) as caught:
-        places_for(context, product, 10)
+        Destination(context, product).choose(10)
     assert "no room" not in str(caught.value)
     return caught.value.code, str(caught.value)
 
@@ -61,7 +62,7 @@ def _read_only(*_):
     [
         pytest.param(("cdsed.local.marker.make_lasting", _read_only), "EROFS", "ead-only", id="read-only"),
         pytest.param(("cdsed.local.marker.make_lasting", _unreadable), "EACCES", "let this user", id="no-right"),
-        pytest.param(("cdsed.work.place.has_no_inodes", lambda _: True), "ENOSPC", "left", id="no-inodes"),
+        pytest.param(("cdsed.local.space.has_no_inodes", lambda _: True), "ENOSPC", "left", id="no-inodes"),
     ],
 )
 def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(context, monkeypatch, spoil, code, told):
@@ -92,21 +93,21 @@ def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(context)
     products.move(context.db, context.clock, products.get(context.db, number), Move(State.READY))
     with context.db.write():
         product = products.claim_ready(context.db, context.clock, number, context.lab.process)
-    assert places_for(context, product, 10).destination == str(context.lab.other)
+    assert Destination(context, product).choose(10).destination == str(context.lab.other)
 
 
 def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_there(context):
     number = context.lab.planned("A")
     context.lab.fetched(context.lab.lease())
     with pytest.raises(DiskError) as caught:
-        places_for(context, products.get(context.db, number), 10)
+        Destination(context, products.get(context.db, number)).choose(10)
     assert caught.value.code == "NotMounted"
 
 
 def test_destinations_on_one_disk_share_its_room(context, monkeypatch):
     lab = context.lab
     free = {"bytes": 100}
-    monkeypatch.setattr("cdsed.work.place.free_bytes", lambda _: free["bytes"])
+    monkeypatch.setattr("cdsed.work.destination.free_bytes", lambda _: free["bytes"])
     one, two = str(lab.root / "one"), str(lab.root / "two")
     for name, outputdir in (("A", one), ("B", two)):
         lab.ready(name, outputdir=outputdir)
@@ -114,8 +115,45 @@ def test_destinations_on_one_disk_share_its_room(context, monkeypatch):
         first, second = (
             products.claim_ready(lab.db, lab.clock, products.find(lab.db, name).id, lab.process) for name in "AB"
         )
-    assert places_for(context, first, 60).destination == one
+    assert Destination(context, first).choose(60).destination == one
     with pytest.raises(DiskError, match="no room"):
-        places_for(context, second, 60)
+        Destination(context, second).choose(60)
     free["bytes"] = 200
-    assert places_for(context, second, 60).destination == two
+    assert Destination(context, second).choose(60).destination == two
+
+
+def test_a_disk_that_was_swapped_while_the_place_was_chosen_is_noticed_before_anything_is_written(context):
+    product = ready(context, outputdir=str(context.lab.root / "out"))
+    destination = Destination(context, product)
+    places = destination.choose(10)
+    (context.lab.root / "out").rename(context.lab.root / "unmounted")
+    (context.lab.root / "out").mkdir()
+    with pytest.raises(DiskError) as caught:
+        destination.claim()
+    assert caught.value.code == "NotMounted"
+    assert list((context.lab.root / "out").iterdir()) == []
+    assert not Path(places.staging).exists()
+
+
+def test_the_product_knows_the_place_that_was_chosen_and_the_state_has_it_reserved(context):
+    product = ready(context, outputdir=str(context.lab.root / "out"))
+    destination = Destination(context, product)
+    places = destination.choose(10)
+    stored = products.get(context.db, product.id)
+    assert (destination.product.staging, destination.product.destination) == (places.staging, places.destination)
+    assert (stored.staging, stored.destination) == (places.staging, places.destination)
+    assert products.reserved_bytes(context.db, places.destination, 0, everywhere=False) == 10
+
+
+def test_a_destination_without_room_is_passed_over_and_all_are_named_when_none_has_room(context, monkeypatch):
+    context.lab.spool.mkdir()
+    disks.remember(context.db, context.clock, context.lab.spool, marker.mark(context.lab.spool))
+    free = {context.lab.spool: 5, context.lab.other: 50}
+    monkeypatch.setattr("cdsed.work.destination.free_bytes", lambda pre_spool: free[pre_spool.parent])
+    product = ready(context)
+    assert Destination(context, product).choose(10).destination == str(context.lab.other)
+    with pytest.raises(DiskError, match=r"needs 60.* MB|no room") as caught:
+        Destination(context, product).choose(60_000_000)
+    assert caught.value.code == "NoRoom"
+    assert str(context.lab.spool) in str(caught.value)
+    assert str(context.lab.other) in str(caught.value)

@@ -1,0 +1,149 @@
+"""The place of one product, owned by one state at a time: claimed, held, and given back.
+
+A place has two rooms: ``.cdsed`` in the destination, where the final name is decided, and the pre-spool, which is the
+same directory unless the settings name another one. They are claimed in this order, so two states never wait for each
+other. The functions take a product whose ``staging`` and ``destination`` are chosen.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cdsed.errors import OwnedElsewhere, TransferError
+from cdsed.model.product import Product
+from cdsed.transfer import publish
+from cdsed.transfer.owners import Owners, waiting_for
+from cdsed.transfer.staging import discard
+from cdsed.transfer.translate import on_disk
+
+_log = logging.getLogger(__name__)
+
+
+def rooms_of(destination: Path, pre_spool: Path) -> list[Path]:
+    """Return the rooms of a place, in the order in which they are claimed."""
+    near = destination / publish.NEAR
+    return [near] if near == pre_spool else [near, pre_spool]
+
+
+def refuse_other(owners: Owners, safename: str, destination: Path, pre_spool: Path) -> None:
+    """Make sure that no living state downloads a product to a destination; a disk that does not answer is skipped.
+
+    Raises
+    ------
+    OwnedElsewhere
+        One does; the text says which.
+    """
+    for room in rooms_of(destination, pre_spool):
+        other = None
+        with suppress(OSError):
+            other = owners.other(room, safename, living=True)
+        if other is not None:
+            raise waiting_for(safename, destination, other)
+
+
+def claim(owners: Owners, product: Product, forget: Callable[[], object]) -> list[Path]:
+    """Become the owner of a product's place; return the rooms that were not owned before.
+
+    What a dead state has left in the staging directory is removed.
+
+    Parameters
+    ----------
+    forget
+        Called before that: what this state knows of the product's pieces is not true any more.
+
+    Raises
+    ------
+    OwnedElsewhere
+        A living state owns it. Nothing is owned then that was not owned before.
+    DiskError
+        The disk refuses it.
+    """
+    destination, staging = _place_of(product)
+
+    def take_over() -> None:
+        _log.info("%s: what another cdsed has left at %s is removed", product.safename, staging)
+        forget()
+        discard(staging)
+
+    fresh: list[Path] = []
+    try:
+        for room in rooms_of(destination, staging.parent):
+            # Only the final name is taken over in a room that is not the pre-spool: nothing was put together there.
+            with _room(room, staging.parent):
+                if not owners.claim(room, product.safename, take_over if room == staging.parent else _nothing):
+                    fresh.append(room)
+    except OwnedElsewhere:
+        release(owners, product, fresh)
+        raise
+    return fresh
+
+
+def hold(owners: Owners, product: Product) -> bool:
+    """Make sure that a place that was claimed is still this state's.
+
+    Returns
+    -------
+    bool
+        False if it had no owner: it was begun by an older cdsed, or another state has owned it meanwhile.
+
+    Raises
+    ------
+    OwnedElsewhere, DiskError
+        As for `claim`.
+    """
+    destination, staging = _place_of(product)
+    kept = True
+    for room in rooms_of(destination, staging.parent):
+        with _room(room, staging.parent):
+            kept &= owners.hold(room, product.safename)
+    return kept
+
+
+def check(owners: Owners, product: Product) -> None:
+    """Make sure once more, with the directory open that is to be written in; OSError, OwnedElsewhere."""
+    owners.check(_place_of(product)[1].parent, product.safename)
+
+
+def complete(owners: Owners, product: Product, found: Path) -> None:
+    """Finish the publishing of a product that is there, unless its staging directory belongs to another state now.
+
+    Raises
+    ------
+    DiskError
+        The disk fails.
+    """
+    staging = _place_of(product)[1]
+    with on_disk(str(staging.parent)):
+        other = owners.other(staging.parent, product.safename)
+    if other is None:
+        publish.complete(found, staging)
+
+
+def release(owners: Owners, product: Product, rooms: Iterable[Path] | None = None) -> None:
+    """Give a product's place back, or only some rooms of it; what fails is left to the janitor."""
+    destination, staging = _place_of(product)
+    for room in rooms_of(destination, staging.parent) if rooms is None else rooms:
+        with suppress(OSError, TransferError), on_disk(str(room)):
+            owners.release(room, product.safename)
+
+
+def _place_of(product: Product) -> tuple[Path, Path]:
+    assert product.destination is not None, f"{product.safename} has no destination"
+    assert product.staging is not None, f"{product.safename} has no staging directory"
+    return Path(product.destination), Path(product.staging)
+
+
+def _nothing() -> None:
+    """Forget nothing."""
+
+
+@contextmanager
+def _room(room: Path, pre_spool: Path) -> Iterator[None]:
+    """Skip a destination's own room if another user has it: this state has its pre-spool elsewhere then."""
+    with on_disk(str(room)):
+        try:
+            yield
+        except PermissionError:
+            if room == pre_spool:
+                raise

@@ -1,0 +1,48 @@
+"""Planning a product: a last look for it on disk, its listing, its place, and its cutting into pieces."""
+
+import logging
+from pathlib import Path
+
+from cdsed.errors import ProductError
+from cdsed.model.eodata import location_of
+from cdsed.model.product import Product
+from cdsed.store import pieces
+from cdsed.transfer.connection import Connection
+from cdsed.transfer.product import list_objects
+from cdsed.transfer.staging import prepare, staged_sizes
+from cdsed.work.context import WorkerContext
+from cdsed.work.destination import Destination
+
+_log = logging.getLogger(__name__)
+
+
+def plan_product(context: WorkerContext, connection: Connection, account: str, product: Product) -> None:
+    """Plan a claimed product, so that every free session can join it.
+
+    Raises
+    ------
+    TransferError
+        Whatever stands in the way; the caller decides what follows.
+    """
+    assert product.s3_path is not None, f"{product.safename} is ready without a path"
+    db = context.store.db
+    destination = Destination(context.disks, product)
+    if destination.settle_if_present():
+        return
+    destination.refuse_other()
+    location = location_of(product.safename, product.s3_path)
+    listed = list_objects(connection, account, location, context.stop, context.transfer.guard.watch)
+    size_bytes = sum(item.size_bytes for item in listed)
+    places = destination.choose(size_bytes)
+    destination.claim()
+    with context.disks.watch.at(places.destination):
+        if destination.settle_if_present():  # another state has finished it meanwhile
+            return
+        staging = Path(places.staging)
+        staged = staged_sizes(staging)
+        lost_again = pieces.forget_lost(db, product, staged)
+        if lost_again:  # a power cut does that once; what is lost each time must come to an end
+            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="BadCopy")
+        prepare(staging, listed, staged, pieces.arrived(db, product, listed))
+    pieces.plan(db, product, listed, places, context.settings.transfer.piece_bytes)
+    _log.info("%s: %d objects, %d bytes", product.safename, len(listed), size_bytes)
