@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.local.marker import MARKER, look, mark
+from cdsed.errors import DiskError
+from cdsed.local.marker import MARKER, look, mark, recognise
 
 
 def test_a_directory_that_is_not_there_is_nothing(tmp_path: Path) -> None:
@@ -49,3 +50,44 @@ def test_a_link_in_the_place_of_the_marker_is_not_followed(tmp_path: Path) -> No
     with pytest.raises(OSError, match="symbolic links"):
         mark(tmp_path)
     assert elsewhere.read_text(encoding="ascii") == "of-somebody"
+
+
+def test_a_new_directory_is_made_and_marked(tmp_path: Path) -> None:
+    ground = recognise(tmp_path / "spool", None)
+    assert ground == look(tmp_path / "spool")
+    assert recognise(tmp_path / "spool", ground) == ground
+
+
+def test_a_marker_that_was_removed_is_put_back_when_the_kernel_says_it_is_the_same_directory(tmp_path: Path) -> None:
+    ground = recognise(tmp_path, None)
+    (tmp_path / MARKER).unlink()
+    assert recognise(tmp_path, ground) == ground == look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"), [("nothing", "is not there"), ("bare", "lacks"), ("other", "is not the directory it was")]
+)
+def test_a_directory_that_is_not_the_one_it_was_is_not_mounted(tmp_path: Path, instead: str, message: str) -> None:
+    place = tmp_path / "spool"
+    ground = recognise(place, None)
+    place.rename(tmp_path / "away")
+    if instead == "bare":
+        place.mkdir()
+    elif instead == "other":
+        mark(place)
+    with pytest.raises(DiskError, match=message) as caught:
+        recognise(place, ground)
+    assert caught.value.code == "NotMounted"
+    assert ground.marker in str(caught.value)
+
+
+@pytest.mark.parametrize(("read_only", "code"), [(True, "EROFS"), (False, "EACCES")])
+def test_a_directory_that_cannot_be_made_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool, code: str
+) -> None:
+    monkeypatch.setattr("cdsed.local.marker.why_not_made", lambda _: "as root: install -d")
+    monkeypatch.setattr("cdsed.local.marker.is_read_only", lambda _: read_only)
+    with pytest.raises(DiskError, match="install -d") as caught:
+        recognise(tmp_path / "spool", None)
+    assert caught.value.code == code
+    assert not (tmp_path / "spool").exists()

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdsed.model.eodata import S3Location, guess_s3_path, safe_segments, split_s3_path
+from cdsed.errors import ProductError
+from cdsed.model.eodata import S3Location, guess_s3_path, location_of, safe_segments, split_s3_path
 from cdsed.model.safename import normalise, parse
 
 
@@ -123,3 +124,17 @@ def test_segments_that_pass_never_lead_out_of_the_product(key: str) -> None:
         assert segment.isascii()
         assert not set(segment) & set("/\\\0\n\r")
         assert len(segment) <= 255
+
+
+def test_the_location_of_a_product_is_its_bucket_and_key() -> None:
+    name = "S1A_IW_SLC__1SDV_20190118T023637_20190118T023705_025526_02D4A8_08A8.SAFE"
+    assert location_of(name, f"/eodata/Sentinel-1/{name}/") == S3Location("eodata", f"Sentinel-1/{name}")
+
+
+@pytest.mark.parametrize(
+    ("s3_path", "message"), [("/eodata/../etc", "cannot be used"), ("/eodata/Sentinel-1/B.SAFE", "another product")]
+)
+def test_a_path_that_is_unsafe_or_of_another_product_is_refused(s3_path: str, message: str) -> None:
+    with pytest.raises(ProductError, match=message) as caught:
+        location_of("A.SAFE", s3_path)
+    assert caught.value.code == "HostileKey"
