@@ -3,7 +3,8 @@
 import os
 import shutil
 import threading
-from types import SimpleNamespace
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -16,23 +17,35 @@ from cdsed.store.products import Move
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.work.janitor import tidy
+from tests.support.state import StateLab
+
+
+@dataclass
+class JanitorBench:
+    """What the janitor needs of a bench, with one spool."""
+
+    lab: StateLab
+    settings: Settings
+    spool: Path
+    owners: Owners
+    watch: ThreadWatch = field(default_factory=ThreadWatch)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def db(self):
+        return self.lab.db
+
+    @property
+    def clock(self):
+        return self.lab.clock
 
 
 @pytest.fixture
 def bench(lab):
-    """Give what the janitor needs of a bench."""
-    lab.spool = lab.root / "spool"
-    (lab.spool / ".cdsed").mkdir(parents=True, mode=0o700)
-    lab.settings = Settings.model_validate({"spools": [str(lab.spool)]})
-    return SimpleNamespace(
-        db=lab.db,
-        clock=lab.clock,
-        settings=lab.settings,
-        stop=threading.Event(),
-        watch=ThreadWatch(),
-        owners=Owners(this_owner("a" * 32, lab.root, os.getpid())),
-        lab=lab,
-    )
+    spool = lab.root / "spool"
+    (spool / ".cdsed").mkdir(parents=True, mode=0o700)
+    settings = Settings.model_validate({"spools": [str(spool)]})
+    return JanitorBench(lab, settings, spool, Owners(this_owner("a" * 32, lab.root, os.getpid())))
 
 
 def under_way(bench, staging, name="A"):
@@ -44,8 +57,8 @@ def under_way(bench, staging, name="A"):
 
 
 def test_what_is_under_way_by_another_name_of_its_directory_stays(bench):
-    (bench.lab.root / "alias").symlink_to(bench.lab.spool)  # a listing may give it as its outputdir
-    staged = bench.lab.spool / ".cdsed" / "A"
+    (bench.lab.root / "alias").symlink_to(bench.spool)  # a listing may give it as its outputdir
+    staged = bench.spool / ".cdsed" / "A"
     staged.mkdir()
     product = under_way(bench, bench.lab.root / "alias" / ".cdsed" / "A")
     tidy(bench)
@@ -56,7 +69,7 @@ def test_what_is_under_way_by_another_name_of_its_directory_stays(bench):
 
 
 def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(bench, monkeypatch):
-    staged = bench.lab.spool / ".cdsed" / "A"
+    staged = bench.spool / ".cdsed" / "A"
     staged.mkdir()
     products.move(bench.db, bench.clock, under_way(bench, staged), Move(State.FAILED, cause="test"))
     find = products.find
@@ -71,7 +84,7 @@ def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(bench, monkeypatch
 
 
 def test_a_product_that_was_published_there_stays(bench):
-    published = bench.lab.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
+    published = bench.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
     published.mkdir()
     products.move(
         bench.db,
@@ -84,8 +97,8 @@ def test_a_product_that_was_published_there_stays(bench):
 
 
 def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_spool_elsewhere(bench):
-    bench.settings = Settings.model_validate({"spools": [str(bench.lab.spool)], "pre_spool": str(bench.lab.root / "p")})
-    copy = bench.lab.spool / ".cdsed" / "A.copy"
+    bench.settings = Settings.model_validate({"spools": [str(bench.spool)], "pre_spool": str(bench.lab.root / "p")})
+    copy = bench.spool / ".cdsed" / "A.copy"
     copy.mkdir()
     product = under_way(bench, bench.lab.root / "p" / "A")
     products.move(bench.db, bench.clock, product, Move(State.FAILED, cause="test"))
@@ -94,7 +107,7 @@ def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_s
 
 
 def test_what_publishing_set_aside_is_told_and_left_to_its_owner(bench):
-    replaced = bench.lab.spool / ".cdsed" / "replaced"
+    replaced = bench.spool / ".cdsed" / "replaced"
     for name in ("A.1", "B.1"):
         (replaced / name).mkdir(parents=True)
 
@@ -120,7 +133,7 @@ def nothing_to_forget():
 
 
 def test_what_another_state_owns_stays_although_this_one_knows_the_product(bench):
-    room = bench.lab.spool / ".cdsed"
+    room = bench.spool / ".cdsed"
     for name in ("A", "A.copy", "A.gone"):
         (room / name).mkdir()
     product = under_way(bench, room / "A")
@@ -139,7 +152,7 @@ def test_what_another_state_owns_stays_although_this_one_knows_the_product(bench
 
 
 def test_a_place_is_given_back_when_no_product_under_way_needs_it(bench):
-    room = bench.lab.spool / ".cdsed"
+    room = bench.spool / ".cdsed"
     product = under_way(bench, room / "A")
     for name in ("A", "B"):
         bench.owners.claim(room, name, nothing_to_forget)

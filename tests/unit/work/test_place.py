@@ -1,7 +1,9 @@
 """Where a product goes when the disk it was begun on is away."""
 
 import errno
-from types import SimpleNamespace
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -15,24 +17,38 @@ from cdsed.store.products import Move
 from cdsed.transfer.translate import disk_error
 from cdsed.work.outcome import Outcome
 from cdsed.work.place import places_for
+from tests.support.state import StateLab
+
+
+@dataclass
+class PlaceBench:
+    """What the choice of a place needs of a bench: two spools."""
+
+    lab: StateLab
+    settings: Settings
+    spool: Path
+    other: Path
+    outcome: Outcome
+    watch: ThreadWatch = field(default_factory=ThreadWatch)
+
+    @property
+    def db(self):
+        return self.lab.db
+
+    @property
+    def clock(self):
+        return self.lab.clock
 
 
 @pytest.fixture
 def bench(lab):
-    """Give what the choice of a place needs of a bench: two spools, of which the first is known and then gone."""
+    """Give a bench of whose spools the first is known and then gone."""
     lab.accounts("a")
-    lab.spool, lab.other = lab.root / "spool", lab.root / "other"
-    settings = Settings.model_validate({"spools": [str(lab.spool), str(lab.other)], "disk": {"free_bytes_min": 0}})
-    disks.remember(lab.db, lab.clock, lab.spool, marker.mark(lab.spool))
-    lab.spool.rename(lab.root / "away")
-    return SimpleNamespace(
-        db=lab.db,
-        clock=lab.clock,
-        settings=settings,
-        watch=ThreadWatch(),
-        outcome=Outcome(lab.db, lab.clock, RetrySettings()),
-        lab=lab,
-    )
+    spool, other = lab.root / "spool", lab.root / "other"
+    settings = Settings.model_validate({"spools": [str(spool), str(other)], "disk": {"free_bytes_min": 0}})
+    disks.remember(lab.db, lab.clock, spool, marker.mark(spool))
+    spool.rename(lab.root / "away")
+    return PlaceBench(lab, settings, spool, other, Outcome(lab.db, lab.clock, RetrySettings()))
 
 
 def ready(bench, name="A", **options):
@@ -73,16 +89,17 @@ def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(bench, monke
 
 
 def test_a_disk_without_its_marker_is_told_as_such(bench):
-    bench.lab.spool.mkdir()
-    bench.lab.other.touch()
+    bench.spool.mkdir()
+    bench.other.touch()
     code, text = refusal(bench, ready(bench))
     assert code == "NotMounted"
     assert "is not the directory it was" in text or "lacks its marker" in text
-    assert str(bench.lab.other) in text
+    assert str(bench.other) in text
 
 
 def test_a_disk_that_is_full_of_files_says_so(monkeypatch):
-    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_files=100, f_favail=0, f_bavail=5))
+    full_of_files = os.statvfs_result((4096, 4096, 100, 5, 5, 100, 0, 0, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: full_of_files)
     error = disk_error("/spool/x", OSError(errno.ENOSPC, "No space left on device"))
     assert (error.code, "no inodes left" in str(error)) == ("ENOSPC", True)
 
@@ -92,7 +109,7 @@ def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(bench):
     products.move(bench.db, bench.clock, products.get(bench.db, number), Move(State.READY))
     with bench.db.write():
         product = products.claim_ready(bench.db, bench.clock, number, bench.lab.process)
-    assert places_for(bench, product, 10).destination == str(bench.lab.other)
+    assert places_for(bench, product, 10).destination == str(bench.other)
 
 
 def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_there(bench):
