@@ -62,7 +62,7 @@ class Worker:
         return work
 
     def fetch(self, work: pieces.Work) -> None:
-        assert self.session._fetch(work.product, work.pieces)
+        assert self.session._fetch(work.product, work.pieces, {})
 
     def fetch_all(self) -> None:
         while (work := pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.held.lease, self.bench.process)) is not None:
