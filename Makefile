@@ -35,9 +35,8 @@ check: $(VENV)/.tests-installed ## Lint, types, layers: what must be clean befor
 
 coverage: $(VENV)/.tests-installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
 	$(BIN)/coverage erase
-	-$(BIN)/coverage run -m pytest -q -o timeout=600
-	$(BIN)/coverage combine -q
-	$(BIN)/python -m tests.rooms_covered
+	$(BIN)/coverage run -m pytest -q -o timeout=600; tests=$$?; \
+		$(BIN)/coverage combine -q && $(BIN)/python -m tests.rooms_covered && exit $$tests
 
 bench: $(VENV)/.tests-installed ## Measure, as ratios against something run beside it
 	$(BIN)/python -m tests.benchmarks
