@@ -24,7 +24,7 @@ def make(*arguments: str, cwd: Path = ROOT, **environ: str) -> "subprocess.Compl
 
 
 def service_python() -> str:
-    """Return a Python that an installation can use; skip the test where there is none, or no index for pip."""
+    """Return a Python that an installation can use; skip the test if this machine has none, or no index for pip."""
     found = subprocess.run(
         [ROOT / "packaging/find-python"],
         env={**os.environ, "CDSED_SERVICE": "1"},
