@@ -35,9 +35,8 @@ check: $(VENV)/.tests-installed ## Lint, types, layers: what must be clean befor
 
 coverage: $(VENV)/.tests-installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
 	$(BIN)/coverage erase
-	-$(BIN)/coverage run -m pytest -q -o timeout=600
-	$(BIN)/coverage combine -q
-	$(BIN)/python -m tests.rooms_covered
+	$(BIN)/coverage run -m pytest -q -o timeout=600; tests=$$?; \
+		$(BIN)/coverage combine -q && $(BIN)/python -m tests.rooms_covered && exit $$tests
 
 bench: $(VENV)/.tests-installed ## Measure, as ratios against something run beside it
 	$(BIN)/python -m tests.benchmarks
@@ -48,11 +47,12 @@ soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (
 fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours); PYTHONS=a:b, MACHINES=debian-12
 	CDSED_PYTHONS='$(PYTHONS)' CDSED_TESTS='$(TESTS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
 
-docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, blame.md, configuration.md, evidence.md, the shell completions
+docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, blame.md, configuration.md, evidence.md, tables.md, schema.sql, the completions
 	$(BIN)/python -m tests.architecture.states
 	$(BIN)/python -m tests.architecture.blame_page
 	$(BIN)/python -m tests.architecture.configuration_page
 	$(BIN)/python -m tests.architecture.evidence_page
+	$(BIN)/python -m tests.architecture.schema_page
 	$(BIN)/python -m tests.packaging.completions
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -4,7 +4,9 @@ import signal
 
 from hypothesis import settings
 
-# Speed is no test: an example that takes long on a loaded machine says nothing about the code.
+pytest_plugins = ["tests.support.fixtures", "tests.support.tiers"]
+
+# Speed is not tested: an example that takes long on a loaded machine says nothing about the code.
 settings.register_profile("cdsed", deadline=None)
 settings.load_profile("cdsed")
 

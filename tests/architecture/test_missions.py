@@ -113,23 +113,23 @@ def test_the_rule_lets_prose_and_the_service_pass(text):
     assert _mission_words(Source("cdsed.work.right", ROOT, text, ast.parse(text))) == []
 
 
-_SENTINEL_4 = '''"""Sentinel-4, as it might be."""
+_NEW_MISSION = '''"""Sentinel-9, which does not exist."""
 
 from cdsed.model.families.form import START, STOP, NameForm, Part, beginning
 from cdsed.model.families.mission import BY_DATE, Mission
 
 MISSION = Mission(
     form=NameForm(
-        extension=".SEN4",
+        extension=".SEN9",
         mode=slice(4, 7),
         product_type=slice(4, 12),
-        parts=(Part("unit", "S4[A-Z]", "a unit"), Part("type", "UVN_2_[A-Z0-9]{2}", "a type"), START, STOP),
+        parts=(Part("unit", "S9[A-Z]", "a unit"), Part("type", "UVN_2_[A-Z0-9]{2}", "a type"), START, STOP),
     ),
-    beginning=beginning("S4[A-Z]", "UVN_2"),
+    beginning=beginning("S9[A-Z]", "UVN_2"),
     is_directory=True,
     manifest="xfdumanifest.xml",
     digests=frozenset({"md5", "sha3_256"}),
-    eodata_folder=lambda name, start: f"Sentinel-4/UVN/{name.product_type}",
+    eodata_folder=lambda name, start: f"Sentinel-9/UVN/{name.product_type}",
     archive_layout=BY_DATE,
 )
 '''
@@ -148,20 +148,20 @@ from cdsed.model.quoting import holds_like_a_name, quotable
 from cdsed.model.safename import misfit, normalise, parse
 from cdsed.transfer.verify import algorithms_for
 
-stem = "S4A_UVN_2_O3_20260101T000000_20260101T010000"
+stem = "S9A_UVN_2_O3_20260101T000000_20260101T010000"
 name = normalise(stem)
 said = parse(name)
-assert name == stem + ".SEN4"
-assert (said.family, said.unit, said.mode, said.product_type) == ("S4", "S4A", "UVN", "UVN_2_O3")
+assert name == stem + ".SEN9"
+assert (said.family, said.unit, said.mode, said.product_type) == ("S9", "S9A", "UVN", "UVN_2_O3")
 assert misfit(name) is None
 assert "type 'XXX' should be a type" == misfit(name.replace("UVN", "XXX"))
-assert guess_s3_path(said) == f"/eodata/Sentinel-4/UVN/UVN_2_O3/2026/01/01/{name}"
-assert archive_dir(Path("/a"), said, {}) == Path("/a/sentinel-4a/UVN/S4A_UVN_2_O3/2026/001")
-assert ArchiveSettings(root=Path("/a"), layouts={"S4": "{unit}"}).layouts == {"S4": "{unit}"}
-assert quotable(f"x {name}") == "S4A_UVN_2"
-assert holds_like_a_name("x.SEN4")
+assert guess_s3_path(said) == f"/eodata/Sentinel-9/UVN/UVN_2_O3/2026/01/01/{name}"
+assert archive_dir(Path("/a"), said, {}) == Path("/a/sentinel-9a/UVN/S9A_UVN_2_O3/2026/001")
+assert ArchiveSettings(root=Path("/a"), layouts={"S9": "{unit}"}).layouts == {"S9": "{unit}"}
+assert quotable(f"x {name}") == "S9A_UVN_2"
+assert holds_like_a_name("x.SEN9")
 assert algorithms_for(name) == {"md5", "sha3_256"}
-assert ExplodeSAFE(name).satellite == "S4A"
+assert ExplodeSAFE(name).satellite == "S9A"
 product = root / name
 product.write_bytes(b"x")
 assert not is_whole(product)
@@ -175,11 +175,11 @@ assert "xfdumanifest.xml" in check_product(product).problems[0]
 def test_a_new_mission_is_one_file_and_two_lines_of_the_registry(tmp_path):
     shutil.copytree(ROOT / "cdsed", tmp_path / "cdsed", ignore=shutil.ignore_patterns("__pycache__"))
     families = tmp_path / "cdsed" / "model" / "families"
-    (families / "sentinel4.py").write_text(_SENTINEL_4, encoding="utf-8")
+    (families / "sentinel9.py").write_text(_NEW_MISSION, encoding="utf-8")
     registry = families / "__init__.py"
     lines = registry.read_text(encoding="utf-8").splitlines()
-    lines.insert(lines.index('    OTHER = "OTHER", other.MISSION'), '    S4 = "S4", sentinel4.MISSION')
-    lines.insert(lines.index("class Family(StrEnum):"), "from cdsed.model.families import sentinel4")
+    lines.insert(lines.index('    OTHER = "OTHER", other.MISSION'), '    S9 = "S9", sentinel9.MISSION')
+    lines.insert(lines.index("class Family(StrEnum):"), "from cdsed.model.families import sentinel9")
     registry.write_text("\n".join(lines), encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-I", "-c", _ASKED, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False

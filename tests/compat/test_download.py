@@ -15,10 +15,9 @@ from cdsed import foreground
 from cdsed.compat.download import download_list_product_multithread_v4, filter_product_already_present
 from cdsed.errors import ConfigError
 from cdsed.sandbox.names import realistic_safenames
-from tests.compat.conftest import Old
-from tests.compat.test_one_product import _differences
+from tests.support.cdsodatacli import Old
 from tests.support.daemon import wait_until
-from tests.unit.local.products import BELOW_ARCHIVE, SAFENAME, make_product
+from tests.support.local_products import BELOW_ARCHIVE, SAFENAME, make_product
 
 NAMES = [SAFENAME.replace("E33E", f"E33{letter}") for letter in "0123"]
 
@@ -97,7 +96,7 @@ def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.Captur
     assert list(df2["status"]) == [1] * 6
     assert list(df2["outputpath"]) == [str(outputdir / name) for name in table["safename"]]
     for name in table["safename"]:
-        assert _differences(old, outputdir / name) == []
+        assert old.differences(outputdir / name) == []
     pd.testing.assert_frame_equal(table, before)
     assert "OK 6" in capfd.readouterr().err
     assert not list(old.root.rglob("accounts.yml")), "a copy of the secrets is left behind"
@@ -152,7 +151,7 @@ def test_a_product_of_an_archive_is_fetched_only_when_disks_are_not_checked(old:
         table, str(old.root / "out"), "logins", True, check_on_disk=False, cdsodatacli_conf_file=config
     )
     assert list(df2["status"]) == [1]
-    assert _differences(old, old.root / "out" / name) == []
+    assert old.differences(old.root / "out" / name) == []
 
 
 def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,10 +209,10 @@ def test_a_call_that_was_killed_leaves_no_half_product_and_goes_on(old: Old) -> 
     process.kill()
     process.wait()
     for name in table["safename"]:
-        assert not (out / name).exists() or _differences(old, out / name) == []
+        assert not (out / name).exists() or old.differences(out / name) == []
     df2 = download_list_product_multithread_v4(
         table, out, "logins", True, cdsodatacli_conf_file=old.root / "localconfig.yml"
     )
     assert set(df2["status"]) <= {1}
     for name in table["safename"]:
-        assert _differences(old, out / name) == []
+        assert old.differences(out / name) == []

@@ -1,16 +1,14 @@
 """``cdsodatacli.download.cds_s3_download_one_product``: one product, whole and verified or not at all."""
 
-import hashlib
 import math
-from pathlib import Path
 
 import pytest
 
 from cdsed.compat.download import cds_s3_download_one_product
 from cdsed.errors import ConfigError
 from cdsed.sandbox.names import realistic_safenames
-from tests.compat.conftest import Old
-from tests.unit.local.products import make_product
+from tests.support.cdsodatacli import Old
+from tests.support.local_products import make_product
 
 
 def _credentials(old: Old) -> dict[str, str]:
@@ -24,15 +22,6 @@ def _add(old: Old, kind: str, seed: int, **options: object) -> tuple[str, str]:
     return name, paths[name].removeprefix("/eodata/")
 
 
-def _differences(old: Old, path: Path) -> list[str]:
-    truth = old.sandbox.truth(path.name)
-    files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
-    if path.is_file():
-        files, truth = {"": path}, {"": next(iter(truth.values()))}
-    assert files.keys() == truth.keys()
-    return [name for name, file in files.items() if hashlib.md5(file.read_bytes()).hexdigest() != truth[name].md5]
-
-
 @pytest.mark.parametrize(("kind", "seed"), [("S1_GRD", 301), ("S5P", 302)])
 def test_a_product_is_fetched_and_the_result_has_the_old_types(old: Old, kind: str, seed: int) -> None:
     name, s3_path = _add(old, kind, seed)
@@ -44,7 +33,7 @@ def test_a_product_is_fetched_and_the_result_has_the_old_types(old: Old, kind: s
     assert (status_meaning, safename_base, total_mb) == ("Downloaded", name, 3)
     assert speed > 0
     assert elapsed_time >= 0
-    assert _differences(old, output) == []
+    assert old.differences(output) == []
     assert list((old.root / "pre_spool").iterdir()) == []
 
 
@@ -53,7 +42,7 @@ def test_the_path_may_name_the_bucket_and_the_output_another_place(old: Old) -> 
     output = old.root / "new" / "place" / name
     result = cds_s3_download_one_product(f"/eodata/{s3_path}/", _credentials(old), output, old.conf())
     assert result[3:] == ("Downloaded", name)
-    assert _differences(old, output) == []
+    assert old.differences(output) == []
 
 
 def test_an_output_that_is_named_as_a_zip_is_refused(old: Old) -> None:
@@ -96,7 +85,7 @@ def test_a_blip_of_the_service_is_got_over(old: Old) -> None:
     result = cds_s3_download_one_product(s3_path, _credentials(old), str(old.root / "out" / name), old.conf())
     assert result[3] == "Downloaded"
     assert old.sandbox.call("GET", "faults")["faults"][0]["matched"] > 1, "the blip never came"
-    assert _differences(old, old.root / "out" / name) == []
+    assert old.differences(old.root / "out" / name) == []
 
 
 def test_what_fails_its_own_manifest_does_not_appear(old: Old) -> None:
@@ -111,7 +100,7 @@ def test_what_stood_there_before_is_replaced_by_the_whole_product(old: Old) -> N
     make_product(old.root / "out", name)
     result = cds_s3_download_one_product(s3_path, _credentials(old), str(old.root / "out" / name), old.conf())
     assert result[3] == "Downloaded"
-    assert _differences(old, old.root / "out" / name) == []
+    assert old.differences(old.root / "out" / name) == []
     assert [path.name for path in (old.root / "out").iterdir()] == [name]
 
 

@@ -17,7 +17,7 @@ from cdsed.compat.s3_temporary_access_token import _get_fresh_s3_client
 from cdsed.errors import AccountError, InboxError, ServiceError
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
-from tests.compat.conftest import Old
+from tests.support.cdsodatacli import Old
 from tests.support.sandbox import SandboxProcess
 
 COLUMNS = [
@@ -46,7 +46,7 @@ def _name(day: int, mark: int, kind: str = "GRDH_1SDV") -> str:
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[SandboxProcess]:
+def shared_sandbox() -> Iterator[SandboxProcess]:
     """Give a catalogue with ten products, one a day, at sea on even days; and one account with a password."""
     first, second = make_accounts(2, seed=1)
     accounts = [replace(first, login="someone@example.org", password="canary-password"), second]

@@ -9,7 +9,7 @@ import pytest
 from cdsed.compat.query import fetch_data
 from cdsed.compat.s3_temporary_access_token import _get_fresh_s3_client
 from cdsed.errors import AccountError
-from tests.compat.conftest import Old
+from tests.support.cdsodatacli import Old
 
 CANARY = "canary-of-a-password"
 

@@ -7,8 +7,8 @@ import pytest
 
 from cdsed.compat import utils
 from cdsed.errors import ConfigError, InboxError
-from tests.compat.conftest import Old
-from tests.unit.local.products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
+from tests.support.cdsodatacli import Old
+from tests.support.local_products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
 
 ID = "5b1d7d2e-1d5a-4f6f-9b1e-0123456789ab"
 OTHER_ID = "7c1d7d2e-1d5a-4f6f-9b1e-0123456789ab"

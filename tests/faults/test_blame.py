@@ -27,9 +27,6 @@ from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.translate import disk_error, network_error
 from cdsed.transfer.verify import file_digests
 from cdsed.work.blame import RULES, Course, rule_of
-from tests.support.disks import small_disk
-
-__all__ = ["small_disk"]
 
 _REPOSITORY = Path(__file__).parents[2]
 _PIECE = Piece(1, 1, "x/f", "f", "e", 10, 0, 10, 0, 0)

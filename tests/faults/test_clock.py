@@ -14,10 +14,7 @@ from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import backup, processes, products
 from cdsed.store.products import Move
 from cdsed.work.upkeep import Upkeep
-from tests.unit.store.conftest import lab
-from tests.unit.store.state import Lab
-
-__all__ = ["lab"]
+from tests.support.state import StateLab
 
 _DAY_S = 86_400.0
 
@@ -62,7 +59,7 @@ def test_ticks_go_on_when_the_clock_is_set(clock: JumpingClock, jump_s: float) -
 
 
 @pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
-def test_a_product_that_waits_is_woken_after_its_time_whatever_the_clock_says(lab: Lab, jump_s: float) -> None:
+def test_a_product_that_waits_is_woken_after_its_time_whatever_the_clock_says(lab: StateLab, jump_s: float) -> None:
     number = lab.ready("A")
     with lab.db.write():
         product = products.claim_ready(lab.db, lab.clock, number, lab.process)
@@ -75,7 +72,7 @@ def test_a_product_that_waits_is_woken_after_its_time_whatever_the_clock_says(la
     assert lab.state(number) is State.READY
 
 
-def test_a_clock_set_before_a_start_delays_nothing(lab: Lab) -> None:
+def test_a_clock_set_before_a_start_delays_nothing(lab: StateLab) -> None:
     processes.daemon_started(lab.db, lab.clock, version="1", once=False)
     number = lab.ready("A")
     with lab.db.write():
@@ -87,7 +84,7 @@ def test_a_clock_set_before_a_start_delays_nothing(lab: Lab) -> None:
     assert lab.state(number) is State.READY
 
 
-def _made(lab: Lab, upkeep: Upkeep, settings: Settings) -> int:
+def _made(lab: StateLab, upkeep: Upkeep, settings: Settings) -> int:
     upkeep.back_up_when_due()
     if upkeep._backup is not None:
         upkeep._backup.join(60)
@@ -96,7 +93,7 @@ def _made(lab: Lab, upkeep: Upkeep, settings: Settings) -> int:
 
 @pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
 def test_backups_are_made_once_a_day_of_running_whatever_the_clock_says(
-    lab: Lab, tmp_path: Path, jump_s: float
+    lab: StateLab, tmp_path: Path, jump_s: float
 ) -> None:
     settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
     upkeep = Upkeep(lab.db, settings, lab.clock)
@@ -109,7 +106,7 @@ def test_backups_are_made_once_a_day_of_running_whatever_the_clock_says(
 
 
 @pytest.mark.parametrize(("age_s", "due"), [(3600, False), (_DAY_S + 1, True), (-3600, True)])
-def test_a_start_makes_the_backup_that_was_missed(lab: Lab, tmp_path: Path, age_s: float, due: bool) -> None:
+def test_a_start_makes_the_backup_that_was_missed(lab: StateLab, tmp_path: Path, age_s: float, due: bool) -> None:
     settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
     backup.back_up(lab.db, settings.backups_dir, lab.clock)
     lab.clock.utc += age_s

@@ -13,9 +13,7 @@ from cdsed.folder import Folder
 from cdsed.local.intact import check_product
 from cdsed.local.whole import is_whole
 from cdsed.transfer.zipper import ARCHIVE_NAME
-from tests.unit.transfer.test_zipper import NAME, archive, get, host, staging
-
-__all__ = ["host", "staging"]
+from tests.support.zip_host import NAME, archive, get
 
 
 def member(name, mode=0, content=b"x"):
@@ -50,14 +48,14 @@ def member(name, mode=0, content=b"x"):
         member(f"{NAME.lower()}/a"),
     ],
 )
-def test_hostile_members_are_refused_whole(host, staging, body, tmp_path):
+def test_hostile_members_are_refused_whole(zip_host, zip_staging, body, tmp_path):
     with pytest.raises(ProductError) as refused:
-        get(host, staging, body)
+        get(zip_host, zip_staging, body)
     assert refused.value.code == "HostileKey"
     assert {path.name for path in tmp_path.rglob("*")} == {NAME, ARCHIVE_NAME}
 
 
-def test_a_zip_that_names_a_file_twice_or_none_is_refused(host, staging):
+def test_a_zip_that_names_a_file_twice_or_none_is_refused(zip_host, zip_staging):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as opened:
         opened.writestr(f"{NAME}/a", b"1")
@@ -65,44 +63,44 @@ def test_a_zip_that_names_a_file_twice_or_none_is_refused(host, staging):
             opened.writestr(f"{NAME}/a", b"2")
     for body in (data.getvalue(), archive()):
         with pytest.raises(ProductError) as refused:
-            get(host, staging, body)
+            get(zip_host, zip_staging, body)
         assert refused.value.code == "HostileKey"
-        (staging / ARCHIVE_NAME).unlink()
+        (zip_staging / ARCHIVE_NAME).unlink()
 
 
-def test_a_bomb_is_not_unpacked(host, staging):
+def test_a_bomb_is_not_unpacked(zip_host, zip_staging):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr(f"{NAME}/a", b"\0" * 10_000_000)
     with pytest.raises(ProductError) as refused:
-        get(host, staging, data.getvalue())
+        get(zip_host, zip_staging, data.getvalue())
     assert refused.value.code == "HostileKey"
 
 
-def test_a_file_that_stands_in_a_folders_place_is_refused(host, staging):
+def test_a_file_that_stands_in_a_folders_place_is_refused(zip_host, zip_staging):
     with pytest.raises(ProductError):
-        get(host, staging, archive(**{"a": b"1", "a/b": b"2"}))
+        get(zip_host, zip_staging, archive(**{"a": b"1", "a/b": b"2"}))
 
 
 @pytest.mark.parametrize("twin", ["A", "a/b", "A/b"])
-def test_members_that_would_be_one_file_where_capitals_do_not_count_are_refused(host, staging, twin):
+def test_members_that_would_be_one_file_where_capitals_do_not_count_are_refused(zip_host, zip_staging, twin):
     with pytest.raises(ProductError) as refused:
-        get(host, staging, archive(**{"a": b"1", twin: b"2"}))
+        get(zip_host, zip_staging, archive(**{"a": b"1", twin: b"2"}))
     assert refused.value.code == "HostileKey"
-    assert [path.name for path in staging.iterdir()] == [ARCHIVE_NAME]
+    assert [path.name for path in zip_staging.iterdir()] == [ARCHIVE_NAME]
 
 
-def test_a_member_that_is_larger_than_it_says_is_a_bad_copy(host, staging):
+def test_a_member_that_is_larger_than_it_says_is_a_bad_copy(zip_host, zip_staging):
     body = bytearray(archive(a=b"x" * 100_000))
     at = body.rindex(b"PK\x01\x02") + 20
     body[at : at + 8] = struct.pack("<II", 10, 10)  # compressed and true size in the central directory
     with pytest.raises(ProductError) as refused:
-        get(host, staging, bytes(body))
+        get(zip_host, zip_staging, bytes(body))
     assert refused.value.code == "BadCopy"
-    assert (staging / "a").stat().st_size <= 100_000
+    assert (zip_staging / "a").stat().st_size <= 100_000
 
 
-def test_overlapping_members_count_as_often_as_they_are_named(host, staging):
+def test_overlapping_members_count_as_often_as_they_are_named(zip_host, zip_staging):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as opened:
         opened.writestr(f"{NAME}/a", b"x" * 100_000)
@@ -113,38 +111,38 @@ def test_overlapping_members_count_as_often_as_they_are_named(host, staging):
             twin.compress_size = twin.file_size = first.file_size
             opened.filelist.append(twin)
     with pytest.raises(ProductError, match="fill the disk"):
-        get(host, staging, data.getvalue())
+        get(zip_host, zip_staging, data.getvalue())
 
 
-def test_an_encrypted_member_is_a_bad_copy(host, staging):
+def test_an_encrypted_member_is_a_bad_copy(zip_host, zip_staging):
     body = bytearray(archive(a=b"x"))
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         body[body.index(mark) + at] |= 1
     with pytest.raises(ProductError) as refused:
-        get(host, staging, bytes(body))
+        get(zip_host, zip_staging, bytes(body))
     assert refused.value.code == "BadCopy"
 
 
-def test_links_planted_where_a_zip_is_unpacked_are_not_followed(host, staging, tmp_path):
+def test_links_planted_where_a_zip_is_unpacked_are_not_followed(zip_host, zip_staging, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
-    (staging / "m").symlink_to(precious)
+    (zip_staging / "m").symlink_to(precious)
     with pytest.raises(DiskError, match="symbolic link"):
-        get(host, staging, archive(**{"m/a": b"1"}))
-    with Folder.at(staging) as folder:
+        get(zip_host, zip_staging, archive(**{"m/a": b"1"}))
+    with Folder.at(zip_staging) as folder:
         folder.remove(ARCHIVE_NAME)
-    (staging / ARCHIVE_NAME).symlink_to(precious / "zip")
+    (zip_staging / ARCHIVE_NAME).symlink_to(precious / "zip")
     with pytest.raises(DiskError):
-        get(host, staging, archive(a=b"1"))
+        get(zip_host, zip_staging, archive(a=b"1"))
     assert not list(precious.iterdir())
 
 
 @pytest.mark.parametrize(
     "location", ["http://[", "/\xe9", "//", "http://", "file:///etc/passwd", "\\\\evil\\share", ""]
 )
-def test_a_redirect_to_nowhere_is_the_services_fault(host, staging, location):
+def test_a_redirect_to_nowhere_is_the_services_fault(zip_host, zip_staging, location):
     with pytest.raises(ServiceError):
-        get(host, staging, b"", {"Location": location}, 302)
+        get(zip_host, zip_staging, b"", {"Location": location}, 302)
 
 
 @pytest.mark.parametrize("what", ["name", "version", "cut", "empty", "text"])

@@ -9,10 +9,8 @@ from pathlib import Path
 from cdsed.sandbox.names import realistic_safenames
 from tests.faults.intake import counts, lab_that_only_takes
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.disks import Disk, disk, needs_root
+from tests.support.disks import Disk, needs_root
 from tests.support.sandbox import SandboxProcess
-
-__all__ = ["disk"]
 
 
 def test_a_file_that_is_written_slowly_is_not_taken_before_its_writer_closes_it(tmp_path: Path) -> None:

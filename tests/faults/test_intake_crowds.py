@@ -15,10 +15,8 @@ import pytest
 from cdsed.sandbox.names import realistic_safenames
 from tests.faults.intake import counts, descriptors, lab_that_only_takes, peak_bytes, refusal
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.disks import fill, small_disk
+from tests.support.disks import fill
 from tests.support.sandbox import SandboxProcess
-
-__all__ = ["small_disk"]
 
 _MiB = 2**20
 _PATIENCE_S = 170

@@ -5,6 +5,7 @@ Each step is the rooms' own code on a real state, real disks and a real sandbox;
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,7 @@ from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
 from cdsed.work.plan import plan_product
 from cdsed.work.session import _Session
-from tests.unit.store.conftest import lab
-from tests.unit.work.conftest import account_of, service, worker_lab
-
-__all__ = ["lab", "service", "worker_lab"]
+from tests.support.download_lab import DownloadLab, account_of
 
 NAMES = realistic_safenames("S1_GRD", 4, seed=11)
 
@@ -36,10 +34,10 @@ NAMES = realistic_safenames("S1_GRD", 4, seed=11)
 class Worker:
     """One session of one process, driven step by step."""
 
-    def __init__(self, lab: Any, name: str) -> None:
+    def __init__(self, lab: DownloadLab, name: str) -> None:
         self.lab = lab
         store = dataclasses.replace(lab.context.store, process=lab.new_process(name))
-        broker = dataclasses.replace(lab.context.transfer.broker, store=store)
+        broker = dataclasses.replace(lab.broker, store=store)
         session = leases.free_sessions(lab.db, SYSTEM_CLOCK, ["default"])[0]
         account = account_of(lab.sandbox)
         assert isinstance(account.s3_keys, S3Keys)
@@ -76,21 +74,20 @@ class Worker:
 
 
 @pytest.fixture
-def stage(worker_lab: Any) -> Any:
-    """Give a function that makes workers, and closes them at the end."""
-    workers = []
+def make_worker(worker_lab: DownloadLab) -> Iterator[Callable[[str], Worker]]:
+    """Give a function that makes workers, and close them at the end."""
+    workers: list[Worker] = []
 
-    def worker(name: str) -> Worker:
+    def make(name: str) -> Worker:
         workers.append(Worker(worker_lab, name))
         return workers[-1]
 
-    worker_lab.worker = worker
-    yield worker_lab
+    yield make
     for each in workers:
         each.close()
 
 
-def wanted(lab: Any, name: str, **spec: Any) -> int:
+def wanted(lab: DownloadLab, name: str, **spec: Any) -> int:
     path = lab.sandbox.add_products({"safename": name, **spec})[name]
     number = lab.queued(name)
     lab.db.rows("UPDATE product SET s3_path = :path, path_source = 'listing' WHERE id = :id", path=path, id=number)
@@ -101,7 +98,7 @@ def wanted(lab: Any, name: str, **spec: Any) -> int:
     return int(number)
 
 
-def settings_of(lab: Any, **changes: Any) -> None:
+def settings_of(lab: DownloadLab, **changes: Any) -> None:
     known = lab.context.settings.model_dump(mode="json", exclude_defaults=True)
     for key, value in changes.items():
         known[key] = {**known[key], **value} if isinstance(value, dict) and key in known else value
@@ -110,94 +107,98 @@ def settings_of(lab: Any, **changes: Any) -> None:
     lab.context = dataclasses.replace(lab.context, settings=settings, disks=disks)
 
 
-def fault_on_disk(lab: Any, number: int) -> None:
+def fault_on_disk(lab: DownloadLab, number: int) -> None:
     """Let a product under way be ready again, as after the failure of a disk whose pause is over."""
     products.move(lab.db, SYSTEM_CLOCK, products.get(lab.db, number), Move(State.READY, cause="a disk failed"))
 
 
-def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_the_second(stage, tmp_path):
+def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_the_second(
+    worker_lab, make_worker, tmp_path
+):
     spools = [tmp_path / "spool", tmp_path / "other"]
-    settings_of(stage, spools=[str(each) for each in spools])
+    settings_of(worker_lab, spools=[str(each) for each in spools])
     spools[1].mkdir()
-    number = wanted(stage, NAMES[0])
-    worker = stage.worker("one")
+    number = wanted(worker_lab, NAMES[0])
+    worker = make_worker("one")
     assert worker.plan(number).destination == str(spools[0])
-    fault_on_disk(stage, number)
+    fault_on_disk(worker_lab, number)
 
     spools[0].rename(tmp_path / "away")  # begun there, but nothing has arrived
     assert worker.plan(number).destination == str(spools[1])
     work = worker.take()
     worker.fetch(dataclasses.replace(work, pieces=work.pieces[:1]))  # the largest object has arrived on the other
     for piece in work.pieces[1:]:
-        pieces.let_go(stage.db, worker.grant.lease, piece)
-    fault_on_disk(stage, number)
+        pieces.let_go(worker_lab.db, worker.grant.lease, piece)
+    fault_on_disk(worker_lab, number)
 
     (tmp_path / "away").rename(spools[0])
     spools[1].rename(tmp_path / "away")
-    stage.db.rows("DELETE FROM breaker")
+    worker_lab.db.rows("DELETE FROM breaker")
     assert worker.plan(number).destination == str(spools[0])
     worker.fetch_all()
     assert finish_next(worker.context)
-    assert stage.state(number) is State.DONE
-    for path, true in stage.sandbox.truth(NAMES[0]).items():
+    assert worker_lab.state(number) is State.DONE
+    for path, true in worker_lab.sandbox.truth(NAMES[0]).items():
         assert hashlib.md5((spools[0] / NAMES[0] / path).read_bytes()).hexdigest() == true.md5, path
 
 
-def sweep(lab: Any) -> list[str]:
+def sweep(lab: DownloadLab) -> list[str]:
     """Release what the dead held, as the daemon does."""
     return processes.sweep(lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.context.settings.session_lock, rest_s=0.0)
 
 
-def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(stage):
-    worker = stage.worker("one")
-    first = wanted(stage, NAMES[0])
+def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(worker_lab, make_worker):
+    worker = make_worker("one")
+    first = wanted(worker_lab, NAMES[0])
     worker.plan(first)
     worker.fetch_all()
     assert finish_next(worker.context)  # its pieces are forgotten, and their numbers free
-    second = wanted(stage, NAMES[1])
+    second = wanted(worker_lab, NAMES[1])
     worker.plan(second)
     while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
         pass
     worker.close()
-    sweep(stage)
-    assert stage.db.value("SELECT max(written_bytes) FROM piece") == 0
+    sweep(worker_lab)
+    assert worker_lab.db.value("SELECT max(written_bytes) FROM piece") == 0
 
 
-def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is_not_fetched_again(stage, tmp_path):
-    first, second = (head(stage, name, str(tmp_path / name)) for name in ("first", "second"))
-    lines = Lines(stage.db, SYSTEM_CLOCK, stage.context.disks.presence)
+def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is_not_fetched_again(
+    worker_lab, tmp_path
+):
+    first, second = (head(worker_lab, name, str(tmp_path / name)) for name in ("first", "second"))
+    lines = Lines(worker_lab.db, SYSTEM_CLOCK, worker_lab.context.disks.presence)
     named = [Named(1, NAMES[0])]
     lines.enter(first, 1, named, lines.places(first, named))
     places = lines.places(second, named)  # it is still under way
-    number = products.find(stage.db, NAMES[0]).id
+    number = products.find(worker_lab.db, NAMES[0]).id
     whereabouts = str(tmp_path / "first" / NAMES[0])
-    products.found_present(stage.db, SYSTEM_CLOCK, number, whereabouts)
+    products.found_present(worker_lab.db, SYSTEM_CLOCK, number, whereabouts)
     lines.enter(second, 1, named, places)
-    assert listings.get(stage.db, second.id).counts == Counts(present=1)
-    assert products.get(stage.db, number).whereabouts == whereabouts
+    assert listings.get(worker_lab.db, second.id).counts == Counts(present=1)
+    assert products.get(worker_lab.db, number).whereabouts == whereabouts
 
 
-def head(lab: Any, name: str, outputdir: str) -> ListingHead:
+def head(lab: DownloadLab, name: str, outputdir: str) -> ListingHead:
     blank = ListingHead(0, name, name, "default", 0, outputdir, SYSTEM_CLOCK.utc_s(), None)
     return listings.begin(lab.db, SYSTEM_CLOCK, blank, name).head
 
 
-def test_products_started_again_while_their_report_is_written_are_reported_once_more(stage, tmp_path):
-    listing = head(stage, "l.txt", str(tmp_path))
-    number = stage.queued(NAMES[0])
-    listings.want(stage.db, listing.id, number, 1)
-    listings.settle(stage.db, listing.id, accepted=True, path="l.txt")
-    stage.settle(number, State.FAILED)
-    seen = listings.newest_event(stage.db)
-    assert listings.finished(stage.db, 1)
-    assert [row.state for row in listings.report_rows(stage.db, listing.id)] == [State.FAILED]
-    assert start_again(stage.db, SYSTEM_CLOCK, [products.get(stage.db, number)])[0].started
-    listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=seen)
-    assert listings.unreported(stage.db) == 1
-    stage.settle(number, State.MISSING)
-    assert listings.finished(stage.db, 1)
-    listings.reported(stage.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(stage.db))
-    assert listings.unreported(stage.db) == 0
+def test_products_started_again_while_their_report_is_written_are_reported_once_more(worker_lab, tmp_path):
+    listing = head(worker_lab, "l.txt", str(tmp_path))
+    number = worker_lab.queued(NAMES[0])
+    listings.want(worker_lab.db, listing.id, number, 1)
+    listings.settle(worker_lab.db, listing.id, accepted=True, path="l.txt")
+    worker_lab.settle(number, State.FAILED)
+    seen = listings.newest_event(worker_lab.db)
+    assert listings.finished(worker_lab.db, 1)
+    assert [row.state for row in listings.report_rows(worker_lab.db, listing.id)] == [State.FAILED]
+    assert start_again(worker_lab.db, SYSTEM_CLOCK, [products.get(worker_lab.db, number)])[0].started
+    listings.reported(worker_lab.db, SYSTEM_CLOCK, listing.id, seen=seen)
+    assert listings.unreported(worker_lab.db) == 1
+    worker_lab.settle(number, State.MISSING)
+    assert listings.finished(worker_lab.db, 1)
+    listings.reported(worker_lab.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(worker_lab.db))
+    assert listings.unreported(worker_lab.db) == 0
 
 
 @pytest.mark.parametrize(
@@ -209,33 +210,35 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
     ],
     ids=lambda error: error.code,
 )
-def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(stage, error):
-    number = wanted(stage, NAMES[0])
-    stopped, other = stage.worker("stopped"), stage.worker("other")
+def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(
+    worker_lab, make_worker, error
+):
+    number = wanted(worker_lab, NAMES[0])
+    stopped, other = make_worker("stopped"), make_worker("other")
     stopped.plan(number)
     work = stopped.take()
-    fault_on_disk(stage, number)  # the failure of another session moves the product on
+    fault_on_disk(worker_lab, number)  # the failure of another session moves the product on
     other.plan(number)
     other.fetch_all()
-    verified = products.claim_verifying(stage.db, SYSTEM_CLOCK, other.context.store.process)
+    verified = products.claim_verifying(worker_lab.db, SYSTEM_CLOCK, other.context.store.process)
     late = dataclasses.replace(work.pieces[0], setbacks=9)
     stopped.context.outcome.of_piece(error, stopped.grant.lease, work.product, late)
-    assert products.get(stage.db, number) == verified
+    assert products.get(worker_lab.db, number) == verified
     assert Path(verified.staging).is_dir()
 
 
-def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(stage):
-    number = wanted(stage, NAMES[0])
-    worker = stage.worker("one")
+def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(worker_lab, make_worker):
+    number = wanted(worker_lab, NAMES[0])
+    worker = make_worker("one")
     staging = Path(worker.plan(number).staging)
     worker.fetch_all()
     staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
     assert finish_next(worker.context)
-    product = products.get(stage.db, number)
+    product = products.get(worker_lab.db, number)
     assert (product.state, product.attempts) == (State.WAITING, 0)
-    stage.db.rows("UPDATE product SET due_s = 0")
-    products.wake_due(stage.db, SYSTEM_CLOCK)
+    worker_lab.db.rows("UPDATE product SET due_s = 0")
+    products.wake_due(worker_lab.db, SYSTEM_CLOCK)
     worker.plan(number)
     worker.fetch_all()
     assert finish_next(worker.context)
-    assert stage.state(number) is State.DONE
+    assert worker_lab.state(number) is State.DONE

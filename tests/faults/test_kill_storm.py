@@ -80,7 +80,7 @@ def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_noth
         lab = Installation(tmp_path, sandbox, transfer={"processes": 4})
         sandbox.add_products(*({"safename": name, "size_bytes": _PRODUCT_BYTES} for name in names))
         sandbox.fault(kind="trickle", operation="get", bytes_per_s=_SLOW_BYTES_PER_S)
-        eye, daemon = Eye(lab), DaemonProcess(lab)
+        eye, daemon = Eye(lab.state), DaemonProcess(lab)
         with Watcher(sandbox, [lab.spool]) as watcher, daemon:
             watcher.expect(names)
             content = lab.drop("storm.txt", names).read_bytes()

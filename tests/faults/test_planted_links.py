@@ -17,10 +17,8 @@ from cdsed.transfer.publish import is_published, publish
 from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes
 from cdsed.work.blame import Course, rule_of
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.disks import needs_root, small_disk
+from tests.support.disks import needs_root
 from tests.support.sandbox import SandboxProcess
-
-__all__ = ["small_disk"]
 
 _SIZES = {"manifest.safe": 10, "m/a": 20}
 _LISTED = [ListedObject("k/manifest.safe", "manifest.safe", 10, "e"), ListedObject("k/m/a", "m/a", 20, "e")]

@@ -22,7 +22,7 @@ from cdsed.store.database import FILE_NAME, Database, examine, open_state
 from cdsed.work.intake import Intake
 from cdsed.work.recover import Source, open_for_daemon, remake
 from tests.support.injection import needs_strace
-from tests.unit.store.state import Lab, SetClock
+from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).parents[2]
 NAMES = realistic_safenames("S5P", 9, seed=941)
@@ -88,7 +88,7 @@ def desk(tmp_path: Path) -> Desk:
     """One listing is reported (three on disk, one missing); another, of a group and dear to its owner, is open."""
     desk = Desk(tmp_path)
     db = open_state(desk.state)
-    lab = Lab(db, desk.clock, tmp_path)
+    lab = StateLab(db, desk.clock, tmp_path)
     desk.publish(*_REPORTED[:3])
     desk.drop("reported.txt", *_REPORTED, _REPORTED[0], "no product")
     desk.take(db)
@@ -157,7 +157,7 @@ def test_without_any_file_of_a_state_the_first_start_rebuilds_it(desk: Desk) -> 
 def test_a_backup_is_brought_up_to_date_with_listings_disks_and_reports(desk: Desk) -> None:
     db = open_state(desk.state)
     (desk.root / "workers").mkdir()
-    lab = Lab(db, desk.clock, desk.root / "workers")
+    lab = StateLab(db, desk.clock, desk.root / "workers")
     lab.accounts("a", group="other")
     # Under way when the backup is made, in the hands of a worker that will be gone.
     first = lab.planned(NAMES[8], group="other")
@@ -193,7 +193,7 @@ def test_what_was_delivered_since_the_backup_and_taken_away_is_not_fetched_again
     db = open_state(desk.state)
     backup.back_up(db, desk.settings.backups_dir, desk.clock)
     (desk.root / "workers").mkdir()
-    lab = Lab(db, desk.clock, desk.root / "workers")
+    lab = StateLab(db, desk.clock, desk.root / "workers")
     for name in _OPEN:
         lab.settle(products.find(db, name).id, products.State.PRESENT)  # type: ignore[union-attr]
     desk.take(db)  # its report is written; its owner takes the products away, so none lies on disk

@@ -13,9 +13,6 @@ from cdsed.store import listings, products, refusals, snapshot
 from cdsed.work.again import STARTABLE, start_again, start_all
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
-from tests.unit.store.conftest import lab as state_lab
-
-__all__ = ["state_lab"]
 
 _ENDS = [State.FAILED, State.MISSING, State.CORRUPT, State.CANCELLED, State.DONE, State.PRESENT]
 
@@ -26,53 +23,53 @@ def _settled(lab: Any, state: State) -> int:
     return int(number)
 
 
-def test_only_what_was_settled_badly_or_waits_is_started_again(state_lab: Any) -> None:
-    numbers = {state: _settled(state_lab, state) for state in _ENDS}
-    chosen = [products.get(state_lab.db, number) for number in numbers.values()]
-    done = start_again(state_lab.db, state_lab.clock, chosen)
+def test_only_what_was_settled_badly_or_waits_is_started_again(lab: Any) -> None:
+    numbers = {state: _settled(lab, state) for state in _ENDS}
+    chosen = [products.get(lab.db, number) for number in numbers.values()]
+    done = start_again(lab.db, lab.clock, chosen)
     assert {each.was for each in done if each.started} == STARTABLE - {State.WAITING}
     for state, number in numbers.items():
-        assert state_lab.state(number) is (state if state in GOOD else State.QUEUED)
+        assert lab.state(number) is (state if state in GOOD else State.QUEUED)
 
 
-def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(state_lab: Any) -> None:
-    number = state_lab.ready("A")
-    with state_lab.db.write():
-        product = products.claim_ready(state_lab.db, state_lab.clock, number, state_lab.process)
-    due_s = state_lab.clock.boot_s() + 9999
+def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(lab: Any) -> None:
+    number = lab.ready("A")
+    with lab.db.write():
+        product = products.claim_ready(lab.db, lab.clock, number, lab.process)
+    due_s = lab.clock.boot_s() + 9999
     move = products.Move(State.WAITING, cause="x", code="Changed", due_s=due_s, attempts=1, setbacks=2)
-    products.move(state_lab.db, state_lab.clock, product, move)
-    refusals.deny(state_lab.db, state_lab.clock, product, "a")
-    assert snapshot.next_try_in_s(state_lab.db, state_lab.clock, product) == 9999
-    start_again(state_lab.db, state_lab.clock, [products.get(state_lab.db, number)])
-    after = products.get(state_lab.db, number)
+    products.move(lab.db, lab.clock, product, move)
+    refusals.deny(lab.db, lab.clock, product, "a")
+    assert snapshot.next_try_in_s(lab.db, lab.clock, product) == 9999
+    start_again(lab.db, lab.clock, [products.get(lab.db, number)])
+    after = products.get(lab.db, number)
     assert (after.state, after.attempts, after.setbacks) == (State.READY, 0, 0)
     assert after.s3_path == "/eodata/x/A"
-    assert state_lab.db.value("SELECT count(*) FROM denial") == 0
-    assert snapshot.history(state_lab.db, after)[-1].cause == "started again"
+    assert lab.db.value("SELECT count(*) FROM denial") == 0
+    assert snapshot.history(lab.db, after)[-1].cause == "started again"
 
 
-def test_where_a_missing_product_lies_is_found_out_anew_unless_a_listing_said_so(state_lab: Any) -> None:
-    number = _settled(state_lab, State.FAILED)
-    start_again(state_lab.db, state_lab.clock, [products.get(state_lab.db, number)])
-    assert products.get(state_lab.db, number).s3_path is None
+def test_where_a_missing_product_lies_is_found_out_anew_unless_a_listing_said_so(lab: Any) -> None:
+    number = _settled(lab, State.FAILED)
+    start_again(lab.db, lab.clock, [products.get(lab.db, number)])
+    assert products.get(lab.db, number).s3_path is None
 
 
-def test_a_thousand_products_of_one_listing_are_started_again_in_batches(state_lab: Any) -> None:
-    other = _settled(state_lab, State.FAILED)
+def test_a_thousand_products_of_one_listing_are_started_again_in_batches(lab: Any) -> None:
+    other = _settled(lab, State.FAILED)
     head = ListingHead(0, "l.txt", "0", "default", 0, None, 0.0, None)
-    listing = listings.begin(state_lab.db, state_lab.clock, head, "l.txt").head.id
-    with state_lab.db.write():
+    listing = listings.begin(lab.db, lab.clock, head, "l.txt").head.id
+    with lab.db.write():
         for number in range(1200):
-            listings.want(state_lab.db, listing, state_lab.queued(f"P{number}"), number)
+            listings.want(lab.db, listing, lab.queued(f"P{number}"), number)
         for product in products.claim_resolving(
-            state_lab.db, state_lab.clock, state_lab.process, (each.id for each in products.queued(state_lab.db, 1100))
+            lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1100))
         ):
-            products.move(state_lab.db, state_lab.clock, product, products.Move(State.MISSING, cause="gone"))
-    done = list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING, State.FAILED}), listing))
+            products.move(lab.db, lab.clock, product, products.Move(State.MISSING, cause="gone"))
+    done = list(start_all(lab.db, lab.clock, frozenset({State.MISSING, State.FAILED}), listing))
     assert len(done) == 1100
-    assert state_lab.state(other) is State.FAILED
-    assert list(start_all(state_lab.db, state_lab.clock, frozenset({State.MISSING}), None)) == []
+    assert lab.state(other) is State.FAILED
+    assert list(start_all(lab.db, lab.clock, frozenset({State.MISSING}), None)) == []
 
 
 def _failing(tmp_path: Path, sandbox: SandboxProcess, names: list[str]) -> Installation:

@@ -8,11 +8,9 @@ import pytest
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.disks import Disk, disk, needs_root
+from tests.support.disks import Disk, needs_root
 from tests.support.opening import when_opening
 from tests.support.sandbox import SandboxProcess
-
-__all__ = ["disk"]
 
 # While a file is there, opening files of a place for writing fails.
 _SICK = """

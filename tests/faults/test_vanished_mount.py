@@ -6,10 +6,8 @@ from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.disks import Disk, disk, needs_root
+from tests.support.disks import Disk, needs_root
 from tests.support.sandbox import SandboxProcess
-
-__all__ = ["disk"]
 
 pytestmark = needs_root
 

@@ -22,9 +22,9 @@ from cdsed.catalogue.wire import Exchanged
 from cdsed.errors import CdsedError, ServiceError
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import documents, mutated, restructured
-from tests.fuzz.raw_server import RawServer, answer, raw_server
+from tests.support.catalogue_server import product
 from tests.support.clocks import HastyClock
-from tests.unit.catalogue.catalogue_server import product
+from tests.support.raw_server import RawServer, answer, raw_server
 
 _SIBLING = Path(__file__).parents[3] / "shared" / "data"
 _DATA = Path(os.environ.get("CDSED_SHARED_DATA", _SIBLING))

@@ -17,7 +17,7 @@ from cdsed.transfer.fetch import Way, fetch_piece
 from cdsed.transfer.listing import list_product
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import mutated
-from tests.fuzz.raw_server import RawServer, answer, raw_server
+from tests.support.raw_server import RawServer, answer, raw_server
 
 PRODUCT = "/eodata/Sentinel-1/SAR/S1A_X.SAFE"
 PREFIX = "Sentinel-1/SAR/S1A_X.SAFE/"

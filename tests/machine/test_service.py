@@ -8,12 +8,12 @@ from tests.support.machine.service import MEMBER, OTHER, Service
 ROLES = ["download", "download", "intake", "keys", "resolve"]
 
 
-def test_a_start_ends_with_every_process_ready(installed: Service) -> None:
-    installed.machine.run("systemctl", "start", installed.unit)
+def test_a_start_ends_with_every_process_ready(installed_service: Service) -> None:
+    installed_service.machine.run("systemctl", "start", installed_service.unit)
 
-    assert (installed.show("ActiveState"), installed.show("NRestarts")) == ("active", "0")
-    assert installed.show("StatusText")
-    assert installed.roles() == ROLES
+    assert (installed_service.show("ActiveState"), installed_service.show("NRestarts")) == ("active", "0")
+    assert installed_service.show("StatusText")
+    assert installed_service.roles() == ROLES
 
 
 def test_what_systemd_calls_its_exposure_is_1_1(service: Service) -> None:

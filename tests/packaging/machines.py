@@ -81,12 +81,14 @@ def rows() -> Iterator[Row]:
 
 
 def main(chosen: list[str]) -> int:
-    """Run the rows; print one line each; return 0 when all are green."""
+    """Run the rows; print one line each; return 0 when all are green, and 1 also where none is chosen."""
+    wanted = [row for row in rows() if not chosen or any(part in row.name for part in chosen)]
+    if not wanted:
+        print(f"no machine has a name with {' or '.join(chosen)}", file=sys.stderr)
+        return 1
     green = True
     print(f"{'machine':<24} {'Python':<8} {'pip':<8} {'user':<9} {'seconds':>7}  result", flush=True)
-    for row in rows():
-        if chosen and not any(part in row.name for part in chosen):
-            continue
+    for row in wanted:
         began = time.monotonic()
         try:
             output = _in_tree(row) if row.suite else _here(row)

@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.cli.completion import FILES
 from tests.packaging.completions import FOLDER, script
-from tests.packaging.conftest import ROOT
+from tests.support.building import ROOT
 
 IN_BASH = """
 source cdsed/completions/cdsed.bash

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import cdsed
-from tests.packaging.conftest import ROOT
 from tests.packaging.documents import steps
 from tests.packaging.transcript import Comparison
+from tests.support.building import ROOT
 
 # A private home and no settings: what a new user has.
 CLEAN = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import make
 from tests.packaging.lock import FILES, ROOT, pinned_for, read_pins
+from tests.support.building import make
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import ROOT, make, service_python
 from tests.packaging.lock import pinned_for, read_pins
+from tests.support.building import ROOT, make, service_python
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ class World:
         self.second_state = DaemonProcess(second_state)
         self._mount()
         self.write_accounts()
-        self.eye = Eye(self.lab, attempts=_ATTEMPTS)
+        self.eye = Eye(self.lab.state, attempts=_ATTEMPTS)
         self.watcher = self._stack.enter_context(Watcher(self.sandbox, self.spools, counts_requests=False))
         self.memory = self._stack.enter_context(Memory(self))
         self.daemon = self._stack.enter_context(DaemonProcess(self.lab))

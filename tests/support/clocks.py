@@ -2,8 +2,6 @@
 
 import threading
 
-import pytest
-
 from cdsed.clock import Clock
 
 
@@ -27,9 +25,3 @@ class HastyClock(Clock):
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         return super().wait(stop, 0 * seconds)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    """Give a clock that stands."""
-    return HandClock()

@@ -64,20 +64,3 @@ class Disk:
     def make_read_only(self, *, yes: bool = True) -> None:
         """Let nobody write to it, or everybody again."""
         subprocess.run(["mount", "-o", f"remount,bind,{'ro' if yes else 'rw'}", str(self.place)], check=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """Give a disk of 64 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    with mounted(tmp_path / "store", "64m") as store:
-        yield Disk(store, place)
-        unmount(place)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give the mount point of a file system of 2 MB."""
-    with mounted(tmp_path / "small", "2m") as place:
-        yield place

@@ -147,15 +147,15 @@ class Eye:
         What ``retry.attempts`` of its settings is.
     """
 
-    def __init__(self, lab: Installation, *, attempts: int = 6) -> None:
-        self._lab = lab
+    def __init__(self, state_dir: Path, *, attempts: int = 6) -> None:
+        self._state_dir = state_dir
         self._attempts = attempts
         self._fence = 0
         self._events = 0
 
     def broken(self) -> list[str]:
         """Return what is wrong in the database, whether a daemon is at work or not."""
-        path = self._lab.state / "cdsed.sqlite"
+        path = self._state_dir / "cdsed.sqlite"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as db:
             db.execute("BEGIN")
             rules = (_damage, self._growth, self._charges, _histories, _tallies, _holders, _listings)

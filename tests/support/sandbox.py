@@ -14,13 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
-
-import pytest
 
 from cdsed.sandbox import identity, keysmanager, zipper
 from cdsed.sandbox.accounts import Account, make_accounts
@@ -194,10 +192,3 @@ class SandboxProcess:
         if response.status >= 400:
             raise RuntimeError(answer["error"])
         return answer
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxProcess]:
-    """Give a sandbox with one account and nothing in it."""
-    with SandboxProcess() as process:
-        yield process

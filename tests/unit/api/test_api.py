@@ -13,8 +13,8 @@ from cdsed.errors import CdsedError, ConfigError, InboxError
 from cdsed.local.presence import Presence
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation
+from tests.support.local_products import SAFENAME, make_product
 from tests.support.sandbox import SandboxProcess
-from tests.unit.local.products import SAFENAME, make_product
 
 _WORLD = "POLYGON ((-180 -90, 180 -90, 180 90, -180 90, -180 -90))"
 FUNCTIONS = ("download", "resolve", "search", "status", "verify")

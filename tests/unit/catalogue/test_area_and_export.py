@@ -9,7 +9,7 @@ import shapely
 from cdsed.catalogue.areafile import read_area
 from cdsed.catalogue.export import Format, format_of, records, render
 from cdsed.catalogue.frame import frame_of
-from tests.unit.catalogue.catalogue_server import product
+from tests.support.catalogue_server import product
 
 BOX = shapely.box(0, 0, 10, 10)
 HOLED = shapely.Polygon(BOX.exterior, [shapely.box(2, 2, 3, 3).exterior])

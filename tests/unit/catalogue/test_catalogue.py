@@ -17,7 +17,7 @@ from cdsed.catalogue.service import Service
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import Blame, ServiceError, Stopped
 from cdsed.model.catalogue import CatalogueEntry
-from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows, serving
+from tests.support.catalogue_server import Answer, Server, product, rows, serving
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"

@@ -17,10 +17,10 @@ from cdsed.catalogue.service import Service
 from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
 from cdsed.catalogue.wire import Wire
 from cdsed.errors import ServiceError
-from tests.fuzz.raw_server import answer as answer_of
-from tests.fuzz.raw_server import raw_server
+from tests.support.catalogue_server import Answer, Server, product, rows
 from tests.support.clocks import HastyClock
-from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows
+from tests.support.raw_server import answer as answer_of
+from tests.support.raw_server import raw_server
 from tests.unit.catalogue.identity_site import account
 
 NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"

@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from cdsed.catalogue.frame import COLUMNS, frame_of, whole_frame
-from tests.unit.catalogue.catalogue_server import product
+from tests.support.catalogue_server import product
 
 DATA = Path(os.environ.get("CDSED_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 TYPES = {

@@ -18,8 +18,8 @@ from cdsed.catalogue.tokenfile import Grant, TokenFile, check_token, token_file
 from cdsed.catalogue.wire import Exchanged, Wire
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
+from tests.support.catalogue_server import Answer, Server, product, rows, serving
 from tests.support.clocks import HastyClock
-from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows, serving
 from tests.unit.catalogue.identity_site import account
 
 NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
@@ -87,9 +87,9 @@ def test_a_kept_answer_that_was_spoilt_is_asked_for_again(server: Server, servic
 
 
 @pytest.mark.parametrize("token", [f"{CANARY}\nX-Other: y", f"{CANARY} ", f"{CANARY}€", f"{CANARY}\0"])
-def test_a_token_that_fits_no_header_is_never_sent_nor_quoted(tmp_path, token):
+def test_a_token_that_fits_no_header_is_never_sent_nor_quoted(tmp_path, monkeypatch, token):
     with serving() as server, Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
-        wire.ask = lambda *_, **__: _Granted(token)  # type: ignore[method-assign] - no sandbox gives such tokens
+        monkeypatch.setattr(wire, "ask", lambda *_, **__: _Granted(token))  # no sandbox gives such tokens
         with pytest.raises(ServiceError) as caught:
             Tokens(server.url, account(), tmp_path, wire).access_token()
     with pytest.raises(ValueError, match="visible") as refused:
@@ -148,10 +148,10 @@ def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server
     assert caught.value.code == "BadAnswer"
 
 
-def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path):
+def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path, monkeypatch):
     body = b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}"
     with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
-        wire.ask = lambda *_, **__: Exchanged("x", 200, body)  # type: ignore[method-assign] - no sandbox says so
+        monkeypatch.setattr(wire, "ask", lambda *_, **__: Exchanged("x", 200, body))  # no sandbox says so
         tokens = Tokens("x", account(), tmp_path, wire)
         with pytest.raises(ServiceError) as caught:
             tokens.access_token()

@@ -16,7 +16,7 @@ from cdsed.catalogue.wire import Wire
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, ServiceError, Stopped
-from tests.unit.catalogue.catalogue_server import serving
+from tests.support.catalogue_server import serving
 from tests.unit.catalogue.identity_site import PASSWORD, IdentitySite, TurnedClock, account, identity_site
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,11 +10,8 @@ from cdsed.catalogue.names import Names, Negatives, look_up
 from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.service import Service
 from cdsed.errors import ServiceError
-from tests.support.clocks import HandClock, clock
-from tests.unit.catalogue.catalogue_server import Answer, Server, product, rows
-
-__all__ = ["clock"]
-
+from tests.support.catalogue_server import Answer, Server, product, rows
+from tests.support.clocks import HandClock
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"

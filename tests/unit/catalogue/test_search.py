@@ -12,8 +12,8 @@ from cdsed.catalogue.search import search
 from cdsed.catalogue.service import Service
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import Incomplete, ServiceError, Stopped
+from tests.support.catalogue_server import Answer, product
 from tests.support.clocks import HastyClock
-from tests.unit.catalogue.catalogue_server import Answer, product
 
 DAY = Query(start=datetime(2024, 1, 1, tzinfo=UTC), end=datetime(2024, 1, 2, tzinfo=UTC), collection="SENTINEL-1")
 

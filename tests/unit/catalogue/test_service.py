@@ -8,8 +8,8 @@ from cdsed.catalogue.pace import Pace
 from cdsed.catalogue.service import Service
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ServiceError
+from tests.support.catalogue_server import Answer
 from tests.support.daemon import wait_until
-from tests.unit.catalogue.catalogue_server import Answer
 
 
 def connect(server, **changes):

@@ -10,11 +10,11 @@ import pytest
 
 from cdsed.inbox.parse import read_listing
 from cdsed.model.listing import Named
+from tests.support.cli_lab import LIES as S2
+from tests.support.cli_lab import MISSES as MISSPELT
+from tests.support.cli_lab import WAITS as GRD
+from tests.support.cli_lab import CliLab
 from tests.support.sandbox import SandboxProcess
-from tests.unit.cli.conftest import LIES as S2
-from tests.unit.cli.conftest import MISSES as MISSPELT
-from tests.unit.cli.conftest import WAITS as GRD
-from tests.unit.cli.conftest import Lab
 
 DATA = Path(os.environ.get("CDSED_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 SLC = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
@@ -37,15 +37,15 @@ def catalogue() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def site(lab: Lab, catalogue: SandboxProcess) -> Lab:
-    """Give a lab whose catalogue is the sandbox."""
-    with lab.config.open("a", encoding="utf-8") as file:
+def site(cli_lab: CliLab, catalogue: SandboxProcess) -> CliLab:
+    """Give a cli_lab whose catalogue is the sandbox."""
+    with cli_lab.config.open("a", encoding="utf-8") as file:
         file.write(f"services: {{catalogue_url: '{catalogue.catalogue_url}'}}\ncatalogue: {{requests_per_s: 30}}\n")
-    return lab
+    return cli_lab
 
 
-def listing(lab: Lab, *lines: str, name: str = "storm.txt") -> str:
-    path = lab.root / name
+def listing(cli_lab: CliLab, *lines: str, name: str = "storm.txt") -> str:
+    path = cli_lab.root / name
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return str(path)
 
@@ -54,7 +54,7 @@ def named(path: Path) -> list[Named]:
     return [line for line in read_listing(path) if isinstance(line, Named)]
 
 
-def test_resolve_adds_ids_and_paths_for_products_of_any_mission(site: Lab) -> None:
+def test_resolve_adds_ids_and_paths_for_products_of_any_mission(site: CliLab) -> None:
     done = site.cdsed("resolve", listing(site, GRD, S5P.removesuffix(".nc"), f"/some/where/{SLC}.zip"))
     assert done.returncode == 0, done.stderr
     output = site.root / "resolved.csv"
@@ -65,7 +65,7 @@ def test_resolve_adds_ids_and_paths_for_products_of_any_mission(site: Lab) -> No
     assert done.stderr == ""
 
 
-def test_resolve_says_why_of_each_product_that_cannot_be_had(site: Lab) -> None:
+def test_resolve_says_why_of_each_product_that_cannot_be_had(site: CliLab) -> None:
     output = site.root / "resolved.csv"
     done = site.cdsed("resolve", listing(site, S2, S3, MISSPELT, GRD), "--output", str(output))
     assert done.returncode == 1
@@ -78,7 +78,7 @@ def test_resolve_says_why_of_each_product_that_cannot_be_had(site: Lab) -> None:
     assert [each.safename for each in named(output)] == [GRD]
 
 
-def test_resolve_names_a_bad_line_wherever_it_stands_and_a_duplicate_once(site: Lab) -> None:
+def test_resolve_names_a_bad_line_wherever_it_stands_and_a_duplicate_once(site: CliLab) -> None:
     done = site.cdsed("resolve", listing(site, GRD, SLC, GRD, "nonsense"), "--json")
     assert done.returncode == 0
     assert "line 4: does not begin like the name of a Sentinel product" in done.stderr
@@ -89,7 +89,7 @@ def test_resolve_names_a_bad_line_wherever_it_stands_and_a_duplicate_once(site: 
     assert [line["line"] for line in answer["rejected"]] == [4]
 
 
-def test_resolve_in_json_tells_all_facts_and_stable_codes(site: Lab) -> None:
+def test_resolve_in_json_tells_all_facts_and_stable_codes(site: CliLab) -> None:
     answer = json.loads(site.cdsed("resolve", listing(site, GRD, S2, S3, MISSPELT), "--json").stdout)
     assert answer["schema"] == 1
     (found,) = answer["found"]
@@ -102,24 +102,24 @@ def test_resolve_in_json_tells_all_facts_and_stable_codes(site: Lab) -> None:
     ]
 
 
-def test_resolve_takes_a_listing_from_stdin(site: Lab) -> None:
+def test_resolve_takes_a_listing_from_stdin(site: CliLab) -> None:
     done = site.cdsed("resolve", "-", stdin=f"{GRD}\n".encode())
     assert done.returncode == 0
     assert f",{GRD}," in done.stdout
 
 
-def test_a_catalogue_that_is_down_is_an_error_and_not_a_missing_product(lab: Lab) -> None:
-    with lab.config.open("a", encoding="utf-8") as file:
+def test_a_catalogue_that_is_down_is_an_error_and_not_a_missing_product(cli_lab: CliLab) -> None:
+    with cli_lab.config.open("a", encoding="utf-8") as file:
         file.write("services: {catalogue_url: 'http://127.0.0.1:9/odata/v1'}\ncatalogue: {requests_per_s: 30}\n")
-    output = lab.root / "out.csv"
-    done = lab.cdsed("resolve", listing(lab, GRD), "--output", str(output))
+    output = cli_lab.root / "out.csv"
+    done = cli_lab.cdsed("resolve", listing(cli_lab, GRD), "--output", str(output))
     assert done.returncode == 1
     assert "no connection" in done.stderr
     assert "not in the catalogue" not in done.stderr
     assert not output.exists()
 
 
-def test_two_users_may_resolve_at_the_same_time(site: Lab) -> None:
+def test_two_users_may_resolve_at_the_same_time(site: CliLab) -> None:
     files = [listing(site, GRD, name="a.txt"), listing(site, SLC, name="b.txt")]
     outputs: dict[str, str] = {}
     threads = [
@@ -135,7 +135,7 @@ def test_two_users_may_resolve_at_the_same_time(site: Lab) -> None:
     assert SLC in outputs[files[1]]
 
 
-def test_match_finds_the_grd_of_an_slc_as_a_listing(site: Lab) -> None:
+def test_match_finds_the_grd_of_an_slc_as_a_listing(site: CliLab) -> None:
     output = site.root / "grd.csv"
     done = site.cdsed("match", listing(site, SLC, S2), "--to", "GRD", "--output", str(output))
     assert done.returncode == 1
@@ -144,7 +144,7 @@ def test_match_finds_the_grd_of_an_slc_as_a_listing(site: Lab) -> None:
     assert output.read_text(encoding="utf-8").rstrip().endswith(f",{SLC}")
 
 
-def test_match_keeps_to_its_tolerance(site: Lab) -> None:
+def test_match_keeps_to_its_tolerance(site: CliLab) -> None:
     file = listing(site, SLC)
     assert site.cdsed("match", file, "--to", "GRD", "--tolerance-s", "0.5").returncode == 1
     answer = json.loads(site.cdsed("match", file, "--to", "GRD", "--json").stdout)
@@ -152,24 +152,24 @@ def test_match_keeps_to_its_tolerance(site: Lab) -> None:
     assert answer["without"] == []
 
 
-def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(lab: Lab) -> None:
-    archive = lab.root / "archive"
-    with lab.config.open("a", encoding="utf-8") as file:
+def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(cli_lab: CliLab) -> None:
+    archive = cli_lab.root / "archive"
+    with cli_lab.config.open("a", encoding="utf-8") as file:
         file.write(f"archives: [{{root: {archive}}}]\n")
-    (lab.root / "spool").mkdir()
-    (lab.root / "spool" / S5P).write_bytes(b"netcdf")
+    (cli_lab.root / "spool").mkdir()
+    (cli_lab.root / "spool" / S5P).write_bytes(b"netcdf")
     place = archive / "sentinel-2a" / "L1C" / "MSI" / "S2A_MSIL1C" / "2024" / "256"
     (place / S2).mkdir(parents=True)
     path = f"/eodata/Sentinel-1/SAR/IW_GRDH_1S/2024/06/04/{GRD}"
-    absent = lab.root / "absent.csv"
+    absent = cli_lab.root / "absent.csv"
     lines = ["id,safename,S3Path", f",{S5P},", f",{S2},", f"{ID},{GRD},{path}", f",{SLC},"]
 
-    done = lab.cdsed("missing", listing(lab, *lines), "--output", str(absent))
+    done = cli_lab.cdsed("missing", listing(cli_lab, *lines), "--output", str(absent))
 
     assert done.returncode == 0, done.stderr
     assert [line.split() for line in done.stdout.split("\n")[:4]] == [
         ["storm.txt:", "4", "products"],
-        [str(lab.root / "spool"), "1"],
+        [str(cli_lab.root / "spool"), "1"],
         [str(archive), "0"],
         ["on", "no", "disk", "3"],
     ]
@@ -178,53 +178,53 @@ def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(lab: L
     assert [each.safename for each in named(absent)] == [S2, GRD, SLC]
 
 
-def test_missing_looks_in_the_listings_own_output_directory(lab: Lab) -> None:
-    (lab.root / "mine").mkdir()
-    (lab.root / "mine" / S5P).write_bytes(b"netcdf")
-    done = lab.cdsed("missing", listing(lab, f"# cdsed: outputdir={lab.root / 'mine'}", S5P, GRD), "--json")
+def test_missing_looks_in_the_listings_own_output_directory(cli_lab: CliLab) -> None:
+    (cli_lab.root / "mine").mkdir()
+    (cli_lab.root / "mine" / S5P).write_bytes(b"netcdf")
+    done = cli_lab.cdsed("missing", listing(cli_lab, f"# cdsed: outputdir={cli_lab.root / 'mine'}", S5P, GRD), "--json")
     answer = json.loads(done.stdout)
     assert answer["products"] == 2
-    assert answer["places"] == {str(lab.root / "mine"): 1, str(lab.root / "spool"): 0}
+    assert answer["places"] == {str(cli_lab.root / "mine"): 1, str(cli_lab.root / "spool"): 0}
     assert answer["absent"] == [GRD]
     assert "perhaps not mounted" in done.stderr
 
 
-def test_convert_turns_odata_and_opensearch_answers_into_listings(lab: Lab) -> None:
+def test_convert_turns_odata_and_opensearch_answers_into_listings(cli_lab: CliLab) -> None:
     path = f"/eodata/Sentinel-1/SAR/IW_GRDH_1S/2024/06/04/{GRD}"
     odata = {"value": [{"Id": ID, "Name": GRD, "S3Path": path}, {"Id": ID, "Name": GRD, "S3Path": path}]}
     opensearch = {"features": [{"id": ID, "properties": {"title": GRD, "productIdentifier": path}}]}
     for answer in (odata, opensearch):
-        file = lab.root / "answer.json"
+        file = cli_lab.root / "answer.json"
         file.write_text(json.dumps(answer), encoding="utf-8")
-        done = lab.cdsed("convert", str(file))
+        done = cli_lab.cdsed("convert", str(file))
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"id,safename,S3Path\n{ID},{GRD},{path}\n"
 
 
-def test_convert_says_what_it_could_not_take_and_refuses_what_is_no_answer(lab: Lab) -> None:
-    file = lab.root / "answer.json"
+def test_convert_says_what_it_could_not_take_and_refuses_what_is_no_answer(cli_lab: CliLab) -> None:
+    file = cli_lab.root / "answer.json"
     file.write_text(json.dumps({"value": [{"Name": GRD}, {"Name": "../../etc/passwd"}]}), encoding="utf-8")
-    done = lab.cdsed("convert", str(file), "--json")
+    done = cli_lab.cdsed("convert", str(file), "--json")
     assert done.returncode == 1
     assert [each["safename"] for each in json.loads(done.stdout)["products"]] == [GRD]
     file.write_text('{"value": [', encoding="utf-8")
-    assert lab.cdsed("convert", str(file)).returncode == 65
-    assert lab.cdsed("convert", str(lab.root / "nowhere.json")).returncode == 65
+    assert cli_lab.cdsed("convert", str(file)).returncode == 65
+    assert cli_lab.cdsed("convert", str(cli_lab.root / "nowhere.json")).returncode == 65
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared sample data is not here (CDSED_SHARED_DATA)")
-def test_convert_takes_every_product_of_the_real_pages(lab: Lab) -> None:
+def test_convert_takes_every_product_of_the_real_pages(cli_lab: CliLab) -> None:
     for page in sorted((DATA / "odata").glob("odata_page_*.json")):
         rows = json.loads(page.read_text(encoding="utf-8"))["value"]
-        output = lab.root / "page.csv"
-        assert lab.cdsed("convert", str(page), "--output", str(output)).returncode == 0
+        output = cli_lab.root / "page.csv"
+        assert cli_lab.cdsed("convert", str(page), "--output", str(output)).returncode == 0
         assert [(each.product_id, each.s3_path) for each in named(output)] == [
             (row["Id"], row["S3Path"]) for row in rows
         ]
 
 
-def test_parse_tells_every_field(lab: Lab) -> None:
-    done = lab.cdsed("parse", GRD.removesuffix(".SAFE"), S3, "--json")
+def test_parse_tells_every_field(cli_lab: CliLab) -> None:
+    done = cli_lab.cdsed("parse", GRD.removesuffix(".SAFE"), S3, "--json")
     assert done.returncode == 0
     first, second = json.loads(done.stdout)["names"]
     assert (first["unit"], first["mode"], first["product_type"], first["level"]) == ("S1A", "IW", "IW_GRDH_1S", "L1")
@@ -232,33 +232,35 @@ def test_parse_tells_every_field(lab: Lab) -> None:
     assert first["start"] == "2024-06-04T11:01:00Z"
     assert first["S3Path_guessed"].endswith(f"/2024/06/04/{GRD}")
     assert (second["family"], second["S3Path_guessed"], second["fields"]["timeliness"]) == ("S3", None, "NR")
-    assert "datatake                069690" in lab.cdsed("parse", GRD).stdout
+    assert "datatake                069690" in cli_lab.cdsed("parse", GRD).stdout
 
 
 @pytest.mark.parametrize(("word", "why"), [(MISSPELT, "orbit '05417' should be"), ("nonsense", "does not begin")])
-def test_parse_says_what_is_wrong_with_a_name(lab: Lab, word: str, why: str) -> None:
-    done = lab.cdsed("parse", word)
+def test_parse_says_what_is_wrong_with_a_name(cli_lab: CliLab, word: str, why: str) -> None:
+    done = cli_lab.cdsed("parse", word)
     assert done.returncode == 65
     assert why in done.stderr
 
 
 @pytest.mark.parametrize("command", [("resolve",), ("match", "--to", "GRD"), ("missing",), ("convert",)])
-def test_an_output_that_cannot_be_is_refused_before_anything_is_asked(lab: Lab, command: tuple[str, ...]) -> None:
-    file = listing(lab, GRD)
-    for output, complaint in {lab.root: "is a directory", lab.root / "no" / "x.csv": "no directory"}.items():
-        done = lab.cdsed(*command, file, "--output", str(output))
+def test_an_output_that_cannot_be_is_refused_before_anything_is_asked(
+    cli_lab: CliLab, command: tuple[str, ...]
+) -> None:
+    file = listing(cli_lab, GRD)
+    for output, complaint in {cli_lab.root: "is a directory", cli_lab.root / "no" / "x.csv": "no directory"}.items():
+        done = cli_lab.cdsed(*command, file, "--output", str(output))
         assert (done.returncode, done.stdout) == (64, "")
         assert complaint in done.stderr
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "-1", "1e9"])
-def test_a_tolerance_that_is_none_is_refused(lab: Lab, tolerance: str) -> None:
-    done = lab.cdsed("match", listing(lab, GRD), "--to", "SLC", "--tolerance-s", tolerance)
+def test_a_tolerance_that_is_none_is_refused(cli_lab: CliLab, tolerance: str) -> None:
+    done = cli_lab.cdsed("match", listing(cli_lab, GRD), "--to", "SLC", "--tolerance-s", tolerance)
     assert done.returncode == 64
     assert "--tolerance-s" in done.stderr
 
 
-def test_an_answer_nested_without_end_is_refused_at_once(lab: Lab) -> None:
-    done = lab.cdsed("convert", "-", stdin=b'{"value":' + b"[" * 200_000)
+def test_an_answer_nested_without_end_is_refused_at_once(cli_lab: CliLab) -> None:
+    done = cli_lab.cdsed("convert", "-", stdin=b'{"value":' + b"[" * 200_000)
     assert done.returncode == 65
     assert "levels" in done.stderr

@@ -11,11 +11,11 @@ from cdsed.cli.status import add_parser
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.process.lock import LOCK_NAME, DaemonLock
 from cdsed.store import processes
-from tests.unit.cli.conftest import LIES, MISSES, ROOT, WAITS, Lab
+from tests.support.cli_lab import LIES, MISSES, ROOT, WAITS, CliLab
 
 
-def test_a_stopped_daemon_is_told_as_such(used_lab: Lab) -> None:
-    done = used_lab.cdsed("status")
+def test_a_stopped_daemon_is_told_as_such(used_cli_lab: CliLab) -> None:
+    done = used_cli_lab.cdsed("status")
     assert done.returncode == 3, done.stderr
     assert "○ The daemon is stopped since" in done.stdout
     assert "storm.txt  █████████████░░░░░░░  2/3  1 exception  default  open" in done.stdout
@@ -24,73 +24,73 @@ def test_a_stopped_daemon_is_told_as_such(used_lab: Lab) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_a_running_daemon_is_known_by_its_lock_and_makes_the_exit_code_0(used_lab: Lab) -> None:
-    db = used_lab.open()
+def test_a_running_daemon_is_known_by_its_lock_and_makes_the_exit_code_0(used_cli_lab: CliLab) -> None:
+    db = used_cli_lab.open()
     processes.daemon_started(db, SYSTEM_CLOCK, version="0.1.0", once=False)
-    with DaemonLock(used_lab.state_dir / LOCK_NAME):
-        done = used_lab.cdsed("status", "--json")
+    with DaemonLock(used_cli_lab.state_dir / LOCK_NAME):
+        done = used_cli_lab.cdsed("status", "--json")
     db.close()
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["daemon"]["state"], answer["daemon"]["pid"]) == ("running", os.getpid())
 
 
-def test_a_daemon_that_died_is_told_apart_from_one_that_stopped(used_lab: Lab) -> None:
-    db = used_lab.open()
+def test_a_daemon_that_died_is_told_apart_from_one_that_stopped(used_cli_lab: CliLab) -> None:
+    db = used_cli_lab.open()
     processes.daemon_started(db, SYSTEM_CLOCK, version="0.1.0", once=False)
     db.close()
-    done = used_lab.cdsed("status")
+    done = used_cli_lab.cdsed("status")
     assert done.returncode == 3
     assert f"✕ The daemon died; pid {os.getpid()} was last heard of 20" in done.stdout
-    assert json.loads(used_lab.cdsed("status", "--json").stdout)["daemon"]["last_heard_at"].startswith("20")
+    assert json.loads(used_cli_lab.cdsed("status", "--json").stdout)["daemon"]["last_heard_at"].startswith("20")
 
 
-def test_without_a_state_it_says_so_and_exits_with_3(lab: Lab) -> None:
-    done = lab.cdsed("status")
+def test_without_a_state_it_says_so_and_exits_with_3(cli_lab: CliLab) -> None:
+    done = cli_lab.cdsed("status")
     assert done.returncode == 3
-    assert f"No state at {lab.state_dir}: has the daemon ever run?" in done.stdout
-    assert json.loads(lab.cdsed("status", "--json").stdout)["daemon"]["state"] == "never started"
-    assert not lab.state_dir.exists(), "looking must not make anything"
+    assert f"No state at {cli_lab.state_dir}: has the daemon ever run?" in done.stdout
+    assert json.loads(cli_lab.cdsed("status", "--json").stdout)["daemon"]["state"] == "never started"
+    assert not cli_lab.state_dir.exists(), "looking must not make anything"
 
 
-def test_a_state_that_was_deleted_is_told_so_by_status_and_check(used_lab: Lab) -> None:
-    assert used_lab.cdsed("state", "backup").returncode == 0
-    with DaemonLock(used_lab.state_dir / LOCK_NAME):
+def test_a_state_that_was_deleted_is_told_so_by_status_and_check(used_cli_lab: CliLab) -> None:
+    assert used_cli_lab.cdsed("state", "backup").returncode == 0
+    with DaemonLock(used_cli_lab.state_dir / LOCK_NAME):
         pass
-    for file in used_lab.state_dir.glob("cdsed.sqlite*"):
+    for file in used_cli_lab.state_dir.glob("cdsed.sqlite*"):
         file.unlink()
-    assert f"✕ The state at {used_lab.state_dir} is gone." in used_lab.cdsed("status").stdout
-    checked = used_lab.cdsed("state", "check")
-    assert (checked.returncode, checked.stdout.split("\n")[0]) == (72, f"{used_lab.state_dir}/cdsed.sqlite: gone")
+    assert f"✕ The state at {used_cli_lab.state_dir} is gone." in used_cli_lab.cdsed("status").stdout
+    checked = used_cli_lab.cdsed("state", "check")
+    assert (checked.returncode, checked.stdout.split("\n")[0]) == (72, f"{used_cli_lab.state_dir}/cdsed.sqlite: gone")
 
 
-def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_72(lab: Lab) -> None:
-    lab.state_dir.mkdir()
-    (lab.state_dir / "cdsed.sqlite").write_text("this is no database", encoding="utf-8")
-    done = lab.cdsed("status", "--json")
+def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_72(cli_lab: CliLab) -> None:
+    cli_lab.state_dir.mkdir()
+    (cli_lab.state_dir / "cdsed.sqlite").write_text("this is no database", encoding="utf-8")
+    done = cli_lab.cdsed("status", "--json")
     assert done.returncode == 72
     assert done.stdout == ""
-    assert done.stderr.startswith(f"cdsed: the state {lab.state_dir}")
+    assert done.stderr.startswith(f"cdsed: the state {cli_lab.state_dir}")
     assert "Traceback" not in done.stderr
 
 
-def test_a_listing_is_found_by_its_name_and_by_its_path(used_lab: Lab) -> None:
-    for name in ("storm.txt", str(used_lab.inbox / ".accepted" / "storm.txt")):
-        done = used_lab.cdsed("status", name)
+def test_a_listing_is_found_by_its_name_and_by_its_path(used_cli_lab: CliLab) -> None:
+    for name in ("storm.txt", str(used_cli_lab.inbox / ".accepted" / "storm.txt")):
+        done = used_cli_lab.cdsed("status", name)
         assert "Listing storm.txt: open" in done.stdout
         assert "lines     4:  2 accepted  1 already on disk  1 rejected" in done.stdout
         assert "2/3 settled  1 queued  1 present  1 missing" in done.stdout
         assert f"line 2  missing  {MISSES}\n      not in the catalogue" in done.stdout
-        assert f"receipt   {used_lab.inbox}/.accepted/storm.txt.receipt.txt" in done.stdout
+        assert f"receipt   {used_cli_lab.inbox}/.accepted/storm.txt.receipt.txt" in done.stdout
         assert "  report " not in done.stdout
-    listing = json.loads(used_lab.cdsed("status", "--json", "storm.txt").stdout)["listing"]
+    listing = json.loads(used_cli_lab.cdsed("status", "--json", "storm.txt").stdout)["listing"]
     assert listing["counts"]["lines"] == 4
     assert [row["safename"] for row in listing["first_exceptions"]] == [MISSES]
 
 
 @pytest.mark.parametrize("name", [MISSES, MISSES.removesuffix(".SAFE"), f"/somewhere/{MISSES}", f"{MISSES}.zip"])
-def test_a_product_is_found_by_its_name_however_it_is_written(used_lab: Lab, name: str) -> None:
-    done = used_lab.cdsed("status", name)
+def test_a_product_is_found_by_its_name_however_it_is_written(used_cli_lab: CliLab, name: str) -> None:
+    done = used_cli_lab.cdsed("status", name)
     assert f"{MISSES}\n  state     missing\n" in done.stdout
     assert "  cause     not in the catalogue" in done.stdout
     history = done.stdout.partition("History\n")[2]
@@ -101,29 +101,39 @@ def test_a_product_is_found_by_its_name_however_it_is_written(used_lab: Lab, nam
     ]
 
 
-def test_a_product_on_disk_is_told_with_its_place(used_lab: Lab) -> None:
-    product = json.loads(used_lab.cdsed("status", "--json", LIES).stdout)["product"]
+def test_a_product_on_disk_is_told_with_its_place(used_cli_lab: CliLab) -> None:
+    product = json.loads(used_cli_lab.cdsed("status", "--json", LIES).stdout)["product"]
     assert (product["state"], product["whereabouts"]) == ("present", "/archive/x")
     assert [event["target"] for event in product["history"]] == ["present"]
     assert "fence" not in product
 
 
-def test_an_unknown_name_is_refused_with_what_may_have_been_meant(used_lab: Lab) -> None:
-    misspelt = used_lab.cdsed("status", WAITS.replace("E33E", "E33F"))
+def test_an_unknown_name_is_refused_with_what_may_have_been_meant(used_cli_lab: CliLab) -> None:
+    misspelt = used_cli_lab.cdsed("status", WAITS.replace("E33E", "E33F"))
     assert misspelt.returncode == 64
     assert f"did you mean {WAITS}" in misspelt.stderr
-    assert "did you mean storm.txt?" in used_lab.cdsed("status", "strom.txt").stderr
-    assert "the latest listings are storm.txt" in used_lab.cdsed("status", "something").stderr
+    assert "did you mean storm.txt?" in used_cli_lab.cdsed("status", "strom.txt").stderr
+    assert "the latest listings are storm.txt" in used_cli_lab.cdsed("status", "something").stderr
 
 
-def test_an_ascii_locale_gets_ascii(used_lab: Lab) -> None:
-    done = used_lab.cdsed("status", PYTHONIOENCODING="ascii")
+def test_an_ascii_locale_gets_ascii(used_cli_lab: CliLab) -> None:
+    done = used_cli_lab.cdsed("status", PYTHONIOENCODING="ascii")
     assert "default/first  xxxx" in done.stdout
     assert done.stdout.isascii()
 
 
-def test_watching_a_pipe_prints_block_after_block_until_interrupted(used_lab: Lab) -> None:
-    command = [sys.executable, "-m", "cdsed", "status", "--json", "--watch", "0.1", "--config", str(used_lab.config)]
+def test_watching_a_pipe_prints_block_after_block_until_interrupted(used_cli_lab: CliLab) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "cdsed",
+        "status",
+        "--json",
+        "--watch",
+        "0.1",
+        "--config",
+        str(used_cli_lab.config),
+    ]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
         assert process.stdout is not None
@@ -134,10 +144,10 @@ def test_watching_a_pipe_prints_block_after_block_until_interrupted(used_lab: La
     assert (process.returncode, errors) == (0, b"")
 
 
-def test_nothing_heavy_is_imported(used_lab: Lab) -> None:
+def test_nothing_heavy_is_imported(used_cli_lab: CliLab) -> None:
     code = (
         "import sys\nfrom cdsed.cli.main import main\n"
-        f"main(['status', '--config', {str(used_lab.config)!r}])\n"
+        f"main(['status', '--config', {str(used_cli_lab.config)!r}])\n"
         "print('loaded', *sorted(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(

@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.inbox.scan import InboxScan
-from tests.support.clocks import HandClock, clock
-
-__all__ = ["clock"]
-
+from tests.support.clocks import HandClock
 
 REST_S = 5.0
 

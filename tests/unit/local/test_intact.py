@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.local.intact import check_product
-from tests.unit.local.products import SAFENAME, make_product
+from tests.support.local_products import SAFENAME, make_product
 
 
 def _zipped(product: Path, to: Path) -> Path:

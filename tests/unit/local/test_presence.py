@@ -3,10 +3,8 @@ from pathlib import Path
 import pytest
 
 from cdsed.local.presence import Archive, Presence
-from tests.support.clocks import HandClock, clock
-from tests.unit.local.products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
-
-__all__ = ["clock"]
+from tests.support.clocks import HandClock
+from tests.support.local_products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
 
 
 def test_a_product_is_found_in_the_output_directory_first(tmp_path: Path, clock: HandClock) -> None:

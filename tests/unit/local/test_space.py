@@ -1,5 +1,5 @@
+import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +11,7 @@ def test_free_space_is_told_for_a_place_that_does_not_exist_yet(tmp_path: Path) 
 
 
 def test_a_disk_that_cannot_hold_one_more_file_has_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_files=100, f_favail=0, f_bavail=5, f_frsize=1))
+    full_of_files = os.statvfs_result((1, 1, 100, 5, 5, 100, 0, 0, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: full_of_files)
     with pytest.raises(OSError, match="No space left"):
         free_bytes(tmp_path)

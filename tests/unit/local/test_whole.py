@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.local.whole import is_whole
-from tests.unit.local.products import make_product, make_zip
+from tests.support.local_products import make_product, make_zip
 
 
 def test_a_product_with_every_file_of_its_manifest_is_whole(tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.exits import ChildExit
 from cdsed.process.life import LIFELINE_FD
 from cdsed.process.limits import Limits
-from tests.support.clocks import HandClock, clock
-
-__all__ = ["clock"]
+from tests.support.clocks import HandClock
 
 LIMITS = Limits(stop_within_s=20, hung_after_s=90, ready_within_s=60)
 

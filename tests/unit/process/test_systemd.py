@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.process.systemd import Systemd
-from tests.support.clocks import HandClock, clock
-
-__all__ = ["clock"]
+from tests.support.clocks import HandClock
 
 
 @pytest.fixture(params=["path", "abstract"])

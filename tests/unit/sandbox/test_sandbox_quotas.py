@@ -27,8 +27,8 @@ def test_a_closed_connection_is_free_at_once_for_the_next(site):
     assert site.account()["open_max"] == 4
 
 
-def test_a_connection_closed_in_the_middle_of_a_paced_body_is_noticed_at_once(start, until):
-    site = start(bandwidth_bytes_per_s=1000)
+def test_a_connection_closed_in_the_middle_of_a_paced_body_is_noticed_at_once(start_site, until):
+    site = start_site(bandwidth_bytes_per_s=1000)
     product = site.add("S5P", size_bytes=1_000_000)
     connection = site.connect()
     response = connection.ask(product.key)
@@ -40,8 +40,8 @@ def test_a_connection_closed_in_the_middle_of_a_paced_body_is_noticed_at_once(st
     until(lambda: not site.sandbox._connections)
 
 
-def test_bandwidth_is_held_per_connection_and_smoothly(start):
-    site = start(bandwidth_bytes_per_s=4_000_000)
+def test_bandwidth_is_held_per_connection_and_smoothly(start_site):
+    site = start_site(bandwidth_bytes_per_s=4_000_000)
     product = site.add("S5P", size_bytes=2_000_000)
     begun = time.monotonic()
     response = site.connect().ask(product.key)
@@ -55,16 +55,16 @@ def test_bandwidth_is_held_per_connection_and_smoothly(start):
     assert len(moments) > 10, "in bursts"
 
 
-def test_a_rate_beyond_the_minute_is_refused(start):
-    site = start(requests_per_minute=3)
+def test_a_rate_beyond_the_minute_is_refused(start_site):
+    site = start_site(requests_per_minute=3)
     product = site.add("S5P", size_bytes=1000)
     statuses = [site.connect().get(product.key)[0] for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
     assert site.account()["overbooked"] == 0
 
 
-def test_a_spent_volume_leaves_one_connection_at_a_megabyte_per_second(start):
-    site = start(volume_bytes=500_000)
+def test_a_spent_volume_leaves_one_connection_at_a_megabyte_per_second(start_site):
+    site = start_site(volume_bytes=500_000)
     product = site.add("S5P", size_bytes=500_000)
     first, second = site.connect(), site.connect()
     assert first.get(product.key)[0] == 200
@@ -74,18 +74,18 @@ def test_a_spent_volume_leaves_one_connection_at_a_megabyte_per_second(start):
     assert second.get(product.key)[0] == 429
 
 
-def test_a_key_is_unknown_before_and_after_its_time(site, start):
+def test_a_key_is_unknown_before_and_after_its_time(site, start_site):
     product = site.add("S5P")
     now = datetime.now(UTC)
     for validity in (
         {"key_expires": now - timedelta(seconds=1)},
         {"key_valid_from": now + timedelta(hours=1)},
     ):
-        refusing = start(**validity)
+        refusing = start_site(**validity)
         status, body = refusing.connect().get(product.key)
         assert status == 403
         assert b"<Code>InvalidAccessKeyId</Code>" in body
-    assert start(key_expires=now + timedelta(hours=1)).connect().get(product.key)[0] == 404
+    assert start_site(key_expires=now + timedelta(hours=1)).connect().get(product.key)[0] == 404
 
 
 def test_a_connection_changes_its_account_with_the_signature(site):

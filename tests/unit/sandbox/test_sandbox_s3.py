@@ -176,8 +176,8 @@ class ClockAhead(Clock):
         return super().utc_s() + 3600
 
 
-def test_a_client_whose_clock_is_an_hour_off_is_told_so(start):
-    site = start(clock=ClockAhead())
+def test_a_client_whose_clock_is_an_hour_off_is_told_so(start_site):
+    site = start_site(clock=ClockAhead())
     with pytest.raises(ClientError) as error:
         site.boto3().list_objects_v2(Bucket="eodata")
     assert code_of(error) == "RequestTimeTooSkewed"

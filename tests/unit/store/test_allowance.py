@@ -9,33 +9,33 @@ from cdsed.model.quota import Restraint
 from cdsed.model.transfer import Lease
 from cdsed.store import allowance, leases, pieces, processes, snapshot
 from cdsed.store.leases import Session
-from tests.unit.store.state import Lab
+from tests.support.state import StateLab
 
 GROW_S = 60.0
 HOUR_S = 3600.0
 
 
-def unsafe(lab: Lab) -> None:
+def unsafe(lab: StateLab) -> None:
     """Let a test with thousands of transactions not wait for the disk."""
     lab.db.rows("PRAGMA synchronous = OFF")
 
 
-def refuse(lab: Lab, fence: int, account: str = "a") -> bool:
+def refuse(lab: StateLab, fence: int, account: str = "a") -> bool:
     """Have the service refuse a lease; return whether that was news."""
     return allowance.throttled(lab.db, lab.clock, account, fence, grow_after_s=GROW_S) is not None
 
 
-def deliver(lab: Lab, fence: int, account: str = "a") -> None:
+def deliver(lab: StateLab, fence: int, account: str = "a") -> None:
     allowance.delivered(lab.db, lab.clock, account, fence, grow_after_s=GROW_S)
 
 
-def now(lab: Lab, account: str = "a") -> allowance.Allowance:
+def now(lab: StateLab, account: str = "a") -> allowance.Allowance:
     found = allowance.of(lab.db, lab.clock, account)
     assert found is not None
     return found
 
 
-def bring(lab: Lab, size_bytes: int, requests: int = 0, account: str = "a", lease: Lease | None = None) -> None:
+def bring(lab: StateLab, size_bytes: int, requests: int = 0, account: str = "a", lease: Lease | None = None) -> None:
     leases.count_traffic(lab.db, lab.clock, account, requests=requests, size_bytes=size_bytes, lease=lease)
 
 
@@ -116,7 +116,7 @@ def test_a_refusal_with_all_sessions_in_use_is_ours_and_with_fewer_somebody_else
     assert [now(lab, name).restraint for name in "ab"] == [Restraint.THROTTLED, Restraint.SHARED]
 
 
-def crawl(lab: Lab, steps: int = 5, bytes_per_step: int = 5_000_000, fence: int = 2**40) -> None:
+def crawl(lab: StateLab, steps: int = 5, bytes_per_step: int = 5_000_000, fence: int = 2**40) -> None:
     for _ in range(steps):
         bring(lab, bytes_per_step)
         lab.clock.pass_s(allowance.STEP_S)

@@ -1,22 +1,19 @@
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from cdsed.model.product import State
 from cdsed.model.transfer import Digests
 from cdsed.store import audit, pieces, products
 from tests.support.invariants import Eye
-from tests.unit.store.state import Lab
+from tests.support.state import StateLab
 
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 
 
-def _rules(lab: Lab) -> list[tuple[str, str]]:
+def _rules(lab: StateLab) -> list[tuple[str, str]]:
     return [(breach.rule, breach.subject) for breach in audit.rules_broken(lab.db)]
 
 
-def _break(lab: Lab, *statements: str) -> None:
+def _break(lab: StateLab, *statements: str) -> None:
     """Do to the state what its triggers and its code never would."""
     lab.db.rows("PRAGMA foreign_keys = OFF")
     for statement in statements:
@@ -24,7 +21,7 @@ def _break(lab: Lab, *statements: str) -> None:
 
 
 @pytest.fixture
-def busy_lab(lab: Lab) -> Lab:
+def busy_lab(lab: StateLab) -> StateLab:
     """A state in the middle of its work: one product waiting in line, one with a piece under way, one done."""
     lab.accounts("a")
     lab.settle(lab.queued("done.SAFE"), State.DONE)
@@ -35,11 +32,11 @@ def busy_lab(lab: Lab) -> Lab:
     return lab
 
 
-def test_a_state_in_the_middle_of_its_work_breaks_no_rule(busy_lab: Lab) -> None:
+def test_a_state_in_the_middle_of_its_work_breaks_no_rule(busy_lab: StateLab) -> None:
     assert _rules(busy_lab) == []
 
 
-def test_a_step_that_the_table_forbids_is_found_in_the_history(busy_lab: Lab) -> None:
+def test_a_step_that_the_table_forbids_is_found_in_the_history(busy_lab: StateLab) -> None:
     last = "(SELECT max(id) FROM event WHERE product = (SELECT id FROM product WHERE safename = 'done.SAFE'))"
     _break(busy_lab, f"UPDATE event SET origin = 'ready' WHERE id = {last}")
     [breach] = audit.rules_broken(busy_lab.db)
@@ -64,7 +61,7 @@ def test_a_step_that_the_table_forbids_is_found_in_the_history(busy_lab: Lab) ->
         ("DELETE FROM transition WHERE origin = 'done'", "transitions", "done -> queued"),
     ],
 )
-def test_what_breaks_a_rule_is_named(busy_lab: Lab, statement: str, rule: str, subject: str) -> None:
+def test_what_breaks_a_rule_is_named(busy_lab: StateLab, statement: str, rule: str, subject: str) -> None:
     _break(busy_lab, statement)
     assert (rule, subject) in _rules(busy_lab)
 
@@ -78,7 +75,7 @@ def test_what_breaks_a_rule_is_named(busy_lab: Lab, statement: str, rule: str, s
         "DELETE FROM want WHERE line = 1",
     ],
 )
-def test_a_line_without_a_verdict_product_or_remark_is_missed(lab: Lab, statement: str) -> None:
+def test_a_line_without_a_verdict_product_or_remark_is_missed(lab: StateLab, statement: str) -> None:
     first, second = lab.queued("first.SAFE"), lab.queued("second.SAFE")
     _break(
         lab,
@@ -92,7 +89,7 @@ def test_a_line_without_a_verdict_product_or_remark_is_missed(lab: Lab, statemen
     assert ("sums", "listing storm.txt") in _rules(lab)
 
 
-def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: Lab) -> None:
+def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: StateLab) -> None:
     number = lab.queued("patient.SAFE")
     for _ in range(20):  # the catalogue is out, and it waits again and again
         [product] = products.claim_resolving(
@@ -102,21 +99,21 @@ def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: L
         products.wake_due(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM event") == 32
     assert lab.state(number) is State.QUEUED
-    eye: Any = Eye(SimpleNamespace(state=lab.root / "state"))  # type: ignore[arg-type]
+    eye = Eye(lab.root / "state")
     assert (_rules(lab), eye.broken()) == ([], [])
     _break(lab, "DELETE FROM event WHERE id = (SELECT min(id) FROM event)")
     assert _rules(lab) == [("history", "patient.SAFE")]
     assert eye.broken() != []
 
 
-def test_of_one_rule_only_the_first_breaches_are_told(lab: Lab) -> None:
+def test_of_one_rule_only_the_first_breaches_are_told(lab: StateLab) -> None:
     for number in range(audit.MOST + 5):
         lab.queued(f"p{number}.SAFE")
     _break(lab, "DELETE FROM event")
     assert len(_rules(lab)) == audit.MOST
 
 
-def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: Lab) -> None:
+def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: StateLab) -> None:
     lab.accounts("a")
     number = lab.planned(NAME, (10, 20))
     lease = lab.lease()
@@ -142,9 +139,8 @@ def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: Lab) -> No
         "UPDATE tally SET products = products + 1 WHERE state = 'done'",
     ],
 )
-def test_the_independent_eye_of_the_tests_sees_it_too(busy_lab: Lab, statement: str) -> None:
-    lab: Any = SimpleNamespace(state=busy_lab.root / "state")
-    eye = Eye(lab)
+def test_the_independent_eye_of_the_tests_sees_it_too(busy_lab: StateLab, statement: str) -> None:
+    eye = Eye(busy_lab.root / "state")
     assert eye.broken() == []
     _break(busy_lab, statement)
     assert eye.broken() != []

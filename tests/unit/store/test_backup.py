@@ -14,10 +14,8 @@ from cdsed.store import backup, files
 from cdsed.store.backup import back_up, backups, copy_good, newest_good
 from cdsed.store.database import FILE_NAME, Database, open_state
 from cdsed.store.reserve import SIZE_BYTES, Reserve
-from tests.support.disks import Disk, disk, needs_root
-from tests.unit.store.state import Lab
-
-__all__ = ["disk"]
+from tests.support.disks import Disk, needs_root
+from tests.support.state import StateLab
 
 
 @pytest.fixture
@@ -36,7 +34,7 @@ def flip(path: Path) -> None:
         file.write(os.urandom(4096))
 
 
-def test_a_backup_has_everything_that_was_committed(lab: Lab, folder: Path, tmp_path: Path) -> None:
+def test_a_backup_has_everything_that_was_committed(lab: StateLab, folder: Path, tmp_path: Path) -> None:
     lab.queued("A")
     made = back_up(lab.db, folder, lab.clock)
     lab.queued("B")
@@ -49,14 +47,14 @@ def test_a_backup_has_everything_that_was_committed(lab: Lab, folder: Path, tmp_
     db.close()
 
 
-def test_seven_are_kept_and_the_newest_is_told_by_number_not_by_clock(lab: Lab, folder: Path) -> None:
+def test_seven_are_kept_and_the_newest_is_told_by_number_not_by_clock(lab: StateLab, folder: Path) -> None:
     for _ in range(9):
         back_up(lab.db, folder, lab.clock)
         lab.clock.utc -= 86_400  # somebody sets the clock back, day after day
     assert [made.number for made in backups(folder)] == [9, 8, 7, 6, 5, 4, 3]
 
 
-def test_those_before_an_upgrade_do_not_displace_the_daily_ones(lab: Lab, folder: Path) -> None:
+def test_those_before_an_upgrade_do_not_displace_the_daily_ones(lab: StateLab, folder: Path) -> None:
     for _ in range(4):
         back_up(lab.db, folder, lab.clock, before_upgrade=True)
     for _ in range(8):
@@ -64,7 +62,7 @@ def test_those_before_an_upgrade_do_not_displace_the_daily_ones(lab: Lab, folder
     assert [made.number for made in backups(folder)] == [12, 11, 10, 9, 8, 7, 6, 4, 3]
 
 
-def test_a_damaged_state_is_not_backed_up_and_displaces_nothing(lab: Lab, folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_state_is_not_backed_up_and_displaces_nothing(lab: StateLab, folder: Path, tmp_path: Path) -> None:
     for number in range(200):
         lab.queued(f"product-{number}")
     good = back_up(lab.db, folder, lab.clock)
@@ -77,7 +75,9 @@ def test_a_damaged_state_is_not_backed_up_and_displaces_nothing(lab: Lab, folder
     assert backups(folder) == [good]
 
 
-def test_a_bad_backup_is_passed_over(lab: Lab, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_backup_is_passed_over(
+    lab: StateLab, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for number in range(200):
         lab.queued(f"product-{number}")
     for _ in range(3):
@@ -91,14 +91,14 @@ def test_a_bad_backup_is_passed_over(lab: Lab, folder: Path, tmp_path: Path, cap
         copy_good(newest.path, work(tmp_path))
 
 
-def test_a_backup_without_room_leaves_nothing_behind(small_disk: Path, lab: Lab) -> None:
+def test_a_backup_without_room_leaves_nothing_behind(small_disk: Path, lab: StateLab) -> None:
     (small_disk / "filler").write_bytes(b"x" * (free_bytes(small_disk) - 300_000))
     with pytest.raises(StateDiskError, match="set backup_dir to another disk"):
         back_up(lab.db, small_disk / "backups", lab.clock)
     assert list((small_disk / "backups").iterdir()) == []
 
 
-def test_others_write_while_a_backup_is_made(lab: Lab, folder: Path, tmp_path: Path) -> None:
+def test_others_write_while_a_backup_is_made(lab: StateLab, folder: Path, tmp_path: Path) -> None:
     for number in range(300):
         lab.queued(f"product-{number}")
     copying = open_state(tmp_path / "state")
@@ -114,12 +114,12 @@ def test_others_write_while_a_backup_is_made(lab: Lab, folder: Path, tmp_path: P
     assert lab.db.problems() == []
 
 
-def test_a_backup_can_be_interrupted_and_leaves_nothing(lab: Lab, folder: Path) -> None:
+def test_a_backup_can_be_interrupted_and_leaves_nothing(lab: StateLab, folder: Path) -> None:
     lab.db.interrupt()  # with nothing to interrupt it does nothing
     assert back_up(lab.db, folder, lab.clock)
 
 
-def test_a_new_state_takes_the_place_of_one_that_is_kept_aside(lab: Lab, tmp_path: Path) -> None:
+def test_a_new_state_takes_the_place_of_one_that_is_kept_aside(lab: StateLab, tmp_path: Path) -> None:
     lab.queued("A")
     state = tmp_path / "state"
     open_state(work(tmp_path)).close()
@@ -133,7 +133,7 @@ def test_a_new_state_takes_the_place_of_one_that_is_kept_aside(lab: Lab, tmp_pat
     assert files.set_aside_before(state) == [aside]
 
 
-def test_a_connection_knows_whether_its_file_is_in_place(lab: Lab, tmp_path: Path) -> None:
+def test_a_connection_knows_whether_its_file_is_in_place(lab: StateLab, tmp_path: Path) -> None:
     lab.queued("A")
     assert lab.db.is_in_place()
     lab.db.checkpoint()
@@ -143,7 +143,7 @@ def test_a_connection_knows_whether_its_file_is_in_place(lab: Lab, tmp_path: Pat
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_replacement_that_was_interrupted_is_finished_or_forgotten(lab: Lab, tmp_path: Path, steps: int) -> None:
+def test_a_replacement_that_was_interrupted_is_finished_or_forgotten(lab: StateLab, tmp_path: Path, steps: int) -> None:
     lab.queued("A")
     lab.db.close()
     state = tmp_path / "state"
@@ -185,7 +185,7 @@ def test_a_disk_that_became_read_only_has_no_room_and_giving_up_what_is_kept_the
     assert kept.make()
 
 
-def test_unfinished_backups_are_cleared_away(lab: Lab, folder: Path) -> None:
+def test_unfinished_backups_are_cleared_away(lab: StateLab, folder: Path) -> None:
     folder.mkdir()
     (folder / ".cdsed-000001-20261122T000000Z.sqlite.being-made").write_bytes(b"half")
     made = back_up(lab.db, folder, lab.clock)
@@ -193,7 +193,7 @@ def test_unfinished_backups_are_cleared_away(lab: Lab, folder: Path) -> None:
     assert backup.backups(folder / "nowhere") == []
 
 
-def former_state(lab: Lab, state: Path, clock_moves_s: float = 3600) -> Path:
+def former_state(lab: StateLab, state: Path, clock_moves_s: float = 3600) -> Path:
     """Set a state aside the way a recovery does, an hour after the one before."""
     lab.clock.utc += clock_moves_s
     place = work(lab.root)
@@ -203,7 +203,7 @@ def former_state(lab: Lab, state: Path, clock_moves_s: float = 3600) -> Path:
 
 
 def test_of_former_states_the_oldest_and_the_three_newest_stay_and_whatever_was_renamed(
-    lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    lab: StateLab, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = tmp_path / "state"
     made = [former_state(lab, state) for _ in range(6)]
@@ -214,13 +214,15 @@ def test_of_former_states_the_oldest_and_the_three_newest_stay_and_whatever_was_
     assert caplog.text.count("is removed") == 3
 
 
-def test_which_former_state_is_the_oldest_is_known_although_the_clock_was_set_back(lab: Lab, tmp_path: Path) -> None:
+def test_which_former_state_is_the_oldest_is_known_although_the_clock_was_set_back(
+    lab: StateLab, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     made = [former_state(lab, state, moved_s) for moved_s in (0, 0, 0, 0, -86_400, 0, 3600)]
     assert files.set_aside_before(state) == [made[0], *made[-3:]]
 
 
-def test_former_states_take_no_more_than_is_free_besides_but_the_oldest_stays(lab: Lab, small_disk: Path) -> None:
+def test_former_states_take_no_more_than_is_free_besides_but_the_oldest_stays(lab: StateLab, small_disk: Path) -> None:
     state, aside = small_disk / "state", small_disk / "state" / "aside"
     sizes = {"20260101T000000Z": 500_000, "20260102T000000Z": 200_000, "20260103T000000Z": 300_000}
     for name, size_bytes in sizes.items():

@@ -5,7 +5,7 @@ import pytest
 from cdsed.errors import AccountError
 from cdsed.store import breakers, leases, snapshot
 from cdsed.store.breakers import CATALOGUE, SERVICE, Cooling, account_breaker
-from tests.unit.store.state import BROKEN
+from tests.support.state import BROKEN
 
 _AT_ONCE = Cooling(threshold=1, first_s=10, longest_s=60)
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from cdsed.model.transfer import Lease
 from cdsed.store import allowance, leases, processes
 from cdsed.store.database import open_state
-from tests.unit.store.state import Lab, SetClock
+from tests.support.state import SetClock, StateLab
 
 _GROW_S = 60.0
 
@@ -23,7 +23,7 @@ class Leasing(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.lab = Lab(open_state(Path(self.folder.name)), SetClock(), Path(self.folder.name))
+        self.lab = StateLab(open_state(Path(self.folder.name)), SetClock(), Path(self.folder.name))
         self.lab.db.rows("PRAGMA synchronous = OFF")  # nobody pulls the plug here
         self.sessions = {"a": 4, "b": 4}
         self.processes = [self.lab.process, self.lab.new_process("two"), self.lab.new_process("three")]

@@ -16,7 +16,7 @@ from cdsed.process.lock import KernelLock
 from cdsed.store import allowance, leases, pieces, processes, snapshot
 from cdsed.store.database import open_state
 from cdsed.store.leases import Session
-from tests.unit.store.state import Lab, SetClock
+from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -181,7 +181,7 @@ while True:
 
 def test_processes_killed_at_random_never_share_a_session(tmp_path):
     db = open_state(tmp_path)
-    lab = Lab(db, SetClock(), tmp_path)
+    lab = StateLab(db, SetClock(), tmp_path)
     processes.release(db, lab.clock, lab.process)
     lab.accounts("a", "b")
     dice = random.Random(7)

@@ -28,7 +28,7 @@ from cdsed.store.products import Found, Move
 from cdsed.work.again import start_again
 from cdsed.work.lines import Lines
 from cdsed.work.outcome import Outcome
-from tests.unit.store.state import Lab, SetClock, listed
+from tests.support.state import SetClock, StateLab, listed
 
 _NAMES = [
     f"S1A_IW_GRDH_1SDV_20240{month}01T000000_20240{month}01T000025_05{month}000_05{month}ABC_000{month}.SAFE"
@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.root = Path(self.folder.name)
-        self.lab = lab = Lab(open_state(self.root), SetClock(), self.root)
+        self.lab = lab = StateLab(open_state(self.root), SetClock(), self.root)
         lab.db.rows("PRAGMA synchronous = OFF")  # nobody pulls the plug here
         lab.accounts("a", "b")
         (self.root / "spool").mkdir()

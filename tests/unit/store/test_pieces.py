@@ -9,7 +9,7 @@ from cdsed.store import breakers, leases, pieces, products, refusals
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.products import Move
-from tests.unit.store.state import BROKEN, listed
+from tests.support.state import BROKEN, listed
 
 _MIB = 2**20
 

@@ -1,14 +1,17 @@
 """Who is alive, and what the dead leave behind."""
 
+import contextlib
+
 import pytest
 
 from cdsed.model.product import State
 from cdsed.model.transfer import Mark
 from cdsed.store import breakers, pieces, processes, products, snapshot
 from cdsed.store.breakers import SERVICE, Cooling
+from cdsed.store.database import open_state
 from cdsed.store.processes import Evidence
 from cdsed.store.products import Move
-from tests.unit.store.state import BROKEN
+from tests.support.state import BROKEN, SetClock, StateLab
 
 
 def sweep(lab, *, alive=(), busy=(), says=Evidence.PROOF):
@@ -23,20 +26,27 @@ def sweep(lab, *, alive=(), busy=(), says=Evidence.PROOF):
     )
 
 
-@pytest.fixture
-def busy(lab):
+class BusyLab(StateLab):
     """A worker in the middle of everything: resolving, planning, verifying, and fetching a piece."""
-    lab.accounts("a")
-    numbers = {"fetched": lab.planned("fetched"), "arrived": lab.planned("arrived", (0,))}
-    numbers["planned"], numbers["idle"] = lab.ready("planned"), lab.ready("idle")
-    with lab.db.write():
-        products.claim_ready(lab.db, lab.clock, numbers["planned"], lab.process)
-    products.claim_verifying(lab.db, lab.clock, lab.process)
-    pieces.next_work(lab.db, lab.clock, lab.lease(), lab.process)
-    numbers["resolved"] = lab.queued("resolved")
-    products.claim_resolving(lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1)))
-    lab.numbers = numbers
-    return lab
+
+    def __init__(self, db, clock, root):
+        super().__init__(db, clock, root)
+        self.accounts("a")
+        self.numbers = {"fetched": self.planned("fetched"), "arrived": self.planned("arrived", (0,))}
+        self.numbers |= {name: self.ready(name) for name in ("planned", "idle")}
+        with db.write():
+            products.claim_ready(db, clock, self.numbers["planned"], self.process)
+        products.claim_verifying(db, clock, self.process)
+        pieces.next_work(db, clock, self.lease(), self.process)
+        self.numbers["resolved"] = self.queued("resolved")
+        products.claim_resolving(db, clock, self.process, (each.id for each in products.queued(db, 1)))
+
+
+@pytest.fixture
+def busy(tmp_path):
+    """The state in which that worker is."""
+    with contextlib.closing(open_state(tmp_path / "state")) as db:
+        yield BusyLab(db, SetClock(), tmp_path)
 
 
 def deaths(lab):

@@ -17,7 +17,7 @@ from cdsed.model.product import FINAL, TRANSITIONS, State
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database, open_state
 from cdsed.store.products import Move, Wish
-from tests.unit.store.state import Lab, SetClock
+from tests.support.state import SetClock, StateLab
 
 
 def force(db: Database, process: int, number: int, state: State) -> None:
@@ -144,7 +144,7 @@ class Bookkeeping(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.lab = Lab(open_state(Path(self.folder.name)), SetClock(), Path(self.folder.name))
+        self.lab = StateLab(open_state(Path(self.folder.name)), SetClock(), Path(self.folder.name))
         self.wanting = [
             listings.begin(
                 self.lab.db, Clock(), ListingHead(0, f"l{i}", f"{i}", "default", 0, None, 0.0, None), f"/l{i}"

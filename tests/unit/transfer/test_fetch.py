@@ -10,87 +10,87 @@ import pytest
 from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, Stopped
 from cdsed.local.space import free_bytes
 from cdsed.transfer.guard import Guard
-from tests.unit.transfer.conftest import piece_of
+from tests.support.s3_lab import piece_of
 
 _SIZE = 600_000
 
 
 @pytest.fixture
-def item(lab):
-    _, s3_path = lab.product(size_bytes=_SIZE)
-    [item] = lab.listed(s3_path)
+def item(s3_lab):
+    _, s3_path = s3_lab.product(size_bytes=_SIZE)
+    [item] = s3_lab.listed(s3_path)
     assert item.size_bytes > 500_000
     return item
 
 
-def fault(lab, item, kind, **options):
-    return lab.sandbox.fault(kind=kind, key=item.key, operation="get", **options)
+def fault(s3_lab, item, kind, **options):
+    return s3_lab.sandbox.fault(kind=kind, key=item.key, operation="get", **options)
 
 
-def is_true(lab, item):
-    data = (lab.staging / item.path).read_bytes()
+def is_true(s3_lab, item):
+    data = (s3_lab.staging / item.path).read_bytes()
     return hashlib.md5(data).hexdigest() == item.etag and len(data) == item.size_bytes
 
 
-def test_a_whole_object_comes_with_its_digests(lab, item):
-    digests = lab.fetch(piece_of(item), frozenset({"md5", "sha3_256"}))
+def test_a_whole_object_comes_with_its_digests(s3_lab, item):
+    digests = s3_lab.fetch(piece_of(item), frozenset({"md5", "sha3_256"}))
     assert digests.md5 == item.etag
-    assert digests.sha3_256 == hashlib.sha3_256((lab.staging / item.path).read_bytes()).hexdigest()
-    assert is_true(lab, item)
+    assert digests.sha3_256 == hashlib.sha3_256((s3_lab.staging / item.path).read_bytes()).hexdigest()
+    assert is_true(s3_lab, item)
 
 
-def test_pieces_in_any_order_make_the_object(lab, item):
+def test_pieces_in_any_order_make_the_object(s3_lab, item):
     half = item.size_bytes // 2
-    assert lab.fetch(piece_of(item, half)).md5 is None
-    assert lab.fetch(piece_of(item, 0, half)).md5 is None
-    assert is_true(lab, item)
+    assert s3_lab.fetch(piece_of(item, half)).md5 is None
+    assert s3_lab.fetch(piece_of(item, 0, half)).md5 is None
+    assert is_true(s3_lab, item)
 
 
-def test_a_reset_goes_on_from_what_arrived(lab, item):
-    fault(lab, item, "reset", times=1, after_bytes=400_000)
+def test_a_reset_goes_on_from_what_arrived(s3_lab, item):
+    fault(s3_lab, item, "reset", times=1, after_bytes=400_000)
     with pytest.raises(ServiceError) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert error.value.code in ("ConnectionLost", "CutBody")
     # A reset throws away what the kernel has received and nobody has read yet: all of it, perhaps.
-    arrived = lab.progress.safe_bytes[-1] if lab.progress.safe_bytes else 0
+    arrived = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
     assert arrived <= 400_000
-    lab.sandbox.reset_counters()
-    lab.fetch(piece_of(item, done=arrived))
-    assert is_true(lab, item)
-    assert lab.sandbox.counters()["keys"][item.key]["bytes_sent"] == item.size_bytes - arrived
+    s3_lab.sandbox.reset_counters()
+    s3_lab.fetch(piece_of(item, done=arrived))
+    assert is_true(s3_lab, item)
+    assert s3_lab.sandbox.counters()["keys"][item.key]["bytes_sent"] == item.size_bytes - arrived
 
 
-def test_a_short_body_is_not_an_end(lab, item):
-    fault(lab, item, "short_body", times=1, after_bytes=100_000)
+def test_a_short_body_is_not_an_end(s3_lab, item):
+    fault(s3_lab, item, "short_body", times=1, after_bytes=100_000)
     with pytest.raises(ServiceError) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert error.value.code in ("CutBody", "NotTheObject")
-    done = lab.progress.safe_bytes[-1] if lab.progress.safe_bytes else 0
-    lab.fetch(piece_of(item, done=done))
-    assert is_true(lab, item)
+    done = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
+    s3_lab.fetch(piece_of(item, done=done))
+    assert is_true(s3_lab, item)
 
 
-def test_a_reset_before_the_headers_is_a_lost_connection(lab, item):
-    lab.connection.close()
-    fault(lab, item, "reset")
+def test_a_reset_before_the_headers_is_a_lost_connection(s3_lab, item):
+    s3_lab.connection.close()
+    fault(s3_lab, item, "reset")
     with pytest.raises(ServiceError) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert error.value.code == "ConnectionLost"
-    assert lab.progress.safe_bytes == []
+    assert s3_lab.progress.safe_bytes == []
 
 
-def test_a_kept_connection_the_server_has_closed_is_opened_anew_once(lab, item):
-    fault(lab, item, "reset", times=1)
-    assert lab.fetch(piece_of(item)).md5 == item.etag
+def test_a_kept_connection_the_server_has_closed_is_opened_anew_once(s3_lab, item):
+    fault(s3_lab, item, "reset", times=1)
+    assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
 
 @pytest.mark.parametrize("part", [False, True])
-def test_an_error_body_under_status_200_never_passes(lab, item, part):
-    fault(lab, item, "xml_body", times=1)
+def test_an_error_body_under_status_200_never_passes(s3_lab, item, part):
+    fault(s3_lab, item, "xml_body", times=1)
     with pytest.raises(ServiceError) as error:
-        lab.fetch(piece_of(item, 10) if part else piece_of(item))
+        s3_lab.fetch(piece_of(item, 10) if part else piece_of(item))
     assert error.value.code == "NotTheObject"
-    assert (lab.staging / item.path).read_bytes() == bytes(item.size_bytes)
+    assert (s3_lab.staging / item.path).read_bytes() == bytes(item.size_bytes)
 
 
 @pytest.mark.parametrize(
@@ -108,152 +108,152 @@ def test_an_error_body_under_status_200_never_passes(lab, item, part):
         ("slow_down", {"retry_after_s": 7}, ServiceError, "SlowDown"),
     ],
 )
-def test_a_refusal_has_its_blame_and_the_connection_goes_on(lab, item, kind, options, blame, code):
-    fault(lab, item, kind, times=1, **options)
+def test_a_refusal_has_its_blame_and_the_connection_goes_on(s3_lab, item, kind, options, blame, code):
+    fault(s3_lab, item, kind, times=1, **options)
     with pytest.raises(blame) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert (error.value.code, error.value.retry_after_s) == (code, options.get("retry_after_s"))
-    assert lab.connection.delivered_bytes == 0
-    assert lab.fetch(piece_of(item)).md5 == item.etag
+    assert s3_lab.connection.delivered_bytes == 0
+    assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
 
-def test_a_wrong_secret_is_the_accounts_fault(lab, item):
-    lab.connection.close()
-    lab.connection = lab.connect(secret="wrong" * 8)
+def test_a_wrong_secret_is_the_accounts_fault(s3_lab, item):
+    s3_lab.connection.close()
+    s3_lab.connection = s3_lab.connect(secret="wrong" * 8)
     with pytest.raises(AccountError) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert error.value.code == "SignatureDoesNotMatch"
     assert "wrong" not in str(error.value)
 
 
 @pytest.mark.parametrize("first", [0, 100])
-def test_an_object_that_changed_since_it_was_listed_is_refused(lab, item, first):
+def test_an_object_that_changed_since_it_was_listed_is_refused(s3_lab, item, first):
     with pytest.raises(ProductError) as error:
-        lab.fetch(piece_of(item, first, etag="0" * 32))
+        s3_lab.fetch(piece_of(item, first, etag="0" * 32))
     assert error.value.code == "Changed"
-    assert lab.fetch(piece_of(item)).md5 == item.etag
+    assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
 
-def test_an_object_that_changes_while_it_is_fetched_begins_anew(lab, item):
-    fault(lab, item, "changed_etag", times=1)
+def test_an_object_that_changes_while_it_is_fetched_begins_anew(s3_lab, item):
+    fault(s3_lab, item, "changed_etag", times=1)
     with pytest.raises(ProductError) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert error.value.code == "Changed"
 
 
-def test_wrong_bytes_show_in_the_digest(lab, item):
-    fault(lab, item, "wrong_bytes", times=1)
-    assert lab.fetch(piece_of(item)).md5 != item.etag
+def test_wrong_bytes_show_in_the_digest(s3_lab, item):
+    fault(s3_lab, item, "wrong_bytes", times=1)
+    assert s3_lab.fetch(piece_of(item)).md5 != item.etag
 
 
-def test_a_stall_is_cut_by_the_read_time_out_and_what_arrived_stays(lab, item):
-    lab.connection.close()
-    lab.connection = lab.connect(read_timeout_s=0.5)
-    fault(lab, item, "stall", times=1, after_bytes=400_000)
+def test_a_stall_is_cut_by_the_read_time_out_and_what_arrived_stays(s3_lab, item):
+    s3_lab.connection.close()
+    s3_lab.connection = s3_lab.connect(read_timeout_s=0.5)
+    fault(s3_lab, item, "stall", times=1, after_bytes=400_000)
     with pytest.raises(ServiceError) as error:
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert error.value.code == "Timeout"
-    assert 0 < lab.progress.safe_bytes[-1] <= 400_000
+    assert 0 < s3_lab.progress.safe_bytes[-1] <= 400_000
 
 
-def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(lab, item):
-    fault(lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
+def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(s3_lab, item):
+    fault(s3_lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
     guard = Guard(50_000, window_s=1)
     done = threading.Event()
 
     def look() -> None:
         while not done.wait(0.1):
-            if lab.progress.written_bytes:  # on a busy machine nothing may have come within the first window
+            if s3_lab.progress.written_bytes:  # on a busy machine nothing may have come within the first window
                 guard.look()
 
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        with pytest.raises(ServiceError) as error, guard.watch(lab.connection):
-            lab.fetch(piece_of(item))
+        with pytest.raises(ServiceError) as error, guard.watch(s3_lab.connection):
+            s3_lab.fetch(piece_of(item))
     finally:
         done.set()
         thread.join()
     assert error.value.code == "TooSlow"
-    assert 0 < lab.progress.safe_bytes[-1] < item.size_bytes
-    assert lab.fetch(piece_of(item, done=lab.progress.safe_bytes[-1])).md5 is None
-    assert is_true(lab, item)
+    assert 0 < s3_lab.progress.safe_bytes[-1] < item.size_bytes
+    assert s3_lab.fetch(piece_of(item, done=s3_lab.progress.safe_bytes[-1])).md5 is None
+    assert is_true(s3_lab, item)
 
 
-def test_a_stop_during_a_body_cuts_it_and_keeps_what_arrived(lab, item):
-    fault(lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
+def test_a_stop_during_a_body_cuts_it_and_keeps_what_arrived(s3_lab, item):
+    fault(s3_lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
     guard = Guard(0, 60)
 
     def stop_then() -> None:
         deadline = time.monotonic() + 10
-        while not lab.progress.written_bytes and time.monotonic() < deadline:
+        while not s3_lab.progress.written_bytes and time.monotonic() < deadline:
             time.sleep(0.01)
-        lab.stop.set()
+        s3_lab.stop.set()
         guard.cut_all()
 
     thread = threading.Thread(target=stop_then)
     thread.start()
-    with pytest.raises(Stopped), guard.watch(lab.connection):
-        lab.fetch(piece_of(item))
+    with pytest.raises(Stopped), guard.watch(s3_lab.connection):
+        s3_lab.fetch(piece_of(item))
     thread.join()
-    assert 0 < lab.progress.safe_bytes[-1] < item.size_bytes
+    assert 0 < s3_lab.progress.safe_bytes[-1] < item.size_bytes
 
 
-def test_what_is_told_to_be_safe_is_never_more_than_was_written(lab, item):
-    lab.fetch(piece_of(item), checkpoint_every_s=0.0)
-    assert lab.progress.written_bytes == sorted(lab.progress.written_bytes)
-    assert lab.progress.written_bytes[-1] == item.size_bytes
-    assert set(lab.progress.safe_bytes) <= set(lab.progress.written_bytes)
+def test_what_is_told_to_be_safe_is_never_more_than_was_written(s3_lab, item):
+    s3_lab.fetch(piece_of(item), checkpoint_every_s=0.0)
+    assert s3_lab.progress.written_bytes == sorted(s3_lab.progress.written_bytes)
+    assert s3_lab.progress.written_bytes[-1] == item.size_bytes
+    assert set(s3_lab.progress.safe_bytes) <= set(s3_lab.progress.written_bytes)
 
 
-def test_our_own_ceiling_holds(lab, item):
+def test_our_own_ceiling_holds(s3_lab, item):
     begun = time.monotonic()
-    lab.fetch(piece_of(item), bandwidth_bytes_per_s=600_000)
+    s3_lab.fetch(piece_of(item), bandwidth_bytes_per_s=600_000)
     assert time.monotonic() - begun > 0.8 * item.size_bytes / 600_000
 
 
-def test_everything_goes_over_one_connection(lab, item):
-    lab.sandbox.reset_counters()
-    account = lab.sandbox.accounts[0].name
-    before = lab.sandbox.counters()["accounts"][account]
+def test_everything_goes_over_one_connection(s3_lab, item):
+    s3_lab.sandbox.reset_counters()
+    account = s3_lab.sandbox.accounts[0].name
+    before = s3_lab.sandbox.counters()["accounts"][account]
     for first in range(0, item.size_bytes, 100_000):
-        lab.fetch(piece_of(item, first, min(100_000, item.size_bytes - first)))
-    after = lab.sandbox.counters()["accounts"][account]
+        s3_lab.fetch(piece_of(item, first, min(100_000, item.size_bytes - first)))
+    after = s3_lab.sandbox.counters()["accounts"][account]
     assert after["open_max"] == 1, (before, after)
-    assert is_true(lab, item)
+    assert is_true(s3_lab, item)
 
 
-def test_a_lost_lease_in_the_middle_does_not_spoil_the_next_answer(lab, item):
+def test_a_lost_lease_in_the_middle_does_not_spoil_the_next_answer(s3_lab, item, monkeypatch):
     def lost(_: int) -> None:
         raise LeaseLost("overtaken")
 
-    lab.progress.safe = lost
+    monkeypatch.setattr(s3_lab.progress, "safe", lost)
     with pytest.raises(LeaseLost):
-        lab.fetch(piece_of(item), checkpoint_every_s=0.0)
-    del lab.progress.safe
-    assert lab.fetch(piece_of(item)).md5 == item.etag
+        s3_lab.fetch(piece_of(item), checkpoint_every_s=0.0)
+    monkeypatch.undo()
+    assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
 
-def test_a_link_in_the_staging_directory_is_not_followed(lab, item, tmp_path):
-    lab.staging.mkdir()
+def test_a_link_in_the_staging_directory_is_not_followed(s3_lab, item, tmp_path):
+    s3_lab.staging.mkdir()
     target = tmp_path / "precious"
     target.write_bytes(b"precious")
-    (lab.staging / item.path).symlink_to(target)
+    (s3_lab.staging / item.path).symlink_to(target)
     with pytest.raises(DiskError):
-        lab.fetch(piece_of(item))
+        s3_lab.fetch(piece_of(item))
     assert target.read_bytes() == b"precious"
-    (lab.staging / item.path).unlink()
-    assert lab.fetch(piece_of(item)).md5 == item.etag
+    (s3_lab.staging / item.path).unlink()
+    assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
 
-def test_a_full_disk_is_named_and_the_rest_comes_when_there_is_room(lab, item, small_disk):
-    lab.staging = small_disk / ".cdsed" / "staging"
+def test_a_full_disk_is_named_and_the_rest_comes_when_there_is_room(s3_lab, item, small_disk):
+    s3_lab.staging = small_disk / ".cdsed" / "staging"
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * (free_bytes(small_disk) - 300_000))
     with pytest.raises(DiskError) as error:
-        lab.fetch(piece_of(item), checkpoint_every_s=0.0)
+        s3_lab.fetch(piece_of(item), checkpoint_every_s=0.0)
     assert error.value.code == "ENOSPC"
-    safe = lab.progress.safe_bytes[-1] if lab.progress.safe_bytes else 0
+    safe = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
     os.truncate(filler, 0)
-    lab.fetch(piece_of(item, done=safe))
-    assert is_true(lab, item)
+    s3_lab.fetch(piece_of(item, done=safe))
+    assert is_true(s3_lab, item)

@@ -14,7 +14,7 @@ from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import Way, fetch_piece
 from cdsed.transfer.listing import key_works, list_product
 from cdsed.work.blame import rule_of
-from tests.fuzz.raw_server import RawServer, answer, raw_server
+from tests.support.raw_server import RawServer, answer, raw_server
 
 PLACE = split_s3_path("/eodata/Sentinel-5P/X+1.nc")
 PREFIX = f"{PLACE.key}/"

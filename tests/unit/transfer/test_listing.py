@@ -10,49 +10,49 @@ from cdsed.model.eodata import split_s3_path
 from cdsed.transfer.listing import list_product
 
 
-def test_a_product_is_listed_by_path_with_sizes_and_etags(lab):
-    name, s3_path = lab.product("S1_GRD")
-    truth = lab.sandbox.truth(name)
-    listed = lab.listed(s3_path)
+def test_a_product_is_listed_by_path_with_sizes_and_etags(s3_lab):
+    name, s3_path = s3_lab.product("S1_GRD")
+    truth = s3_lab.sandbox.truth(name)
+    listed = s3_lab.listed(s3_path)
     assert {item.path: (item.size_bytes, item.etag) for item in listed} == {
         path: (file.size_bytes, file.md5) for path, file in truth.items()
     }
     assert [item.path for item in listed] == sorted(item.path for item in listed)
 
 
-def test_more_than_a_page_of_objects_is_listed_whole(lab):
-    _, s3_path = lab.product("S3", objects=2300)
-    lab.sandbox.reset_counters()
-    listed = lab.listed(s3_path)
+def test_more_than_a_page_of_objects_is_listed_whole(s3_lab):
+    _, s3_path = s3_lab.product("S3", objects=2300)
+    s3_lab.sandbox.reset_counters()
+    listed = s3_lab.listed(s3_path)
     assert len(listed) >= 2300
     assert len({item.path for item in listed}) == len(listed)
-    pages = [request for request in lab.sandbox.requests() if request["operation"] == "list"]
+    pages = [request for request in s3_lab.sandbox.requests() if request["operation"] == "list"]
     assert len(pages) == 3
 
 
-def test_folder_markers_are_no_files(lab):
-    _, plain = lab.product("S2_L1C")
-    name, marked = lab.product("S2_L1C", folder_markers=True)
-    assert len(lab.listed(plain)) > 1
-    assert {item.path for item in lab.listed(marked)} == set(lab.sandbox.truth(name))
+def test_folder_markers_are_no_files(s3_lab):
+    _, plain = s3_lab.product("S2_L1C")
+    name, marked = s3_lab.product("S2_L1C", folder_markers=True)
+    assert len(s3_lab.listed(plain)) > 1
+    assert {item.path for item in s3_lab.listed(marked)} == set(s3_lab.sandbox.truth(name))
 
 
-def test_a_product_may_be_one_object(lab):
-    name, s3_path = lab.product("S5P")
-    [item] = lab.listed(s3_path)
-    assert (item.path, item.size_bytes) == (name, lab.sandbox.truth(name)[name].size_bytes)
+def test_a_product_may_be_one_object(s3_lab):
+    name, s3_path = s3_lab.product("S5P")
+    [item] = s3_lab.listed(s3_path)
+    assert (item.path, item.size_bytes) == (name, s3_lab.sandbox.truth(name)[name].size_bytes)
     assert item.etag
 
 
-def test_nothing_lies_where_nothing_lies(lab):
-    assert lab.listed("/eodata/Sentinel-1/SAR/nowhere/X.SAFE") == []
+def test_nothing_lies_where_nothing_lies(s3_lab):
+    assert s3_lab.listed("/eodata/Sentinel-1/SAR/nowhere/X.SAFE") == []
 
 
-def test_boto3_opens_no_connection_of_its_own(lab):
-    _, s3_path = lab.product("S3", objects=1500)
-    lab.sandbox.reset_counters()
-    lab.listed(s3_path)
-    account = lab.sandbox.counters()["accounts"][lab.sandbox.accounts[0].name]
+def test_boto3_opens_no_connection_of_its_own(s3_lab):
+    _, s3_path = s3_lab.product("S3", objects=1500)
+    s3_lab.sandbox.reset_counters()
+    s3_lab.listed(s3_path)
+    account = s3_lab.sandbox.counters()["accounts"][s3_lab.sandbox.accounts[0].name]
     assert account["open_max"] == 1
 
 
@@ -66,23 +66,23 @@ def test_boto3_opens_no_connection_of_its_own(lab):
         ("slow_down", ServiceError, "SlowDown"),
     ],
 )
-def test_a_refused_listing_has_its_blame(lab, kind, blame, code):
-    _, s3_path = lab.product("S1_GRD")
-    lab.sandbox.fault(kind=kind, operation="list", times=1)
+def test_a_refused_listing_has_its_blame(s3_lab, kind, blame, code):
+    _, s3_path = s3_lab.product("S1_GRD")
+    s3_lab.sandbox.fault(kind=kind, operation="list", times=1)
     with pytest.raises(blame) as error:
-        lab.listed(s3_path)
+        s3_lab.listed(s3_path)
     assert error.value.code == code
-    assert len(lab.listed(s3_path)) > 1
+    assert len(s3_lab.listed(s3_path)) > 1
 
 
 @pytest.mark.parametrize("after_bytes", [0, 200])
 @pytest.mark.parametrize("kind", ["short_body", "reset", "xml_body"])
-def test_half_a_listing_is_not_a_small_one(lab, kind, after_bytes):
-    _, s3_path = lab.product("S1_GRD")
-    lab.sandbox.fault(kind=kind, operation="list", times=1, after_bytes=after_bytes)
+def test_half_a_listing_is_not_a_small_one(s3_lab, kind, after_bytes):
+    _, s3_path = s3_lab.product("S1_GRD")
+    s3_lab.sandbox.fault(kind=kind, operation="list", times=1, after_bytes=after_bytes)
     with pytest.raises(ServiceError):
-        lab.listed(s3_path)
-    assert len(lab.listed(s3_path)) > 1
+        s3_lab.listed(s3_path)
+    assert len(s3_lab.listed(s3_path)) > 1
 
 
 class _Hostile(http.server.BaseHTTPRequestHandler):
@@ -118,12 +118,12 @@ class _Hostile(http.server.BaseHTTPRequestHandler):
         ["x" * 300],
     ],
 )
-def test_keys_that_cannot_become_files_are_refused(lab, keys):
+def test_keys_that_cannot_become_files_are_refused(s3_lab, keys):
     server = http.server.HTTPServer(("127.0.0.1", 0), _Hostile)
     server.keys = keys
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    connection = lab.connect(url=f"http://127.0.0.1:{server.server_port}")
+    connection = s3_lab.connect(url=f"http://127.0.0.1:{server.server_port}")
     try:
         with pytest.raises(ProductError) as error:
             list_product(connection, "me", split_s3_path("/eodata/P.SAFE"))

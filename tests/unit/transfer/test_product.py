@@ -16,7 +16,7 @@ from cdsed.transfer import product as transfer_product
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import FetchOptions, FetchProgress, StagedProduct, fetch_product
 from cdsed.transfer.publish import publish
-from tests.unit.transfer.conftest import Lab
+from tests.support.s3_lab import S3Lab
 
 _MB = 10**6
 
@@ -24,7 +24,7 @@ _MB = 10**6
 class Fetch:
     """A product of its own at the sandbox, and the place to put it together in."""
 
-    def __init__(self, lab: Lab, tmp_path: Path) -> None:
+    def __init__(self, lab: S3Lab, tmp_path: Path) -> None:
         self.lab = lab
         self.root = tmp_path
         self.seen: list[FetchProgress] = []
@@ -67,8 +67,8 @@ class Fetch:
 
 
 @pytest.fixture
-def fetch(lab: Lab, tmp_path: Path) -> Fetch:
-    return Fetch(lab, tmp_path)
+def fetch(s3_lab: S3Lab, tmp_path: Path) -> Fetch:
+    return Fetch(s3_lab, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["S1_OCN", "S5P"])

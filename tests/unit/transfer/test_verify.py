@@ -10,8 +10,8 @@ from cdsed.model.transfer import Digests
 from cdsed.transfer.verify import file_digests, verify
 
 
-def judge(lab, name, objects, *, md5=None, manifest_counts=True):
-    return verify(lab.staging, name, objects, md5=md5, manifest_counts=manifest_counts, stop=lab.stop)
+def judge(s3_lab, name, objects, *, md5=None, manifest_counts=True):
+    return verify(s3_lab.staging, name, objects, md5=md5, manifest_counts=manifest_counts, stop=s3_lab.stop)
 
 
 def from_disk(objects):
@@ -20,118 +20,118 @@ def from_disk(objects):
 
 
 @pytest.mark.parametrize("kind", ["S1_GRD", "S1_SLC", "S1_OCN", "S1_WV", "S2_L1C", "S2_L2A", "S3", "S5P"])
-def test_a_good_product_passes_by_its_passing_digests_and_from_disk(lab, kind):
-    name, objects = lab.whole_product(kind, size_bytes=300_000)
-    assert judge(lab, name, objects).good
-    assert judge(lab, name, from_disk(objects)).good
+def test_a_good_product_passes_by_its_passing_digests_and_from_disk(s3_lab, kind):
+    name, objects = s3_lab.whole_product(kind, size_bytes=300_000)
+    assert judge(s3_lab, name, objects).good
+    assert judge(s3_lab, name, from_disk(objects)).good
 
 
 @pytest.mark.parametrize("kind", ["S1_GRD", "S2_L1C", "S3", "S5P"])
-def test_one_changed_byte_is_found_and_named(lab, kind):
-    name, objects = lab.whole_product(kind, size_bytes=300_000)
+def test_one_changed_byte_is_found_and_named(s3_lab, kind):
+    name, objects = s3_lab.whole_product(kind, size_bytes=300_000)
     worst = max(objects, key=lambda item: item.size_bytes)
-    with (lab.staging / worst.path).open("r+b") as file:
+    with (s3_lab.staging / worst.path).open("r+b") as file:
         file.seek(worst.size_bytes // 2)
         byte = file.read(1)[0]
         file.seek(worst.size_bytes // 2)
         file.write(bytes([byte ^ 1]))
-    verdict = judge(lab, name, from_disk(objects))
+    verdict = judge(s3_lab, name, from_disk(objects))
     assert set(verdict.bad) == {worst.id}
     assert worst.path in verdict.remarks[0]
 
 
-def test_what_the_manifest_says_counts_where_the_etag_is_no_md5(lab):
-    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
+def test_what_the_manifest_says_counts_where_the_etag_is_no_md5(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000)
     objects = [dataclasses.replace(item, etag="multipart-7", digests=Digests()) for item in objects]
-    assert judge(lab, name, objects).good
+    assert judge(s3_lab, name, objects).good
     worst = max(objects, key=lambda item: item.size_bytes)
-    with (lab.staging / worst.path).open("r+b") as file:
+    with (s3_lab.staging / worst.path).open("r+b") as file:
         file.write(b"\0\1\2\3")
-    assert set(judge(lab, name, objects).bad) == {worst.id}
-    tolerant = judge(lab, name, objects, manifest_counts=False)
+    assert set(judge(s3_lab, name, objects).bad) == {worst.id}
+    tolerant = judge(s3_lab, name, objects, manifest_counts=False)
     assert tolerant.good
     assert worst.path in tolerant.remarks[0]
 
 
-def test_a_file_that_is_gone_or_short_is_lost_and_no_copy(lab):
-    name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
+def test_a_file_that_is_gone_or_short_is_lost_and_no_copy(s3_lab):
+    name, objects = s3_lab.whole_product("S2_L1C", size_bytes=300_000)
     gone, short = sorted(objects, key=lambda item: item.size_bytes)[-2:]
-    (lab.staging / gone.path).unlink()
-    with (lab.staging / short.path).open("r+b") as file:
+    (s3_lab.staging / gone.path).unlink()
+    with (s3_lab.staging / short.path).open("r+b") as file:
         file.truncate(5)
     with pytest.raises(DiskError, match="bytes of") as lost:
-        judge(lab, name, objects)
+        judge(s3_lab, name, objects)
     assert lost.value.code == "Lost"
     assert all(path in str(lost.value) for path in (gone.path, short.path))
 
 
-def test_what_the_manifest_names_and_the_service_does_not_list_is_missing(lab):
-    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000, missing_object="measurement/*")
-    verdict = judge(lab, name, objects)
+def test_what_the_manifest_names_and_the_service_does_not_list_is_missing(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000, missing_object="measurement/*")
+    verdict = judge(s3_lab, name, objects)
     assert not verdict.good
     assert len(verdict.missing) == 1
-    assert judge(lab, name, objects, manifest_counts=False).good
+    assert judge(s3_lab, name, objects, manifest_counts=False).good
 
 
-def test_a_manifest_that_lies_makes_its_file_bad_with_the_same_digest_each_time(lab):
-    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000, manifest_lies="measurement/*")
-    first, second = judge(lab, name, objects), judge(lab, name, from_disk(objects))
+def test_a_manifest_that_lies_makes_its_file_bad_with_the_same_digest_each_time(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000, manifest_lies="measurement/*")
+    first, second = judge(s3_lab, name, objects), judge(s3_lab, name, from_disk(objects))
     assert len(first.bad) == 1
     assert first.bad == second.bad
 
 
-def test_a_manifest_that_cannot_be_read_is_a_bad_object(lab):
-    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
+def test_a_manifest_that_cannot_be_read_is_a_bad_object(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000)
     [manifest] = [item for item in objects if item.path == "manifest.safe"]
-    (lab.staging / manifest.path).write_bytes(b"<broken" + b" " * (manifest.size_bytes - 7))
-    assert set(judge(lab, name, from_disk(objects)).bad) == {manifest.id}
+    (s3_lab.staging / manifest.path).write_bytes(b"<broken" + b" " * (manifest.size_bytes - 7))
+    assert set(judge(s3_lab, name, from_disk(objects)).bad) == {manifest.id}
 
 
-def test_a_product_without_its_manifest_is_not_whole(lab):
-    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
-    verdict = judge(lab, name, [item for item in objects if item.path != "manifest.safe"])
+def test_a_product_without_its_manifest_is_not_whole(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000)
+    verdict = judge(s3_lab, name, [item for item in objects if item.path != "manifest.safe"])
     assert verdict.missing == ("manifest.safe",)
 
 
-def test_the_catalogues_md5_counts_for_a_single_object_without_one(lab):
-    name, [item] = lab.whole_product("S5P", size_bytes=300_000)
+def test_the_catalogues_md5_counts_for_a_single_object_without_one(s3_lab):
+    name, [item] = s3_lab.whole_product("S5P", size_bytes=300_000)
     multipart = [dataclasses.replace(item, etag="x-2")]
-    assert judge(lab, name, multipart, md5=item.digests.md5.upper()).good
-    assert not judge(lab, name, multipart, md5="1" * 32).good
+    assert judge(s3_lab, name, multipart, md5=item.digests.md5.upper()).good
+    assert not judge(s3_lab, name, multipart, md5="1" * 32).good
     for useless in (None, "N/A", "0" * 32):
-        assert judge(lab, name, multipart, md5=useless).good
+        assert judge(s3_lab, name, multipart, md5=useless).good
 
 
-def test_a_stop_ends_verification(lab):
-    name, objects = lab.whole_product("S1_GRD", size_bytes=300_000)
-    lab.stop = threading.Event()
-    lab.stop.set()
+def test_a_stop_ends_verification(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000)
+    s3_lab.stop = threading.Event()
+    s3_lab.stop.set()
     with pytest.raises(Stopped):
-        judge(lab, name, from_disk(objects))
+        judge(s3_lab, name, from_disk(objects))
 
 
 @pytest.mark.parametrize("etag", ["", "multipart-7"])
-def test_what_somebody_else_wrote_into_a_file_after_its_last_byte_arrived_is_found(lab, etag):
-    name, objects = lab.whole_product("S5P", size_bytes=300_000)  # no manifest states a digest of it
+def test_what_somebody_else_wrote_into_a_file_after_its_last_byte_arrived_is_found(s3_lab, etag):
+    name, objects = s3_lab.whole_product("S5P", size_bytes=300_000)  # no manifest states a digest of it
     objects = [dataclasses.replace(item, etag=etag or item.etag) for item in objects]
-    assert judge(lab, name, objects).good
+    assert judge(s3_lab, name, objects).good
     worst = max(objects, key=lambda item: item.size_bytes)
-    with (lab.staging / worst.path).open("r+b") as file:
+    with (s3_lab.staging / worst.path).open("r+b") as file:
         file.write(b"\0\1\2\3")
-    assert set(judge(lab, name, objects).bad) == {worst.id}
+    assert set(judge(s3_lab, name, objects).bad) == {worst.id}
 
 
-def test_a_file_that_another_of_the_same_size_has_replaced_is_digested_from_the_disk(lab):
-    name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
+def test_a_file_that_another_of_the_same_size_has_replaced_is_digested_from_the_disk(s3_lab):
+    name, objects = s3_lab.whole_product("S2_L1C", size_bytes=300_000)
     worst = max(objects, key=lambda item: item.size_bytes)
-    other = lab.staging / "other"
+    other = s3_lab.staging / "other"
     other.write_bytes(b"\0" * worst.size_bytes)
-    other.rename(lab.staging / worst.path)
-    assert set(judge(lab, name, objects).bad) == {worst.id}
+    other.rename(s3_lab.staging / worst.path)
+    assert set(judge(s3_lab, name, objects).bad) == {worst.id}
 
 
-def test_digests_of_passing_bytes_spare_a_second_reading(lab, monkeypatch):
-    name, objects = lab.whole_product("S2_L1C", size_bytes=300_000)
+def test_digests_of_passing_bytes_spare_a_second_reading(s3_lab, monkeypatch):
+    name, objects = s3_lab.whole_product("S2_L1C", size_bytes=300_000)
     read = []
 
     def digests_of(staging, path, algorithms, stop):
@@ -139,10 +139,10 @@ def test_digests_of_passing_bytes_spare_a_second_reading(lab, monkeypatch):
         return file_digests(staging, path, algorithms, stop)
 
     monkeypatch.setattr("cdsed.transfer.verify.file_digests", digests_of)
-    assert judge(lab, name, objects).good
+    assert judge(s3_lab, name, objects).good
     assert read == [item.path for item in objects if not item.size_bytes]
     worst = max(objects, key=lambda item: item.size_bytes)
-    (lab.staging / worst.path).touch()
+    (s3_lab.staging / worst.path).touch()
     read.clear()
-    assert judge(lab, name, objects).good
+    assert judge(s3_lab, name, objects).good
     assert worst.path in read

@@ -1,6 +1,5 @@
 import contextlib
 import hashlib
-import http.server
 import io
 import random
 import threading
@@ -8,142 +7,56 @@ import zipfile
 
 import pytest
 
-from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped
-from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.zipper import ARCHIVE_NAME, Means, Value, fetch_value, origin
-
-NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
-TOKEN = "the-token-itself"
+from cdsed.transfer.zipper import ARCHIVE_NAME, fetch_value, origin
+from tests.support.zip_host import NAME, TOKEN, Host, archive, get, means, value
 
 
-class Host:
-    """A download host that answers one body, or whatever `answers` gives for a path."""
-
-    def __init__(self):
-        self.answers = {}
-        self.seen = []
-        host = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                host.seen.append((self.path, self.headers.get("Authorization")))
-                status, headers, body = host.answers[self.path]
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-                self.close_connection = True
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-@pytest.fixture
-def host():
-    with contextlib.closing(Host()) as host:
-        yield host
-
-
-@pytest.fixture
-def staging(tmp_path):
-    folder = tmp_path / NAME
-    folder.mkdir()
-    return folder
-
-
-def archive(**files):
-    """Return a zip whose members are named as given, below the product."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as opened:
-        for name, content in files.items():
-            opened.writestr(zipfile.ZipInfo(f"{NAME}/{name}"), content)
-    return data.getvalue()
-
-
-def value(host, body, *, path="/v", **changes):
-    known = {
-        "url": host.url + path,
-        "origins": frozenset({origin(host.url)}),
-        "token": Secret(TOKEN),
-        "account": "first",
-        "safename": NAME,
-        "md5": hashlib.md5(body).hexdigest(),
-    }
-    return Value(**{**known, **changes})
-
-
-def means(stop=None):
-    endpoint = Endpoint("http://unused", "default", 5, 5)
-    return Means(
-        endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), stop or threading.Event()
-    )
-
-
-def get(host, staging, body, headers=None, status=200, **changes):
-    host.answers["/v"] = (status, headers or {}, body)
-    return fetch_value(value(host, body, **changes), means(), staging)
-
-
-def test_a_zip_becomes_the_files_of_the_product(host, staging):
-    listed = get(host, staging, archive(**{"manifest.safe": b"<x/>", "measurement/a.tiff": b"A" * 10_000}))
+def test_a_zip_becomes_the_files_of_the_product(zip_host, zip_staging):
+    listed = get(zip_host, zip_staging, archive(**{"manifest.safe": b"<x/>", "measurement/a.tiff": b"A" * 10_000}))
 
     assert [(item.path, item.size_bytes) for item in listed] == [("manifest.safe", 4), ("measurement/a.tiff", 10_000)]
     assert listed[1].etag == hashlib.md5(b"A" * 10_000).hexdigest()
-    files = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()}
+    files = {path.relative_to(zip_staging).as_posix() for path in zip_staging.rglob("*") if path.is_file()}
     assert files == {"manifest.safe", "measurement/a.tiff"}, "the archive is gone"
-    assert host.seen == [("/v", f"Bearer {TOKEN}")]
+    assert zip_host.seen == [("/v", f"Bearer {TOKEN}")]
 
 
-def test_a_single_object_keeps_its_name(host, tmp_path):
+def test_a_single_object_keeps_its_name(zip_host, tmp_path):
     name = "S5P_OFFL_L2__NO2____20240604T110100_20240604T124230_34400_03_020600_20240606T030000.nc"
     (tmp_path / name).mkdir()
     body = b"not a zip at all" * 1000
-    host.answers["/v"] = (200, {}, body)
-    (item,) = fetch_value(value(host, body, safename=name), means(), tmp_path / name)
+    zip_host.answers["/v"] = (200, {}, body)
+    (item,) = fetch_value(value(zip_host, body, safename=name), means(), tmp_path / name)
     assert (item.path, item.size_bytes) == (name, len(body))
     assert (tmp_path / name / name).read_bytes() == body
 
 
-def test_a_redirect_to_an_allowed_host_takes_the_token_along(host, staging):
+def test_a_redirect_to_an_allowed_host_takes_the_token_along(zip_host, zip_staging):
     body = archive(a=b"1")
     with contextlib.closing(Host()) as catalogue:
-        catalogue.answers["/v"] = (301, {"Location": f"{host.url}/v"}, b"")
-        host.answers["/v"] = (200, {}, body)
-        origins = frozenset({origin(catalogue.url), origin(host.url)})
-        fetch_value(value(catalogue, body, origins=origins), means(), staging)
-    assert host.seen == [("/v", f"Bearer {TOKEN}")]
+        catalogue.answers["/v"] = (301, {"Location": f"{zip_host.url}/v"}, b"")
+        zip_host.answers["/v"] = (200, {}, body)
+        origins = frozenset({origin(catalogue.url), origin(zip_host.url)})
+        fetch_value(value(catalogue, body, origins=origins), means(), zip_staging)
+    assert zip_host.seen == [("/v", f"Bearer {TOKEN}")]
 
 
-def test_a_redirect_to_a_stranger_is_refused_and_he_never_sees_the_token(host, staging):
+def test_a_redirect_to_a_stranger_is_refused_and_he_never_sees_the_token(zip_host, zip_staging):
     with contextlib.closing(Host()) as stranger:
         stranger.answers["/v"] = (200, {}, b"x")
         with pytest.raises(ServiceError) as refused:
-            get(host, staging, b"", {"Location": f"{stranger.url}/v"}, 301)
+            get(zip_host, zip_staging, b"", {"Location": f"{stranger.url}/v"}, 301)
         assert refused.value.code == "StrangeHost"
         assert stranger.seen == []
     assert TOKEN not in str(refused.value)
 
 
-def test_a_redirect_to_itself_ends(host, staging):
+def test_a_redirect_to_itself_ends(zip_host, zip_staging):
     with pytest.raises(ServiceError) as refused:
-        get(host, staging, b"", {"Location": "/v"}, 302)
+        get(zip_host, zip_staging, b"", {"Location": "/v"}, 302)
     assert refused.value.code == "Redirects"
-    assert len(host.seen) == 4
+    assert len(zip_host.seen) == 4
 
 
 @pytest.mark.parametrize(
@@ -166,45 +79,45 @@ def test_a_redirect_to_itself_ends(host, staging):
         (503, b"", ServiceError, "503"),
     ],
 )
-def test_what_the_zipper_says_instead_is_blamed_rightly(host, staging, status, body, kind, code):
+def test_what_the_zipper_says_instead_is_blamed_rightly(zip_host, zip_staging, status, body, kind, code):
     with pytest.raises(kind) as refused:
-        get(host, staging, body, status=status)
+        get(zip_host, zip_staging, body, status=status)
     assert refused.value.code == code
     assert NAME in str(refused.value)
 
 
-def test_an_early_end_is_not_taken_for_the_whole(host, staging):
+def test_an_early_end_is_not_taken_for_the_whole(zip_host, zip_staging):
     body = archive(a=b"1" * 10_000)
     with pytest.raises(ServiceError) as refused:
-        get(host, staging, body, {"Content-Length": str(len(body) + 1)})
+        get(zip_host, zip_staging, body, {"Content-Length": str(len(body) + 1)})
     assert refused.value.code == "CutBody"
 
 
-def test_another_md5_than_the_catalogues_is_no_fault_of_the_product(host, staging):
+def test_another_md5_than_the_catalogues_is_no_fault_of_the_product(zip_host, zip_staging):
     with pytest.raises(ServiceError) as refused:
-        get(host, staging, archive(a=b"1"), md5="0" * 32)
+        get(zip_host, zip_staging, archive(a=b"1"), md5="0" * 32)
     assert refused.value.code == "DamagedZip"
-    assert [path.name for path in staging.iterdir()] == [ARCHIVE_NAME], "nothing of it is unpacked"
+    assert [path.name for path in zip_staging.iterdir()] == [ARCHIVE_NAME], "nothing of it is unpacked"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/html; charset=utf-8", "application/json"])
-def test_a_body_that_calls_itself_a_text_is_no_product(host, staging, kind):
+def test_a_body_that_calls_itself_a_text_is_no_product(zip_host, zip_staging, kind):
     with pytest.raises(ServiceError) as refused:
-        get(host, staging, b"upstream connect error", {"Content-Type": kind})
+        get(zip_host, zip_staging, b"upstream connect error", {"Content-Type": kind})
     assert refused.value.code == "NotS3"
 
 
-def test_stop_ends_it(host, staging):
+def test_stop_ends_it(zip_host, zip_staging):
     body = archive(a=b"1" * 100_000)
-    host.answers["/v"] = (200, {}, body)
+    zip_host.answers["/v"] = (200, {}, body)
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        fetch_value(value(host, body), means(stop), staging)
+        fetch_value(value(zip_host, body), means(stop), zip_staging)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_damaged_member_is_a_bad_copy_and_no_trouble_of_the_disk(host, staging, method):
+def test_a_damaged_member_is_a_bad_copy_and_no_trouble_of_the_disk(zip_host, zip_staging, method):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", method) as opened:
         opened.writestr(f"{NAME}/a", random.Random(1).randbytes(5000))
@@ -213,23 +126,23 @@ def test_a_damaged_member_is_a_bad_copy_and_no_trouble_of_the_disk(host, staging
     damaged[first + 3 : first + 40] = b"\xff" * 37
 
     with pytest.raises(ProductError) as caught:
-        get(host, staging, bytes(damaged))
+        get(zip_host, zip_staging, bytes(damaged))
 
     assert caught.value.code == "BadCopy"
 
 
-def test_a_member_whose_name_is_no_text_is_a_bad_copy(host, staging):
+def test_a_member_whose_name_is_no_text_is_a_bad_copy(zip_host, zip_staging):
     body = archive(**{"manifest\u00e4.safe": b"x"}).replace("\u00e4".encode(), b"\xff\xfe")
 
     with pytest.raises(ProductError) as caught:
-        get(host, staging, body)
+        get(zip_host, zip_staging, body)
 
     assert caught.value.code == "BadCopy"
 
 
-def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(host, staging):
+def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(zip_host, zip_staging):
     with pytest.raises(ServiceError) as caught:
-        get(host, staging, b"[" * 60_000, status=500)
+        get(zip_host, zip_staging, b"[" * 60_000, status=500)
 
     assert caught.value.code == "500"
 
@@ -245,8 +158,8 @@ def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(host, staging):
         pytest.param(b"PK\x03\x04" + bytes(500), "CutBody", id="half a zip"),
     ],
 )
-def test_what_is_no_zip_costs_no_product_an_attempt_whatever_its_length_says(host, staging, body, code):
-    host.answers["/v"] = (200, {}, body)
+def test_what_is_no_zip_costs_no_product_an_attempt_whatever_its_length_says(zip_host, zip_staging, body, code):
+    zip_host.answers["/v"] = (200, {}, body)
     with pytest.raises(ServiceError) as refused:
-        fetch_value(value(host, b"the true one"), means(), staging)
+        fetch_value(value(zip_host, b"the true one"), means(), zip_staging)
     assert refused.value.code == code

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 from cdsed.view import as_json
-from tests.unit.view.test_overview import CRASHING, VIEW
+from tests.unit.view.example import CRASHING, VIEW
 
 ISO = "2027-01-15T08:00:00Z"
 

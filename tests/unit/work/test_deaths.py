@@ -8,7 +8,7 @@ from cdsed.errors import ExitCode
 from cdsed.process.exits import ChildExit
 from cdsed.store.processes import Dead, Evidence
 from cdsed.work.deaths import Deaths
-from tests.unit.store.state import SetClock
+from tests.support.state import SetClock
 
 
 def by(number: int) -> ChildExit:

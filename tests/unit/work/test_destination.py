@@ -1,8 +1,9 @@
 """Where a product goes when the disk it was begun on is away."""
 
 import errno
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,24 +17,38 @@ from cdsed.store.products import Move
 from cdsed.transfer.translate import disk_error
 from cdsed.work.destination import Destination
 from cdsed.work.outcome import Outcome
+from tests.support.state import StateLab
+
+
+@dataclass
+class DestinationContext:
+    """What the choice of a place needs: two spools."""
+
+    lab: StateLab
+    settings: Settings
+    spool: Path
+    other: Path
+    outcome: Outcome
+    watch: ThreadWatch = field(default_factory=ThreadWatch)
+
+    @property
+    def db(self):
+        return self.lab.db
+
+    @property
+    def clock(self):
+        return self.lab.clock
 
 
 @pytest.fixture
 def context(lab):
-    """Give what the choice of a place needs: two spools, of which the first is known and then gone."""
+    """Give a context of whose spools the first is known and then gone."""
     lab.accounts("a")
-    lab.spool, lab.other = lab.root / "spool", lab.root / "other"
-    settings = Settings.model_validate({"spools": [str(lab.spool), str(lab.other)], "disk": {"free_bytes_min": 0}})
-    disks.remember(lab.db, lab.clock, lab.spool, marker.mark(lab.spool))
-    lab.spool.rename(lab.root / "away")
-    return SimpleNamespace(
-        db=lab.db,
-        clock=lab.clock,
-        settings=settings,
-        watch=ThreadWatch(),
-        outcome=Outcome(lab.db, lab.clock, RetrySettings()),
-        lab=lab,
-    )
+    spool, other = lab.root / "spool", lab.root / "other"
+    settings = Settings.model_validate({"spools": [str(spool), str(other)], "disk": {"free_bytes_min": 0}})
+    disks.remember(lab.db, lab.clock, spool, marker.mark(spool))
+    spool.rename(lab.root / "away")
+    return DestinationContext(lab, settings, spool, other, Outcome(lab.db, lab.clock, RetrySettings()))
 
 
 def ready(context, name="A", **options):
@@ -74,16 +89,17 @@ def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(context, mon
 
 
 def test_a_disk_without_its_marker_is_told_as_such(context):
-    context.lab.spool.mkdir()
-    context.lab.other.touch()
+    context.spool.mkdir()
+    context.other.touch()
     code, text = refusal(context, ready(context))
     assert code == "NotMounted"
     assert "is not the directory it was" in text or "lacks its marker" in text
-    assert str(context.lab.other) in text
+    assert str(context.other) in text
 
 
 def test_a_disk_that_is_full_of_files_says_so(monkeypatch):
-    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_files=100, f_favail=0, f_bavail=5))
+    full_of_files = os.statvfs_result((4096, 4096, 100, 5, 5, 100, 0, 0, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: full_of_files)
     error = disk_error("/spool/x", OSError(errno.ENOSPC, "No space left on device"))
     assert (error.code, "no inodes left" in str(error)) == ("ENOSPC", True)
 
@@ -93,7 +109,7 @@ def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(context)
     products.move(context.db, context.clock, products.get(context.db, number), Move(State.READY))
     with context.db.write():
         product = products.claim_ready(context.db, context.clock, number, context.lab.process)
-    assert Destination(context, product).choose(10).destination == str(context.lab.other)
+    assert Destination(context, product).choose(10).destination == str(context.other)
 
 
 def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_there(context):
@@ -146,14 +162,14 @@ def test_the_product_knows_the_place_that_was_chosen_and_the_state_has_it_reserv
 
 
 def test_a_destination_without_room_is_passed_over_and_all_are_named_when_none_has_room(context, monkeypatch):
-    context.lab.spool.mkdir()
-    disks.remember(context.db, context.clock, context.lab.spool, marker.mark(context.lab.spool))
-    free = {context.lab.spool: 5, context.lab.other: 50}
+    context.spool.mkdir()
+    disks.remember(context.db, context.clock, context.spool, marker.mark(context.spool))
+    free = {context.spool: 5, context.other: 50}
     monkeypatch.setattr("cdsed.work.destination.free_bytes", lambda pre_spool: free[pre_spool.parent])
     product = ready(context)
-    assert Destination(context, product).choose(10).destination == str(context.lab.other)
+    assert Destination(context, product).choose(10).destination == str(context.other)
     with pytest.raises(DiskError, match=r"needs 60.* MB|no room") as caught:
         Destination(context, product).choose(60_000_000)
     assert caught.value.code == "NoRoom"
-    assert str(context.lab.spool) in str(caught.value)
-    assert str(context.lab.other) in str(caught.value)
+    assert str(context.spool) in str(caught.value)
+    assert str(context.other) in str(caught.value)

@@ -4,9 +4,8 @@ import errno
 import os
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,26 +18,39 @@ from cdsed.store.breakers import Cooling
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import GRACE_S, Owners
 from cdsed.work.destination import Destination
+from tests.support.state import StateLab
 
 _OTHER = "b" * 32
 
 
+@dataclass
+class OwnerContext:
+    """What owning needs of a worker's context, with two spools and their rooms."""
+
+    lab: StateLab
+    settings: Settings
+    rooms: list[Path]
+    owners: Owners
+    watch: ThreadWatch = field(default_factory=ThreadWatch)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def db(self):
+        return self.lab.db
+
+    @property
+    def clock(self):
+        return self.lab.clock
+
+
 @pytest.fixture
 def context(lab):
-    """Give what owning needs of a worker's context, with two spools."""
     spools = [lab.root / "first", lab.root / "second"]
-    for spool in spools:
-        (spool / ".cdsed").mkdir(parents=True, mode=0o700)
-    return SimpleNamespace(
-        db=lab.db,
-        clock=lab.clock,
-        settings=Settings.model_validate({"spools": [str(spool) for spool in spools]}),
-        stop=threading.Event(),
-        watch=ThreadWatch(),
-        owners=Owners(this_owner("a" * 32, lab.root, os.getpid())),
-        lab=lab,
-        rooms=[spool / ".cdsed" for spool in spools],
-    )
+    rooms = [spool / ".cdsed" for spool in spools]
+    for room in rooms:
+        room.mkdir(parents=True, mode=0o700)
+    settings = Settings.model_validate({"spools": [str(spool) for spool in spools]})
+    return OwnerContext(lab, settings, rooms, Owners(this_owner("a" * 32, lab.root, os.getpid())))
 
 
 @pytest.fixture

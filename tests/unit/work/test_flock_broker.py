@@ -7,14 +7,13 @@ import pytest
 from cdsed.errors import StateError
 from cdsed.process.lock import KernelLock, is_free
 from cdsed.transfer.lease_broker import LeaseBroker
-from tests.unit.work.test_session import wanted
 
 
 @pytest.fixture
 def broker(worker_lab):
     """Give the broker of a process that has work for one account."""
-    wanted(worker_lab)
-    return worker_lab.context.transfer.broker
+    worker_lab.wanted()
+    return worker_lab.broker
 
 
 def test_each_session_is_granted_once_until_it_is_given_back(broker: LeaseBroker):
@@ -28,7 +27,7 @@ def test_each_session_is_granted_once_until_it_is_given_back(broker: LeaseBroker
 
 
 def test_nothing_is_granted_without_work(worker_lab):
-    assert worker_lab.context.transfer.broker.grant() is None
+    assert worker_lab.broker.grant() is None
 
 
 def test_a_session_whose_lock_another_process_holds_is_passed_over(broker):

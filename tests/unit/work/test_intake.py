@@ -1,5 +1,6 @@
 """Intake: every line is counted once, whatever is killed, dropped again, or already there."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,24 +20,33 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import listings, products
 from cdsed.store.database import open_state
 from cdsed.work.intake import Intake
+from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).resolve().parents[3]
 NAMES = realistic_safenames("S2_L1C", 1200, seed=5)
 
 
+class Desk(StateLab):
+    """A state with an inbox, a spool and their settings."""
+
+    def __init__(self, db, root):
+        super().__init__(db, SetClock(), root)
+        self.inbox, self.spool = root / "inbox", root / "spool"
+        self.inbox.mkdir()
+        self.spool.mkdir()
+        self.settings = Settings.model_validate(
+            {
+                "state_dir": str(root / "state"),
+                "inbox": {"path": str(self.inbox), "rest_s": 0.01},
+                "spools": [str(self.spool)],
+            }
+        )
+
+
 @pytest.fixture
-def desk(lab, tmp_path):
-    (tmp_path / "inbox").mkdir()
-    (tmp_path / "spool").mkdir()
-    lab.inbox, lab.spool = tmp_path / "inbox", tmp_path / "spool"
-    lab.settings = Settings.model_validate(
-        {
-            "state_dir": str(tmp_path / "state"),
-            "inbox": {"path": str(lab.inbox), "rest_s": 0.01},
-            "spools": [str(lab.spool)],
-        }
-    )
-    return lab
+def desk(tmp_path):
+    with contextlib.closing(open_state(tmp_path / "state")) as db:
+        yield Desk(db, tmp_path)
 
 
 def intake(desk):
@@ -172,6 +182,7 @@ from cdsed.local.presence import Presence
 from cdsed.store import listings
 from cdsed.store.database import open_state
 from cdsed.work.intake import Intake
+from tests.support.state import SetClock, StateLab
 settings = Settings.model_validate(json.loads(sys.argv[1]))
 db = open_state(settings.state_dir)
 count, left = listings.count, int(sys.argv[2])

@@ -3,7 +3,8 @@
 import os
 import shutil
 import threading
-from types import SimpleNamespace
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -16,23 +17,35 @@ from cdsed.store.products import Move
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.work.janitor import tidy
+from tests.support.state import StateLab
+
+
+@dataclass
+class JanitorContext:
+    """What the janitor needs of a worker's context, with one spool."""
+
+    lab: StateLab
+    settings: Settings
+    spool: Path
+    owners: Owners
+    watch: ThreadWatch = field(default_factory=ThreadWatch)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def db(self):
+        return self.lab.db
+
+    @property
+    def clock(self):
+        return self.lab.clock
 
 
 @pytest.fixture
 def context(lab):
-    """Give what the janitor needs of a worker's context."""
-    lab.spool = lab.root / "spool"
-    (lab.spool / ".cdsed").mkdir(parents=True, mode=0o700)
-    lab.settings = Settings.model_validate({"spools": [str(lab.spool)]})
-    return SimpleNamespace(
-        db=lab.db,
-        clock=lab.clock,
-        settings=lab.settings,
-        stop=threading.Event(),
-        watch=ThreadWatch(),
-        owners=Owners(this_owner("a" * 32, lab.root, os.getpid())),
-        lab=lab,
-    )
+    spool = lab.root / "spool"
+    (spool / ".cdsed").mkdir(parents=True, mode=0o700)
+    settings = Settings.model_validate({"spools": [str(spool)]})
+    return JanitorContext(lab, settings, spool, Owners(this_owner("a" * 32, lab.root, os.getpid())))
 
 
 def under_way(context, staging, name="A"):
@@ -44,8 +57,8 @@ def under_way(context, staging, name="A"):
 
 
 def test_what_is_under_way_by_another_name_of_its_directory_stays(context):
-    (context.lab.root / "alias").symlink_to(context.lab.spool)  # a listing may give it as its outputdir
-    staged = context.lab.spool / ".cdsed" / "A"
+    (context.lab.root / "alias").symlink_to(context.spool)  # a listing may give it as its outputdir
+    staged = context.spool / ".cdsed" / "A"
     staged.mkdir()
     product = under_way(context, context.lab.root / "alias" / ".cdsed" / "A")
     tidy(context, context.stop)
@@ -56,7 +69,7 @@ def test_what_is_under_way_by_another_name_of_its_directory_stays(context):
 
 
 def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(context, monkeypatch):
-    staged = context.lab.spool / ".cdsed" / "A"
+    staged = context.spool / ".cdsed" / "A"
     staged.mkdir()
     products.move(context.db, context.clock, under_way(context, staged), Move(State.FAILED, cause="test"))
     find = products.find
@@ -71,7 +84,7 @@ def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(context, monkeypat
 
 
 def test_a_product_that_was_published_there_stays(context):
-    published = context.lab.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
+    published = context.spool / ".cdsed" / "A"  # its listing gave the pre-spool as its outputdir
     published.mkdir()
     products.move(
         context.db,
@@ -85,9 +98,9 @@ def test_a_product_that_was_published_there_stays(context):
 
 def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_spool_elsewhere(context):
     context.settings = Settings.model_validate(
-        {"spools": [str(context.lab.spool)], "pre_spool": str(context.lab.root / "p")}
+        {"spools": [str(context.spool)], "pre_spool": str(context.lab.root / "p")}
     )
-    copy = context.lab.spool / ".cdsed" / "A.copy"
+    copy = context.spool / ".cdsed" / "A.copy"
     copy.mkdir()
     product = under_way(context, context.lab.root / "p" / "A")
     products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
@@ -96,7 +109,7 @@ def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_s
 
 
 def test_what_publishing_set_aside_is_told_and_left_to_its_owner(context):
-    replaced = context.lab.spool / ".cdsed" / "replaced"
+    replaced = context.spool / ".cdsed" / "replaced"
     for name in ("A.1", "B.1"):
         (replaced / name).mkdir(parents=True)
 
@@ -122,7 +135,7 @@ def nothing_to_forget():
 
 
 def test_what_another_state_owns_stays_although_this_one_knows_the_product(context):
-    room = context.lab.spool / ".cdsed"
+    room = context.spool / ".cdsed"
     for name in ("A", "A.copy", "A.gone"):
         (room / name).mkdir()
     product = under_way(context, room / "A")
@@ -141,7 +154,7 @@ def test_what_another_state_owns_stays_although_this_one_knows_the_product(conte
 
 
 def test_a_place_is_given_back_when_no_product_under_way_needs_it(context):
-    room = context.lab.spool / ".cdsed"
+    room = context.spool / ".cdsed"
     product = under_way(context, room / "A")
     for name in ("A", "B"):
         context.owners.claim(room, name, nothing_to_forget)

@@ -1,5 +1,6 @@
 """What follows from a failure, row by row of the table in `cdsed.work.blame`, on a real state."""
 
+import contextlib
 import errno
 
 import pytest
@@ -22,11 +23,12 @@ from cdsed.model.product import PathSource, State
 from cdsed.model.transfer import Digests, Places
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
+from cdsed.store.database import open_state
 from cdsed.store.products import Found
 from cdsed.work.blame import RULES, Course
 from cdsed.work.boundary import bounded
 from cdsed.work.outcome import Outcome
-from tests.unit.store.state import listed
+from tests.support.state import SetClock, StateLab, listed
 
 REFUSED = ProductError("may not read", code="Refused")
 DEAD_KEY = AccountError("unknown key", code="InvalidAccessKeyId")
@@ -36,12 +38,20 @@ GONE = ProductError("not there", code="NoSuchKey")
 NOT_LISTED = ProductError("nothing lies there", code="NotListed")
 
 
+class OutcomeLab(StateLab):
+    """A state with two accounts, and what decides after a failure there."""
+
+    def __init__(self, db, root):
+        super().__init__(db, SetClock(), root)
+        self.accounts("a", "b")
+        self.retry = RetrySettings(attempts=3, first_delay_s=1, longest_delay_s=8)
+        self.outcome = Outcome(db, self.clock, self.retry)
+
+
 @pytest.fixture
-def lab(lab):
-    lab.accounts("a", "b")
-    lab.retry = RetrySettings(attempts=3, first_delay_s=1, longest_delay_s=8)
-    lab.outcome = Outcome(lab.db, lab.clock, lab.retry)
-    return lab
+def lab(tmp_path):
+    with contextlib.closing(open_state(tmp_path / "state")) as db:
+        yield OutcomeLab(db, tmp_path)
 
 
 def claimed(lab, name="A"):

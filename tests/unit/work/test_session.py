@@ -1,36 +1,23 @@
 """A session at work, at a sandbox: what befalls others does not end it, and it does not spin when it may do nothing."""
 
 from cdsed.model.product import State
-from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products, refusals
-from cdsed.store.products import Found, Move
+from cdsed.store.products import Move
 from cdsed.transfer import product as transfer_product
 from cdsed.transfer.fetch import fetch_piece
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
 
 
-def wanted(lab, kind="S5P"):
-    [name] = realistic_safenames(kind, 1, seed=3)
-    path = lab.sandbox.add_products({"safename": name, "size_bytes": 2_000_000})[name]
-    number = lab.queued(name)
-    lab.db.rows("UPDATE product SET s3_path = :path, path_source = 'listing'", path=path)
-    [product] = products.claim_resolving(
-        lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
-    )
-    products.resolved(lab.db, lab.clock, product, Found(path, product.path_source))
-    return number
-
-
 def test_a_session_plans_fetches_and_gives_itself_back(worker_lab):
-    number = wanted(worker_lab)
+    number = worker_lab.wanted()
     worker_lab.start()
     wait_until("it is in the spool", lambda: finish_next(worker_lab.context) and worker_lab.state(number) is State.DONE)
     wait_until("the session is free", lambda: not worker_lab.db.value("SELECT count(fence) FROM session"))
 
 
 def test_a_product_moved_on_by_another_session_does_not_end_this_one(worker_lab):
-    number = wanted(worker_lab)
+    number = worker_lab.wanted()
     worker_lab.sandbox.fault(kind="trickle", operation="get", times=1, after_bytes=1_500_000, bytes_per_s=500_000)
     worker_lab.start()
     wait_until("it is being fetched", lambda: worker_lab.db.value("SELECT count(fence) FROM piece"))
@@ -43,7 +30,7 @@ def test_a_product_moved_on_by_another_session_does_not_end_this_one(worker_lab)
 
 
 def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_it(worker_lab, monkeypatch):
-    number = wanted(worker_lab, "S1_OCN")
+    number = worker_lab.wanted("S1_OCN")
     calls = []
 
     def fetch_twice(*arguments):
@@ -61,7 +48,7 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
 
 
 def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(worker_lab):
-    number = wanted(worker_lab)
+    number = worker_lab.wanted()
     refusals.deny(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), "a")
     worker_lab.start()
     wait_until("it has looked", lambda: worker_lab.db.value("SELECT value FROM fence") > 1)

@@ -5,6 +5,7 @@ import os
 import queue
 import urllib.parse
 import urllib.request
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,22 +18,30 @@ from cdsed.store.breakers import Cooling, account_breaker
 from cdsed.store.products import Found
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
+from tests.support.download_lab import DownloadLab
 
 _SIZE_BYTES = 2_000_000
 _COOLS = "SELECT count(*) FROM breaker WHERE name = 'account:a' AND open = 1"
 _COUNTED = "SELECT coalesce(sum(bytes), 0) FROM traffic_hour"
 
 
+@dataclass(frozen=True)
+class Zipped:
+    """A product that waits, which S3 refuses; there is a token for its zip."""
+
+    lab: DownloadLab
+    number: int
+
+
 @pytest.fixture
 def zipped(worker_lab):
-    """Give a lab where a product waits that S3 refuses, and a token for its zip."""
     [name] = realistic_safenames("S1_OCN", 1, seed=3)
     path = worker_lab.sandbox.add_products({"safename": name, "size_bytes": _SIZE_BYTES, "zipped": True})[name]
     worker_lab.sandbox.fault(kind="forbidden", operation="list", code="AccessDenied")
     query = urllib.parse.urlencode({"$filter": f"Name eq '{name}'"})
     [row] = _answer(f"{worker_lab.sandbox.catalogue_url}/Products?{query}")["value"]
     md5 = next(item["Value"] for item in row["Checksum"] if item["Algorithm"] == "MD5")
-    worker_lab.number = worker_lab.queued(name)
+    number = worker_lab.queued(name)
     [product] = products.claim_resolving(
         worker_lab.db, worker_lab.clock, worker_lab.process, (each.id for each in products.queued(worker_lab.db, 1))
     )
@@ -44,7 +53,7 @@ def zipped(worker_lab):
     TokenFile(token_file(worker_lab.context.settings.sessions_dir, "a")).write(
         Grant(token, worker_lab.clock.boot_s() + 600)
     )
-    return worker_lab
+    return Zipped(worker_lab, number)
 
 
 def _answer(url, form=None):
@@ -53,18 +62,19 @@ def _answer(url, form=None):
 
 
 def _arrives(zipped):
-    wait_until("it is whole", lambda: finish_next(zipped.context) and zipped.state(zipped.number) is State.DONE)
+    wait_until("it is whole", lambda: finish_next(zipped.lab.context) and zipped.lab.state(zipped.number) is State.DONE)
 
 
 def test_a_zip_stands_in_the_books_while_it_comes_and_nothing_of_it_twice(zipped):
-    zipped.sandbox.fault(kind="trickle", operation="zip", after_bytes=500_000, bytes_per_s=1_000_000)
-    zipped.start()
-    half = wait_until("some of it is counted", lambda: zipped.db.value(_COUNTED))
+    zipped.lab.sandbox.fault(kind="trickle", operation="zip", after_bytes=500_000, bytes_per_s=1_000_000)
+    zipped.lab.start()
+    half = wait_until("some of it is counted", lambda: zipped.lab.db.value(_COUNTED))
     assert half < _SIZE_BYTES
-    assert zipped.state(zipped.number) is State.DOWNLOADING
+    assert zipped.lab.state(zipped.number) is State.DOWNLOADING
     _arrives(zipped)
-    [sent] = zipped.sandbox.counters()["accounts"].values()
-    assert zipped.db.value(_COUNTED) == sent["bytes"] > 0.9 * _SIZE_BYTES
+    sandbox = zipped.lab.sandbox
+    sent = sandbox.counters()["accounts"][sandbox.accounts[0].name]
+    assert zipped.lab.db.value(_COUNTED) == sent["bytes"] > 0.9 * _SIZE_BYTES
 
 
 def test_a_disk_that_hangs_while_a_zip_is_received_or_unpacked_is_noticed(zipped, monkeypatch):
@@ -77,19 +87,23 @@ def test_a_disk_that_hangs_while_a_zip_is_received_or_unpacked_is_noticed(zipped
         return plain_open(path, flags, *arguments, **options)
 
     monkeypatch.setattr(os, "open", opening)
-    zipped.start()
+    zipped.lab.start()
     for accessed in (os.O_WRONLY, os.O_RDONLY):
         assert hanging.get(timeout=60) == accessed
-        stuck = wait_until("it is noticed", lambda: zipped.context.disks.watch.look(0.2), 10)
+        stuck = wait_until("it is noticed", lambda: zipped.lab.context.disks.watch.look(0.2), 10)
         goes_on.put(None)
-        assert [each.place for each in stuck] == [str(zipped.context.settings.spools[0])]
+        assert [each.place for each in stuck] == [str(zipped.lab.context.settings.spools[0])]
     _arrives(zipped)
 
 
 def test_an_account_that_brings_a_zip_works_again(zipped):
     breakers.fail(
-        zipped.db, zipped.clock, account_breaker("a"), Cooling(1, 0.1, 0.1), AccountError("too many", code="Throttled")
+        zipped.lab.db,
+        zipped.lab.clock,
+        account_breaker("a"),
+        Cooling(1, 0.1, 0.1),
+        AccountError("too many", code="Throttled"),
     )
-    zipped.start()
+    zipped.lab.start()
     _arrives(zipped)
-    wait_until("it works again", lambda: not zipped.db.value(_COOLS))
+    wait_until("it works again", lambda: not zipped.lab.db.value(_COOLS))

@@ -32,7 +32,7 @@ class SetClock(Clock):
         self.utc += seconds
 
 
-class Lab:
+class StateLab:
     """What a test does with a state, in few words."""
 
     def __init__(self, db: Database, clock: SetClock, root: Path) -> None:

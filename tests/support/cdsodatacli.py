@@ -1,6 +1,6 @@
-"""A sandbox for the whole room, and a configuration of cdsodatacli that points to it."""
+"""An installation of cdsodatacli: its configuration, which points to a sandbox, and its directories."""
 
-from collections.abc import Iterator
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,29 +55,29 @@ class Old:
             for account in accounts
         }
 
+    def differences(self, path: Path) -> list[str]:
+        """Return the files of a product on disk that differ from the sandbox's truth."""
+        truth = self.sandbox.truth(path.name)
+        files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
+        if path.is_file():
+            files, truth = {"": path}, {"": next(iter(truth.values()))}
+        assert files.keys() == truth.keys()
+        return [name for name, file in files.items() if hashlib.md5(file.read_bytes()).hexdigest() != truth[name].md5]
 
-@pytest.fixture(scope="package")
-def service() -> Iterator[SandboxProcess]:
-    with SandboxProcess(accounts=2) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def old(service: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
-    """Give an old installation; everything cdsed makes of its own lies below the test's directory, too."""
-    config = tmp_path / "cdsed.yml"
-    config.write_text(
-        f"state_dir: {tmp_path / 'state'}\naccounts_file: {tmp_path / 'accounts.yml'}\nspools: [{tmp_path / 'new'}]\n"
-        f"inbox: {{path: {tmp_path / 'inbox'}, rest_s: 0.2, scan_every_s: 0.5}}\n"
-        f"catalogue: {{requests_per_s: 20}}\n"
-        f"services: {{s3_url: {service.url}, catalogue_url: {service.catalogue_url},"
-        f" identity_url: {service.services['identity_url']}}}\n",
-        encoding="utf-8",
-    )
-    monkeypatch.setenv("CDSED_CONFIG", str(config))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("spool", "spool2", "pre_spool", "archive", "out"):
-        (tmp_path / name).mkdir()
-    yield Old(tmp_path, service)
-    service.clear_faults()
+    def prepare(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make its directories; everything that cdsed makes of its own stays below `root`, too."""
+        config = self.root / "cdsed.yml"
+        own = {name: self.root / name for name in ("state", "accounts.yml", "new", "inbox")}
+        config.write_text(
+            f"state_dir: {own['state']}\naccounts_file: {own['accounts.yml']}\nspools: [{own['new']}]\n"
+            f"inbox: {{path: {own['inbox']}, rest_s: 0.2, scan_every_s: 0.5}}\n"
+            f"catalogue: {{requests_per_s: 20}}\n"
+            f"services: {{s3_url: {self.sandbox.url}, catalogue_url: {self.sandbox.catalogue_url},"
+            f" identity_url: {self.sandbox.services['identity_url']}}}\n",
+            encoding="utf-8",
+        )
+        monkeypatch.setenv("CDSED_CONFIG", str(config))
+        monkeypatch.setenv("HOME", str(self.root))
+        monkeypatch.setattr("tempfile.tempdir", str(self.root))
+        for name in ("spool", "spool2", "pre_spool", "archive", "out"):
+            (self.root / name).mkdir()

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.model.listing import Counts, ListingHead, Remark, Verdict
 from cdsed.model.product import State
@@ -15,13 +13,13 @@ from cdsed.store.database import Database, open_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.products import Move, Wish
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 WAITS = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 MISSES = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE"
 LIES = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 
 
-class Lab:
+class CliLab:
     """Settings, accounts and a state below one directory."""
 
     def __init__(self, root: Path) -> None:
@@ -59,15 +57,8 @@ class Lab:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    """Give a lab in which no daemon has ever run."""
-    return Lab(tmp_path)
-
-
-@pytest.fixture
-def used_lab(lab: Lab) -> Lab:
-    """Give a lab whose daemon has stopped in the middle of a listing."""
+def use(lab: CliLab) -> None:
+    """Leave a lab as a daemon does that has stopped in the middle of a listing."""
     clock = SYSTEM_CLOCK
     db = lab.open()
     processes.daemon_started(db, clock, version="0.1.0", once=False)
@@ -92,7 +83,6 @@ def used_lab(lab: Lab) -> Lab:
     processes.release(db, clock, process)
     processes.daemon_stopped(db, clock)
     db.close()
-    return lab
 
 
 def _limits(name: str, group: str) -> AccountLimits:

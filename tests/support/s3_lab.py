@@ -1,14 +1,11 @@
-"""One sandbox for the whole room; each test takes a product of its own and leaves no fault behind."""
+"""A session at a sandbox that others use too: each test takes a product of its own and leaves no fault behind."""
 
 import itertools
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from cdsed.config.secrets import Secret
 from cdsed.model.eodata import split_s3_path
@@ -17,17 +14,14 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
 from cdsed.transfer.listing import list_product
-from tests.support.disks import small_disk
 from tests.support.sandbox import SandboxProcess
-
-__all__ = ["lab", "service", "small_disk"]
 
 _numbers = itertools.count()
 
 
 @dataclass
 class Progress:
-    """What was told of a piece."""
+    """What is reported of a piece."""
 
     written_bytes: list[int] = field(default_factory=list)
     safe_bytes: list[int] = field(default_factory=list)
@@ -39,7 +33,7 @@ class Progress:
         self.safe_bytes.append(done_bytes)
 
 
-class Lab:
+class S3Lab:
     """A session at a sandbox."""
 
     def __init__(self, sandbox: SandboxProcess, staging: Path) -> None:
@@ -55,7 +49,7 @@ class Lab:
         return Connection(endpoint, Credentials(Secret(account.access_key), Secret(secret or account.secret_key)))
 
     def product(self, kind: str = "S5P", size_bytes: int = 600_000, **options: Any) -> tuple[str, str]:
-        """Add a product nobody else has; return its name and S3 path."""
+        """Add a product that no other test has; return its name and S3 path."""
         name = realistic_safenames(kind, 1, seed=1000 + next(_numbers))[0]
         paths = self.sandbox.add_products({"safename": name, "size_bytes": size_bytes, **options})
         return name, paths[name]
@@ -99,17 +93,3 @@ class Lab:
 def piece_of(item: ListedObject, first: int = 0, size: int | None = None, done: int = 0, etag: str = "") -> Piece:
     size = item.size_bytes - first if size is None else size
     return Piece(1, 1, item.key, item.path, etag or item.etag, item.size_bytes, first, size, done, 0)
-
-
-@pytest.fixture(scope="package")
-def service() -> Iterator[SandboxProcess]:
-    with SandboxProcess() as process:
-        yield process
-
-
-@pytest.fixture
-def lab(service: SandboxProcess, tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(service, tmp_path / "staging")
-    yield lab
-    lab.connection.close()
-    service.clear_faults()

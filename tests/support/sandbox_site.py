@@ -2,20 +2,16 @@
 
 import contextlib
 import http.client
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import boto3
-import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from cdsed.sandbox.accounts import Account, make_accounts
+from cdsed.sandbox.accounts import Account
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.sandbox.products import Product, ProductSpec
 from cdsed.sandbox.server import Sandbox
@@ -77,35 +73,3 @@ class Site:
 
     def account(self, index: int = 0) -> dict[str, Any]:
         return self.sandbox.quotas.counters()[self.sandbox.accounts[index].name]
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Site]]:
-    """Start sandboxes whose first account has the given limits."""
-    with contextlib.ExitStack() as stack:
-
-        def begin(clock: Any = None, **limits: Any) -> Site:
-            first, *others = make_accounts(2, seed=1)
-            extra = {} if clock is None else {"clock": clock}
-            sandbox = stack.enter_context(Sandbox([replace(first, **limits), *others], **extra))
-            return Site(sandbox, stack)
-
-        yield begin
-
-
-@pytest.fixture
-def site(start: Callable[..., Site]) -> Site:
-    return start()
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for a condition, and fail when it does not come true."""
-
-    def wait(condition: Callable[[], bool], deadline_s: float = 10) -> None:
-        end = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < end, "the condition did not come true in time"
-            time.sleep(0.002)
-
-    return wait

@@ -1,0 +1,373 @@
+-- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
+-- It is what all migrations make together. To change it, add a migration.
+PRAGMA application_id = 1128551237;
+PRAGMA user_version = 8;
+
+CREATE TABLE daemon (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    pid INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    stopped_at REAL,                                    -- NULL: running, or died
+    booted_at REAL NOT NULL,                            -- UTC instant at which CLOCK_BOOTTIME was 0
+    version TEXT NOT NULL,
+    once INTEGER NOT NULL DEFAULT 0 CHECK (once IN (0, 1))
+) STRICT;
+
+CREATE TABLE fence (                                    -- the one counter; it only grows
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    value INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE process (                                  -- workers that live, or died and were not yet swept
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    lock TEXT NOT NULL UNIQUE,                          -- file it holds a flock on: the kernel's word that it lives
+    started_at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE account (                                  -- what the accounts file says, without its secrets
+    name TEXT PRIMARY KEY,
+    account_group TEXT NOT NULL,
+    listed INTEGER NOT NULL CHECK (listed IN (0, 1)),   -- 0: no longer in the accounts file
+    requests_per_minute INTEGER NOT NULL CHECK (requests_per_minute > 0),
+    volume_bytes INTEGER NOT NULL CHECK (volume_bytes > 0),
+    key_expires_at REAL,
+    has_keys INTEGER NOT NULL CHECK (has_keys IN (0, 1)),
+    bandwidth_bytes_per_s INTEGER,  -- our own ceiling per connection
+    login TEXT NOT NULL DEFAULT ''  -- a digest that tells one from another; '': unknown
+) STRICT, WITHOUT ROWID;
+CREATE INDEX account_by_group ON account (account_group);
+
+CREATE TABLE session (                                  -- the right to one connection; held when process is set
+    account TEXT NOT NULL REFERENCES account (name),
+    slot INTEGER NOT NULL CHECK (slot > 0),
+    enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    process INTEGER REFERENCES process (id),
+    fence INTEGER,
+    rest_until_s REAL NOT NULL DEFAULT 0,
+    since_at REAL,
+    leased_s REAL,
+    login TEXT NOT NULL DEFAULT '',  -- of its latest lease
+    requests INTEGER NOT NULL DEFAULT 0,  -- claimed: not sent yet, or sent and not counted
+    PRIMARY KEY (account, slot),
+    CHECK ((process IS NULL) = (fence IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_by_process ON session (process) WHERE process IS NOT NULL;
+
+CREATE TABLE breaker (                                  -- what cools down: account:x, service:s3, disk:/spool
+    name TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL CHECK (failures > 0),
+    open INTEGER NOT NULL CHECK (open IN (0, 1)),
+    until_s REAL NOT NULL,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE traffic_hour (
+    account TEXT NOT NULL,
+    hour INTEGER NOT NULL,                              -- UTC hours since the epoch
+    requests INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (account, hour)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE listing (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sha256 TEXT NOT NULL,
+    account_group TEXT NOT NULL,
+    outputdir TEXT NOT NULL DEFAULT '',                 -- '': the spools
+    priority INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    owner TEXT,
+    state TEXT NOT NULL CHECK (state IN ('taking', 'open', 'reported', 'refused')),
+    path TEXT NOT NULL,                                 -- where the file itself lies now
+    items_taken INTEGER NOT NULL DEFAULT 0,             -- how far its lines are in the database
+    accepted INTEGER NOT NULL DEFAULT 0,
+    duplicate INTEGER NOT NULL DEFAULT 0,
+    known INTEGER NOT NULL DEFAULT 0,
+    present INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    ignored INTEGER NOT NULL DEFAULT 0,
+    taken_at REAL NOT NULL,
+    reported_at REAL,
+    reason TEXT,                                        -- why the file as a whole was refused
+    CHECK ((state = 'reported') = (reported_at IS NOT NULL))
+) STRICT;
+CREATE INDEX listing_by_content ON listing (sha256, account_group, outputdir);
+CREATE INDEX listing_unreported ON listing (state) WHERE state IN ('taking', 'open');
+
+CREATE TABLE remark (                                   -- every line of a listing that was not simply accepted
+    listing INTEGER NOT NULL REFERENCES listing (id),
+    line INTEGER NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN ('duplicate', 'known', 'present', 'rejected')),
+    safename TEXT,
+    text TEXT NOT NULL,
+    PRIMARY KEY (listing, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transition (
+    origin TEXT NOT NULL,
+    target TEXT NOT NULL,
+    PRIMARY KEY (origin, target)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE product (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    safename TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'waiting',
+                                         'done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')),
+    account_group TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    outputdir TEXT,                                     -- NULL: the spools
+    product_id TEXT,                                    -- the catalogue's
+    s3_path TEXT,
+    path_source TEXT CHECK (path_source IN ('listing', 'name', 'catalogue')),
+    path_refuted INTEGER NOT NULL DEFAULT 0 CHECK (path_refuted IN (0, 1)),  -- nothing lay where we thought
+    md5 TEXT,                                           -- the catalogue's, of the single object
+    size_bytes INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    setbacks INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0,                  -- workers that died over it since it last advanced
+    due_s REAL,
+    planned INTEGER NOT NULL DEFAULT 0 CHECK (planned IN (0, 1)),
+    destination TEXT,                                   -- the directory it will appear in
+    staging TEXT,                                       -- the directory it is put together in
+    whereabouts TEXT,                                   -- where it lies
+    cause TEXT,
+    code TEXT,                                          -- short word for the cause, for counting
+    process INTEGER REFERENCES process (id),            -- who resolves, plans or verifies it just now
+    fence INTEGER,
+    changed_at REAL NOT NULL,
+    place TEXT
+    GENERATED ALWAYS AS (coalesce(destination, outputdir, 'unknown')) VIRTUAL,
+    refusals INTEGER NOT NULL DEFAULT 0,  -- rounds in a row in which all accounts got a 403
+    refused_at REAL,  -- the end of the first of these rounds
+    refused_for_s REAL NOT NULL DEFAULT 0,  -- the pauses between them, added up
+    offered_again INTEGER NOT NULL DEFAULT 0,  -- the catalogue was asked since they lasted
+    CHECK ((state = 'waiting') = (due_s IS NOT NULL)),
+    CHECK (state NOT IN ('done', 'present') OR whereabouts IS NOT NULL),
+    CHECK (state NOT IN ('missing', 'corrupt', 'failed') OR cause IS NOT NULL),
+    CHECK (state NOT IN ('resolving', 'verifying') OR process IS NOT NULL),
+    CHECK (planned = 0 OR (destination IS NOT NULL AND staging IS NOT NULL)),
+    CHECK ((s3_path IS NULL) = (path_source IS NULL)),
+    CHECK ((process IS NULL) = (fence IS NULL))
+) STRICT;
+CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
+CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
+CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
+CREATE INDEX product_troubled ON product (changed_at) WHERE code IS NOT NULL;
+CREATE INDEX product_by_place ON product (account_group, place, priority DESC, id) WHERE state = 'ready';
+CREATE INDEX product_downloading ON product (account_group, priority DESC, id) WHERE state = 'downloading';
+CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
+
+CREATE TABLE want (                                     -- which listing wants which product
+    listing INTEGER NOT NULL REFERENCES listing (id),
+    product INTEGER NOT NULL REFERENCES product (id),
+    line INTEGER NOT NULL,
+    PRIMARY KEY (listing, product)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX want_by_product ON want (product);
+
+CREATE TABLE denial (                                   -- accounts that were refused this product
+    product INTEGER NOT NULL REFERENCES product (id),
+    account TEXT NOT NULL,
+    PRIMARY KEY (product, account)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event (                                    -- one row per change of state
+    id INTEGER PRIMARY KEY,
+    product INTEGER NOT NULL REFERENCES product (id),
+    at REAL NOT NULL,
+    origin TEXT,
+    target TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    cause TEXT
+) STRICT;
+CREATE INDEX event_by_product ON event (product);
+
+CREATE TABLE object (                                   -- what a planned product is made of
+    id INTEGER PRIMARY KEY,
+    product INTEGER NOT NULL REFERENCES product (id),
+    key TEXT NOT NULL,
+    path TEXT NOT NULL,                                 -- below the product's directory
+    size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),
+    etag TEXT NOT NULL,
+    md5 TEXT,                                           -- computed while its bytes passed
+    sha3_256 TEXT,
+    bad_digest TEXT,                                    -- of the copy that failed verification last
+    process INTEGER REFERENCES process (id),            -- who computes its digests just now
+    damaged INTEGER NOT NULL DEFAULT 0,  -- copies in a row that differed from its ETag
+    stamp TEXT,  -- that file, after its last writing; NULL: digest it again
+    UNIQUE (product, path)
+) STRICT;
+CREATE INDEX object_claimed ON object (process) WHERE process IS NOT NULL;
+
+CREATE TABLE piece (                                    -- one ranged GET; fence set: a session is at it
+    id INTEGER PRIMARY KEY,
+    product INTEGER NOT NULL REFERENCES product (id),
+    object INTEGER NOT NULL REFERENCES object (id) ON DELETE CASCADE,
+    first_byte INTEGER NOT NULL CHECK (first_byte >= 0),
+    size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
+    done_bytes INTEGER NOT NULL DEFAULT 0 CHECK (done_bytes BETWEEN 0 AND size_bytes),  -- on the disk
+    written_bytes INTEGER NOT NULL DEFAULT 0,           -- written before a kill; worth nothing after a new boot
+    setbacks INTEGER NOT NULL DEFAULT 0,
+    due_s REAL NOT NULL DEFAULT 0,
+    fence INTEGER
+) STRICT;
+CREATE INDEX piece_open ON piece (product, object) WHERE done_bytes < size_bytes;
+CREATE INDEX piece_by_object ON piece (object);
+CREATE INDEX piece_held ON piece (fence) WHERE fence IS NOT NULL;
+
+CREATE TABLE tally (                                    -- products by listing and state; listing 0 is all of them
+    listing INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    products INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (listing, state)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE restraint (                                -- accounts that may use fewer sessions than they have
+    account TEXT PRIMARY KEY REFERENCES account (name),
+    cause TEXT NOT NULL CHECK (cause IN ('throttled', 'shared', 'penalised')),
+    sessions INTEGER NOT NULL CHECK (sessions > 0),
+    fence INTEGER NOT NULL,                             -- leases up to this one were in flight at the last decrease
+    since_s REAL NOT NULL,                              -- the last decrease
+    grows_s REAL                                        -- NULL: nothing has been delivered since
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE traffic_step (
+    account TEXT NOT NULL,
+    step INTEGER NOT NULL,                              -- of 5 s, since boot
+    requests INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (account, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE s3_key (
+    account TEXT PRIMARY KEY,
+    mark TEXT NOT NULL,                                 -- sixteen bits of a digest: tells one key from the next
+    since_at REAL NOT NULL,                             -- first used
+    worked_at REAL                                      -- last accepted by S3, to the minute; NULL: never
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE disk (
+    place TEXT PRIMARY KEY,                             -- the directory
+    marker TEXT NOT NULL,                               -- what its marker file says
+    device INTEGER NOT NULL,                            -- its own identity; changes with some mounts and boots
+    inode INTEGER NOT NULL,
+    since_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notice (                                   -- what people should know although nothing has failed
+    name TEXT PRIMARY KEY,                              -- recovered, inbox, replaced:/spool/.cdsed/replaced
+    text TEXT NOT NULL,
+    since_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE crash_loop (                               -- workers that crash again and again, as the supervisor sees them
+    worker TEXT PRIMARY KEY,
+    crashes INTEGER NOT NULL CHECK (crashes > 0),       -- since it was well
+    ending TEXT NOT NULL,                               -- how it ended last, in words
+    code INTEGER,                                       -- its exit code; NULL: a signal, or it cannot be started
+    start_s REAL                                        -- boot-clock second of its next start; NULL: it runs
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW ready_place (account_group, place) AS
+WITH RECURSIVE step (account_group, place) AS (
+    SELECT account_group, (SELECT min(place) FROM product
+                           WHERE state = 'ready' AND product.account_group = named.account_group)
+    FROM (SELECT DISTINCT account_group FROM account) AS named
+    UNION ALL
+    SELECT account_group, (SELECT min(place) FROM product
+                           WHERE state = 'ready' AND product.account_group = step.account_group
+                             AND product.place > step.place)
+    FROM step WHERE place IS NOT NULL
+)
+SELECT account_group, place FROM step WHERE place IS NOT NULL;
+
+CREATE TRIGGER product_moves_as_allowed BEFORE UPDATE OF state ON product
+WHEN OLD.state <> NEW.state
+BEGIN
+    SELECT raise(ABORT, 'this transition is not allowed')
+    WHERE NOT EXISTS (SELECT 1 FROM transition WHERE origin = OLD.state AND target = NEW.state);
+END;
+
+CREATE TRIGGER product_recounted AFTER UPDATE OF state, size_bytes ON product
+WHEN OLD.state <> NEW.state OR OLD.size_bytes IS NOT NEW.size_bytes
+BEGIN
+    UPDATE tally SET products = products - 1, size_bytes = size_bytes - coalesce(OLD.size_bytes, 0)
+    WHERE state = OLD.state
+      AND listing IN (SELECT 0 UNION ALL SELECT listing FROM want WHERE product = NEW.id);
+    INSERT INTO tally (listing, state, products, size_bytes)
+    SELECT listing, NEW.state, 1, coalesce(NEW.size_bytes, 0)
+    FROM (SELECT 0 AS listing UNION ALL SELECT listing FROM want WHERE product = NEW.id)
+    WHERE true
+    ON CONFLICT (listing, state) DO UPDATE
+    SET products = products + 1, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER product_came AFTER INSERT ON product
+BEGIN
+    INSERT INTO event (product, at, origin, target, attempts, cause)
+    VALUES (NEW.id, NEW.changed_at, NULL, NEW.state, 0, NEW.cause);
+    INSERT INTO tally (listing, state, products, size_bytes) VALUES (0, NEW.state, 1, coalesce(NEW.size_bytes, 0))
+    ON CONFLICT (listing, state) DO UPDATE
+    SET products = products + 1, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER product_wanted AFTER INSERT ON want
+BEGIN
+    INSERT INTO tally (listing, state, products, size_bytes)
+    SELECT NEW.listing, state, 1, coalesce(size_bytes, 0) FROM product WHERE id = NEW.product
+    ON CONFLICT (listing, state) DO UPDATE
+    SET products = products + 1, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER product_moved AFTER UPDATE OF state ON product
+WHEN OLD.state <> NEW.state
+BEGIN
+    INSERT INTO event (product, at, origin, target, attempts, cause)
+    VALUES (NEW.id, NEW.changed_at, OLD.state, NEW.state, NEW.attempts, NEW.cause);
+    DELETE FROM event WHERE product = NEW.id
+      AND id <= (SELECT id FROM event WHERE product = NEW.id ORDER BY id DESC LIMIT 1 OFFSET 32);
+END;
+
+INSERT INTO fence (id, value) VALUES
+    (1, 0);
+
+INSERT INTO transition (origin, target) VALUES
+    ('cancelled', 'queued'),
+    ('corrupt', 'queued'),
+    ('done', 'queued'),
+    ('downloading', 'cancelled'),
+    ('downloading', 'failed'),
+    ('downloading', 'missing'),
+    ('downloading', 'present'),
+    ('downloading', 'queued'),
+    ('downloading', 'ready'),
+    ('downloading', 'verifying'),
+    ('downloading', 'waiting'),
+    ('failed', 'queued'),
+    ('missing', 'queued'),
+    ('present', 'queued'),
+    ('queued', 'cancelled'),
+    ('queued', 'present'),
+    ('queued', 'resolving'),
+    ('ready', 'cancelled'),
+    ('ready', 'downloading'),
+    ('ready', 'failed'),
+    ('resolving', 'missing'),
+    ('resolving', 'queued'),
+    ('resolving', 'ready'),
+    ('resolving', 'waiting'),
+    ('verifying', 'corrupt'),
+    ('verifying', 'done'),
+    ('verifying', 'downloading'),
+    ('verifying', 'failed'),
+    ('verifying', 'present'),
+    ('verifying', 'waiting'),
+    ('waiting', 'cancelled'),
+    ('waiting', 'queued'),
+    ('waiting', 'ready');
