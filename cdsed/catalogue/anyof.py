@@ -44,7 +44,7 @@ class AnyOf:
         Raises
         ------
         ServiceError
-            What the service raises; ``BadAnswer`` when there are more rows than one page and no order,
+            What the service raises; ``InvalidResponse`` when there are more rows than one page and no order,
             without which pages lose and repeat rows.
         """
         for options in self._questions(conditions):
@@ -52,7 +52,7 @@ class AnyOf:
             yield page
             while following := page.get("@odata.nextLink"):
                 if not self.order:
-                    raise ServiceError(f"{self.service.url}: more rows than were asked for", code="BadAnswer")
+                    raise ServiceError(f"{self.service.url}: more rows than were asked for", code="InvalidResponse")
                 page = self.service.get(str(following))
                 yield page
 

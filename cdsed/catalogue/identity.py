@@ -198,7 +198,7 @@ def _grant(answer: Exchanged, now_s: float) -> Grant:
             refresh_until_s=now_s + _short(float(content.get("refresh_expires_in", 0))),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise ServiceError(f"{answer.url}: an answer that is not as documented", code="BadAnswer") from None
+        raise ServiceError(f"{answer.url}: an answer that is not as documented", code="InvalidResponse") from None
 
 
 def _text(value: object) -> str:

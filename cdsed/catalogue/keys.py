@@ -76,8 +76,8 @@ class KeysManager:
             if len(keys) >= count:
                 return keys
             if not page:
-                raise _bad_answer(self._url)
-        raise ServiceError(f"{self._url}: its list of keys does not end", code="BadAnswer")
+                raise _invalid_response(self._url)
+        raise ServiceError(f"{self._url}: its list of keys does not end", code="InvalidResponse")
 
     def create(self, expires: datetime | None = None) -> NewKey:
         """Make a key; it takes the service some seconds until S3 knows it.
@@ -103,7 +103,7 @@ class KeysManager:
             keys = S3Keys(_secret(content["access_id"]), _secret(content["secret"]))
             return NewKey(keys, _moment(content.get("expiration_date")))
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise _bad_answer(self._url) from None
+            raise _invalid_response(self._url) from None
 
     def delete(self, access_key: str) -> bool:
         """Delete a key; return whether there was one.
@@ -163,7 +163,7 @@ def _listed(answer: Exchanged) -> tuple[list[ListedKey], int]:
     try:
         return [_key(item) for item in _list(content["credentials"])], int(content.get("count", 0))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise _bad_answer(answer.url) from None
+        raise _invalid_response(answer.url) from None
 
 
 def _list(value: Any) -> list[Any]:
@@ -191,5 +191,5 @@ def _secret(value: Any) -> Secret:
     return Secret(value)
 
 
-def _bad_answer(url: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented", code="BadAnswer")
+def _invalid_response(url: str) -> ServiceError:
+    return ServiceError(f"{url}: an answer that is not as documented", code="InvalidResponse")

@@ -157,7 +157,7 @@ class Names:
         """Return the rows of an answer; one to another question says nothing of what was asked for."""
         asked = {each.lower() for each in names_or_ids}
         if any(row.name.lower() not in asked and row.product_id.lower() not in asked for row in rows):
-            raise ServiceError(f"{self._service.url}: an answer to another question", code="BadAnswer")
+            raise ServiceError(f"{self._service.url}: an answer to another question", code="InvalidResponse")
         return rows
 
     def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:

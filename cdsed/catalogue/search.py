@@ -178,7 +178,7 @@ class _Searching:
             return page
         reply = self._fetch(url)
         if not isinstance(reply.content.get("value"), list):
-            raise _bad_answer(self._service.url, "there is no list of rows")
+            raise _invalid_response(self._service.url, "there is no list of rows")
         if self._cache:
             self._cache.write(url, reply.body)
         return reply.content
@@ -200,13 +200,13 @@ class _Searching:
         try:
             return {row["Id"]: row for row in rows}
         except (KeyError, TypeError) as error:
-            raise _bad_answer(self._service.url, f"{type(error).__name__}: {error}") from error
+            raise _invalid_response(self._service.url, f"{type(error).__name__}: {error}") from error
 
     def _frame(self, rows: list[Mapping[str, Any]]) -> gpd.GeoDataFrame:
         try:
             return frame_of(rows, self._query.columns)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _bad_answer(self._service.url, f"{type(error).__name__}: {error}") from error
+            raise _invalid_response(self._service.url, f"{type(error).__name__}: {error}") from error
 
 
 def _cut(window: Window, count: int) -> list[Window]:
@@ -229,15 +229,15 @@ def _options(link: str, url: str) -> str:
     try:
         return urlsplit(link).query
     except ValueError as error:
-        raise _bad_answer(url, f"its next page is at {link[:100]!r}") from error
+        raise _invalid_response(url, f"its next page is at {link[:100]!r}") from error
 
 
 def _count(page: dict[str, Any], url: str) -> int:
     count = page.get("@odata.count")
     if not isinstance(count, int):
-        raise _bad_answer(url, "it does not say how many rows there are")
+        raise _invalid_response(url, "it does not say how many rows there are")
     return count
 
 
-def _bad_answer(url: str, why: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented: {why:.200}", code="BadAnswer")
+def _invalid_response(url: str, why: str) -> ServiceError:
+    return ServiceError(f"{url}: an answer that is not as documented: {why:.200}", code="InvalidResponse")

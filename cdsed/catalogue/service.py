@@ -187,14 +187,14 @@ def _parse(body: bytes, url: str) -> dict[str, Any]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is one, too
-        raise _bad_answer(url, str(error)) from error
+        raise _invalid_response(url, str(error)) from error
     if not isinstance(content, dict):
-        raise _bad_answer(url, f"a {type(content).__name__} instead of an object")
+        raise _invalid_response(url, f"a {type(content).__name__} instead of an object")
     return content
 
 
-def _bad_answer(url: str, why: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented: {why:.100}", code="BadAnswer")
+def _invalid_response(url: str, why: str) -> ServiceError:
+    return ServiceError(f"{url}: an answer that is not as documented: {why:.100}", code="InvalidResponse")
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -10,7 +10,9 @@ import requests
 from cdsed.errors import ServiceError
 
 # Codes of failures that may be gone in a moment; all others would only be repeated.
-PASSING = frozenset({"Timeout", "ConnectionFailed", "CutBody", "BadAnswer", "ServerError", "TooManyRequests"})
+PASSING = frozenset(
+    {"Timeout", "ConnectionFailed", "TruncatedBody", "InvalidResponse", "ServerError", "TooManyRequests"}
+)
 _QUOTED_CHARACTERS = 200
 _RETRY_AFTER_MAX_S = 3600.0  # whoever says more has its clock wrong: nothing waits for years
 
@@ -27,7 +29,7 @@ def from_exception(error: requests.RequestException, url: str) -> ServiceError:
         case requests.exceptions.Timeout():
             return ServiceError(f"{url}: no answer in time: {why}", code="Timeout")
         case requests.exceptions.ChunkedEncodingError():
-            return ServiceError(f"{url}: the answer broke off: {why}", code="CutBody")
+            return ServiceError(f"{url}: the answer broke off: {why}", code="TruncatedBody")
     return ServiceError(f"{url}: no connection: {why}", code="ConnectionFailed")
 
 

@@ -30,13 +30,15 @@ class Exchanged:
     body: bytes = field(repr=False)
 
     def content(self) -> dict[str, Any]:
-        """Return the JSON object answered; ServiceError ``BadAnswer`` when it is none, quoting nothing of it."""
+        """Return the JSON object answered; ServiceError ``InvalidResponse`` when it is none, quoting nothing of it."""
         try:
             content = json.loads(self.body or b"{}")
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            raise ServiceError(f"{self.url}: an answer that is not as documented: no JSON object", code="BadAnswer")
+            raise ServiceError(
+                f"{self.url}: an answer that is not as documented: no JSON object", code="InvalidResponse"
+            )
         return content
 
     def is_object(self) -> bool:
@@ -48,7 +50,9 @@ class Exchanged:
 
     def foreign(self) -> ServiceError:
         """Return the error for an answer that something on the way has given in the place of the service."""
-        return ServiceError(f"{self.url}: something on the way to it answered {self.status}; {_LOOK}", code="NotS3")
+        return ServiceError(
+            f"{self.url}: something on the way to it answered {self.status}; {_LOOK}", code="ProxyResponse"
+        )
 
     def said(self) -> str:
         """Return the words of a refusal, on one printable line; answers of success must not be quoted."""

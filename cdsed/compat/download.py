@@ -108,7 +108,7 @@ def _location(s3_path: str, conf: Mapping[str, Any]) -> S3Location:
 
 def _meaning(error: TransferError) -> str:
     match error:
-        case ProductError(code="BadCopy"):
+        case ProductError(code="VerificationFailed"):
             return "Corrupt"
         case ProductError():
             return "NotFound"

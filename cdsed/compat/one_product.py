@@ -102,7 +102,9 @@ def _verify(staging: Path, job: Job, objects: Sequence[StoredObject], stop: thre
     safename = job.location.key.rpartition("/")[2]
     verdict = verify(staging, safename, objects, md5=None, manifest_counts=True, stop=stop)
     if not verdict.good:
-        raise ProductError(f"{safename}: verification failed: {'; '.join(verdict.remarks[:3])}", code="BadCopy")
+        raise ProductError(
+            f"{safename}: verification failed: {'; '.join(verdict.remarks[:3])}", code="VerificationFailed"
+        )
 
 
 def _publish(staging: Path, job: Job, listed: Sequence[ListedObject]) -> None:

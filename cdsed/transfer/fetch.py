@@ -118,7 +118,7 @@ def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: in
         raise ServiceError(
             f"S3 answered {response.status} with {length} bytes, ETag {etag or 'none'}, "
             f"range {content_range or 'none'} for bytes {first}-{last} of {piece.key}",
-            code="NotTheObject",
+            code="UnexpectedObject",
         )
 
 

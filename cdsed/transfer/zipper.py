@@ -129,7 +129,7 @@ def _fetch(value: Value, means: Means, product: Folder) -> None:
             raise ServiceError(
                 f"the download of {value.safename} leads to {origin(url)[:100]}, which is not a host of the settings "
                 "(services.download_url)",
-                code="StrangeHost",
+                code="UntrustedRedirect",
             )
         connection = Connection(_at(means.endpoint, url), _NO_KEYS, means.claim)
         try:
@@ -151,7 +151,7 @@ def _redirected(url: str, location: str) -> str:
         origin(url)
         url.encode("ascii")  # else http.client cannot ask for it
     except ValueError as error:
-        raise ServiceError(f"a redirect from {origin(url)} is no address", code="BadAnswer") from error
+        raise ServiceError(f"a redirect from {origin(url)} is no address", code="InvalidResponse") from error
     return url
 
 
@@ -185,7 +185,7 @@ def _receive(
         raise _foreign(value, 200)
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise ServiceError(f"the zipper does not say how long {value.safename} is", code="BadAnswer")
+        raise ServiceError(f"the zipper does not say how long {value.safename} is", code="InvalidResponse")
     digest = hashlib.md5(usedforsecurity=False)
     size_bytes = 0
     with _new(product, ARCHIVE_NAME) as file:
@@ -197,7 +197,9 @@ def _receive(
             size_bytes += count
             received()
     if size_bytes != int(length):
-        raise ServiceError(f"{value.safename}: {size_bytes} of {length} bytes came from the zipper", code="CutBody")
+        raise ServiceError(
+            f"{value.safename}: {size_bytes} of {length} bytes came from the zipper", code="TruncatedBody"
+        )
     if digest.hexdigest() != value.md5:
         raise _other_copy(value, product, digest.hexdigest())
 
@@ -209,7 +211,7 @@ def _other_copy(value: Value, product: Folder, md5: str) -> ServiceError:
         whole = zipfile.is_zipfile(file)
     if beginning.startswith(_SIGNATURE):
         if not whole:
-            return ServiceError(f"{value.safename}: the zip has no end", code="CutBody")
+            return ServiceError(f"{value.safename}: the zip has no end", code="TruncatedBody")
     elif value.safename.endswith(DIRECTORY_EXTENSIONS) or begins_foreign(beginning):
         return _foreign(value, 200)
     told = f"{value.safename}: the MD5 of the zip is {md5}, the catalogue's {value.md5}"
@@ -218,7 +220,7 @@ def _other_copy(value: Value, product: Folder, md5: str) -> ServiceError:
 
 def _foreign(value: Value, status: int) -> ServiceError:
     message = f"something on the way to the zipper answered {status} for {value.safename}, not the zipper itself"
-    return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3")
+    return ServiceError(f"{message}; look at proxies and firewalls", code="ProxyResponse")
 
 
 def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) -> TransferError:
@@ -283,25 +285,27 @@ def _unpack(safename: str, archive: IO[bytes], product: Folder, means: Means) ->
             if any(item.compress_type not in _METHODS for item in members.values()):
                 raise NotImplementedError("a member is neither stored nor deflated")
             if not files:
-                raise ProductError(f"the zip of {safename} holds no file", code="HostileKey")
+                raise ProductError(f"the zip of {safename} holds no file", code="UnsafePath")
             refuse_conflicts([_path(item, safename) for item in files])
             if sum(item.file_size for item in files) > _UNPACKED_MAX * os.fstat(archive.fileno()).st_size:
-                raise ProductError(f"the zip of {safename} would fill the disk", code="HostileKey")
+                raise ProductError(f"the zip of {safename} would fill the disk", code="UnsafePath")
             return [_member(unpacked, members[path], product, path, means) for path in sorted(members)]
     except _UNREADABLE as error:
-        raise ProductError(f"the zip of {safename} cannot be read: {error!s:.100}", code="BadCopy") from error
+        raise ProductError(
+            f"the zip of {safename} cannot be read: {error!s:.100}", code="VerificationFailed"
+        ) from error
 
 
 def _path(item: zipfile.ZipInfo, safename: str) -> str:
-    """Return where a member belongs below the product; ProductError ``HostileKey`` where that is elsewhere."""
+    """Return where a member belongs below the product; ProductError ``UnsafePath`` where that is elsewhere."""
     top, _, path = item.filename.partition("/")
     hostile = f"the zip of {safename} has {item.filename[:200]!r}"
     try:
         safe_segments(path)
     except ValueError as error:
-        raise ProductError(f"{hostile}: {error}", code="HostileKey") from error
+        raise ProductError(f"{hostile}: {error}", code="UnsafePath") from error
     if top != safename or path == ARCHIVE_NAME or stat.S_IFMT(item.external_attr >> 16) not in (0, stat.S_IFREG):
-        raise ProductError(f"{hostile}, which is no plain file of the product", code="HostileKey")
+        raise ProductError(f"{hostile}, which is no plain file of the product", code="UnsafePath")
     return path
 
 

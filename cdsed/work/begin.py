@@ -35,10 +35,10 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
     try:
         location = split_s3_path(product.s3_path)
     except ValueError as error:
-        raise ProductError(f"{product.safename}: {error}", code="HostileKey") from error
+        raise ProductError(f"{product.safename}: {error}", code="UnsafePath") from error
     if not is_place_of(location, product.safename):
         raise ProductError(
-            f"{product.s3_path} is the place of another product than {product.safename}", code="HostileKey"
+            f"{product.s3_path} is the place of another product than {product.safename}", code="UnsafePath"
         )
     listed = list_product(connection, account, location)
     if not listed:
@@ -53,7 +53,7 @@ def begin(bench: Bench, connection: Connection, account: str, product: Product) 
         staged = staging.staged_sizes(folder)
         lost_again = pieces.forget_lost(bench.db, product, staged)
         if lost_again:  # a power cut does that once; what is lost each time must come to an end
-            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="BadCopy")
+            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
         staging.prepare(folder, listed, staged, pieces.arrived(bench.db, product, listed))
     pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), sum(item.size_bytes for item in listed))

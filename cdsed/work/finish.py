@@ -141,7 +141,7 @@ def _bad(bench: Bench, product: Product, objects: Sequence[StoredObject], verdic
         products.move(bench.db, bench.clock, product, move)
         return
     pieces.mark_bad(bench.db, verdict.bad)
-    code = "Incomplete" if verdict.missing else "BadCopy"
+    code = "Incomplete" if verdict.missing else "VerificationFailed"
     raise ProductError(f"verification failed: {told}", code=code)
 
 

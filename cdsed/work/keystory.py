@@ -39,7 +39,7 @@ def told_apart(error: TransferError, account: str, story: KeyStory | None, now: 
     -------
     TransferError
         With one of the codes ``KeyExpired``, ``KeyRevoked``, ``KeyNotYetValid``, ``KeyUnknown``, ``WrongSecret`` and
-        ``NothingAllowed``.
+        ``NoReadPermission``.
     """
     judged = _judged(error.code, story, now) if story is not None else None
     if judged is None:
@@ -78,6 +78,6 @@ def _judged(refusal: str, story: KeyStory, now: float) -> tuple[str, str] | None
             code = "KeyRevoked"
             text = f"its S3 key {worked} and is refused everything now: revoked or expired; {_NEW_KEY}"
         case "AccessDenied":
-            code = "NothingAllowed"
+            code = "NoReadPermission"
             text = "its S3 key is known, but may read nothing; log in at https://dataspace.copernicus.eu and see why"
     return (code, text) if code else None

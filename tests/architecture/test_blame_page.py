@@ -12,7 +12,7 @@ _RAISED = {
     for kind in (ProductError, AccountError, ServiceError, DiskError, MachineError, Stopped, LeaseLost)
 }
 # Told apart from what S3 says only after the table has decided; see docs/blame.md, "Keys told apart".
-_TOLD_APART = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "WrongSecret", "NothingAllowed"}
+_TOLD_APART = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "WrongSecret", "NoReadPermission"}
 
 
 def _codes_in_the_code() -> set[tuple[str, str]]:

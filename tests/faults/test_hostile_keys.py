@@ -144,7 +144,7 @@ def test_no_such_safename_leads_out_of_the_spool(name):
 def test_two_files_that_would_want_one_name_are_refused(paths):
     with pytest.raises(ProductError) as error:
         refuse_conflicts(paths)
-    assert error.value.code == "HostileKey"
+    assert error.value.code == "UnsafePath"
 
 
 @given(st.lists(st.text("aAb/", min_size=1, max_size=6)))
@@ -250,7 +250,7 @@ _E = '"e"'
 def test_a_listing_with_a_key_that_is_not_a_plain_file_of_the_product_is_refused(service, key):
     with pytest.raises(ProductError) as error:
         service.listed(("S/P.SAFE/good", "1", _E), (key, "1", _E))
-    assert error.value.code == "HostileKey"
+    assert error.value.code == "UnsafePath"
 
 
 def test_a_listing_with_a_key_twice_or_in_two_spellings_is_refused(service):
@@ -287,7 +287,7 @@ def test_folder_keys_of_no_bytes_are_left_out_and_empty_objects_are_files(servic
 def test_sizes_and_etags_that_are_none_are_the_services_fault_and_harm_nobody(service, size, etag):
     with pytest.raises(ServiceError) as error:
         service.listed(("S/P.SAFE/a", size, etag))
-    assert error.value.code == "BadAnswer"
+    assert error.value.code == "InvalidResponse"
     assert str(error.value).isprintable()
 
 

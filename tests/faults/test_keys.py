@@ -37,7 +37,7 @@ def _story(age_s: float = 10 * YOUNG_S, worked_s_ago: float | None = None, expir
         ("InvalidAccessKeyId", _story(), "KeyUnknown", "never worked"),
         ("SignatureDoesNotMatch", _story(), "WrongSecret", "does not fit its access key"),
         ("SignatureDoesNotMatch", _story(worked_s_ago=120), "WrongSecret", "does not fit any more"),
-        ("AccessDenied", _story(), "NothingAllowed", "may read nothing"),
+        ("AccessDenied", _story(), "NoReadPermission", "may read nothing"),
         ("Throttled", _story(), "Throttled", "S3's word"),
         ("InvalidAccessKeyId", None, "InvalidAccessKeyId", "S3's word"),
     ],

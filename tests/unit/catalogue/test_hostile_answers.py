@@ -62,7 +62,7 @@ def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, ser
     with pytest.raises(ServiceError) as caught:
         search(Query(collection="X"), service)
 
-    assert caught.value.code == "BadAnswer"
+    assert caught.value.code == "InvalidResponse"
 
 
 def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(server: Server, service):
@@ -145,7 +145,7 @@ def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server
         with pytest.raises(ServiceError) as caught:
             KeysManager(server.url, "first", tokens, wire).listed()
 
-    assert caught.value.code == "BadAnswer"
+    assert caught.value.code == "InvalidResponse"
 
 
 def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path):
@@ -156,7 +156,7 @@ def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path):
         with pytest.raises(ServiceError) as caught:
             tokens.access_token()
 
-    assert caught.value.code == "BadAnswer"
+    assert caught.value.code == "InvalidResponse"
 
 
 @pytest.mark.parametrize("link", ["http://[nowhere", "http://127.0.0.1:1/Products", 5])

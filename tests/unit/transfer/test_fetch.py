@@ -50,7 +50,7 @@ def test_a_reset_goes_on_from_what_arrived(lab, item):
     fault(lab, item, "reset", times=1, after_bytes=400_000)
     with pytest.raises(ServiceError) as error:
         lab.fetch(piece_of(item))
-    assert error.value.code in ("ConnectionLost", "CutBody")
+    assert error.value.code in ("ConnectionLost", "TruncatedBody")
     # A reset throws away what the kernel has received and nobody has read yet: all of it, perhaps.
     arrived = lab.progress.safe_bytes[-1] if lab.progress.safe_bytes else 0
     assert arrived <= 400_000
@@ -64,7 +64,7 @@ def test_a_short_body_is_not_an_end(lab, item):
     fault(lab, item, "short_body", times=1, after_bytes=100_000)
     with pytest.raises(ServiceError) as error:
         lab.fetch(piece_of(item))
-    assert error.value.code in ("CutBody", "NotTheObject")
+    assert error.value.code in ("TruncatedBody", "UnexpectedObject")
     done = lab.progress.safe_bytes[-1] if lab.progress.safe_bytes else 0
     lab.fetch(piece_of(item, done=done))
     assert is_true(lab, item)
@@ -89,7 +89,7 @@ def test_an_error_body_under_status_200_never_passes(lab, item, part):
     fault(lab, item, "xml_body", times=1)
     with pytest.raises(ServiceError) as error:
         lab.fetch(piece_of(item, 10) if part else piece_of(item))
-    assert error.value.code == "NotTheObject"
+    assert error.value.code == "UnexpectedObject"
     assert (lab.staging / item.path).read_bytes() == bytes(item.size_bytes)
 
 

@@ -97,7 +97,7 @@ def test_what_is_no_listing_is_never_taken_for_an_empty_one(
     server: RawServer, connection: Connection, raw: bytes
 ) -> None:
     error = refusal(server, connection, answering(raw))
-    assert error.code == "NotS3"
+    assert error.code == "ProxyResponse"
     assert rule_of(error).never_charged
     assert not key_works(connection, "me", PLACE)
 
@@ -114,7 +114,7 @@ def test_what_is_no_listing_is_never_taken_for_an_empty_one(
     ],
 )
 def test_half_a_listing_is_never_taken_for_a_whole_one(server: RawServer, connection: Connection, raw: bytes) -> None:
-    assert refusal(server, connection, answering(raw)).code in ("BadAnswer", "CutBody")
+    assert refusal(server, connection, answering(raw)).code in ("InvalidResponse", "TruncatedBody")
 
 
 def test_a_listing_that_redirects_to_a_login_page_is_followed_nowhere(
@@ -151,8 +151,8 @@ def test_a_product_is_not_missing_until_s3_says_so_in_its_own_words(
     server: RawServer, connection: Connection, head: bytes, get: bytes
 ) -> None:
     assert refusal(server, connection, answering(answer(EMPTY), head, get)).code in (
-        "NotS3",
-        "BadAnswer",
+        "ProxyResponse",
+        "InvalidResponse",
         "Redirected",
     )
 

@@ -132,4 +132,4 @@ def test_keys_that_cannot_become_files_are_refused(lab, keys):
         server.shutdown()
         thread.join()
         server.server_close()
-    assert error.value.code == "HostileKey"
+    assert error.value.code == "UnsafePath"

@@ -108,7 +108,7 @@ def test_nothing_at_the_catalogues_place_is_an_attempt_then_missing(bench):
 
 def test_a_hostile_key_fails_at_once(bench):
     product = claimed(bench)
-    bench.outcome.of_product(ProductError("evil", code="HostileKey"), bench.lease(), product)
+    bench.outcome.of_product(ProductError("evil", code="UnsafePath"), bench.lease(), product)
     assert now(bench, product).state is State.FAILED
 
 
@@ -281,7 +281,7 @@ def test_a_piece_that_keeps_failing_while_others_arrive_is_an_attempt(bench):
     assert (now(bench, product).state, now(bench, product).attempts) == (State.WAITING, 1)
 
 
-@pytest.mark.parametrize("code", ["NotS3", "Redirected", "NotTheObject"])
+@pytest.mark.parametrize("code", ["ProxyResponse", "Redirected", "UnexpectedObject"])
 def test_what_something_on_the_way_answers_is_never_an_attempt_however_often_it_comes(bench, code):
     foreign = ServiceError("a page", code=code)
     lease, product, piece = at_work(bench)
@@ -514,5 +514,5 @@ def test_a_machine_that_is_short_of_something_brings_no_product_nearer_to_an_att
         products.wake_due(bench.db, bench.clock)
         with bench.db.write():
             product = products.claim_ready(bench.db, bench.clock, product.id, bench.process)
-    bench.outcome.of_product(ServiceError("cut", code="CutBody"), lease, product)
+    bench.outcome.of_product(ServiceError("cut", code="TruncatedBody"), lease, product)
     assert now(bench, product).attempts == 0
