@@ -269,9 +269,9 @@ def _download(worker: Worker) -> None:
 
 def _bench(worker: Worker, news: "News") -> "Bench":
     from cdsed.store.identity import state_id
-    from cdsed.transfer.guard import Guard
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
+    from cdsed.transfer.stall_detector import StallDetector
     from cdsed.work.bench import Bench, endpoint
     from cdsed.work.outcome import Outcome
 
@@ -284,7 +284,7 @@ def _bench(worker: Worker, news: "News") -> "Bench":
         keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
         endpoint=endpoint(settings),
         presence=presence_of(settings, worker.clock),
-        guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
+        stall_detector=StallDetector(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
         outcome=Outcome(worker.db, worker.clock, settings.retry),
         register=Register(register_dir(os.environ), os.getppid(), settings.state_dir),
         owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getppid())),

@@ -15,9 +15,9 @@ from cdsed.errors import ProductError
 from cdsed.model.eodata import S3Location
 from cdsed.model.transfer import Digests, ListedObject, Piece, StoredObject
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
 from cdsed.transfer.publish import publish
+from cdsed.transfer.s3_list import list_product
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.translate import on_disk
 from cdsed.transfer.verify import algorithms_for, verify
@@ -84,7 +84,7 @@ def _fetch(
     connection: Connection, job: Job, listed: Sequence[ListedObject], staging: Path, stop: threading.Event
 ) -> list[StoredObject]:
     buffer = memoryview(bytearray(BUFFER_BYTES))
-    way = Way(connection, job.login, job.location.bucket, buffer, None, _CHECKPOINT_S, stop)
+    context = FetchContext(connection, job.login, job.location.bucket, buffer, None, _CHECKPOINT_S, stop)
     algorithms = algorithms_for(job.location.key.rpartition("/")[2])
 
     def fetch(number: int, item: ListedObject) -> StoredObject:
@@ -92,7 +92,7 @@ def _fetch(
         digests = Digests()
         for attempt in through_blips(stop) if item.size_bytes else ():  # an empty file is there already
             with attempt:
-                digests = fetch_piece(way, piece, staging, algorithms, _Progress())
+                digests = fetch_piece(context, piece, staging, algorithms, _Progress())
         return StoredObject(number, item.key, item.path, item.size_bytes, item.etag, digests, None)
 
     return list(starmap(fetch, enumerate(listed, start=1)))

@@ -9,7 +9,7 @@ import re
 import uuid
 from pathlib import Path
 
-from cdsed.folder import make_lasting
+from cdsed.dir_handle import mkdir_durable
 from cdsed.model.disk import Ground
 
 #: Below the directory, beside what is being put together.
@@ -48,7 +48,7 @@ def mark(place: Path, marker: str | None = None) -> Ground:
         The disk does not take it.
     """
     path = place / MARKER
-    make_lasting(place)
+    mkdir_durable(place)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     said = _read(path)
     if not said:

@@ -72,10 +72,10 @@ class Connection:
     ) -> None:
         self.endpoint = endpoint
         self.credentials = credentials
-        self.bytes_received = 0  # read by the guard, from another thread
+        self.bytes_received = 0  # read by the stall detector, from another thread
         self.delivered_bytes = 0  # of objects: listings and errors do not prove that an account works
         self.requests = 0
-        self.waits = False  # read by the guard
+        self.waits = False  # read by the stall detector
         self._claim = claim
         parts = urlsplit(endpoint.url)
         assert parts.hostname, f"{endpoint.url} has no host"
@@ -94,7 +94,7 @@ class Connection:
             endpoint.region,
         )
         self._socket: socket.socket | None = None  # http.client forgets its own at "Connection: close"
-        self._cut_reason: str | None = None
+        self._abort_reason: str | None = None
         self._lock = threading.Lock()
 
     def request(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -105,7 +105,7 @@ class Connection:
         ServiceError
             The connection could not be made, or broke.
         Stopped
-            It was cut because the process must leave.
+            It was aborted because the process must leave.
         """
         path = f"{self._base_path}/{bucket}/{quote(key, safe='/~')}"
         request = botocore.awsrequest.AWSRequest(method, self._origin + path, dict(headers))
@@ -120,7 +120,7 @@ class Connection:
             try:
                 return self._exchange(method, target, headers)
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-                if not kept or self._cut_reason is not None:
+                if not kept or self._abort_reason is not None:
                     raise
                 self._http.close()
                 self._count_one()  # the server may have taken the first one before it closed
@@ -135,7 +135,7 @@ class Connection:
     def broken(self, error: BaseException) -> ServiceError | MachineError | Stopped:
         """Close the connection after a failure, and return what to raise for it."""
         with self._lock:
-            reason, self._cut_reason = self._cut_reason, None
+            reason, self._abort_reason = self._abort_reason, None
             self._hang_up()
         if reason == "stop":
             return Stopped()
@@ -143,12 +143,12 @@ class Connection:
             return ServiceError(f"{self._host}: {reason}", code="TooSlow")
         return network_error(self._host, error)
 
-    def cut(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
         """Break the connection from another thread; its reader then raises what `reason` says."""
         with self._lock:
             if self._socket is None:
                 return
-            self._cut_reason = reason
+            self._abort_reason = reason
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -189,7 +189,7 @@ def read_into(connection: Connection, response: http.client.HTTPResponse, buffer
     Raises
     ------
     ServiceError, Stopped
-        The connection broke, or was cut.
+        The connection broke, or was aborted.
     """
     try:
         count = response.readinto(buffer)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, Stopped
-from cdsed.folder import Stamp
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse

@@ -10,8 +10,8 @@ from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer import staging
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.listing import list_product
 from cdsed.transfer.publish import complete
+from cdsed.transfer.s3_list import list_product
 from cdsed.work.bench import Bench
 from cdsed.work.outcome import NO_PLACE
 from cdsed.work.owning import is_others, refuse_other, release, take

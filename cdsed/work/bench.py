@@ -14,8 +14,8 @@ from cdsed.process.register import Register
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.guard import Guard
 from cdsed.transfer.owners import Owners
+from cdsed.transfer.stall_detector import StallDetector
 from cdsed.work.outcome import Outcome
 
 
@@ -54,7 +54,7 @@ class Bench:
     keyring: Keyring
     endpoint: Endpoint
     presence: Presence
-    guard: Guard
+    stall_detector: StallDetector
     outcome: Outcome
     owners: Owners
     register: Register

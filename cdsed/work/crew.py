@@ -52,9 +52,9 @@ class Crew:
         return self._error is None and all(thread.is_alive() for thread in self._threads)
 
     def look(self) -> None:
-        """Cut connections that are too slow, and see to threads that are stuck; call it about once per second."""
+        """Abort connections that are too slow, and see to threads that are stuck; call it about once per second."""
         bench = self._bench
-        bench.guard.look()
+        bench.stall_detector.check()
         stuck = bench.watch.look(self._patience_s)
         for one in stuck:
             self._pause(one)
@@ -72,7 +72,7 @@ class Crew:
         bench = self._bench
         bench.stop.set()
         while any(thread.is_alive() for thread in self._threads if thread not in self._stuck):
-            bench.guard.cut_all()
+            bench.stall_detector.abort_all()
             bench.news.tell()
             time.sleep(_LEAVE_EVERY_S)
             self._stuck = {one.thread for one in bench.watch.look(self._patience_s)}

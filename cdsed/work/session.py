@@ -13,13 +13,13 @@ from cdsed.config.accounts import S3Keys
 from cdsed.errors import AccountError, LeaseLost, ProductError, StateError, Stopped, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
-from cdsed.model.transfer import Digests, Mark, Piece
+from cdsed.model.transfer import Digests, Piece, ResumePoint
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, pieces, products
 from cdsed.store.leases import Lease
 from cdsed.transfer.connection import Connection, Credentials
-from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
-from cdsed.transfer.listing import key_works
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
+from cdsed.transfer.s3_list import key_works
 from cdsed.transfer.verify import algorithms_for
 from cdsed.work import keystory, owning, sharing, zipped
 from cdsed.work.begin import begin
@@ -44,10 +44,10 @@ class _Held:
     shared: KernelLock
     keys: S3Keys
 
-    def mark(self, piece: int, done_bytes: int, booted_at: float) -> None:
+    def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Leave in the lock file how far a piece is."""
         try:
-            self.lock.note(Mark(self.lease.fence, piece, done_bytes, booted_at).pack())
+            self.lock.note(ResumePoint(self.lease.fence, piece, done_bytes, booted_at).pack())
         except OSError as error:  # the disk of the state is sick, and for that no product pays
             raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
@@ -150,7 +150,7 @@ class _Session:
         bench = self._bench
         edition = bench.news.edition
         self._traffic.count()  # the next claim takes the place of this one
-        self._held.mark(_NO_PIECE, 0, 0.0)  # numbers of pieces come again: the last one's mark is not the next one's
+        self._held.save_resume_point(_NO_PIECE, 0, 0.0)  # numbers of pieces are used again: the last one's is void
         work = pieces.next_work(bench.db, bench.clock, self._lease, bench.process)
         if work is None and self._connection.requests:
             bench.news.wait_after(edition, _LINGER_S)
@@ -170,15 +170,15 @@ class _Session:
         bench = self._bench
         try:
             for attempt in through_blips(bench.stop):
-                with attempt, bench.guard.watch(self._connection):
+                with attempt, bench.stall_detector.watch(self._connection):
                     begin(bench, self._connection, self._lease.account, product)
         except TransferError as error:
             self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":
-                match zipped.way(bench, self._lease.account, product):
-                    case zipped.Way.OPEN:
+                match zipped.availability(bench, self._lease.account, product):
+                    case zipped.ZipAvailability.OPEN:
                         return self._begin_zipped(product)
-                    case zipped.Way.ASK_FIRST:
+                    case zipped.ZipAvailability.ASK_FIRST:
                         zipped.ask_catalogue(bench, product, error)
                         return True
             return bench.outcome.of_product(self._blamed(error, product), self._lease, product)
@@ -240,7 +240,7 @@ class _Session:
         bench = self._bench
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        way = Way(
+        context = FetchContext(
             connection=self._connection,
             account=self._lease.account,
             bucket=split_s3_path(product.s3_path).bucket,
@@ -252,9 +252,9 @@ class _Session:
         )
         progress = _Progress(bench, self._held, piece, self._traffic)
         for attempt in through_blips(bench.stop):
-            with attempt, bench.guard.watch(self._connection):
+            with attempt, bench.stall_detector.watch(self._connection):
                 folder, algorithms = Path(product.staging), algorithms_for(product.safename)
-                return fetch_piece(way, progress.piece, folder, algorithms, progress)
+                return fetch_piece(context, progress.piece, folder, algorithms, progress)
         raise AssertionError("tenacity gave up without an error")
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
@@ -281,10 +281,10 @@ class _Progress:
         self._held = held
         self._traffic = traffic
         self._booted_at = bench.clock.booted_at()
-        self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
+        self.written(piece.done_bytes)  # an older resume point of this lease must not count for this copy
 
     def written(self, done_bytes: int) -> None:
-        self._held.mark(self.piece.id, done_bytes, self._booted_at)
+        self._held.save_resume_point(self.piece.id, done_bytes, self._booted_at)
 
     def safe(self, done_bytes: int) -> None:
         with self._bench.db.write():

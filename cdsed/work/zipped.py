@@ -17,7 +17,7 @@ from cdsed.store.leases import Lease
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
-from cdsed.transfer.zipper import Means, Value, fetch_value, origin
+from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
 from cdsed.work.bench import Bench
 from cdsed.work.claims import RequestClaims
 from cdsed.work.owning import take
@@ -27,7 +27,7 @@ from cdsed.work.traffic import Traffic
 _log = logging.getLogger(__name__)
 
 
-class Way(Enum):
+class ZipAvailability(Enum):
     """Whether a product can come as a zip."""
 
     CLOSED = auto()  # the settings do not want it, the account has no token just now, or nobody states an MD5
@@ -35,13 +35,13 @@ class Way(Enum):
     OPEN = auto()
 
 
-def way(bench: Bench, account: str, product: Product) -> Way:
+def availability(bench: Bench, account: str, product: Product) -> ZipAvailability:
     """Tell whether a product that S3 refuses to an account can come as a zip."""
     if not bench.settings.transfer.zipper or not _token(bench, account):
-        return Way.CLOSED
+        return ZipAvailability.CLOSED
     if product.product_id and product.md5:
-        return Way.OPEN
-    return Way.CLOSED if product.path_source is PathSource.CATALOGUE else Way.ASK_FIRST
+        return ZipAvailability.OPEN
+    return ZipAvailability.CLOSED if product.path_source is PathSource.CATALOGUE else ZipAvailability.ASK_FIRST
 
 
 def ask_catalogue(bench: Bench, product: Product, error: TransferError) -> None:
@@ -61,7 +61,7 @@ def fetch(bench: Bench, lease: Lease, claims: RequestClaims, product: Product, b
     assert product.product_id is not None, f"{product.safename} has no id in the catalogue"
     assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
     services = bench.settings.services
-    value = Value(
+    download = ZipDownload(
         url=f"{services.download_url}/Products({quote(product.product_id)})/$value",
         origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
         token=Secret(_token(bench, lease.account)),
@@ -71,13 +71,13 @@ def fetch(bench: Bench, lease: Lease, claims: RequestClaims, product: Product, b
     )
     places = places_for(bench, product, 2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
-    means = Means(bench.endpoint, partial(_counted, bench, lease, claims), buffer, bench.stop, claims.claim)
+    context = ZipContext(bench.endpoint, partial(_counted, bench, lease, claims), buffer, bench.stop, claims.claim)
     pieces.forget_arrived(bench.db, product)
     check_disk(bench, Path(places.destination))  # to choose a place may have taken long: others write to the state, too
     with bench.watch.at(places.destination):
         take(bench, product, places)
         prepare(staging)
-        listed = fetch_value(value, means, staging)
+        listed = fetch_zip(download, context, staging)
     with bench.db.write():
         pieces.plan(bench.db, product, listed, places, bench.settings.transfer.piece_bytes)
         pieces.arrived_whole(bench.db, product)
@@ -90,7 +90,7 @@ def _counted(bench: Bench, lease: Lease, claims: RequestClaims, connection: Conn
     traffic = Traffic(bench, lease, connection)
     former, claims.settle = claims.settle, traffic.count
     try:
-        with bench.guard.watch(connection):
+        with bench.stall_detector.watch(connection):
             yield traffic.count_when_due
     finally:
         traffic.count()

@@ -12,7 +12,7 @@ import pytest
 import cdsed
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "folder", "log", "_version"}
+_BASE = {"errors", "clock", "dir_handle", "log", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -22,7 +22,7 @@ _MAY_IMPORT = {
     "_version": set(),
     "errors": set(),
     "clock": set(),
-    "folder": set(),
+    "dir_handle": set(),
     "logflood": set(),
     "log": {"logflood"},
     "model": _BASE,

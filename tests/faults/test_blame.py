@@ -21,8 +21,8 @@ from cdsed.errors import AccountError, DiskError, ProductError, ServiceError, Tr
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
-from cdsed.transfer.listing import key_works, list_product
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
+from cdsed.transfer.s3_list import key_works, list_product
 from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.translate import disk_error, network_error
 from cdsed.transfer.verify import file_digests
@@ -87,9 +87,9 @@ def _fetch(url: str, staging: Path) -> TransferError:
     (staging / _PIECE.path).write_bytes(bytes(_PIECE.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with _connected(url) as connection:
-        way = Way(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
+        context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
         with pytest.raises(TransferError) as caught:
-            fetch_piece(way, _PIECE, staging, frozenset({"md5"}), _Nobody())
+            fetch_piece(context, _PIECE, staging, frozenset({"md5"}), _Nobody())
     return caught.value
 
 

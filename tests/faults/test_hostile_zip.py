@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
+from cdsed.dir_handle import DirHandle
 from cdsed.errors import DiskError, ProductError, ServiceError
-from cdsed.folder import Folder
 from cdsed.local.intact import check_product
 from cdsed.local.whole import is_whole
 from cdsed.transfer.zipper import ARCHIVE_NAME
@@ -131,7 +131,7 @@ def test_links_planted_where_a_zip_is_unpacked_are_not_followed(host, staging, t
     (staging / "m").symlink_to(precious)
     with pytest.raises(DiskError, match="symbolic link"):
         get(host, staging, archive(**{"m/a": b"1"}))
-    with Folder.at(staging) as folder:
+    with DirHandle.at(staging) as folder:
         folder.remove(ARCHIVE_NAME)
     (staging / ARCHIVE_NAME).symlink_to(precious / "zip")
     with pytest.raises(DiskError):

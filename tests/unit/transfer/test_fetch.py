@@ -9,7 +9,7 @@ import pytest
 
 from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, Stopped
 from cdsed.local.space import free_bytes
-from cdsed.transfer.guard import Guard
+from cdsed.transfer.stall_detector import StallDetector
 from tests.unit.transfer.conftest import piece_of
 
 _SIZE = 600_000
@@ -156,20 +156,20 @@ def test_a_stall_is_cut_by_the_read_time_out_and_what_arrived_stays(lab, item):
     assert 0 < lab.progress.safe_bytes[-1] <= 400_000
 
 
-def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(lab, item):
+def test_a_transfer_that_trickles_is_aborted_and_what_arrived_stays(lab, item):
     fault(lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
-    guard = Guard(50_000, window_s=1)
+    stall_detector = StallDetector(50_000, window_s=1)
     done = threading.Event()
 
     def look() -> None:
         while not done.wait(0.1):
             if lab.progress.written_bytes:  # on a busy machine nothing may have come within the first window
-                guard.look()
+                stall_detector.check()
 
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        with pytest.raises(ServiceError) as error, guard.watch(lab.connection):
+        with pytest.raises(ServiceError) as error, stall_detector.watch(lab.connection):
             lab.fetch(piece_of(item))
     finally:
         done.set()
@@ -182,18 +182,18 @@ def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(lab, item):
 
 def test_a_stop_during_a_body_cuts_it_and_keeps_what_arrived(lab, item):
     fault(lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
-    guard = Guard(0, 60)
+    stall_detector = StallDetector(0, 60)
 
     def stop_then() -> None:
         deadline = time.monotonic() + 10
         while not lab.progress.written_bytes and time.monotonic() < deadline:
             time.sleep(0.01)
         lab.stop.set()
-        guard.cut_all()
+        stall_detector.abort_all()
 
     thread = threading.Thread(target=stop_then)
     thread.start()
-    with pytest.raises(Stopped), guard.watch(lab.connection):
+    with pytest.raises(Stopped), stall_detector.watch(lab.connection):
         lab.fetch(piece_of(item))
     thread.join()
     assert 0 < lab.progress.safe_bytes[-1] < item.size_bytes

@@ -11,8 +11,8 @@ from cdsed.errors import ProductError, ServiceError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.fetch import Way, fetch_piece
-from cdsed.transfer.listing import key_works, list_product
+from cdsed.transfer.fetch import FetchContext, fetch_piece
+from cdsed.transfer.s3_list import key_works, list_product
 from cdsed.work.blame import rule_of
 from tests.fuzz.raw_server import RawServer, answer, raw_server
 
@@ -183,10 +183,10 @@ def fetched(server: RawServer, connection: Connection, staging: Path, raw: bytes
     (staging / "a.tiff").write_bytes(bytes(300))
     server.respond = lambda _: raw
     connection.close()
-    way = Way(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
     piece = Piece(1, 1, "P/a.tiff", "a.tiff", "e", 300, 0 if whole else 100, 300 if whole else 100, 0, 0)
     with pytest.raises((ServiceError, ProductError)) as caught:
-        fetch_piece(way, piece, staging, frozenset(), _Nobody())
+        fetch_piece(context, piece, staging, frozenset(), _Nobody())
     assert (staging / "a.tiff").read_bytes() == bytes(300)
     return caught.value
 

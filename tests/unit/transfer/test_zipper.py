@@ -11,7 +11,7 @@ import pytest
 from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped
 from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.zipper import ARCHIVE_NAME, Means, Value, fetch_value, origin
+from cdsed.transfer.zipper import ARCHIVE_NAME, ZipContext, ZipDownload, fetch_zip, origin
 
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 TOKEN = "the-token-itself"
@@ -75,7 +75,7 @@ def archive(**files):
     return data.getvalue()
 
 
-def value(host, body, *, path="/v", **changes):
+def download(host, body, *, path="/v", **changes):
     known = {
         "url": host.url + path,
         "origins": frozenset({origin(host.url)}),
@@ -84,19 +84,19 @@ def value(host, body, *, path="/v", **changes):
         "safename": NAME,
         "md5": hashlib.md5(body).hexdigest(),
     }
-    return Value(**{**known, **changes})
+    return ZipDownload(**{**known, **changes})
 
 
-def means(stop=None):
+def context(stop=None):
     endpoint = Endpoint("http://unused", "default", 5, 5)
-    return Means(
+    return ZipContext(
         endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), stop or threading.Event()
     )
 
 
 def get(host, staging, body, headers=None, status=200, **changes):
     host.answers["/v"] = (status, headers or {}, body)
-    return fetch_value(value(host, body, **changes), means(), staging)
+    return fetch_zip(download(host, body, **changes), context(), staging)
 
 
 def test_a_zip_becomes_the_files_of_the_product(host, staging):
@@ -114,7 +114,7 @@ def test_a_single_object_keeps_its_name(host, tmp_path):
     (tmp_path / name).mkdir()
     body = b"not a zip at all" * 1000
     host.answers["/v"] = (200, {}, body)
-    (item,) = fetch_value(value(host, body, safename=name), means(), tmp_path / name)
+    (item,) = fetch_zip(download(host, body, safename=name), context(), tmp_path / name)
     assert (item.path, item.size_bytes) == (name, len(body))
     assert (tmp_path / name / name).read_bytes() == body
 
@@ -125,7 +125,7 @@ def test_a_redirect_to_an_allowed_host_takes_the_token_along(host, staging):
         catalogue.answers["/v"] = (301, {"Location": f"{host.url}/v"}, b"")
         host.answers["/v"] = (200, {}, body)
         origins = frozenset({origin(catalogue.url), origin(host.url)})
-        fetch_value(value(catalogue, body, origins=origins), means(), staging)
+        fetch_zip(download(catalogue, body, origins=origins), context(), staging)
     assert host.seen == [("/v", f"Bearer {TOKEN}")]
 
 
@@ -200,7 +200,7 @@ def test_stop_ends_it(host, staging):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        fetch_value(value(host, body), means(stop), staging)
+        fetch_zip(download(host, body), context(stop), staging)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -248,5 +248,5 @@ def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(host, staging):
 def test_what_is_no_zip_costs_no_product_an_attempt_whatever_its_length_says(host, staging, body, code):
     host.answers["/v"] = (200, {}, body)
     with pytest.raises(ServiceError) as refused:
-        fetch_value(value(host, b"the true one"), means(), staging)
+        fetch_zip(download(host, b"the true one"), context(), staging)
     assert refused.value.code == code

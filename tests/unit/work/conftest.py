@@ -13,9 +13,9 @@ from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
 from cdsed.local.presence import Presence
 from cdsed.process.register import Register
 from cdsed.store.identity import state_id
-from cdsed.transfer.guard import Guard
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
+from cdsed.transfer.stall_detector import StallDetector
 from cdsed.work.bench import Bench, News, endpoint
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
@@ -75,7 +75,7 @@ def bench(lab, tmp_path, service):
         keyring=Keyring(settings.state_dir / LEDGER_NAME, SYSTEM_CLOCK),
         endpoint=endpoint(settings),
         presence=Presence(settings.spools, []),
-        guard=Guard(0, 60),
+        stall_detector=StallDetector(0, 60),
         outcome=Outcome(lab.db, SYSTEM_CLOCK, settings.retry),
         register=Register(tmp_path / "register", os.getpid(), settings.state_dir),
         owners=Owners(this_owner(state_id(settings.state_dir), settings.state_dir, os.getpid())),
@@ -92,7 +92,7 @@ def bench(lab, tmp_path, service):
 
     def stop():
         lab.bench.stop.set()
-        lab.bench.guard.cut_all()
+        lab.bench.stall_detector.abort_all()
         lab.bench.news.tell()
         for thread in threads:
             thread.join(10)
