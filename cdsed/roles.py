@@ -23,7 +23,7 @@ from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
+from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
@@ -269,10 +269,11 @@ def _download(worker: Worker) -> None:
 
 def _bench(worker: Worker, news: "News") -> "Bench":
     from cdsed.store.identity import state_id
+    from cdsed.transfer.connection import Endpoint
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
     from cdsed.transfer.stall_detector import StallDetector
-    from cdsed.work.bench import Bench, endpoint
+    from cdsed.work.bench import Bench
     from cdsed.work.outcome import Outcome
 
     settings = worker.settings
@@ -282,7 +283,7 @@ def _bench(worker: Worker, news: "News") -> "Bench":
         settings=settings,
         accounts={account.name: account for account in worker.accounts},
         keyring=Keyring(settings.state_dir / LEDGER_NAME, worker.clock),
-        endpoint=endpoint(settings),
+        endpoint=Endpoint.from_settings(settings),
         presence=presence_of(settings, worker.clock),
         stall_detector=StallDetector(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
         outcome=Outcome(worker.db, worker.clock, settings.retry),
@@ -295,7 +296,7 @@ def _bench(worker: Worker, news: "News") -> "Bench":
 
 
 def _keys(worker: Worker) -> None:
-    from cdsed.work.keykeeping import KeyKeeping
+    from cdsed.credentials.temporary_keys import TemporaryKeyManager
 
     stop = worker.life.stop
     lock = KernelLock(worker.settings.sessions_dir / "keys.lock")
@@ -304,15 +305,15 @@ def _keys(worker: Worker) -> None:
         worker.beat()
         if stop.wait(_POLL_S):
             return
-    keeping = KeyKeeping(worker.db, worker.clock, worker.settings, worker.process, stop)
+    manager = TemporaryKeyManager(worker.db, worker.clock, worker.settings, worker.process, stop)
     try:
-        keeping.begin(worker.accounts)
+        manager.begin(worker.accounts)
         while not stop.is_set():
             worker.beat()
-            keeping.tend_due(worker.beat)
+            manager.maintain_due(worker.beat)
             stop.wait(_BEAT_S)
     finally:
-        keeping.end()
+        manager.end()
         lock.release()
 
 

@@ -14,10 +14,10 @@ import geopandas as gpd
 from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.filter import filter_text
 from cdsed.catalogue.frame import frame_of, whole_frame
+from cdsed.catalogue.http_errors import PASSING
+from cdsed.catalogue.odata_client import ODataClient, Reply
 from cdsed.catalogue.query import Query
-from cdsed.catalogue.service import Reply, Service
 from cdsed.catalogue.slices import REACH, SKIP_MAX, TOP_MAX, Window, windows
-from cdsed.catalogue.translate import PASSING
 from cdsed.errors import Incomplete, ServiceError, Stopped
 
 _FIELDS = (
@@ -38,7 +38,7 @@ class Progress:
 
 def search(
     query: Query,
-    service: Service,
+    service: ODataClient,
     *,
     cache: Cache | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -58,7 +58,7 @@ def search(
     progress
         Told every half second or so, in this thread.
     workers
-        Slices read at the same time, under the one pace of `service`.
+        Slices read at the same time, under the one rate limit of `service`.
     slice_length
         Longest window of time asked for at once; None begins with the whole. Whatever holds more rows than
         the catalogue hands out is cut further.
@@ -91,7 +91,7 @@ def search(
 class _Searching:
     """What the threads of one search share."""
 
-    def __init__(self, query: Query, service: Service, cache: Cache | None) -> None:
+    def __init__(self, query: Query, service: ODataClient, cache: Cache | None) -> None:
         self._abandoned = threading.Event()
         self._rows_received = 0
         self._counting = threading.Lock()

@@ -1,6 +1,6 @@
 """One bare HTTP connection to S3: the thing a session stands for.
 
-It is opened by the first request, kept alive between requests, and can be cut from another thread when it
+It is opened by the first request, kept alive between requests, and another thread can abort it when it
 stalls or when the process must leave. Nothing here retries.
 """
 
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import quote, urlsplit
 
 import botocore.auth
@@ -20,6 +21,7 @@ import botocore.credentials
 
 from cdsed._version import __version__
 from cdsed.config.secrets import Secret
+from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
 from cdsed.transfer.translate import network_error
 
@@ -43,6 +45,18 @@ class Endpoint:
     connect_timeout_s: float
     read_timeout_s: float
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return where S3 is, by the settings."""
+        ca_file = settings.services.ca_file
+        return cls(
+            url=settings.services.s3_url,
+            region=settings.services.s3_region,
+            connect_timeout_s=settings.transfer.connect_timeout_s,
+            read_timeout_s=settings.transfer.read_timeout_s,
+            tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
+        )
 
 
 @dataclass(frozen=True, slots=True)

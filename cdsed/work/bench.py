@@ -1,6 +1,5 @@
 """What the threads of one download process work with, put together once."""
 
-import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import Keyring
+from cdsed.credentials.key_ledger import Keyring
 from cdsed.local.presence import Presence
 from cdsed.process.register import Register
 from cdsed.process.threadwatch import ThreadWatch
@@ -62,15 +61,3 @@ class Bench:
     stop: threading.Event
     news: News
     watch: ThreadWatch = field(default_factory=ThreadWatch)
-
-
-def endpoint(settings: Settings) -> Endpoint:
-    """Return where S3 is, by the settings."""
-    ca_file = settings.services.ca_file
-    return Endpoint(
-        url=settings.services.s3_url,
-        region=settings.services.s3_region,
-        connect_timeout_s=settings.transfer.connect_timeout_s,
-        read_timeout_s=settings.transfer.read_timeout_s,
-        tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
-    )

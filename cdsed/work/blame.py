@@ -236,7 +236,7 @@ ELSEWHERE = (
         "untouched",
         _LOGIN,
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
     Note(
         Blame.ACCOUNT,
@@ -245,7 +245,7 @@ ELSEWHERE = (
         "untouched",
         "1 min, doubled each time, 1 h at most",
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
     Note(
         Blame.ACCOUNT,
@@ -254,7 +254,7 @@ ELSEWHERE = (
         "untouched",
         Course.COOL_ACCOUNT.value.delay,
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
     Note(
         Blame.SERVICE,
@@ -263,7 +263,7 @@ ELSEWHERE = (
         "untouched",
         Course.COOL_ACCOUNT.value.delay,
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
 )
 

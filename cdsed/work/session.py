@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from cdsed.config.accounts import S3Keys
+from cdsed.credentials import key_diagnosis
 from cdsed.errors import AccountError, LeaseLost, ProductError, StateError, Stopped, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.product import Product
@@ -21,7 +22,7 @@ from cdsed.transfer.connection import Connection, Credentials
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
 from cdsed.transfer.s3_list import key_works
 from cdsed.transfer.verify import algorithms_for
-from cdsed.work import keystory, owning, sharing, zipped
+from cdsed.work import owning, sharing, zipped
 from cdsed.work.begin import begin
 from cdsed.work.bench import Bench
 from cdsed.work.boundary import bounded
@@ -86,7 +87,7 @@ class SessionThread:
             shared = sharing.take(bench, account, session.slot)
             lease = leases.take(bench.db, bench.clock, session, bench.process) if shared else None
             if shared is not None and lease is not None:
-                keystory.enter(bench.db, bench.clock, session.account, keys)
+                key_diagnosis.note_use(bench.db, bench.clock, session.account, keys)
                 return _Held(lease, lock, shared, keys)
             if shared is not None:
                 shared.release()

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from cdsed.catalogue.tokenfile import TokenFile, token_file
 from cdsed.config.secrets import Secret
+from cdsed.credentials.token_file import TokenFile, token_path
 from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.store import pieces, products
@@ -99,5 +99,5 @@ def _counted(bench: Bench, lease: Lease, claims: RequestClaims, connection: Conn
 
 def _token(bench: Bench, account: str) -> str:
     """Return the token that the keys role keeps fresh; '' when there is none."""
-    grant = TokenFile(token_file(bench.settings.sessions_dir, account), bench.clock).read()
+    grant = TokenFile(token_path(bench.settings.sessions_dir, account), bench.clock).read()
     return grant.access_token if grant.access_until_s > bench.clock.boot_s() else ""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.secrets import Secret
 from cdsed.errors import ServiceError, TransferError
@@ -127,15 +127,15 @@ def _listing(url: str, authority: Path | None, _folder: Path) -> None:
 
 
 def _identity(url: str, authority: Path | None, _folder: Path) -> None:
-    with Wire(timeout_s=5, clock=SYSTEM_CLOCK, stop=threading.Event(), ca_file=authority) as wire:
-        wire.once("POST", url, token="canary-token", values={"password": "canary-password"}, form=True)
+    with HttpClient(timeout_s=5, clock=SYSTEM_CLOCK, stop=threading.Event(), ca_file=authority) as http_client:
+        http_client.send("POST", url, token="canary-token", form={"password": "canary-password"})
 
 
 def _catalogue(url: str, authority: Path | None, _folder: Path) -> None:
     stop = threading.Event()
-    service = Service(
+    service = ODataClient(
         url,
-        pace=Pace(100, SYSTEM_CLOCK),
+        rate_limiter=RateLimiter(100, SYSTEM_CLOCK),
         timeout_s=5,
         clock=SYSTEM_CLOCK,
         stop=stop,

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from cdsed.catalogue.names import Names
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import Blame, ServiceError, Stopped
 from cdsed.model.catalogue import CatalogueEntry
@@ -24,7 +24,7 @@ B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 DATA = Path(os.environ.get("CDSED_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
-class Catalogue(Service):
+class Catalogue(ODataClient):
     """A service that takes no FilterList, so that each question is one GET."""
 
     def find(self, names: list[str], per_filter: int = 15) -> dict[str, CatalogueEntry]:
@@ -33,7 +33,7 @@ class Catalogue(Service):
 
 def make(url: str, clock: Clock, stop: threading.Event, *, requests_per_s: float = 1e6, **changes: object) -> Catalogue:
     settings = {"timeout_s": 5.0} | changes
-    return Catalogue(url, pace=Pace(requests_per_s, clock), clock=clock, stop=stop, **settings)
+    return Catalogue(url, rate_limiter=RateLimiter(requests_per_s, clock), clock=clock, stop=stop, **settings)
 
 
 class FastClock(Clock):
@@ -340,7 +340,7 @@ def test_no_password_of_netrc_reaches_the_catalogue(server, clock, stop, tmp_pat
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with make(server.url, clock, stop) as catalogue:
-        request = catalogue._session.prepare_request(requests.Request("GET", server.url))
+        request = catalogue._http_client._session.prepare_request(requests.Request("GET", server.url))
 
     assert "Authorization" not in request.headers
 

@@ -9,14 +9,15 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import Account, S3Keys
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
+from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.local.presence import Presence
 from cdsed.process.register import Register
 from cdsed.store.identity import state_id
+from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.stall_detector import StallDetector
-from cdsed.work.bench import Bench, News, endpoint
+from cdsed.work.bench import Bench, News
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
 from tests.support.sandbox import SandboxProcess
@@ -73,7 +74,7 @@ def bench(lab, tmp_path, service):
         settings=settings,
         accounts={"a": account_of(service)},
         keyring=Keyring(settings.state_dir / LEDGER_NAME, SYSTEM_CLOCK),
-        endpoint=endpoint(settings),
+        endpoint=Endpoint.from_settings(settings),
         presence=Presence(settings.spools, []),
         stall_detector=StallDetector(0, 60),
         outcome=Outcome(lab.db, SYSTEM_CLOCK, settings.retry),

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
+from cdsed.credentials.token_file import Grant, TokenFile, token_path
 from cdsed.errors import AccountError
 from cdsed.model.product import PathSource, State
 from cdsed.sandbox.names import realistic_safenames
@@ -41,7 +41,7 @@ def zipped(bench):
     login = {"client_id": "cdse-public", "grant_type": "password"}
     form = urllib.parse.urlencode({**login, "username": known.user_name, "password": known.password})
     token = _answer(bench.sandbox.services["identity_url"], form.encode())["access_token"]
-    TokenFile(token_file(bench.bench.settings.sessions_dir, "a")).write(Grant(token, bench.clock.boot_s() + 600))
+    TokenFile(token_path(bench.bench.settings.sessions_dir, "a")).write(Grant(token, bench.clock.boot_s() + 600))
     return bench
 
 

@@ -1,0 +1,3 @@
+from tests.unit.catalogue.conftest import certificate, server
+
+__all__ = ["certificate", "server"]
