@@ -20,6 +20,7 @@ from cdsed.catalogue.query import Query
 from cdsed.catalogue.slices import REACH, SKIP_MAX, TOP_MAX, Window, windows
 from cdsed.errors import Incomplete, ServiceError, Stopped
 
+_COUNT_MAX = 10**10  # rows; the catalogue has some 10**8
 _FIELDS = (
     "Id,Name,S3Path,ContentLength,Online,ContentDate,PublicationDate,ModificationDate,EvictionDate,Checksum,"
     "Footprint,GeoFootprint"
@@ -236,6 +237,8 @@ def _count(page: dict[str, Any], url: str) -> int:
     count = page.get("@odata.count")
     if not isinstance(count, int):
         raise _invalid_response(url, "it does not say how many rows there are")
+    if count > _COUNT_MAX:  # windows are cut by it
+        raise _invalid_response(url, "it counts more rows than there can be")
     return count
 
 

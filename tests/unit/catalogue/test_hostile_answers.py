@@ -54,9 +54,19 @@ def row(**fields: Any) -> dict[str, Any]:
         rows(row(Id=5), **{"@odata.count": 1}),
         rows(row() | {"Name": "\ud800"}, **{"@odata.count": 1}),
         rows(row(), **{"@odata.count": 2, "@odata.nextLink": "http://[nowhere"}),
+        rows(row(), **{"@odata.count": 10**400}),
         Answer(DEEP),
     ],
-    ids=["huge size", "before all time", "no name", "a number as id", "half a character", "no link", "deep"],
+    ids=[
+        "huge size",
+        "before all time",
+        "no name",
+        "a number as id",
+        "half a character",
+        "no link",
+        "huge count",
+        "deep",
+    ],
 )
 def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, service, answer):
     server.respond = lambda _: answer
