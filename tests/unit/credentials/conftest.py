@@ -1,3 +1,3 @@
-from tests.unit.catalogue.conftest import certificate, server
+from tests.unit.catalogue.conftest import certificate
 
-__all__ = ["certificate", "server"]
+__all__ = ["certificate"]
