@@ -26,8 +26,9 @@ attempt, blame
 
 Rooms, and the one way imports point
 ------------------------------------
-``cli``, ``compat``, ``api``, ``foreground``, ``daemon``, ``roles`` -> ``view``, ``work``, ``schedule`` -> ``store``,
-``local``, ``inbox``, ``catalogue``, ``transfer`` -> ``model``, ``config`` -> ``errors``, ``clock``, ``log``.
+``cli``, ``compat``, ``api``, ``foreground``, ``daemon``, ``roles`` -> ``view``, ``work``, ``schedule`` ->
+``credentials`` -> ``store``, ``local``, ``inbox``, ``catalogue``, ``transfer`` -> ``model``, ``config`` ->
+``errors``, ``clock``, ``log``.
 ``process`` (supervision) and ``sandbox`` (a CDSE on loopback) stand apart. ``tests/architecture`` holds this.
 
 In Python

@@ -19,7 +19,7 @@ from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring, is_wanted
+from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.place import taken
 from cdsed.inbox.scan import InboxScan

@@ -23,7 +23,7 @@ from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
+from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.life import Life, live
@@ -269,10 +269,11 @@ def _download(worker: Worker) -> None:
 
 def _worker_context(worker: Worker, news: "News") -> "WorkerContext":
     from cdsed.store.identity import state_id
-    from cdsed.transfer.guard import Guard
+    from cdsed.transfer.connection import Endpoint
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
-    from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext, endpoint
+    from cdsed.transfer.stall_detector import StallDetector
+    from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext
     from cdsed.work.flock_broker import FlockBroker
     from cdsed.work.outcome import Outcome
     from cdsed.work.sharing import SharedAccounts
@@ -289,8 +290,8 @@ def _worker_context(worker: Worker, news: "News") -> "WorkerContext":
         store=store,
         disks=DiskContext(db, clock, settings, presence_of(settings, clock), owners, outcome),
         transfer=TransferContext(
-            endpoint=endpoint(settings),
-            guard=Guard(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
+            endpoint=Endpoint.from_settings(settings),
+            stall_detector=StallDetector(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
             broker=FlockBroker(store, settings, accounts, keyring, shared),
             shared=shared,
         ),
@@ -302,7 +303,7 @@ def _worker_context(worker: Worker, news: "News") -> "WorkerContext":
 
 
 def _keys(worker: Worker) -> None:
-    from cdsed.work.keykeeping import KeyKeeping
+    from cdsed.credentials.temporary_keys import TemporaryKeyManager
 
     stop = worker.life.stop
     lock = KernelLock(worker.settings.sessions_dir / "keys.lock")
@@ -311,15 +312,15 @@ def _keys(worker: Worker) -> None:
         worker.beat()
         if stop.wait(_POLL_S):
             return
-    keeping = KeyKeeping(worker.db, worker.clock, worker.settings, worker.process, stop)
+    manager = TemporaryKeyManager(worker.db, worker.clock, worker.settings, worker.process, stop)
     try:
-        keeping.begin(worker.accounts)
+        manager.begin(worker.accounts)
         while not stop.is_set():
             worker.beat()
-            keeping.tend_due(worker.beat)
+            manager.maintain_due(worker.beat)
             stop.wait(_BEAT_S)
     finally:
-        keeping.end()
+        manager.end()
         lock.release()
 
 

@@ -1,1 +1,1 @@
-"""The OData catalogue of CDSE, asked by name; the only room that speaks `requests`."""
+"""The OData catalogue of CDSE, by search and by name, and the one HTTP client."""

@@ -30,7 +30,7 @@ def parse_entries(answer: Mapping[str, Any], url: str) -> list[CatalogueEntry]:
     Raises
     ------
     ServiceError
-        ``BadAnswer``: it is not of this shape.
+        ``InvalidResponse``: it is not of this shape.
     """
     return _rows(answer, _entry, url)
 
@@ -45,7 +45,8 @@ def _rows(answer: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Row],
         return [parse(row) for row in _list(answer["value"])]
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ServiceError(
-            f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}", code="BadAnswer"
+            f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}",
+            code="InvalidResponse",
         ) from error
 
 

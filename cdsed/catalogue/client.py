@@ -8,31 +8,31 @@ from typing import Self
 
 from cdsed.catalogue.cache import cache_directory
 from cdsed.catalogue.names import Names, Negatives
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.model.catalogue import Facts
 
-PACE_FILE = "catalogue.pace"
+RATE_LIMIT_FILE = "catalogue.rate_limit"
 
 
 def connect(
     settings: Settings, *, clock: Clock, stop: threading.Event, token: Callable[[], str] | None = None
-) -> Service:
-    """Return the catalogue that the settings name, asked at the pace of the whole daemon.
+) -> ODataClient:
+    """Return the catalogue that the settings name, asked at the rate of the whole daemon.
 
     Parameters
     ----------
     settings
         Their address, time-out and rate.
     clock, stop, token
-        As `Service` has them.
+        As `ODataClient` has them.
     """
     services, limits = settings.services, settings.catalogue
-    return Service(
+    return ODataClient(
         services.catalogue_url,
-        pace=Pace(limits.requests_per_s, clock, _pace_file(settings)),
+        rate_limiter=RateLimiter(limits.requests_per_s, clock, _rate_limit_file(settings)),
         timeout_s=limits.timeout_s,
         clock=clock,
         stop=stop,
@@ -41,10 +41,10 @@ def connect(
     )
 
 
-def _pace_file(settings: Settings) -> Path | None:
-    """Return where turns are handed out: with the daemon, else among a user's own processes, else nowhere."""
+def _rate_limit_file(settings: Settings) -> Path | None:
+    """Return where slots are handed out: with the daemon, else among a user's own processes, else nowhere."""
     for directory in (settings.sessions_dir, cache_directory(settings, os.environ)):
-        file = directory / PACE_FILE
+        file = directory / RATE_LIMIT_FILE
         if os.access(file if file.exists() else directory, os.R_OK | os.W_OK):
             return file
     return None

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cdsed.catalogue.answer import parse_entries
-from cdsed.catalogue.anyof import AnyOf, quoted
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.batch_query import BatchQuery, quoted
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.model.catalogue import CatalogueEntry
 from cdsed.model.families import Family
 from cdsed.model.matching import match
@@ -17,7 +17,7 @@ _NAMES_ROUND_TO = timedelta(seconds=1)  # the catalogue's times have fractions
 
 
 def counterparts(
-    wanted: Sequence[Safename], to: str, service: Service, tolerance_s: float, *, cog: bool = False
+    wanted: Sequence[Safename], to: str, service: ODataClient, tolerance_s: float, *, cog: bool = False
 ) -> dict[str, CatalogueEntry]:
     """Find the products of another type that show what some products show.
 
@@ -42,8 +42,8 @@ def counterparts(
         datatakes = _by_datatake(family, wanted)
         conditions = [_condition(datatake, same, to, tolerance_s) for datatake, same in datatakes.items()]
         within = f"Collection/Name eq {quoted(family.mission.collection)}"  # without a collection the service is slow
-        ask = AnyOf(service, "Products", _DATATAKES_PER_FILTER, within=within, order="ContentDate/Start asc")
-        rows = [row for page in ask.pages(conditions) for row in parse_entries(page, service.url)]
+        batch = BatchQuery(service, "Products", _DATATAKES_PER_FILTER, within=within, order="ContentDate/Start asc")
+        rows = [row for page in batch.pages(conditions) for row in parse_entries(page, service.url)]
         entries = {row.name: row for row in sorted(rows, key=lambda row: row.modified_at)}
         candidates = _by_datatake(family, map(parse, entries))
         for datatake, same in datatakes.items():

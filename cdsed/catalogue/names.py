@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cdsed.catalogue.answer import parse_deletions, parse_entries
-from cdsed.catalogue.anyof import ROWS_MAX, AnyOf, quoted
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.batch_query import ROWS_MAX, BatchQuery, quoted
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue import CatalogueEntry, Deletion, Facts
@@ -60,7 +60,7 @@ class Negatives:
         return Facts(deleted=deleted, unknown=frozenset(kept.keys() - deleted.keys()))
 
 
-def look_up(names_or_ids: Sequence[str], service: Service, *, cache: Negatives | None = None) -> Facts:
+def look_up(names_or_ids: Sequence[str], service: ODataClient, *, cache: Negatives | None = None) -> Facts:
     """Look products up once; who does so repeatedly keeps a `Names`, which learns.
 
     Parameters
@@ -95,11 +95,13 @@ class Names:
         What is known not to be there.
     """
 
-    def __init__(self, service: Service, *, per_filter: int = NAMES_PER_FILTER, cache: Negatives | None = None) -> None:
+    def __init__(
+        self, service: ODataClient, *, per_filter: int = NAMES_PER_FILTER, cache: Negatives | None = None
+    ) -> None:
         self._service = service
         self._cache = cache
-        self._products = AnyOf(service, "Products", per_filter)
-        self._deleted = AnyOf(service, "DeletedProducts", per_filter)
+        self._products = BatchQuery(service, "Products", per_filter)
+        self._deleted = BatchQuery(service, "DeletedProducts", per_filter)
         self._lists = _Lists()
 
     def look_up(self, names_or_ids: Sequence[str]) -> Facts:
@@ -157,7 +159,7 @@ class Names:
         """Return the rows of an answer; one to another question says nothing of what was asked for."""
         asked = {each.lower() for each in names_or_ids}
         if any(row.name.lower() not in asked and row.product_id.lower() not in asked for row in rows):
-            raise ServiceError(f"{self._service.url}: an answer to another question", code="BadAnswer")
+            raise ServiceError(f"{self._service.url}: an answer to another question", code="InvalidResponse")
         return rows
 
     def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:

@@ -14,12 +14,13 @@ import geopandas as gpd
 from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.filter import filter_text
 from cdsed.catalogue.frame import frame_of, whole_frame
+from cdsed.catalogue.http_errors import PASSING
+from cdsed.catalogue.odata_client import ODataClient, Reply
 from cdsed.catalogue.query import Query
-from cdsed.catalogue.service import Reply, Service
 from cdsed.catalogue.slices import REACH, SKIP_MAX, TOP_MAX, Window, windows
-from cdsed.catalogue.translate import PASSING
 from cdsed.errors import Incomplete, ServiceError, Stopped
 
+_COUNT_MAX = 10**10  # rows; the catalogue has some 10**8
 _FIELDS = (
     "Id,Name,S3Path,ContentLength,Online,ContentDate,PublicationDate,ModificationDate,EvictionDate,Checksum,"
     "Footprint,GeoFootprint"
@@ -38,7 +39,7 @@ class Progress:
 
 def search(
     query: Query,
-    service: Service,
+    service: ODataClient,
     *,
     cache: Cache | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -58,7 +59,7 @@ def search(
     progress
         Told every half second or so, in this thread.
     workers
-        Slices read at the same time, under the one pace of `service`.
+        Slices read at the same time, under the one rate limit of `service`.
     slice_length
         Longest window of time asked for at once; None begins with the whole. Whatever holds more rows than
         the catalogue hands out is cut further.
@@ -91,7 +92,7 @@ def search(
 class _Searching:
     """What the threads of one search share."""
 
-    def __init__(self, query: Query, service: Service, cache: Cache | None) -> None:
+    def __init__(self, query: Query, service: ODataClient, cache: Cache | None) -> None:
         self._abandoned = threading.Event()
         self._rows_received = 0
         self._counting = threading.Lock()
@@ -178,7 +179,7 @@ class _Searching:
             return page
         reply = self._fetch(url)
         if not isinstance(reply.content.get("value"), list):
-            raise _bad_answer(self._service.url, "there is no list of rows")
+            raise _invalid_response(self._service.url, "there is no list of rows")
         if self._cache:
             self._cache.write(url, reply.body)
         return reply.content
@@ -200,13 +201,13 @@ class _Searching:
         try:
             return {row["Id"]: row for row in rows}
         except (KeyError, TypeError) as error:
-            raise _bad_answer(self._service.url, f"{type(error).__name__}: {error}") from error
+            raise _invalid_response(self._service.url, f"{type(error).__name__}: {error}") from error
 
     def _frame(self, rows: list[Mapping[str, Any]]) -> gpd.GeoDataFrame:
         try:
             return frame_of(rows, self._query.columns)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _bad_answer(self._service.url, f"{type(error).__name__}: {error}") from error
+            raise _invalid_response(self._service.url, f"{type(error).__name__}: {error}") from error
 
 
 def _cut(window: Window, count: int) -> list[Window]:
@@ -229,15 +230,17 @@ def _options(link: str, url: str) -> str:
     try:
         return urlsplit(link).query
     except ValueError as error:
-        raise _bad_answer(url, f"its next page is at {link[:100]!r}") from error
+        raise _invalid_response(url, f"its next page is at {link[:100]!r}") from error
 
 
 def _count(page: dict[str, Any], url: str) -> int:
     count = page.get("@odata.count")
     if not isinstance(count, int):
-        raise _bad_answer(url, "it does not say how many rows there are")
+        raise _invalid_response(url, "it does not say how many rows there are")
+    if count > _COUNT_MAX:  # windows are cut by it
+        raise _invalid_response(url, "it counts more rows than there can be")
     return count
 
 
-def _bad_answer(url: str, why: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented: {why:.200}", code="BadAnswer")
+def _invalid_response(url: str, why: str) -> ServiceError:
+    return ServiceError(f"{url}: an answer that is not as documented: {why:.200}", code="InvalidResponse")

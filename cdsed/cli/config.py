@@ -85,7 +85,7 @@ def _warnings_of_file(source: Path) -> Iterator[str]:
 
 
 def _warnings_of_accounts(accounts: Any, settings: Any, now: datetime) -> Iterator[str]:
-    from cdsed.config.temporary_keys import accounts_to_keep
+    from cdsed.credentials.key_ledger import accounts_to_keep
 
     kept = {account.name for account in accounts_to_keep(settings, accounts)}
     for account in accounts:

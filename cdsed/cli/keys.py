@@ -15,7 +15,7 @@ from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from cdsed.catalogue.keys import KeysManager, NewKey
+    from cdsed.credentials.keys_manager import KeysManager, NewKey
 
 _DAYS_DEFAULT = 90
 _DAYS_MAX = 36_500  # of more, the calendar comes to an end
@@ -137,24 +137,24 @@ def _action(actions: Any, name: str, purpose: str) -> argparse.ArgumentParser:
 @contextmanager
 def _manager(arguments: argparse.Namespace) -> Iterator["KeysManager"]:
     """Give the keys manager of the account that the command line means."""
-    from cdsed.catalogue.identity import Tokens
-    from cdsed.catalogue.keys import KeysManager
-    from cdsed.catalogue.wire import Wire
+    from cdsed.catalogue.http_client import HttpClient
     from cdsed.config.accounts import load_accounts
     from cdsed.config.load import load_settings
+    from cdsed.credentials.keys_manager import KeysManager
+    from cdsed.credentials.tokens import Tokens
 
     settings = load_settings(arguments.config, os.environ)
     account = _account(load_accounts(settings, os.environ), arguments.account)
     settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     services = settings.services
-    with Wire(
+    with HttpClient(
         timeout_s=settings.catalogue.timeout_s,
         clock=SYSTEM_CLOCK,
         stop=threading.Event(),
         ca_file=services.ca_file,
-    ) as wire:
-        tokens = Tokens(services.identity_url, account, settings.sessions_dir, wire)
-        yield KeysManager(services.keys_manager_url, account.name, tokens, wire)
+    ) as http_client:
+        tokens = Tokens(services.identity_url, account, settings.sessions_dir, http_client)
+        yield KeysManager(services.keys_manager_url, account.name, tokens, http_client)
 
 
 def _account(accounts: Any, name: str | None) -> Any:

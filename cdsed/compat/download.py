@@ -108,7 +108,7 @@ def _location(s3_path: str, conf: Mapping[str, Any]) -> S3Location:
 
 def _meaning(error: TransferError) -> str:
     match error:
-        case TransferError(code="BadCopy" | "Incomplete" | "Damaged"):
+        case TransferError(code="VerificationFailed" | "Incomplete" | "Damaged"):
             return "Corrupt"
         case ProductError():
             return "NotFound"

@@ -1,6 +1,6 @@
 """cdsodatacli's ``s3_temporary_access_token``: temporary S3 keys and a boto3 resource that uses them.
 
-cdsed itself makes, awaits, renews and deletes such keys (`cdsed.catalogue.temporary`); here the caller has to
+cdsed itself makes, awaits, renews and deletes such keys (`cdsed.credentials.key_rotation`); here the caller has to
 delete them, and as many as the service allows are soon used up.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import boto3
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.keys import KeysManager
-from cdsed.catalogue.tokenfile import check_token
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.config.load import settings_or_defaults
+from cdsed.credentials.keys_manager import KeysManager
+from cdsed.credentials.token_file import check_token
+from cdsed.credentials.tokens import Tokens
 
 
 class _Given(Tokens):
@@ -63,9 +63,9 @@ def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) ->
     services = settings.services
     stop, timeout_s = threading.Event(), settings.catalogue.timeout_s
     bearer = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
-    with Wire(timeout_s=timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file) as wire:
+    with HttpClient(timeout_s=timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file) as http_client:
         tokens = _Given(bearer.partition(" ")[2].strip())
-        made = KeysManager(services.keys_manager_url, "of these headers", tokens, wire).create()
+        made = KeysManager(services.keys_manager_url, "of these headers", tokens, http_client).create()
     keys = {"access_id": made.keys.access_key.reveal(), "secret": made.keys.secret_key.reveal()}
     resource = boto3.resource(
         "s3",

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.private import alias, own_directory
 from cdsed.config.accounts import Account
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
+from cdsed.credentials.tokens import Tokens
 
 
 @contextmanager
@@ -34,5 +34,7 @@ def bearer(
         volume_bytes=1,
     )
     services = settings.services
-    with Wire(timeout_s=settings.catalogue.timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file) as wire:
-        yield Tokens(services.identity_url, account, own_directory("tokens"), wire).access_token
+    with HttpClient(
+        timeout_s=settings.catalogue.timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file
+    ) as http_client:
+        yield Tokens(services.identity_url, account, own_directory("tokens"), http_client).access_token

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from cdsed.folder import sync
+from cdsed.dir_handle import sync
 
 
 def replace_private(path: Path, text: str) -> None:

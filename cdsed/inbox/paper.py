@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Self
 
-from cdsed.inbox.together import Together
+from cdsed.inbox.durable_files import DurableFileBatch
 
 _HELD_BYTES_MAX = 1024 * 1024  # of a section; a longer one goes to a temporary file
 
@@ -15,7 +15,7 @@ _HELD_BYTES_MAX = 1024 * 1024  # of a section; a longer one goes to a temporary 
 @contextmanager
 def atomic_text(path: Path) -> Iterator[IO[str]]:
     """Open a file that appears under its name only when it is whole and on the disk."""
-    with Together() as together, together.text(path) as file:
+    with DurableFileBatch() as batch, batch.text(path) as file:
         yield file
 
 

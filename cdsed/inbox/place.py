@@ -14,13 +14,13 @@ from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path, PurePath
 
+from cdsed.dir_handle import mkdir_durable, sync
 from cdsed.errors import InboxError
-from cdsed.folder import make_lasting, sync
+from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_options
 from cdsed.inbox.receipt import PAPERS
 from cdsed.inbox.scan import is_left_alone
 from cdsed.inbox.source import open_listing
-from cdsed.inbox.together import Together
 from cdsed.model.listing import ListingOptions
 
 TAKING = ".taking"
@@ -52,7 +52,7 @@ def prepare(root: Path, *, used: bool) -> int:
     if used:
         _expect_ours(root)
     for folder in (TAKING, ACCEPTED, REJECTED):
-        make_lasting(root / folder)
+        mkdir_durable(root / folder)
         if (root / folder).is_symlink():
             raise InboxError(f"{root / folder} is a symbolic link; remove it, so that cdsed can make a directory there")
     return root.stat().st_dev
@@ -80,7 +80,7 @@ def _expect_ours(root: Path) -> None:
         raise InboxError(f"its disk is not mounted; to use what is there now: mkdir -p {shlex.quote(str(ours))}")
 
 
-def take(path: Path, root: Path, together: Together) -> Path:
+def take(path: Path, root: Path, batch: DurableFileBatch) -> Path:
     """Move a dropped file to ``.taking/``, under a name free there, in ``.accepted/`` and in ``.rejected/``.
 
     Returns
@@ -89,9 +89,9 @@ def take(path: Path, root: Path, together: Together) -> Path:
         Where it is now. The name stays until its end: receipts and reports are named after it.
     """
     target = root / TAKING / path.relative_to(root).parent / _free_name(path, root)
-    make_lasting(target.parent)
+    mkdir_durable(target.parent)
     path.rename(target)
-    together.moved(path, target)
+    batch.moved(path, target)
     return target
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cdsed.clock import iso
+from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.paper import JsonPaper, TextPaper
-from cdsed.inbox.together import Together
 from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
 from cdsed.model.product import GOOD
 
@@ -29,21 +29,23 @@ _EXCEPTIONS, _DONE = "Not on disk", "On disk"
 _PREFIXES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def write_receipt(together: Together, base: Path, head: ListingHead, counts: Counts, remarks: Iterable[Remark]) -> None:
+def write_receipt(
+    batch: DurableFileBatch, base: Path, head: ListingHead, counts: Counts, remarks: Iterable[Remark]
+) -> None:
     """Write ``<base>.receipt.json`` and ``<base>.receipt.txt``.
 
     Parameters
     ----------
-    together
-        Lets both appear, with others.
+    batch
+        Makes both appear, with other files.
     base
         Where the listing is to lie; the receipt lies beside it.
     remarks
         Read once and not held, so there may be millions.
     """
     with ExitStack() as stack:
-        text_file = stack.enter_context(together.text(_beside(base, ".receipt.txt")))
-        json_file = stack.enter_context(together.text(_beside(base, ".receipt.json")))
+        text_file = stack.enter_context(batch.text(_beside(base, ".receipt.txt")))
+        json_file = stack.enter_context(batch.text(_beside(base, ".receipt.json")))
         text = stack.enter_context(TextPaper(*_SECTIONS.values()))
         known = {**_json_head(head), "counts": {**asdict(counts), "lines": counts.lines}}
         paper = JsonPaper(json_file, known, "remarks")
@@ -55,20 +57,20 @@ def write_receipt(together: Together, base: Path, head: ListingHead, counts: Cou
         text.write_to(text_file)
 
 
-def write_refusal(together: Together, base: Path, name: str, reason: str) -> None:
+def write_refusal(batch: DurableFileBatch, base: Path, name: str, reason: str) -> None:
     """Write the receipt of a file that was rejected as a whole."""
-    with together.text(_beside(base, ".receipt.json")) as file:
+    with batch.text(_beside(base, ".receipt.json")) as file:
         JsonPaper(file, {"schema": SCHEMA, "listing": {"name": name}, "refused": reason}, "remarks").end({})
-    with together.text(_beside(base, ".receipt.txt")) as file:
+    with batch.text(_beside(base, ".receipt.txt")) as file:
         file.write(f"Receipt of listing {name}\n\nThe file as a whole was rejected: {reason}\n")
 
 
-def write_report(together: Together, base: Path, head: ListingHead, rows: Iterable[ReportRow]) -> None:
+def write_report(batch: DurableFileBatch, base: Path, head: ListingHead, rows: Iterable[ReportRow]) -> None:
     """Write ``<base>.report.json`` and ``<base>.report.txt``; `rows` are read once and not held."""
     states: Counter[str] = Counter()
     with ExitStack() as stack:
-        text_file = stack.enter_context(together.text(_beside(base, ".report.txt")))
-        json_file = stack.enter_context(together.text(_beside(base, ".report.json")))
+        text_file = stack.enter_context(batch.text(_beside(base, ".report.txt")))
+        json_file = stack.enter_context(batch.text(_beside(base, ".report.json")))
         text = stack.enter_context(TextPaper(_EXCEPTIONS, _DONE))
         paper = JsonPaper(json_file, _json_head(head), "products")
         for row in rows:

@@ -11,7 +11,7 @@ from typing import Any
 
 import ijson
 
-from cdsed.folder import make_lasting, sync
+from cdsed.dir_handle import mkdir_durable, sync
 from cdsed.inbox.place import ACCEPTED, TAKING
 from cdsed.inbox.receipt import PAPERS
 from cdsed.model.listing import Counts, ListingHead, ReportRow, Verdict
@@ -58,7 +58,7 @@ def return_to_intake(paths: Iterable[Path], root: Path) -> None:
         for suffix in PAPERS:
             path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
         target = root / TAKING / path.relative_to(root / ACCEPTED)
-        make_lasting(target.parent)
+        mkdir_durable(target.parent)
         path.rename(target)
         sync(target.parent)
         sync(path.parent)

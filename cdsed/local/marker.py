@@ -10,8 +10,8 @@ import re
 import uuid
 from pathlib import Path
 
+from cdsed.dir_handle import mkdir_durable
 from cdsed.errors import DiskError
-from cdsed.folder import make_lasting
 from cdsed.local.making import is_read_only, why_not_made
 from cdsed.model.disk import Ground
 
@@ -84,7 +84,7 @@ def mark(place: Path, marker: str | None = None) -> Ground:
         The disk does not take it.
     """
     path = place / MARKER
-    make_lasting(place)
+    mkdir_durable(place)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     said = _read(path)
     if not said:

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from cdsed.folder import has_no_inodes
+from cdsed.dir_handle import has_no_inodes
 
 
 def free_bytes(path: Path) -> int:

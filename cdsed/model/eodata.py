@@ -71,14 +71,14 @@ def location_of(safename: str, s3_path: str) -> S3Location:
     Raises
     ------
     ProductError
-        ``HostileKey``: the path cannot be used, or is that of another product.
+        ``UnsafePath``: the path cannot be used, or is that of another product.
     """
     try:
         location = split_s3_path(s3_path)
     except ValueError as error:
-        raise ProductError(f"{safename}: {error}", code="HostileKey") from error
+        raise ProductError(f"{safename}: {error}", code="UnsafePath") from error
     if not is_place_of(location, safename):
-        raise ProductError(f"{s3_path} is the place of another product than {safename}", code="HostileKey")
+        raise ProductError(f"{s3_path} is the place of another product than {safename}", code="UnsafePath")
     return location
 
 

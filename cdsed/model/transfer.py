@@ -88,11 +88,11 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ResumePoint:
     """How much of a piece a session has written, left in its lock file after every buffer.
 
     What was written survives a kill in the kernel's page cache, though it is not on the disk yet; it does not
-    survive a new boot, so the mark says in which one it was made.
+    survive a new boot, so it says in which one it was saved.
 
     Attributes
     ----------
@@ -108,12 +108,12 @@ class Mark:
     _FORM: ClassVar[struct.Struct] = struct.Struct("<QQQd")
 
     def pack(self) -> bytes:
-        """Return the mark as a few bytes."""
+        """Return it as a few bytes."""
         return self._FORM.pack(self.fence, self.piece, self.done_bytes, self.booted_at)
 
     @classmethod
     def unpack(cls, data: bytes) -> Self | None:
-        """Read a mark; None where there is none."""
+        """Read one; None where none is saved."""
         return cls(*cls._FORM.unpack(data)) if len(data) == cls._FORM.size else None
 
     def is_of_boot(self, booted_at: float) -> bool:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.dir_handle import sync
 from cdsed.errors import StateDamaged, StateDiskError, StateError
-from cdsed.folder import sync
 from cdsed.store.database import FILE_NAME, Database, examine, newest_schema
 
 KEPT = 7

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cdsed.clock import Clock
-from cdsed.folder import sync
+from cdsed.dir_handle import sync
 from cdsed.store.database import FILE_NAME
 
 ASIDE = "aside"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cdsed.clock import Clock, same_boot
 from cdsed.errors import TransferError
-from cdsed.model.transfer import Mark
+from cdsed.model.transfer import ResumePoint
 from cdsed.store import breakers, products
 from cdsed.store.allowance import step_of
 from cdsed.store.breakers import Cooling
@@ -209,7 +209,7 @@ def _give_up(db: Database, clock: Clock, poisoned: Sequence[int]) -> None:
 
 
 def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:
-    """Take over the mark a dead worker left in its session's lock file, if it is of this lease and this boot."""
-    mark = Mark.unpack(lock.read_bytes()) if lock.exists() else None
-    if mark is not None and mark.fence == fence and mark.is_of_boot(clock.booted_at()):
-        db.rows(_SQL.take_over_mark, piece=mark.piece, fence=fence, done_bytes=mark.done_bytes)
+    """Take over the resume point in the lock file of a dead worker's session, if it is of this lease and boot."""
+    point = ResumePoint.unpack(lock.read_bytes()) if lock.exists() else None
+    if point is not None and point.fence == fence and point.is_of_boot(clock.booted_at()):
+        db.rows(_SQL.take_over_resume_point, piece=point.piece, fence=fence, done_bytes=point.done_bytes)

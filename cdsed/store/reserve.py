@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from cdsed.folder import sync
+from cdsed.dir_handle import sync
 
 SIZE_BYTES = 16 * 2**20
 _TO_START_BYTES = 2**20

@@ -15,7 +15,17 @@ from cdsed.errors import ServiceError
 
 # A blip passes within seconds on the same session; whatever lasts longer gives the session back.
 _BLIPS = frozenset(
-    {"ConnectionLost", "CutBody", "BadAnswer", "500", "502", "504", "InternalError", "NotTheObject", "NotS3"}
+    {
+        "ConnectionLost",
+        "TruncatedBody",
+        "InvalidResponse",
+        "500",
+        "502",
+        "504",
+        "InternalError",
+        "UnexpectedObject",
+        "ProxyResponse",
+    }
 )
 _BLIP_TRIES = 3
 _BLIP_LONGEST_S = 3.0

@@ -1,6 +1,6 @@
 """One bare HTTP connection to S3: the thing a session stands for.
 
-It is opened by the first request, kept alive between requests, and can be cut from another thread when it
+It is opened by the first request, kept alive between requests, and another thread can abort it when it
 stalls or when the process must leave. Nothing here retries.
 """
 
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import quote, urlsplit
 
 import botocore.auth
@@ -20,6 +21,7 @@ import botocore.credentials
 
 from cdsed._version import __version__
 from cdsed.config.secrets import Secret
+from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
 from cdsed.transfer.translate import network_error
 
@@ -43,6 +45,18 @@ class Endpoint:
     connect_timeout_s: float
     read_timeout_s: float
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return where S3 is, by the settings."""
+        ca_file = settings.services.ca_file
+        return cls(
+            url=settings.services.s3_url,
+            region=settings.services.s3_region,
+            connect_timeout_s=settings.transfer.connect_timeout_s,
+            read_timeout_s=settings.transfer.read_timeout_s,
+            tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +86,10 @@ class Connection:
     ) -> None:
         self.endpoint = endpoint
         self.credentials = credentials
-        self.bytes_received = 0  # read by the guard, from another thread
+        self.bytes_received = 0  # read by the stall detector, from another thread
         self.delivered_bytes = 0  # of objects: listings and errors do not prove that an account works
         self.requests = 0
-        self.waits = False  # read by the guard
+        self.waits = False  # read by the stall detector
         self._claim = claim
         parts = urlsplit(endpoint.url)
         assert parts.hostname, f"{endpoint.url} has no host"
@@ -94,7 +108,7 @@ class Connection:
             endpoint.region,
         )
         self._socket: socket.socket | None = None  # http.client forgets its own at "Connection: close"
-        self._cut_reason: str | None = None
+        self._abort_reason: str | None = None
         self._lock = threading.Lock()
 
     def request(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -105,7 +119,7 @@ class Connection:
         ServiceError
             The connection could not be made, or broke.
         Stopped
-            It was cut because the process must leave.
+            It was aborted because the process must leave.
         """
         path = f"{self._base_path}/{bucket}/{quote(key, safe='/~')}"
         request = botocore.awsrequest.AWSRequest(method, self._origin + path, dict(headers))
@@ -120,7 +134,7 @@ class Connection:
             try:
                 return self._exchange(method, target, headers)
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-                if not kept or self._cut_reason is not None:
+                if not kept or self._abort_reason is not None:
                     raise
                 self._http.close()
                 self._count_one()  # the server may have taken the first one before it closed
@@ -135,7 +149,7 @@ class Connection:
     def broken(self, error: BaseException) -> ServiceError | MachineError | Stopped:
         """Close the connection after a failure, and return what to raise for it."""
         with self._lock:
-            reason, self._cut_reason = self._cut_reason, None
+            reason, self._abort_reason = self._abort_reason, None
             self._hang_up()
         if reason == "stop":
             return Stopped()
@@ -143,12 +157,12 @@ class Connection:
             return ServiceError(f"{self._host}: {reason}", code="TooSlow")
         return network_error(self._host, error)
 
-    def cut(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
         """Break the connection from another thread; its reader then raises what `reason` says."""
         with self._lock:
             if self._socket is None:
                 return
-            self._cut_reason = reason
+            self._abort_reason = reason
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -189,7 +203,7 @@ def read_into(connection: Connection, response: http.client.HTTPResponse, buffer
     Raises
     ------
     ServiceError, Stopped
-        The connection broke, or was cut.
+        The connection broke, or was aborted.
     """
     try:
         count = response.readinto(buffer)

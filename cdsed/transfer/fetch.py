@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
-from cdsed.folder import Stamp
 from cdsed.model.transfer import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
@@ -23,7 +23,7 @@ BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has 
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FetchContext:
     """What one session fetches through.
 
     Attributes
@@ -61,7 +61,9 @@ class Progress(Protocol):
         """So many are on the disk: they survive a power cut. May raise to end the work."""
 
 
-def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str], progress: Progress) -> Digests:
+def fetch_piece(
+    context: FetchContext, piece: Piece, staging: Path, algorithms: frozenset[str], progress: Progress
+) -> Digests:
     """Fetch what is missing of a piece and make it safe on disk.
 
     Parameters
@@ -85,28 +87,28 @@ def fetch_piece(way: Way, piece: Piece, staging: Path, algorithms: frozenset[str
     headers = {"If-Match": f'"{piece.etag}"'}
     if not piece.whole:
         headers["Range"] = f"bytes={first}-{last}"
-    response = way.connection.request("GET", way.bucket, piece.key, headers)
-    _check(way, piece, response, first, last)
+    response = context.connection.request("GET", context.bucket, piece.key, headers)
+    _check(context, piece, response, first, last)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
-        with _open(staging, piece, way.check_owner) as file:
-            _receive(way, piece, response, file, hashes, progress)
+        with _open(staging, piece, context.check_owner) as file:
+            _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file)))
     except TransferError:
-        way.connection.close()  # the rest of the body must not be taken for the next answer
+        context.connection.close()  # the rest of the body must not be taken for the next answer
         raise
     return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()}, stamp=stamp if hashes else None)
 
 
-def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: int, last: int) -> None:
+def _check(context: FetchContext, piece: Piece, response: http.client.HTTPResponse, first: int, last: int) -> None:
     """Refuse any answer that is not exactly the bytes asked for, of the very object that was listed."""
     wanted = 200 if piece.whole else 206
     if response.status not in (200, 206):
-        body = read_small(way.connection, response, 2**16)
-        raise s3_error(way.account, piece.key, response.status, dict(response.headers), body)
+        body = read_small(context.connection, response, 2**16)
+        raise s3_error(context.account, piece.key, response.status, dict(response.headers), body)
     etag = response.headers.get("ETag", "").strip('"')
-    if etag and etag != piece.etag and response.status == wanted and not _is_page(way, response):
-        _drop(way, response)
+    if etag and etag != piece.etag and response.status == wanted and not _is_page(context, response):
+        _drop(context, response)
         raise ProductError(f"{piece.key} has changed since it was listed (ETag)", code="Changed")
     length = response.headers.get("Content-Length")
     content_range = response.headers.get("Content-Range")
@@ -114,28 +116,28 @@ def _check(way: Way, piece: Piece, response: http.client.HTTPResponse, first: in
     # An error body under status 200 has neither the object's ETag nor its length.
     fits = response.status == wanted and etag == piece.etag and length == str(last - first + 1) and range_fits
     if not fits:
-        _drop(way, response)
+        _drop(context, response)
         raise ServiceError(
             f"S3 answered {response.status} with {length} bytes, ETag {etag or 'none'}, "
             f"range {content_range or 'none'} for bytes {first}-{last} of {piece.key}",
-            code="NotTheObject",
+            code="UnexpectedObject",
         )
 
 
-def _is_page(way: Way, response: http.client.HTTPResponse) -> bool:
+def _is_page(context: FetchContext, response: http.client.HTTPResponse) -> bool:
     """Tell whether an answer with another ETag is no object at all: servers of pages give ETags, too."""
     return is_page(response.headers["Content-Type"]) or begins_foreign(
-        read_small(way.connection, response, BEGINNING_BYTES)
+        read_small(context.connection, response, BEGINNING_BYTES)
     )
 
 
-def _drop(way: Way, response: http.client.HTTPResponse) -> None:
-    way.connection.close()
+def _drop(context: FetchContext, response: http.client.HTTPResponse) -> None:
+    context.connection.close()
     response.close()  # it holds the socket where the server said "Connection: close"
 
 
 def _receive(
-    way: Way,
+    context: FetchContext,
     piece: Piece,
     response: http.client.HTTPResponse,
     file: int,
@@ -151,20 +153,20 @@ def _receive(
 
     try:
         while done < piece.size_bytes:
-            count = _next_bytes(way, response)
-            chunk = way.buffer[:count]
+            count = _next_bytes(context, response)
+            chunk = context.buffer[:count]
             _write(file, chunk, piece.first_byte + done, piece.key)
             for digest in hashes.values():
                 digest.update(chunk)
             done += count
             progress.written(done)
             now_s = time.monotonic()
-            if now_s - noted_s >= way.checkpoint_every_s and done < piece.size_bytes:
+            if now_s - noted_s >= context.checkpoint_every_s and done < piece.size_bytes:
                 note()
                 noted_s = now_s
-            if way.bandwidth_bytes_per_s:
-                due_s = begun_s + (done - piece.done_bytes) / way.bandwidth_bytes_per_s
-                way.stop.wait(max(0.0, due_s - now_s))
+            if context.bandwidth_bytes_per_s:
+                due_s = begun_s + (done - piece.done_bytes) / context.bandwidth_bytes_per_s
+                context.stop.wait(max(0.0, due_s - now_s))
     except (ServiceError, Stopped):
         if done > piece.done_bytes:
             note()  # what has arrived need not come again
@@ -172,13 +174,13 @@ def _receive(
     _safe(file, piece.key)
 
 
-def _next_bytes(way: Way, response: http.client.HTTPResponse) -> int:
-    if way.stop.is_set():
-        way.connection.close()
+def _next_bytes(context: FetchContext, response: http.client.HTTPResponse) -> int:
+    if context.stop.is_set():
+        context.connection.close()
         raise Stopped
-    count = read_into(way.connection, response, way.buffer)
+    count = read_into(context.connection, response, context.buffer)
     if count == 0:
-        raise way.connection.broken(http.client.IncompleteRead(b""))
+        raise context.connection.broken(http.client.IncompleteRead(b""))
     return count
 
 

@@ -47,8 +47,8 @@ def check_listing(content_type: str | None, body: bytes, asked: Asked) -> None:
     Raises
     ------
     ServiceError
-        ``NotS3``: it is something else. ``BadAnswer``: it is cut off, an error of S3, or a page that says there are
-        more and not where.
+        ``ProxyResponse``: it is something else. ``InvalidResponse``: it is cut off, an error of S3, or a page that says
+        there are more and not where.
     """
     root = None if is_page(content_type) else _parsed(body)
     if root is None:
@@ -106,8 +106,8 @@ def _text(root: Element, name: str) -> str | None:
 
 def _foreign(asked: Asked, got: str) -> ServiceError:
     message = f"asked for the listing of {asked.what}, something on the way to S3 answered {got}"
-    return ServiceError(f"{message}; look at proxies and firewalls, and at services.s3_url", code="NotS3")
+    return ServiceError(f"{message}; look at proxies and firewalls, and at services.s3_url", code="ProxyResponse")
 
 
 def _unreadable(asked: Asked, why: str) -> ServiceError:
-    return ServiceError(f"the listing of {asked.what} cannot be read: {why}", code="BadAnswer")
+    return ServiceError(f"the listing of {asked.what} cannot be read: {why}", code="InvalidResponse")

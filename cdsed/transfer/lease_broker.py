@@ -27,7 +27,7 @@ class Grant(Protocol):
     def is_valid(self) -> bool:
         """Tell whether the session may be used for the next work. Ask between two pieces of work."""
 
-    def mark(self, piece: int, done_bytes: int, booted_at: float) -> None:
+    def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Leave how far a piece is, where it is found after a kill.
 
         Raises

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, same_boot
+from cdsed.dir_handle import DirHandle
 from cdsed.errors import OwnedElsewhere
-from cdsed.folder import Folder
 
 FOLDER = "owners"
 
@@ -48,10 +48,10 @@ def this_owner(state_id: str, state_dir: Path, pid: int) -> Owner:
 
 
 @contextmanager
-def opened(room: Path, *, make: bool = False) -> Iterator[Folder]:
+def opened(room: Path, *, make: bool = False) -> Iterator[DirHandle]:
     """Open the directory of owners; the room itself must be there, else its disk may not be mounted."""
     with (
-        Folder.at(room.parent) as parent,
+        DirHandle.at(room.parent) as parent,
         parent.private(room.name) as inner,
         inner.private(FOLDER, make=make) as folder,
     ):
@@ -59,7 +59,7 @@ def opened(room: Path, *, make: bool = False) -> Iterator[Folder]:
 
 
 @contextmanager
-def turn(folder: Folder, name: str) -> Iterator[None]:
+def turn(folder: DirHandle, name: str) -> Iterator[None]:
     """Be the only one who changes owners in a room; nothing that may take long belongs into it."""
     file = folder.open(_TURN, os.O_RDWR | os.O_CREAT)
     try:
@@ -86,7 +86,7 @@ def lock(file: int, how: int) -> bool | None:
     return True
 
 
-def read(folder: Folder, entry: str) -> str | None:
+def read(folder: DirHandle, entry: str) -> str | None:
     """Return what a small file says; None where it is absent, '' where a power cut has emptied it."""
     try:
         file = folder.open(entry, os.O_RDONLY)
@@ -109,7 +109,7 @@ def parse(state_id: str, said: str) -> Owner:
         return Owner(state_id)
 
 
-def is_same(folder: Folder, name: str, file: int) -> bool:
+def is_same(folder: DirHandle, name: str, file: int) -> bool:
     """Tell whether a name is still that of an open file."""
     try:
         found = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)

@@ -25,8 +25,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from cdsed.dir_handle import DirHandle
 from cdsed.errors import OwnedElsewhere
-from cdsed.folder import Folder
 from cdsed.transfer.ownerfile import BYTES_MAX, Owner, is_same, lock, opened, parse, read, turn
 
 #: A state of this boot that holds no lock is dead when it was last heard of longer ago than this.
@@ -168,7 +168,7 @@ class Owners:
         """Return the rooms in which this process holds its state's lock."""
         return tuple(self._attended)
 
-    def _attend(self, room: Path, folder: Folder) -> None:
+    def _attend(self, room: Path, folder: DirHandle) -> None:
         """Hold this state's lock in a room, for as long as this process lives or owns something there."""
         name = f"{self._me.state_id}{_STATE}"
         with self._lock:
@@ -194,7 +194,7 @@ class Owners:
             os.pwrite(file, self._said, 0)
             os.ftruncate(file, len(self._said))
 
-    def _enter(self, folder: Folder, name: str, *, new: bool, how: str = "") -> None:
+    def _enter(self, folder: DirHandle, name: str, *, new: bool, how: str = "") -> None:
         """Write this state down as the owner; where no locks work, the file system sees to it that one is first."""
         written = f"{name}{_OWNER}" if new else f"{self._me.state_id}.new"
         flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
@@ -206,7 +206,7 @@ class Owners:
         if not new:
             folder.rename(written, folder, f"{name}{_OWNER}")
 
-    def _if_living(self, folder: Folder, state_id: str) -> Owner | None:
+    def _if_living(self, folder: DirHandle, state_id: str) -> Owner | None:
         """Return a state if it lives, as the kernel says, or was heard of lately."""
         try:
             file = folder.open(f"{state_id}{_STATE}", os.O_RDWR)
@@ -223,7 +223,7 @@ class Owners:
             os.close(file)
         return owner if silent_s < (GRACE_S if here else STALE_S) else None
 
-    def _now(self, folder: Folder) -> float:
+    def _now(self, folder: DirHandle) -> float:
         """Return the time by the clock of the file server, where this state works here."""
         with suppress(FileNotFoundError):
             file = folder.open(f"{self._me.state_id}{_STATE}", os.O_RDWR)
@@ -235,14 +235,14 @@ class Owners:
         return time.time()
 
 
-def _owner(folder: Folder, name: str) -> tuple[str | None, str]:
+def _owner(folder: DirHandle, name: str) -> tuple[str | None, str]:
     """Return who owns a place, and how it came to it; the owner is None or '' as in `read`."""
     said = read(folder, f"{name}{_OWNER}")
     owner, _, how = (said or "").partition(" ")
     return (None if said is None else owner), how
 
 
-def _known(folder: Folder, state_id: str) -> Owner:
+def _known(folder: DirHandle, state_id: str) -> Owner:
     """Return what a state has written about itself."""
     return parse(state_id, read(folder, f"{state_id}{_STATE}") or "")
 

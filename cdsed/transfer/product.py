@@ -16,9 +16,9 @@ from cdsed.model.eodata import S3Location
 from cdsed.model.transfer import Digests, ListedObject, Piece, StoredObject
 from cdsed.transfer.blips import through_blips
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.fetch import BUFFER_BYTES, Progress, Way, fetch_piece
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, Progress, fetch_piece
 from cdsed.transfer.progress import ProgressRecord
+from cdsed.transfer.s3_list import list_product
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.verify import Verdict, algorithms_for, verify
 
@@ -119,8 +119,8 @@ def fetch_product(
     Raises
     ------
     ProductError
-        Nothing is there (``NotListed``), it changed meanwhile, or what came contradicts its manifest (``BadCopy``,
-        ``Incomplete``). The next call fetches the bad objects again.
+        Nothing is there (``NotListed``), it changed meanwhile, or what came contradicts its manifest
+        (``VerificationFailed``, ``Incomplete``). The next call fetches the bad objects again.
     AccountError, ServiceError, DiskError, MachineError, Stopped
         As they say. ``Damaged``: an object differs from its own ETag.
     """
@@ -165,7 +165,9 @@ def list_objects(
     return listed
 
 
-def fetch_object(way: Way, piece: Piece, staging: Path, safename: str, progress: Progress, watch: Watch) -> Digests:
+def fetch_object(
+    context: FetchContext, piece: Piece, staging: Path, safename: str, progress: Progress, watch: Watch
+) -> Digests:
     """Fetch a piece of an object through blips of the service, each time from where the last try ended.
 
     Raises
@@ -174,9 +176,9 @@ def fetch_object(way: Way, piece: Piece, staging: Path, safename: str, progress:
         As for `fetch_piece`.
     """
     resuming = _Resuming(piece, progress)
-    for attempt in through_blips(way.stop):
-        with attempt, watch(way.connection):
-            return fetch_piece(way, resuming.piece, staging, algorithms_for(safename), resuming)
+    for attempt in through_blips(context.stop):
+        with attempt, watch(context.connection):
+            return fetch_piece(context, resuming.piece, staging, algorithms_for(safename), resuming)
     raise AssertionError("tenacity gave up without an error")
 
 
@@ -233,7 +235,7 @@ def _fetch_all(
 ) -> list[StoredObject]:
     """Fetch what is missing of each object; whatever happens, what is safe is recorded."""
     options = recorder.options
-    way = Way(
+    context = FetchContext(
         connection=connection,
         account=options.account,
         bucket=location.bucket,
@@ -251,7 +253,7 @@ def _fetch_all(
                 piece = Piece(
                     number, number, item.key, item.path, item.etag, size_bytes, 0, size_bytes, safe_bytes, setbacks=0
                 )
-                digests = fetch_object(way, piece, staging, safename, recorder, options.watch)
+                digests = fetch_object(context, piece, staging, safename, recorder, options.watch)
                 recorder.safe(size_bytes)
             objects.append(StoredObject(number, item.key, item.path, size_bytes, item.etag, digests, None))
     finally:

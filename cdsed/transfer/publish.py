@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.folder import Folder, Stamp, make_lasting
+from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
 from cdsed.transfer.staging import discard, pre_spool
 from cdsed.transfer.translate import on_disk
 
@@ -41,7 +41,7 @@ def final_path(destination: Path, staging: Path, *, single: str | None) -> Path:
 def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool:
     """Tell whether exactly these files (sizes in bytes by path) already lie under the final name, no links."""
     absent = suppress(FileNotFoundError, NotADirectoryError)
-    with on_disk(str(final)), absent, Folder.at(final.parent) as spool:
+    with on_disk(str(final)), absent, DirHandle.at(final.parent) as spool:
         if single:
             return spool.size(final.name) == next(iter(sizes.values()))
         with spool.child(final.name) as product:
@@ -85,8 +85,8 @@ def publish(
     """
     final = final_path(destination, staging, single=single)
     with on_disk(str(final)):
-        make_lasting(destination)
-        with pre_spool(staging) as folder, folder.child(staging.name) as product, Folder.at(destination) as spool:
+        mkdir_durable(destination)
+        with pre_spool(staging) as folder, folder.child(staging.name) as product, DirHandle.at(destination) as spool:
             check_owner()
             _refuse_other(product, sizes, stamps)
             product.sync_all()
@@ -119,14 +119,14 @@ def complete(final: Path, staging: Path) -> None:
         The disk is still sick.
     """
     with on_disk(str(final)):
-        with Folder.at(final.parent) as spool:
+        with DirHandle.at(final.parent) as spool:
             spool.sync()
         with suppress(FileNotFoundError), pre_spool(staging) as folder:
             folder.sync()
     discard(staging)
 
 
-def _refuse_other(product: Folder, sizes: Mapping[str, int], stamps: Mapping[str, Stamp] | None = None) -> None:
+def _refuse_other(product: DirHandle, sizes: Mapping[str, int], stamps: Mapping[str, Stamp] | None = None) -> None:
     """Let nothing pass but what was verified: a janitor that was stopped for long may have come since."""
     now = product.stamps()
     found = {path: stamp.size_bytes for path, stamp in now.items()}
@@ -137,7 +137,7 @@ def _refuse_other(product: Folder, sizes: Mapping[str, int], stamps: Mapping[str
         raise FileNotFoundError(errno.ENOENT, "it has changed since it was verified")
 
 
-def _is_equal(product: Folder, spool: Folder, name: str, sizes: Mapping[str, int], *, single: bool) -> bool:
+def _is_equal(product: DirHandle, spool: DirHandle, name: str, sizes: Mapping[str, int], *, single: bool) -> bool:
     """Tell whether this very product, byte for byte, lies under the final name already: another cdsed brought it."""
     with suppress(FileNotFoundError, NotADirectoryError, FileExistsError), ExitStack() as stack:
         if single:
@@ -147,7 +147,7 @@ def _is_equal(product: Folder, spool: Folder, name: str, sizes: Mapping[str, int
     return False
 
 
-def _is_same(product: Folder, path: str, other: Folder, other_path: str) -> bool:
+def _is_same(product: DirHandle, path: str, other: DirHandle, other_path: str) -> bool:
     with (
         os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as ours,
         os.fdopen(other.open(other_path, os.O_RDONLY), "rb", buffering=0) as theirs,
@@ -160,7 +160,7 @@ def _is_same(product: Folder, path: str, other: Folder, other_path: str) -> bool
 
 @contextmanager
 def _copied(
-    product: Folder, sizes: Mapping[str, int], spool: Folder, name: str, *, single: str | None
+    product: DirHandle, sizes: Mapping[str, int], spool: DirHandle, name: str, *, single: str | None
 ) -> Iterator[Callable[[], None]]:
     """Copy a product to a hidden sibling of its final name, on the destination's own file system.
 
@@ -181,7 +181,7 @@ def _copied(
         near.sync()
 
 
-def _copy_file(source: Folder, path: str, target: Folder, target_path: str) -> None:
+def _copy_file(source: DirHandle, path: str, target: DirHandle, target_path: str) -> None:
     with (
         os.fdopen(source.open(path, os.O_RDONLY), "rb", buffering=0) as old,
         os.fdopen(target.open(target_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True), "wb", buffering=0) as new,
@@ -190,7 +190,7 @@ def _copy_file(source: Folder, path: str, target: Folder, target_path: str) -> N
         os.fsync(new.fileno())
 
 
-def _set_aside(final: Path, spool: Folder, room: Folder, place: Path) -> Path | None:
+def _set_aside(final: Path, spool: DirHandle, room: DirHandle, place: Path) -> Path | None:
     """Move away what stands under the final name; it is not the product, or it would have been found present."""
     if not spool.exists(final.name):
         return None
@@ -203,7 +203,7 @@ def _set_aside(final: Path, spool: Folder, room: Folder, place: Path) -> Path | 
         return _move_aside(final.name, spool, near, final.parent / NEAR)
 
 
-def _move_aside(name: str, spool: Folder, room: Folder, place: Path) -> Path:
+def _move_aside(name: str, spool: DirHandle, room: DirHandle, place: Path) -> Path:
     with room.child(REPLACED, make=True) as replaced:
         aside = next(numbered for number in itertools.count(1) if not replaced.exists(numbered := f"{name}.{number}"))
         spool.rename(name, replaced, aside)

@@ -1,7 +1,7 @@
 """The pre-spool: one private directory per product, in which it is put together.
 
 The pre-spool itself must be a real directory that only cdsed can write in. So nobody can plant anything in what lies
-below it; and if somebody could, nothing would be written through it (`cdsed.folder`).
+below it; and if somebody could, nothing would be written through it (`cdsed.dir_handle`).
 """
 
 import os
@@ -9,35 +9,35 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cdsed.folder import Folder, Stamp, make_lasting
+from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.translate import on_disk
 
 
 @contextmanager
-def pre_spool(staging: Path, *, make: bool = False) -> Iterator[Folder]:
-    """Open the pre-spool that a product's staging directory lies in; OSError as `Folder` has it."""
+def pre_spool(staging: Path, *, make: bool = False) -> Iterator[DirHandle]:
+    """Open the pre-spool that a product's staging directory lies in; OSError as `DirHandle` has it."""
     place = staging.parent
     if make:
-        make_lasting(place.parent)
-    with Folder.at(place.parent) as parent, parent.private(place.name, make=make) as folder:
+        mkdir_durable(place.parent)
+    with DirHandle.at(place.parent) as parent, parent.private(place.name, make=make) as folder:
         yield folder
 
 
 @contextmanager
-def opened(staging: Path) -> Iterator[Folder]:
-    """Open a staging directory; OSError as `Folder` has it."""
+def opened(staging: Path) -> Iterator[DirHandle]:
+    """Open a staging directory; OSError as `DirHandle` has it."""
     with pre_spool(staging) as folder, folder.child(staging.name) as product:
         yield product
 
 
 def staged_sizes(staging: Path) -> dict[str, int]:
-    """Return what lies in a staging directory, as `Folder.sizes`; {} when there is no such directory."""
+    """Return what lies in a staging directory, as `DirHandle.sizes`; {} when there is no such directory."""
     return {path: stamp.size_bytes for path, stamp in staged_stamps(staging).items()}
 
 
 def staged_stamps(staging: Path) -> dict[str, Stamp]:
-    """Return what lies in a staging directory, as `Folder.stamps`; {} when there is no such directory."""
+    """Return what lies in a staging directory, as `DirHandle.stamps`; {} when there is no such directory."""
     with on_disk(str(staging)), suppress(FileNotFoundError, NotADirectoryError), opened(staging) as product:
         return product.stamps()
     return {}
@@ -91,7 +91,7 @@ def quarantine(staging: Path) -> Path:
     return place / staging.name
 
 
-def _make_hole(product: Folder, path: str, size_bytes: int) -> None:
+def _make_hole(product: DirHandle, path: str, size_bytes: int) -> None:
     file = product.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True)
     try:
         os.ftruncate(file, size_bytes)

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from cdsed.dir_handle import has_no_inodes
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
-from cdsed.folder import has_no_inodes
 from cdsed.transfer.genuine import error_code
 
 # The signature, the key or its owner is refused: whatever this account asks for, it gets the same answer.
@@ -65,7 +65,7 @@ _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOW
 def foreign(status: int, what: str, retry_after_s: float | None = None) -> ServiceError:
     """Return the error for an answer that something on the way has given in the place of S3."""
     message = f"something on the way to S3 answered {status} for {what}, not S3 itself"
-    return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3", retry_after_s=retry_after_s)
+    return ServiceError(f"{message}; look at proxies and firewalls", code="ProxyResponse", retry_after_s=retry_after_s)
 
 
 def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], body: bytes | None) -> TransferError:
@@ -124,7 +124,7 @@ def _service_code(status: int, code: str) -> str:
         return "Redirected"
     if status == 408 or code == "RequestTimeout":
         return "Timeout"
-    return "BadRequest" if status >= 400 else "BadAnswer"
+    return "BadRequest" if status >= 400 else "InvalidResponse"
 
 
 def _advice(status: int) -> str:
@@ -145,9 +145,9 @@ def network_error(host: str, error: BaseException) -> ServiceError | MachineErro
         case TimeoutError():
             code, text = "Timeout", "no answer in time"
         case http.client.IncompleteRead():
-            code, text = "CutBody", "the answer ended early"
+            code, text = "TruncatedBody", "the answer ended early"
         case http.client.HTTPException() if not isinstance(error, OSError):
-            code, text = "BadAnswer", f"not a valid HTTP answer ({type(error).__name__})"
+            code, text = "InvalidResponse", f"not a valid HTTP answer ({type(error).__name__})"
         case OSError() if error.errno in _NO_WAY:
             code, text = "Unreachable", f"there is no way to it ({error.strerror})"
         case OSError():

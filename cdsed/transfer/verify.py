@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
-from cdsed.folder import Stamp
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
 from cdsed.model.safename import parse
@@ -67,7 +67,7 @@ class Verdict:
         """Return the error for a bad copy; `damaged`: it was damaged on the way, so the service is charged."""
         if damaged:
             return ServiceError(f"damaged on the way: {self.summary}", code="Damaged")
-        code = "Incomplete" if self.missing else "BadCopy"
+        code = "Incomplete" if self.missing else "VerificationFailed"
         return ProductError(f"verification failed: {self.summary}", code=code)
 
 

@@ -24,14 +24,14 @@ from urllib.parse import urljoin, urlsplit
 
 from cdsed._version import __version__
 from cdsed.config.secrets import Secret
+from cdsed.dir_handle import DirHandle
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
-from cdsed.folder import Folder
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.transfer import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
-from cdsed.transfer.listing import refuse_conflicts
+from cdsed.transfer.s3_list import refuse_conflicts
 from cdsed.transfer.staging import opened
 from cdsed.transfer.translate import on_disk, retry_after_s
 
@@ -49,7 +49,7 @@ _UNPACKED_MAX = 4  # times the archive's length; CDSE stores without compression
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class ZipDownload:
     """What to fetch.
 
     Attributes
@@ -77,7 +77,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ZipContext:
     """What to fetch it with: patience as in `endpoint`, one buffer, and the stop.
 
     `watch` guards a connection against trickling; what it gives is called after every buffer. `claim` is called before
@@ -92,12 +92,12 @@ class Means:
 
 
 def origin(url: str) -> str:
-    """Return scheme and host of an address, as `Value.origins` has them."""
+    """Return scheme and host of an address, as `ZipDownload.origins` has them."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def fetch_value(value: Value, means: Means, staging: Path) -> list[ListedObject]:
+def fetch_zip(download: ZipDownload, context: ZipContext, staging: Path) -> list[ListedObject]:
     """Fetch a product and unpack it into its staging directory, which must exist and be empty.
 
     Returns
@@ -113,36 +113,36 @@ def fetch_value(value: Value, means: Means, staging: Path) -> list[ListedObject]
         As they say.
     """
     with on_disk(str(staging)), opened(staging) as product:
-        _fetch(value, means, product)
+        _fetch(download, context, product)
         with os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
             if not zipfile.is_zipfile(archive):
-                return [_single(value, product)]
-            listed = _unpack(value.safename, archive, product, means)
+                return [_single(download, product)]
+            listed = _unpack(download.safename, archive, product, context)
         product.remove(ARCHIVE_NAME)
     return listed
 
 
-def _fetch(value: Value, means: Means, product: Folder) -> None:
-    url = value.url
+def _fetch(download: ZipDownload, context: ZipContext, product: DirHandle) -> None:
+    url = download.url
     for _ in range(_REDIRECTS_MAX + 1):
-        if origin(url) not in value.origins:
+        if origin(url) not in download.origins:
             raise ServiceError(
-                f"the download of {value.safename} leads to {origin(url)[:100]}, which is not a host of the settings "
-                "(services.download_url)",
-                code="StrangeHost",
+                f"the download of {download.safename} leads to {origin(url)[:100]}, which is not a host of the "
+                "settings (services.download_url)",
+                code="UntrustedRedirect",
             )
-        connection = Connection(_at(means.endpoint, url), _NO_KEYS, means.claim)
+        connection = Connection(_at(context.endpoint, url), _NO_KEYS, context.claim)
         try:
-            with means.watch(connection) as received:
-                response = connection.send("GET", _target(url), _headers(value))
+            with context.watch(connection) as received:
+                response = connection.send("GET", _target(url), _headers(download))
                 if response.status not in _REDIRECTS:
-                    _receive(value, means, connection, response, product, received)
+                    _receive(download, context, connection, response, product, received)
                     return
                 read_small(connection, response, 2**16)
                 url = _redirected(url, response.headers.get("Location", ""))
         finally:
             connection.close()
-    raise ServiceError(f"the download of {value.safename} is redirected again and again", code="Redirects")
+    raise ServiceError(f"the download of {download.safename} is redirected again and again", code="Redirects")
 
 
 def _redirected(url: str, location: str) -> str:
@@ -151,7 +151,7 @@ def _redirected(url: str, location: str) -> str:
         origin(url)
         url.encode("ascii")  # else http.client cannot ask for it
     except ValueError as error:
-        raise ServiceError(f"a redirect from {origin(url)} is no address", code="BadAnswer") from error
+        raise ServiceError(f"a redirect from {origin(url)} is no address", code="InvalidResponse") from error
     return url
 
 
@@ -164,73 +164,75 @@ def _target(url: str) -> str:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-def _headers(value: Value) -> dict[str, str]:
-    return {"User-Agent": f"cdsed/{__version__}", "Authorization": f"Bearer {value.token.reveal()}"}
+def _headers(download: ZipDownload) -> dict[str, str]:
+    return {"User-Agent": f"cdsed/{__version__}", "Authorization": f"Bearer {download.token.reveal()}"}
 
 
 def _receive(
-    value: Value,
-    means: Means,
+    download: ZipDownload,
+    context: ZipContext,
     connection: Connection,
     response: http.client.HTTPResponse,
-    product: Folder,
+    product: DirHandle,
     received: Callable[[], None],
 ) -> None:
     """Write the body to a file; it is there whole, and has the catalogue's MD5, when this returns."""
     if response.status != 200:
         body = read_small(connection, response, 2**16)
-        raise _refusal(value, response.status, response.headers.get("Retry-After"), body)
+        raise _refusal(download, response.status, response.headers.get("Retry-After"), body)
     kind = response.headers.get("Content-Type", "")
     if is_page(kind) or kind.strip().lower().startswith("text/"):
-        raise _foreign(value, 200)
+        raise _foreign(download, 200)
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise ServiceError(f"the zipper does not say how long {value.safename} is", code="BadAnswer")
+        raise ServiceError(f"the zipper does not say how long {download.safename} is", code="InvalidResponse")
     digest = hashlib.md5(usedforsecurity=False)
     size_bytes = 0
     with _new(product, ARCHIVE_NAME) as file:
-        while count := read_into(connection, response, means.buffer):
-            if means.stop.is_set():
+        while count := read_into(connection, response, context.buffer):
+            if context.stop.is_set():
                 raise Stopped
-            file.write(means.buffer[:count])
-            digest.update(means.buffer[:count])
+            file.write(context.buffer[:count])
+            digest.update(context.buffer[:count])
             size_bytes += count
             received()
     if size_bytes != int(length):
-        raise ServiceError(f"{value.safename}: {size_bytes} of {length} bytes came from the zipper", code="CutBody")
-    if digest.hexdigest() != value.md5:
-        raise _other_copy(value, product, digest.hexdigest())
+        raise ServiceError(
+            f"{download.safename}: {size_bytes} of {length} bytes came from the zipper", code="TruncatedBody"
+        )
+    if digest.hexdigest() != download.md5:
+        raise _other_copy(download, product, digest.hexdigest())
 
 
-def _other_copy(value: Value, product: Folder, md5: str) -> ServiceError:
+def _other_copy(download: ZipDownload, product: DirHandle, md5: str) -> ServiceError:
     """Return the error for what has another MD5 than the catalogue says: a damaged copy, or no copy at all."""
-    with on_disk(value.safename), os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as file:
+    with on_disk(download.safename), os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as file:
         beginning = file.read(BEGINNING_BYTES)
         whole = zipfile.is_zipfile(file)
     if beginning.startswith(_SIGNATURE):
         if not whole:
-            return ServiceError(f"{value.safename}: the zip has no end", code="CutBody")
-    elif value.safename.endswith(DIRECTORY_EXTENSIONS) or begins_foreign(beginning):
-        return _foreign(value, 200)
-    told = f"{value.safename}: the MD5 of the zip is {md5}, the catalogue's {value.md5}"
+            return ServiceError(f"{download.safename}: the zip has no end", code="TruncatedBody")
+    elif download.safename.endswith(DIRECTORY_EXTENSIONS) or begins_foreign(beginning):
+        return _foreign(download, 200)
+    told = f"{download.safename}: the MD5 of the zip is {md5}, the catalogue's {download.md5}"
     return ServiceError(told, code="DamagedZip")
 
 
-def _foreign(value: Value, status: int) -> ServiceError:
-    message = f"something on the way to the zipper answered {status} for {value.safename}, not the zipper itself"
-    return ServiceError(f"{message}; look at proxies and firewalls", code="NotS3")
+def _foreign(download: ZipDownload, status: int) -> ServiceError:
+    message = f"something on the way to the zipper answered {status} for {download.safename}, not the zipper itself"
+    return ServiceError(f"{message}; look at proxies and firewalls", code="ProxyResponse")
 
 
-def _refusal(value: Value, status: int, retry_after: str | None, body: bytes) -> TransferError:
+def _refusal(download: ZipDownload, status: int, retry_after: str | None, body: bytes) -> TransferError:
     """Return the error for what the zipper says instead of a product; its JSON has ``code`` and ``message``."""
     code, message = _said(body)
-    told = f"account {value.account}: the zipper refuses {value.safename} ({status} {code}: {message})"
+    told = f"account {download.account}: the zipper refuses {download.safename} ({status} {code}: {message})"
     if status == 429:
         own = code.startswith(_OWN_CODE)
         throttled = "Throttled" if own else "ThrottledElsewhere"
         return AccountError(told, code=throttled, retry_after_s=retry_after_s(retry_after))
     if 400 <= status < 500 and not _is_own(status, body):
-        return _foreign(value, status)
+        return _foreign(download, status)
     if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # expired or lost on the way: the next one will do
         return ServiceError(told, code=code)
     if status in (401, 403):
@@ -263,18 +265,18 @@ def _said(body: bytes) -> tuple[str, str]:
     return (code if re.fullmatch(r"[A-Z0-9-]{1,30}", code) else "without a code"), printable
 
 
-def _single(value: Value, product: Folder) -> ListedObject:
+def _single(download: ZipDownload, product: DirHandle) -> ListedObject:
     """Give a product that is one file its name."""
-    (safe,) = safe_segments(value.safename)
+    (safe,) = safe_segments(download.safename)
     product.rename(ARCHIVE_NAME, product, safe)
-    return ListedObject(safe, safe, product.size(safe), value.md5)
+    return ListedObject(safe, safe, product.size(safe), download.md5)
 
 
-def _new(product: Folder, path: str) -> FileIO:
+def _new(product: DirHandle, path: str) -> FileIO:
     return FileIO(product.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True), "w")
 
 
-def _unpack(safename: str, archive: IO[bytes], product: Folder, means: Means) -> list[ListedObject]:
+def _unpack(safename: str, archive: IO[bytes], product: DirHandle, context: ZipContext) -> list[ListedObject]:
     """Unpack every file; refuse the whole archive for one member that is not what a product has."""
     try:
         with zipfile.ZipFile(archive) as unpacked:
@@ -283,34 +285,38 @@ def _unpack(safename: str, archive: IO[bytes], product: Folder, means: Means) ->
             if any(item.compress_type not in _METHODS for item in members.values()):
                 raise NotImplementedError("a member is neither stored nor deflated")
             if not files:
-                raise ProductError(f"the zip of {safename} holds no file", code="HostileKey")
+                raise ProductError(f"the zip of {safename} holds no file", code="UnsafePath")
             refuse_conflicts([_path(item, safename) for item in files])
             if sum(item.file_size for item in files) > _UNPACKED_MAX * os.fstat(archive.fileno()).st_size:
-                raise ProductError(f"the zip of {safename} would fill the disk", code="HostileKey")
-            return [_member(unpacked, members[path], product, path, means) for path in sorted(members)]
+                raise ProductError(f"the zip of {safename} would fill the disk", code="UnsafePath")
+            return [_member(unpacked, members[path], product, path, context) for path in sorted(members)]
     except _UNREADABLE as error:
-        raise ProductError(f"the zip of {safename} cannot be read: {error!s:.100}", code="BadCopy") from error
+        raise ProductError(
+            f"the zip of {safename} cannot be read: {error!s:.100}", code="VerificationFailed"
+        ) from error
 
 
 def _path(item: zipfile.ZipInfo, safename: str) -> str:
-    """Return where a member belongs below the product; ProductError ``HostileKey`` where that is elsewhere."""
+    """Return where a member belongs below the product; ProductError ``UnsafePath`` where that is elsewhere."""
     top, _, path = item.filename.partition("/")
     hostile = f"the zip of {safename} has {item.filename[:200]!r}"
     try:
         safe_segments(path)
     except ValueError as error:
-        raise ProductError(f"{hostile}: {error}", code="HostileKey") from error
+        raise ProductError(f"{hostile}: {error}", code="UnsafePath") from error
     if top != safename or path == ARCHIVE_NAME or stat.S_IFMT(item.external_attr >> 16) not in (0, stat.S_IFREG):
-        raise ProductError(f"{hostile}, which is no plain file of the product", code="HostileKey")
+        raise ProductError(f"{hostile}, which is no plain file of the product", code="UnsafePath")
     return path
 
 
-def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, product: Folder, path: str, means: Means) -> ListedObject:
+def _member(
+    archive: zipfile.ZipFile, item: zipfile.ZipInfo, product: DirHandle, path: str, context: ZipContext
+) -> ListedObject:
     """Write one file, and have it on the disk."""
     digest = hashlib.md5(usedforsecurity=False)
     with archive.open(item) as source, _new(product, path) as file:
-        while block := source.read(len(means.buffer)):
-            if means.stop.is_set():
+        while block := source.read(len(context.buffer)):
+            if context.stop.is_set():
                 raise Stopped
             file.write(block)
             digest.update(block)

@@ -41,7 +41,7 @@ RULES = (
     ),
     Rule(
         Blame.PRODUCT,
-        ("HostileKey",),
+        ("UnsafePath",),
         "a key or a zip member that leads out of the product, names a file twice, or would fill the disk",
         Course.GIVE_UP,
     ),
@@ -53,7 +53,7 @@ RULES = (
     ),
     Rule(
         Blame.PRODUCT,
-        ("BadCopy",),
+        ("VerificationFailed",),
         "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit, or a zip "
         "is broken at its source. Only what is bad is fetched again: see below",
         Course.ATTEMPT,
@@ -88,7 +88,7 @@ RULES = (
     Rule(Blame.SERVICE, ("NoAddress",), "the name cannot be resolved", Course.SET_BACK),
     Rule(Blame.SERVICE, ("Certificate", "TLS"), "TLS fails, or the certificate is not trusted", Course.SET_BACK),
     Rule(Blame.SERVICE, ("Timeout", "TooSlow"), "no answer in time, 408, less than the minimum rate", Course.SET_BACK),
-    Rule(Blame.SERVICE, ("CutBody",), "an answer that ends early", Course.SET_BACK),
+    Rule(Blame.SERVICE, ("TruncatedBody",), "an answer that ends early", Course.SET_BACK),
     Rule(Blame.SERVICE, ("DamagedZip",), "a zip with another MD5 than the catalogue states", Course.SET_BACK),
     Rule(
         Blame.SERVICE,
@@ -98,13 +98,13 @@ RULES = (
     ),
     Rule(
         Blame.SERVICE,
-        ("BadAnswer",),
+        ("InvalidResponse",),
         "no valid HTTP or S3: an error under status 200, a listing that is cut off or cannot be read, 204",
         Course.SET_BACK,
     ),
     Rule(
         Blame.SERVICE,
-        ("NotTheObject",),
+        ("UnexpectedObject",),
         "200 or 206 without the ETag, length or range asked for, such as an error page under status 200. Never an "
         "attempt, however often",
         Course.SET_BACK,
@@ -112,7 +112,7 @@ RULES = (
     ),
     Rule(
         Blame.SERVICE,
-        ("NotS3",),
+        ("ProxyResponse",),
         "a response that is not the service's own: a page, JSON, nothing or another list in place of a list or a "
         "zip, or 401, 403, 404, 407, 410, 412, 416, 451 not in its words. A proxy, a firewall. Never an attempt, "
         "however often",
@@ -140,7 +140,10 @@ RULES = (
         Course.SET_BACK,
     ),
     Rule(
-        Blame.SERVICE, ("StrangeHost", "Redirects"), "the zipper leads to a strange host, or nowhere", Course.SET_BACK
+        Blame.SERVICE,
+        ("UntrustedRedirect", "Redirects"),
+        "the zipper leads to a strange host, or nowhere",
+        Course.SET_BACK,
     ),
     Rule(
         Blame.SERVICE, ("DAT-ZIP-109", "DAT-ZIP-604"), "the zipper: the token has expired on the way", Course.SET_BACK
@@ -233,7 +236,7 @@ ELSEWHERE = (
         "untouched",
         _LOGIN,
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
     Note(
         Blame.ACCOUNT,
@@ -242,7 +245,7 @@ ELSEWHERE = (
         "untouched",
         "1 min, doubled each time, 1 h at most",
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
     Note(
         Blame.ACCOUNT,
@@ -251,7 +254,7 @@ ELSEWHERE = (
         "untouched",
         Course.COOL_ACCOUNT.value.delay,
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
     Note(
         Blame.SERVICE,
@@ -260,7 +263,7 @@ ELSEWHERE = (
         "untouched",
         Course.COOL_ACCOUNT.value.delay,
         "the account: it cools",
-        "work/keykeeping.py",
+        "credentials/temporary_keys.py",
     ),
 )
 

@@ -4,7 +4,6 @@ A function takes the part that it uses: the state, the disks, or the transfer. O
 whole `WorkerContext`.
 """
 
-import ssl
 import threading
 from dataclasses import dataclass, field
 
@@ -14,9 +13,9 @@ from cdsed.local.presence import Presence
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.guard import Guard
 from cdsed.transfer.lease_broker import LeaseBroker
 from cdsed.transfer.owners import Owners
+from cdsed.transfer.stall_detector import StallDetector
 from cdsed.work.outcome import Outcome
 from cdsed.work.sharing import SharedAccounts
 
@@ -72,7 +71,7 @@ class TransferContext:
     """The object store, the sessions at it, and what cuts connections that are too slow."""
 
     endpoint: Endpoint
-    guard: Guard
+    stall_detector: StallDetector
     broker: LeaseBroker
     shared: SharedAccounts
 
@@ -88,15 +87,3 @@ class WorkerContext:
     outcome: Outcome
     news: News
     stop: threading.Event
-
-
-def endpoint(settings: Settings) -> Endpoint:
-    """Return where S3 is, by the settings."""
-    ca_file = settings.services.ca_file
-    return Endpoint(
-        url=settings.services.s3_url,
-        region=settings.services.s3_region,
-        connect_timeout_s=settings.transfer.connect_timeout_s,
-        read_timeout_s=settings.transfer.read_timeout_s,
-        tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
-    )

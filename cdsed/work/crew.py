@@ -54,7 +54,7 @@ class Crew:
     def look(self) -> None:
         """Cut connections that are too slow, and see to threads that are stuck; call it about once per second."""
         context = self._context
-        context.transfer.guard.look()
+        context.transfer.stall_detector.check()
         stuck = context.disks.watch.look(self._patience_s)
         for one in stuck:
             self._pause(one)
@@ -72,7 +72,7 @@ class Crew:
         context = self._context
         context.stop.set()
         while any(thread.is_alive() for thread in self._threads if thread not in self._stuck):
-            context.transfer.guard.cut_all()
+            context.transfer.stall_detector.abort_all()
             context.news.tell()
             time.sleep(_LEAVE_EVERY_S)
             self._stuck = {one.thread for one in context.disks.watch.look(self._patience_s)}

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from cdsed.config.accounts import Account, S3Keys
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import Keyring
+from cdsed.credentials import key_diagnosis
+from cdsed.credentials.key_ledger import Keyring
 from cdsed.errors import StateError
-from cdsed.model.transfer import Lease, Mark
+from cdsed.model.transfer import Lease, ResumePoint
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, products
 from cdsed.store.leases import Session
 from cdsed.transfer.connection import Credentials
-from cdsed.work import keystory
 from cdsed.work.context import StoreContext
 from cdsed.work.sharing import SharedAccounts
 
@@ -45,10 +45,10 @@ class FlockGrant:
             return False
         return keyring.keys_of(self.account) == self.keys  # temporary ones are renewed
 
-    def mark(self, piece: int, done_bytes: int, booted_at: float) -> None:
+    def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Leave in the lock file how far a piece is."""
         try:
-            self.lock.note(Mark(self.lease.fence, piece, done_bytes, booted_at).pack())
+            self.lock.note(ResumePoint(self.lease.fence, piece, done_bytes, booted_at).pack())
         except OSError as error:  # the disk of the state is sick, and for that no product pays
             raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
@@ -96,7 +96,7 @@ class FlockBroker:
         shared = self.shared.take(account, session.slot)
         lease = leases.take(store.db, store.clock, session, store.process) if shared else None
         if shared is not None and lease is not None:
-            keystory.enter(store.db, store.clock, session.account, keys)
+            key_diagnosis.note_use(store.db, store.clock, session.account, keys)
             return FlockGrant(self, lease, lock, shared, account, keys)
         if shared is not None:
             shared.release()

@@ -14,10 +14,10 @@ from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import CdsedError, InboxError
 from cdsed.inbox import place, receipt
+from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
 from cdsed.inbox.source import fingerprint
-from cdsed.inbox.together import Together
 from cdsed.local.presence import Presence
 from cdsed.log import redact
 from cdsed.model.listing import ListingHead, ListingLine, Rejected
@@ -103,8 +103,8 @@ class Intake:
         if self._left_behind:
             self._take_left_behind()
         for dropped in rounds(self._scan.complete()):
-            with Together() as together:
-                taken = [(path, each) for each in dropped if (path := self._move(each.path, together))]
+            with DurableFileBatch() as batch:
+                taken = [(path, each) for each in dropped if (path := self._move(each.path, batch))]
             self._take(taken)
             self._between_batches()
             self.report()
@@ -150,10 +150,10 @@ class Intake:
         """Write reports together; where that fails, by directory, for that of one group may be out of order."""
         folders = {Path(listing.path).parent for listing in finished}
         try:
-            with Together() as together:
+            with DurableFileBatch() as batch:
                 for listing in finished:
                     rows = listings.report_rows(self._db, listing.head.id)
-                    receipt.write_report(together, Path(listing.path), listing.head, rows)
+                    receipt.write_report(batch, Path(listing.path), listing.head, rows)
         except OSError as error:
             if len(folders) == 1:
                 _log.error("no report can be written (%s); see to %s", error, *folders)
@@ -169,9 +169,9 @@ class Intake:
 
     def _take_left_behind(self) -> None:
         self._left_behind = False
-        with Together() as together:
+        with DurableFileBatch() as batch:
             for path in place.taken(self._root):
-                together.moved(path, path)  # the kill may have come before the move was on the disk
+                batch.moved(path, path)  # the kill may have come before the move was on the disk
         half_taken = list(listings.half_taken(self._db))
         for listing in half_taken:
             self._take_rest(listing)
@@ -183,10 +183,10 @@ class Intake:
             group, user = str(folder) if folder.parts else None, user_name(status.st_uid)
             self._take([(path, DroppedFile(path, group, status.st_size, user))])
 
-    def _move(self, path: Path, together: Together) -> Path | None:
+    def _move(self, path: Path, batch: DurableFileBatch) -> Path | None:
         """Move a listing out of the inbox; None where that cannot be done: said once, tried at every scan."""
         try:
-            return place.take(path, self._root, together)
+            return place.take(path, self._root, batch)
         except FileNotFoundError:
             return None  # its owner has taken it back
         except OSError as error:
@@ -298,14 +298,14 @@ class Intake:
         refused = [place.settled(each.path, self._root, accepted=False) for each in refusals]
         handed = [*(Path(listing.path) for listing in now), *(each.path for each in refusals)]
         try:
-            with Together() as together:
+            with DurableFileBatch() as batch:
                 for listing, home in zip(now, homes, strict=True):
                     remarks = listings.remarks(self._db, listing.head.id)
-                    receipt.write_receipt(together, home, listing.head, listing.counts, remarks)
-                    together.move(Path(listing.path), home)
+                    receipt.write_receipt(batch, home, listing.head, listing.counts, remarks)
+                    batch.move(Path(listing.path), home)
                 for each, home in zip(refusals, refused, strict=True):
-                    receipt.write_refusal(together, home, each.head.name, each.reason)
-                    together.move(each.path, home)
+                    receipt.write_refusal(batch, home, each.head.name, each.reason)
+                    batch.move(each.path, home)
         except OSError as error:
             _log.error("no receipt can be written (%s); see to %s", error, self._root)
             self._left_behind = True

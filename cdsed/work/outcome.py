@@ -7,17 +7,17 @@ from contextlib import suppress
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
+from cdsed.credentials.key_diagnosis import diagnose_refusal
 from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.model.transfer import Lease, Piece
-from cdsed.store import breakers, keys, leases, pieces, products, refusals
+from cdsed.store import breakers, key_history, leases, pieces, products, refusals
 from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.products import Move
 from cdsed.transfer.translate import local_error
 from cdsed.work.blame import rule_of
 from cdsed.work.course import Course
-from cdsed.work.keystory import told_apart
 from cdsed.work.retrying import pause_s
 from cdsed.work.throttling import Throttling
 
@@ -61,7 +61,7 @@ class Outcome:
 
         An account that may list but not read stays suspected.
         """
-        keys.worked(self._db, self._clock, lease.account)
+        key_history.worked(self._db, self._clock, lease.account)
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
@@ -72,7 +72,7 @@ class Outcome:
         self._throttling.delivered(lease)
         self._waited.pop(product.id, None)
         if by_key:
-            keys.worked(self._db, self._clock, lease.account)
+            key_history.worked(self._db, self._clock, lease.account)
         self._works(lease)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
@@ -228,7 +228,7 @@ class Outcome:
         self._wait(error, product, pause)
 
     def _cool_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
-        error = told_apart(error, account, keys.story(self._db, account), self._clock.utc_s())
+        error = diagnose_refusal(error, account, key_history.of_account(self._db, account), self._clock.utc_s())
         longest_s = self._retry.account_longest_delay_s
         if error.code == "KeyNotYetValid":
             longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)

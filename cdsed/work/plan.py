@@ -31,7 +31,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         return
     destination.refuse_other()
     location = location_of(product.safename, product.s3_path)
-    listed = list_objects(connection, account, location, context.stop, context.transfer.guard.watch)
+    listed = list_objects(connection, account, location, context.stop, context.transfer.stall_detector.watch)
     size_bytes = sum(item.size_bytes for item in listed)
     places = destination.choose(size_bytes)
     destination.claim()
@@ -42,7 +42,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         staged = staged_sizes(staging)
         lost_again = pieces.forget_lost(db, product, staged)
         if lost_again:  # a power cut does that once; what is lost each time must come to an end
-            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="BadCopy")
+            raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
         prepare(staging, listed, staged, pieces.arrived(db, product, listed))
     pieces.plan(db, product, listed, places, context.settings.transfer.piece_bytes)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), size_bytes)

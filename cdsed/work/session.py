@@ -14,10 +14,10 @@ from cdsed.model.product import Product
 from cdsed.model.transfer import Digests, Piece
 from cdsed.store import pieces, products
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.fetch import BUFFER_BYTES, Way
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
 from cdsed.transfer.lease_broker import Grant
-from cdsed.transfer.listing import key_works
 from cdsed.transfer.product import fetch_object
+from cdsed.transfer.s3_list import key_works
 from cdsed.work import zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
@@ -97,7 +97,7 @@ class _Session:
         context = self._context
         edition = context.news.edition
         self._traffic.count()  # the next claim takes the place of this one
-        self._grant.mark(_NO_PIECE, 0, 0.0)  # numbers of pieces come again: the last one's mark is not the next one's
+        self._grant.save_resume_point(_NO_PIECE, 0, 0.0)  # numbers of pieces are used again: the last one's is void
         work = pieces.next_work(context.store.db, context.store.clock, self._lease, context.store.process)
         if work is None and self._connection.requests:
             context.news.wait_after(edition, _LINGER_S)
@@ -120,10 +120,10 @@ class _Session:
         except TransferError as error:
             self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":
-                match zipped.way(context, self._lease.account, product):
-                    case zipped.Way.OPEN:
+                match zipped.availability(context, self._lease.account, product):
+                    case zipped.ZipAvailability.OPEN:
                         return self._fetch_zipped(product)
-                    case zipped.Way.ASK_FIRST:
+                    case zipped.ZipAvailability.ASK_FIRST:
                         zipped.ask_catalogue(context, product, error)
                         return True
             return context.outcome.of_product(self._blamed(error, product), self._lease, product)
@@ -182,7 +182,7 @@ class _Session:
         context = self._context
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        way = Way(
+        fetch_context = FetchContext(
             connection=self._connection,
             account=self._lease.account,
             bucket=split_s3_path(product.s3_path).bucket,
@@ -193,7 +193,8 @@ class _Session:
             check_owner=Destination(context.disks, product).check_owner,
         )
         progress = _Progress(context.store, self._grant, piece, self._traffic)
-        return fetch_object(way, piece, Path(product.staging), product.safename, progress, context.transfer.guard.watch)
+        watch = context.transfer.stall_detector.watch
+        return fetch_object(fetch_context, piece, Path(product.staging), product.safename, progress, watch)
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
         """Note pieces that arrived, together; whatever happens to the others."""
@@ -219,10 +220,10 @@ class _Progress:
         self._grant = grant
         self._traffic = traffic
         self._booted_at = store.clock.booted_at()
-        self.written(piece.done_bytes)  # an older mark of this lease must not speak for this copy
+        self.written(piece.done_bytes)  # an older resume point of this lease must not count for this copy
 
     def written(self, done_bytes: int) -> None:
-        self._grant.mark(self._piece.id, done_bytes, self._booted_at)
+        self._grant.save_resume_point(self._piece.id, done_bytes, self._booted_at)
 
     def safe(self, done_bytes: int) -> None:
         with self._store.db.write():

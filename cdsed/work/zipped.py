@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from cdsed.catalogue.tokenfile import TokenFile, token_file
 from cdsed.config.secrets import Secret
+from cdsed.credentials.token_file import TokenFile, token_path
 from cdsed.errors import TransferError
 from cdsed.model.product import PathSource, Product, State
 from cdsed.model.transfer import Lease
@@ -17,7 +17,7 @@ from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
-from cdsed.transfer.zipper import Means, Value, fetch_value, origin
+from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
@@ -26,7 +26,7 @@ from cdsed.work.traffic import Traffic
 _log = logging.getLogger(__name__)
 
 
-class Way(Enum):
+class ZipAvailability(Enum):
     """Whether a product can come as a zip."""
 
     CLOSED = auto()  # the settings do not want it, the account has no token just now, or nobody states an MD5
@@ -34,13 +34,13 @@ class Way(Enum):
     OPEN = auto()
 
 
-def way(context: WorkerContext, account: str, product: Product) -> Way:
+def availability(context: WorkerContext, account: str, product: Product) -> ZipAvailability:
     """Tell whether a product that S3 refuses to an account can come as a zip."""
     if not context.settings.transfer.zipper or not _token(context, account):
-        return Way.CLOSED
+        return ZipAvailability.CLOSED
     if product.product_id and product.md5:
-        return Way.OPEN
-    return Way.CLOSED if product.path_source is PathSource.CATALOGUE else Way.ASK_FIRST
+        return ZipAvailability.OPEN
+    return ZipAvailability.CLOSED if product.path_source is PathSource.CATALOGUE else ZipAvailability.ASK_FIRST
 
 
 def ask_catalogue(context: WorkerContext, product: Product, error: TransferError) -> None:
@@ -60,7 +60,7 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
     assert product.product_id is not None, f"{product.safename} has no id in the catalogue"
     assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
     services = context.settings.services
-    value = Value(
+    download = ZipDownload(
         url=f"{services.download_url}/Products({quote(product.product_id)})/$value",
         origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
         token=Secret(_token(context, lease.account)),
@@ -72,12 +72,12 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
     places = destination.choose(2 * (product.size_bytes or 0))  # the zip, and what comes out of it
     staging = Path(places.staging)
     counted = partial(_counted, context, lease, claims)
-    means = Means(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
+    zip_context = ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
     pieces.forget_arrived(context.store.db, product)
     destination.claim()
     with context.disks.watch.at(places.destination):
         prepare(staging)
-        listed = fetch_value(value, means, staging)
+        listed = fetch_zip(download, zip_context, staging)
     with context.store.db.write():
         pieces.plan(context.store.db, product, listed, places, context.settings.transfer.piece_bytes)
         pieces.arrived_whole(context.store.db, product)
@@ -92,7 +92,7 @@ def _counted(
     traffic = Traffic(context.store, lease, connection, context.settings.transfer.checkpoint_every_s)
     former, claims.settle = claims.settle, traffic.count
     try:
-        with context.transfer.guard.watch(connection):
+        with context.transfer.stall_detector.watch(connection):
             yield traffic.count_when_due
     finally:
         traffic.count()
@@ -101,5 +101,5 @@ def _counted(
 
 def _token(context: WorkerContext, account: str) -> str:
     """Return the token that the keys role keeps fresh; '' when there is none."""
-    grant = TokenFile(token_file(context.settings.sessions_dir, account), context.store.clock).read()
+    grant = TokenFile(token_path(context.settings.sessions_dir, account), context.store.clock).read()
     return grant.access_token if grant.access_until_s > context.store.clock.boot_s() else ""

@@ -42,7 +42,7 @@ DEFECTS = {
         "compat/test_utils.py::test_which_archive_dir_reads_a_sentinel_2_name_by_its_own_fields"
     ),
     "TLS is not verified where the password goes": (
-        "unit/catalogue/test_identity.py::test_no_password_goes_to_a_host_without_a_valid_certificate"
+        "unit/credentials/test_tokens.py::test_no_password_goes_to_a_host_without_a_valid_certificate"
     ),
     "a token is asked for per call": "compat/test_query.py::test_email_and_password_log_in_once_for_many_calls",
     "the cache never expires": (
@@ -84,7 +84,7 @@ DEFECTS = {
         "unit/catalogue/test_catalogue.py::test_a_stop_ends_the_pause_before_the_next_try_at_once"
     ),
     "each thread pool has a limiter of its own": (
-        "unit/catalogue/test_pace.py::test_processes_with_one_file_keep_one_pace"
+        "unit/catalogue/test_rate_limiter.py::test_processes_with_one_file_keep_one_rate"
     ),
     "an empty answer has no columns": ("compat/test_query.py::test_an_answer_without_products_has_the_same_columns"),
     "an answer names a product twice, and so does its listing": (

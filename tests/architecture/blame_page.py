@@ -66,7 +66,7 @@ diagnosis in `cdsed status --json`:
 | `KeyNotYetValid` | `InvalidAccessKeyId` | it never worked, and is younger than 10 min: tried again each minute |
 | `KeyUnknown` | `InvalidAccessKeyId` | it never worked, and is older |
 | `WrongSecret` | `SignatureDoesNotMatch` | the secret does not fit. The text says until when it did |
-| `NothingAllowed` | `AccessDenied` for everything | it never worked |
+| `NoReadPermission` | `AccessDenied` for everything | it never worked |
 | `Refused` | `AccessDenied` for one product | the same key may list other things. Final only after a day |
 
 If you put another key into the accounts file, the diagnosis starts again. The state keeps only sixteen bits of a digest
@@ -79,9 +79,9 @@ cdsed fetches again only the objects that are bad. What is charged depends on wh
 - An object that differs from its own ETag was damaged on the way (`Damaged`). The ETag of an object in one part is its
   MD5, so the service has the right bytes. The product is not charged, up to five such copies of the same object. From
   the sixth on the rules below apply.
-- An object that equals its ETag, but not the manifest or the catalogue's MD5, is the product's fault (`BadCopy`). A
-  copy that is bad in another way than the one before is one more attempt. After two copies that are bad in the same way
-  the source is bad, and the product is *corrupt*.
+- An object that equals its ETag, but not the manifest or the catalogue's MD5, is the product's fault
+  (`VerificationFailed`). A copy that is bad in another way than the one before is one more attempt. After two copies
+  that are bad in the same way the source is bad, and the product is *corrupt*.
 - A zip with another MD5 than the catalogue states is fetched again (`DamagedZip`), and not charged up to the sixth time
   in a row.
 

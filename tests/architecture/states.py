@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from cdsed.model.product import FINAL, TRANSITIONS, diagram
+from cdsed.model.product import FINAL, TRANSITIONS, State, diagram
 
+RESERVED = State.CANCELLED
+"""No command moves a product there yet; a test holds this true."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
 
 
@@ -25,6 +27,9 @@ Generated from `cdsed/model/product.py` by `make docs`; a test holds it equal. T
 {rows}
 
 A settled product is queued again only when a later listing asks for it and it is on no disk, or by `cdsed retry`.
+
+*{RESERVED}* is reserved for a command that is to come. No command of this version cancels a product, so you do not see
+this state.
 """
 
 

@@ -11,8 +11,8 @@ _RAISED = {
     kind.__name__: kind
     for kind in (ProductError, AccountError, ServiceError, DiskError, MachineError, Stopped, LeaseLost)
 }
-# Told apart from what S3 says only after the table has decided; see docs/blame.md, "Keys told apart".
-_TOLD_APART = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "WrongSecret", "NothingAllowed"}
+# Diagnosed only after the table has decided; see docs/blame.md, "Diagnose a rejected key".
+_DIAGNOSED = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "WrongSecret", "NoReadPermission"}
 
 
 def _codes_in_the_code() -> set[tuple[str, str]]:
@@ -34,7 +34,7 @@ def test_every_code_that_is_raised_stands_in_the_table():
     assert len(raised) > 25
     # The catalogue uses words of its own blame, which the rows of S3 name too, and `Refused`.
     missing = raised - listed - {("service", "Refused")}
-    assert not {(blame, code) for blame, code in missing if code not in _TOLD_APART}
+    assert not {(blame, code) for blame, code in missing if code not in _DIAGNOSED}
 
 
 def test_every_blame_has_a_row_for_what_nobody_named_or_only_two_codes():

@@ -12,7 +12,7 @@ import pytest
 import cdsed
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "folder", "log", "_version"}
+_BASE = {"errors", "clock", "dir_handle", "log", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -22,34 +22,37 @@ _MAY_IMPORT = {
     "_version": set(),
     "errors": set(),
     "clock": set(),
-    "folder": set(),
+    "dir_handle": set(),
     "logflood": set(),
     "log": {"logflood"},
     "model": _BASE,
     "config": _BASE | {"model"},
     **dict.fromkeys(_ADAPTERS, _BASE | _VALUES),
     "process": {"errors", "clock", "log"},
-    "work": _BASE | _VALUES | _ADAPTERS | {"process"},
+    "credentials": _BASE | _VALUES | {"store", "catalogue", "transfer", "process"},
+    "work": _BASE | _VALUES | _ADAPTERS | {"process", "credentials"},
     "schedule": _BASE | _VALUES | _ADAPTERS,
-    "roles": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule"},
-    "daemon": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule"},
+    "roles": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule"},
+    "daemon": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule"},
     "sandbox": _BASE,
     "view": _BASE | {"model", "store", "process"},
-    "cli": _BASE | _VALUES | _ADAPTERS | {"process", "work", "schedule", "roles", "daemon", "view"},
+    "cli": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule", "roles", "daemon", "view"},
     "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "view"},
     "api": _BASE | _VALUES | _ADAPTERS | {"view", "foreground"},
-    "compat": _BASE | _VALUES | _ADAPTERS | {"work", "view", "foreground"},
+    "compat": _BASE | _VALUES | _ADAPTERS | {"credentials", "work", "view", "foreground"},
     "__main__": {"cli"},
     "": {"api", "_version"},
 }
 _MAKES_ITS_OWN_CDSE = ("cdsed.cli.sandbox", "cdsed.cli.demo")
+# Of `credentials`, only these may use the state, S3 and processes; commands use the others without a daemon.
+_CREDENTIALS_OF_A_DAEMON = {"cdsed.credentials.temporary_keys", "cdsed.credentials.key_diagnosis"}
 
 _OWNERS = {
     "apsw": {"cdsed.store"},
     "boto3": {"cdsed.transfer", "cdsed.compat.s3_temporary_access_token"},
     "botocore": {"cdsed.transfer"},
     "mypy_boto3_s3": {"cdsed.transfer"},
-    "requests": {"cdsed.catalogue"},
+    "requests": {"cdsed.catalogue.http_client"},
     "watchdog": {"cdsed.inbox"},
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},
@@ -74,6 +77,8 @@ def _room(imported: str) -> str:
 
 def _may(source: Source) -> set[str]:
     allowed = _MAY_IMPORT[source.room] | {source.room}
+    if source.room == "credentials" and source.name not in _CREDENTIALS_OF_A_DAEMON:
+        return allowed - {"store", "transfer", "process"}
     return allowed | {"sandbox"} if source.name.startswith(_MAKES_ITS_OWN_CDSE) else allowed
 
 

@@ -4,7 +4,8 @@ import re
 
 from cdsed.model.product import FINAL, GOOD, TRANSITIONS, State, diagram
 from cdsed.store.database import open_state
-from tests.architecture.states import PAGE, page
+from tests.architecture.sources import ROOT, sources
+from tests.architecture.states import PAGE, RESERVED, page
 
 
 def test_the_database_allows_exactly_the_transitions_of_the_table(tmp_path):
@@ -43,6 +44,14 @@ def test_only_a_new_wish_moves_a_settled_product():
 def test_the_diagram_shows_every_transition_once():
     arrows = re.findall(r"^    (\w+) --> (\w+)$", diagram(), re.MULTILINE)
     assert len(arrows) == len(set(arrows)) == sum(map(len, TRANSITIONS.values()))
+
+
+def test_nothing_moves_a_product_to_the_reserved_state():
+    read_only = {"cdsed.model.product", "cdsed.inbox.reread"}  # the table, and a question about a state
+    named = {source.name for source in sources() if f"State.{RESERVED.name}" in source.text}
+    assert named == read_only
+    queries = (ROOT / "cdsed" / "store" / "sql").glob("*.sql")
+    assert not [path.name for path in queries if f"state = '{RESERVED}'" in path.read_text(encoding="utf-8")]
 
 
 def test_docs_states_md_is_what_make_docs_writes():

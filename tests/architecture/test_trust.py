@@ -49,5 +49,5 @@ def test_transfers_write_below_open_directories_only(source: Source):
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BY_PATH
     ]
-    below = ("product.", "folder.", "near.", "spool.", "source.", "aside.", "replaced.")  # all of them are `Folder`
+    below = ("product.", "folder.", "near.", "spool.", "source.", "aside.", "replaced.")  # all of them are `DirHandle`
     assert [call for call in guilty if call not in _TRUSTED and not call.startswith(below)] == []

@@ -50,7 +50,7 @@ def test_the_supervisor_loads_neither_s3_nor_http():
 def test_a_download_worker_loads_no_requests_and_no_catalogue():
     modules = loaded(
         "import cdsed.roles, cdsed.work.session, cdsed.work.finish, cdsed.work.outcome, cdsed.work.context",
-        "import cdsed.transfer.guard, cdsed.local.presence",
+        "import cdsed.transfer.stall_detector, cdsed.local.presence",
     )
     assert "boto3" in modules
     assert not modules & {"requests", "pandas", "ijson", "watchdog", "apscheduler"}

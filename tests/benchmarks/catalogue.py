@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from cdsed.catalogue.frame import frame_of, whole_frame
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from tests.benchmarks.peer import compare
 from tests.benchmarks.result import Result
@@ -49,8 +49,8 @@ def run() -> list[Result]:
         files = _pages(Path(folder))
         reading = compare(lambda: _read(files), _PEER_READS, folder)
         with _served(Path(folder)) as url:
-            pace, stop = Pace(10_000, SYSTEM_CLOCK), threading.Event()
-            with Service(url, pace=pace, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop) as service:
+            rate_limiter, stop = RateLimiter(10_000, SYSTEM_CLOCK), threading.Event()
+            with ODataClient(url, rate_limiter=rate_limiter, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop) as service:
                 fetching = compare(lambda: _fetch(service), _PEER_FETCHES, f"{url}/{files[0].name}", repeats=11)
     rows = _PAGES * _ROWS_PER_PAGE
     print(f"answer pages to GeoDataFrame: {reading.text(lambda seconds: f'{rows / seconds:,.0f} rows/s')}")
@@ -91,5 +91,5 @@ def _read(files: list[Path]) -> None:
     assert len(whole_frame(frames)) == _PAGES * _ROWS_PER_PAGE
 
 
-def _fetch(service: Service) -> None:
+def _fetch(service: ODataClient) -> None:
     assert len(whole_frame([frame_of(service.get("page-0.json")["value"])])) == _ROWS_PER_PAGE

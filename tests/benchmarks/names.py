@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from cdsed.catalogue.names import look_up
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from tests.benchmarks.peer import Peer, interpreter
 from tests.benchmarks.result import Result
@@ -71,9 +71,11 @@ def _names(sandbox: SandboxProcess) -> list[str]:
 def _ours(sandbox: SandboxProcess, names: list[str]) -> tuple[float, int]:
     """Return seconds and requests of one look-up by a process that has learnt nothing yet."""
     sandbox.reset_counters()
-    pace, stop = Pace(_REQUESTS_PER_S, SYSTEM_CLOCK), threading.Event()
+    rate_limiter, stop = RateLimiter(_REQUESTS_PER_S, SYSTEM_CLOCK), threading.Event()
     begun_s = time.perf_counter()
-    with Service(sandbox.catalogue_url, pace=pace, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop) as service:
+    with ODataClient(
+        sandbox.catalogue_url, rate_limiter=rate_limiter, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop
+    ) as service:
         assert len(look_up(names, service).found) == len(names)
     return time.perf_counter() - begun_s, sandbox.counters()["odata_requests"]
 

@@ -21,8 +21,8 @@ from cdsed.errors import AccountError, DiskError, ProductError, ServiceError, Tr
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
-from cdsed.transfer.listing import key_works, list_product
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
+from cdsed.transfer.s3_list import key_works, list_product
 from cdsed.transfer.staging import prepare, staged_sizes
 from cdsed.transfer.translate import disk_error, network_error
 from cdsed.transfer.verify import file_digests
@@ -84,9 +84,9 @@ def _fetch(url: str, staging: Path) -> TransferError:
     (staging / _PIECE.path).write_bytes(bytes(_PIECE.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with _connected(url) as connection:
-        way = Way(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
+        context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
         with pytest.raises(TransferError) as caught:
-            fetch_piece(way, _PIECE, staging, frozenset({"md5"}), _Nobody())
+            fetch_piece(context, _PIECE, staging, frozenset({"md5"}), _Nobody())
     return caught.value
 
 
@@ -119,7 +119,7 @@ _ANSWERS = [
     (400, _s3("ExpiredToken"), AccountError, "ExpiredToken"),
     (400, _s3("InvalidToken"), AccountError, "InvalidToken"),
     (401, b"", AccountError, "AccessDenied"),
-    (401, _PAGE, ServiceError, "NotS3"),
+    (401, _PAGE, ServiceError, "ProxyResponse"),
     (403, b"", AccountError, "AccessDenied"),
     (403, _s3("AccessDenied"), AccountError, "AccessDenied"),
     (403, _s3("InvalidAccessKeyId"), AccountError, "InvalidAccessKeyId"),
@@ -128,30 +128,30 @@ _ANSWERS = [
     (403, _s3("UserSuspended"), AccountError, "UserSuspended"),
     (403, _s3("AccountProblem"), AccountError, "AccountProblem"),
     (403, _s3("InvalidObjectState"), ProductError, "NotOnline"),
-    (403, _PAGE, ServiceError, "NotS3"),
+    (403, _PAGE, ServiceError, "ProxyResponse"),
     (404, _s3("NoSuchKey"), ProductError, "NoSuchKey"),
-    (404, b"", ServiceError, "NotS3"),
+    (404, b"", ServiceError, "ProxyResponse"),
     (404, _s3("NoSuchBucket"), ServiceError, "BadRequest"),
     # Other services answer in the same XML, with codes of their own.
-    *[(404, _s3(code), ServiceError, "NotS3") for code in ("ResourceNotFound", "NotFound", "NoSuchUpload")],
-    (410, _s3("AccountDisabled"), ServiceError, "NotS3"),
-    (412, _s3("ConditionNotMet"), ServiceError, "NotS3"),
-    (416, _s3("SomethingElse"), ServiceError, "NotS3"),
-    (403, _s3("AuthenticationFailed"), ServiceError, "NotS3"),
-    (404, _PAGE, ServiceError, "NotS3"),
-    (407, _PAGE, ServiceError, "NotS3"),
+    *[(404, _s3(code), ServiceError, "ProxyResponse") for code in ("ResourceNotFound", "NotFound", "NoSuchUpload")],
+    (410, _s3("AccountDisabled"), ServiceError, "ProxyResponse"),
+    (412, _s3("ConditionNotMet"), ServiceError, "ProxyResponse"),
+    (416, _s3("SomethingElse"), ServiceError, "ProxyResponse"),
+    (403, _s3("AuthenticationFailed"), ServiceError, "ProxyResponse"),
+    (404, _PAGE, ServiceError, "ProxyResponse"),
+    (407, _PAGE, ServiceError, "ProxyResponse"),
     (408, b"", ServiceError, "Timeout"),
-    (410, b"", ServiceError, "NotS3"),
+    (410, b"", ServiceError, "ProxyResponse"),
     *[(status, b"", ServiceError, "BadRequest") for status in (402, 405, 406, 409, 411, 413, 414, 415, 421, 423, 425)],
-    (404, _s3("NoSuchKey")[:-10], ServiceError, "NotS3"),
-    (404, b'{"detail": "NoSuchKey"}', ServiceError, "NotS3"),
+    (404, _s3("NoSuchKey")[:-10], ServiceError, "ProxyResponse"),
+    (404, b'{"detail": "NoSuchKey"}', ServiceError, "ProxyResponse"),
     (412, _s3("PreconditionFailed"), ProductError, "Changed"),
-    *[(status, body, ServiceError, "NotS3") for status in (412, 416) for body in (b"", _PAGE)],
+    *[(status, body, ServiceError, "ProxyResponse") for status in (412, 416) for body in (b"", _PAGE)],
     (416, _s3("InvalidRange"), ProductError, "Changed"),
     (429, b"", AccountError, "Throttled"),
     (429, b'{"error":"WAF","message":"Rate limit exceeded","status":429}', AccountError, "ThrottledElsewhere"),
     (429, _PAGE, AccountError, "ThrottledElsewhere"),
-    (451, _PAGE, ServiceError, "NotS3"),
+    (451, _PAGE, ServiceError, "ProxyResponse"),
     (500, _s3("InternalError"), ServiceError, "InternalError"),
     (500, _s3("AccessDenied"), ServiceError, "500"),  # a sick service must not condemn a key
     (500, b"", ServiceError, "500"),
@@ -193,15 +193,17 @@ def test_a_key_is_tried_without_a_failure_of_its_own_whatever_is_answered(
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        pytest.param(_answer(200, _s3("InternalError")), "NotTheObject", id="an error under 200"),
-        pytest.param(_answer(200, _PAGE, 'ETag: "e"'), "NotTheObject", id="a page under 200"),
-        pytest.param(_answer(206, b"0123456789", 'ETag: "e"'), "NotTheObject", id="206 unasked"),
-        pytest.param(_answer(200, b"0123456789"), "NotTheObject", id="no ETag"),
-        pytest.param(_answer(204), "BadAnswer", id="204"),
-        pytest.param(_answer(200, b"0123456789", 'ETag: "e"')[:-4], "CutBody", id="a cut body"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-", "NotTheObject", id="half a head"),
-        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", "BadAnswer", id="no HTTP at all"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "BadAnswer", id="an endless header"),
+        pytest.param(_answer(200, _s3("InternalError")), "UnexpectedObject", id="an error under 200"),
+        pytest.param(_answer(200, _PAGE, 'ETag: "e"'), "UnexpectedObject", id="a page under 200"),
+        pytest.param(_answer(206, b"0123456789", 'ETag: "e"'), "UnexpectedObject", id="206 unasked"),
+        pytest.param(_answer(200, b"0123456789"), "UnexpectedObject", id="no ETag"),
+        pytest.param(_answer(204), "InvalidResponse", id="204"),
+        pytest.param(_answer(200, b"0123456789", 'ETag: "e"')[:-4], "TruncatedBody", id="a cut body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-", "UnexpectedObject", id="half a head"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", "InvalidResponse", id="no HTTP at all"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "InvalidResponse", id="an endless header"
+        ),
         pytest.param(b"", "Timeout", id="silence"),
     ],
 )

@@ -14,7 +14,7 @@ def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_
     [name] = realistic_safenames("S1_OCN", 1, seed=807)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
-        (lab.state / "run" / "catalogue.pace").mkdir(parents=True)  # resolve cannot open it
+        (lab.state / "run" / "catalogue.rate_limit").mkdir(parents=True)  # resolve cannot open it
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
             wait_until("it is seen", lambda: lab.status()["crashing"], daemon=daemon)
@@ -32,7 +32,7 @@ def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_
         stopped = lab.command("status")
         assert stopped.returncode == 3
         assert "crashes in a loop" not in stopped.stdout
-        (lab.state / "run" / "catalogue.pace").rmdir()
+        (lab.state / "run" / "catalogue.rate_limit").rmdir()
         with DaemonProcess(lab) as daemon:
             wait_until("it is settled", lambda: lab.report("one.txt"), daemon=daemon)
             assert lab.command("status").returncode == 0

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdsed.config.secrets import Secret
+from cdsed.dir_handle import DirHandle
 from cdsed.errors import ProductError, ServiceError
-from cdsed.folder import Folder
 from cdsed.model.eodata import is_place_of, safe_segments, split_s3_path
 from cdsed.model.manifest import ManifestError, parse_manifest
 from cdsed.model.safename import normalise
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.listing import list_product, refuse_conflicts
+from cdsed.transfer.s3_list import list_product, refuse_conflicts
 from cdsed.transfer.staging import prepare, staged_sizes
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -96,7 +96,7 @@ def test_whatever_passes_stays_below_the_product_on_a_real_disk(tmp_path_factory
         return
     top = tmp_path_factory.getbasetemp() / "below"
     (top / "product").mkdir(parents=True, exist_ok=True)
-    with Folder.at(top / "product") as folder:
+    with DirHandle.at(top / "product") as folder:
         os.close(folder.open(text, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True))
         assert folder.sizes() == {text: 0}
         folder.remove(segments[0])
@@ -144,7 +144,7 @@ def test_no_such_safename_leads_out_of_the_spool(name):
 def test_two_files_that_would_want_one_name_are_refused(paths):
     with pytest.raises(ProductError) as error:
         refuse_conflicts(paths)
-    assert error.value.code == "HostileKey"
+    assert error.value.code == "UnsafePath"
 
 
 @given(st.lists(st.text("aAb/", min_size=1, max_size=6)))
@@ -250,7 +250,7 @@ _E = '"e"'
 def test_a_listing_with_a_key_that_is_not_a_plain_file_of_the_product_is_refused(service, key):
     with pytest.raises(ProductError) as error:
         service.listed(("S/P.SAFE/good", "1", _E), (key, "1", _E))
-    assert error.value.code == "HostileKey"
+    assert error.value.code == "UnsafePath"
 
 
 def test_a_listing_with_a_key_twice_or_in_two_spellings_is_refused(service):
@@ -287,12 +287,12 @@ def test_folder_keys_of_no_bytes_are_left_out_and_empty_objects_are_files(servic
 def test_sizes_and_etags_that_are_none_are_the_services_fault_and_harm_nobody(service, size, etag):
     with pytest.raises(ServiceError) as error:
         service.listed(("S/P.SAFE/a", size, etag))
-    assert error.value.code == "BadAnswer"
+    assert error.value.code == "InvalidResponse"
     assert str(error.value).isprintable()
 
 
 def test_a_listing_without_an_end_ends(service, monkeypatch):
-    monkeypatch.setattr("cdsed.transfer.listing._OBJECTS_MAX", 500)
+    monkeypatch.setattr("cdsed.transfer.s3_list._OBJECTS_MAX", 500)
     service.endless = True
     try:
         with pytest.raises(ServiceError, match="has no end"):

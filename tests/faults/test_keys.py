@@ -8,42 +8,42 @@ from typing import Any
 
 import pytest
 
+from cdsed.credentials.key_diagnosis import YOUNG_S, diagnose_refusal
 from cdsed.errors import AccountError
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store.keys import KeyStory
-from cdsed.work.keystory import YOUNG_S, told_apart
+from cdsed.store.key_history import KeyHistory
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 _NOW = 1_800_000_000.0
 
 
-def _story(age_s: float = 10 * YOUNG_S, worked_s_ago: float | None = None, expires_in_s: float | None = None) -> Any:
+def _history(age_s: float = 10 * YOUNG_S, worked_s_ago: float | None = None, expires_in_s: float | None = None) -> Any:
     worked_at = None if worked_s_ago is None else _NOW - worked_s_ago
-    return KeyStory("abcd", _NOW - age_s, worked_at, None if expires_in_s is None else _NOW + expires_in_s)
+    return KeyHistory("abcd", _NOW - age_s, worked_at, None if expires_in_s is None else _NOW + expires_in_s)
 
 
 @pytest.mark.parametrize(
-    ("refusal", "story", "code", "words"),
+    ("refusal", "history", "code", "words"),
     [
-        ("InvalidAccessKeyId", _story(expires_in_s=-60), "KeyExpired", "expired at 2027-01-15T07:59:00Z"),
-        ("AccessDenied", _story(worked_s_ago=90, expires_in_s=-60), "KeyExpired", "expired at"),
-        ("ExpiredToken", _story(), "KeyExpired", "has expired"),
-        ("InvalidAccessKeyId", _story(worked_s_ago=120), "KeyRevoked", "still worked at 2027-01-15T07:58:00Z"),
-        ("InvalidAccessKeyId", _story(worked_s_ago=5, expires_in_s=999), "KeyRevoked", "revoked, deleted or expired"),
-        ("AccessDenied", _story(worked_s_ago=120), "KeyRevoked", "refused everything now"),
-        ("InvalidAccessKeyId", _story(age_s=30), "KeyNotYetValid", "takes a minute to become valid"),
-        ("InvalidAccessKeyId", _story(), "KeyUnknown", "never worked"),
-        ("SignatureDoesNotMatch", _story(), "WrongSecret", "does not fit its access key"),
-        ("SignatureDoesNotMatch", _story(worked_s_ago=120), "WrongSecret", "does not fit any more"),
-        ("AccessDenied", _story(), "NothingAllowed", "may read nothing"),
-        ("Throttled", _story(), "Throttled", "S3's word"),
+        ("InvalidAccessKeyId", _history(expires_in_s=-60), "KeyExpired", "expired at 2027-01-15T07:59:00Z"),
+        ("AccessDenied", _history(worked_s_ago=90, expires_in_s=-60), "KeyExpired", "expired at"),
+        ("ExpiredToken", _history(), "KeyExpired", "has expired"),
+        ("InvalidAccessKeyId", _history(worked_s_ago=120), "KeyRevoked", "still worked at 2027-01-15T07:58:00Z"),
+        ("InvalidAccessKeyId", _history(worked_s_ago=5, expires_in_s=999), "KeyRevoked", "revoked, deleted or expired"),
+        ("AccessDenied", _history(worked_s_ago=120), "KeyRevoked", "refused everything now"),
+        ("InvalidAccessKeyId", _history(age_s=30), "KeyNotYetValid", "takes a minute to become valid"),
+        ("InvalidAccessKeyId", _history(), "KeyUnknown", "never worked"),
+        ("SignatureDoesNotMatch", _history(), "WrongSecret", "does not fit its access key"),
+        ("SignatureDoesNotMatch", _history(worked_s_ago=120), "WrongSecret", "does not fit any more"),
+        ("AccessDenied", _history(), "NoReadPermission", "may read nothing"),
+        ("Throttled", _history(), "Throttled", "S3's word"),
         ("InvalidAccessKeyId", None, "InvalidAccessKeyId", "S3's word"),
     ],
 )
-def test_what_a_key_did_before_says_why_it_is_refused(refusal: str, story: Any, code: str, words: str) -> None:
-    told = told_apart(AccountError("S3's word", code=refusal), "me", story, _NOW)
+def test_what_a_key_did_before_says_why_it_is_refused(refusal: str, history: Any, code: str, words: str) -> None:
+    told = diagnose_refusal(AccountError("S3's word", code=refusal), "me", history, _NOW)
     assert told.code == code
     assert words in str(told)
 
@@ -53,7 +53,7 @@ def _trouble(lab: Installation, account: str) -> tuple[str | None, str]:
     return (shown[0]["trouble_code"], shown[0]["trouble"] or "") if shown else (None, "")
 
 
-def test_keys_that_never_worked_are_told_apart_and_the_good_account_brings_everything(tmp_path: Path) -> None:
+def test_keys_that_never_worked_are_diagnosed_and_the_good_account_brings_everything(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 20, seed=73)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     good, other, third = make_accounts(3, 1)
@@ -84,7 +84,7 @@ def test_a_key_that_is_revoked_at_work_says_until_when_it_worked_and_a_new_one_g
             lab.drop("second.txt", [second])
             wait_until("revoked", lambda: _trouble(lab, account.name)[0] == "KeyRevoked", daemon=daemon)
             assert "still worked at 2" in _trouble(lab, account.name)[1]
-            # Another pair begins a story of its own.
+            # Another pair begins a history of its own.
             lab.write_accounts({"default": [replace(account, access_key="NEVERSEEN")]})
             daemon.send(signal.SIGHUP)
             wait_until("too young", lambda: _trouble(lab, account.name)[0] == "KeyNotYetValid", daemon=daemon)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.dir_handle import DirHandle
 from cdsed.errors import DiskError
-from cdsed.folder import Folder
 from cdsed.local.presence import Presence
 from cdsed.local.whole import is_whole
 from cdsed.model.transfer import ListedObject
@@ -88,7 +88,7 @@ def test_what_is_planted_in_place_of_a_directory_or_file_is_replaced(spool, outs
     before = _shape(outside)
     staging = _staged(spool)
     planted = staging / path
-    Folder.remove(folder := Folder.at(staging), path)
+    DirHandle.remove(folder := DirHandle.at(staging), path)
     os.close(folder.descriptor)
     if kind == "pipe":
         os.mkfifo(planted)
@@ -104,7 +104,7 @@ def test_what_is_planted_in_place_of_a_directory_or_file_is_replaced(spool, outs
 @pytest.mark.parametrize("path", ["m", "m/a"])
 def test_a_product_with_a_link_in_it_is_not_published(spool, outside, path):
     staging = _staged(spool)
-    with Folder.at(staging) as folder:
+    with DirHandle.at(staging) as folder:
         folder.remove(path)
     (staging / path).symlink_to(outside / "X.SAFE" / path)
     with pytest.raises(DiskError, match="neither file nor directory") as caught:
@@ -203,7 +203,7 @@ def test_a_pre_spool_in_which_others_may_write_is_refused(spool, owner, mode):
 @pytest.mark.parametrize("path", ["../evil", "a/../../evil", "/etc/evil", "a//b", ".", "..", "", "a/."])
 def test_a_folder_is_left_by_no_path(spool, outside, path):
     before = _shape(outside)
-    with Folder.at(spool) as folder:
+    with DirHandle.at(spool) as folder:
         (spool / "a").mkdir()
         with pytest.raises(OSError, match="no name"):
             folder.open(path, os.O_WRONLY | os.O_CREAT, make=True)
@@ -220,7 +220,7 @@ def test_no_link_pipe_or_directory_is_opened_for_a_file(spool, outside, flags):
     (spool / "dangling").symlink_to(outside / "nowhere")
     (spool / "folder").mkdir()
     os.mkfifo(spool / "pipe")
-    with Folder.at(spool) as folder:
+    with DirHandle.at(spool) as folder:
         for name in ("link", "dangling", "folder", "pipe"):
             with pytest.raises(OSError, match=name):
                 folder.open(name, flags)
@@ -245,7 +245,7 @@ def test_a_directory_swapped_for_a_link_again_and_again_never_leads_a_file_outsi
     swapper.start()
     made, refused = 0, 0
     try:
-        with Folder.at(spool) as folder:
+        with DirHandle.at(spool) as folder:
             for number in range(5000):
                 try:
                     os.close(folder.open(f"X/m/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL))

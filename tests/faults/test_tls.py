@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.secrets import Secret
 from cdsed.errors import ServiceError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.s3_list import list_product
 from cdsed.transfer.staging import prepare
-from cdsed.transfer.zipper import Means, Value, fetch_value, origin
+from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
 
 _NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 
@@ -127,15 +127,15 @@ def _listing(url: str, authority: Path | None, _folder: Path) -> None:
 
 
 def _identity(url: str, authority: Path | None, _folder: Path) -> None:
-    with Wire(timeout_s=5, clock=SYSTEM_CLOCK, stop=threading.Event(), ca_file=authority) as wire:
-        wire.once("POST", url, token="canary-token", values={"password": "canary-password"}, form=True)
+    with HttpClient(timeout_s=5, clock=SYSTEM_CLOCK, stop=threading.Event(), ca_file=authority) as http_client:
+        http_client.send("POST", url, token="canary-token", form={"password": "canary-password"})
 
 
 def _catalogue(url: str, authority: Path | None, _folder: Path) -> None:
     stop = threading.Event()
-    service = Service(
+    service = ODataClient(
         url,
-        pace=Pace(100, SYSTEM_CLOCK),
+        rate_limiter=RateLimiter(100, SYSTEM_CLOCK),
         timeout_s=5,
         clock=SYSTEM_CLOCK,
         stop=stop,
@@ -148,12 +148,12 @@ def _catalogue(url: str, authority: Path | None, _folder: Path) -> None:
 
 def _zip(url: str, authority: Path | None, folder: Path) -> None:
     endpoint = Endpoint(url, "default", 5, 5, tls=ssl.create_default_context(cafile=authority))
-    means = Means(
+    context = ZipContext(
         endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), threading.Event()
     )
-    value = Value(f"{url}/v", frozenset({origin(url)}), Secret("canary-token"), "me", _NAME, "0" * 32)
+    download = ZipDownload(f"{url}/v", frozenset({origin(url)}), Secret("canary-token"), "me", _NAME, "0" * 32)
     prepare(folder / ".cdsed" / _NAME)
-    fetch_value(value, means, folder / ".cdsed" / _NAME)
+    fetch_zip(download, context, folder / ".cdsed" / _NAME)
 
 
 _CLIENTS = [_s3, _listing, _identity, _catalogue, _zip]

@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cdsed.catalogue.answer import parse_deletions, parse_entries
+from cdsed.catalogue.http_client import HttpResponse
 from cdsed.catalogue.names import look_up
-from cdsed.catalogue.pace import Pace
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.catalogue.search import search
-from cdsed.catalogue.service import Service
-from cdsed.catalogue.wire import Exchanged
 from cdsed.errors import CdsedError, ServiceError
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import documents, mutated, restructured
@@ -49,10 +49,12 @@ def server() -> Iterator[RawServer]:
 
 
 @pytest.fixture(scope="module")
-def service(server: RawServer) -> Iterator[Service]:
+def service(server: RawServer) -> Iterator[ODataClient]:
     clock = HastyClock()
-    pace = Pace(1e6, clock)
-    with Service(f"{server.url}/odata/v1", pace=pace, timeout_s=10, clock=clock, stop=threading.Event()) as service:
+    rate_limiter = RateLimiter(1e6, clock)
+    with ODataClient(
+        f"{server.url}/odata/v1", rate_limiter=rate_limiter, timeout_s=10, clock=clock, stop=threading.Event()
+    ) as service:
         yield service
 
 
@@ -89,7 +91,7 @@ def test_any_answer_is_read_as_documented_or_refused(page: Any) -> None:
 
 @examples(60)
 @given(st.one_of(restructured(PAGE).map(lambda page: json.dumps(page).encode()), mutated(json.dumps(PAGE).encode())))
-def test_a_search_ends_in_rows_or_an_error_of_ours(server: RawServer, service: Service, body: bytes) -> None:
+def test_a_search_ends_in_rows_or_an_error_of_ours(server: RawServer, service: ODataClient, body: bytes) -> None:
     server.respond = lambda _: answer(body)
     try:
         search(Query(collection="X"), service)
@@ -99,7 +101,9 @@ def test_a_search_ends_in_rows_or_an_error_of_ours(server: RawServer, service: S
 
 @examples(60)
 @given(st.data())
-def test_a_look_up_ends_in_facts_or_an_error_of_ours(server: RawServer, service: Service, data: st.DataObject) -> None:
+def test_a_look_up_ends_in_facts_or_an_error_of_ours(
+    server: RawServer, service: ODataClient, data: st.DataObject
+) -> None:
     spoilt = [data.draw(mutated(json.dumps(PAGE).encode())), data.draw(restructured(PAGE).map(json.dumps)).encode()]
     status = data.draw(st.sampled_from(["200 OK", "400 Bad Request", "404 Not Found", "302 Found", "500 Oh"]))
     server.respond = lambda line: answer(spoilt[line.startswith("GET")], status=status)
@@ -120,7 +124,7 @@ def test_a_look_up_ends_in_facts_or_an_error_of_ours(server: RawServer, service:
 @example(answer(b"", status="503 Later", headers=b"Retry-After: 99999999999999999999\r\n"))
 @example(answer(b"{}", length="-1"))
 @example(answer(b"{}", headers=b"X: " + b"y" * 70_000 + b"\r\n"))
-def test_an_answer_that_is_no_http_is_an_error_of_ours(server: RawServer, service: Service, raw: bytes) -> None:
+def test_an_answer_that_is_no_http_is_an_error_of_ours(server: RawServer, service: ODataClient, raw: bytes) -> None:
     server.respond = lambda _: raw
     try:
         service.get("Products")
@@ -131,7 +135,7 @@ def test_an_answer_that_is_no_http_is_an_error_of_ours(server: RawServer, servic
 @examples(100)
 @given(st.one_of(st.binary(max_size=200), documents().map(lambda document: json.dumps(document).encode())))
 def test_what_the_identity_service_says_is_quoted_on_one_short_printable_line(body: bytes) -> None:
-    said = Exchanged("https://identity.example", 400, body).said()
+    said = HttpResponse("https://identity.example", 400, body).reason()
     assert said.isprintable()
     assert len(said) < 300
 

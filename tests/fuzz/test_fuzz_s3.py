@@ -13,8 +13,8 @@ from cdsed.errors import CdsedError
 from cdsed.model.eodata import safe_segments, split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.fetch import Way, fetch_piece
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.fetch import FetchContext, fetch_piece
+from cdsed.transfer.s3_list import list_product
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import mutated
 from tests.support.raw_server import RawServer, answer, raw_server
@@ -104,7 +104,7 @@ def test_a_spoilt_listing_is_refused_or_holds_only_what_can_be_files_of_the_prod
 def test_a_listing_without_end_is_given_up(
     server: RawServer, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cdsed.transfer.listing._OBJECTS_MAX", 1000)
+    monkeypatch.setattr("cdsed.transfer.s3_list._OBJECTS_MAX", 1000)
     pages = iter(range(20))
     object_, end = PAGE[PAGE.index(b"<Contents>") :].split(b"</ListBucketResult>")[0], b"</ListBucketResult>"
 
@@ -167,10 +167,10 @@ def test_a_piece_is_what_was_asked_for_or_an_error_of_ours(
     server.respond = lambda _: raw
     connection.close()
     buffer = memoryview(bytearray(1000))
-    way = Way(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
     piece = Piece(1, 1, f"{PREFIX}a.tiff", "a.tiff", ETAG, 300, 100, 100, 0, 0)
     try:
-        fetch_piece(way, piece, staging, frozenset(), Untold())
+        fetch_piece(context, piece, staging, frozenset(), Untold())
     except CdsedError as error:
         _is_sensible(error)
     written = (staging / "a.tiff").read_bytes()
@@ -181,9 +181,9 @@ def test_a_piece_is_what_was_asked_for_or_an_error_of_ours(
 def test_the_honest_answers_pass(server: RawServer, connection: Connection, tmp_path: Path) -> None:
     assert [item.path for item in _listed(server, connection, answer(PAGE))] == ["manifest.safe", "measurement/a.tiff"]
     server.respond = lambda _: HONEST
-    way = Way(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
     piece = Piece(1, 1, f"{PREFIX}a.tiff", "a.tiff", ETAG, 300, 100, 100, 0, 0)
     (tmp_path / "a.tiff").write_bytes(bytes(300))
     connection.close()
-    fetch_piece(way, piece, tmp_path, frozenset(), Untold())
+    fetch_piece(context, piece, tmp_path, frozenset(), Untold())
     assert (tmp_path / "a.tiff").read_bytes() == bytes(100) + BODY[100:200] + bytes(100)

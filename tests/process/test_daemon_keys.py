@@ -6,12 +6,12 @@ import signal
 import threading
 from pathlib import Path
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.keys import KeysManager
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import load_accounts
 from cdsed.config.load import load_settings
+from cdsed.credentials.keys_manager import KeysManager
+from cdsed.credentials.tokens import Tokens
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -28,9 +28,9 @@ def _keys_there(lab: Installation) -> set[str]:
     settings = load_settings(lab.config, {})
     account = next(iter(load_accounts(settings, {})))
     lab.state.joinpath("asking").mkdir(exist_ok=True)
-    with Wire(timeout_s=10, clock=SYSTEM_CLOCK, stop=threading.Event()) as wire:
-        tokens = Tokens(settings.services.identity_url, account, lab.state / "asking", wire)
-        manager = KeysManager(settings.services.keys_manager_url, account.name, tokens, wire)
+    with HttpClient(timeout_s=10, clock=SYSTEM_CLOCK, stop=threading.Event()) as http_client:
+        tokens = Tokens(settings.services.identity_url, account, lab.state / "asking", http_client)
+        manager = KeysManager(settings.services.keys_manager_url, account.name, tokens, http_client)
         return {key.access_key for key in manager.listed()}
 
 

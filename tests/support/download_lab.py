@@ -8,7 +8,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import Account, S3Keys
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, Keyring
+from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.local.presence import Presence
 from cdsed.process.register import Register
 from cdsed.sandbox.names import realistic_safenames
@@ -16,10 +16,11 @@ from cdsed.store import products
 from cdsed.store.database import Database
 from cdsed.store.identity import state_id
 from cdsed.store.products import Found
-from cdsed.transfer.guard import Guard
+from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
-from cdsed.work.context import DiskContext, News, StoreContext, TransferContext, WorkerContext, endpoint
+from cdsed.transfer.stall_detector import StallDetector
+from cdsed.work.context import DiskContext, News, StoreContext, TransferContext, WorkerContext
 from cdsed.work.flock_broker import FlockBroker
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
@@ -76,7 +77,7 @@ class DownloadLab(StateLab):
         self.context = WorkerContext(
             store=store,
             disks=DiskContext(db, SYSTEM_CLOCK, settings, Presence(settings.spools, []), owners, outcome),
-            transfer=TransferContext(endpoint(settings), Guard(0, 60), self.broker, shared),
+            transfer=TransferContext(Endpoint.from_settings(settings), StallDetector(0, 60), self.broker, shared),
             settings=settings,
             outcome=outcome,
             news=News(),
@@ -104,7 +105,7 @@ class DownloadLab(StateLab):
     def stop(self) -> None:
         """Stop all session threads."""
         self.context.stop.set()
-        self.context.transfer.guard.cut_all()
+        self.context.transfer.stall_detector.abort_all()
         self.context.news.tell()
         for thread in self._threads:
             thread.join(10)

@@ -12,8 +12,8 @@ from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import Digests, ListedObject, Piece, StoredObject
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.fetch import BUFFER_BYTES, Way, fetch_piece
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
+from cdsed.transfer.s3_list import list_product
 from tests.support.sandbox import SandboxProcess
 
 _numbers = itertools.count()
@@ -57,7 +57,7 @@ class S3Lab:
     def listed(self, s3_path: str) -> list[ListedObject]:
         return list_product(self.connection, "me", split_s3_path(s3_path))
 
-    def way(self, **options: Any) -> Way:
+    def context(self, **options: Any) -> FetchContext:
         values = {
             "connection": self.connection,
             "account": "me",
@@ -67,7 +67,7 @@ class S3Lab:
             "checkpoint_every_s": 60.0,
             "stop": self.stop,
         }
-        return Way(**{**values, **options})
+        return FetchContext(**{**values, **options})
 
     def fetch(self, piece: Piece, algorithms: frozenset[str] = frozenset({"md5"}), **options: Any) -> Digests:
         file = self.staging / piece.path
@@ -75,7 +75,7 @@ class S3Lab:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
             os.truncate(file, piece.object_bytes)
-        return fetch_piece(self.way(**options), piece, self.staging, algorithms, self.progress)
+        return fetch_piece(self.context(**options), piece, self.staging, algorithms, self.progress)
 
     def whole_product(self, kind: str, **options: Any) -> tuple[str, list[StoredObject]]:
         """Bring a product into the staging directory; return its name and objects, with the digests as fetched."""

@@ -9,7 +9,7 @@ import zipfile
 
 from cdsed.config.secrets import Secret
 from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.zipper import Means, Value, fetch_value, origin
+from cdsed.transfer.zipper import Means, Value, fetch_zip, origin
 
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 TOKEN = "the-token-itself"
@@ -84,4 +84,4 @@ def means(stop=None):
 def get(host, staging, body, headers=None, status=200, **changes):
     """Let the host answer this, and fetch it; return what was unpacked."""
     host.answers["/v"] = (status, headers or {}, body)
-    return fetch_value(value(host, body, **changes), means(), staging)
+    return fetch_zip(value(host, body, **changes), means(), staging)

@@ -40,7 +40,7 @@ SELECT id FROM product
 WHERE id IN (SELECT value FROM json_each(:ids)) AND deaths >= :deaths_max
   AND state IN ('ready', 'downloading', 'verifying')
 
--- name: take_over_mark
+-- name: take_over_resume_point
 UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :piece AND fence = :fence
 
 -- name: release_pieces

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from cdsed.catalogue.names import Names
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import Blame, ServiceError, Stopped
 from cdsed.model.catalogue import CatalogueEntry
@@ -24,7 +24,7 @@ B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 DATA = Path(os.environ.get("CDSED_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
-class Catalogue(Service):
+class Catalogue(ODataClient):
     """A service that takes no FilterList, so that each question is one GET."""
 
     def find(self, names: list[str], per_filter: int = 15) -> dict[str, CatalogueEntry]:
@@ -33,7 +33,7 @@ class Catalogue(Service):
 
 def make(url: str, clock: Clock, stop: threading.Event, *, requests_per_s: float = 1e6, **changes: object) -> Catalogue:
     settings = {"timeout_s": 5.0} | changes
-    return Catalogue(url, pace=Pace(requests_per_s, clock), clock=clock, stop=stop, **settings)
+    return Catalogue(url, rate_limiter=RateLimiter(requests_per_s, clock), clock=clock, stop=stop, **settings)
 
 
 class FastClock(Clock):
@@ -205,9 +205,9 @@ def test_what_may_pass_is_tried_again_after_a_pause(server, catalogue, clock, an
             "TooManyRequests",
             "answered 429: WAF Rate limit exceeded",
         ),
-        (Answer(b'{"value": [', announced=4000), "CutBody", "the answer broke off"),
-        (Answer(b"[1, 2]"), "BadAnswer", "not as documented"),
-        (Answer(b"\xff\xfe"), "BadAnswer", "not as documented"),
+        (Answer(b'{"value": [', announced=4000), "TruncatedBody", "the answer broke off"),
+        (Answer(b"[1, 2]"), "InvalidResponse", "not as documented"),
+        (Answer(b"\xff\xfe"), "InvalidResponse", "not as documented"),
     ],
 )
 def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, answer, code, quote):
@@ -239,12 +239,12 @@ def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, answ
         (Answer(b'{"detail":"Not Found"}', 404), "BadQuery", "answered 404: Not Found"),
         (Answer(b"\x1b[31mgo\naway", 403), "Refused", "answered 403: [31mgo away"),
         (Answer(b"", 302, {"Location": "http://127.0.0.1:1/"}), "NotTheCatalogue", "services.catalogue_url"),
-        (rows({"Name": A}), "BadAnswer", "KeyError: 'Online'"),
-        (rows(product(A, Online="yes")), "BadAnswer", "another type"),
-        (rows(product(A, ModificationDate="yesterday")), "BadAnswer", "not as documented"),
+        (rows({"Name": A}), "InvalidResponse", "KeyError: 'Online'"),
+        (rows(product(A, Online="yes")), "InvalidResponse", "another type"),
+        (rows(product(A, ModificationDate="yesterday")), "InvalidResponse", "not as documented"),
         (
             rows(product(A), **{"@odata.nextLink": "http://more"}),
-            "BadAnswer",
+            "InvalidResponse",
             "more rows than were asked for",
         ),
     ],
@@ -340,7 +340,7 @@ def test_no_password_of_netrc_reaches_the_catalogue(server, clock, stop, tmp_pat
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with make(server.url, clock, stop) as catalogue:
-        request = catalogue._session.prepare_request(requests.Request("GET", server.url))
+        request = catalogue._http_client._session.prepare_request(requests.Request("GET", server.url))
 
     assert "Authorization" not in request.headers
 

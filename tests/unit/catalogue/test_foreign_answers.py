@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.keys import KeysManager
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.catalogue.names import look_up
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
-from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
+from cdsed.credentials.keys_manager import KeysManager
+from cdsed.credentials.token_file import Grant, TokenFile, token_path
+from cdsed.credentials.tokens import Tokens
 from cdsed.errors import ServiceError
 from tests.support.catalogue_server import Answer, Server, product, rows
 from tests.support.clocks import HastyClock
+from tests.support.identity_site import account
 from tests.support.raw_server import answer as answer_of
 from tests.support.raw_server import raw_server
-from tests.unit.catalogue.identity_site import account
 
 NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
 PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
@@ -45,7 +45,9 @@ FOREIGN = {
 @pytest.fixture
 def service(server):
     clock = HastyClock()
-    with Service(server.url, pace=Pace(1000, clock), timeout_s=10, clock=clock, stop=threading.Event()) as service:
+    with ODataClient(
+        server.url, rate_limiter=RateLimiter(1000, clock), timeout_s=10, clock=clock, stop=threading.Event()
+    ) as service:
         yield service
 
 
@@ -79,9 +81,9 @@ def test_a_product_is_unknown_when_list_filter_and_deletions_say_so(server: Serv
 
 
 @pytest.fixture
-def wire():
-    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
-        yield wire
+def http_client():
+    with HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
+        yield http_client
 
 
 REFUSING = {
@@ -98,20 +100,20 @@ REFUSING = {
     ids=[*FOREIGN, *REFUSING, "keys", "an answer of the catalogue", "a refusal of the catalogue"],
 )
 @pytest.mark.parametrize("refreshing", [True, False])
-def test_what_does_not_come_from_the_identity_service_refuses_no_login(tmp_path, wire, answer, *, refreshing):
-    file = TokenFile(token_file(tmp_path, "first"))
+def test_what_does_not_come_from_the_identity_service_refuses_no_login(tmp_path, http_client, answer, *, refreshing):
+    file = TokenFile(token_path(tmp_path, "first"))
     file.write(before := Grant(refresh_token="r", refresh_until_s=1e12 if refreshing else 0.0))
     with always(answer) as url, pytest.raises(ServiceError):
-        Tokens(url, account(), tmp_path, wire).access_token()
+        Tokens(url, account(), tmp_path, http_client).access_token()
 
     assert file.read() == before
 
 
-def test_a_token_without_its_members_is_none(tmp_path, wire):
+def test_a_token_without_its_members_is_none(tmp_path, http_client):
     for spoilt in ({"access_token": ""}, {"access_token": None}, {"expires_in": None}):
         body = json.dumps({**json.loads(TOKEN), **spoilt}).encode()
         with always(Answer(body)) as url, pytest.raises(ServiceError):
-            Tokens(url, account(), tmp_path, wire).access_token()
+            Tokens(url, account(), tmp_path, http_client).access_token()
 
 
 @pytest.mark.parametrize(
@@ -120,20 +122,20 @@ def test_a_token_without_its_members_is_none(tmp_path, wire):
     ids=[*FOREIGN, *REFUSING, "a token", "an answer of the catalogue", "text for keys"],
 )
 @pytest.mark.parametrize("call", ["listed", "create"])
-def test_what_does_not_come_from_the_keys_manager_deletes_and_makes_no_key(tmp_path, wire, answer, call):
+def test_what_does_not_come_from_the_keys_manager_deletes_and_makes_no_key(tmp_path, http_client, answer, call):
     with always(answer) as url, pytest.raises(ServiceError):
-        getattr(_manager(url, tmp_path, wire), call)()
+        getattr(_manager(url, tmp_path, http_client), call)()
 
 
 @pytest.mark.parametrize("answer", [*FOREIGN.values(), *REFUSING.values()], ids=[*FOREIGN, *REFUSING])
-def test_a_key_counts_as_deleted_only_when_the_keys_manager_says_so(tmp_path, wire, answer):
+def test_a_key_counts_as_deleted_only_when_the_keys_manager_says_so(tmp_path, http_client, answer):
     with always(answer) as url, pytest.raises(ServiceError):
-        _manager(url, tmp_path, wire).delete("key")
+        _manager(url, tmp_path, http_client).delete("key")
 
 
-def _manager(url: str, folder: Path, wire: Wire) -> KeysManager:
-    TokenFile(token_file(folder, "first")).write(Grant("token", 1e12))
-    return KeysManager(url, "first", Tokens(url, account(), folder, wire), wire)
+def _manager(url: str, folder: Path, http_client: HttpClient) -> KeysManager:
+    TokenFile(token_path(folder, "first")).write(Grant("token", 1e12))
+    return KeysManager(url, "first", Tokens(url, account(), folder, http_client), http_client)
 
 
 @contextmanager

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from cdsed.catalogue.anyof import AnyOf
+from cdsed.catalogue.batch_query import BatchQuery
 from cdsed.catalogue.cache import Cache
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.keys import KeysManager
-from cdsed.catalogue.pace import Pace
+from cdsed.catalogue.http_client import HttpClient, HttpResponse
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.catalogue.search import search
-from cdsed.catalogue.service import Service
-from cdsed.catalogue.tokenfile import Grant, TokenFile, check_token, token_file
-from cdsed.catalogue.wire import Exchanged, Wire
 from cdsed.clock import Clock
+from cdsed.credentials.keys_manager import KeysManager
+from cdsed.credentials.token_file import Grant, TokenFile, check_token, token_path
+from cdsed.credentials.tokens import Tokens
 from cdsed.errors import ServiceError
 from tests.support.catalogue_server import Answer, Server, product, rows, serving
 from tests.support.clocks import HastyClock
-from tests.unit.catalogue.identity_site import account
+from tests.support.identity_site import account
 
 NAME = "S1A_IW_SLC__1SDV_20240604T110059_20240604T110126_054172_069690_08A8.SAFE"
 CANARY = "canary-token"
@@ -30,7 +30,9 @@ DEEP = b'{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 @pytest.fixture
 def service(server):
     clock = HastyClock()
-    with Service(server.url, pace=Pace(1000, clock), timeout_s=10, clock=clock, stop=threading.Event()) as service:
+    with ODataClient(
+        server.url, rate_limiter=RateLimiter(1000, clock), timeout_s=10, clock=clock, stop=threading.Event()
+    ) as service:
         yield service
 
 
@@ -52,9 +54,19 @@ def row(**fields: Any) -> dict[str, Any]:
         rows(row(Id=5), **{"@odata.count": 1}),
         rows(row() | {"Name": "\ud800"}, **{"@odata.count": 1}),
         rows(row(), **{"@odata.count": 2, "@odata.nextLink": "http://[nowhere"}),
+        rows(row(), **{"@odata.count": 10**400}),
         Answer(DEEP),
     ],
-    ids=["huge size", "before all time", "no name", "a number as id", "half a character", "no link", "deep"],
+    ids=[
+        "huge size",
+        "before all time",
+        "no name",
+        "a number as id",
+        "half a character",
+        "no link",
+        "huge count",
+        "deep",
+    ],
 )
 def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, service, answer):
     server.respond = lambda _: answer
@@ -62,7 +74,7 @@ def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, ser
     with pytest.raises(ServiceError) as caught:
         search(Query(collection="X"), service)
 
-    assert caught.value.code == "BadAnswer"
+    assert caught.value.code == "InvalidResponse"
 
 
 def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(server: Server, service):
@@ -88,10 +100,11 @@ def test_a_kept_answer_that_was_spoilt_is_asked_for_again(server: Server, servic
 
 @pytest.mark.parametrize("token", [f"{CANARY}\nX-Other: y", f"{CANARY} ", f"{CANARY}€", f"{CANARY}\0"])
 def test_a_token_that_fits_no_header_is_never_sent_nor_quoted(tmp_path, monkeypatch, token):
-    with serving() as server, Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
-        monkeypatch.setattr(wire, "ask", lambda *_, **__: _Granted(token))  # no sandbox gives such tokens
+    with serving() as server, HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
+        # No sandbox gives such tokens.
+        monkeypatch.setattr(http_client, "send_with_retry", lambda *_, **__: _Granted(token))
         with pytest.raises(ServiceError) as caught:
-            Tokens(server.url, account(), tmp_path, wire).access_token()
+            Tokens(server.url, account(), tmp_path, http_client).access_token()
     with pytest.raises(ValueError, match="visible") as refused:
         check_token(token)
 
@@ -106,7 +119,7 @@ class _Granted:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def content(self) -> dict[str, Any]:
+    def json_object(self) -> dict[str, Any]:
         return {"access_token": self._token, "expires_in": 600}
 
 
@@ -123,7 +136,7 @@ class _Granted:
     ],
 )
 def test_a_shared_token_file_of_wrong_types_is_as_good_as_none(tmp_path, spoilt):
-    path = token_file(tmp_path, "first")
+    path = token_path(tmp_path, "first")
     TokenFile(path).write(Grant(access_token="good", access_until_s=1e12))
     document = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(document | spoilt), encoding="utf-8")
@@ -139,31 +152,32 @@ def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server
     key = {"access_id": "A", "expiration_date": expires}
     body = json.dumps({"credentials": [key], "count": count}).replace("Infinity", "1e400").encode()
     server.respond = lambda _: Answer(body)
-    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
-        tokens = Tokens(server.url, account(), tmp_path, wire)
-        TokenFile(token_file(tmp_path, account().name)).write(Grant("token", 1e12))
+    with HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
+        tokens = Tokens(server.url, account(), tmp_path, http_client)
+        TokenFile(token_path(tmp_path, account().name)).write(Grant("token", 1e12))
         with pytest.raises(ServiceError) as caught:
-            KeysManager(server.url, "first", tokens, wire).listed()
+            KeysManager(server.url, "first", tokens, http_client).listed()
 
-    assert caught.value.code == "BadAnswer"
+    assert caught.value.code == "InvalidResponse"
 
 
 def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path, monkeypatch):
     body = b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}"
-    with Wire(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as wire:
-        monkeypatch.setattr(wire, "ask", lambda *_, **__: Exchanged("x", 200, body))  # no sandbox says so
-        tokens = Tokens("x", account(), tmp_path, wire)
+    with HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
+        # No sandbox says so.
+        monkeypatch.setattr(http_client, "send_with_retry", lambda *_, **__: HttpResponse("x", 200, body))
+        tokens = Tokens("x", account(), tmp_path, http_client)
         with pytest.raises(ServiceError) as caught:
             tokens.access_token()
 
-    assert caught.value.code == "BadAnswer"
+    assert caught.value.code == "InvalidResponse"
 
 
 @pytest.mark.parametrize("link", ["http://[nowhere", "http://127.0.0.1:1/Products", 5])
 def test_a_question_by_name_follows_no_link_that_leads_elsewhere(server: Server, service, link):
     first = rows(row(), **{"@odata.nextLink": link})
     server.respond = lambda path: first if "$filter" in path else Answer(b"{}", 404)
-    pages = AnyOf(service, "Products", 10, order="ContentDate/Start asc").pages([f"Name eq '{NAME}'"])
+    pages = BatchQuery(service, "Products", 10, order="ContentDate/Start asc").pages([f"Name eq '{NAME}'"])
     next(pages)
 
     with pytest.raises(ServiceError) as caught:

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 from cdsed.catalogue.names import Names, Negatives, look_up
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.errors import ServiceError
 from tests.support.catalogue_server import Answer, Server, product, rows
 from tests.support.clocks import HandClock
@@ -20,8 +20,10 @@ MANY = [f"S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_{number
 
 
 @pytest.fixture
-def service(server: Server, clock: HandClock) -> Iterator[Service]:
-    with Service(server.url, pace=Pace(1e6, clock), timeout_s=5, clock=clock, stop=threading.Event()) as service:
+def service(server: Server, clock: HandClock) -> Iterator[ODataClient]:
+    with ODataClient(
+        server.url, rate_limiter=RateLimiter(1e6, clock), timeout_s=5, clock=clock, stop=threading.Event()
+    ) as service:
         yield service
 
 

@@ -9,11 +9,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from cdsed.catalogue.client import PACE_FILE, Catalogue, connect
+from cdsed.catalogue.client import RATE_LIMIT_FILE, Catalogue, connect
 from cdsed.catalogue.counterparts import counterparts
 from cdsed.catalogue.names import Names, look_up
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.model.product import State
@@ -35,10 +35,10 @@ def full() -> Iterator[SandboxProcess]:
         yield sandbox
 
 
-def service_of(sandbox: SandboxProcess) -> Service:
-    pace = Pace(1000, SYSTEM_CLOCK)
+def service_of(sandbox: SandboxProcess) -> ODataClient:
+    rate_limiter = RateLimiter(1000, SYSTEM_CLOCK)
     stop = threading.Event()
-    return Service(sandbox.catalogue_url, pace=pace, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop)
+    return ODataClient(sandbox.catalogue_url, rate_limiter=rate_limiter, timeout_s=30, clock=SYSTEM_CLOCK, stop=stop)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_all_who_ask_on_a_machine_share_one_pace(sandbox, tmp_path):
         for service in (one, other) * 2:
             service.get("Products", {"$top": "1"})
         assert time.monotonic() - began >= 0.75
-    assert (settings.sessions_dir / PACE_FILE).exists()
+    assert (settings.sessions_dir / RATE_LIMIT_FILE).exists()
 
 
 def test_deleted_offline_and_unknown_are_told_apart(sandbox):

@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cdsed.catalogue.cache import Cache
-from cdsed.catalogue.pace import Pace
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.catalogue.search import search
-from cdsed.catalogue.service import Service
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import Incomplete, ServiceError, Stopped
 from tests.support.catalogue_server import Answer, product
@@ -18,9 +18,9 @@ from tests.support.clocks import HastyClock
 DAY = Query(start=datetime(2024, 1, 1, tzinfo=UTC), end=datetime(2024, 1, 2, tzinfo=UTC), collection="SENTINEL-1")
 
 
-def connect(url: str, stop: threading.Event | None = None) -> Service:
+def connect(url: str, stop: threading.Event | None = None) -> ODataClient:
     stop = stop or threading.Event()
-    return Service(url, pace=Pace(1e6, SYSTEM_CLOCK), timeout_s=30, clock=HastyClock(), stop=stop)
+    return ODataClient(url, rate_limiter=RateLimiter(1e6, SYSTEM_CLOCK), timeout_s=30, clock=HastyClock(), stop=stop)
 
 
 @pytest.fixture

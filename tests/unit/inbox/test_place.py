@@ -5,9 +5,9 @@ import pytest
 
 from cdsed.errors import InboxError
 from cdsed.inbox import place
+from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.place import place_when_accepted, put, settled, taken
-from cdsed.inbox.together import Together
 from cdsed.model.listing import Ignored, ListingOptions, Named
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -26,14 +26,14 @@ def drop(path: Path, text: str = A) -> Path:
 
 
 def take(path: Path, root: Path) -> Path:
-    with Together() as together:
-        return place.take(path, root, together)
+    with DurableFileBatch() as batch:
+        return place.take(path, root, batch)
 
 
 def settle(listing: Path, root: Path, *, accepted: bool) -> Path:
     target = settled(listing, root, accepted=accepted)
-    with Together() as together:
-        together.move(listing, target)
+    with DurableFileBatch() as batch:
+        batch.move(listing, target)
     return target
 
 

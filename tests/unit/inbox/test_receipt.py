@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cdsed.inbox import receipt
-from cdsed.inbox.together import Together
+from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -20,18 +20,18 @@ def base(tmp_path: Path) -> Path:
 
 
 def write_receipt(base: Path, *values: Any) -> None:
-    with Together() as together:
-        receipt.write_receipt(together, base, *values)
+    with DurableFileBatch() as batch:
+        receipt.write_receipt(batch, base, *values)
 
 
 def write_report(base: Path, *values: Any) -> None:
-    with Together() as together:
-        receipt.write_report(together, base, *values)
+    with DurableFileBatch() as batch:
+        receipt.write_report(batch, base, *values)
 
 
 def write_refusal(base: Path, *values: Any) -> None:
-    with Together() as together:
-        receipt.write_refusal(together, base, *values)
+    with DurableFileBatch() as batch:
+        receipt.write_refusal(batch, base, *values)
 
 
 def both(base: Path, kind: str) -> tuple[dict[str, object], str]:

@@ -137,4 +137,4 @@ def test_the_location_of_a_product_is_its_bucket_and_key() -> None:
 def test_a_path_that_is_unsafe_or_of_another_product_is_refused(s3_path: str, message: str) -> None:
     with pytest.raises(ProductError, match=message) as caught:
         location_of("A.SAFE", s3_path)
-    assert caught.value.code == "HostileKey"
+    assert caught.value.code == "UnsafePath"

@@ -258,7 +258,7 @@ class Life(RuleBasedStateMachine):
         listed_now = [listed(f"f{number}", size * _PIECE_BYTES, etag) for number, size in enumerate(sizes)]
         products.choose_place(self.lab.db, products.get(self.lab.db, product.id), places, 0)
         if pieces.forget_lost(self.lab.db, product, self.disk.sizes(places.staging)):
-            self.outcome.of_product(ProductError("lost once more", code="BadCopy"), None, product)
+            self.outcome.of_product(ProductError("lost once more", code="VerificationFailed"), None, product)
             return
         self.disk.prepare(places.staging, listed_now, pieces.arrived(self.lab.db, product, listed_now))
         pieces.plan(self.lab.db, product, listed_now, places, _PIECE_BYTES)

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from cdsed.model.product import State
-from cdsed.model.transfer import Mark
+from cdsed.model.transfer import ResumePoint
 from cdsed.store import breakers, pieces, processes, products, snapshot
 from cdsed.store.breakers import SERVICE, Cooling
 from cdsed.store.database import open_state
@@ -136,7 +136,7 @@ def test_what_a_dead_worker_had_written_is_kept_by_its_mark(lab):
     lease = lab.lease()
     [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces
     booted_at = lab.clock.utc_s() - lab.clock.boot_s()
-    (lab.root / "a.1.lock").write_bytes(Mark(lease.fence, piece.id, 60, booted_at).pack())
+    (lab.root / "a.1.lock").write_bytes(ResumePoint(lease.fence, piece.id, 60, booted_at).pack())
     sweep(lab)
     lab.clock.pass_s(3)
     [rest] = pieces.next_work(lab.db, lab.clock, lab.lease(process=lab.new_process("next")), lab.process).pieces
@@ -150,7 +150,7 @@ def test_a_mark_of_another_lease_or_another_boot_is_worth_nothing(lab, fence_off
     lease = lab.lease()
     [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces
     booted_at = lab.clock.utc_s() - lab.clock.boot_s() - boot_off
-    (lab.root / "a.1.lock").write_bytes(Mark(lease.fence - fence_off, piece.id, 60, booted_at).pack())
+    (lab.root / "a.1.lock").write_bytes(ResumePoint(lease.fence - fence_off, piece.id, 60, booted_at).pack())
     sweep(lab)
     assert lab.db.value("SELECT max(done_bytes, written_bytes) FROM piece") == 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, Stopped
 from cdsed.local.space import free_bytes
-from cdsed.transfer.guard import Guard
+from cdsed.transfer.stall_detector import StallDetector
 from tests.support.s3_lab import piece_of
 
 _SIZE = 600_000
@@ -50,7 +50,7 @@ def test_a_reset_goes_on_from_what_arrived(s3_lab, item):
     fault(s3_lab, item, "reset", times=1, after_bytes=400_000)
     with pytest.raises(ServiceError) as error:
         s3_lab.fetch(piece_of(item))
-    assert error.value.code in ("ConnectionLost", "CutBody")
+    assert error.value.code in ("ConnectionLost", "TruncatedBody")
     # A reset throws away what the kernel has received and nobody has read yet: all of it, perhaps.
     arrived = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
     assert arrived <= 400_000
@@ -64,7 +64,7 @@ def test_a_short_body_is_not_an_end(s3_lab, item):
     fault(s3_lab, item, "short_body", times=1, after_bytes=100_000)
     with pytest.raises(ServiceError) as error:
         s3_lab.fetch(piece_of(item))
-    assert error.value.code in ("CutBody", "NotTheObject")
+    assert error.value.code in ("TruncatedBody", "UnexpectedObject")
     done = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
     s3_lab.fetch(piece_of(item, done=done))
     assert is_true(s3_lab, item)
@@ -89,7 +89,7 @@ def test_an_error_body_under_status_200_never_passes(s3_lab, item, part):
     fault(s3_lab, item, "xml_body", times=1)
     with pytest.raises(ServiceError) as error:
         s3_lab.fetch(piece_of(item, 10) if part else piece_of(item))
-    assert error.value.code == "NotTheObject"
+    assert error.value.code == "UnexpectedObject"
     assert (s3_lab.staging / item.path).read_bytes() == bytes(item.size_bytes)
 
 
@@ -156,20 +156,20 @@ def test_a_stall_is_cut_by_the_read_time_out_and_what_arrived_stays(s3_lab, item
     assert 0 < s3_lab.progress.safe_bytes[-1] <= 400_000
 
 
-def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(s3_lab, item):
+def test_a_transfer_that_trickles_is_aborted_and_what_arrived_stays(s3_lab, item):
     fault(s3_lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
-    guard = Guard(50_000, window_s=1)
+    stall_detector = StallDetector(50_000, window_s=1)
     done = threading.Event()
 
     def look() -> None:
         while not done.wait(0.1):
             if s3_lab.progress.written_bytes:  # on a busy machine nothing may have come within the first window
-                guard.look()
+                stall_detector.check()
 
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        with pytest.raises(ServiceError) as error, guard.watch(s3_lab.connection):
+        with pytest.raises(ServiceError) as error, stall_detector.watch(s3_lab.connection):
             s3_lab.fetch(piece_of(item))
     finally:
         done.set()
@@ -182,18 +182,18 @@ def test_a_trickle_is_cut_by_the_guard_and_what_arrived_stays(s3_lab, item):
 
 def test_a_stop_during_a_body_cuts_it_and_keeps_what_arrived(s3_lab, item):
     fault(s3_lab, item, "trickle", times=1, after_bytes=400_000, bytes_per_s=500)
-    guard = Guard(0, 60)
+    stall_detector = StallDetector(0, 60)
 
     def stop_then() -> None:
         deadline = time.monotonic() + 10
         while not s3_lab.progress.written_bytes and time.monotonic() < deadline:
             time.sleep(0.01)
         s3_lab.stop.set()
-        guard.cut_all()
+        stall_detector.abort_all()
 
     thread = threading.Thread(target=stop_then)
     thread.start()
-    with pytest.raises(Stopped), guard.watch(s3_lab.connection):
+    with pytest.raises(Stopped), stall_detector.watch(s3_lab.connection):
         s3_lab.fetch(piece_of(item))
     thread.join()
     assert 0 < s3_lab.progress.safe_bytes[-1] < item.size_bytes

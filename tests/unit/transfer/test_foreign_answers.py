@@ -11,8 +11,8 @@ from cdsed.errors import ProductError, ServiceError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.transfer import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
-from cdsed.transfer.fetch import Way, fetch_piece
-from cdsed.transfer.listing import key_works, list_product
+from cdsed.transfer.fetch import FetchContext, fetch_piece
+from cdsed.transfer.s3_list import key_works, list_product
 from cdsed.work.blame import rule_of
 from tests.support.raw_server import RawServer, answer, raw_server
 
@@ -97,7 +97,7 @@ def test_what_is_no_listing_is_never_taken_for_an_empty_one(
     server: RawServer, connection: Connection, raw: bytes
 ) -> None:
     error = refusal(server, connection, answering(raw))
-    assert error.code == "NotS3"
+    assert error.code == "ProxyResponse"
     assert rule_of(error).never_charged
     assert not key_works(connection, "me", PLACE)
 
@@ -114,7 +114,7 @@ def test_what_is_no_listing_is_never_taken_for_an_empty_one(
     ],
 )
 def test_half_a_listing_is_never_taken_for_a_whole_one(server: RawServer, connection: Connection, raw: bytes) -> None:
-    assert refusal(server, connection, answering(raw)).code in ("BadAnswer", "CutBody")
+    assert refusal(server, connection, answering(raw)).code in ("InvalidResponse", "TruncatedBody")
 
 
 def test_a_listing_that_redirects_to_a_login_page_is_followed_nowhere(
@@ -151,8 +151,8 @@ def test_a_product_is_not_missing_until_s3_says_so_in_its_own_words(
     server: RawServer, connection: Connection, head: bytes, get: bytes
 ) -> None:
     assert refusal(server, connection, answering(answer(EMPTY), head, get)).code in (
-        "NotS3",
-        "BadAnswer",
+        "ProxyResponse",
+        "InvalidResponse",
         "Redirected",
     )
 
@@ -183,10 +183,10 @@ def fetched(server: RawServer, connection: Connection, staging: Path, raw: bytes
     (staging / "a.tiff").write_bytes(bytes(300))
     server.respond = lambda _: raw
     connection.close()
-    way = Way(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
     piece = Piece(1, 1, "P/a.tiff", "a.tiff", "e", 300, 0 if whole else 100, 300 if whole else 100, 0, 0)
     with pytest.raises((ServiceError, ProductError)) as caught:
-        fetch_piece(way, piece, staging, frozenset(), _Nobody())
+        fetch_piece(context, piece, staging, frozenset(), _Nobody())
     assert (staging / "a.tiff").read_bytes() == bytes(300)
     return caught.value
 

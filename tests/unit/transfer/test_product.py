@@ -184,7 +184,7 @@ def test_what_contradicts_its_manifest_is_a_bad_copy_and_is_fetched_again(fetch:
     fetch.add("S1_GRD", manifest_lies=True)
     with pytest.raises(ProductError, match="verification failed") as caught:
         fetch()
-    assert caught.value.code == "BadCopy"
+    assert caught.value.code == "VerificationFailed"
     requested = fetch.requested()
     with pytest.raises(ProductError):
         fetch()
@@ -212,7 +212,7 @@ def test_the_md5_of_the_catalogue_counts_for_a_single_object(fetch: Fetch) -> No
     fetch.add("S5P", 20 * _MB)  # its ETag is no digest
     with pytest.raises(ProductError) as caught:
         fetch(md5="0" * 31 + "1")
-    assert caught.value.code == "BadCopy"
+    assert caught.value.code == "VerificationFailed"
     fetch(md5=fetch.lab.sandbox.truth(fetch.name)[fetch.name].md5)
 
 

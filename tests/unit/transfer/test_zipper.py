@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped
-from cdsed.transfer.zipper import ARCHIVE_NAME, fetch_value, origin
+from cdsed.transfer.zipper import ARCHIVE_NAME, fetch_zip, origin
 from tests.support.zip_host import NAME, TOKEN, Host, archive, get, means, value
 
 
@@ -27,7 +27,7 @@ def test_a_single_object_keeps_its_name(zip_host, tmp_path):
     (tmp_path / name).mkdir()
     body = b"not a zip at all" * 1000
     zip_host.answers["/v"] = (200, {}, body)
-    (item,) = fetch_value(value(zip_host, body, safename=name), means(), tmp_path / name)
+    (item,) = fetch_zip(value(zip_host, body, safename=name), means(), tmp_path / name)
     assert (item.path, item.size_bytes) == (name, len(body))
     assert (tmp_path / name / name).read_bytes() == body
 
@@ -38,7 +38,7 @@ def test_a_redirect_to_an_allowed_host_takes_the_token_along(zip_host, zip_stagi
         catalogue.answers["/v"] = (301, {"Location": f"{zip_host.url}/v"}, b"")
         zip_host.answers["/v"] = (200, {}, body)
         origins = frozenset({origin(catalogue.url), origin(zip_host.url)})
-        fetch_value(value(catalogue, body, origins=origins), means(), zip_staging)
+        fetch_zip(value(catalogue, body, origins=origins), means(), zip_staging)
     assert zip_host.seen == [("/v", f"Bearer {TOKEN}")]
 
 
@@ -47,7 +47,7 @@ def test_a_redirect_to_a_stranger_is_refused_and_he_never_sees_the_token(zip_hos
         stranger.answers["/v"] = (200, {}, b"x")
         with pytest.raises(ServiceError) as refused:
             get(zip_host, zip_staging, b"", {"Location": f"{stranger.url}/v"}, 301)
-        assert refused.value.code == "StrangeHost"
+        assert refused.value.code == "UntrustedRedirect"
         assert stranger.seen == []
     assert TOKEN not in str(refused.value)
 
@@ -69,10 +69,10 @@ def test_a_redirect_to_itself_ends(zip_host, zip_staging):
         (429, b'{"code":"DAT-ZIP-100","message":"Max session number 4 exceeded."}', AccountError, "Throttled"),
         (400, b'{"code":"DAT-ZIP-104","message":"Malformed OData request path"}', ProductError, "ZipRefused"),
         (422, b'{"code":"DAT-ZIP-111","message":"no"}', ProductError, "ZipRefused"),
-        (404, b"<html>", ServiceError, "NotS3"),
-        (404, b"", ServiceError, "NotS3"),
-        (403, b"<html>", ServiceError, "NotS3"),
-        (404, b'{"access_token": "x"}', ServiceError, "NotS3"),
+        (404, b"<html>", ServiceError, "ProxyResponse"),
+        (404, b"", ServiceError, "ProxyResponse"),
+        (403, b"<html>", ServiceError, "ProxyResponse"),
+        (404, b'{"access_token": "x"}', ServiceError, "ProxyResponse"),
         (404, b'{"detail": "Not found"}', ServiceError, "BadRequest"),
         (404, b'{"message": "no Route matched with those values"}', ServiceError, "BadRequest"),
         (429, b"<html>", AccountError, "ThrottledElsewhere"),
@@ -90,7 +90,7 @@ def test_an_early_end_is_not_taken_for_the_whole(zip_host, zip_staging):
     body = archive(a=b"1" * 10_000)
     with pytest.raises(ServiceError) as refused:
         get(zip_host, zip_staging, body, {"Content-Length": str(len(body) + 1)})
-    assert refused.value.code == "CutBody"
+    assert refused.value.code == "TruncatedBody"
 
 
 def test_another_md5_than_the_catalogues_is_no_fault_of_the_product(zip_host, zip_staging):
@@ -104,7 +104,7 @@ def test_another_md5_than_the_catalogues_is_no_fault_of_the_product(zip_host, zi
 def test_a_body_that_calls_itself_a_text_is_no_product(zip_host, zip_staging, kind):
     with pytest.raises(ServiceError) as refused:
         get(zip_host, zip_staging, b"upstream connect error", {"Content-Type": kind})
-    assert refused.value.code == "NotS3"
+    assert refused.value.code == "ProxyResponse"
 
 
 def test_stop_ends_it(zip_host, zip_staging):
@@ -113,7 +113,7 @@ def test_stop_ends_it(zip_host, zip_staging):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        fetch_value(value(zip_host, body), means(stop), zip_staging)
+        fetch_zip(value(zip_host, body), means(stop), zip_staging)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -128,7 +128,7 @@ def test_a_damaged_member_is_a_bad_copy_and_no_trouble_of_the_disk(zip_host, zip
     with pytest.raises(ProductError) as caught:
         get(zip_host, zip_staging, bytes(damaged))
 
-    assert caught.value.code == "BadCopy"
+    assert caught.value.code == "VerificationFailed"
 
 
 def test_a_member_whose_name_is_no_text_is_a_bad_copy(zip_host, zip_staging):
@@ -137,7 +137,7 @@ def test_a_member_whose_name_is_no_text_is_a_bad_copy(zip_host, zip_staging):
     with pytest.raises(ProductError) as caught:
         get(zip_host, zip_staging, body)
 
-    assert caught.value.code == "BadCopy"
+    assert caught.value.code == "VerificationFailed"
 
 
 def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(zip_host, zip_staging):
@@ -150,16 +150,16 @@ def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(zip_host, zip_st
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        pytest.param(b"<!DOCTYPE html><html><body>Sign in</body></html>", "NotS3", id="a page"),
-        pytest.param(b"", "NotS3", id="nothing"),
-        pytest.param(b'{"@odata.context": "$metadata#Products", "value": []}', "NotS3", id="JSON"),
-        pytest.param(b"<Error><Code>NoSuchKey</Code></Error>", "NotS3", id="an answer of S3"),
-        pytest.param(b"any other bytes", "NotS3", id="no zip"),
-        pytest.param(b"PK\x03\x04" + bytes(500), "CutBody", id="half a zip"),
+        pytest.param(b"<!DOCTYPE html><html><body>Sign in</body></html>", "ProxyResponse", id="a page"),
+        pytest.param(b"", "ProxyResponse", id="nothing"),
+        pytest.param(b'{"@odata.context": "$metadata#Products", "value": []}', "ProxyResponse", id="JSON"),
+        pytest.param(b"<Error><Code>NoSuchKey</Code></Error>", "ProxyResponse", id="an answer of S3"),
+        pytest.param(b"any other bytes", "ProxyResponse", id="no zip"),
+        pytest.param(b"PK\x03\x04" + bytes(500), "TruncatedBody", id="half a zip"),
     ],
 )
 def test_what_is_no_zip_costs_no_product_an_attempt_whatever_its_length_says(zip_host, zip_staging, body, code):
     zip_host.answers["/v"] = (200, {}, body)
     with pytest.raises(ServiceError) as refused:
-        fetch_value(value(zip_host, b"the true one"), means(), zip_staging)
+        fetch_zip(value(zip_host, b"the true one"), means(), zip_staging)
     assert refused.value.code == code

@@ -75,8 +75,8 @@ def _read_only(*_):
 @pytest.mark.parametrize(
     ("spoil", "code", "told"),
     [
-        pytest.param(("cdsed.local.marker.make_lasting", _read_only), "EROFS", "ead-only", id="read-only"),
-        pytest.param(("cdsed.local.marker.make_lasting", _unreadable), "EACCES", "let this user", id="no-right"),
+        pytest.param(("cdsed.local.marker.mkdir_durable", _read_only), "EROFS", "ead-only", id="read-only"),
+        pytest.param(("cdsed.local.marker.mkdir_durable", _unreadable), "EACCES", "let this user", id="no-right"),
         pytest.param(("cdsed.local.space.has_no_inodes", lambda _: True), "ENOSPC", "left", id="no-inodes"),
     ],
 )

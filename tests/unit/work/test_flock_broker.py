@@ -71,4 +71,4 @@ def test_a_mark_that_cannot_be_written_is_an_error_of_the_state(broker, monkeypa
 
     monkeypatch.setattr(KernelLock, "note", full)
     with pytest.raises(StateError, match="cannot be written"):
-        grant.mark(1, 2, 3.0)
+        grant.save_resume_point(1, 2, 3.0)

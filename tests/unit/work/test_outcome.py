@@ -118,7 +118,7 @@ def test_nothing_at_the_catalogues_place_is_an_attempt_then_missing(lab):
 
 def test_a_hostile_key_fails_at_once(lab):
     product = claimed(lab)
-    lab.outcome.of_product(ProductError("evil", code="HostileKey"), lab.lease(), product)
+    lab.outcome.of_product(ProductError("evil", code="UnsafePath"), lab.lease(), product)
     assert now(lab, product).state is State.FAILED
 
 
@@ -291,7 +291,7 @@ def test_a_piece_that_keeps_failing_while_others_arrive_is_an_attempt(lab):
     assert (now(lab, product).state, now(lab, product).attempts) == (State.WAITING, 1)
 
 
-@pytest.mark.parametrize("code", ["NotS3", "Redirected", "NotTheObject"])
+@pytest.mark.parametrize("code", ["ProxyResponse", "Redirected", "UnexpectedObject"])
 def test_what_something_on_the_way_answers_is_never_an_attempt_however_often_it_comes(lab, code):
     foreign = ServiceError("a page", code=code)
     lease, product, piece = at_work(lab)
@@ -524,5 +524,5 @@ def test_a_machine_that_is_short_of_something_brings_no_product_nearer_to_an_att
         products.wake_due(lab.db, lab.clock)
         with lab.db.write():
             product = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
-    lab.outcome.of_product(ServiceError("cut", code="CutBody"), lease, product)
+    lab.outcome.of_product(ServiceError("cut", code="TruncatedBody"), lease, product)
     assert now(lab, product).attempts == 0

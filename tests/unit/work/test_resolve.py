@@ -208,7 +208,7 @@ def test_retry_a_reload_and_a_new_boot_let_the_catalogue_be_asked_at_once(lab, l
     assert lab.state(product.id) is State.READY
 
 
-@pytest.mark.parametrize("code", ["BadQuery", "ServerError", "BadAnswer"])
+@pytest.mark.parametrize("code", ["BadQuery", "ServerError", "InvalidResponse"])
 def test_names_that_spoil_every_question_wait_by_themselves_and_hold_up_no_other(lab, code):
     catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
     catalogue.spoilt, catalogue.code = {SEVERAL[0], SEVERAL[33], SEVERAL[34]}, code

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
+from cdsed.credentials.token_file import Grant, TokenFile, token_path
 from cdsed.errors import AccountError
 from cdsed.model.product import PathSource, State
 from cdsed.sandbox.names import realistic_safenames
@@ -50,7 +50,7 @@ def zipped(worker_lab):
     login = {"client_id": "cdse-public", "grant_type": "password"}
     form = urllib.parse.urlencode({**login, "username": known.user_name, "password": known.password})
     token = _answer(worker_lab.sandbox.services["identity_url"], form.encode())["access_token"]
-    TokenFile(token_file(worker_lab.context.settings.sessions_dir, "a")).write(
+    TokenFile(token_path(worker_lab.context.settings.sessions_dir, "a")).write(
         Grant(token, worker_lab.clock.boot_s() + 600)
     )
     return Zipped(worker_lab, number)

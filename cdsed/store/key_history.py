@@ -6,14 +6,14 @@ from cdsed.clock import Clock
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
-_SQL = Queries("keys")
+_SQL = Queries("key_history")
 
 _EVERY_S = 60.0  # a success is noted no more often: each note is a commit
 
 
 @dataclass(frozen=True, slots=True)
-class KeyStory:
-    """The life of a key; times in seconds UTC.
+class KeyHistory:
+    """What a key has done so far; times in seconds UTC.
 
     Attributes
     ----------
@@ -33,15 +33,15 @@ class KeyStory:
     expires_at: float | None
 
 
-def story(db: Database, account: str) -> KeyStory | None:
+def of_account(db: Database, account: str) -> KeyHistory | None:
     """Return what is known of the key that an account uses now; None before its first use."""
     row = db.row(_SQL.get, account=account)
-    return None if row is None else KeyStory(**row)
+    return None if row is None else KeyHistory(**row)
 
 
 def enter(db: Database, clock: Clock, account: str, mark: str) -> None:
-    """Note that an account uses this key; another than before begins a new story."""
-    known = story(db, account)
+    """Note that an account uses this key; another than before begins a new history."""
+    known = of_account(db, account)
     if known is None or known.mark != mark:
         with db.write():
             db.rows(_SQL.enter, account=account, mark=mark, at=clock.utc_s())
@@ -49,7 +49,7 @@ def enter(db: Database, clock: Clock, account: str, mark: str) -> None:
 
 def worked(db: Database, clock: Clock, account: str) -> None:
     """Note that S3 has just accepted the key of an account."""
-    known = story(db, account)
+    known = of_account(db, account)
     now = clock.utc_s()
     if known is not None and (known.worked_at is None or abs(now - known.worked_at) >= _EVERY_S):
         with db.write():

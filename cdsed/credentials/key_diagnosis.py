@@ -1,7 +1,7 @@
-"""Telling refused S3 keys apart: S3 has one answer for keys that are wrong, too new, expired or revoked.
+"""Diagnosing refused S3 keys: S3 has one response for keys that are wrong, too new, expired or revoked.
 
 CDSE answers ``InvalidAccessKeyId`` for all of them, and ``AccessDenied`` for an expired one at times (CloudFerro's
-eosdk); what the key did before says which it is.
+eosdk); the history of the key says which it is.
 """
 
 import hashlib
@@ -9,29 +9,29 @@ import hashlib
 from cdsed.clock import Clock, iso
 from cdsed.config.accounts import S3Keys
 from cdsed.errors import AccountError, TransferError
-from cdsed.store import keys
+from cdsed.store import key_history
 from cdsed.store.database import Database
-from cdsed.store.keys import KeyStory
+from cdsed.store.key_history import KeyHistory
 
-#: Clients wait 10 to 60 s until a fresh key is usable; some patience more.
+#: Clients wait 10 to 60 s until a new key is usable; this allows for more.
 YOUNG_S = 600.0
 
 _NEW_KEY = "make a new one (`cdsed keys create`), put it into the accounts file and reload"
 
 
-def enter(db: Database, clock: Clock, account: str, pair: S3Keys) -> None:
+def note_use(db: Database, clock: Clock, account: str, pair: S3Keys) -> None:
     """Note which key an account uses from now on."""
-    mark = hashlib.sha256(f"{pair.access_key.reveal()}\0{pair.secret_key.reveal()}".encode()).hexdigest()[:4]
-    keys.enter(db, clock, account, mark)
+    fingerprint = hashlib.sha256(f"{pair.access_key.reveal()}\0{pair.secret_key.reveal()}".encode()).hexdigest()[:4]
+    key_history.enter(db, clock, account, fingerprint)
 
 
-def told_apart(error: TransferError, account: str, story: KeyStory | None, now: float) -> TransferError:
-    """Return a refusal of a key with the reason that its story suggests; any other error as it is.
+def diagnose_refusal(error: TransferError, account: str, history: KeyHistory | None, now: float) -> TransferError:
+    """Return the refusal of a key with the reason that its history suggests, and any other error as it is.
 
     Parameters
     ----------
-    story
-        None where nothing is known of the key.
+    history
+        None where the key was not used before.
     now
         Seconds UTC.
 
@@ -39,28 +39,28 @@ def told_apart(error: TransferError, account: str, story: KeyStory | None, now: 
     -------
     TransferError
         With one of the codes ``KeyExpired``, ``KeyRevoked``, ``KeyNotYetValid``, ``KeyUnknown``, ``WrongSecret`` and
-        ``NothingAllowed``.
+        ``NoReadPermission``.
     """
-    judged = _judged(error.code, story, now) if story is not None else None
-    if judged is None:
+    diagnosis = _diagnosis(error.code, history, now) if history is not None else None
+    if diagnosis is None:
         return error
-    code, text = judged
+    code, text = diagnosis
     return AccountError(f"account {account}: {text}", code=code, retry_after_s=error.retry_after_s)
 
 
-def _judged(refusal: str, story: KeyStory, now: float) -> tuple[str, str] | None:
-    since = iso(story.since_at)
-    worked = f"still worked at {iso(story.worked_at)}" if story.worked_at is not None else ""
+def _diagnosis(refusal: str, history: KeyHistory, now: float) -> tuple[str, str] | None:
+    since = iso(history.since_at)
+    worked = f"still worked at {iso(history.worked_at)}" if history.worked_at is not None else ""
     code = text = ""
     match refusal:
         case "ExpiredToken":
             code, text = "KeyExpired", f"its S3 key has expired; {_NEW_KEY}"
-        case "InvalidAccessKeyId" | "AccessDenied" if story.expires_at is not None and story.expires_at <= now:
-            code, text = "KeyExpired", f"its S3 key expired at {iso(story.expires_at)}; {_NEW_KEY}"
+        case "InvalidAccessKeyId" | "AccessDenied" if history.expires_at is not None and history.expires_at <= now:
+            code, text = "KeyExpired", f"its S3 key expired at {iso(history.expires_at)}; {_NEW_KEY}"
         case "InvalidAccessKeyId" if worked:
             code = "KeyRevoked"
             text = f"its S3 key {worked} and is unknown now: revoked, deleted or expired; {_NEW_KEY}"
-        case "InvalidAccessKeyId" if now - story.since_at < YOUNG_S:
+        case "InvalidAccessKeyId" if now - history.since_at < YOUNG_S:
             code = "KeyNotYetValid"
             text = f"its S3 key, in use since {since}, is unknown so far; a new one takes a minute to become valid. "
             text += "If it stays so, check s3_access_key in the accounts file"
@@ -78,6 +78,6 @@ def _judged(refusal: str, story: KeyStory, now: float) -> tuple[str, str] | None
             code = "KeyRevoked"
             text = f"its S3 key {worked} and is refused everything now: revoked or expired; {_NEW_KEY}"
         case "AccessDenied":
-            code = "NothingAllowed"
+            code = "NoReadPermission"
             text = "its S3 key is known, but may read nothing; log in at https://dataspace.copernicus.eu and see why"
     return (code, text) if code else None

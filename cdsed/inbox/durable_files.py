@@ -7,13 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from cdsed.folder import sync
+from cdsed.dir_handle import sync
 
 _FEW = 4  # threads are not worth it
 _SYNCS_AT_ONCE = 16  # what waits for the journal at one time, it commits at one time
 
 
-class Together:
+class DurableFileBatch:
     """Files that appear whole, and moves that happen after them, when the context ends well; else neither."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.wire import Exchanged, Wire
+from cdsed.catalogue.http_client import HttpClient, HttpResponse
 from cdsed.config.accounts import S3Keys
 from cdsed.config.secrets import Secret
+from cdsed.credentials.tokens import Tokens
 from cdsed.errors import AccountError, ServiceError
 
 _LISTED_AT_ONCE = 100
@@ -31,7 +31,7 @@ class ListedKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """An S3 key just made; nobody will ever see its secret again."""
+    """An S3 key just made. Its secret cannot be read again."""
 
     keys: S3Keys
     expires: datetime | None
@@ -48,15 +48,15 @@ class KeysManager:
         Our name of the account, for messages.
     tokens
         Gives its access token.
-    wire
-        What carries the requests.
+    http_client
+        Sends the requests.
     """
 
-    def __init__(self, url: str, account: str, tokens: Tokens, wire: Wire) -> None:
+    def __init__(self, url: str, account: str, tokens: Tokens, http_client: HttpClient) -> None:
         self._url = f"{url.rstrip('/')}/credentials"
         self._account = account
         self._tokens = tokens
-        self._wire = wire
+        self._http_client = http_client
 
     def listed(self) -> list[ListedKey]:
         """Return every S3 key of the account.
@@ -68,16 +68,16 @@ class KeysManager:
         """
         keys: list[ListedKey] = []
         for _ in range(_PAGES_MAX):
-            answer = self._asked("GET", self._url, {"offset": len(keys), "limit": _LISTED_AT_ONCE})
-            if answer.status != 200:
-                raise self._refused(answer, "list its keys")
-            page, count = _listed(answer)
+            response = self._send("GET", self._url, params={"offset": len(keys), "limit": _LISTED_AT_ONCE})
+            if response.status != 200:
+                raise self._refusal(response, "list its keys")
+            page, count = _listed(response)
             keys += page
             if len(keys) >= count:
                 return keys
             if not page:
-                raise _bad_answer(self._url)
-        raise ServiceError(f"{self._url}: its list of keys does not end", code="BadAnswer")
+                raise _invalid_response(self._url)
+        raise ServiceError(f"{self._url}: its list of keys does not end", code="InvalidResponse")
 
     def create(self, expires: datetime | None = None) -> NewKey:
         """Make a key; it takes the service some seconds until S3 knows it.
@@ -95,15 +95,15 @@ class KeysManager:
             The keys manager could not be asked. Whether a key was made is not known then.
         """
         values = {"expiration_date": f"{expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if expires else {}
-        answer = self._asked("POST", self._url, values)
-        if answer.status not in (200, 201):
-            raise self._refused(answer, "make a key")
-        content = answer.content()
+        response = self._send("POST", self._url, json_body=values)
+        if response.status not in (200, 201):
+            raise self._refusal(response, "make a key")
+        content = response.json_object()
         try:
             keys = S3Keys(_secret(content["access_id"]), _secret(content["secret"]))
             return NewKey(keys, _moment(content.get("expiration_date")))
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise _bad_answer(self._url) from None
+            raise _invalid_response(self._url) from None
 
     def delete(self, access_key: str) -> bool:
         """Delete a key; return whether there was one.
@@ -113,40 +113,42 @@ class KeysManager:
         AccountError, ServiceError
             As the token, or the keys manager, has it.
         """
-        answer = self._asked("DELETE", f"{self._url}/access_id/{quote(access_key, safe='')}", None)
-        if answer.status == 404 and "detail" in answer.content():
+        response = self._send("DELETE", f"{self._url}/access_id/{quote(access_key, safe='')}")
+        if response.status == 404 and "detail" in response.json_object():
             return False
-        if answer.status not in (200, 204):
-            raise self._refused(answer, f"delete the key {access_key}")
-        if answer.status == 200 and not _is_json(answer.body):
-            raise answer.foreign()  # a page: the key is still there, and must not be forgotten
+        if response.status not in (200, 204):
+            raise self._refusal(response, f"delete the key {access_key}")
+        if response.status == 200 and not _is_json(response.body):
+            raise response.proxy_error()  # a page: the key is still there, and must not be forgotten
         return True
 
-    def _asked(self, method: str, url: str, values: dict[str, Any] | None) -> Exchanged:
-        """Ask with a token, and once more with another one when that token is refused."""
-        # A POST that is asked twice would make two keys.
-        ask = self._wire.once if method == "POST" else self._wire.ask
+    def _send(
+        self, method: str, url: str, *, params: dict[str, int] | None = None, json_body: dict[str, str] | None = None
+    ) -> HttpResponse:
+        """Send a request with a token, and once more with another one when that token is refused."""
+        # A POST that is sent twice would make two keys.
+        send = self._http_client.send if method == "POST" else self._http_client.send_with_retry
         token = self._tokens.access_token()
-        answer = ask(method, url, token=token, values=values)
-        if answer.status != 401 or "detail" not in answer.content():
-            return answer
+        response = send(method, url, token=token, params=params, json_body=json_body)
+        if response.status != 401 or "detail" not in response.json_object():
+            return response
         self._tokens.reject(token)
-        return ask(method, url, token=self._tokens.access_token(), values=values)
+        return send(method, url, token=self._tokens.access_token(), params=params, json_body=json_body)
 
-    def _refused(self, answer: Exchanged, what: str) -> AccountError | ServiceError:
-        said = answer.said()
-        if 400 <= answer.status < 500 and "detail" not in answer.content():
-            return answer.foreign()
-        if answer.status == 403 and re.search(r"max\w* number", said, re.IGNORECASE):
+    def _refusal(self, response: HttpResponse, what: str) -> AccountError | ServiceError:
+        reason = response.reason()
+        if 400 <= response.status < 500 and "detail" not in response.json_object():
+            return response.proxy_error()
+        if response.status == 403 and re.search(r"max\w* number", reason, re.IGNORECASE):
             return AccountError(
-                f"account {self._account} has as many S3 keys as CDSE allows ({said}); delete some: "
+                f"account {self._account} has as many S3 keys as CDSE allows ({reason}); delete some: "
                 f"cdsed keys list --account {self._account}, then cdsed keys delete --account {self._account} KEY",
                 code="KeyCapReached",
             )
-        if answer.status in (401, 403):
-            message = f"account {self._account} may not {what} at the S3 keys manager ({said})"
+        if response.status in (401, 403):
+            message = f"account {self._account} may not {what} at the S3 keys manager ({reason})"
             return AccountError(f"{message}; try it at {self._url.rpartition('/')[0]}/docs", code="KeysRefused")
-        return ServiceError(f"{self._url}: could not {what}: answered {said}", code="KeysManager")
+        return ServiceError(f"{self._url}: could not {what}: answered {reason}", code="KeysManager")
 
 
 def _is_json(body: bytes) -> bool:
@@ -157,13 +159,13 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _listed(answer: Exchanged) -> tuple[list[ListedKey], int]:
+def _listed(response: HttpResponse) -> tuple[list[ListedKey], int]:
     """Return the keys of a page, and how many there are in all."""
-    content = answer.content()
+    content = response.json_object()
     try:
         return [_key(item) for item in _list(content["credentials"])], int(content.get("count", 0))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise _bad_answer(answer.url) from None
+        raise _invalid_response(response.url) from None
 
 
 def _list(value: Any) -> list[Any]:
@@ -191,5 +193,5 @@ def _secret(value: Any) -> Secret:
     return Secret(value)
 
 
-def _bad_answer(url: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented", code="BadAnswer")
+def _invalid_response(url: str) -> ServiceError:
+    return ServiceError(f"{url}: an answer that is not as documented", code="InvalidResponse")

@@ -99,7 +99,7 @@ def _object(item: "ObjectTypeDef", prefix: str) -> ListedObject:
 
 def _unreadable(location: S3Location, why: str) -> ServiceError:
     printable = "".join(character if character.isprintable() else " " for character in why[:300])
-    return ServiceError(f"the listing of {location.s3_path} cannot be read: {printable}", code="BadAnswer")
+    return ServiceError(f"the listing of {location.s3_path} cannot be read: {printable}", code="InvalidResponse")
 
 
 def key_works(connection: Connection, account: str, location: S3Location) -> bool:
@@ -172,7 +172,7 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
     if response.status != 200:
         raise s3_error(account, location.s3_path, response.status, dict(response.headers), None)
     if not _LENGTH.fullmatch(length) or not _ETAG.fullmatch(etag):
-        raise ServiceError(f"S3 does not say how large {location.s3_path} is, or which", code="BadAnswer")
+        raise ServiceError(f"S3 does not say how large {location.s3_path} is, or which", code="InvalidResponse")
     return ListedObject(location.key, name, int(length), etag)
 
 
@@ -187,7 +187,7 @@ def _expect_no_such_key(connection: Connection, account: str, location: S3Locati
     response = connection.request("GET", location.bucket, location.key, {"Range": "bytes=0-0"})
     body = read_small(connection, response, 2**16)
     if response.status in (200, 206):
-        raise ServiceError(f"S3 says that {location.s3_path} is there, and that it is not", code="BadAnswer")
+        raise ServiceError(f"S3 says that {location.s3_path} is there, and that it is not", code="InvalidResponse")
     error = s3_error(account, location.s3_path, response.status, dict(response.headers), body)
     if error.code != "NoSuchKey":
         raise error
@@ -196,11 +196,11 @@ def _expect_no_such_key(connection: Connection, account: str, location: S3Locati
 def _checked_path(key: str, prefix: str) -> str:
     path = key.removeprefix(prefix)
     if path == key:
-        raise ProductError(f"the object {key!r:.300} does not belong to {prefix}", code="HostileKey")
+        raise ProductError(f"the object {key!r:.300} does not belong to {prefix}", code="UnsafePath")
     try:
         safe_segments(path)
     except ValueError as error:
-        raise ProductError(f"the object {key!r:.300} cannot become a file: {error}", code="HostileKey") from error
+        raise ProductError(f"the object {key!r:.300} cannot become a file: {error}", code="UnsafePath") from error
     return path
 
 
@@ -212,13 +212,13 @@ def refuse_conflicts(paths: Sequence[str]) -> None:
     files: dict[str, str] = {}
     for path in paths:
         if (twin := files.get(path.lower())) is not None:
-            raise ProductError(f"the objects {twin!r} and {path!r} would be one file", code="HostileKey")
+            raise ProductError(f"the objects {twin!r} and {path!r} would be one file", code="UnsafePath")
         files[path.lower()] = path
     for path in paths:
         parent = path.lower().rpartition("/")[0]
         while parent:
             if parent in files:
                 raise ProductError(
-                    f"the objects {files[parent]!r} and {path!r} cannot both be files", code="HostileKey"
+                    f"the objects {files[parent]!r} and {path!r} cannot both be files", code="UnsafePath"
                 )
             parent = parent.rpartition("/")[0]

@@ -1,45 +1,29 @@
-"""From what can go wrong with an HTTP request to the catalogue to our own errors; the one place that does."""
+"""The errors for HTTP responses that refuse, and which errors the next try may cure."""
 
 import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import requests
-
 from cdsed.errors import ServiceError
 
 # Codes of failures that may be gone in a moment; all others would only be repeated.
-PASSING = frozenset({"Timeout", "ConnectionFailed", "CutBody", "BadAnswer", "ServerError", "TooManyRequests"})
+PASSING = frozenset(
+    {"Timeout", "ConnectionFailed", "TruncatedBody", "InvalidResponse", "ServerError", "TooManyRequests"}
+)
 _QUOTED_CHARACTERS = 200
 _RETRY_AFTER_MAX_S = 3600.0  # whoever says more has its clock wrong: nothing waits for years
 
 
-def from_exception(error: requests.RequestException, url: str) -> ServiceError:
-    """Return the error for a request that got no whole answer; `url` is the catalogue's address."""
-    root: BaseException = error
-    while root.__context__ is not None:  # the outer texts repeat the whole query
-        root = root.__context__
-    why = _short(str(root) or type(root).__name__)
-    match error:
-        case requests.exceptions.SSLError():
-            return ServiceError(f"{url}: TLS failed: {why}; look at services.ca_file", code="TlsFailed")
-        case requests.exceptions.Timeout():
-            return ServiceError(f"{url}: no answer in time: {why}", code="Timeout")
-        case requests.exceptions.ChunkedEncodingError():
-            return ServiceError(f"{url}: the answer broke off: {why}", code="CutBody")
-    return ServiceError(f"{url}: no connection: {why}", code="ConnectionFailed")
-
-
 def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, utc_s: float) -> ServiceError:
-    """Return the error for an answer other than 200.
+    """Return the error for a response other than 200.
 
     Parameters
     ----------
     status, headers, body
-        The answer.
+        The response.
     url
-        The catalogue's address.
+        What the message calls the service.
     utc_s
         The present, in seconds since the epoch, to measure a ``Retry-After`` date by.
     """
@@ -71,8 +55,8 @@ def _reason(body: bytes) -> str:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):  # UnicodeDecodeError is one, too
-        return _short(body.decode("utf-8", "replace")) or "nothing"
-    return _short(" ".join(_words(answer))) or "nothing"
+        return one_line(body.decode("utf-8", "replace")) or "nothing"
+    return one_line(" ".join(_words(answer))) or "nothing"
 
 
 def _words(answer: Any) -> list[str]:
@@ -88,7 +72,7 @@ def _words(answer: Any) -> list[str]:
     return []
 
 
-def _short(text: str) -> str:
-    """One printable line: the text comes from outside and goes into logs and terminals."""
+def one_line(text: str) -> str:
+    """Return one printable line of a text that comes from outside and goes into logs and terminals."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * _QUOTED_CHARACTERS]).split())
     return line if len(line) <= _QUOTED_CHARACTERS else line[:_QUOTED_CHARACTERS] + "…"

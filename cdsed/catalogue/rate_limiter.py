@@ -11,20 +11,20 @@ from cdsed.clock import Clock
 from cdsed.errors import Stopped
 
 
-class Pace:
-    """Evenly spaced turns: no burst after a pause, as the catalogue's firewall counts by the second.
+class RateLimiter:
+    """Evenly spaced slots: no burst after a pause, as the catalogue's firewall counts by the second.
 
     Parameters
     ----------
     per_s
-        Turns per second.
+        Slots per second.
     clock
         What time it is, and how to wait.
     file
-        Holds the next free turn for every process that is given the same file, with the time at which it was
-        written; None: this object alone. Its directory must exist. The file needs no mark of the boot: after a reboot
-        its times either lie in the future, and count for nothing, or they ask for no longer a wait than they did when
-        they were written.
+        Holds the next free slot for every process that is given the same file, with the time at which it was
+        written; None: this object alone. Its directory must exist. The file does not say of which boot it is: after
+        a reboot its times are either in the future, and count for nothing, or they ask for no longer a wait than they
+        did when they were written.
     """
 
     def __init__(self, per_s: float, clock: Clock, file: Path | None = None) -> None:
@@ -34,20 +34,20 @@ class Pace:
         self._lock = threading.Lock()
         self._next_s = 0.0
 
-    def wait_for_turn(self, stop: threading.Event) -> None:
-        """Wait until it is our turn; raise `Stopped` as soon as `stop` is set."""
+    def wait_for_slot(self, stop: threading.Event) -> None:
+        """Wait for the next free slot; raise `Stopped` as soon as `stop` is set."""
         now_s = self._clock.boot_s()
-        turn_s = max(now_s, self._move(lambda next_s: max(now_s, next_s) + self._interval_s))
-        if self._clock.wait(stop, turn_s - now_s):
+        slot_s = max(now_s, self._move(lambda next_s: max(now_s, next_s) + self._interval_s))
+        if self._clock.wait(stop, slot_s - now_s):
             raise Stopped
 
-    def rest(self, seconds: float) -> None:
-        """Give out no turn for so long, as the service has asked; turns already given stay."""
+    def pause(self, seconds: float) -> None:
+        """Give out no slot for so long, as the service has asked; slots already given stay."""
         until_s = self._clock.boot_s() + seconds
         self._move(lambda next_s: max(next_s, until_s))
 
     def _move(self, to: Callable[[float], float]) -> float:
-        """Move the next free turn; return where it was."""
+        """Move the next free slot; return where it was."""
         with self._lock:
             if self._file is None:
                 was_s, self._next_s = self._next_s, to(self._next_s)
@@ -64,7 +64,7 @@ class Pace:
 
 
 def _parse(line: bytes, now_s: float) -> float:
-    """Read the next free turn; 0 when the file holds none, or one that was written before the machine booted."""
+    """Read the next free slot; 0 when the file holds none, or one that was written before the machine booted."""
     try:
         written_s, next_s = map(float, line.decode("ascii", "replace").split())
     except ValueError:

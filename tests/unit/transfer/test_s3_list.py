@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.errors import AccountError, ProductError, ServiceError
 from cdsed.model.eodata import split_s3_path
-from cdsed.transfer.listing import list_product
+from cdsed.transfer.s3_list import list_product
 
 
 def test_a_product_is_listed_by_path_with_sizes_and_etags(s3_lab):
@@ -132,4 +132,4 @@ def test_keys_that_cannot_become_files_are_refused(s3_lab, keys):
         server.shutdown()
         thread.join()
         server.server_close()
-    assert error.value.code == "HostileKey"
+    assert error.value.code == "UnsafePath"

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cdsed.catalogue.pace import Pace
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ServiceError
 from tests.support.catalogue_server import Answer
@@ -13,8 +13,8 @@ from tests.support.daemon import wait_until
 
 
 def connect(server, **changes):
-    settings = {"pace": Pace(1e6, SYSTEM_CLOCK), "timeout_s": 5.0, "token": None} | changes
-    return Service(server.url, clock=SYSTEM_CLOCK, stop=threading.Event(), **settings)
+    settings = {"rate_limiter": RateLimiter(1e6, SYSTEM_CLOCK), "timeout_s": 5.0, "token": None} | changes
+    return ODataClient(server.url, clock=SYSTEM_CLOCK, stop=threading.Event(), **settings)
 
 
 def test_options_are_quoted(server):
@@ -51,10 +51,9 @@ def test_a_token_is_asked_for_with_each_request_and_sent(server, monkeypatch):
     seen = []
     tokens = iter(["first", "second"])
     with connect(server, token=lambda: next(tokens)) as service:
-        send = service._session.send
-        monkeypatch.setattr(
-            service._session, "send", lambda r, **k: seen.append(r.headers["Authorization"]) or send(r, **k)
-        )
+        session = service._http_client._session
+        send = session.send
+        monkeypatch.setattr(session, "send", lambda r, **k: seen.append(r.headers["Authorization"]) or send(r, **k))
         service.get("Products")
         service.get("Products")
 
@@ -71,7 +70,7 @@ def test_a_retry_after_holds_back_every_thread(server, caplog):
     server.respond = respond
     with connect(server) as service, ThreadPoolExecutor(2) as pool:
         first = pool.submit(service.get, "Products")
-        wait_until("the pace rests", lambda: "asking again" in caplog.text)
+        wait_until("the rate limiter pauses", lambda: "asking again" in caplog.text)
         second = pool.submit(service.get, "Products")
         assert first.result() == second.result() == {"value": []}
 

@@ -1,7 +1,7 @@
 """Where all processes of a machine share one account's token: a file of mode 0600 under a lock beside it.
 
-The lock is a file of its own, for the token's file is replaced in one rename: whoever is killed while he writes
-leaves the older one, whole.
+The lock is a separate file, because the token's file is replaced in one rename: a process that is killed while it
+writes leaves the older one, whole.
 """
 
 import fcntl
@@ -35,7 +35,7 @@ class Grant:
     refusals
         Logins in a row that were refused.
     refused_until_s
-        Boot-clock second until which nobody asks again with the same password.
+        Boot-clock second until which the same password is not tried again.
     refused_for
         The `fingerprint` of the password that was refused.
     reason, code
@@ -67,7 +67,7 @@ def check_token(token: str) -> None:
         raise ValueError("a token is made of visible ASCII characters")
 
 
-def token_file(folder: Path, account: str) -> Path:
+def token_path(folder: Path, account: str) -> Path:
     """Return the file in which the token of an account is shared."""
     return folder / f"token.{account}.json"
 

@@ -1,7 +1,7 @@
-"""Cutting what does not move: a read time-out alone never sees a connection that trickles.
+"""Aborting transfers that stall: a read time-out alone never sees a connection that trickles.
 
 One thread per process watches the connections of its sessions. A connection that brought less than the minimum
-rate over the window is cut; when the process must leave, all are.
+rate over the window is aborted; when the process must leave, all are.
 """
 
 import threading
@@ -20,13 +20,13 @@ class _Watched:
     bytes_then: int
 
 
-class Guard:
+class StallDetector:
     """Watches transfers; `watch` is the time during which a connection must bring bytes.
 
     Parameters
     ----------
     rate_min_bytes_per_s
-        Below this mean over the window a connection is cut; 0 never cuts.
+        Below this mean over the window a connection is aborted; 0: never.
     window_s
         Seconds over which the rate is taken.
     """
@@ -48,8 +48,8 @@ class Guard:
             with self._lock:
                 del self._watched[id(connection)]
 
-    def look(self) -> None:
-        """Cut what was too slow over the last window; call it about once per second."""
+    def check(self) -> None:
+        """Abort what was too slow over the last window; call it about once per second."""
         now_s = time.monotonic()
         with self._lock:
             for watched in self._watched.values():
@@ -60,11 +60,11 @@ class Guard:
                     continue
                 brought = watched.connection.bytes_received - watched.bytes_then
                 if brought < self._rate_min * passed_s:
-                    watched.connection.cut(f"only {brought} bytes in {passed_s:.0f} s; connection cut")
+                    watched.connection.abort(f"only {brought} bytes in {passed_s:.0f} s; connection cut")
                 watched.since_s, watched.bytes_then = now_s, watched.connection.bytes_received
 
-    def cut_all(self) -> None:
-        """Cut every transfer because the process must leave now."""
+    def abort_all(self) -> None:
+        """Abort every transfer because the process must leave now."""
         with self._lock:
             for watched in self._watched.values():
-                watched.connection.cut("stop")
+                watched.connection.abort("stop")

@@ -55,13 +55,13 @@ def has_no_inodes(path: Path) -> bool:
     return False
 
 
-def make_lasting(directory: Path) -> None:
+def mkdir_durable(directory: Path) -> None:
     """Make a directory and those above it where they are missing, each entered in its parent for good.
 
     Without the parent's sync a power cut takes the directory back, with whatever was acknowledged below it.
     """
     if not directory.is_dir():
-        make_lasting(directory.parent)
+        mkdir_durable(directory.parent)
         directory.mkdir(exist_ok=True)
         sync(directory.parent)
 
@@ -75,7 +75,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-class Folder:
+class DirHandle:
     """An open directory; use it in ``with``. Paths below it are relative, with ``/`` between plain names.
 
     Every method raises OSError as the system has it; `NotADirectoryError` where a link, or another thing that is no
@@ -101,11 +101,11 @@ class Folder:
     def __exit__(self, *_: object) -> None:
         os.close(self.descriptor)
 
-    def child(self, name: str, *, make: bool = False) -> "Folder":
+    def child(self, name: str, *, make: bool = False) -> "DirHandle":
         """Open a directory in this one; made, with the umask's mode, where it is absent and `make` says so."""
-        return Folder(_step(self.descriptor, name, mode=0o777 if make else None))
+        return DirHandle(_step(self.descriptor, name, mode=0o777 if make else None))
 
-    def private(self, name: str, *, make: bool = False) -> "Folder":
+    def private(self, name: str, *, make: bool = False) -> "DirHandle":
         """Open a directory in this one that nobody else can write in; it is made with mode 0700.
 
         Raises
@@ -114,7 +114,7 @@ class Folder:
             It is no directory, belongs to another user, or others may write in it: whatever lies there may be theirs.
         """
         try:
-            folder = Folder(_step(self.descriptor, name, mode=0o700 if make else None))
+            folder = DirHandle(_step(self.descriptor, name, mode=0o700 if make else None))
         except NotADirectoryError as error:
             raise PermissionError(errno.EPERM, error.strerror) from None
         found = os.fstat(folder.descriptor)
@@ -189,7 +189,7 @@ class Folder:
         with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(_plain(name), dir_fd=self.descriptor)
 
-    def rename(self, name: str, target: "Folder", target_name: str) -> None:
+    def rename(self, name: str, target: "DirHandle", target_name: str) -> None:
         """Move what is called `name` here, to another folder or name."""
         os.rename(name, target_name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
 

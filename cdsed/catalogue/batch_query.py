@@ -1,10 +1,10 @@
-"""Questions for whatever meets any of many conditions, in as few GETs as the length of a URL allows."""
+"""Queries for all rows that meet any of many conditions, in as few GETs as the length of a URL allows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cdsed.catalogue.service import Service
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.errors import ServiceError
 
 URL_CHARACTERS_MAX = 2048
@@ -17,22 +17,22 @@ def quoted(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Asks one resource of the catalogue.
+class BatchQuery:
+    """Queries one resource of the catalogue for rows that meet any of the conditions given.
 
     Attributes
     ----------
     resource
         ``Products`` or ``DeletedProducts``.
     most
-        Conditions in one question at most; fewer where the URL would pass 2048 characters.
+        Conditions in one query at most; fewer where the URL would pass 2048 characters.
     within
         A condition that every row has to meet, or empty.
     order
         The ``$orderby`` of the answers, or empty where one page holds them all.
     """
 
-    service: Service
+    service: ODataClient
     resource: str
     most: int
     within: str = ""
@@ -44,19 +44,19 @@ class AnyOf:
         Raises
         ------
         ServiceError
-            What the service raises; ``BadAnswer`` when there are more rows than one page and no order,
+            What the service raises; ``InvalidResponse`` when there are more rows than one page and no order,
             without which pages lose and repeat rows.
         """
-        for options in self._questions(conditions):
+        for options in self._queries(conditions):
             page = self.service.get(self.resource, options)
             yield page
             while following := page.get("@odata.nextLink"):
                 if not self.order:
-                    raise ServiceError(f"{self.service.url}: more rows than were asked for", code="BadAnswer")
+                    raise ServiceError(f"{self.service.url}: more rows than were asked for", code="InvalidResponse")
                 page = self.service.get(str(following))
                 yield page
 
-    def _questions(self, conditions: Sequence[str]) -> Iterator[dict[str, str]]:
+    def _queries(self, conditions: Sequence[str]) -> Iterator[dict[str, str]]:
         first, count = 0, 0
         for number in range(1, len(conditions) + 1):
             count += 1

@@ -13,21 +13,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cdsed import log
-from cdsed.catalogue.keys import KeysManager
 from cdsed.clock import Clock
 from cdsed.config.accounts import S3Keys
-from cdsed.config.temporary_keys import TemporaryKey, in_force, read_ledger, write_ledger
+from cdsed.credentials.key_ledger import TemporaryKey, in_force, read_ledger, write_ledger
+from cdsed.credentials.keys_manager import KeysManager
 
 LIFE_S = 24 * 3600.0
 RENEW_BEFORE_S = 6 * 3600.0
-_CHECK_EVERY_S = 600.0  # somebody may delete a key of ours in the service's web page
+_CHECK_EVERY_S = 600.0  # a user may delete a key of ours in the service's web page
 
 _log = logging.getLogger(__name__)
 
 Probe = Callable[[S3Keys], bool]
 
 
-class KeyKeeper:
+class KeyRotation:
     """Keeps one account in working keys; one process at a time may do so for one ledger.
 
     Parameters
@@ -66,13 +66,13 @@ class KeyKeeper:
         self._renew_before_s = renew_before_s
         self._checked_s = clock.boot_s()
 
-    def tend(self) -> TemporaryKey | None:
-        """Do what is due; return the key in force, None while there is none. Call it again and again.
+    def maintain(self) -> TemporaryKey | None:
+        """Do what is due; return the key in force, None while there is none. Call it every few seconds.
 
         Raises
         ------
         TransferError
-            What stands in the way; nothing is lost, the next call goes on.
+            It could not do all of it; the next call continues.
         """
         self._find_lost()
         now = self._clock.utc_s()
@@ -117,7 +117,7 @@ class KeyKeeper:
         _log.info("account %s: made a temporary S3 key that ends at %s", self._account, _utc(expires_at))
 
     def _find_lost(self) -> None:
-        """Delete what the service may have made without our hearing of it."""
+        """Delete what the service may have made although its response never came."""
         lost = [key for key in self._ours() if key.keys is None]
         if not lost:
             return
@@ -131,7 +131,7 @@ class KeyKeeper:
             self._replace(intent, None)
 
     def _drop_vanished(self) -> None:
-        """Now and then, forget keys that somebody else has deleted; new ones are made then."""
+        """Now and then, forget keys that were deleted at the service; new ones are made then."""
         if self._clock.boot_s() - self._checked_s < _CHECK_EVERY_S:
             return
         self._checked_s = self._clock.boot_s()
@@ -139,12 +139,12 @@ class KeyKeeper:
         for key in self._ours():
             if key.keys and key.keys.access_key.reveal() not in there:
                 self._replace(key, None)
-                _log.warning("account %s: somebody has deleted its temporary S3 key", self._account)
+                _log.warning("account %s: its temporary S3 key was deleted at the service", self._account)
 
     def _delete(self, keys: list[TemporaryKey]) -> None:
         for key in keys:
             assert key.keys is not None, "a lost key is found before any is deleted"
-            # Out of force first: nobody may begin with a key that is about to go.
+            # Out of force first: no session may begin with a key that is about to be deleted.
             self._replace(key, gone := replace(key, works=False))
             self._manager.delete(key.keys.access_key.reveal())
             self._replace(gone, None)

@@ -2,11 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cdsed.catalogue.keys import KeysManager
 from cdsed.config.secrets import Secret
+from cdsed.credentials.keys_manager import KeysManager
 from cdsed.errors import AccountError, ServiceError
 from cdsed.sandbox.faults import Fault
-from tests.unit.catalogue.identity_site import identity_site
+from tests.support.identity_site import identity_site
 
 
 @pytest.fixture
@@ -92,6 +92,6 @@ def test_no_secret_shows_in_what_is_printed(site):
 
 
 def test_something_that_is_no_keys_manager_is_not_believed(site):
-    manager = KeysManager(f"{site.sandbox.url}/odata/v1", "first", site.tokens(), site.wire)
+    manager = KeysManager(f"{site.sandbox.url}/odata/v1", "first", site.tokens(), site.http_client)
     with pytest.raises((ServiceError, AccountError)):
         manager.listed()

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.keys import KeysManager
-from cdsed.catalogue.temporary import KeyKeeper
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account, S3Keys
 from cdsed.config.settings import Settings
-from cdsed.config.temporary_keys import LEDGER_NAME, accounts_to_keep, accounts_to_log_in, read_ledger
+from cdsed.credentials.key_ledger import LEDGER_NAME, accounts_to_keep, accounts_to_log_in, read_ledger
+from cdsed.credentials.key_rotation import KeyRotation
+from cdsed.credentials.keys_manager import KeysManager
+from cdsed.credentials.tokens import Tokens
 from cdsed.errors import TransferError
 from cdsed.model.eodata import BUCKET
 from cdsed.model.transfer import Lease
@@ -23,12 +23,11 @@ from cdsed.process.lock import KernelLock
 from cdsed.store import breakers, leases
 from cdsed.store.breakers import Cooling, account_breaker
 from cdsed.store.database import Database
-from cdsed.transfer.connection import Connection, Credentials
+from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.genuine import is_page
-from cdsed.work.context import endpoint
 
 _UNTIL_USABLE_S, _WHEN_USABLE_S = 2.0, 60.0
-_TIMEOUT_MAX_S = 15.0  # the process has to leave in time, and to say that it lives
+_TIMEOUT_MAX_S = 15.0  # the process has to end in time, and to send heartbeats
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +41,13 @@ class _LoggedIn:
 @dataclass(slots=True)
 class _Kept:
     account: Account
-    keeper: KeyKeeper
+    rotation: KeyRotation
     wanted: bool
     usable: bool | None = None
     due_s: float = 0.0
 
 
-class KeyKeeping:
+class TemporaryKeyManager:
     """The temporary keys of one daemon; `process` is its number in the database."""
 
     def __init__(self, db: Database, clock: Clock, settings: Settings, process: int, stop: threading.Event) -> None:
@@ -57,9 +56,9 @@ class KeyKeeping:
         self._settings = settings
         self._process = process
         self._ledger = settings.state_dir / LEDGER_NAME
-        self._endpoint = endpoint(settings)
+        self._endpoint = Endpoint.from_settings(settings)
         timeout_s = min(settings.catalogue.timeout_s, _TIMEOUT_MAX_S)
-        self._wire = Wire(timeout_s=timeout_s, clock=clock, stop=stop, ca_file=settings.services.ca_file)
+        self._http_client = HttpClient(timeout_s=timeout_s, clock=clock, stop=stop, ca_file=settings.services.ca_file)
         self._kept: list[_Kept] = []
         self._logged_in: list[_LoggedIn] = []
 
@@ -72,15 +71,15 @@ class KeyKeeping:
         for name in sorted(in_ledger - able.keys()):
             _log.warning("account %s has no password any more: its temporary S3 keys stay until they expire", name)
         for name in sorted((wanted | in_ledger) & able.keys()):
-            self._kept.append(_Kept(able[name], self._keeper(able[name]), wanted=name in wanted))
+            self._kept.append(_Kept(able[name], self._rotation(able[name]), wanted=name in wanted))
         for account in accounts_to_log_in(self._settings, accounts):
             self._logged_in.append(_LoggedIn(self._tokens(account)))
 
-    def tend_due(self, beat: Callable[[], None]) -> None:
-        """Look after every account whose time it is; `beat` is called after each."""
+    def maintain_due(self, beat: Callable[[], None]) -> None:
+        """Maintain the keys and tokens of every account that is due; `beat` is called after each."""
         for kept in self._kept:
             if kept.due_s <= self._clock.boot_s():
-                self._tend(kept)
+                self._maintain(kept)
                 beat()
         for logged_in in self._logged_in:
             if logged_in.due_s <= self._clock.boot_s():
@@ -93,18 +92,18 @@ class KeyKeeping:
             try:
                 if kept.wanted:
                     self._note(kept, usable=False)
-                kept.keeper.end()
+                kept.rotation.end()
             except TransferError as error:
                 _log.warning("%s; its temporary S3 keys are deleted at the next start", error)
-        self._wire.close()
+        self._http_client.close()
 
-    def _keeper(self, account: Account) -> KeyKeeper:
+    def _rotation(self, account: Account) -> KeyRotation:
         url = self._settings.services.keys_manager_url
-        manager = KeysManager(url, account.name, self._tokens(account), self._wire)
-        return KeyKeeper(account.name, manager, self._ledger, lambda keys: self._works(account, keys), self._clock)
+        manager = KeysManager(url, account.name, self._tokens(account), self._http_client)
+        return KeyRotation(account.name, manager, self._ledger, lambda keys: self._works(account, keys), self._clock)
 
     def _tokens(self, account: Account) -> Tokens:
-        return Tokens(self._settings.services.identity_url, account, self._settings.sessions_dir, self._wire)
+        return Tokens(self._settings.services.identity_url, account, self._settings.sessions_dir, self._http_client)
 
     def _keep_fresh(self, logged_in: _LoggedIn) -> None:
         try:
@@ -114,15 +113,15 @@ class KeyKeeping:
             _log.warning("%s; tried again in %.0f s", error, pause_s)
             logged_in.due_s = self._clock.boot_s() + pause_s
 
-    def _tend(self, kept: _Kept) -> None:
+    def _maintain(self, kept: _Kept) -> None:
         name = kept.account.name
         try:
             if kept.wanted:
-                usable = kept.keeper.tend() is not None
+                usable = kept.rotation.maintain() is not None
                 self._note(kept, usable=usable)
                 pause_s = _WHEN_USABLE_S if usable else _UNTIL_USABLE_S
             else:
-                kept.keeper.end()
+                kept.rotation.end()
                 pause_s = float("inf")
         except TransferError as error:
             retry = self._settings.retry

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.keys import KeysManager
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account, S3Keys
 from cdsed.config.secrets import Secret
+from cdsed.credentials.keys_manager import KeysManager
+from cdsed.credentials.tokens import Tokens
 from cdsed.sandbox import accounts as sandbox_accounts
 from cdsed.sandbox import identity, keysmanager
 from cdsed.sandbox.server import Sandbox
@@ -60,7 +60,7 @@ class IdentitySite:
     sandbox: Sandbox
     clock: TurnedClock
     folder: Path
-    wire: Wire
+    http_client: HttpClient
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -72,10 +72,10 @@ class IdentitySite:
         return self.sandbox.identity.counters()["sessions"].get("first", 0)
 
     def tokens(self, **values: Any) -> Tokens:
-        return Tokens(f"{self.sandbox.url}{identity.PATH}", account(**values), self.folder, self.wire)
+        return Tokens(f"{self.sandbox.url}{identity.PATH}", account(**values), self.folder, self.http_client)
 
     def manager(self, **values: Any) -> KeysManager:
-        return KeysManager(f"{self.sandbox.url}{keysmanager.PATH}", "first", self.tokens(**values), self.wire)
+        return KeysManager(f"{self.sandbox.url}{keysmanager.PATH}", "first", self.tokens(**values), self.http_client)
 
     def s3_knows(self, keys: S3Keys) -> bool:
         """Tell whether S3 would take the pair at this moment, expiry and all."""
@@ -93,5 +93,5 @@ def identity_site(folder: Path, **values: Any) -> Iterator[IdentitySite]:
     clock = TurnedClock()
     known = sandbox_accounts.Account("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD, **values)
     stop = threading.Event()
-    with Sandbox([known], clock=clock) as sandbox, Wire(timeout_s=10, clock=clock, stop=stop) as wire:
-        yield IdentitySite(sandbox, clock, folder, wire, stop)
+    with Sandbox([known], clock=clock) as sandbox, HttpClient(timeout_s=10, clock=clock, stop=stop) as http_client:
+        yield IdentitySite(sandbox, clock, folder, http_client, stop)

@@ -1,8 +1,8 @@
 """Access tokens of CDSE accounts, from Keycloak's password and refresh grants.
 
 A token is a session at the service, of which an account has 100 and which end with it; so all processes of a
-machine share one (`tokenfile`), refresh it while that goes, and never log in per call. An account whose login is
-refused is left alone for a growing while, because the service locks out accounts that are tried again and again.
+machine share one (`token_file`), refresh it as long as possible, and do not log in for each call. A login that is
+refused is not tried again for a growing while, because the service locks out accounts that are tried too often.
 Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html; CS-SI/eodag#803 and #858 on the lock-out.
 """
 
@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cdsed.catalogue.tokenfile import Grant, TokenFile, token_file
-from cdsed.catalogue.wire import Exchanged, Wire
+from cdsed.catalogue.http_client import HttpClient, HttpResponse
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account
 from cdsed.config.secrets import Secret
+from cdsed.credentials.token_file import Grant, TokenFile, token_path
 from cdsed.errors import AccountError, ServiceError
 
 _CLIENT_ID = "cdse-public"
@@ -49,15 +49,15 @@ class Tokens:
         Its login, password and, where it has one, second factor.
     folder
         Directory of the shared token file, private to the user; it must exist.
-    wire
-        What carries the requests.
+    http_client
+        Sends the requests.
     """
 
-    def __init__(self, url: str, account: Account, folder: Path, wire: Wire) -> None:
+    def __init__(self, url: str, account: Account, folder: Path, http_client: HttpClient) -> None:
         self._url = url
         self._account = account
-        self._wire = wire
-        self._file = TokenFile(token_file(folder, account.name), wire.clock)
+        self._http_client = http_client
+        self._file = TokenFile(token_path(folder, account.name), http_client.clock)
         self._lock = threading.Lock()
         self._grant = Grant()
 
@@ -67,35 +67,35 @@ class Tokens:
         Raises
         ------
         AccountError
-            ``NoPassword``, ``WrongPassword``, ``LoginRefused`` or ``TooManySessions``; nobody asks again
-            before its ``retry_after_s``.
+            ``NoPassword``, ``WrongPassword``, ``LoginRefused`` or ``TooManySessions``. Before its ``retry_after_s``
+            the same error is raised without a login.
         ServiceError
             The identity service could not be asked.
         Stopped
-            Told to stop while another process was asking.
+            `stop` was set while another process was logging in.
         """
         with self._lock:
             if self._grant.access_until_s <= self._now_s():
-                with self._file.held(self._wire.stop):
+                with self._file.held(self._http_client.stop):
                     self._grant = self._file.read()
                     if self._grant.access_until_s <= self._now_s():
-                        self._grant = self._renewed(self._grant)
+                        self._grant = self._renew(self._grant)
             return self._grant.access_token
 
     def reject(self, token: str) -> None:
         """Forget a token that a service has refused; one that has taken its place meanwhile stays."""
-        with self._lock, self._file.held(self._wire.stop):
+        with self._lock, self._file.held(self._http_client.stop):
             grant = self._file.read()
             if grant.access_token == token:
                 self._file.write(replace(grant, access_token="", access_until_s=0.0))
             self._grant = Grant()
 
     def _now_s(self) -> float:
-        return self._wire.clock.boot_s()
+        return self._http_client.clock.boot_s()
 
-    def _renewed(self, grant: Grant) -> Grant:
+    def _renew(self, grant: Grant) -> Grant:
         """Refresh, or log in; what comes of it is in the file when this returns or raises."""
-        refreshed = self._refreshed(grant) if grant.refresh_until_s > self._now_s() else None
+        refreshed = self._refresh(grant) if grant.refresh_until_s > self._now_s() else None
         if refreshed is not None:
             return refreshed
         password = self._account.password
@@ -107,27 +107,27 @@ class Tokens:
         self._look_before_login(grant, password)
         form = {"grant_type": "password", "username": self._account.login, "password": password.reveal()}
         if self._account.totp is not None:
-            form["totp"] = one_time_code(self._account.totp, self._wire.clock)
-        answer = self._asked(form)
-        if answer.status != 200:
-            _expect_refusal(answer)
-            raise self._refused(grant, answer, password)
-        return self._kept(answer)
+            form["totp"] = one_time_code(self._account.totp, self._http_client.clock)
+        response = self._send(form)
+        if response.status != 200:
+            _expect_refusal(response)
+            raise self._note_refusal(grant, response, password)
+        return self._keep(response)
 
-    def _refreshed(self, grant: Grant) -> Grant | None:
+    def _refresh(self, grant: Grant) -> Grant | None:
         """Return a new grant for a refresh token; None when its session is over."""
-        answer = self._asked({"grant_type": "refresh_token", "refresh_token": grant.refresh_token})
-        if answer.status == 200:
-            return self._kept(answer)
-        _expect_refusal(answer)
-        _log.info("account %s: its session is over (%s); logging in anew", self._account.name, answer.said())
+        response = self._send({"grant_type": "refresh_token", "refresh_token": grant.refresh_token})
+        if response.status == 200:
+            return self._keep(response)
+        _expect_refusal(response)
+        _log.info("account %s: its session is over (%s); logging in again", self._account.name, response.reason())
         return None
 
-    def _asked(self, form: dict[str, str]) -> Exchanged:
-        return self._wire.ask("POST", self._url, values={"client_id": _CLIENT_ID, **form}, form=True)
+    def _send(self, form: dict[str, str]) -> HttpResponse:
+        return self._http_client.send_with_retry("POST", self._url, form={"client_id": _CLIENT_ID, **form})
 
-    def _kept(self, answer: Exchanged) -> Grant:
-        grant = _grant(answer, self._now_s())
+    def _keep(self, response: HttpResponse) -> Grant:
+        grant = _grant(response, self._now_s())
         self._file.write(grant)
         return grant
 
@@ -135,14 +135,14 @@ class Tokens:
         """Raise the last refusal again while its pause runs, unless the password is another one now."""
         left_s = grant.refused_until_s - self._now_s()
         if left_s > 0 and grant.refused_for == _fingerprint(self._account, password):
-            message = f"{grant.reason} (not asked again for {left_s:.0f} s, lest the account be locked)"
+            message = f"{grant.reason} (not asked again for {left_s:.0f} s, so that CDSE does not lock the account)"
             raise AccountError(message, code=grant.code, retry_after_s=left_s)
 
-    def _refused(self, grant: Grant, answer: Exchanged, password: Secret) -> AccountError:
-        code, advice = _judged(answer)
+    def _note_refusal(self, grant: Grant, response: HttpResponse, password: Secret) -> AccountError:
+        code, advice = _code_and_advice(response)
         first_s, longest_s = _PAUSES_S[code]
         pause_s = min(longest_s, first_s * 2.0 ** min(grant.refusals, 32))
-        reason = f"account {self._account.name}: the identity service refuses its login ({answer.said()}); {advice}"
+        reason = f"account {self._account.name}: the identity service refuses its login ({response.reason()}); {advice}"
         self._file.write(
             Grant(
                 refusals=grant.refusals + 1,
@@ -181,15 +181,15 @@ def one_time_code(totp: Secret, clock: Clock) -> str:
     return f"{number % 10**_TOTP_DIGITS:0{_TOTP_DIGITS}}"
 
 
-def _expect_refusal(answer: Exchanged) -> None:
-    """Raise ServiceError unless it is the identity service that refuses: it names its ``error``, and nobody else."""
-    if answer.status not in (400, 401, 403) or not isinstance(answer.content().get("error"), str):
-        raise answer.foreign()
+def _expect_refusal(response: HttpResponse) -> None:
+    """Raise ServiceError unless it is the identity service that refuses: only it names an ``error``."""
+    if response.status not in (400, 401, 403) or not isinstance(response.json_object().get("error"), str):
+        raise response.proxy_error()
 
 
-def _grant(answer: Exchanged, now_s: float) -> Grant:
+def _grant(response: HttpResponse, now_s: float) -> Grant:
     """Read the service's grant; lifetimes count from now, a little short."""
-    content: dict[str, Any] = answer.content()
+    content: dict[str, Any] = response.json_object()
     try:
         return Grant(
             access_token=_filled(content["access_token"]),
@@ -198,7 +198,7 @@ def _grant(answer: Exchanged, now_s: float) -> Grant:
             refresh_until_s=now_s + _short(float(content.get("refresh_expires_in", 0))),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise ServiceError(f"{answer.url}: an answer that is not as documented", code="BadAnswer") from None
+        raise ServiceError(f"{response.url}: an answer that is not as documented", code="InvalidResponse") from None
 
 
 def _text(value: object) -> str:
@@ -217,11 +217,11 @@ def _short(life_s: float) -> float:
     return max(0.0, life_s - min(_MARGIN_S, life_s * _MARGIN_SHARE))
 
 
-def _judged(answer: Exchanged) -> tuple[str, str]:
+def _code_and_advice(response: HttpResponse) -> tuple[str, str]:
     """Return the code of a refusal, and what to do about it."""
-    if answer.status == 401:
+    if response.status == 401:
         return "WrongPassword", "correct login, password or totp in the accounts file"
-    if answer.status == 400 and "account" not in answer.said().lower():
+    if response.status == 400 and "account" not in response.reason().lower():
         # It does not say so, but too many open sessions is what it means: cdsodatacli#152, sentineleof#56.
         advice = "most often the account has its 100 sessions open: end other programs that use it, or wait an hour"
         return "TooManySessions", f"{advice}; where its login has two factors, give its totp in the accounts file"

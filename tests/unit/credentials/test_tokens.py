@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.catalogue.identity import Tokens, one_time_code
-from cdsed.catalogue.tokenfile import Grant, TokenFile
-from cdsed.catalogue.wire import Wire
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.secrets import Secret
+from cdsed.credentials.token_file import Grant, TokenFile
+from cdsed.credentials.tokens import Tokens, one_time_code
 from cdsed.errors import AccountError, ServiceError, Stopped
 from tests.support.catalogue_server import serving
-from tests.unit.catalogue.identity_site import PASSWORD, IdentitySite, TurnedClock, account, identity_site
+from tests.support.identity_site import PASSWORD, IdentitySite, TurnedClock, account, identity_site
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,11 +25,11 @@ ANOTHER_PROCESS = """
 import sys, threading
 from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.catalogue.identity import Tokens
-from cdsed.catalogue.wire import Wire
-from tests.unit.catalogue.identity_site import account
-with Wire(timeout_s=10, clock=SYSTEM_CLOCK, stop=threading.Event()) as wire:
-    print(Tokens(sys.argv[1], account(), Path(sys.argv[2]), wire).access_token())
+from cdsed.credentials.tokens import Tokens
+from cdsed.catalogue.http_client import HttpClient
+from tests.support.identity_site import account
+with HttpClient(timeout_s=10, clock=SYSTEM_CLOCK, stop=threading.Event()) as http_client:
+    print(Tokens(sys.argv[1], account(), Path(sys.argv[2]), http_client).access_token())
 """
 
 
@@ -265,7 +265,7 @@ def test_a_file_of_another_boot_or_a_broken_one_is_as_good_as_none(site):
 
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path):
     script = (
-        "import sys\nfrom pathlib import Path\nfrom cdsed.catalogue.tokenfile import Grant, TokenFile\n"
+        "import sys\nfrom pathlib import Path\nfrom cdsed.credentials.token_file import Grant, TokenFile\n"
         "file = TokenFile(Path(sys.argv[1]))\nnumber = 0\nprint('begun', flush=True)\n"
         "while True:\n    number += 1\n    file.write(Grant(access_token=str(number) * 2000))\n"
     )
@@ -287,8 +287,8 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path):
 
 def test_waiting_for_another_process_ends_at_once_on_stop(site):
     stop = threading.Event()
-    with Wire(timeout_s=10, clock=SYSTEM_CLOCK, stop=stop) as wire:
-        tokens = Tokens("http://127.0.0.1:9/", account(), site.folder, wire)
+    with HttpClient(timeout_s=10, clock=SYSTEM_CLOCK, stop=stop) as http_client:
+        tokens = Tokens("http://127.0.0.1:9/", account(), site.folder, http_client)
         with TokenFile(site.folder / "token.first.json").held(threading.Event()):
             threading.Timer(0.1, stop.set).start()
             with pytest.raises(Stopped):
@@ -302,8 +302,11 @@ def _sandbox_account():
 
 
 def test_no_password_goes_to_a_host_without_a_valid_certificate(tmp_path, certificate):
-    with serving(certificate) as server, Wire(timeout_s=10, clock=TurnedClock(), stop=threading.Event()) as wire:
+    with (
+        serving(certificate) as server,
+        HttpClient(timeout_s=10, clock=TurnedClock(), stop=threading.Event()) as http_client,
+    ):
         with pytest.raises(ServiceError) as caught:
-            Tokens(server.url, account(), tmp_path, wire).access_token()
+            Tokens(server.url, account(), tmp_path, http_client).access_token()
         assert caught.value.code == "TlsFailed"
         assert server.paths == server.lists == []

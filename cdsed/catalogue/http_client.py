@@ -1,0 +1,279 @@
+"""The one HTTP client, for the catalogue, the identity service and the keys manager; the only user of `requests`.
+
+TLS is always verified, no redirect is followed, and no password comes from ``~/.netrc``.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+import tenacity
+from requests.adapters import HTTPAdapter
+
+from cdsed._version import __version__
+from cdsed.catalogue.http_errors import PASSING, from_status, one_line
+from cdsed.clock import Clock
+from cdsed.errors import ServiceError
+
+_CONNECTIONS = 4  # an observer of the catalogue's firewall keeps to as many lanes
+_QUOTED_CHARACTERS = 200
+_ADVICE = "look at proxies and firewalls, and at `services` in the settings"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a request that failed is sent again.
+
+    Attributes
+    ----------
+    tries
+        Requests in all.
+    longest_wait_s
+        Seconds that one wait may take. A service that asks for more is not waited for.
+    """
+
+    tries: int
+    longest_wait_s: float
+
+    def may_help(self, error: BaseException) -> bool:
+        """Tell whether the next try may succeed where this error came up."""
+        return (
+            isinstance(error, ServiceError)
+            and error.code in PASSING
+            and (error.retry_after_s is None or error.retry_after_s <= self.longest_wait_s)
+        )
+
+    def back_off_s(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds until the next try: exponential, with jitter."""
+        return tenacity.wait_exponential_jitter(initial=1, max=self.longest_wait_s)(state)
+
+
+def failure_of(state: tenacity.RetryCallState) -> ServiceError:
+    """Return the error of the last try."""
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, ServiceError), "only a ServiceError is tried again"
+    return error
+
+
+_RETRY = RetryPolicy(tries=3, longest_wait_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A whole response. Headers and body may hold secrets and are not in its repr.
+
+    Attributes
+    ----------
+    url
+        What messages call the service.
+    """
+
+    url: str
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the JSON object of the body.
+
+        Raises
+        ------
+        ServiceError
+            ``InvalidResponse``: it is something else, of which the message quotes nothing.
+        """
+        try:
+            content = json.loads(self.body)
+        except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+            content, found = None, f"no JSON ({type(error).__name__})"
+        else:
+            found = f"a {type(content).__name__} instead of an object"
+        if not isinstance(content, dict):  # raised here, not above: the first error holds the body
+            message = f"{self.url}: an answer that is not as documented: {found}"
+            raise ServiceError(message, code="InvalidResponse")
+        return content
+
+    def is_json_object(self) -> bool:
+        """Tell whether the body is a JSON object with something in it."""
+        try:
+            return bool(self.json_object())
+        except ServiceError:
+            return False
+
+    def reason(self) -> str:
+        """Return the words of a refusal, on one printable line. Responses of success must not be quoted."""
+        try:
+            content = self.json_object()
+        except ServiceError:
+            return f"{self.status}"
+        words = [content.get(key) for key in ("error_description", "detail", "message", "error")]
+        text = next((word for word in words if isinstance(word, str) and word), "")
+        line = " ".join("".join(c if c.isprintable() else " " for c in text[:_QUOTED_CHARACTERS]).split())
+        return f"{self.status}: {line}" if line else f"{self.status}"
+
+    def proxy_error(self) -> ServiceError:
+        """Return the error for a response that something on the way gave in the place of the service."""
+        message = f"{self.url}: something on the way to it answered {self.status}; {_ADVICE}"
+        return ServiceError(message, code="ProxyResponse")
+
+
+class HttpClient:
+    """Sends requests over kept connections. Several threads may use it.
+
+    Parameters
+    ----------
+    timeout_s
+        Seconds without a byte after which a request fails.
+    clock
+        What time it is, and how to wait.
+    stop
+        Ends the waits between tries. The request that runs is finished.
+    ca_file
+        PEM file of certificate authorities, instead of the usual ones. TLS is always verified.
+    connect_timeout_s
+        Seconds until a connection is made. None: as long as `timeout_s`.
+    service_url
+        What errors call the service. None: the URL of each request.
+    refuses_in_json
+        Whether the service refuses with JSON objects only, so that any other refusal, and every redirect, comes from
+        something on the way to it.
+    """
+
+    def __init__(  # noqa: PLR0913 - what differs between the services
+        self,
+        *,
+        timeout_s: float,
+        clock: Clock,
+        stop: threading.Event,
+        ca_file: Path | None = None,
+        connect_timeout_s: float | None = None,
+        service_url: str | None = None,
+        refuses_in_json: bool = True,
+    ) -> None:
+        self.clock = clock
+        self.stop = stop
+        self._timeouts_s = (timeout_s if connect_timeout_s is None else connect_timeout_s, timeout_s)
+        self._service_url = service_url
+        self._refuses_in_json = refuses_in_json
+        # Given with each request: only so does it go before $REQUESTS_CA_BUNDLE.
+        self._verify = True if ca_file is None else str(ca_file)
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"cdsed/{__version__}"
+        self._session.auth = lambda request: request  # else requests looks for a password in ~/.netrc
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: str = "",
+        params: Mapping[str, Any] | None = None,
+        json_body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """Send a request once.
+
+        Parameters
+        ----------
+        method, url
+            Of the request.
+        token
+            Access token to send with it; empty: none.
+        params
+            Query options, unquoted.
+        json_body, form
+            The body, as JSON or as a form.
+
+        Raises
+        ------
+        ServiceError
+            There was no whole response, or one of 429 or 5xx. With `refuses_in_json` also ``Redirected``, and
+            ``ProxyResponse`` for a refusal that is not a JSON object. You judge every other response.
+        """
+        service_url = self._service_url or url
+        try:
+            with self._session.request(
+                method,
+                url,
+                params=params,
+                json=json_body,
+                data=form,
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+                timeout=self._timeouts_s,
+                verify=self._verify,
+                allow_redirects=False,
+            ) as answered:
+                response = HttpResponse(service_url, answered.status_code, answered.content, answered.headers)
+        except requests.RequestException as error:
+            raise _no_response(error, service_url) from None  # the request it carries holds token and password
+        if response.status == 429 or response.status >= 500:
+            raise from_status(response.status, response.headers, response.body, service_url, self.clock.utc_s())
+        if self._refuses_in_json:
+            _refuse_other_services(response)
+        return response
+
+    def send_with_retry(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: str = "",
+        params: Mapping[str, Any] | None = None,
+        json_body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """Send a request as `send` does, and again when that may help. Use it for what may safely be sent twice."""
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_RETRY.tries) | tenacity.stop_when_event_set(self.stop),
+            retry=tenacity.retry_if_exception(_RETRY.may_help),
+            wait=_wait_s,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self.send, method, url, token=token, params=params, json_body=json_body, form=form)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.wait(self.stop, seconds)
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    asked_s = failure_of(state).retry_after_s
+    return _RETRY.back_off_s(state) if asked_s is None else asked_s
+
+
+def _refuse_other_services(response: HttpResponse) -> None:
+    if 300 <= response.status < 400:
+        raise ServiceError(f"{response.url}: leads elsewhere ({response.status}); {_ADVICE}", code="Redirected")
+    if response.status >= 400 and not response.is_json_object():
+        raise response.proxy_error()
+
+
+def _no_response(error: requests.RequestException, url: str) -> ServiceError:
+    """Return the error for a request that got no whole response."""
+    root: BaseException = error
+    while root.__context__ is not None:  # the outer texts repeat the whole query
+        root = root.__context__
+    why = one_line(str(root) or type(root).__name__)
+    match error:
+        case requests.exceptions.SSLError():
+            return ServiceError(f"{url}: TLS failed: {why}; look at services.ca_file", code="TlsFailed")
+        case requests.exceptions.Timeout():
+            return ServiceError(f"{url}: no answer in time: {why}", code="Timeout")
+        case requests.exceptions.ChunkedEncodingError():
+            return ServiceError(f"{url}: the answer broke off: {why}", code="TruncatedBody")
+    return ServiceError(f"{url}: no connection: {why}", code="ConnectionFailed")
