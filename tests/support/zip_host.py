@@ -9,7 +9,7 @@ import zipfile
 
 from cdsed.config.secrets import Secret
 from cdsed.transfer.connection import Endpoint
-from cdsed.transfer.zipper import Means, Value, fetch_zip, origin
+from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
 
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 TOKEN = "the-token-itself"
@@ -60,7 +60,7 @@ def archive(**files):
     return data.getvalue()
 
 
-def value(host, body, *, path="/v", **changes):
+def download(host, body, *, path="/v", **changes):
     """Return what is to be fetched from the host."""
     known = {
         "url": host.url + path,
@@ -70,13 +70,13 @@ def value(host, body, *, path="/v", **changes):
         "safename": NAME,
         "md5": hashlib.md5(body).hexdigest(),
     }
-    return Value(**{**known, **changes})
+    return ZipDownload(**{**known, **changes})
 
 
-def means(stop=None):
+def context(stop=None):
     """Return what a fetch works with."""
     endpoint = Endpoint("http://unused", "default", 5, 5)
-    return Means(
+    return ZipContext(
         endpoint, lambda _: contextlib.nullcontext(lambda: None), memoryview(bytearray(4096)), stop or threading.Event()
     )
 
@@ -84,4 +84,4 @@ def means(stop=None):
 def get(host, staging, body, headers=None, status=200, **changes):
     """Let the host answer this, and fetch it; return what was unpacked."""
     host.answers["/v"] = (status, headers or {}, body)
-    return fetch_zip(value(host, body, **changes), means(), staging)
+    return fetch_zip(download(host, body, **changes), context(), staging)

@@ -9,7 +9,7 @@ import pytest
 
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped
 from cdsed.transfer.zipper import ARCHIVE_NAME, fetch_zip, origin
-from tests.support.zip_host import NAME, TOKEN, Host, archive, get, means, value
+from tests.support.zip_host import NAME, TOKEN, Host, archive, context, download, get
 
 
 def test_a_zip_becomes_the_files_of_the_product(zip_host, zip_staging):
@@ -27,7 +27,7 @@ def test_a_single_object_keeps_its_name(zip_host, tmp_path):
     (tmp_path / name).mkdir()
     body = b"not a zip at all" * 1000
     zip_host.answers["/v"] = (200, {}, body)
-    (item,) = fetch_zip(value(zip_host, body, safename=name), means(), tmp_path / name)
+    (item,) = fetch_zip(download(zip_host, body, safename=name), context(), tmp_path / name)
     assert (item.path, item.size_bytes) == (name, len(body))
     assert (tmp_path / name / name).read_bytes() == body
 
@@ -38,7 +38,7 @@ def test_a_redirect_to_an_allowed_host_takes_the_token_along(zip_host, zip_stagi
         catalogue.answers["/v"] = (301, {"Location": f"{zip_host.url}/v"}, b"")
         zip_host.answers["/v"] = (200, {}, body)
         origins = frozenset({origin(catalogue.url), origin(zip_host.url)})
-        fetch_zip(value(catalogue, body, origins=origins), means(), zip_staging)
+        fetch_zip(download(catalogue, body, origins=origins), context(), zip_staging)
     assert zip_host.seen == [("/v", f"Bearer {TOKEN}")]
 
 
@@ -113,7 +113,7 @@ def test_stop_ends_it(zip_host, zip_staging):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        fetch_zip(value(zip_host, body), means(stop), zip_staging)
+        fetch_zip(download(zip_host, body), context(stop), zip_staging)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -161,5 +161,5 @@ def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(zip_host, zip_st
 def test_what_is_no_zip_costs_no_product_an_attempt_whatever_its_length_says(zip_host, zip_staging, body, code):
     zip_host.answers["/v"] = (200, {}, body)
     with pytest.raises(ServiceError) as refused:
-        fetch_zip(value(zip_host, b"the true one"), means(), zip_staging)
+        fetch_zip(download(zip_host, b"the true one"), context(), zip_staging)
     assert refused.value.code == code
