@@ -49,7 +49,7 @@ fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debian
 
 docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, blame.md, configuration.md, evidence.md, tables.md, schema.sql, the completions
 	$(BIN)/python -m tests.architecture.states
-	$(BIN)/python -m tests.architecture.blame_page
+	$(BIN)/python -m tests.architecture.errors_page
 	$(BIN)/python -m tests.architecture.configuration_page
 	$(BIN)/python -m tests.architecture.evidence_page
 	$(BIN)/python -m tests.architecture.schema_page

@@ -20,8 +20,8 @@ pre-spool, spool, archive
     Private staging on the file system of the spool; where finished products appear; trees of
     products by date that are searched so that nothing is fetched twice.
 receipt, report
-    What the owner of a listing gets at once, and when its last product is settled.
-attempt, blame
+    What the owner of a listing gets at once, and when its last product is finished.
+attempt, fault_domain
     One try charged to a product; whose fault a failure was.
 
 Rooms, and the one way imports point

@@ -1,7 +1,7 @@
 """Time and waiting, in one place so that tests can put another clock there.
 
 Durations and due times are seconds of CLOCK_BOOTTIME: it is the same for every process of the machine,
-never jumps and goes on during suspend. Wall-clock time (UTC) is for people and for the catalogue.
+never jumps and continues during suspend. Wall-clock time (UTC) is for people and for the catalogue.
 
 A boot is known by its instant: the UTC time at which CLOCK_BOOTTIME was 0. The kernel's own boot_id would be simpler,
 but the sandbox of a service may hide it (``ProcSubset=pid``), and every process that shares a file has to come to the

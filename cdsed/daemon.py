@@ -21,7 +21,7 @@ from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
-from cdsed.inbox.place import taken
+from cdsed.inbox.directory import taken
 from cdsed.inbox.scan import InboxScan
 from cdsed.local.making import remedy
 from cdsed.process.child import ChildSpec
@@ -33,33 +33,33 @@ from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import breakers, crashes, leases, listings, notices, processes, products, snapshot
-from cdsed.store.crashes import Crashing
+from cdsed.store import breakers, crash_loops, leases, listings, notices, processes, products, snapshot
+from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
 from cdsed.work.deaths import Deaths
+from cdsed.work.maintenance import Maintenance
 from cdsed.work.recover import open_for_daemon
-from cdsed.work.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 3600  # examining a large state takes seconds, recovering one of millions of products many minutes
 _STAY = "the settings and accounts of before stay in force"
-_DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _RunOptions:
     """What the command line asks for; see `run`."""
 
     config: Path
     once: bool
-    patience_s: float
+    idle_timeout_s: float
 
 
-def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
+def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
     """Be the daemon until told to stop.
 
     Parameters
@@ -91,12 +91,14 @@ def run(config: Path, *, once: bool, patience_s: float) -> ExitCode:
         try:
             stack.enter_context(DaemonLock(settings.state_dir / LOCK_NAME))
             Systemd(SYSTEM_CLOCK).takes(_START_WITHIN_S)
-            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _Order(config, once, patience_s))
+            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _RunOptions(config, once, idle_timeout_s))
         except OSError as error:
-            if error.errno not in _DISK_TROUBLES:
+            if error.errno not in _DISK_ERRORS:
                 raise
-            told = f"{settings.state_dir} cannot be written ({error.strerror}): free its disk, or mount it for writing"
-            raise StateDiskError(told) from error
+            message = (
+                f"{settings.state_dir} cannot be written ({error.strerror}): free its disk, or mount it for writing"
+            )
+            raise StateDiskError(message) from error
         stack.callback(daemon.close)
         return daemon.run()
 
@@ -105,13 +107,13 @@ def _make_state_dir(path: Path) -> None:
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        told = f"state_dir: {path} is no directory, or lies below a file; name another place, or move it away"
-        raise ConfigError([told]) from error
+        message = f"state_dir: {path} is not a directory, or is below a file; name another place, or move it away"
+        raise ConfigError([message]) from error
     except PermissionError:
         raise
     except OSError as error:
-        told = f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted? Else, {remedy(path)}"
-        raise StateDiskError(told) from error
+        message = f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted? Else, {remedy(path)}"
+        raise StateDiskError(message) from error
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
@@ -130,11 +132,11 @@ def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[Ch
 class _Daemon:
     """The hooks of the supervisor."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, clock: Clock, order: _Order) -> None:
+    def __init__(self, settings: Settings, accounts: Accounts, clock: Clock, order: _RunOptions) -> None:
         self._clock = clock
         self._settings = settings
         self._accounts = accounts
-        self._order = order
+        self._options = order
         self._started_at = clock.utc_s()
         self._out_of_sync = False
         self._reloaded_at: float | None = None
@@ -146,17 +148,17 @@ class _Daemon:
         with ExitStack() as stack:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
             # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
-            self._eyes = stack.enter_context(closing(join_state(settings.state_dir)))
+            self._read_db = stack.enter_context(closing(join_state(settings.state_dir)))
             self._deaths = Deaths(clock, processes.newest(self._db))
             processes.daemon_started(self._db, clock, version=__version__, once=order.once)
             for former in (notices.RELOAD, notices.DAMAGED):
                 notices.note(self._db, clock, former, None)
-            crashes.note(self._db, [])
+            crash_loops.note(self._db, [])
             breakers.forget(self._db, breakers.SERVICE)  # it may be another one than before, by the settings
             self._sync_accounts(accounts)
-            self._sweep()
+            self._reclaim()
             self._tidy()
-            self._upkeep = Upkeep(self._db, settings, clock)
+            self._maintenance = Maintenance(self._db, settings, clock)
             self._open = stack.pop_all()
 
     def close(self) -> None:
@@ -167,7 +169,7 @@ class _Daemon:
         """Keep everything running, and note the end if it is an orderly one."""
         process = self._settings.process
         self._supervisor = Supervisor(
-            child_specs(self._settings, self._accounts, self._order.config),
+            child_specs(self._settings, self._accounts, self._options.config),
             self,
             Limits(
                 stop_within_s=process.stop_within_s,
@@ -178,21 +180,21 @@ class _Daemon:
         )
         ticks = [
             Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock)),
-            Tick("sweep after the dead", 1.0, self._sweep),
-            Tick("look after the state", 1.0, self._upkeep.look),
+            Tick("sweep after the dead", 1.0, self._reclaim),
+            Tick("look after the state", 1.0, self._maintenance.look),
             Tick("follow a reload", 1.0, self._follow_reload),
             Tick("note what the status tells", 1.0, self._note),
-            Tick("back up the state", 5.0, self._upkeep.back_up_when_due),
-            Tick("look through the state", 5.0, self._upkeep.look_through_when_due),
+            Tick("back up the state", 5.0, self._maintenance.back_up_when_due),
+            Tick("look through the state", 5.0, self._maintenance.look_through_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("fold the log", 300.0, self._db.checkpoint),
         ]
-        with Ticks(ticks, self._upkeep.take_note, self._clock) as self._ticks:
+        with Ticks(ticks, self._maintenance.take_note, self._clock) as self._ticks:
             code = self._supervisor.run()
-        self._upkeep.end()
-        if self._upkeep.damaged:
+        self._maintenance.end()
+        if self._maintenance.damaged:
             return ExitCode.DAMAGED
-        self._sweep()
+        self._reclaim()
         processes.daemon_stopped(self._db, self._clock)
         return code
 
@@ -203,22 +205,22 @@ class _Daemon:
         and must not wait for a locked state.
         """
         self._ticks.follow_clock()
-        match self._upkeep.pause():
+        match self._maintenance.pause():
             case True:
                 return []
             case False:
-                return child_specs(self._settings, self._accounts, self._order.config)
+                return child_specs(self._settings, self._accounts, self._options.config)
         return None
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
         """Learn how a worker ended: by a crash, by a kill from outside, or because of the state."""
         self._deaths.ended(name, pid, end)
-        self._upkeep.take_note_of_exit(name, end.code)
+        self._maintenance.take_note_of_exit(name, end.code)
 
     def on_reload(self) -> Sequence[ChildSpec]:
-        """Read settings and accounts anew; a problem in either keeps what is in force."""
+        """Read settings and accounts again; a problem in either keeps what is in force."""
         try:
-            settings = load_settings(self._order.config, os.environ)
+            settings = load_settings(self._options.config, os.environ)
             accounts = load_accounts(settings, os.environ)
         except ConfigError as error:
             more = f" (and {len(error.problems) - 1} more, see the log)" if len(error.problems) > 1 else ""
@@ -232,26 +234,26 @@ class _Daemon:
         logging.getLogger().setLevel(settings.log_level)
         self._out_of_sync, self._reloaded_at = True, self._clock.utc_s()
         _log.info("settings and accounts are reloaded; the workers are replaced one after the other")
-        return [] if self._upkeep.paused else child_specs(settings, accounts, self._order.config)
+        return [] if self._maintenance.paused else child_specs(settings, accounts, self._options.config)
 
     def status_text(self) -> str:
         """Say what is going on, for systemd's status line."""
-        return "; ".join([*([self._refused] if self._refused else []), snapshot.one_line(self._eyes)])
+        return "; ".join([*([self._refused] if self._refused else []), snapshot.one_line(self._read_db)])
 
     def finished(self) -> ExitCode | None:
         """When the state is damaged, or with `once` when there is nothing left to do: the code to leave with."""
-        if self._upkeep.damaged:
+        if self._maintenance.damaged:
             return ExitCode.DAMAGED
-        if not self._order.once:
+        if not self._options.once:
             return None
         if self._drained():
-            whole = not listings.unsatisfied(self._eyes, self._started_at) and not self._scan.strangers()
+            whole = not listings.unsatisfied(self._read_db, self._started_at) and not self._scan.unexpected()
             return ExitCode.OK if whole else ExitCode.UNFINISHED
-        moved = snapshot.movement(self._eyes)
+        moved = snapshot.movement(self._read_db)
         if moved != self._moved:
             self._moved, self._moved_s = moved, self._clock.boot_s()
-        elif self._clock.boot_s() - self._moved_s > self._order.patience_s:
-            _log.error("nothing has moved for %.0f s: giving up; `cdsed status` says why", self._order.patience_s)
+        elif self._clock.boot_s() - self._moved_s > self._options.idle_timeout_s:
+            _log.error("nothing has moved for %.0f s: giving up; `cdsed status` says why", self._options.idle_timeout_s)
             return ExitCode.UNFINISHED
         return None
 
@@ -260,13 +262,13 @@ class _Daemon:
             waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
         except OSError:
             return False  # intake says what is wrong with the inbox
-        return not waiting and not listings.unreported(self._eyes)
+        return not waiting and not listings.unreported(self._read_db)
 
     def _note(self) -> None:
         """Note what `cdsed status` tells of the supervisor: a reload that was refused, workers that crash."""
         notices.note(self._db, self._clock, notices.RELOAD, self._refused)
         loops = self._supervisor.crash_loops if self._supervisor else ()
-        crashes.note(
+        crash_loops.note(
             self._db,
             [Crashing(loop.name, loop.crashes, loop.ending, loop.code, loop.start_at_s) for loop in loops],
         )
@@ -278,7 +280,7 @@ class _Daemon:
             self._sync_accounts(self._accounts)
         if self._reloaded_at is not None and not processes.any_older(self._db, self._reloaded_at):
             self._reloaded_at = None
-            leases.forget_troubles(self._db)
+            leases.close_breakers(self._db)
             breakers.forget(self._db, breakers.SERVICE)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
@@ -301,13 +303,13 @@ class _Daemon:
             ],
         )
 
-    def _sweep(self) -> None:
-        dead = processes.sweep(
+    def _reclaim(self) -> None:
+        dead = processes.reclaim(
             self._db,
             self._clock,
             is_free,
             session_lock=self._settings.session_lock,
-            rest_s=self._settings.transfer.session_rest_s,
+            cooldown_s=self._settings.transfer.session_cooldown_s,
             evidence=no_evidence if self._supervisor and self._supervisor.leaving else self._deaths.evidence,
         )
         for name in dead:

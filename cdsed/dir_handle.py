@@ -1,6 +1,6 @@
-"""Directories that are held open: what lies below them is reached step by step, never through a symbolic link.
+"""Directories that are held open: what is below them is reached step by step, never through a symbolic link.
 
-A path is looked up anew by every system call, so whoever may write in one of its directories can put a link in the
+A path is looked up again by every system call, so whoever may write in one of its directories can put a link in the
 place of a name between two calls. Here each directory on the way is opened below the one before (``openat`` with
 ``O_NOFOLLOW``), and what is done, is done below the last one. rsync 3.5.0 walks its paths alike.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# A named pipe opened without O_NONBLOCK waits for ever for its other end.
+# A named pipe opened without O_NONBLOCK waits indefinitely for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -27,7 +27,7 @@ class Stamp:
     Attributes
     ----------
     size_bytes
-        -1 for anything that is no plain file.
+        -1 for anything that is not a plain file.
     """
 
     device: int
@@ -111,7 +111,7 @@ class DirHandle:
         Raises
         ------
         PermissionError
-            It is no directory, belongs to another user, or others may write in it: whatever lies there may be theirs.
+            It is not a directory, belongs to another user, or others may write in it: whatever is there may be theirs.
         """
         try:
             folder = DirHandle(_step(self.descriptor, name, mode=0o700 if make else None))
@@ -140,7 +140,7 @@ class DirHandle:
             file = os.open(name, flags | _FILE, 0o666, dir_fd=parent)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise FileExistsError(errno.EEXIST, f"{path!r} is no plain file")
+            raise FileExistsError(errno.EEXIST, f"{path!r} is not a plain file")
         return file
 
     def size(self, path: str) -> int:
@@ -149,11 +149,11 @@ class DirHandle:
             return Stamp.of(os.stat(name, dir_fd=parent, follow_symlinks=False)).size_bytes
 
     def sizes(self) -> dict[str, int]:
-        """Return, by path, everything below that is no directory: plain files in bytes, anything else as -1."""
+        """Return, by path, everything below that is not a directory: plain files in bytes, anything else as -1."""
         return {path: stamp.size_bytes for path, stamp in self.stamps().items()}
 
     def stamps(self) -> dict[str, Stamp]:
-        """Return, by path, everything below that is no directory."""
+        """Return, by path, everything below that is not a directory."""
         found = {}
         for place, folders, names, descriptor in os.fwalk(".", dir_fd=self.descriptor):
             # A link to a directory is among the folders, but not walked into.
@@ -164,7 +164,7 @@ class DirHandle:
         return found
 
     def names(self) -> list[str]:
-        """Return the names of what lies in this directory, sorted."""
+        """Return the names of what is in this directory, sorted."""
         return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - Path takes no descriptor
 
     def exists(self, path: str) -> bool:
@@ -185,7 +185,7 @@ class DirHandle:
                 shutil.rmtree(name, dir_fd=parent)
 
     def remove_other(self, name: str) -> None:
-        """Remove what stands there if it is no directory: a file, a link, a pipe."""
+        """Remove what stands there if it is not a directory: a file, a link, a pipe."""
         with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(_plain(name), dir_fd=self.descriptor)
 
@@ -241,7 +241,7 @@ def _step(here: int, name: str, mode: int | None) -> int:
 def _plain(name: str) -> str:
     """Return a name that leads nowhere else; the last line of defence, names are checked where they come in."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
-        raise OSError(errno.EINVAL, f"{name!r} is no name of a file")
+        raise OSError(errno.EINVAL, f"{name!r} is not a name of a file")
     return name
 
 

@@ -27,7 +27,7 @@ from enum import IntEnum, StrEnum
 from typing import Self
 
 
-class Blame(StrEnum):
+class FaultDomain(StrEnum):
     """Whose fault a failure was; only failures blamed on the product spend its attempts."""
 
     PRODUCT = "product"
@@ -135,7 +135,7 @@ class TransferError(CdsedError):
         What the service itself asked for, if it did.
     """
 
-    blame = Blame.BUG
+    fault_domain = FaultDomain.BUG
 
     def __init__(self, message: str, *, code: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -146,19 +146,19 @@ class TransferError(CdsedError):
 class ProductError(TransferError):
     """The product itself is the trouble: gone, changed, or bad at its source."""
 
-    blame = Blame.PRODUCT
+    fault_domain = FaultDomain.PRODUCT
 
 
 class AccountError(TransferError):
     """The account or its keys are the trouble: expired, refused, throttled."""
 
-    blame = Blame.ACCOUNT
+    fault_domain = FaultDomain.ACCOUNT
 
 
 class ServiceError(TransferError):
     """CDSE or the way to it is the trouble: 5xx, resets, stalls, cut bodies."""
 
-    blame = Blame.SERVICE
+    fault_domain = FaultDomain.SERVICE
 
 
 class Incomplete(ServiceError):
@@ -171,19 +171,19 @@ class Incomplete(ServiceError):
 class DiskError(TransferError):
     """Our own disk is the trouble: full, read-only, gone."""
 
-    blame = Blame.DISK
+    fault_domain = FaultDomain.DISK
 
 
 class MachineError(TransferError):
     """The machine we run on, or our share of it, is the trouble: no file descriptor, memory or port is left."""
 
-    blame = Blame.MACHINE
+    fault_domain = FaultDomain.MACHINE
 
 
 class OwnedElsewhere(TransferError):
     """Another cdsed, with a state of its own, owns the place of a product; the text says which."""
 
-    blame = Blame.NOBODY
+    fault_domain = FaultDomain.NOBODY
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="OtherState")
@@ -192,7 +192,7 @@ class OwnedElsewhere(TransferError):
 class Stopped(TransferError):
     """Work was interrupted because the process was told to stop."""
 
-    blame = Blame.NOBODY
+    fault_domain = FaultDomain.NOBODY
 
     def __init__(self, message: str = "told to stop") -> None:
         super().__init__(message, code="Stopped")
@@ -201,7 +201,7 @@ class Stopped(TransferError):
 class LeaseLost(TransferError):
     """The fence moved on: someone else owns the work now."""
 
-    blame = Blame.NOBODY
+    fault_domain = FaultDomain.NOBODY
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="LeaseLost")

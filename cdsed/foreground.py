@@ -19,10 +19,10 @@ from typing import TextIO
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
 from cdsed.errors import CdsedError, ExitCode, InboxError, StateError
-from cdsed.inbox.place import put
+from cdsed.inbox.directory import put
 from cdsed.model.listing import ListingOptions
-from cdsed.model.product import Product
-from cdsed.model.status import Tally
+from cdsed.model.product_state import Product
+from cdsed.model.status_report import Tally
 from cdsed.process.interpreter import module_command
 from cdsed.process.lock import LOCK_NAME, holder
 from cdsed.store import listings, products, snapshot
@@ -34,7 +34,7 @@ from cdsed.view.terminal import Live
 
 _log = logging.getLogger(__name__)
 
-PATIENCE_S = 600.0
+IDLE_TIMEOUT_S = 600.0
 _EVERY_S, _EVERY_PIPED_S = 0.4, 5.0
 _POLL_S = 0.2
 _LEAVE_WITHIN_S = 45.0
@@ -44,7 +44,7 @@ _ORDERLY = {ExitCode.OK, ExitCode.UNFINISHED, ExitCode.TEMPORARY}
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DownloadRequest:
     """What to bring.
 
     Attributes
@@ -62,11 +62,13 @@ class Order:
     text: str
     safenames: Sequence[str]
     options: ListingOptions
-    patience_s: float
+    idle_timeout_s: float
 
 
-def bring(config: Path, order: Order, show: TextIO | None, environ: Mapping[str, str]) -> dict[str, Product]:
-    """Bring a listing's products; return what the state says of each when all are settled, or nothing moves.
+def download(
+    config: Path, request: DownloadRequest, show: TextIO | None, environ: Mapping[str, str]
+) -> dict[str, Product]:
+    """Bring a listing's products; return what the state says of each when all are finished, or nothing moves.
 
     Parameters
     ----------
@@ -90,14 +92,14 @@ def bring(config: Path, order: Order, show: TextIO | None, environ: Mapping[str,
         The daemon could not be run; the text ends with its last words.
     """
     settings = load_settings(config, environ)
-    name = _drop(settings, order)
-    watch = _Watch(settings, name, order.patience_s, show)
+    name = _drop(settings, request)
+    watch = _ProgressWatch(settings, name, request.idle_timeout_s, show)
     refused = 0
     while not watch.ended():
         if holder(settings.state_dir / LOCK_NAME).running:
             watch.until(lambda: not holder(settings.state_dir / LOCK_NAME).running)
             continue
-        with _daemon(config, settings, order.patience_s, environ) as process:
+        with _daemon(config, settings, request.idle_timeout_s, environ) as process:
             watch.until(lambda: process.poll() is not None)
             gave_up = process.poll() == ExitCode.UNFINISHED
         if gave_up:
@@ -106,26 +108,26 @@ def bring(config: Path, order: Order, show: TextIO | None, environ: Mapping[str,
         if process.returncode not in _ORDERLY or refused > _REFUSALS_MAX:
             raise CdsedError(f"the daemon ended with {process.returncode}; its last words:\n{_last_words(settings)}")
     with open_status(settings.state_dir) as (_view, db):
-        return {} if db is None else dict(_fates(db, order.safenames))
+        return {} if db is None else dict(_results(db, request.safenames))
 
 
-def _drop(settings: Settings, order: Order) -> str:
+def _drop(settings: Settings, request: DownloadRequest) -> str:
     """Put the listing into the inbox under a name and with a content that no other has; return the name."""
     number = uuid.uuid4().hex
     settings.inbox.path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="cdsed-") as folder:
         listing = Path(folder, f"foreground-{number}.csv")
-        listing.write_text(f"# {number}\n{order.text}", encoding="utf-8")
-        return put(listing, settings.inbox.path, options=order.options).name
+        listing.write_text(f"# {number}\n{request.text}", encoding="utf-8")
+        return put(listing, settings.inbox.path, options=request.options).name
 
 
-class _Watch:
+class _ProgressWatch:
     """Looks on and shows the progress of one listing, until it is reported or nothing has moved for too long."""
 
-    def __init__(self, settings: Settings, name: str, patience_s: float, show: TextIO | None) -> None:
+    def __init__(self, settings: Settings, name: str, idle_timeout_s: float, show: TextIO | None) -> None:
         self._settings = settings
         self._name = name
-        self._patience_s = patience_s
+        self._idle_timeout_s = idle_timeout_s
         self._progress = ProgressLine()
         self._live = Live(show) if show is not None else None
         self._shown_s = 0.0
@@ -137,7 +139,7 @@ class _Watch:
         """Tell whether there is nothing more to wait for."""
         if not self._reported:
             self._read()
-        return self._reported or time.monotonic() - self._moved_s > self._patience_s
+        return self._reported or time.monotonic() - self._moved_s > self._idle_timeout_s
 
     def until(self, over: Callable[[], bool]) -> None:
         """Look on until the listing is reported, nothing moves, or `over` says so."""
@@ -175,11 +177,11 @@ class _Watch:
 
 @contextmanager
 def _daemon(
-    config: Path, settings: Settings, patience_s: float, environ: Mapping[str, str]
+    config: Path, settings: Settings, idle_timeout_s: float, environ: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a daemon that leaves when the inbox is empty; at the end it is gone, whatever happens."""
     settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    command = module_command("cdsed", "run", "--once", "--config", str(config), "--patience", str(patience_s))
+    command = module_command("cdsed", "run", "--once", "--config", str(config), "--idle-timeout", str(idle_timeout_s))
     with _log_path(settings).open("wb") as words:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=environ, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
@@ -203,7 +205,7 @@ def _last_words(settings: Settings) -> str:
     return "\n".join(text.rstrip().split("\n")[-_LAST_WORDS:])
 
 
-def _fates(db: Database, safenames: Sequence[str]) -> Iterator[tuple[str, Product]]:
+def _results(db: Database, safenames: Sequence[str]) -> Iterator[tuple[str, Product]]:
     for safename in safenames:
         product = products.find(db, safename)
         if product is not None:

@@ -11,7 +11,7 @@ _INFOS_MAX = 3000  # products that arrive are told one by one
 
 
 @dataclass(slots=True)
-class _Told:
+class _SaidBefore:
     since_s: float
     count: int = 0
 
@@ -24,7 +24,7 @@ class Flood(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[tuple[str, int], _Told] = {}
+        self._said: dict[tuple[str, int], _SaidBefore] = {}
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -32,18 +32,18 @@ class Flood(logging.Filter):
         now_s = time.monotonic()
         most = _WARNINGS_MAX if record.levelno >= logging.WARNING else _INFOS_MAX
         with self._lock:
-            told = self._told.setdefault((record.pathname, record.lineno), _Told(now_s))
+            said = self._said.setdefault((record.pathname, record.lineno), _SaidBefore(now_s))
             kept_back = 0
-            if now_s - told.since_s >= _WINDOW_S:
-                kept_back = max(0, told.count - most)
-                told.since_s, told.count = now_s, 0
-            told.count += 1
-            if told.count > most:
+            if now_s - said.since_s >= _WINDOW_S:
+                kept_back = max(0, said.count - most)
+                said.since_s, said.count = now_s, 0
+            said.count += 1
+            if said.count > most:
                 return False
             if kept_back:
                 record.msg = f"{record.getMessage()} (and {kept_back} more like this before)"
                 record.args = None
-            elif told.count == most:
+            elif said.count == most:
                 record.msg = f"{record.getMessage()} (more like this within a minute are only counted)"
                 record.args = None
         return True

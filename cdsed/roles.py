@@ -26,23 +26,23 @@ from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
-from cdsed.process.life import Life, live
 from cdsed.process.lock import KernelLock
 from cdsed.process.register import Register, register_dir
+from cdsed.process.worker_control import WorkerControl, run_worker
 from cdsed.store import breakers, notices, processes
-from cdsed.store.breakers import Cooling
+from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database, join_state
 
 if TYPE_CHECKING:
-    from cdsed.work.context import News, WorkerContext
+    from cdsed.work.context import WorkerContext, WorkSignal
     from cdsed.work.intake import Intake
 
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # how soon one process notices what another has committed
-_BEAT_S = 1.0
+_HEARTBEAT_S = 1.0
 _BREATH_S = 0.01
-_INBOX_RESTS = Cooling(threshold=1, first_s=1.0, longest_s=30.0)
+_INBOX_POLICY = BreakerPolicy(threshold=1, first_s=1.0, longest_s=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,56 +55,50 @@ class Worker:
     settings: Settings
     accounts: Accounts
     process: int
-    life: Life
+    control: WorkerControl
     lock: KernelLock
     outgrew: list[list[int]] = field(default_factory=list)  # at its memory limit: the products it was at then
 
-    def leaves(self) -> None:
+    def mark_leaving(self) -> None:
         """Note that the worker leaves by itself: if it is killed because that takes too long, no product pays."""
         if not self.outgrew:
             with suppress(OSError):
                 self.lock.note(processes.LEFT)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Say that the worker lives; one that has grown too large leaves in order, and a new one follows it.
 
         What it is at then may be the reason. That stands in its lock file, should it not come to its orderly end.
         """
-        self.life.beat()
+        self.control.heartbeat()
         rss_max_bytes = self.settings.process.rss_max_bytes
-        if rss_max_bytes and not self.life.stop.is_set() and (rss_bytes := _rss_bytes()) > rss_max_bytes:
+        if rss_max_bytes and not self.control.stop.is_set() and (rss_bytes := _rss_bytes()) > rss_max_bytes:
             _log.warning("%.0f MB of memory are in use: a new process takes over", rss_bytes / 1e6)
             self.outgrew.append(processes.at_hand(self.db, self.process))
             with suppress(OSError):
                 self.lock.note(processes.OUTGREW)
-            self.life.stop.set()
+            self.control.stop.set()
 
     def wait_for_changes(self, seconds: float, woken: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until another process has committed something, `woken` says so, or time is up.
-
-        Returns
-        -------
-        bool
-            Whether there was a change (or a wake-up) rather than just time.
-        """
+        """Wait until another process has committed something or `woken` says so; False when time is up before."""
         seen = self.db.changes_seen()
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
-            if self.life.stop.wait(_POLL_S):
+            if self.control.stop.wait(_POLL_S):
                 return True
             if self.db.changes_seen() != seen or woken():
                 return True
         return False
 
 
-class _BeatingClock(Clock):
+class _HeartbeatClock(Clock):
     """A clock whose every wait is a sign of life: a batch of names may take minutes, above all when nobody answers."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self._worker.beat()
+        self._worker.heartbeat()
         return super().wait(stop, seconds)
 
 
@@ -112,19 +106,19 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
     """Be one worker process until told to stop; ``cdsed role`` does this."""
     body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys}[role]
 
-    def work(life: Life) -> None:
+    def work(control: WorkerControl) -> None:
         forbid_core_dumps()
         log.setup(name)  # before the settings are read: what is wrong with them is logged, too
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level)
-        with _registered(name, settings, life) as worker:
+        with _registered(name, settings, control) as worker:
             body(worker)
 
-    return live(name, work)
+    return run_worker(name, work)
 
 
 @contextmanager
-def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
+def _registered(name: str, settings: Settings, control: WorkerControl) -> Iterator[Worker]:
     """Enter this process in the database, under a lock that tells everybody while it lives."""
     clock = SYSTEM_CLOCK
     accounts = load_accounts(settings, os.environ)
@@ -134,7 +128,7 @@ def _registered(name: str, settings: Settings, life: Life) -> Iterator[Worker]:
         try:
             process = processes.register(db, clock, name=name, lock=lock.path)
             try:
-                yield Worker(name, db, clock, settings, accounts, process, life, lock)
+                yield Worker(name, db, clock, settings, accounts, process, control, lock)
                 processes.release(db, clock, process)
             except StateError:
                 lock.note(processes.LEFT)
@@ -160,37 +154,37 @@ def _lock_of_this_process(settings: Settings) -> KernelLock:
         lock.release()
         with suppress(OSError):
             lock.path.unlink()
-        told = f"{lock.path} cannot be written ({error.strerror}): make room on its disk, or mend it"
-        raise StateDiskError(told) from error
+        message = f"{lock.path} cannot be written ({error.strerror}): make room on its disk, or mend it"
+        raise StateDiskError(message) from error
     return lock
 
 
 def _intake(worker: Worker) -> None:
     from cdsed.work.intake import Intake
 
-    worker.life.ready()  # before the inbox is touched: one whose disk is away for a while must not end the daemon
+    worker.control.ready()  # before the inbox is touched: one whose disk is away for a while must not end the daemon
 
     def between_batches() -> None:
-        worker.beat()
+        worker.heartbeat()
         # SQLite's busy handler is not fair: without a pause, batch after batch would keep the other writers out.
-        if worker.life.stop.wait(_BREATH_S):
+        if worker.control.stop.wait(_BREATH_S):
             raise Stopped
 
     groups, on_disk = worker.accounts.groups, presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, groups, on_disk, between_batches)
     with suppress(Stopped):
-        while not worker.life.stop.is_set():
+        while not worker.control.stop.is_set():
             try:
                 _take_listings(worker, intake, on_disk)
             except InboxError as error:
                 _rest_from_inbox(worker, DiskError(str(error), code="NotMounted"))
             except OSError as error:
-                told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-                _rest_from_inbox(worker, DiskError(told, code=errno.errorcode.get(error.errno or errno.EIO, "EIO")))
+                message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                _rest_from_inbox(worker, DiskError(message, code=errno.errorcode.get(error.errno or errno.EIO, "EIO")))
 
 
 def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> None:
-    from cdsed.inbox.watch import Watch
+    from cdsed.inbox.watch import InboxWatch
     from cdsed.work import unreadable
     from cdsed.work.roots import note_spools, tell_missing
 
@@ -199,11 +193,11 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
     gone = tell_missing(on_disk, frozenset())
     note_spools(worker.db, worker.clock, worker.settings)
     intake.go_on()
-    with Watch(inbox.path, lambda: woken.append(True)) as watch:
+    with InboxWatch(inbox.path, lambda: woken.append(True)) as watch:
         notices.note(worker.db, worker.clock, notices.INBOX, watch.refusal)
         next_scan_s = 0.0
-        while not worker.life.stop.is_set():
-            worker.beat()
+        while not worker.control.stop.is_set():
+            worker.heartbeat()
             if woken or time.monotonic() >= next_scan_s:
                 woken.clear()
                 gone = tell_missing(on_disk, gone)
@@ -215,60 +209,62 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
                     _log.info("the inbox %s can be used again", inbox.path)
                 next_scan_s = time.monotonic() + inbox.scan_every_s
             intake.report()
-            worker.wait_for_changes(_BEAT_S, lambda: bool(woken))
+            worker.wait_for_changes(_HEARTBEAT_S, lambda: bool(woken))
 
 
 def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
     """Say, here and in the status, that the inbox cannot be used; leave it alone for a while."""
     known = breakers.last_failure(worker.db, breakers.INBOX) is not None
-    told = f"the inbox {worker.settings.inbox.path} cannot be used ({why}); listings wait until it can"
-    pause_s = breakers.fail(worker.db, worker.clock, breakers.INBOX, _INBOX_RESTS, DiskError(told, code=why.code))
+    message = f"the inbox {worker.settings.inbox.path} cannot be used ({why}); listings wait until it can"
+    pause_s = breakers.fail(worker.db, worker.clock, breakers.INBOX, _INBOX_POLICY, DiskError(message, code=why.code))
     if not known:
-        _log.error("%s", told)
+        _log.error("%s", message)
     until_s = time.monotonic() + pause_s
-    while time.monotonic() < until_s and not worker.life.stop.wait(_POLL_S):
-        worker.beat()
+    while time.monotonic() < until_s and not worker.control.stop.wait(_POLL_S):
+        worker.heartbeat()
 
 
 def _resolve(worker: Worker) -> None:
     from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    with Catalogue(worker.settings, clock=_BeatingClock(worker), stop=worker.life.stop) as catalogue:
+    with Catalogue(worker.settings, clock=_HeartbeatClock(worker), stop=worker.control.stop) as catalogue:
         resolver = Resolver(worker.db, worker.clock, catalogue, worker.process)
-        worker.life.ready()
-        while not worker.life.stop.is_set():
-            worker.beat()
+        worker.control.ready()
+        while not worker.control.stop.is_set():
+            worker.heartbeat()
             if not resolver.resolve_some():
-                worker.wait_for_changes(_BEAT_S)
+                worker.wait_for_changes(_HEARTBEAT_S)
 
 
 def _download(worker: Worker) -> None:
-    from cdsed.work.context import News
-    from cdsed.work.crew import Crew
+    from cdsed.work.context import WorkSignal
+    from cdsed.work.session_pool import SessionPool
 
-    settings, stop = worker.settings, worker.life.stop
-    context = _worker_context(worker, News())
-    crew = Crew(context, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes))
-    worker.life.ready()
-    beat_s = 0.0
+    settings, stop = worker.settings, worker.control.stop
+    context = _worker_context(worker, WorkSignal())
+    pool = SessionPool(
+        context, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes)
+    )
+    worker.control.ready()
+    heartbeat_s = 0.0
     try:
-        while not stop.is_set() and crew.whole:
+        while not stop.is_set() and pool.whole:
             if worker.wait_for_changes(_POLL_S):
-                context.news.tell()
-            if time.monotonic() >= beat_s:
-                crew.look()
-                worker.beat()
-                beat_s = time.monotonic() + _BEAT_S
+                context.work_signal.notify()
+            if time.monotonic() >= heartbeat_s:
+                pool.look()
+                worker.heartbeat()
+                heartbeat_s = time.monotonic() + _HEARTBEAT_S
     finally:
-        worker.leaves()
-        crew.leave()
+        worker.mark_leaving()
+        pool.leave()
         for at_hand in worker.outgrew:
             processes.outgrew(worker.db, worker.clock, worker.name, at_hand)
 
 
-def _worker_context(worker: Worker, news: "News") -> "WorkerContext":
-    from cdsed.store.identity import state_id
+def _worker_context(worker: Worker, work_signal: "WorkSignal") -> "WorkerContext":
+    from cdsed.store.state_id import state_id
     from cdsed.transfer.connection import Endpoint
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
@@ -297,28 +293,28 @@ def _worker_context(worker: Worker, news: "News") -> "WorkerContext":
         ),
         settings=settings,
         outcome=outcome,
-        news=news,
-        stop=worker.life.stop,
+        work_signal=work_signal,
+        stop=worker.control.stop,
     )
 
 
 def _keys(worker: Worker) -> None:
     from cdsed.credentials.temporary_keys import TemporaryKeyManager
 
-    stop = worker.life.stop
+    stop = worker.control.stop
     lock = KernelLock(worker.settings.sessions_dir / "keys.lock")
-    worker.life.ready()
+    worker.control.ready()
     while not lock.acquire():  # an orphan of an older daemon may be deleting its keys
-        worker.beat()
+        worker.heartbeat()
         if stop.wait(_POLL_S):
             return
     manager = TemporaryKeyManager(worker.db, worker.clock, worker.settings, worker.process, stop)
     try:
         manager.begin(worker.accounts)
         while not stop.is_set():
-            worker.beat()
-            manager.maintain_due(worker.beat)
-            stop.wait(_BEAT_S)
+            worker.heartbeat()
+            manager.maintain_due(worker.heartbeat)
+            stop.wait(_HEARTBEAT_S)
     finally:
         manager.end()
         lock.release()

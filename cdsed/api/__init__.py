@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cdsed.catalogue.attributes import AttributeFilter
     from cdsed.catalogue.query import Query
-    from cdsed.catalogue.search import Progress
+    from cdsed.catalogue.search import SearchProgress
 
     Products: TypeAlias = str | Path | Iterable[str] | pd.DataFrame
 
@@ -64,7 +64,7 @@ def search(
     *,
     sea_percent: bool = False,
     cache: bool = True,
-    progress: "Callable[[Progress], None] | None" = None,
+    progress: "Callable[[SearchProgress], None] | None" = None,
     config: Setting = None,
     **conditions: Unpack[Conditions],
 ) -> "gpd.GeoDataFrame":
@@ -77,7 +77,7 @@ def search(
     sea_percent
         Add a column of this name: how much of each footprint is sea, in percent of its area.
     cache
-        Whether answers are kept, and kept ones used; so a search that was interrupted goes on.
+        Whether answers are kept, and kept ones used; so a search that was interrupted continues.
     progress
         Called after each slice of time.
     config
@@ -134,7 +134,7 @@ def resolve(products: "Products", *, config: Setting = None) -> Resolution:
     ServiceError
         The catalogue could not be asked: nothing is called missing because of that.
     """
-    from cdsed.api.products import safenames
+    from cdsed.api.arguments import safenames
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.names import Names
     from cdsed.config.load import settings_or_defaults
@@ -153,7 +153,7 @@ def download(  # noqa: PLR0913 - each is one wish of the user
     group: str | None = None,
     priority: int = 0,
     progress: bool = True,
-    patience_s: float = 600.0,
+    idle_timeout_s: float = 600.0,
     config: Setting = None,
 ) -> Downloads:
     """Bring products to disk, by the daemon that runs, or else by one that runs as long as this call.
@@ -190,16 +190,16 @@ def download(  # noqa: PLR0913 - each is one wish of the user
         The daemon could not be run; the text says why.
     """
     from cdsed import foreground
-    from cdsed.api.products import listing_text
+    from cdsed.api.arguments import listing_text
     from cdsed.config.locate import settings_file
     from cdsed.model.listing import ListingOptions
 
     file = settings_file(_path(config), os.environ).resolve()
     text, names = listing_text(products)
     place = None if outputdir is None else str(Path(outputdir).absolute())
-    order = foreground.Order(text, names, ListingOptions(priority, group, place), patience_s)
-    fates = foreground.bring(file, order, sys.stderr if progress else None, os.environ)
-    return Downloads.of(names, fates)
+    request = foreground.DownloadRequest(text, names, ListingOptions(priority, group, place), idle_timeout_s)
+    results = foreground.download(file, request, sys.stderr if progress else None, os.environ)
+    return Downloads.of(names, results)
 
 
 def status(*, config: Setting = None) -> Status:
@@ -236,13 +236,13 @@ def _path(config: Setting) -> Path | None:
 def _query(conditions: Conditions) -> "Query":
     """Make a query of conditions as people write them."""
     from cdsed.catalogue.areafile import read_area
-    from cdsed.catalogue.attributes import parse_condition, parse_moment
+    from cdsed.catalogue.attributes import parse_condition, parse_timestamp
     from cdsed.catalogue.query import Query
 
     values: dict[str, object] = dict(conditions)
     for name in ("start", "end"):
         if isinstance(values.get(name), str):
-            values[name] = parse_moment(str(values[name]))
+            values[name] = parse_timestamp(str(values[name]))
     if isinstance(values.get("area"), str):
         values["area"] = read_area(str(values["area"]))
     attributes, columns = conditions.get("attributes", ()), conditions.get("columns", ())

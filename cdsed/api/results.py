@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cdsed.local.intact import Check
-    from cdsed.model.catalogue import CatalogueEntry, Facts
-    from cdsed.model.product import Product
-    from cdsed.model.status import StatusReport
+    from cdsed.model.catalogue_entry import CatalogueEntry, Facts
+    from cdsed.model.product_state import Product
+    from cdsed.model.status_report import StatusReport
     from cdsed.view.status_view import StatusView
 
 _SHOWN = 20
@@ -78,20 +78,20 @@ class Downloads:
     table: "pd.DataFrame"
 
     @classmethod
-    def of(cls, safenames: Sequence[str], fates: "Mapping[str, Product]") -> "Downloads":
+    def of(cls, safenames: Sequence[str], results: "Mapping[str, Product]") -> "Downloads":
         """Tell what the state says of each product."""
         import pandas as pd
 
-        from cdsed.model.product import GOOD
+        from cdsed.model.product_state import SUCCEEDED
 
         rows: list[tuple[object, ...]] = []
         for safename in safenames:
-            product = fates.get(safename)
+            product = results.get(safename)
             if product is None:
                 rows.append((safename, "rejected", None, None, "the inbox did not take it"))
                 continue
-            good = product.state in GOOD
-            path = product.whereabouts if good else None
+            good = product.state in SUCCEEDED
+            path = product.path if good else None
             rows.append((safename, product.state.value, path, product.size_bytes, None if good else product.cause))
         return cls(pd.DataFrame(rows, columns=["safename", "state", "path", "size_bytes", "cause"], dtype=object))
 

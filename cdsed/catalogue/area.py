@@ -37,7 +37,7 @@ def parts(area: BaseGeometry) -> list[BaseGeometry]:
 
 
 def unwrap(part: BaseGeometry) -> BaseGeometry:
-    """Return a Point, LineString or Polygon with longitudes that go on beyond 180 degrees instead of jumping.
+    """Return a Point, LineString or Polygon with longitudes that continue beyond 180 degrees instead of jumping.
 
     An edge of more than 180 degrees means the short way round, but for one of exactly 360, as of the whole
     world's box; a ring that goes around a pole encloses it.
@@ -45,7 +45,7 @@ def unwrap(part: BaseGeometry) -> BaseGeometry:
     Raises
     ------
     ValueError
-        A coordinate is no number or none of the globe's.
+        A coordinate is not a number or none of the globe's.
     """
     coordinates = shapely.get_coordinates(part)
     if not np.isfinite(coordinates).all():

@@ -54,7 +54,7 @@ def _wkt(match: re.Match[str]) -> BaseGeometry:
     try:
         return shapely.from_wkt(match["wkt"])
     except GEOSException as error:
-        raise ValueError(f"the area is no WKT that can be read: {error}") from error
+        raise ValueError(f"the area is not a WKT that can be read: {error}") from error
 
 
 def _geojson(text: str) -> BaseGeometry:
@@ -64,7 +64,7 @@ def _geojson(text: str) -> BaseGeometry:
         if not value.get("crs"):
             return _whole([shapely.from_geojson(json.dumps(value))])
     except (ValueError, RecursionError, GEOSException) as error:
-        raise ValueError(f"the area is no GeoJSON that can be read: {error!s:.200}") from error
+        raise ValueError(f"the area is not a GeoJSON that can be read: {error!s:.200}") from error
     return _vectors(text)
 
 

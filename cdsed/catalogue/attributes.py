@@ -15,7 +15,7 @@ class AttributeType(StrEnum):
     STRING = "String"
     INTEGER = "Integer"
     DOUBLE = "Double"
-    MOMENT = "DateTimeOffset"
+    TIMESTAMP = "DateTimeOffset"
     BOOLEAN = "Boolean"
 
 
@@ -49,11 +49,11 @@ _KNOWN = {
     "totalSlices": AttributeType.INTEGER,
     "instrumentConfigurationID": AttributeType.INTEGER,
     "sliceProductFlag": AttributeType.BOOLEAN,
-    "beginningDateTime": AttributeType.MOMENT,
-    "endingDateTime": AttributeType.MOMENT,
-    "processingDate": AttributeType.MOMENT,
-    "productGeneration": AttributeType.MOMENT,
-    "segmentStartTime": AttributeType.MOMENT,
+    "beginningDateTime": AttributeType.TIMESTAMP,
+    "endingDateTime": AttributeType.TIMESTAMP,
+    "processingDate": AttributeType.TIMESTAMP,
+    "productGeneration": AttributeType.TIMESTAMP,
+    "segmentStartTime": AttributeType.TIMESTAMP,
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _CONDITION = re.compile(
@@ -120,7 +120,7 @@ class AttributeFilter:
             case float():
                 return AttributeType.DOUBLE
             case datetime():
-                return AttributeType.MOMENT
+                return AttributeType.TIMESTAMP
             case str():
                 return AttributeType.STRING
         raise ValueError(f"attribute {self.name}: a {type(self.value).__name__} cannot be compared")
@@ -154,7 +154,7 @@ def parse_condition(text: str) -> AttributeFilter:
     """
     match = _CONDITION.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no condition like 'orbitNumber >= 100'")
+        raise ValueError(f"{text!r} is not a condition like 'orbitNumber >= 100'")
     name, value = match["name"], match["value"]
     operator = Operator(match["word"] or _SIGNS[match["sign"]])
     if match["type"]:
@@ -184,15 +184,15 @@ def _value(text: str, kind: AttributeType) -> Value:
             if text.lower() not in {"true", "false"}:
                 raise ValueError(f"{text!r} is neither true nor false")
             return text.lower() == "true"
-        case AttributeType.MOMENT:
-            return parse_moment(text)
+        case AttributeType.TIMESTAMP:
+            return parse_timestamp(text)
     return text[1:-1].replace("''", "'") if len(text) > 1 and text[0] == text[-1] == "'" else text
 
 
 def _guess(text: str) -> Value:
     if text.startswith("'"):
         return _value(text, AttributeType.STRING)
-    for kind in (AttributeType.INTEGER, AttributeType.DOUBLE, AttributeType.BOOLEAN, AttributeType.MOMENT):
+    for kind in (AttributeType.INTEGER, AttributeType.DOUBLE, AttributeType.BOOLEAN, AttributeType.TIMESTAMP):
         try:
             return _value(text, kind)
         except ValueError:
@@ -200,7 +200,7 @@ def _guess(text: str) -> Value:
     return text
 
 
-def parse_moment(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Read an ISO 8601 date or time; UTC where it names no zone, as the catalogue takes it.
 
     Raises
@@ -209,7 +209,7 @@ def parse_moment(text: str) -> datetime:
         It is neither.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        timestamp = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no date or time like 2024-06-04 or 2024-06-04T11:01:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise ValueError(f"{text!r} is not a date or time like 2024-06-04 or 2024-06-04T11:01:00Z") from None
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)

@@ -59,7 +59,7 @@ class Cache:
             self._write(self._path(key), body)
         except OSError as error:
             if not self._has_complained:
-                _log.warning("answers are not kept, a search cannot go on after an interruption: %s", error)
+                _log.warning("answers are not kept, a search cannot continue after an interruption: %s", error)
             self._has_complained = True
 
     def _write(self, path: Path, body: bytes) -> None:

@@ -12,7 +12,7 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
-from cdsed.model.catalogue import Facts
+from cdsed.model.catalogue_entry import Facts
 
 RATE_LIMIT_FILE = "catalogue.rate_limit"
 

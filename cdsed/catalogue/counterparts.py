@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from cdsed.catalogue.answer import parse_entries
 from cdsed.catalogue.batch_query import BatchQuery, quoted
 from cdsed.catalogue.odata_client import ODataClient
-from cdsed.model.catalogue import CatalogueEntry
+from cdsed.catalogue.response import parse_entries
+from cdsed.model.catalogue_entry import CatalogueEntry
 from cdsed.model.families import Family
 from cdsed.model.matching import match
 from cdsed.model.safename import Safename, parse
@@ -74,5 +74,5 @@ def _condition(datatake: str, same_datatake: Sequence[Safename], to: str, tolera
     return f"({' and '.join(parts)})"
 
 
-def _instant(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+def _instant(timestamp: datetime) -> str:
+    return f"{timestamp:%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -47,7 +47,7 @@ def _from_geojson(footprint: Any) -> BaseGeometry | None:
 
 
 def _mended(footprint: BaseGeometry) -> BaseGeometry | None:
-    """Return a valid footprint of the same place, cut at the antimeridian; None when it lies on no globe."""
+    """Return a valid footprint of the same place, cut at the antimeridian; None when it is on no globe."""
     try:
         wholes = [valid(unwrap(part)) for part in shapely.get_parts(footprint)]
     except ValueError:

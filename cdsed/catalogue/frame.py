@@ -29,9 +29,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cdsed.catalogue.answer import digest_of
 from cdsed.catalogue.attributes import AttributeType, type_of
 from cdsed.catalogue.footprint import footprints
+from cdsed.catalogue.response import digest_of
 
 CRS = "EPSG:4326"
 COLUMNS = (
@@ -63,11 +63,11 @@ def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
         "s3_path": _text(row.get("S3Path") or None for row in rows),
         "size_bytes": np.array([row.get("ContentLength") or 0 for row in rows], dtype=np.int64),
         "online": np.array([_boolean(row["Online"]) for row in rows], dtype=bool),
-        "start": _moments((row.get("ContentDate") or {}).get("Start") for row in rows),
-        "end": _moments((row.get("ContentDate") or {}).get("End") for row in rows),
-        "published": _moments(row.get("PublicationDate") for row in rows),
-        "modified": _moments(row.get("ModificationDate") for row in rows),
-        "evicted": _moments(_eviction(row.get("EvictionDate")) for row in rows),
+        "start": _timestamps((row.get("ContentDate") or {}).get("Start") for row in rows),
+        "end": _timestamps((row.get("ContentDate") or {}).get("End") for row in rows),
+        "published": _timestamps(row.get("PublicationDate") for row in rows),
+        "modified": _timestamps(row.get("ModificationDate") for row in rows),
+        "evicted": _timestamps(_eviction(row.get("EvictionDate")) for row in rows),
         "md5": _text(digest_of(row, "MD5") for row in rows),
         "blake3": _text(digest_of(row, "BLAKE3") for row in rows),
     }
@@ -93,7 +93,7 @@ def _text(values: Iterable[str | None]) -> pd.Series:
 
 def _word(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 
@@ -103,7 +103,7 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _moments(texts: Iterable[str | None]) -> pd.Series:
+def _timestamps(texts: Iterable[str | None]) -> pd.Series:
     plain = [_plain(text) for text in texts]
     return pd.Series(np.array(plain, dtype="datetime64[us]")).dt.tz_localize("UTC")
 
@@ -114,11 +114,11 @@ def _plain(text: str | None) -> str:
         return "NaT"
     if match := _PLAIN_UTC.fullmatch(text):
         return match[1]
-    moment = datetime.fromisoformat(text)
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None).isoformat()
+    timestamp = datetime.fromisoformat(text)
+    return (timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp).replace(tzinfo=None).isoformat()
 
 
-def _is_moment(text: str) -> bool:
+def _is_timestamp(text: str) -> bool:
     try:
         np.datetime64(_plain(text), "us")
     except (ValueError, OverflowError):
@@ -140,6 +140,6 @@ def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
             return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("Float64")
         case AttributeType.BOOLEAN:
             return pd.Series([value if isinstance(value, bool) else None for value in values], dtype="boolean")
-        case AttributeType.MOMENT:
-            return _moments(value if isinstance(value, str) and _is_moment(value) else None for value in values)
+        case AttributeType.TIMESTAMP:
+            return _timestamps(value if isinstance(value, str) and _is_timestamp(value) else None for value in values)
     return _text(None if value is None else str(value) for value in values)

@@ -53,22 +53,22 @@ def _retry_after_s(value: str | None, utc_s: float) -> float | None:
 def _reason(body: bytes) -> str:
     """Quote the service: its ``detail`` is a list, a mapping or text; its firewall says ``message``."""
     try:
-        answer = json.loads(body)
+        response = json.loads(body)
     except (ValueError, RecursionError):  # UnicodeDecodeError is one, too
         return one_line(body.decode("utf-8", "replace")) or "nothing"
-    return one_line(" ".join(_words(answer))) or "nothing"
+    return one_line(" ".join(_words(response))) or "nothing"
 
 
-def _words(answer: Any) -> list[str]:
-    match answer:
+def _words(response: Any) -> list[str]:
+    match response:
         case str():
-            return [answer]
+            return [response]
         case list():
-            return [word for item in answer for word in _words(item)]
+            return [word for item in response for word in _words(item)]
         case dict():
             # `loc` and `msg` are FastAPI's, `ErrorMessage` the old OpenSearch's
             keys = ("error", "detail", "loc", "message", "msg", "ErrorMessage")
-            return [word for key in keys for word in _words(answer.get(key))]
+            return [word for key in keys for word in _words(response.get(key))]
     return []
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cdsed.catalogue.answer import parse_deletions, parse_entries
 from cdsed.catalogue.batch_query import ROWS_MAX, BatchQuery, quoted
 from cdsed.catalogue.odata_client import ODataClient
+from cdsed.catalogue.response import parse_deletions, parse_entries
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue import CatalogueEntry, Deletion, Facts
+from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
 
 NAMES_PER_FILTER = 15
 
@@ -34,7 +34,7 @@ class Negatives:
     Parameters
     ----------
     ttl_s
-        Seconds after which it is asked anew: what is not there yet may be published any moment.
+        Seconds after which it is asked again: what is not there yet may be published any moment.
     clock
         What time it is.
     """

@@ -92,11 +92,11 @@ class Query:
             raise ValueError(f"a cloud cover of {self.cloud_max_percent} is not between 0 and 100 %")
 
     def _check_window(self) -> None:
-        for moment in filter(None, (self.start, self.end)):
-            if moment.tzinfo is None:
-                raise ValueError(f"{moment} needs a time zone")
-            if not _EARLIEST < moment < _LATEST:
-                raise ValueError(f"{moment} is no moment of the catalogue's")
+        for timestamp in filter(None, (self.start, self.end)):
+            if timestamp.tzinfo is None:
+                raise ValueError(f"{timestamp} needs a time zone")
+            if not _EARLIEST < timestamp < _LATEST:
+                raise ValueError(f"{timestamp} is not a moment of the catalogue's")
         if self.start and self.end and self.start >= self.end:
             raise ValueError(f"the window ends at {self.end}, not after its start at {self.start}")
 

@@ -29,7 +29,7 @@ _TELL_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SearchProgress:
     """How far a search is: rows received, slices done, slices known so far."""
 
     rows: int
@@ -42,7 +42,7 @@ def search(
     service: ODataClient,
     *,
     cache: Cache | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[SearchProgress], None] | None = None,
     workers: int = 4,
     slice_length: timedelta | None = None,
 ) -> gpd.GeoDataFrame:
@@ -55,7 +55,7 @@ def search(
     service
         Whom to ask.
     cache
-        Where answers are kept as they come, page by page: a search that was interrupted goes on from there.
+        Where answers are kept as they come, page by page: a search that was interrupted continues from there.
     progress
         Told every half second or so, in this thread.
     workers
@@ -101,7 +101,7 @@ class _Searching:
         self._cache = cache
 
     def frames(
-        self, pool: ThreadPoolExecutor, first: Iterable[Window], progress: Callable[[Progress], None] | None
+        self, pool: ThreadPoolExecutor, first: Iterable[Window], progress: Callable[[SearchProgress], None] | None
     ) -> list[gpd.GeoDataFrame]:
         """Read all slices, and those they are cut into; the first failure ends the reading of the others."""
         frames: list[gpd.GeoDataFrame] = []
@@ -115,7 +115,7 @@ class _Searching:
                     else:
                         frames.append(part)
                 if progress:
-                    progress(Progress(self._rows_received, len(frames), len(frames) + len(waiting)))
+                    progress(SearchProgress(self._rows_received, len(frames), len(frames) + len(waiting)))
         finally:
             self._abandoned.set()
             for future in waiting:

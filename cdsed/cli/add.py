@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         0; an `InboxError` (65) when one of them cannot be taken, `UsageError` for options that cannot be followed.
     """
     from cdsed.config.load import load_settings
-    from cdsed.inbox.place import place_when_accepted, put
+    from cdsed.inbox.directory import place_when_accepted, put
 
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     settings = load_settings(arguments.config, os.environ)
@@ -127,11 +127,11 @@ def _files(listings: list[Path]) -> Iterator[list[Path]]:
 
 def _complaint(file: Path, *, strict: bool) -> str | None:
     """Look through a listing and print what is in it; return why it cannot be taken, None when it can."""
-    from cdsed.inbox.scan import is_left_alone
+    from cdsed.inbox.scan import is_ignored
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
-    if is_left_alone(file.name):
+    if is_ignored(file.name):
         return f"{file.name} has a name that the inbox leaves alone, as of hidden or unfinished files; rename it"
     try:
         content = _content(file)
@@ -140,7 +140,7 @@ def _complaint(file: Path, *, strict: bool) -> str | None:
     rejected = f", {plural(content.rejected, 'line')} rejected" if content.rejected else ""
     print(f"{printable(file.name)}: {plural(content.named, 'line')} with products{rejected}")
     for line in content.first_rejected:
-        print(f"  line {number(line.line)}: {printable(line.told)}")
+        print(f"  line {number(line.line)}: {printable(line.message)}")
     if content.rejected > len(content.first_rejected):
         print(f"  and {number(content.rejected - len(content.first_rejected))} more")
     if not content.named:

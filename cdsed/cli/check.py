@@ -12,7 +12,7 @@ from cdsed.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from cdsed.work.checking import Checked
 
-SCHEMA = 1  # of the JSON; grows when a member changes its name or meaning
+SCHEMA = 2  # of the JSON; grows when a member changes its name or meaning
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument(
         "--every", action="store_true", help="look into every product and listing, not only the latest 1000 products"
     )
-    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
     command.set_defaults(command=run)
 
@@ -61,14 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             db.close()
     print(_as_json(checked) if arguments.json else "\n".join(_lines(checked)))
-    return ExitCode.UNFINISHED if checked.breaches else ExitCode.OK
+    return ExitCode.UNFINISHED if checked.violations else ExitCode.OK
 
 
 def _as_json(checked: "Checked") -> str:
     import json
     from dataclasses import asdict
 
-    return json.dumps({"schema": SCHEMA, "good": not checked.breaches, **asdict(checked)}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {"schema": SCHEMA, "good": not checked.violations, **asdict(checked)}, indent=2, ensure_ascii=False
+    )
 
 
 def _lines(checked: "Checked") -> list[str]:
@@ -76,12 +78,12 @@ def _lines(checked: "Checked") -> list[str]:
     from cdsed.view.wording import number, plural
 
     lines = []
-    for breach in checked.breaches:
-        lines += [printable(f"{breach.rule}: {breach.subject}: {breach.text}"), f"    {breach.remedy}"]
+    for violation in checked.violations:
+        lines += [printable(f"{violation.rule}: {violation.subject}: {violation.text}"), f"    {violation.remedy}"]
     lines.append(
         f"{plural(checked.products, 'product')} on disk, {number(checked.opened)} of them looked into, "
         f"{plural(checked.listings, 'listing')}: "
-        + (f"{number(len(checked.breaches))} things wrong" if checked.breaches else "nothing is wrong")
+        + (f"{number(len(checked.violations))} things wrong" if checked.violations else "nothing is wrong")
     )
     if checked.gone:
         lines.append(f"{plural(checked.gone, 'product')} not found where put: taken away, or the disk is not mounted")

@@ -18,9 +18,9 @@ def add_parser(subparsers: Any) -> None:
         "listing with the columns id, safename, S3Path; each product once. Exits with 1 when something in it names "
         "no product.",
     )
-    command.add_argument("answer", type=Path, metavar="ANSWER", help="file with the answer; - for stdin")
+    command.add_argument("response", type=Path, metavar="ANSWER", help="file with the answer; - for stdin")
     command.add_argument("--output", type=Path, metavar="FILE", help="write the listing here, not to stdout")
-    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.set_defaults(command=run)
 
 
@@ -33,12 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
         0, or 1 when something in the answer names no product; `InboxError` (65) when nothing does.
     """
     check_output(arguments.output)
-    contents = read_contents(arguments.answer)
+    contents = read_contents(arguments.response)
     rows = [(each.product_id, each.safename, each.s3_path) for each in contents.products.values()]
     if arguments.json:
         products = [{"id": row[0], "safename": row[1], "S3Path": row[2]} for row in rows]
-        answer = {"schema": 1, "products": products, "rejected": rejected_lines(contents)}
-        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        response = {"schema": 2, "products": products, "rejected": rejected_lines(contents)}
+        print(json.dumps(response, ensure_ascii=False, indent=1))
     if arguments.output or not arguments.json:
         write_listing(rows, arguments.output)
     return ExitCode.UNFINISHED if contents.rejected else ExitCode.OK

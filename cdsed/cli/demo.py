@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from cdsed.cli.demo_stage import Stage
-    from cdsed.model.status import StatusReport
+    from cdsed.model.status_report import StatusReport
 
 _LONGEST_S = 80.0
 _EVERY_S, _EVERY_PIPED_S = 0.4, 3.0
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _directory(arguments) as directory:
         stage = Stage(directory)
         with stage.sandbox():
-            _say(f"A CDSE of our own answers on this machine; everything lies in {directory}.")
+            _say(f"A CDSE of our own answers on this machine; everything is in {directory}.")
             stage.fill_archive()
             dropped = stage.drop_listing()
             _say(f"Dropped {dropped.name} into the inbox:", *dropped.read_text(encoding="utf-8").rstrip().split("\n"))
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             quoted = shlex.quote(str(stage.config))
             _say(
                 "",
-                f"The products lie in {stage.spool}, receipt and report in {stage.paper('report.txt').parent}.",
+                f"The products are in {stage.spool}, receipt and report in {stage.report_file('report.txt').parent}.",
                 f"Look at it with  cdsed status --config {quoted}",
                 f"            and  cdsed status --config {quoted} {dropped.name}",
             )
@@ -97,7 +97,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
 
     live, progress = Live(sys.stdout), ProgressLine()
     every_s = _EVERY_PIPED_S if live.canvas().height is None else _EVERY_S
-    told: set[str] = set()
+    shown: set[str] = set()
     until_s = time.monotonic() + _LONGEST_S
     while time.monotonic() < until_s:
         try:
@@ -107,7 +107,7 @@ def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
         report = _report(stage)
         if report and report.products:
             live.erase()
-            _tell_troubles(report, told)
+            _show_errors(report, shown)
             live.draw(progress.lines(report, live.canvas()))
         if code is not None:
             return code
@@ -123,12 +123,12 @@ def _report(stage: "Stage") -> "StatusReport | None":
         return None  # the daemon is making its tables just now
 
 
-def _tell_troubles(report: "StatusReport", told: set[str]) -> None:
+def _show_errors(report: "StatusReport", shown: set[str]) -> None:
     for account in report.accounts:
-        if account.trouble and account.probe_in_s is not None and account.name not in told:
-            told.add(account.name)
-            _say(f"{account.name}: {account.trouble}")
-            _say("It cools down and is tried again later; no product is charged for it.")
+        if account.error and account.probe_in_s is not None and account.name not in shown:
+            shown.add(account.name)
+            _say(f"{account.name}: {account.error}")
+            _say("It backs off and is tried again later; no product is charged for it.")
 
 
 def _judge(stage: "Stage", exit_code: int) -> None:
@@ -136,9 +136,9 @@ def _judge(stage: "Stage", exit_code: int) -> None:
     from cdsed.cli.demo_check import compare, surprises
 
     for kind in ("receipt.txt", "report.txt"):
-        if not stage.paper(kind).exists():
+        if not stage.report_file(kind).exists():
             raise CdsedError(f"the listing has no {kind.partition('.')[0]}{_log(stage)}")
-        _say("", stage.paper(kind).read_text(encoding="utf-8").rstrip())
+        _say("", stage.report_file(kind).read_text(encoding="utf-8").rstrip())
     identical, different = compare(stage)
     if wrong := [*surprises(stage, exit_code), *(f"differs from the source: {each}" for each in different)]:
         raise CdsedError("\n".join(["the demo did not come out as it has to:", *wrong]) + _log(stage))

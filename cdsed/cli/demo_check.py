@@ -8,18 +8,18 @@ from pathlib import Path
 from cdsed.cli import demo_plot
 from cdsed.cli.demo_stage import Stage
 from cdsed.errors import ExitCode
-from cdsed.model.product import GOOD
+from cdsed.model.product_state import SUCCEEDED
 
 
 def surprises(stage: Stage, exit_code: int) -> Iterator[str]:
     """Yield whatever differs from what the plot expects."""
     if exit_code != ExitCode.UNFINISHED:
         yield f"the daemon left with {exit_code}; it should be 1, as not all products can be had"
-    counts = json.loads(stage.paper("receipt.json").read_text(encoding="utf-8"))["counts"]
+    counts = json.loads(stage.report_file("receipt.json").read_text(encoding="utf-8"))["counts"]
     wrong = {verdict: counts[verdict] for verdict, count in demo_plot.COUNTS.items() if counts[verdict] != count}
     if wrong:
         yield f"the receipt counts {wrong}; expected {demo_plot.COUNTS}"
-    rows = json.loads(stage.paper("report.json").read_text(encoding="utf-8"))["products"]
+    rows = json.loads(stage.report_file("report.json").read_text(encoding="utf-8"))["products"]
     states = {row["safename"]: row["state"] for row in rows}
     for safename, state in demo_plot.expected().items():
         if states.pop(safename, None) != state:
@@ -34,11 +34,11 @@ def surprises(stage: Stage, exit_code: int) -> Iterator[str]:
 def compare(stage: Stage) -> tuple[int, list[str]]:
     """Compare every product on disk with the source; return how many files are identical, and what differs."""
     identical, different = 0, []
-    rows = json.loads(stage.paper("report.json").read_text(encoding="utf-8"))["products"]
+    rows = json.loads(stage.report_file("report.json").read_text(encoding="utf-8"))["products"]
     for row in rows:
-        if row["state"] not in GOOD:
+        if row["state"] not in SUCCEEDED:
             continue
-        found, truth = _digests(Path(row["whereabouts"])), stage.truth(row["safename"])
+        found, truth = _digests(Path(row["path"])), stage.truth(row["safename"])
         same = {path for path in found.keys() & truth.keys() if found[path] == truth[path]}
         identical += len(same)
         different += [f"{row['safename']}: {path}" for path in sorted((found.keys() | truth.keys()) - same)]

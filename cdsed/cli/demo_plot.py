@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.sandbox.products import ProductSpec
 
 MB = 1_000_000
@@ -19,7 +19,7 @@ class Scene:
     about
         What is special about it, for the comment above it.
     state
-        How the product has to end; None for a line that is no product of its own.
+        How the product has to end; None for a line that is not a product of its own.
     size_bytes
         What the sandbox makes of it; 0: the sandbox does not have it.
     """
@@ -63,25 +63,25 @@ PLOT = (
     Scene(
         "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE",
         "misspelt: the orbit has lost a digit",
-        State.MISSING,
+        State.UNAVAILABLE,
     ),
     Scene(
         "S2B_MSIL1C_20241209T162609_N0511_R040_T17UPV_20241209T195414.SAFE",
         "unknown to the catalogue",
-        State.MISSING,
+        State.UNAVAILABLE,
     ),
     Scene(_TWICE, "named a second time", None),
     Scene(
         "S1A_IW_SLC__1SDV_20221101T054413_20221101T054440_045705_057748_08A8.SAFE",
-        "lies in the archive already",
-        State.PRESENT,
+        "is in the archive already",
+        State.ALREADY_PRESENT,
         size_bytes=6 * MB,
     ),
     Scene("and everything over the Bay of Biscay, please", "no product at all", None),
 )
 
 #: The sums of the receipt; the comments make its ignored lines.
-COUNTS = {"accepted": 8, "duplicate": 1, "known": 0, "present": 1, "rejected": 1, "ignored": len(PLOT)}
+COUNTS = {"accepted": 8, "duplicate": 1, "known": 0, "already_present": 1, "rejected": 1, "ignored": len(PLOT)}
 
 
 def listing() -> str:
@@ -100,5 +100,5 @@ def specs() -> dict[str, ProductSpec]:
 
 
 def archived() -> list[str]:
-    """Return the products that lie in the archive before it begins."""
-    return [scene.line for scene in PLOT if scene.state is State.PRESENT]
+    """Return the products that are in the archive before it begins."""
+    return [scene.line for scene in PLOT if scene.state is State.ALREADY_PRESENT]

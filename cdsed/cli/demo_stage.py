@@ -17,12 +17,12 @@ from urllib.parse import quote, urlsplit
 
 from cdsed.cli import demo_plot
 from cdsed.errors import CdsedError
-from cdsed.inbox.place import put
+from cdsed.inbox.directory import put
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
 from cdsed.process.interpreter import module_command
-from cdsed.sandbox.accounts import Account
-from cdsed.sandbox.products import Product, ProductSpec
+from cdsed.sandbox.accounts import SandboxAccount
+from cdsed.sandbox.products import ProductSpec, SandboxProduct
 from cdsed.sandbox.starter import settings_yaml, write_starter
 
 LISTING = "demo.txt"
@@ -36,7 +36,7 @@ _FOREIGN = ("CDSED_CONFIG", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_
 
 
 class Stage:
-    """The directory of the demo, and what lies in it.
+    """The directory of the demo, and what is in it.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class Stage:
         self.inbox = directory / "inbox"
         self.log = directory / "daemon.log"
         self.accounts = [
-            Account("first", "DEMOFIRST", "not-a-secret", bandwidth_bytes_per_s=_BYTES_PER_S),
-            Account("second", "DEMOSECOND", "nor-is-this", key_expires=datetime(2026, 1, 1, tzinfo=UTC)),
+            SandboxAccount("first", "DEMOFIRST", "not-a-secret", bandwidth_bytes_per_s=_BYTES_PER_S),
+            SandboxAccount("second", "DEMOSECOND", "nor-is-this", key_expires=datetime(2026, 1, 1, tzinfo=UTC)),
         ]
         self._port = 0
 
@@ -72,7 +72,7 @@ class Stage:
             self.config.write_text(
                 settings_yaml(url, self.directory.resolve())
                 + f"archives: [{{root: {json.dumps(str(self.archive.resolve()))}}}]\n"
-                + "transfer: {session_rest_s: 0.5, checkpoint_every_s: 0.5}\n",
+                + "transfer: {session_cooldown_s: 0.5, checkpoint_every_s: 0.5}\n",
                 encoding="utf-8",
             )
             yield
@@ -96,7 +96,7 @@ class Stage:
         with _running(["cdsed", "run", "--once", "--config", str(self.config)], self.log) as process:
             yield process
 
-    def paper(self, kind: str) -> Path:
+    def report_file(self, kind: str) -> Path:
         """Return where the receipt or report of the listing lies, e.g. ``report.txt``."""
         return self.inbox / ".accepted" / f"{LISTING}.{kind}"
 
@@ -126,7 +126,7 @@ def last_words(log: Path, count: int = 15) -> str:
 
 
 def _write_product(folder: Path, spec: ProductSpec) -> None:
-    for path, body in Product(_SEED, spec).bodies.items():
+    for path, body in SandboxProduct(_SEED, spec).bodies.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("wb") as out:

@@ -22,7 +22,7 @@ def add_listing(command: Any) -> None:
     """Let a command have a listing, an output file, settings, and an answer in JSON."""
     command.add_argument("listing", type=Path, metavar="LISTING", help="file with products; - for stdin")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
-    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _complain(contents: Contents) -> None:
     from cdsed.view.wording import plural
 
     for line in contents.rejected[:_REJECTED_SHOWN]:
-        say(f"line {line.line}: {line.told}")
+        say(f"line {line.line}: {line.message}")
     if len(contents.rejected) > _REJECTED_SHOWN:
         say(f"and {plural(len(contents.rejected) - _REJECTED_SHOWN, 'more line')} that cannot be taken")
     if contents.duplicates:
@@ -109,7 +109,7 @@ def check_output(output: Path | None) -> None:
 
 def write_listing(rows: Iterable[Sequence[str | None]], output: Path | None, columns: Sequence[str] = COLUMNS) -> None:
     """Write a listing as CSV to stdout, or to a file that appears whole."""
-    from cdsed.inbox.paper import atomic_text
+    from cdsed.inbox.report_writer import atomic_text
 
     if output is None:
         _write(rows, columns, sys.stdout)

@@ -36,7 +36,7 @@ exit codes:
   1   it ran, and something did not come out
   3   status: no daemon runs
   64  the command line is wrong
-  65  a listing cannot be taken, or a name is no product's
+  65  a listing cannot be taken, or a name is not a product's
   70  an error in cdsed itself
   72  the state is damaged or gone; the next start of the daemon recovers it
   74  the disk of the state is full, read-only or failing

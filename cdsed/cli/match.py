@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.counterparts import counterparts
-    from cdsed.cli.resolve import told
+    from cdsed.cli.resolve import described
     from cdsed.config.load import settings_or_defaults
     from cdsed.model.safename import parse
 
@@ -65,9 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = counterparts(wanted, arguments.to, service, arguments.tolerance_s, cog=arguments.cog)
     alone = [each.name for each in wanted if each.name not in found]
     if arguments.json:
-        matches = [{"counterpart_of": name, **told(found[name])} for name in contents.products if name in found]
-        answer = {"schema": 1, "matches": matches, "without": alone, "rejected": rejected_lines(contents)}
-        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        matches = [{"counterpart_of": name, **described(found[name])} for name in contents.products if name in found]
+        response = {"schema": 2, "matches": matches, "without": alone, "rejected": rejected_lines(contents)}
+        print(json.dumps(response, ensure_ascii=False, indent=1))
     if arguments.output or not arguments.json:
         entries = [(found[each.name], each.name) for each in wanted if each.name in found]
         rows = [(entry.product_id, entry.name, entry.s3_path, name) for entry, name in entries]

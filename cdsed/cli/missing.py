@@ -1,4 +1,4 @@
-"""``cdsed missing``: which products of a listing lie on no disk of ours."""
+"""``cdsed missing``: which products of a listing are on no disk of ours."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
         "missing",
         help="count which products of a listing lie where, and which on no disk",
         description="Look for the products of a listing in its output directory, the spools and the archives: say how "
-        "many lie in each place, and write a listing of those that lie in none. What is not whole counts as absent.",
+        "many are in each place, and write a listing of those that are in none. What is not whole counts as absent.",
     )
     add_listing(command)
     command.add_argument("--output", type=Path, metavar="FILE", help="write the listing of the absent here")
@@ -64,14 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         write_listing([(each.product_id, each.safename, each.s3_path) for each in absent], arguments.output)
     if arguments.json:
-        answer = {
-            "schema": 1,
+        response = {
+            "schema": 2,
             "products": len(found),
             "places": {str(place): counts[place] for place in places},
             "absent": [each.safename for each in absent],
             "rejected": rejected_lines(contents),
         }
-        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        print(json.dumps(response, ensure_ascii=False, indent=1))
     else:
         _print(contents, {str(place): counts[place] for place in places}, len(absent), arguments.output)
     return ExitCode.OK
@@ -90,7 +90,7 @@ def _places(settings: "Settings", outputdir: Path | None) -> list[Path]:
 
 
 def _place(path: Path, places: list[Path]) -> Path:
-    """Return the place a path was found in: the innermost, as one may lie in another."""
+    """Return the place a path was found in: the innermost, as one may be in another."""
     return max((place for place in places if path.is_relative_to(place)), key=lambda place: len(place.parts))
 
 

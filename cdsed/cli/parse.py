@@ -17,10 +17,10 @@ def add_parser(subparsers: Any) -> None:
         "parse",
         help="tell what the name of a product says",
         description="Tell what the names of products say: mission, sensing time, type, and every field. Exits with 65 "
-        "when one is no name of a Sentinel product, or breaks the form of its mission.",
+        "when one is not a name of a Sentinel product, or breaks the form of its mission.",
     )
     command.add_argument("names", nargs="+", metavar="SAFENAME", help="name, with or without its extension or a path")
-    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.set_defaults(command=run)
 
 
@@ -36,26 +36,26 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.view.terminal import printable
 
     complaints = 0
-    told: list[dict[str, Any]] = []
+    described: list[dict[str, Any]] = []
     for word in arguments.names:
         try:
             name = normalise(word)
         except ValueError as error:
             wrong: str | None = str(error)
         else:
-            told.append(_told(parse(name)))
+            described.append(_described(parse(name)))
             wrong = misfit(name) and f"{name}: {misfit(name)}"
         if wrong:
             complaints += 1
             print(f"cdsed: {printable(wrong)}", file=sys.stderr)
     if arguments.json:
-        print(json.dumps({"schema": 1, "names": told}, indent=1))
-    elif told:
-        print("\n\n".join("\n".join(_lines(each)) for each in told))
+        print(json.dumps({"schema": 2, "names": described}, indent=1))
+    elif described:
+        print("\n\n".join("\n".join(_lines(each)) for each in described))
     return ExitCode.BAD_INPUT if complaints else ExitCode.OK
 
 
-def _told(name: "Safename") -> dict[str, Any]:
+def _described(name: "Safename") -> dict[str, Any]:
     from cdsed.clock import iso
     from cdsed.model.eodata import guess_s3_path
 
@@ -73,8 +73,14 @@ def _told(name: "Safename") -> dict[str, Any]:
     }
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    flat = {**told, **told["fields"], "start": told["start"], "stop": told["stop"], "level": told["level"]}
+def _lines(described: dict[str, Any]) -> list[str]:
+    flat = {
+        **described,
+        **described["fields"],
+        "start": described["start"],
+        "stop": described["stop"],
+        "level": described["level"],
+    }
     del flat["fields"]
     width = max(map(len, flat))
     return [f"{key:<{width}}  {value}" for key, value in flat.items() if value]

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from cdsed.catalogue.export import Format
     from cdsed.catalogue.query import Query
-    from cdsed.catalogue.search import Progress
+    from cdsed.catalogue.search import SearchProgress
     from cdsed.config.settings import Settings
 
 _FORMATS = ("listing", "csv", "json", "geojson", "parquet")  # as `cdsed.catalogue.export.Format`
 _SLICE_MIN_DAYS = 0.01  # of shorter ones a window of years would have millions
 _DESCRIPTION = """\
 Search the catalogue for products that meet all conditions given, and write a listing of them, or another
-format. What the catalogue answers is kept for a day: a search that was interrupted goes on where it stopped,
+format. What the catalogue answers is kept for a day: a search that was interrupted continues where it stopped,
 and a repeated one does not see what is new, but with --no-cache."""
 
 
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
     results.add_argument("--column", action="append", default=[], metavar="NAME", help="add this attribute as a column")
     results.add_argument("--sea-min", type=float, metavar="PERCENT", help="keep those with at least so much sea")
     results.add_argument("--submit", action="store_true", help="put the result into the inbox as a listing")
-    results.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    results.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.add_argument(
         "--slice",
         type=float,
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write(arguments.output, render(found, form))
     submitted = _submit(found, settings) if arguments.submit and len(found) else None
     if arguments.json:
-        print(_answer(found, arguments.output, submitted))
+        print(_response(found, arguments.output, submitted))
     elif not arguments.output and not arguments.submit:
         sys.stdout.buffer.write(render(found, form))
         sys.stdout.buffer.flush()
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _query(arguments: argparse.Namespace) -> "Query":
     from cdsed.catalogue.areafile import read_area
-    from cdsed.catalogue.attributes import parse_condition, parse_moment
+    from cdsed.catalogue.attributes import parse_condition, parse_timestamp
     from cdsed.catalogue.query import Query
 
     if arguments.slice is not None and not _SLICE_MIN_DAYS <= arguments.slice < 1e6:
@@ -126,8 +126,8 @@ def _query(arguments: argparse.Namespace) -> "Query":
         raise UsageError(f"--sea-min {arguments.sea_min:g} is not between 0 and 100 %")
     try:
         return Query(
-            start=None if arguments.start is None else parse_moment(arguments.start),
-            end=None if arguments.end is None else parse_moment(arguments.end),
+            start=None if arguments.start is None else parse_timestamp(arguments.start),
+            end=None if arguments.end is None else parse_timestamp(arguments.end),
             area=None if arguments.area is None else read_area(arguments.area),
             collection=arguments.collection,
             name=arguments.name,
@@ -188,7 +188,7 @@ def _dying_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[Progress], None] | None]":
+def _progress() -> "Iterator[Callable[[SearchProgress], None] | None]":
     """Give what draws a bar on the terminal; None where stderr is none."""
     from cdsed.view.overview import bar
     from cdsed.view.terminal import Live
@@ -199,7 +199,7 @@ def _progress() -> "Iterator[Callable[[Progress], None] | None]":
         yield None
         return
 
-    def draw(progress: "Progress") -> None:
+    def draw(progress: "SearchProgress") -> None:
         slices = f"slice {number(progress.slices_done)} of {number(progress.slices)}"
         line = f"{bar(progress.slices_done, progress.slices)}  {slices}  {number(progress.rows)} products"
         live.draw([live.canvas().marks(line)])
@@ -225,7 +225,7 @@ def _submit(found: "GeoDataFrame", settings: "Settings") -> Path:
     import tempfile  # `cdsed status` does without it
 
     from cdsed.catalogue.export import Format, render
-    from cdsed.inbox.place import put
+    from cdsed.inbox.directory import put
 
     with tempfile.TemporaryDirectory(prefix="cdsed-query-") as folder:
         listing = Path(folder, f"query-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.csv")
@@ -233,18 +233,18 @@ def _submit(found: "GeoDataFrame", settings: "Settings") -> Path:
         return put(listing, settings.inbox.path)
 
 
-def _answer(found: "GeoDataFrame", output: Path | None, submitted: Path | None) -> str:
+def _response(found: "GeoDataFrame", output: Path | None, submitted: Path | None) -> str:
     from cdsed.catalogue.export import records
 
-    answer = {
-        "schema": 1,
+    response = {
+        "schema": 2,
         "count": len(found),
         "size_bytes": int(found["size_bytes"].sum()),
         "output": output and str(output),
         "submitted": submitted and str(submitted),
         "products": records(found),
     }
-    return json.dumps(answer, ensure_ascii=False, indent=1)
+    return json.dumps(response, ensure_ascii=False, indent=1)
 
 
 def _say(found: "GeoDataFrame", submitted: Path | None) -> None:

@@ -12,7 +12,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode
 
 if TYPE_CHECKING:
-    from cdsed.model.catalogue import Absence, CatalogueEntry, Facts
+    from cdsed.model.catalogue_entry import Absence, CatalogueEntry, Facts
 
 
 def add_parser(subparsers: Any) -> None:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     absences = {name: absence for name in contents.products if (absence := facts.absence(name))}
     at_hand = [entry for name, entry in facts.found.items() if name not in absences]
     if arguments.json:
-        print(json.dumps(_answer(contents, facts, absences), ensure_ascii=False, indent=1))
+        print(json.dumps(_response(contents, facts, absences), ensure_ascii=False, indent=1))
     if arguments.output or not arguments.json:
         write_listing([(entry.product_id, entry.name, entry.s3_path) for entry in at_hand], arguments.output)
     for name, absence in absences.items():
@@ -57,13 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.UNFINISHED if absences else ExitCode.OK
 
 
-def _answer(contents: Contents, facts: "Facts", absences: "dict[str, Absence]") -> dict[str, Any]:
+def _response(contents: Contents, facts: "Facts", absences: "dict[str, Absence]") -> dict[str, Any]:
     missing = [
         {"safename": name, "code": absence.code, "cause": absence.cause, "id": _id(facts, name)}
         for name, absence in absences.items()
     ]
-    found = [told(entry) for name, entry in facts.found.items() if name not in absences]
-    return {"schema": 1, "found": found, "missing": missing, "rejected": rejected_lines(contents)}
+    found = [described(entry) for name, entry in facts.found.items() if name not in absences]
+    return {"schema": 2, "found": found, "missing": missing, "rejected": rejected_lines(contents)}
 
 
 def _id(facts: "Facts", name: str) -> str | None:
@@ -71,7 +71,7 @@ def _id(facts: "Facts", name: str) -> str | None:
     return row.product_id if row else None
 
 
-def told(entry: "CatalogueEntry") -> dict[str, Any]:
+def described(entry: "CatalogueEntry") -> dict[str, Any]:
     """Return an entry of the catalogue for JSON."""
     return {
         "id": entry.product_id,

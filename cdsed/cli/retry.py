@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from cdsed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from cdsed.model.product import State
+    from cdsed.model.product_state import State
     from cdsed.store.database import Database
-    from cdsed.work.again import Started
+    from cdsed.work.requeue import RetryResult
 
 _SHOWN = 20
 _SELECTIONS = {
     "failed": "products whose attempts were used up, or that were given up",
-    "missing": "products that were not there, deleted, offline, or not for our accounts",
+    "unavailable": "products that were not there, deleted, offline, or not for our accounts",
     "corrupt": "products that were bad at their source",
-    "waiting": "products that wait for their next attempt: they are due at once",
+    "retry_wait": "products that wait for their next attempt: they are due at once",
 }
 
 
@@ -28,14 +28,14 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "retry",
-        help="start products again that failed, were missing or corrupt, or wait",
+        help="start products again that failed, are unavailable or corrupt, or wait",
         description="Start products again, at once and with all their attempts. Listings that were reported and want "
         "them get a new report. It works whether the daemon runs or not.",
     )
     command.add_argument("products", nargs="*", metavar="PRODUCT", help="a product by its name")
     command.add_argument("--listing", metavar="LISTING", help="of this listing only; alone: all of the kinds below")
     for name, meaning in _SELECTIONS.items():
-        command.add_argument(f"--{name}", action="store_true", help=meaning)
+        command.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
     command.add_argument("--all", action="store_true", help="all of these, and cancelled ones")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.config.load import load_settings
     from cdsed.store.database import FILE_NAME, open_state
     from cdsed.view.read import open_status
-    from cdsed.work.again import start_again, start_all
+    from cdsed.work.requeue import requeue, requeue_all
 
     states = _states(arguments)
     state_dir = load_settings(arguments.config, os.environ).state_dir
@@ -67,10 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     db = open_state(state_dir)
     try:
         if arguments.products:
-            done = start_again(db, SYSTEM_CLOCK, [_product(db, name) for name in arguments.products])
+            done = requeue(db, SYSTEM_CLOCK, [_product(db, name) for name in arguments.products])
         else:
             listing = _listing(db, arguments.listing) if arguments.listing else None
-            done = list(start_all(db, SYSTEM_CLOCK, states, listing))
+            done = list(requeue_all(db, SYSTEM_CLOCK, states, listing))
     finally:
         db.close()
     _tell_json(done) if arguments.json else _tell(done)
@@ -79,14 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _states(arguments: argparse.Namespace) -> "frozenset[State]":
     """Return which states the options mean."""
-    from cdsed.model.product import State
-    from cdsed.work.again import STARTABLE
+    from cdsed.model.product_state import State
+    from cdsed.work.requeue import RETRYABLE
 
     chosen = frozenset(State(name) for name in _SELECTIONS if getattr(arguments, name))
     if arguments.products and (chosen or arguments.all or arguments.listing):
         raise UsageError("name products, or choose them with options; not both")
     if arguments.all or (arguments.listing and not chosen):
-        return STARTABLE
+        return RETRYABLE
     if not arguments.products and not chosen:
         raise UsageError("say what to start again: PRODUCT ..., --listing LISTING, --failed, --missing, --all ...")
     return chosen
@@ -112,7 +112,7 @@ def _listing(db: "Database", name: str) -> int:
     return found.listing.head.id
 
 
-def _tell(done: "list[Started]") -> None:
+def _tell(done: "list[RetryResult]") -> None:
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
@@ -132,6 +132,6 @@ def _tell(done: "list[Started]") -> None:
         print(printable(f"  {each.safename}  is {each.now}: nothing to start again"))
 
 
-def _tell_json(done: "list[Started]") -> None:
+def _tell_json(done: "list[RetryResult]") -> None:
     rows = [{"safename": each.safename, "was": each.was, "now": each.now, "started": each.started} for each in done]
-    print(json.dumps({"schema": 1, "started": sum(each.started for each in done), "products": rows}, indent=2))
+    print(json.dumps({"schema": 2, "started": sum(each.started for each in done), "products": rows}, indent=2))

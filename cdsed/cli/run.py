@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         help="leave when the inbox is empty and every listing is reported: 0 if all of it is on disk, else 1",
     )
     command.add_argument(
-        "--patience",
+        "--idle-timeout",
         type=_seconds,
         default=600.0,
         metavar="SECONDS",
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Not resolved: a link in /etc/cdsed names an instance, see `cdsed.config.instance`.
     config = Path(os.path.abspath(settings_file(arguments.config, os.environ)))  # noqa: PTH100
-    return daemon.run(config, once=arguments.once, patience_s=arguments.patience)
+    return daemon.run(config, once=arguments.once, idle_timeout_s=arguments.idle_timeout)
 
 
 def _seconds(text: str) -> float:

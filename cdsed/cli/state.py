@@ -1,4 +1,4 @@
-"""``cdsed state``: look at the state as a whole, back it up, put a backup in its place, or make it anew."""
+"""``cdsed state``: look at the state as a whole, back it up, put a backup in its place, or make it again."""
 
 import argparse
 import errno
@@ -58,7 +58,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     code = ExitCode.DAMAGED if problems else ExitCode.UNFINISHED if schema is None else ExitCode.OK
     if arguments.json:
         found = {
-            "schema": 1,
+            "schema": 2,
             "path": str(file),
             "size_bytes": file.stat().st_size if file.exists() else None,
             "state_schema": schema,
@@ -135,7 +135,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
 
 
 def run_rebuild(arguments: argparse.Namespace) -> int:
-    """Make the state anew without any backup.
+    """Make the state again without any backup.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def _remake(arguments: argparse.Namespace, settings: "Settings", why: str, sourc
         made, aside = remake(settings, SYSTEM_CLOCK, f"{why} was asked for", source())
     facts = {"source": made.source, "listings_reported": made.reported, "listings_taken_again": made.again}
     facts |= {"products_found": made.present, "volumes_known": made.volumes_known, "set_aside": str(aside)}
-    _say(arguments, facts, [*made.lines()[1:], f"the former state lies in {aside}"])
+    _say(arguments, facts, [*made.lines()[1:], f"the former state is in {aside}"])
     return ExitCode.OK
 
 

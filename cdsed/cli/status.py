@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
     )
     command.add_argument("name", nargs="?", metavar="LISTING|PRODUCT", help="tell about this one instead")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
-    command.add_argument("--json", action="store_true", help="answer in JSON; its member `schema` is 1")
+    command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.add_argument(
         "--watch",
         nargs="?",
@@ -54,23 +54,23 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.config.locate import state_dir
     from cdsed.view.terminal import Live
 
-    # Names of files may hold what this output cannot: that is no reason to say nothing.
+    # Names of files may hold what this output cannot: that is not a reason to say nothing.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     directory = state_dir(arguments.config, os.environ)
     live = Live(sys.stdout)
     if arguments.watch is None:
-        return _answer(arguments, directory, live)
+        return _response(arguments, directory, live)
     try:
         while True:
-            _answer(arguments, directory, live)
+            _response(arguments, directory, live)
             time.sleep(arguments.watch)
     except KeyboardInterrupt:
         return ExitCode.OK
 
 
-def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> ExitCode:
-    from cdsed.model.product import FINAL
-    from cdsed.model.status import DaemonState
+def _response(arguments: argparse.Namespace, directory: Path, live: "Live") -> ExitCode:
+    from cdsed.model.product_state import TERMINAL
+    from cdsed.model.status_report import DaemonState
     from cdsed.view.read import read_status
 
     view = read_status(directory, arguments.name or None)
@@ -82,8 +82,8 @@ def _answer(arguments: argparse.Namespace, directory: Path, live: "Live") -> Exi
         live.draw(head + _lines(view, live.canvas()))
     if report.daemon.state is not DaemonState.RUNNING:
         return ExitCode.NOT_RUNNING
-    to_do = any(tally.products for state, tally in report.products.items() if state not in FINAL)
-    stuck = to_do and report.why_idle is not None and all(account.trouble for account in report.accounts)
+    to_do = any(tally.products for state, tally in report.products.items() if state not in TERMINAL)
+    stuck = to_do and report.why_idle is not None and all(account.error for account in report.accounts)
     return ExitCode.UNFINISHED if stuck or report.crashing else ExitCode.OK
 
 
@@ -107,5 +107,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0.1 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 86400")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 86400")
     return seconds

@@ -20,8 +20,8 @@ from cdsed.catalogue.client import connect
 from cdsed.catalogue.names import look_up
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat import one_product
-from cdsed.compat.places import Counters, Places
-from cdsed.compat.private import Wanted, environ, installation
+from cdsed.compat.places import Counters, DiskPresence
+from cdsed.compat.private_settings import Wanted, environ, installation
 from cdsed.compat.token import bearer
 from cdsed.compat.utils import get_conf
 from cdsed.config.load import settings_or_defaults
@@ -30,7 +30,7 @@ from cdsed.errors import DiskError, ProductError, TransferError
 from cdsed.inbox.parse import read_listing
 from cdsed.model.eodata import S3Location, split_s3_path
 from cdsed.model.listing import ListingOptions, Named, Rejected
-from cdsed.model.product import GOOD, Product
+from cdsed.model.product_state import SUCCEEDED, Product
 from cdsed.model.safename import normalise
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 
@@ -51,7 +51,7 @@ def cds_s3_download_one_product(
     Parameters
     ----------
     s3_path
-        Where it lies in the bucket, e.g. ``Sentinel-1/SAR/GRD/2022/05/03/S1A_….SAFE``.
+        Where it is in the bucket, e.g. ``Sentinel-1/SAR/GRD/2022/05/03/S1A_….SAFE``.
     s3_credentials
         ``s3-access-key`` and ``s3-secret``.
     output_filepath
@@ -89,7 +89,7 @@ def cds_s3_download_one_product(
     begun_s = time.monotonic()
     size_bytes, meaning = 0, "Downloaded"
     try:
-        size_bytes = one_product.bring(connection, job)
+        size_bytes = one_product.download(connection, job)
     except TransferError as error:
         _log.error("%s: %s", final.name, error)
         meaning = _meaning(error)
@@ -157,7 +157,7 @@ def filter_product_already_present(
     for row, safename in df["safe"].items():
         if not isinstance(safename, str):
             raise TypeError(f"row {row} of the table: its safename is {safename!r}, no text; give it one, or drop it")
-    places = Places(Path(outputdir), cdsodatacli_conf, cpt)
+    places = DiskPresence(Path(outputdir), cdsodatacli_conf, cpt)
     once = df[~df["safe"].duplicated()]
     if len(once) < len(df):
         places.count("duplicate_product", len(df) - len(once))
@@ -200,7 +200,7 @@ def add_missing_cdse_hash_ids_in_listing(
     ServiceError
         The catalogue could not be asked: nothing is said to be missing because of that.
     InboxError
-        The file is no listing.
+        The file is not a listing.
     """
     names = list(_names(Path(listing_path)))
     settings = settings_or_defaults(None, os.environ)
@@ -226,7 +226,7 @@ def _names(listing: Path) -> Iterable[str]:
                 seen.add(line.safename)
                 yield line.safename
             case Rejected():
-                _log.warning("%s, line %d: %s", listing, line.line, line.told)
+                _log.warning("%s, line %d: %s", listing, line.line, line.message)
 
 
 def download_list_product_multithread_v4(
@@ -251,7 +251,7 @@ def download_list_product_multithread_v4(
     hideprogressbar
         Show no progress on stderr.
     check_on_disk
-        Do not fetch what lies in a spool or an archive of the configuration.
+        Do not fetch what is in a spool or an archive of the configuration.
     cdsodatacli_conf_file
         A ``localconfig.yml``; None as for `cdsed.compat.utils.get_conf`.
 
@@ -282,26 +282,26 @@ def download_list_product_multithread_v4(
         return df2
     place = Path(os.path.abspath(outputdir))  # noqa: PTH100 - Path.resolve would follow links
     wanted = Wanted(conf, account_group, place, search_disks=check_on_disk)
-    fates = _bring(to_do, wanted, None if hideprogressbar else sys.stderr)
+    results = _download(to_do, wanted, None if hideprogressbar else sys.stderr)
     status = [
-        _status(fates.get(_safename(name))) if status == _TO_DO else status
+        _status(results.get(_safename(name))) if status == _TO_DO else status
         for name, status in zip(df2["safe"], df2["status"], strict=True)
     ]
     return df2.assign(status=status)
 
 
-def _bring(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> dict[str, Product]:
+def _download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> dict[str, Product]:
     """Bring products; return what became of each, and log what did not come."""
     names = [name for name in map(_safename, rows["safe"]) if name]
     options = ListingOptions(outputdir=str(wanted.outputdir))
-    order = foreground.Order(_listing(rows, wanted.conf), names, options, foreground.PATIENCE_S)
+    request = foreground.DownloadRequest(_listing(rows, wanted.conf), names, options, foreground.IDLE_TIMEOUT_S)
     with installation(wanted) as config:
-        fates = foreground.bring(config, order, show, environ())
+        results = foreground.download(config, request, show, environ())
     for name in rows["safe"]:
-        product = fates.get(_safename(name))
+        product = results.get(_safename(name))
         if _status(product) == _FAILED:
             _log.error("%s: %s", name, (product.cause or product.state) if product else "the inbox rejects this line")
-    return fates
+    return results
 
 
 def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
@@ -326,4 +326,4 @@ def _safename(name: str) -> str:
 
 
 def _status(product: Product | None) -> float:
-    return _DONE if product is not None and product.state in GOOD else _FAILED
+    return _DONE if product is not None and product.state in SUCCEEDED else _FAILED

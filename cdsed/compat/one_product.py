@@ -12,7 +12,7 @@ from cdsed.model.eodata import S3Location
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import FetchOptions, FetchProgress, StagedProduct, fetch_product
 from cdsed.transfer.publish import publish
-from cdsed.transfer.translate import on_disk
+from cdsed.transfer.s3_errors import on_disk
 
 _OPTIONS = FetchOptions(checkpoint_every_s=60.0)  # nothing is kept of an interrupted product here
 
@@ -26,7 +26,7 @@ class Job:
     pre_spool: Path
 
 
-def bring(connection: Connection, job: Job) -> int:
+def download(connection: Connection, job: Job) -> int:
     """Fetch, verify and publish one product.
 
     Returns

@@ -10,7 +10,7 @@ from cdsed.local.presence import Presence
 Counters = MutableMapping[str, int]
 
 
-class Places:
+class DiskPresence:
     """Looks for products in archives, spools and an output directory, in this order.
 
     Parameters

@@ -59,8 +59,8 @@ class ExplodeSAFE:
         return getattr(self, info)
 
 
-def _naive(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None)
+def _naive(timestamp: datetime) -> datetime:
+    return timestamp.replace(tzinfo=None)
 
 
 def _explode(parsed: Safename) -> dict[str, Any]:

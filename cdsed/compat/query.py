@@ -118,8 +118,8 @@ def _by_id(queries: list[tuple[Any, Query]], ask: _Ask, live: Live | None) -> It
 def _query(row: Mapping[str, Any], number: int) -> Query:
     try:
         return Query(
-            start=_moment(row["start_datetime"]),
-            end=_moment(row["end_datetime"]),
+            start=_timestamp(row["start_datetime"]),
+            end=_timestamp(row["end_datetime"]),
             area=_area(row.get("geometry")),
             collection=_text(row, "collection"),
             name=_pattern(_text(row, "name")),
@@ -131,11 +131,11 @@ def _query(row: Mapping[str, Any], number: int) -> Query:
         raise ValueError(f"row {number} of the table: {error}") from error
 
 
-def _moment(value: Any) -> datetime | None:
-    moment = pd.Timestamp(value)
-    if moment is pd.NaT:
+def _timestamp(value: Any) -> datetime | None:
+    timestamp = pd.Timestamp(value)
+    if timestamp is pd.NaT:
         return None
-    return (moment.tz_convert(UTC) if moment.tzinfo else moment.tz_localize(UTC)).to_pydatetime()  # type: ignore[no-any-return]
+    return (timestamp.tz_convert(UTC) if timestamp.tzinfo else timestamp.tz_localize(UTC)).to_pydatetime()  # type: ignore[no-any-return]
 
 
 def _area(value: Any) -> BaseGeometry | None:

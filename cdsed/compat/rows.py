@@ -5,7 +5,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-_MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def as_rows(frame: gpd.GeoDataFrame, id_query: Any) -> gpd.GeoDataFrame:
@@ -18,16 +18,16 @@ def as_rows(frame: gpd.GeoDataFrame, id_query: Any) -> gpd.GeoDataFrame:
         ``S3Path``, ``Checksum``, ``ContentDate``, ``Footprint``, ``GeoFootprint`` as the JSON of the catalogue has
         them, then ``id_original_query`` and ``geometry``.
     """
-    start, end = _moments(frame["start"]), _moments(frame["end"])
+    start, end = _timestamps(frame["start"]), _timestamps(frame["end"])
     geometries = list(frame.geometry)
     rows = {
         "Id": frame["id"].astype(object),
         "Name": frame["name"].astype(object),
         "ContentLength": frame["size_bytes"],
-        "PublicationDate": _moments(frame["published"]),
-        "ModificationDate": _moments(frame["modified"]),
+        "PublicationDate": _timestamps(frame["published"]),
+        "ModificationDate": _timestamps(frame["modified"]),
         "Online": frame["online"],
-        "EvictionDate": _moments(frame["evicted"]),
+        "EvictionDate": _timestamps(frame["evicted"]),
         "S3Path": frame["s3_path"].astype(object),
         "Checksum": _objects(map(_checksums, frame["md5"], frame["blake3"])),
         "ContentDate": _objects({"Start": one, "End": other} for one, other in zip(start, end, strict=True)),
@@ -42,10 +42,10 @@ def _objects(values: Any) -> pd.Series:
     return pd.Series(list(values), dtype=object)
 
 
-def _moments(moments: pd.Series) -> pd.Series:
+def _timestamps(timestamps: pd.Series) -> pd.Series:
     """Return moments as text, None where there is none."""
-    texts = moments.dt.strftime(_MOMENT).astype(object)
-    return texts.where(moments.notna(), None)
+    texts = timestamps.dt.strftime(_TIMESTAMP).astype(object)
+    return texts.where(timestamps.notna(), None)
 
 
 def _checksums(md5: Any, blake3: Any) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.compat.private import alias, own_directory
+from cdsed.compat.private_settings import alias, own_directory
 from cdsed.config.accounts import Account
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cdsed.compat.configuration import archives, read_localconfig, spools
-from cdsed.inbox.paper import atomic_text
 from cdsed.inbox.parse import read_listing
+from cdsed.inbox.report_writer import atomic_text
 from cdsed.local.presence import Presence
 from cdsed.model.layout import archive_dir
 from cdsed.model.listing import Named, Rejected
@@ -84,18 +84,18 @@ def convert_json_odata_query_to_listing_safe_4_download(json_path: str | os.Path
     return _convert(Path(json_path))
 
 
-def _convert(answer: Path) -> str:
+def _convert(response: Path) -> str:
     """Write each product of an answer once, in its order; the listing appears whole."""
-    listing = answer.with_suffix(".txt")
-    if listing == answer:
-        raise ValueError(f"{answer} should end in .json: its listing would be written over it")
+    listing = response.with_suffix(".txt")
+    if listing == response:
+        raise ValueError(f"{response} should end in .json: its listing would be written over it")
     products: dict[str, str] = {}
-    for line in read_listing(answer):
+    for line in read_listing(response):
         match line:
             case Named():
                 products.setdefault(line.safename, line.product_id or "")
             case Rejected():
-                _log.warning("%s, product %d: %s", answer, line.line, line.told)
+                _log.warning("%s, product %d: %s", response, line.line, line.message)
     with atomic_text(listing) as file:
         csv.writer(file, lineterminator="\n").writerows((number, name) for name, number in products.items())
     return str(listing)

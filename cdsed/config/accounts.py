@@ -138,7 +138,7 @@ def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     for account in accounts:
         for secret in _secrets(account):
             log.hide(secret.reveal())
-    if problems := [*_strangers(document, settings), *_twins(document, accounts)]:
+    if problems := [*_unknown_members(document, settings), *_twins(document, accounts)]:
         raise ConfigError(problems)
     return accounts
 
@@ -177,11 +177,11 @@ def _secret(value: object) -> Secret:
         # YAML makes a number of 0123 and a date of 2027-01-31: what was written is lost
         raise ValueError("should be text; put it in quotes")
     if value != value.strip() or not value.isprintable():
-        raise ValueError("begins or ends with a space, or holds a line break or control character; write it anew")
+        raise ValueError("begins or ends with a space, or holds a line break or control character; write it again")
     return Secret(value)
 
 
-def _moment(value: object) -> object:
+def _timestamp(value: object) -> object:
     with suppress(ValueError, OverflowError):
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
@@ -216,7 +216,7 @@ class _AccountEntry(_Quotas):
     )
     s3_access_key: _SecretText | None = Field(default=None, description="S3 access key")
     s3_secret_key: _SecretText | None = Field(default=None, description="S3 secret key")
-    s3_key_expires: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
+    s3_key_expires: Annotated[datetime, BeforeValidator(_timestamp)] | None = Field(
         default=None,
         description="date on which the S3 keys expire (its first moment, UTC), or that moment itself",
     )
@@ -280,7 +280,7 @@ def _plain_login(login: str) -> str:
     return login.strip().lower()
 
 
-def _strangers(document: Document, settings: Settings) -> Iterator[str]:
+def _unknown_members(document: Document, settings: Settings) -> Iterator[str]:
     groups = document.content["groups"]
     if settings.default_group not in groups:
         known = ", ".join(str(document.shown(name)) for name in groups)

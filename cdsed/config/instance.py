@@ -12,7 +12,7 @@ SYSTEM_DIR = Path("/etc/cdsed")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class InstancePaths:
     """The directories and the accounts file of one daemon."""
 
     state_dir: Path
@@ -21,7 +21,7 @@ class Places:
     accounts_file: Path
 
 
-MAIN = Places(
+MAIN = InstancePaths(
     state_dir=Path("/var/lib/cdsed"),
     inbox=Path("/var/lib/cdsed/inbox"),
     spool=Path("/var/spool/cdsed"),
@@ -30,16 +30,16 @@ MAIN = Places(
 
 
 def is_of_the_system(settings: Path) -> bool:
-    """Tell whether a settings file lies in ``/etc/cdsed``, where those of services lie."""
+    """Tell whether a settings file is in ``/etc/cdsed``, where those of services lie."""
     return _absolute(settings).parent == SYSTEM_DIR
 
 
-def places_of(settings: Path) -> Places:
+def places_of(settings: Path) -> InstancePaths:
     """Return where the daemon of a settings file keeps its things unless the file says otherwise."""
     name = _absolute(settings).stem
     if not is_of_the_system(settings) or name == "cdsed":
         return MAIN
-    return Places(
+    return InstancePaths(
         state_dir=MAIN.state_dir.with_name(f"cdsed-{name}"),
         inbox=MAIN.state_dir.with_name(f"cdsed-{name}") / "inbox",
         spool=MAIN.spool.with_name(f"cdsed-{name}"),

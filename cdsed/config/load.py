@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cdsed.config.document import Document, Key
-from cdsed.config.instance import MAIN, Places, places_of
+from cdsed.config.instance import MAIN, InstancePaths, places_of
 from cdsed.config.locate import default_state_dir, read_settings, settings_file
 from cdsed.config.settings import Settings
 from cdsed.config.validate import validate
@@ -39,7 +39,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _with_places(document: Document, places: Places, environ: Mapping[str, str]) -> Document:
+def _with_places(document: Document, places: InstancePaths, environ: Mapping[str, str]) -> Document:
     """Put in the places that a file leaves out."""
     content: dict[str, Any] = {
         "spools": [str(places.spool)],
@@ -54,7 +54,7 @@ def _with_places(document: Document, places: Places, environ: Mapping[str, str])
     return replace(document, content=content)
 
 
-def _of_the_main_daemon(document: Document, settings: Settings, places: Places) -> Iterator[str]:
+def _of_the_main_daemon(document: Document, settings: Settings, places: InstancePaths) -> Iterator[str]:
     """Yield what an instance has taken over from the main daemon, as by a copy of its settings; both would use it."""
     if places == MAIN:
         return

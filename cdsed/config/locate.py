@@ -55,7 +55,7 @@ def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
     Raises
     ------
     ConfigError
-        The file cannot be read, or its ``state_dir`` is no absolute path.
+        The file cannot be read, or its ``state_dir`` is not an absolute path.
     """
     document = read_settings(path, environ)
     content = document.content if isinstance(document.content, dict) else {}
@@ -76,16 +76,16 @@ def default_state_dir(settings: Path, environ: Mapping[str, str]) -> Path:
     Raises
     ------
     ConfigError
-        The file lies in ``/etc/cdsed``, and the two differ: a command in a shell would look at another state.
+        The file is in ``/etc/cdsed``, and the two differ: a command in a shell would look at another state.
     """
     default = places_of(settings).state_dir
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]
     if not first:
         return default
     if is_of_the_system(settings) and Path(first).resolve() != default.resolve():
-        told = f"{settings}: names no state_dir; the unit gives {first}, and commands in a shell would use {default}"
+        message = f"{settings}: names no state_dir; the unit gives {first}, and commands in a shell would use {default}"
         remedy = f"write `state_dir: {first}` into the file, or `StateDirectory={default.name}` into the unit"
-        raise ConfigError([f"{told}: {remedy}"])
+        raise ConfigError([f"{message}: {remedy}"])
     return Path(first)
 
 

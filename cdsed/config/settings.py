@@ -37,7 +37,7 @@ class InboxSettings(Section):
     """Where listings are dropped, and when a dropped file counts as complete."""
 
     path: AbsolutePath = Field(default=MAIN.inbox, description="directory for listings")
-    rest_s: Seconds = Field(default=5, description="seconds unchanged until a file is complete")
+    stable_for_s: Seconds = Field(default=5, description="seconds unchanged until a file is complete")
     scan_every_s: Seconds = Field(default=5, description="seconds between two scans of the inbox")
 
 
@@ -112,10 +112,10 @@ class TransferSettings(Section):
     )
     rate_window_s: Seconds = Field(default=60, ge=1, description="seconds over which that rate is measured")
     checkpoint_every_s: Seconds = Field(default=2, description="seconds between two notes of what is safely on disk")
-    session_rest_s: float = Field(
+    session_cooldown_s: float = Field(
         default=2, strict=True, ge=0, le=1e9, allow_inf_nan=False, description="seconds a session rests after use"
     )
-    zipper: bool = Field(
+    zip_fallback: bool = Field(
         default=False,
         strict=True,
         description="true or false: whether what S3 refuses to an account is fetched as a zip, with its password",
@@ -137,8 +137,10 @@ class RetrySettings(Section):
         default=86_400,
         description="seconds for which every account must be refused a product (403) until it is missing",
     )
-    account_first_delay_s: Seconds = Field(default=30, description="seconds an account in trouble cools first")
-    account_longest_delay_s: Seconds = Field(default=3_600, description="seconds an account cools at most")
+    account_first_delay_s: Seconds = Field(default=30, description="seconds for which an account backs off first")
+    account_longest_delay_s: Seconds = Field(
+        default=3_600, description="seconds for which an account backs off at most"
+    )
 
     @field_validator("longest_delay_s")
     @classmethod
@@ -245,7 +247,7 @@ class Settings(Section):
     ) -> tuple[Path, ...]:
         inbox: InboxSettings | None = info.data.get("inbox")
         if inbox and any(spool.is_relative_to(inbox.path) for spool in spools):
-            raise ValueError(f"should lie outside the inbox ({inbox.path}): what is in there is taken for listings")
+            raise ValueError(f"should be outside the inbox ({inbox.path}): what is in there is taken for listings")
         if not spools or len(set(spools)) < len(spools):
             raise ValueError("should name at least one directory, and each one once")
         return spools
@@ -254,7 +256,7 @@ class Settings(Section):
     @classmethod
     def _pre_spool_is_no_spool(cls, pre_spool: Path | None, info: ValidationInfo) -> Path | None:
         if pre_spool in info.data.get("spools", ()):
-            raise ValueError("should be no spool: what lies there finished would be tidied away; try .cdsed in it")
+            raise ValueError("should be no spool: what is there finished would be tidied away; try .cdsed in it")
         return pre_spool
 
     @property

@@ -94,7 +94,7 @@ def accounts_to_keep(settings: Settings, accounts: Iterable[Account]) -> list[Ac
 
 def accounts_to_log_in(settings: Settings, accounts: Iterable[Account]) -> list[Account]:
     """Return the accounts whose access token is to be kept fresh, for zip downloads."""
-    return [account for account in accounts if settings.transfer.zipper and account.password is not None]
+    return [account for account in accounts if settings.transfer.zip_fallback and account.password is not None]
 
 
 def is_wanted(settings: Settings, accounts: Accounts) -> bool:

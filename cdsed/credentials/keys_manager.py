@@ -101,7 +101,7 @@ class KeysManager:
         content = response.json_object()
         try:
             keys = S3Keys(_secret(content["access_id"]), _secret(content["secret"]))
-            return NewKey(keys, _moment(content.get("expiration_date")))
+            return NewKey(keys, _timestamp(content.get("expiration_date")))
         except (KeyError, TypeError, ValueError, OverflowError):
             raise _invalid_response(self._url) from None
 
@@ -176,15 +176,15 @@ def _list(value: Any) -> list[Any]:
 
 def _key(item: Any) -> ListedKey:
     access_key = _secret(item["access_id"]).reveal()
-    return ListedKey(access_key, str(item.get("user_name") or ""), _moment(item.get("expiration_date")))
+    return ListedKey(access_key, str(item.get("user_name") or ""), _timestamp(item.get("expiration_date")))
 
 
-def _moment(value: Any) -> datetime | None:
+def _timestamp(value: Any) -> datetime | None:
     """Read a time of the service; UTC where it names no zone."""
     if value is None or value == "":
         return None
-    moment = datetime.fromisoformat(value)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    timestamp = datetime.fromisoformat(value)
+    return timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def _secret(value: Any) -> Secret:

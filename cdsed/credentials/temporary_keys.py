@@ -1,6 +1,6 @@
 """Keeping the accounts that have only a password in temporary S3 keys, from the start of the daemon to its end.
 
-With ``transfer.zipper`` it also keeps access tokens fresh, which download processes read from their shared file.
+With ``transfer.zip_fallback`` it also keeps access tokens fresh, which download processes read from their shared file.
 """
 
 import logging
@@ -18,10 +18,10 @@ from cdsed.credentials.keys_manager import KeysManager
 from cdsed.credentials.tokens import Tokens
 from cdsed.errors import TransferError
 from cdsed.model.eodata import BUCKET
-from cdsed.model.transfer import Lease
+from cdsed.model.objects import Lease
 from cdsed.process.lock import KernelLock
 from cdsed.store import breakers, leases
-from cdsed.store.breakers import Cooling, account_breaker
+from cdsed.store.breakers import BreakerPolicy, account_breaker
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.genuine import is_page
@@ -75,16 +75,16 @@ class TemporaryKeyManager:
         for account in accounts_to_log_in(self._settings, accounts):
             self._logged_in.append(_LoggedIn(self._tokens(account)))
 
-    def maintain_due(self, beat: Callable[[], None]) -> None:
-        """Maintain the keys and tokens of every account that is due; `beat` is called after each."""
+    def maintain_due(self, heartbeat: Callable[[], None]) -> None:
+        """Maintain the keys and tokens of every account that is due; `heartbeat` is called after each."""
         for kept in self._kept:
             if kept.due_s <= self._clock.boot_s():
                 self._maintain(kept)
-                beat()
+                heartbeat()
         for logged_in in self._logged_in:
             if logged_in.due_s <= self._clock.boot_s():
                 self._keep_fresh(logged_in)
-                beat()
+                heartbeat()
 
     def end(self) -> None:
         """Delete every key, and close the connection; what cannot be deleted waits for the next start."""
@@ -125,7 +125,7 @@ class TemporaryKeyManager:
                 pause_s = float("inf")
         except TransferError as error:
             retry = self._settings.retry
-            cooling = Cooling(1, retry.account_first_delay_s, retry.account_longest_delay_s)
+            cooling = BreakerPolicy(1, retry.account_first_delay_s, retry.account_longest_delay_s)
             pause_s = breakers.fail(self._db, self._clock, account_breaker(name), cooling, error)
             _log.warning("%s; tried again in %.0f s", error, pause_s)
         kept.due_s = self._clock.boot_s() + pause_s
@@ -156,14 +156,14 @@ class TemporaryKeyManager:
             leases.count_traffic(self._db, self._clock, lease.account, requests=1, size_bytes=0, lease=lease)
             return self._accepted(keys)
         finally:
-            leases.give_back(self._db, self._clock, lease, rest_s=self._settings.transfer.session_rest_s)
+            leases.release(self._db, self._clock, lease, cooldown_s=self._settings.transfer.session_cooldown_s)
 
     def _accepted(self, keys: S3Keys) -> bool:
         connection = Connection(self._endpoint, Credentials(keys.access_key, keys.secret_key))
         try:
             response = connection.request("HEAD", BUCKET, "", {})
             response.read()
-            # A login page, or the way to one, is no proof that S3 knows the key.
+            # A login page, or the way to one, is not a proof that S3 knows the key.
             return response.status == 200 and not is_page(response.headers["Content-Type"])
         finally:
             connection.close()

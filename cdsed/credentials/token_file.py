@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenGrant:
     """What the identity service has said last.
 
     Attributes
@@ -99,18 +99,18 @@ class TokenFile:
         finally:
             os.close(lock)
 
-    def read(self) -> Grant:
+    def read(self) -> TokenGrant:
         """Return what stands there; an empty grant where nothing of this boot does."""
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
             booted_at, written_s = float(document.pop("booted_at")), float(document.pop("written_s"))
             if not same_boot(booted_at, self._clock.booted_at()) or written_s > self._clock.boot_s():
-                return Grant()
-            return Grant(**document)
+                return TokenGrant()
+            return TokenGrant(**document)
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            return Grant()  # written by another version, perhaps: a new login replaces it
+            return TokenGrant()  # written by another version, perhaps: a new login replaces it
 
-    def write(self, grant: Grant) -> None:
+    def write(self, grant: TokenGrant) -> None:
         """Put `grant` there in one step; call it while the lock is held."""
         values = {item.name: getattr(grant, item.name) for item in fields(grant)}
         written = {"booted_at": self._clock.booted_at(), "written_s": self._clock.boot_s()}

@@ -21,7 +21,7 @@ from cdsed.catalogue.http_client import HttpClient, HttpResponse
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account
 from cdsed.config.secrets import Secret
-from cdsed.credentials.token_file import Grant, TokenFile, token_path
+from cdsed.credentials.token_file import TokenFile, TokenGrant, token_path
 from cdsed.errors import AccountError, ServiceError
 
 _CLIENT_ID = "cdse-public"
@@ -59,7 +59,7 @@ class Tokens:
         self._http_client = http_client
         self._file = TokenFile(token_path(folder, account.name), http_client.clock)
         self._lock = threading.Lock()
-        self._grant = Grant()
+        self._grant = TokenGrant()
 
     def access_token(self) -> str:
         """Return a token that is good for a while yet: the shared one, or one that is new to all.
@@ -88,12 +88,12 @@ class Tokens:
             grant = self._file.read()
             if grant.access_token == token:
                 self._file.write(replace(grant, access_token="", access_until_s=0.0))
-            self._grant = Grant()
+            self._grant = TokenGrant()
 
     def _now_s(self) -> float:
         return self._http_client.clock.boot_s()
 
-    def _renew(self, grant: Grant) -> Grant:
+    def _renew(self, grant: TokenGrant) -> TokenGrant:
         """Refresh, or log in; what comes of it is in the file when this returns or raises."""
         refreshed = self._refresh(grant) if grant.refresh_until_s > self._now_s() else None
         if refreshed is not None:
@@ -114,7 +114,7 @@ class Tokens:
             raise self._note_refusal(grant, response, password)
         return self._keep(response)
 
-    def _refresh(self, grant: Grant) -> Grant | None:
+    def _refresh(self, grant: TokenGrant) -> TokenGrant | None:
         """Return a new grant for a refresh token; None when its session is over."""
         response = self._send({"grant_type": "refresh_token", "refresh_token": grant.refresh_token})
         if response.status == 200:
@@ -126,25 +126,25 @@ class Tokens:
     def _send(self, form: dict[str, str]) -> HttpResponse:
         return self._http_client.send_with_retry("POST", self._url, form={"client_id": _CLIENT_ID, **form})
 
-    def _keep(self, response: HttpResponse) -> Grant:
+    def _keep(self, response: HttpResponse) -> TokenGrant:
         grant = _grant(response, self._now_s())
         self._file.write(grant)
         return grant
 
-    def _look_before_login(self, grant: Grant, password: Secret) -> None:
+    def _look_before_login(self, grant: TokenGrant, password: Secret) -> None:
         """Raise the last refusal again while its pause runs, unless the password is another one now."""
         left_s = grant.refused_until_s - self._now_s()
         if left_s > 0 and grant.refused_for == _fingerprint(self._account, password):
             message = f"{grant.reason} (not asked again for {left_s:.0f} s, so that CDSE does not lock the account)"
             raise AccountError(message, code=grant.code, retry_after_s=left_s)
 
-    def _note_refusal(self, grant: Grant, response: HttpResponse, password: Secret) -> AccountError:
+    def _note_refusal(self, grant: TokenGrant, response: HttpResponse, password: Secret) -> AccountError:
         code, advice = _code_and_advice(response)
         first_s, longest_s = _PAUSES_S[code]
         pause_s = min(longest_s, first_s * 2.0 ** min(grant.refusals, 32))
         reason = f"account {self._account.name}: the identity service refuses its login ({response.reason()}); {advice}"
         self._file.write(
-            Grant(
+            TokenGrant(
                 refusals=grant.refusals + 1,
                 refused_until_s=self._now_s() + pause_s,
                 refused_for=_fingerprint(self._account, password),
@@ -187,11 +187,11 @@ def _expect_refusal(response: HttpResponse) -> None:
         raise response.proxy_error()
 
 
-def _grant(response: HttpResponse, now_s: float) -> Grant:
+def _grant(response: HttpResponse, now_s: float) -> TokenGrant:
     """Read the service's grant; lifetimes count from now, a little short."""
     content: dict[str, Any] = response.json_object()
     try:
-        return Grant(
+        return TokenGrant(
             access_token=_filled(content["access_token"]),
             access_until_s=now_s + _short(float(content["expires_in"])),
             refresh_token=_text(content.get("refresh_token", "")),

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
-from cdsed.inbox.answers import products_at, read_answer
-from cdsed.inbox.rows import read_rows
+from cdsed.inbox.catalogue_json import products_at, read_response
 from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing
-from cdsed.inbox.strangers import refuse_strangers
+from cdsed.inbox.text_lines import read_rows
+from cdsed.inbox.unexpected import refuse_unexpected
 from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000
@@ -42,7 +42,7 @@ def read_options(path: Path) -> ListingOptions:
         raise InboxError(f"the first line of {path.name}, '# cdsed: …', cannot be followed: {error}") from error
 
 
-def read_listing(path: Path, beat: Callable[[], None] = never) -> Iterator[ListingLine]:
+def read_listing(path: Path, heartbeat: Callable[[], None] = never) -> Iterator[ListingLine]:
     """Read a listing of any format, in memory that does not grow with it.
 
     Parameters
@@ -58,16 +58,16 @@ def read_listing(path: Path, beat: Callable[[], None] = never) -> Iterator[Listi
     Raises
     ------
     InboxError
-        At once, before the first item: the file is no text, no answer we know, or has nothing of a listing. While
+        At once, before the first item: the file is not a text, no answer we know, or has nothing of a listing. While
         iterating: a header names no column with products.
     """
-    fingerprint(path, beat)  # refuses what is not text
+    fingerprint(path, heartbeat)  # refuses what is not text
     with open_listing(path) as file:
         is_json = _at_json(file)
-        prefix = products_at(file, path.name, beat) if is_json else ""
+        prefix = products_at(file, path.name, heartbeat) if is_json else ""
         file.seek(0)
-        refuse_strangers(file, path.name, is_json=is_json)
-    return _from_answer(path, prefix) if is_json else _from_rows(path)
+        refuse_unexpected(file, path.name, is_json=is_json)
+    return _from_response(path, prefix) if is_json else _from_rows(path)
 
 
 def _from_rows(path: Path) -> Iterator[ListingLine]:
@@ -75,10 +75,10 @@ def _from_rows(path: Path) -> Iterator[ListingLine]:
         yield from read_rows(file)
 
 
-def _from_answer(path: Path, prefix: str) -> Iterator[ListingLine]:
+def _from_response(path: Path, prefix: str) -> Iterator[ListingLine]:
     with open_listing(path) as file:
         _at_json(file)
-        yield from read_answer(file, prefix, path.name)
+        yield from read_response(file, prefix, path.name)
 
 
 def _at_json(file: BinaryIO) -> bool:
@@ -95,7 +95,7 @@ def _options(text: str) -> ListingOptions:
     if len(given) < len(pairs):
         raise ValueError("an option is given twice")
     if given.keys() - {"priority", "group", "outputdir"}:
-        raise ValueError("a word of it is no option; there are priority, group and outputdir")
+        raise ValueError("a word of it is not an option; there are priority, group and outputdir")
     return ListingOptions(
         _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
     )

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from cdsed.clock import iso
 from cdsed.inbox.durable_files import DurableFileBatch
-from cdsed.inbox.paper import JsonPaper, TextPaper
-from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
-from cdsed.model.product import GOOD
+from cdsed.inbox.report_writer import JsonWriter, TextWriter
+from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
+from cdsed.model.product_state import SUCCEEDED
 
-PAPERS = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
+REPORT_FILES = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
 """What the names of receipts and reports end in; the rest is the listing's name."""
 
-SCHEMA = 1  # of the JSON; grows when a member changes its meaning
+SCHEMA = 2  # of the JSON; grows when a member changes its meaning
 
 _SECTIONS = {
-    Verdict.REJECTED: "Rejected",
-    Verdict.PRESENT: "Already on disk",
-    Verdict.KNOWN: "Already known",
-    Verdict.DUPLICATE: "Duplicates inside this listing",
-    Verdict.ACCEPTED: "Accepted",
-    Verdict.IGNORED: "Ignored",
+    LineVerdict.REJECTED: "Rejected",
+    LineVerdict.ALREADY_PRESENT: "Already on disk",
+    LineVerdict.KNOWN: "Already known",
+    LineVerdict.DUPLICATE: "Duplicates inside this listing",
+    LineVerdict.ACCEPTED: "Accepted",
+    LineVerdict.IGNORED: "Ignored",
 }
 _EXCEPTIONS, _DONE = "Not on disk", "On disk"
 _PREFIXES = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -39,20 +39,20 @@ def write_receipt(
     batch
         Makes both appear, with other files.
     base
-        Where the listing is to lie; the receipt lies beside it.
+        Where the listing is to lie; the receipt is beside it.
     remarks
         Read once and not held, so there may be millions.
     """
     with ExitStack() as stack:
         text_file = stack.enter_context(batch.text(_beside(base, ".receipt.txt")))
         json_file = stack.enter_context(batch.text(_beside(base, ".receipt.json")))
-        text = stack.enter_context(TextPaper(*_SECTIONS.values()))
+        text = stack.enter_context(TextWriter(*_SECTIONS.values()))
         known = {**_json_head(head), "counts": {**asdict(counts), "lines": counts.lines}}
-        paper = JsonPaper(json_file, known, "remarks")
+        writer = JsonWriter(json_file, known, "remarks")
         for remark in remarks:
-            paper.add(asdict(remark))
+            writer.add(asdict(remark))
             text.add(_SECTIONS[remark.verdict], _words(_line(remark.line), remark.safename, remark.text))
-        paper.end({})
+        writer.end({})
         text_file.write(f"Receipt of {_text_head(head)}\n{_sum(counts)}\n")
         text.write_to(text_file)
 
@@ -60,7 +60,7 @@ def write_receipt(
 def write_refusal(batch: DurableFileBatch, base: Path, name: str, reason: str) -> None:
     """Write the receipt of a file that was rejected as a whole."""
     with batch.text(_beside(base, ".receipt.json")) as file:
-        JsonPaper(file, {"schema": SCHEMA, "listing": {"name": name}, "refused": reason}, "remarks").end({})
+        JsonWriter(file, {"schema": SCHEMA, "listing": {"name": name}, "refused": reason}, "remarks").end({})
     with batch.text(_beside(base, ".receipt.txt")) as file:
         file.write(f"Receipt of listing {name}\n\nThe file as a whole was rejected: {reason}\n")
 
@@ -71,13 +71,13 @@ def write_report(batch: DurableFileBatch, base: Path, head: ListingHead, rows: I
     with ExitStack() as stack:
         text_file = stack.enter_context(batch.text(_beside(base, ".report.txt")))
         json_file = stack.enter_context(batch.text(_beside(base, ".report.json")))
-        text = stack.enter_context(TextPaper(_EXCEPTIONS, _DONE))
-        paper = JsonPaper(json_file, _json_head(head), "products")
+        text = stack.enter_context(TextWriter(_EXCEPTIONS, _DONE))
+        writer = JsonWriter(json_file, _json_head(head), "products")
         for row in rows:
             states[row.state] += 1
-            paper.add(asdict(row))
-            text.add(_DONE if row.state in GOOD else _EXCEPTIONS, _row(row))
-        paper.end({"states": dict(states)})
+            writer.add(asdict(row))
+            text.add(_DONE if row.state in SUCCEEDED else _EXCEPTIONS, _row(row))
+        writer.end({"states": dict(states)})
         by_state = ", ".join(f"{_number(count)} {state}" for state, count in states.most_common())
         total = _plural(states.total(), "product")
         text_file.write(f"Report on {_text_head(head)}\n{total}{': ' if by_state else ''}{by_state}\n")
@@ -105,7 +105,7 @@ def _sum(counts: Counts) -> str:
         f"{_number(counts.accepted)} accepted",
         _plural(counts.duplicate, "duplicate"),
         f"{_number(counts.known)} already known",
-        f"{_number(counts.present)} already on disk",
+        f"{_number(counts.already_present)} already on disk",
         f"{_number(counts.rejected)} rejected",
         f"{_number(counts.ignored)} blank, comment or header",
     ]
@@ -115,7 +115,7 @@ def _sum(counts: Counts) -> str:
 def _row(row: ReportRow) -> str:
     tried = _plural(row.attempts, "attempt") if row.attempts else None
     size = None if row.size_bytes is None else _size(row.size_bytes)
-    return _words(_line(row.line), f"{row.state:<9}", row.safename, row.whereabouts, size, row.cause, tried)
+    return _words(_line(row.line), f"{row.state:<9}", row.safename, row.path, size, row.cause, tried)
 
 
 def _words(*words: str | None) -> str:

@@ -12,17 +12,17 @@ from typing import Any
 import ijson
 
 from cdsed.dir_handle import mkdir_durable, sync
-from cdsed.inbox.place import ACCEPTED, TAKING
-from cdsed.inbox.receipt import PAPERS
-from cdsed.model.listing import Counts, ListingHead, ReportRow, Verdict
-from cdsed.model.product import FINAL, GOOD, State
+from cdsed.inbox.directory import ACCEPTED, TAKING
+from cdsed.inbox.receipt import REPORT_FILES
+from cdsed.model.listing import Counts, LineVerdict, ListingHead, ReportRow
+from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 
 _TICK_S = 0.01  # so coarse are the kernel's times of files (CONFIG_HZ=100), by which intake knows the order again
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted listing, and whether its report lies beside it."""
+    """An accepted listing, and whether its report is beside it."""
 
     path: Path
     reported: bool
@@ -45,17 +45,17 @@ def accepted(root: Path) -> Iterator[Accepted]:
         with os.scandir(folder) as entries:
             files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
         for name in sorted(files):
-            if not name.startswith(".") and not name.endswith(PAPERS):
+            if not name.startswith(".") and not name.endswith(REPORT_FILES):
                 yield Accepted(folder / name, _report(folder / name).name in files)
 
 
 def return_to_intake(paths: Iterable[Path], root: Path) -> None:
-    """Move accepted listings back to ``.taking/``, from where intake takes them, and writes their papers, anew.
+    """Move accepted listings back to ``.taking/``, from where intake takes them, and writes their papers, again.
 
     They go in the order in which they came: who asked first for a product has it in his output directory.
     """
     for path in sorted(paths, key=_came):
-        for suffix in PAPERS:
+        for suffix in REPORT_FILES:
             path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
         target = root / TAKING / path.relative_to(root / ACCEPTED)
         mkdir_durable(target.parent)
@@ -70,9 +70,9 @@ def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
     receipt = _receipt(path)
     try:
         head = next(_items(receipt, "listing"))
-        counts = next(_items(receipt, "counts"))
+        counts = _in_words_of_today(next(_items(receipt, "counts")))
         head["taken_at"] = datetime.fromisoformat(head["taken_at"]).timestamp()
-        return ListingHead(**head), Counts(**{verdict.value: int(counts[verdict.value]) for verdict in Verdict})
+        return ListingHead(**head), Counts(**{verdict.value: int(counts[verdict.value]) for verdict in LineVerdict})
     except _UNREADABLE:
         return None
 
@@ -80,10 +80,10 @@ def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
 def read_report(path: Path) -> Iterator[ReportRow]:
     """Yield the rows of a listing's report; raises ValueError where it cannot be read."""
     for item in _items(_report(path), "products.item"):
-        row = ReportRow(**item)
+        row = ReportRow(**_in_words_of_today(item))
         state = State(row.state)
-        told = row.whereabouts if state in GOOD else row.cause or state is State.CANCELLED
-        if state not in FINAL or not told:
+        message = row.path if state in SUCCEEDED else row.cause or state is State.CANCELLED
+        if state not in TERMINAL or not message:
             raise ValueError(f"the report of {path.name} says too little of {row.safename}")
         yield row
 
@@ -92,11 +92,22 @@ def is_readable(listing: Accepted) -> bool:
     """Tell whether a reported listing's receipt and report can be read to their ends."""
     try:
         states: Counter[str] = Counter(row.state for row in read_report(listing.path))
-        return read_receipt(listing.path) is not None and next(_items(_report(listing.path), "states")) == states
+        return read_receipt(listing.path) is not None and (
+            _in_words_of_today(next(_items(_report(listing.path), "states"))) == states
+        )
     except _UNREADABLE:
         return False
 
 
+def _in_words_of_today(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of a receipt or report of schema 1 or 2 in the words of 2."""
+    words = {_FORMER_WORDS.get(name, name): value for name, value in item.items()}
+    if "state" in words:
+        words["state"] = _FORMER_WORDS.get(words["state"], words["state"])
+    return words
+
+
+_FORMER_WORDS = {"present": "already_present", "missing": "unavailable", "whereabouts": "path"}
 _UNREADABLE = (OSError, ijson.JSONError, KeyError, TypeError, ValueError, StopIteration)
 
 

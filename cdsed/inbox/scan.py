@@ -1,4 +1,4 @@
-"""What lies in the inbox, and which of it has been written to its end."""
+"""What is in the inbox, and which of it has been written to its end."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ from cdsed.clock import Clock
 _log = logging.getLogger(__name__)
 
 _OVERFLOW_UID = 65534  # user_namespaces(7)
-_TOLD_MAX = 20  # strangers named at once
+_NAMED_MAX = 20  # strangers named at once
 _UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".swp")
 
 
@@ -26,7 +26,7 @@ class DroppedFile:
     Attributes
     ----------
     group
-        The account group whose sub-directory it lies in, or None.
+        The account group whose sub-directory it is in, or None.
     user
         Who owns the file, by name; None for an owner this machine has no name for.
     """
@@ -53,7 +53,7 @@ class _Sight:
 class InboxScan:
     """Finds complete listings in the inbox and in its sub-directories named like account groups.
 
-    A file is complete when nobody has it open for writing and it has been at rest for `rest_s`. One that was
+    A file is complete when nobody has it open for writing and it has been at rest for `stable_for_s`. One that was
     renamed in, or was old when first seen, is complete at once, provided the kernel confirms that nobody
     writes to it. Names such as ``.*``, ``*~``, ``*.tmp``, ``*.part`` and ``*.swp`` are left alone.
 
@@ -67,23 +67,23 @@ class InboxScan:
         How long size and modification time must not change.
     """
 
-    def __init__(self, root: Path, groups: Collection[str], rest_s: float, clock: Clock) -> None:
+    def __init__(self, root: Path, groups: Collection[str], stable_for_s: float, clock: Clock) -> None:
         self._root = root
         self._groups = frozenset(groups)
-        self._rest_s = rest_s
+        self._stable_for_s = stable_for_s
         self._clock = clock
         self._sights: dict[Path, _Sight] = {}
         self._pending = 0
-        self._strangers: dict[Path, None] = {}
+        self._unexpected: dict[Path, None] = {}
         self._users: dict[int, str | None] = {}
 
     def complete(self) -> list[DroppedFile]:
         """Scan, and return what is complete, oldest first; the same files again until they are moved away."""
         sights: dict[Path, _Sight] = {}
         found: list[tuple[int, DroppedFile]] = []
-        strangers: list[Path] = []
+        unexpected: list[Path] = []
         self._users.clear()
-        for path, group in self._visible(strangers):
+        for path, group in self._visible(unexpected):
             try:
                 status = path.lstat()
             except FileNotFoundError:
@@ -94,41 +94,41 @@ class InboxScan:
                 found.append((status.st_mtime_ns, dropped))
         self._sights = sights
         self._pending = len(sights) - len(found)
-        self._note(strangers)
+        self._note(unexpected)
         return [dropped for _, dropped in sorted(found, key=lambda each: (each[0], each[1].path))]
 
     def pending(self) -> int:
         """Return how many listings the last scan saw that were not yet complete."""
         return self._pending
 
-    def strangers(self) -> list[Path]:
+    def unexpected(self) -> list[Path]:
         """Return what the last scan saw that can be no listing: other sub-directories, links, sockets."""
-        return list(self._strangers)
+        return list(self._unexpected)
 
-    def _visible(self, strangers: list[Path]) -> Iterator[tuple[Path, str | None]]:
+    def _visible(self, unexpected: list[Path]) -> Iterator[tuple[Path, str | None]]:
         """Yield files that may be listings; collect what is neither one nor a group's directory."""
         for entry in _entries(self._root):
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False) and entry.name in self._groups:
-                yield from self._group_files(path, strangers)
+                yield from self._group_files(path, unexpected)
             elif entry.is_file(follow_symlinks=False):
                 yield path, None
             else:
-                strangers.append(path)
+                unexpected.append(path)
 
-    def _group_files(self, directory: Path, strangers: list[Path]) -> Iterator[tuple[Path, str | None]]:
+    def _group_files(self, directory: Path, unexpected: list[Path]) -> Iterator[tuple[Path, str | None]]:
         try:
             entries = _entries(directory)
         except FileNotFoundError:
             return  # its owner has removed it just now
         except PermissionError:
-            strangers.append(directory)
+            unexpected.append(directory)
             return
         for entry in entries:
             if entry.is_file(follow_symlinks=False):
                 yield Path(entry.path), directory.name
             else:
-                strangers.append(Path(entry.path))
+                unexpected.append(Path(entry.path))
 
     def _sight(self, path: Path, status: os.stat_result) -> _Sight:
         sight = _Sight(status.st_ino, status.st_size, status.st_mtime_ns, self._clock.boot_s())
@@ -136,10 +136,10 @@ class InboxScan:
         return before if before and before.same_as(sight) else sight
 
     def _is_complete(self, path: Path, status: os.stat_result, sight: _Sight) -> bool:
-        rested = self._clock.boot_s() - sight.since_boot_s >= self._rest_s
+        rested = self._clock.boot_s() - sight.since_boot_s >= self._stable_for_s
         # Writing sets both times to the same instant; renaming, or `cp -p` at its end, only ctime.
         renamed = status.st_ctime_ns > status.st_mtime_ns and status.st_size > 0
-        old = self._clock.utc_s() - status.st_mtime > self._rest_s
+        old = self._clock.utc_s() - status.st_mtime > self._stable_for_s
         if not (rested or renamed or old):
             return False
         written = _is_being_written(path)
@@ -150,20 +150,20 @@ class InboxScan:
             self._users[uid] = user_name(uid)
         return self._users[uid]
 
-    def _note(self, strangers: list[Path]) -> None:
-        new = [path for path in strangers if path not in self._strangers]
-        for path in new[:_TOLD_MAX]:
+    def _note(self, unexpected: list[Path]) -> None:
+        new = [path for path in unexpected if path not in self._unexpected]
+        for path in new[:_NAMED_MAX]:
             _log.warning(
-                "%s is left alone: it is no file, nor a readable directory of an account group (%s)",
+                "%s is ignored: it is not a file, and not a readable directory of an account group (%s)",
                 shown(path),
                 ", ".join(sorted(self._groups)) or "there are none",
             )
-        if len(new) > _TOLD_MAX:
-            _log.warning("%d more in %s are left alone for the same reason", len(new) - _TOLD_MAX, self._root)
-        self._strangers = dict.fromkeys(strangers)
+        if len(new) > _NAMED_MAX:
+            _log.warning("%d more in %s are left alone for the same reason", len(new) - _NAMED_MAX, self._root)
+        self._unexpected = dict.fromkeys(unexpected)
 
 
-def is_left_alone(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Tell whether no file of this name is ever taken: a hidden one, or one that says it is unfinished."""
     return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
 
@@ -171,7 +171,7 @@ def is_left_alone(name: str) -> bool:
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
     """List what may be a listing by its name."""
     with os.scandir(directory) as entries:
-        return [entry for entry in entries if not is_left_alone(entry.name)]
+        return [entry for entry in entries if not is_ignored(entry.name)]
 
 
 def _is_being_written(path: Path) -> bool | None:

@@ -13,9 +13,9 @@ from cdsed.errors import InboxError
 
 LINE_BYTES_MAX = 64 * 1024
 
-_BEGINNING_BYTES = 120  # of a line that is no text
+_BEGINNING_BYTES = 120  # of a line that is not a text
 _CHUNK_BYTES = 256 * 1024
-_CHUNKS_BETWEEN_BEATS = 256
+_CHUNKS_BETWEEN_HEARTBEATS = 256
 UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -55,7 +55,7 @@ def open_listing(path: Path) -> BinaryIO:
     file = os.fdopen(descriptor, "rb") if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     if file is None:
         os.close(descriptor)
-        raise InboxError(f"{path.name} cannot be read as a listing: it is no regular file")
+        raise InboxError(f"{path.name} cannot be read as a listing: it is not a regular file")
     if file.read(len(UTF8_BOM)) != UTF8_BOM:
         file.seek(0)
     return file
@@ -65,7 +65,7 @@ def never() -> None:
     """Do nothing: for whoever needs no sign of life from a long reading."""
 
 
-def fingerprint(path: Path, beat: Callable[[], None] = never) -> str:
+def fingerprint(path: Path, heartbeat: Callable[[], None] = never) -> str:
     """Return the SHA-256 of a listing's content, in hexadecimal: its identity.
 
     Parameters
@@ -87,8 +87,8 @@ def fingerprint(path: Path, beat: Callable[[], None] = never) -> str:
         for number in count(1):
             if not chunk:
                 break
-            if number % _CHUNKS_BETWEEN_BEATS == 0:
-                beat()
+            if number % _CHUNKS_BETWEEN_HEARTBEATS == 0:
+                heartbeat()
             if b"\0" in chunk:
                 raise InboxError(f"{path.name} is not text: it holds NUL bytes")
             digest.update(chunk)

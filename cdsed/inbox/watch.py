@@ -46,7 +46,7 @@ class _Handler(FileSystemEventHandler):
         return inside and any(part.startswith(".") for part in path.relative_to(self._root).parts)
 
 
-class Watch:
+class InboxWatch:
     """Watches the inbox and its sub-directories, those created later included, while the context lasts.
 
     Where inotify is refused (its limits are per user and small), this is logged once, and that is all:

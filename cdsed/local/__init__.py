@@ -1,1 +1,1 @@
-"""What lies on our disks: presence, wholeness, free space."""
+"""What is on our disks: presence, wholeness, free space."""

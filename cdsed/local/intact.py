@@ -61,7 +61,7 @@ def check_product(path: Path) -> Check:
                 top = os.path.commonpath(names).split("/")[0] if names else ""
                 return _check(path, top, _Zip(archive, top, names))
         except UNREADABLE_ZIP as error:
-            return Check(path, 0, (f"it is no whole zip: {error}",), ())
+            return Check(path, 0, (f"it is not a whole zip: {error}",), ())
     path.stat()
     return Check(path, 0, ("it is a single file, without a manifest to compare with",), ())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from cdsed.dir_handle import mkdir_durable
 from cdsed.errors import DiskError
 from cdsed.local.making import is_read_only, why_not_made
-from cdsed.model.disk import Ground
+from cdsed.model.disk import DirectoryIdentity
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _MARKER_BYTES_MAX = 64
 _PLAIN = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
-def recognise(place: Path, known: Ground | None) -> Ground:
+def recognise(place: Path, known: DirectoryIdentity | None) -> DirectoryIdentity:
     """Make sure that a directory is the one it was, and return what it is now.
 
     It is known again by its marker, or, when its marker was removed, by the kernel's word that it is the same one. A
@@ -55,7 +55,7 @@ def recognise(place: Path, known: Ground | None) -> Ground:
     return now
 
 
-def look(place: Path) -> Ground | None:
+def look(place: Path) -> DirectoryIdentity | None:
     """Return what a directory is, None when it is not there.
 
     Raises
@@ -67,10 +67,10 @@ def look(place: Path) -> Ground | None:
         status = place.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Ground(_read(place / MARKER), status.st_dev, status.st_ino)
+    return DirectoryIdentity(_read(place / MARKER), status.st_dev, status.st_ino)
 
 
-def mark(place: Path, marker: str | None = None) -> Ground:
+def mark(place: Path, marker: str | None = None) -> DirectoryIdentity:
     """Make a directory, and its marker if it has none; return what it is.
 
     Parameters
@@ -96,14 +96,14 @@ def mark(place: Path, marker: str | None = None) -> Ground:
         finally:
             os.close(file)
     status = place.stat()
-    return Ground(said, status.st_dev, status.st_ino)
+    return DirectoryIdentity(said, status.st_dev, status.st_ino)
 
 
-def _not_mounted(place: Path, known: Ground, now: Ground | None) -> str:
+def _not_mounted(place: Path, known: DirectoryIdentity, now: DirectoryIdentity | None) -> str:
     path = place / MARKER
     what = "is not there" if now is None else "is not the directory it was" if now.marker else "lacks its marker"
     return (
-        f"{place} {what}: mount its disk, and it goes on by itself; to use another disk from now on: "
+        f"{place} {what}: mount its disk, and transfers continue; to use another disk from now on: "
         f"mkdir -p {path.parent} && echo {known.marker} > {path}"
     )
 

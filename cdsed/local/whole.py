@@ -1,4 +1,4 @@
-"""Whether what lies on disk is a whole product; digests were compared when it was fetched, not here."""
+"""Whether what is on disk is a whole product; digests were compared when it was fetched, not here."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from cdsed.model.manifest import (
 )
 from cdsed.model.safename import parse
 
-#: What zipfile raises for what is no archive, or one of an unknown kind, or with names that are no UTF-8.
+#: What zipfile raises for what is not an archive, or one of an unknown kind, or with names that are no UTF-8.
 UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
 
 
@@ -31,7 +31,7 @@ def open_plain(path: Path) -> IO[bytes]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "is no plain file", str(path))
+        raise OSError(errno.EINVAL, "is not a plain file", str(path))
     return os.fdopen(descriptor, "rb")
 
 

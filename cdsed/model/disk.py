@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class DirectoryIdentity:
     """What a directory is.
 
     Attributes
@@ -19,11 +19,11 @@ class Ground:
     device: int
     inode: int
 
-    def is_same_directory(self, other: "Ground") -> bool:
-        """Tell whether the kernel says so, whatever lies in it."""
+    def is_same_directory(self, other: "DirectoryIdentity") -> bool:
+        """Tell whether the kernel says so, whatever is in it."""
         return (self.device, self.inode) == (other.device, other.inode)
 
-    def is_lost(self, now: "Ground | None") -> bool:
+    def is_lost(self, now: "DirectoryIdentity | None") -> bool:
         """Tell whether something else stands in its place: nothing, a bare mount point, another disk."""
         return now is None or (now.marker != self.marker and not now.is_same_directory(self))
 

@@ -1,4 +1,4 @@
-"""Where products lie in CDSE's object store: paths, keys, and which of them we trust."""
+"""Where products are in CDSE's object store: paths, keys, and which of them we trust."""
 
 import re
 from dataclasses import dataclass

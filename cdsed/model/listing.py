@@ -53,7 +53,7 @@ class Rejected:
     characters: int = 0
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """What a person is told of it."""
         if self.text:
             return f"'{self.text}…' {self.reason} ({self.characters} characters)"
@@ -70,13 +70,13 @@ class Ignored:
 ListingLine = Named | Rejected | Ignored
 
 
-class Verdict(StrEnum):
+class LineVerdict(StrEnum):
     """What became of a line; every line has exactly one."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     KNOWN = "known"
-    PRESENT = "present"
+    ALREADY_PRESENT = "already_present"
     REJECTED = "rejected"
     IGNORED = "ignored"
 
@@ -88,7 +88,7 @@ class Counts:
     accepted: int = 0
     duplicate: int = 0
     known: int = 0
-    present: int = 0
+    already_present: int = 0
     rejected: int = 0
     ignored: int = 0
 
@@ -103,7 +103,7 @@ class Remark:
     """What a receipt says about one line that was not simply accepted, e.g. why not, or where it lies."""
 
     line: int
-    verdict: Verdict
+    verdict: LineVerdict
     safename: str | None
     text: str
 
@@ -143,7 +143,7 @@ class ReportRow:
     line: int
     safename: str
     state: str
-    whereabouts: str | None
+    path: str | None
     size_bytes: int | None
     attempts: int
     cause: str | None

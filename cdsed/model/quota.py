@@ -15,7 +15,7 @@ _FORECAST_LONGEST_H = 366 * 24
 _NEARLY = 0.95
 
 
-class Restraint(StrEnum):
+class ThrottleReason(StrEnum):
     """Why an account may use fewer sessions than it has."""
 
     THROTTLED = "throttled"
@@ -40,14 +40,14 @@ class HourOfTraffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class QuotaFreeAt:
     """When volume is free again (seconds UTC), and how much of it within a day of that."""
 
     at: float
     size_bytes: int
 
 
-def next_room(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> Room | None:
+def next_free(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> QuotaFreeAt | None:
     """Return when the hours of the window, oldest first, add up to less than `ceiling_bytes` again.
 
     None when they already do.
@@ -63,7 +63,7 @@ def next_room(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> Room | None
         left += each.size_bytes
         if first is None and left > 0:
             first = leaves
-    return None if first is None else Room(first * 3600.0, left)
+    return None if first is None else QuotaFreeAt(first * 3600.0, left)
 
 
 @dataclass(frozen=True, slots=True)

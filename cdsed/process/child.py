@@ -10,8 +10,8 @@ from enum import Enum
 from cdsed.clock import Clock
 from cdsed.process import systemd
 from cdsed.process.exits import ChildExit
-from cdsed.process.life import LIFELINE_FD
 from cdsed.process.limits import Limits
+from cdsed.process.worker_control import PARENT_PIPE_FD
 
 _MESSAGE_BYTES_MAX = 4096
 
@@ -58,22 +58,22 @@ class Child:
         self.text = ""
         self.killed_s: float | None = None
         self._clock = clock
-        self.lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.parent_pipe, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 self._process, self.pidfd = _start(spec.command, theirs.fileno())
         except OSError:
-            self.lifeline.close()
+            self.parent_pipe.close()
             raise
         self.pid = self._process.pid
         self.started_s = clock.boot_s()
         self._since_s = self.started_s  # patience counts from here: start, last beat, or request to stop
 
-    def hear(self) -> bool:
+    def read_messages(self) -> bool:
         """Take in what the child has said; return False when it will never say anything again."""
         while True:
             try:
-                message = self.lifeline.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
+                message = self.parent_pipe.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return True
             if not message:
@@ -115,7 +115,7 @@ class Child:
         os.killpg(self.pid, signal.SIGKILL)  # not yet collected, so the group's number is still ours
         returncode = self._process.wait()
         os.close(self.pidfd)
-        self.lifeline.close()
+        self.parent_pipe.close()
         return ChildExit.from_returncode(returncode)
 
     def _take(self, message: str) -> None:
@@ -130,7 +130,7 @@ class Child:
             self._since_s = self._clock.boot_s()
 
 
-def _start(command: tuple[str, ...], lifeline_fd: int) -> tuple[subprocess.Popen[bytes], int]:
+def _start(command: tuple[str, ...], parent_pipe_fd: int) -> tuple[subprocess.Popen[bytes], int]:
     """Start `command` in a session of its own; return the process and its pidfd."""
     environment = {name: value for name, value in os.environ.items() if name not in systemd.ENVIRONMENT}
     process = subprocess.Popen(  # noqa: S603 - the commands are the program's own
@@ -138,8 +138,8 @@ def _start(command: tuple[str, ...], lifeline_fd: int) -> tuple[subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=2,  # whatever a worker prints is log; the supervisor's own output stays its own
         start_new_session=True,
-        pass_fds=(lifeline_fd,),
-        env=environment | {LIFELINE_FD: str(lifeline_fd)},
+        pass_fds=(parent_pipe_fd,),
+        env=environment | {PARENT_PIPE_FD: str(parent_pipe_fd)},
     )
     try:
         return process, os.pidfd_open(process.pid)

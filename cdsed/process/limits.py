@@ -19,7 +19,7 @@ class Limits:
         From its last start until a worker that crashed in a loop counts as well again.
     restart_first_s, restart_longest_s
         The pause before a dead worker is started again: the first one, doubled with each death in a row, and
-        the longest. A worker that lived for a minute begins anew.
+        the longest. A worker that lived for a minute begins again.
     boot_failures_max
         Deaths in a row before ``ready`` after which the supervisor itself gives up.
     """

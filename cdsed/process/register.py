@@ -78,7 +78,7 @@ class Register:
 
     def others(self, mark: str, slots: Iterable[int]) -> str:
         """Return who else has sessions of an account just now, in words; '' if nobody has."""
-        found = {told for slot in slots if (told := self._other(self._path(mark, slot)))}
+        found = {owner for slot in slots if (owner := self._other(self._path(mark, slot)))}
         return "; ".join(sorted(found))
 
     def _other(self, path: Path) -> str:

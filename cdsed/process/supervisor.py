@@ -16,10 +16,10 @@ from typing import TypeVar
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import CdsedError, ExitCode
 from cdsed.process.child import Child, ChildSpec, ChildState
+from cdsed.process.child_slot import ChildSlot, CrashLoop, crash_loops
 from cdsed.process.hooks import Hooks
 from cdsed.process.limits import Limits
-from cdsed.process.post import CrashLoop, Post, crash_loops
-from cdsed.process.restart import Death, Record, after_death
+from cdsed.process.restart import CrashRecord, Death, after_death
 from cdsed.process.signals import SignalWakeup
 from cdsed.process.systemd import Systemd
 
@@ -56,7 +56,7 @@ class Supervisor:
     """
 
     def __init__(self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._posts = {spec.name: Post(spec) for spec in specs}
+        self._slots = {spec.name: ChildSlot(spec) for spec in specs}
         self.crash_loops: tuple[CrashLoop, ...] = ()
         self._hooks = hooks
         self._limits = limits
@@ -86,15 +86,15 @@ class Supervisor:
             before all of them were ready once, BUG when a child cannot boot or the hooks fail again and again.
         """
         with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
-            self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._obey(wakeup.read()))
+            self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._on_signals(wakeup.read()))
             self._systemd.takes(self._limits.boot_takes_s())
             try:
-                while self._exit is None or self._posts:
+                while self._exit is None or self._slots:
                     self._turn()
             finally:
-                for post in self._posts.values():
-                    if post.child is not None:
-                        post.child.kill()
+                for slot in self._slots.values():
+                    if slot.child is not None:
+                        slot.child.kill()
         assert self._exit is not None
         return self._exit
 
@@ -115,11 +115,11 @@ class Supervisor:
             self._replace_outdated()
         if self._clock.boot_s() >= self._tick_at_s:
             self._tick()
-        self.crash_loops = crash_loops(self._posts.values(), self._clock.boot_s(), self._limits)
+        self.crash_loops = crash_loops(self._slots.values(), self._clock.boot_s(), self._limits)
         self._announce()
 
     def _idle_s(self) -> float:
-        due_s = [post.start_at_s for post in self._posts.values() if post.child is None]
+        due_s = [slot.start_at_s for slot in self._slots.values() if slot.child is None]
         return max(0.0, min(self._tick_at_s, *due_s, math.inf) - self._clock.boot_s())
 
     def _excuse_absence(self) -> None:
@@ -132,7 +132,7 @@ class Supervisor:
 
     # Signals
 
-    def _obey(self, signals: list[int]) -> None:
+    def _on_signals(self, signals: list[int]) -> None:
         for number in signals:
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop_signals += 1
@@ -146,106 +146,106 @@ class Supervisor:
     def _reload(self) -> None:
         self._reload_asked = False
         self._systemd.reloading()
-        self._systemd.takes(len(self._posts) * (self._limits.stop_within_s + self._limits.ready_within_s))
+        self._systemd.takes(len(self._slots) * (self._limits.stop_within_s + self._limits.ready_within_s))
         self._announced = False
         specs = self._guarded("the reload", self._hooks.on_reload)
         if specs is not None:
-            self._appoint({spec.name: spec for spec in specs})
+            self._set_specs({spec.name: spec for spec in specs})
 
-    def _appoint(self, specs: dict[str, ChildSpec]) -> None:
+    def _set_specs(self, specs: dict[str, ChildSpec]) -> None:
         """Let new children follow the present ones, which `_replace_outdated` sends away."""
-        for name, post in list(self._posts.items()):
-            post.outdated = True
-            post.retired = name not in specs
-            if post.retired and post.child is None:
-                del self._posts[name]
+        for name, slot in list(self._slots.items()):
+            slot.outdated = True
+            slot.retired = name not in specs
+            if slot.retired and slot.child is None:
+                del self._slots[name]
         for name, spec in specs.items():
-            post = self._posts.setdefault(name, Post(spec))
-            post.spec, post.record, post.start_at_s = spec, Record(booted=self._was_ready), -math.inf
+            slot = self._slots.setdefault(name, ChildSlot(spec))
+            slot.spec, slot.record, slot.start_at_s = spec, CrashRecord(booted=self._was_ready), -math.inf
 
     def _leave(self, code: ExitCode) -> None:
         """Begin to stop in order, to leave with `code`; the first reason counts."""
         if self._exit is not None:
             return
         self._exit = code
-        for name, post in list(self._posts.items()):
-            if post.child is None:
-                del self._posts[name]
+        for name, slot in list(self._slots.items()):
+            if slot.child is None:
+                del self._slots[name]
             else:
-                post.child.terminate()
-        self._systemd.stopping(f"stopping: waiting for {', '.join(self._posts) or 'nothing'}")
+                slot.child.terminate()
+        self._systemd.stopping(f"stopping: waiting for {', '.join(self._slots) or 'nothing'}")
 
     # Children
 
     def _children(self) -> list[Child]:
-        return [post.child for post in self._posts.values() if post.child is not None]
+        return [slot.child for slot in self._slots.values() if slot.child is not None]
 
     def _start_due(self) -> None:
         now_s = self._clock.boot_s()
-        for post in self._posts.values():
-            if post.child is None and now_s >= post.start_at_s:
-                self._start(post)
+        for slot in self._slots.values():
+            if slot.child is None and now_s >= slot.start_at_s:
+                self._start(slot)
             if self._exit is not None:
                 return
 
-    def _start(self, post: Post) -> None:
+    def _start(self, slot: ChildSlot) -> None:
         try:
-            child = Child(post.spec, self._clock)
+            child = Child(slot.spec, self._clock)
         except OSError as error:
-            log.error("%s cannot be started: %s", post.spec.name, error)  # noqa: TRY400 - nothing of ours failed
-            post.ending, post.code = f"cannot be started: {error}", None
-            self._restart_later(post, Death(code=None, ready=False, lived_s=0.0))
+            log.error("%s cannot be started: %s", slot.spec.name, error)  # noqa: TRY400 - nothing of ours failed
+            slot.ending, slot.code = f"cannot be started: {error}", None
+            self._restart_later(slot, Death(code=None, ready=False, lived_s=0.0))
             return
-        log.info("%s started (pid %d)", post.spec.name, child.pid)
-        post.child, post.outdated, post.stuck = child, False, False
-        self._selector.register(child.pidfd, selectors.EVENT_READ, partial(self._bury, post))
-        self._selector.register(child.lifeline, selectors.EVENT_READ, partial(self._hear, post))
+        log.info("%s started (pid %d)", slot.spec.name, child.pid)
+        slot.child, slot.outdated, slot.stuck = child, False, False
+        self._selector.register(child.pidfd, selectors.EVENT_READ, partial(self._reap, slot))
+        self._selector.register(child.parent_pipe, selectors.EVENT_READ, partial(self._read_messages, slot))
 
-    def _hear(self, post: Post) -> None:
-        child = post.child  # None: its end was read just before its last words
-        if child is not None and not child.hear():
-            self._selector.unregister(child.lifeline)
+    def _read_messages(self, slot: ChildSlot) -> None:
+        child = slot.child  # None: its end was read just before its last words
+        if child is not None and not child.read_messages():
+            self._selector.unregister(child.parent_pipe)
 
-    def _bury(self, post: Post) -> None:
-        child = post.child
+    def _reap(self, slot: ChildSlot) -> None:
+        child = slot.child
         assert child is not None, "a pidfd is watched only while its child is there"
         self._selector.unregister(child.pidfd)
-        if child.lifeline in self._selector.get_map():
-            self._selector.unregister(child.lifeline)
+        if child.parent_pipe in self._selector.get_map():
+            self._selector.unregister(child.parent_pipe)
         asked = child.state is ChildState.STOPPING
-        child.hear()
-        end, post.child = child.reap(), None
-        post.ending, post.code = end.describe(), end.code
+        child.read_messages()
+        end, slot.child = child.reap(), None
+        slot.ending, slot.code = end.describe(), end.code
         lived_s = self._clock.boot_s() - child.started_s
         name = child.spec.name
         if child.was_ready:
-            post.record = replace(post.record, booted=True)
+            slot.record = replace(slot.record, booted=True)
         log.log(
             logging.INFO if asked else logging.WARNING,
             "%s (pid %d) %s after %.1f s",
             *(name, child.pid, end.describe(), lived_s),
         )
         self._guarded("seeing to the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end))
-        if self._exit is not None or post.retired:
-            del self._posts[name]
+        if self._exit is not None or slot.retired:
+            del self._slots[name]
         elif asked:
-            post.start_at_s = -math.inf
+            slot.start_at_s = -math.inf
         else:
-            self._restart_later(post, Death(end.code, child.was_ready, lived_s))
+            self._restart_later(slot, Death(end.code, child.was_ready, lived_s))
 
-    def _restart_later(self, post: Post, death: Death) -> None:
-        verdict = after_death(post.record, death, self._limits)
-        post.record = verdict.record
+    def _restart_later(self, slot: ChildSlot, death: Death) -> None:
+        verdict = after_death(slot.record, death, self._limits)
+        slot.record = verdict.record
         if verdict.give_up is not None:
-            log.error("%s cannot boot: stopping everything", post.spec.name)
+            log.error("%s cannot boot: stopping everything", slot.spec.name)
             self._leave(verdict.give_up)
         else:
-            post.start_at_s = self._clock.boot_s() + verdict.delay_s
-            log.info("%s starts again in %.1f s", post.spec.name, verdict.delay_s)
+            slot.start_at_s = self._clock.boot_s() + verdict.delay_s
+            log.info("%s starts again in %.1f s", slot.spec.name, verdict.delay_s)
 
     def _kill_overdue(self) -> None:
-        for name, post in list(self._posts.items()):
-            child = post.child
+        for name, slot in list(self._slots.items()):
+            child = slot.child
             why = child.overdue(self._limits) if child is not None else None
             if child is None or why is None:
                 continue
@@ -255,9 +255,9 @@ class Supervisor:
             elif self._clock.boot_s() > child.killed_s + _DIES_WITHIN_S:
                 if self._exit is not None:
                     log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, child.pid)
-                    del self._posts[name]
-                elif not post.stuck:
-                    post.stuck = True
+                    del self._slots[name]
+                elif not slot.stuck:
+                    slot.stuck = True
                     log.error("%s (pid %d) is stuck in the kernel, perhaps at a disk that hangs", name, child.pid)
 
     def _replace_outdated(self) -> None:
@@ -265,11 +265,11 @@ class Supervisor:
 
         One that does not die is not waited for: a disk that hangs must not keep new keys from the others.
         """
-        children = [(post, post.child) for post in self._posts.values() if post.child is not None and not post.stuck]
+        children = [(slot, slot.child) for slot in self._slots.values() if slot.child is not None and not slot.stuck]
         if any(child.state is not ChildState.READY for _, child in children):
             return
-        for post, child in children:
-            if post.outdated:
+        for slot, child in children:
+            if slot.outdated:
                 child.terminate()
                 return
 
@@ -290,7 +290,7 @@ class Supervisor:
     def _work(self) -> ExitCode | None:
         specs = self._hooks.on_tick()
         if specs is not None and self._exit is None:
-            self._appoint({spec.name: spec for spec in specs})
+            self._set_specs({spec.name: spec for spec in specs})
         return self._hooks.finished()
 
     def _guarded(self, what: str, hook: Callable[[], _Result]) -> _Result | None:
@@ -306,7 +306,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         if self._exit is None:
-            if not self._announced and self._ready_count() == sum(not post.stuck for post in self._posts.values()):
+            if not self._announced and self._ready_count() == sum(not slot.stuck for slot in self._slots.values()):
                 self._announced = self._was_ready = True
                 self._systemd.ready(self._words() or "")
             else:
@@ -317,14 +317,14 @@ class Supervisor:
 
     def _ready_count(self) -> int:
         return sum(
-            post.child is not None and post.child.state is ChildState.READY and not post.outdated and not post.stuck
-            for post in self._posts.values()
+            slot.child is not None and slot.child.state is ChildState.READY and not slot.outdated and not slot.stuck
+            for slot in self._slots.values()
         )
 
     def _words(self) -> str | None:
-        words: str | None = f"starting: {self._ready_count()} of {len(self._posts)} processes ready"
+        words: str | None = f"starting: {self._ready_count()} of {len(self._slots)} processes ready"
         if self._announced:
             words = self._guarded("telling the status", self._hooks.status_text)
         now_s = self._clock.boot_s()
-        told = [*(loop.describe(now_s) for loop in self.crash_loops), *([words] if words else [])]
-        return "; ".join(told) or None
+        reasons = [*(loop.describe(now_s) for loop in self.crash_loops), *([words] if words else [])]
+        return "; ".join(reasons) or None

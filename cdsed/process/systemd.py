@@ -38,7 +38,7 @@ class Systemd:
         self._status_s = -math.inf
 
     def takes(self, seconds: float) -> None:
-        """Ask for so much time, from now, until `ready`: a start or a reload goes on."""
+        """Ask for so much time, from now, until `ready`: a start or a reload continues."""
         self._send(f"EXTEND_TIMEOUT_USEC={math.ceil(seconds) * 1_000_000}")
         # It has put the watchdog off as well, which a sign of life puts right.
         self._pinged_s = -math.inf
@@ -50,7 +50,7 @@ class Systemd:
 
     def reloading(self) -> None:
         """Tell that a reload has begun; `ready` ends it."""
-        # systemd 253 and later wait for ever for a READY=1 whose RELOADING=1 had no CLOCK_MONOTONIC time.
+        # systemd 253 and later wait indefinitely for a READY=1 whose RELOADING=1 had no CLOCK_MONOTONIC time.
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str) -> None:

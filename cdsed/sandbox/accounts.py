@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Account:
+class SandboxAccount:
     """One login with its S3 key pair and its quotas.
 
     Parameters
@@ -55,19 +55,19 @@ class Account:
         return self.login or f"{self.name}@example.org"
 
 
-def make_accounts(count: int, seed: int, bandwidth_bytes_per_s: int | None = None) -> list[Account]:
+def make_accounts(count: int, seed: int, bandwidth_bytes_per_s: int | None = None) -> list[SandboxAccount]:
     """Return `count` accounts ``sandbox-1``, …, with keys that follow from the seed."""
     accounts = []
     for number in range(1, count + 1):
         digest = hashlib.sha256(f"account {number} of {seed}".encode()).hexdigest()
         access_key, secret_key, password = f"SANDBOX{digest[:13].upper()}", digest[13:53], digest[53:]
-        account = Account(f"sandbox-{number}", access_key, secret_key, password=password)
+        account = SandboxAccount(f"sandbox-{number}", access_key, secret_key, password=password)
         accounts.append(replace(account, bandwidth_bytes_per_s=bandwidth_bytes_per_s))
     return accounts
 
 
-def read_accounts(path: Path) -> list[Account]:
-    """Read accounts from a JSON list of objects with the fields of `Account`; times in ISO 8601 with a zone.
+def read_accounts(path: Path) -> list[SandboxAccount]:
+    """Read accounts from a JSON list of objects with the fields of `SandboxAccount`; times in ISO 8601 with a zone.
 
     Raises
     ------
@@ -82,14 +82,14 @@ def read_accounts(path: Path) -> list[Account]:
     return [_account(item, f"{path}: account {number}") for number, item in enumerate(items, start=1)]
 
 
-def _account(item: Mapping[str, Any], where: str) -> Account:
-    unknown = sorted(set(item) - {field.name for field in fields(Account)})
+def _account(item: Mapping[str, Any], where: str) -> SandboxAccount:
+    unknown = sorted(set(item) - {field.name for field in fields(SandboxAccount)})
     if unknown:
         raise ValueError(f"{where}: no such field: {', '.join(unknown)}")
     times = {name: datetime.fromisoformat(item[name]) for name in ("key_valid_from", "key_expires") if item.get(name)}
     if any(time.tzinfo is None for time in times.values()):
         raise ValueError(f"{where}: times need a zone, e.g. 2026-01-31T00:00:00Z")
     try:
-        return Account(**{**item, **times})
+        return SandboxAccount(**{**item, **times})
     except TypeError as error:
         raise ValueError(f"{where}: name, access_key and secret_key are needed") from error

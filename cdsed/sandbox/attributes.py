@@ -7,8 +7,8 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from cdsed.sandbox.moments import stamp
-from cdsed.sandbox.names import ParsedName, moment_of
+from cdsed.sandbox.names import ParsedName, timestamp_of
+from cdsed.sandbox.timestamps import stamp
 
 _TYPES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", datetime: "DateTimeOffset"}
 _POLARISATIONS = {"SH": "HH", "SV": "VV", "DH": "HH&HV", "DV": "VV&VH"}
@@ -78,7 +78,7 @@ def _s2(name: ParsedName, chance: bytes) -> dict[str, Any]:
         "orbitNumber": 30_000 + int.from_bytes(chance[6:8], "big") % 20_000,
         "orbitDirection": "DESCENDING",
         "operationalMode": "INS-NOBS",
-        "processingDate": moment_of(fields["made"]),
+        "processingDate": timestamp_of(fields["made"]),
         "processingLevel": f"S2MSI{fields['level'][1:]}",
         "processorVersion": f"{fields['baseline'][:2]}.{fields['baseline'][2:]}",
         "platformShortName": "SENTINEL-2",
@@ -94,7 +94,7 @@ def _s3(name: ParsedName, chance: bytes) -> dict[str, Any]:
     values: dict[str, Any] = {
         "timeliness": fields["timeliness"],
         "orbitDirection": _direction(chance),
-        "processingDate": moment_of(fields["made"]),
+        "processingDate": timestamp_of(fields["made"]),
         "processingLevel": fields["type"][3],
         "baselineCollection": fields["baseline"],
         "platformShortName": "SENTINEL-3",
@@ -112,7 +112,7 @@ def _s5p(name: ParsedName, _chance: bytes) -> dict[str, Any]:
     version = fields["processor"]
     return {
         "orbitNumber": int(fields["orbit"]),
-        "processingDate": moment_of(fields["made"]),
+        "processingDate": timestamp_of(fields["made"]),
         "processingMode": fields["stream"],
         "processingLevel": fields["type"][:2],
         "processorVersion": f"{version[:2]}.{version[2:4]}.{version[4:]}",

@@ -5,7 +5,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
-from cdsed.sandbox.products import Change, Product, ProductSpec, StoredObject
+from cdsed.sandbox.products import Change, ProductSpec, SandboxObject, SandboxProduct
 
 _CACHED_PRODUCTS = 2_000
 
@@ -21,7 +21,7 @@ class Bucket:
         Is told of every product that is put there.
     """
 
-    def __init__(self, seed: int, added: Callable[[Product], None]) -> None:
+    def __init__(self, seed: int, added: Callable[[SandboxProduct], None]) -> None:
         self.seed = seed
         self._added = added
         self._lock = threading.RLock()
@@ -30,11 +30,11 @@ class Bucket:
         self._by_id: dict[str, str] = {}  # product id -> sort key
         self._by_name: dict[str, list[str]] = {}  # safename -> sort keys
         self._changes: dict[str, Change] = {}
-        self._cache: OrderedDict[str, Product] = OrderedDict()
+        self._cache: OrderedDict[str, SandboxProduct] = OrderedDict()
 
-    def add(self, spec: ProductSpec) -> Product:
+    def add(self, spec: ProductSpec) -> SandboxProduct:
         """Put a product there, in place of one at the same path; ValueError when it cannot be made."""
-        product = Product(self.seed, spec, self._changes)
+        product = SandboxProduct(self.seed, spec, self._changes)
         key = product.sort_key
         with self._lock:
             if key not in self._specs:
@@ -46,25 +46,25 @@ class Bucket:
         self._added(product)
         return product
 
-    def named(self, safename: str) -> list[Product]:
-        """Return the products of that name; more than one when it lies at several paths."""
+    def named(self, safename: str) -> list[SandboxProduct]:
+        """Return the products of that name; more than one when it is at several paths."""
         with self._lock:
             return [self._product(key) for key in self._by_name.get(safename, ())]
 
-    def identified(self, product_id: str) -> Product | None:
+    def identified(self, product_id: str) -> SandboxProduct | None:
         """Return the product that the catalogue knows by this id."""
         with self._lock:
             key = self._by_id.get(product_id)
             return self._product(key) if key else None
 
-    def get(self, key: str) -> StoredObject | None:
+    def get(self, key: str) -> SandboxObject | None:
         """Return the object with exactly this key, listed or not."""
         product = self._product_at(key)
         if product is None or not product.spec.is_on_eodata:
             return None
         return product.objects.get(key)
 
-    def listing(self, prefix: str, after: str) -> Iterator[StoredObject]:
+    def listing(self, prefix: str, after: str) -> Iterator[SandboxObject]:
         """Yield the listed objects whose keys begin with `prefix` and come after `after`, in order."""
         with self._lock:
             first = max(bisect_left(self._sort_keys, prefix), bisect_left(self._sort_keys, after))
@@ -87,7 +87,7 @@ class Bucket:
                 self._changes[key] = Change(before.variant + 1 if before else 1, same_content)
                 self._cache.pop(product.sort_key, None)
 
-    def _product_at(self, key: str) -> Product | None:
+    def _product_at(self, key: str) -> SandboxProduct | None:
         with self._lock:
             index = bisect_left(self._sort_keys, key)
             for sort_key in self._sort_keys[max(0, index - 1) : index + 1]:
@@ -95,11 +95,11 @@ class Bucket:
                     return self._product(sort_key)
         return None
 
-    def _product(self, sort_key: str) -> Product:
+    def _product(self, sort_key: str) -> SandboxProduct:
         with self._lock:
             product = self._cache.get(sort_key)
             if product is None:
-                product = Product(self.seed, self._specs[sort_key], self._changes)
+                product = SandboxProduct(self.seed, self._specs[sort_key], self._changes)
                 self._cache[sort_key] = product
                 if len(self._cache) > _CACHED_PRODUCTS:
                     self._cache.popitem(last=False)

@@ -12,10 +12,10 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from cdsed.sandbox.entries import Deletion, Delivered, Facts, made_geometry
+from cdsed.sandbox.entries import DeletedEntry, Delivered, EntryFacts, made_geometry
 from cdsed.sandbox.names import eodata_path, make_name, parse_name
 from cdsed.sandbox.odatafilter import Filter
-from cdsed.sandbox.products import Product, ProductSpec
+from cdsed.sandbox.products import ProductSpec, SandboxProduct
 from cdsed.sandbox.rows import LoadedRow, MadeRow, Row
 from cdsed.sandbox.zipper import zipped
 
@@ -31,7 +31,7 @@ _KINDS_OF_COLLECTION = {
 
 
 @dataclass(frozen=True)
-class CatalogueSettings:
+class SandboxCatalogueSettings:
     """What is unknown of the real catalogue, or differs from day to day.
 
     Parameters
@@ -51,7 +51,7 @@ class CatalogueSettings:
     requests_per_s: float | None = None
     retry_after_s: int | None = 2
 
-    def changed(self, values: Mapping[str, Any]) -> "CatalogueSettings":
+    def changed(self, values: Mapping[str, Any]) -> "SandboxCatalogueSettings":
         """Return these settings with other values; ValueError when there is no such setting."""
         unknown = sorted(set(values) - {field.name for field in fields(self)})
         if unknown:
@@ -104,7 +104,7 @@ class _Shelf:
         self._is_sorted = True
 
 
-class Catalogue:
+class SandboxCatalogue:
     """All rows, those of deleted products apart.
 
     Parameters
@@ -114,7 +114,7 @@ class Catalogue:
     """
 
     def __init__(self, seed: int) -> None:
-        self.settings = CatalogueSettings()
+        self.settings = SandboxCatalogueSettings()
         self._seed = seed
         self._lock = threading.Lock()
         self._shelves = (_Shelf(), _Shelf())
@@ -131,7 +131,7 @@ class Catalogue:
             self._changed()
         return count
 
-    def add_product(self, product: Product) -> None:
+    def add_product(self, product: SandboxProduct) -> None:
         """Let the catalogue know a product of the bucket, or forget it when it is to be unknown."""
         if product.spec.in_catalogue:
             self.add([_row_of(product, self._seed)])
@@ -161,16 +161,16 @@ class Catalogue:
         """Return the rows that a filter selects, as `ordered` has them, in a new list."""
         question = (wanted.text, orders, deleted)
         with self._lock:
-            answers = self._answers  # another one as soon as a row changes
-            if orders and question in answers:
-                return list(answers[question])
+            responses = self._answers  # another one as soon as a row changes
+            if orders and question in responses:
+                return list(responses[question])
             candidates = self._shelves[deleted].candidates(wanted)
         rows = ordered([row for row in candidates if wanted.matches(row)], orders)
         if orders:
             with self._lock:
-                answers[question] = rows
-                if len(answers) > _REMEMBERED_ANSWERS:
-                    answers.popitem(last=False)
+                responses[question] = rows
+                if len(responses) > _REMEMBERED_ANSWERS:
+                    responses.popitem(last=False)
         return list(rows)
 
     def _changed(self) -> None:
@@ -236,27 +236,27 @@ def generate_rows(count: int, seed: int, collection: str, start: datetime, end: 
     random = Random(f"{collection} {seed}")
     names: set[str] = set()
     for number in range(count):
-        moment = start + step * (number + random.random())
+        timestamp = start + step * (number + random.random())
         kind = random.choice(kinds)
-        name = make_name(kind, random, moment)
+        name = make_name(kind, random, timestamp)
         while name in names:
-            name = make_name(kind, random, moment)
+            name = make_name(kind, random, timestamp)
         names.add(name)
-        yield _generated(name, moment, random)
+        yield _generated(name, timestamp, random)
 
 
 def _generated(name: str, start: datetime, random: Random) -> MadeRow:
     product_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
     size_bytes = random.randrange(50_000_000, 8_000_000_000)
     path = eodata_path(parse_name(name))
-    facts = Facts(name, product_id, path, start, start + timedelta(hours=6, seconds=random.random() * 3600))
+    facts = EntryFacts(name, product_id, path, start, start + timedelta(hours=6, seconds=random.random() * 3600))
     return MadeRow(facts, lambda: _unmade(size_bytes, path))
 
 
-def _row_of(product: Product, seed: int) -> MadeRow:
+def _row_of(product: SandboxProduct, seed: int) -> MadeRow:
     spec = product.spec
     fraction = int.from_bytes(hashlib.md5(spec.safename.encode()).digest()[:4], "big") % 1_000_000
-    facts = Facts(
+    facts = EntryFacts(
         spec.safename,
         product.product_id,
         product.s3_path,
@@ -265,7 +265,7 @@ def _row_of(product: Product, seed: int) -> MadeRow:
         online=spec.online,
         footprint=spec.footprint,
         has_checksums=spec.has_checksums,
-        deletion=Deletion(spec.deletion_cause, product.deleted_at) if spec.deletion_cause else None,
+        deletion=DeletedEntry(spec.deletion_cause, product.deleted_at) if spec.deletion_cause else None,
     )
     made_geometry(facts)  # a footprint that is none is to be noticed now
     return MadeRow(facts, lambda: _delivered(seed, spec))  # the product itself would stay in memory with its files
@@ -273,7 +273,7 @@ def _row_of(product: Product, seed: int) -> MadeRow:
 
 @lru_cache(maxsize=100_000)
 def _delivered(seed: int, spec: ProductSpec) -> Delivered:
-    product = Product(seed, spec)
+    product = SandboxProduct(seed, spec)
     if product.is_single_object:
         truth = product.truth()[spec.safename]
         return Delivered(truth.size_bytes, truth.md5)

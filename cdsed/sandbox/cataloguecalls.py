@@ -4,13 +4,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from cdsed.sandbox.catalogue import Catalogue, generate_rows, load_rows
-from cdsed.sandbox.http import Answer, Request, json_answer
+from cdsed.sandbox.catalogue import SandboxCatalogue, generate_rows, load_rows
+from cdsed.sandbox.http import Request, Response, json_response
 
 _GENERATED = {"count", "seed", "collection", "start", "end"}
 
 
-def respond(catalogue: Catalogue, request: Request, name: str) -> Answer:
+def respond(catalogue: SandboxCatalogue, request: Request, name: str) -> Response:
     """Answer a call: POST ``load``, ``generate`` or ``settings``, or DELETE, which forgets every row.
 
     Raises
@@ -20,21 +20,21 @@ def respond(catalogue: Catalogue, request: Request, name: str) -> Answer:
     """
     if request.method == "DELETE":
         catalogue.clear()
-        return json_answer(200, {})
+        return json_response(200, {})
     if name not in {"load", "generate", "settings"}:
-        return json_answer(404, {"error": f"no call catalogue/{name}; there are load, generate and settings"})
+        return json_response(404, {"error": f"no call catalogue/{name}; there are load, generate and settings"})
     document = json.loads(request.body)
     if name == "load":
-        return json_answer(201, {"rows": catalogue.add(list(load_rows(document)))})
+        return json_response(201, {"rows": catalogue.add(list(load_rows(document)))})
     if not isinstance(document, dict):
         raise ValueError("a JSON object is needed")  # noqa: TRY004 - what is read, not a type
     if name == "generate":
-        return json_answer(201, {"rows": _generate(catalogue, document)})
+        return json_response(201, {"rows": _generate(catalogue, document)})
     catalogue.settings = catalogue.settings.changed(document)
-    return json_answer(200, {})
+    return json_response(200, {})
 
 
-def _generate(catalogue: Catalogue, wanted: dict[str, Any]) -> int:
+def _generate(catalogue: SandboxCatalogue, wanted: dict[str, Any]) -> int:
     unknown = sorted(set(wanted) - _GENERATED)
     if unknown or "count" not in wanted:
         raise ValueError(f"needs a count, and may have {', '.join(sorted(_GENERATED))}; wrong: {unknown or wanted}")
@@ -49,5 +49,5 @@ def _generate(catalogue: Catalogue, wanted: dict[str, Any]) -> int:
 
 
 def _utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    timestamp = datetime.fromisoformat(text)
+    return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cdsed import log
 from cdsed.errors import ExitCode, UsageError
-from cdsed.sandbox.accounts import Account, make_accounts, read_accounts
+from cdsed.sandbox.accounts import SandboxAccount, make_accounts, read_accounts
 from cdsed.sandbox.names import KINDS, parse_name
 from cdsed.sandbox.products import ProductSpec, make_products
 from cdsed.sandbox.server import Sandbox
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _accounts(arguments: argparse.Namespace) -> list[Account]:
+def _accounts(arguments: argparse.Namespace) -> list[SandboxAccount]:
     if arguments.accounts_file is None:
         return make_accounts(arguments.accounts, arguments.seed, arguments.bandwidth)
     try:

@@ -17,7 +17,7 @@ class PeerGone(Exception):
     """The other side has closed the connection, or the server is stopping."""
 
 
-class Connection:
+class ClientConnection:
     """A connection to one client.
 
     Parameters
@@ -78,7 +78,7 @@ class Connection:
                 raise PeerGone from error
 
     def wait(self, seconds: float | None) -> None:
-        """Wait that long (None: for ever), or raise PeerGone as soon as the peer closes."""
+        """Wait that long (None: indefinitely), or raise PeerGone as soon as the peer closes."""
         if self._events(self._watch, seconds):
             raise PeerGone
 

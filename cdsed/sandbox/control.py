@@ -7,13 +7,13 @@ from urllib.parse import unquote
 
 from cdsed.sandbox import cataloguecalls
 from cdsed.sandbox.bucket import Bucket
-from cdsed.sandbox.catalogue import Catalogue
+from cdsed.sandbox.catalogue import SandboxCatalogue
 from cdsed.sandbox.counters import Counters
 from cdsed.sandbox.faults import FaultBook, fault_from_json
-from cdsed.sandbox.http import Answer, Request, json_answer
+from cdsed.sandbox.http import Request, Response, json_response
 from cdsed.sandbox.identity import Identity
 from cdsed.sandbox.products import spec_from_json
-from cdsed.sandbox.quotas import Quotas
+from cdsed.sandbox.quotas import SandboxQuotas
 from cdsed.sandbox.rules import Rules
 
 PATH = "/_control/"
@@ -23,25 +23,25 @@ class Controlled(Protocol):
     """The parts of a sandbox that can be controlled."""
 
     bucket: Bucket
-    catalogue: Catalogue
-    quotas: Quotas
+    catalogue: SandboxCatalogue
+    quotas: SandboxQuotas
     faults: FaultBook
     counters: Counters
     rules: Rules
     identity: Identity
 
 
-def respond(sandbox: Controlled, request: Request) -> Answer:
+def respond(sandbox: Controlled, request: Request) -> Response:
     """Answer a control call; 400 with ``error`` when it is wrong, 404 when there is none of that name."""
     resource, _slash, name = unquote(request.path).removeprefix(PATH).partition("/")
     call = _CALLS.get((request.method, resource))
     if call is None:
         calls = ", ".join(f"{method} {PATH}{path}" for method, path in _CALLS)
-        return json_answer(404, {"error": f"no such call; there are {calls}"})
+        return json_response(404, {"error": f"no such call; there are {calls}"})
     try:
         return call(sandbox, request, name)
     except (ValueError, TypeError) as error:
-        return json_answer(400, {"error": str(error)})
+        return json_response(400, {"error": str(error)})
 
 
 def _items(request: Request) -> list[dict[str, Any]]:
@@ -52,75 +52,75 @@ def _items(request: Request) -> list[dict[str, Any]]:
     return items
 
 
-def _add_products(sandbox: Controlled, request: Request, _name: str) -> Answer:
+def _add_products(sandbox: Controlled, request: Request, _name: str) -> Response:
     specs = [spec_from_json(item) for item in _items(request)]
     products = [sandbox.bucket.add(spec) for spec in specs]
-    return json_answer(201, {"products": {product.spec.safename: product.s3_path for product in products}})
+    return json_response(201, {"products": {product.spec.safename: product.s3_path for product in products}})
 
 
-def _add_faults(sandbox: Controlled, request: Request, _name: str) -> Answer:
+def _add_faults(sandbox: Controlled, request: Request, _name: str) -> Response:
     faults = [fault_from_json(item) for item in _items(request)]
-    return json_answer(201, {"ids": [sandbox.faults.add(fault) for fault in faults]})
+    return json_response(201, {"ids": [sandbox.faults.add(fault) for fault in faults]})
 
 
-def _get_faults(sandbox: Controlled, _request: Request, _name: str) -> Answer:
-    return json_answer(200, {"faults": sandbox.faults.listing()})
+def _get_faults(sandbox: Controlled, _request: Request, _name: str) -> Response:
+    return json_response(200, {"faults": sandbox.faults.listing()})
 
 
-def _remove_faults(sandbox: Controlled, _request: Request, name: str) -> Answer:
+def _remove_faults(sandbox: Controlled, _request: Request, name: str) -> Response:
     sandbox.faults.remove(int(name) if name else None)
-    return json_answer(200, {})
+    return json_response(200, {})
 
 
-def _get_counters(sandbox: Controlled, _request: Request, _name: str) -> Answer:
+def _get_counters(sandbox: Controlled, _request: Request, _name: str) -> Response:
     values = {"accounts": sandbox.quotas.counters(), "faults": sandbox.faults.applied()}
-    return json_answer(200, values | sandbox.counters.values())
+    return json_response(200, values | sandbox.counters.values())
 
 
-def _reset_counters(sandbox: Controlled, _request: Request, name: str) -> Answer:
+def _reset_counters(sandbox: Controlled, _request: Request, name: str) -> Response:
     if name != "reset":
-        return json_answer(404, {"error": f"POST {PATH}counters/reset is the only such call"})
+        return json_response(404, {"error": f"POST {PATH}counters/reset is the only such call"})
     sandbox.quotas.reset()
     sandbox.faults.reset()
     sandbox.counters.reset()
-    return json_answer(200, {})
+    return json_response(200, {})
 
 
-def _get_requests(sandbox: Controlled, request: Request, _name: str) -> Answer:
+def _get_requests(sandbox: Controlled, request: Request, _name: str) -> Response:
     limit = int(request.parameters().get("limit", "100"))
-    return json_answer(200, {"requests": sandbox.counters.last_requests(limit)})
+    return json_response(200, {"requests": sandbox.counters.last_requests(limit)})
 
 
-def _get_truth(sandbox: Controlled, _request: Request, name: str) -> Answer:
+def _get_truth(sandbox: Controlled, _request: Request, name: str) -> Response:
     products = sandbox.bucket.named(name)
     if not products:
-        return json_answer(404, {"error": f"no product {name}"})
+        return json_response(404, {"error": f"no product {name}"})
     objects = [
         {"path": path, "size_bytes": truth.size_bytes, "md5": truth.md5} for path, truth in products[0].truth().items()
     ]
-    return json_answer(200, {"safename": name, "s3_path": products[0].s3_path, "objects": objects})
+    return json_response(200, {"safename": name, "s3_path": products[0].s3_path, "objects": objects})
 
 
-def _call_catalogue(sandbox: Controlled, request: Request, name: str) -> Answer:
+def _call_catalogue(sandbox: Controlled, request: Request, name: str) -> Response:
     return cataloguecalls.respond(sandbox.catalogue, request, name)
 
 
-def _change_rules(sandbox: Controlled, request: Request, _name: str) -> Answer:
+def _change_rules(sandbox: Controlled, request: Request, _name: str) -> Response:
     for values in _items(request):
         sandbox.rules.change(values)
-    return json_answer(200, {})
+    return json_response(200, {})
 
 
-def _get_identity(sandbox: Controlled, _request: Request, _name: str) -> Answer:
-    return json_answer(200, sandbox.identity.counters())
+def _get_identity(sandbox: Controlled, _request: Request, _name: str) -> Response:
+    return json_response(200, sandbox.identity.counters())
 
 
-def _end_sessions(sandbox: Controlled, _request: Request, _name: str) -> Answer:
+def _end_sessions(sandbox: Controlled, _request: Request, _name: str) -> Response:
     sandbox.identity.end_sessions()
-    return json_answer(200, {})
+    return json_response(200, {})
 
 
-_CALLS: dict[tuple[str, str], Callable[[Controlled, Request, str], Answer]] = {
+_CALLS: dict[tuple[str, str], Callable[[Controlled, Request, str], Response]] = {
     ("POST", "products"): _add_products,
     ("POST", "faults"): _add_faults,
     ("GET", "faults"): _get_faults,

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
-from cdsed.sandbox.connection import Connection, Pacer, PeerGone
+from cdsed.sandbox.connection import ClientConnection, Pacer, PeerGone
 from cdsed.sandbox.faults import Fault
-from cdsed.sandbox.http import Answer
+from cdsed.sandbox.http import Response
 
 _JOINED_BYTES_MAX = 65_536
 
@@ -32,19 +32,19 @@ class Delivery:
     fault: Fault | None
     sent: Callable[[int], None]
 
-    def send(self, connection: Connection, answer: Answer) -> None:
+    def send(self, connection: ClientConnection, response: Response) -> None:
         """Send head and body; PeerGone when the connection is of no use afterwards."""
         fault = self.fault
         if fault is None:
-            self._send_whole(connection, answer)
+            self._send_whole(connection, response)
             return
         if fault.after_bytes is None and fault.kind in {"reset", "stall"}:
             _fail(connection, fault.kind)
         good_bytes = fault.after_bytes or 0
         if fault.after_bytes is None and fault.kind == "short_body":
-            good_bytes = answer.length // 2
-        connection.send(answer.head())
-        rest = self._send_part(connection, iter(answer.body), good_bytes)
+            good_bytes = response.length // 2
+        connection.send(response.head())
+        rest = self._send_part(connection, iter(response.body), good_bytes)
         if fault.kind == "trickle":
             pacer = Pacer(self.clock, fault.bytes_per_s)
             for piece in rest:
@@ -52,18 +52,18 @@ class Delivery:
         else:
             _fail(connection, fault.kind)
 
-    def _send_whole(self, connection: Connection, answer: Answer) -> None:
-        if answer.length <= _JOINED_BYTES_MAX and self.pacer is None:
-            body = b"".join(answer.body)
+    def _send_whole(self, connection: ClientConnection, response: Response) -> None:
+        if response.length <= _JOINED_BYTES_MAX and self.pacer is None:
+            body = b"".join(response.body)
             self.sent(len(body))  # before sending: who has the answer in hands finds it counted
-            connection.send(answer.head() + body)
+            connection.send(response.head() + body)
             return
-        connection.send(answer.head())
-        for piece in answer.body:
+        connection.send(response.head())
+        for piece in response.body:
             self._send_piece(connection, piece, self.pacer)
 
     def _send_part(
-        self, connection: Connection, pieces: Iterator[memoryview], count_bytes: int
+        self, connection: ClientConnection, pieces: Iterator[memoryview], count_bytes: int
     ) -> Iterator[memoryview]:
         """Send the first `count_bytes`; return the rest."""
         for piece in pieces:
@@ -74,7 +74,7 @@ class Delivery:
                 return _chained(bad, pieces)
         return iter(())
 
-    def _send_piece(self, connection: Connection, piece: memoryview, pacer: Pacer | None) -> None:
+    def _send_piece(self, connection: ClientConnection, piece: memoryview, pacer: Pacer | None) -> None:
         portion_bytes = len(piece) if pacer is None else pacer.portion_bytes
         position = 0
         while position < len(piece):
@@ -93,7 +93,7 @@ def _chained(first: memoryview, rest: Iterator[memoryview]) -> Iterator[memoryvi
     yield from rest
 
 
-def _fail(connection: Connection, kind: str) -> None:
+def _fail(connection: ClientConnection, kind: str) -> None:
     """End the connection as the fault orders."""
     if kind == "stall":
         connection.wait(None)

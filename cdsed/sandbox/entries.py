@@ -11,14 +11,14 @@ from shapely.geometry.base import BaseGeometry
 
 from cdsed.sandbox import footprints
 from cdsed.sandbox.attributes import attributes
-from cdsed.sandbox.moments import stamp
-from cdsed.sandbox.names import moment_of, parse_name
+from cdsed.sandbox.names import parse_name, timestamp_of
+from cdsed.sandbox.timestamps import stamp
 
 NEVER_EVICTED = "9999-12-31T23:59:59.999999Z"
 
 
 @dataclass(frozen=True)
-class Deletion:
+class DeletedEntry:
     """Why and when a product was taken out of the catalogue."""
 
     cause: str
@@ -34,7 +34,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EntryFacts:
     """What is known of a product without looking into it; the rest of its entry follows from the name.
 
     Parameters
@@ -63,7 +63,7 @@ class Facts:
     online: bool = True
     footprint: str = ""
     has_checksums: bool = True
-    deletion: Deletion | None = None
+    deletion: DeletedEntry | None = None
 
     @property
     def end(self) -> datetime:
@@ -71,7 +71,7 @@ class Facts:
         fields = parse_name(self.safename).fields
         if "stop" not in fields:
             return self.start
-        return max(self.start, moment_of(fields["stop"]) + timedelta(microseconds=self.start.microsecond))
+        return max(self.start, timestamp_of(fields["stop"]) + timedelta(microseconds=self.start.microsecond))
 
     @property
     def modified(self) -> datetime:
@@ -79,7 +79,7 @@ class Facts:
         return self.published + timedelta(seconds=21.776763)
 
 
-def entry(facts: Facts, delivered: Delivered) -> dict[str, Any]:
+def entry(facts: EntryFacts, delivered: Delivered) -> dict[str, Any]:
     """Return the entry of a product, without what is expanded on request only."""
     geometry = made_geometry(facts)
     whole: dict[str, Any] = {
@@ -104,7 +104,7 @@ def entry(facts: Facts, delivered: Delivered) -> dict[str, Any]:
     return whole
 
 
-def expansion(what: str, facts: Facts, whole: dict[str, Any]) -> list[dict[str, Any]]:
+def expansion(what: str, facts: EntryFacts, whole: dict[str, Any]) -> list[dict[str, Any]]:
     """Return ``Attributes``, ``Assets`` or ``Locations`` of a product whose entry is `whole`."""
     if what == "Attributes":
         return attributes(parse_name(facts.safename), facts.start, facts.end)
@@ -112,8 +112,8 @@ def expansion(what: str, facts: Facts, whole: dict[str, Any]) -> list[dict[str, 
 
 
 @lru_cache(maxsize=50_000)
-def made_geometry(facts: Facts) -> BaseGeometry | None:
-    """Return the footprint of a product in degrees, or None; ValueError when what was given is no footprint."""
+def made_geometry(facts: EntryFacts) -> BaseGeometry | None:
+    """Return the footprint of a product in degrees, or None; ValueError when what was given is not a footprint."""
     if facts.footprint == "null":
         return None
     if facts.footprint:
@@ -124,19 +124,19 @@ def made_geometry(facts: Facts) -> BaseGeometry | None:
     return footprints.footprint(parse_name(facts.safename))
 
 
-def _checksums(facts: Facts, md5: str) -> list[dict[str, str]]:
+def _checksums(facts: EntryFacts, md5: str) -> list[dict[str, str]]:
     if not facts.has_checksums:
         return []
     # nobody here computes BLAKE3: a digest of that length that never changes
     blake3 = hashlib.sha256(f"BLAKE3 {md5}".encode()).hexdigest()
-    moment = stamp(facts.modified)
+    timestamp = stamp(facts.modified)
     return [
-        {"Value": md5, "Algorithm": "MD5", "ChecksumDate": moment},
-        {"Value": blake3, "Algorithm": "BLAKE3", "ChecksumDate": moment},
+        {"Value": md5, "Algorithm": "MD5", "ChecksumDate": timestamp},
+        {"Value": blake3, "Algorithm": "BLAKE3", "ChecksumDate": timestamp},
     ]
 
 
-def _quicklook(facts: Facts) -> dict[str, str]:
+def _quicklook(facts: EntryFacts) -> dict[str, str]:
     identifier = hashlib.md5(f"quicklook {facts.product_id}".encode()).hexdigest()
     return {
         "Type": "QUICKLOOK",
@@ -146,7 +146,7 @@ def _quicklook(facts: Facts) -> dict[str, str]:
     }
 
 
-def _location(facts: Facts, whole: dict[str, Any]) -> dict[str, Any]:
+def _location(facts: EntryFacts, whole: dict[str, Any]) -> dict[str, Any]:
     return {
         "FormatType": "Extracted",
         "DownloadLink": f"https://sandbox.invalid/odata/v1/Products({facts.product_id})/$value",

@@ -31,7 +31,7 @@ FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 
 
 @dataclass(frozen=True)
-class Asked:
+class FaultRequest:
     """What a request is, for matching; `key` is the prefix of a listing and the filter of an OData query."""
 
     operation: str
@@ -92,7 +92,7 @@ class Fault:
     status: int | None = None
     etag: str = ""
 
-    def matches(self, asked: Asked) -> bool:
+    def matches(self, asked: FaultRequest) -> bool:
         """Return whether the request is one of those meant, times and moments apart."""
         words = (
             (self.account, asked.account),
@@ -145,7 +145,7 @@ class FaultBook:
             else:
                 self._faults.pop(number, None)
 
-    def pick(self, asked: Asked) -> Fault | None:
+    def pick(self, asked: FaultRequest) -> Fault | None:
         """Return the fault that this request gets, the first set that is due, and count it."""
         since_s = self._clock.boot_s() - self._started_s
         with self._lock:
@@ -170,11 +170,11 @@ class FaultBook:
             return dict(self._applied)
 
     def reset(self) -> None:
-        """Count the applied faults anew."""
+        """Count the applied faults again."""
         with self._lock:
             self._applied.clear()
 
-    def _is_due(self, number: int, fault: Fault, asked: Asked) -> bool:
+    def _is_due(self, number: int, fault: Fault, asked: FaultRequest) -> bool:
         if (number, asked.key) in self._changed:
             return False
         self._matched[number] += 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cdsed.sandbox.faults import FOREIGN, Fault
-from cdsed.sandbox.http import Answer, data_answer
+from cdsed.sandbox.http import Response, data_response
 
 LOGIN_PATH = "/_login"
 _PAGE = (
@@ -32,33 +32,33 @@ _OF_ANOTHER = {
 }
 
 
-def in_place_of(answer: Answer, fault: Fault | None, operation: str) -> Answer:
+def in_place_of(response: Response, fault: Fault | None, operation: str) -> Response:
     """Return what a request gets in the place of its answer; the answer itself for all other kinds of fault."""
     nothing_to_cut = operation == "head" and fault is not None and fault.kind == "truncated_body"
     if fault is None or fault.kind not in FOREIGN or nothing_to_cut:
-        return answer
+        return response
     status = fault.status or 200
     match fault.kind:
         case "page":
-            return data_answer(status, _PAGE, "text/html; charset=utf-8", _etag(fault))
+            return data_response(status, _PAGE, "text/html; charset=utf-8", _etag(fault))
         case "empty_body":
-            return Answer(status)
+            return Response(status)
         case "truncated_body":
-            half = answer.length // 2
-            return replace(answer, length=half, body=_first(answer, half))
+            half = response.length // 2
+            return replace(response, length=half, body=_first(response, half))
         case "foreign_answer":
             body = _OF_ANOTHER.get(operation, _ODATA)
             kind = "application/xml" if body is _S3 else "application/json"
-            return data_answer(status, body, kind, _etag(fault))
-    return Answer(fault.status or 302, headers={"Location": LOGIN_PATH, **_etag(fault)})
+            return data_response(status, body, kind, _etag(fault))
+    return Response(fault.status or 302, headers={"Location": LOGIN_PATH, **_etag(fault)})
 
 
 def _etag(fault: Fault) -> dict[str, str]:
     return {"ETag": fault.etag} if fault.etag else {}
 
 
-def _first(answer: Answer, count_bytes: int) -> Iterator[memoryview]:
-    for piece in answer.body:
+def _first(response: Response, count_bytes: int) -> Iterator[memoryview]:
+    for piece in response.body:
         yield piece[:count_bytes]
         count_bytes -= min(count_bytes, len(piece))
         if not count_bytes:

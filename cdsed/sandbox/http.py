@@ -28,7 +28,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One answer: `body` yields the `length` bytes that Content-Length announces (none of them for HEAD)."""
 
     status: int
@@ -50,14 +50,14 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-def data_answer(status: int, data: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Answer:
+def data_response(status: int, data: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer with `data` as its body."""
-    return Answer(status, len(data), [memoryview(data)], {"Content-Type": media_type, **(headers or {})})
+    return Response(status, len(data), [memoryview(data)], {"Content-Type": media_type, **(headers or {})})
 
 
-def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer with `value` as JSON."""
-    return data_answer(status, json.dumps(value).encode(), "application/json", headers)
+    return data_response(status, json.dumps(value).encode(), "application/json", headers)
 
 
 def parse_head(head: bytes) -> Request:

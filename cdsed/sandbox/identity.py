@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from cdsed.clock import Clock
-from cdsed.sandbox.accounts import Account
-from cdsed.sandbox.http import Answer, Request, json_answer
+from cdsed.sandbox.accounts import SandboxAccount
+from cdsed.sandbox.http import Request, Response, json_response
 from cdsed.sandbox.rules import Rules
 
 PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
@@ -18,20 +18,20 @@ _CLIENT_ID = "cdse-public"
 
 
 @dataclass
-class _Session:
-    account: Account
+class _LoginSession:
+    account: SandboxAccount
     refresh_token: str
     ends_s: float
 
 
 @dataclass(frozen=True)
 class _Token:
-    account: Account
+    account: SandboxAccount
     ends_s: float
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LoginRefusal:
     """Why a token is not taken: ``expired``, ``missing`` or ``unknown``."""
 
     reason: str
@@ -40,21 +40,21 @@ class Refusal:
 class Identity:
     """All sessions and tokens of a sandbox."""
 
-    def __init__(self, accounts: Iterable[Account], rules: Rules, clock: Clock) -> None:
+    def __init__(self, accounts: Iterable[SandboxAccount], rules: Rules, clock: Clock) -> None:
         self._accounts = {account.user_name: account for account in accounts}
         self._rules = rules
         self._clock = clock
         self._lock = threading.Lock()
-        self._sessions: dict[str, _Session] = {}  # by refresh token
+        self._sessions: dict[str, _LoginSession] = {}  # by refresh token
         self._tokens: dict[str, _Token] = {}
         self._failures: Counter[str] = Counter()
         self._locked_until_s: dict[str, float] = {}
         self._grants: Counter[str] = Counter()
 
-    def respond(self, request: Request) -> Answer:
-        """Answer a request of the token endpoint."""
+    def respond(self, request: Request) -> Response:
+        """Response a request of the token endpoint."""
         if request.method != "POST":
-            return json_answer(405, {"error": "HTTP 405 Method Not Allowed"})
+            return json_response(405, {"error": "HTTP 405 Method Not Allowed"})
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         if form.get("client_id") != _CLIENT_ID:
             return _refusal(401, "invalid_client", "Invalid client or Invalid client credentials")
@@ -68,16 +68,16 @@ class Identity:
                     return self._refresh(form.get("refresh_token", ""))
         return _refusal(400, "unsupported_grant_type", "Unsupported grant_type")
 
-    def bearer(self, request: Request) -> Account | Refusal:
+    def bearer(self, request: Request) -> SandboxAccount | LoginRefusal:
         """Return the account whose access token a request bears, or why there is none."""
         kind, _space, value = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not value:
-            return Refusal("missing")
+            return LoginRefusal("missing")
         with self._lock:
             token = self._tokens.get(value.strip())
         if token is None:
-            return Refusal("unknown")
-        return token.account if token.ends_s > self._clock.boot_s() else Refusal("expired")
+            return LoginRefusal("unknown")
+        return token.account if token.ends_s > self._clock.boot_s() else LoginRefusal("expired")
 
     def counters(self) -> dict[str, Any]:
         """Return how often each grant was asked for, and the open sessions of each account."""
@@ -92,7 +92,7 @@ class Identity:
             self._sessions.clear()
             self._tokens.clear()
 
-    def _log_in(self, form: Mapping[str, str]) -> Answer:
+    def _log_in(self, form: Mapping[str, str]) -> Response:
         account = self._accounts.get(form.get("username", ""))
         name = form.get("username", "")
         locked = self._locked_until_s.get(name, 0.0) > self._clock.boot_s()
@@ -107,21 +107,21 @@ class Identity:
         if sum(session.account is account for session in self._sessions.values()) >= self._rules.sessions_max:
             return _refusal(400, "invalid_grant", "Session limit")
         refresh_token = secrets.token_urlsafe(24)
-        session = _Session(account, refresh_token, self._clock.boot_s() + self._rules.refresh_s)
+        session = _LoginSession(account, refresh_token, self._clock.boot_s() + self._rules.refresh_s)
         self._sessions[refresh_token] = session
         return self._granted(session)
 
-    def _refresh(self, refresh_token: str) -> Answer:
+    def _refresh(self, refresh_token: str) -> Response:
         session = self._sessions.get(refresh_token)
         if session is None:
             return _refusal(400, "invalid_grant", "Session not active")
         return self._granted(session)
 
-    def _granted(self, session: _Session) -> Answer:
+    def _granted(self, session: _LoginSession) -> Response:
         now_s = self._clock.boot_s()
         access_token = secrets.token_urlsafe(48)
         self._tokens[access_token] = _Token(session.account, now_s + self._rules.token_s)
-        return json_answer(
+        return json_response(
             200,
             {
                 "access_token": access_token,
@@ -139,5 +139,5 @@ class Identity:
         self._sessions = {key: session for key, session in self._sessions.items() if session.ends_s > now_s}
 
 
-def _refusal(status: int, error: str, description: str) -> Answer:
-    return json_answer(status, {"error": error, "error_description": description})
+def _refusal(status: int, error: str, description: str) -> Response:
+    return json_response(status, {"error": error, "error_description": description})

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from cdsed.clock import Clock
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.connection import PeerGone
-from cdsed.sandbox.http import Answer, Request, json_answer
-from cdsed.sandbox.identity import Identity, Refusal
-from cdsed.sandbox.quotas import Quotas
+from cdsed.sandbox.http import Request, Response, json_response
+from cdsed.sandbox.identity import Identity, LoginRefusal
+from cdsed.sandbox.quotas import SandboxQuotas
 from cdsed.sandbox.rules import Rules
 
 PATH = "/api/user"
@@ -28,10 +28,10 @@ class _Key:
     expires: str
 
 
-class KeysManager:
+class SandboxKeysManager:
     """The keys that accounts of a sandbox have made."""
 
-    def __init__(self, identity: Identity, quotas: Quotas, rules: Rules, clock: Clock) -> None:
+    def __init__(self, identity: Identity, quotas: SandboxQuotas, rules: Rules, clock: Clock) -> None:
         self._identity = identity
         self._quotas = quotas
         self._rules = rules
@@ -39,11 +39,11 @@ class KeysManager:
         self._lock = threading.Lock()
         self._keys: list[_Key] = []
 
-    def respond(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> Response:
         """Answer a call; PeerGone where a rule wants the answer lost."""
         account = self._identity.bearer(request)
-        if isinstance(account, Refusal):
-            return json_answer(401, {"detail": "Could not validate credentials"})
+        if isinstance(account, LoginRefusal):
+            return json_response(401, {"detail": "Could not validate credentials"})
         path = unquote(request.path)
         with self._lock:
             if path == _CREDENTIALS and request.method == "GET":
@@ -52,9 +52,9 @@ class KeysManager:
                 return self._create(account, request)
             if path.startswith(f"{_CREDENTIALS}/access_id/") and request.method == "DELETE":
                 return self._delete(account, path.rpartition("/")[2])
-        return json_answer(404, {"detail": "Not Found"})
+        return json_response(404, {"detail": "Not Found"})
 
-    def _list(self, account: Account, request: Request) -> Answer:
+    def _list(self, account: SandboxAccount, request: Request) -> Response:
         parameters = request.parameters()
         offset, limit = int(parameters.get("offset", "0")), int(parameters.get("limit", str(_LIMIT_DEFAULT)))
         keys = [key for key in self._keys if key.account == account.name]
@@ -67,19 +67,21 @@ class KeysManager:
             }
             for key in keys[offset : offset + limit]
         ]
-        return json_answer(200, {"credentials": page, "count": len(keys), "offset": offset, "limit": limit})
+        return json_response(200, {"credentials": page, "count": len(keys), "offset": offset, "limit": limit})
 
-    def _create(self, account: Account, request: Request) -> Answer:
+    def _create(self, account: SandboxAccount, request: Request) -> Response:
         if sum(key.account == account.name for key in self._keys) >= self._rules.keys_max:
-            return json_answer(403, {"detail": "Max number of credentials reached."})
+            return json_response(403, {"detail": "Max number of credentials reached."})
         now = datetime.fromtimestamp(self._clock.utc_s(), UTC)
         try:
             asked = json.loads(request.body or b"{}").get("expiration_date") or _UNLIMITED
             expires = datetime.fromisoformat(asked)
         except (ValueError, AttributeError):
-            return json_answer(422, {"detail": [{"loc": ["body", "expiration_date"], "msg": "Input should be a date"}]})
+            return json_response(
+                422, {"detail": [{"loc": ["body", "expiration_date"], "msg": "Input should be a date"}]}
+            )
         if expires.tzinfo is None or expires <= now:
-            return json_answer(400, {"detail": "Expiration date must be in the future."})
+            return json_response(400, {"detail": "Expiration date must be in the future."})
         access_key, secret_key = secrets.token_hex(10).upper(), secrets.token_hex(20)
         valid_from = now + timedelta(seconds=self._rules.key_delay_s)
         made = replace(
@@ -90,12 +92,12 @@ class KeysManager:
         if self._rules.drop_key_answers > 0:
             self._rules.drop_key_answers -= 1
             raise PeerGone
-        return json_answer(200, {"access_id": access_key, "secret": secret_key, "expiration_date": asked})
+        return json_response(200, {"access_id": access_key, "secret": secret_key, "expiration_date": asked})
 
-    def _delete(self, account: Account, access_key: str) -> Answer:
+    def _delete(self, account: SandboxAccount, access_key: str) -> Response:
         for key in self._keys:
             if key.access_key == access_key and key.account == account.name:
                 self._keys.remove(key)
                 self._quotas.remove_key(access_key)
-                return Answer(204)
-        return json_answer(404, {"detail": "Credentials not found."})
+                return Response(204)
+        return json_response(404, {"detail": "Credentials not found."})

@@ -17,7 +17,7 @@ _ROOTS = {
 
 
 @dataclass(frozen=True)
-class ManifestEntry:
+class SandboxManifestEntry:
     """One covered file; `digest` in lower-case hex."""
 
     path: str
@@ -37,7 +37,7 @@ def manifest_algorithm(mission: str) -> str:
     return _CHECKSUMS[mission][0]
 
 
-def manifest_xml(name: ParsedName, entries: Sequence[ManifestEntry], schemas: Sequence[str]) -> bytes:
+def manifest_xml(name: ParsedName, entries: Sequence[SandboxManifestEntry], schemas: Sequence[str]) -> bytes:
     """Return the manifest of the product `name`.
 
     Parameters
@@ -68,7 +68,7 @@ def manifest_xml(name: ParsedName, entries: Sequence[ManifestEntry], schemas: Se
     ).encode()
 
 
-def _data_object(mission: str, entry: ManifestEntry) -> str:
+def _data_object(mission: str, entry: SandboxManifestEntry) -> str:
     location = f'locatorType="URL" href="./{entry.path}"'
     digest = entry.digest
     if mission == "S2":  # the attributes stand the other way round, the digits are upper case

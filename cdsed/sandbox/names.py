@@ -1,4 +1,4 @@
-"""Safenames as CDSE writes them: reading them, where they lie on eodata, and making realistic ones.
+"""Safenames as CDSE writes them: reading them, where they are on eodata, and making realistic ones.
 
 The forms are those of the Sentinel naming conventions (sentiwiki.copernicus.eu); the folders are those seen
 in eodata: Sentinel-1 changed from ``GRD`` to ``IW_GRDH_1S`` for acquisitions from 2023-02-20 on, some
@@ -61,7 +61,7 @@ def parse_name(safename: str) -> ParsedName:
         match = pattern.fullmatch(safename)
         if match:
             fields = {name: text or "" for name, text in match.groupdict().items()}
-            return ParsedName(safename, mission, moment_of(fields["start"]), fields)
+            return ParsedName(safename, mission, timestamp_of(fields["start"]), fields)
     raise ValueError(f"the sandbox cannot make {safename!r}: not the name of a Sentinel-1, -2, -3 or -5P product")
 
 
@@ -101,7 +101,7 @@ def realistic_safenames(kind: str, count: int, seed: int = 1) -> list[str]:
     kind
         One of `KINDS`.
     count
-        How many; acquisitions lie on both sides of the change of the Sentinel-1 folders.
+        How many; acquisitions are on both sides of the change of the Sentinel-1 folders.
     seed
         Another seed gives other names.
 
@@ -126,13 +126,13 @@ def make_name(kind: str, random: Random, start: datetime) -> str:
     return _MAKERS[kind](random, start)
 
 
-def moment_of(text: str) -> datetime:
+def timestamp_of(text: str) -> datetime:
     """Return the UTC moment that a name writes as ``20240604T110100``."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _compact(moment: datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S}"
+def _compact(timestamp: datetime) -> str:
+    return f"{timestamp:%Y%m%dT%H%M%S}"
 
 
 def _s1(random: Random, start: datetime, head: str, duration_s: int) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from cdsed.sandbox.catalogue import Catalogue, ordered
+from cdsed.sandbox.catalogue import SandboxCatalogue, ordered
 from cdsed.sandbox.faults import REFUSALS
-from cdsed.sandbox.http import Answer, Request, json_answer
+from cdsed.sandbox.http import Request, Response, json_response
 from cdsed.sandbox.odataoptions import SKIP_MAX, Options, Unanswerable, problem, read_options
 from cdsed.sandbox.rows import GONE_WHEN_DELETED, Row
 
@@ -19,28 +19,28 @@ _RESOURCE = re.compile(
 )
 
 
-class Site(Protocol):
+class ODataSite(Protocol):
     """The parts of a sandbox that the catalogue needs."""
 
-    catalogue: Catalogue
+    catalogue: SandboxCatalogue
     url: str
 
 
-def respond(site: Site, request: Request) -> Answer:
-    """Answer a question to the catalogue, or what is wrong with it."""
+def respond(site: ODataSite, request: Request) -> Response:
+    """Response a question to the catalogue, or what is wrong with it."""
     path = unquote(request.path)
     resource = _RESOURCE.fullmatch(path.removeprefix(ROOT))
     if resource is None:
-        return json_answer(404, {"detail": _not_found(f"nothing at {path}")})
+        return json_response(404, {"detail": _not_found(f"nothing at {path}")})
     if request.method != ("POST" if resource["list"] else "GET"):
-        return json_answer(405, {"detail": "Method Not Allowed"})
+        return json_response(405, {"detail": "Method Not Allowed"})
     try:
-        return json_answer(200, _answer(site, request, resource))
+        return json_response(200, _response(site, request, resource))
     except Unanswerable as error:
-        return json_answer(error.status, {"detail": error.detail})
+        return json_response(error.status, {"detail": error.detail})
 
 
-def error_answer(kind: str, retry_after_s: int | None) -> Answer:
+def error_response(kind: str, retry_after_s: int | None) -> Response:
     """Return what the catalogue's front says to a fault of `REFUSALS`; 429 as its WAF words it."""
     status, code, message = REFUSALS[kind]
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
@@ -48,10 +48,10 @@ def error_answer(kind: str, retry_after_s: int | None) -> Answer:
         body: Any = {"error": "WAF", "message": "Rate limit exceeded", "status": 429}
     else:
         body = {"detail": {"message": f"{code}: {message}", "request_id": "sandbox"}}
-    return json_answer(status, body, headers)
+    return json_response(status, body, headers)
 
 
-def _answer(site: Site, request: Request, resource: re.Match[str]) -> dict[str, Any]:
+def _response(site: ODataSite, request: Request, resource: re.Match[str]) -> dict[str, Any]:
     deleted = resource["set"] == "DeletedProducts"
     pairs = parse_qsl(request.query, keep_blank_values=True)
     options = read_options(pairs, deleted=deleted)
@@ -69,18 +69,18 @@ def _not_found(message: str) -> dict[str, str]:
 
 def _page(rows: list[Row], options: Options, url: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     end = options.skip + options.page_rows
-    answer: dict[str, Any] = {"@odata.context": _context(url.rpartition("/")[2], options)}
+    response: dict[str, Any] = {"@odata.context": _context(url.rpartition("/")[2], options)}
     if options.count:
-        answer["@odata.count"] = len(rows)
-    answer["value"] = [_entry(row, options) for row in rows[options.skip : end]]
-    if answer["value"] and end < len(rows) and end <= SKIP_MAX:
+        response["@odata.count"] = len(rows)
+    response["value"] = [_entry(row, options) for row in rows[options.skip : end]]
+    if response["value"] and end < len(rows) and end <= SKIP_MAX:
         following = [(name, str(end) if name == "$skip" else value) for name, value in pairs]
         following += [] if "$skip" in dict(pairs) else [("$skip", str(end))]
-        answer["@odata.nextLink"] = f"{url}?{urlencode(following)}"
-    return answer
+        response["@odata.nextLink"] = f"{url}?{urlencode(following)}"
+    return response
 
 
-def _one(catalogue: Catalogue, text: str, options: Options, *, deleted: bool) -> dict[str, Any]:
+def _one(catalogue: SandboxCatalogue, text: str, options: Options, *, deleted: bool) -> dict[str, Any]:
     try:
         product_id = str(uuid.UUID(text))
     except ValueError as error:
@@ -94,7 +94,7 @@ def _one(catalogue: Catalogue, text: str, options: Options, *, deleted: bool) ->
     return {"@odata.context": f"{context}/$entity", **_entry(row, options)}
 
 
-def _filter_list(catalogue: Catalogue, body: bytes, options: Options) -> dict[str, Any]:
+def _filter_list(catalogue: SandboxCatalogue, body: bytes, options: Options) -> dict[str, Any]:
     """Answer for many names at once; those that are unknown are left out without a word."""
     names = _names(body, catalogue.settings.filter_list_max)
     limit = catalogue.settings.filter_list_page or options.top

@@ -12,7 +12,7 @@ def read_area(text: str) -> BaseGeometry:
     Raises
     ------
     ValueError
-        It is no valid point, line, polygon or multipolygon of the world in that system.
+        It is not a valid point, line, polygon or multipolygon of the world in that system.
     """
     reference, _semicolon, wkt = text.partition(";")
     if reference != "SRID=4326":
@@ -20,7 +20,7 @@ def read_area(text: str) -> BaseGeometry:
     try:
         area = shapely.from_wkt(wkt)
     except shapely.errors.GEOSException as error:
-        raise ValueError(f"the area is no geometry: {error}") from error
+        raise ValueError(f"the area is not a geometry: {error}") from error
     if area.geom_type not in _KINDS or area.is_empty or not area.is_valid:
         raise ValueError(f"the area is not a valid one of {', '.join(_KINDS)}: {area.geom_type}")
     west, south, east, north = area.bounds

@@ -16,8 +16,8 @@ from odata_query.exceptions import ODataException
 from odata_query.grammar import ODataLexer, ODataParser
 from shapely.geometry.base import BaseGeometry
 
-from cdsed.sandbox.moments import moment_ns
 from cdsed.sandbox.odataarea import meets, read_area
+from cdsed.sandbox.timestamps import timestamp_ns
 
 Value = str | int | float | bool | None
 # Types of the attributes -> what their values are compared as.
@@ -26,7 +26,7 @@ ATTRIBUTE_KINDS = {
     "Integer": "number",
     "Double": "number",
     "Boolean": "boolean",
-    "DateTimeOffset": "moment",
+    "DateTimeOffset": "timestamp",
 }
 _COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -48,20 +48,20 @@ class FilterError(ValueError):
     """The filter is malformed, or asks for what the catalogue does not have."""
 
 
-class Record(Protocol):
+class FilterRecord(Protocol):
     """What a filter looks at."""
 
     def value(self, path: str) -> Value:
         """Return a field: times as nanoseconds since the epoch, ids in lower case; None where there is none."""
 
-    def attributes(self, type_name: str) -> Iterable["Record"]:
+    def attributes(self, type_name: str) -> Iterable["FilterRecord"]:
         """Yield the attributes of one type, e.g. ``String``: records with the fields ``Name`` and ``Value``."""
 
     def geometry(self) -> BaseGeometry | None:
         """Return the footprint, in degrees."""
 
 
-Predicate = Callable[[Record], bool]
+Predicate = Callable[[FilterRecord], bool]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Filter:
     among
         Only records whose field (``Name``, ``Id``) is one of these can match.
     from_ns, to_ns
-        Only records whose ``ContentDate/Start`` lies in between, both included, can match.
+        Only records whose ``ContentDate/Start`` is in between, both included, can match.
     """
 
     text: str
@@ -95,7 +95,7 @@ def parse_filter(text: str, kinds: Mapping[str, str]) -> Filter:
     text
         The decoded value of ``$filter``.
     kinds
-        The fields that can be filtered, with ``text``, ``number``, ``boolean``, ``moment`` or ``id``.
+        The fields that can be filtered, with ``text``, ``number``, ``boolean``, ``timestamp`` or ``id``.
 
     Raises
     ------
@@ -160,7 +160,7 @@ class _Scope:
                 return self._call(".".join((*function.namespace, function.name)), arguments)
             case ast.CollectionLambda(operator=ast.Any()) if not self.variable:
                 return self._any(node)
-        raise FilterError(f"{_name(node)} is no condition")
+        raise FilterError(f"{_name(node)} is not a condition")
 
     def hint(self, node: Any, among: dict[str, frozenset[Value]], bounds: dict[str, int]) -> None:
         """Note what a condition that must hold says about names, ids and the start."""
@@ -170,12 +170,12 @@ class _Scope:
         elif isinstance(node, ast.Compare) and _is(node.left, "ContentDate/Start"):
             if isinstance(node.right, ast.Null | ast.List):
                 return
-            moment = self._literal(node.right, "moment")
-            assert isinstance(moment, int)
+            timestamp = self._literal(node.right, "timestamp")
+            assert isinstance(timestamp, int)
             if isinstance(node.comparator, ast.Gt | ast.GtE | ast.Eq):
-                bounds["from"] = max(moment, bounds.get("from", moment))
+                bounds["from"] = max(timestamp, bounds.get("from", timestamp))
             if isinstance(node.comparator, ast.Lt | ast.LtE | ast.Eq):
-                bounds["to"] = min(moment, bounds.get("to", moment))
+                bounds["to"] = min(timestamp, bounds.get("to", timestamp))
 
     def _either(self, parts: list[Any]) -> Predicate:
         choice = self._common_choice(parts)
@@ -207,7 +207,7 @@ class _Scope:
         if kind in {"boolean", "id"} or wanted is None:
             raise FilterError(f"{path} has no order")
 
-        def matches(record: Record) -> bool:
+        def matches(record: FilterRecord) -> bool:
             value = record.value(path)
             return value is not None and compare(value, wanted)
 
@@ -224,7 +224,7 @@ class _Scope:
             raise FilterError(f"{function} needs texts, not {path}")
         compare = _TEXT_FUNCTIONS[function]
 
-        def matches(record: Record) -> bool:
+        def matches(record: FilterRecord) -> bool:
             value = record.value(path)
             return isinstance(value, str) and compare(value, wanted)
 
@@ -265,9 +265,9 @@ class _Scope:
             case ast.Integer() | ast.Float() if kind == "number":
                 number: int | float = node.py_val
                 return number
-            case ast.DateTime(val=text) | ast.Date(val=text) if kind == "moment":
+            case ast.DateTime(val=text) | ast.Date(val=text) if kind == "timestamp":
                 try:
-                    return moment_ns(text)
+                    return timestamp_ns(text)
                 except ValueError as error:
                     raise FilterError(str(error)) from error
         raise FilterError(f"{_name(node)} is no {kind}")

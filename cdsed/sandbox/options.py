@@ -13,7 +13,7 @@ def parse_size(text: str) -> int:
     """Return bytes for ``20MB``, ``32MiB`` or ``1000``; ArgumentTypeError for anything else."""
     match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", text.strip())
     if match is None or match[2] not in _UNITS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write e.g. 20MB, 32MiB or 1000000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write e.g. 20MB, 32MiB or 1000000")
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -32,7 +32,7 @@ def _accounts(text: str) -> int:
 
 def _whole_number(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
     return int(text)
 
 

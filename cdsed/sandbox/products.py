@@ -11,10 +11,10 @@ from typing import Any
 
 from cdsed.sandbox.content import Body, LiteralBody, random_body
 from cdsed.sandbox.filesets import FileShape, file_shapes
-from cdsed.sandbox.manifests import ManifestEntry, manifest_algorithm, manifest_file_name, manifest_xml
+from cdsed.sandbox.manifests import SandboxManifestEntry, manifest_algorithm, manifest_file_name, manifest_xml
 from cdsed.sandbox.names import ParsedName, eodata_path, parse_name, realistic_safenames
 
-# Objects above this came to eodata in parts: their ETag is no digest of the content.
+# Objects above this came to eodata in parts: their ETag is not a digest of the content.
 SINGLE_PART_BYTES = 16 * 2**20
 # A manifest needs the digests of the whole product: above this it is made only when it is fetched.
 _CHEAP_MANIFEST_BYTES = 64 * 2**20
@@ -101,7 +101,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class StoredObject:
+class SandboxObject:
     """One object on eodata: its key, content and ETag (without the quotes)."""
 
     key: str
@@ -110,7 +110,7 @@ class StoredObject:
     modified: datetime
 
 
-class Product:
+class SandboxProduct:
     """One product and its objects; made when first looked at.
 
     Parameters
@@ -149,13 +149,13 @@ class Product:
     def published(self) -> datetime:
         """Return when the product came to eodata."""
         if self.spec.published_at:
-            return _moment(self.spec.published_at)
+            return _timestamp(self.spec.published_at)
         return self.name.start + timedelta(hours=6)
 
     @property
     def deleted_at(self) -> datetime:
         """Return when a deleted product was deleted."""
-        return _moment(self.spec.deleted_at) if self.spec.deleted_at else self.published + timedelta(days=365)
+        return _timestamp(self.spec.deleted_at) if self.spec.deleted_at else self.published + timedelta(days=365)
 
     @cached_property
     def total_bytes(self) -> int:
@@ -163,7 +163,7 @@ class Product:
         return sum(body.size_bytes for body in self.bodies.values())
 
     @cached_property
-    def objects(self) -> dict[str, StoredObject]:
+    def objects(self) -> dict[str, SandboxObject]:
         """Return its objects by key, sorted as S3 sorts them."""
         bodies = {self._key_of(path): body for path, body in self.bodies.items()}
         if self.spec.folder_markers and not self.is_single_object:
@@ -218,12 +218,12 @@ class Product:
                 digest = body.digest(algorithm) if with_digests else _ZERO_DIGESTS[algorithm]
                 if shape.path == liar:
                     digest = hashlib.new(algorithm, digest.encode()).hexdigest()
-                entry = ManifestEntry(shape.path, shape.identifier, shape.media_type, body.size_bytes, digest)
+                entry = SandboxManifestEntry(shape.path, shape.identifier, shape.media_type, body.size_bytes, digest)
                 entries.append(entry)
         schemas = [shape.path for shape in self._shapes if shape.path.endswith(".xsd")]
         return manifest_xml(self.name, entries, schemas)
 
-    def _stored(self, key: str, body: Body) -> StoredObject:
+    def _stored(self, key: str, body: Body) -> SandboxObject:
         change = self._changes.get(key)
         is_manifest = isinstance(body, _ManifestBody)
         costly = (self.spec.size_bytes if is_manifest else body.size_bytes) > (
@@ -238,13 +238,13 @@ class Product:
             etag = f"{hashlib.md5(text.encode()).hexdigest()}-{parts}"
         else:
             etag = body.digest("md5")
-        return StoredObject(key, body, etag, self.published)
+        return SandboxObject(key, body, etag, self.published)
 
 
 class _ManifestBody:
     """The manifest of a product: its size is known at once, its content only when somebody wants it."""
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: SandboxProduct) -> None:
         self._product = product
         self.size_bytes = len(product.manifest_data(with_digests=False))
 
@@ -295,12 +295,12 @@ def make_products(kinds: Iterable[str], count: int, size_bytes: int, seed: int =
 
 def truth(seed: int, spec: ProductSpec) -> dict[str, Truth]:
     """Return size and MD5 of every file of a product, by its path in it; of a sandbox without changes."""
-    return Product(seed, spec).truth()
+    return SandboxProduct(seed, spec).truth()
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _timestamp(text: str) -> datetime:
+    timestamp = datetime.fromisoformat(text)
+    return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
 
 
 def _first_match(pattern: str, paths: Iterable[str]) -> str | None:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cdsed.clock import Clock
-from cdsed.sandbox.accounts import Account
-from cdsed.sandbox.connection import Connection, Pacer
+from cdsed.sandbox.accounts import SandboxAccount
+from cdsed.sandbox.connection import ClientConnection, Pacer
 
 _SPENT_SESSIONS, _SPENT_BYTES_PER_S = 1, 1_000_000
 _VOLUME_WINDOW_S, _VOLUME_STEP_S = 30 * 86_400, 3_600
@@ -32,16 +32,16 @@ class AccountCounters:
 class AccountQuota:
     """The connections and counters of one account."""
 
-    def __init__(self, account: Account, clock: Clock) -> None:
+    def __init__(self, account: SandboxAccount, clock: Clock) -> None:
         self.account = account
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[Connection, Pacer | None] = {}  # in the order in which they came
+        self._open: dict[ClientConnection, Pacer | None] = {}  # in the order in which they came
         self._minute: deque[float] = deque()
         self._volume: deque[tuple[float, int]] = deque()  # bytes by the hour
         self._counters = AccountCounters()
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: ClientConnection) -> bool:
         """Count a request of `connection`; return False where a quota refuses it (429)."""
         with self._lock:
             self._counters.requests += 1
@@ -56,7 +56,7 @@ class AccountQuota:
             self._counters.requests += 1
             self._counters.refused += 1
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ClientConnection) -> None:
         """Take `connection` off the account's open ones."""
         with self._lock:
             self._open.pop(connection, None)
@@ -70,7 +70,7 @@ class AccountQuota:
                 count_bytes += self._volume.pop()[1]
             self._volume.append((step, count_bytes))
 
-    def pacer(self, connection: Connection) -> Pacer | None:
+    def pacer(self, connection: ClientConnection) -> Pacer | None:
         """Return what paces the connection just now; None: nothing does."""
         with self._lock:
             rate = _SPENT_BYTES_PER_S if self._is_spent() else self.account.bandwidth_bytes_per_s
@@ -91,11 +91,11 @@ class AccountQuota:
             return asdict(self._counters)
 
     def reset(self) -> None:
-        """Begin to count anew; the quotas themselves remember."""
+        """Begin to count again; the quotas themselves remember."""
         with self._lock:
             self._counters = AccountCounters(open_max=len(self._open))
 
-    def _take_place(self, connection: Connection) -> bool:
+    def _take_place(self, connection: ClientConnection) -> bool:
         sessions = _SPENT_SESSIONS if self._is_spent() else self.account.sessions
         if connection in self._open:
             return list(self._open).index(connection) < sessions
@@ -130,21 +130,21 @@ class AccountQuota:
         return sum(count for _step, count in self._volume) >= self.account.volume_bytes
 
 
-class Quotas:
+class SandboxQuotas:
     """All accounts of a sandbox, by access key and by name."""
 
-    def __init__(self, accounts: Iterable[Account], clock: Clock) -> None:
+    def __init__(self, accounts: Iterable[SandboxAccount], clock: Clock) -> None:
         self._by_key = {account.access_key: AccountQuota(account, clock) for account in accounts}
         self._by_name = {quota.account.name: quota for quota in self._by_key.values()}
 
-        self._made: dict[str, Account] = {}
+        self._made: dict[str, SandboxAccount] = {}
 
-    def account_of(self, access_key: str) -> Account | None:
+    def account_of(self, access_key: str) -> SandboxAccount | None:
         """Return the account that has this access key, with that key."""
         quota = self._by_key.get(access_key)
         return quota.account if quota else self._made.get(access_key)
 
-    def add_key(self, account: Account) -> None:
+    def add_key(self, account: SandboxAccount) -> None:
         """Let an account we have use another key, too: the one in `account`, while it is valid."""
         self._made[account.access_key] = account
 
@@ -161,6 +161,6 @@ class Quotas:
         return {name: quota.counters() for name, quota in self._by_name.items()}
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Begin to count again."""
         for quota in self._by_name.values():
             quota.reset()

@@ -9,10 +9,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from cdsed.sandbox.attributes import attributes
-from cdsed.sandbox.entries import Delivered, Facts, entry, expansion, made_geometry
-from cdsed.sandbox.moments import moment_ns, nanoseconds
+from cdsed.sandbox.entries import Delivered, EntryFacts, entry, expansion, made_geometry
 from cdsed.sandbox.names import parse_name
 from cdsed.sandbox.odatafilter import ATTRIBUTE_KINDS, Value
+from cdsed.sandbox.timestamps import nanoseconds, timestamp_ns
 
 # The fields of a filter, and what they are compared as.
 FIELD_KINDS = {
@@ -20,25 +20,25 @@ FIELD_KINDS = {
     "Name": "text",
     "ContentType": "text",
     "ContentLength": "number",
-    "OriginDate": "moment",
-    "PublicationDate": "moment",
-    "ModificationDate": "moment",
+    "OriginDate": "timestamp",
+    "PublicationDate": "timestamp",
+    "ModificationDate": "timestamp",
     "Online": "boolean",
-    "EvictionDate": "moment",
+    "EvictionDate": "timestamp",
     "S3Path": "text",
-    "ContentDate/Start": "moment",
-    "ContentDate/End": "moment",
+    "ContentDate/Start": "timestamp",
+    "ContentDate/End": "timestamp",
     "Collection/Name": "text",
 }
 # What the entry of a deleted product does not have.
 GONE_WHEN_DELETED = ("PublicationDate", "ModificationDate", "Online", "EvictionDate", "S3Path")
 DELETED_FIELD_KINDS = {
     **{field: kind for field, kind in FIELD_KINDS.items() if field not in GONE_WHEN_DELETED},
-    "DeletionDate": "moment",
+    "DeletionDate": "timestamp",
     "DeletionCause": "text",
 }
 EXPANSIONS = ("Attributes", "Assets", "Locations")
-_FACTS: dict[str, Callable[[Facts], Value]] = {
+_FACTS: dict[str, Callable[[EntryFacts], Value]] = {
     "Name": lambda facts: facts.safename,
     "Id": lambda facts: facts.product_id,
     "Online": lambda facts: facts.online,
@@ -51,7 +51,7 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "number": (int, float),
     "boolean": (bool,),
-    "moment": (str,),
+    "timestamp": (str,),
 }
 
 
@@ -99,7 +99,7 @@ class AttributeRecord:
         if not isinstance(self.attribute["Value"], _PYTHON_TYPES[kind]):
             return None
         value: Any = self.attribute["Value"]
-        result: Value = moment_ns(value) if kind == "moment" else value
+        result: Value = timestamp_ns(value) if kind == "timestamp" else value
         return result
 
     def attributes(self, _type_name: str) -> Iterable["AttributeRecord"]:
@@ -136,7 +136,7 @@ class LoadedRow:
         missing = [field for field in ("Id", "Name", "ContentDate") if not whole.get(field)]
         if missing:
             raise ValueError(f"an entry needs {' and '.join(missing)}: {whole.get('Name') or dict(whole)}")
-        self.start_ns = moment_ns(whole["ContentDate"].get("Start", ""))
+        self.start_ns = timestamp_ns(whole["ContentDate"].get("Start", ""))
         self._whole = whole
 
     @property
@@ -196,7 +196,7 @@ class MadeRow:
 
     __slots__ = ("_delivery", "_facts", "start_ns")
 
-    def __init__(self, facts: Facts, delivery: Callable[[], Delivered]) -> None:
+    def __init__(self, facts: EntryFacts, delivery: Callable[[], Delivered]) -> None:
         self.start_ns = nanoseconds(facts.start)
         self._facts = facts
         self._delivery = delivery
@@ -245,7 +245,7 @@ def _typed(whole: Mapping[str, Any], path: str) -> Value:
     if tail:
         value = value.get(tail) if value else None
     kind = {**FIELD_KINDS, **DELETED_FIELD_KINDS}[path]
-    if kind == "moment":
-        return moment_ns(value) if value else None
+    if kind == "timestamp":
+        return timestamp_ns(value) if value else None
     result: Value = value.lower() if kind == "id" and value else value
     return result

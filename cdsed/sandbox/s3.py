@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 from cdsed.sandbox.bucket import Bucket
 from cdsed.sandbox.content import Body, spoilt
-from cdsed.sandbox.http import Answer, Request, data_answer
-from cdsed.sandbox.products import StoredObject
+from cdsed.sandbox.http import Request, Response, data_response
+from cdsed.sandbox.products import SandboxObject
 from cdsed.sandbox.signature import Refused
 
 BUCKET_NAME = "eodata"
@@ -44,20 +44,20 @@ def question(request: Request) -> S3Question:
     return S3Question("list", request.parameters().get("prefix", ""))
 
 
-def error_answer(error: Refused, request: Request) -> Answer:
+def error_response(error: Refused, request: Request) -> Response:
     """Return the S3 error document of `error`; only its status for HEAD, and no body at all for 429."""
     if error.status == 429:
-        return Answer(429)
+        return Response(429)
     resource = escape(unquote(request.path))
     document = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{error.code}</Code><Message>{escape(str(error))}</Message>"
         f"<Resource>{resource}</Resource><RequestId>sandbox</RequestId></Error>"
     )
-    return data_answer(error.status, document.encode(), "application/xml")
+    return data_response(error.status, document.encode(), "application/xml")
 
 
-def respond(bucket: Bucket, request: Request, asked: S3Question, *, spoil: bool = False) -> Answer:
+def respond(bucket: Bucket, request: Request, asked: S3Question, *, spoil: bool = False) -> Response:
     """Answer an authenticated request.
 
     Parameters
@@ -77,7 +77,7 @@ def respond(bucket: Bucket, request: Request, asked: S3Question, *, spoil: bool 
     if asked.operation == "list":
         return _list(bucket, request)
     if asked.operation == "head" and not asked.key:
-        return Answer(200)
+        return Response(200)
     stored = bucket.get(asked.key)
     if stored is None:
         raise Refused(404, "NoSuchKey", "The specified key does not exist.")
@@ -89,7 +89,7 @@ def respond(bucket: Bucket, request: Request, asked: S3Question, *, spoil: bool 
     return _object(stored, body, request)
 
 
-def _object(stored: StoredObject, body: Body, request: Request) -> Answer:
+def _object(stored: SandboxObject, body: Body, request: Request) -> Response:
     headers = {
         "ETag": f'"{stored.etag}"',
         "Last-Modified": format_datetime(stored.modified, usegmt=True),
@@ -99,10 +99,10 @@ def _object(stored: StoredObject, body: Body, request: Request) -> Answer:
     size = body.size_bytes
     span = _span(request.headers.get("range", ""), size)
     if span is None:
-        return Answer(200, size, body.pieces(0, size), headers)
+        return Response(200, size, body.pieces(0, size), headers)
     start, length = span
     headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
-    return Answer(206, length, body.pieces(start, length), headers)
+    return Response(206, length, body.pieces(start, length), headers)
 
 
 def _span(header: str, size: int) -> tuple[int, int] | None:
@@ -122,7 +122,7 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
     return start, end - start
 
 
-def _list(bucket: Bucket, request: Request) -> Answer:
+def _list(bucket: Bucket, request: Request) -> Response:
     parameters = request.parameters()
     if parameters.get("list-type") != "2":
         raise Refused(501, "NotImplemented", "The sandbox lists with ListObjectsV2 only")
@@ -163,10 +163,10 @@ def _list(bucket: Bucket, request: Request) -> Answer:
         f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{_NAMESPACE}">'
         f"{head}{''.join(contents)}{''.join(folders)}</ListBucketResult>"
     )
-    return data_answer(200, document.encode(), "application/xml")
+    return data_response(200, document.encode(), "application/xml")
 
 
-def _entries(bucket: Bucket, prefix: str, delimiter: str, after: str) -> Iterator[StoredObject | str]:
+def _entries(bucket: Bucket, prefix: str, delimiter: str, after: str) -> Iterator[SandboxObject | str]:
     """Yield objects, or the common prefixes that `delimiter` makes of them, each once."""
     folder = ""
     for stored in bucket.listing(prefix, after):
@@ -178,7 +178,7 @@ def _entries(bucket: Bucket, prefix: str, delimiter: str, after: str) -> Iterato
             yield folder
 
 
-def _content(stored: StoredObject, key: str) -> str:
+def _content(stored: SandboxObject, key: str) -> str:
     return (
         f"<Contents><Key>{key}</Key><LastModified>{_stamp(stored.modified)}</LastModified>"
         f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{stored.body.size_bytes}</Size>"
@@ -186,5 +186,5 @@ def _content(stored: StoredObject, key: str) -> str:
     )
 
 
-def _stamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
+def _stamp(timestamp: datetime) -> str:
+    return f"{timestamp:%Y-%m-%dT%H:%M:%S}.000Z"

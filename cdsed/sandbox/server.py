@@ -10,16 +10,16 @@ from typing import Self
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import UsageError
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.bucket import Bucket
-from cdsed.sandbox.catalogue import Catalogue
-from cdsed.sandbox.connection import Connection
+from cdsed.sandbox.catalogue import SandboxCatalogue
+from cdsed.sandbox.connection import ClientConnection
 from cdsed.sandbox.conversation import Conversation
 from cdsed.sandbox.counters import Counters
 from cdsed.sandbox.faults import FaultBook
 from cdsed.sandbox.identity import Identity
-from cdsed.sandbox.keysmanager import KeysManager
-from cdsed.sandbox.quotas import Quotas
+from cdsed.sandbox.keysmanager import SandboxKeysManager
+from cdsed.sandbox.quotas import SandboxQuotas
 from cdsed.sandbox.rules import Rules
 from cdsed.sandbox.waf import Waf
 
@@ -46,7 +46,7 @@ class Sandbox:
 
     def __init__(
         self,
-        accounts: Sequence[Account],
+        accounts: Sequence[SandboxAccount],
         *,
         seed: int = 1,
         host: str = "127.0.0.1",
@@ -58,17 +58,17 @@ class Sandbox:
         self.accounts = list(accounts)
         self.seed = seed
         self.clock = clock
-        self.catalogue = Catalogue(seed)
+        self.catalogue = SandboxCatalogue(seed)
         self.waf = Waf(clock)
         self.bucket = Bucket(seed, self.catalogue.add_product)
-        self.quotas = Quotas(self.accounts, clock)
+        self.quotas = SandboxQuotas(self.accounts, clock)
         self.faults = FaultBook(clock)
         self.counters = Counters(clock)
         self.rules = Rules()
         self.identity = Identity(self.accounts, self.rules, clock)
-        self.keys_manager = KeysManager(self.identity, self.quotas, self.rules, clock)
+        self.keys_manager = SandboxKeysManager(self.identity, self.quotas, self.rules, clock)
         self._lock = threading.Lock()
-        self._connections: dict[Connection, threading.Thread] = {}
+        self._connections: dict[ClientConnection, threading.Thread] = {}
         self._acceptor = threading.Thread(target=self._accept, name="accept", daemon=True)
         self._stopping = threading.Event()
         try:
@@ -117,13 +117,13 @@ class Sandbox:
                 if self._stopping.is_set():
                     return
                 raise
-            connection = Connection(accepted)
+            connection = ClientConnection(accepted)
             thread = threading.Thread(target=self._serve, args=(connection,), name="serve", daemon=True)
             with self._lock:
                 self._connections[connection] = thread
             thread.start()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: ClientConnection) -> None:
         try:
             Conversation(self, connection).run()
         finally:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.http import Request
 
 _AUTHORIZATION = re.compile(
@@ -46,7 +46,7 @@ class Refused(Exception):
         self.account = account
 
 
-def authenticate(request: Request, account_of: Callable[[str], Account | None], now: datetime) -> Account:
+def authenticate(request: Request, account_of: Callable[[str], SandboxAccount | None], now: datetime) -> SandboxAccount:
     """Return the account that signed `request`.
 
     Parameters
@@ -87,7 +87,7 @@ def authenticate(request: Request, account_of: Callable[[str], Account | None], 
     return account
 
 
-def _check_time(request: Request, day: str, now: datetime, account: Account) -> None:
+def _check_time(request: Request, day: str, now: datetime, account: SandboxAccount) -> None:
     try:
         stamp = request.headers.get("x-amz-date", "")
         signed_at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

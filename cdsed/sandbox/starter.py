@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdsed.errors import UsageError
 from cdsed.sandbox import identity, keysmanager, zipper
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 
 _OURS = "# Written by `cdsed sandbox --write`, which may replace it."
 
@@ -17,7 +17,7 @@ def settings_yaml(url: str, directory: Path) -> str:
     return (
         f"{_OURS}\n"
         f"state_dir: {_quoted(directory / 'state')}\n"
-        f"inbox: {{path: {_quoted(directory / 'inbox')}, rest_s: 1, scan_every_s: 1}}\n"
+        f"inbox: {{path: {_quoted(directory / 'inbox')}, stable_for_s: 1, scan_every_s: 1}}\n"
         f"spools: [{_quoted(directory / 'spool')}]\n"
         f"accounts_file: {_quoted(directory / 'accounts.yml')}\n"
         "default_group: default\n"
@@ -32,7 +32,7 @@ def settings_yaml(url: str, directory: Path) -> str:
     )
 
 
-def accounts_yaml(accounts: Iterable[Account]) -> str:
+def accounts_yaml(accounts: Iterable[SandboxAccount]) -> str:
     """Return the accounts file of cdsed for the accounts of a sandbox; these keys are no secrets."""
     lines = [_OURS, "groups:", "  default:", "    accounts:"]
     for account in accounts:
@@ -52,13 +52,13 @@ def accounts_yaml(accounts: Iterable[Account]) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_starter(directory: Path, url: str, accounts: Sequence[Account], safenames: Iterable[str]) -> None:
+def write_starter(directory: Path, url: str, accounts: Sequence[SandboxAccount], safenames: Iterable[str]) -> None:
     """Write ``cdsed.yml``, ``accounts.yml`` (mode 0600) and ``listing.txt`` into `directory`.
 
     Raises
     ------
     UsageError
-        Settings or accounts that are not a sandbox's lie there already.
+        Settings or accounts that are not a sandbox's are there already.
     """
     directory = directory.resolve()
     for name in ("cdsed.yml", "accounts.yml"):

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 from cdsed.sandbox.bucket import Bucket
 from cdsed.sandbox.content import LiteralBody
-from cdsed.sandbox.http import Answer, Request, json_answer
-from cdsed.sandbox.identity import Refusal
-from cdsed.sandbox.products import Product
+from cdsed.sandbox.http import Request, Response, json_response
+from cdsed.sandbox.identity import LoginRefusal
+from cdsed.sandbox.products import SandboxProduct
 
 DOWNLOAD_PATH = "/download/odata/v1"
 _VALUE = re.compile(r"(?P<base>/odata/v1|/download/odata/v1)/Products\((?P<id>[^)]*)\)/\$value")
@@ -30,7 +30,7 @@ def is_for_zipper(request: Request) -> bool:
     return path.startswith(DOWNLOAD_PATH) or (path.startswith("/odata/") and path.endswith("/$value"))
 
 
-def redirect(request: Request, port: int) -> Answer | None:
+def redirect(request: Request, port: int) -> Response | None:
     """Return where the catalogue sends a request: another name of this machine; None at the download host itself.
 
     A client that follows without thinking drops its token there, as at CDSE.
@@ -39,20 +39,20 @@ def redirect(request: Request, port: int) -> Answer | None:
     if match is None or match["base"] == DOWNLOAD_PATH:
         return None
     place = f"http://localhost:{port}{DOWNLOAD_PATH}/Products({match['id']})/$value"
-    return Answer(301, headers={"Location": place})
+    return Response(301, headers={"Location": place})
 
 
-def unauthorized(refusal: Refusal) -> Answer:
+def unauthorized(refusal: LoginRefusal) -> Response:
     """Return the answer to a request without a good token."""
     return _error(401, *_UNAUTHORIZED[refusal.reason])
 
 
-def overbooked(sessions: int) -> Answer:
+def overbooked(sessions: int) -> Response:
     """Return the answer to one download too many."""
     return _error(429, "DAT-ZIP-100", f"Max session number {sessions} exceeded.")
 
 
-def respond(bucket: Bucket, request: Request) -> Answer:
+def respond(bucket: Bucket, request: Request) -> Response:
     """Return the product asked for: a folder as a zip of stored files, a single object as it is."""
     match = _VALUE.fullmatch(unquote(request.path))
     if match is None:
@@ -68,11 +68,11 @@ def respond(bucket: Bucket, request: Request) -> Answer:
         "Content-Type": "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{product.spec.safename}{suffix}"',
     }
-    return Answer(200, body.size_bytes, body.pieces(0, body.size_bytes), headers)
+    return Response(200, body.size_bytes, body.pieces(0, body.size_bytes), headers)
 
 
 @lru_cache(maxsize=16)
-def zipped(product: Product) -> LiteralBody:
+def zipped(product: SandboxProduct) -> LiteralBody:
     """Return what ``$value`` delivers of a product."""
     if product.is_single_object:
         (body,) = product.bodies.values()
@@ -85,5 +85,5 @@ def zipped(product: Product) -> LiteralBody:
     return LiteralBody(file.getvalue())
 
 
-def _error(status: int, code: str, message: str) -> Answer:
-    return json_answer(status, {"code": code, "message": message})
+def _error(status: int, code: str, message: str) -> Response:
+    return json_response(status, {"code": code, "message": message})

@@ -47,7 +47,7 @@ class Ticks:
         self._scheduler.add_listener(failed, EVENT_JOB_ERROR)
 
     def follow_clock(self) -> None:
-        """Call every tick anew from now on where the wall clock was set: the schedule counts by it.
+        """Call every tick again from now on where the wall clock was set: the schedule counts by it.
 
         Set back by a day, it would otherwise call nothing for a day. Ask regularly, from another thread.
         """

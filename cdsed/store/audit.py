@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.model.listing import Counts, Verdict
-from cdsed.model.product import TRANSITIONS, State
+from cdsed.model.listing import Counts, LineVerdict
+from cdsed.model.product_state import TRANSITIONS, State
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -22,7 +22,7 @@ _REPORT_IT = "this is an error in cdsed: please report it; `cdsed state rebuild`
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class Violation:
     """One rule broken by one thing.
 
     Attributes
@@ -44,7 +44,7 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _AuditRule:
     name: str
     query: str
     subject: str
@@ -52,34 +52,37 @@ class _Rule:
 
 
 _RULES = (
-    _Rule(
+    _AuditRule(
         "history",
         _SQL.broken_history,
         "{safename}",
         "its history says {origin} -> {target} where it stood at {before}; no such step is allowed there",
     ),
-    _Rule(
-        "history", _SQL.history_ends_elsewhere, "{safename}", "it is {state}, and its history ends with {told} instead"
+    _AuditRule(
+        "history",
+        _SQL.history_ends_elsewhere,
+        "{safename}",
+        r"it is {state}, and its history ends with \{recorded} instead",
     ),
-    _Rule("fence", _SQL.fence_ahead, "{name}", "its fence {fence} is ahead of the counter, {value}"),
-    _Rule("fence", _SQL.fence_shared, "{sessions}", "these sessions share the fence {fence}"),
-    _Rule(
+    _AuditRule("fence", _SQL.fence_ahead, "{name}", "its fence {fence} is ahead of the counter, {value}"),
+    _AuditRule("fence", _SQL.fence_shared, "{sessions}", "these sessions share the fence {fence}"),
+    _AuditRule(
         "piece", _SQL.piece_of_nobody, "{safename}", "its piece {piece} is held under fence {fence}, which no lease has"
     ),
-    _Rule("claim", _SQL.claim_of_nobody, "{name}", "it is held by process {process}, which is not entered"),
-    _Rule(
+    _AuditRule("claim", _SQL.claim_of_nobody, "{name}", "it is held by process {process}, which is not entered"),
+    _AuditRule(
         "pieces",
         _SQL.object_cut_wrongly,
         "{safename}",
         "the pieces of {path} make {pieces_bytes} bytes instead of {size_bytes}",
     ),
-    _Rule(
+    _AuditRule(
         "tally",
         _SQL.miscounted,
         "listing {listing}, {state}",
-        "the tally says {told} products of {told_bytes} bytes, and there are {counted} of {counted_bytes}",
+        r"the tally says \{recorded} products of \{recorded_bytes} bytes, and there are {counted} of {counted_bytes}",
     ),
-    _Rule(
+    _AuditRule(
         "sums",
         _SQL.lines_and_verdicts,
         "listing {name}",
@@ -90,7 +93,7 @@ _RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LivenessProof:
     """A worker's row, or a lease, and the flock that proves that its holder lives."""
 
     rule: str
@@ -112,33 +115,36 @@ class TakenListing:
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """A product that the state says lies whole at ``whereabouts``; there may be millions, so nothing is converted."""
+    """A product that the state says lies whole at ``path``; there may be millions, so nothing is converted."""
 
     position: int
     safename: str
     state: str
-    whereabouts: str
+    path: str
 
 
-def rules_broken(db: Database) -> list[Breach]:
+def rules_broken(db: Database) -> list[Violation]:
     """Return what is wrong in the database by itself, at most `MOST` breaches of each rule."""
     with db.read():
-        breaches = list(_transitions(db))
+        violations = list(_transitions(db))
         for rule in _RULES:
             for row in db.rows(rule.query, most=MOST):
                 words = {name: "nothing" if value is None else value for name, value in row.items()}
-                breaches.append(Breach(rule.name, rule.subject.format(**words), rule.text.format(**words), _REPORT_IT))
-    return breaches
+                violations.append(
+                    Violation(rule.name, rule.subject.format(**words), rule.text.format(**words), _REPORT_IT)
+                )
+    return violations
 
 
-def held(db: Database, session_lock: Callable[[str, int], Path]) -> list[Held]:
+def held(db: Database, session_lock: Callable[[str, int], Path]) -> list[LivenessProof]:
     """Return everything that a living process must stand behind."""
     with db.read():
         processes = [
-            Held("process", f"{row['name']} (pid {row['pid']})", Path(row["lock"])) for row in db.rows(_SQL.processes)
+            LivenessProof("process", f"{row['name']} (pid {row['pid']})", Path(row["lock"]))
+            for row in db.rows(_SQL.processes)
         ]
         sessions = [
-            Held(
+            LivenessProof(
                 "lease",
                 f"session {row['account']}.{row['slot']}, fence {row['fence']}",
                 session_lock(row["account"], row["slot"]),
@@ -162,7 +168,7 @@ def listings_taken(db: Database) -> list[TakenListing]:
             row["state"] == "open",
             Path(row["path"]),
             row["items_taken"],
-            Counts(**{verdict.value: row[verdict.value] for verdict in Verdict}),
+            Counts(**{verdict.value: row[verdict.value] for verdict in LineVerdict}),
         )
         for row in db.rows(_SQL.listings)
     ]
@@ -190,9 +196,11 @@ def state_of(db: Database, safename: str, by: float) -> State | None:
     return None if state is None else State(state)
 
 
-def _transitions(db: Database) -> Iterator[Breach]:
+def _transitions(db: Database) -> Iterator[Violation]:
     known = {(row["origin"], row["target"]) for row in db.rows(_SQL.transitions)}
     ours = {(origin.value, target.value) for origin, targets in TRANSITIONS.items() for target in targets}
     for origin, target in sorted(known ^ ours):
         which = "allows" if (origin, target) in known else "forbids"
-        yield Breach("transitions", f"{origin} -> {target}", f"the database {which} it, and cdsed does not", _REPORT_IT)
+        yield Violation(
+            "transitions", f"{origin} -> {target}", f"the database {which} it, and cdsed does not", _REPORT_IT
+        )

@@ -13,7 +13,8 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.dir_handle import sync
 from cdsed.errors import StateDamaged, StateDiskError, StateError
-from cdsed.store.database import FILE_NAME, Database, examine, newest_schema
+from cdsed.store.database import FILE_NAME, Database, examine
+from cdsed.store.migration import newest_schema
 
 KEPT = 7
 _UPGRADES_KEPT = 2
@@ -66,8 +67,8 @@ def back_up(db: Database, folder: Path, clock: Clock, *, before_upgrade: bool = 
             rest.unlink()
         _expect_room(db, folder)
         number = max((backup.number for backup in backups(folder)), default=0) + 1
-        moment = datetime.fromtimestamp(clock.utc_s(), UTC)
-        name = f"cdsed-{number:06}-{moment:%Y%m%dT%H%M%SZ}{'-before-upgrade' * before_upgrade}.sqlite"
+        timestamp = datetime.fromtimestamp(clock.utc_s(), UTC)
+        name = f"cdsed-{number:06}-{timestamp:%Y%m%dT%H%M%SZ}{'-before-upgrade' * before_upgrade}.sqlite"
         hidden = folder / f".{name}{_UNFINISHED}"
         try:
             hidden.touch(mode=0o640, exist_ok=False)
@@ -80,7 +81,7 @@ def back_up(db: Database, folder: Path, clock: Clock, *, before_upgrade: bool = 
         _forget_surplus(folder)
     except OSError as error:
         raise StateDiskError(f"no backup can be written to {folder}: {error.strerror}") from error
-    return Backup(folder / name, number, moment.timestamp(), before_upgrade)
+    return Backup(folder / name, number, timestamp.timestamp(), before_upgrade)
 
 
 def newest_good(folder: Path, workplace: Path) -> Backup | None:

@@ -1,4 +1,4 @@
-"""What cools down and is probed: accounts, the service, and disks, all by one rule.
+"""What backs off and is probed: accounts, the service, and disks, all by one rule.
 
 A *breaker* counts failures in a row. At its threshold it opens for a while that doubles with each further
 failure; when that time is over one probe may pass; a success closes it. Nothing is ever dropped for good.
@@ -32,7 +32,7 @@ def disk_breaker(destination: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Cooling:
+class BreakerPolicy:
     """How a breaker opens: after `threshold` failures, for `first_s`, doubling up to `longest_s`."""
 
     threshold: int
@@ -45,7 +45,7 @@ class Cooling:
         return min(self.longest_s, self.first_s * 2.0**doublings) * random.uniform(0.9, 1.1)
 
 
-def fail(db: Database, clock: Clock, name: str, cooling: Cooling, error: TransferError) -> float:
+def fail(db: Database, clock: Clock, name: str, policy: BreakerPolicy, error: TransferError) -> float:
     """Count a failure; return for how many seconds the breaker is open now, 0 when it is not.
 
     It stays open for as long as the error itself asks (``Retry-After``), at least. What fails while it is open was
@@ -59,9 +59,9 @@ def fail(db: Database, clock: Clock, name: str, cooling: Cooling, error: Transfe
             db.rows(_SQL.open, name=name, until_s=until_s)
             return float(until_s - now_s)
         failures = db.value(_SQL.fail, name=name, code=error.code, reason=str(error), at=clock.utc_s())
-        if failures < cooling.threshold:
+        if failures < policy.threshold:
             return 0.0
-        pause_s = max(error.retry_after_s or 0.0, cooling.pause_s(failures))
+        pause_s = max(error.retry_after_s or 0.0, policy.pause_s(failures))
         db.rows(_SQL.open, name=name, until_s=now_s + pause_s)
         return pause_s
 
@@ -98,19 +98,19 @@ def last_failure(db: Database, name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class OpenReason:
     """Why a breaker is open: the code and the text of the last failure."""
 
     code: str
     reason: str
 
 
-def why_open(db: Database, clock: Clock, name: str) -> Trouble | None:
+def why_open(db: Database, clock: Clock, name: str) -> OpenReason | None:
     """Return why a breaker is open and its time is not over; None when it may be tried."""
     row = db.row(_SQL.get, name=name)
     if row is None or not row["open"] or row["until_s"] <= clock.boot_s():
         return None
-    return Trouble(row["code"], row["reason"])
+    return OpenReason(row["code"], row["reason"])
 
 
 def is_open(db: Database, clock: Clock, name: str) -> bool:

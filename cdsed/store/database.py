@@ -13,15 +13,14 @@ from typing import Any
 
 import apsw
 
-from cdsed.errors import StateDamaged, StateError, StateRefused
+from cdsed.errors import StateDamaged, StateError
 from cdsed.store.filesystem import file_identity, refuse_network_filesystem
-from cdsed.store.queries import migrations
-from cdsed.store.trouble import BUSY_TIMEOUT_MS, TROUBLES, state_error
+from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
+from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, SQLITE_ERRORS, state_error
 
 Row = dict[str, Any]
 
 FILE_NAME = "cdsed.sqlite"
-APPLICATION_ID = 0x43445345  # "CDSE"
 _WAL_SAFE_VERSION = (3, 51, 3)
 _IN_VAIN_S = 5.0
 
@@ -108,7 +107,7 @@ class Database:
         self.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     def is_in_place(self) -> bool:
-        """Tell whether the file this connection has open, log included, still lies under its name."""
+        """Tell whether the file this connection has open, log included, still is under its name."""
         return file_identity(self._path) == self._identity
 
     def problems(self) -> list[str]:
@@ -166,7 +165,7 @@ class Database:
             for cells in (cursor := self._connection.execute(sql, values)):
                 names = names or [column[0] for column in cursor.description]
                 rows.append(dict(zip(names, cells, strict=True)))
-        except TROUBLES as error:
+        except SQLITE_ERRORS as error:
             raise state_error(self._path, error) from error
         return rows
 
@@ -179,11 +178,11 @@ def open_state(state_dir: Path) -> Database:
     StateRefused
         The file system is a network one, or the schema is newer than this cdsed.
     StateError
-        SQLite refuses it: locked, damaged, or its disk is in trouble.
+        SQLite refuses it: locked, damaged, or its disk fails.
     """
     state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     refuse_network_filesystem(state_dir)
-    return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, _migrate)
+    return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, migrate)
 
 
 def join_state(state_dir: Path) -> Database:
@@ -198,12 +197,12 @@ def join_state(state_dir: Path) -> Database:
     """
     path = state_dir / FILE_NAME
     if not path.exists():
-        raise StateDamaged(f"the state {path} is gone; start the daemon anew, which recovers it")
+        raise StateDamaged(f"the state {path} is gone; start the daemon again, which recovers it")
     return _open(path, apsw.SQLITE_OPEN_READWRITE, _expect_this_schema)
 
 
 def examine(state_dir: Path) -> int:
-    """Look through the state's file as it lies there; return its schema's number, 0 for no state at all.
+    """Look through the state's file as it is there; return its schema's number, 0 for no state at all.
 
     Raises
     ------
@@ -221,8 +220,8 @@ def examine(state_dir: Path) -> int:
         if version == 0 and db.value("PRAGMA schema_version") == 0:
             return 0
         if db.value("PRAGMA application_id") != APPLICATION_ID:
-            raise StateDamaged(f"{path} is no state of cdsed")
-        problems = db.problems() if version <= len(migrations()) else []  # a newer one is not ours to judge
+            raise StateDamaged(f"{path} is not a state of cdsed")
+        problems = db.problems() if version <= newest_schema() else []  # a newer one is not ours to judge
     finally:
         db.close()
     if problems:
@@ -233,11 +232,6 @@ def examine(state_dir: Path) -> int:
 def open_as_it_is(state_dir: Path) -> Database:
     """Open the file of a state whatever its schema, to examine it or copy it; StateError where SQLite refuses it."""
     return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE, lambda *_: None)
-
-
-def newest_schema() -> int:
-    """Return the number of the schema that this cdsed uses."""
-    return len(migrations())
 
 
 def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
@@ -300,31 +294,4 @@ def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], Non
 
 def _expect_this_schema(connection: apsw.Connection, path: Path) -> None:
     if (version := connection.pragma("user_version")) != newest_schema():
-        raise StateError(f"the state {path} has schema {version}, not {newest_schema()}: start the daemon anew")
-
-
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    """Bring the schema up to date in one transaction: who looks meanwhile finds the old one or the new."""
-    scripts = migrations()
-    if connection.pragma("user_version") == len(scripts):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _refuse_newer(version := connection.pragma("user_version"), path)  # others may have been quicker meanwhile
-        for script in scripts[version:]:
-            connection.execute(script)
-        connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", len(scripts))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled it back already
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _refuse_newer(version: int, path: Path) -> None:
-    if version > newest_schema():
-        raise StateRefused(
-            f"the state {path} has schema {version}, newer than the {newest_schema()} of this cdsed: install the newer "
-            "one again, or go back to the backup made before the upgrade with `cdsed state restore`"
-        )
+        raise StateError(f"the state {path} has schema {version}, not {newest_schema()}: start the daemon again")

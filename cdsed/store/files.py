@@ -64,7 +64,7 @@ def finish_interrupted(state_dir: Path, clock: Clock) -> None:
 
 
 def lost_its_file(state_dir: Path) -> bool:
-    """Tell whether a log lies there without its database."""
+    """Tell whether a log is there without its database."""
     return any((state_dir / f"{FILE_NAME}{suffix}").exists() for suffix in _SUFFIXES[1:])
 
 

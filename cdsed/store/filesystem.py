@@ -1,4 +1,4 @@
-"""Which file system a directory lies on: SQLite's locks and shared memory do not hold across hosts."""
+"""Which file system a directory is on: SQLite's locks and shared memory do not hold across hosts."""
 
 import re
 from pathlib import Path
@@ -32,18 +32,18 @@ _NETWORK_FILESYSTEMS = frozenset(
 
 
 def refuse_network_filesystem(directory: Path) -> None:
-    """Check that a directory lies on a file system where SQLite's locks hold.
+    """Check that a directory is on a file system where SQLite's locks hold.
 
     Raises
     ------
     StateRefused
-        It lies on a network file system.
+        It is on a network file system.
     """
     mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     kind = filesystem_kind(directory.resolve(), mountinfo)
     if kind in _NETWORK_FILESYSTEMS:
         raise StateRefused(
-            f"state_dir {directory} lies on {kind}, a network file system, where SQLite loses data; "
+            f"state_dir {directory} is on {kind}, a network file system, where SQLite loses data; "
             "set state_dir to a local disk, e.g. /var/lib/cdsed"
         )
 

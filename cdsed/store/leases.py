@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
+from cdsed.model.objects import Lease
 from cdsed.model.quota import VOLUME_WINDOW_H
-from cdsed.model.transfer import Lease
-from cdsed.store import allowance
-from cdsed.store.allowance import MINUTE_STEPS, PROBE_S, step_of
+from cdsed.store import quota_usage
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
+from cdsed.store.quota_usage import MINUTE_STEPS, PROBE_S, step_of
 
 _SQL = Queries("leases")
 
@@ -35,7 +35,7 @@ class AccountLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class FreeSession:
     """One of an account's sessions; ``login`` is whose account it is by now, as `AccountLimits` has it."""
 
     account: str
@@ -76,14 +76,14 @@ def has_keys(db: Database, account: str) -> bool:
     return bool(db.value(_SQL.has_keys, account=account))
 
 
-def forget_troubles(db: Database) -> None:
+def close_breakers(db: Database) -> None:
     """Let every account try at once, with all of its sessions, and the catalogue: keys and address may be new."""
     with db.write():
-        db.rows(_SQL.forget_troubles)
-        db.rows(_SQL.forget_restraints)
+        db.rows(_SQL.close_breakers)
+        db.rows(_SQL.forget_throttles)
 
 
-def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Session]:
+def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[FreeSession]:
     """Return the sessions of `groups` that could be leased now, best first.
 
     An account gets sessions in proportion to the volume it has left: equal ones share the load evenly, and unequal ones
@@ -93,14 +93,14 @@ def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Ses
     if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["probes"]):
         return []
     wanted = set(groups)
-    able = {each.name: each for each in allowance.of_all(db, clock) if each.group in wanted and each.may_lease(clock)}
+    able = {each.name: each for each in quota_usage.of_all(db, clock) if each.group in wanted and each.may_lease(clock)}
     rows = db.rows(_SQL.free_sessions, accounts=json.dumps(list(able)), now_s=clock.boot_s()) if able else []
-    free = [Session(row["account"], row["slot"], row["login"]) for row in rows]
+    free = [FreeSession(row["account"], row["slot"], row["login"]) for row in rows]
     load = {name: (each.held + 1) / each.left_bytes for name, each in able.items()}
     return sorted(free, key=lambda session: (load[session.account], session.slot))
 
 
-def take(db: Database, clock: Clock, session: Session, process: int) -> Lease | None:
+def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Lease | None:
     """Lease a session whose flock the caller already holds; None when another was quicker.
 
     The limits are asked again inside the transaction, so that no two processes pass a probe at once.
@@ -123,26 +123,26 @@ def take(db: Database, clock: Clock, session: Session, process: int) -> Lease | 
         return None if taken is None else Lease(session.account, session.slot, group, fence)
 
 
-def give_back(db: Database, clock: Clock, lease: Lease, *, rest_s: float) -> None:
+def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> None:
     """End a lease whose connection is closed; the session rests before it can be leased again."""
     with db.write():
-        db.rows(_SQL.give_back_pieces, fence=lease.fence)
+        db.rows(_SQL.release_pieces, fence=lease.fence)
         db.rows(
-            _SQL.give_back,
+            _SQL.release,
             account=lease.account,
             slot=lease.slot,
             fence=lease.fence,
-            rest_until_s=clock.boot_s() + rest_s,
+            rest_until_s=clock.boot_s() + cooldown_s,
         )
 
 
-def may_go_on(db: Database, clock: Clock, lease: Lease) -> bool:
+def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
     """Tell whether the lease still stands and its account may be used now, between two pieces of work.
 
-    When an account may hold fewer sessions than it does, those leased first go on.
+    When an account may hold fewer sessions than it does, those leased first continue.
     """
     held = db.row(_SQL.held, account=lease.account, slot=lease.slot, fence=lease.fence, now_s=clock.boot_s())
-    now = allowance.of(db, clock, lease.account)
+    now = quota_usage.of(db, clock, lease.account)
     return (
         held is not None
         and now is not None
@@ -165,7 +165,7 @@ def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
     """
     with db.write():
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
-        before, now = db.row(_SQL.claimed, **at), allowance.of(db, clock, lease.account)
+        before, now = db.row(_SQL.claimed, **at), quota_usage.of(db, clock, lease.account)
         if before is None or now is None:
             raise LeaseLost(f"session {lease.slot} of account {lease.account} has been given to another worker")
         requests = min(most, max(0, now.requests_left) + int(before["requests"]))
@@ -189,7 +189,7 @@ def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
 def claim_unleased(db: Database, clock: Clock, account: str) -> bool:
     """Count one request that is about to be sent without a lease; return False when the account may send none."""
     with db.write():
-        now = allowance.of(db, clock, account)
+        now = quota_usage.of(db, clock, account)
         if now is not None and now.requests_left < 1:
             return False
         count_traffic(db, clock, account, requests=1, size_bytes=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import Clock
-from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
+from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
@@ -95,19 +95,19 @@ def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks:
             _SQL.count,
             id=listing,
             items_taken=items_taken,
-            **{verdict.value: getattr(counts, verdict.value) for verdict in Verdict},
+            **{verdict.value: getattr(counts, verdict.value) for verdict in LineVerdict},
         )
 
 
-def settle(db: Database, listing: int, *, accepted: bool, path: str) -> None:
+def finish(db: Database, listing: int, *, accepted: bool, path: str) -> None:
     """Note that a listing is taken as a whole (or refused), its receipt written, and where its file lies now."""
     with db.write():
         db.rows(_SQL.forget_remarks, id=listing)
-        db.rows(_SQL.settle, id=listing, state="open" if accepted else "refused", path=path)
+        db.rows(_SQL.finish, id=listing, state="open" if accepted else "refused", path=path)
 
 
 def finished(db: Database, most: int, after: int = 0) -> list[Listing]:
-    """Return up to `most` of the open listings whose last product is settled, by number, from behind `after`."""
+    """Return up to `most` of the open listings whose last product is finished, by number, from behind `after`."""
     return [_listing(row) for row in db.rows(_SQL.finished, most=most, after=after)]
 
 
@@ -137,7 +137,7 @@ def unreported(db: Database) -> int:
 
 
 def any_unreported_below(db: Database, folder: Path) -> bool:
-    """Tell whether the file of one of them lies in a directory, or below it."""
+    """Tell whether the file of one of them is in a directory, or below it."""
     return bool(db.value(_SQL.any_unreported_below, folder=f"{folder}/"))
 
 
@@ -149,7 +149,7 @@ def unsatisfied(db: Database, since: float) -> int:
 def remarks(db: Database, listing: int) -> Iterator[Remark]:
     """Yield what was remarked about the lines of a listing, by line."""
     for row in db.stream(_SQL.remarks, listing=listing):
-        yield Remark(row["line"], Verdict(row["verdict"]), row["safename"], row["text"])
+        yield Remark(row["line"], LineVerdict(row["verdict"]), row["safename"], row["text"])
 
 
 def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
@@ -158,9 +158,9 @@ def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
         yield ReportRow(**{name: row[name] for name in ReportRow.__slots__})
 
 
-def exceptions(db: Database, listing: int, most: int) -> list[ReportRow]:
+def failed_products(db: Database, listing: int, most: int) -> list[ReportRow]:
     """Return up to `most` products of a listing that ended otherwise than wished, by line."""
-    return [ReportRow(**row) for row in db.rows(_SQL.exceptions, listing=listing, most=most)]
+    return [ReportRow(**row) for row in db.rows(_SQL.failed_products, listing=listing, most=most)]
 
 
 def _listing(row: Row) -> Listing:
@@ -174,5 +174,5 @@ def _listing(row: Row) -> Listing:
         taken_at=row["taken_at"],
         user=row["owner"],
     )
-    counts = Counts(**{verdict.value: row[verdict.value] for verdict in Verdict})
+    counts = Counts(**{verdict.value: row[verdict.value] for verdict in LineVerdict})
     return Listing(head, row["state"], row["path"], row["items_taken"], counts, row["reason"])

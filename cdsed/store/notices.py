@@ -6,13 +6,13 @@ Whoever knows it enters it, and withdraws it when it is over; `cdsed status` tel
 from pathlib import Path
 
 from cdsed.clock import Clock
-from cdsed.model.status import Notice
+from cdsed.model.status_report import Notice
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
 _SQL = Queries("notices")
 
-#: The state was made anew.
+#: The state was made again.
 RECOVERED = "recovered"
 #: The state was found damaged, and the daemon has left.
 DAMAGED = "damaged"
@@ -81,7 +81,7 @@ def note(db: Database, clock: Clock, name: str, text: str | None) -> bool:
     return True
 
 
-def told(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
+def active(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
     """Return the notices that matter now, newest first.
 
     Parameters
@@ -89,5 +89,5 @@ def told(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
     running
         Whether the daemon runs: where it does not, nobody looks into the inbox at all, and a reload is past.
     """
-    rows = db.rows(_SQL.told, recovered_after=clock.utc_s() - _RECOVERED_FOR_S, running=running)
+    rows = db.rows(_SQL.active, recovered_after=clock.utc_s() - _RECOVERED_FOR_S, running=running)
     return [Notice(**row) for row in rows]

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
-from cdsed.model.product import Product
-from cdsed.model.transfer import Digests, Lease, ListedObject, Piece, Places, StoredObject
-from cdsed.store import allowance, leases, products, suspects
+from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places, StoredObject
+from cdsed.model.product_state import Product
+from cdsed.store import leases, products, quota_usage, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
 # Small pieces are handed out by the handful: each hand-out costs a commit, that is an fsync.
-_HANDFUL_BYTES = 8 * 2**20
-_HANDFUL_PIECES = 32
+_BATCH_BYTES = 8 * 2**20
+_BATCH_PIECES = 32
 _LOST = ""  # instead of the digest of a bad copy: something had arrived, and the disk has not kept it
 
 
@@ -41,14 +41,14 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
         chosen = _chosen(db, clock, lease, process)
         if chosen is None:
             return None
-        left = allowance.of(db, clock, lease.account)
-        claimed = leases.claim_requests(db, clock, lease, _HANDFUL_PIECES if chosen["planned"] else 1)
+        left = quota_usage.of(db, clock, lease.account)
+        claimed = leases.claim_requests(db, clock, lease, _BATCH_PIECES if chosen["planned"] else 1)
         if left is None or not claimed:
             return None
         if not chosen["planned"]:
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
-        pieces = _handful([_piece(row) for row in rows], left.handout_bytes)
+        pieces = _batch([_piece(row) for row in rows], left.handout_bytes)
         if not pieces:
             return None
         leases.claim_requests(db, clock, lease, len(pieces))
@@ -68,12 +68,12 @@ def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | Non
 
 
 def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> list[str]:
-    """Forget what arrived of objects whose file is not there whole, before it is made anew, as a hole.
+    """Forget what arrived of objects whose file is not there whole, before it is made again, as a hole.
 
     Parameters
     ----------
     staged
-        Sizes in bytes of the files that lie in its staging directory, by path.
+        Sizes in bytes of the files that are in its staging directory, by path.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def plan(
     Parameters
     ----------
     listed
-        All its objects. What arrived of one whose size and ETag are unchanged is kept; the others begin anew.
+        All its objects. What arrived of one whose size and ETag are unchanged is kept; the others begin again.
     piece_bytes
         The largest piece.
 
@@ -184,7 +184,7 @@ def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None
             db.rows(_SQL.advanced, piece=piece.id)
 
 
-def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, due_s: float = 0.0) -> bool:
+def let_go(db: Database, lease: Lease, piece: Piece, *, transient_failure: bool = False, due_s: float = 0.0) -> bool:
     """Give a piece back unfinished; `due_s` (seconds since boot) says when it may be tried again.
 
     Returns
@@ -193,7 +193,10 @@ def let_go(db: Database, lease: Lease, piece: Piece, *, setback: bool = False, d
         Whether the lease still held it: else its product has moved on, and is nobody's business here.
     """
     with db.write():
-        return db.row(_SQL.let_go, id=piece.id, fence=lease.fence, setbacks=int(setback), due_s=due_s) is not None
+        return (
+            db.row(_SQL.let_go, id=piece.id, fence=lease.fence, transient_failures=int(transient_failure), due_s=due_s)
+            is not None
+        )
 
 
 def objects(db: Database, product: int) -> list[StoredObject]:
@@ -205,7 +208,7 @@ def objects(db: Database, product: int) -> list[StoredObject]:
 
 
 def have_all_arrived(db: Database, product: int) -> bool:
-    """Tell whether every byte of a product lies on its disk: it may even have been published."""
+    """Tell whether every byte of a product is on its disk: it may even have been published."""
     return bool(db.value(_SQL.have_all_arrived, product=product))
 
 
@@ -268,16 +271,16 @@ def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int
         db.rows(_SQL.add_piece, product=product, object=number, first_byte=first_byte, size_bytes=size_bytes)
 
 
-def _handful(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
+def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
     """Return the first piece, and as many after it as still make a small handful, of `most_bytes` in all."""
-    handful: list[Piece] = []
+    batch: list[Piece] = []
     size_bytes = 0
     for piece in pieces:
         size_bytes += piece.size_bytes
-        if size_bytes > most_bytes or (handful and size_bytes > _HANDFUL_BYTES):
+        if size_bytes > most_bytes or (batch and size_bytes > _BATCH_BYTES):
             break
-        handful.append(piece)
-    return tuple(handful)
+        batch.append(piece)
+    return tuple(batch)
 
 
 def _piece(row: Row) -> Piece:

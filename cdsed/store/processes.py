@@ -14,12 +14,12 @@ from pathlib import Path
 
 from cdsed.clock import Clock, same_boot
 from cdsed.errors import TransferError
-from cdsed.model.transfer import ResumePoint
+from cdsed.model.objects import ResumePoint
 from cdsed.store import breakers, products
-from cdsed.store.allowance import step_of
-from cdsed.store.breakers import Cooling
+from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
+from cdsed.store.quota_usage import step_of
 
 _SQL = Queries("processes")
 
@@ -45,7 +45,7 @@ class Evidence(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadWorker:
     """A worker that is gone; `outgrew`: it had reached its memory limit."""
 
     process: int
@@ -53,7 +53,7 @@ class Dead:
     outgrew: bool
 
 
-def no_evidence(dead: Dead) -> Evidence:  # noqa: ARG001 - of any
+def no_evidence(dead: DeadWorker) -> Evidence:  # noqa: ARG001 - of any
     """Charge nothing: nobody saw how the worker ended."""
     return Evidence.NOTHING
 
@@ -62,14 +62,14 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
     """Note that this process is the daemon; after a new boot every due time becomes "at once"."""
     booted_at = clock.booted_at()
     with db.write():
-        if booted_anew(db, clock):
+        if booted_again(db, clock):
             for reset in (
                 _SQL.reset_due,
                 _SQL.reset_pieces_due,
                 _SQL.reset_written,
                 _SQL.reset_breakers,
                 _SQL.reset_rests,
-                _SQL.reset_restraints,
+                _SQL.reset_throttles,
                 _SQL.reset_steps,
             ):
                 db.rows(reset)
@@ -83,7 +83,7 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
         )
 
 
-def booted_anew(db: Database, clock: Clock) -> bool:
+def booted_again(db: Database, clock: Clock) -> bool:
     """Tell whether the machine booted since the daemon last started: seconds since boot in the state mean nothing."""
     before = db.row(_SQL.daemon)
     return before is not None and not same_boot(before["booted_at"], clock.booted_at())
@@ -101,13 +101,13 @@ def register(db: Database, clock: Clock, *, name: str, lock: Path) -> int:
         return int(db.value(_SQL.register, name=name, pid=os.getpid(), lock=str(lock), started_at=clock.utc_s()))
 
 
-def release(db: Database, clock: Clock, process: int, *, rest_s: float = 0.0) -> None:
+def release(db: Database, clock: Clock, process: int, *, cooldown_s: float = 0.0) -> None:
     """Give back everything a process holds, and forget it."""
     with db.write():
         at = clock.utc_s()
         db.rows(_SQL.release_pieces, id=process)
         db.rows(_SQL.count_claims, id=process, step=step_of(clock))
-        db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + rest_s)
+        db.rows(_SQL.release_sessions, id=process, rest_until_s=clock.boot_s() + cooldown_s)
         db.rows(_SQL.release_objects, id=process)
         db.rows(_SQL.release_resolving, id=process, at=at)
         db.rows(_SQL.release_verifying, id=process, at=at)
@@ -125,14 +125,14 @@ def newest(db: Database) -> int:
     return int(db.value(_SQL.newest) or 0)
 
 
-def sweep(
+def reclaim(
     db: Database,
     clock: Clock,
     is_free: Callable[[Path], bool],
     *,
     session_lock: Callable[[str, int], Path],
-    rest_s: float,
-    evidence: Callable[[Dead], Evidence | None] = no_evidence,
+    cooldown_s: float,
+    evidence: Callable[[DeadWorker], Evidence | None] = no_evidence,
 ) -> list[str]:
     """Release what dead workers held.
 
@@ -161,14 +161,14 @@ def sweep(
         if not all(is_free(session_lock(session["account"], session["slot"])) for session in sessions):
             continue
         noted = lock.read_bytes() if lock.exists() else AT_WORK
-        said = Evidence.NOTHING if noted == LEFT else evidence(Dead(row["id"], row["pid"], noted == OUTGREW))
+        said = Evidence.NOTHING if noted == LEFT else evidence(DeadWorker(row["id"], row["pid"], noted == OUTGREW))
         if said is None:
             continue
         with db.write():
             for session in sessions:
                 _keep_what_arrived(db, clock, session_lock(session["account"], session["slot"]), session["fence"])
             poisoned = _charge(db, clock, at_hand(db, row["id"]), str(row["name"]), said)
-            release(db, clock, row["id"], rest_s=rest_s)
+            release(db, clock, row["id"], cooldown_s=cooldown_s)
             _give_up(db, clock, poisoned)
         lock.unlink(missing_ok=True)
         dead.append(str(row["name"]))
@@ -198,7 +198,7 @@ def _charge(db: Database, clock: Clock, at_hand: Sequence[int], name: str, said:
     db.rows(_SQL.charge_death if alone else _SQL.suspect, ids=ids)
     reason = f"{name} died; products that {DEATHS_MAX - 1} workers died over wait until none has for a while"
     death = TransferError(reason, code="WorkerDied", retry_after_s=_QUIET_S)
-    breakers.fail(db, clock, breakers.SUSPECTS, Cooling(1, _QUIET_S, _QUIET_S), death)
+    breakers.fail(db, clock, breakers.SUSPECTS, BreakerPolicy(1, _QUIET_S, _QUIET_S), death)
     return [row["id"] for row in db.rows(_SQL.poisoned, ids=ids, deaths_max=DEATHS_MAX)]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
-from cdsed.model.product import FINAL, PathSource, Product, State
-from cdsed.model.transfer import Places
+from cdsed.model.objects import Places
+from cdsed.model.product_state import TERMINAL, PathSource, Product, State
 from cdsed.store import refusals, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import next_fence
@@ -22,7 +22,7 @@ _SQL = Queries("products")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ProductRequest:
     """A product as a listing asks for it."""
 
     safename: str
@@ -37,16 +37,16 @@ class Wish:
 class Move:
     """Where a product goes next, and why.
 
-    ``due_s`` (seconds since boot) belongs to `State.WAITING`; ``attempts`` and ``setbacks`` are added.
+    ``due_s`` (seconds since boot) belongs to `State.RETRY_WAIT`; ``attempts`` and ``transient_failures`` are added.
     """
 
     state: State
     cause: str | None = None
     code: str | None = None
     due_s: float | None = None
-    whereabouts: str | None = None
+    path: str | None = None
     attempts: int = 0
-    setbacks: int = 0
+    transient_failures: int = 0
     refute_path: bool = False
 
 
@@ -63,46 +63,46 @@ def find(db: Database, safename: str) -> Product | None:
     return None if row is None else _product(row)
 
 
-def neighbours(db: Database, safename: str) -> list[str]:
+def similar_names(db: Database, safename: str) -> list[str]:
     """Return a few names that stand beside this one in the alphabet, for whoever has misspelt it."""
-    return [row["safename"] for row in db.rows(_SQL.neighbours, safename=safename)]
+    return [row["safename"] for row in db.rows(_SQL.similar_names, safename=safename)]
 
 
-def add(db: Database, clock: Clock, wish: Wish, *, whereabouts: str | None = None) -> int:
-    """Enter a product nobody asked for before: queued, or present when `whereabouts` says where it lies."""
+def add(db: Database, clock: Clock, request: ProductRequest, *, path: str | None = None) -> int:
+    """Enter a product nobody asked for before: queued, or present when `path` says where it lies."""
     with db.write():
         return int(
             db.value(
                 _SQL.add,
-                state=State.PRESENT if whereabouts else State.QUEUED,
-                whereabouts=whereabouts,
+                state=State.ALREADY_PRESENT if path else State.QUEUED,
+                path=path,
                 at=clock.utc_s(),
-                **_wished(wish),
+                **_requested(request),
             )
         )
 
 
-def ask_again(db: Database, clock: Clock, product: int, wish: Wish) -> None:
-    """Queue a settled product anew, with a clean slate."""
-    values = _wished(wish)
+def ask_again(db: Database, clock: Clock, product: int, request: ProductRequest) -> None:
+    """Queue a finished product again, with a clean slate."""
+    values = _requested(request)
     del values["safename"]
     with db.write():
         db.rows(_SQL.ask_again, id=product, at=clock.utc_s(), **values)
         refusals.forget_denials(db, product)
 
 
-def start_again(db: Database, clock: Clock, product: Product) -> None:
-    """Begin a product anew that waits or was settled badly, at once and with a clean slate.
+def requeue(db: Database, clock: Clock, product: Product) -> None:
+    """Begin a product again that waits or was finished badly, at once and with a clean slate.
 
-    What has arrived of a waiting one is kept. Where it lies is found out anew, unless a listing said so.
+    What has arrived of a waiting one is kept. Where it lies is found out again, unless a listing said so.
     """
     with db.write():
-        db.rows(_SQL.start_again, id=product.id, at=clock.utc_s())
+        db.rows(_SQL.requeue, id=product.id, at=clock.utc_s())
         refusals.forget_denials(db, product.id)
         db.rows(_SQL.hasten_pieces, id=product.id)
 
 
-def to_start_again(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
+def to_requeue(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
     """Yield the products in these states, of all listings or of one, page by page."""
     wanted = json.dumps([state.value for state in states])
     query = _SQL.in_states if listing is None else _SQL.in_states_of_listing
@@ -111,17 +111,17 @@ def to_start_again(db: Database, states: Iterable[State], listing: int | None) -
         yield get(db, row["position"])
 
 
-def found_present(db: Database, clock: Clock, product: int, whereabouts: str) -> None:
-    """Note that a settled product lies on disk after all, or elsewhere than we knew."""
+def found_present(db: Database, clock: Clock, product: int, path: str) -> None:
+    """Note that a finished product is on disk after all, or elsewhere than we knew."""
     with db.write():
-        db.rows(_SQL.requeue, id=product, at=clock.utc_s())
-        move(db, clock, get(db, product), Move(State.PRESENT, whereabouts=whereabouts))
+        db.rows(_SQL.return_to_queue, id=product, at=clock.utc_s())
+        move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, path=path))
 
 
-def hurry(db: Database, product: int, priority: int) -> None:
+def raise_priority(db: Database, product: int, priority: int) -> None:
     """Let a product that is under way have at least this priority."""
     with db.write():
-        db.rows(_SQL.hurry, id=product, priority=priority)
+        db.rows(_SQL.raise_priority, id=product, priority=priority)
 
 
 def queued(db: Database, most: int, *, asks_catalogue: bool = False, but: Iterable[int] = ()) -> list[Product]:
@@ -215,9 +215,9 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
             cause=move.cause,
             code=move.code,
             due_s=move.due_s,
-            whereabouts=move.whereabouts,
+            path=move.path,
             attempts=move.attempts,
-            setbacks=move.setbacks,
+            transient_failures=move.transient_failures,
             planned=move.state in (State.DOWNLOADING, State.VERIFYING),
             at=clock.utc_s(),
         )
@@ -226,7 +226,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
         db.rows(_SQL.drop_pieces_held, id=product.id)
         if move.refute_path:
             db.rows(_SQL.refute_path, id=product.id)
-        if move.state in FINAL:
+        if move.state in TERMINAL:
             db.rows(_SQL.forget_objects, id=product.id)
             refusals.forget_denials(db, product.id)
 
@@ -238,7 +238,7 @@ def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) 
 
 
 def wake_due(db: Database, clock: Clock) -> None:
-    """Let every product whose waiting time is over go on."""
+    """Let every product whose waiting time is over continue."""
     with db.write():
         db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
@@ -251,7 +251,7 @@ def groups_at_work(db: Database, clock: Clock) -> list[str]:
 def choose_place(db: Database, product: Product, places: Places, size_bytes: int) -> None:
     """Reserve room for a claimed product, before it is planned, where it will be put together.
 
-    What has arrived elsewhere counts no more: files of the same names and sizes may lie at the new place, empty.
+    What has arrived elsewhere counts no more: files of the same names and sizes may be at the new place, empty.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def forget_objects(db: Database, product: Product) -> None:
 
 
 def forget_place(db: Database, product: Product) -> None:
-    """Let a claimed product of which nothing has arrived choose its place anew."""
+    """Let a claimed product of which nothing has arrived choose its place again."""
     with db.write():
         db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
 
@@ -296,15 +296,15 @@ def reserved_bytes(db: Database, destination: str, product: int, *, everywhere: 
     return int(db.value(_SQL.reserved_bytes, destination=destination, id=product, everywhere=everywhere))
 
 
-def _wished(wish: Wish) -> dict[str, Any]:
+def _requested(request: ProductRequest) -> dict[str, Any]:
     return {
-        "safename": wish.safename,
-        "account_group": wish.account_group,
-        "priority": wish.priority,
-        "outputdir": wish.outputdir,
-        "product_id": wish.product_id,
-        "s3_path": wish.s3_path,
-        "path_source": PathSource.LISTING if wish.s3_path else None,
+        "safename": request.safename,
+        "account_group": request.account_group,
+        "priority": request.priority,
+        "outputdir": request.outputdir,
+        "product_id": request.product_id,
+        "s3_path": request.s3_path,
+        "path_source": PathSource.LISTING if request.s3_path else None,
     }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
-from cdsed.model.product import Product
+from cdsed.model.product_state import Product
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -46,10 +46,10 @@ def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals
     return Refusals(row["refusals"] + 1, lasting, bool(row["offered_again"]))
 
 
-def deny(db: Database, clock: Clock, product: Product, account: str) -> int:
+def add_denial(db: Database, clock: Clock, product: Product, account: str) -> int:
     """Note that the service refused this product to this account; return how many accounts could still try."""
     with db.write():
-        db.rows(_SQL.deny, id=product.id, account=account)
+        db.rows(_SQL.add_denial, id=product.id, account=account)
         left = db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group, now=clock.utc_s())
         return int(left)
 

@@ -21,8 +21,8 @@ def shortage(state_dir: Path) -> str | None:
     free_bytes = status.f_bavail * status.f_frsize
     if free_bytes >= 2 * SIZE_BYTES or (state_dir / _NAME).exists():
         return None
-    told = f"{free_bytes / 1e6:.0f} MB free; the workers rest until there are {2 * SIZE_BYTES / 1e6:.0f} MB"
-    return f"the disk of the state {state_dir} is full: {told}"
+    message = f"{free_bytes / 1e6:.0f} MB free; the workers rest until there are {2 * SIZE_BYTES / 1e6:.0f} MB"
+    return f"the disk of the state {state_dir} is full: {message}"
 
 
 class Reserve:

@@ -1,31 +1,31 @@
 """One look at everything, for `cdsed status` and the daemon's own status line; it takes no lock."""
 
 from cdsed.clock import Clock
-from cdsed.model.product import FINAL, Product, State
-from cdsed.model.status import (
+from cdsed.model.product_state import TERMINAL, Product, State
+from cdsed.model.status_report import (
     AccountStatus,
-    Cooling,
     DaemonState,
     DaemonStatus,
+    ErrorGroup,
     Event,
     ListingStatus,
     ObjectProgress,
+    OpenBreaker,
     Rates,
     SessionMark,
     StatusReport,
     Tally,
-    Trouble,
 )
-from cdsed.store import allowance, breakers, crashes, notices, outlook, processes
-from cdsed.store.allowance import MINUTE_STEPS, STEP_S, Allowance
+from cdsed.store import breakers, crash_loops, forecast, notices, processes, quota_usage
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
+from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage
 
 _SQL = Queries("snapshot")
 
 _LISTINGS_SHOWN = 20
-_TROUBLES_SHOWN = 8
-_TROUBLES_SINCE_S = 24 * 3600.0
+_ERRORS_SHOWN = 8
+_ERRORS_SINCE_S = 24 * 3600.0
 
 
 def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
@@ -39,16 +39,16 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
     with db.read():
         tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
         daemon = _daemon(db, running=running)
-        allowances = allowance.of_all(db, clock)
-        accounts = _accounts(db, clock, allowances)
-        rates = _rates(db, clock) if running or not processes.booted_anew(db, clock) else Rates()
+        usages = quota_usage.of_all(db, clock)
+        accounts = _accounts(db, clock, usages)
+        rates = _rates(db, clock) if running or not processes.booted_again(db, clock) else Rates()
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
-        cooling = tuple(
-            Cooling(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
-            for row in db.rows(_SQL.cooling, now_s=clock.boot_s())
+        open_breakers = tuple(
+            OpenBreaker(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
+            for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s())
         )
-        moving = any(account.held for account in allowances)
-        ahead = outlook.ahead(db, clock, allowances, to_go_bytes, rates.over_1_min if moving else 0.0)
+        moving = any(account.held for account in usages)
+        backlog_eta = forecast.backlog_eta(db, clock, usages, to_go_bytes, rates.over_1_min if moving else 0.0)
         return StatusReport(
             at=clock.utc_s(),
             daemon=daemon,
@@ -57,24 +57,24 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             accounts=accounts,
             rates=rates,
             to_go_bytes=to_go_bytes,
-            eta_s=ahead.in_s if ahead else None,
-            eta_by_volume=ahead.by_volume if ahead else False,
-            cooling=cooling,
-            troubles=tuple(_troubles(db, clock)),
-            why_idle=_why_idle(db, clock, daemon, tallies, accounts, cooling),
-            notices=tuple(notices.told(db, clock, running=running)),
-            crashing=crashes.told(db, clock, running=running),
+            eta_s=backlog_eta.in_s if backlog_eta else None,
+            eta_by_volume=backlog_eta.by_volume if backlog_eta else False,
+            open_breakers=open_breakers,
+            errors=tuple(_errors(db, clock)),
+            why_idle=_why_idle(db, clock, daemon, tallies, accounts, open_breakers),
+            notices=tuple(notices.active(db, clock, running=running)),
+            crashing=crash_loops.active(db, clock, running=running),
         )
 
 
 def one_line(db: Database) -> str:
     """Return what the daemon is doing, in a few words."""
     counts = {State(row["state"]): row["products"] for row in db.rows(_SQL.tallies)}
-    open_count = sum(count for state, count in counts.items() if state not in FINAL)
+    open_count = sum(count for state, count in counts.items() if state not in TERMINAL)
     if not open_count:
         return "idle: nothing to do"
     busy = counts.get(State.DOWNLOADING, 0)
-    waiting = counts.get(State.WAITING, 0)
+    waiting = counts.get(State.RETRY_WAIT, 0)
     return f"{open_count} products to go: {busy} downloading, {waiting} waiting"
 
 
@@ -149,7 +149,7 @@ def _listing(db: Database, row: Row) -> ListingStatus:
     )
 
 
-def _accounts(db: Database, clock: Clock, allowances: list[Allowance]) -> tuple[AccountStatus, ...]:
+def _accounts(db: Database, clock: Clock, usages: list[QuotaUsage]) -> tuple[AccountStatus, ...]:
     marks: dict[str, list[SessionMark]] = {}
     for row in db.rows(_SQL.sessions, now_s=clock.boot_s()):
         mark = SessionMark.BUSY if row["busy"] else SessionMark.RESTING if row["resting"] else SessionMark.FREE
@@ -159,7 +159,7 @@ def _accounts(db: Database, clock: Clock, allowances: list[Allowance]) -> tuple[
             name=each.name,
             group=each.group,
             sessions=_withheld(marks.get(each.name, []), each.usable_sessions),
-            trouble=_trouble(each, clock),
+            error=_account_error(each, clock),
             probe_in_s=_in_s(each.breaker_until_s, clock),
             volume_used_bytes=each.used_bytes,
             volume_bytes=each.volume_bytes,
@@ -167,12 +167,12 @@ def _accounts(db: Database, clock: Clock, allowances: list[Allowance]) -> tuple[
             requests_last_minute=each.requests,
             key_expires_at=each.key_expires_at,
             sessions_usable=each.usable_sessions,
-            restraint=each.restraint,
+            throttle_reason=each.throttle_reason,
             grows_in_s=_in_s(each.grows_s, clock),
-            room=outlook.room(db, clock, each),
-            trouble_code=each.breaker_code,
+            quota_free_at=forecast.quota_free_at(db, clock, each),
+            error_code=each.breaker_code,
         )
-        for each in allowances
+        for each in usages
     )
 
 
@@ -191,7 +191,7 @@ def _in_s(then_s: float | None, clock: Clock) -> float | None:
     return None if then_s is None else max(0.0, then_s - clock.boot_s())
 
 
-def _trouble(account: Allowance, clock: Clock) -> str | None:
+def _account_error(account: QuotaUsage, clock: Clock) -> str | None:
     """Say why an account may not be used just now, None when it may."""
     if not account.has_keys:
         return account.breaker_reason or "it has no S3 keys yet: neither in the accounts file nor temporary ones"
@@ -208,7 +208,7 @@ def _trouble(account: Allowance, clock: Clock) -> str | None:
 
 def _rates(db: Database, clock: Clock) -> Rates:
     """Return mean rates; the step that runs counts with the seconds it has."""
-    now_s, step = clock.boot_s(), allowance.step_of(clock)
+    now_s, step = clock.boot_s(), quota_usage.step_of(clock)
     begun = db.value(_SQL.first_step, step=step, steps=60 * MINUTE_STEPS)
     if begun is None:
         return Rates()
@@ -222,7 +222,7 @@ def _rates(db: Database, clock: Clock) -> Rates:
 
 def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:
     """Estimate what is still to come; products of unknown size count as the mean of the others."""
-    to_go = [tally for state, tally in tallies.items() if state not in FINAL]
+    to_go = [tally for state, tally in tallies.items() if state not in TERMINAL]
     known = [tally for tally in tallies.values() if tally.size_bytes]
     if to_go and not known:
         return None
@@ -232,12 +232,12 @@ def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:
     return max(0.0, sized + unsized * mean - done_bytes)
 
 
-def _troubles(db: Database, clock: Clock) -> list[Trouble]:
-    troubles = []
-    for row in db.rows(_SQL.troubles, since=clock.utc_s() - _TROUBLES_SINCE_S, most=_TROUBLES_SHOWN):
+def _errors(db: Database, clock: Clock) -> list[ErrorGroup]:
+    errors = []
+    for row in db.rows(_SQL.errors, since=clock.utc_s() - _ERRORS_SINCE_S, most=_ERRORS_SHOWN):
         example = db.row(_SQL.example, id=row["example"]) or {"safename": "", "cause": ""}
-        troubles.append(
-            Trouble(
+        errors.append(
+            ErrorGroup(
                 row["code"],
                 State(row["state"]),
                 row["products"],
@@ -246,7 +246,7 @@ def _troubles(db: Database, clock: Clock) -> list[Trouble]:
                 next_in_s=_in_s(row["due_s"], clock),
             )
         )
-    return troubles
+    return errors
 
 
 def _why_idle(
@@ -255,31 +255,31 @@ def _why_idle(
     daemon: DaemonStatus,
     tallies: dict[State, Tally],
     accounts: tuple[AccountStatus, ...],
-    cooling: tuple[Cooling, ...],
+    open_breakers: tuple[OpenBreaker, ...],
 ) -> str | None:
     """Say in one sentence why nothing moves; None when something does."""
-    to_go = {state: tally.products for state, tally in tallies.items() if state not in FINAL}
+    to_go = {state: tally.products for state, tally in tallies.items() if state not in TERMINAL}
     total = sum(to_go.values())
     if daemon.state is not DaemonState.RUNNING:
         return f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None
-    inbox = [each.reason for each in cooling if each.name == breakers.INBOX]
-    passed_by = {breakers.INBOX}  # products go on without it, and those whose place is known without the catalogue
+    inbox = [each.reason for each in open_breakers if each.name == breakers.INBOX]
+    passed_by = {breakers.INBOX}  # products continue without it, and those whose place is known without the catalogue
     if to_go.get(State.READY) or to_go.get(State.DOWNLOADING):
         passed_by.add(breakers.CATALOGUE)
-    cooling = tuple(each for each in cooling if each.name not in passed_by)
+    open_breakers = tuple(each for each in open_breakers if each.name not in passed_by)
     if not total:
-        return inbox[0] if inbox else "every product asked for is settled; drop a listing into the inbox"
+        return inbox[0] if inbox else "every product asked for is finished; drop a listing into the inbox"
     if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):
         return None
-    if cooling:
-        first = min(cooling, key=lambda item: item.probe_in_s)
-        return f"{first.title} cools down, next try in {first.probe_in_s:.0f} s: {first.reason}"
-    usable = [account for account in accounts if account.trouble is None]
+    if open_breakers:
+        first = min(open_breakers, key=lambda item: item.probe_in_s)
+        return f"{first.title} backs off, next try in {first.probe_in_s:.0f} s: {first.reason}"
+    usable = [account for account in accounts if account.error is None]
     if not accounts:
         return "there is no account in the accounts file"
     if not usable:
-        return "no account can be used: " + "; ".join(f"{account.name}: {account.trouble}" for account in accounts)
-    if to_go.get(State.WAITING) == total:
+        return "no account can be used: " + "; ".join(f"{account.name}: {account.error}" for account in accounts)
+    if to_go.get(State.RETRY_WAIT) == total:
         due = db.row(_SQL.due) or {"products": 0, "due_s": 0.0}
         return f"all {total} products wait; the next is tried again in {max(0.0, due['due_s'] - clock.boot_s()):.0f} s"
     return _deserted(db)
@@ -287,5 +287,5 @@ def _why_idle(
 
 def _deserted(db: Database) -> str | None:
     groups = ", ".join(row["account_group"] for row in db.rows(_SQL.deserted_groups))
-    told = f"the accounts file has no account of group {groups}, and products wait for one: add it, then reload"
-    return told if groups else None
+    message = f"the accounts file has no account of group {groups}, and products wait for one: add it, then reload"
+    return message if groups else None

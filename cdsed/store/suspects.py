@@ -21,7 +21,7 @@ class Duty:
     Attributes
     ----------
     only
-        The one product, a suspect; None: any that is no suspect.
+        The one product, a suspect; None: any that is not a suspect.
     drains
         It takes nothing now: a suspect waits until it has finished what it is at.
     """

@@ -23,7 +23,7 @@ from cdsed._version import __version__
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
-from cdsed.transfer.translate import network_error
+from cdsed.transfer.s3_errors import network_error
 
 _USER_AGENT = f"cdsed/{__version__}"
 
@@ -127,7 +127,7 @@ class Connection:
         return self.send(method, path, {"User-Agent": _USER_AGENT, **request.headers})
 
     def send(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
-        """Send a request as it is; a kept connection that the server has closed meanwhile is opened anew once."""
+        """Send a request as it is; a kept connection that the server has closed meanwhile is opened again once."""
         self._count_one()
         kept = self._http.sock is not None
         try:

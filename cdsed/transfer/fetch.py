@@ -13,11 +13,11 @@ from typing import Protocol
 
 from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
-from cdsed.model.transfer import Digests, Piece
+from cdsed.model.objects import Digests, Piece
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
+from cdsed.transfer.s3_errors import on_disk, s3_error
 from cdsed.transfer.staging import opened
-from cdsed.transfer.translate import on_disk, s3_error
 
 BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
 
@@ -51,7 +51,7 @@ class FetchContext:
     check_owner: Callable[[], object] = lambda: None
 
 
-class Progress(Protocol):
+class ProgressCallback(Protocol):
     """Who is told how many bytes of a piece there are."""
 
     def written(self, done_bytes: int) -> None:
@@ -62,7 +62,7 @@ class Progress(Protocol):
 
 
 def fetch_piece(
-    context: FetchContext, piece: Piece, staging: Path, algorithms: frozenset[str], progress: Progress
+    context: FetchContext, piece: Piece, staging: Path, algorithms: frozenset[str], progress: ProgressCallback
 ) -> Digests:
     """Fetch what is missing of a piece and make it safe on disk.
 
@@ -125,7 +125,7 @@ def _check(context: FetchContext, piece: Piece, response: http.client.HTTPRespon
 
 
 def _is_page(context: FetchContext, response: http.client.HTTPResponse) -> bool:
-    """Tell whether an answer with another ETag is no object at all: servers of pages give ETags, too."""
+    """Tell whether an answer with another ETag is not an object at all: servers of pages give ETags, too."""
     return is_page(response.headers["Content-Type"]) or begins_foreign(
         read_small(context.connection, response, BEGINNING_BYTES)
     )
@@ -142,7 +142,7 @@ def _receive(
     response: http.client.HTTPResponse,
     file: int,
     hashes: "dict[str, hashlib._Hash]",
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> None:
     done = piece.done_bytes
     begun_s = noted_s = time.monotonic()

@@ -24,7 +24,7 @@ BEGINNING_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ListRequest:
     """What a listing was asked for; `what` names it in messages."""
 
     what: str
@@ -41,7 +41,7 @@ def error_code(body: bytes) -> str:
     return code if _CODE.fullmatch(code) else ""
 
 
-def check_listing(content_type: str | None, body: bytes, asked: Asked) -> None:
+def check_listing(content_type: str | None, body: bytes, asked: ListRequest) -> None:
     """Make sure that an answer with status 200 is a page of the listing that was asked for.
 
     Raises
@@ -70,7 +70,7 @@ def check_listing(content_type: str | None, body: bytes, asked: Asked) -> None:
         raise _foreign(asked, "an empty listing that does not say of what")
     more = (_text(root, "IsTruncated") or "false").strip().lower()
     if more not in ("true", "false") or (more == "true" and not _text(root, "NextContinuationToken")):
-        raise _unreadable(asked, "it does not say where it goes on")
+        raise _unreadable(asked, "it does not say where it continues")
 
 
 def is_page(content_type: str | None) -> bool:
@@ -104,10 +104,10 @@ def _text(root: Element, name: str) -> str | None:
     return None if child is None else child.text or ""
 
 
-def _foreign(asked: Asked, got: str) -> ServiceError:
+def _foreign(asked: ListRequest, got: str) -> ServiceError:
     message = f"asked for the listing of {asked.what}, something on the way to S3 answered {got}"
     return ServiceError(f"{message}; look at proxies and firewalls, and at services.s3_url", code="ProxyResponse")
 
 
-def _unreadable(asked: Asked, why: str) -> ServiceError:
+def _unreadable(asked: ListRequest, why: str) -> ServiceError:
     return ServiceError(f"the listing of {asked.what} cannot be read: {why}", code="InvalidResponse")

@@ -1,11 +1,11 @@
-"""Who grants a session: the right to hold one connection of an account. How it is granted is not a session's business.
+"""Who grants a session: the right to hold one connection of an account. A session does not know how it is granted.
 
 The one implementation, `cdsed.work.flock_broker`, relies on the kernel's locks of this machine.
 """
 
 from typing import Protocol
 
-from cdsed.model.transfer import Lease
+from cdsed.model.objects import Lease
 from cdsed.transfer.connection import Credentials
 
 
@@ -36,7 +36,7 @@ class Grant(Protocol):
             It cannot be written.
         """
 
-    def give_back(self, *, used: bool) -> None:
+    def release(self, *, used: bool) -> None:
         """End the lease; after a session was `used`, it rests before it is granted again."""
 
 

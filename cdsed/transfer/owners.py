@@ -149,7 +149,7 @@ class Owners:
                     others[name] = _known(folder, owner)
         return mine, others
 
-    def beat(self, room: Path) -> None:
+    def heartbeat(self, room: Path) -> None:
         """Say that this state lives, in a room where it owns something; let go of a room where it does not.
 
         An open file would keep the disk from being unmounted.

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdsed.errors import OwnedElsewhere, TransferError
-from cdsed.model.product import Product
+from cdsed.model.product_state import Product
 from cdsed.transfer import publish
 from cdsed.transfer.owners import Owners, waiting_for
+from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard
-from cdsed.transfer.translate import on_disk
 
 _log = logging.getLogger(__name__)
 

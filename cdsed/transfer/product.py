@@ -13,14 +13,14 @@ from pathlib import Path
 
 from cdsed.errors import ProductError
 from cdsed.model.eodata import S3Location
-from cdsed.model.transfer import Digests, ListedObject, Piece, StoredObject
+from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
 from cdsed.transfer.blips import through_blips
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, Progress, fetch_piece
-from cdsed.transfer.progress import ProgressRecord
+from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, ProgressCallback, fetch_piece
+from cdsed.transfer.progress_record import ProgressRecord
 from cdsed.transfer.s3_list import list_product
 from cdsed.transfer.staging import prepare
-from cdsed.transfer.verify import Verdict, algorithms_for, verify
+from cdsed.transfer.verify import VerificationResult, algorithms_for, verify
 
 #: Surrounds each time in which a connection must bring bytes, e.g. the stall detector's.
 Watch = Callable[[Connection], AbstractContextManager[object]]
@@ -68,7 +68,7 @@ class FetchOptions:
 
 @dataclass(frozen=True, slots=True)
 class StagedProduct:
-    """A product that lies whole and verified in its staging directory.
+    """A product that is whole and verified in its staging directory.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class StagedProduct:
 
     staging: Path
     objects: tuple[StoredObject, ...]
-    verdict: Verdict
+    verdict: VerificationResult
     single: str | None
 
     @property
@@ -161,12 +161,12 @@ def list_objects(
         with attempt, watch(connection):
             listed = list_product(connection, account, location)
     if not listed:
-        raise ProductError(f"nothing lies at {location.s3_path}", code="NotListed")
+        raise ProductError(f"there is nothing at {location.s3_path}", code="NotListed")
     return listed
 
 
 def fetch_object(
-    context: FetchContext, piece: Piece, staging: Path, safename: str, progress: Progress, watch: Watch
+    context: FetchContext, piece: Piece, staging: Path, safename: str, progress: ProgressCallback, watch: Watch
 ) -> Digests:
     """Fetch a piece of an object through blips of the service, each time from where the last try ended.
 
@@ -185,7 +185,7 @@ def fetch_object(
 class _Resuming:
     """Passes progress on, and knows where the next try begins."""
 
-    def __init__(self, piece: Piece, progress: Progress) -> None:
+    def __init__(self, piece: Piece, progress: ProgressCallback) -> None:
         self.piece = piece
         self.written = progress.written
         self._progress = progress
@@ -251,7 +251,16 @@ def _fetch_all(
             digests, safe_bytes, size_bytes = Digests(), recorder.begin(item.path), item.size_bytes
             if safe_bytes < size_bytes:
                 piece = Piece(
-                    number, number, item.key, item.path, item.etag, size_bytes, 0, size_bytes, safe_bytes, setbacks=0
+                    number,
+                    number,
+                    item.key,
+                    item.path,
+                    item.etag,
+                    size_bytes,
+                    0,
+                    size_bytes,
+                    safe_bytes,
+                    transient_failures=0,
                 )
                 digests = fetch_object(context, piece, staging, safename, recorder, options.watch)
                 recorder.safe(size_bytes)

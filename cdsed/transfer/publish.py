@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
+from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, pre_spool
-from cdsed.transfer.translate import on_disk
 
 NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
 _BLOCK_BYTES = 2**20
@@ -39,7 +39,7 @@ def final_path(destination: Path, staging: Path, *, single: str | None) -> Path:
 
 
 def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool:
-    """Tell whether exactly these files (sizes in bytes by path) already lie under the final name, no links."""
+    """Tell whether exactly these files (sizes in bytes by path) already are under the final name, no links."""
     absent = suppress(FileNotFoundError, NotADirectoryError)
     with on_disk(str(final)), absent, DirHandle.at(final.parent) as spool:
         if single:
@@ -138,7 +138,7 @@ def _refuse_other(product: DirHandle, sizes: Mapping[str, int], stamps: Mapping[
 
 
 def _is_equal(product: DirHandle, spool: DirHandle, name: str, sizes: Mapping[str, int], *, single: bool) -> bool:
-    """Tell whether this very product, byte for byte, lies under the final name already: another cdsed brought it."""
+    """Tell whether this very product, byte for byte, is under the final name already: another cdsed brought it."""
     with suppress(FileNotFoundError, NotADirectoryError, FileExistsError), ExitStack() as stack:
         if single:
             return spool.size(name) == sum(sizes.values()) and _is_same(product, next(iter(sizes)), spool, name)

@@ -19,10 +19,10 @@ from botocore.config import Config
 
 from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.eodata import S3Location, safe_segments
-from cdsed.model.transfer import ListedObject
+from cdsed.model.objects import ListedObject
 from cdsed.transfer.connection import Connection, read_small
-from cdsed.transfer.genuine import Asked, check_listing, is_page
-from cdsed.transfer.translate import foreign, s3_error
+from cdsed.transfer.genuine import ListRequest, check_listing, is_page
+from cdsed.transfer.s3_errors import foreign, s3_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,7 +36,7 @@ _SIZE_BYTES_MAX = 10**18 - 1  # 18 digits; the state holds no more than 2**63 - 
 _one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
 
 
-class _Body(io.BytesIO):
+class _ListBody(io.BytesIO):
     """A body already read, in the shape botocore reads bodies from."""
 
     def stream(self, **_: object) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     Returns
     -------
     list of ListedObject
-        Sorted by path; empty when nothing lies there. Zero-byte keys that end in ``/`` stand for directories
+        Sorted by path; empty when there is nothing. Zero-byte keys that end in ``/`` stand for directories
         and are left out: a directory that holds nothing is not part of a product.
 
     Raises
@@ -71,7 +71,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     prefix = location.key + "/"
     listed: list[ListedObject] = []
     try:
-        client = _client(connection, account, Asked(location.s3_path, location.bucket, prefix))
+        client = _client(connection, account, ListRequest(location.s3_path, location.bucket, prefix))
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
             contents = page.get("Contents", [])
             listed += [
@@ -110,7 +110,7 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
     Stopped
         The process must leave: nobody knows.
     """
-    asked = Asked(location.s3_path, location.bucket, f"{location.key.partition('/')[0]}/")
+    asked = ListRequest(location.s3_path, location.bucket, f"{location.key.partition('/')[0]}/")
     try:
         _client(connection, account, asked).list_objects_v2(Bucket=asked.bucket, Prefix=asked.prefix, MaxKeys=1)
     except Stopped:
@@ -120,7 +120,7 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
     return True
 
 
-def _client(connection: Connection, account: str, asked: Asked) -> "S3Client":
+def _client(connection: Connection, account: str, asked: ListRequest) -> "S3Client":
     """Make a boto3 client that speaks through `connection` only, and takes nothing for a listing that is none."""
     endpoint = connection.endpoint
     with _one_at_a_time:
@@ -147,14 +147,14 @@ def _client(connection: Connection, account: str, asked: Asked) -> "S3Client":
             raise s3_error(account, asked.what, response.status, dict(response.headers), body)
         check_listing(response.headers["Content-Type"], body, asked)
         headers: Any = HeadersDict(response.headers.items())  # what botocore itself gives; the stubs say otherwise
-        return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _Body(body))
+        return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _ListBody(body))
 
     client.meta.events.register("before-send.s3", carry)
     return client
 
 
 def _head(connection: Connection, account: str, location: S3Location) -> ListedObject | None:
-    """Return the single object that lies at the bare key, None when there is none."""
+    """Return the single object that is at the bare key, None when there is none."""
     response = connection.request("HEAD", location.bucket, location.key, {})
     read_small(connection, response)
     if response.status in (404, 410):

@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
-from cdsed.model.transfer import ListedObject
-from cdsed.transfer.translate import on_disk
+from cdsed.model.objects import ListedObject
+from cdsed.transfer.s3_errors import on_disk
 
 
 @contextmanager
 def pre_spool(staging: Path, *, make: bool = False) -> Iterator[DirHandle]:
-    """Open the pre-spool that a product's staging directory lies in; OSError as `DirHandle` has it."""
+    """Open the pre-spool that a product's staging directory is in; OSError as `DirHandle` has it."""
     place = staging.parent
     if make:
         mkdir_durable(place.parent)
@@ -32,12 +32,12 @@ def opened(staging: Path) -> Iterator[DirHandle]:
 
 
 def staged_sizes(staging: Path) -> dict[str, int]:
-    """Return what lies in a staging directory, as `DirHandle.sizes`; {} when there is no such directory."""
+    """Return what is in a staging directory, as `DirHandle.sizes`; {} when there is no such directory."""
     return {path: stamp.size_bytes for path, stamp in staged_stamps(staging).items()}
 
 
 def staged_stamps(staging: Path) -> dict[str, Stamp]:
-    """Return what lies in a staging directory, as `DirHandle.stamps`; {} when there is no such directory."""
+    """Return what is in a staging directory, as `DirHandle.stamps`; {} when there is no such directory."""
     with on_disk(str(staging)), suppress(FileNotFoundError, NotADirectoryError), opened(staging) as product:
         return product.stamps()
     return {}
@@ -54,9 +54,9 @@ def prepare(
     Parameters
     ----------
     staged
-        What lies there, by path.
+        What is there, by path.
     keep
-        Files of which something has arrived; all others are made anew, as holes. A session that was overtaken may
+        Files of which something has arrived; all others are made again, as holes. A session that was overtaken may
         still be writing to what it has open: that must not be the file its successor writes to.
 
     Raises
@@ -73,7 +73,7 @@ def prepare(
             for path, size_bytes in wanted.items():
                 if path not in keep:
                     product.remove(path)
-                    _make_hole(product, path, size_bytes)
+                    _preallocate(product, path, size_bytes)
 
 
 def discard(staging: Path) -> None:
@@ -91,7 +91,7 @@ def quarantine(staging: Path) -> Path:
     return place / staging.name
 
 
-def _make_hole(product: DirHandle, path: str, size_bytes: int) -> None:
+def _preallocate(product: DirHandle, path: str, size_bytes: int) -> None:
     file = product.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, make=True)
     try:
         os.ftruncate(file, size_bytes)

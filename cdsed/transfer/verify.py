@@ -1,4 +1,4 @@
-"""Judging whether what lies in the pre-spool is the product: sizes, ETags, and its own manifest.
+"""Judging whether what is in the pre-spool is the product: sizes, ETags, and its own manifest.
 
 First every object of the listing: there, with its size, and with the MD5 its ETag states (single-part ETags are
 MD5s). Then every entry of the manifest: listed, with its size and digest. What a manifest does not name
@@ -17,19 +17,19 @@ from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
+from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.safename import parse
-from cdsed.model.transfer import Digests, StoredObject
+from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import opened, staged_stamps
-from cdsed.transfer.translate import on_disk
 
 _BLOCK_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_LOST_TOLD = 3
-_REMARKS_TOLD = 3
+_LOST_SHOWN = 3
+_REMARKS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerificationResult:
     """What verification found.
 
     Attributes
@@ -61,7 +61,7 @@ class Verdict:
     @property
     def summary(self) -> str:
         """The first faults, for a message."""
-        return "; ".join(self.remarks[:_REMARKS_TOLD])
+        return "; ".join(self.remarks[:_REMARKS_SHOWN])
 
     def error(self, *, damaged: bool) -> TransferError:
         """Return the error for a bad copy; `damaged`: it was damaged on the way, so the service is charged."""
@@ -84,7 +84,7 @@ def verify(
     md5: str | None,
     manifest_counts: bool,
     stop: threading.Event,
-) -> Verdict:
+) -> VerificationResult:
     """Compare a staged product with what the service listed and what its manifest says.
 
     Parameters
@@ -107,8 +107,8 @@ def verify(
     staged = {path: stamp.size_bytes for path, stamp in stamps.items()}
     lost = [item for item in objects if staged.get(item.path) != item.size_bytes]
     if lost:
-        told = "; ".join(f"not all {item.size_bytes} bytes of {item.path} are left" for item in lost[:_LOST_TOLD])
-        raise DiskError(f"{staging}: its disk has lost what had arrived: {told}", code="Lost")
+        text = "; ".join(f"not all {item.size_bytes} bytes of {item.path} are left" for item in lost[:_LOST_SHOWN])
+        raise DiskError(f"{staging}: its disk has lost what had arrived: {text}", code="Lost")
     digests = _DigestsOf(staging, algorithms_for(safename), stamps, stop)
     bad: dict[int, str] = {}
     remarks: list[str] = []
@@ -124,21 +124,25 @@ def verify(
             remarks.append(f"{item.path}: MD5 {found}, but {item.digests.md5} when it arrived")
             damaged = True
     if damaged:  # perhaps the manifest itself is: what it says of the others is worth nothing yet
-        return Verdict(bad, (), tuple(remarks), damaged=True)
+        return VerificationResult(bad, (), tuple(remarks), damaged=True)
     by_manifest = _against_manifest(staging, safename, objects, digests.find)
     if not manifest_counts:
-        return Verdict(bad, (), (*remarks, *by_manifest.remarks), stamps=stamps)
-    return Verdict(by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks), stamps=stamps)
+        return VerificationResult(bad, (), (*remarks, *by_manifest.remarks), stamps=stamps)
+    return VerificationResult(
+        by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks), stamps=stamps
+    )
 
 
-def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObject], digest_of: "_DigestOf") -> Verdict:
+def _against_manifest(
+    staging: Path, safename: str, objects: Sequence[StoredObject], digest_of: "_DigestOf"
+) -> VerificationResult:
     """Compare objects with the product's own manifest; one that cannot be read is itself a bad object."""
     name = manifest_name(parse(safename).family)
     by_path = {item.path: item for item in objects}
     if name is None or (len(objects) == 1 and name not in by_path):
-        return Verdict()
+        return VerificationResult()
     if name not in by_path:
-        return Verdict(missing=(name,), remarks=(f"{name}: not on the service",))
+        return VerificationResult(missing=(name,), remarks=(f"{name}: not on the service",))
     try:
         with (
             on_disk(f"{staging}/{name}"),
@@ -147,7 +151,7 @@ def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObje
         ):
             manifest = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1))
     except ManifestError as error:
-        return Verdict(bad={by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
+        return VerificationResult(bad={by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
     bad: dict[int, str] = {}
     missing, remarks = [], []
     for entry in manifest.entries:
@@ -162,7 +166,7 @@ def _against_manifest(staging: Path, safename: str, objects: Sequence[StoredObje
         if found != entry.digest:
             bad[listed.id] = found
             remarks.append(f"{entry.path}: {entry.algorithm} {found}, the manifest states {entry.digest}")
-    return Verdict(bad, tuple(missing), tuple(remarks))
+    return VerificationResult(bad, tuple(missing), tuple(remarks))
 
 
 def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:

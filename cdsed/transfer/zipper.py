@@ -28,12 +28,12 @@ from cdsed.dir_handle import DirHandle
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import DIRECTORY_EXTENSIONS
-from cdsed.model.transfer import ListedObject
+from cdsed.model.objects import ListedObject
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
+from cdsed.transfer.s3_errors import on_disk, retry_after_s
 from cdsed.transfer.s3_list import refuse_conflicts
 from cdsed.transfer.staging import opened
-from cdsed.transfer.translate import on_disk, retry_after_s
 
 #: In the staging directory while it arrives; no file of a product is called so.
 ARCHIVE_NAME = ".value"
@@ -151,7 +151,7 @@ def _redirected(url: str, location: str) -> str:
         origin(url)
         url.encode("ascii")  # else http.client cannot ask for it
     except ValueError as error:
-        raise ServiceError(f"a redirect from {origin(url)} is no address", code="InvalidResponse") from error
+        raise ServiceError(f"a redirect from {origin(url)} is not an address", code="InvalidResponse") from error
     return url
 
 
@@ -214,8 +214,8 @@ def _other_copy(download: ZipDownload, product: DirHandle, md5: str) -> ServiceE
             return ServiceError(f"{download.safename}: the zip has no end", code="TruncatedBody")
     elif download.safename.endswith(DIRECTORY_EXTENSIONS) or begins_foreign(beginning):
         return _foreign(download, 200)
-    told = f"{download.safename}: the MD5 of the zip is {md5}, the catalogue's {download.md5}"
-    return ServiceError(told, code="DamagedZip")
+    text = f"{download.safename}: the MD5 of the zip is {md5}, the catalogue's {download.md5}"
+    return ServiceError(text, code="DamagedZip")
 
 
 def _foreign(download: ZipDownload, status: int) -> ServiceError:
@@ -226,39 +226,39 @@ def _foreign(download: ZipDownload, status: int) -> ServiceError:
 def _refusal(download: ZipDownload, status: int, retry_after: str | None, body: bytes) -> TransferError:
     """Return the error for what the zipper says instead of a product; its JSON has ``code`` and ``message``."""
     code, message = _said(body)
-    told = f"account {download.account}: the zipper refuses {download.safename} ({status} {code}: {message})"
+    text = f"account {download.account}: the zipper refuses {download.safename} ({status} {code}: {message})"
     if status == 429:
         own = code.startswith(_OWN_CODE)
         throttled = "Throttled" if own else "ThrottledElsewhere"
-        return AccountError(told, code=throttled, retry_after_s=retry_after_s(retry_after))
+        return AccountError(text, code=throttled, retry_after_s=retry_after_s(retry_after))
     if 400 <= status < 500 and not _is_own(status, body):
         return _foreign(download, status)
     if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # expired or lost on the way: the next one will do
-        return ServiceError(told, code=code)
+        return ServiceError(text, code=code)
     if status in (401, 403):
-        return AccountError(told, code="AccessDenied")
+        return AccountError(text, code="AccessDenied")
     if 400 <= status < 500:  # many services answer 404 in JSON: only its own code says something of the product
         return (
-            ProductError(told, code="ZipRefused")
+            ProductError(text, code="ZipRefused")
             if code.startswith(_OWN_CODE)
-            else ServiceError(told, code="BadRequest")
+            else ServiceError(text, code="BadRequest")
         )
-    return ServiceError(told, code=str(status), retry_after_s=retry_after_s(retry_after))
+    return ServiceError(text, code=str(status), retry_after_s=retry_after_s(retry_after))
 
 
 def _is_own(status: int, body: bytes) -> bool:
     """Tell whether a refusal is CDSE's, which is JSON; for want of a token it may have no body at all."""
     try:
-        answer = json.loads(body)
+        response = json.loads(body)
     except (ValueError, RecursionError):
         return status in (401, 403) and not body.strip()
-    return isinstance(answer, dict) and not answer.keys().isdisjoint({"code", "message", "detail"})
+    return isinstance(response, dict) and not response.keys().isdisjoint({"code", "message", "detail"})
 
 
 def _said(body: bytes) -> tuple[str, str]:
     try:
-        answer = json.loads(body)
-        code, message = str(answer["code"]), str(answer["message"])
+        response = json.loads(body)
+        code, message = str(response["code"]), str(response["message"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return "without a code", ""
     printable = "".join(c if c.isprintable() else " " for c in message[:200])
@@ -305,7 +305,7 @@ def _path(item: zipfile.ZipInfo, safename: str) -> str:
     except ValueError as error:
         raise ProductError(f"{hostile}: {error}", code="UnsafePath") from error
     if top != safename or path == ARCHIVE_NAME or stat.S_IFMT(item.external_attr >> 16) not in (0, stat.S_IFREG):
-        raise ProductError(f"{hostile}, which is no plain file of the product", code="UnsafePath")
+        raise ProductError(f"{hostile}, which is not a plain file of the product", code="UnsafePath")
     return path
 
 

@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from cdsed.clock import iso
-from cdsed.model.status import AccountStatus, ListingStatus, StatusReport
+from cdsed.model.status_report import AccountStatus, ListingStatus, StatusReport
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 
-SCHEMA = 1  # grows when a member changes its name or meaning
+SCHEMA = 2  # grows when a member changes its name or meaning
 _INTERNAL = frozenset({"id", "fence", "planned"})
 
 
@@ -45,8 +45,8 @@ def _overview(report: StatusReport) -> dict[str, Any]:
         "rates_bytes_per_s": _plain(asdict(report.rates)),
         "listings": [_progress(listing) for listing in report.listings],
         "accounts": [_account(account) for account in report.accounts],
-        "cooling": [_plain(asdict(each)) for each in report.cooling],
-        "troubles": [_plain(asdict(trouble)) for trouble in report.troubles],
+        "open_breakers": [_plain(asdict(each)) for each in report.open_breakers],
+        "errors": [_plain(asdict(error)) for error in report.errors],
     }
 
 
@@ -67,18 +67,20 @@ def _listing(details: ListingDetails) -> dict[str, Any]:
         "outputdir": head.outputdir,
         "user": head.user,
         "counts": {**asdict(counts), "lines": counts.lines},
-        "papers": {kind: str(path) for kind, path in details.papers.items()},
-        "first_exceptions": [asdict(row) for row in details.exceptions],
+        "report_files": {kind: str(path) for kind, path in details.report_files.items()},
+        "first_failed_products": [asdict(row) for row in details.failed_products],
     }
 
 
 def _progress(listing: ListingStatus) -> dict[str, Any]:
-    sums = {"products": listing.products, "settled": listing.settled, "exceptions": listing.exceptions}
+    sums = {"products": listing.products, "finished": listing.finished, "failed_products": listing.failed_products}
     return _plain(asdict(listing)) | sums
 
 
 def _account(account: AccountStatus) -> dict[str, Any]:
-    return _plain(asdict(account)) | {"room": _plain(asdict(account.room)) if account.room else None}
+    return _plain(asdict(account)) | {
+        "quota_free_at": _plain(asdict(account.quota_free_at)) if account.quota_free_at else None
+    }
 
 
 def _plain(values: dict[Any, Any]) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 from cdsed.clock import iso
-from cdsed.model.listing import Verdict
-from cdsed.model.product import FINAL, Product, State
-from cdsed.model.status import DaemonState, Event, ObjectProgress
+from cdsed.model.listing import LineVerdict
+from cdsed.model.product_state import TERMINAL, Product, State
+from cdsed.model.status_report import DaemonState, Event, ObjectProgress
 from cdsed.view.overview import bar, by_state, service
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 from cdsed.view.table import Column, table
@@ -15,12 +15,12 @@ from cdsed.view.wording import ago, number, plural, size, span
 _TITLE_COLUMNS = 10
 _PASSED_COLUMNS = 9
 _VERDICTS = {
-    Verdict.ACCEPTED: "accepted",
-    Verdict.DUPLICATE: "named twice",
-    Verdict.KNOWN: "already known",
-    Verdict.PRESENT: "already on disk",
-    Verdict.REJECTED: "rejected",
-    Verdict.IGNORED: "blank, comment or header",
+    LineVerdict.ACCEPTED: "accepted",
+    LineVerdict.DUPLICATE: "named twice",
+    LineVerdict.KNOWN: "already known",
+    LineVerdict.ALREADY_PRESENT: "already on disk",
+    LineVerdict.REJECTED: "rejected",
+    LineVerdict.IGNORED: "blank, comment or header",
 }
 
 
@@ -34,24 +34,26 @@ def details(view: StatusView, about: ListingDetails | ProductDetails, canvas: Ca
 
 def _listing(view: StatusView, about: ListingDetails, canvas: Canvas) -> list[str]:
     head, counts, progress = about.listing.head, about.listing.counts, about.progress
-    sums = [f"{number(count)} {_VERDICTS[verdict]}" for verdict in Verdict if (count := getattr(counts, verdict.value))]
+    sums = [
+        f"{number(count)} {_VERDICTS[verdict]}" for verdict in LineVerdict if (count := getattr(counts, verdict.value))
+    ]
     lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(f"Listing {head.name}: {about.listing.state}")]
     lines += _entry(canvas, "taken", [ago(head.taken_at, view.report.at), f"dropped by {head.user or 'somebody'}"])
     lines += _entry(
-        canvas, "wishes", [f"group {head.group}", f"priority {head.priority}", f"into {_into(head.outputdir)}"]
+        canvas, "request", [f"group {head.group}", f"priority {head.priority}", f"into {_into(head.outputdir)}"]
     )
     lines += _entry(canvas, "lines", [f"{number(counts.lines)}:", *sums])
-    settled = f"{number(progress.settled)}/{number(progress.products)} settled"
+    finished = f"{number(progress.finished)}/{number(progress.products)} finished"
     lines += _entry(
-        canvas, "products", [bar(progress.settled, progress.products), settled, *by_state(progress.by_state)]
+        canvas, "products", [bar(progress.finished, progress.products), finished, *by_state(progress.by_state)]
     )
-    for kind, path in about.papers.items():
+    for kind, path in about.report_files.items():
         lines += _entry(canvas, kind, [str(path)])
-    return lines + _exceptions(about, canvas)
+    return lines + _failed_products(about, canvas)
 
 
-def _exceptions(about: ListingDetails, canvas: Canvas) -> list[str]:
-    if not about.exceptions:
+def _failed_products(about: ListingDetails, canvas: Canvas) -> list[str]:
+    if not about.failed_products:
         return []
     heads = [Column(rank=1, right=True), Column(), Column(shrinks_to=30), Column(rank=2)]
     rows = [
@@ -61,12 +63,12 @@ def _exceptions(about: ListingDetails, canvas: Canvas) -> list[str]:
             row.safename,
             plural(row.attempts, "attempt") if row.attempts else "",
         ]
-        for row in about.exceptions
+        for row in about.failed_products
     ]
-    lines = [canvas.paint("Exceptions", Colour.TITLE)]
-    for row, line in zip(about.exceptions, table(canvas, heads, rows), strict=True):
+    lines = [canvas.paint("Failed products", Colour.TITLE)]
+    for row, line in zip(about.failed_products, table(canvas, heads, rows), strict=True):
         lines += [canvas.paint(line, Colour.BAD), *canvas.wrap(row.cause or "", "      ")]
-    more = about.progress.exceptions - len(about.exceptions)
+    more = about.progress.failed_products - len(about.failed_products)
     return [*lines, f"  and {number(more)} more; the report has them all"] if more > 0 else lines
 
 
@@ -75,11 +77,11 @@ def _product(about: ProductDetails, canvas: Canvas) -> list[str]:
     lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(product.safename)]
     entries = {
         "state": [product.state.value, *_progress(product, about.progress)],
-        "lies at": [product.whereabouts or ""],
-        "goes to": ["" if product.state in FINAL else _into(product.destination or product.outputdir)],
+        "path": [product.path or ""],
+        "goes to": ["" if product.state in TERMINAL else _into(product.destination or product.outputdir)],
         "on CDSE": [product.s3_path or "", f"known from the {product.path_source}" if product.path_source else ""],
         "size": [size(product.size_bytes) if product.size_bytes is not None else ""],
-        "wishes": [f"group {product.account_group}", f"priority {product.priority}"],
+        "request": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),
         "next try": [f"in {span(about.next_try_in_s)}" if about.next_try_in_s is not None else ""],
         "cause": [product.cause or ""],
@@ -91,7 +93,10 @@ def _product(about: ProductDetails, canvas: Canvas) -> list[str]:
 
 
 def _progress(product: Product, progress: ObjectProgress) -> list[str]:
-    if product.state not in (State.DOWNLOADING, State.VERIFYING, State.WAITING, State.READY) or not progress.size_bytes:
+    if (
+        product.state not in (State.DOWNLOADING, State.VERIFYING, State.RETRY_WAIT, State.READY)
+        or not progress.size_bytes
+    ):
         return []
     percent = 100 * progress.done_bytes // progress.size_bytes
     fetched = f"{size(progress.done_bytes)} of {size(progress.size_bytes)} on disk ({percent} %)"
@@ -99,8 +104,10 @@ def _progress(product: Product, progress: ObjectProgress) -> list[str]:
 
 
 def _attempts(product: Product) -> list[str]:
-    setbacks = plural(product.setbacks, "setback") + " on the way, not charged" if product.setbacks else ""
-    return [f"{product.attempts} charged", setbacks] if product.attempts or setbacks else []
+    transient_failures = (
+        plural(product.transient_failures, "setback") + " on the way, not charged" if product.transient_failures else ""
+    )
+    return [f"{product.attempts} charged", transient_failures] if product.attempts or transient_failures else []
 
 
 def _history(events: list[Event], canvas: Canvas) -> list[str]:

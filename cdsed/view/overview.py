@@ -1,9 +1,9 @@
 """``cdsed status`` for people: one screen that says what the daemon does and how far it is."""
 
 from cdsed.clock import iso
-from cdsed.model.product import FINAL, GOOD, State
-from cdsed.model.quota import Restraint, spent_by_us
-from cdsed.model.status import (
+from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
+from cdsed.model.quota import ThrottleReason, spent_by_us
+from cdsed.model.status_report import (
     AccountStatus,
     CrashingWorker,
     DaemonState,
@@ -31,7 +31,7 @@ def overview(view: StatusView, canvas: Canvas) -> list[str]:
     for notice in report.notices:
         message = canvas.wrap(f"{ago(notice.since_at, report.at)}: {notice.text}")
         lines += [canvas.paint(line, Colour.CAREFUL) for line in message]
-    for section in (_listings, _products, _accounts, _speed, _cooling, _troubles):
+    for section in (_listings, _products, _accounts, _speed, _open_breakers, _errors):
         lines += section(report, canvas)
     return [canvas.marks(line) for line in lines]
 
@@ -41,10 +41,10 @@ def service(view: StatusView, canvas: Canvas) -> list[str]:
     daemon, now = view.report.daemon, view.report.at
     match daemon.state:
         case DaemonState.RUNNING if daemon.started_at is None:
-            text, colour = "● The daemon has only just begun", Colour.GOOD
+            text, colour = "● The daemon has only just begun", Colour.SUCCEEDED
         case DaemonState.RUNNING:
             text = f"● The daemon runs since {_when(daemon.started_at, now)}, pid {daemon.pid}, cdsed {daemon.version}"
-            colour = Colour.GOOD
+            colour = Colour.SUCCEEDED
         case DaemonState.STOPPED:
             text = f"○ The daemon is stopped since {_when(daemon.stopped_at, now)}; {_START}"
             colour = Colour.CAREFUL
@@ -53,7 +53,7 @@ def service(view: StatusView, canvas: Canvas) -> list[str]:
             text = f"✕ The daemon died; pid {daemon.pid} was last heard of {heard}. Look into its log, then {_START}"
             colour = Colour.BAD
         case DaemonState.NEVER if view.ran_before:
-            text = f"✕ The state at {view.state_dir} is gone. To have it made anew from what is left of it, {_START}"
+            text = f"✕ The state at {view.state_dir} is gone. To have it made again from what is left of it, {_START}"
             colour = Colour.BAD
         case DaemonState.NEVER:
             text = f"✕ No state at {view.state_dir}: has the daemon ever run? To begin, {_START}"
@@ -76,9 +76,9 @@ def _when(then: float | None, now: float) -> str:
     return "an unknown time" if then is None else ago(then, now)
 
 
-def bar(settled: int, total: int) -> str:
-    """Return a bar of how much of `total` is settled; full only when all of it is."""
-    filled = _BAR_COLUMNS * settled // total if total else _BAR_COLUMNS
+def bar(finished: int, total: int) -> str:
+    """Return a bar of how much of `total` is finished; full only when all of it is."""
+    filled = _BAR_COLUMNS * finished // total if total else _BAR_COLUMNS
     return "█" * filled + "░" * (_BAR_COLUMNS - filled)
 
 
@@ -92,7 +92,7 @@ def session_marks(account: AccountStatus, *, running: bool) -> str:
     if not running:
         return _OUT_OF_USE * len(account.sessions)
     return "".join(
-        _OUT_OF_USE if account.trouble and mark is not SessionMark.BUSY else _MARKS[mark] for mark in account.sessions
+        _OUT_OF_USE if account.error and mark is not SessionMark.BUSY else _MARKS[mark] for mark in account.sessions
     )
 
 
@@ -114,9 +114,9 @@ def _listing(listing: ListingStatus) -> list[str]:
         return [listing.name, "", "", "", listing.group, f"being taken, {plural(listing.lines, 'line')} so far"]
     return [
         listing.name,
-        bar(listing.settled, listing.products) if listing.products else "",
-        f"{number(listing.settled)}/{number(listing.products)}" if listing.products else "",
-        plural(listing.exceptions, "exception") if listing.exceptions else "",
+        bar(listing.finished, listing.products) if listing.products else "",
+        f"{number(listing.finished)}/{number(listing.products)}" if listing.products else "",
+        plural(listing.failed_products, "failed product") if listing.failed_products else "",
         listing.group,
         listing.state,
     ]
@@ -149,11 +149,11 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
     lines = [canvas.paint("Accounts", Colour.TITLE)]
     for account, line in zip(report.accounts, table(canvas, heads, rows), strict=True):
         lines.append(_coloured_marks(canvas, line))
-        if account.trouble:
-            message = _once(account.trouble, _again(account, running=running), report.why_idle)
+        if account.error:
+            message = _once(account.error, _again(account, running=running), report.why_idle)
             lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(message, "      ")]
-        if account.restraint:
-            lines += [canvas.paint(each, Colour.CAREFUL) for each in canvas.wrap(_restraint(account), "      ")]
+        if account.throttle_reason:
+            lines += [canvas.paint(each, Colour.CAREFUL) for each in canvas.wrap(_throttle(account), "      ")]
     return lines
 
 
@@ -163,26 +163,27 @@ def _once(reason: str, then: str, shown: str | None) -> str:
 
 
 def _again(account: AccountStatus, *, running: bool) -> str:
-    """Return when an account in trouble will be of use again, as far as that is known."""
+    """Return when an account with an error will be of use again, as far as that is known."""
     if running and account.probe_in_s is not None:
         return f"tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
-    if account.room:
-        return f"free again from {iso(account.room.at)}, {size(account.room.size_bytes)} within a day of that"
+    if account.quota_free_at:
+        free = account.quota_free_at
+        return f"free again from {iso(free.at)}, {size(free.size_bytes)} within a day of that"
     return ""
 
 
-def _restraint(account: AccountStatus) -> str:
+def _throttle(account: AccountStatus) -> str:
     """Return what the service makes of an account, and what to do."""
     grows = "grows again with the next delivery"
     if account.grows_in_s is not None:
         grows = f"grows by one in {span(account.grows_in_s)}" if account.grows_in_s else "grows by one now"
-    match account.restraint:
-        case Restraint.PENALISED:
+    match account.throttle_reason:
+        case ThrottleReason.PENALISED:
             ours = spent_by_us(account.volume_used_bytes, account.volume_bytes)
             advice = "" if ours else ": find out what else uses it"
             message = f"runs at about 1 MB/s, as if its volume were spent at CDSE{advice}"
             grows = f"looked at again in {span(account.grows_in_s or 0)}"
-        case Restraint.SHARED:
+        case ThrottleReason.SHARED:
             message = "refused although it had fewer in use: something else seems to use it"
         case _:
             message = "throttled"
@@ -190,7 +191,7 @@ def _restraint(account: AccountStatus) -> str:
 
 
 def _coloured_marks(canvas: Canvas, line: str) -> str:
-    for mark, colour in (("●", Colour.GOOD), (_OUT_OF_USE, Colour.BAD)):
+    for mark, colour in (("●", Colour.SUCCEEDED), (_OUT_OF_USE, Colour.BAD)):
         line = line.replace(mark, canvas.paint(mark, colour))
     return line
 
@@ -202,7 +203,7 @@ def _speed(report: StatusReport, canvas: Canvas) -> list[str]:
         f"{rate(rates.over_10_min)} over 10 min",
         f"{rate(rates.over_60_min)} over 60 min",
     ]
-    if any(tally.products for state, tally in report.products.items() if state not in FINAL):
+    if any(tally.products for state, tally in report.products.items() if state not in TERMINAL):
         items.append(f"{size(report.to_go_bytes)} to go" if report.to_go_bytes is not None else "sizes not yet known")
         if report.eta_s is not None and report.daemon.state is DaemonState.RUNNING:
             why = ", by the 30-day volumes" if report.eta_by_volume else ""
@@ -210,27 +211,27 @@ def _speed(report: StatusReport, canvas: Canvas) -> list[str]:
     return _titled(canvas, canvas.flow("Speed", items)) if report.products else []
 
 
-def _cooling(report: StatusReport, canvas: Canvas) -> list[str]:
+def _open_breakers(report: StatusReport, canvas: Canvas) -> list[str]:
     lines = []
-    for each in report.cooling:
+    for each in report.open_breakers:
         message = _once(each.reason, f"tried again in {span(each.probe_in_s)}", report.why_idle)
         lines += canvas.wrap(f"{each.title}: {message}", "  ")
-    return [canvas.paint("Cooling down", Colour.TITLE), *lines] if lines else []
+    return [canvas.paint("Backing off", Colour.TITLE), *lines] if lines else []
 
 
-def _troubles(report: StatusReport, canvas: Canvas) -> list[str]:
-    if not report.troubles:
+def _errors(report: StatusReport, canvas: Canvas) -> list[str]:
+    if not report.errors:
         return []
     heads = [Column(right=True), Column(), Column(), Column(rank=1, shrinks_to=30)]
-    rows = [[number(each.products), each.state, each.code, f"e.g. {each.example}"] for each in report.troubles]
+    rows = [[number(each.products), each.state, each.code, f"e.g. {each.example}"] for each in report.errors]
     lines = [canvas.paint("Last errors", Colour.TITLE)]
-    shown = "\n".join([report.why_idle or "", *(each.reason for each in report.cooling)])
-    for trouble, line in zip(report.troubles, table(canvas, heads, rows), strict=True):
-        bad = trouble.state in FINAL - GOOD
+    shown = "\n".join([report.why_idle or "", *(each.reason for each in report.open_breakers)])
+    for error, line in zip(report.errors, table(canvas, heads, rows), strict=True):
+        bad = error.state in TERMINAL - SUCCEEDED
         lines.append(canvas.paint(line, Colour.BAD) if bad else line)
-        due = "" if trouble.next_in_s is None else f"next in {span(trouble.next_in_s)}"
-        lines += canvas.wrap(_once(trouble.cause, due, shown), "      ")
-        shown += trouble.cause
+        due = "" if error.next_in_s is None else f"next in {span(error.next_in_s)}"
+        lines += canvas.wrap(_once(error.cause, due, shown), "      ")
+        shown += error.cause
     return lines
 
 

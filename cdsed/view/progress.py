@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from cdsed.model.product import FINAL, GOOD, State
-from cdsed.model.status import DaemonState, StatusReport
+from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
+from cdsed.model.status_report import DaemonState, StatusReport
 from cdsed.view.overview import bar, session_marks
 from cdsed.view.terminal import Canvas
 from cdsed.view.wording import number, rate, span
@@ -21,13 +21,13 @@ class ProgressLine:
     def lines(self, report: StatusReport, canvas: Canvas) -> list[str]:
         """Return the progress of all products: two lines on a terminal, one elsewhere; no sessions when nobody runs."""
         counts = {state: tally.products for state, tally in report.products.items()}
-        good, settled, total = _sum(counts, GOOD), _sum(counts, FINAL), sum(counts.values())
+        good, finished, total = _sum(counts, SUCCEEDED), _sum(counts, TERMINAL), sum(counts.values())
         speed = self._speed(report)
         eta = span(report.to_go_bytes / speed) if speed and report.to_go_bytes is not None else "-"
         items = [
             f"OK {number(good)}",
-            f"ERR {number(settled - good)}",
-            f"to go {number(total - settled)}",
+            f"ERR {number(finished - good)}",
+            f"to go {number(total - finished)}",
             rate(speed),
             f"ETA {eta}",
         ]
@@ -35,7 +35,7 @@ class ProgressLine:
         sessions = [f"{each.name}:[{session_marks(each, running=True)}]" for each in accounts]
         if canvas.width is None:
             return [canvas.marks("  ".join([*items, *sessions]))]
-        lines = canvas.flow(bar(settled, total) if total else "", items)
+        lines = canvas.flow(bar(finished, total) if total else "", items)
         lines += canvas.flow("sessions", sessions) if sessions else []
         return [canvas.marks(line) for line in lines]
 

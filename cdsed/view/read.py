@@ -8,7 +8,7 @@ from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import UsageError
 from cdsed.model.safename import normalise
-from cdsed.model.status import DaemonState, DaemonStatus, StatusReport
+from cdsed.model.status_report import DaemonState, DaemonStatus, StatusReport
 from cdsed.process.lock import LOCK_NAME, holder
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
@@ -16,7 +16,7 @@ from cdsed.store.listings import Listing
 from cdsed.store.reserve import shortage
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 
-_EXCEPTIONS_SHOWN = 20
+_FAILED_SHOWN = 20
 
 
 def read_status(state_dir: Path, name: str | None = None) -> StatusView:
@@ -96,14 +96,16 @@ def _last_written(state_dir: Path) -> float | None:
 
 def _listing(db: Database, listing: Listing) -> ListingDetails:
     progress = snapshot.listing(db, listing.head.id)
-    exceptions = listings.exceptions(db, listing.head.id, _EXCEPTIONS_SHOWN) if progress.exceptions else []
+    failed_products = listings.failed_products(db, listing.head.id, _FAILED_SHOWN) if progress.failed_products else []
     path = Path(listing.path)
-    papers = {
+    report_files = {
         "listing": path,
         "receipt": path.with_name(f"{path.name}.receipt.txt"),
         "report": path.with_name(f"{path.name}.report.txt"),
     }
-    return ListingDetails(listing, progress, exceptions, {kind: path for kind, path in papers.items() if path.exists()})
+    return ListingDetails(
+        listing, progress, failed_products, {kind: path for kind, path in report_files.items() if path.exists()}
+    )
 
 
 def _safename(name: str) -> str | None:
@@ -117,7 +119,7 @@ def _unknown(db: Database, name: str, safename: str | None) -> str:
     from difflib import get_close_matches  # only a misspelt name needs it
 
     known = [listing.name for listing in snapshot.report(db, SYSTEM_CLOCK, running=False).listings]
-    known += products.neighbours(db, safename) if safename else []
+    known += products.similar_names(db, safename) if safename else []
     similar = get_close_matches(safename or Path(name).name, known, cutoff=0.8)
     message = f"no listing and no product {name!r} was ever asked for"
     if similar:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsed.model.listing import ReportRow
-from cdsed.model.product import Product
-from cdsed.model.status import Event, ListingStatus, ObjectProgress, StatusReport
+from cdsed.model.product_state import Product
+from cdsed.model.status_report import Event, ListingStatus, ObjectProgress, StatusReport
 
 if TYPE_CHECKING:
     from cdsed.store.listings import Listing
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ListingDetails:
-    """One listing; `papers` are its file, receipt and report, as far as they exist."""
+    """One listing; `report_files` are its file, receipt and report, as far as they exist."""
 
     listing: "Listing"
     progress: ListingStatus
-    exceptions: list[ReportRow]
-    papers: dict[str, Path]
+    failed_products: list[ReportRow]
+    report_files: dict[str, Path]
 
 
 @dataclass(frozen=True, slots=True)

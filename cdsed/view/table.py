@@ -34,10 +34,10 @@ def table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]
     kept = list(range(len(heads)))
     widths = [max((columns(row[index]) for row in rows), default=0) for index in kept]
     if canvas.width is not None:
-        room = canvas.width - len(_INDENT)
-        while _least(heads, widths, kept) > room and len(kept) > 1:
+        quota_free_at = canvas.width - len(_INDENT)
+        while _least(heads, widths, kept) > quota_free_at and len(kept) > 1:
             kept.remove(max(kept, key=lambda index: heads[index].rank))
-        widths = _shrunk(heads, widths, kept, room)
+        widths = _shrunk(heads, widths, kept, quota_free_at)
     kept = [index for index in kept if widths[index]]
     return [
         (_INDENT + _GAP.join(_cell(heads[index], row[index], widths[index]) for index in kept)).rstrip() for row in rows
@@ -50,10 +50,10 @@ def _least(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int]) 
     return sum(least) + len(_GAP) * (len(kept) - 1)
 
 
-def _shrunk(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int], room: int) -> list[int]:
+def _shrunk(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int], quota_free_at: int) -> list[int]:
     """Take what is too much from the columns that may shrink, the widest first."""
     shrunk = list(widths)
-    too_much = sum(widths[index] for index in kept) + len(_GAP) * (len(kept) - 1) - room
+    too_much = sum(widths[index] for index in kept) + len(_GAP) * (len(kept) - 1) - quota_free_at
     for index in sorted(kept, key=lambda index: -widths[index]):
         least = heads[index].shrinks_to
         if least is not None and too_much > 0:

@@ -15,7 +15,7 @@ _WIDE = "WF"  # East Asian wide and full-width characters take two columns
 class Colour(StrEnum):
     """The few colours there are, as SGR parameters (ECMA-48)."""
 
-    GOOD = "32"
+    SUCCEEDED = "32"
     BAD = "31"
     CAREFUL = "33"
     FAINT = "2"

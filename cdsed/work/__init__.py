@@ -5,7 +5,7 @@
 ``plan``     a product is claimed, looked for on disk, listed and cut into pieces
 ``destination``  where it is put together and will appear
 ``finish``   its last piece has arrived: verify, publish
-``resolve``  where does it lie in the object store
+``resolve``  where does it are in the object store
 ``intake``   a dropped listing becomes products
 ``outcome``  what follows from a failure
 """

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from cdsed.errors import StateError, TransferError
-from cdsed.model.product import Product
+from cdsed.model.product_state import Product
 from cdsed.work.outcome import Outcome
 
 
@@ -16,7 +16,7 @@ def bounded(outcome: Outcome, product: Product, step: Callable[[], bool]) -> boo
     Returns
     -------
     bool
-        Whether to go on, as the step says; False after an unexpected error.
+        Whether to continue, as the step says; False after an unexpected error.
 
     Raises
     ------

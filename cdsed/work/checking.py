@@ -15,12 +15,12 @@ from cdsed.config.settings import Settings
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing
 from cdsed.local.whole import is_whole
-from cdsed.model.product import GOOD
+from cdsed.model.product_state import SUCCEEDED
 from cdsed.process.lock import is_free
 from cdsed.store import audit
-from cdsed.store.audit import Breach, OnDisk, TakenListing
+from cdsed.store.audit import OnDisk, TakenListing, Violation
 from cdsed.store.database import Database
-from cdsed.store.identity import known_state_id
+from cdsed.store.state_id import known_state_id
 from cdsed.transfer.ownerfile import FOLDER, Owner
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.publish import REPLACED
@@ -58,7 +58,7 @@ class Checked:
         Which other states, each with its own daemon, download how many products to the same places.
     """
 
-    breaches: list[Breach] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
     products: int = 0
     opened: int = 0
     listings: int = 0
@@ -86,13 +86,13 @@ def check_state(
     of_the_database = audit.rules_broken(db)
     checked = _look_outside(db, settings, runs=runs, every=every)
     again = 0
-    while runs and checked.breaches and again < AGAIN_MOST:
+    while runs and checked.violations and again < AGAIN_MOST:
         wait(AGAIN_AFTER_S)
         again += 1
-        before = set(checked.breaches)
+        before = set(checked.violations)
         checked = _look_outside(db, settings, runs=runs, every=every)
-        checked.breaches = [breach for breach in checked.breaches if breach in before]
-    checked.breaches[:0] = of_the_database
+        checked.violations = [violation for violation in checked.violations if violation in before]
+    checked.violations[:0] = of_the_database
     return checked
 
 
@@ -111,7 +111,7 @@ def _look_outside(db: Database, settings: Settings, *, runs: bool, every: bool) 
         for owner in others.values():
             checked.others[str(owner)] = checked.others.get(str(owner), 0) + 1
         by = SYSTEM_CLOCK.utc_s() - (_TIDIED_WITHIN_S if runs else 0)
-        checked.breaches += _leftovers(db, folder, by, others.keys())
+        checked.violations += _orphans(db, folder, by, others.keys())
         checked.replaced += len(_names(folder / REPLACED))
     return checked
 
@@ -123,8 +123,8 @@ def _look_at_processes(db: Database, settings: Settings, checked: Checked, *, di
         if died:
             checked.left_by_the_dead += 1
             continue
-        checked.breaches.append(
-            Breach(
+        checked.violations.append(
+            Violation(
                 held.rule,
                 held.subject,
                 f"nobody alive holds {held.lock}",
@@ -139,14 +139,16 @@ def _look_at_listings(db: Database, checked: Checked, *, every: bool) -> None:
         subject = f"listing {listing.name}"
         if listing.open and not listing.path.exists():
             text, remedy = f"{listing.path} is gone", "put the file back: without it the state cannot be rebuilt"
-            checked.breaches.append(Breach("listing", subject, text, remedy))
-        if told := _receipt_tells(listing):
-            checked.breaches.append(Breach("receipt", subject, told, "believe `cdsed status`; and please report it"))
+            checked.violations.append(Violation("listing", subject, text, remedy))
+        if message := _receipt_tells(listing):
+            checked.violations.append(
+                Violation("receipt", subject, message, "believe `cdsed status`; and please report it")
+            )
         if every and listing.path.exists():
             lines = _items(listing.path)
             if lines != listing.items_taken:
                 text = f"{listing.path} has {lines} lines, of which {listing.items_taken} were taken"
-                checked.breaches.append(Breach("lines", subject, text, "drop the file once more: it was changed"))
+                checked.violations.append(Violation("lines", subject, text, "drop the file once more: it was changed"))
 
 
 def _receipt_tells(listing: TakenListing) -> str | None:
@@ -181,49 +183,49 @@ def _look_at_products(db: Database, settings: Settings, checked: Checked, *, eve
     opened_from = 0 if every else audit.newest(db) - _WHOLE_LATEST
     for product in audit.on_disk(db):
         checked.products += 1
-        if not os.path.lexists(product.whereabouts):
+        if not os.path.lexists(product.path):
             checked.gone += 1
             continue
         if len(places) > 1:
-            checked.breaches += _twice(product, places)
+            checked.violations += _duplicate(product, places)
         if product.position > opened_from:
             checked.opened += 1
-            if not is_whole(Path(product.whereabouts)):
-                checked.breaches.append(_half(product))
+            if not is_whole(Path(product.path)):
+                checked.violations.append(_incomplete(product))
 
 
-def _twice(product: OnDisk, places: list[Path]) -> Iterator[Breach]:
-    folder, name = os.path.split(product.whereabouts)
+def _duplicate(product: OnDisk, places: list[Path]) -> Iterator[Violation]:
+    folder, name = os.path.split(product.path)
     for place in places:
         other = os.path.join(place, name)  # noqa: PTH118 - millions of them: a Path each takes seconds
         if folder != str(place) and os.path.lexists(other):
-            yield Breach(
-                "twice",
+            yield Violation(
+                "duplicate",
                 product.safename,
-                f"it lies at {product.whereabouts} and at {other}",
+                f"it is at {product.path} and at {other}",
                 "remove one of the two, if nobody has copied it there on purpose; else please report it",
             )
 
 
-def _half(product: OnDisk) -> Breach:
-    return Breach(
-        "half",
+def _incomplete(product: OnDisk) -> Violation:
+    return Violation(
+        "incomplete",
         product.safename,
-        f"it is {product.state}, and what lies at {product.whereabouts} is not whole",
+        f"it is {product.state}, and what is at {product.path} is not whole",
         "remove it and drop its listing again, if somebody has changed it; else please report it",
     )
 
 
-def _leftovers(db: Database, folder: Path, by: float, others: Collection[str]) -> Iterator[Breach]:
-    """Yield what lies in a staging directory although its product has lain elsewhere since `by` (UTC s).
+def _orphans(db: Database, folder: Path, by: float, others: Collection[str]) -> Iterator[Violation]:
+    """Yield what is in a staging directory although its product has lain elsewhere since `by` (UTC s).
 
     What belongs to `others` is theirs.
     """
     for name in sorted(_names(folder) - _KEPT_ASIDE):
         state = audit.state_of(db, name.removesuffix(".copy"), by)
-        if state in GOOD and name.removesuffix(".copy") not in others:
+        if state in SUCCEEDED and name.removesuffix(".copy") not in others:
             text = f"{folder / name} is left although the product is {state}"
-            yield Breach("leftover", name, text, "remove it: nothing needs it; and please report it")
+            yield Violation("orphan", name, text, "remove it: nothing needs it; and please report it")
 
 
 def _names(folder: Path) -> set[str]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from cdsed.errors import Stopped
-from cdsed.model.transfer import Lease
+from cdsed.model.objects import Lease
 from cdsed.store import leases
 from cdsed.transfer.connection import Connection
 from cdsed.work.context import StoreContext
@@ -28,7 +28,7 @@ class RequestClaims:
         self._stop = stop
         self._lease = lease
         self._left = 0
-        self.settle: Callable[[], None] = lambda: None
+        self.finish: Callable[[], None] = lambda: None
 
     def granted(self, requests: int) -> None:
         """Take over what was claimed together with the work; what was left of an earlier claim is given up."""
@@ -37,7 +37,7 @@ class RequestClaims:
     def claim(self, connection: Connection) -> None:
         """Take one request; wait for it, with the connection closed, where the account has used up its minute.
 
-        Work that is half done goes on when the next request is free. If it were given back instead, a product that
+        Work that is half done continues when the next request is free. If it were given back instead, a product that
         needs more requests than are free at a time would never be planned.
 
         Raises
@@ -54,7 +54,7 @@ class RequestClaims:
             if not connection.waits:
                 connection.close()
                 connection.waits = True
-                self.settle()
+                self.finish()
             if store.clock.wait(self._stop, _LOOK_EVERY_S):
                 connection.waits = False
                 raise Stopped

@@ -20,28 +20,28 @@ from cdsed.work.outcome import Outcome
 from cdsed.work.sharing import SharedAccounts
 
 
-class News:
+class WorkSignal:
     """Wakes idle threads when there may be something to do; it never says what, the database does."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._edition = 0
+        self._generation = 0
 
     @property
-    def edition(self) -> int:
+    def generation(self) -> int:
         """A number that grows with each piece of news."""
-        return self._edition
+        return self._generation
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wake everybody who waits."""
         with self._condition:
-            self._edition += 1
+            self._generation += 1
             self._condition.notify_all()
 
-    def wait_after(self, edition: int, seconds: float) -> None:
-        """Wait for news later than `edition`, `seconds` at most."""
+    def wait_after(self, generation: int, seconds: float) -> None:
+        """Wait for news later than `generation`, `seconds` at most."""
         with self._condition:
-            self._condition.wait_for(lambda: self._edition != edition, seconds)
+            self._condition.wait_for(lambda: self._generation != generation, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +85,5 @@ class WorkerContext:
     transfer: TransferContext
     settings: Settings
     outcome: Outcome
-    news: News
+    work_signal: WorkSignal
     stop: threading.Event

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cdsed.clock import Clock
 from cdsed.errors import ExitCode
 from cdsed.process.exits import ChildExit
-from cdsed.store.processes import Dead, Evidence
+from cdsed.store.processes import DeadWorker, Evidence
 
 #: What a process does to itself, or the kernel does to it for its own fault. Everybody else sends KILL or TERM.
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
@@ -57,7 +57,7 @@ class Deaths:
         kept = {number: former for number, former in self._ends.items() if now_s - former.at_s < _REMEMBERED_S}
         self._ends = {**kept, pid: _End(name, end, now_s)}
 
-    def evidence(self, dead: Dead) -> Evidence | None:
+    def evidence(self, dead: DeadWorker) -> Evidence | None:
         """Return what a worker's end says; None while that is not known yet."""
         if dead.process <= self._newest:
             return Evidence.NOTHING

@@ -8,21 +8,21 @@ from pathlib import Path
 from cdsed.errors import DiskError, OwnedElsewhere
 from cdsed.local import marker
 from cdsed.local.space import free_bytes
-from cdsed.model.product import Product, State
-from cdsed.model.transfer import Places
+from cdsed.model.objects import Places
+from cdsed.model.product_state import Product, State
 from cdsed.store import breakers, disks, pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer import ownership
-from cdsed.transfer.translate import on_disk
-from cdsed.work.blame import RULES
+from cdsed.transfer.s3_errors import on_disk
 from cdsed.work.context import DiskContext
-from cdsed.work.course import Course
+from cdsed.work.failure_action import FailureAction
+from cdsed.work.failure_rules import RULES
 from cdsed.work.outcome import NO_PLACE
 
 _log = logging.getLogger(__name__)
 
 #: What makes a product wait for its disk, by the table of failures; any other code is reported as a fault of the disk.
-_PAUSING = frozenset(code for rule in RULES if rule.course is Course.PAUSE_DISK for code in rule.codes)
+_PAUSING = frozenset(code for rule in RULES if rule.action is FailureAction.PAUSE_DISK for code in rule.codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Destination:
             # This state began it, and perhaps its directory could not be synced when it appeared.
             ownership.complete(context.owners, product, found)
         cause = f"waited for: {product.cause.partition(';')[0]}" if product.cause else None
-        products.move(context.db, context.clock, product, Move(State.PRESENT, cause=cause, whereabouts=str(found)))
+        products.move(context.db, context.clock, product, Move(State.ALREADY_PRESENT, cause=cause, path=str(found)))
         if begun:
             ownership.release(context.owners, product)
         return True
@@ -150,7 +150,7 @@ class Destination:
         ownership.check(self.context.owners, self.product)
 
     def release(self) -> None:
-        """Give the place of the settled product back; what fails is left to the janitor."""
+        """Give the place of the finished product back; what fails is left to the janitor."""
         ownership.release(self.context.owners, self.product)
 
     def check_disk(self, destination: Path) -> None:

@@ -6,21 +6,21 @@ from functools import partial
 from pathlib import Path
 
 from cdsed.errors import TransferError
-from cdsed.model.product import Product, State
-from cdsed.model.transfer import Digests, StoredObject
+from cdsed.model.objects import Digests, StoredObject
+from cdsed.model.product_state import Product, State
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
+from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
-from cdsed.transfer.translate import on_disk
-from cdsed.transfer.verify import Verdict, algorithms_for, file_digests, verify
+from cdsed.transfer.verify import VerificationResult, algorithms_for, file_digests, verify
 from cdsed.work.boundary import bounded
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
 
 _log = logging.getLogger(__name__)
 
-_REMARKS_TOLD = 3
+_REMARKS_SHOWN = 3
 #: So many copies of one object in a row that differ from its ETag, and it is charged to the product.
 _DAMAGED_MAX = 6
 #: Corrupt products kept beside each destination; older ones make room, so that quarantine cannot fill the disk.
@@ -33,7 +33,7 @@ def finish_next(context: WorkerContext) -> bool:
     if product is None:
         return False
     bounded(context.outcome, product, partial(_try_finish, context, product))
-    context.news.tell()
+    context.work_signal.notify()
     return True
 
 
@@ -78,7 +78,9 @@ def _finish(context: WorkerContext, product: Product) -> None:
         # We died between the rename and the commit: it was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
-        _settle(context, product, final, State.DONE if kept else State.PRESENT)  # else another state has published it
+        _record(
+            context, product, final, State.DONE if kept else State.ALREADY_PRESENT
+        )  # else another state has published it
         return
     verdict = verify(
         folder,
@@ -91,24 +93,24 @@ def _finish(context: WorkerContext, product: Product) -> None:
     if not verdict.good:
         _bad(context, product, objects, verdict)
         return
-    for remark in verdict.remarks[:_REMARKS_TOLD]:
+    for remark in verdict.remarks[:_REMARKS_SHOWN]:
         _log.warning("%s: %s", product.safename, remark)
     present = context.disks.presence.find_now(product.safename, destination)
     if present is not None:
         complete(present, folder)
         # We died after its rename; of a copy from another disk the source is left.
         ours = kept and present == final and is_published(final, sizes, single=single is not None)
-        _settle(context, product, present, State.DONE if ours else State.PRESENT)
+        _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
     place.check()  # to verify may have taken long
     published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
     if published.set_aside:
-        _log.warning("%s: an incomplete copy stood there; it lies at %s now", final, published.set_aside)
-    _settle(context, product, published.path, State.DONE)
+        _log.warning("%s: an incomplete copy stood there; it is at %s now", final, published.set_aside)
+    _record(context, product, published.path, State.DONE)
 
 
-def _settle(context: WorkerContext, product: Product, path: Path, state: State) -> None:
-    products.move(context.store.db, context.store.clock, product, Move(state, whereabouts=str(path)))
+def _record(context: WorkerContext, product: Product, path: Path, state: State) -> None:
+    products.move(context.store.db, context.store.clock, product, Move(state, path=str(path)))
     Destination(context.disks, product).release()
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
 
@@ -120,7 +122,9 @@ def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
     return None
 
 
-def _bad(context: WorkerContext, product: Product, objects: Sequence[StoredObject], verdict: Verdict) -> None:
+def _bad(
+    context: WorkerContext, product: Product, objects: Sequence[StoredObject], verdict: VerificationResult
+) -> None:
     """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again.
 
     What differs from its own ETag is not the product's fault; but what never arrives undamaged must come to an end.
@@ -134,7 +138,7 @@ def _bad(context: WorkerContext, product: Product, objects: Sequence[StoredObjec
         _make_room(place.parent)
         cause = f"corrupt at its source, two copies were alike: {verdict.summary}"
         _log.error("%s: %s; set aside at %s", product.safename, cause, place)
-        move = Move(State.CORRUPT, cause=cause, code="Corrupt", whereabouts=str(place), attempts=1)
+        move = Move(State.CORRUPT, cause=cause, code="Corrupt", path=str(place), attempts=1)
         products.move(context.store.db, context.store.clock, product, move)
         return
     pieces.mark_bad(context.store.db, verdict.bad)

@@ -8,10 +8,10 @@ from cdsed.config.settings import Settings
 from cdsed.credentials import key_diagnosis
 from cdsed.credentials.key_ledger import Keyring
 from cdsed.errors import StateError
-from cdsed.model.transfer import Lease, ResumePoint
+from cdsed.model.objects import Lease, ResumePoint
 from cdsed.process.lock import KernelLock
 from cdsed.store import leases, products
-from cdsed.store.leases import Session
+from cdsed.store.leases import FreeSession
 from cdsed.transfer.connection import Credentials
 from cdsed.work.context import StoreContext
 from cdsed.work.sharing import SharedAccounts
@@ -41,7 +41,7 @@ class FlockGrant:
     def is_valid(self) -> bool:
         """Tell whether the lease stands, its account may be used, and its keys are still in force."""
         store, keyring = self.broker.store, self.broker.keyring
-        if not leases.may_go_on(store.db, store.clock, self.lease):
+        if not leases.may_continue(store.db, store.clock, self.lease):
             return False
         return keyring.keys_of(self.account) == self.keys  # temporary ones are renewed
 
@@ -52,11 +52,11 @@ class FlockGrant:
         except OSError as error:  # the disk of the state is sick, and for that no product pays
             raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
-    def give_back(self, *, used: bool) -> None:
+    def release(self, *, used: bool) -> None:
         """End the lease, then release its locks."""
         store = self.broker.store
-        rest_s = self.broker.settings.transfer.session_rest_s if used else 0.0
-        leases.give_back(store.db, store.clock, self.lease, rest_s=rest_s)
+        cooldown_s = self.broker.settings.transfer.session_cooldown_s if used else 0.0
+        leases.release(store.db, store.clock, self.lease, cooldown_s=cooldown_s)
         self.shared.release()
         self.lock.release()
 
@@ -87,7 +87,7 @@ class FlockBroker:
                 return granted
         return None
 
-    def take(self, session: Session, account: Account, keys: S3Keys) -> FlockGrant | None:
+    def take(self, session: FreeSession, account: Account, keys: S3Keys) -> FlockGrant | None:
         """Grant one session: first its flock, then the one that other daemons see, then its row."""
         store = self.store
         lock = KernelLock(self.settings.session_lock(session.account, session.slot))

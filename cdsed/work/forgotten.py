@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from cdsed.inbox import reread
-from cdsed.inbox.place import ACCEPTED, TAKING
-from cdsed.store import rebuilt
+from cdsed.inbox.directory import ACCEPTED, TAKING
+from cdsed.store import recovery
 from cdsed.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -14,9 +14,9 @@ _log = logging.getLogger(__name__)
 def return_unknown(db: Database, inbox: Path) -> None:
     """Give accepted listings that the state does not know back to intake.
 
-    A log that was cut short may have held them; or the state was made anew while the disk of the inbox was away.
+    A log that was cut short may have held them; or the state was made again while the disk of the inbox was away.
     """
-    known, unknown = rebuilt.known_paths(db, settled=False), []
+    known, unknown = recovery.known_paths(db, finished=False), []
     for listing in reread.accepted(inbox):
         taking = inbox / TAKING / listing.path.relative_to(inbox / ACCEPTED)
         if not listing.reported and not {str(listing.path), str(taking)} & known:

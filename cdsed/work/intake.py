@@ -13,7 +13,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import CdsedError, InboxError
-from cdsed.inbox import place, receipt
+from cdsed.inbox import directory, receipt
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
@@ -32,14 +32,14 @@ from cdsed.work.rounds import batches, rounds
 _log = logging.getLogger(__name__)
 
 _TRIES_MAX = 5
-_SKIPPED_BETWEEN_BEATS = 100_000
+_SKIPPED_BETWEEN_HEARTBEATS = 100_000
 _REPORTS_AT_ONCE = 200
 _REST_PER_REPORT = 10  # looking for what is to be reported takes a tenth of the time at most
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A file that is no listing, and why."""
+class _ListingRefusal:
+    """A file that is not a listing, and why."""
 
     path: Path
     head: ListingHead
@@ -47,7 +47,7 @@ class _Refusal:
 
 
 class Intake:
-    """Takes listings from the inbox, and reports on those whose last product is settled.
+    """Takes listings from the inbox, and reports on those whose last product is finished.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Intake:
         self._groups = groups
         self._lines = Lines(db, clock, presence)
         self._between_batches = between_batches
-        self._scan = InboxScan(self._root, groups, settings.inbox.rest_s, clock)
+        self._scan = InboxScan(self._root, groups, settings.inbox.stable_for_s, clock)
         self._stuck: set[Path] = set()
         self._deadly: set[Path] = set()
         self._left_behind = False
@@ -87,9 +87,9 @@ class Intake:
         """After a start: finish what a kill interrupted; one listing alone, for it may be what kills."""
         self._find_inbox()
         tried = {Path(listing.path): listing.items_taken for listing in listings.half_taken(self._db)}
-        tried = dict.fromkeys(place.taken(self._root), 0) | tried
+        tried = dict.fromkeys(directory.taken(self._root), 0) | tried
         for path, items_taken in tried.items():
-            if place.count_try(path, items_taken) > _TRIES_MAX:
+            if directory.count_try(path, items_taken) > _TRIES_MAX:
                 self._deadly.add(path)
         try:
             self._take_left_behind()
@@ -110,7 +110,7 @@ class Intake:
             self.report()
 
     def report(self) -> None:
-        """Write the reports of listings whose last product is settled."""
+        """Write the reports of listings whose last product is finished."""
         if self._clock.boot_s() < self._report_again_s:
             return
         self._find_inbox()
@@ -135,8 +135,8 @@ class Intake:
         """
         try:
             if self._device is None:
-                self._device = place.prepare(self._root, used=listings.any_unreported_below(self._db, self._root))
-            place.refuse_bare(self._root, self._device)
+                self._device = directory.prepare(self._root, used=listings.any_unreported_below(self._db, self._root))
+            directory.check_mounted(self._root, self._device)
             status = self._root.stat()
         except (InboxError, OSError):
             self._was_away = True
@@ -165,20 +165,20 @@ class Intake:
             for listing in finished:
                 listings.reported(self._db, self._clock, listing.head.id, seen=seen)
         for listing in finished:
-            _log.info("listing %s: every product is settled; its report is written", listing.head.name)
+            _log.info("listing %s: every product is finished; its report is written", listing.head.name)
 
     def _take_left_behind(self) -> None:
         self._left_behind = False
         with DurableFileBatch() as batch:
-            for path in place.taken(self._root):
+            for path in directory.taken(self._root):
                 batch.moved(path, path)  # the kill may have come before the move was on the disk
         half_taken = list(listings.half_taken(self._db))
         for listing in half_taken:
             self._take_rest(listing)
         # One whose receipt still cannot be written stays there, and is not begun a second time.
         begun = {Path(listing.path) for listing in half_taken}
-        for path in [path for path in place.taken(self._root) if path not in begun]:
-            folder = path.parent.relative_to(self._root / place.TAKING)
+        for path in [path for path in directory.taken(self._root) if path not in begun]:
+            folder = path.parent.relative_to(self._root / directory.TAKING)
             status = path.lstat()
             group, user = str(folder) if folder.parts else None, user_name(status.st_uid)
             self._take([(path, DroppedFile(path, group, status.st_size, user))])
@@ -186,7 +186,7 @@ class Intake:
     def _move(self, path: Path, batch: DurableFileBatch) -> Path | None:
         """Move a listing out of the inbox; None where that cannot be done: said once, tried at every scan."""
         try:
-            return place.take(path, self._root, batch)
+            return directory.take(path, self._root, batch)
         except FileNotFoundError:
             return None  # its owner has taken it back
         except OSError as error:
@@ -202,7 +202,7 @@ class Intake:
     def _take(self, files: list[tuple[Path, DroppedFile]]) -> None:
         """Take the listings of one round: several small ones in one transaction, or a single one of any length."""
         heads: list[tuple[ListingHead, Path]] = []
-        refusals: list[_Refusal] = []
+        refusals: list[_ListingRefusal] = []
         for path, dropped in files:
             head = self._blank_head(path, dropped)
             try:
@@ -210,7 +210,7 @@ class Intake:
                 next(read_listing(path, self._between_batches), None)  # refused before anything is entered
             except (InboxError, OSError) as error:
                 _log.warning("%s: %s", path.name, error)
-                refusals.append(_Refusal(path, head, redact(str(error))))
+                refusals.append(_ListingRefusal(path, head, redact(str(error))))
             else:
                 heads.append((head, path))
         if refusals:
@@ -241,7 +241,7 @@ class Intake:
             raise InboxError(f"there is no account group of that name; there are {', '.join(sorted(self._groups))}")
         for ours in filter(None, (self._root, self._settings.state_dir, self._settings.pre_spool)):
             if options.outputdir and Path(options.outputdir).resolve().is_relative_to(ours.resolve()):
-                raise InboxError(f"its outputdir {options.outputdir!r} lies in {ours}, which is no place for products")
+                raise InboxError(f"its outputdir {options.outputdir!r} is in {ours}, which is not a place for products")
         sha256 = fingerprint(path, self._between_batches)
         return replace(head, sha256=sha256, group=group, priority=options.priority, outputdir=options.outputdir)
 
@@ -259,7 +259,7 @@ class Intake:
         """Read a listing from where it was left, then hand out its receipt."""
         path, taken = Path(listing.path), listing.items_taken
         # Else it was moved on before the kill, which happens after its last line.
-        if path.exists() or not place.settled(path, self._root, accepted=True).exists():
+        if path.exists() or not directory.finished(path, self._root, accepted=True).exists():
             for batch in batches(self._unread(path, listing.head.sha256, taken)):
                 taken += len(batch)
                 self._lines.enter(listing.head, taken, batch, self._lines.places(listing.head, batch))
@@ -275,7 +275,7 @@ class Intake:
                 read += 1
                 if read > taken:
                     yield line
-                elif read % _SKIPPED_BETWEEN_BEATS == 0:
+                elif read % _SKIPPED_BETWEEN_HEARTBEATS == 0:
                     self._between_batches()
             self._refuse_changed(path, sha256)
         except (InboxError, OSError) as error:
@@ -291,11 +291,11 @@ class Intake:
         if fingerprint(path, self._between_batches) != sha256:
             raise InboxError(f"{path.name} was changed while it was read")
 
-    def _hand_out(self, begun: list[Listing], refusals: list[_Refusal]) -> None:
+    def _hand_out(self, begun: list[Listing], refusals: list[_ListingRefusal]) -> None:
         """Write receipts, move the files to where they stay, and note that; else try again at the next look."""
         now = [listings.get(self._db, listing.head.id) for listing in begun]
-        homes = [place.settled(Path(listing.path), self._root, accepted=True) for listing in now]
-        refused = [place.settled(each.path, self._root, accepted=False) for each in refusals]
+        homes = [directory.finished(Path(listing.path), self._root, accepted=True) for listing in now]
+        refused = [directory.finished(each.path, self._root, accepted=False) for each in refusals]
         handed = [*(Path(listing.path) for listing in now), *(each.path for each in refusals)]
         try:
             with DurableFileBatch() as batch:
@@ -313,10 +313,10 @@ class Intake:
             return
         with self._db.write():
             for listing, home in zip(now, homes, strict=True):
-                listings.settle(self._db, listing.head.id, accepted=True, path=str(home))
+                listings.finish(self._db, listing.head.id, accepted=True, path=str(home))
             for each, home in zip(refusals, refused, strict=True):
                 listings.refuse(self._db, self._clock, each.head, str(home), each.reason)
-        unreadable.tell(self._db, self._clock, refused)
+        unreadable.notify(self._db, self._clock, refused)
         self._forget_tries(handed)
         for listing in now:
             counts = listing.counts
@@ -325,4 +325,4 @@ class Intake:
     def _forget_tries(self, paths: Iterable[Path]) -> None:
         for path in paths:
             with suppress(OSError):  # the inbox is sick: they count once more
-                place.forget_tries(path)
+                directory.forget_tries(path)

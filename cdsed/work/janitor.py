@@ -1,4 +1,4 @@
-"""What lies in the pre-spools and belongs to nobody any more: found at the start and every minute, and removed.
+"""What is in the pre-spools and belongs to nobody any more: found at the start and every minute, and removed.
 
 Its owner is the state: what a product under way is put together in stays, and so does whatever bears no name of a
 product that the state knows, or is owned by another state.
@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from cdsed.errors import TransferError
-from cdsed.model.product import FINAL, State
+from cdsed.model.product_state import TERMINAL, State
 from cdsed.store import breakers, disks, notices, products
 from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
+from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard
-from cdsed.transfer.translate import on_disk
 from cdsed.work import owning
 from cdsed.work.context import DiskContext
 
@@ -63,7 +63,7 @@ def _tidy(context: DiskContext, root: Path) -> None:
         elif _is_nobodys(context, path):
             gone = path.with_name(path.name + _GONE_SUFFIX)
             discard(gone)
-            with suppress(FileNotFoundError):  # the product was just settled, and who settled it has removed it
+            with suppress(FileNotFoundError):  # the product was just finished, and who finished it has removed it
                 path.rename(gone)  # at once, for its product may be asked for again at any moment
                 _log.info("%s: belongs to no product under way; removed", path)
             discard(gone)
@@ -109,9 +109,9 @@ def _is_nobodys(context: DiskContext, path: Path) -> bool:
     if path.name.endswith(COPY_SUFFIX):
         return product.state is not State.VERIFYING
     # A directory has as many names as there are links and mounts to it, and listings may use any of them.
-    if _is_at(path, product.whereabouts):
+    if _is_at(path, product.path):
         return False
-    return product.state in FINAL or not _is_at(path, product.staging)
+    return product.state in TERMINAL or not _is_at(path, product.staging)
 
 
 def _is_at(path: Path, place: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""What follows from a failure: the one place that decides, by the table in `cdsed.work.blame`."""
+"""What follows from a failure: the one place that decides, by the table in `cdsed.work.failure_rules`."""
 
 import logging
 import os
@@ -9,16 +9,16 @@ from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.credentials.key_diagnosis import diagnose_refusal
 from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
-from cdsed.model.product import PathSource, Product, State
-from cdsed.model.transfer import Lease, Piece
+from cdsed.model.objects import Lease, Piece
+from cdsed.model.product_state import PathSource, Product, State
 from cdsed.store import breakers, key_history, leases, pieces, products, refusals
-from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
+from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.products import Move
-from cdsed.transfer.translate import local_error
-from cdsed.work.blame import rule_of
-from cdsed.work.course import Course
-from cdsed.work.retrying import pause_s
+from cdsed.transfer.s3_errors import local_error
+from cdsed.work.failure_action import FailureAction
+from cdsed.work.failure_rules import rule_of
+from cdsed.work.retrying import is_charged_by_now, pause_s, transient_pause_s
 from cdsed.work.throttling import Throttling
 
 _log = logging.getLogger(__name__)
@@ -26,24 +26,20 @@ _log = logging.getLogger(__name__)
 #: Failures in a row, over all sessions, that mean the service itself is sick.
 _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
-#: Products in a row that an account is refused before the account is thought to be the trouble.
+#: Products in a row that an account is refused before the account is thought to be at fault.
 _REFUSED_THRESHOLD = 3
 #: The pauses before all accounts are asked again for what they were refused grow to this part of the whole time.
 _REFUSED_PAUSES = 8
 NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
-_REST_FIRST_S, _REST_LONGEST_S = 5.0, 300.0
+_BACKOFF_FIRST_S, _BACKOFF_LONGEST_S = 5.0, 300.0
 #: A new key is valid within a minute: no need to wait an hour for it.
 _YOUNG_KEY_LONGEST_S = 60.0
 #: Look-ups of a place the catalogue names before the product counts as gone.
 _NOT_LISTED_MAX = 2
-#: Setbacks of one piece, or one product's listing, that are charged when all else goes well.
-_SETBACKS_MAX = 6
 
 #: For products that another state downloads; how many of them are remembered.
 _OTHER_FIRST_S, _OTHER_LONGEST_S, _WAITED_MAX = 2.0, 120.0, 10_000
-
-_PIECE_FIRST_S, _PIECE_LONGEST_S = 2.0, 300.0
 
 
 class Outcome:
@@ -78,47 +74,47 @@ class Outcome:
         breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
 
     def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
-        """Decide after a piece failed; return whether the session may go on."""
-        course = self._course(error, product)
+        """Decide after a piece failed; return whether the session may continue."""
+        action = self._action(error, product)
         with self._db.write():
             self._throttling.refused(error, lease)
-            if course is Course.SET_BACK:
-                self._piece_set_back(error, lease, product, piece)
+            if action is FailureAction.RETRY:
+                self._piece_failed(error, lease, product, piece)
                 return True
             ours = pieces.let_go(self._db, lease, piece)
-            if course is Course.COOL_ACCOUNT:
-                self._cool_account(error, lease.account)
+            if action is FailureAction.BACK_OFF_ACCOUNT:
+                self._back_off_account(error, lease.account)
                 return False
             if ours:  # else another session's failure has moved the product on already, perhaps to its verification
-                self._carry_out(course, error, products.get(self._db, product.id), lease)
-        return course is not Course.REST and not isinstance(error, Stopped)
+                self._carry_out(action, error, products.get(self._db, product.id), lease)
+        return action is not FailureAction.BACKOFF and not isinstance(error, Stopped)
 
     def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
-        """Decide after planning, verifying or publishing a claimed product failed; return whether to go on."""
+        """Decide after planning, verifying or publishing a claimed product failed; return whether to continue."""
         if lease is not None:
             self._throttling.refused(error, lease)
-        course = self._course(error, product)
-        match course:
-            case Course.COOL_ACCOUNT if lease is not None:
-                self._cool_account(error, lease.account)
+        action = self._action(error, product)
+        match action:
+            case FailureAction.BACK_OFF_ACCOUNT if lease is not None:
+                self._back_off_account(error, lease.account)
                 self._move(product, Move(State.READY))
                 return False
-            case Course.SET_BACK:
-                self._set_back(error, product)
+            case FailureAction.RETRY:
+                self._retry_soon(error, product)
                 return True
-            case Course.COOL_ACCOUNT | Course.GIVE_BACK:
+            case FailureAction.BACK_OFF_ACCOUNT | FailureAction.RELEASE:
                 # Told to stop, or overtaken: give it back as it was.
                 back = State.DOWNLOADING if product.state is State.VERIFYING else State.READY
                 with suppress(LeaseLost):
                     self._move(product, Move(back))
                 return False
-        self._carry_out(course, error, product, lease)
-        return course is not Course.REST
+        self._carry_out(action, error, product, lease)
+        return action is not FailureAction.BACKOFF
 
     def bug(self, error: Exception, product: Product) -> None:
-        """Charge an error nobody foresaw to the product it happened to, so that it cannot go on for ever.
+        """Charge an error nobody foresaw to the product it happened to, so that it cannot continue indefinitely.
 
-        What Python itself says of the disk or the machine is no bug.
+        What Python itself says of the disk or the machine is not a bug.
         """
         if isinstance(error, StateError):  # nothing can be written down: the process ends, and no product pays
             raise error
@@ -129,41 +125,41 @@ class Outcome:
         failure = known or TransferError(bug, code="Bug")
         current = products.get(self._db, product.id)
         if (current.fence, current.state) == (product.fence, product.state):
-            self._carry_out(self._course(failure, current), failure, current, None)
+            self._carry_out(self._action(failure, current), failure, current, None)
 
-    def _course(self, error: TransferError, product: Product) -> Course:
+    def _action(self, error: TransferError, product: Product) -> FailureAction:
         """Look up what follows. Ask before the transaction: a disk that hangs must not hold up everybody else."""
-        course = rule_of(error).course
+        action = rule_of(error).action
         # Unlike Path's, this takes a directory that does not answer for none.
-        if course is Course.BEGIN_ANEW and not os.path.isdir(product.destination or "/"):  # noqa: PTH112
-            return Course.PAUSE_DISK  # not the product's directory is gone: all of them
-        return course
+        if action is FailureAction.REPLAN and not os.path.isdir(product.destination or "/"):  # noqa: PTH112
+            return FailureAction.PAUSE_DISK  # not the product's directory is gone: all of them
+        return action
 
-    def _carry_out(self, course: Course, error: TransferError, product: Product, lease: Lease | None) -> None:
+    def _carry_out(self, action: FailureAction, error: TransferError, product: Product, lease: Lease | None) -> None:
         """Do to a product what its failure asks for."""
-        match course:
-            case Course.OTHER_ACCOUNT if lease is not None:
+        match action:
+            case FailureAction.OTHER_ACCOUNT if lease is not None:
                 self._refused(error, lease, product)
-            case Course.ATTEMPT | Course.OTHER_ACCOUNT:
+            case FailureAction.ATTEMPT | FailureAction.OTHER_ACCOUNT:
                 _log.warning("%s: %s", product.safename, error)
                 self._charge(error, product)
-            case Course.GIVE_UP:
+            case FailureAction.GIVE_UP:
                 _log.error("%s: %s", product.safename, error)
                 self._move(product, Move(State.FAILED, cause=str(error), code=error.code))
-            case Course.ASK_CATALOGUE:
+            case FailureAction.ASK_CATALOGUE:
                 self._not_listed(error, product)
-            case Course.PAUSE_DISK:
+            case FailureAction.PAUSE_DISK:
                 self._pause_disk(error, product)
-            case Course.BEGIN_ANEW:
-                self._begin_anew(error, product)
-            case Course.REFETCH:
+            case FailureAction.REPLAN:
+                self._replan(error, product)
+            case FailureAction.REFETCH:
                 _log.warning("%s: %s; fetched again", product.safename, error)
-                self._wait(error, product, _way_pause_s(error, 0))  # the object itself counts its damaged copies
-            case Course.WAIT_FOR_OTHER:
+                self._wait(error, product, transient_pause_s(error, 0))  # the object itself counts its damaged copies
+            case FailureAction.WAIT_FOR_OTHER:
                 self._wait_for_other(error, product)
-            case Course.REST:
+            case FailureAction.BACKOFF:
                 _log.warning("%s: %s", product.safename, error)
-                self._wait(error, product, self._longer_s(product, _REST_FIRST_S, _REST_LONGEST_S))
+                self._wait(error, product, self._longer_s(product, _BACKOFF_FIRST_S, _BACKOFF_LONGEST_S))
 
     def _works(self, lease: Lease) -> None:
         if breakers.close(self._db, self._clock, account_breaker(lease.account)):
@@ -174,19 +170,21 @@ class Outcome:
         attempts = product.attempts + 1
         cause = f"{error} (attempt {attempts} of {self._retry.attempts})"
         if attempts >= self._retry.attempts:
-            gone = State.MISSING if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
+            gone = (
+                State.UNAVAILABLE if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
+            )
             self._move(product, Move(gone, cause=cause, code=error.code, attempts=1))
             return
         due_s = self._clock.boot_s() + pause_s(attempts, self._retry.first_delay_s, self._retry.longest_delay_s)
-        self._move(product, Move(State.WAITING, cause=cause, code=error.code, due_s=due_s, attempts=1))
+        self._move(product, Move(State.RETRY_WAIT, cause=cause, code=error.code, due_s=due_s, attempts=1))
 
     def _not_listed(self, error: TransferError, product: Product) -> None:
         if product.path_source is not PathSource.CATALOGUE:
-            _log.info("%s: nothing lies at %s; asking the catalogue", product.safename, product.s3_path)
+            _log.info("%s: there is nothing at %s; asking the catalogue", product.safename, product.s3_path)
             self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
         elif product.attempts + 1 >= _NOT_LISTED_MAX:
-            cause = f"the catalogue names {product.s3_path}, but nothing lies there"
-            self._move(product, Move(State.MISSING, cause=cause, code=error.code, attempts=1))
+            cause = f"the catalogue names {product.s3_path}, but there is nothing"
+            self._move(product, Move(State.UNAVAILABLE, cause=cause, code=error.code, attempts=1))
         else:
             self._charge(error, product)
 
@@ -197,10 +195,10 @@ class Outcome:
         anything may be refused everything, though: for that no product pays.
         """
         with self._db.write():
-            left = refusals.deny(self._db, self._clock, product, lease.account)
+            left = refusals.add_denial(self._db, self._clock, product, lease.account)
             delivers = leases.has_delivered(self._db, lease.account)
             if not delivers:
-                self._cool_account(error, lease.account, threshold=_REFUSED_THRESHOLD)
+                self._back_off_account(error, lease.account, threshold=_REFUSED_THRESHOLD)
             if left:
                 self._move(product, Move(State.READY, cause=str(error), code=error.code))
             else:
@@ -215,7 +213,7 @@ class Outcome:
         refused = refusals.of(self._db, self._clock, product, lasts_s)
         if may_be_final and refused.lasting and refused.offered:
             cause = f"not for this account: {error} (asked {refused.rounds} times in {lasts_s / 3600:.3g} h or more)"
-            self._move(product, Move(State.MISSING, cause=cause, code=error.code))
+            self._move(product, Move(State.UNAVAILABLE, cause=cause, code=error.code))
             return
         first_s = self._retry.first_delay_s
         pause = pause_s(refused.rounds, first_s, max(first_s, lasts_s / _REFUSED_PAUSES))
@@ -227,51 +225,53 @@ class Outcome:
         _log.info("%s: %s; every account is asked again in %.0f s", product.safename, error, pause)
         self._wait(error, product, pause)
 
-    def _cool_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
+    def _back_off_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
         error = diagnose_refusal(error, account, key_history.of_account(self._db, account), self._clock.utc_s())
         longest_s = self._retry.account_longest_delay_s
         if error.code == "KeyNotYetValid":
             longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)
-        cooling = Cooling(threshold, self._retry.account_first_delay_s, longest_s)
+        policy = BreakerPolicy(threshold, self._retry.account_first_delay_s, longest_s)
         with self._db.write():  # else two sessions tell of the same trouble
             known = breakers.is_open(self._db, self._clock, account_breaker(account))
-            pause = breakers.fail(self._db, self._clock, account_breaker(account), cooling, error)
+            pause = breakers.fail(self._db, self._clock, account_breaker(account), policy, error)
         if pause and not known:
-            _log.warning("%s; it cools for %.0f s", error, pause)
+            _log.warning("%s; it backs off for %.0f s", error, pause)
 
     def _service_failed(self, error: TransferError) -> bool:
         """Count a failure of the service; return whether it is sick as a whole."""
-        cooling = Cooling(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S)
+        policy = BreakerPolicy(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S)
         with self._db.write():
             known = breakers.is_open(self._db, self._clock, breakers.SERVICE)
-            pause = breakers.fail(self._db, self._clock, breakers.SERVICE, cooling, error)
+            pause = breakers.fail(self._db, self._clock, breakers.SERVICE, policy, error)
         if pause and not known:
-            _log.warning("the service is in trouble (%s); transfers pause for %.0f s", error, pause)
+            _log.warning("the service fails (%s); transfers pause for %.0f s", error, pause)
         return pause > 0
 
-    def _piece_set_back(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> None:
+    def _piece_failed(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> None:
         sick = self._service_failed(error)
-        pause = _way_pause_s(error, piece.setbacks)
-        ours = pieces.let_go(self._db, lease, piece, setback=not sick, due_s=self._clock.boot_s() + pause)
+        pause = transient_pause_s(error, piece.transient_failures)
+        ours = pieces.let_go(self._db, lease, piece, transient_failure=not sick, due_s=self._clock.boot_s() + pause)
         _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
-        if ours and not sick and _is_too_often(error, piece.setbacks):
+        if ours and not sick and is_charged_by_now(error, piece.transient_failures):
             self._charge(error, products.get(self._db, product.id))
 
-    def _set_back(self, error: TransferError, product: Product) -> None:
+    def _retry_soon(self, error: TransferError, product: Product) -> None:
         sick = self._service_failed(error)
-        if not sick and _is_too_often(error, product.setbacks):
+        if not sick and is_charged_by_now(error, product.transient_failures):
             self._charge(error, product)
         elif product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
             raise error
         else:
-            self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=int(not sick))
+            self._wait(
+                error, product, transient_pause_s(error, product.transient_failures), transient_failures=int(not sick)
+            )
 
-    def _begin_anew(self, error: TransferError, product: Product) -> None:
+    def _replan(self, error: TransferError, product: Product) -> None:
         _log.warning("%s: %s; what is lost is fetched again", product.safename, error)
-        if product.setbacks + 1 >= _SETBACKS_MAX:
+        if is_charged_by_now(error, product.transient_failures):
             self._charge(error, product)
         else:
-            self._wait(error, product, _way_pause_s(error, product.setbacks), setbacks=1)
+            self._wait(error, product, transient_pause_s(error, product.transient_failures), transient_failures=1)
 
     def _wait_for_other(self, error: TransferError, product: Product) -> None:
         """Look again later and later: the longer the other one takes, the less it matters."""
@@ -288,17 +288,17 @@ class Outcome:
 
     def disk_failed(self, error: TransferError, place: str) -> float:
         """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""
-        cooling = Cooling(1, self._retry.first_delay_s, _DISK_LONGEST_S)
+        policy = BreakerPolicy(1, self._retry.first_delay_s, _DISK_LONGEST_S)
         with self._db.write():
             known = breakers.is_open(self._db, self._clock, disk_breaker(place))
-            pause = breakers.fail(self._db, self._clock, disk_breaker(place), cooling, error)
+            pause = breakers.fail(self._db, self._clock, disk_breaker(place), policy, error)
         if not known:
             what = "what has no place yet" if place == NO_PLACE else place
             _log.error("%s; %s pauses for %.0f s", error, what, pause)
         return pause
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
-        """Let the destination cool down; what was not yet begun there goes to another one at once."""
+        """Let the destination back off; what was not yet begun there goes to another one at once."""
         nowhere = product.outputdir or NO_PLACE
         # One that fits nowhere waits twice as long as the place is left alone: smaller ones come before it.
         homeless = error.code == "NoRoom"
@@ -311,19 +311,14 @@ class Outcome:
         else:
             self._wait(error, product, pause * (1 + homeless))
 
-    def _wait(self, error: TransferError, product: Product, pause: float, *, setbacks: int = 0) -> None:
+    def _wait(self, error: TransferError, product: Product, pause: float, *, transient_failures: int = 0) -> None:
         due_s = self._clock.boot_s() + pause
-        self._move(product, Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=setbacks))
+        self._move(
+            product,
+            Move(
+                State.RETRY_WAIT, cause=str(error), code=error.code, due_s=due_s, transient_failures=transient_failures
+            ),
+        )
 
     def _move(self, product: Product, move: Move) -> None:
         products.move(self._db, self._clock, product, move)
-
-
-def _is_too_often(error: TransferError, setbacks: int) -> bool:
-    """Tell whether one more failure on the way to a product is charged to it, so that it comes to an end."""
-    return setbacks + 1 >= _SETBACKS_MAX and not rule_of(error).never_charged
-
-
-def _way_pause_s(error: TransferError, setbacks: int) -> float:
-    """Return how long to leave a piece or a listing alone that failed on the way, at least as long as asked."""
-    return max(error.retry_after_s or 0.0, pause_s(setbacks + 1, _PIECE_FIRST_S, _PIECE_LONGEST_S))

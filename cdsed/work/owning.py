@@ -6,7 +6,7 @@ What belongs to one product is in `cdsed.work.destination`.
 from contextlib import suppress
 from pathlib import Path
 
-from cdsed.model.product import FINAL
+from cdsed.model.product_state import TERMINAL
 from cdsed.store import breakers, disks, products
 from cdsed.transfer.ownerfile import Owner
 from cdsed.transfer.ownership import rooms_of
@@ -34,7 +34,7 @@ def tidy(context: DiskContext, room: Path) -> dict[str, Owner]:
 def _is_needed(context: DiskContext, room: Path, name: str) -> bool:
     """Tell whether a product under way has its place in a room, which may have several names."""
     product = products.find(context.db, name)
-    if product is None or product.state in FINAL:
+    if product is None or product.state in TERMINAL:
         return False
     places = [Path(product.staging).parent] if product.staging else []
     places += [Path(product.destination) / NEAR] if product.destination else []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cdsed.errors import ProductError
 from cdsed.model.eodata import location_of
-from cdsed.model.product import Product
+from cdsed.model.product_state import Product
 from cdsed.store import pieces
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import list_objects

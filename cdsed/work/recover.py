@@ -1,7 +1,7 @@
-"""A state that is damaged, gone, or to be replaced: made anew from a backup, accepted listings and the disks.
+"""A state that is damaged, gone, or to be replaced: made again from a backup, accepted listings and the disks.
 
 The new state is whole before it takes the place of the former, which is set aside. Whatever is killed in between,
-the next start finds one of the two and goes on.
+the next start finds one of the two and continues.
 """
 
 import logging
@@ -15,9 +15,10 @@ from cdsed.errors import StateDamaged, StateDiskError, StateError
 from cdsed.inbox import reread
 from cdsed.local.presence import presence_of
 from cdsed.process.lock import is_free
-from cdsed.store import backup, files, listings, notices, processes, rebuilt
-from cdsed.store.database import FILE_NAME, Database, examine, newest_schema, open_as_it_is, open_state
+from cdsed.store import backup, files, listings, notices, processes, recovery
+from cdsed.store.database import FILE_NAME, Database, examine, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
+from cdsed.store.migration import newest_schema
 from cdsed.work.forgotten import return_unknown
 
 _ORPHANS_LEAVE_WITHIN_S = 20.0  # a worker whose supervisor died leaves within 10 s
@@ -56,7 +57,7 @@ class Recovered:
         return [
             self.why,
             f"the new state was made from {self.source or 'the accepted listings and the disks, without a backup'}",
-            f"{self.reported} listings are settled by their reports, {self.again} are taken again at the next start",
+            f"{self.reported} listings are finished by their reports, {self.again} are taken again at the next start",
             f"{self.present} products under way were found on disk",
             f"the bytes of the last 30 days {volumes}; numbers of attempts are {self._attempts()}",
         ]
@@ -64,7 +65,7 @@ class Recovered:
     def notice(self) -> str:
         """Return the gist of it, for whoever did not see it happen."""
         source = self.source or "accepted listings and the disks, without a backup"
-        return f"the state was made anew from {source}: {self.why.split(';')[0]}; `cdsed state check` tells more"
+        return f"the state was made again from {source}: {self.why.split(';')[0]}; `cdsed state check` tells more"
 
     def _attempts(self) -> str:
         return "as of the backup" if self.source else "lost, where no report names them"
@@ -95,13 +96,13 @@ def open_for_daemon(settings: Settings, clock: Clock) -> Database:
         made, aside = remake(settings, clock, why, Source(newest=True))
         for line in made.lines()[1:]:
             _log.error("%s", line)
-        _log.error("what was there before lies in %s", aside)
+        _log.error("what was there before is in %s", aside)
     db = open_state(state_dir)
     try:
         return_unknown(db, settings.inbox.path)
-    except OSError as error:  # the inbox is away: downloads go on without it, and intake says so
-        told = f"{error.filename or settings.inbox.path}: {error.strerror}"
-        _log.error("accepted listings cannot be looked through (%s); intake does it when they can", told)
+    except OSError as error:  # the inbox is away: downloads continue without it, and intake says so
+        message = f"{error.filename or settings.inbox.path}: {error.strerror}"
+        _log.error("accepted listings cannot be looked through (%s); intake does it when they can", message)
     return db
 
 
@@ -124,14 +125,14 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
         place = files.workplace(state_dir)
         files.forget_surplus(state_dir)
         name = _copy(settings, source, place)
-        traffic = rebuilt.traffic_of(state_dir)
+        traffic = recovery.traffic_of(state_dir)
         db = open_state(place)
         try:
-            rebuilt.release_all(db, clock)
+            recovery.release_all(db, clock)
             processes.daemon_stopped(db, clock)  # the one that ran when the backup was made did not die
-            rebuilt.carry_traffic(db, traffic)
+            recovery.carry_traffic(db, traffic)
             reported, again = _enter_listings(db, clock, settings.inbox.path)
-            present = rebuilt.rescan(db, clock, presence_of(settings, clock).find)
+            present = recovery.rescan(db, clock, presence_of(settings, clock).find)
             made = Recovered(why, name, reported, again, present, bool(traffic))
             notices.note(db, clock, notices.RECOVERED, made.notice())
         finally:
@@ -173,7 +174,7 @@ def _any_accepted(inbox: Path) -> bool:
 
 
 def _await_orphans(settings: Settings) -> None:
-    """Wait until no worker of an older daemon is left: it would go on with the state that is set aside."""
+    """Wait until no worker of an older daemon is left: it would continue with the state that is set aside."""
     until_s = time.monotonic() + _ORPHANS_LEAVE_WITHIN_S
     while living := [lock.name for lock in settings.sessions_dir.glob("process.*.lock") if not is_free(lock)]:
         if time.monotonic() > until_s:
@@ -194,36 +195,36 @@ def _copy(settings: Settings, source: Source, place: Path) -> str | None:
 
 def _enter_listings(db: Database, clock: Clock, inbox: Path) -> tuple[int, int]:
     """Settle what was reported as its report says, and give what was not back to intake; return how many of each."""
-    known = rebuilt.known_paths(db, settled=True)
-    waiting = {path: number for number, path in rebuilt.open_listings(db).items()}
-    told, again, reported = [], [], 0
+    known = recovery.known_paths(db, finished=True)
+    waiting = {path: number for number, path in recovery.open_listings(db).items()}
+    message, again, reported = [], [], 0
     for listing in reread.accepted(inbox):
         if listing.path in waiting and listing.reported:
             if reread.is_readable(listing):
-                rebuilt.settle_delivered(db, clock, reread.read_report(listing.path))
-            rebuilt.close_reported(db, waiting[listing.path], listing.reported_at)
+                recovery.finish_delivered(db, clock, reread.read_report(listing.path))
+            recovery.close_reported(db, waiting[listing.path], listing.reported_at)
             reported += 1
         elif str(listing.path) in known:
             continue
         elif listing.reported and reread.is_readable(listing):
-            told.append(listing)
+            message.append(listing)
         else:
             again.append(listing.path)
     reread.return_to_intake(again, inbox)
-    _enter_told(db, told)
-    rebuilt.close_lost(db)
-    return reported + len(told), len(again)
+    _enter_reported(db, message)
+    recovery.close_lost(db)
+    return reported + len(message), len(again)
 
 
-def _enter_told(db: Database, told: list[reread.Accepted]) -> None:
+def _enter_reported(db: Database, message: list[reread.Accepted]) -> None:
     """Enter reported listings, numbered in their order; of a product the latest report counts."""
     numbers = {}
-    for listing in sorted(told, key=lambda listing: listing.reported_at):
+    for listing in sorted(message, key=lambda listing: listing.reported_at):
         receipt = reread.read_receipt(listing.path)
         assert receipt is not None, f"the receipt of {listing.path} was readable a moment ago"
         head, counts = receipt
-        number = rebuilt.enter_listing(db, head, listing.path, listing.reported_at)
+        number = recovery.enter_listing(db, head, listing.path, listing.reported_at)
         listings.count(db, number, counts.lines, counts, ())
         numbers[number] = (listing, head)
     for number, (listing, head) in reversed(numbers.items()):
-        rebuilt.enter_report(db, number, head, reread.read_report(listing.path), listing.reported_at)
+        recovery.enter_report(db, number, head, reread.read_report(listing.path), listing.reported_at)

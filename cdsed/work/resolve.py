@@ -9,12 +9,12 @@ from typing import Protocol
 
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue import Absence, Facts
+from cdsed.model.catalogue_entry import Absence, Facts
 from cdsed.model.eodata import guess_s3_path
-from cdsed.model.product import PathSource, Product, State
+from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.safename import parse
 from cdsed.store import breakers, products
-from cdsed.store.breakers import Cooling
+from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.products import Found, Move
 from cdsed.work.retrying import pause_s
@@ -22,7 +22,7 @@ from cdsed.work.retrying import pause_s
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
-_COOLING = Cooling(threshold=1, first_s=5.0, longest_s=300.0)
+_COOLING = BreakerPolicy(threshold=1, first_s=5.0, longest_s=300.0)
 _ALONE_FIRST_S, _ALONE_LONGEST_S = 5.0, 900.0
 
 
@@ -94,7 +94,7 @@ class Resolver:
         if len(asked) == 1:
             self._in_vain[asked[0].id] = error
         pause = breakers.fail(self._db, self._clock, breakers.CATALOGUE, _COOLING, error)
-        _log.warning("the catalogue is in trouble (%s); it is asked again in %.0f s", error, pause)
+        _log.warning("the catalogue fails (%s); it is asked again in %.0f s", error, pause)
 
     def _answered(self, facts: Facts, asked: list[Product]) -> None:
         self._at_once = min(2 * self._at_once, _BATCH)
@@ -121,8 +121,8 @@ class Resolver:
 
     def _wait_alone(self, product: Product, error: ServiceError) -> None:
         """Put aside a product whose name failed where another did not: perhaps the catalogue cannot answer for it."""
-        due_s = self._clock.boot_s() + pause_s(product.setbacks + 1, _ALONE_FIRST_S, _ALONE_LONGEST_S)
-        move = Move(State.WAITING, cause=str(error), code=error.code, due_s=due_s, setbacks=1)
+        due_s = self._clock.boot_s() + pause_s(product.transient_failures + 1, _ALONE_FIRST_S, _ALONE_LONGEST_S)
+        move = Move(State.RETRY_WAIT, cause=str(error), code=error.code, due_s=due_s, transient_failures=1)
         products.move(self._db, self._clock, product, move)
 
     def _claim(self, chosen: Iterable[int]) -> list[Product]:
@@ -133,7 +133,7 @@ class Resolver:
 
     def _missing(self, product: Product, absence: Absence) -> None:
         _log.info("%s: %s", product.safename, absence.cause)
-        products.move(self._db, self._clock, product, Move(State.MISSING, cause=absence.cause, code=absence.code))
+        products.move(self._db, self._clock, product, Move(State.UNAVAILABLE, cause=absence.cause, code=absence.code))
 
 
 def _place(product: Product) -> Found | None:

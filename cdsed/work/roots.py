@@ -17,7 +17,7 @@ def tell_missing(on_disk: Presence, before: frozenset[Path]) -> frozenset[Path]:
     """Tell of spools and archives that have gone, or come back, since `before`; return those that are not there."""
     now = frozenset(on_disk.missing_roots())
     for root in now - before:
-        _log.warning("%s is not there, or empty: is it mounted? What lies in it would be fetched again", root)
+        _log.warning("%s is not there, or empty: is it mounted? What is in it would be fetched again", root)
     for root in before - now:
         _log.info("%s is there again", root)
     return now
@@ -25,7 +25,7 @@ def tell_missing(on_disk: Presence, before: frozenset[Path]) -> frozenset[Path]:
 
 def note_spools(db: Database, clock: Clock, settings: Settings) -> None:
     """Tell people of spools that cannot be made, before a product waits for one of them."""
-    told = {notices.spool(spool): why_not_made(spool) for spool in settings.spools}
-    for name in [*told, *notices.of_spools(db)]:
-        if notices.note(db, clock, name, told.get(name)) and told.get(name):
-            _log.error("%s", told[name])
+    message = {notices.spool(spool): why_not_made(spool) for spool in settings.spools}
+    for name in [*message, *notices.of_spools(db)]:
+        if notices.note(db, clock, name, message.get(name)) and message.get(name):
+            _log.error("%s", message[name])

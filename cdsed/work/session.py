@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cdsed.errors import AccountError, LeaseLost, ProductError, Stopped, TransferError
 from cdsed.model.eodata import split_s3_path
-from cdsed.model.product import Product
-from cdsed.model.transfer import Digests, Piece
+from cdsed.model.objects import Digests, Piece
+from cdsed.model.product_state import Product
 from cdsed.store import pieces, products
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
@@ -44,14 +44,14 @@ class SessionThread:
         """Work until `WorkerContext.stop` is set."""
         context = self._context
         while not context.stop.is_set():
-            edition = context.news.edition
+            generation = context.work_signal.generation
             grant = context.transfer.broker.grant()
             # A session may find that the work of its group is not for its account, or not for now.
-            if grant is None or not _Session(context, grant, self._buffer).work():
-                context.news.wait_after(edition, _IDLE_S)
+            if grant is None or not _DownloadSession(context, grant, self._buffer).work():
+                context.work_signal.wait_after(generation, _IDLE_S)
 
 
-class _Session:
+class _DownloadSession:
     """One lease, from its taking to its giving back."""
 
     def __init__(self, context: WorkerContext, grant: Grant, buffer: memoryview) -> None:
@@ -63,7 +63,7 @@ class _Session:
         self._connection = Connection(context.transfer.endpoint, grant.credentials, self._claims.claim)
         count_every_s = context.settings.transfer.checkpoint_every_s
         self._traffic = Traffic(context.store, self._lease, self._connection, count_every_s)
-        self._claims.settle = self._traffic.count
+        self._claims.finish = self._traffic.count
 
     def work(self) -> bool:
         """Plan and fetch until there is nothing to do, the account may not, or the process must leave.
@@ -88,19 +88,19 @@ class _Session:
             used = self._connection.requests > 0
             self._connection.close()
             self._traffic.count()
-            self._grant.give_back(used=used)
+            self._grant.release(used=used)
             if worked:
-                context.news.tell()
+                context.work_signal.notify()
         return worked
 
     def _next(self) -> pieces.Work | None:
         context = self._context
-        edition = context.news.edition
+        generation = context.work_signal.generation
         self._traffic.count()  # the next claim takes the place of this one
         self._grant.save_resume_point(_NO_PIECE, 0, 0.0)  # numbers of pieces are used again: the last one's is void
         work = pieces.next_work(context.store.db, context.store.clock, self._lease, context.store.process)
         if work is None and self._connection.requests:
-            context.news.wait_after(edition, _LINGER_S)
+            context.work_signal.wait_after(generation, _LINGER_S)
             work = pieces.next_work(context.store.db, context.store.clock, self._lease, context.store.process)
         return work
 
@@ -129,7 +129,7 @@ class _Session:
             return context.outcome.of_product(self._blamed(error, product), self._lease, product)
         self._traffic.count()
         context.outcome.listed(self._lease)
-        context.news.tell()
+        context.work_signal.notify()
         return True
 
     def _fetch_zipped(self, product: Product) -> bool:
@@ -141,7 +141,7 @@ class _Session:
         except TransferError as error:
             return context.outcome.of_product(error, self._lease, product)
         context.outcome.delivered(self._lease, products.get(context.store.db, product.id), by_key=False)
-        context.news.tell()
+        context.work_signal.notify()
         return True
 
     def _blamed(self, error: TransferError, product: Product) -> TransferError:
@@ -192,7 +192,7 @@ class _Session:
             stop=context.stop,
             check_owner=Destination(context.disks, product).check_owner,
         )
-        progress = _Progress(context.store, self._grant, piece, self._traffic)
+        progress = _PieceProgress(context.store, self._grant, piece, self._traffic)
         watch = context.transfer.stall_detector.watch
         return fetch_object(fetch_context, piece, Path(product.staging), product.safename, progress, watch)
 
@@ -208,10 +208,10 @@ class _Session:
         except LeaseLost as lost:
             _log.info("%s", lost)  # what befell another session has moved the product on meanwhile
         arrived.clear()
-        context.news.tell()
+        context.work_signal.notify()
 
 
-class _Progress:
+class _PieceProgress:
     """Notes how far a piece is: in the session's lock file at every buffer, in the database when it is safe."""
 
     def __init__(self, store: StoreContext, grant: Grant, piece: Piece, traffic: Traffic) -> None:

@@ -1,4 +1,4 @@
-"""Accounts that another daemon on this machine uses too: their sessions are shared, and people are told."""
+"""Accounts that another daemon on this machine uses too: their sessions are shared, and a notice says so."""
 
 import hashlib
 import ipaddress

@@ -5,9 +5,9 @@ import logging
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import TransferError
-from cdsed.model.quota import Restraint, spent_by_us
-from cdsed.model.transfer import Lease
-from cdsed.store import allowance
+from cdsed.model.objects import Lease
+from cdsed.model.quota import ThrottleReason, spent_by_us
+from cdsed.store import quota_usage
 from cdsed.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -34,18 +34,18 @@ class Throttling:
         if error.code not in _CODES:
             return
         account = lease.account
-        before = allowance.throttled(
+        before = quota_usage.throttled(
             *(self._db, self._clock, account, lease.fence),
             grow_after_s=self._grow_after_s,
             crowded=error.code == "Throttled",
         )
-        now = allowance.of(self._db, self._clock, account)
+        now = quota_usage.of(self._db, self._clock, account)
         if before is None or now is None:
             return
         _log.warning(
-            "account %s: throttled; it goes on with %d of %d sessions", account, now.usable_sessions, now.sessions
+            "account %s: throttled; it continues with %d of %d sessions", account, now.usable_sessions, now.sessions
         )
-        if now.restraint is Restraint.SHARED:
+        if now.throttle_reason is ThrottleReason.SHARED:
             _log.warning(
                 "account %s was refused although it had only %d of %d sessions in use: something else seems to use it, "
                 "perhaps another cdsed with the same accounts; give each its own accounts, or fewer `sessions`. cdsed "
@@ -60,13 +60,13 @@ class Throttling:
     def delivered(self, lease: Lease) -> None:
         """Count a delivery of the lease's account towards its growth, and see what it grows out of or into."""
         account = lease.account
-        now = allowance.delivered(self._db, self._clock, account, lease.fence, grow_after_s=self._grow_after_s)
+        now = quota_usage.delivered(self._db, self._clock, account, lease.fence, grow_after_s=self._grow_after_s)
         if now is None:
             return
-        if now.restraint is Restraint.PENALISED:
+        if now.throttle_reason is ThrottleReason.PENALISED:
             _log.warning(
                 "account %s runs at about 1 MB/s on one connection and is refused a second: its 30-day volume is spent "
-                "at CDSE; cdsed counts %.1f of %.1f GB%s. It goes on with one session and is looked at again in an "
+                "at CDSE; cdsed counts %.1f of %.1f GB%s. It continues with one session and is looked at again in an "
                 "hour; a reload looks at once",
                 account,
                 now.used_bytes / 1e9,

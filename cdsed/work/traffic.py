@@ -1,6 +1,6 @@
 """What goes over a connection, entered into its account's books while it goes."""
 
-from cdsed.model.transfer import Lease
+from cdsed.model.objects import Lease
 from cdsed.store import leases
 from cdsed.transfer.connection import Connection
 from cdsed.work.context import StoreContext

@@ -14,13 +14,13 @@ from cdsed.store import notices
 from cdsed.store.database import Database
 
 
-def tell(db: Database, clock: Clock, rejected: Iterable[Path]) -> None:
+def notify(db: Database, clock: Clock, rejected: Iterable[Path]) -> None:
     """Note those of the rejected listings that cannot be read."""
     for path in rejected:
         if _is_unreadable(path):
-            told = f"{shown(path)} was rejected: the daemon may not read it"
+            message = f"{shown(path)} was rejected: the daemon may not read it"
             remedy = "its owner may let the group read it (chmod g+r), and drop it again"
-            notices.note(db, clock, notices.unreadable(path), f"{told}; {remedy}")
+            notices.note(db, clock, notices.unreadable(path), f"{message}; {remedy}")
 
 
 def look_again(db: Database, clock: Clock) -> None:

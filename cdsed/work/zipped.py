@@ -11,8 +11,8 @@ from urllib.parse import quote
 from cdsed.config.secrets import Secret
 from cdsed.credentials.token_file import TokenFile, token_path
 from cdsed.errors import TransferError
-from cdsed.model.product import PathSource, Product, State
-from cdsed.model.transfer import Lease
+from cdsed.model.objects import Lease
+from cdsed.model.product_state import PathSource, Product, State
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
@@ -36,7 +36,7 @@ class ZipAvailability(Enum):
 
 def availability(context: WorkerContext, account: str, product: Product) -> ZipAvailability:
     """Tell whether a product that S3 refuses to an account can come as a zip."""
-    if not context.settings.transfer.zipper or not _token(context, account):
+    if not context.settings.transfer.zip_fallback or not _token(context, account):
         return ZipAvailability.CLOSED
     if product.product_id and product.md5:
         return ZipAvailability.OPEN
@@ -90,13 +90,13 @@ def _counted(
 ) -> Iterator[Callable[[], None]]:
     """Hold a connection to the minimum rate, and enter what it brings into the account's books."""
     traffic = Traffic(context.store, lease, connection, context.settings.transfer.checkpoint_every_s)
-    former, claims.settle = claims.settle, traffic.count
+    former, claims.finish = claims.finish, traffic.count
     try:
         with context.transfer.stall_detector.watch(connection):
             yield traffic.count_when_due
     finally:
         traffic.count()
-        claims.settle = former
+        claims.finish = former
 
 
 def _token(context: WorkerContext, account: str) -> str:

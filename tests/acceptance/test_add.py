@@ -12,7 +12,7 @@ def test_the_receipt_of_an_added_listing_appears_where_add_says(tmp_path: Path) 
     first, second, *more = realistic_safenames("S5P", 5, seed=13)
     elsewhere = tmp_path / "elsewhere"
     with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path, sandbox, inbox={"rest_s": 0.01, "scan_every_s": 0.1})
+        lab = Installation(tmp_path, sandbox, inbox={"stable_for_s": 0.01, "scan_every_s": 0.1})
         sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in (first, second, *more)))
         listing = tmp_path / "names.txt"
         with DaemonProcess(lab) as daemon:

@@ -20,7 +20,7 @@ DEFECTS = {
         "compat/test_utils.py::test_a_half_written_safe_counts_as_absent_everywhere"
     ),
     "a SAFE is written under its final name": (
-        "compat/test_download.py::test_a_call_that_was_killed_leaves_no_half_product_and_goes_on"
+        "compat/test_download.py::test_a_call_that_was_killed_leaves_no_half_product_and_continues"
     ),
     "duplicate lines are fetched twice": "compat/test_download.py::test_a_table_is_brought_by_the_real_machinery",
     "a prefix matches sibling keys": (

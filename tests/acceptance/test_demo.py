@@ -46,8 +46,8 @@ def test_the_demo_comes_out_as_it_has_to(tmp_path: Path) -> None:
     assert "second: its S3 key" in said
     assert "first:[●" in said
     assert "second:[✕✕✕✕]" in said
-    assert "It cools down and is tried again later; no product is charged for it." in said
-    assert "9 products: 6 done, 2 missing, 1 present" in said
+    assert "It backs off and is tried again later; no product is charged for it." in said
+    assert "9 products: 6 done, 2 unavailable, 1 already_present" in said
     assert "perhaps misspelt: orbit '05417' should be six digits" in said
     assert "files byte-identical to the source, none differs." in said
     assert f"cdsed status --config {place}/cdsed.yml" in said

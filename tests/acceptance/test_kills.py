@@ -1,4 +1,4 @@
-"""Killed in the middle of a large product, the daemon goes on from there."""
+"""Killed in the middle of a large product, the daemon continues from there."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 
-def test_a_large_product_killed_at_half_goes_on_from_there(tmp_path: Path) -> None:
+def test_a_large_product_killed_at_half_continues_from_there(tmp_path: Path) -> None:
     [name] = realistic_safenames("S1_SLC", 1, seed=19)
     size_bytes = 1_000_000_000
     with SandboxProcess(make_accounts(2, seed=1, bandwidth_bytes_per_s=20_000_000)) as sandbox:

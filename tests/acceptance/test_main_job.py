@@ -38,7 +38,7 @@ def test_what_cannot_be_had_is_reported_with_its_cause(tmp_path: Path) -> None:
         assert counts["lines"] == 7
         rows = {row["safename"]: row for row in report["products"]}
         assert rows[good]["state"] == "done"
-        assert rows[unknown]["state"] == rows[misspelt]["state"] == rows[offline]["state"] == "missing"
+        assert rows[unknown]["state"] == rows[misspelt]["state"] == rows[offline]["state"] == "unavailable"
         assert "not in the catalogue" in rows[unknown]["cause"]
         assert "misspelt" in rows[misspelt]["cause"]
         assert "offline" in rows[offline]["cause"]
@@ -54,7 +54,7 @@ def test_a_product_of_two_listings_is_fetched_once_and_told_to_both(tmp_path: Pa
             wait_until("first is taken", lambda: lab.receipt("first.txt"), daemon=daemon)
             lab.drop("second.txt", names[2:])
             wait_until("both are reported", lambda: lab.report("first.txt") and lab.report("second.txt"), daemon=daemon)
-        assert set(lab.states("second.txt").values()) <= {"done", "present"}
+        assert set(lab.states("second.txt").values()) <= {"done", "already_present"}
         for key, counted in sandbox.counters()["keys"].items():
             assert counted["requests"] <= 2, f"{key} was asked for {counted['requests']} times"
 

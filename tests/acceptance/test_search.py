@@ -77,7 +77,7 @@ def test_a_fault_on_every_tenth_request_loses_and_repeats_nothing(sandbox, tmp_p
     assert sandbox.counters()["faults"]["internal_error"] >= 2
 
 
-def test_a_killed_search_goes_on_where_it_stopped(sandbox, tmp_path):
+def test_a_killed_search_continues_where_it_stopped(sandbox, tmp_path):
     sandbox.fault(kind="internal_error", operation="odata", every=10)
     searcher = Searcher(tmp_path, sandbox)
     pages = 0

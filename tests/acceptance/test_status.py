@@ -40,13 +40,13 @@ def test_status_follows_a_daemon_through_its_life(tmp_path: Path) -> None:
 
 def _assert_truth_while_running(lab: Installation, daemon: DaemonProcess, names: list[str]) -> None:
     wait_until("bytes arrive", lambda: lab.status()["rates_bytes_per_s"]["over_1_min"] > 0, daemon=daemon)
-    answer = lab.status()
-    assert answer["daemon"]["state"] == "running"
-    assert answer["daemon"]["pid"] == daemon.pid
-    assert "busy" in answer["accounts"][0]["sessions"]
-    assert len(answer["accounts"][0]["sessions"]) == 4
-    assert answer["why_idle"] is None
-    assert answer["listings"][0]["name"] == "slow.txt"
+    response = lab.status()
+    assert response["daemon"]["state"] == "running"
+    assert response["daemon"]["pid"] == daemon.pid
+    assert "busy" in response["accounts"][0]["sessions"]
+    assert len(response["accounts"][0]["sessions"]) == 4
+    assert response["why_idle"] is None
+    assert response["listings"][0]["name"] == "slow.txt"
     screen = lab.command("status")
     assert screen.returncode == 0
     assert "● The daemon runs since" in screen.stdout

@@ -1,11 +1,13 @@
-"""Measure how plain README.md and docs/*.md are: ``python -m tests.architecture.prose``.
+"""Measure how plain the pages and the comments are: ``python -m tests.architecture.prose``.
 
 Literary words, semicolons and "you" are counted in 1000 words of prose; examples are the lines of indented or fenced
 blocks, as a share of all lines that are not blank. Decisions (``docs/decisions``) are a record, and evidence.md is a
-list of tests: both are not measured.
+list of tests: both are not measured. Of the source, literary words are counted in 100 lines of comments and docstrings.
 """
 
+import io
 import re
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +74,31 @@ def total() -> Measure:
     return sum((measure(page.read_text("utf-8")) for page in pages()), Measure())
 
 
+def source_files() -> list[Path]:
+    """Return the Python and SQL files that are measured; migrations are never changed again."""
+    found = [path for room in ("cdsed", "tests") for kind in ("*.py", "*.sql") for path in (ROOT / room).rglob(kind)]
+    return sorted(path for path in found if "migrations" not in path.parts and "data" not in path.parts)
+
+
+def comments(path: Path) -> str:
+    """Return the comments and docstrings of a source file."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".sql":
+        return "\n".join(line.partition("--")[2] for line in text.splitlines() if not line.startswith("-- name:"))
+    found, statement_begins = [], True
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and statement_begins):
+            found.append(token.string)
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            statement_begins = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
+    return "\n".join(found)
+
+
+def literary_words(text: str) -> list[str]:
+    """Return every literary word of a text, also one that a line break divides."""
+    return _LITERARY.findall(" ".join(re.sub(r"^\s*#", " ", text, flags=re.MULTILINE).split()))
+
+
 def _split(text: str) -> tuple[list[str], list[str]]:
     """Return the lines of prose and those of examples; blank lines are neither."""
     prose: list[str] = []
@@ -110,6 +137,13 @@ def main() -> None:
     for page in pages():
         print(_row(str(page.relative_to(ROOT)), measure(page.read_text("utf-8"))))
     print(_row("all", total()))
+    print()
+    print(f"{'source':44} {'lines':>6} {'literary':>9}")
+    for path in source_files():
+        text = comments(path)
+        lines = sum(1 for line in text.splitlines() if line.strip())
+        if words := literary_words(text):
+            print(f"{path.relative_to(ROOT)!s:44} {lines:6} {len(words):9}  {', '.join(words)}")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,9 @@ def _laid_out(table: str, sql: str) -> str:
     for line in sql.split("\n"):
         code, dashes, comment = line.partition("--")
         columns, depth = _columns(code, depth)
+        if not code.strip():  # a comment alone
+            lines.append(line)
+            continue
         if len([each for each in columns if each.strip()]) < 2 and columns[0].strip():
             lines.append(line)
             continue

@@ -19,7 +19,7 @@ class Source:
 
     @property
     def room(self) -> str:
-        """The room it lies in, or its own name for a module that stands in none."""
+        """The room it is in, or its own name for a module that stands in none."""
         parts = self.name.split(".")
         return parts[1] if len(parts) > 1 else ""
 

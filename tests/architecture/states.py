@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cdsed.model.product import FINAL, TRANSITIONS, State, diagram
+from cdsed.model.product_state import TERMINAL, TRANSITIONS, State, diagram
 
 RESERVED = State.CANCELLED
 """No command moves a product there yet; a test holds this true."""
@@ -12,12 +12,12 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
 def page() -> str:
     """Return the page."""
     rows = "\n".join(
-        f"| {state} | {', '.join(sorted(targets))} | {'settled' if state in FINAL else ''} |"
+        f"| {state} | {', '.join(sorted(targets))} | {'finished' if state in TERMINAL else ''} |"
         for state, targets in TRANSITIONS.items()
     )
     return f"""# The life of a product
 
-Generated from `cdsed/model/product.py` by `make docs`; a test holds it equal. The database refuses any other move.
+Generated from `cdsed/model/product_state.py` by `make docs`. A test compares them. The database refuses any other move.
 
 ```mermaid
 {diagram()}```
@@ -26,7 +26,7 @@ Generated from `cdsed/model/product.py` by `make docs`; a test holds it equal. T
 |---|---|---|
 {rows}
 
-A settled product is queued again only when a later listing asks for it and it is on no disk, or by `cdsed retry`.
+A finished product is queued again only when a later listing asks for it and it is on no disk, or by `cdsed retry`.
 
 *{RESERVED}* is reserved for a command that is to come. No command of this version cancels a product, so you do not see
 this state.

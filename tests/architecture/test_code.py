@@ -47,11 +47,11 @@ def test_unexpected_errors_are_caught_where_a_process_thread_or_product_ends_and
     }
     command, worker, supervisor, product = (
         "cdsed.cli.main",
-        "cdsed.process.life",
+        "cdsed.process.worker_control",
         "cdsed.process.supervisor",
         "cdsed.work.boundary",
     )
-    threads = "cdsed.work.crew"  # raises it again in the main thread
+    threads = "cdsed.work.session_pool"  # raises it again in the main thread
     assert catching == {command, worker, supervisor, product, threads}
 
 

@@ -103,7 +103,7 @@ def test_the_rule_catches_what_it_is_meant_for(text):
     [
         '"""About S1A_ and .SAFE."""',
         'raise E("its S3 key is unknown")',
-        'raise E("is no product, e.g. S1A_ or S2B_")',
+        'raise E("is not a product, e.g. S1A_ or S2B_")',
         'add(help="of Sentinel-1")',
         "f(Family.OTHER, s3_path)",
         'X = "S3Path"',

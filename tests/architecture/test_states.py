@@ -2,7 +2,7 @@
 
 import re
 
-from cdsed.model.product import FINAL, GOOD, TRANSITIONS, State, diagram
+from cdsed.model.product_state import SUCCEEDED, TERMINAL, TRANSITIONS, State, diagram
 from cdsed.store.database import open_state
 from tests.architecture.sources import ROOT, sources
 from tests.architecture.states import PAGE, RESERVED, page
@@ -31,14 +31,14 @@ def test_every_state_has_a_way_out_and_a_way_in():
 
 
 def test_from_every_state_a_product_can_still_arrive():
-    can = set(GOOD)
+    can = set(SUCCEEDED)
     while more := {state for state in State if TRANSITIONS[state] & can} - can:
         can |= more
     assert can == set(State)
 
 
-def test_only_a_new_wish_moves_a_settled_product():
-    assert {target for state in FINAL for target in TRANSITIONS[state]} == {State.QUEUED}
+def test_only_a_new_wish_moves_a_finished_product():
+    assert {target for state in TERMINAL for target in TRANSITIONS[state]} == {State.QUEUED}
 
 
 def test_the_diagram_shows_every_transition_once():
@@ -47,7 +47,7 @@ def test_the_diagram_shows_every_transition_once():
 
 
 def test_nothing_moves_a_product_to_the_reserved_state():
-    read_only = {"cdsed.model.product", "cdsed.inbox.reread"}  # the table, and a question about a state
+    read_only = {"cdsed.model.product_state", "cdsed.inbox.reread"}  # the table, and a question about a state
     named = {source.name for source in sources() if f"State.{RESERVED.name}" in source.text}
     assert named == read_only
     queries = (ROOT / "cdsed" / "store" / "sql").glob("*.sql")

@@ -12,7 +12,7 @@ _AROUND_TLS = re.compile(
     r"verify\s*=\s*False|CERT_NONE|CERT_OPTIONAL|check_hostname\s*=|_create_unverified|disable_warnings|"
     r"cert_reqs|assert_hostname|InsecureRequestWarning|PROTOCOL_TLS\b|allow_redirects\s*=\s*True"
 )
-# What looks a path up anew, and so could be led elsewhere between two calls.
+# What looks a path up again, and so could be led elsewhere between two calls.
 _BY_PATH = {"mkdir", "unlink", "rename", "rmdir", "touch", "write_bytes", "write_text", "rmtree", "copyfile"}
 # Directories that a trusted person has named are made and found by their path: destinations, the pre-spool's parent.
 _TRUSTED = {"destination.mkdir", "place.parent.mkdir"}

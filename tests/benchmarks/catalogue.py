@@ -68,8 +68,8 @@ def _pages(folder: Path) -> list[Path]:
     with SandboxProcess() as sandbox:
         sandbox.generate(_PAGES * _ROWS_PER_PAGE, seed=5)
         for number, file in enumerate(files):
-            with urlopen(f"{sandbox.catalogue_url}/{_PAGE.format(number * _ROWS_PER_PAGE)}") as answer:
-                file.write_bytes(answer.read())
+            with urlopen(f"{sandbox.catalogue_url}/{_PAGE.format(number * _ROWS_PER_PAGE)}") as response:
+                file.write_bytes(response.read())
     return files
 
 

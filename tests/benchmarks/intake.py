@@ -10,7 +10,7 @@ from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.local.presence import presence_of
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products
 from cdsed.store.database import Database, open_state
@@ -33,7 +33,7 @@ def run() -> list[Result]:
         with db.write():
             for product in products.queued(db, _LISTINGS):
                 db.rows("UPDATE product SET state = 'resolving', process = 1, fence = 0 WHERE id = :id", id=product.id)
-                products.move(db, SYSTEM_CLOCK, products.get(db, product.id), Move(State.MISSING, cause="measured"))
+                products.move(db, SYSTEM_CLOCK, products.get(db, product.id), Move(State.UNAVAILABLE, cause="measured"))
         reports_s = _time_s(intake.report)
         written = len(list((root / "inbox" / ".accepted").glob("*.report.txt")))
         assert written == _LISTINGS, f"{written} reports of {_LISTINGS} listings"
@@ -54,7 +54,7 @@ def _intake(root: Path, names: list[str]) -> tuple[Intake, Database]:
     for number, name in enumerate(names):
         (inbox / f"{number:05}.txt").write_text(f"{name}\n", encoding="utf-8")
     settings = Settings.model_validate(
-        {"state_dir": str(state), "spools": [str(spool)], "inbox": {"path": str(inbox), "rest_s": 0.01}}
+        {"state_dir": str(state), "spools": [str(spool)], "inbox": {"path": str(inbox), "stable_for_s": 0.01}}
     )
     db = open_state(state)
     db.rows("INSERT INTO process (id, name, pid, lock, started_at) VALUES (1, 'measured', 1, 'none', 0)")

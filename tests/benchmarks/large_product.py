@@ -25,7 +25,7 @@ def run() -> list[Result]:
         tempfile.TemporaryDirectory() as folder,
         SandboxProcess(make_accounts(2, seed=1, bandwidth_bytes_per_s=20_000_000)) as sandbox,
     ):
-        lab = Installation(Path(folder), sandbox, transfer={"checkpoint_every_s": 2, "session_rest_s": 2})
+        lab = Installation(Path(folder), sandbox, transfer={"checkpoint_every_s": 2, "session_cooldown_s": 2})
         sandbox.add_products({"safename": name, "size_bytes": _SIZE_BYTES})
         sandbox.truth(name)  # the sandbox computes its digests before the clock starts
         with DaemonProcess(lab) as daemon:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cdsed.config.secrets import Secret
-from cdsed.sandbox.accounts import Account, make_accounts
+from cdsed.sandbox.accounts import SandboxAccount, make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from tests.benchmarks.result import Result
@@ -40,7 +40,7 @@ def run() -> list[Result]:
     return [Result("480 MB in small products: time / reading them over 8 bare connections", daemon_s / bare_s)]
 
 
-def _bare(sandbox: SandboxProcess, accounts: list[Account], keys: list[str]) -> float:
+def _bare(sandbox: SandboxProcess, accounts: list[SandboxAccount], keys: list[str]) -> float:
     endpoint = Endpoint(sandbox.url, "default", 10, 60)
 
     def read(number: int) -> None:

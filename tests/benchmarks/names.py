@@ -63,8 +63,8 @@ def run() -> list[Result]:
 def _names(sandbox: SandboxProcess) -> list[str]:
     names: list[str] = []
     for skip in range(0, _NAMES, 1000):
-        with urlopen(f"{sandbox.catalogue_url}/Products?$top=1000&$skip={skip}&$orderby=Id") as answer:
-            names += [row["Name"] for row in json.load(answer)["value"]]
+        with urlopen(f"{sandbox.catalogue_url}/Products?$top=1000&$skip={skip}&$orderby=Id") as response:
+            names += [row["Name"] for row in json.load(response)["value"]]
     return names
 
 
@@ -83,5 +83,5 @@ def _ours(sandbox: SandboxProcess, names: list[str]) -> tuple[float, int]:
 def _theirs(sandbox: SandboxProcess, peer: Peer) -> tuple[float, int]:
     sandbox.reset_counters()
     run = peer.once()
-    assert run.answer == _NAMES, f"cdsodatacli found {run.answer} of {_NAMES} names"
+    assert run.response == _NAMES, f"cdsodatacli found {run.response} of {_NAMES} names"
     return run.seconds, sandbox.counters()["odata_requests"]

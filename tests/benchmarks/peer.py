@@ -38,7 +38,7 @@ class Run:
     """One run of the peer's task: seconds, and what ``once()`` returned."""
 
     seconds: float
-    answer: Any
+    response: Any
 
 
 class Peer:
@@ -60,7 +60,7 @@ class Peer:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, encoding="utf-8"
         )
-        self._answer()
+        self._response()
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -72,9 +72,9 @@ class Peer:
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return Run(*json.loads(self._answer()))
+        return Run(*json.loads(self._response()))
 
-    def _answer(self) -> str:
+    def _response(self) -> str:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:

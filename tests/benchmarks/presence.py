@@ -1,6 +1,6 @@
 """Whether 100 000 products are on disk, in an output directory, a spool or an archive, against cdsodatacli.
 
-A quarter lies in each place, a quarter nowhere; they are asked for in the order of time, as a search lists them.
+A quarter is in each place, a quarter nowhere; they are asked for in the order of time, as a search lists them.
 The peer (``filter_product_already_present``) asks whether a path exists; cdsed, whether what is there is whole:
 so a second measure asks for 100 000 products of which there is none.
 """

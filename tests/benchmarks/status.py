@@ -10,7 +10,7 @@ from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.store import products
 from cdsed.store.database import open_state
-from cdsed.store.products import Wish
+from cdsed.store.products import ProductRequest
 from tests.benchmarks.result import Result
 
 _PRODUCTS = 1_000_000
@@ -25,7 +25,7 @@ def run() -> list[Result]:
         for first in range(0, _PRODUCTS, 50_000):
             with db.write():
                 for number in range(first, first + 50_000):
-                    products.add(db, SYSTEM_CLOCK, Wish(f"S1A_TEST_{number:07d}.SAFE", "default", 0, None))
+                    products.add(db, SYSTEM_CLOCK, ProductRequest(f"S1A_TEST_{number:07d}.SAFE", "default", 0, None))
         db.close()
         config = Path(folder, "cdsed.yml")
         config.write_text(f"state_dir: {state}\n", encoding="utf-8")

@@ -129,7 +129,7 @@ def test_what_is_not_there_is_minus_one_and_the_rest_arrives(old: Old, caplog: p
     assert gone in caplog.text
 
 
-def test_rows_that_are_settled_already_are_left_as_they_are(old: Old) -> None:
+def test_rows_that_are_finished_already_are_left_as_they_are(old: Old) -> None:
     table = _table(old, 3, seed=405).assign(status=[1, -1, 0])
     df2 = download_list_product_multithread_v4(
         table, str(old.root / "out"), "logins", hideprogressbar=True, cdsodatacli_conf_file=old.write()
@@ -157,7 +157,7 @@ def test_a_product_of_an_archive_is_fetched_only_when_disks_are_not_checked(old:
 def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = [replace(account, secret_key="wrong") for account in old.sandbox.accounts]
     table = _table(old, 3, seed=407)
-    monkeypatch.setattr(foreground, "PATIENCE_S", 4.0)
+    monkeypatch.setattr(foreground, "IDLE_TIMEOUT_S", 4.0)
     df2 = download_list_product_multithread_v4(
         table, str(old.root / "out"), "team", True, cdsodatacli_conf_file=old.write({"team": old.group(*dead)})
     )
@@ -194,7 +194,7 @@ def test_two_calls_at_once_share_the_sessions_of_an_account(old: Old) -> None:
     assert counters["open_max"] <= 4, counters
 
 
-def test_a_call_that_was_killed_leaves_no_half_product_and_goes_on(old: Old) -> None:
+def test_a_call_that_was_killed_leaves_no_half_product_and_continues(old: Old) -> None:
     table = _table(old, 3, seed=411, size_bytes=4_000_000)
     listing, out = old.root / "table.csv", old.root / "out"
     table.to_csv(listing, index=False)

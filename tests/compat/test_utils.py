@@ -116,20 +116,20 @@ def test_which_archive_dir_refuses_other_missions(old: Old) -> None:
 
 
 def test_convert_json_odata_writes_id_and_safename(tmp_path: Path) -> None:
-    answer = tmp_path / "answer.json" / "answer.json"  # the name of the directory stays as it is
-    answer.parent.mkdir()
+    response = tmp_path / "answer.json" / "answer.json"  # the name of the directory stays as it is
+    response.parent.mkdir()
     rows = [{"Id": ID, "Name": SAFENAME}, {"Id": OTHER_ID, "Name": OTHER}, {"Id": ID, "Name": SAFENAME}]
-    answer.write_text(json.dumps({"value": rows}), encoding="utf-8")
-    listing = utils.convert_json_odata_query_to_listing_safe_4_download(str(answer))
-    assert listing == str(answer.with_suffix(".txt"))
+    response.write_text(json.dumps({"value": rows}), encoding="utf-8")
+    listing = utils.convert_json_odata_query_to_listing_safe_4_download(str(response))
+    assert listing == str(response.with_suffix(".txt"))
     assert Path(listing).read_text(encoding="utf-8") == f"{ID},{SAFENAME}\n{OTHER_ID},{OTHER}\n"
 
 
 def test_convert_json_opensearch_writes_each_product_once(tmp_path: Path) -> None:
-    answer = tmp_path / "answer.json"
+    response = tmp_path / "answer.json"
     feature = {"id": ID, "properties": {"title": SAFENAME, "productIdentifier": f"/eodata/x/{SAFENAME}"}}
-    answer.write_text(json.dumps({"features": [feature, feature]}), encoding="utf-8")
-    listing = utils.convert_json_opensearch_query_to_listing_safe_4_dowload(str(answer))
+    response.write_text(json.dumps({"features": [feature, feature]}), encoding="utf-8")
+    listing = utils.convert_json_opensearch_query_to_listing_safe_4_dowload(str(response))
     assert isinstance(listing, str)
     assert Path(listing).read_text(encoding="utf-8") == f"{ID},{SAFENAME}\n"
 

@@ -25,7 +25,7 @@ def test_without_a_usable_account_the_daemon_waits_and_the_status_says_why(tmp_p
         sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
         lab.drop("twenty.txt", names)
         with DaemonProcess(lab) as daemon:
-            wait_until("both cool", lambda: daemon.log().count("it cools for") == 2, daemon=daemon)
+            wait_until("both cool", lambda: daemon.log().count("it backs off for") == 2, daemon=daemon)
             held = "SELECT 1 FROM session WHERE process IS NOT NULL"  # what was under way on the other sessions
             wait_until("all is quiet", lambda: not lab.query(held), daemon=daemon)
             asked = len(sandbox.requests())
@@ -37,11 +37,11 @@ def test_without_a_usable_account_the_daemon_waits_and_the_status_says_why(tmp_p
             assert spent < 0.15  # of one processor, all five processes together
             assert len(sandbox.requests()) == asked
             assert daemon.log().count("\n") <= lines + 1
-            answer = lab.command("status")
-            assert answer.returncode == 1
-            assert "no account can be used" in answer.stdout
-            assert "its S3 secret key does not fit its access key" in answer.stdout
-            assert "tried again in" in answer.stdout
+            response = lab.command("status")
+            assert response.returncode == 1
+            assert "no account can be used" in response.stdout
+            assert "its S3 secret key does not fit its access key" in response.stdout
+            assert "tried again in" in response.stdout
             assert daemon.running()
             assert daemon.worker_pids() == everybody[1:]
         assert lab.query("SELECT count(*) AS charged FROM product WHERE attempts > 0") == [{"charged": 0}]

@@ -1,4 +1,4 @@
-"""While the catalogue is out it is asked seldom, nothing moves that waits for it, and all else goes on."""
+"""While the catalogue is out it is asked seldom, nothing moves that waits for it, and all else continues."""
 
 import os
 import socket
@@ -9,11 +9,11 @@ from pathlib import Path
 from cdsed import roles
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.load import load_settings
-from cdsed.process.life import Life
+from cdsed.process.worker_control import WorkerControl
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import breakers, products
 from cdsed.store.database import open_state
-from cdsed.store.products import Wish
+from cdsed.store.products import ProductRequest
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
@@ -33,7 +33,7 @@ def test_a_daemon_asks_once_brings_what_it_can_says_why_the_rest_waits_and_bring
             wait_until("a later one", lambda: lab.report("more.txt"), daemon=daemon)
             wait_until("all is quiet", lambda: lab.status()["why_idle"], daemon=daemon)
             said = lab.status()["why_idle"]
-            assert said.startswith("service:catalogue cools down, next try in 2")
+            assert said.startswith("service:catalogue backs off, next try in 2")
             assert "answered 503" in said
             assert lab.query("SELECT DISTINCT state FROM product WHERE safename LIKE 'S3A%'") == [{"state": "queued"}]
             [moves] = lab.query(
@@ -43,25 +43,25 @@ def test_a_daemon_asks_once_brings_what_it_can_says_why_the_rest_waits_and_bring
             assert sandbox.counters()["odata_requests"] == 1
             assert daemon.log().count("catalogue") == 1
             sandbox.clear_faults()
-            lab.command("retry", "--waiting")
+            lab.command("retry", "--retry-wait")
             wait_until("the report", lambda: lab.report("some.txt"), 90, daemon=daemon)
             assert "the catalogue answers again" in daemon.log()
         assert set(lab.endings("some.txt")) == {("done", 0)}
 
 
 def test_the_resolver_gives_signs_of_life_while_the_catalogue_lets_it_wait(tmp_path: Path) -> None:
-    supervisor, lifeline = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    life = Life("resolve", lifeline, 10)
-    with SandboxProcess() as sandbox, closing(supervisor), closing(lifeline):
+    supervisor, parent_pipe = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control = WorkerControl("resolve", parent_pipe, 10)
+    with SandboxProcess() as sandbox, closing(supervisor), closing(parent_pipe):
         sandbox.fault(kind="slow_down", operation="odata", retry_after_s=0)
         settings = load_settings(Installation(tmp_path, sandbox).config, os.environ)
         open_state(settings.state_dir).close()
-        with roles._registered("resolve", settings, life) as worker:
-            products.add(worker.db, worker.clock, Wish(LST.format(1), "default", 0, None))
+        with roles._registered("resolve", settings, control) as worker:
+            products.add(worker.db, worker.clock, ProductRequest(LST.format(1), "default", 0, None))
             thread = threading.Thread(target=roles._resolve, args=(worker,))
             thread.start()
             wait_until("it gives up", lambda: breakers.is_open(worker.db, SYSTEM_CLOCK, breakers.CATALOGUE))
-            life.stop.set()
+            control.stop.set()
             thread.join()
         supervisor.setblocking(False)
         beats = 0

@@ -9,11 +9,11 @@ import pytest
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import backup, processes, products
 from cdsed.store.products import Move
-from cdsed.work.upkeep import Upkeep
+from cdsed.work.maintenance import Maintenance
 from tests.support.state import StateLab
 
 _DAY_S = 86_400.0
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
 
 
 @pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
-def test_ticks_go_on_when_the_clock_is_set(clock: JumpingClock, jump_s: float) -> None:
+def test_ticks_continue_when_the_clock_is_set(clock: JumpingClock, jump_s: float) -> None:
     called = threading.Semaphore(0)
     errors: list[BaseException] = []
     with Ticks([Tick("a", 0.05, called.release)], lambda _name, error: errors.append(error), clock) as ticks:
@@ -63,10 +63,10 @@ def test_a_product_that_waits_is_woken_after_its_time_whatever_the_clock_says(la
     number = lab.ready("A")
     with lab.db.write():
         product = products.claim_ready(lab.db, lab.clock, number, lab.process)
-    products.move(lab.db, lab.clock, product, Move(State.WAITING, due_s=lab.clock.boot_s() + 30))
+    products.move(lab.db, lab.clock, product, Move(State.RETRY_WAIT, due_s=lab.clock.boot_s() + 30))
     lab.clock.utc += jump_s
     products.wake_due(lab.db, lab.clock)
-    assert lab.state(number) is State.WAITING
+    assert lab.state(number) is State.RETRY_WAIT
     lab.clock.pass_s(31)
     products.wake_due(lab.db, lab.clock)
     assert lab.state(number) is State.READY
@@ -77,17 +77,17 @@ def test_a_clock_set_before_a_start_delays_nothing(lab: StateLab) -> None:
     number = lab.ready("A")
     with lab.db.write():
         product = products.claim_ready(lab.db, lab.clock, number, lab.process)
-    products.move(lab.db, lab.clock, product, Move(State.WAITING, due_s=lab.clock.boot_s() + 3600))
+    products.move(lab.db, lab.clock, product, Move(State.RETRY_WAIT, due_s=lab.clock.boot_s() + 3600))
     lab.clock.utc -= _DAY_S
     processes.daemon_started(lab.db, lab.clock, version="1", once=False)
     products.wake_due(lab.db, lab.clock)
     assert lab.state(number) is State.READY
 
 
-def _made(lab: StateLab, upkeep: Upkeep, settings: Settings) -> int:
-    upkeep.back_up_when_due()
-    if upkeep._backup is not None:
-        upkeep._backup.join(60)
+def _made(lab: StateLab, maintenance: Maintenance, settings: Settings) -> int:
+    maintenance.back_up_when_due()
+    if maintenance._backup is not None:
+        maintenance._backup.join(60)
     return len(backup.backups(settings.backups_dir))
 
 
@@ -96,13 +96,13 @@ def test_backups_are_made_once_a_day_of_running_whatever_the_clock_says(
     lab: StateLab, tmp_path: Path, jump_s: float
 ) -> None:
     settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
-    upkeep = Upkeep(lab.db, settings, lab.clock)
-    assert _made(lab, upkeep, settings) == 1
+    maintenance = Maintenance(lab.db, settings, lab.clock)
+    assert _made(lab, maintenance, settings) == 1
     lab.clock.utc += jump_s
     lab.clock.pass_s(_DAY_S - 60)
-    assert _made(lab, upkeep, settings) == 1
+    assert _made(lab, maintenance, settings) == 1
     lab.clock.pass_s(61)
-    assert _made(lab, upkeep, settings) == 2
+    assert _made(lab, maintenance, settings) == 2
 
 
 @pytest.mark.parametrize(("age_s", "due"), [(3600, False), (_DAY_S + 1, True), (-3600, True)])
@@ -110,4 +110,4 @@ def test_a_start_makes_the_backup_that_was_missed(lab: StateLab, tmp_path: Path,
     settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
     backup.back_up(lab.db, settings.backups_dir, lab.clock)
     lab.clock.utc += age_s
-    assert _made(lab, Upkeep(lab.db, settings, lab.clock), settings) == 1 + due
+    assert _made(lab, Maintenance(lab.db, settings, lab.clock), settings) == 1 + due

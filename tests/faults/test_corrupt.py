@@ -29,7 +29,7 @@ def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tm
         assert (rows[healed]["state"], rows[healed]["attempts"]) == ("done", 0)
         assert lab.differences([healed]) == []
         place = lab.spool / ".cdsed" / "quarantine" / lying
-        assert (rows[lying]["state"], rows[lying]["whereabouts"]) == ("corrupt", str(place))
+        assert (rows[lying]["state"], rows[lying]["path"]) == ("corrupt", str(place))
         assert (place / "manifest.safe").is_file()
         shown = lab.command("status", lying).stdout
         assert "quarantine" in shown

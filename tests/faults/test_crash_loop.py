@@ -34,7 +34,7 @@ def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_
         assert "crashes in a loop" not in stopped.stdout
         (lab.state / "run" / "catalogue.rate_limit").rmdir()
         with DaemonProcess(lab) as daemon:
-            wait_until("it is settled", lambda: lab.report("one.txt"), daemon=daemon)
+            wait_until("it is finished", lambda: lab.report("one.txt"), daemon=daemon)
             assert lab.command("status").returncode == 0
 
 

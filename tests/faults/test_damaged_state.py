@@ -45,7 +45,7 @@ class Used:
         self.sandbox.clear_faults()
         wait_until("the second report", lambda: lab.report("second.txt"), daemon=daemon)
         assert set(lab.states("second.txt")) == {*self.second, self.first[0]}
-        assert set(lab.states("second.txt").values()) <= {"done", "present"}
+        assert set(lab.states("second.txt").values()) <= {"done", "already_present"}
         assert lab.differences([*self.first, *self.second]) == []
         assert _told(lab, "first.txt") == told
         assert lab.query("SELECT state FROM listing WHERE name = 'first.txt'") == [{"state": "reported"}]
@@ -110,7 +110,7 @@ def test_a_start_recovers_the_state_and_everything_accepted_arrives(
         assert lab.command("state", "check").returncode == 0
         [notice] = lab.status()["notices"]
     assert notice["name"] == "recovered"
-    assert ("made anew from the backup cdsed-" if backups else "from accepted listings") in notice["text"]
+    assert ("made again from the backup cdsed-" if backups else "from accepted listings") in notice["text"]
     assert ("is damaged" if damage is _flip else "is gone") in notice["text"]
     assert notice["text"] in lab.command("status").stdout
     log = daemon.log()
@@ -155,9 +155,9 @@ def test_a_state_damaged_under_a_running_daemon_ends_it_with_72_and_the_next_sta
 
 # The look of every hour, every second.
 _LOOKS_OFTEN = """
-import cdsed.work.upkeep
+import cdsed.work.maintenance
 
-cdsed.work.upkeep._LOOK_EVERY_S = 1.0
+cdsed.work.maintenance._LOOK_EVERY_S = 1.0
 """
 
 
@@ -192,11 +192,11 @@ def test_restore_and_rebuild_refuse_a_running_daemon_and_work_without_one(used: 
     assert lab.status()["daemon"]["state"] == "stopped"
     assert restored.returncode == 0, restored.stderr
     assert "the backup cdsed-000002-" in restored.stdout
-    rebuilt = lab.command("state", "rebuild", "--json")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert '"source": null' in rebuilt.stdout
-    assert '"listings_reported": 1' in rebuilt.stdout
-    assert '"listings_taken_again": 1' in rebuilt.stdout
+    recovery = lab.command("state", "rebuild", "--json")
+    assert recovery.returncode == 0, recovery.stderr
+    assert '"source": null' in recovery.stdout
+    assert '"listings_reported": 1' in recovery.stdout
+    assert '"listings_taken_again": 1' in recovery.stdout
     assert len(list((lab.state / "aside").iterdir())) == 2
     with DaemonProcess(lab) as daemon:
         used.finish(daemon)

@@ -1,4 +1,4 @@
-"""Workers and supervisors that are killed, stopped, or cannot start: what they held is free, and the work goes on."""
+"""Workers and supervisors that are killed, stopped, or cannot start: what they held is free, and the work continues."""
 
 import contextlib
 import os
@@ -66,7 +66,7 @@ def test_what_a_killed_worker_held_is_free_within_two_seconds(tmp_path: Path) ->
         assert _never_overbooked(sandbox)
 
 
-def test_workers_without_supervisor_leave_and_the_next_daemon_goes_on(tmp_path: Path) -> None:
+def test_workers_without_supervisor_leave_and_the_next_daemon_continues(tmp_path: Path) -> None:
     with SandboxProcess(bandwidth_bytes_per_s=2 * _MB) as sandbox:
         lab = Installation(tmp_path, sandbox)
         with DaemonProcess(lab) as daemon:
@@ -215,7 +215,7 @@ def test_without_accounts_file_it_does_not_start_and_says_which_one_it_misses(tm
         assert len(result.stderr.strip().split("\n")) == 1
 
 
-def test_a_worker_that_starts_anew_while_somebody_writes_the_accounts_file_waits_for_it(tmp_path: Path) -> None:
+def test_a_worker_that_starts_again_while_somebody_writes_the_accounts_file_waits_for_it(tmp_path: Path) -> None:
     [name] = realistic_safenames("S5P", 1, seed=37)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
@@ -229,5 +229,5 @@ def test_a_worker_that_starts_anew_while_somebody_writes_the_accounts_file_waits
             wait_until("it is missed", lambda: daemon.log().count(f"{accounts}") > 1, daemon=daemon)
             aside.rename(accounts)
             lab.drop("one.txt", [name])
-            wait_until("work goes on", lambda: lab.report("one.txt"), daemon=daemon)
+            wait_until("work continues", lambda: lab.report("one.txt"), daemon=daemon)
         assert lab.states("one.txt") == {name: "done"}

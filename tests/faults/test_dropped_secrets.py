@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.inbox.receipt import PAPERS
+from cdsed.inbox.receipt import REPORT_FILES
 from cdsed.sandbox.names import realistic_safenames
 from tests.faults.intake import lab_that_only_takes
 from tests.support.daemon import DaemonProcess, Installation, wait_until
@@ -113,13 +113,13 @@ def test_no_piece_of_a_secret_that_is_dropped_by_mistake_is_repeated_anywhere(tm
     assert receipt is not None
     assert (receipt["counts"]["accepted"], receipt["counts"]["rejected"]) == (2, len(_LINES))
     dropped = {
-        path for path in lab.inbox.rglob("*") if not path.name.endswith(PAPERS)
+        path for path in lab.inbox.rglob("*") if not path.name.endswith(REPORT_FILES)
     }  # as they are; `cdsed add` copies
     kept = [path for path in lab.root.rglob("*") if path.is_file() and path not in dropped]
     assert any(path.suffix == ".db" or "sqlite" in path.name for path in kept), sorted(map(str, kept))
     assert _leaks(places | {str(path): path.read_bytes() for path in kept}) == []
     told = {path.name: path.read_text("utf-8") for path in (lab.inbox / ".rejected").glob("*.receipt.txt")}
-    reasons = ("does not look like a listing", "JSON", "header", "is no option")
+    reasons = ("does not look like a listing", "JSON", "header", "is not an option")
     assert [name for name, text in told.items() if not any(reason in text for reason in reasons)] == []
 
 

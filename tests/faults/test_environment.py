@@ -32,12 +32,12 @@ def test_it_works_in_a_poor_environment_with_names_that_are_not_ascii(tmp_path: 
             assert daemon.wait(60) == 0, daemon.log()
         assert lab.differences(names) == []
         assert "Traceback" not in daemon.log()
-        answer = subprocess.run(
+        response = subprocess.run(
             [sys.executable, "-m", "cdsed", "status", "--config", str(lab.config)],
             env=environ,
             capture_output=True,
             check=False,
             timeout=60,
         )
-        assert answer.returncode == 3, answer.stderr
-        assert b"2 done" in answer.stdout
+        assert response.returncode == 3, response.stderr
+        assert b"2 done" in response.stdout

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.faults import FOREIGN
 from cdsed.sandbox.foreign import LOGIN_PATH
 from cdsed.sandbox.names import realistic_safenames
@@ -60,7 +60,7 @@ def test_while_every_listing_is_a_page_nothing_is_missing_and_all_arrives_afterw
         lab.drop("six.txt", _NAMES)
         with DaemonProcess(lab, "--once") as daemon:
             wait_until("the service is left alone", lambda: "transfers pause" in daemon.log(), 60, daemon=daemon)
-            assert lab.query("SELECT 1 FROM product WHERE attempts > 0 OR state IN ('missing', 'failed')") == []
+            assert lab.query("SELECT 1 FROM product WHERE attempts > 0 OR state IN ('unavailable', 'failed')") == []
             sandbox.clear_faults()
             assert daemon.wait(90) == 0, daemon.log()
         assert lab.endings("six.txt") == _ALL_DONE
@@ -68,7 +68,7 @@ def test_while_every_listing_is_a_page_nothing_is_missing_and_all_arrives_afterw
 
 @pytest.mark.parametrize("kind", _KINDS)
 def test_an_account_with_a_password_gets_its_keys_whatever_comes_in_place_of_answers(tmp_path: Path, kind: str) -> None:
-    account = Account("first", "UNUSED-KEY", "unused-secret", 2, None, None, None, password="open, sesame!")
+    account = SandboxAccount("first", "UNUSED-KEY", "unused-secret", 2, None, None, None, password="open, sesame!")
     with SandboxProcess([account]) as sandbox:
         lab = _lab(tmp_path, sandbox)
         lab.write_accounts({"default": [account]}, keys=False)

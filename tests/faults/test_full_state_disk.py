@@ -1,4 +1,4 @@
-"""The disk of the state is full: the workers rest, nobody pays, and all goes on by itself when there is room."""
+"""The disk of the state is full: the workers rest, nobody pays, and all continues by itself when there is room."""
 
 from collections.abc import Iterator
 from pathlib import Path

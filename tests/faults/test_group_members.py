@@ -33,7 +33,7 @@ unreadable.look_again(db, clock)
 for _ in range(3):  # a file of another user has to rest
     intake.look()
     time.sleep(0.05)
-for notice in notices.told(db, clock, running=True):
+for notice in notices.active(db, clock, running=True):
     print(notice.text)
 """
 
@@ -44,7 +44,8 @@ def lab(tmp_path: Path) -> Path:
     open_way_to(tmp_path)
     config = tmp_path / "cdsed.yml"
     config.write_text(
-        f"state_dir: {tmp_path}/state\ninbox: {{path: {tmp_path}/inbox, rest_s: 0.01}}\nspools: [{tmp_path}/spool]\n",
+        f"state_dir: {tmp_path}/state\ninbox: {{path: {tmp_path}/inbox, stable_for_s: 0.01}}\n"
+        f"spools: [{tmp_path}/spool]\n",
         encoding="utf-8",
     )
     config.chmod(0o644)

@@ -309,7 +309,7 @@ def test_a_manifest_that_names_a_file_elsewhere_is_none(href):
         parse_manifest(xml.encode())
 
 
-def test_a_daemon_parks_a_listing_that_leads_elsewhere_and_goes_on_with_the_rest(tmp_path: Path):
+def test_a_daemon_parks_a_listing_that_leads_elsewhere_and_continues_with_the_rest(tmp_path: Path):
     good, other = realistic_safenames("S1_GRD", 2, seed=91)
     with SandboxProcess(1) as sandbox:
         paths = sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in (good, other)))
@@ -325,7 +325,7 @@ def test_a_daemon_parks_a_listing_that_leads_elsewhere_and_goes_on_with_the_rest
             ],
         )
         with DaemonProcess(lab) as daemon:
-            wait_until("all is settled", lambda: lab.report("list.csv"), daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("list.csv"), daemon=daemon)
         assert lab.states("list.csv") == {good: "done"}
         receipt = lab.receipt("list.csv")
         assert receipt is not None

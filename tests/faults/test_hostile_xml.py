@@ -12,7 +12,7 @@ import pytest
 from cdsed.local.intact import check_product
 from cdsed.local.whole import is_whole
 from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, parse_manifest
-from cdsed.model.transfer import Digests, StoredObject
+from cdsed.model.objects import Digests, StoredObject
 from cdsed.transfer.verify import verify
 
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -28,7 +28,7 @@ _HOSTILE = {
     "entity unknown": "<x>&f;</x>",
     "encoding unknown": '<?xml version="1.0" encoding="klingon"?><x/>',
     "nothing": "",
-    "half": "<x><y>",
+    "incomplete": "<x><y>",
     "control": "<x>\x00</x>",
 }
 

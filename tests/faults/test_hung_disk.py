@@ -1,4 +1,4 @@
-"""A disk that hangs: whoever calls it is stuck in the kernel, and everybody else goes on."""
+"""A disk that hangs: whoever calls it is stuck in the kernel, and everybody else continues."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def test_a_spool_that_hangs_holds_up_neither_the_other_spool_nor_the_way_out(tmp
         lab.drop("one.txt", names[:1])
         environ = when_opening(tmp_path / "hook", hangs)
         with DaemonProcess(lab, environ=environ) as daemon:
-            [cooling] = wait_until("the hang is seen", lambda: lab.status()["cooling"], daemon=daemon)
+            [cooling] = wait_until("the hang is seen", lambda: lab.status()["open_breakers"], daemon=daemon)
             assert cooling["name"] == f"disk:{lab.spool}"
             assert "has not returned for" in cooling["reason"]
             worker = daemon.worker_pids("download")

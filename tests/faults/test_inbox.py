@@ -40,14 +40,14 @@ def test_what_was_dropped_while_it_was_down_is_taken_at_the_start(tmp_path: Path
         sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in names))
         lab.drop("before.txt", names[:1])
         with DaemonProcess(lab) as daemon:
-            wait_until("the first is settled", lambda: lab.report("before.txt"), daemon=daemon)
+            wait_until("the first is finished", lambda: lab.report("before.txt"), daemon=daemon)
             daemon.kill()
             lab.drop("meanwhile.txt", names[1:2])
             with (lab.inbox / "written.csv").open("w", encoding="utf-8") as file:
                 file.write(f"Id,Name\n1b4e28ba-2fa1-11d2-883f-0016d3cca427,{names[2]}\n")
             daemon.start()
             wait_until(
-                "both are settled", lambda: lab.report("meanwhile.txt") and lab.report("written.csv"), daemon=daemon
+                "both are finished", lambda: lab.report("meanwhile.txt") and lab.report("written.csv"), daemon=daemon
             )
         assert lab.differences(names) == []
 
@@ -64,7 +64,7 @@ def test_a_long_listing_does_not_make_intake_look_hung(tmp_path: Path) -> None:
         assert counts(lab, "long.txt")["accepted"] == 25_000
 
 
-def test_told_to_stop_in_the_middle_of_a_long_listing_it_leaves_and_goes_on_later(tmp_path: Path) -> None:
+def test_told_to_stop_in_the_middle_of_a_long_listing_it_leaves_and_continues_later(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 20_000, seed=89)
     with SandboxProcess() as sandbox:
         lab = lab_that_only_takes(tmp_path, sandbox)
@@ -142,7 +142,7 @@ def test_no_report_is_hidden_below_the_disk_of_the_inbox_when_that_is_away(tmp_p
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
 
 
-def test_a_listing_behind_a_swapped_mount_is_reported_though_the_state_was_made_anew_meanwhile(tmp_path: Path) -> None:
+def test_a_listing_behind_a_swapped_mount_is_reported_though_the_state_was_made_again_meanwhile(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 3, seed=77)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path / "lab", sandbox)
@@ -152,9 +152,9 @@ def test_a_listing_behind_a_swapped_mount_is_reported_though_the_state_was_made_
         with DaemonProcess(lab) as daemon:
             wait_until("it is accepted", lambda: lab.receipt("waits.txt"), daemon=daemon)
         lab.inbox.rename(tmp_path / "away")
-        for made_anew in (lab.inbox, lab.spool):
-            shutil.rmtree(made_anew, ignore_errors=True)
-            made_anew.mkdir()
+        for made_again in (lab.inbox, lab.spool):
+            shutil.rmtree(made_again, ignore_errors=True)
+            made_again.mkdir()
         shutil.rmtree(lab.state)
         sandbox.clear_faults()
         with DaemonProcess(lab) as daemon:

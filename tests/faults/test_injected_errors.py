@@ -24,7 +24,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
 
 
 def _can_fail(point: Point, error: str) -> bool:
-    """Tell whether a kernel would ever answer so: nothing needs room to be removed, and syncing is no change."""
+    """Tell whether a kernel would ever answer so: nothing needs room to be removed, and syncing is not a change."""
     frees = point.syscall.startswith(("unlink", "rmdir"))
     return not (frees and error in {"ENOSPC", "EDQUOT"}) and not (
         point.syscall in {"fsync", "fdatasync"} and error == "EROFS"

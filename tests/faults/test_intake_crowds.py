@@ -19,7 +19,7 @@ from tests.support.disks import fill
 from tests.support.sandbox import SandboxProcess
 
 _MiB = 2**20
-_PATIENCE_S = 170
+_IDLE_TIMEOUT_S = 170
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def _taken(lab: Installation) -> int:
     return found
 
 
-def _crowd(root: Path, sandbox: SandboxProcess, files: int, patience_s: float) -> None:
+def _crowd(root: Path, sandbox: SandboxProcess, files: int, idle_timeout_s: float) -> None:
     """Drop many listings while intake stands still, more than inotify keeps events for; all are taken in the end."""
     lab = lab_that_only_takes(root, sandbox)
     names = realistic_safenames("S1_OCN", 1000, seed=401)
@@ -46,7 +46,7 @@ def _crowd(root: Path, sandbox: SandboxProcess, files: int, patience_s: float) -
             (lab.inbox / f"{number}.txt").write_bytes(f"{names[number % 1000]}\n".encode())
         os.kill(pid, signal.SIGCONT)
         begun_s = time.monotonic()
-        wait_until("all are taken", lambda: _taken(lab) == files, patience_s, daemon=daemon)
+        wait_until("all are taken", lambda: _taken(lab) == files, idle_timeout_s, daemon=daemon)
         print(f"{files} listings in {time.monotonic() - begun_s:.0f} s, {peak_bytes(daemon) // _MiB} MiB at most")
         assert [pid] == daemon.worker_pids("intake")
         assert peak_bytes(daemon) < 150 * _MiB + files * 1500
@@ -65,7 +65,7 @@ def test_more_files_at_once_than_inotify_has_events_for_are_all_taken(tmp_path: 
     if _events_max() > 20_000:
         pytest.skip("inotify keeps too many events here: fs.inotify.max_queued_events")
     # each file makes at least three events: created, modified, closed
-    _crowd(tmp_path / "lab", sandbox, _events_max() // 3 + 500, _PATIENCE_S)
+    _crowd(tmp_path / "lab", sandbox, _events_max() // 3 + 500, _IDLE_TIMEOUT_S)
 
 
 @pytest.mark.soak
@@ -187,7 +187,7 @@ def _at_work(lab: Installation) -> list[int]:
 
 
 def _killed(tmp_path: Path, sandbox: SandboxProcess, seed: int, lines: list[str], count: int) -> None:
-    moments = random.Random(seed)
+    timestamps = random.Random(seed)
     lab = lab_that_only_takes(tmp_path / "lab", sandbox)
     with DaemonProcess(lab) as daemon:
         daemon.until_at_work()
@@ -199,12 +199,12 @@ def _killed(tmp_path: Path, sandbox: SandboxProcess, seed: int, lines: list[str]
         kills = 0
         while not lab.receipt("long.txt") and kills < 4:  # its successor comes after 0.5, 1, 2, 4 s
             [pid] = wait_until("it lives", lambda: _at_work(lab), daemon=daemon)
-            time.sleep(moments.uniform(0, 0.6))
+            time.sleep(timestamps.uniform(0, 0.6))
             os.kill(pid, signal.SIGKILL)
             kills += 1
             wait_until("it is gone", lambda: pid not in _at_work(lab), daemon=daemon)  # noqa: B023
         wait_until(
-            "the receipt", lambda: lab.receipt("long.txt"), 7200 if count > 10**6 else _PATIENCE_S, daemon=daemon
+            "the receipt", lambda: lab.receipt("long.txt"), 7200 if count > 10**6 else _IDLE_TIMEOUT_S, daemon=daemon
         )
         if count > 10**6:
             assert peak_bytes(daemon) < 200 * _MiB

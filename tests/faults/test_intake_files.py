@@ -1,4 +1,4 @@
-"""Files as somebody hostile, careless or unlucky drops them: each gets its answer, and intake goes on."""
+"""Files as somebody hostile, careless or unlucky drops them: each gets its answer, and intake continues."""
 
 import os
 import re

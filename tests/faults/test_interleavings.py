@@ -1,4 +1,4 @@
-"""Who is stopped at the worst moment and goes on later: exact orders of events that leave no product half or lost.
+"""Who is stopped at the worst moment and continues later: exact orders of events that leave no product half or lost.
 
 Each step is the rooms' own code on a real state, real disks and a real sandbox; only the order is the test's.
 """
@@ -16,16 +16,16 @@ from cdsed.config.accounts import S3Keys
 from cdsed.config.settings import Settings
 from cdsed.errors import DiskError, ProductError, ServiceError
 from cdsed.model.listing import Counts, ListingHead, Named
-from cdsed.model.product import Product, State
+from cdsed.model.product_state import Product, State
 from cdsed.process.lock import is_free
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.products import Found, Move
-from cdsed.work.again import start_again
 from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
 from cdsed.work.plan import plan_product
-from cdsed.work.session import _Session
+from cdsed.work.requeue import requeue
+from cdsed.work.session import _DownloadSession
 from tests.support.download_lab import DownloadLab, account_of
 
 NAMES = realistic_safenames("S1_GRD", 4, seed=11)
@@ -45,7 +45,7 @@ class Worker:
         assert grant is not None
         self.grant = grant
         self.context = dataclasses.replace(lab.context, store=store)
-        self.session = _Session(self.context, grant, memoryview(bytearray(2**18)))
+        self.session = _DownloadSession(self.context, grant, memoryview(bytearray(2**18)))
 
     def plan(self, number: int) -> Product:
         with self.lab.db.write():
@@ -142,9 +142,11 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
         assert hashlib.md5((spools[0] / NAMES[0] / path).read_bytes()).hexdigest() == true.md5, path
 
 
-def sweep(lab: DownloadLab) -> list[str]:
+def reclaim(lab: DownloadLab) -> list[str]:
     """Release what the dead held, as the daemon does."""
-    return processes.sweep(lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.context.settings.session_lock, rest_s=0.0)
+    return processes.reclaim(
+        lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.context.settings.session_lock, cooldown_s=0.0
+    )
 
 
 def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(worker_lab, make_worker):
@@ -158,7 +160,7 @@ def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its
     while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
         pass
     worker.close()
-    sweep(worker_lab)
+    reclaim(worker_lab)
     assert worker_lab.db.value("SELECT max(written_bytes) FROM piece") == 0
 
 
@@ -171,11 +173,11 @@ def test_a_product_published_while_a_listing_that_wants_it_elsewhere_is_taken_is
     lines.enter(first, 1, named, lines.places(first, named))
     places = lines.places(second, named)  # it is still under way
     number = products.find(worker_lab.db, NAMES[0]).id
-    whereabouts = str(tmp_path / "first" / NAMES[0])
-    products.found_present(worker_lab.db, SYSTEM_CLOCK, number, whereabouts)
+    path = str(tmp_path / "first" / NAMES[0])
+    products.found_present(worker_lab.db, SYSTEM_CLOCK, number, path)
     lines.enter(second, 1, named, places)
-    assert listings.get(worker_lab.db, second.id).counts == Counts(present=1)
-    assert products.get(worker_lab.db, number).whereabouts == whereabouts
+    assert listings.get(worker_lab.db, second.id).counts == Counts(already_present=1)
+    assert products.get(worker_lab.db, number).path == path
 
 
 def head(lab: DownloadLab, name: str, outputdir: str) -> ListingHead:
@@ -192,10 +194,10 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
     seen = listings.newest_event(worker_lab.db)
     assert listings.finished(worker_lab.db, 1)
     assert [row.state for row in listings.report_rows(worker_lab.db, listing.id)] == [State.FAILED]
-    assert start_again(worker_lab.db, SYSTEM_CLOCK, [products.get(worker_lab.db, number)])[0].started
+    assert requeue(worker_lab.db, SYSTEM_CLOCK, [products.get(worker_lab.db, number)])[0].started
     listings.reported(worker_lab.db, SYSTEM_CLOCK, listing.id, seen=seen)
     assert listings.unreported(worker_lab.db) == 1
-    worker_lab.settle(number, State.MISSING)
+    worker_lab.settle(number, State.UNAVAILABLE)
     assert listings.finished(worker_lab.db, 1)
     listings.reported(worker_lab.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(worker_lab.db))
     assert listings.unreported(worker_lab.db) == 0
@@ -221,7 +223,7 @@ def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_hav
     other.plan(number)
     other.fetch_all()
     verified = products.claim_verifying(worker_lab.db, SYSTEM_CLOCK, other.context.store.process)
-    late = dataclasses.replace(work.pieces[0], setbacks=9)
+    late = dataclasses.replace(work.pieces[0], transient_failures=9)
     stopped.context.outcome.of_piece(error, stopped.grant.lease, work.product, late)
     assert products.get(worker_lab.db, number) == verified
     assert Path(verified.staging).is_dir()
@@ -235,7 +237,7 @@ def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_
     staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
     assert finish_next(worker.context)
     product = products.get(worker_lab.db, number)
-    assert (product.state, product.attempts) == (State.WAITING, 0)
+    assert (product.state, product.attempts) == (State.RETRY_WAIT, 0)
     worker_lab.db.rows("UPDATE product SET due_s = 0")
     products.wake_due(worker_lab.db, SYSTEM_CLOCK)
     worker.plan(number)

@@ -50,7 +50,7 @@ def test_what_a_key_did_before_says_why_it_is_refused(refusal: str, history: Any
 
 def _trouble(lab: Installation, account: str) -> tuple[str | None, str]:
     shown = [each for each in lab.status()["accounts"] if each["name"] == account]
-    return (shown[0]["trouble_code"], shown[0]["trouble"] or "") if shown else (None, "")
+    return (shown[0]["error_code"], shown[0]["error"] or "") if shown else (None, "")
 
 
 def test_keys_that_never_worked_are_diagnosed_and_the_good_account_brings_everything(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_keys_that_never_worked_are_diagnosed_and_the_good_account_brings_everyt
         assert wrong.secret_key not in daemon.log()
 
 
-def test_a_key_that_is_revoked_at_work_says_until_when_it_worked_and_a_new_one_goes_on(tmp_path: Path) -> None:
+def test_a_key_that_is_revoked_at_work_says_until_when_it_worked_and_a_new_one_continues(tmp_path: Path) -> None:
     first, second, third = realistic_safenames("S1_OCN", 3, seed=75)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)

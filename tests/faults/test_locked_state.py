@@ -12,7 +12,7 @@ from cdsed.errors import ExitCode, StateRefused
 from cdsed.process.limits import Limits
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store.database import FILE_NAME
-from cdsed.store.trouble import BUSY_TIMEOUT_MS
+from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS
 from cdsed.work.recover import open_for_daemon
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess

@@ -13,7 +13,8 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.errors import StateDiskError, StateRefused
 from cdsed.store import backup
-from cdsed.store.database import FILE_NAME, examine, newest_schema, open_state
+from cdsed.store.database import FILE_NAME, examine, open_state
+from cdsed.store.migration import newest_schema
 from cdsed.store.queries import migrations
 from cdsed.work.recover import open_for_daemon
 from tests.support.daemon import Installation
@@ -27,14 +28,14 @@ _RELEASED = sorted((_ROOT / "tests" / "data").glob("schema-*.sql"))
 _UPGRADE = textwrap.dedent("""
     import sys
     from pathlib import Path
-    import cdsed.store.database as database
-    scripts = database.migrations()
+    from cdsed.store import database, migration
+    scripts = migration.migrations()
     scripts.append(
         "CREATE TABLE newcomer (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
         "INSERT INTO newcomer SELECT id, hex(zeroblob(3000)) FROM product;"
         "UPDATE product SET priority = priority + 1"
     )
-    database.migrations = lambda: scripts
+    migration.migrations = lambda: scripts
     database.open_state(Path(sys.argv[1])).close()
 """)
 
@@ -82,7 +83,7 @@ def test_a_released_schema_is_upgraded_with_all_its_rows(released: Path, tmp_pat
     before = rows_of(state, columns)
     assert all(rows for table, rows in before.items()), "a golden state has rows in every table"
     columns.pop("transition")  # the rules themselves may change
-    columns.pop("traffic_minute")  # the speed of the last hour begins anew
+    columns.pop("traffic_minute")  # the speed of the last hour begins again
     columns.pop("remark")  # they stand in the receipts, which are written
     db = open_state(state)
     try:
@@ -184,7 +185,7 @@ def test_a_newer_state_is_refused_with_78_and_told_the_way_back(tmp_path: Path) 
 
 def _one_more_migration(monkeypatch: pytest.MonkeyPatch) -> None:
     scripts = [*migrations(), "CREATE TABLE newcomer (id INTEGER PRIMARY KEY) STRICT"]
-    monkeypatch.setattr("cdsed.store.database.migrations", lambda: scripts)
+    monkeypatch.setattr("cdsed.store.migration.migrations", lambda: scripts)
 
 
 def _schema_with_newcomer(state: Path, old: int) -> int:

@@ -1,4 +1,4 @@
-"""A network that is away: refused connections, names that do not resolve, TLS that fails; then all goes on."""
+"""A network that is away: refused connections, names that do not resolve, TLS that fails; then all continues."""
 
 import signal
 import socketserver
@@ -12,7 +12,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ServiceError
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import breakers
-from cdsed.store.breakers import Cooling
+from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import join_state
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -20,7 +20,7 @@ from tests.support.sandbox import SandboxProcess
 
 class _Babble(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        self.request.sendall(b"this is no TLS\r\n")
+        self.request.sendall(b"this is not a TLS\r\n")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_service_that_cannot_be_reached_costs_no_product_anything(
         lab.configure(services={"s3_url": url.format(babbler=babbler)})
         lab.drop("three.txt", names)
         with DaemonProcess(lab) as daemon:
-            wait_until("trouble", lambda: words in daemon.log(), daemon=daemon)
+            wait_until("error", lambda: words in daemon.log(), daemon=daemon)
             leave_alone(lab)
             lab.configure(services={"s3_url": sandbox.url})
             corrected(daemon)
@@ -72,10 +72,10 @@ def test_a_service_that_cannot_be_reached_costs_no_product_anything(
 
 
 def leave_alone(lab: Installation) -> None:
-    """Let the service cool down for an hour, for which no test could wait."""
+    """Let the service back off for an hour, for which no test could wait."""
     db = join_state(lab.state)
     error = ServiceError("busy", code="SlowDown", retry_after_s=3600.0)
-    assert breakers.fail(db, SYSTEM_CLOCK, breakers.SERVICE, Cooling(1, 1.0, 1.0), error) > 3000
+    assert breakers.fail(db, SYSTEM_CLOCK, breakers.SERVICE, BreakerPolicy(1, 1.0, 1.0), error) > 3000
     db.close()
 
 

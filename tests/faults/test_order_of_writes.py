@@ -120,13 +120,13 @@ def _traced(root: Path, **settings: str) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Give a run whose pre-spool lies in the spool."""
+    """Give a run whose pre-spool is in the spool."""
     yield from _traced(tmp_path_factory.mktemp("beside"))
 
 
 @pytest.fixture(scope="module")
 def across(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Give a run whose pre-spool lies on another file system than the spools."""
+    """Give a run whose pre-spool is on another file system than the spools."""
     root = tmp_path_factory.mktemp("across")
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="cdsed-pre-spool-") as pre_spool:
         if Path(pre_spool).stat().st_dev == root.stat().st_dev:
@@ -200,14 +200,14 @@ def test_done_is_on_the_disk_before_anybody_is_told(run: Run) -> None:
             assert durable < order.rename_to(order.lab.inbox / ".accepted" / f"{listing}.report.{suffix}").begun
 
 
-@pytest.mark.parametrize(("paper", "row"), [("receipt", "accepted/one.txt"), ("report", r"one.txt\w*reported")])
+@pytest.mark.parametrize(("report_file", "row"), [("receipt", "accepted/one.txt"), ("report", r"one.txt\w*reported")])
 def test_a_paper_is_on_the_disk_before_it_appears_and_its_name_before_the_state_says_so(
-    beside: Run, paper: str, row: str
+    beside: Run, report_file: str, row: str
 ) -> None:
     order = beside.order
     accepted = order.lab.inbox / ".accepted"
     for suffix in ("json", "txt"):
-        rename = order.rename_to(accepted / f"{_LISTING}.{paper}.{suffix}")
+        rename = order.rename_to(accepted / f"{_LISTING}.{report_file}.{suffix}")
         assert order.is_synced(rename.paths[0], order.made(rename.paths[0], rename), rename.begun)
         assert order.is_synced(str(accepted), rename.ended, order.committed(row).begun)
 
@@ -238,7 +238,7 @@ def test_no_session_notes_bytes_that_are_not_on_the_disk(run: Run) -> None:
     assert notes > 100
 
 
-def test_every_commit_is_on_the_disk_before_its_thread_goes_on(beside: Run) -> None:
+def test_every_commit_is_on_the_disk_before_its_thread_continues(beside: Run) -> None:
     """SQLite's synchronous=FULL: nothing changes in spool or inbox on the strength of a commit that may be lost."""
     order = beside.order
     pending: set[int] = set()

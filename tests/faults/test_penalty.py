@@ -1,4 +1,4 @@
-"""An account that others have spent: one connection at 1 MB/s. It is recognised, and the other accounts go on."""
+"""An account that others have spent: one connection at 1 MB/s. It is recognised, and the other accounts continue."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,19 +27,19 @@ def test_an_account_spent_by_others_is_recognised_and_hurts_nobody(tmp_path: Pat
         with DaemonProcess(lab) as daemon:
 
             def seen() -> bool:
-                return any(account["restraint"] == "penalised" for account in lab.status()["accounts"])
+                return any(account["throttle"] == "penalised" for account in lab.status()["accounts"])
 
             wait_until("the penalty is recognised", seen, 120, daemon=daemon)
-            answer, screen = lab.status(), lab.command("status").stdout
-        accounts = {account["name"]: account for account in answer["accounts"]}
+            response, screen = lab.status(), lab.command("status").stdout
+        accounts = {account["name"]: account for account in response["accounts"]}
         assert accounts["sandbox-1"]["sessions_usable"] == 1
         assert accounts["sandbox-2"]["sessions_usable"] == 4
-        assert accounts["sandbox-2"]["restraint"] is None
+        assert accounts["sandbox-2"]["throttle"] is None
         assert "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it" in screen
         assert "looked at again in 59 min" in screen or "looked at again in 1 h" in screen
         assert "account sandbox-1 runs at about 1 MB/s on one connection" in daemon.log()
-        assert answer["products"]["done"]["products"] > 10
-        assert answer["cooling"] == []
+        assert response["products"]["done"]["products"] > 10
+        assert response["open_breakers"] == []
         assert "TooSlow" not in daemon.log()
         assert "connection cut" not in daemon.log()
         assert lab.query("SELECT sum(attempts) AS charged FROM product") == [{"charged": 0}]

@@ -11,11 +11,11 @@ from cdsed.dir_handle import DirHandle
 from cdsed.errors import DiskError
 from cdsed.local.presence import Presence
 from cdsed.local.whole import is_whole
-from cdsed.model.transfer import ListedObject
+from cdsed.model.objects import ListedObject
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.publish import is_published, publish
 from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes
-from cdsed.work.blame import Course, rule_of
+from cdsed.work.failure_rules import FailureAction, rule_of
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.disks import needs_root
 from tests.support.sandbox import SandboxProcess
@@ -63,7 +63,7 @@ def test_a_link_in_place_of_the_pre_spool_is_refused_and_nothing_behind_it_is_to
     ):
         with pytest.raises(DiskError, match="symbolic link") as caught:
             use()
-        assert rule_of(caught.value).course is Course.PAUSE_DISK
+        assert rule_of(caught.value).action is FailureAction.PAUSE_DISK
     with pytest.raises(DiskError):
         quarantine(_staging(spool))
     with pytest.raises(DiskError):
@@ -109,7 +109,7 @@ def test_a_product_with_a_link_in_it_is_not_published(spool, outside, path):
     (staging / path).symlink_to(outside / "X.SAFE" / path)
     with pytest.raises(DiskError, match="neither file nor directory") as caught:
         publish(staging, spool, _SIZES, single=None)
-    assert rule_of(caught.value).course is Course.BEGIN_ANEW
+    assert rule_of(caught.value).action is FailureAction.REPLAN
     assert not (spool / "X.SAFE").exists()
 
 
@@ -291,7 +291,7 @@ def test_links_planted_while_a_daemon_fetches_lead_nothing_outside_and_the_produ
                     except (FileNotFoundError, NotADirectoryError, FileExistsError):
                         continue  # it went with its directory
             assert planted > 0
-            wait_until("all is settled", lambda: lab.report("list.txt"), 90, daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("list.txt"), 90, daemon=daemon)
         assert _shape(outside) == before
         assert lab.states("list.txt") == {name: "done"}
         assert lab.differences([name]) == []

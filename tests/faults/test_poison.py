@@ -6,7 +6,7 @@ With real processes: ``test_a_product_that_kills_its_worker_three_times…`` in 
 from pathlib import Path
 from typing import Any
 
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.store import breakers, pieces, processes, products
 from cdsed.store.database import open_state
 from cdsed.store.processes import Evidence
@@ -15,12 +15,12 @@ from tests.support.state import StateLab
 
 def _die(lab: Any, number: int, *, says: Evidence = Evidence.PROOF) -> None:
     """Let the worker of the lab crash, and give it another."""
-    dead = processes.sweep(
+    dead = processes.reclaim(
         lab.db,
         lab.clock,
         lambda _path: True,
         session_lock=lambda account, slot: Path(lab.root / f"{account}.{slot}.lock"),
-        rest_s=0.0,
+        cooldown_s=0.0,
         evidence=lambda _dead: says,
     )
     assert dead
@@ -49,7 +49,7 @@ def test_the_third_death_waits_until_workers_have_lived_for_a_while(lab: Any) ->
     assert "cdsed retry" in row["cause"]
 
 
-def test_deaths_elsewhere_put_the_decision_off_and_the_others_go_on(lab: Any) -> None:
+def test_deaths_elsewhere_put_the_decision_off_and_the_others_continue(lab: Any) -> None:
     lab.accounts("a")
     suspect = lab.planned("suspect", (10,))
     for death in range(2):

@@ -40,7 +40,7 @@ class Desk:
         self.settings = Settings.model_validate(
             {
                 "state_dir": str(self.state),
-                "inbox": {"path": str(self.inbox), "rest_s": 0.01},
+                "inbox": {"path": str(self.inbox), "stable_for_s": 0.01},
                 "spools": [str(self.spool)],
             }
         )
@@ -92,7 +92,7 @@ def desk(tmp_path: Path) -> Desk:
     desk.publish(*_REPORTED[:3])
     desk.drop("reported.txt", *_REPORTED, _REPORTED[0], "no product")
     desk.take(db)
-    lab.settle(products.find(db, _REPORTED[3]).id, products.State.MISSING)  # type: ignore[union-attr]
+    lab.settle(products.find(db, _REPORTED[3]).id, products.State.UNAVAILABLE)  # type: ignore[union-attr]
     desk.take(db)
     desk.drop("night/open.txt", f"# cdsed: priority=7 outputdir={desk.root}/out", *_OPEN)
     desk.take(db)
@@ -135,10 +135,10 @@ def test_a_rebuilt_state_knows_every_listing_and_finds_what_came_meanwhile(desk:
     db = open_for_daemon(desk.settings, desk.clock)
     desk.take(db)
     look_over(desk, db)
-    assert products.find(db, _REPORTED[0]).state == "present"  # type: ignore[union-attr]
-    assert products.find(db, _OPEN[1]).state == "present"  # type: ignore[union-attr]
+    assert products.find(db, _REPORTED[0]).state == "already_present"  # type: ignore[union-attr]
+    assert products.find(db, _OPEN[1]).state == "already_present"  # type: ignore[union-attr]
     assert products.find(db, _OPEN[2]).state == "queued"  # type: ignore[union-attr]
-    # Missing for the first listing, asked for anew by the second: as it was.
+    # Missing for the first listing, asked for again by the second: as it was.
     assert products.find(db, _REPORTED[3]).state == "queued"  # type: ignore[union-attr]
     assert db.value("SELECT bytes FROM traffic_hour") == 1234567
     assert (desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()) == told
@@ -177,8 +177,8 @@ def test_a_backup_is_brought_up_to_date_with_listings_disks_and_reports(desk: De
     assert db.value("SELECT count(*) FROM process") == 0
     assert db.value("SELECT count(*) FROM session WHERE process IS NOT NULL") == 0
     assert db.value("SELECT count(*) FROM product WHERE deaths > 0") == 0
-    assert (products.get(db, first).state, products.get(db, first).whereabouts) == (
-        "present",
+    assert (products.get(db, first).state, products.get(db, first).path) == (
+        "already_present",
         str(desk.spool / NAMES[8]),
     )
     desk.take(db)
@@ -195,12 +195,12 @@ def test_what_was_delivered_since_the_backup_and_taken_away_is_not_fetched_again
     (desk.root / "workers").mkdir()
     lab = StateLab(db, desk.clock, desk.root / "workers")
     for name in _OPEN:
-        lab.settle(products.find(db, name).id, products.State.PRESENT)  # type: ignore[union-attr]
-    desk.take(db)  # its report is written; its owner takes the products away, so none lies on disk
+        lab.settle(products.find(db, name).id, products.State.ALREADY_PRESENT)  # type: ignore[union-attr]
+    desk.take(db)  # its report is written; its owner takes the products away, so none is on disk
     db.close()
     (desk.state / FILE_NAME).write_bytes(b"nothing of it is left")
     db = open_for_daemon(desk.settings, desk.clock)
-    assert {products.find(db, name).state.value for name in _OPEN} == {"present"}  # type: ignore[union-attr]
+    assert {products.find(db, name).state.value for name in _OPEN} == {"already_present"}  # type: ignore[union-attr]
     look_over(desk, db)
     db.close()
 
@@ -236,14 +236,14 @@ def test_open_listings_are_taken_again_in_the_order_in_which_they_came(desk: Des
     desk.take(db)
     found = products.find(db, NAMES[8])
     assert found is not None
-    assert (found.state, found.whereabouts) == ("present", str(first / NAMES[8]))
+    assert (found.state, found.path) == ("already_present", str(first / NAMES[8]))
     db.close()
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"{", b'{"schema": 1, "listing": {}, "counts": {}}', b"\xff\xfe{}"])
-@pytest.mark.parametrize("paper", ["receipt", "report"])
-def test_a_listing_whose_papers_cannot_be_read_is_taken_again(desk: Desk, paper: str, spoilt: bytes) -> None:
-    (desk.inbox / ".accepted" / f"reported.txt.{paper}.json").write_bytes(spoilt)
+@pytest.mark.parametrize("spoilt", [b"", b"{", b'{"schema": 2, "listing": {}, "counts": {}}', b"\xff\xfe{}"])
+@pytest.mark.parametrize("report_file", ["receipt", "report"])
+def test_a_listing_whose_papers_cannot_be_read_is_taken_again(desk: Desk, report_file: str, spoilt: bytes) -> None:
+    (desk.inbox / ".accepted" / f"reported.txt.{report_file}.json").write_bytes(spoilt)
     shutil.rmtree(desk.state)
     db = open_for_daemon(desk.settings, desk.clock)
     desk.take(db)

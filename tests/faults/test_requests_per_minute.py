@@ -38,7 +38,7 @@ def test_three_processes_stop_together_before_the_limit(tmp_path: Path) -> None:
 
         with DaemonProcess(lab) as daemon:
             wait_until("the limit is near", lambda: requests() >= _LIMIT - 8, daemon=daemon)
-            time.sleep(3)  # whoever would go on has time to
+            time.sleep(3)  # whoever would continue has time to
             counted = sandbox.counters()["accounts"]["sandbox-1"]
         assert counted["refused"] == 0, daemon.log()
         assert _LIMIT - 8 <= counted["requests"] <= _LIMIT
@@ -64,13 +64,13 @@ def test_products_that_need_two_requests_to_be_found_are_never_asked_for_beyond_
         lab.drop("s5p.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("the limit is near", lambda: _counted(sandbox)["requests"] >= limit - 4, daemon=daemon)
-            time.sleep(3)  # whoever would go on has time to
+            time.sleep(3)  # whoever would continue has time to
             counted = _counted(sandbox)
             assert counted["refused"] == 0, daemon.log()
             assert counted["requests"] <= limit
         assert lab.query("SELECT 1 FROM breaker") == []
         assert "something else" not in daemon.log()
-        assert lab.query("SELECT 1 FROM product WHERE attempts + setbacks > 0") == []
+        assert lab.query("SELECT 1 FROM product WHERE attempts + transient_failures > 0") == []
 
 
 @pytest.mark.timeout(240)

@@ -1,4 +1,4 @@
-"""`cdsed retry` starts products again: with the daemon or without it, at once, and their listings report anew."""
+"""`cdsed retry` starts products again: with the daemon or without it, at once, and their listings report again."""
 
 import json
 from pathlib import Path
@@ -7,29 +7,29 @@ from typing import Any
 import pytest
 
 from cdsed.model.listing import ListingHead
-from cdsed.model.product import GOOD, State
+from cdsed.model.product_state import SUCCEEDED, State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import listings, products, refusals, snapshot
-from cdsed.work.again import STARTABLE, start_again, start_all
+from cdsed.work.requeue import RETRYABLE, requeue, requeue_all
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
-_ENDS = [State.FAILED, State.MISSING, State.CORRUPT, State.CANCELLED, State.DONE, State.PRESENT]
+_ENDS = [State.FAILED, State.UNAVAILABLE, State.CORRUPT, State.CANCELLED, State.DONE, State.ALREADY_PRESENT]
 
 
-def _settled(lab: Any, state: State) -> int:
+def _finished(lab: Any, state: State) -> int:
     number = lab.queued(f"X_{state}")
     lab.settle(number, state)
     return int(number)
 
 
-def test_only_what_was_settled_badly_or_waits_is_started_again(lab: Any) -> None:
-    numbers = {state: _settled(lab, state) for state in _ENDS}
+def test_only_what_was_finished_badly_or_waits_is_started_again(lab: Any) -> None:
+    numbers = {state: _finished(lab, state) for state in _ENDS}
     chosen = [products.get(lab.db, number) for number in numbers.values()]
-    done = start_again(lab.db, lab.clock, chosen)
-    assert {each.was for each in done if each.started} == STARTABLE - {State.WAITING}
+    done = requeue(lab.db, lab.clock, chosen)
+    assert {each.was for each in done if each.started} == RETRYABLE - {State.RETRY_WAIT}
     for state, number in numbers.items():
-        assert lab.state(number) is (state if state in GOOD else State.QUEUED)
+        assert lab.state(number) is (state if state in SUCCEEDED else State.QUEUED)
 
 
 def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(lab: Any) -> None:
@@ -37,26 +37,26 @@ def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(lab: Any) -> 
     with lab.db.write():
         product = products.claim_ready(lab.db, lab.clock, number, lab.process)
     due_s = lab.clock.boot_s() + 9999
-    move = products.Move(State.WAITING, cause="x", code="Changed", due_s=due_s, attempts=1, setbacks=2)
+    move = products.Move(State.RETRY_WAIT, cause="x", code="Changed", due_s=due_s, attempts=1, transient_failures=2)
     products.move(lab.db, lab.clock, product, move)
-    refusals.deny(lab.db, lab.clock, product, "a")
+    refusals.add_denial(lab.db, lab.clock, product, "a")
     assert snapshot.next_try_in_s(lab.db, lab.clock, product) == 9999
-    start_again(lab.db, lab.clock, [products.get(lab.db, number)])
+    requeue(lab.db, lab.clock, [products.get(lab.db, number)])
     after = products.get(lab.db, number)
-    assert (after.state, after.attempts, after.setbacks) == (State.READY, 0, 0)
+    assert (after.state, after.attempts, after.transient_failures) == (State.READY, 0, 0)
     assert after.s3_path == "/eodata/x/A"
-    assert lab.db.value("SELECT count(*) FROM denial") == 0
+    assert lab.db.value("SELECT count(*) FROM access_denial") == 0
     assert snapshot.history(lab.db, after)[-1].cause == "started again"
 
 
-def test_where_a_missing_product_lies_is_found_out_anew_unless_a_listing_said_so(lab: Any) -> None:
-    number = _settled(lab, State.FAILED)
-    start_again(lab.db, lab.clock, [products.get(lab.db, number)])
+def test_where_a_missing_product_lies_is_found_out_again_unless_a_listing_said_so(lab: Any) -> None:
+    number = _finished(lab, State.FAILED)
+    requeue(lab.db, lab.clock, [products.get(lab.db, number)])
     assert products.get(lab.db, number).s3_path is None
 
 
 def test_a_thousand_products_of_one_listing_are_started_again_in_batches(lab: Any) -> None:
-    other = _settled(lab, State.FAILED)
+    other = _finished(lab, State.FAILED)
     head = ListingHead(0, "l.txt", "0", "default", 0, None, 0.0, None)
     listing = listings.begin(lab.db, lab.clock, head, "l.txt").head.id
     with lab.db.write():
@@ -65,11 +65,11 @@ def test_a_thousand_products_of_one_listing_are_started_again_in_batches(lab: An
         for product in products.claim_resolving(
             lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1100))
         ):
-            products.move(lab.db, lab.clock, product, products.Move(State.MISSING, cause="gone"))
-    done = list(start_all(lab.db, lab.clock, frozenset({State.MISSING, State.FAILED}), listing))
+            products.move(lab.db, lab.clock, product, products.Move(State.UNAVAILABLE, cause="gone"))
+    done = list(requeue_all(lab.db, lab.clock, frozenset({State.UNAVAILABLE, State.FAILED}), listing))
     assert len(done) == 1100
     assert lab.state(other) is State.FAILED
-    assert list(start_all(lab.db, lab.clock, frozenset({State.MISSING}), None)) == []
+    assert list(requeue_all(lab.db, lab.clock, frozenset({State.UNAVAILABLE}), None)) == []
 
 
 def _failing(tmp_path: Path, sandbox: SandboxProcess, names: list[str]) -> Installation:
@@ -79,7 +79,7 @@ def _failing(tmp_path: Path, sandbox: SandboxProcess, names: list[str]) -> Insta
     sandbox.fault(kind="not_found", operation="get", key=f"*{names[0]}/*.nc")
     lab.drop("two.txt", names)
     lab.run_once(1)
-    assert lab.states("two.txt")[names[0]] == "missing"
+    assert lab.states("two.txt")[names[0]] == "unavailable"
     sandbox.clear_faults()
     return lab
 
@@ -88,9 +88,9 @@ def test_a_listing_that_was_reported_gets_a_new_report(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 2, seed=77)
     with SandboxProcess() as sandbox:
         lab = _failing(tmp_path, sandbox, names)
-        told = lab.command("retry", "--listing", "two.txt", "--missing")
+        told = lab.command("retry", "--listing", "two.txt", "--unavailable")
         assert told.returncode == 0
-        assert "1 product started again: 1 missing" in told.stdout
+        assert "1 product started again: 1 unavailable" in told.stdout
         assert names[0] in told.stdout
         assert lab.status("two.txt")["listing"]["state"] == "open"
         lab.run_once()
@@ -107,9 +107,9 @@ def test_it_works_while_the_daemon_runs_and_fails_again_with_1(tmp_path: Path) -
             told = lab.command("retry", names[0], "--json")
             assert told.returncode == 0, told.stderr
             assert json.loads(told.stdout) == {
-                "schema": 1,
+                "schema": 2,
                 "started": 1,
-                "products": [{"safename": names[0], "was": "missing", "now": "queued", "started": True}],
+                "products": [{"safename": names[0], "was": "unavailable", "now": "queued", "started": True}],
             }
             wait_until("it is done", lambda: lab.states("two.txt")[names[0]] == "done", daemon=daemon)
             again = lab.command("retry", names[0])
@@ -161,12 +161,12 @@ def test_status_says_which_attempt_it_was_and_when_the_next_is(tmp_path: Path) -
         sandbox.fault(kind="not_found", operation="get", key="*.nc")
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
-            wait_until("it waits", lambda: lab.status()["products"].get("waiting"), daemon=daemon)
+            wait_until("it waits", lambda: lab.status()["products"].get("retry_wait"), daemon=daemon)
             screen = " ".join(lab.command("status").stdout.split())
             assert "(attempt 1 of 6); next in" in screen
             assert "next try in" in " ".join(lab.command("status", name).stdout.split())
             assert lab.status(name)["product"]["next_try_in_s"] > 100
             sandbox.clear_faults()
-            assert lab.command("retry", "--waiting").returncode == 0
+            assert lab.command("retry", "--retry-wait").returncode == 0
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
         assert lab.states("one.txt") == {name: "done"}

@@ -31,7 +31,7 @@ def test_names_and_password_only_accounts_work_where_proc_holds_only_processes(t
         sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in names))
         lab.drop("one.txt", names)
         with DaemonProcess(lab, under=HIDES_PROC) as daemon:
-            wait_until("all is settled", lambda: lab.report("one.txt"), daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("one.txt"), daemon=daemon)
         assert set(lab.states("one.txt").values()) == {"done"}
         assert "exited with 70" not in daemon.log()
 
@@ -54,10 +54,10 @@ def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_a
             assert f"ReadWritePaths={above}/spool" in notice["text"]
             assert notice["text"] in daemon.log()
             lab.drop("one.txt", [name])
-            told = wait_until("it waits", lambda: lab.status()["cooling"], daemon=daemon)
+            told = wait_until("it waits", lambda: lab.status()["open_breakers"], daemon=daemon)
             assert f"ReadWritePaths={above}/spool" in told[0]["reason"]
         (above / "spool").mkdir()
         assert lab.status()["notices"] == []  # nobody runs
         with DaemonProcess(lab) as daemon:
-            wait_until("all is settled", lambda: lab.report("one.txt"), daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("one.txt"), daemon=daemon)
             assert lab.status()["notices"] == []

@@ -13,7 +13,7 @@ import yaml
 
 from cdsed import log
 from cdsed.config.secrets import Secret
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -21,7 +21,7 @@ from tests.support.sandbox import SandboxProcess
 # One with all that is quoted in URLs, forms, JSON, YAML and shells.
 _PASSWORD = "CANARY-pa ss/w+rd&é\"'\\%1"
 _SEED = "CANARYSEEDCANARYSEEDCANARYSEED23"
-_SETTINGS = {"transfer": {"zipper": True}, "retry": {"attempts": 3, "first_delay_s": 0.2, "longest_delay_s": 0.5}}
+_SETTINGS = {"transfer": {"zip_fallback": True}, "retry": {"attempts": 3, "first_delay_s": 0.2, "longest_delay_s": 0.5}}
 _BUG = '''
 """Loaded by every Python of the daemon: a bug that quotes a secret, in the download processes."""
 import sys
@@ -37,9 +37,9 @@ if "download" in sys.orig_argv:
 '''
 
 
-def _accounts() -> list[Account]:
-    def account(name: str, **more: str) -> Account:
-        return Account(name, f"CANARY-ACCESS-{name}", f"CANARY-SECRET-{name}", 2, None, None, None, **more)
+def _accounts() -> list[SandboxAccount]:
+    def account(name: str, **more: str) -> SandboxAccount:
+        return SandboxAccount(name, f"CANARY-ACCESS-{name}", f"CANARY-SECRET-{name}", 2, None, None, None, **more)
 
     return [
         account("good"),
@@ -49,7 +49,7 @@ def _accounts() -> list[Account]:
     ]
 
 
-def _write_accounts(lab: Installation, accounts: list[Account]) -> list[str]:
+def _write_accounts(lab: Installation, accounts: list[SandboxAccount]) -> list[str]:
     """Write the accounts file, as wrong as its names say; return every secret in it."""
     good, pair, temporary, refused = accounts
     entries = {
@@ -150,7 +150,7 @@ def test_no_secret_turns_up_anywhere_after_a_run_full_of_failures(tmp_path: Path
             lab.drop("list.txt", [*names, "not a name"])
             (lab.inbox / "accounts.yml").write_bytes((lab.root / "accounts.yml").read_bytes())  # by mistake
             wait_until("a bug", lambda: "an error in cdsed itself" in daemon.log(), daemon=daemon)
-            wait_until("all is settled", lambda: lab.report("list.txt"), 90, daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("list.txt"), 90, daemon=daemon)
             (key,) = json.loads(ledger.read_text(encoding="utf-8"))
             secrets += [key["secret_key"], key["access_key"]]
             files = list((lab.state / "run").glob("token.*.json"))

@@ -90,7 +90,7 @@ def test_trouble_of_a_product_itself_costs_it_one_attempt(tmp_path: Path, fault:
     assert sorted(_fetch_three_through(tmp_path, [fault])) == [0, 0, 1]
 
 
-def test_an_object_that_changes_while_eight_sessions_are_at_it_is_fetched_anew(tmp_path: Path) -> None:
+def test_an_object_that_changes_while_eight_sessions_are_at_it_is_fetched_again(tmp_path: Path) -> None:
     [name] = realistic_safenames("S1_GRD", 1, seed=59)
     with SandboxProcess(accounts=2, bandwidth_bytes_per_s=3_000_000) as sandbox:
         lab = Installation(tmp_path, sandbox, transfer={"piece_bytes": 2**20})
@@ -112,7 +112,7 @@ def test_while_everything_fails_products_wait_and_nobody_is_charged(tmp_path: Pa
         sandbox.fault(kind=kind)
         lab.drop("three.txt", names)
         with DaemonProcess(lab, "--once") as daemon:
-            wait_until("trouble", lambda: sandbox.counters()["faults"].get(kind, 0) >= 3, daemon=daemon)
+            wait_until("error", lambda: sandbox.counters()["faults"].get(kind, 0) >= 3, daemon=daemon)
             sandbox.clear_faults()
             assert daemon.wait(60) == 0, daemon.log()
         assert lab.differences(names) == []
@@ -181,8 +181,8 @@ def test_a_source_that_contradicts_its_own_manifest_is_corrupt_and_costs_the_oth
         rows = {row["safename"]: row for row in report["products"]}
         assert rows[bad]["state"] == "corrupt"
         assert "two copies were alike" in rows[bad]["cause"]
-        assert "quarantine" in rows[bad]["whereabouts"]
-        assert Path(rows[bad]["whereabouts"], "manifest.safe").is_file()
+        assert "quarantine" in rows[bad]["path"]
+        assert Path(rows[bad]["path"], "manifest.safe").is_file()
         assert not (lab.spool / bad).exists()
         assert {rows[name]["state"] for name in good} == {"done"}
         assert lab.differences(good) == []
@@ -206,7 +206,7 @@ def test_a_product_that_lacks_what_its_manifest_names_fails_with_its_cause(tmp_p
         rows = {row["safename"]: row for row in report["products"]}
         assert (rows[lacking]["state"], rows[lacking]["attempts"]) == ("failed", 3)
         assert "not on the service" in rows[lacking]["cause"]
-        assert (rows[gone]["state"], rows[gone]["attempts"]) == ("missing", 3)
+        assert (rows[gone]["state"], rows[gone]["attempts"]) == ("unavailable", 3)
         assert ".nc is not there (404 NoSuchKey)" in rows[gone]["cause"]
         assert {rows[name]["state"] for name in good} == {"done"}
         assert lab.differences(good) == []
@@ -238,7 +238,7 @@ def test_what_no_working_account_may_read_for_long_is_missing_and_not_charged(tm
         report = lab.report("eight.txt")
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
-        assert (rows[denied]["state"], rows[denied]["attempts"]) == ("missing", 0)
+        assert (rows[denied]["state"], rows[denied]["attempts"]) == ("unavailable", 0)
         assert "not for this account" in rows[denied]["cause"]
         assert lab.differences(others) == []
 
@@ -271,7 +271,7 @@ def test_an_account_that_is_refused_everything_cools_and_no_product_pays(tmp_pat
         lab.drop("ten.txt", names)
         log = lab.run_once()
         assert f"account {refused}: its S3 key is known, but may read nothing" in log
-        assert "it cools for" in log
+        assert "it backs off for" in log
         assert lab.differences(names) == []
         assert lab.endings("ten.txt") == [("done", 0)] * 10
 
@@ -284,7 +284,7 @@ def test_when_all_accounts_are_refused_everything_products_wait_until_they_work_
         sandbox.fault(kind="forbidden")
         lab.drop("five.txt", names)
         with DaemonProcess(lab, "--once") as daemon:
-            wait_until("both cool", lambda: daemon.log().count("it cools for") >= 4, daemon=daemon)
+            wait_until("both cool", lambda: daemon.log().count("it backs off for") >= 4, daemon=daemon)
             sandbox.clear_faults()
             assert daemon.wait(60) == 0, daemon.log()
         assert lab.differences(names) == []

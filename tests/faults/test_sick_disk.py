@@ -41,7 +41,7 @@ def test_while_one_spool_is_read_only_products_go_to_the_other_and_one_line_tell
             done = "SELECT 1 FROM product WHERE state = 'done'"
             # Those that had chosen it before it was known to be sick wait for it.
             wait_until("most have come", lambda: len(lab.query(done)) >= 20, daemon=daemon)
-            cooling = lab.status()["cooling"]
+            cooling = lab.status()["open_breakers"]
             assert [item["name"] for item in cooling] == [f"disk:{disk.place}"]
             daemon.terminate()
             daemon.wait(20)

@@ -95,8 +95,8 @@ def test_stopped_at_five_random_moments_it_still_brings_everything(tmp_path: Pat
         lab.drop("all.txt", names)
         for _ in range(5):
             with DaemonProcess(lab) as daemon:
-                moment = sandbox.bytes_sent() + dice.randrange(200_000, 2 * _MB)
-                wait_until(f"{moment} bytes", lambda: sandbox.bytes_sent() >= moment, daemon=daemon)  # noqa: B023
+                timestamp = sandbox.bytes_sent() + dice.randrange(200_000, 2 * _MB)
+                wait_until(f"{timestamp} bytes", lambda: sandbox.bytes_sent() >= timestamp, daemon=daemon)  # noqa: B023
                 daemon.terminate()
                 assert daemon.wait(60) == 0, daemon.log()
                 assert "has not left" not in daemon.log()
@@ -107,7 +107,7 @@ def test_stopped_at_five_random_moments_it_still_brings_everything(tmp_path: Pat
         assert "Traceback" not in log
 
 
-def test_hup_brings_a_new_account_into_use_while_work_goes_on(tmp_path: Path) -> None:
+def test_hup_brings_a_new_account_into_use_while_work_continues(tmp_path: Path) -> None:
     first, second = make_accounts(2, seed=1, bandwidth_bytes_per_s=_MB)
     with SandboxProcess([first, second]) as sandbox:
         lab = Installation(tmp_path, sandbox, accounts=[first], transfer={"piece_bytes": 2**20})
@@ -142,7 +142,7 @@ def test_hup_brings_a_corrected_key_into_use(tmp_path: Path) -> None:
         sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in names))
         lab.drop("two.txt", names)
         with DaemonProcess(lab) as daemon:
-            wait_until("it cools", lambda: "it cools for" in daemon.log(), daemon=daemon)
+            wait_until("it backs off", lambda: "it backs off for" in daemon.log(), daemon=daemon)
             lab.write_accounts({"default": [account]})
             daemon.send(signal.SIGHUP)
             wait_until("its report", lambda: lab.report("two.txt"), daemon=daemon)

@@ -39,11 +39,11 @@ def test_after_a_kill_in_the_middle_nothing_is_left_when_all_has_arrived(tmp_pat
 
 
 def test_what_no_product_under_way_owns_is_removed_at_the_start_and_what_is_foreign_stays(tmp_path: Path) -> None:
-    settled, copied, waiting, foreign = realistic_safenames("S1_OCN", 4, seed=343)
+    finished, copied, waiting, foreign = realistic_safenames("S1_OCN", 4, seed=343)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
-        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in (settled, copied, waiting)))
-        lab.drop("two.txt", [settled, copied])
+        sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in (finished, copied, waiting)))
+        lab.drop("two.txt", [finished, copied])
         lab.run_once()
         sandbox.fault(kind="internal_error", key=f"*{waiting}*.nc", operation="get")
         lab.drop("one.txt", [waiting])
@@ -51,21 +51,21 @@ def test_what_no_product_under_way_owns_is_removed_at_the_start_and_what_is_fore
         with DaemonProcess(lab) as daemon:
             wait_until("it is begun", lambda: (pre_spool / waiting).is_dir(), daemon=daemon)
             _kill_everybody(daemon)
-        left = [pre_spool / settled, pre_spool / f"{copied}.copy", pre_spool / f"{copied}.gone"]
-        kept = [pre_spool / foreign, pre_spool / "quarantine" / settled, pre_spool / "replaced" / f"{settled}.1"]
+        left = [pre_spool / finished, pre_spool / f"{copied}.copy", pre_spool / f"{copied}.gone"]
+        kept = [pre_spool / foreign, pre_spool / "quarantine" / finished, pre_spool / "replaced" / f"{finished}.1"]
         for folder in left + kept:
             folder.mkdir(parents=True)
             (folder / "manifest.safe").write_text("half of it", encoding="utf-8")
         kept += [pre_spool / "notes", pre_spool / waiting, pre_spool / "marker"]
         kept[3].write_text("of a person", encoding="utf-8")
-        (pre_spool / f"{settled}.link").symlink_to(lab.spool / settled)
+        (pre_spool / f"{finished}.link").symlink_to(lab.spool / finished)
         with DaemonProcess(lab) as daemon:
             wait_until("they are gone", lambda: not any(folder.exists() for folder in left), daemon=daemon)
             assert [str(path) for path in kept if not path.exists()] == []
-            assert (pre_spool / f"{settled}.link").is_symlink()
+            assert (pre_spool / f"{finished}.link").is_symlink()
             sandbox.clear_faults()
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
-        assert lab.differences([settled, copied, waiting]) == []
+        assert lab.differences([finished, copied, waiting]) == []
 
 
 def test_what_a_failed_product_leaves_is_removed(tmp_path: Path) -> None:

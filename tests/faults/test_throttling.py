@@ -23,7 +23,7 @@ def test_throttled_sessions_are_halved_once_shown_and_grow_back_to_all(tmp_path:
             assert daemon.wait(120) == 0, daemon.log()
         assert lab.differences(names) == []
         assert {row["attempts"] for row in (lab.report("many.txt") or {})["products"]} == {0}
-        assert daemon.log().count("throttled; it goes on with 2 of 4 sessions") == 1
+        assert daemon.log().count("throttled; it continues with 2 of 4 sessions") == 1
         assert "account sandbox-1: 3 of 4 sessions again" in daemon.log()
         assert "account sandbox-1: 4 of 4 sessions again" in daemon.log()
         assert sandbox.counters()["accounts"]["sandbox-1"]["overbooked"] == 0

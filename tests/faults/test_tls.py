@@ -57,13 +57,13 @@ class _Server:
 
     def __init__(self, certificates: Certificates) -> None:
         self.seen: list[str] = []
-        self.answer: tuple[int, dict[str, str]] = (200, {})
+        self.response: tuple[int, dict[str, str]] = (200, {})
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.seen.append(f"{self.path} {self.headers.get('Authorization')}")
-                status, headers = server.answer
+                status, headers = server.response
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": "2"}.items():
                     self.send_header(name, value)
@@ -189,7 +189,7 @@ def test_a_server_that_the_settings_vouch_for_is_asked(ask, trusted, serve, tmp_
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_followed_nowhere(ask, status, trusted, serve, tmp_path):
     server, stranger = serve(trusted), serve(trusted)
-    server.answer = (status, {"Location": f"{stranger.url}/elsewhere"})
+    server.response = (status, {"Location": f"{stranger.url}/elsewhere"})
     with contextlib.suppress(ServiceError):
         ask(server.url, trusted.authority, tmp_path)
     assert len(server.seen) >= 1

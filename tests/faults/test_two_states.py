@@ -135,7 +135,7 @@ def _bring(destination: Destination, names: Sequence[str], dice: random.Random, 
     assert wrong == []
     assert (watcher.partial, watcher.doubled, aside) == ([], [], [])
     assert checked == {lab.root.name: [] for lab in labs}
-    assert {state for each in states for state in each.values()} <= {"done", "present"}
+    assert {state for each in states for state in each.values()} <= {"done", "already_present"}
     brought = [name for lab in labs for name, state in lab.states("all.txt").items() if state == "done"]
     assert sorted({*brought, *unlucky}) == sorted(names)
     assert not {name for name, count in Counter(brought).items() if count > 1}, "told as done by more than one"
@@ -239,7 +239,7 @@ def test_what_a_killed_daemon_has_left_is_its_own_for_a_restart_and_else_another
         assert first.differences([name], destination.place) == []
         assert (watcher.partial, watcher.doubled, checked) == ([], [], [[], []])
         states = [lab.states("mine.txt")[name] for lab in (first, second)]
-        assert states == (["done", "present"] if comes_back else ["present", "done"])
+        assert states == (["done", "already_present"] if comes_back else ["already_present", "done"])
         fetched = sum(count["bytes_sent"] for key, count in sandbox.counters()["keys"].items() if name in key)
         assert (fetched < 19_500_000) == comes_back, "what had arrived is kept for its own state only"
 

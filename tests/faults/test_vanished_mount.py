@@ -1,4 +1,4 @@
-"""A disk that is not mounted: nothing is written into its bare mount point, and all goes on when it is back."""
+"""A disk that is not mounted: nothing is written into its bare mount point, and all continues when it is back."""
 
 import re
 import subprocess
@@ -58,7 +58,7 @@ def test_a_disk_taken_away_between_two_products_gets_nothing_and_what_waits_for_
         assert list(disk.place.iterdir()) == []
 
 
-def test_a_spool_below_a_mount_point_is_not_made_anew_on_the_disk_beneath(tmp_path: Path, disk: Disk) -> None:
+def test_a_spool_below_a_mount_point_is_not_made_again_on_the_disk_beneath(tmp_path: Path, disk: Disk) -> None:
     with SandboxProcess() as sandbox:
         names = _names(sandbox, 2, seed=303)
         lab = _lab(tmp_path, sandbox, disk.place / "data" / "spool")
@@ -109,7 +109,7 @@ def test_what_lies_on_a_disk_that_is_away_is_not_fetched_again(tmp_path: Path, d
             lab.drop("again.txt", names)
             receipt = wait_until("it is taken", lambda: lab.receipt("again.txt"), daemon=daemon)
             disk.put_back()
-        assert receipt["counts"]["present"] == 2
+        assert receipt["counts"]["already_present"] == 2
         assert not any(counted["requests"] for counted in sandbox.counters()["keys"].values())
         assert lab.differences(names) == []
 

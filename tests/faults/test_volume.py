@@ -22,14 +22,14 @@ def test_no_account_passes_its_volume_and_the_fuller_one_gives_more(tmp_path: Pa
                 "no account can be used: sandbox-1: its 30-day volume is spent; sandbox-2: its 30-day volume is spent"
             )
             wait_until("both are spent", lambda: lab.status()["why_idle"] == spent, daemon=daemon)
-            answer, screen = lab.status(), lab.command("status").stdout
+            response, screen = lab.status(), lab.command("status").stdout
         counted = sandbox.counters()["accounts"]
         for name, volume_bytes in volumes.items():
             assert 0.89 * volume_bytes < counted[name]["bytes"] < volume_bytes
             assert counted[name]["refused"] == 0
-        assert all(account["room"]["size_bytes"] > 0 for account in answer["accounts"])
+        assert all(account["room"]["size_bytes"] > 0 for account in response["accounts"])
         assert "free again from 20" in screen
         assert "by the 30-day volumes" in screen
-        assert answer["eta_by_volume"]
-        assert 29 * 86_400 < answer["eta_s"] < 31 * 86_400
-        assert "corrupt" not in answer["products"]
+        assert response["eta_by_volume"]
+        assert 29 * 86_400 < response["eta_s"] < 31 * 86_400
+        assert "corrupt" not in response["products"]

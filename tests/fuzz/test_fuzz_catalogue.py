@@ -12,19 +12,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cdsed.catalogue.answer import parse_deletions, parse_entries
 from cdsed.catalogue.http_client import HttpResponse
 from cdsed.catalogue.names import look_up
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.rate_limiter import RateLimiter
+from cdsed.catalogue.response import parse_deletions, parse_entries
 from cdsed.catalogue.search import search
 from cdsed.errors import CdsedError, ServiceError
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import documents, mutated, restructured
 from tests.support.catalogue_server import product
 from tests.support.clocks import HastyClock
-from tests.support.raw_server import RawServer, answer, raw_server
+from tests.support.raw_server import RawServer, raw_server, response
 
 _SIBLING = Path(__file__).parents[3] / "shared" / "data"
 _DATA = Path(os.environ.get("CDSED_SHARED_DATA", _SIBLING))
@@ -92,7 +92,7 @@ def test_any_answer_is_read_as_documented_or_refused(page: Any) -> None:
 @examples(60)
 @given(st.one_of(restructured(PAGE).map(lambda page: json.dumps(page).encode()), mutated(json.dumps(PAGE).encode())))
 def test_a_search_ends_in_rows_or_an_error_of_ours(server: RawServer, service: ODataClient, body: bytes) -> None:
-    server.respond = lambda _: answer(body)
+    server.respond = lambda _: response(body)
     try:
         search(Query(collection="X"), service)
     except CdsedError as error:
@@ -106,7 +106,7 @@ def test_a_look_up_ends_in_facts_or_an_error_of_ours(
 ) -> None:
     spoilt = [data.draw(mutated(json.dumps(PAGE).encode())), data.draw(restructured(PAGE).map(json.dumps)).encode()]
     status = data.draw(st.sampled_from(["200 OK", "400 Bad Request", "404 Not Found", "302 Found", "500 Oh"]))
-    server.respond = lambda line: answer(spoilt[line.startswith("GET")], status=status)
+    server.respond = lambda line: response(spoilt[line.startswith("GET")], status=status)
     try:
         facts = look_up([NAME], service)
     except CdsedError as error:
@@ -116,14 +116,14 @@ def test_a_look_up_ends_in_facts_or_an_error_of_ours(
 
 
 @examples(40)
-@given(st.one_of(mutated(answer(json.dumps(PAGE).encode())), st.binary(max_size=300)))
-@example(answer(b"<html>maintenance</html>", headers=b"Content-Type: text/html\r\n"))
-@example(answer(json.dumps(PAGE).encode("utf-16")))
-@example(answer(b"{}", headers=b"Content-Encoding: gzip\r\n"))
-@example(answer(b"{}", headers=b"Transfer-Encoding: chunked\r\n"))
-@example(answer(b"", status="503 Later", headers=b"Retry-After: 99999999999999999999\r\n"))
-@example(answer(b"{}", length="-1"))
-@example(answer(b"{}", headers=b"X: " + b"y" * 70_000 + b"\r\n"))
+@given(st.one_of(mutated(response(json.dumps(PAGE).encode())), st.binary(max_size=300)))
+@example(response(b"<html>maintenance</html>", headers=b"Content-Type: text/html\r\n"))
+@example(response(json.dumps(PAGE).encode("utf-16")))
+@example(response(b"{}", headers=b"Content-Encoding: gzip\r\n"))
+@example(response(b"{}", headers=b"Transfer-Encoding: chunked\r\n"))
+@example(response(b"", status="503 Later", headers=b"Retry-After: 99999999999999999999\r\n"))
+@example(response(b"{}", length="-1"))
+@example(response(b"{}", headers=b"X: " + b"y" * 70_000 + b"\r\n"))
 def test_an_answer_that_is_no_http_is_an_error_of_ours(server: RawServer, service: ODataClient, raw: bytes) -> None:
     server.respond = lambda _: raw
     try:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from cdsed.config.secrets import Secret
 from cdsed.errors import CdsedError
 from cdsed.model.eodata import safe_segments, split_s3_path
-from cdsed.model.transfer import ListedObject, Piece
+from cdsed.model.objects import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import FetchContext, fetch_piece
 from cdsed.transfer.s3_list import list_product
 from tests.fuzz.campaign import examples
 from tests.fuzz.mutations import mutated
-from tests.support.raw_server import RawServer, answer, raw_server
+from tests.support.raw_server import RawServer, raw_server, response
 
 PRODUCT = "/eodata/Sentinel-1/SAR/S1A_X.SAFE"
 PREFIX = "Sentinel-1/SAR/S1A_X.SAFE/"
@@ -95,7 +95,7 @@ def _listed(server: RawServer, connection: Connection, raw: bytes) -> list[Liste
 def test_a_spoilt_listing_is_refused_or_holds_only_what_can_be_files_of_the_product(
     server: RawServer, connection: Connection, body: bytes
 ) -> None:
-    for item in _listed(server, connection, answer(body)):
+    for item in _listed(server, connection, response(body)):
         assert safe_segments(item.path)
         assert 0 <= item.size_bytes < 2**63
         assert isinstance(item.etag, str)
@@ -110,7 +110,7 @@ def test_a_listing_without_end_is_given_up(
 
     def page(_: str) -> bytes:
         more = b">true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>" % next(pages)
-        return answer(PAGE.replace(b">false</IsTruncated>", more).replace(end, object_ * 100 + end))
+        return response(PAGE.replace(b">false</IsTruncated>", more).replace(end, object_ * 100 + end))
 
     server.respond = page
     connection.close()
@@ -127,7 +127,7 @@ def test_a_listing_without_end_is_given_up(
 def test_a_single_object_that_is_described_strangely_is_refused(
     server: RawServer, connection: Connection, header: str, value: str
 ) -> None:
-    nothing = answer(PAGE[: PAGE.index(b"<Contents>")] + b"</ListBucketResult>")
+    nothing = response(PAGE[: PAGE.index(b"<Contents>")] + b"</ListBucketResult>")
     line = f"{header}: {value.replace(chr(13), '').replace(chr(10), '')}\r\n".encode("latin-1")
     head = b"HTTP/1.1 200 OK\r\n%b\r\n" % line
     server.respond = lambda request: head if request.startswith("HEAD") else nothing
@@ -140,7 +140,7 @@ def test_a_single_object_that_is_described_strangely_is_refused(
         assert all(0 <= item.size_bytes < 2**63 for item in found)
 
 
-HONEST = answer(
+HONEST = response(
     BODY[100:200],
     status="206 Partial Content",
     headers=f'ETag: "{ETAG}"\r\nContent-Range: bytes 100-199/300\r\n'.encode(),
@@ -179,7 +179,10 @@ def test_a_piece_is_what_was_asked_for_or_an_error_of_ours(
 
 
 def test_the_honest_answers_pass(server: RawServer, connection: Connection, tmp_path: Path) -> None:
-    assert [item.path for item in _listed(server, connection, answer(PAGE))] == ["manifest.safe", "measurement/a.tiff"]
+    assert [item.path for item in _listed(server, connection, response(PAGE))] == [
+        "manifest.safe",
+        "measurement/a.tiff",
+    ]
     server.respond = lambda _: HONEST
     context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
     piece = Piece(1, 1, f"{PREFIX}a.tiff", "a.tiff", ETAG, 300, 100, 100, 0, 0)

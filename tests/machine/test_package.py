@@ -30,7 +30,7 @@ def test_the_service_is_there_but_neither_enabled_nor_started(machine: Machine) 
     assert machine.run("id", "--user", "--name", "cdsed").strip() == "cdsed"
 
 
-def test_an_upgrade_while_products_arrive_goes_on_by_itself(service: Service, under_way: UnderWay) -> None:
+def test_an_upgrade_while_products_arrive_continues_by_itself(service: Service, under_way: UnderWay) -> None:
     settings = service.config.read_text("utf-8")
     assert version(service.machine) == trees.OLDER
 

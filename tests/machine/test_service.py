@@ -55,7 +55,7 @@ def test_a_name_without_its_place_is_looked_up_in_the_catalogue(service: Service
 
     service.add("catalogue.txt", [name, unknown])
 
-    assert service.wait_for_report("catalogue.txt") == {name: "done", unknown: "missing"}
+    assert service.wait_for_report("catalogue.txt") == {name: "done", unknown: "unavailable"}
     assert service.sandbox.counters()["odata_requests"] > asked
 
 

@@ -45,7 +45,7 @@ def test_the_watchdog_replaces_a_supervisor_that_stands_still(service):
     assert service.pid != pid
 
 
-def test_a_killed_supervisor_is_started_again_and_goes_on(service, under_way):
+def test_a_killed_supervisor_is_started_again_and_continues(service, under_way):
     restarts = int(service.show("NRestarts"))
 
     send(service.pid, signal.SIGKILL)
@@ -54,7 +54,7 @@ def test_a_killed_supervisor_is_started_again_and_goes_on(service, under_way):
     assert under_way.becomes_whole()
 
 
-def test_a_stop_under_load_is_in_order_and_the_next_start_goes_on(service, under_way):
+def test_a_stop_under_load_is_in_order_and_the_next_start_continues(service, under_way):
     stopped = service.control("stop", timeout_s=30)
 
     assert stopped.returncode == 0, stopped.stderr
@@ -66,7 +66,7 @@ def test_a_stop_under_load_is_in_order_and_the_next_start_goes_on(service, under
     assert under_way.becomes_whole()
 
 
-def test_after_a_reboot_under_load_it_starts_and_goes_on(service, under_way):
+def test_after_a_reboot_under_load_it_starts_and_continues(service, under_way):
     service.machine.reboot()
 
     service.machine.wait("it is ready", lambda: service.show("ActiveState") == "active")

@@ -25,7 +25,7 @@ _STAYS = re.compile(r"cdsed (?:sandbox|run)\b(?!.*--(?:once|help))")
 _LOOKS = re.compile(r"cdsed status|cdsed check|cat /|ls /|tail ")
 # What it counts depends on the moment.
 _MOVES = re.compile(r"cdsed status$|cdsed check|curl .*/counters")
-_PATIENCE_S = 45
+_IDLE_TIMEOUT_S = 45
 _ENDS_WITHIN_S = 150
 _WRONG = {64: "wrong command line", 70: "error in cdsed", 126: "cannot be run", 127: "not found"}
 _PYTHON = """
@@ -120,7 +120,7 @@ class Terminal:
 
     def _play_command(self, step: Step) -> None:
         moving = bool(_MOVES.match(step.command))
-        until = time.monotonic() + _PATIENCE_S
+        until = time.monotonic() + _IDLE_TIMEOUT_S
         while True:
             code, printed = self._run(step.command)
             if self.comparison.agrees(step.shown, printed, moving=moving):
@@ -137,7 +137,7 @@ class Terminal:
         output = self.folder / f"background-{self._started}"
         output.touch()
         self._run(f"{step.command} > {shlex.quote(str(output))} 2>&1 &")
-        until = time.monotonic() + _PATIENCE_S
+        until = time.monotonic() + _IDLE_TIMEOUT_S
         while step.shown:
             printed = self._as_shown(output.read_text("utf-8"))
             if printed and self.comparison.agrees(step.shown, printed):

@@ -9,7 +9,8 @@ import pytest
 import cdsed
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store.database import examine, newest_schema
+from cdsed.store.database import examine
+from cdsed.store.migration import newest_schema
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
@@ -64,7 +65,7 @@ def versions(daemon: DaemonProcess) -> list[str]:
 
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["stopped first", "under its feet"])
-def test_work_under_way_goes_on_with_the_newer_version(program, lab, stopped):
+def test_work_under_way_continues_with_the_newer_version(program, lab, stopped):
     program.install("0.0.9")
     lab.drop("work.txt", NAMES)
     with DaemonProcess(lab, environ=program.environ()) as old:

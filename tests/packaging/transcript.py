@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 
 # Kinds of values that differ at each run, longest first; `key` and `pid` are learned, for a later command names them.
 _VALUES = {

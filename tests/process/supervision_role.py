@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cdsed import log
 from cdsed.errors import ConfigError
-from cdsed.process.life import Life, live
+from cdsed.process.worker_control import WorkerControl, run_worker
 
-BEAT_EVERY_S = 0.05
+HEARTBEAT_EVERY_S = 0.05
 
 
 class Role:
@@ -23,16 +23,16 @@ class Role:
         with self.journal.open("a", encoding="utf-8") as file:
             file.write(" ".join(map(str, (self.name, *words))) + "\n")
 
-    def body(self, life: Life) -> None:
+    def body(self, control: WorkerControl) -> None:
         self.note("began", os.getpid())
-        self.boot(life)
-        life.ready()
+        self.boot(control)
+        control.ready()
         self.note("ready", os.getpid())
         if self.behaviour != "leaves":
-            self.work(life)
-        self.note("left", os.getpid(), "orphaned" if life.orphaned else "told")
+            self.work(control)
+        self.note("left", os.getpid(), "orphaned" if control.orphaned else "told")
 
-    def boot(self, life: Life) -> None:
+    def boot(self, control: WorkerControl) -> None:
         match self.behaviour:
             case "refuses":
                 raise ConfigError(["colour: no such key; remove it"])
@@ -40,12 +40,12 @@ class Role:
                 raise RuntimeError("no boot")
             case "gated":
                 gate = self.journal.with_name("gate")
-                while not gate.exists() and not life.stop.wait(BEAT_EVERY_S):
+                while not gate.exists() and not control.stop.wait(HEARTBEAT_EVERY_S):
                     pass
             case "boots-for-ever":
-                life.stop.wait()
+                control.stop.wait()
 
-    def work(self, life: Life) -> None:
+    def work(self, control: WorkerControl) -> None:
         match self.behaviour:
             case "crashes":
                 raise RuntimeError("no life")
@@ -58,9 +58,9 @@ class Role:
             case "begets":
                 self.note("begot", subprocess.Popen(["sleep", "600"]).pid)
             case "hangs":
-                life.stop.wait()
-        while not life.stop.wait(BEAT_EVERY_S):
-            life.beat("at work")
+                control.stop.wait()
+        while not control.stop.wait(HEARTBEAT_EVERY_S):
+            control.heartbeat("at work")
         if self.behaviour == "deaf":
             self.note("heard", os.getpid())
             threading.Event().wait()
@@ -68,4 +68,4 @@ class Role:
 
 if __name__ == "__main__":
     log.setup(sys.argv[1])
-    sys.exit(live(sys.argv[1], Role(sys.argv[1], sys.argv[2], Path(sys.argv[3])).body, leave_within_s=0.5))
+    sys.exit(run_worker(sys.argv[1], Role(sys.argv[1], sys.argv[2], Path(sys.argv[3])).body, leave_within_s=0.5))

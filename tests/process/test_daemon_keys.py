@@ -42,7 +42,7 @@ def test_an_account_with_only_a_password_downloads_and_leaves_no_key_behind(tmp_
         sandbox.add_products(*({"safename": name, "size_bytes": 2_000_000} for name in names))
         lab.drop("list.txt", names)
         with DaemonProcess(lab) as daemon:
-            wait_until("all is settled", lambda: lab.report("list.txt"), daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("list.txt"), daemon=daemon)
             assert set(lab.states("list.txt").values()) == {"done"}
             assert len(_keys_there(lab)) == 1
             ledger = lab.state / "temporary_keys.json"
@@ -67,7 +67,7 @@ def test_a_killed_daemon_s_keys_are_used_on_and_deleted_in_the_end(tmp_path: Pat
         sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000} for name in (first, second)))
         lab.drop("first.txt", [first])
         with DaemonProcess(lab) as daemon:
-            wait_until("the first is settled", lambda: lab.report("first.txt"), daemon=daemon)
+            wait_until("the first is finished", lambda: lab.report("first.txt"), daemon=daemon)
             keys = _keys_there(lab)
             for pid in daemon.worker_pids("keys"):
                 os.kill(pid, signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_a_killed_daemon_s_keys_are_used_on_and_deleted_in_the_end(tmp_path: Pat
         assert _keys_there(lab) == keys
         lab.drop("second.txt", [second])
         with DaemonProcess(lab) as daemon:
-            wait_until("the second is settled", lambda: lab.report("second.txt"), daemon=daemon)
+            wait_until("the second is finished", lambda: lab.report("second.txt"), daemon=daemon)
             assert _keys_there(lab) == keys
             daemon.terminate()
             daemon.wait(30)
@@ -90,7 +90,7 @@ def test_keys_left_over_are_deleted_when_temporary_keys_are_no_longer_wanted(tmp
         sandbox.add_products({"safename": name, "size_bytes": 1_000_000})
         lab.drop("list.txt", [name])
         with DaemonProcess(lab) as daemon:
-            wait_until("it is settled", lambda: lab.report("list.txt"), daemon=daemon)
+            wait_until("it is finished", lambda: lab.report("list.txt"), daemon=daemon)
             for pid in daemon.worker_pids("keys"):
                 os.kill(pid, signal.SIGSTOP)
             for pid in [*daemon.worker_pids("keys"), daemon.pid]:
@@ -101,19 +101,19 @@ def test_keys_left_over_are_deleted_when_temporary_keys_are_no_longer_wanted(tmp
             wait_until("they are gone", lambda: not _keys_there(lab), daemon=daemon)
 
 
-def test_a_wrong_password_is_told_in_the_status_and_not_tried_for_ever(tmp_path: Path) -> None:
+def test_a_wrong_password_is_told_in_the_status_and_not_tried_indefinitely(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
         accounts = lab.root / "accounts.yml"
         text = accounts.read_text(encoding="utf-8").replace(sandbox.accounts[0].password, "wrong-guess")
         accounts.write_text(text, encoding="utf-8")
         with DaemonProcess(lab) as daemon:
-            trouble = wait_until(
+            error = wait_until(
                 "it is told",
-                lambda: [a["trouble"] for a in lab.status().get("accounts", []) if "refuses" in str(a["trouble"])],
+                lambda: [a["error"] for a in lab.status().get("accounts", []) if "refuses" in str(a["error"])],
                 daemon=daemon,
             )
-        assert "Invalid user credentials" in trouble[0]
+        assert "Invalid user credentials" in error[0]
         assert sandbox.call("GET", "identity")["grants"] == {"password": 1}
         assert "wrong-guess" not in daemon.log()
 
@@ -121,7 +121,7 @@ def test_a_wrong_password_is_told_in_the_status_and_not_tried_for_ever(tmp_path:
 def test_what_s3_refuses_comes_as_a_zip_where_the_settings_say_so(tmp_path: Path) -> None:
     folder, single = realistic_safenames("S1_GRD", 1, seed=14)[0], realistic_safenames("S5P", 1, seed=14)[0]
     with SandboxProcess() as sandbox:
-        lab = Installation(tmp_path, sandbox, transfer={"zipper": True})
+        lab = Installation(tmp_path, sandbox, transfer={"zip_fallback": True})
         lab.write_accounts({"default": sandbox.accounts}, keys=False)
         specs = [{"safename": name, "size_bytes": 1_000_000, "zipped": True} for name in (folder, single)]
         sandbox.add_products(*specs)
@@ -129,7 +129,7 @@ def test_what_s3_refuses_comes_as_a_zip_where_the_settings_say_so(tmp_path: Path
         with DaemonProcess(lab) as daemon:
             wait_until("a token is there", lambda: list((lab.state / "run").glob("token.*.json")), daemon=daemon)
             lab.drop("list.txt", [folder, single])
-            wait_until("all is settled", lambda: lab.report("list.txt"), daemon=daemon)
+            wait_until("all is finished", lambda: lab.report("list.txt"), daemon=daemon)
             log = daemon.log()
         assert set(lab.states("list.txt").values()) == {"done"}, log
         assert lab.differences([folder, single]) == []
@@ -149,6 +149,6 @@ def test_what_s3_refuses_is_missing_without_the_zipper(tmp_path: Path) -> None:
         sandbox.fault(kind="forbidden", operation="list", key=key, code="AccessDenied")
         lab.drop("list.txt", [good, refused])
         with DaemonProcess(lab) as daemon:
-            wait_until("all is settled", lambda: lab.report("list.txt"), daemon=daemon)
-        assert lab.states("list.txt") == {good: "done", refused: "missing"}
+            wait_until("all is finished", lambda: lab.report("list.txt"), daemon=daemon)
+        assert lab.states("list.txt") == {good: "done", refused: "unavailable"}
         assert not [row for row in sandbox.requests() if row["operation"] == "zip"]

@@ -63,8 +63,8 @@ def test_what_lies_in_an_archive_or_the_spool_is_not_even_asked_for(tmp_path: Pa
         lab.run_once()
         report = lab.report("all.txt")
         assert report is not None
-        assert {row["safename"]: row["state"] for row in report["products"]} == dict.fromkeys(names, "present")
-        assert {row["safename"]: Path(row["whereabouts"]) for row in report["products"]} == expected
+        assert {row["safename"]: row["state"] for row in report["products"]} == dict.fromkeys(names, "already_present")
+        assert {row["safename"]: Path(row["path"]) for row in report["products"]} == expected
         assert _asked_for(sandbox, names) == []
 
 
@@ -100,7 +100,7 @@ def test_a_product_that_appears_while_it_waits_in_the_queue_is_not_fetched(tmp_p
             wait_until("it is about to be listed", lambda: sandbox.counters()["faults"], daemon=daemon)
             _moved(product, lab.spool)
             assert daemon.wait(60) == 0, daemon.log()
-        assert lab.states("one.txt") == {name: "present"}
+        assert lab.states("one.txt") == {name: "already_present"}
         assert not any(name in key for key in sandbox.counters()["keys"])
 
 

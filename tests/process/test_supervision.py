@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 DAEMON = Path(__file__).with_name("supervision_daemon.py")
-_PATIENCE_S = 60
+_IDLE_TIMEOUT_S = 60
 LIMITS = {"stop_within_s": 60, "hung_after_s": 60, "restart_first_s": 0.05, "boot_failures_max": 3}
 
 
@@ -35,7 +35,7 @@ class Daemon:
         self.journal = directory / "journal"
         self.log = directory / "log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.told: list[str] = []
+        self.message: list[str] = []
         self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._systemd.bind(str(directory / "notify"))
 
@@ -95,16 +95,16 @@ class Daemon:
     def messages(self, word: str) -> list[str]:
         while True:
             try:
-                self.told.append(self._systemd.recv(4096).decode())
+                self.message.append(self._systemd.recv(4096).decode())
             except BlockingIOError:
-                return [message for message in self.told if word in message]
+                return [message for message in self.message if word in message]
 
     def until(self, what: str, condition: Callable[[], object]) -> None:
-        deadline_s = time.monotonic() + _PATIENCE_S
+        deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
         while not condition():
             if time.monotonic() > deadline_s:
                 text = self.log.read_text(encoding="utf-8")
-                pytest.fail(f"not within {_PATIENCE_S} s: {what}\n{text}\n{self.told}")
+                pytest.fail(f"not within {_IDLE_TIMEOUT_S} s: {what}\n{text}\n{self.message}")
             time.sleep(0.01)
 
     def until_ready(self, times: int = 1) -> None:

@@ -28,7 +28,7 @@ class Owner:
         self._open: dict[str, Dropped] = {}
         self._known: list[str] = []
         self._owed: set[str] = set()
-        self._settled: list[str] = []
+        self._finished: list[str] = []
 
     def drop(self) -> None:
         """Drop the next listing, unless enough of them are under way."""
@@ -48,24 +48,24 @@ class Owner:
             if report is None:
                 continue
             del self._open[name]
-            world.told["listings"] += 1
+            world.message["listings"] += 1
             states = {row["safename"]: row["state"] for row in report["products"]}
             if missed := set(dropped.products) - states.keys():
                 world.found.append(f"{name} was reported without {sorted(missed)}")
-                world.told["lost"] += len(missed)
-            good = {product for product in dropped.products if states.get(product) in ("done", "present")}
+                world.message["lost"] += len(missed)
+            good = {product for product in dropped.products if states.get(product) in ("done", "already_present")}
             for product in set(dropped.products) - good:
-                world.told[f"ended as {states.get(product)}"] += 1
+                world.message[f"ended as {states.get(product)}"] += 1
             self._owed -= good
-            self._settled += sorted(good)
+            self._finished += sorted(good)
             self._compare_receipt(dropped)
         wanted = {product for dropped in self._open.values() for product in dropped.products}
         published = world.watcher.published()
-        free = [product for product in dict.fromkeys(self._settled) if product not in wanted]
+        free = [product for product in dict.fromkeys(self._finished) if product not in wanted]
         for product in free[:-_KEPT] if len(free) > _KEPT else []:
             if product in published:
                 world.take_away(product, published[product])
-            self._settled = [each for each in self._settled if each != product]
+            self._finished = [each for each in self._finished if each != product]
 
     def come_to_rest(self, deadline_s: float) -> None:
         """Have everything that was dropped fetched, asking again for what was given up under fire."""
@@ -73,14 +73,14 @@ class Owner:
         for round_number in range(3):
             if not self._owed:
                 break
-            self._world.told["asked again"] += len(self._owed)
+            self._world.message["asked again"] += len(self._owed)
             self._put(f"again-{self._number}-{round_number}.txt", sorted(self._owed))
             self._wait(deadline_s)
         for name in self._open:
             self._world.found.append(f"{name} was never reported")
         for product in self._owed:
             self._world.found.append(f"{product} never came")
-        self._world.told["lost"] += len(self._owed) + len(self._open)
+        self._world.message["lost"] += len(self._owed) + len(self._open)
         self._owed.clear()
         self._open.clear()
 
@@ -88,7 +88,7 @@ class Owner:
         """Compare everything that is left, and take it away."""
         for product, path in self._world.watcher.published().items():
             self._world.take_away(product, path)
-        self._settled.clear()
+        self._finished.clear()
 
     def _wait(self, deadline_s: float) -> None:
         from tests.support.daemon import wait_until
@@ -148,5 +148,5 @@ class Owner:
         from tests.support.invariants import receipts_unlike_their_listings
 
         wrong = receipts_unlike_their_listings(self._world.lab, {dropped.name: dropped.content})
-        self._world.told["rules broken"] += len(wrong)
+        self._world.message["rules broken"] += len(wrong)
         self._world.found += wrong

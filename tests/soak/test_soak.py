@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak.owner import Owner
-from tests.soak.troubles import TROUBLES, Undo
+from tests.soak.troubles import SQLITE_ERRORS, Undo
 from tests.soak.world import World, dice_for, wait
 from tests.support.invariants import leftovers
 
@@ -53,7 +53,7 @@ class Campaign:
                     self._trouble()
                     self._owner.drop()
                 except (OSError, subprocess.SubprocessError) as error:  # no fault of cdsed's, or the rest will show it
-                    self._world.told["stumbles of the soak itself"] += 1
+                    self._world.message["stumbles of the soak itself"] += 1
                     self._world.found.append(f"the soak itself stumbled: {error!r}")
                 if time.monotonic() > check_s:
                     self._look()
@@ -66,8 +66,8 @@ class Campaign:
         world, dice = self._world, dice_for(self._world.seed, "step", self._step)
         wait(dice.uniform(0.1, 1.5))  # the moment is meant to be any moment
         world.revive()
-        [trouble] = dice.choices(list(TROUBLES), [weight for weight, _ in TROUBLES.values()])
-        name, lasts_s = trouble.__name__.replace("_", " "), dice.uniform(0.5, 1) * TROUBLES[trouble][1]
+        [trouble] = dice.choices(list(SQLITE_ERRORS), [weight for weight, _ in SQLITE_ERRORS.values()])
+        name, lasts_s = trouble.__name__.replace("_", " "), dice.uniform(0.5, 1) * SQLITE_ERRORS[trouble][1]
         if name not in self._under_way:
             undo = trouble(world, dice)
             world.faults[name] += 1
@@ -104,25 +104,25 @@ class Campaign:
         while leftovers(world.lab) and time.monotonic() < tidied_s:
             wait(1)
         for name in leftovers(world.lab):
-            world.told["left in staging"] += 1
+            world.message["left in staging"] += 1
             world.found.append(f"{name} is left in the staging directory")
         for account in world.sandbox.counters()["accounts"].values():
-            world.told["most connections"] = max(world.told["most connections"], account["open_max"])
-            world.told["overbooked"] += account["open_max"] > 4 or account["overbooked"] > 0
+            world.message["most connections"] = max(world.message["most connections"], account["open_max"])
+            world.message["overbooked"] += account["open_max"] > 4 or account["overbooked"] > 0
         world.sandbox.reset_counters()
         self._owner.leave()
-        world.told["doubled"] += len(world.watcher.doubled)
-        world.told["half-published"] += len(world.watcher.partial)
+        world.message["doubled"] += len(world.watcher.doubled)
+        world.message["half-published"] += len(world.watcher.partial)
         world.found += [f"{name} appeared twice" for name in world.watcher.doubled]
         world.found += [f"{name} appeared half" for name in world.watcher.partial]
         world.watcher.doubled.clear()
         world.watcher.partial.clear()
-        world.told["rests"] += 1
+        world.message["rests"] += 1
         print(_table(world), flush=True)
 
 
 def _table(world: World) -> str:
-    told = {**{what: world.told[what] for what in _NEVER}, **dict(sorted(world.told.items()))}
+    told = {**{what: world.message[what] for what in _NEVER}, **dict(sorted(world.message.items()))}
     lines = [f"{'seed':<40}{world.seed:>16}"]
     lines += [f"{what:<40}{count:>16,}" for what, count in told.items()]
     lines += ["faults injected"]
@@ -145,4 +145,4 @@ def test_nothing_is_lost_doubled_half_published_overbooked_or_leaked(tmp_path: P
         finally:
             _BUILD.mkdir(exist_ok=True)
             (_BUILD / "soak.txt").write_text(f"{minutes:g} minutes\n{_table(world)}\n", encoding="utf-8")
-    assert {what: world.told[what] for what in _NEVER} == dict.fromkeys(_NEVER, 0), "\n".join(world.found)
+    assert {what: world.message[what] for what in _NEVER} == dict.fromkeys(_NEVER, 0), "\n".join(world.found)

@@ -39,7 +39,7 @@ def kill_supervisor(world: World, dice: random.Random) -> None:
     all_of_them = dice.random() < 0.3
     pids = world.daemon.worker_pids()
     if world.daemon.running():
-        world.told["kills"] += 1
+        world.message["kills"] += 1
         world.daemon.kill()
     for pid in pids if all_of_them else []:
         world.kill(pid)
@@ -57,7 +57,7 @@ def terminate(world: World, dice: random.Random) -> None:
         world.daemon.wait(30)
     if world.daemon.running():
         world.found.append("it did not stop within 30 s of TERM")
-        world.told["rules broken"] += 1
+        world.message["rules broken"] += 1
         world.daemon.kill()
     world.revive()
 
@@ -194,7 +194,7 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
         written = [path.name for path in Path(disk).iterdir()]
         if written:
             world.found.append(f"in the bare mount point lies {written[:3]}")
-            world.told["rules broken"] += 1
+            world.message["rules broken"] += 1
         _run("mount", "--bind", str(shelter), disk)
         _run("umount", "--lazy", str(shelter))
 
@@ -208,12 +208,12 @@ def second_state(world: World, dice: random.Random) -> Undo | None:
     """
     in_order, other = dice.random() < 0.3, world.second_state
     rows = world.lab.query(
-        "SELECT safename FROM product WHERE state IN ('ready', 'downloading', 'waiting') ORDER BY id DESC LIMIT 30"
+        "SELECT safename FROM product WHERE state IN ('ready', 'downloading', 'retry_wait') ORDER BY id DESC LIMIT 30"
     )
     if not rows or other.running() or world.disk_is_away():
         return None
-    world.told["listings of the second state"] += 1
-    number = world.told["listings of the second state"]
+    world.message["listings of the second state"] += 1
+    number = world.message["listings of the second state"]
     other.lab.drop(f"second-{number}.txt", [str(row["safename"]) for row in rows])
     other.start()
 
@@ -251,7 +251,7 @@ def state_damaged(world: World, dice: random.Random) -> None:
             with path.open("r+b") as file:
                 file.seek(int(where * size_bytes) // 4096 * 4096)
                 file.write(garbage)
-        world.told["states spoilt"] += 1
+        world.message["states spoilt"] += 1
     world.revive()
 
 
@@ -270,7 +270,7 @@ def state_locked(world: World, dice: random.Random) -> Undo | None:
 
 
 def backup_and_restore(world: World, dice: random.Random) -> None:
-    """Back the state up, stop, restore that very backup, go on."""
+    """Back the state up, stop, restore that very backup, continue."""
     restore = dice.random() < 0.4
     if not restore:
         world.lab.command("state", "backup")
@@ -284,7 +284,7 @@ def backup_and_restore(world: World, dice: random.Random) -> None:
             break  # the soak damaged it, and has killed the daemon before that could recover it
         if done.returncode != 0:
             world.found.append(f"cdsed {' '.join(arguments)}: {done.returncode} {done.stderr}")
-            world.told["rules broken"] += 1
+            world.message["rules broken"] += 1
             break
     world.revive()
 
@@ -318,7 +318,7 @@ def _remount(disk: Path, how: str, *, tries: int) -> bool:
 
 
 #: How often each is chosen, and for how long (seconds) it lasts at most.
-TROUBLES: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]] = {
+SQLITE_ERRORS: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]] = {
     kill_worker: (60, 0),
     kill_supervisor: (8, 0),
     terminate: (3, 0),

@@ -43,7 +43,7 @@ class World:
     def __init__(self, root: Path, seed: int) -> None:
         self.root = root
         self.seed = seed
-        self.told: Counter[str] = Counter()
+        self.message: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.found: list[str] = []
         self.small_disk: Path | None = None
@@ -57,7 +57,7 @@ class World:
             self.root,
             self.sandbox,
             accounts=accounts[:2],
-            inbox={"rest_s": 1.5},
+            inbox={"stable_for_s": 1.5},
             retry={"attempts": _ATTEMPTS},
             transfer={"read_timeout_s": 5, "rate_window_s": 3, "processes": 2},
         )
@@ -125,18 +125,18 @@ class World:
         """Start the daemon where it does not run."""
         if not self.daemon.running():
             self.daemon.start()
-            self.told["restarts of the daemon"] += 1
+            self.message["restarts of the daemon"] += 1
 
     def kill(self, pid: int) -> None:
         """Kill -9 one process and count it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            self.told["kills"] += 1
+            self.message["kills"] += 1
 
     def finish_second_state(self, within_s: float) -> None:
         """Let the second state bring what it was asked for, so that nothing of it is left in a staging directory."""
         other = self.second_state
-        if self.told["listings of the second state"]:
+        if self.message["listings of the second state"]:
             other.start()
             open_ones = "SELECT count(*) AS number FROM listing WHERE reported_at IS NULL"
             wait_until(
@@ -163,9 +163,9 @@ class World:
             return
         with self.watcher.looking_away_from(name):
             wrong = self.lab.differences([name], path.parent)
-            self.told["products"] += 1
-            self.told["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
-            self.told["wrong bytes"] += bool(wrong)
+            self.message["products"] += 1
+            self.message["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
+            self.message["wrong bytes"] += bool(wrong)
             self.found += wrong
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -180,14 +180,14 @@ class World:
                 self._read_of_log = 0
         self.look_for_secrets("the log", text)
         for after in text.split("Traceback")[1:]:
-            self.told["tracebacks"] += 1
+            self.message["tracebacks"] += 1
             self.found.append(f"Traceback{after[:1500]}")
 
     def look_for_secrets(self, where: str, text: str) -> None:
         """Count what may not be there."""
         for secret in self.secrets():
             if secret in text:
-                self.told["leaked"] += 1
+                self.message["leaked"] += 1
                 self.found.append(f"a secret stands in {where}")
 
     def look_everywhere_for_secrets(self) -> None:
@@ -203,17 +203,19 @@ class World:
 
     def check(self) -> None:
         """Ask the checker and the independent eye, whatever the daemon is doing."""
-        self.told["checks"] += 1
+        self.message["checks"] += 1
         done = self.lab.command("check", "--state", "--every", "--json", timeout_s=120)
         if done.returncode not in (0, 1):
-            self.told["checks that could not"] += 1  # the state was locked for too long
+            self.message["checks that could not"] += 1  # the state was locked for too long
             return
-        broken = [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["breaches"]]
-        self.told["half-published"] += sum(each.startswith("half") for each in broken)
-        self.told["doubled"] += sum(each.startswith("twice") for each in broken)
+        broken = [
+            f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["violations"]
+        ]
+        self.message["half-published"] += sum(each.startswith("half") for each in broken)
+        self.message["doubled"] += sum(each.startswith("twice") for each in broken)
         wait_until("the state is recovered", (self.lab.state / "cdsed.sqlite").exists, 120, daemon=self.daemon)
         broken += self.eye.broken()
-        self.told["rules broken"] += len(broken)
+        self.message["rules broken"] += len(broken)
         self.found += broken
 
 
@@ -271,5 +273,5 @@ def dice_for(seed: int, what: str, number: int) -> random.Random:
 
 
 def wait(seconds: float) -> None:
-    """Let the world go on."""
+    """Let the world continue."""
     time.sleep(seconds)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from cdsed.model.product import TRANSITIONS, State
+from cdsed.model.product_state import TRANSITIONS, State
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import Installation
@@ -34,10 +34,10 @@ class Injury:
     action: str
 
     @property
-    def settled(self) -> str:
+    def finished(self) -> str:
         """How the product ends: one that could not be synced under its final name is found there at the next try."""
         late = self.point.syscall == "fsync" and self.point.path in {"spool", "spool/.cdsed"}
-        return "present" if late and self.action != KILL else "done"
+        return "already_present" if late and self.action != KILL else "done"
 
     @property
     def target(self) -> tuple[str, str]:
@@ -125,7 +125,7 @@ class Campaign:
                 lab = self._lab(f"{next(self._numbers)}")
                 missed = self._injure(injury, lab, walker)
                 if not missed:
-                    return [f"{injury}: {fault}" for fault in self._faults_after(lab, walker, injury.settled)]
+                    return [f"{injury}: {fault}" for fault in self._faults_after(lab, walker, injury.finished)]
             return [f"{injury}: {missed}"]
         finally:
             self._walkers.put(walker)
@@ -140,13 +140,13 @@ class Campaign:
             hit = points([call for call in calls if "INJECTED" in call.result], lab.root)
         return "" if [(point.syscall, point.path) for point in hit] == [injury.target] else f"hit {hit} instead"
 
-    def _faults_after(self, lab: Installation, walker: Walker, settled: str) -> Iterator[str]:
+    def _faults_after(self, lab: Installation, walker: Walker, finished: str) -> Iterator[str]:
         """Look, start again, and look again."""
         yield from self._lasting_faults(lab)
         again = walker.walk(lab.config, _said(lab))
         if again.code:
             yield f"the restart ended with {again.code}: {again.said[-2000:]}"
-        faults = self._final_faults(lab, settled)
+        faults = self._final_faults(lab, finished)
         yield from faults
         if not faults:
             shutil.rmtree(lab.root)
@@ -162,17 +162,17 @@ class Campaign:
             path for path in lab.inbox.rglob(LISTING) if path.read_text(encoding="utf-8").split() == [self._s3_path]
         ]
         if len(listings) != 1:
-            yield f"the listing lies at {listings}"
-        for paper in lab.inbox.rglob("*.json"):
-            if not paper.name.startswith("."):
-                json.loads(paper.read_text(encoding="utf-8"))
+            yield f"the listing is at {listings}"
+        for report_file in lab.inbox.rglob("*.json"):
+            if not report_file.name.startswith("."):
+                json.loads(report_file.read_text(encoding="utf-8"))
 
-    def _final_faults(self, lab: Installation, settled: str = "done") -> list[str]:
+    def _final_faults(self, lab: Installation, finished: str = "done") -> list[str]:
         """Return what is not as it must be in the end."""
         faults = [*self._lasting_faults(lab), *lab.differences([self.safename])]
         facts = {
             "products": lab.query("SELECT state, attempts FROM product"),
-            "listings": lab.query("SELECT state, accepted, duplicate, known, present, rejected FROM listing"),
+            "listings": lab.query("SELECT state, accepted, duplicate, known, already_present, rejected FROM listing"),
             "wants": lab.query("SELECT line FROM want"),
             "leases": lab.query("SELECT account, slot FROM session WHERE process IS NOT NULL"),
             "workers": lab.query("SELECT name FROM process"),
@@ -182,7 +182,7 @@ class Campaign:
             "receipt": (lab.receipt(LISTING) or {}).get("counts", {}).get("accepted"),
             "left over": self._left_over(lab),
         }
-        expected = {**_IN_THE_END, "products": [{"state": settled, "attempts": 0}], "reported": {settled: 1}}
+        expected = {**_IN_THE_END, "products": [{"state": finished, "attempts": 0}], "reported": {finished: 1}}
         faults += [f"{what}: {found}" for what, found in facts.items() if found != expected[what]]
         faults += _broken_history(lab)
         return faults
@@ -206,7 +206,7 @@ class Campaign:
             self._root / name,
             self._sandbox,
             **elsewhere,
-            transfer={"session_rest_s": 0.0, "piece_bytes": 2**20, "checkpoint_every_s": 3600},
+            transfer={"session_cooldown_s": 0.0, "piece_bytes": 2**20, "checkpoint_every_s": 3600},
             retry={"first_delay_s": 0.05, "longest_delay_s": 0.1},
         )
         _identify(lab)
@@ -215,7 +215,7 @@ class Campaign:
 
 
 _IN_THE_END = {
-    "listings": [{"state": "reported", "accepted": 1, "duplicate": 0, "known": 0, "present": 0, "rejected": 0}],
+    "listings": [{"state": "reported", "accepted": 1, "duplicate": 0, "known": 0, "already_present": 0, "rejected": 0}],
     "wants": [{"line": 1}],
     "leases": [],
     "workers": [],

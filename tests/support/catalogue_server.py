@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
-class Answer:
+class Response:
     body: bytes = b'{"value": []}'
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -21,8 +21,8 @@ class Answer:
     hang: threading.Event | None = None  # wait for it before answering
 
 
-def rows(*products: dict[str, Any], **more: Any) -> Answer:
-    return Answer(json.dumps({"value": products, **more}).encode())
+def rows(*products: dict[str, Any], **more: Any) -> Response:
+    return Response(json.dumps({"value": products, **more}).encode())
 
 
 def product(name: str, **fields: Any) -> dict[str, Any]:
@@ -40,9 +40,9 @@ def product(name: str, **fields: Any) -> dict[str, Any]:
 @dataclass
 class Server:
     url: str
-    respond: Callable[[str], Answer]
-    respond_to_list: Callable[[list[str]], Answer] = lambda _: Answer(b'{"detail":"Not Found"}', 404)
-    respond_on_deleted: Callable[[str], Answer] = lambda _: rows()
+    respond: Callable[[str], Response]
+    respond_to_list: Callable[[list[str]], Response] = lambda _: Response(b'{"detail":"Not Found"}', 404)
+    respond_on_deleted: Callable[[str], Response] = lambda _: rows()
     paths: list[str] = field(default_factory=list)
     deleted_paths: list[str] = field(default_factory=list)
     lists: list[list[str]] = field(default_factory=list)
@@ -52,9 +52,9 @@ class Server:
     def filters(self) -> list[str]:
         return [parse_qs(urlsplit(path).query)["$filter"][0] for path in self.paths]
 
-    def answers(self, *answers: Answer) -> None:
+    def responses(self, *responses: Response) -> None:
         """Give these answers one after the other."""
-        given = iter(answers)
+        given = iter(responses)
         self.respond = lambda _: next(given)
 
 
@@ -78,16 +78,16 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
             server.lists.append([product["Name"] for product in body["FilterProducts"]])
             self.give(server.respond_to_list(server.lists[-1]))
 
-        def give(self, answer: Answer) -> None:
-            if answer.hang:
-                answer.hang.wait(30)
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
+        def give(self, response: Response) -> None:
+            if response.hang:
+                response.hang.wait(30)
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(answer.announced or len(answer.body)))
+            self.send_header("Content-Length", str(response.announced or len(response.body)))
             self.end_headers()
-            self.wfile.write(answer.body)
-            self.close_connection = answer.announced is not None
+            self.wfile.write(response.body)
+            self.close_connection = response.announced is not None
 
         def log_message(self, *args: object) -> None:
             pass

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from tests.support.sandbox import SandboxProcess
 
 
@@ -44,7 +44,7 @@ class Old:
         return conf
 
     @staticmethod
-    def group(*accounts: Account) -> dict[str, Any]:
+    def group(*accounts: SandboxAccount) -> dict[str, Any]:
         """Return a group of logins in the form of cdsodatacli."""
         return {
             f"{account.name}@example.org": {
@@ -70,7 +70,7 @@ class Old:
         own = {name: self.root / name for name in ("state", "accounts.yml", "new", "inbox")}
         config.write_text(
             f"state_dir: {own['state']}\naccounts_file: {own['accounts.yml']}\nspools: [{own['new']}]\n"
-            f"inbox: {{path: {own['inbox']}, rest_s: 0.2, scan_every_s: 0.5}}\n"
+            f"inbox: {{path: {own['inbox']}, stable_for_s: 0.2, scan_every_s: 0.5}}\n"
             f"catalogue: {{requests_per_s: 20}}\n"
             f"services: {{s3_url: {self.sandbox.url}, catalogue_url: {self.sandbox.catalogue_url},"
             f" identity_url: {self.sandbox.services['identity_url']}}}\n",

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.model.listing import Counts, ListingHead, Remark, Verdict
-from cdsed.model.product import State
+from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark
+from cdsed.model.product_state import State
 from cdsed.store import leases, listings, processes, products
 from cdsed.store.database import Database, open_state
 from cdsed.store.leases import AccountLimits
-from cdsed.store.products import Move, Wish
+from cdsed.store.products import Move, ProductRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 WAITS = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -70,13 +70,16 @@ def use(lab: CliLab) -> None:
     head = ListingHead(0, "storm.txt", "ab" * 32, "default", 5, None, clock.utc_s(), "anton")
     listing = listings.begin(db, clock, head, str(file)).head.id
     for line, (safename, place) in enumerate({WAITS: None, MISSES: None, LIES: "/archive/x"}.items(), start=1):
-        number = products.add(db, clock, Wish(safename, "default", 5, None), whereabouts=place)
+        number = products.add(db, clock, ProductRequest(safename, "default", 5, None), path=place)
         listings.want(db, listing, number, line)
-    remarks = [Remark(3, Verdict.PRESENT, LIES, "/archive/x"), Remark(4, Verdict.REJECTED, None, "nonsense")]
-    listings.count(db, listing, 4, Counts(accepted=2, present=1, rejected=1), remarks)
-    listings.settle(db, listing, accepted=True, path=str(file))
+    remarks = [
+        Remark(3, LineVerdict.ALREADY_PRESENT, LIES, "/archive/x"),
+        Remark(4, LineVerdict.REJECTED, None, "nonsense"),
+    ]
+    listings.count(db, listing, 4, Counts(accepted=2, already_present=1, rejected=1), remarks)
+    listings.finish(db, listing, accepted=True, path=str(file))
     process = processes.register(db, clock, name="resolve", lock=lab.root / "lock")
-    missing = Move(State.MISSING, cause="not in the catalogue", code="NotInCatalogue")
+    missing = Move(State.UNAVAILABLE, cause="not in the catalogue", code="NotInCatalogue")
     for product in products.claim_resolving(db, clock, process, (each.id for each in products.queued(db, 9))):
         if product.safename == MISSES:
             products.move(db, clock, product, missing)

@@ -15,15 +15,15 @@ from typing import Any, Self
 import yaml
 
 from cdsed.errors import StateError
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess
 
 _REPOSITORY = str(Path(__file__).parents[2])
 
 QUICK: dict[str, Any] = {
-    "inbox": {"rest_s": 0.2, "scan_every_s": 0.5},
-    "transfer": {"session_rest_s": 0.3, "checkpoint_every_s": 0.3},
+    "inbox": {"stable_for_s": 0.2, "scan_every_s": 0.5},
+    "transfer": {"session_cooldown_s": 0.3, "checkpoint_every_s": 0.3},
     "retry": {"first_delay_s": 0.2, "longest_delay_s": 2, "account_first_delay_s": 1, "account_longest_delay_s": 4},
     "disk": {"free_bytes_min": 0},
     "catalogue": {"requests_per_s": 20},
@@ -47,8 +47,8 @@ class Installation:
         root: Path,
         sandbox: SandboxProcess,
         *,
-        accounts: Iterable[Account] | None = None,
-        groups: dict[str, list[Account]] | None = None,
+        accounts: Iterable[SandboxAccount] | None = None,
+        groups: dict[str, list[SandboxAccount]] | None = None,
         **settings: Any,
     ) -> None:
         self.root = root
@@ -77,7 +77,7 @@ class Installation:
                 self._settings[key] = value
         self.config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
 
-    def write_accounts(self, groups: dict[str, list[Account]], *, keys: bool = True) -> None:
+    def write_accounts(self, groups: dict[str, list[SandboxAccount]], *, keys: bool = True) -> None:
         """Write the accounts file, with S3 keys or else with passwords."""
         document = {
             "groups": {
@@ -126,8 +126,8 @@ class Installation:
 
     def status(self, *arguments: str) -> dict[str, Any]:
         """Return what ``cdsed status --json`` says."""
-        answer: dict[str, Any] = json.loads(self.command("status", *arguments, "--json").stdout)
-        return answer
+        response: dict[str, Any] = json.loads(self.command("status", *arguments, "--json").stdout)
+        return response
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Read the state; nothing where there is none yet."""
@@ -161,7 +161,7 @@ class Installation:
         return [(row["state"], row["attempts"]) for row in report["products"]]
 
     def run_once(self, code: int = 0) -> str:
-        """Run the daemon until all is settled, which has to end with this exit code; return its log."""
+        """Run the daemon until all is finished, which has to end with this exit code; return its log."""
         with DaemonProcess(self, "--once") as daemon:
             assert daemon.wait(120) == code, daemon.log()
         return daemon.log()

@@ -14,13 +14,13 @@ from cdsed.process.register import Register
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products
 from cdsed.store.database import Database
-from cdsed.store.identity import state_id
 from cdsed.store.products import Found
+from cdsed.store.state_id import state_id
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.stall_detector import StallDetector
-from cdsed.work.context import DiskContext, News, StoreContext, TransferContext, WorkerContext
+from cdsed.work.context import DiskContext, StoreContext, TransferContext, WorkerContext, WorkSignal
 from cdsed.work.flock_broker import FlockBroker
 from cdsed.work.outcome import Outcome
 from cdsed.work.session import SessionThread
@@ -80,7 +80,7 @@ class DownloadLab(StateLab):
             transfer=TransferContext(Endpoint.from_settings(settings), StallDetector(0, 60), self.broker, shared),
             settings=settings,
             outcome=outcome,
-            news=News(),
+            work_signal=WorkSignal(),
             stop=threading.Event(),
         )
 
@@ -106,7 +106,7 @@ class DownloadLab(StateLab):
         """Stop all session threads."""
         self.context.stop.set()
         self.context.transfer.stall_detector.abort_all()
-        self.context.news.tell()
+        self.context.work_signal.notify()
         for thread in self._threads:
             thread.join(10)
 
@@ -122,6 +122,6 @@ def _settings(root: Path, sandbox: SandboxProcess) -> Settings:
             "spools": [str(root / "spool")],
             "services": sandbox.services,
             "disk": {"free_bytes_min": 0},
-            "transfer": {"session_rest_s": 0.0, "checkpoint_every_s": 0.1, "zipper": True},
+            "transfer": {"session_cooldown_s": 0.0, "checkpoint_every_s": 0.1, "zip_fallback": True},
         }
     )

@@ -91,7 +91,7 @@ class IdentitySite:
 def identity_site(folder: Path, **values: Any) -> Iterator[IdentitySite]:
     """Give a sandbox with one account, ``first``, whose password is `PASSWORD`."""
     clock = TurnedClock()
-    known = sandbox_accounts.Account("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD, **values)
+    known = sandbox_accounts.SandboxAccount("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD, **values)
     stop = threading.Event()
     with Sandbox([known], clock=clock) as sandbox, HttpClient(timeout_s=10, clock=clock, stop=stop) as http_client:
         yield IdentitySite(sandbox, clock, folder, http_client, stop)

@@ -25,7 +25,7 @@ from cdsed.process import register
 
 _ROOT = Path(__file__).resolve().parents[2]
 
-#: Calls that change what lies on a disk, or make it safe; not all of them exist on every architecture.
+#: Calls that change what is on a disk, or make it safe; not all of them exist on every architecture.
 CHANGES = (
     *("write", "writev", "pwrite64", "pwritev", "ftruncate", "fallocate", "sendfile", "copy_file_range"),
     *("fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
@@ -96,7 +96,7 @@ def parse_trace(text: str) -> list[Call]:
         else:
             continue
         arguments, _, result = whole.rpartition(" = ")
-        named = arguments.partition(", ")[0] if syscall in _WITH_DATA else arguments  # what is written is no name
+        named = arguments.partition(", ")[0] if syscall in _WITH_DATA else arguments  # what is written is not a name
         about = (_paths(named), _mentioned(syscall, named))
         calls.append(Call(pid, syscall, counts[pid, syscall], *about, arguments, result.strip(), start, position))
     return calls
@@ -282,7 +282,7 @@ class Walker:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self._answer() == "ready", "the walk does not work uninjured"
+        assert self._response() == "ready", "the walk does not work uninjured"
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -295,13 +295,13 @@ class Walker:
     def walk(self, config: Path, said: Path) -> Ending:
         """Walk uninjured, to the end."""
         self._ask("go", config, said)
-        self._answer()
+        self._response()
         return self._ending(said)
 
     def traced(self, config: Path, said: Path, log: Path, options: Sequence[str] = ()) -> tuple[Ending, list[Call]]:
         """Walk under strace; return how it ended, and the calls that strace saw."""
         self._ask("hold", config, said)
-        pid = int(self._answer())
+        pid = int(self._response())
         _until_stopped(pid)
         with Strace([pid], log, options) as strace:
             os.kill(pid, signal.SIGCONT)
@@ -313,12 +313,12 @@ class Walker:
         self._process.stdin.write(f"{how}\t{config}\t{said}\n")
         self._process.stdin.flush()
 
-    def _answer(self) -> str:
+    def _response(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
     def _ending(self, said: Path) -> Ending:
-        code = os.waitstatus_to_exitcode(int(self._answer()))
+        code = os.waitstatus_to_exitcode(int(self._response()))
         return Ending(code, said.read_text(encoding="utf-8"))
 
 

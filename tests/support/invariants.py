@@ -19,14 +19,14 @@ from tests.support.sandbox import SandboxProcess
 
 # Written out once more, not imported: what the program believes is what is to be checked.
 _STEPS = {
-    None: "queued present",
-    "queued": "resolving present cancelled",
-    "resolving": "queued ready missing waiting",
+    None: "queued already_present",
+    "queued": "resolving already_present cancelled",
+    "resolving": "queued ready unavailable retry_wait",
     "ready": "downloading failed cancelled",
-    "downloading": "queued ready verifying waiting present missing failed cancelled",
-    "verifying": "done downloading waiting present corrupt failed",
-    "waiting": "queued ready cancelled",
-    **dict.fromkeys(("done", "present", "missing", "corrupt", "failed", "cancelled"), "queued"),
+    "downloading": "queued ready verifying retry_wait already_present unavailable failed cancelled",
+    "verifying": "done downloading retry_wait already_present corrupt failed",
+    "retry_wait": "queued ready cancelled",
+    **dict.fromkeys(("done", "already_present", "unavailable", "corrupt", "failed", "cancelled"), "queued"),
 }
 _SET_ASIDE = frozenset({"quarantine", "replaced", "owners"})
 
@@ -135,7 +135,7 @@ def told_by_the_checker(lab: Installation) -> list[str]:
     done = lab.command("check", "--state", "--every", "--json")
     if done.returncode not in (0, 1):
         return [f"the checker left with {done.returncode}: {done.stderr}"]
-    return [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["breaches"]]
+    return [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["violations"]]
 
 
 class Eye:
@@ -178,7 +178,7 @@ class Eye:
 
 
 def leftovers(lab: Installation) -> list[str]:
-    """Return what lies beside what is set aside in staging directories; nothing once all is settled."""
+    """Return what is beside what is set aside in staging directories; nothing once all is finished."""
     folder = lab.spool / ".cdsed"
     staged = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".copy"] if folder.is_dir() else []
     return sorted({path.name for path in staged} - _SET_ASIDE)
@@ -260,7 +260,7 @@ def _listings(db: sqlite3.Connection) -> list[str]:
     wants: dict[int, list[str]] = {}
     for listing, product in db.execute("SELECT listing, product FROM want"):
         wants.setdefault(listing, []).append(states[product])
-    columns = "id, name, items_taken, accepted, duplicate, known, present, rejected, ignored"
+    columns = "id, name, items_taken, accepted, duplicate, known, already_present, rejected, ignored"
     for number, name, taken, *counts in db.execute(f"SELECT {columns} FROM listing WHERE state <> 'refused'"):
         if taken != sum(counts):
             found.append(f"{name}: {taken} lines are taken, {counts} told")

@@ -46,7 +46,7 @@ def raw_server() -> Iterator[RawServer]:
         thread.join()
 
 
-def answer(body: bytes, *, status: str = "200 OK", headers: bytes = b"", length: str | None = None) -> bytes:
+def response(body: bytes, *, status: str = "200 OK", headers: bytes = b"", length: str | None = None) -> bytes:
     """Return an HTTP answer; `length` is what it says its body has, where that is a lie."""
     said = str(len(body)) if length is None else length
     return b"HTTP/1.1 %b\r\nContent-Length: %b\r\n%b\r\n%b" % (status.encode(), said.encode(), headers, body)

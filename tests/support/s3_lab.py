@@ -9,7 +9,7 @@ from typing import Any
 
 from cdsed.config.secrets import Secret
 from cdsed.model.eodata import split_s3_path
-from cdsed.model.transfer import Digests, ListedObject, Piece, StoredObject
+from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece

@@ -21,7 +21,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from cdsed.sandbox import identity, keysmanager, zipper
-from cdsed.sandbox.accounts import Account, make_accounts
+from cdsed.sandbox.accounts import SandboxAccount, make_accounts
 from cdsed.sandbox.products import Truth
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ class SandboxProcess:
 
     def __init__(
         self,
-        accounts: int | Sequence[Account] = 1,
+        accounts: int | Sequence[SandboxAccount] = 1,
         *,
         bandwidth_bytes_per_s: int | None = None,
         seed: int = 1,
@@ -155,7 +155,7 @@ class SandboxProcess:
         return sum(account["bytes"] for account in self.counters()["accounts"].values())
 
     def reset_counters(self) -> None:
-        """Begin to count anew."""
+        """Begin to count again."""
         self.call("POST", "counters/reset")
 
     def requests(self, limit: int = 20_000) -> list[dict[str, Any]]:

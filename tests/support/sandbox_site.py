@@ -11,16 +11,16 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.sandbox.products import Product, ProductSpec
+from cdsed.sandbox.products import ProductSpec, SandboxProduct
 from cdsed.sandbox.server import Sandbox
 
 
 class SignedConnection:
     """One HTTP connection whose requests are signed for one account."""
 
-    def __init__(self, site: Sandbox, account: Account) -> None:
+    def __init__(self, site: Sandbox, account: SandboxAccount) -> None:
         self._site = site
         self._account = account
         self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
@@ -48,17 +48,17 @@ class Site:
         self.sandbox = sandbox
         self._stack = stack
 
-    def add(self, kind: str = "S1_GRD", size_bytes: int = 300_000, index: int = 0, **options: Any) -> Product:
+    def add(self, kind: str = "S1_GRD", size_bytes: int = 300_000, index: int = 0, **options: Any) -> SandboxProduct:
         safename = realistic_safenames(kind, index + 1)[index]
         return self.sandbox.bucket.add(ProductSpec(safename, size_bytes, **options))
 
-    def connect(self, account: int | Account = 0) -> SignedConnection:
+    def connect(self, account: int | SandboxAccount = 0) -> SignedConnection:
         known = self.sandbox.accounts[account] if isinstance(account, int) else account
         client = SignedConnection(self.sandbox, known)
         self._stack.callback(client.connection.close)
         return client
 
-    def boto3(self, account: int | Account = 0) -> Any:
+    def boto3(self, account: int | SandboxAccount = 0) -> Any:
         known = self.sandbox.accounts[account] if isinstance(account, int) else account
         client = boto3.client(
             "s3",

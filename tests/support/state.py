@@ -4,12 +4,12 @@ from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
-from cdsed.model.product import PathSource, Product, State
-from cdsed.model.transfer import Digests, Lease, ListedObject, Places
+from cdsed.model.objects import Digests, Lease, ListedObject, Places
+from cdsed.model.product_state import PathSource, Product, State
 from cdsed.store import leases, pieces, processes, products
 from cdsed.store.database import Database
-from cdsed.store.leases import AccountLimits, Session
-from cdsed.store.products import Found, Move, Wish
+from cdsed.store.leases import AccountLimits, FreeSession
+from cdsed.store.products import Found, Move, ProductRequest
 
 BROKEN = ServiceError("the connection broke", code="ConnectionLost")
 
@@ -53,7 +53,7 @@ class StateLab:
             [AccountLimits(name=name, group=group, has_keys=True, **{**values, **limits}) for name in names],  # type: ignore[arg-type]
         )
 
-    def free(self, *groups: str) -> list[Session]:
+    def free(self, *groups: str) -> list[FreeSession]:
         return leases.free_sessions(self.db, self.clock, groups or ["default"])
 
     def lease(self, account: str = "a", process: int | None = None) -> Lease:
@@ -63,7 +63,7 @@ class StateLab:
         return lease
 
     def queued(self, name: str, *, priority: int = 0, group: str = "default", outputdir: str | None = None) -> int:
-        return products.add(self.db, self.clock, Wish(name, group, priority, outputdir))
+        return products.add(self.db, self.clock, ProductRequest(name, group, priority, outputdir))
 
     def ready(self, name: str, **options: object) -> int:
         number = self.queued(name, **options)  # type: ignore[arg-type]
@@ -99,16 +99,16 @@ class StateLab:
     def state(self, number: int) -> State:
         return products.get(self.db, number).state
 
-    def settle(self, number: int, state: State) -> None:
-        """Carry a fresh product to a settled state by allowed moves only."""
-        move = Move(state, cause="test", whereabouts="/spool/x" if state in (State.DONE, State.PRESENT) else None)
-        if state in (State.PRESENT, State.CANCELLED):
+    def finish(self, number: int, state: State) -> None:
+        """Carry a fresh product to a finished state by allowed moves only."""
+        move = Move(state, cause="test", path="/spool/x" if state in (State.DONE, State.ALREADY_PRESENT) else None)
+        if state in (State.ALREADY_PRESENT, State.CANCELLED):
             products.move(self.db, self.clock, products.get(self.db, number), move)
             return
         [product] = products.claim_resolving(
             self.db, self.clock, self.process, (each.id for each in products.queued(self.db, 1))
         )
-        if state is State.MISSING:
+        if state is State.UNAVAILABLE:
             products.move(self.db, self.clock, product, move)
             return
         products.resolved(self.db, self.clock, product, Found("/eodata/x/y", PathSource.NAME))

@@ -22,13 +22,13 @@ from cdsed.catalogue.client import Catalogue
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import load_accounts
 from cdsed.config.load import load_settings
-from cdsed.inbox.place import taken
+from cdsed.inbox.directory import taken
 from cdsed.local.presence import presence_of
-from cdsed.process.life import Life
+from cdsed.process.worker_control import WorkerControl
 from cdsed.roles import Worker
 from cdsed.store import listings, products
 from cdsed.work import owning
-from cdsed.work.context import News
+from cdsed.work.context import WorkSignal
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.intake import Intake
 from cdsed.work.resolve import Resolver
@@ -38,14 +38,14 @@ _ROUND_S = 0.02
 _WITHIN_S = 60.0
 
 
-class _NoNews(News):
+class _NoNews(WorkSignal):
     """Where a session would wait for others there are none: it leaves."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, control: WorkerControl) -> None:
         super().__init__()
-        self._life = life
+        self._life = control
 
-    def wait_after(self, edition: int, seconds: float) -> None:  # noqa: ARG002 - it does not wait
+    def wait_after(self, generation: int, seconds: float) -> None:  # noqa: ARG002 - it does not wait
         self._life.stop.set()
 
 
@@ -53,12 +53,12 @@ def walk(config: Path) -> None:
     """Start as the daemon does, and work until every listing is reported."""
     settings = load_settings(config, os.environ)
     accounts = load_accounts(settings, os.environ)
-    life = Life("walk", None, math.inf)
-    order = daemon._Order(config, once=True, patience_s=_WITHIN_S)
+    control = WorkerControl("walk", None, math.inf)
+    order = daemon._Order(config, once=True, idle_timeout_s=_WITHIN_S)
     with (
         closing(daemon._Daemon(settings, accounts, SYSTEM_CLOCK, order)),
-        roles._registered("walk", settings, life) as worker,
-        Catalogue(settings, clock=worker.clock, stop=life.stop) as catalogue,
+        roles._registered("walk", settings, control) as worker,
+        Catalogue(settings, clock=worker.clock, stop=control.stop) as catalogue,
     ):
         _work(worker, Resolver(worker.db, worker.clock, catalogue, worker.process))
 
@@ -66,16 +66,16 @@ def walk(config: Path) -> None:
 def _work(worker: Worker, resolver: Resolver) -> None:
     presence = presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
-    context = roles._worker_context(worker, _NoNews(worker.life))
+    context = roles._worker_context(worker, _NoNews(worker.control))
     until_s = time.monotonic() + _WITHIN_S
     intake.go_on()
     while True:
         intake.look()
         products.wake_due(worker.db, worker.clock)
         resolver.resolve_some()
-        worker.life.stop.clear()
+        worker.control.stop.clear()
         SessionThread(context).run()
-        worker.life.stop.clear()
+        worker.control.stop.clear()
         while finish_next(context) or digest_next(context):
             pass
         intake.report()

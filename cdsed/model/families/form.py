@@ -91,7 +91,7 @@ class NameForm:
         return re.compile(f"{body}{self.tail}{re.escape(self.extension)}")
 
     def read(self, name: str) -> NameFields | None:
-        """Return the fields of a name; None when it breaks the form or one of its times is no date."""
+        """Return the fields of a name; None when it breaks the form or one of its times is not a date."""
         found = self._pattern.fullmatch(name)
         times = _times(found) if found else None
         if found is None or times is None:
@@ -121,7 +121,7 @@ class NameForm:
             at = found.end() + 1
         if not re.fullmatch(self.parts[-1].pattern + self.tail, stem[at:]):
             return _complaint(self.parts[-1], stem[at:])
-        return None if self.read(name) else "one of its times is no date"
+        return None if self.read(name) else "one of its times is not a date"
 
 
 def beginning(first: str, *others: str) -> str:
@@ -135,7 +135,7 @@ def _complaint(part: Part, rest: str) -> str:
 
 
 def _times(found: re.Match[str]) -> list[datetime] | None:
-    """Return every time a name holds, in its order; None when one is no date."""
+    """Return every time a name holds, in its order; None when one is not a date."""
     try:
         return [
             datetime.fromisoformat(value).replace(tzinfo=UTC)

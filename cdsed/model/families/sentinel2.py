@@ -10,7 +10,7 @@ from typing import Any
 from cdsed.model.families.form import A_TIME, START, TIME, NameFields, NameForm, Part, beginning
 from cdsed.model.families.mission import BY_DATE, Mission
 
-# Collection-1 lies in L1C_N0500 and L2A_N0500 whatever baseline its names say.
+# Collection-1 is in L1C_N0500 and L2A_N0500 whatever baseline its names say.
 _REPROCESSED_AFTER = timedelta(days=30)
 _REPROCESSED_SINCE = "N0500"
 

@@ -11,17 +11,17 @@ WHERE (step.origin IS NOT step.before
        -- Of a long history only the latest 32 steps are kept.
        AND NOT (step.before IS NULL AND (SELECT count(*) FROM event WHERE event.product = step.product) >= 32))
    -- A state that was rebuilt enters products as their reports say: finished.
-   OR (step.origin IS NULL AND step.target IN ('resolving', 'ready', 'downloading', 'verifying', 'waiting'))
+   OR (step.origin IS NULL AND step.target IN ('resolving', 'ready', 'downloading', 'verifying', 'retry_wait'))
    OR (step.origin IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM transition WHERE origin = step.origin AND target = step.target))
 LIMIT :most
 
 -- name: history_ends_elsewhere
-SELECT safename, state, told FROM (
+SELECT safename, state, recorded FROM (
     SELECT safename, state,
-           (SELECT target FROM event WHERE event.product = product.id ORDER BY id DESC LIMIT 1) AS told
+           (SELECT target FROM event WHERE event.product = product.id ORDER BY id DESC LIMIT 1) AS recorded
     FROM product)
-WHERE state IS NOT told LIMIT :most
+WHERE state IS NOT recorded LIMIT :most
 
 -- name: fence_ahead
 SELECT name, fence, (SELECT value FROM fence) AS value FROM (
@@ -62,8 +62,8 @@ WITH counted (listing, state, products, size_bytes) AS (
     UNION ALL
     SELECT want.listing, state, count(*), coalesce(sum(size_bytes), 0)
     FROM want CROSS JOIN product ON product.id = want.product GROUP BY want.listing, state)
-SELECT listing, state, tally.products AS told, counted.products AS counted,
-       tally.size_bytes AS told_bytes, counted.size_bytes AS counted_bytes
+SELECT listing, state, tally.products AS recorded, counted.products AS counted,
+       tally.size_bytes AS recorded_bytes, counted.size_bytes AS counted_bytes
 FROM counted FULL JOIN tally USING (listing, state)
 WHERE coalesce(tally.products, 0) <> coalesce(counted.products, 0)
    OR coalesce(tally.size_bytes, 0) <> coalesce(counted.size_bytes, 0)
@@ -73,9 +73,9 @@ LIMIT :most
 -- sums left.
 -- name: lines_and_verdicts
 SELECT name, items_taken, verdicts, named, wants, remarked, remarks FROM (
-    SELECT name, state, items_taken, accepted + duplicate + known + present + rejected + ignored AS verdicts,
-           accepted + known + present AS named, (SELECT count(*) FROM want WHERE listing = listing.id) AS wants,
-           CASE state WHEN 'taking' THEN duplicate + known + present + rejected ELSE 0 END AS remarked,
+    SELECT name, state, items_taken, accepted + duplicate + known + already_present + rejected + ignored AS verdicts,
+           accepted + known + already_present AS named, (SELECT count(*) FROM want WHERE listing = listing.id) AS wants,
+           CASE state WHEN 'taking' THEN duplicate + known + already_present + rejected ELSE 0 END AS remarked,
            (SELECT count(*) FROM remark WHERE listing = listing.id) AS remarks
     FROM listing WHERE state <> 'refused')
 WHERE items_taken <> verdicts
@@ -93,15 +93,15 @@ SELECT account, slot, fence FROM session WHERE process IS NOT NULL ORDER BY acco
 SELECT stopped_at IS NOT NULL FROM daemon
 
 -- name: listings
-SELECT id, name, state, path, items_taken, accepted, duplicate, known, present, rejected, ignored
+SELECT id, name, state, path, items_taken, accepted, duplicate, known, already_present, rejected, ignored
 FROM listing WHERE state IN ('open', 'reported') ORDER BY id
 
 -- name: outputdirs
 SELECT DISTINCT outputdir FROM product WHERE outputdir IS NOT NULL
 
 -- name: on_disk
-SELECT id AS position, safename, state, whereabouts FROM product
-WHERE id > :after AND state IN ('done', 'present') ORDER BY id LIMIT 10000
+SELECT id AS position, safename, state, path FROM product
+WHERE id > :after AND state IN ('done', 'already_present') ORDER BY id LIMIT 10000
 
 -- name: state_of
 SELECT state FROM product WHERE safename = :safename AND changed_at <= :by

@@ -8,12 +8,12 @@ ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed 
     key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys,
     bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s, login = excluded.login
 
--- The account that could still try a product has left: let those that are left be asked again, so that it is settled.
+-- The account that could still try a product has left: let those that are left be asked again, so that it is finished.
 -- name: forget_last_denials
-DELETE FROM denial WHERE NOT EXISTS (
+DELETE FROM access_denial WHERE NOT EXISTS (
     SELECT 1 FROM product JOIN account USING (account_group)
-    WHERE product.id = denial.product AND account.listed = 1
-      AND account.name NOT IN (SELECT refused.account FROM denial AS refused WHERE refused.product = denial.product))
+    WHERE product.id = access_denial.product AND account.listed = 1
+      AND account.name NOT IN (SELECT refused.account FROM access_denial AS refused WHERE refused.product = access_denial.product))
 
 -- name: set_has_keys
 UPDATE account SET has_keys = :has_keys WHERE name = :account
@@ -41,11 +41,11 @@ SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
                        AND leased_s >= max(breaker.until_s, :hangs_since_s)) AS probes
 FROM breaker WHERE name = 'service:s3'
 
--- name: forget_troubles
+-- name: close_breakers
 DELETE FROM breaker WHERE name LIKE 'account:%' OR name = 'service:catalogue'
 
--- name: forget_restraints
-DELETE FROM restraint
+-- name: forget_throttles
+DELETE FROM throttle
 
 -- name: next_fence
 UPDATE fence SET value = value + 1 WHERE id = 1 RETURNING value
@@ -58,10 +58,10 @@ RETURNING fence
 -- name: account_group
 SELECT account_group FROM account WHERE name = :account
 
--- name: give_back_pieces
+-- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence = :fence
 
--- name: give_back
+-- name: release
 UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, rest_until_s = :rest_until_s
 WHERE account = :account AND slot = :slot AND fence = :fence
 
@@ -79,7 +79,7 @@ SELECT requests FROM session WHERE account = :account AND slot = :slot AND fence
 -- name: claim
 UPDATE session SET requests = :requests WHERE account = :account AND slot = :slot AND fence = :fence
 
--- What was sent is in the books from now on, so it is no claim any more.
+-- What was sent is in the books from now on, so it is not a claim any more.
 -- name: sent
 UPDATE session SET requests = max(0, requests - :requests)
 WHERE account = :account AND slot = :slot AND fence = :fence

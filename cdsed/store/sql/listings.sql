@@ -32,7 +32,7 @@ SELECT * FROM listing WHERE name = :name OR path = :name ORDER BY taken_at DESC 
 
 -- name: count
 UPDATE listing SET items_taken = :items_taken, accepted = accepted + :accepted, duplicate = duplicate + :duplicate,
-    known = known + :known, present = present + :present, rejected = rejected + :rejected, ignored = ignored + :ignored
+    known = known + :known, already_present = already_present + :already_present, rejected = rejected + :rejected, ignored = ignored + :ignored
 WHERE id = :id
 
 -- name: remark
@@ -45,7 +45,7 @@ ON CONFLICT (listing, product) DO NOTHING
 -- name: want_line
 SELECT line FROM want WHERE listing = :listing AND product = :product
 
--- name: settle
+-- name: finish
 UPDATE listing SET state = :state, path = :path WHERE id = :id
 
 -- name: newest_event
@@ -65,7 +65,7 @@ WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :pr
 SELECT * FROM listing
 WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- the second is what the index `listing_unreported` is made for
   AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
-                  AND tally.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled'))
+                  AND tally.state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
 ORDER BY id LIMIT :most
 
 -- name: unreported
@@ -80,21 +80,21 @@ SELECT count(*) FROM listing
 WHERE (taken_at >= :since OR reported_at >= :since)
   AND (rejected > 0 OR state = 'refused'
        OR EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
-                  AND tally.state NOT IN ('done', 'present')))
+                  AND tally.state NOT IN ('done', 'already_present')))
 
 -- name: remarks
 SELECT line AS position, line, verdict, safename, text FROM remark
 WHERE listing = :listing AND line > :after ORDER BY line LIMIT 1000
 
 -- name: report_rows
-SELECT want.product AS position, want.line, product.safename, product.state, product.whereabouts, product.size_bytes,
+SELECT want.product AS position, want.line, product.safename, product.state, product.path, product.size_bytes,
        product.attempts, product.cause
 FROM want JOIN product ON product.id = want.product
 WHERE want.listing = :listing AND want.product > :after ORDER BY want.product LIMIT 1000
 
--- name: exceptions
-SELECT want.line, product.safename, product.state, product.whereabouts, product.size_bytes, product.attempts,
+-- name: failed_products
+SELECT want.line, product.safename, product.state, product.path, product.size_bytes, product.attempts,
        product.cause
 FROM want JOIN product ON product.id = want.product
-WHERE want.listing = :listing AND product.state IN ('missing', 'corrupt', 'failed', 'cancelled')
+WHERE want.listing = :listing AND product.state IN ('unavailable', 'corrupt', 'failed', 'cancelled')
 ORDER BY abs(want.line) LIMIT :most

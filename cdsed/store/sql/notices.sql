@@ -11,7 +11,7 @@ DELETE FROM notice WHERE name = :name
 -- name: beginning_with
 SELECT name FROM notice WHERE substr(name, 1, length(:start)) = :start
 
--- name: told
+-- name: active
 SELECT name, text, since_at FROM notice
 WHERE (name <> 'recovered' OR since_at > :recovered_after)
   AND (:running OR NOT (name IN ('inbox', 'reload') OR name LIKE 'spool:%' OR name LIKE 'others:%'

@@ -6,7 +6,7 @@ SELECT id, planned FROM (
         WHERE account_group = :group AND state = 'downloading' AND planned = 1
           AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
                       AND piece.fence IS NULL AND piece.due_s <= :now_s)
-          AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+          AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
           AND deaths = 0
         ORDER BY priority DESC, id LIMIT 1)
@@ -16,7 +16,7 @@ SELECT id, planned FROM (
         WHERE id IN (
             SELECT (SELECT id FROM product
                     WHERE state = 'ready' AND account_group = :group AND product.place = ready_place.place
-                      AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+                      AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
                       AND deaths = 0
                     ORDER BY priority DESC, id LIMIT 1)
             FROM ready_place
@@ -34,13 +34,13 @@ WHERE id = :only AND account_group = :group
        OR state = 'downloading' AND planned = 1
           AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
                       AND piece.fence IS NULL AND piece.due_s <= :now_s))
-  AND NOT EXISTS (SELECT 1 FROM denial WHERE denial.product = product.id AND denial.account = :account)
+  AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
 
 -- Large objects first, the small ones fill the gaps at the end; one object after the other, so that the digests of
 -- the first are computed while the last still arrive.
 -- name: open_pieces
-SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.setbacks,
+SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.transient_failures,
        object.key, object.path, object.etag, object.size_bytes AS object_bytes
 FROM piece JOIN object ON object.id = piece.object
 WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
@@ -57,19 +57,19 @@ UPDATE piece SET fence = :fence WHERE id IN (SELECT value FROM json_each(:ids))
 UPDATE piece SET done_bytes = :done_bytes WHERE id = :id AND fence = :fence RETURNING id
 
 -- name: finish
-UPDATE piece SET done_bytes = size_bytes, fence = NULL, setbacks = 0 WHERE id = :id AND fence = :fence RETURNING object
+UPDATE piece SET done_bytes = size_bytes, fence = NULL, transient_failures = 0 WHERE id = :id AND fence = :fence RETURNING object
 
 -- name: set_digests
 UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, stamp = :stamp WHERE id = :id
 
 -- A product that advances is neither what kills workers nor what the service fails at or refuses.
 -- name: advanced
-UPDATE product SET deaths = 0, setbacks = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
-WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR setbacks > 0 OR refusals > 0)
+UPDATE product SET deaths = 0, transient_failures = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
+WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR transient_failures > 0 OR refusals > 0)
 
 -- name: let_go
-UPDATE piece SET fence = NULL, setbacks = setbacks + :setbacks, due_s = :due_s WHERE id = :id AND fence = :fence
-RETURNING setbacks
+UPDATE piece SET fence = NULL, transient_failures = transient_failures + :transient_failures, due_s = :due_s WHERE id = :id AND fence = :fence
+RETURNING transient_failures
 
 -- name: objects
 SELECT id, key, path, size_bytes, etag, md5, sha3_256, stamp, bad_digest FROM object WHERE product = :product ORDER BY path

@@ -63,7 +63,7 @@ UPDATE object SET process = NULL WHERE process = :id
 UPDATE product SET state = 'queued', process = NULL, fence = NULL, changed_at = :at
 WHERE process = :id AND state = 'resolving'
 
--- Verification begins anew; what is on disk stays.
+-- Verification begins again; what is on disk stays.
 -- name: release_verifying
 UPDATE product SET state = 'downloading', process = NULL, fence = NULL, changed_at = :at
 WHERE process = :id AND state = 'verifying'
@@ -99,8 +99,8 @@ UPDATE breaker SET until_s = 0
 -- name: reset_rests
 UPDATE session SET rest_until_s = 0
 
--- name: reset_restraints
-UPDATE restraint SET since_s = 0, grows_s = min(grows_s, 0)
+-- name: reset_throttles
+UPDATE throttle SET since_s = 0, grows_s = min(grows_s, 0)
 
 -- name: reset_steps
 DELETE FROM traffic_step

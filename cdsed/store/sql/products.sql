@@ -1,49 +1,49 @@
 -- name: get
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence
 FROM product WHERE id = :id
 
 -- name: by_safename
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence
 FROM product WHERE safename = :safename
 
--- name: neighbours
+-- name: similar_names
 SELECT safename FROM (SELECT safename FROM product WHERE safename < :safename ORDER BY safename DESC LIMIT 2)
 UNION ALL
 SELECT safename FROM (SELECT safename FROM product WHERE safename >= :safename ORDER BY safename LIMIT 2)
 
 -- name: add
 INSERT INTO product (safename, state, account_group, priority, outputdir, product_id, s3_path, path_source,
-                     whereabouts, changed_at)
+                     path, changed_at)
 VALUES (:safename, :state, :account_group, :priority, :outputdir, :product_id, :s3_path, :path_source,
-        :whereabouts, :at)
+        :path, :at)
 RETURNING id
 
 -- name: ask_again
 UPDATE product SET state = 'queued', account_group = :account_group, priority = :priority, outputdir = :outputdir,
-    destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- it goes on elsewhere: begin anew there
+    destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- it continues elsewhere: begin again there
     staging = CASE WHEN outputdir IS :outputdir THEN staging END,
     product_id = coalesce(:product_id, product_id),
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
-    attempts = 0, setbacks = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
-    planned = 0, whereabouts = NULL, cause = NULL, code = NULL,
+    attempts = 0, transient_failures = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
+    planned = 0, path = NULL, cause = NULL, code = NULL,
     changed_at = :at
 WHERE id = :id
 
--- name: start_again
-UPDATE product SET state = CASE WHEN state = 'waiting' AND s3_path IS NOT NULL THEN 'ready' ELSE 'queued' END,
-    s3_path = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN s3_path END,
-    path_source = CASE WHEN state = 'waiting' OR path_source = 'listing' THEN path_source END,
-    path_refuted = CASE WHEN state = 'waiting' THEN path_refuted ELSE 0 END,
-    attempts = 0, setbacks = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
-    planned = 0, due_s = NULL, whereabouts = NULL,
+-- name: requeue
+UPDATE product SET state = CASE WHEN state = 'retry_wait' AND s3_path IS NOT NULL THEN 'ready' ELSE 'queued' END,
+    s3_path = CASE WHEN state = 'retry_wait' OR path_source = 'listing' THEN s3_path END,
+    path_source = CASE WHEN state = 'retry_wait' OR path_source = 'listing' THEN path_source END,
+    path_refuted = CASE WHEN state = 'retry_wait' THEN path_refuted ELSE 0 END,
+    attempts = 0, transient_failures = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
+    planned = 0, due_s = NULL, path = NULL,
     cause = 'started again', code = NULL, changed_at = :at
-WHERE id = :id AND state IN ('waiting', 'missing', 'corrupt', 'failed', 'cancelled')
+WHERE id = :id AND state IN ('retry_wait', 'unavailable', 'corrupt', 'failed', 'cancelled')
 
 -- name: hasten_pieces
-UPDATE piece SET due_s = 0, setbacks = 0
-WHERE object IN (SELECT id FROM object WHERE product = :id) AND (due_s > 0 OR setbacks > 0)
+UPDATE piece SET due_s = 0, transient_failures = 0
+WHERE object IN (SELECT id FROM object WHERE product = :id) AND (due_s > 0 OR transient_failures > 0)
 
 -- name: in_states
 SELECT id AS position FROM product
@@ -54,15 +54,15 @@ SELECT product AS position FROM want JOIN product ON product.id = want.product
 WHERE listing = :listing AND product > :after AND state IN (SELECT value FROM json_each(:states))
 ORDER BY product LIMIT 500
 
--- name: requeue
+-- name: return_to_queue
 UPDATE product SET state = 'queued', cause = NULL, code = NULL, changed_at = :at WHERE id = :id
 
--- name: hurry
+-- name: raise_priority
 UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 
 -- name: queued
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence
 FROM product
 WHERE state = 'queued' AND path_refuted = :asks_catalogue AND id NOT IN (SELECT value FROM json_each(:but))
 ORDER BY priority DESC, id LIMIT :most
@@ -75,19 +75,19 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND s3_path
 UPDATE product SET state = 'resolving', process = :process, fence = :fence, changed_at = :at
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence
 
 -- name: resolved
 UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,
     product_id = coalesce(:product_id, product_id), md5 = coalesce(:md5, md5),
-    size_bytes = coalesce(:size_bytes, size_bytes), setbacks = 0, process = NULL, fence = NULL, changed_at = :at
+    size_bytes = coalesce(:size_bytes, size_bytes), transient_failures = 0, process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence = :fence
 
 -- One move for every way a product can go from here; the caller's fence must still stand.
 -- name: move
-UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, whereabouts = :whereabouts,
-    attempts = attempts + :attempts, setbacks = setbacks + :setbacks,
-    deaths = CASE WHEN :state IN ('done', 'present') THEN 0 ELSE deaths END,
+UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, path = :path,
+    attempts = attempts + :attempts, transient_failures = transient_failures + :transient_failures,
+    deaths = CASE WHEN :state IN ('done', 'already_present') THEN 0 ELSE deaths END,
     planned = :planned, process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence IS :fence
 RETURNING id
@@ -112,7 +112,7 @@ UPDATE product SET state = 'downloading', process = :process, fence = :fence, pl
     changed_at = :at
 WHERE id = :id AND state = 'ready'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence
 
 -- name: groups_at_work
 SELECT DISTINCT account_group FROM ready_place
@@ -138,7 +138,7 @@ ORDER BY priority DESC, id LIMIT 1
 UPDATE product SET state = 'verifying', process = :process, fence = :fence, changed_at = :at
 WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, setbacks, planned, destination, staging, whereabouts, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence
 
 -- Bytes that products under way will still put on the disk of a destination, which others may share, or into the one
 -- pre-spool of all; of those not yet planned, all of them.

@@ -1,5 +1,5 @@
--- name: deny
-INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
+-- name: add_denial
+INSERT INTO access_denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
 
 -- Accounts that could still try: not refused, and not out of use for their key's sake. What passes by itself is no
 -- such reason: a product must not go missing for it.
@@ -7,7 +7,7 @@ INSERT INTO denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTH
 SELECT count(*) FROM account
 WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
   AND (key_expires_at IS NULL OR key_expires_at > :now)
-  AND name NOT IN (SELECT account FROM denial WHERE product = :id)
+  AND name NOT IN (SELECT account FROM access_denial WHERE product = :id)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE breaker.name = 'account:' || account.name AND open = 1
                   AND code NOT IN ('Throttled', 'ThrottledElsewhere', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
                                    'RequestTimeTooSkewed'))
@@ -15,9 +15,9 @@ WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
 -- Did each account that was refused this product read something else since the refusals began?
 -- name: reads_others
 SELECT NOT EXISTS (
-    SELECT 1 FROM denial JOIN account ON account.name = denial.account AND account.listed = 1
-    WHERE denial.product = :id
-      AND NOT EXISTS (SELECT 1 FROM traffic_hour WHERE traffic_hour.account = denial.account AND bytes > 0
+    SELECT 1 FROM access_denial JOIN account ON account.name = access_denial.account AND account.listed = 1
+    WHERE access_denial.product = :id
+      AND NOT EXISTS (SELECT 1 FROM traffic_hour WHERE traffic_hour.account = access_denial.account AND bytes > 0
                       AND hour >= :since_hour))
 
 -- name: get
@@ -32,4 +32,4 @@ WHERE id = :id
 UPDATE product SET offered_again = 1 WHERE id = :id
 
 -- name: forget_denials
-DELETE FROM denial WHERE product = :id
+DELETE FROM access_denial WHERE product = :id

@@ -1,7 +1,7 @@
 -- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
 -- It is what all migrations make together. To change it, add a migration.
 PRAGMA application_id = 1128551237;
-PRAGMA user_version = 8;
+PRAGMA user_version = 9;
 
 CREATE TABLE daemon (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -87,7 +87,7 @@ CREATE TABLE listing (
     accepted INTEGER NOT NULL DEFAULT 0,
     duplicate INTEGER NOT NULL DEFAULT 0,
     known INTEGER NOT NULL DEFAULT 0,
-    present INTEGER NOT NULL DEFAULT 0,
+    already_present INTEGER NOT NULL DEFAULT 0,
     rejected INTEGER NOT NULL DEFAULT 0,
     ignored INTEGER NOT NULL DEFAULT 0,
     taken_at REAL NOT NULL,
@@ -98,69 +98,11 @@ CREATE TABLE listing (
 CREATE INDEX listing_by_content ON listing (sha256, account_group, outputdir);
 CREATE INDEX listing_unreported ON listing (state) WHERE state IN ('taking', 'open');
 
-CREATE TABLE remark (                                   -- every line of a listing that was not simply accepted
-    listing INTEGER NOT NULL REFERENCES listing (id),
-    line INTEGER NOT NULL,
-    verdict TEXT NOT NULL CHECK (verdict IN ('duplicate', 'known', 'present', 'rejected')),
-    safename TEXT,
-    text TEXT NOT NULL,
-    PRIMARY KEY (listing, line)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE transition (
     origin TEXT NOT NULL,
     target TEXT NOT NULL,
     PRIMARY KEY (origin, target)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TABLE product (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    safename TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'waiting',
-                                         'done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')),
-    account_group TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    outputdir TEXT,                                     -- NULL: the spools
-    product_id TEXT,                                    -- the catalogue's
-    s3_path TEXT,
-    path_source TEXT CHECK (path_source IN ('listing', 'name', 'catalogue')),
-    path_refuted INTEGER NOT NULL DEFAULT 0 CHECK (path_refuted IN (0, 1)),  -- nothing lay where we thought
-    md5 TEXT,                                           -- the catalogue's, of the single object
-    size_bytes INTEGER,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    setbacks INTEGER NOT NULL DEFAULT 0,
-    deaths INTEGER NOT NULL DEFAULT 0,                  -- workers that died over it since it last advanced
-    due_s REAL,
-    planned INTEGER NOT NULL DEFAULT 0 CHECK (planned IN (0, 1)),
-    destination TEXT,                                   -- the directory it will appear in
-    staging TEXT,                                       -- the directory it is put together in
-    whereabouts TEXT,                                   -- where it lies
-    cause TEXT,
-    code TEXT,                                          -- short word for the cause, for counting
-    process INTEGER REFERENCES process (id),            -- who resolves, plans or verifies it just now
-    fence INTEGER,
-    changed_at REAL NOT NULL,
-    place TEXT
-    GENERATED ALWAYS AS (coalesce(destination, outputdir, 'unknown')) VIRTUAL,
-    refusals INTEGER NOT NULL DEFAULT 0,  -- rounds in a row in which all accounts got a 403
-    refused_at REAL,  -- the end of the first of these rounds
-    refused_for_s REAL NOT NULL DEFAULT 0,  -- the pauses between them, added up
-    offered_again INTEGER NOT NULL DEFAULT 0,  -- the catalogue was asked since they lasted
-    CHECK ((state = 'waiting') = (due_s IS NOT NULL)),
-    CHECK (state NOT IN ('done', 'present') OR whereabouts IS NOT NULL),
-    CHECK (state NOT IN ('missing', 'corrupt', 'failed') OR cause IS NOT NULL),
-    CHECK (state NOT IN ('resolving', 'verifying') OR process IS NOT NULL),
-    CHECK (planned = 0 OR (destination IS NOT NULL AND staging IS NOT NULL)),
-    CHECK ((s3_path IS NULL) = (path_source IS NULL)),
-    CHECK ((process IS NULL) = (fence IS NULL))
-) STRICT;
-CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
-CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
-CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
-CREATE INDEX product_troubled ON product (changed_at) WHERE code IS NOT NULL;
-CREATE INDEX product_by_place ON product (account_group, place, priority DESC, id) WHERE state = 'ready';
-CREATE INDEX product_downloading ON product (account_group, priority DESC, id) WHERE state = 'downloading';
-CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
 
 CREATE TABLE want (                                     -- which listing wants which product
     listing INTEGER NOT NULL REFERENCES listing (id),
@@ -170,7 +112,7 @@ CREATE TABLE want (                                     -- which listing wants w
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX want_by_product ON want (product);
 
-CREATE TABLE denial (                                   -- accounts that were refused this product
+CREATE TABLE "access_denial" (                                   -- accounts that were refused this product
     product INTEGER NOT NULL REFERENCES product (id),
     account TEXT NOT NULL,
     PRIMARY KEY (product, account)
@@ -212,7 +154,7 @@ CREATE TABLE piece (                                    -- one ranged GET; fence
     size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
     done_bytes INTEGER NOT NULL DEFAULT 0 CHECK (done_bytes BETWEEN 0 AND size_bytes),  -- on the disk
     written_bytes INTEGER NOT NULL DEFAULT 0,           -- written before a kill; worth nothing after a new boot
-    setbacks INTEGER NOT NULL DEFAULT 0,
+    transient_failures INTEGER NOT NULL DEFAULT 0,
     due_s REAL NOT NULL DEFAULT 0,
     fence INTEGER
 ) STRICT;
@@ -228,7 +170,7 @@ CREATE TABLE tally (                                    -- products by listing a
     PRIMARY KEY (listing, state)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE restraint (                                -- accounts that may use fewer sessions than they have
+CREATE TABLE "throttle" (                                -- accounts that may use fewer sessions than they have
     account TEXT PRIMARY KEY REFERENCES account (name),
     cause TEXT NOT NULL CHECK (cause IN ('throttled', 'shared', 'penalised')),
     sessions INTEGER NOT NULL CHECK (sessions > 0),
@@ -274,8 +216,66 @@ CREATE TABLE crash_loop (                               -- workers that crash ag
     start_s REAL                                        -- boot-clock second of its next start; NULL: it runs
 ) STRICT, WITHOUT ROWID;
 
-CREATE VIEW ready_place (account_group, place) AS
-WITH RECURSIVE step (account_group, place) AS (
+CREATE TABLE "remark" (                               -- every line of a listing that was not simply accepted
+    listing INTEGER NOT NULL REFERENCES listing (id),
+    line INTEGER NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN ('duplicate', 'known', 'already_present', 'rejected')),
+    safename TEXT,
+    text TEXT NOT NULL,
+    PRIMARY KEY (listing, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE "product" (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    safename TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait',
+                                         'done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled')),
+    account_group TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    outputdir TEXT,                                     -- NULL: the spools
+    product_id TEXT,                                    -- the catalogue's
+    s3_path TEXT,
+    path_source TEXT CHECK (path_source IN ('listing', 'name', 'catalogue')),
+    path_refuted INTEGER NOT NULL DEFAULT 0 CHECK (path_refuted IN (0, 1)),  -- S3 has nothing at the path of its name
+    md5 TEXT,                                           -- the catalogue's, of the single object
+    size_bytes INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,                -- failures that the product is charged with
+    transient_failures INTEGER NOT NULL DEFAULT 0,      -- failures in a row that it is not charged with
+    deaths INTEGER NOT NULL DEFAULT 0,                  -- workers that died over it since it last advanced
+    due_s REAL,
+    planned INTEGER NOT NULL DEFAULT 0 CHECK (planned IN (0, 1)),
+    destination TEXT,                                   -- the directory it will appear in
+    staging TEXT,                                       -- the directory it is put together in
+    path TEXT,                                          -- where it is, when it is complete
+    cause TEXT,
+    code TEXT,                                          -- short word for the cause, for counting
+    process INTEGER REFERENCES process (id),            -- who resolves, plans or verifies it just now
+    fence INTEGER,
+    changed_at REAL NOT NULL,
+    refusals INTEGER NOT NULL DEFAULT 0,                -- rounds in a row in which all accounts got a 403
+    refused_at REAL,                                    -- the end of the first of these rounds
+    refused_for_s REAL NOT NULL DEFAULT 0,              -- the pauses between them, added up
+    offered_again INTEGER NOT NULL DEFAULT 0,           -- the catalogue was asked since they lasted
+    -- Where it will be written, as far as that is known: it waits while that place is paused.
+    place TEXT GENERATED ALWAYS AS (coalesce(destination, outputdir, 'unknown')) VIRTUAL,
+    CHECK ((state = 'retry_wait') = (due_s IS NOT NULL)),
+    CHECK (state NOT IN ('done', 'already_present') OR path IS NOT NULL),
+    CHECK (state NOT IN ('unavailable', 'corrupt', 'failed') OR cause IS NOT NULL),
+    CHECK (state NOT IN ('resolving', 'verifying') OR process IS NOT NULL),
+    CHECK (planned = 0 OR (destination IS NOT NULL AND staging IS NOT NULL)),
+    CHECK ((s3_path IS NULL) = (path_source IS NULL)),
+    CHECK ((process IS NULL) = (fence IS NULL))
+) STRICT;
+CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
+CREATE INDEX product_downloading ON product (account_group, priority DESC, id) WHERE state = 'downloading';
+CREATE INDEX product_by_place ON product (account_group, place, priority DESC, id) WHERE state = 'ready';
+CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
+CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
+CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
+CREATE INDEX product_with_error ON product (changed_at) WHERE code IS NOT NULL;
+
+CREATE VIEW ready_place (account_group, place) AS       -- the places at which products are ready
+WITH RECURSIVE step (account_group, place) AS (         -- without looking at each product
     SELECT account_group, (SELECT min(place) FROM product
                            WHERE state = 'ready' AND product.account_group = named.account_group)
     FROM (SELECT DISTINCT account_group FROM account) AS named
@@ -292,6 +292,15 @@ WHEN OLD.state <> NEW.state
 BEGIN
     SELECT raise(ABORT, 'this transition is not allowed')
     WHERE NOT EXISTS (SELECT 1 FROM transition WHERE origin = OLD.state AND target = NEW.state);
+END;
+
+CREATE TRIGGER product_moved AFTER UPDATE OF state ON product
+WHEN OLD.state <> NEW.state
+BEGIN
+    INSERT INTO event (product, at, origin, target, attempts, cause)
+    VALUES (NEW.id, NEW.changed_at, OLD.state, NEW.state, NEW.attempts, NEW.cause);
+    DELETE FROM event WHERE product = NEW.id
+      AND id <= (SELECT id FROM event WHERE product = NEW.id ORDER BY id DESC LIMIT 1 OFFSET 32);
 END;
 
 CREATE TRIGGER product_recounted AFTER UPDATE OF state, size_bytes ON product
@@ -325,49 +334,40 @@ BEGIN
     SET products = products + 1, size_bytes = size_bytes + excluded.size_bytes;
 END;
 
-CREATE TRIGGER product_moved AFTER UPDATE OF state ON product
-WHEN OLD.state <> NEW.state
-BEGIN
-    INSERT INTO event (product, at, origin, target, attempts, cause)
-    VALUES (NEW.id, NEW.changed_at, OLD.state, NEW.state, NEW.attempts, NEW.cause);
-    DELETE FROM event WHERE product = NEW.id
-      AND id <= (SELECT id FROM event WHERE product = NEW.id ORDER BY id DESC LIMIT 1 OFFSET 32);
-END;
-
 INSERT INTO fence (id, value) VALUES
     (1, 0);
 
 INSERT INTO transition (origin, target) VALUES
+    ('already_present', 'queued'),
     ('cancelled', 'queued'),
     ('corrupt', 'queued'),
     ('done', 'queued'),
+    ('downloading', 'already_present'),
     ('downloading', 'cancelled'),
     ('downloading', 'failed'),
-    ('downloading', 'missing'),
-    ('downloading', 'present'),
     ('downloading', 'queued'),
     ('downloading', 'ready'),
+    ('downloading', 'retry_wait'),
+    ('downloading', 'unavailable'),
     ('downloading', 'verifying'),
-    ('downloading', 'waiting'),
     ('failed', 'queued'),
-    ('missing', 'queued'),
-    ('present', 'queued'),
+    ('queued', 'already_present'),
     ('queued', 'cancelled'),
-    ('queued', 'present'),
     ('queued', 'resolving'),
     ('ready', 'cancelled'),
     ('ready', 'downloading'),
     ('ready', 'failed'),
-    ('resolving', 'missing'),
     ('resolving', 'queued'),
     ('resolving', 'ready'),
-    ('resolving', 'waiting'),
+    ('resolving', 'retry_wait'),
+    ('resolving', 'unavailable'),
+    ('retry_wait', 'cancelled'),
+    ('retry_wait', 'queued'),
+    ('retry_wait', 'ready'),
+    ('unavailable', 'queued'),
+    ('verifying', 'already_present'),
     ('verifying', 'corrupt'),
     ('verifying', 'done'),
     ('verifying', 'downloading'),
     ('verifying', 'failed'),
-    ('verifying', 'present'),
-    ('verifying', 'waiting'),
-    ('waiting', 'cancelled'),
-    ('waiting', 'queued'),
-    ('waiting', 'ready');
+    ('verifying', 'retry_wait');

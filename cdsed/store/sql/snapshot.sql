@@ -6,17 +6,17 @@ SELECT state, products, size_bytes FROM tally WHERE listing = 0 AND products > 0
 
 -- name: listings
 SELECT id, name, account_group, priority, state, taken_at,
-       accepted + duplicate + known + present + rejected + ignored AS lines
+       accepted + duplicate + known + already_present + rejected + ignored AS lines
 FROM listing WHERE state IN ('taking', 'open') ORDER BY priority DESC, id LIMIT :most
 
 -- name: latest_listings
 SELECT id, name, account_group, priority, state, taken_at,
-       accepted + duplicate + known + present + rejected + ignored AS lines
+       accepted + duplicate + known + already_present + rejected + ignored AS lines
 FROM listing WHERE state IN ('reported', 'refused') ORDER BY id DESC LIMIT :most
 
 -- name: listing
 SELECT id, name, account_group, priority, state, taken_at,
-       accepted + duplicate + known + present + rejected + ignored AS lines
+       accepted + duplicate + known + already_present + rejected + ignored AS lines
 FROM listing WHERE id = :id
 
 -- name: listing_tallies
@@ -29,7 +29,7 @@ SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_gro
 SELECT account, slot, process IS NOT NULL AS busy, rest_until_s > :now_s AS resting
 FROM session WHERE enabled = 1 ORDER BY account, slot
 
--- name: cooling
+-- name: open_breakers
 SELECT name, reason, until_s FROM breaker WHERE open = 1 AND until_s > :now_s AND name NOT LIKE 'account:%' ORDER BY name
 
 -- name: traffic
@@ -42,8 +42,8 @@ SELECT min(step) FROM traffic_step WHERE step BETWEEN :step - :steps AND :step
 SELECT coalesce(sum(piece.done_bytes), 0) FROM piece JOIN product ON product.id = piece.product
 WHERE product.state = 'downloading' AND product.planned = 1
 
--- name: troubles
-SELECT code, state, count(*) AS products, max(id) AS example, min(due_s) AS due_s FROM product INDEXED BY product_troubled
+-- name: errors
+SELECT code, state, count(*) AS products, max(id) AS example, min(due_s) AS due_s FROM product INDEXED BY product_with_error
 WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY products DESC LIMIT :most
 
 -- name: example

@@ -12,7 +12,7 @@ SELECT id, account_group, arrived FROM (
            planned = 1 AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id
                                        AND done_bytes < piece.size_bytes) AS arrived,
            row_number() OVER (PARTITION BY account_group ORDER BY
-                              (SELECT count(*) FROM denial WHERE denial.product = product.id), deaths, id) AS place_in_line
+                              (SELECT count(*) FROM access_denial WHERE access_denial.product = product.id), deaths, id) AS place_in_line
     FROM product
     WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')
       AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
@@ -42,8 +42,8 @@ ORDER BY held.product
 SELECT process.id,
        (SELECT count(*) FROM session JOIN account ON account.name = session.account
         WHERE session.process = process.id AND account.account_group = :group
-          AND account.name NOT IN (SELECT account FROM denial WHERE product = :product)) AS sessions
+          AND account.name NOT IN (SELECT account FROM access_denial WHERE product = :product)) AS sessions
 FROM process WHERE name NOT IN ('intake', 'resolve', 'keys')
 
 -- name: denied
-SELECT account FROM denial WHERE product = :product
+SELECT account FROM access_denial WHERE product = :product

@@ -43,7 +43,7 @@ def sandbox_in(machine: Machine) -> MachineSandbox:
 
 def service_in(machine: Machine, sandbox: MachineSandbox) -> Service:
     """Configure the service without starting it: two accounts with keys, one with a password, a slow one."""
-    service = Service(machine, sandbox, transfer={"zipper": True})
+    service = Service(machine, sandbox, transfer={"zip_fallback": True})
     first, second, third, slow, _lab = sandbox.accounts
     service.write_groups({"default": [first, second], "passwords": [third], "slow": [slow]}, {"passwords"})
     machine.run("systemctl", "enable", service.unit)

@@ -42,7 +42,7 @@ def why_not() -> str:
 
 
 class Machine:
-    """The systemd of a tree, from entry to exit. What it writes lies in memory: the tree stays as it is.
+    """The systemd of a tree, from entry to exit. What it writes is in memory: the tree stays as it is.
 
     Everything of it dies with this process, however that ends. Only one runs at a time (`trees.alone`).
     """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from tests.support.machine.machine import Machine
 from tests.support.sandbox import SandboxProcess
 
@@ -50,7 +50,7 @@ print(answer.read().decode())
 class MachineSandbox(SandboxProcess):
     """``cdsed sandbox`` of the installed cdsed, as a service that also starts after a reboot, with its products."""
 
-    def __init__(self, machine: Machine, accounts: Sequence[Account]) -> None:
+    def __init__(self, machine: Machine, accounts: Sequence[SandboxAccount]) -> None:
         super().__init__(accounts, port=_PORT)
         self.url = f"http://127.0.0.1:{_PORT}"
         self._machine = machine
@@ -82,10 +82,10 @@ class MachineSandbox(SandboxProcess):
         body = None if value is None else json.dumps(value)
         said = self._machine.python_in_its_network(_CALL, method, f"/_control/{path}", text=body)
         status, _, text = said.partition("\n")
-        answer = json.loads(text)
+        response = json.loads(text)
         if int(status) >= 400:
-            raise RuntimeError(answer["error"])
-        return answer
+            raise RuntimeError(response["error"])
+        return response
 
     def _remember(self) -> None:
         self._machine.write(_PRODUCTS, json.dumps(self._products))

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import QUICK, Installation
 from tests.support.machine.machine import Done, Machine
@@ -75,7 +75,7 @@ class Service(Installation):
         number = int(self.show("MainPID"))
         return self.machine.pid_outside(number) if number else 0
 
-    def write_groups(self, groups: dict[str, list[Account]], passwords: Collection[str] = ()) -> None:
+    def write_groups(self, groups: dict[str, list[SandboxAccount]], passwords: Collection[str] = ()) -> None:
         """Write the accounts file; accounts of groups in `passwords` have no keys."""
         self.write_accounts({name: accounts for name, accounts in groups.items() if name not in passwords})
         document = yaml.safe_load(self.accounts_file.read_text("utf-8"))
@@ -124,8 +124,8 @@ class Service(Installation):
         """Return what ``cdsed status --json`` tells a member."""
         asked = self.command("status", *arguments, "--json")
         assert asked.stdout, asked.stderr
-        answer: dict[str, Any] = json.loads(asked.stdout)
-        return answer
+        response: dict[str, Any] = json.loads(asked.stdout)
+        return response
 
     def roles(self) -> list[str]:
         """Return what its workers are."""

@@ -132,8 +132,8 @@ def _need_debootstrap(suite: str, mirror: str) -> None:
         if shutil.which("debootstrap") is None:
             raise NoTree("debootstrap is not on this machine, and apt-get could not install it")
     try:
-        with urllib.request.urlopen(f"{mirror}/dists/{suite}/InRelease", timeout=30) as answer:
-            answer.read(1)
+        with urllib.request.urlopen(f"{mirror}/dists/{suite}/InRelease", timeout=30) as response:
+            response.read(1)
     except OSError as error:
         raise NoTree(f"no packages: {mirror} does not answer for {suite} ({error})") from error
 

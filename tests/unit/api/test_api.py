@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import cdsed
-from cdsed.api.products import listing_text
+from cdsed.api.arguments import listing_text
 from cdsed.errors import CdsedError, ConfigError, InboxError
 from cdsed.local.presence import Presence
 from cdsed.sandbox.names import realistic_safenames
@@ -71,10 +71,10 @@ def test_search_takes_conditions_as_people_write_them(lab: Installation) -> None
 
 def test_search_refuses_what_it_cannot_honour(lab: Installation) -> None:
     for conditions, complaint in (
-        ({"area": "POINT (1 2"}, "no WKT"),
+        ({"area": "POINT (1 2"}, "not a WKT"),
         ({"area": "nowhere.geojson"}, "nor a file"),
         ({"area": "SRID=2154;POINT (1 2)"}, "SRID 2154"),
-        ({"attributes": "orbitNumber ~ 5"}, "'orbitNumber ~ 5' is no condition"),
+        ({"attributes": "orbitNumber ~ 5"}, "'orbitNumber ~ 5' is not a condition"),
     ):
         with pytest.raises(ValueError, match=complaint):
             cdsed.search(**conditions)
@@ -147,7 +147,7 @@ def test_download_leaves_the_work_to_the_daemon_that_runs(lab: Installation) -> 
             cdsed.download(names, progress=False, priority=5000)
         assert daemon.running()
         status = cdsed.status()
-    assert list(done.table["state"]) == ["done", "done", "done", "missing"]
+    assert list(done.table["state"]) == ["done", "done", "done", "unavailable"]
     assert not done.ok
     assert gone in repr(done)
     assert lab.differences(names) == []
@@ -174,7 +174,7 @@ def test_a_download_that_does_not_move_ends(lab: Installation) -> None:
     names = _add(lab.sandbox, 1, seed=607)
     text = (lab.root / "accounts.yml").read_text(encoding="utf-8")
     (lab.root / "accounts.yml").write_text(text.replace("s3_secret_key: ", "s3_secret_key: wrong-"), encoding="utf-8")
-    done = cdsed.download(names, progress=False, patience_s=3)
+    done = cdsed.download(names, progress=False, idle_timeout_s=3)
     assert not done.ok
     assert done.paths == []
 

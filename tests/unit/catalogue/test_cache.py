@@ -57,7 +57,7 @@ def test_it_is_replaced_by_what_is_newer(cache, clock):
 def test_pruning_removes_the_old_and_the_drafts_of_the_dead(cache, clock, tmp_path):
     cache.write("old", b"1")
     draft = files(tmp_path)[0].with_name("draft.dead")
-    draft.write_bytes(b"half")
+    draft.write_bytes(b"incomplete")
     os.utime(draft, (clock.now_s, clock.now_s))
     clock.now_s += 50
     cache.write("new", b"2")

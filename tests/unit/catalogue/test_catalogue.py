@@ -15,9 +15,9 @@ from cdsed.catalogue.names import Names
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK, Clock
-from cdsed.errors import Blame, ServiceError, Stopped
-from cdsed.model.catalogue import CatalogueEntry
-from tests.support.catalogue_server import Answer, Server, product, rows, serving
+from cdsed.errors import FaultDomain, ServiceError, Stopped
+from cdsed.model.catalogue_entry import CatalogueEntry
+from tests.support.catalogue_server import Response, Server, product, rows, serving
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
@@ -67,12 +67,12 @@ def catalogue(server: Server, clock: FastClock, stop: threading.Event) -> Iterat
 def refusal(catalogue: Catalogue, names: list[str] | None = None, **options: int) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         catalogue.find(names or [A], **options)
-    assert caught.value.blame is Blame.SERVICE
+    assert caught.value.fault_domain is FaultDomain.SERVICE
     return caught.value
 
 
 def test_names_are_found_and_unknown_ones_left_out(server, catalogue):
-    server.answers(rows(product(A)))
+    server.responses(rows(product(A)))
 
     found = catalogue.find([B, A])
 
@@ -135,7 +135,7 @@ def test_long_names_make_smaller_batches_so_that_no_url_passes_2048_characters(s
 
 def test_of_two_rows_with_one_name_the_newest_counts(server, catalogue):
     older, newer = "2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.000001Z"
-    server.answers(
+    server.responses(
         rows(
             product(A, Id="old", ModificationDate=older),
             product(A, Id="new", ModificationDate=newer),
@@ -171,47 +171,47 @@ def test_of_two_rows_with_one_name_the_newest_counts(server, catalogue):
     ],
 )
 def test_the_gaps_of_real_rows_are_understood(server, catalogue, fields, attribute, value):
-    server.answers(rows(product(A, **fields)))
+    server.responses(rows(product(A, **fields)))
 
     assert getattr(catalogue.find([A])[A], attribute) == value
 
 
 @pytest.mark.parametrize(
-    ("answers", "waited_s"),
+    ("responses", "waited_s"),
     [
-        ([Answer(status=500)], (1, 2)),
-        ([Answer(status=503, headers={"Retry-After": "7"})], (7, 7)),
-        ([Answer(status=429, headers={"Retry-After": "2"})], (2, 2)),
-        ([Answer(b'{"value": [', announced=4000)], (1, 2)),
-        ([Answer(b"<html>maintenance</html>")], (1, 2)),
-        ([Answer(b'{"value": []}', announced=14)], (1, 2)),
-        ([Answer(status=500), Answer(status=502), Answer(status=504)], (7, 10)),
+        ([Response(status=500)], (1, 2)),
+        ([Response(status=503, headers={"Retry-After": "7"})], (7, 7)),
+        ([Response(status=429, headers={"Retry-After": "2"})], (2, 2)),
+        ([Response(b'{"value": [', announced=4000)], (1, 2)),
+        ([Response(b"<html>maintenance</html>")], (1, 2)),
+        ([Response(b'{"value": []}', announced=14)], (1, 2)),
+        ([Response(status=500), Response(status=502), Response(status=504)], (7, 10)),
     ],
 )
-def test_what_may_pass_is_tried_again_after_a_pause(server, catalogue, clock, answers, waited_s):
-    server.answers(*answers, rows(product(A)))
+def test_what_may_pass_is_tried_again_after_a_pause(server, catalogue, clock, responses, waited_s):
+    server.responses(*responses, rows(product(A)))
 
     assert A in catalogue.find([A])
     assert waited_s[0] - 0.1 <= sum(clock.waited_s) <= waited_s[1] + 0.1
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "quote"),
+    ("response", "code", "quote"),
     [
-        (Answer(b"oops", 500), "ServerError", "answered 500: oops"),
-        (Answer(b"", 503), "ServerError", "answered 503: nothing"),
+        (Response(b"oops", 500), "ServerError", "answered 500: oops"),
+        (Response(b"", 503), "ServerError", "answered 503: nothing"),
         (
-            Answer(b'{"error":"WAF","message":"Rate limit exceeded","status":429}', 429),
+            Response(b'{"error":"WAF","message":"Rate limit exceeded","status":429}', 429),
             "TooManyRequests",
             "answered 429: WAF Rate limit exceeded",
         ),
-        (Answer(b'{"value": [', announced=4000), "TruncatedBody", "the answer broke off"),
-        (Answer(b"[1, 2]"), "InvalidResponse", "not as documented"),
-        (Answer(b"\xff\xfe"), "InvalidResponse", "not as documented"),
+        (Response(b'{"value": [', announced=4000), "TruncatedBody", "the answer broke off"),
+        (Response(b"[1, 2]"), "InvalidResponse", "not as documented"),
+        (Response(b"\xff\xfe"), "InvalidResponse", "not as documented"),
     ],
 )
-def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, answer, code, quote):
-    server.respond = lambda _: answer
+def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, response, code, quote):
+    server.respond = lambda _: response
 
     error = refusal(catalogue)
 
@@ -221,10 +221,10 @@ def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, answ
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "quote"),
+    ("response", "code", "quote"),
     [
         (
-            Answer(
+            Response(
                 b'{"detail":[{"type":"less","loc":["query","$top"],"msg":"Input should be less"}]}',
                 422,
             ),
@@ -232,13 +232,13 @@ def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, answ
             "answered 422: query $top Input should be less",
         ),
         (
-            Answer(b'{"detail":{"message":"Invalid value","request_id":"x"}}', 400),
+            Response(b'{"detail":{"message":"Invalid value","request_id":"x"}}', 400),
             "BadQuery",
             "400: Invalid value",
         ),
-        (Answer(b'{"detail":"Not Found"}', 404), "BadQuery", "answered 404: Not Found"),
-        (Answer(b"\x1b[31mgo\naway", 403), "Refused", "answered 403: [31mgo away"),
-        (Answer(b"", 302, {"Location": "http://127.0.0.1:1/"}), "NotTheCatalogue", "services.catalogue_url"),
+        (Response(b'{"detail":"Not Found"}', 404), "BadQuery", "answered 404: Not Found"),
+        (Response(b"\x1b[31mgo\naway", 403), "Refused", "answered 403: [31mgo away"),
+        (Response(b"", 302, {"Location": "http://127.0.0.1:1/"}), "NotTheCatalogue", "services.catalogue_url"),
         (rows({"Name": A}), "InvalidResponse", "KeyError: 'Online'"),
         (rows(product(A, Online="yes")), "InvalidResponse", "another type"),
         (rows(product(A, ModificationDate="yesterday")), "InvalidResponse", "not as documented"),
@@ -249,8 +249,8 @@ def test_what_does_not_pass_is_reported_after_four_tries(server, catalogue, answ
         ),
     ],
 )
-def test_what_cannot_pass_is_not_tried_again(server, catalogue, clock, answer, code, quote):
-    server.respond = lambda _: answer
+def test_what_cannot_pass_is_not_tried_again(server, catalogue, clock, response, code, quote):
+    server.respond = lambda _: response
 
     error = refusal(catalogue)
 
@@ -261,7 +261,7 @@ def test_what_cannot_pass_is_not_tried_again(server, catalogue, clock, answer, c
 
 
 def test_a_long_retry_after_is_left_to_the_schedule(server, catalogue, clock):
-    server.answers(Answer(status=429, headers={"Retry-After": "600"}))
+    server.responses(Response(status=429, headers={"Retry-After": "600"}))
 
     assert refusal(catalogue).retry_after_s == 600
     assert clock.waited_s == []
@@ -278,14 +278,14 @@ def test_a_long_retry_after_is_left_to_the_schedule(server, catalogue, clock):
     ],
 )
 def test_retry_after_may_be_a_date_and_nonsense_counts_as_absent(server, catalogue, value, seconds):
-    server.respond = lambda _: Answer(status=429, headers={"Retry-After": value})
+    server.respond = lambda _: Response(status=429, headers={"Retry-After": value})
 
     assert refusal(catalogue).retry_after_s == seconds
 
 
 def test_a_server_that_hangs_is_given_up_in_time(server, clock, stop):
     release = threading.Event()
-    server.respond = lambda _: Answer(hang=release)
+    server.respond = lambda _: Response(hang=release)
 
     with make(server.url, clock, stop, timeout_s=0.2) as catalogue:
         error = refusal(catalogue)
@@ -307,14 +307,14 @@ def test_a_catalogue_that_is_not_there_is_named(clock, stop):
 
 
 def test_a_failure_in_a_later_batch_is_no_short_answer(server, clock, stop):
-    server.answers(rows(product(A)), Answer(status=400))
+    server.responses(rows(product(A)), Response(status=400))
 
     with make(server.url, clock, stop) as catalogue:
         assert refusal(catalogue, [A, B], per_filter=1).code == "BadQuery"
 
 
 def test_a_stop_ends_the_pause_before_the_next_try_at_once(server, stop):
-    server.respond = lambda _: Answer(status=429, headers={"Retry-After": "25"})
+    server.respond = lambda _: Response(status=429, headers={"Retry-After": "25"})
     threading.Timer(0.3, stop.set).start()
 
     began = time.monotonic()
@@ -360,15 +360,15 @@ def test_tls_is_verified_and_a_ca_file_can_vouch(certificate, clock, stop):
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared sample data is not here (CDSED_SHARED_DATA)")
 @pytest.mark.parametrize("page", range(1, 6))
 def test_real_pages_of_the_catalogue_are_understood(server, catalogue, page):
-    answer = json.loads((DATA / "odata" / f"odata_page_{page}.json").read_text("utf-8"))
-    answer.pop("@odata.nextLink", None)  # these pages come from a search, not from a question by name
-    names = [row["Name"] for row in answer["value"]]
-    server.answers(Answer(json.dumps(answer).encode()))
+    response = json.loads((DATA / "odata" / f"odata_page_{page}.json").read_text("utf-8"))
+    response.pop("@odata.nextLink", None)  # these pages come from a search, not from a question by name
+    names = [row["Name"] for row in response["value"]]
+    server.responses(Response(json.dumps(response).encode()))
 
     found = catalogue.find(names)
 
     assert list(found) == names
-    for row in answer["value"]:
+    for row in response["value"]:
         entry = found[row["Name"]]
         assert (entry.product_id, entry.s3_path, entry.size_bytes) == (
             row["Id"],

@@ -114,14 +114,14 @@ areas = st.one_of(
         shapely.LineString
     ),
 )
-moments = st.datetimes(_START.replace(tzinfo=None), _END.replace(tzinfo=None), timezones=st.just(UTC))
+timestamps = st.datetimes(_START.replace(tzinfo=None), _END.replace(tzinfo=None), timezones=st.just(UTC))
 starts = st.sampled_from([datetime.fromisoformat(entry["ContentDate"]["Start"]) for entry in ENTRIES])
 
 
 @st.composite
 def windows(draw):
-    start = draw(st.none() | moments | starts)
-    end = draw(st.none() | moments | starts)
+    start = draw(st.none() | timestamps | starts)
+    end = draw(st.none() | timestamps | starts)
     if start and end and start >= end:
         end = start + timedelta(microseconds=draw(st.integers(1, 10**12)))
     return start, end

@@ -49,7 +49,7 @@ def test_the_columns_of_attributes_are_the_same_with_and_without_rows():
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2024-06-04T12:19:02Z", "2024-06-04T12:19:02Z"),
         ("2024-06-04T12:19:02", "2024-06-04T12:19:02Z"),
@@ -58,8 +58,8 @@ def test_the_columns_of_attributes_are_the_same_with_and_without_rows():
         ("2024-06-04T14:19:02.5+02:00", "2024-06-04T12:19:02.5Z"),
     ],
 )
-def test_moments_have_any_number_of_digits_and_are_utc(text, moment):
-    assert frame_of([product("A", ModificationDate=text)])["modified"][0] == pd.Timestamp(moment)
+def test_moments_have_any_number_of_digits_and_are_utc(text, timestamp):
+    assert frame_of([product("A", ModificationDate=text)])["modified"][0] == pd.Timestamp(timestamp)
 
 
 @pytest.mark.parametrize("never", ["", None, "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999999Z"])

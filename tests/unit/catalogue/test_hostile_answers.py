@@ -15,10 +15,10 @@ from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.catalogue.search import search
 from cdsed.clock import Clock
 from cdsed.credentials.keys_manager import KeysManager
-from cdsed.credentials.token_file import Grant, TokenFile, check_token, token_path
+from cdsed.credentials.token_file import TokenFile, TokenGrant, check_token, token_path
 from cdsed.credentials.tokens import Tokens
 from cdsed.errors import ServiceError
-from tests.support.catalogue_server import Answer, Server, product, rows, serving
+from tests.support.catalogue_server import Response, Server, product, rows, serving
 from tests.support.clocks import HastyClock
 from tests.support.identity_site import account
 
@@ -46,7 +46,7 @@ def row(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         rows(row(ContentLength=10**30), **{"@odata.count": 1}),
         rows(row(PublicationDate="0001-01-01T00:00:00+05:00"), **{"@odata.count": 1}),
@@ -55,7 +55,7 @@ def row(**fields: Any) -> dict[str, Any]:
         rows(row() | {"Name": "\ud800"}, **{"@odata.count": 1}),
         rows(row(), **{"@odata.count": 2, "@odata.nextLink": "http://[nowhere"}),
         rows(row(), **{"@odata.count": 10**400}),
-        Answer(DEEP),
+        Response(DEEP),
     ],
     ids=[
         "huge size",
@@ -68,8 +68,8 @@ def row(**fields: Any) -> dict[str, Any]:
         "deep",
     ],
 )
-def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, service, answer):
-    server.respond = lambda _: answer
+def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, service, response):
+    server.respond = lambda _: response
 
     with pytest.raises(ServiceError) as caught:
         search(Query(collection="X"), service)
@@ -78,7 +78,7 @@ def test_an_answer_that_cannot_be_is_an_error_of_the_service(server: Server, ser
 
 
 def test_a_refusal_nested_without_end_is_a_refusal_all_the_same(server: Server, service):
-    server.respond = lambda _: Answer(DEEP, 400)
+    server.respond = lambda _: Response(DEEP, 400)
 
     with pytest.raises(ServiceError) as caught:
         service.get("Products")
@@ -137,11 +137,11 @@ class _Granted:
 )
 def test_a_shared_token_file_of_wrong_types_is_as_good_as_none(tmp_path, spoilt):
     path = token_path(tmp_path, "first")
-    TokenFile(path).write(Grant(access_token="good", access_until_s=1e12))
+    TokenFile(path).write(TokenGrant(access_token="good", access_until_s=1e12))
     document = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(document | spoilt), encoding="utf-8")
 
-    assert TokenFile(path).read() == Grant()
+    assert TokenFile(path).read() == TokenGrant()
 
 
 @pytest.mark.parametrize(
@@ -151,17 +151,17 @@ def test_a_shared_token_file_of_wrong_types_is_as_good_as_none(tmp_path, spoilt)
 def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server, tmp_path, count, expires):
     key = {"access_id": "A", "expiration_date": expires}
     body = json.dumps({"credentials": [key], "count": count}).replace("Infinity", "1e400").encode()
-    server.respond = lambda _: Answer(body)
+    server.respond = lambda _: Response(body)
     with HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
         tokens = Tokens(server.url, account(), tmp_path, http_client)
-        TokenFile(token_path(tmp_path, account().name)).write(Grant("token", 1e12))
+        TokenFile(token_path(tmp_path, account().name)).write(TokenGrant("token", 1e12))
         with pytest.raises(ServiceError) as caught:
             KeysManager(server.url, "first", tokens, http_client).listed()
 
     assert caught.value.code == "InvalidResponse"
 
 
-def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path, monkeypatch):
+def test_a_token_that_lasts_indefinitely_is_an_error_of_the_service(tmp_path, monkeypatch):
     body = b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}"
     with HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
         # No sandbox says so.
@@ -176,7 +176,7 @@ def test_a_token_that_lasts_for_ever_is_an_error_of_the_service(tmp_path, monkey
 @pytest.mark.parametrize("link", ["http://[nowhere", "http://127.0.0.1:1/Products", 5])
 def test_a_question_by_name_follows_no_link_that_leads_elsewhere(server: Server, service, link):
     first = rows(row(), **{"@odata.nextLink": link})
-    server.respond = lambda path: first if "$filter" in path else Answer(b"{}", 404)
+    server.respond = lambda path: first if "$filter" in path else Response(b"{}", 404)
     pages = BatchQuery(service, "Products", 10, order="ContentDate/Start asc").pages([f"Name eq '{NAME}'"])
     next(pages)
 

@@ -10,7 +10,7 @@ from cdsed.catalogue.names import Names, Negatives, look_up
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.errors import ServiceError
-from tests.support.catalogue_server import Answer, Server, product, rows
+from tests.support.catalogue_server import Response, Server, product, rows
 from tests.support.clocks import HandClock
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -27,18 +27,18 @@ def service(server: Server, clock: HandClock) -> Iterator[ODataClient]:
         yield service
 
 
-def having(*names: str) -> Callable[[str], Answer]:
-    """Answer a filter with those of these products that it names."""
+def having(*names: str) -> Callable[[str], Response]:
+    """Response a filter with those of these products that it names."""
     return lambda path: rows(*(product(name) for name in names if f"'{name}'" in unquote(path)))
 
 
-def listing(*names: str, page: int = 10_000, longest: int = 10_000) -> Callable[[list[str]], Answer]:
+def listing(*names: str, page: int = 10_000, longest: int = 10_000) -> Callable[[list[str]], Response]:
     """Answer a FilterList from these products, cut at `page` rows; refuse one that is longer than `longest`."""
     known = set(names)
 
-    def respond(asked: list[str]) -> Answer:
+    def respond(asked: list[str]) -> Response:
         if len(asked) > longest:
-            return Answer(b'{"detail":[{"msg":"List should have fewer items"}]}', 422)
+            return Response(b'{"detail":[{"msg":"List should have fewer items"}]}', 422)
         return rows(*[product(name) for name in asked if name in known][:page])
 
     return respond
@@ -96,7 +96,7 @@ def test_a_service_without_lists_is_asked_by_filters(server, service):
 
 
 def test_a_service_that_is_down_is_an_error_and_no_short_answer(server, service):
-    server.respond_to_list = lambda _: Answer(b"oops", 503)
+    server.respond_to_list = lambda _: Response(b"oops", 503)
     with pytest.raises(ServiceError) as caught:
         look_up([A], service)
     assert caught.value.code == "ServerError"
@@ -106,7 +106,7 @@ def test_after_a_failure_the_next_list_is_shorter(server, service):
     server.respond_to_list = listing(*MANY)
     names = Names(service)
     names.look_up(MANY[:620])
-    server.respond_to_list = lambda _: Answer(b"oops", 500)
+    server.respond_to_list = lambda _: Response(b"oops", 500)
     with pytest.raises(ServiceError):
         names.look_up(MANY[620:1120])
     server.respond_to_list = listing(*MANY)

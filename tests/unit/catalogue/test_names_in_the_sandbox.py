@@ -16,11 +16,11 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.model.safename import parse
 from cdsed.store import processes, products
 from cdsed.store.database import open_state
-from cdsed.store.products import Wish
+from cdsed.store.products import ProductRequest
 from cdsed.work.resolve import Resolver
 from tests.support.sandbox import SandboxProcess
 
@@ -46,8 +46,8 @@ def names(full: SandboxProcess) -> list[str]:
     names: list[str] = []
     url = f"{full.catalogue_url}/Products?$top=1000&$orderby=Id"
     while url:
-        with urlopen(url.replace(" ", "%20")) as answer:
-            page = json.load(answer)
+        with urlopen(url.replace(" ", "%20")) as response:
+            page = json.load(response)
         names += [row["Name"] for row in page["value"]]
         url = page.get("@odata.nextLink", "")
     return names
@@ -71,7 +71,7 @@ def test_the_resolve_role_asks_as_seldom(full, names, tmp_path):
     process = processes.register(db, SYSTEM_CLOCK, name="resolve", lock=Path("lock"))
     with db.write():
         for name in names:
-            products.add(db, SYSTEM_CLOCK, Wish(name, "default", 0, None))
+            products.add(db, SYSTEM_CLOCK, ProductRequest(name, "default", 0, None))
     with Catalogue(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as catalogue:
         resolver = Resolver(db, SYSTEM_CLOCK, catalogue, process)
         while resolver.resolve_some():
@@ -92,14 +92,14 @@ def test_the_daemon_says_why_each_product_is_missing(sandbox, tmp_path):
     db = open_state(tmp_path)
     process = processes.register(db, SYSTEM_CLOCK, name="resolve", lock=Path("lock"))
     for name in (gone, offline, unknown):
-        products.add(db, SYSTEM_CLOCK, Wish(name, "default", 0, None))
+        products.add(db, SYSTEM_CLOCK, ProductRequest(name, "default", 0, None))
     with Catalogue(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as catalogue:
         resolver = Resolver(db, SYSTEM_CLOCK, catalogue, process)
         while resolver.resolve_some():
             pass
     found = [products.find(db, name) for name in (gone, offline, unknown)]
     db.close()
-    assert {product.state for product in found} == {State.MISSING}
+    assert {product.state for product in found} == {State.UNAVAILABLE}
     assert [product.cause for product in found] == [
         "CDSE deleted it on 2025-01-02: Missing checksum",
         "offline at CDSE; order it in the Data Workspace, then drop it again",

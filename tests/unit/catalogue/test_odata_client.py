@@ -8,7 +8,7 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ServiceError
-from tests.support.catalogue_server import Answer
+from tests.support.catalogue_server import Response
 from tests.support.daemon import wait_until
 
 
@@ -25,7 +25,7 @@ def test_options_are_quoted(server):
 
 
 def test_the_bytes_of_an_answer_are_given_as_they_came(server):
-    server.respond = lambda _: Answer(b' {"value" :[]}\n')
+    server.respond = lambda _: Response(b' {"value" :[]}\n')
     with connect(server) as service:
         reply = service.fetch("Products")
 
@@ -65,7 +65,7 @@ def test_a_retry_after_holds_back_every_thread(server, caplog):
 
     def respond(_path):
         answered.append(time.monotonic())
-        return Answer(status=429, headers={"Retry-After": "1"}) if len(answered) == 1 else Answer()
+        return Response(status=429, headers={"Retry-After": "1"}) if len(answered) == 1 else Response()
 
     server.respond = respond
     with connect(server) as service, ThreadPoolExecutor(2) as pool:

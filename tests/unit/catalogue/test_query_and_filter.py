@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 import shapely
 
-from cdsed.catalogue.attributes import AttributeFilter, Operator, parse_condition, parse_moment
+from cdsed.catalogue.attributes import AttributeFilter, Operator, parse_condition, parse_timestamp
 from cdsed.catalogue.filter import filter_text, literal
 from cdsed.catalogue.query import Query
 
@@ -50,9 +50,9 @@ def test_all_conditions_stand_in_one_filter():
 
 
 def test_times_are_sent_in_utc_with_all_their_digits():
-    moment = datetime(2024, 6, 4, 2, 0, 0, 123456, tzinfo=timezone(timedelta(hours=3)))
+    timestamp = datetime(2024, 6, 4, 2, 0, 0, 123456, tzinfo=timezone(timedelta(hours=3)))
 
-    assert filter_text(Query(), moment, None) == "ContentDate/Start ge 2024-06-03T23:00:00.123456Z"
+    assert filter_text(Query(), timestamp, None) == "ContentDate/Start ge 2024-06-03T23:00:00.123456Z"
 
 
 def test_quotes_cannot_end_a_text():
@@ -137,7 +137,7 @@ def test_every_part_of_an_area_reaches_the_catalogue(given, sent):
     assert text.count(" or ") == len(sent) - 1
 
 
-def test_the_same_box_is_meant_whether_it_jumps_at_the_antimeridian_or_goes_on_beyond_it():
+def test_the_same_box_is_meant_whether_it_jumps_at_the_antimeridian_or_continues_beyond_it():
     assert area_of("POLYGON ((170 -20, -170 -20, -170 -10, 170 -10, 170 -20))") == area_of(
         "POLYGON ((170 -20, 190 -20, 190 -10, 170 -10, 170 -20))"
     )
@@ -232,9 +232,9 @@ def test_conditions_are_read_as_people_write_them(text, condition):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("orbitNumber", "no condition like"),
+        ("orbitNumber", "not a condition like"),
         ("orbitNumber ge x", "is of type Integer, and 'x' is none"),
-        ("a-b eq 1", "no condition like"),
+        ("a-b eq 1", "not a condition like"),
         ("x:Text eq 1", "the types are"),
         ("sliceProductFlag gt true", "eq and ne only"),
         ("cloudCover le nan", "cannot be compared"),
@@ -252,6 +252,6 @@ def test_a_value_of_another_type_than_the_attribute_is_refused():
 
 
 def test_a_moment_without_a_zone_is_utc():
-    assert parse_moment("2024-06-04T11:01") == datetime(2024, 6, 4, 11, 1, tzinfo=UTC)
-    with pytest.raises(ValueError, match="no date or time"):
-        parse_moment("yesterday")
+    assert parse_timestamp("2024-06-04T11:01") == datetime(2024, 6, 4, 11, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match="not a date or time"):
+        parse_timestamp("yesterday")

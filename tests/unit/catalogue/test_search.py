@@ -12,7 +12,7 @@ from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.catalogue.search import search
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import Incomplete, ServiceError, Stopped
-from tests.support.catalogue_server import Answer, product
+from tests.support.catalogue_server import Response, product
 from tests.support.clocks import HastyClock
 
 DAY = Query(start=datetime(2024, 1, 1, tzinfo=UTC), end=datetime(2024, 1, 2, tzinfo=UTC), collection="SENTINEL-1")
@@ -42,16 +42,16 @@ class Book:
             product(
                 f"P{number:05}.SAFE",
                 Id=f"id-{number:05}",
-                ContentDate={"Start": f"{moment(number):%Y-%m-%dT%H:%M:%S.%f}Z", "End": None},
+                ContentDate={"Start": f"{timestamp(number):%Y-%m-%dT%H:%M:%S.%f}Z", "End": None},
             )
             for number in range(count)
         ]
         self.link = link
         self.lost = 0  # rows that are counted and not given
         self.url = server.url
-        server.respond = self.answer
+        server.respond = self.response
 
-    def answer(self, path: str) -> Answer:
+    def response(self, path: str) -> Response:
         options = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
         rows = [row for row in self.rows if self.within(row, options.get("$filter", ""))]
         skip, top = int(options.get("$skip", 0)), int(options["$top"])
@@ -62,7 +62,7 @@ class Book:
         if self.link and skip + top < len(rows):
             query = "&".join(f"{name}={value}" for name, value in {**options, "$skip": skip + top}.items())
             page[self.link] = f"https://behind.the.proxy/odata/v1/Products?{query}".replace(" ", "+")
-        return Answer(json.dumps(page).encode())
+        return Response(json.dumps(page).encode())
 
     def within(self, row, text: str) -> bool:
         start = row["ContentDate"]["Start"]
@@ -71,7 +71,7 @@ class Book:
         return edges.get("ge", "") <= start < edges.get("lt", "9")
 
 
-def moment(number: int) -> datetime:
+def timestamp(number: int) -> datetime:
     return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
 
 
@@ -109,7 +109,9 @@ def test_windows_are_half_open_so_that_no_product_is_met_twice_or_missed(server)
     Book(server, 3600)
     with connect(server.url) as service:
         hours = [
-            search(Query(start=moment(first), end=moment(first + 600), collection="X"), service, slice_length=length)
+            search(
+                Query(start=timestamp(first), end=timestamp(first + 600), collection="X"), service, slice_length=length
+            )
             for first in range(0, 3600, 600)
             for length in (None, timedelta(seconds=100))
         ]
@@ -151,21 +153,21 @@ def test_an_answer_that_was_kept_and_no_longer_fits_is_asked_for_again(server, c
 
 
 def test_a_count_that_is_missing_is_an_error(server):
-    server.answers(Answer(b'{"value": []}'))
+    server.responses(Response(b'{"value": []}'))
     with connect(server.url) as service, pytest.raises(ServiceError, match="how many rows"):
         search(DAY, service)
 
 
 @pytest.mark.parametrize("row", [{"Name": "X"}, {"Id": "1", "Name": "X", "Online": "yes"}, "X", None])
 def test_a_row_that_is_not_as_documented_is_an_error(server, row):
-    server.answers(Answer(json.dumps({"@odata.count": 1, "value": [row]}).encode()))
+    server.responses(Response(json.dumps({"@odata.count": 1, "value": [row]}).encode()))
     with connect(server.url) as service, pytest.raises(ServiceError, match="not as documented"):
         search(DAY, service)
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "BadQuery"), (422, "BadQuery")])
 def test_a_refusal_is_quoted_at_once(server, status, code):
-    server.respond = lambda _: Answer(b'{"detail": "no such attribute"}', status)
+    server.respond = lambda _: Response(b'{"detail": "no such attribute"}', status)
     with connect(server.url) as service, pytest.raises(ServiceError, match="no such attribute") as caught:
         search(DAY, service)
 
@@ -205,7 +207,7 @@ def test_nothing_found_has_the_columns_of_something_found(server):
     Book(server, 1)
     with connect(server.url) as service:
         some = search(Query(columns=("orbitNumber", "cloudCover")), service)
-        none = search(Query(columns=("orbitNumber", "cloudCover"), start=moment(100)), service)
+        none = search(Query(columns=("orbitNumber", "cloudCover"), start=timestamp(100)), service)
 
     assert len(none) == 0
     assert none.dtypes.equals(some.dtypes)
@@ -233,10 +235,10 @@ def test_a_stop_ends_a_search(server):
 def test_a_failure_in_one_slice_ends_the_others(server):
     book = Book(server, 25_000)
 
-    def answer(path):
-        return Answer(b'{"detail": "no"}', 400) if len(server.paths) == 3 else book.answer(path)
+    def response(path):
+        return Response(b'{"detail": "no"}', 400) if len(server.paths) == 3 else book.response(path)
 
-    server.respond = answer
+    server.respond = response
     with connect(server.url) as service, pytest.raises(ServiceError, match="no"):
         search(DAY, service)
     assert len(server.paths) < 15

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cdsed.catalogue.slices import Window, windows
 
-moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+timestamps = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 def assert_a_chain(parts: list[Window], whole: Window) -> None:
@@ -16,7 +16,7 @@ def assert_a_chain(parts: list[Window], whole: Window) -> None:
     assert all(part.start < part.end for part in parts if part.start and part.end)
 
 
-@given(moments, st.timedeltas(timedelta(microseconds=1), timedelta(days=3000)), st.integers(1, 60))
+@given(timestamps, st.timedeltas(timedelta(microseconds=1), timedelta(days=3000)), st.integers(1, 60))
 def test_slices_make_up_the_whole_window(start, span, pieces):
     length = max(span / pieces, timedelta(microseconds=1))
     parts = list(windows(start, start + span, length))
@@ -25,7 +25,7 @@ def test_slices_make_up_the_whole_window(start, span, pieces):
     assert all(part.end - part.start <= length for part in parts)
 
 
-@given(moments, st.timedeltas(timedelta(microseconds=2), timedelta(days=30_000)), st.integers(11_001, 10_000_000))
+@given(timestamps, st.timedeltas(timedelta(microseconds=2), timedelta(days=30_000)), st.integers(11_001, 10_000_000))
 def test_cut_windows_make_up_the_window(start, span, count):
     window = Window(start, start + span)
     parts = window.cut(count)
@@ -34,7 +34,7 @@ def test_cut_windows_make_up_the_window(start, span, count):
     assert len(parts) >= 2
 
 
-@given(st.none() | moments, st.booleans())
+@given(st.none() | timestamps, st.booleans())
 def test_an_open_window_is_cut_in_two_and_gets_closed_at_last(edge, is_start):
     window = Window(edge, None) if is_start else Window(None, edge)
     parts = window.cut(20_000)

@@ -7,14 +7,14 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.load import load_settings
 from cdsed.process.lock import KernelLock
 from cdsed.store import processes, products
-from cdsed.store.products import Wish
+from cdsed.store.products import ProductRequest
 from cdsed.work.checking import AGAIN_AFTER_S, AGAIN_MOST, check_state
 from tests.support.cli_lab import LIES, CliLab
 
 
 def _good(cli_lab: CliLab) -> None:
     """Let the daemon's last listing be as its receipt says."""
-    receipt = {"counts": {"accepted": 2, "duplicate": 0, "known": 0, "present": 1, "rejected": 1, "ignored": 0}}
+    receipt = {"counts": {"accepted": 2, "duplicate": 0, "known": 0, "already_present": 1, "rejected": 1, "ignored": 0}}
     receipt["counts"]["lines"] = 4
     path = cli_lab.inbox / ".accepted" / "storm.txt.receipt.json"
     path.write_text(json.dumps(receipt), encoding="utf-8")
@@ -23,7 +23,7 @@ def _good(cli_lab: CliLab) -> None:
 def _published(
     cli_lab: CliLab, name: str = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133421.SAFE"
 ) -> Path:
-    """Enter one more product as present, and let a whole one lie there."""
+    """Enter one more product as present, and let a whole one are there."""
     path = cli_lab.root / "spool" / name
     path.mkdir(parents=True)
     (path / "a.jp2").write_bytes(b"abc")
@@ -35,16 +35,16 @@ def _published(
         encoding="utf-8",
     )
     db = cli_lab.open()
-    products.add(db, SYSTEM_CLOCK, Wish(name, "default", 0, None), whereabouts=str(path))
+    products.add(db, SYSTEM_CLOCK, ProductRequest(name, "default", 0, None), path=str(path))
     db.close()
     return path
 
 
 def _told(cli_lab: CliLab, *arguments: str) -> dict[str, str]:
     done = cli_lab.cdsed("check", "--state", "--json", *arguments)
-    answer = json.loads(done.stdout)
-    assert done.returncode == (0 if answer["good"] else 1), done.stderr
-    return {breach["rule"]: breach["text"] for breach in answer["breaches"]}
+    response = json.loads(done.stdout)
+    assert done.returncode == (0 if response["good"] else 1), done.stderr
+    return {violation["rule"]: violation["text"] for violation in response["violations"]}
 
 
 def test_a_good_state_is_told_as_such_and_not_changed(used_cli_lab: CliLab) -> None:
@@ -72,7 +72,7 @@ def test_what_to_check_has_to_be_said(cli_lab: CliLab) -> None:
 def test_a_half_product_under_its_final_name_is_found(used_cli_lab: CliLab) -> None:
     path = _published(used_cli_lab)
     (path / "a.jp2").write_bytes(b"ab")
-    assert str(path) in _told(used_cli_lab)["half"]
+    assert str(path) in _told(used_cli_lab)["incomplete"]
 
 
 def test_a_product_in_two_places_is_found(used_cli_lab: CliLab) -> None:
@@ -81,20 +81,20 @@ def test_a_product_in_two_places_is_found(used_cli_lab: CliLab) -> None:
     (other / path.name).mkdir(parents=True)
     text = used_cli_lab.config.read_text(encoding="utf-8")
     used_cli_lab.config.write_text(text.replace("spools: [", f"spools: [{other}, "), encoding="utf-8")
-    assert f"at {path} and at {other / path.name}" in _told(used_cli_lab)["twice"]
+    assert f"at {path} and at {other / path.name}" in _told(used_cli_lab)["duplicate"]
 
 
 @pytest.mark.parametrize("name", ["{}", "{}.copy"])
 def test_a_staging_directory_nobody_needs_is_found(used_cli_lab: CliLab, name: str) -> None:
     left = used_cli_lab.root / "spool" / ".cdsed" / name.format(_published(used_cli_lab).name)
     left.mkdir(parents=True)
-    assert str(left) in _told(used_cli_lab)["leftover"]
+    assert str(left) in _told(used_cli_lab)["orphan"]
 
 
 def test_strangers_and_what_is_set_aside_beside_the_staging_are_left_in_peace(used_cli_lab: CliLab) -> None:
     for name in ("quarantine", "replaced", "stranger.SAFE"):
         (used_cli_lab.root / "spool" / ".cdsed" / name).mkdir(parents=True)
-    assert "leftover" not in _told(used_cli_lab)
+    assert "orphan" not in _told(used_cli_lab)
 
 
 def test_what_publishing_set_aside_is_counted_for_its_owner(used_cli_lab: CliLab) -> None:
@@ -163,12 +163,12 @@ def test_beside_a_daemon_only_what_is_wrong_every_time_is_told(used_cli_lab: Cli
     (used_cli_lab.inbox / ".accepted" / "storm.txt").unlink()
     waited = []
 
-    def sweep(seconds: float) -> None:
+    def reclaim(seconds: float) -> None:
         waited.append(seconds)
-        processes.sweep(db, SYSTEM_CLOCK, lambda path: path == lock, session_lock=lambda *_: lock, rest_s=0)
+        processes.reclaim(db, SYSTEM_CLOCK, lambda path: path == lock, session_lock=lambda *_: lock, cooldown_s=0)
 
     settings = load_settings(used_cli_lab.config, {})
-    checked = check_state(db, settings, runs=True, every=False, wait=sweep)
+    checked = check_state(db, settings, runs=True, every=False, wait=reclaim)
     db.close()
-    assert [breach.rule for breach in checked.breaches] == ["listing"]
+    assert [violation.rule for violation in checked.violations] == ["listing"]
     assert waited == [AGAIN_AFTER_S] * AGAIN_MOST

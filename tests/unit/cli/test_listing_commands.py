@@ -84,18 +84,18 @@ def test_resolve_names_a_bad_line_wherever_it_stands_and_a_duplicate_once(site: 
     assert "line 4: does not begin like the name of a Sentinel product" in done.stderr
     assert "nonsense" not in done.stderr
     assert "1 line named a product again" in done.stderr
-    answer = json.loads(done.stdout)
-    assert [each["safename"] for each in answer["found"]] == [GRD, SLC]
-    assert [line["line"] for line in answer["rejected"]] == [4]
+    response = json.loads(done.stdout)
+    assert [each["safename"] for each in response["found"]] == [GRD, SLC]
+    assert [line["line"] for line in response["rejected"]] == [4]
 
 
 def test_resolve_in_json_tells_all_facts_and_stable_codes(site: CliLab) -> None:
-    answer = json.loads(site.cdsed("resolve", listing(site, GRD, S2, S3, MISSPELT), "--json").stdout)
-    assert answer["schema"] == 1
-    (found,) = answer["found"]
+    response = json.loads(site.cdsed("resolve", listing(site, GRD, S2, S3, MISSPELT), "--json").stdout)
+    assert response["schema"] == 2
+    (found,) = response["found"]
     assert (found["safename"], found["online"], len(found["md5"])) == (GRD, True, 32)
     assert found["footprint_wkt"].startswith("POLYGON")
-    assert [(each["safename"], each["code"], bool(each["id"])) for each in answer["missing"]] == [
+    assert [(each["safename"], each["code"], bool(each["id"])) for each in response["missing"]] == [
         (S2, "Offline", True),
         (S3, "Deleted", True),
         (MISSPELT, "NotInCatalogue", False),
@@ -147,9 +147,9 @@ def test_match_finds_the_grd_of_an_slc_as_a_listing(site: CliLab) -> None:
 def test_match_keeps_to_its_tolerance(site: CliLab) -> None:
     file = listing(site, SLC)
     assert site.cdsed("match", file, "--to", "GRD", "--tolerance-s", "0.5").returncode == 1
-    answer = json.loads(site.cdsed("match", file, "--to", "GRD", "--json").stdout)
-    assert [(each["counterpart_of"], each["safename"]) for each in answer["matches"]] == [(SLC, GRD)]
-    assert answer["without"] == []
+    response = json.loads(site.cdsed("match", file, "--to", "GRD", "--json").stdout)
+    assert [(each["counterpart_of"], each["safename"]) for each in response["matches"]] == [(SLC, GRD)]
+    assert response["without"] == []
 
 
 def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(cli_lab: CliLab) -> None:
@@ -174,7 +174,7 @@ def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(cli_la
         ["on", "no", "disk", "3"],
     ]
     assert named(absent)[1] == Named(3, GRD, ID, path)
-    # an empty directory is no product
+    # an empty directory is not a product
     assert [each.safename for each in named(absent)] == [S2, GRD, SLC]
 
 
@@ -182,10 +182,10 @@ def test_missing_looks_in_the_listings_own_output_directory(cli_lab: CliLab) -> 
     (cli_lab.root / "mine").mkdir()
     (cli_lab.root / "mine" / S5P).write_bytes(b"netcdf")
     done = cli_lab.cdsed("missing", listing(cli_lab, f"# cdsed: outputdir={cli_lab.root / 'mine'}", S5P, GRD), "--json")
-    answer = json.loads(done.stdout)
-    assert answer["products"] == 2
-    assert answer["places"] == {str(cli_lab.root / "mine"): 1, str(cli_lab.root / "spool"): 0}
-    assert answer["absent"] == [GRD]
+    response = json.loads(done.stdout)
+    assert response["products"] == 2
+    assert response["places"] == {str(cli_lab.root / "mine"): 1, str(cli_lab.root / "spool"): 0}
+    assert response["absent"] == [GRD]
     assert "perhaps not mounted" in done.stderr
 
 
@@ -193,9 +193,9 @@ def test_convert_turns_odata_and_opensearch_answers_into_listings(cli_lab: CliLa
     path = f"/eodata/Sentinel-1/SAR/IW_GRDH_1S/2024/06/04/{GRD}"
     odata = {"value": [{"Id": ID, "Name": GRD, "S3Path": path}, {"Id": ID, "Name": GRD, "S3Path": path}]}
     opensearch = {"features": [{"id": ID, "properties": {"title": GRD, "productIdentifier": path}}]}
-    for answer in (odata, opensearch):
+    for response in (odata, opensearch):
         file = cli_lab.root / "answer.json"
-        file.write_text(json.dumps(answer), encoding="utf-8")
+        file.write_text(json.dumps(response), encoding="utf-8")
         done = cli_lab.cdsed("convert", str(file))
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"id,safename,S3Path\n{ID},{GRD},{path}\n"

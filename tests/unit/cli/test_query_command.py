@@ -96,10 +96,10 @@ def test_conditions_narrow_the_search(query):
 def test_the_least_sea_asked_for_is_heeded(query):
     _, text, _ = query(*HOUR, "--json", "--sea-min", "50")
 
-    answer = json.loads(text)
-    assert answer["schema"] == 1
-    assert 0 < answer["count"] == len(answer["products"]) < 20
-    assert min(product["sea_percent"] for product in answer["products"]) >= 50
+    response = json.loads(text)
+    assert response["schema"] == 2
+    assert 0 < response["count"] == len(response["products"]) < 20
+    assert min(product["sea_percent"] for product in response["products"]) >= 50
 
 
 def test_what_is_found_can_be_put_into_the_inbox(query, tmp_path):
@@ -136,19 +136,19 @@ def test_a_second_search_asks_for_nothing_unless_told_to(query, filled):
     [
         (["--area", "nowhere"], "neither WKT nor GeoJSON nor a file"),
         (["--area", "POLYGON ((0 0, 1 1, 1 0, 0 1, 0 0))"], "not valid"),
-        (["--start", "yesterday"], "no date or time"),
+        (["--start", "yesterday"], "not a date or time"),
         (["--start", "2024-01-02", "--end", "2024-01-01"], "ends at"),
         (["--type", "*GRD*"], "only names can be patterns"),
-        (["--attribute", "cloudCover is low"], "no condition"),
+        (["--attribute", "cloudCover is low"], "not a condition"),
         (["--sea-min", "120"], "not between 0 and 100"),
         (["--slice", "0"], "a number of days"),
         (["--output", "found.docx"], "say by --format"),
         (["--column", "a b"], "cannot be the name"),
         (["--area", ""], "neither WKT nor GeoJSON nor a file"),
         (["--area", f"POLYGON[{'1 2, ' * 2000}"], "neither WKT nor GeoJSON nor a file"),
-        (["--area", '{"a": ' * 3000 + "1" + "}" * 3000], "no GeoJSON"),
-        (["--start", ""], "no date or time"),
-        (["--start", "9999-12-31T23:59:59-01:00"], "no moment of the catalogue's"),
+        (["--area", '{"a": ' * 3000 + "1" + "}" * 3000], "not a GeoJSON"),
+        (["--start", ""], "not a date or time"),
+        (["--start", "9999-12-31T23:59:59-01:00"], "not a moment of the catalogue's"),
         (["--attribute", "processingDate > 9999-12-31T23:59:59-01:00"], "cannot be told in UTC"),
         (["--orbit", "9" * 30], "not the number of one"),
         (["--slice", "1e-9"], "a number of days"),

@@ -14,7 +14,7 @@ def test_a_state_directory_that_is_a_file_is_refused_in_one_clear_line(cli_lab: 
     done = cli_lab.cdsed("run", "--once")
     assert done.returncode == ExitCode.CONFIG
     assert done.stderr.endswith(
-        f"cdsed: state_dir: {cli_lab.state_dir}{below} is no directory, or lies below a file; "
+        f"cdsed: state_dir: {cli_lab.state_dir}{below} is not a directory, or is below a file; "
         "name another place, or move it away\n"
     )
     assert "Traceback" not in done.stderr

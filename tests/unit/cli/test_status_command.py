@@ -18,7 +18,7 @@ def test_a_stopped_daemon_is_told_as_such(used_cli_lab: CliLab) -> None:
     done = used_cli_lab.cdsed("status")
     assert done.returncode == 3, done.stderr
     assert "○ The daemon is stopped since" in done.stdout
-    assert "storm.txt  █████████████░░░░░░░  2/3  1 exception  default  open" in done.stdout
+    assert "storm.txt  █████████████░░░░░░░  2/3  1 failed product  default  open" in done.stdout
     assert "Nothing moves: the daemon does not run (stopped); 1 products wait for it" in done.stdout
     assert "1 queued" in done.stdout
     assert "\x1b" not in done.stdout
@@ -31,8 +31,8 @@ def test_a_running_daemon_is_known_by_its_lock_and_makes_the_exit_code_0(used_cl
         done = used_cli_lab.cdsed("status", "--json")
     db.close()
     assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert (answer["daemon"]["state"], answer["daemon"]["pid"]) == ("running", os.getpid())
+    response = json.loads(done.stdout)
+    assert (response["daemon"]["state"], response["daemon"]["pid"]) == ("running", os.getpid())
 
 
 def test_a_daemon_that_died_is_told_apart_from_one_that_stopped(used_cli_lab: CliLab) -> None:
@@ -66,7 +66,7 @@ def test_a_state_that_was_deleted_is_told_so_by_status_and_check(used_cli_lab: C
 
 def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_72(cli_lab: CliLab) -> None:
     cli_lab.state_dir.mkdir()
-    (cli_lab.state_dir / "cdsed.sqlite").write_text("this is no database", encoding="utf-8")
+    (cli_lab.state_dir / "cdsed.sqlite").write_text("this is not a database", encoding="utf-8")
     done = cli_lab.cdsed("status", "--json")
     assert done.returncode == 72
     assert done.stdout == ""
@@ -79,32 +79,32 @@ def test_a_listing_is_found_by_its_name_and_by_its_path(used_cli_lab: CliLab) ->
         done = used_cli_lab.cdsed("status", name)
         assert "Listing storm.txt: open" in done.stdout
         assert "lines     4:  2 accepted  1 already on disk  1 rejected" in done.stdout
-        assert "2/3 settled  1 queued  1 present  1 missing" in done.stdout
+        assert "2/3 finished  1 queued  1 already_present  1 unavailable" in done.stdout
         assert f"line 2  missing  {MISSES}\n      not in the catalogue" in done.stdout
         assert f"receipt   {used_cli_lab.inbox}/.accepted/storm.txt.receipt.txt" in done.stdout
         assert "  report " not in done.stdout
     listing = json.loads(used_cli_lab.cdsed("status", "--json", "storm.txt").stdout)["listing"]
     assert listing["counts"]["lines"] == 4
-    assert [row["safename"] for row in listing["first_exceptions"]] == [MISSES]
+    assert [row["safename"] for row in listing["first_failed_products"]] == [MISSES]
 
 
 @pytest.mark.parametrize("name", [MISSES, MISSES.removesuffix(".SAFE"), f"/somewhere/{MISSES}", f"{MISSES}.zip"])
 def test_a_product_is_found_by_its_name_however_it_is_written(used_cli_lab: CliLab, name: str) -> None:
     done = used_cli_lab.cdsed("status", name)
-    assert f"{MISSES}\n  state     missing\n" in done.stdout
+    assert f"{MISSES}\n  state     unavailable\n" in done.stdout
     assert "  cause     not in the catalogue" in done.stdout
     history = done.stdout.partition("History\n")[2]
-    assert [word for word in history.split() if word in ("queued", "resolving", "missing")] == [
+    assert [word for word in history.split() if word in ("queued", "resolving", "unavailable")] == [
         "queued",
         "resolving",
-        "missing",
+        "unavailable",
     ]
 
 
 def test_a_product_on_disk_is_told_with_its_place(used_cli_lab: CliLab) -> None:
     product = json.loads(used_cli_lab.cdsed("status", "--json", LIES).stdout)["product"]
-    assert (product["state"], product["whereabouts"]) == ("present", "/archive/x")
-    assert [event["target"] for event in product["history"]] == ["present"]
+    assert (product["state"], product["path"]) == ("already_present", "/archive/x")
+    assert [event["target"] for event in product["history"]] == ["already_present"]
     assert "fence" not in product
 
 
@@ -172,4 +172,4 @@ def test_an_interval_that_is_none_is_refused_before_anything_is_looked_at(
     add_parser(parser.add_subparsers())
     with pytest.raises(SystemExit):
         parser.parse_args(["status", "--watch", "0"])
-    assert "'0' is no number of seconds from 0.1 to 86400" in capsys.readouterr().err
+    assert "'0' is not a number of seconds from 0.1 to 86400" in capsys.readouterr().err

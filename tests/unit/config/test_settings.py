@@ -171,9 +171,9 @@ def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
     [
         (
             "spools: [/a/inbox/out]\ninbox: {path: /a/inbox}",
-            "1: spools: should lie outside the inbox (/a/inbox)",
+            "1: spools: should be outside the inbox (/a/inbox)",
         ),
-        ("inbox: {path: /var/spool}", "1: spools: should lie outside the inbox (/var/spool)"),
+        ("inbox: {path: /var/spool}", "1: spools: should be outside the inbox (/var/spool)"),
         ("spools: [/a, /a]", "1: spools: should name at least one directory, and each one once"),
         ("spools: [/a/../b]", "1: spools[0]: should be an absolute path without '..' in it"),
         (
@@ -197,7 +197,7 @@ def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
             "archives: [{root: /a, layouts: {S3: '{unit}/{yaer}', S2: '{unit}/{year}'}}]",
             "1: archives[0].layouts.S3: has no field {yaer}; there are family,",
         ),
-        ("spools: [/a, /b]\npre_spool: /b", "2: pre_spool: should be no spool: what lies there finished"),
+        ("spools: [/a, /b]\npre_spool: /b", "2: pre_spool: should be no spool: what is there finished"),
         ('pre_spool: "/a\\0b"', "1: pre_spool: should be an absolute path"),
         ("transfer: {read_timeout_s: 99999999999}", "1: transfer.read_timeout_s: should be less than or equal to 1000"),
         (f"disk: {{free_bytes_min: {'9' * 400}GB}}", "1: disk.free_bytes_min: should be less than or equal to 92233"),
@@ -276,7 +276,7 @@ def instance_file(system, text):
     return system / "lab.yml"
 
 
-@pytest.mark.parametrize("text", ["", "log_level: DEBUG", "inbox:\n", "inbox: {rest_s: 1}"])
+@pytest.mark.parametrize("text", ["", "log_level: DEBUG", "inbox:\n", "inbox: {stable_for_s: 1}"])
 @pytest.mark.parametrize("environ", [{}, {"STATE_DIRECTORY": "/var/lib/cdsed-lab"}], ids=["a shell", "systemd"])
 def test_the_directories_of_an_instance_follow_from_the_name_of_its_file(system, text, environ):
     settings = load_settings(instance_file(system, text), environ)

@@ -27,14 +27,14 @@ from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK
 from tests.support.identity_site import account
 
-url, folder, moment = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+url, folder, timestamp = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 
 class Killed(KeysManager):
     def create(self, expires=None):
-        if moment == "before":
+        if timestamp == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         made = super().create(expires)
-        if moment == "after":
+        if timestamp == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
@@ -43,9 +43,9 @@ with HttpClient(timeout_s=10, clock=SYSTEM_CLOCK, stop=threading.Event()) as htt
     manager = Killed(f"{url}/api/user", "first", tokens, http_client)
     rotation = KeyRotation("first", manager, folder / "ledger.json", lambda keys: True, SYSTEM_CLOCK)
     print(rotation.maintain().keys.access_key.reveal(), flush=True)
-    if moment == "kept":
+    if timestamp == "kept":
         os.kill(os.getpid(), signal.SIGKILL)
-    if moment == "end":
+    if timestamp == "end":
         rotation.end()
 """
 
@@ -96,7 +96,7 @@ def test_a_key_lasts_a_day_and_is_renewed_before_its_end(site):
 
     assert second is not None
     assert second.keys != first.keys
-    assert site.s3_knows(first.keys), "what uses the older one goes on"
+    assert site.s3_knows(first.keys), "what uses the older one continues"
     assert len(listed(site)) == 2
     site.clock.ahead_s += 7 * 3600
     assert rotated.maintain() == second
@@ -200,25 +200,25 @@ def test_an_account_with_keys_of_its_own_uses_those(site):
     assert Keyring(site.folder / LEDGER, site.clock).keys_of(account(s3_keys=own)) == own
 
 
-@pytest.mark.parametrize("moment", ["before", "after", "kept"])
-def test_killed_at_any_moment_the_next_start_leaves_no_key_behind(tmp_path, moment):
-    from cdsed.sandbox.accounts import Account
+@pytest.mark.parametrize("timestamp", ["before", "after", "kept"])
+def test_killed_at_any_moment_the_next_start_leaves_no_key_behind(tmp_path, timestamp):
+    from cdsed.sandbox.accounts import SandboxAccount
     from tests.support.identity_site import PASSWORD
 
-    with SandboxProcess([Account("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD)]) as sandbox:
-        killed = _run(sandbox.url, tmp_path, moment)
+    with SandboxProcess([SandboxAccount("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD)]) as sandbox:
+        killed = _run(sandbox.url, tmp_path, timestamp)
         assert killed.returncode == -signal.SIGKILL
         again = _run(sandbox.url, tmp_path, "end")
         assert again.returncode == 0, again.stderr
-        if moment == "kept":
+        if timestamp == "kept":
             assert again.stdout == killed.stdout, "a key that works is used on"
         assert read_ledger(tmp_path / LEDGER) == ()
         assert sandbox.call("GET", "identity")["grants"]["password"] == 1, "the token was shared, too"
         assert _count_keys(sandbox.url, tmp_path) == 0
 
 
-def _run(url: str, folder: Path, moment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", A_PROCESS_THAT_IS_KILLED, url, str(folder), moment]
+def _run(url: str, folder: Path, timestamp: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", A_PROCESS_THAT_IS_KILLED, url, str(folder), timestamp]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
 

@@ -13,7 +13,7 @@ import pytest
 from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.secrets import Secret
-from cdsed.credentials.token_file import Grant, TokenFile
+from cdsed.credentials.token_file import TokenFile, TokenGrant
 from cdsed.credentials.tokens import Tokens, one_time_code
 from cdsed.errors import AccountError, ServiceError, Stopped
 from tests.support.catalogue_server import serving
@@ -106,7 +106,7 @@ def test_lifetimes_are_those_of_the_reply(site):
     assert tokens.access_token() != first
 
 
-def test_a_session_that_is_over_is_begun_anew(site):
+def test_a_session_that_is_over_is_begun_again(site):
     tokens = site.tokens()
     tokens.access_token()
     site.clock.ahead_s += 3600
@@ -259,7 +259,7 @@ def test_a_file_of_another_boot_or_a_broken_one_is_as_good_as_none(site):
     later = {**document, "written_s": document["written_s"] + 3600}  # a short boot, after which the clock was set back
     for text in (json.dumps(other), json.dumps(later), "{", "[]", '{"booted_at": "then"}'):
         file.write_text(text, encoding="utf-8")
-        assert TokenFile(file).read() == Grant()
+        assert TokenFile(file).read() == TokenGrant()
     assert site.tokens().access_token()
 
 
@@ -296,9 +296,9 @@ def test_waiting_for_another_process_ends_at_once_on_stop(site):
 
 
 def _sandbox_account():
-    from cdsed.sandbox.accounts import Account
+    from cdsed.sandbox.accounts import SandboxAccount
 
-    return Account("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD)
+    return SandboxAccount("first", "SANDBOXKEY", "sandbox-secret", password=PASSWORD)
 
 
 def test_no_password_goes_to_a_host_without_a_valid_certificate(tmp_path, certificate):

@@ -84,7 +84,7 @@ def test_every_format_is_understood(tmp_path: Path, content: str, expected: list
         (f"{A} {B}", "holds ' '"),
     ],
 )
-def test_a_bad_line_is_rejected_with_number_and_reason_and_the_others_go_on(
+def test_a_bad_line_is_rejected_with_number_and_reason_and_the_others_continue(
     tmp_path: Path, line: str, reason: str
 ) -> None:
     first, bad, last = read(tmp_path, f"{A}\n{line}\n{B}\n")
@@ -93,7 +93,7 @@ def test_a_bad_line_is_rejected_with_number_and_reason_and_the_others_go_on(
     assert (bad.line, bad.text) == (2, "S1A_IW_GRDH_1SDV" if A[:16] in line else "")
     assert bad.characters == len(line)
     assert reason in bad.reason
-    assert line not in bad.told
+    assert line not in bad.message
 
 
 def test_a_line_of_bad_utf_8_is_one_rejected_line(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_directory_a_fifo_a_socket_and_a_link_are_no_listings(tmp_path: Path) 
 
 
 def test_an_odata_answer_gives_one_item_per_product(tmp_path: Path) -> None:
-    answer = {
+    response = {
         "@odata.context": "x",
         "value": [
             {"Id": ID, "Name": A, "S3Path": PATH, "Attributes": [{"Name": "origin", "Value": "ESA"}]},
@@ -172,7 +172,7 @@ def test_an_odata_answer_gives_one_item_per_product(tmp_path: Path) -> None:
             "odd",
         ],
     }
-    first, second, third, fourth = read(tmp_path, json.dumps(answer))
+    first, second, third, fourth = read(tmp_path, json.dumps(response))
     assert (first, third) == (Named(1, A, ID, PATH), Named(3, B))
     assert second == Rejected(2, "", "there is no product name")
     assert isinstance(fourth, Rejected)
@@ -185,8 +185,8 @@ def test_one_odata_product_alone_is_an_answer_too(tmp_path: Path) -> None:
 
 def test_an_opensearch_answer_gives_one_item_per_feature(tmp_path: Path) -> None:
     feature = {"id": ID, "properties": {"title": A, "productIdentifier": PATH}, "geometry": None}
-    answer = {"type": "FeatureCollection", "properties": {"id": "x"}, "features": [feature]}
-    assert read(tmp_path, json.dumps(answer)) == [Named(1, A, ID, PATH)]
+    response = {"type": "FeatureCollection", "properties": {"id": "x"}, "features": [feature]}
+    assert read(tmp_path, json.dumps(response)) == [Named(1, A, ID, PATH)]
 
 
 def test_an_options_line_may_stand_before_json(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_the_first_line_sets_options(tmp_path: Path, line: str, options: Listing
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("prio=5", "a word of it is no option"),
+        ("prio=5", "a word of it is not an option"),
         ("priority", "priority should be"),
         ("priority=high", "priority should be"),
         ("priority=99999", "priority should be"),
@@ -364,4 +364,4 @@ def test_a_listing_with_bad_lines_or_a_misspelt_name_stays_a_listing(tmp_path: P
 def test_of_a_bad_line_only_the_beginning_of_a_name_is_told(tmp_path: Path, line: str, told: str) -> None:
     bad = read(tmp_path, f"{A}\n{line}\n")[1]
     assert isinstance(bad, Rejected)
-    assert bad.told == told
+    assert bad.message == told

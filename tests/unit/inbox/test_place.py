@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from cdsed.errors import InboxError
-from cdsed.inbox import place
+from cdsed.inbox import directory
+from cdsed.inbox.directory import finished, place_when_accepted, put, taken
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_listing, read_options
-from cdsed.inbox.place import place_when_accepted, put, settled, taken
 from cdsed.model.listing import Ignored, ListingOptions, Named
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -27,34 +27,34 @@ def drop(path: Path, text: str = A) -> Path:
 
 def take(path: Path, root: Path) -> Path:
     with DurableFileBatch() as batch:
-        return place.take(path, root, batch)
+        return directory.take(path, root, batch)
 
 
-def settle(listing: Path, root: Path, *, accepted: bool) -> Path:
-    target = settled(listing, root, accepted=accepted)
+def finish(listing: Path, root: Path, *, accepted: bool) -> Path:
+    target = finished(listing, root, accepted=accepted)
     with DurableFileBatch() as batch:
         batch.move(listing, target)
     return target
 
 
-def test_a_listing_is_taken_and_settled_below_its_group(inbox: Path) -> None:
+def test_a_listing_is_taken_and_finished_below_its_group(inbox: Path) -> None:
     moved = take(drop(inbox / "lops" / "a.txt"), inbox)
     assert moved == inbox / ".taking" / "lops" / "a.txt"
     assert taken(inbox) == [moved]
-    settled = settle(moved, inbox, accepted=True)
-    assert settled == inbox / ".accepted" / "lops" / "a.txt"
-    assert settled.read_text(encoding="utf-8") == A
+    finished = finish(moved, inbox, accepted=True)
+    assert finished == inbox / ".accepted" / "lops" / "a.txt"
+    assert finished.read_text(encoding="utf-8") == A
     assert taken(inbox) == []
 
 
 def test_a_rejected_listing_goes_elsewhere(inbox: Path) -> None:
     moved = take(drop(inbox / "a.txt"), inbox)
-    assert settle(moved, inbox, accepted=False) == inbox / ".rejected" / "a.txt"
+    assert finish(moved, inbox, accepted=False) == inbox / ".rejected" / "a.txt"
 
 
 def test_a_name_dropped_again_gets_a_number_and_overwrites_nothing(inbox: Path) -> None:
-    first = settle(take(drop(inbox / "a.txt", "1"), inbox), inbox, accepted=True)
-    second = settle(take(drop(inbox / "a.txt", "2"), inbox), inbox, accepted=False)
+    first = finish(take(drop(inbox / "a.txt", "1"), inbox), inbox, accepted=True)
+    second = finish(take(drop(inbox / "a.txt", "2"), inbox), inbox, accepted=False)
     third = take(drop(inbox / "a.txt", "3"), inbox)
     fourth = take(drop(inbox / "a.txt", "4"), inbox)
     assert [path.name for path in (first, second, third, fourth)] == [
@@ -68,19 +68,19 @@ def test_a_name_dropped_again_gets_a_number_and_overwrites_nothing(inbox: Path) 
 
 def test_settling_again_after_a_kill_finds_what_was_moved(inbox: Path) -> None:
     moved = take(drop(inbox / "a.txt"), inbox)
-    settled = settle(moved, inbox, accepted=True)
-    assert settle(moved, inbox, accepted=True) == settled
+    finished = finish(moved, inbox, accepted=True)
+    assert finish(moved, inbox, accepted=True) == finished
 
 
 def test_settling_does_not_overwrite_what_somebody_put_there(inbox: Path) -> None:
     moved = take(drop(inbox / "a.txt", "mine"), inbox)
     (inbox / ".accepted").mkdir()
     drop(inbox / ".accepted" / "a.txt", "theirs")
-    assert settle(moved, inbox, accepted=True) == inbox / ".accepted" / "a-2.txt"
+    assert finish(moved, inbox, accepted=True) == inbox / ".accepted" / "a-2.txt"
 
 
 def test_what_is_gone_belongs_where_its_receipt_goes(inbox: Path) -> None:
-    assert settle(inbox / ".taking" / "a.txt", inbox, accepted=True) == inbox / ".accepted" / "a.txt"
+    assert finish(inbox / ".taking" / "a.txt", inbox, accepted=True) == inbox / ".accepted" / "a.txt"
     assert not (inbox / ".accepted" / "a.txt").exists()
 
 
@@ -104,7 +104,7 @@ def test_a_name_is_kept_so_that_its_papers_can_be_written_and_shown(inbox: Path,
 def test_a_link_in_place_of_our_directories_is_refused(inbox: Path, tmp_path: Path) -> None:
     (inbox / ".accepted").symlink_to(tmp_path)
     with pytest.raises(InboxError, match=r"\.accepted is a symbolic link; remove it"):
-        place.prepare(inbox, used=False)
+        directory.prepare(inbox, used=False)
 
 
 def test_a_listing_put_into_the_inbox_is_the_same_bytes(inbox: Path, tmp_path: Path) -> None:

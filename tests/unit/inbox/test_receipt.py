@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.inbox import receipt
 from cdsed.inbox.durable_files import DurableFileBatch
-from cdsed.model.listing import Counts, ListingHead, Remark, ReportRow, Verdict
+from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 B = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
@@ -40,15 +40,15 @@ def both(base: Path, kind: str) -> tuple[dict[str, object], str]:
 
 
 def test_a_receipt_says_the_sums_and_every_remark(base: Path) -> None:
-    counts = Counts(accepted=1190, duplicate=3, known=2, present=4, rejected=1, ignored=4)
+    counts = Counts(accepted=1190, duplicate=3, known=2, already_present=4, rejected=1, ignored=4)
     remarks = [
-        Remark(4, Verdict.PRESENT, B, "/archive/" + B),
-        Remark(1204, Verdict.REJECTED, None, "'x' does not begin like the name of a Sentinel product"),
+        Remark(4, LineVerdict.ALREADY_PRESENT, B, "/archive/" + B),
+        Remark(1204, LineVerdict.REJECTED, None, "'x' does not begin like the name of a Sentinel product"),
     ]
     write_receipt(base, HEAD, counts, remarks)
     data, text = both(base, "receipt")
     assert data == {
-        "schema": 1,
+        "schema": 2,
         "listing": {
             "id": 17,
             "name": "storms.txt",
@@ -63,13 +63,13 @@ def test_a_receipt_says_the_sums_and_every_remark(base: Path) -> None:
             "accepted": 1190,
             "duplicate": 3,
             "known": 2,
-            "present": 4,
+            "already_present": 4,
             "rejected": 1,
             "ignored": 4,
             "lines": 1204,
         },
         "remarks": [
-            {"line": 4, "verdict": "present", "safename": B, "text": "/archive/" + B},
+            {"line": 4, "verdict": "already_present", "safename": B, "text": "/archive/" + B},
             {"line": 1204, "verdict": "rejected", "safename": None, "text": remarks[1].text},
         ],
     }
@@ -100,24 +100,24 @@ def test_a_report_puts_exceptions_first_with_their_cause(base: Path) -> None:
     rows = [
         ReportRow(1, A, "done", f"/spool/{A}", 2_121_095_339, 1, None),
         ReportRow(2, B, "failed", None, None, 6, "the body was cut\nsix times"),
-        ReportRow(3, "S1A_x.SAFE", "missing", None, None, 0, "never existed"),
+        ReportRow(3, "S1A_x.SAFE", "unavailable", None, None, 0, "never existed"),
     ]
     write_report(base, HEAD, rows)
     data, text = both(base, "report")
-    assert data["schema"] == 1
-    assert data["states"] == {"done": 1, "failed": 1, "missing": 1}
+    assert data["schema"] == 2
+    assert data["states"] == {"done": 1, "failed": 1, "unavailable": 1}
     assert data["products"][1] == {
         "line": 2,
         "safename": B,
         "state": "failed",
-        "whereabouts": None,
+        "path": None,
         "size_bytes": None,
         "attempts": 6,
         "cause": "the body was cut\nsix times",
     }
     assert text.endswith(
         "\n"
-        "3 products: 1 done, 1 failed, 1 missing\n"
+        "3 products: 1 done, 1 failed, 1 unavailable\n"
         "\n"
         "Not on disk\n"
         f"  line         2  failed     {B}  the body was cut six times  6 attempts\n"

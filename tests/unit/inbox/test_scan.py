@@ -100,14 +100,14 @@ def test_unfinished_files_are_left_alone(tmp_path: Path, scan: InboxScan, clock:
     write(tmp_path / name)
     names(scan)
     clock.now_s += 10 * REST_S
-    assert (names(scan), scan.pending(), scan.strangers()) == ([], 0, [])
+    assert (names(scan), scan.pending(), scan.unexpected()) == ([], 0, [])
 
 
 def test_our_own_directories_are_left_alone(tmp_path: Path, scan: InboxScan) -> None:
     for name in (".taking", ".accepted", ".rejected"):
         (tmp_path / name).mkdir()
         os.utime(write(tmp_path / name / "a.txt"), (0, 0))
-    assert (names(scan), scan.strangers()) == ([], [])
+    assert (names(scan), scan.unexpected()) == ([], [])
 
 
 def test_what_can_be_no_listing_is_reported_once_in_the_log(
@@ -117,10 +117,10 @@ def test_what_can_be_no_listing_is_reported_once_in_the_log(
     (tmp_path / "link.txt").symlink_to(write(tmp_path / "a.txt"))
     (tmp_path / "lops").mkdir()
     (tmp_path / "lops" / "inner").mkdir()
-    strangers = {tmp_path / "lopz", tmp_path / "link.txt", tmp_path / "lops" / "inner"}
+    unexpected = {tmp_path / "lopz", tmp_path / "link.txt", tmp_path / "lops" / "inner"}
     names(scan)
     names(scan)
-    assert set(scan.strangers()) == strangers
+    assert set(scan.unexpected()) == unexpected
     assert len(caplog.messages) == 3
     assert "esa, lops" in caplog.text
 
@@ -158,4 +158,4 @@ def test_a_group_directory_that_cannot_be_read_is_a_stranger(tmp_path: Path, sca
     (tmp_path / "lops").mkdir(mode=0)
     os.utime(write(tmp_path / "a.txt"), (0, 0))
     assert names(scan) == ["a.txt"]
-    assert scan.strangers() == [tmp_path / "lops"]
+    assert scan.unexpected() == [tmp_path / "lops"]

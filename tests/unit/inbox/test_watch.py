@@ -7,7 +7,7 @@ import pytest
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver
 
-from cdsed.inbox.watch import Watch
+from cdsed.inbox.watch import InboxWatch
 
 DEADLINE_S = 10
 
@@ -20,7 +20,7 @@ def woken() -> threading.Event:
 @pytest.fixture
 def inbox(tmp_path: Path, woken: threading.Event) -> Iterator[Path]:
     (tmp_path / ".accepted").mkdir()
-    with Watch(tmp_path, woken.set):
+    with InboxWatch(tmp_path, woken.set):
         yield tmp_path
 
 
@@ -56,7 +56,7 @@ def test_our_own_reading_and_writing_does_not_wake(tmp_path: Path) -> None:
 
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     (tmp_path / ".accepted").mkdir()
-    with Watch(tmp_path, lambda: wakes.append(None)) as watch:
+    with InboxWatch(tmp_path, lambda: wakes.append(None)) as watch:
         observer = watch._observer
         assert observer is not None
         observer.add_handler_for_watch(End(), next(iter(observer._handlers)))
@@ -75,7 +75,7 @@ def test_where_inotify_is_refused_this_is_logged_and_nothing_breaks(
         raise OSError(28, "inotify watch limit reached")
 
     monkeypatch.setattr(BaseObserver, "start", refused)
-    with caplog.at_level(logging.WARNING), Watch(tmp_path, lambda: None):
+    with caplog.at_level(logging.WARNING), InboxWatch(tmp_path, lambda: None):
         (tmp_path / "a.txt").touch()
     assert len(caplog.messages) == 1
     assert "inotify watch limit reached" in caplog.text

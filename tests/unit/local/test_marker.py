@@ -19,25 +19,25 @@ def test_a_marked_directory_is_known_again_and_marking_it_twice_changes_nothing(
 
 def test_the_marker_moves_with_what_is_in_the_directory(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    ground = mark(old)
+    identity = mark(old)
     old.rename(new)
     old.mkdir()
     bare = look(old)
     assert bare is not None
     assert bare.marker == ""
-    assert not bare.is_same_directory(ground)
+    assert not bare.is_same_directory(identity)
     moved = look(new)
     assert moved is not None
-    assert moved.marker == ground.marker
+    assert moved.marker == identity.marker
 
 
 @pytest.mark.parametrize("said", [b"", b"\n", b"\xff\xfe", b"x" * 1000, b"two words"])
-def test_a_marker_that_says_nothing_is_none_and_is_written_anew(tmp_path: Path, said: bytes) -> None:
+def test_a_marker_that_says_nothing_is_none_and_is_written_again(tmp_path: Path, said: bytes) -> None:
     mark(tmp_path)
     (tmp_path / MARKER).write_bytes(said)
-    ground = look(tmp_path)
-    assert ground is not None
-    assert ground.marker == ""
+    identity = look(tmp_path)
+    assert identity is not None
+    assert identity.marker == ""
     assert mark(tmp_path, "given").marker == "given"
     assert (tmp_path / MARKER).read_text(encoding="ascii") == "given\n"
 
@@ -53,15 +53,15 @@ def test_a_link_in_the_place_of_the_marker_is_not_followed(tmp_path: Path) -> No
 
 
 def test_a_new_directory_is_made_and_marked(tmp_path: Path) -> None:
-    ground = recognise(tmp_path / "spool", None)
-    assert ground == look(tmp_path / "spool")
-    assert recognise(tmp_path / "spool", ground) == ground
+    identity = recognise(tmp_path / "spool", None)
+    assert identity == look(tmp_path / "spool")
+    assert recognise(tmp_path / "spool", identity) == identity
 
 
 def test_a_marker_that_was_removed_is_put_back_when_the_kernel_says_it_is_the_same_directory(tmp_path: Path) -> None:
-    ground = recognise(tmp_path, None)
+    identity = recognise(tmp_path, None)
     (tmp_path / MARKER).unlink()
-    assert recognise(tmp_path, ground) == ground == look(tmp_path)
+    assert recognise(tmp_path, identity) == identity == look(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_a_marker_that_was_removed_is_put_back_when_the_kernel_says_it_is_the_sa
 )
 def test_a_directory_that_is_not_the_one_it_was_is_not_mounted(tmp_path: Path, instead: str, message: str) -> None:
     place = tmp_path / "spool"
-    ground = recognise(place, None)
+    identity = recognise(place, None)
     place.rename(tmp_path / "away")
     if instead == "bare":
         place.mkdir()
     elif instead == "other":
         mark(place)
     with pytest.raises(DiskError, match=message) as caught:
-        recognise(place, ground)
+        recognise(place, identity)
     assert caught.value.code == "NotMounted"
-    assert ground.marker in str(caught.value)
+    assert identity.marker in str(caught.value)
 
 
 @pytest.mark.parametrize(("read_only", "code"), [(True, "EROFS"), (False, "EACCES")])

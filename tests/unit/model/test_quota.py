@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, Supply, forecast, next_room
+from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, Supply, forecast, next_free
 
 TB = 10**12
 NOW_HOUR = 500_000
@@ -13,28 +13,28 @@ NOW = NOW_HOUR * 3600.0
 
 def test_volume_is_free_again_when_its_hour_leaves_the_window() -> None:
     hours = [HourOfTraffic(NOW_HOUR - 700, TB), HourOfTraffic(NOW_HOUR - 10, 11 * TB)]
-    room = next_room(hours, 12 * TB)
-    assert room is not None
-    assert room.at == (NOW_HOUR + 20) * 3600.0
-    assert room.size_bytes == TB
+    quota_free_at = next_free(hours, 12 * TB)
+    assert quota_free_at is not None
+    assert quota_free_at.at == (NOW_HOUR + 20) * 3600.0
+    assert quota_free_at.size_bytes == TB
 
 
 def test_what_leaves_within_a_day_of_that_is_counted_together() -> None:
     hours = [HourOfTraffic(NOW_HOUR - 700 + hour, TB // 10) for hour in range(120)]
-    room = next_room(hours, 12 * TB)
-    assert room is not None
-    assert room.size_bytes == 24 * TB // 10
+    quota_free_at = next_free(hours, 12 * TB)
+    assert quota_free_at is not None
+    assert quota_free_at.size_bytes == 24 * TB // 10
 
 
 def test_an_account_beyond_its_volume_waits_until_it_is_below() -> None:
     hours = [HourOfTraffic(NOW_HOUR - 700, TB), HourOfTraffic(NOW_HOUR - 600, TB)]
-    room = next_room(hours, TB)
-    assert room is not None
-    assert room.at == (NOW_HOUR + 120) * 3600.0
+    quota_free_at = next_free(hours, TB)
+    assert quota_free_at is not None
+    assert quota_free_at.at == (NOW_HOUR + 120) * 3600.0
 
 
 def test_an_account_with_volume_left_waits_for_nothing() -> None:
-    assert next_room([HourOfTraffic(NOW_HOUR, TB)], 2 * TB) is None
+    assert next_free([HourOfTraffic(NOW_HOUR, TB)], 2 * TB) is None
 
 
 def test_with_volume_enough_the_rate_decides() -> None:

@@ -14,7 +14,7 @@ S2 = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 S3 = "S3B_SL_2_LST____20230824T223252_20230824T223552_20230825T011047_0179_083_158_1080_PS2_O_NR_004.SEN3"
 S5P = "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc"
 S6 = "S6A_P4_2__LR______20240101T000000_20240101T005612_20240102T010101_3372_116_001_000_EUM__OPE_NT_F09.SEN6"
-GOOD = [
+SUCCEEDED = [
     GRD,
     SLC,
     S2,
@@ -35,7 +35,7 @@ AUXILIARY = [
 ]
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", SUCCEEDED)
 def test_a_real_name_is_already_canonical_and_fits_its_form(name: str) -> None:
     assert normalise(name) == name
     assert misfit(name) is None
@@ -98,7 +98,7 @@ def test_a_name_of_unknown_form_is_a_name_all_the_same(name: str) -> None:
         (GRD.replace("E33E", "E33G"), "checksum 'E33G' should be four hexadecimal digits"),
         (GRD.replace("_E33E", ""), "datatake '069690' should be six hexadecimal digits"),
         (GRD.replace(".SAFE", ".SAVE"), "extension '.SAVE' should be '.SAFE'"),
-        (GRD.replace("20240604T110131", "20241304T110131"), "one of its times is no date"),
+        (GRD.replace("20240604T110131", "20241304T110131"), "one of its times is not a date"),
         (S2.replace("T28PHQ", "28PHQ"), "tile '28PHQ' should be T, two digits and three letters"),
         (S3.replace("_NR_", "_NX_"), "timeliness 'NX' should be NR, ST or NT"),
         (S5P.replace("_21566_", "_2156_"), "orbit '2156' should be five digits"),

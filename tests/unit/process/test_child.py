@@ -9,15 +9,15 @@ import pytest
 
 from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.exits import ChildExit
-from cdsed.process.life import LIFELINE_FD
 from cdsed.process.limits import Limits
+from cdsed.process.worker_control import PARENT_PIPE_FD
 from tests.support.clocks import HandClock
 
 LIMITS = Limits(stop_within_s=20, hung_after_s=90, ready_within_s=60)
 
 SPEAKER = f"""
 import os, socket, signal
-lifeline = socket.socket(fileno=int(os.environ["{LIFELINE_FD}"]))
+lifeline = socket.socket(fileno=int(os.environ["{PARENT_PIPE_FD}"]))
 lifeline.send(b"ready")
 lifeline.send("beat at work: 3 °".encode())
 signal.pause()
@@ -36,15 +36,15 @@ def silent(clock: HandClock) -> Iterator[Child]:
 def speaker(clock: HandClock) -> Iterator[Child]:
     child = Child(ChildSpec("speaker", (sys.executable, "-c", SPEAKER)), clock)
     while child.text != "at work: 3 °":
-        assert select.select([child.lifeline], [], [], 10)[0]
-        assert child.hear()
+        assert select.select([child.parent_pipe], [], [], 10)[0]
+        assert child.read_messages()
     yield child
     child.kill()
     child.reap()
 
 
 def test_a_child_is_starting_until_it_says_ready(silent: Child, speaker: Child) -> None:
-    assert silent.hear()
+    assert silent.read_messages()
     assert silent.state is ChildState.STARTING
     assert speaker.state is ChildState.READY
 
@@ -89,7 +89,7 @@ def test_excused_time_does_not_count(speaker: Child, clock: HandClock) -> None:
 def test_the_end_of_a_child_shows_on_its_pidfd_and_its_lifeline(clock: HandClock) -> None:
     child = Child(ChildSpec("short", ("sh", "-c", "exit 5")), clock)
     assert select.select([child.pidfd], [], [], 10)[0]
-    assert not child.hear()
+    assert not child.read_messages()
     assert child.reap() == ChildExit(code=5, signal=None)
 
 

@@ -14,33 +14,33 @@ WORKER = """
 import sys
 from cdsed import log
 from cdsed.errors import ConfigError, StateError
-from cdsed.process.life import live
+from cdsed.process.worker_control import run_worker
 
-def leaves_when_told(life):
-    life.ready()
-    life.beat("by hand")
+def leaves_when_told(control):
+    control.ready()
+    control.heartbeat("by hand")
     print("ready", flush=True)
-    life.stop.wait()
+    control.stop.wait()
 
-def does_not_leave(life):
-    leaves_when_told(life)
+def does_not_leave(control):
+    leaves_when_told(control)
     print("told", flush=True)
     while True:
-        life.now.wait()
-        print("now" if life.now.is_set() else "?", flush=True)
-        life.now.clear()
+        control.now.wait()
+        print("now" if control.now.is_set() else "?", flush=True)
+        control.now.clear()
 
-def finds_no_settings(life):
+def finds_no_settings(control):
     raise ConfigError(["inbox: missing; name a directory"])
 
-def finds_no_state(life):
+def finds_no_state(control):
     raise StateError("the state is on NFS")
 
-def has_a_bug(life):
+def has_a_bug(control):
     raise ValueError("secret_key=hunter2hunter2")
 
 log.setup("by-hand")
-sys.exit(live("by-hand", globals()[sys.argv[1]]))
+sys.exit(run_worker("by-hand", globals()[sys.argv[1]]))
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.clock import Clock
 from cdsed.sandbox import identity, keysmanager
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.server import Sandbox
 
 
@@ -46,25 +46,25 @@ class Client:
 @pytest.fixture
 def client():
     clock = TurnedClock()
-    account = Account("a", "KEY", "secret", login="a@example.org", password="right")
+    account = SandboxAccount("a", "KEY", "secret", login="a@example.org", password="right")
     with Sandbox([account], clock=clock) as sandbox:
         yield Client(sandbox, clock)
 
 
 def test_a_grant_has_the_members_of_keycloaks(client):
-    status, answer = client.grant(password="right")
+    status, response = client.grant(password="right")
     assert status == 200
-    assert answer["expires_in"] == 600
-    assert 3599 <= answer["refresh_expires_in"] <= 3600
-    assert answer["token_type"] == "Bearer"
-    assert client.keys("GET", answer["access_token"])[0] == 200
+    assert response["expires_in"] == 600
+    assert 3599 <= response["refresh_expires_in"] <= 3600
+    assert response["token_type"] == "Bearer"
+    assert client.keys("GET", response["access_token"])[0] == 200
 
 
 def test_a_wrong_password_is_answered_as_by_keycloak(client):
-    answer = {"error": "invalid_grant", "error_description": "Invalid user credentials"}
-    assert client.grant(password="wrong") == (401, answer)
-    assert client.grant(username="nobody", password="right") == (401, answer)
-    assert client.grant() == (401, answer)
+    response = {"error": "invalid_grant", "error_description": "Invalid user credentials"}
+    assert client.grant(password="wrong") == (401, response)
+    assert client.grant(username="nobody", password="right") == (401, response)
+    assert client.grant() == (401, response)
 
 
 def test_hammering_locks_the_account_even_for_the_right_password(client):
@@ -82,8 +82,8 @@ def test_the_hundred_and_first_session_is_refused_with_400_until_one_ends(client
 
 
 def test_a_refresh_token_may_be_used_several_times_while_its_session_lasts(client):
-    _, answer = client.grant(password="right")
-    refresh = {"grant_type": "refresh_token", "refresh_token": answer["refresh_token"]}
+    _, response = client.grant(password="right")
+    refresh = {"grant_type": "refresh_token", "refresh_token": response["refresh_token"]}
     assert [client.grant(**refresh)[0] for _ in range(3)] == [200, 200, 200]
     client.clock.ahead_s += 3600
     assert client.grant(**refresh) == (
@@ -93,9 +93,9 @@ def test_a_refresh_token_may_be_used_several_times_while_its_session_lasts(clien
 
 
 def test_a_token_ends(client):
-    _, answer = client.grant(password="right")
+    _, response = client.grant(password="right")
     client.clock.ahead_s += 601
-    assert client.keys("GET", answer["access_token"])[0] == 401
+    assert client.keys("GET", response["access_token"])[0] == 401
 
 
 def test_the_keys_manager_takes_no_one_without_a_token(client):

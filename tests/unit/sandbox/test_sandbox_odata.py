@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
-from cdsed.sandbox.catalogue import CatalogueSettings, generate_rows
+from cdsed.sandbox.catalogue import SandboxCatalogueSettings, generate_rows
 from cdsed.sandbox.cataloguecalls import _utc
 from cdsed.sandbox.faults import Fault
 from cdsed.sandbox.zipper import zipped
@@ -25,28 +25,28 @@ def send(site, method: str, path: str, body: Any = None) -> tuple[int, dict[str,
 
 def ask(site, resource: str = "Products", **options: Any) -> tuple[int, dict[str, Any]]:
     query = urlencode({f"${name}": value for name, value in options.items()}, quote_via=quote)
-    status, answer, _headers = send(site, "GET", f"/odata/v1/{resource}?{query}")
-    return status, answer
+    status, response, _headers = send(site, "GET", f"/odata/v1/{resource}?{query}")
+    return status, response
 
 
-def follow(site, answer: dict[str, Any]) -> dict[str, Any]:
-    link = urlsplit(answer["@odata.nextLink"])
+def follow(site, response: dict[str, Any]) -> dict[str, Any]:
+    link = urlsplit(response["@odata.nextLink"])
     return send(site, "GET", f"{link.path}?{link.query}")[1]
 
 
 def filter_list(site, names: list[str], query: str = "") -> tuple[int, dict[str, Any]]:
     body = {"FilterProducts": [{"Name": name} for name in names]}
-    status, answer, _headers = send(site, "POST", f"/odata/v1/{FILTER_LIST}{query}", body)
-    return status, answer
+    status, response, _headers = send(site, "POST", f"/odata/v1/{FILTER_LIST}{query}", body)
+    return status, response
 
 
 def generate(site, count: int, **wanted: Any) -> None:
-    status, answer, _headers = send(site, "POST", "/_control/catalogue/generate", {"count": count, **wanted})
-    assert (status, answer) == (201, {"rows": count})
+    status, response, _headers = send(site, "POST", "/_control/catalogue/generate", {"count": count, **wanted})
+    assert (status, response) == (201, {"rows": count})
 
 
-def names(answer: dict[str, Any]) -> list[str]:
-    return [entry["Name"] for entry in answer["value"]]
+def names(response: dict[str, Any]) -> list[str]:
+    return [entry["Name"] for entry in response["value"]]
 
 
 def by_name(*products) -> str:
@@ -55,9 +55,9 @@ def by_name(*products) -> str:
 
 def test_products_are_found_by_name_and_unknown_names_are_left_out(site):
     one, other = site.add("S1_GRD"), site.add("S2_L1C")
-    status, answer = ask(site, filter=f"{by_name(one, other)} or Name eq 'S1A_NOTHING.SAFE'")
+    status, response = ask(site, filter=f"{by_name(one, other)} or Name eq 'S1A_NOTHING.SAFE'")
     assert status == 200
-    entries = {entry["Name"]: entry for entry in answer["value"]}
+    entries = {entry["Name"]: entry for entry in response["value"]}
     assert entries.keys() == {one.spec.safename, other.spec.safename}
     entry = entries[one.spec.safename]
     assert entry["S3Path"] == one.s3_path
@@ -68,9 +68,9 @@ def test_products_are_found_by_name_and_unknown_names_are_left_out(site):
 
 def test_the_checksum_of_a_single_object_is_that_of_its_content(site):
     product = site.add("S5P")
-    _status, answer = ask(site, filter=by_name(product))
+    _status, response = ask(site, filter=by_name(product))
     truth = product.truth()[product.spec.safename]
-    md5, blake3 = answer["value"][0]["Checksum"]
+    md5, blake3 = response["value"][0]["Checksum"]
     assert (md5["Algorithm"], md5["Value"]) == ("MD5", truth.md5)
     assert (blake3["Algorithm"], len(blake3["Value"])) == ("BLAKE3", 64)
 
@@ -91,8 +91,8 @@ def test_old_products_have_no_checksum_and_some_no_footprint(site):
 
 def test_offline_and_unknown_products_are_told_apart(site):
     offline, hidden = site.add("S5P", online=False), site.add("S5P", index=1, in_catalogue=False)
-    _status, answer = ask(site, filter=by_name(offline, hidden))
-    assert [(entry["Name"], entry["Online"]) for entry in answer["value"]] == [(offline.spec.safename, False)]
+    _status, response = ask(site, filter=by_name(offline, hidden))
+    assert [(entry["Name"], entry["Online"]) for entry in response["value"]] == [(offline.spec.safename, False)]
 
 
 def test_a_product_that_is_put_there_again_replaces_its_entry(site):
@@ -106,9 +106,9 @@ def test_a_product_that_is_put_there_again_replaces_its_entry(site):
 def test_the_same_name_at_two_places_is_two_entries(site):
     product = site.add("S5P")
     later = site.add("S5P", s3_path=f"{product.s3_path}_N0500", published_at="2026-01-01T00:00:00Z")
-    _status, answer = ask(site, filter=by_name(product), orderby="PublicationDate desc")
-    assert [entry["Id"] for entry in answer["value"]] == [later.product_id, product.product_id]
-    assert answer["value"][0]["PublicationDate"] == "2026-01-01T00:00:00.000000Z"
+    _status, response = ask(site, filter=by_name(product), orderby="PublicationDate desc")
+    assert [entry["Id"] for entry in response["value"]] == [later.product_id, product.product_id]
+    assert response["value"][0]["PublicationDate"] == "2026-01-01T00:00:00.000000Z"
 
 
 def test_entries_carry_typed_attributes_assets_and_locations_only_when_expanded(site):
@@ -117,9 +117,9 @@ def test_entries_carry_typed_attributes_assets_and_locations_only_when_expanded(
     assert plain["@odata.context"] == "$metadata#Products"
     assert not {"Attributes", "Assets", "Locations"} & plain["value"][0].keys()
     path = f"/odata/v1/Products?$expand=Attributes&$expand=Assets&$filter={quote(by_name(product))}"
-    _status, answer, _headers = send(site, "GET", path)
-    assert answer["@odata.context"] == "$metadata#Products(Attributes(),Assets())"
-    (entry,) = answer["value"]
+    _status, response, _headers = send(site, "GET", path)
+    assert response["@odata.context"] == "$metadata#Products(Attributes(),Assets())"
+    (entry,) = response["value"]
     values = {attribute["Name"]: attribute for attribute in entry["Attributes"]}
     assert values["orbitNumber"] == {
         "@odata.type": "#OData.CSC.IntegerAttribute",
@@ -167,13 +167,13 @@ def test_a_footprint_across_the_antimeridian_is_a_multipolygon(site):
 
 def test_pages_are_limited_counted_and_linked(site):
     products = [site.add("S5P", index=index) for index in range(25)]
-    _status, answer = ask(site, filter=by_name(*products), orderby="ContentDate/Start asc", count="true")
-    assert (len(answer["value"]), answer["@odata.count"]) == (20, 25)
-    assert answer["@odata.nextLink"].startswith(f"{site.sandbox.url}/odata/v1/Products?%24filter=Name+eq+%27S5P_")
-    following = follow(site, answer)
+    _status, response = ask(site, filter=by_name(*products), orderby="ContentDate/Start asc", count="true")
+    assert (len(response["value"]), response["@odata.count"]) == (20, 25)
+    assert response["@odata.nextLink"].startswith(f"{site.sandbox.url}/odata/v1/Products?%24filter=Name+eq+%27S5P_")
+    following = follow(site, response)
     assert len(following["value"]) == 5
     assert "@odata.nextLink" not in following
-    assert {*names(answer), *names(following)} == {product.spec.safename for product in products}
+    assert {*names(response), *names(following)} == {product.spec.safename for product in products}
     assert len(ask(site, filter=by_name(*products), top="1000")[1]["value"]) == 25
     empty = ask(site, filter=by_name(*products), top="0", count="1")[1]
     assert empty == {"@odata.context": "$metadata#Products", "@odata.count": 25, "value": []}
@@ -199,17 +199,17 @@ def test_ties_are_ordered_by_id(site):
 
 def test_no_link_leads_beyond_the_reach_of_skip(site):
     generate(site, 11_500)
-    _status, answer = ask(site, top="1000", skip="9000", orderby="ContentDate/Start")
-    last = follow(site, answer)
+    _status, response = ask(site, top="1000", skip="9000", orderby="ContentDate/Start")
+    last = follow(site, response)
     assert len(last["value"]) == 1000
     assert "@odata.nextLink" not in last
     assert ask(site, top="1", skip="10000", orderby="ContentDate/Start")[1]["value"] == last["value"][:1]
 
 
 def test_numbers_out_of_range_are_422_in_the_words_of_fastapi(site):
-    status, answer = ask(site, top="1001", skip="-1")
+    status, response = ask(site, top="1001", skip="-1")
     assert status == 422
-    assert answer["detail"] == [
+    assert response["detail"] == [
         {
             "type": "less_than_equal",
             "loc": ["query", "$top"],
@@ -225,8 +225,8 @@ def test_numbers_out_of_range_are_422_in_the_words_of_fastapi(site):
             "ctx": {"ge": 0},
         },
     ]
-    status, answer = ask(site, skip="10001")
-    assert (status, answer["detail"][0]["ctx"]) == (422, {"le": 10000})
+    status, response = ask(site, skip="10001")
+    assert (status, response["detail"][0]["ctx"]) == (422, {"le": 10000})
     assert ask(site, top="many")[1]["detail"][0]["type"] == "int_parsing"
 
 
@@ -242,9 +242,9 @@ def test_numbers_out_of_range_are_422_in_the_words_of_fastapi(site):
     ],
 )
 def test_a_malformed_question_is_400(site, options):
-    status, answer = ask(site, **options)
+    status, response = ask(site, **options)
     assert status == 400
-    assert answer["detail"].startswith("Invalid value")
+    assert response["detail"].startswith("Invalid value")
 
 
 def test_fields_can_be_selected_and_the_id_always_comes(site):
@@ -259,10 +259,10 @@ def test_one_product_is_asked_for_by_its_bare_id(site):
     assert (status, entry["Name"]) == (200, product.spec.safename)
     assert entry["@odata.context"] == "$metadata#Products(Attributes())/$entity"
     assert len(entry["Attributes"]) > 10
-    status, answer = ask(site, "Products(67360f3a-f36b-11ef-9d3f-0050561a7772)")
-    assert (status, answer["detail"].keys()) == (404, {"message", "request_id"})
-    status, answer = ask(site, f"Products('{product.product_id}')")
-    assert (status, answer["detail"][0]["loc"]) == (422, ["path", "product_id"])
+    status, response = ask(site, "Products(67360f3a-f36b-11ef-9d3f-0050561a7772)")
+    assert (status, response["detail"].keys()) == (404, {"message", "request_id"})
+    status, response = ask(site, f"Products('{product.product_id}')")
+    assert (status, response["detail"][0]["loc"]) == (422, ["path", "product_id"])
     assert ask(site, "Nothing")[0] == 404
     assert send(site, "POST", "/odata/v1/Products")[0] == 405
 
@@ -270,9 +270,9 @@ def test_one_product_is_asked_for_by_its_bare_id(site):
 def test_a_list_of_names_is_answered_in_one_request_without_the_unknown(site):
     generate(site, 500)
     wanted = names(ask(site, top="400", orderby="ContentDate/Start")[1])
-    status, answer = filter_list(site, [*wanted, wanted[0], "S1A_NOTHING.SAFE"])
+    status, response = filter_list(site, [*wanted, wanted[0], "S1A_NOTHING.SAFE"])
     assert status == 200
-    assert sorted(names(answer)) == sorted(wanted)
+    assert sorted(names(response)) == sorted(wanted)
     expanded = filter_list(site, wanted[:3], "?$expand=Attributes&$top=2")[1]
     assert [len(entry["Attributes"]) > 10 for entry in expanded["value"]] == [True, True]
 
@@ -280,28 +280,28 @@ def test_a_list_of_names_is_answered_in_one_request_without_the_unknown(site):
 def test_a_list_of_names_may_be_limited_in_length_and_answer(site):
     generate(site, 50)
     wanted = names(ask(site, top="50")[1])
-    site.sandbox.catalogue.settings = CatalogueSettings(filter_list_max=30, filter_list_page=10)
-    status, answer = filter_list(site, wanted)
+    site.sandbox.catalogue.settings = SandboxCatalogueSettings(filter_list_max=30, filter_list_page=10)
+    status, response = filter_list(site, wanted)
     assert status == 422
-    assert answer["detail"][0]["type"] == "too_long"
-    assert answer["detail"][0]["ctx"] == {"field_type": "List", "max_length": 30, "actual_length": 50}
-    status, answer = filter_list(site, wanted[:30])
-    assert (status, len(answer["value"])) == (200, 10)
+    assert response["detail"][0]["type"] == "too_long"
+    assert response["detail"][0]["ctx"] == {"field_type": "List", "max_length": 30, "actual_length": 50}
+    status, response = filter_list(site, wanted[:30])
+    assert (status, len(response["value"])) == (200, 10)
 
 
 @pytest.mark.parametrize("body", [{}, [], {"FilterProducts": "x"}, {"FilterProducts": [{"Nmae": "x"}]}])
 def test_a_list_that_is_none_is_422(site, body):
-    status, answer, _headers = send(site, "POST", f"/odata/v1/{FILTER_LIST}", body)
-    assert (status, answer["detail"][0]["loc"][0]) == (422, "body")
+    status, response, _headers = send(site, "POST", f"/odata/v1/{FILTER_LIST}", body)
+    assert (status, response["detail"][0]["loc"][0]) == (422, "body")
     assert ask(site, FILTER_LIST)[0] == 405
 
 
 def test_deleted_products_are_found_apart_with_cause_and_moment(site):
     cause = {"cause": "Corrupted product", "at": "2025-03-01T10:00:00Z"}
     name = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
-    status, answer, _headers = send(site, "POST", "/_control/products", [{"safename": name, "deleted": cause}])
+    status, response, _headers = send(site, "POST", "/_control/products", [{"safename": name, "deleted": cause}])
     assert status == 201
-    key = answer["products"][name].removeprefix("/eodata/")
+    key = response["products"][name].removeprefix("/eodata/")
     assert ask(site, filter=f"Name eq '{name}'")[1]["value"] == []
     text = f"Name eq '{name}' and DeletionDate gt 2025-01-01T00:00:00Z and DeletionCause eq 'Corrupted product'"
     (entry,) = ask(site, "DeletedProducts", filter=text, orderby="DeletionDate desc")[1]["value"]
@@ -353,27 +353,27 @@ def test_many_rows_are_found_by_time_as_a_look_at_each_would_find_them(site):
     rows = list(generate_rows(25_000, 1, "SENTINEL-1", _utc("2024-01-01"), _utc("2024-02-01")))
     window = "ContentDate/Start ge 2024-01-10T00:00:00Z and ContentDate/Start lt 2024-01-11T00:00:00Z"
     expected = {row.name for row in rows if row.entry(())["ContentDate"]["Start"].startswith("2024-01-10T")}
-    status, answer = ask(site, filter=window, top="1000", orderby="ContentDate/Start")
+    status, response = ask(site, filter=window, top="1000", orderby="ContentDate/Start")
     assert status == 200
-    assert set(names(answer)) == expected
+    assert set(names(response)) == expected
     assert 700 < len(expected) < 900
 
 
 def test_a_rate_beyond_the_limit_gets_the_words_of_the_waf(site):
-    site.sandbox.catalogue.settings = CatalogueSettings(requests_per_s=0.1, retry_after_s=7)
+    site.sandbox.catalogue.settings = SandboxCatalogueSettings(requests_per_s=0.1, retry_after_s=7)
     assert ask(site, top="1")[0] == 200
-    status, answer, headers = send(site, "GET", "/odata/v1/Products")
+    status, response, headers = send(site, "GET", "/odata/v1/Products")
     assert status == 429
-    assert answer == {"error": "WAF", "message": "Rate limit exceeded", "status": 429}
+    assert response == {"error": "WAF", "message": "Rate limit exceeded", "status": 429}
     assert headers["Retry-After"] == "7"
 
 
 @pytest.mark.parametrize(("kind", "status"), [("throttle", 429), ("internal_error", 500), ("slow_down", 503)])
 def test_faults_reach_the_catalogue_too(site, kind, status):
     site.sandbox.faults.add(Fault(kind, operation="odata", times=1))
-    answered, answer = ask(site, filter="Name eq 'x'")
+    answered, response = ask(site, filter="Name eq 'x'")
     assert answered == status
-    assert ("error" in answer) is (kind == "throttle")
+    assert ("error" in response) is (kind == "throttle")
     assert ask(site, filter="Name eq 'x'")[0] == 200
     assert site.sandbox.counters.values()["odata_requests"] == 2
 

@@ -114,7 +114,7 @@ def test_and_binds_stronger_than_or():
 
 
 @pytest.mark.parametrize(
-    ("moment", "is_after"),
+    ("timestamp", "is_after"),
     [
         ("2024-06-04T11:01:00.494766Z", True),
         ("2024-06-04T11:01:00.4947665Z", True),
@@ -130,9 +130,9 @@ def test_and_binds_stronger_than_or():
         ("2024-06-04T10:31:01-00:30", False),
     ],
 )
-def test_moments_have_any_fraction_and_offset_and_are_utc_without_one(moment, is_after):
-    assert selects(f"ContentDate/Start gt {moment}") is is_after
-    assert selects(f"ContentDate/Start le {moment}") is not is_after
+def test_moments_have_any_fraction_and_offset_and_are_utc_without_one(timestamp, is_after):
+    assert selects(f"ContentDate/Start gt {timestamp}") is is_after
+    assert selects(f"ContentDate/Start le {timestamp}") is not is_after
 
 
 def test_each_moment_of_an_entry_can_be_compared():
@@ -185,7 +185,7 @@ def test_a_row_without_attributes_has_none_of_them():
         ("LINESTRING(110 -28, 120 -28)", True),
         ("POLYGON((110 -30, 120 -30, 120 -20, 110 -20, 110 -30))", True),
         ("POLYGON((10 30, 20 30, 20 20, 10 20, 10 30))", False),
-        # the product lies in the hole
+        # the product is in the hole
         ("POLYGON((100 -40, 130 -40, 130 -10, 100 -10, 100 -40),(110 -30, 120 -30, 120 -20, 110 -20, 110 -30))", False),
         ("MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)),((114 -28, 115 -28, 115 -27.5, 114 -28)))", True),
     ],

@@ -103,8 +103,8 @@ def test_what_it_writes_for_cdsed_is_complete_and_private(tmp_path):
     [
         (("--listing", "/nowhere/at/all"), "cannot read the listing"),
         (("--accounts-file", "/nowhere/at/all"), "cannot read the accounts"),
-        (("--size", "big"), "is no size"),
-        (("--port", "99999"), "'99999' is no whole number from 0 to 65535"),
+        (("--size", "big"), "is not a size"),
+        (("--port", "99999"), "'99999' is not a whole number from 0 to 65535"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(options, words):

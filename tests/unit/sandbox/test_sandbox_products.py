@@ -12,7 +12,7 @@ import pytest
 from cdsed.sandbox.bucket import Bucket
 from cdsed.sandbox.content import BLOCK_BYTES, random_body, spoilt
 from cdsed.sandbox.names import KINDS, eodata_path, parse_name, realistic_safenames
-from cdsed.sandbox.products import Product, ProductSpec, make_products, spec_from_json, truth
+from cdsed.sandbox.products import ProductSpec, SandboxProduct, make_products, spec_from_json, truth
 
 SHARED_DATA = Path(os.environ.get("CDSED_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 S1_OLD = "S1A_IW_SLC__1SDV_20221101T054413_20221101T054440_045705_057748_08A8.SAFE"
@@ -23,8 +23,8 @@ def content(body) -> bytes:
     return b"".join(body.pieces(0, body.size_bytes))
 
 
-def product_of(kind: str, **options) -> Product:
-    return Product(1, ProductSpec(realistic_safenames(kind, 1)[0], **options))
+def product_of(kind: str, **options) -> SandboxProduct:
+    return SandboxProduct(1, ProductSpec(realistic_safenames(kind, 1)[0], **options))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,13 +97,13 @@ def real_manifest(place: str) -> bytes:
 
 def test_the_covered_files_of_a_grd_are_exactly_those_of_the_real_one():
     name = "S1A_IW_GRDH_1SDV_20241217T061735_20241217T061800_057028_07020F_0000.SAFE"
-    made = content(Product(1, ProductSpec(name)).bodies["manifest.safe"])
+    made = content(SandboxProduct(1, ProductSpec(name)).bodies["manifest.safe"])
     assert sorted(hrefs(made)) == sorted(hrefs(real_manifest("sentinel-1/manifest.safe")))
 
 
 def test_the_images_and_detector_masks_of_a_level_1c_are_those_of_the_real_one():
     name = "S2B_MSIL1C_20241209T162609_N0511_R040_T17UPV_20241209T195414.SAFE"
-    made = content(Product(1, ProductSpec(name)).bodies["manifest.safe"])
+    made = content(SandboxProduct(1, ProductSpec(name)).bodies["manifest.safe"])
 
     def bands(data: bytes) -> list[str]:
         return sorted(href.rpartition("/")[2] for href in hrefs(data) if re.search("IMG_DATA|PVI", href))
@@ -113,7 +113,7 @@ def test_the_images_and_detector_masks_of_a_level_1c_are_those_of_the_real_one()
 
 def test_the_covered_files_of_a_water_product_are_among_those_of_the_real_one():
     name = "S3B_OL_2_WFR____20240824T093252_20240824T093552_20240825T110471_0179_097_036_1980_MAR_O_NT_003.SEN3"
-    made = content(Product(1, ProductSpec(name)).bodies["xfdumanifest.xml"])
+    made = content(SandboxProduct(1, ProductSpec(name)).bodies["xfdumanifest.xml"])
     assert set(hrefs(made)) <= set(hrefs(real_manifest("sentinel-3/xfdumanifest.xml")))
 
 
@@ -188,7 +188,7 @@ def test_pieces_join_seamlessly_wherever_they_are_cut():
 
 def test_a_name_of_no_known_mission_is_refused():
     with pytest.raises(ValueError, match="cannot make 'S9A_NOTHING'"):
-        Product(1, ProductSpec("S9A_NOTHING"))
+        SandboxProduct(1, ProductSpec("S9A_NOTHING"))
 
 
 @pytest.mark.parametrize("item", [{}, {"safename": S1_NEW, "colour": 1}, {"safename": S1_NEW, "size_bytes": "1"}])

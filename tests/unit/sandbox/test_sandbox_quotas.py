@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 def test_a_fifth_connection_is_answered_with_an_empty_429_and_counted(site):
     product = site.add("S5P")
     connections = [site.connect() for _ in range(5)]
-    answers = [connection.get(product.key) for connection in connections]
-    assert [status for status, _body in answers] == [200, 200, 200, 200, 429]
-    assert answers[-1][1] == b""
+    responses = [connection.get(product.key) for connection in connections]
+    assert [status for status, _body in responses] == [200, 200, 200, 200, 429]
+    assert responses[-1][1] == b""
     counters = site.account()
     assert (counters["open_now"], counters["open_max"], counters["overbooked"]) == (4, 5, 1)
     assert site.connect(1).get(product.key)[0] == 200
@@ -45,14 +45,14 @@ def test_bandwidth_is_held_per_connection_and_smoothly(start_site):
     product = site.add("S5P", size_bytes=2_000_000)
     begun = time.monotonic()
     response = site.connect().ask(product.key)
-    received, moments = 0, set()
+    received, timestamps = 0, set()
     while data := response.read1(65_536):
         received += len(data)
         at = time.monotonic() - begun
         assert received < 4_000_000 * at + 100_000, "ahead of the rate"
-        moments.add(round(at, 2))
+        timestamps.add(round(at, 2))
     assert received == 2_000_000
-    assert len(moments) > 10, "in bursts"
+    assert len(timestamps) > 10, "in bursts"
 
 
 def test_a_rate_beyond_the_minute_is_refused(start_site):

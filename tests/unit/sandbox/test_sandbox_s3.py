@@ -23,9 +23,9 @@ def test_boto3_lists_and_fetches_a_whole_product(site):
     assert [entry["Key"] for entry in listing["Contents"]] == sorted(product.objects)
     truth = product.truth()
     for entry in listing["Contents"]:
-        answer = client.get_object(Bucket="eodata", Key=entry["Key"])
-        data = answer["Body"].read()
-        assert answer["ETag"] == entry["ETag"]
+        response = client.get_object(Bucket="eodata", Key=entry["Key"])
+        data = response["Body"].read()
+        assert response["ETag"] == entry["ETag"]
         assert len(data) == entry["Size"]
         assert hashlib.md5(data).hexdigest() == truth[entry["Key"].removeprefix(product.key + "/")].md5
 
@@ -36,7 +36,7 @@ def test_paging_gives_every_key_exactly_once(site, page):
     site.add("S1_GRD", index=1)
     site.add("S5P")
     pages = site.boto3().get_paginator("list_objects_v2").paginate(Bucket="eodata", PaginationConfig={"PageSize": page})
-    keys = [entry["Key"] for answer in pages for entry in answer["Contents"]]
+    keys = [entry["Key"] for response in pages for entry in response["Contents"]]
     wanted = [stored.key for stored in site.sandbox.bucket.listing("", "")]
     assert keys == wanted == sorted(set(wanted))
     assert len(keys) > 40
@@ -50,9 +50,9 @@ def test_a_delimiter_folds_keys_into_folders_also_over_pages(site):
         .paginate(Bucket="eodata", Prefix=product.key + "/", Delimiter="/", PaginationConfig={"PageSize": 1})
     )
     folders, keys = [], []
-    for answer in pages:
-        folders += [entry["Prefix"] for entry in answer.get("CommonPrefixes", [])]
-        keys += [entry["Key"] for entry in answer.get("Contents", [])]
+    for response in pages:
+        folders += [entry["Prefix"] for entry in response.get("CommonPrefixes", [])]
+        keys += [entry["Key"] for entry in response.get("Contents", [])]
     assert [folder.removeprefix(product.key) for folder in folders] == [
         "/annotation/",
         "/measurement/",
@@ -207,5 +207,5 @@ def test_an_unlisted_product_is_there_but_not_listed_and_an_offline_one_is_not_t
 def test_what_is_not_http_is_answered_with_400_and_closed(site, wire):
     with socket.create_connection(("127.0.0.1", site.sandbox.port), timeout=10) as raw:
         raw.sendall(wire)
-        answer = b"".join(iter(lambda: raw.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.1 400 ")
+        response = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert response.startswith(b"HTTP/1.1 400 ")

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from cdsed.sandbox import identity, zipper
-from cdsed.sandbox.accounts import Account
+from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.sandbox.products import ProductSpec
 from cdsed.sandbox.server import Sandbox
@@ -42,7 +42,7 @@ class Client:
 
 @pytest.fixture
 def client():
-    with Sandbox([Account("a", "KEY", "secret", password="p", sessions=2)]) as sandbox:
+    with Sandbox([SandboxAccount("a", "KEY", "secret", password="p", sessions=2)]) as sandbox:
         yield Client(sandbox)
 
 

@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from cdsed.errors import LeaseLost
-from cdsed.model.quota import Restraint
-from cdsed.model.transfer import Lease
-from cdsed.store import allowance, leases, pieces, processes, snapshot
-from cdsed.store.leases import Session
+from cdsed.model.objects import Lease
+from cdsed.model.quota import ThrottleReason
+from cdsed.store import leases, pieces, processes, quota_usage, snapshot
+from cdsed.store.leases import FreeSession
 from tests.support.state import StateLab
 
 GROW_S = 60.0
@@ -22,20 +22,20 @@ def unsafe(lab: StateLab) -> None:
 
 def refuse(lab: StateLab, fence: int, account: str = "a") -> bool:
     """Have the service refuse a lease; return whether that was news."""
-    return allowance.throttled(lab.db, lab.clock, account, fence, grow_after_s=GROW_S) is not None
+    return quota_usage.throttled(lab.db, lab.clock, account, fence, grow_after_s=GROW_S) is not None
 
 
 def deliver(lab: StateLab, fence: int, account: str = "a") -> None:
-    allowance.delivered(lab.db, lab.clock, account, fence, grow_after_s=GROW_S)
+    quota_usage.delivered(lab.db, lab.clock, account, fence, grow_after_s=GROW_S)
 
 
-def now(lab: StateLab, account: str = "a") -> allowance.Allowance:
-    found = allowance.of(lab.db, lab.clock, account)
+def now(lab: StateLab, account: str = "a") -> quota_usage.QuotaUsage:
+    found = quota_usage.of(lab.db, lab.clock, account)
     assert found is not None
     return found
 
 
-def bring(lab: StateLab, size_bytes: int, requests: int = 0, account: str = "a", lease: Lease | None = None) -> None:
+def download(lab: StateLab, size_bytes: int, requests: int = 0, account: str = "a", lease: Lease | None = None) -> None:
     leases.count_traffic(lab.db, lab.clock, account, requests=requests, size_bytes=size_bytes, lease=lease)
 
 
@@ -44,18 +44,18 @@ def test_four_refusals_in_flight_at_once_halve_the_sessions_once(lab):
     held = [lab.lease() for _ in range(4)]
     assert [refuse(lab, lease.fence) for lease in held] == [True, False, False, False]
     assert now(lab).usable_sessions == 2
-    assert now(lab).restraint is Restraint.THROTTLED
+    assert now(lab).throttle_reason is ThrottleReason.THROTTLED
 
 
 def test_the_sessions_leased_last_are_given_back_and_not_leased_again(lab):
     lab.accounts("a")
     held = [lab.lease() for _ in range(4)]
     refuse(lab, held[0].fence)
-    assert [leases.may_go_on(lab.db, lab.clock, lease) for lease in held] == [True, True, False, False]
-    leases.give_back(lab.db, lab.clock, held[3], rest_s=0)
-    leases.give_back(lab.db, lab.clock, held[2], rest_s=0)
+    assert [leases.may_continue(lab.db, lab.clock, lease) for lease in held] == [True, True, False, False]
+    leases.release(lab.db, lab.clock, held[3], cooldown_s=0)
+    leases.release(lab.db, lab.clock, held[2], cooldown_s=0)
     assert lab.free() == []
-    leases.give_back(lab.db, lab.clock, held[1], rest_s=0)
+    leases.release(lab.db, lab.clock, held[1], cooldown_s=0)
     assert len(lab.free()) == 3  # any of them, but one only
     assert lab.lease()
     assert lab.free() == []
@@ -68,7 +68,7 @@ def test_a_refusal_of_a_newer_lease_halves_again_down_to_one(lab):
         refuse(lab, held[-1].fence)
         assert now(lab).usable_sessions == usable
         for lease in held:
-            leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+            leases.release(lab.db, lab.clock, lease, cooldown_s=0)
 
 
 def test_sessions_grow_by_one_after_each_undisturbed_minute_of_deliveries(lab):
@@ -76,7 +76,7 @@ def test_sessions_grow_by_one_after_each_undisturbed_minute_of_deliveries(lab):
     held = [lab.lease() for _ in range(4)]
     refuse(lab, held[3].fence)
     for lease in held:
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     fresh = lab.lease()
     usable = []
     for _ in range(13):
@@ -84,7 +84,7 @@ def test_sessions_grow_by_one_after_each_undisturbed_minute_of_deliveries(lab):
         usable.append(now(lab).usable_sessions)
         lab.clock.pass_s(GROW_S / 6)
     assert usable == [2] * 6 + [3] * 6 + [4]
-    assert now(lab).restraint is None
+    assert now(lab).throttle_reason is None
 
 
 def test_time_alone_lets_nothing_grow(lab):
@@ -102,8 +102,8 @@ def test_a_delivery_from_before_the_refusal_says_nothing_about_after_it(lab):
     refuse(lab, refused.fence)
     deliver(lab, older.fence)
     assert now(lab).grows_s is None
-    leases.give_back(lab.db, lab.clock, older, rest_s=0)
-    leases.give_back(lab.db, lab.clock, refused, rest_s=0)
+    leases.release(lab.db, lab.clock, older, cooldown_s=0)
+    leases.release(lab.db, lab.clock, refused, cooldown_s=0)
     deliver(lab, lab.lease().fence)
     assert now(lab).grows_s == lab.clock.boot_s() + GROW_S
 
@@ -113,13 +113,13 @@ def test_a_refusal_with_all_sessions_in_use_is_ours_and_with_fewer_somebody_else
     mine = [lab.lease("a") for _ in range(4)]
     refuse(lab, mine[0].fence)
     refuse(lab, lab.lease("b").fence, "b")
-    assert [now(lab, name).restraint for name in "ab"] == [Restraint.THROTTLED, Restraint.SHARED]
+    assert [now(lab, name).throttle_reason for name in "ab"] == [ThrottleReason.THROTTLED, ThrottleReason.SHARED]
 
 
 def crawl(lab: StateLab, steps: int = 5, bytes_per_step: int = 5_000_000, fence: int = 2**40) -> None:
     for _ in range(steps):
-        bring(lab, bytes_per_step)
-        lab.clock.pass_s(allowance.STEP_S)
+        download(lab, bytes_per_step)
+        lab.clock.pass_s(quota_usage.STEP_S)
         deliver(lab, fence)
 
 
@@ -127,7 +127,7 @@ def test_one_session_at_a_megabyte_per_second_is_an_account_that_has_spent_its_v
     lab.accounts("a")
     refuse(lab, lab.lease().fence)
     crawl(lab)
-    assert now(lab).restraint is Restraint.PENALISED
+    assert now(lab).throttle_reason is ThrottleReason.PENALISED
     assert now(lab).usable_sessions == 1
     lab.clock.pass_s(HOUR_S - 60)
     deliver(lab, 2**40)
@@ -135,7 +135,7 @@ def test_one_session_at_a_megabyte_per_second_is_an_account_that_has_spent_its_v
     assert not refuse(lab, 2**41)  # known already
     lab.clock.pass_s(60)
     deliver(lab, 2**40)
-    assert (now(lab).restraint, now(lab).usable_sessions) == (Restraint.THROTTLED, 2)
+    assert (now(lab).throttle_reason, now(lab).usable_sessions) == (ThrottleReason.THROTTLED, 2)
 
 
 @pytest.mark.parametrize("bytes_per_step", [1_000_000, 20_000_000, 100_000_000])
@@ -143,21 +143,21 @@ def test_another_rate_is_no_penalty(lab, bytes_per_step):
     lab.accounts("a")
     refuse(lab, lab.lease().fence)
     crawl(lab, bytes_per_step=bytes_per_step)
-    assert now(lab).restraint is Restraint.SHARED
+    assert now(lab).throttle_reason is ThrottleReason.SHARED
 
 
 def test_a_megabyte_per_second_that_the_accounts_file_asks_for_is_no_penalty(lab):
     lab.accounts("a", bandwidth_bytes_per_s=1_000_000)
     refuse(lab, lab.lease().fence)
     crawl(lab)
-    assert now(lab).restraint is Restraint.SHARED
+    assert now(lab).throttle_reason is ThrottleReason.SHARED
 
 
 def test_a_megabyte_per_second_without_a_refusal_is_no_penalty(lab):
     lab.accounts("a")
     lab.lease()
     crawl(lab)
-    assert now(lab).restraint is None
+    assert now(lab).throttle_reason is None
 
 
 def test_a_reload_and_a_new_boot_end_waiting(lab):
@@ -166,11 +166,11 @@ def test_a_reload_and_a_new_boot_end_waiting(lab):
     refuse(lab, held[0].fence)
     processes.daemon_started(lab.db, lab.clock, version="1", once=False)
     deliver(lab, held[3].fence + 1)
-    lab.clock.boot = 5.0  # the machine has booted anew
+    lab.clock.boot = 5.0  # the machine has booted again
     processes.daemon_started(lab.db, lab.clock, version="1", once=False)
     deliver(lab, held[3].fence + 1)
     assert now(lab).usable_sessions == 3
-    leases.forget_troubles(lab.db)
+    leases.close_breakers(lab.db)
     assert now(lab).usable_sessions == 4
 
 
@@ -179,7 +179,7 @@ def test_fewer_sessions_in_the_accounts_file_count_those_still_held(lab):
     held = [lab.lease() for _ in range(4)]
     lab.accounts("a", sessions=2)
     for lease in held[:2]:  # slots 1 and 2 are free, 3 and 4 are still connected
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     assert lab.free() == []
 
 
@@ -188,10 +188,10 @@ def test_status_withholds_the_sessions_that_may_not_be_used(lab):
     held = [lab.lease() for _ in range(4)]
     refuse(lab, held[0].fence)
     for lease in held[2:]:
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     [account] = snapshot.report(lab.db, lab.clock, running=True).accounts
     assert [mark.value for mark in account.sessions] == ["busy", "busy", "withheld", "withheld"]
-    leases.give_back(lab.db, lab.clock, held[0], rest_s=0)
+    leases.release(lab.db, lab.clock, held[0], cooldown_s=0)
     [account] = snapshot.report(lab.db, lab.clock, running=True).accounts
     assert [mark.value for mark in account.sessions] == ["free", "busy", "withheld", "withheld"]
 
@@ -214,10 +214,10 @@ def test_a_request_beyond_those_claimed_with_the_work_is_claimed_before_it_is_se
     first, second = lab.lease(), lab.lease()
     assert pieces.next_work(lab.db, lab.clock, first, lab.process).requests == 1
     assert [leases.claim_one_more(lab.db, lab.clock, first) for _ in range(3)] == [True, True, False]
-    bring(lab, 0, requests=3, lease=first)
+    download(lab, 0, requests=3, lease=first)
     assert (now(lab).requests, now(lab).claimed_requests, now(lab).requests_left) == (3, 1, 0)
-    assert not leases.may_go_on(lab.db, lab.clock, first)
-    assert leases.may_go_on(lab.db, lab.clock, second)
+    assert not leases.may_continue(lab.db, lab.clock, first)
+    assert leases.may_continue(lab.db, lab.clock, second)
     lab.clock.pass_s(66)
     assert leases.claim_one_more(lab.db, lab.clock, first)
 
@@ -228,7 +228,7 @@ def test_a_claim_that_was_not_used_is_free_again_with_the_session(lab):
     lease = lab.lease()
     pieces.next_work(lab.db, lab.clock, lease, lab.process)
     assert now(lab).requests_left == 0
-    leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+    leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     assert now(lab).requests_left == 10
 
 
@@ -245,7 +245,7 @@ def test_what_a_dead_worker_had_claimed_counts_as_sent(lab):
 def test_a_session_that_is_no_longer_held_may_send_nothing(lab):
     lab.accounts("a")
     lease = lab.lease()
-    leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+    leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     with pytest.raises(LeaseLost):
         leases.claim_one_more(lab.db, lab.clock, lease)
 
@@ -257,17 +257,17 @@ def test_a_session_that_is_no_longer_held_may_send_nothing(lab):
 def test_a_refusal_that_our_own_books_explain_is_nobody_elses(lab, sent):
     lab.accounts("a", requests_per_minute=100)
     leases.count_traffic(lab.db, lab.clock, "a", **{"requests": 0, "size_bytes": 0, **sent})
-    allowance.throttled(lab.db, lab.clock, "a", 10**6, grow_after_s=GROW_S)
-    assert now(lab).restraint is Restraint.THROTTLED
+    quota_usage.throttled(lab.db, lab.clock, "a", 10**6, grow_after_s=GROW_S)
+    assert now(lab).throttle_reason is ThrottleReason.THROTTLED
 
 
 def test_a_refusal_while_sessions_rest_that_the_service_may_count_still_is_nobody_elses(lab):
     lab.accounts("a")
     held = [lab.lease() for _ in range(4)]
     for lease in held[:3]:
-        leases.give_back(lab.db, lab.clock, lease, rest_s=2)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=2)
     refuse(lab, held[3].fence)
-    assert now(lab).restraint is Restraint.THROTTLED
+    assert now(lab).throttle_reason is ThrottleReason.THROTTLED
 
 
 def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
@@ -281,16 +281,16 @@ def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
         taken = [leases.take(lab.db, lab.clock, session, lab.process) for session in lab.free()]
         held = [lease for lease in taken if lease is not None]
         for lease in held:
-            if not leases.may_go_on(lab.db, lab.clock, lease):
+            if not leases.may_continue(lab.db, lab.clock, lease):
                 continue
             work = pieces.next_work(lab.db, lab.clock, lease, lab.process)
             for piece in work.pieces if work else ():
                 sent.append(lab.clock.boot_s())
                 lab.clock.pass_s(0.13)
                 pieces.let_go(lab.db, lease, piece, due_s=1e9)
-                bring(lab, 10, requests=1, lease=lease)
+                download(lab, 10, requests=1, lease=lease)
         for lease in held:
-            leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+            leases.release(lab.db, lab.clock, lease, cooldown_s=0)
         lab.clock.pass_s(0.7)
     assert len(sent) == 400
     assert all(later - earlier > 60 for earlier, later in zip(sent, sent[limit:], strict=False))
@@ -323,8 +323,8 @@ def test_thirty_days_of_deliveries_never_pass_the_volume_and_use_nearly_all_of_i
             if (work := pieces.next_work(lab.db, lab.clock, lease, lab.process)) is not None:
                 brought[-1] = work.pieces[0].size_bytes
                 pieces.let_go(lab.db, lease, work.pieces[0], due_s=1e9)
-                bring(lab, work.pieces[0].size_bytes, account=account)
-            leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+                download(lab, work.pieces[0].size_bytes, account=account)
+            leases.release(lab.db, lab.clock, lease, cooldown_s=0)
         lab.clock.pass_s(4 * HOUR_S)
         leases.forget_old_traffic(lab.db, lab.clock)
     for brought in hours.values():
@@ -336,28 +336,28 @@ def test_thirty_days_of_deliveries_never_pass_the_volume_and_use_nearly_all_of_i
 
 def test_sessions_are_leased_in_proportion_to_the_volume_left(lab):
     lab.accounts("a", "b", volume_bytes=10**12, sessions=4)
-    bring(lab, 6 * 10**11, account="a")
+    download(lab, 6 * 10**11, account="a")
     order = []
     for _ in range(6):
         session = lab.free()[0]
         leases.take(lab.db, lab.clock, session, lab.process)
         order.append(session.account)
     assert order == ["b", "b", "a", "b", "b", "a"]
-    assert lab.free()[0] == Session("a", 3)
+    assert lab.free()[0] == FreeSession("a", 3)
 
 
 def test_status_says_when_volume_is_free_again_and_how_much(lab):
     lab.accounts("a", volume_bytes=10**12)
     begun_hour = int(lab.clock.utc_s() // HOUR_S)
     for _ in range(10):
-        bring(lab, 10**11)
+        download(lab, 10**11)
         lab.clock.pass_s(2 * HOUR_S)
     [account] = snapshot.report(lab.db, lab.clock, running=True).accounts
-    assert account.trouble == "its 30-day volume is spent"
+    assert account.error == "its 30-day volume is spent"
     assert account.volume_left_bytes == 0
-    assert account.room is not None
-    assert account.room.at == (begun_hour + 720) * HOUR_S
-    assert account.room.size_bytes == 10**12 - 10**9
+    assert account.quota_free_at is not None
+    assert account.quota_free_at.at == (begun_hour + 720) * HOUR_S
+    assert account.quota_free_at.size_bytes == 10**12 - 10**9
     assert lab.free() == []
-    lab.clock.pass_s(account.room.at - lab.clock.utc_s())
+    lab.clock.pass_s(account.quota_free_at.at - lab.clock.utc_s())
     assert len(lab.free()) == 4

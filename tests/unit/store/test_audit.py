@@ -1,7 +1,7 @@
 import pytest
 
-from cdsed.model.product import State
-from cdsed.model.transfer import Digests
+from cdsed.model.objects import Digests
+from cdsed.model.product_state import State
 from cdsed.store import audit, pieces, products
 from tests.support.invariants import Eye
 from tests.support.state import StateLab
@@ -10,7 +10,7 @@ NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE
 
 
 def _rules(lab: StateLab) -> list[tuple[str, str]]:
-    return [(breach.rule, breach.subject) for breach in audit.rules_broken(lab.db)]
+    return [(violation.rule, violation.subject) for violation in audit.rules_broken(lab.db)]
 
 
 def _break(lab: StateLab, *statements: str) -> None:
@@ -24,7 +24,7 @@ def _break(lab: StateLab, *statements: str) -> None:
 def busy_lab(lab: StateLab) -> StateLab:
     """A state in the middle of its work: one product waiting in line, one with a piece under way, one done."""
     lab.accounts("a")
-    lab.settle(lab.queued("done.SAFE"), State.DONE)
+    lab.finish(lab.queued("done.SAFE"), State.DONE)
     lab.planned(NAME, (10, 20))
     lab.queued("queued.SAFE")
     lease = lab.lease()
@@ -39,9 +39,9 @@ def test_a_state_in_the_middle_of_its_work_breaks_no_rule(busy_lab: StateLab) ->
 def test_a_step_that_the_table_forbids_is_found_in_the_history(busy_lab: StateLab) -> None:
     last = "(SELECT max(id) FROM event WHERE product = (SELECT id FROM product WHERE safename = 'done.SAFE'))"
     _break(busy_lab, f"UPDATE event SET origin = 'ready' WHERE id = {last}")
-    [breach] = audit.rules_broken(busy_lab.db)
-    assert (breach.rule, breach.subject) == ("history", "done.SAFE")
-    assert "ready -> done where it stood at verifying" in breach.text
+    [violation] = audit.rules_broken(busy_lab.db)
+    assert (violation.rule, violation.subject) == ("history", "done.SAFE")
+    assert "ready -> done where it stood at verifying" in violation.text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: S
         [product] = products.claim_resolving(
             lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
         )
-        products.move(lab.db, lab.clock, product, products.Move(State.WAITING, cause="no answer", due_s=0))
+        products.move(lab.db, lab.clock, product, products.Move(State.RETRY_WAIT, cause="no answer", due_s=0))
         products.wake_due(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM event") == 32
     assert lab.state(number) is State.QUEUED
@@ -122,7 +122,7 @@ def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: StateLab) 
     pieces.finish(lab.db, lease, {piece: Digests(md5="0" * 32) for piece in work.pieces})
     verifying = products.claim_verifying(lab.db, lab.clock, lab.process)
     assert verifying is not None
-    products.move(lab.db, lab.clock, verifying, products.Move(State.DONE, whereabouts="/spool/x"))
+    products.move(lab.db, lab.clock, verifying, products.Move(State.DONE, path="/spool/x"))
     assert lab.state(number) is State.DONE
     assert _rules(lab) == []
 

@@ -187,7 +187,7 @@ def test_a_disk_that_became_read_only_has_no_room_and_giving_up_what_is_kept_the
 
 def test_unfinished_backups_are_cleared_away(lab: StateLab, folder: Path) -> None:
     folder.mkdir()
-    (folder / ".cdsed-000001-20261122T000000Z.sqlite.being-made").write_bytes(b"half")
+    (folder / ".cdsed-000001-20261122T000000Z.sqlite.being-made").write_bytes(b"incomplete")
     made = back_up(lab.db, folder, lab.clock)
     assert list(folder.iterdir()) == [made.path]
     assert backup.backups(folder / "nowhere") == []

@@ -1,22 +1,22 @@
-"""Breakers: accounts, the service and disks cool down by one rule, and one probe finds out when it is over."""
+"""Breakers: accounts, the service and disks back off by one rule, and one probe finds out when it is over."""
 
 import pytest
 
 from cdsed.errors import AccountError
 from cdsed.store import breakers, leases, snapshot
-from cdsed.store.breakers import CATALOGUE, SERVICE, Cooling, account_breaker
+from cdsed.store.breakers import CATALOGUE, SERVICE, BreakerPolicy, account_breaker
 from tests.support.state import BROKEN
 
-_AT_ONCE = Cooling(threshold=1, first_s=10, longest_s=60)
+_AT_ONCE = BreakerPolicy(threshold=1, first_s=10, longest_s=60)
 
 
-def fail(lab, name=SERVICE, cooling=_AT_ONCE, error=BROKEN):
-    return breakers.fail(lab.db, lab.clock, name, cooling, error)
+def fail(lab, name=SERVICE, policy=_AT_ONCE, error=BROKEN):
+    return breakers.fail(lab.db, lab.clock, name, policy, error)
 
 
 def test_a_breaker_opens_at_its_threshold(lab):
-    third = Cooling(threshold=3, first_s=10, longest_s=60)
-    assert [fail(lab, cooling=third) > 0 for _ in range(3)] == [False, False, True]
+    third = BreakerPolicy(threshold=3, first_s=10, longest_s=60)
+    assert [fail(lab, policy=third) > 0 for _ in range(3)] == [False, False, True]
 
 
 def test_the_pause_doubles_up_to_the_longest(lab):
@@ -42,7 +42,7 @@ def test_retry_after_is_honoured_even_by_a_breaker_already_open(lab):
     assert fail(lab) == pytest.approx(1)
 
 
-def test_a_success_closes_it_and_the_next_failure_begins_anew(lab):
+def test_a_success_closes_it_and_the_next_failure_begins_again(lab):
     lab.clock.pass_s(fail(lab) + 0.1)
     assert breakers.last_failure(lab.db, SERVICE) == "ConnectionLost"
     assert breakers.close(lab.db, lab.clock, SERVICE)
@@ -74,7 +74,7 @@ def test_a_lease_ends_when_its_account_begins_to_cool(lab):
     lab.accounts("a")
     lease = lab.lease()
     fail(lab, account_breaker("a"))
-    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert not leases.may_continue(lab.db, lab.clock, lease)
 
 
 def test_a_sick_service_is_probed_by_one_session_of_all(lab):
@@ -83,9 +83,9 @@ def test_a_sick_service_is_probed_by_one_session_of_all(lab):
     assert lab.free() == []
     lab.clock.pass_s(pause + 0.1)
     probe = lab.lease("a")
-    assert leases.may_go_on(lab.db, lab.clock, probe)
+    assert leases.may_continue(lab.db, lab.clock, probe)
     assert lab.free() == []
-    leases.give_back(lab.db, lab.clock, probe, rest_s=0)
+    leases.release(lab.db, lab.clock, probe, cooldown_s=0)
     assert lab.free() != []
 
 
@@ -93,14 +93,14 @@ def test_the_catalogue_is_the_reason_why_nothing_moves_only_while_no_place_is_kn
     lab.queued("A")
     pause = fail(lab, CATALOGUE)
     told = snapshot.report(lab.db, lab.clock, running=True).why_idle
-    assert told == f"service:catalogue cools down, next try in {pause:.0f} s: the connection broke"
+    assert told == f"service:catalogue backs off, next try in {pause:.0f} s: the connection broke"
     lab.ready("B")
     assert snapshot.report(lab.db, lab.clock, running=True).why_idle == "there is no account in the accounts file"
 
 
 def test_an_account_below_its_threshold_is_still_used(lab):
     lab.accounts("a")
-    fail(lab, account_breaker("a"), Cooling(threshold=3, first_s=10, longest_s=60))
+    fail(lab, account_breaker("a"), BreakerPolicy(threshold=3, first_s=10, longest_s=60))
     assert len(lab.free()) == 4
 
 

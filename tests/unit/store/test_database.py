@@ -58,7 +58,7 @@ def test_processes_that_open_a_new_state_at_once_migrate_it_once(tmp_path):
 
 def test_a_state_that_is_not_wholly_made_is_none_yet_to_whoever_looks(tmp_path, monkeypatch):
     scripts = [*migrations(), "CREATE TABLE"]
-    monkeypatch.setattr("cdsed.store.database.migrations", lambda: scripts)
+    monkeypatch.setattr("cdsed.store.migration.migrations", lambda: scripts)
     with pytest.raises(StateError, match="cannot be used"):
         open_state(tmp_path)
     assert open_read_only(tmp_path, daemon_runs=True) is None

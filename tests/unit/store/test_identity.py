@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from cdsed.errors import StateDiskError
-from cdsed.store.identity import FILE_NAME, state_id
+from cdsed.store.state_id import FILE_NAME, state_id
 
 
 def test_a_state_keeps_its_identity(tmp_path):
@@ -23,7 +23,7 @@ def test_a_moved_state_keeps_it_and_a_copied_one_gets_its_own(tmp_path):
     assert state_id(tmp_path / "copy") not in {made, ""}
 
 
-def test_a_damaged_identity_is_made_anew(tmp_path):
+def test_a_damaged_identity_is_made_again(tmp_path):
     made = state_id(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(b"\0" * 40)
     assert state_id(tmp_path) != made

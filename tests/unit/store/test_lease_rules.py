@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from cdsed.model.transfer import Lease
-from cdsed.store import allowance, leases, processes
+from cdsed.model.objects import Lease
+from cdsed.store import leases, processes, quota_usage
 from cdsed.store.database import open_state
 from tests.support.state import SetClock, StateLab
 
@@ -39,7 +39,7 @@ class Leasing(RuleBasedStateMachine):
 
     def allowed(self, account: str) -> int:
         """Return the limit by a second, plainer way than the store's."""
-        usable = self.lab.db.value("SELECT sessions FROM restraint WHERE account = :account", account=account)
+        usable = self.lab.db.value("SELECT sessions FROM throttle WHERE account = :account", account=account)
         return min(self.sessions.get(account, 0), usable or 100)
 
     def pick(self, which: int) -> tuple[int, Lease] | None:
@@ -57,22 +57,22 @@ class Leasing(RuleBasedStateMachine):
         self.held.append((self.processes[process], lease))
         assert sum(each.account == lease.account for _, each in self.held) <= self.allowed(lease.account)
 
-    @rule(which=which, rest_s=st.sampled_from([0.0, 2.0]))
-    def complete(self, which: int, rest_s: float) -> None:
+    @rule(which=which, cooldown_s=st.sampled_from([0.0, 2.0]))
+    def complete(self, which: int, cooldown_s: float) -> None:
         if (found := self.pick(which)) is not None:
             self.held.remove(found)
-            leases.give_back(self.lab.db, self.lab.clock, found[1], rest_s=rest_s)
+            leases.release(self.lab.db, self.lab.clock, found[1], cooldown_s=cooldown_s)
 
     @rule()
-    def give_back_what_may_not_go_on(self) -> None:
+    def give_back_what_may_not_continue(self) -> None:
         for found in list(self.held):
-            if not leases.may_go_on(self.lab.db, self.lab.clock, found[1]):
+            if not leases.may_continue(self.lab.db, self.lab.clock, found[1]):
                 self.held.remove(found)
-                leases.give_back(self.lab.db, self.lab.clock, found[1], rest_s=0)
+                leases.release(self.lab.db, self.lab.clock, found[1], cooldown_s=0)
 
     @rule(process=st.integers(0, 2))
     def kill(self, process: int) -> None:
-        processes.release(self.lab.db, self.lab.clock, self.processes[process], rest_s=2)
+        processes.release(self.lab.db, self.lab.clock, self.processes[process], cooldown_s=2)
         self.held = [(owner, lease) for owner, lease in self.held if owner != self.processes[process]]
         self.killed += 1
         self.processes[process] = self.lab.new_process(f"after-{self.killed}")
@@ -96,19 +96,19 @@ class Leasing(RuleBasedStateMachine):
     def throttle(self, which: int) -> None:
         if (found := self.pick(which)) is not None:
             lease = found[1]
-            allowance.throttled(self.lab.db, self.lab.clock, lease.account, lease.fence, grow_after_s=_GROW_S)
+            quota_usage.throttled(self.lab.db, self.lab.clock, lease.account, lease.fence, grow_after_s=_GROW_S)
 
     @rule(which=which)
     def grow(self, which: int) -> None:
         if (found := self.pick(which)) is not None:
             lease = found[1]
             for _ in range(2):
-                allowance.delivered(self.lab.db, self.lab.clock, lease.account, lease.fence, grow_after_s=_GROW_S)
+                quota_usage.delivered(self.lab.db, self.lab.clock, lease.account, lease.fence, grow_after_s=_GROW_S)
                 self.lab.clock.pass_s(_GROW_S)
 
     @rule()
     def forget(self) -> None:
-        leases.forget_troubles(self.lab.db)
+        leases.close_breakers(self.lab.db)
 
     @invariant()
     def the_state_knows_who_holds_what(self) -> None:
@@ -118,9 +118,9 @@ class Leasing(RuleBasedStateMachine):
             assert {tuple(row.values()) for row in known} == ours
 
     @invariant()
-    def no_more_go_on_than_are_allowed(self) -> None:
+    def no_more_continue_than_are_allowed(self) -> None:
         if hasattr(self, "lab"):
-            going = [lease for _, lease in self.held if leases.may_go_on(self.lab.db, self.lab.clock, lease)]
+            going = [lease for _, lease in self.held if leases.may_continue(self.lab.db, self.lab.clock, lease)]
             for account in ("a", "b"):
                 assert sum(lease.account == account for lease in going) <= self.allowed(account)
 

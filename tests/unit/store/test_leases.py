@@ -10,12 +10,12 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import LeaseLost
-from cdsed.model.status import Rates
-from cdsed.model.transfer import Digests
+from cdsed.model.objects import Digests
+from cdsed.model.status_report import Rates
 from cdsed.process.lock import KernelLock
-from cdsed.store import allowance, leases, pieces, processes, snapshot
+from cdsed.store import leases, pieces, processes, quota_usage, snapshot
 from cdsed.store.database import open_state
-from cdsed.store.leases import Session
+from cdsed.store.leases import FreeSession
 from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -31,9 +31,9 @@ def is_free(path: Path) -> bool:
 
 def test_a_session_is_held_by_one(lab):
     lab.accounts("a", sessions=1)
-    first = leases.take(lab.db, lab.clock, Session("a", 1), lab.process)
+    first = leases.take(lab.db, lab.clock, FreeSession("a", 1), lab.process)
     assert first is not None
-    assert leases.take(lab.db, lab.clock, Session("a", 1), lab.new_process("other")) is None
+    assert leases.take(lab.db, lab.clock, FreeSession("a", 1), lab.new_process("other")) is None
     assert lab.free() == []
 
 
@@ -43,16 +43,16 @@ def test_a_fence_is_never_given_twice(lab):
     for _ in range(20):
         lease = lab.lease()
         fences.append(lease.fence)
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     assert fences == sorted(set(fences))
 
 
 def test_a_session_rests_after_use(lab):
     lab.accounts("a", sessions=1)
-    leases.give_back(lab.db, lab.clock, lab.lease(), rest_s=2)
+    leases.release(lab.db, lab.clock, lab.lease(), cooldown_s=2)
     assert lab.free() == []
     lab.clock.pass_s(2.1)
-    assert lab.free() == [Session("a", 1)]
+    assert lab.free() == [FreeSession("a", 1)]
 
 
 def test_giving_back_a_lease_that_is_lost_changes_nothing(lab):
@@ -61,24 +61,24 @@ def test_giving_back_a_lease_that_is_lost_changes_nothing(lab):
     processes.release(lab.db, lab.clock, lab.process)
     lab.process = lab.new_process("next")
     held = lab.lease()
-    leases.give_back(lab.db, lab.clock, lost, rest_s=0)
+    leases.release(lab.db, lab.clock, lost, cooldown_s=0)
     assert lab.free() == []
-    assert leases.may_go_on(lab.db, lab.clock, held)
-    assert not leases.may_go_on(lab.db, lab.clock, lost)
+    assert leases.may_continue(lab.db, lab.clock, held)
+    assert not leases.may_continue(lab.db, lab.clock, lost)
 
 
 def test_requests_of_a_minute_used_up_stop_leasing_until_they_are_a_minute_old(lab):
     lab.accounts("a", requests_per_minute=10)
     lease = lab.lease()
     leases.count_traffic(lab.db, lab.clock, "a", requests=9, size_bytes=0)
-    assert leases.may_go_on(lab.db, lab.clock, lease)
+    assert leases.may_continue(lab.db, lab.clock, lease)
     leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=0)
-    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert not leases.may_continue(lab.db, lab.clock, lease)
     assert lab.free() == []
     lab.clock.pass_s(59)
-    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert not leases.may_continue(lab.db, lab.clock, lease)
     lab.clock.pass_s(6)
-    assert leases.may_go_on(lab.db, lab.clock, lease)
+    assert leases.may_continue(lab.db, lab.clock, lease)
     assert len(lab.free()) == 3
 
 
@@ -87,12 +87,12 @@ def test_the_volume_of_30_days_used_up_stops_leasing_until_it_frees(lab):
     lease = lab.lease()
     leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=1000)
     assert lab.free() == []
-    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert not leases.may_continue(lab.db, lab.clock, lease)
     lab.clock.pass_s(30 * 24 * 3600 - 3600)
     assert lab.free() == []
     lab.clock.pass_s(3600)
     assert len(lab.free()) == 3
-    assert leases.may_go_on(lab.db, lab.clock, lease)
+    assert leases.may_continue(lab.db, lab.clock, lease)
 
 
 def test_old_traffic_is_forgotten_and_the_window_is_not(lab):
@@ -112,21 +112,21 @@ def test_an_expired_key_is_not_leased_nor_gone_on_with(lab):
     lease = lab.lease()
     lab.clock.pass_s(11)
     assert lab.free() == []
-    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert not leases.may_continue(lab.db, lab.clock, lease)
 
 
 def test_an_account_that_left_the_accounts_file_ends_with_its_leases(lab):
     lab.accounts("a", "b")
     lease = lab.lease("a")
     lab.accounts("b")
-    assert not leases.may_go_on(lab.db, lab.clock, lease)
+    assert not leases.may_continue(lab.db, lab.clock, lease)
     assert {session.account for session in lab.free()} == {"b"}
 
 
 def test_fewer_sessions_than_before_are_not_leased_again(lab):
     lab.accounts("a", sessions=4)
     lab.accounts("a", sessions=2)
-    assert lab.free() == [Session("a", 1), Session("a", 2)]
+    assert lab.free() == [FreeSession("a", 1), FreeSession("a", 2)]
 
 
 def test_load_spreads_over_accounts(lab):
@@ -173,7 +173,7 @@ while True:
             fences.write(b"%s.%d %d\\n" % (session.account.encode(), session.slot, lease.fence))
         time.sleep(dice.uniform(0, 0.01))
         witness.release()
-        leases.give_back(db, clock, lease, rest_s=0)
+        leases.release(db, clock, lease, cooldown_s=0)
         own.release()
         break
 """
@@ -200,12 +200,12 @@ def test_processes_killed_at_random_never_share_a_session(tmp_path):
             contenders[victim].kill()
             contenders[victim].wait()
             kills += 1
-            processes.sweep(
+            processes.reclaim(
                 db,
                 SYSTEM_CLOCK,
                 is_free,
                 session_lock=lambda account, slot: tmp_path / f"{account}.{slot}.lock",
-                rest_s=0,
+                cooldown_s=0,
             )
             contenders[victim] = start(100 + kills)
     finally:
@@ -220,7 +220,7 @@ def test_processes_killed_at_random_never_share_a_session(tmp_path):
     for session in {session for session, _ in taken}:
         fences = [int(fence) for name, fence in taken if name == session]
         assert fences == sorted(fences)
-    processes.sweep(db, SYSTEM_CLOCK, is_free, session_lock=lambda a, s: tmp_path / f"{a}.{s}.lock", rest_s=0)
+    processes.reclaim(db, SYSTEM_CLOCK, is_free, session_lock=lambda a, s: tmp_path / f"{a}.{s}.lock", cooldown_s=0)
     assert db.value("SELECT count(*) FROM session WHERE process IS NOT NULL") == 0
     assert db.value("SELECT count(*) FROM process") == 0
     db.close()
@@ -230,7 +230,9 @@ def test_a_stopped_process_keeps_its_sessions(lab):
     lab.accounts("a", sessions=1)
     lab.lease()
     with KernelLock(lab.root / "process.download-1.lock"):
-        dead = processes.sweep(lab.db, lab.clock, is_free, session_lock=lambda a, s: lab.root / f"{a}.{s}", rest_s=0)
+        dead = processes.reclaim(
+            lab.db, lab.clock, is_free, session_lock=lambda a, s: lab.root / f"{a}.{s}", cooldown_s=0
+        )
     assert dead == []
     assert lab.free() == []
 
@@ -278,7 +280,7 @@ def test_a_login_under_a_new_name_has_what_it_holds_and_has_used_under_the_forme
     lab.accounts("new", login="one", volume_bytes=1000)
     assert len([lab.lease("new")]) == 1
     assert lab.free() == []
-    now = allowance.of(lab.db, lab.clock, "new")
+    now = quota_usage.of(lab.db, lab.clock, "new")
     assert (now.held, now.used_bytes, now.requests) == (4, 600, 7)
 
 
@@ -293,7 +295,7 @@ def test_a_name_given_to_another_login_leaves_the_first_one_what_it_holds(lab):
         ],
     )
     assert lab.free() == []  # all of the first login's connections are still open, under its former name
-    leases.give_back(lab.db, lab.clock, held[0], rest_s=0)
+    leases.release(lab.db, lab.clock, held[0], cooldown_s=0)
     assert {(each.account, each.login) for each in lab.free()} >= {("b", "one")}
 
 

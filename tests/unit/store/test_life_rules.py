@@ -1,6 +1,6 @@
 """Whatever processes, sessions, failures and people do to products in whatever order: the rules of the state hold.
 
-Those who were overtaken go on, too: with leases that were taken from them, pieces of another plan, and old claims.
+Those who were overtaken continue, too: with leases that were taken from them, pieces of another plan, and old claims.
 """
 
 import tempfile
@@ -19,15 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, TransferError
 from cdsed.model.listing import ListingHead, Named
-from cdsed.model.product import FINAL, PathSource, Product, State
-from cdsed.model.transfer import Digests, Lease, ListedObject, Piece, Places
+from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places
+from cdsed.model.product_state import TERMINAL, PathSource, Product, State
 from cdsed.store import audit, leases, listings, pieces, processes, products
 from cdsed.store.database import open_state
 from cdsed.store.pieces import WholeObject, Work
 from cdsed.store.products import Found, Move
-from cdsed.work.again import start_again
 from cdsed.work.lines import Lines
 from cdsed.work.outcome import Outcome
+from cdsed.work.requeue import requeue
 from tests.support.state import SetClock, StateLab, listed
 
 _NAMES = [
@@ -85,7 +85,7 @@ class _Disk:
         self._files = {place: file for place, file in self._files.items() if place[0] != folder}
 
 
-class Life(RuleBasedStateMachine):
+class WorkerControl(RuleBasedStateMachine):
     """Listings come, workers work, fail, are killed and overtaken, and somebody says `cdsed retry`."""
 
     which = st.integers(0, 7)
@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
         self.disk = _Disk()
         self.promised: dict[int, set[str]] = {}
         self.written: list[tuple[int, int, dict[str, str]]] = []
-        self.settled: dict[str, State] = {}
+        self.finished: dict[str, State] = {}
         self.asked: set[str] = set()
         self.newest_fence = self.count = 0
         self.listing(_NAMES[:2], 0)
@@ -124,18 +124,18 @@ class Life(RuleBasedStateMachine):
         head = listings.begin(self.lab.db, self.lab.clock, head, f"{self.count}").head
         lines = [Named(number, name) for number, name in enumerate(names, start=1)]
         self.lines.enter(head, len(lines), lines, self.lines.places(head, lines))
-        listings.settle(self.lab.db, head.id, accepted=True, path=f"{self.count}")
+        listings.finish(self.lab.db, head.id, accepted=True, path=f"{self.count}")
         self.promised[head.id] = set(names)
-        assert not any(row.state in FINAL for row in listings.report_rows(self.lab.db, head.id))
+        assert not any(row.state in TERMINAL for row in listings.report_rows(self.lab.db, head.id))
         self.asked.update(names)
 
     @rule(seed=st.integers(0, 2**32))
     def go_on(self, seed: int) -> None:
-        """Let who can go on do so, with trouble now and then: single steps rarely come to where more can go wrong."""
+        """Continue what can be continued, with errors in between: single steps rarely lead far enough."""
         dice = Random(seed)
         for _ in range(_STEPS):
             which = dice.randrange(64)
-            dice.choice(self.trouble(dice, which) if dice.random() < _TROUBLE else self.progress(dice, which))()
+            dice.choice(self.error(dice, which) if dice.random() < _TROUBLE else self.progress(dice, which))()
             self.look()
 
     def progress(self, dice: Random, which: int) -> list[Callable[[], None]]:
@@ -158,7 +158,7 @@ class Life(RuleBasedStateMachine):
             able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
         return able
 
-    def trouble(self, dice: Random, which: int) -> list[Callable[[], None]]:
+    def error(self, dice: Random, which: int) -> list[Callable[[], None]]:
         able = [
             partial(self.listing, dice.choices(_NAMES, k=2), which % 2),
             partial(self.kill, which % 2),
@@ -174,7 +174,7 @@ class Life(RuleBasedStateMachine):
         if self.digesting:
             able.append(partial(self.digested, which))
         if self.held:
-            able.append(partial(self.give_back, which))
+            able.append(partial(self.release, which))
         return able
 
     @precondition(lambda self: self.any_in("queued"))
@@ -292,20 +292,20 @@ class Life(RuleBasedStateMachine):
             return
         assert objects
         assert all(self.disk.is_whole(folder, item.path) for item in objects)
-        products.move(self.lab.db, self.lab.clock, product, Move(State.DONE, whereabouts=f"/spool/{product.safename}"))
+        products.move(self.lab.db, self.lab.clock, product, Move(State.DONE, path=f"/spool/{product.safename}"))
         self.disk.remove(folder)
 
     @precondition(lambda self: self.claims or self.held)
     @rule()
     def overtaken(self) -> None:
-        """Whoever lost his claim, or his lease, to another goes on all the same: that changes nothing."""
+        """Whoever lost his claim, or his lease, to another continues all the same: that changes nothing."""
         for _, product in self.claims:
             late = replace(product, fence=(product.fence or 0) - 1)
             now, made_of = products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)
-            for state in (State.DONE, State.READY, State.WAITING):
-                due_s = 0.0 if state is State.WAITING else None
+            for state in (State.DONE, State.READY, State.RETRY_WAIT):
+                due_s = 0.0 if state is State.RETRY_WAIT else None
                 with pytest.raises(LeaseLost):
-                    products.move(self.lab.db, self.lab.clock, late, Move(state, whereabouts="/late", due_s=due_s))
+                    products.move(self.lab.db, self.lab.clock, late, Move(state, path="/late", due_s=due_s))
             with pytest.raises(LeaseLost):
                 pieces.plan(self.lab.db, late, [listed("late", 1)], Places("/late", "/late"), 1)
             products.resolved(self.lab.db, self.lab.clock, late, Found("/eodata/late", PathSource.NAME))
@@ -317,9 +317,9 @@ class Life(RuleBasedStateMachine):
         for _, lease, work in self.held:
             late_lease = replace(lease, fence=-lease.fence)  # one that nobody has any more
             held = self.holding()
-            leases.give_back(self.lab.db, self.lab.clock, late_lease, rest_s=9.0)
+            leases.release(self.lab.db, self.lab.clock, late_lease, cooldown_s=9.0)
             for piece in work.pieces if work else ():
-                pieces.let_go(self.lab.db, late_lease, piece, setback=True)
+                pieces.let_go(self.lab.db, late_lease, piece, transient_failure=True)
                 with pytest.raises(LeaseLost):
                     pieces.finish(self.lab.db, late_lease, {piece: Digests()})
                 with pytest.raises(LeaseLost):
@@ -328,8 +328,8 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(which=which)
-    def give_back(self, which: int) -> None:
-        leases.give_back(self.lab.db, self.lab.clock, self.held.pop(which % len(self.held))[1], rest_s=0.0)
+    def release(self, which: int) -> None:
+        leases.release(self.lab.db, self.lab.clock, self.held.pop(which % len(self.held))[1], cooldown_s=0.0)
 
     def holding(self) -> list[object]:
         """Return who holds what, and how much of it has arrived."""
@@ -363,20 +363,20 @@ class Life(RuleBasedStateMachine):
         self.digesting = [each for each in self.digesting if each[0] != dead]
         self.processes[process] = self.lab.new_process(f"after-{self.count}")
 
-    @precondition(lambda self: self.any_in("waiting", "failed", "missing"))
+    @precondition(lambda self: self.any_in("retry_wait", "failed", "unavailable"))
     @rule(name=st.sampled_from(_NAMES))
     def retry(self, name: str) -> None:
         if (product := products.find(self.lab.db, name)) is not None:
             self.asked.add(name)
-            start_again(self.lab.db, self.lab.clock, [product])
+            requeue(self.lab.db, self.lab.clock, [product])
 
-    @precondition(lambda self: self.any_in("waiting") or self.held)
+    @precondition(lambda self: self.any_in("retry_wait") or self.held)
     @rule(seconds=st.sampled_from([1.0, 100.0, 30_000.0]))
     def pass_time(self, seconds: float) -> None:
         self.lab.clock.pass_s(seconds)
         products.wake_due(self.lab.db, self.lab.clock)
 
-    @precondition(lambda self: self.any_in(*FINAL))
+    @precondition(lambda self: self.any_in(*TERMINAL))
     @rule()
     def report(self) -> None:
         """Write reports; that they are written is noted later."""
@@ -384,7 +384,7 @@ class Life(RuleBasedStateMachine):
         for listing in listings.finished(self.lab.db, 10):
             rows = {row.safename: row.state for row in listings.report_rows(self.lab.db, listing.head.id)}
             assert rows.keys() == self.promised[listing.head.id]
-            assert all(State(state) in FINAL for state in rows.values())
+            assert all(State(state) in TERMINAL for state in rows.values())
             self.written.append((listing.head.id, seen, rows))
 
     @precondition(lambda self: self.written)
@@ -411,7 +411,7 @@ class Life(RuleBasedStateMachine):
         if hasattr(self, "lab"):
             self.the_rules_hold()
             self.fences_only_grow()
-            self.what_is_reported_is_settled()
+            self.what_is_reported_is_finished()
             self.what_was_promised_is_kept()
             self.who_has_no_work_holds_none()
             self.nobody_pays_more_than_there_is()
@@ -424,7 +424,7 @@ class Life(RuleBasedStateMachine):
         assert fence >= self.newest_fence
         self.newest_fence = fence
 
-    def what_is_reported_is_settled(self) -> None:
+    def what_is_reported_is_finished(self) -> None:
         open_ones = self.lab.db.rows(
             "SELECT listing.id FROM listing JOIN want ON want.listing = listing.id"
             " JOIN product ON product.id = want.product"
@@ -436,14 +436,14 @@ class Life(RuleBasedStateMachine):
         assert open_ones == []
 
     def what_was_promised_is_kept(self) -> None:
-        """Each open listing wants what it named, and what is settled stays so until somebody asks for it."""
+        """Each open listing wants what it named, and what is finished stays so until somebody asks for it."""
         for listing in self.lab.db.rows("SELECT id FROM listing WHERE state = 'open'"):
             rows = listings.report_rows(self.lab.db, listing["id"])
             assert {row.safename for row in rows} == self.promised[listing["id"]]
         states = {row["safename"]: State(row["state"]) for row in self.lab.db.rows("SELECT * FROM product")}
-        for name, before in self.settled.items():
+        for name, before in self.finished.items():
             assert states[name] is before or name in self.asked
-        self.settled = {name: state for name, state in states.items() if state in FINAL}
+        self.finished = {name: state for name, state in states.items() if state in TERMINAL}
         self.asked.clear()
 
     def who_has_no_work_holds_none(self) -> None:
@@ -455,7 +455,7 @@ class Life(RuleBasedStateMachine):
         assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
 
 
-TestLife = Life.TestCase
+TestLife = WorkerControl.TestCase
 TestLife.settings = settings(
     max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
@@ -463,7 +463,7 @@ TestLife.settings = settings(
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(6, 200))])
 def test_in_a_long_life_the_rules_hold_too(seed: int) -> None:
-    life = Life()
+    life = WorkerControl()
     life.begin()
     try:
         for stretch in range(10):

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from cdsed.model.status import Notice
+from cdsed.model.status_report import Notice
 from cdsed.store import notices, snapshot
 from cdsed.store.notices import INBOX, RECOVERED
 from tests.support.state import StateLab
@@ -34,9 +34,9 @@ def test_what_is_known_already_costs_no_write_and_keeps_its_time(lab: StateLab) 
 
 
 def test_a_recovery_is_told_for_a_fortnight(lab: StateLab) -> None:
-    notices.note(lab.db, lab.clock, RECOVERED, "made anew")
+    notices.note(lab.db, lab.clock, RECOVERED, "made again")
     lab.clock.pass_s(14 * DAY_S - 1)
-    assert [notice.text for notice in told(lab, running=False)] == ["made anew"]
+    assert [notice.text for notice in told(lab, running=False)] == ["made again"]
     lab.clock.pass_s(1)
     assert told(lab) == []
 

@@ -3,10 +3,10 @@
 import pytest
 
 from cdsed.errors import AccountError, DiskError, LeaseLost
-from cdsed.model.product import State
-from cdsed.model.transfer import Digests
+from cdsed.model.objects import Digests
+from cdsed.model.product_state import State
 from cdsed.store import breakers, leases, pieces, products, refusals
-from cdsed.store.breakers import Cooling, account_breaker, disk_breaker
+from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.products import Move
 from tests.support.state import BROKEN, listed
@@ -69,21 +69,21 @@ def test_small_pieces_come_by_the_handful_and_large_ones_alone(one):
 
 def test_a_product_refused_to_an_account_is_given_to_another(one):
     number = one.ready("A")
-    assert refusals.deny(one.db, one.clock, products.get(one.db, number), "a") == 1
+    assert refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a") == 1
     assert next_work(one, one.lease("a")) is None
     assert next_work(one, one.lease("b")).product.id == number
 
 
 def test_a_product_refused_to_all_accounts_that_are_left_may_be_tried_by_them_again(one):
     number = one.ready("A")
-    refusals.deny(one.db, one.clock, products.get(one.db, number), "a")
+    refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a")
     one.accounts("a")  # the other has left the accounts file: nobody would ever try, and nobody be told
     assert next_work(one, one.lease("a")).product.id == number
 
 
 def test_an_account_that_comes_or_goes_changes_no_refusal_while_another_is_left(one):
     number = one.ready("A")
-    refusals.deny(one.db, one.clock, products.get(one.db, number), "a")
+    refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a")
     one.accounts("a", "b", "c")
     assert next_work(one, one.lease("a")) is None
 
@@ -94,14 +94,14 @@ def test_an_account_that_comes_or_goes_changes_no_refusal_while_another_is_left(
 def test_an_account_that_is_out_of_use_for_a_while_may_try_a_refused_product_later(one, code, left):
     number = one.ready("A")
     error = AccountError("out of use", code=code)
-    breakers.fail(one.db, one.clock, account_breaker("b"), Cooling(1, 10, 60), error)
-    assert refusals.deny(one.db, one.clock, products.get(one.db, number), "a") == left
+    breakers.fail(one.db, one.clock, account_breaker("b"), BreakerPolicy(1, 10, 60), error)
+    assert refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a") == left
 
 
 def test_a_product_waits_while_its_disk_pauses(one):
     number = one.planned("A")
     destination = products.get(one.db, number).destination
-    pause = breakers.fail(one.db, one.clock, disk_breaker(destination), Cooling(1, 10, 60), BROKEN)
+    pause = breakers.fail(one.db, one.clock, disk_breaker(destination), BreakerPolicy(1, 10, 60), BROKEN)
     assert next_work(one, one.lease()) is None
     one.clock.pass_s(pause + 0.1)
     assert next_work(one, one.lease()).product.id == number
@@ -111,13 +111,13 @@ def test_a_piece_set_back_is_not_tried_before_it_is_due(one):
     one.planned("A")
     lease = one.lease()
     [piece] = next_work(one, lease).pieces
-    pieces.let_go(one.db, lease, piece, setback=True, due_s=one.clock.boot_s() + 5)
+    pieces.let_go(one.db, lease, piece, transient_failure=True, due_s=one.clock.boot_s() + 5)
     assert next_work(one, lease) is None
     assert products.groups_at_work(one.db, one.clock) == []
     one.clock.pass_s(5.1)
     assert products.groups_at_work(one.db, one.clock) == ["default"]
     [again] = next_work(one, lease).pieces
-    assert (again.id, again.setbacks) == (piece.id, 1)
+    assert (again.id, again.transient_failures) == (piece.id, 1)
 
 
 def test_of_the_products_that_workers_died_over_one_is_worked_on_at_a_time(one):
@@ -137,14 +137,14 @@ def test_a_suspect_whose_disk_is_away_holds_up_no_other(one):
     other = one.ready("B", outputdir="/elsewhere")
     one.db.rows("UPDATE product SET deaths = 1")
     away = DiskError("it is away", code="NotMounted")
-    breakers.fail(one.db, one.clock, disk_breaker(str(one.root / "spool")), Cooling(1, 600, 600), away)
+    breakers.fail(one.db, one.clock, disk_breaker(str(one.root / "spool")), BreakerPolicy(1, 600, 600), away)
     assert next_work(one, one.lease()).product.id == other
 
 
 def test_a_suspect_that_waits_for_another_account_holds_up_no_other(one):
     refused, other = one.ready("A"), one.planned("B")
     one.db.rows("UPDATE product SET deaths = 1")
-    refusals.deny(one.db, one.clock, products.get(one.db, refused), "a")
+    refusals.add_denial(one.db, one.clock, products.get(one.db, refused), "a")
     assert one.fetched(one.lease()).id == other
     one.db.rows("UPDATE product SET deaths = 1")
     assert products.claim_verifying(one.db, one.clock, one.process).id == other
@@ -160,12 +160,12 @@ def test_a_suspect_of_one_group_does_not_hold_up_those_of_another(lab):
 
 def test_what_arrived_advances_and_clears_suspicion(one):
     number = one.planned("A", (10,))
-    one.db.rows("UPDATE product SET deaths = 2, setbacks = 3")
+    one.db.rows("UPDATE product SET deaths = 2, transient_failures = 3")
     lease = one.lease()
     [piece] = next_work(one, lease).pieces
     pieces.advance(one.db, lease, piece, 4)
-    assert one.db.row("SELECT deaths, setbacks FROM product") == {"deaths": 0, "setbacks": 0}
-    leases.give_back(one.db, one.clock, lease, rest_s=0)
+    assert one.db.row("SELECT deaths, transient_failures FROM product") == {"deaths": 0, "transient_failures": 0}
+    leases.release(one.db, one.clock, lease, cooldown_s=0)
     [rest] = next_work(one, one.lease()).pieces
     assert (rest.done_bytes, rest.whole) == (4, False)
     assert products.claim_verifying(one.db, one.clock, one.process) is None
@@ -194,7 +194,7 @@ def test_who_has_nothing_to_digest_waits_for_nobody_who_writes(one):
     other.close()
 
 
-def test_a_new_plan_keeps_what_arrived_of_unchanged_objects_and_begins_changed_ones_anew(one):
+def test_a_new_plan_keeps_what_arrived_of_unchanged_objects_and_begins_changed_ones_again(one):
     number = one.planned("A", (10, 20, 30))
     one.fetched(one.lease())
     objects = [listed("f0", 10), listed("f1", 20, etag="new"), listed("f3", 5)]
@@ -218,7 +218,7 @@ def test_what_is_no_longer_on_disk_is_fetched_again(one, staged):
     assert one.db.value("SELECT done_bytes FROM piece") == 0
 
 
-def test_a_lost_file_is_forgotten_before_it_is_made_anew(one):
+def test_a_lost_file_is_forgotten_before_it_is_made_again(one):
     """Else a crash between the two leaves an empty file of the right size with the digest of a good one."""
     number = one.planned("A", (10, 20))
     one.fetched(one.lease())

@@ -4,24 +4,24 @@ import contextlib
 
 import pytest
 
-from cdsed.model.product import State
-from cdsed.model.transfer import ResumePoint
+from cdsed.model.objects import ResumePoint
+from cdsed.model.product_state import State
 from cdsed.store import breakers, pieces, processes, products, snapshot
-from cdsed.store.breakers import SERVICE, Cooling
+from cdsed.store.breakers import SERVICE, BreakerPolicy
 from cdsed.store.database import open_state
 from cdsed.store.processes import Evidence
 from cdsed.store.products import Move
 from tests.support.state import BROKEN, SetClock, StateLab
 
 
-def sweep(lab, *, alive=(), busy=(), says=Evidence.PROOF):
+def reclaim(lab, *, alive=(), busy=(), says=Evidence.PROOF):
     living = {f"process.{name}.lock" for name in alive}
-    return processes.sweep(
+    return processes.reclaim(
         lab.db,
         lab.clock,
         lambda path: path.name not in living and path.name not in busy,
         session_lock=lambda account, slot: lab.root / f"{account}.{slot}.lock",
-        rest_s=2,
+        cooldown_s=2,
         evidence=lambda _dead: says,
     )
 
@@ -54,12 +54,12 @@ def deaths(lab):
 
 
 def test_the_living_are_left_alone(busy):
-    assert sweep(busy, alive=["download-1"]) == []
+    assert reclaim(busy, alive=["download-1"]) == []
     assert busy.state(busy.numbers["arrived"]) is State.VERIFYING
 
 
 def test_what_a_dead_worker_held_is_free_again_and_only_what_it_was_at_is_suspected(busy):
-    assert sweep(busy) == ["download-1"]
+    assert reclaim(busy) == ["download-1"]
     states = {name: busy.state(number).value for name, number in busy.numbers.items()}
     assert states == {
         "fetched": "downloading",
@@ -78,19 +78,19 @@ def test_what_a_dead_worker_held_is_free_again_and_only_what_it_was_at_is_suspec
 
 def test_a_worker_that_left_because_of_the_state_is_charged_to_nobody(busy):
     (busy.root / "process.download-1.lock").write_bytes(processes.LEFT)
-    assert sweep(busy) == ["download-1"]
+    assert reclaim(busy) == ["download-1"]
     assert deaths(busy) == set()
     assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
 def test_a_death_that_nobody_saw_is_charged_to_nobody(busy):
     """So is it after a power cut, and where the supervisor died too."""
-    assert sweep(busy, says=processes.no_evidence(None)) == ["download-1"]
+    assert reclaim(busy, says=processes.no_evidence(None)) == ["download-1"]
     assert deaths(busy) == set()
 
 
 def test_a_death_of_which_nothing_is_known_yet_waits(busy):
-    assert sweep(busy, says=None) == []
+    assert reclaim(busy, says=None) == []
     assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 1
 
 
@@ -98,11 +98,11 @@ def test_an_orderly_end_gives_everything_back_and_charges_nobody(busy):
     processes.release(busy.db, busy.clock, busy.process)
     assert deaths(busy) == set()
     assert len(busy.free()) == 4
-    assert sweep(busy) == []
+    assert reclaim(busy) == []
 
 
 def test_a_session_whose_own_lock_is_held_is_not_taken_back(busy):
-    assert sweep(busy, busy=["a.1.lock"]) == []
+    assert reclaim(busy, busy=["a.1.lock"]) == []
     assert deaths(busy) == set()
 
 
@@ -112,7 +112,7 @@ def test_the_third_death_gives_a_product_up_and_no_other(lab):
     for death in range(3):
         with lab.db.write():
             products.claim_ready(lab.db, lab.clock, guilty, lab.process)
-        sweep(lab)
+        reclaim(lab)
         lab.process = lab.new_process(f"next-{death}")
         assert lab.state(guilty) is (State.FAILED if death == 2 else State.READY)
     product = products.get(lab.db, guilty)
@@ -124,7 +124,7 @@ def test_a_product_that_kills_its_verifier_thrice_is_given_up(lab):
     number = lab.planned("A", (0,))
     for death in range(3):
         assert products.claim_verifying(lab.db, lab.clock, lab.process) is not None
-        sweep(lab)
+        reclaim(lab)
         lab.clock.pass_s(6)  # after the second death no worker must have died for a while
         lab.process = lab.new_process(f"next-{death}")
     assert lab.state(number) is State.FAILED
@@ -137,7 +137,7 @@ def test_what_a_dead_worker_had_written_is_kept_by_its_mark(lab):
     [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces
     booted_at = lab.clock.utc_s() - lab.clock.boot_s()
     (lab.root / "a.1.lock").write_bytes(ResumePoint(lease.fence, piece.id, 60, booted_at).pack())
-    sweep(lab)
+    reclaim(lab)
     lab.clock.pass_s(3)
     [rest] = pieces.next_work(lab.db, lab.clock, lab.lease(process=lab.new_process("next")), lab.process).pieces
     assert rest.done_bytes == 60
@@ -151,7 +151,7 @@ def test_a_mark_of_another_lease_or_another_boot_is_worth_nothing(lab, fence_off
     [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces
     booted_at = lab.clock.utc_s() - lab.clock.boot_s() - boot_off
     (lab.root / "a.1.lock").write_bytes(ResumePoint(lease.fence - fence_off, piece.id, 60, booted_at).pack())
-    sweep(lab)
+    reclaim(lab)
     assert lab.db.value("SELECT max(done_bytes, written_bytes) FROM piece") == 0
 
 
@@ -164,13 +164,13 @@ def test_a_restart_keeps_due_times_and_a_new_boot_makes_them_now(lab):
     start(lab)
     waiting, piece_of = lab.planned("A"), lab.planned("B")
     due_s = lab.clock.boot_s() + 5000
-    products.move(lab.db, lab.clock, products.get(lab.db, waiting), Move(State.WAITING, cause="x", due_s=due_s))
+    products.move(lab.db, lab.clock, products.get(lab.db, waiting), Move(State.RETRY_WAIT, cause="x", due_s=due_s))
     lab.db.rows("UPDATE piece SET due_s = :due_s, written_bytes = 5", due_s=due_s)
-    breakers.fail(lab.db, lab.clock, SERVICE, Cooling(1, 5000, 5000), BROKEN)
+    breakers.fail(lab.db, lab.clock, SERVICE, BreakerPolicy(1, 5000, 5000), BROKEN)
     lab.db.rows("UPDATE session SET rest_until_s = :due_s", due_s=due_s)
     start(lab)
     products.wake_due(lab.db, lab.clock)
-    assert lab.state(waiting) is State.WAITING
+    assert lab.state(waiting) is State.RETRY_WAIT
     lab.clock.utc += 600
     lab.clock.boot = 20.0
     start(lab)

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.listing import ListingHead
-from cdsed.model.product import FINAL, TRANSITIONS, State
+from cdsed.model.product_state import TERMINAL, TRANSITIONS, State
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database, open_state
-from cdsed.store.products import Move, Wish
+from cdsed.store.products import Move, ProductRequest
 from tests.support.state import SetClock, StateLab
 
 
@@ -31,10 +31,10 @@ def force(db: Database, process: int, number: int, state: State) -> None:
 def columns(db: Database, process: int, number: int, state: State) -> None:
     claimed = state in (State.RESOLVING, State.VERIFYING)
     db.rows(
-        "UPDATE product SET state = :state, cause = 'c', whereabouts = '/w', due_s = :due,"
+        "UPDATE product SET state = :state, cause = 'c', path = '/w', due_s = :due,"
         " process = :process, fence = :fence WHERE id = :id",
         state=state,
-        due=1.0 if state is State.WAITING else None,
+        due=1.0 if state is State.RETRY_WAIT else None,
         process=process if claimed else None,
         fence=1 if claimed else None,
         id=number,
@@ -74,60 +74,60 @@ def test_a_claim_that_no_longer_stands_is_lost_not_obeyed(lab):
     )
     lab.db.rows("UPDATE product SET fence = fence + 1")
     with pytest.raises(LeaseLost, match="A: another worker"):
-        products.move(lab.db, lab.clock, product, Move(State.MISSING, cause="x"))
+        products.move(lab.db, lab.clock, product, Move(State.UNAVAILABLE, cause="x"))
     assert lab.state(product.id) is State.RESOLVING
 
 
-def test_what_waits_goes_on_when_it_is_due_and_not_before(lab):
+def test_what_waits_continues_when_it_is_due_and_not_before(lab):
     resolved, unresolved = lab.planned("A"), lab.queued("B")
     due_s = lab.clock.boot_s() + 10
-    products.move(lab.db, lab.clock, products.get(lab.db, resolved), Move(State.WAITING, cause="x", due_s=due_s))
+    products.move(lab.db, lab.clock, products.get(lab.db, resolved), Move(State.RETRY_WAIT, cause="x", due_s=due_s))
     [product] = products.claim_resolving(
         lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
     )
-    products.move(lab.db, lab.clock, product, Move(State.WAITING, cause="x", due_s=due_s))
+    products.move(lab.db, lab.clock, product, Move(State.RETRY_WAIT, cause="x", due_s=due_s))
     lab.clock.pass_s(9.9)
     products.wake_due(lab.db, lab.clock)
-    assert lab.state(resolved) is State.WAITING
+    assert lab.state(resolved) is State.RETRY_WAIT
     lab.clock.pass_s(0.2)
     products.wake_due(lab.db, lab.clock)
     assert (lab.state(resolved), lab.state(unresolved)) == (State.READY, State.QUEUED)
 
 
-@pytest.mark.parametrize("state", sorted(FINAL))
-def test_a_settled_product_is_asked_for_again_with_a_clean_slate(lab, state):
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_a_finished_product_is_asked_for_again_with_a_clean_slate(lab, state):
     number = lab.queued("A")
-    lab.settle(number, state)
+    lab.finish(number, state)
     assert lab.state(number) is state
-    products.ask_again(lab.db, lab.clock, number, Wish("A", "other", 5, None))
+    products.ask_again(lab.db, lab.clock, number, ProductRequest("A", "other", 5, None))
     product = products.get(lab.db, number)
     assert (product.state, product.account_group, product.priority) == (State.QUEUED, "other", 5)
-    assert (product.attempts, product.setbacks, product.cause, product.whereabouts) == (0, 0, None, None)
+    assert (product.attempts, product.transient_failures, product.cause, product.path) == (0, 0, None, None)
 
 
 @pytest.mark.parametrize(("outputdir", "kept"), [(None, True), ("/elsewhere", False)])
-def test_what_is_asked_for_elsewhere_does_not_go_on_in_its_old_place(lab, outputdir, kept):
+def test_what_is_asked_for_elsewhere_does_not_continue_in_its_old_place(lab, outputdir, kept):
     number = lab.planned("A")
     products.move(lab.db, lab.clock, products.get(lab.db, number), Move(State.FAILED, cause="x"))
-    products.ask_again(lab.db, lab.clock, number, Wish("A", "default", 0, outputdir))
+    products.ask_again(lab.db, lab.clock, number, ProductRequest("A", "default", 0, outputdir))
     product = products.get(lab.db, number)
     assert (product.destination is not None, product.staging is not None) == (kept, kept)
 
 
-@pytest.mark.parametrize("state", sorted(FINAL))
-def test_a_settled_product_that_lies_on_disk_is_present(lab, state):
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_a_finished_product_that_lies_on_disk_is_present(lab, state):
     number = lab.queued("A")
-    lab.settle(number, state)
+    lab.finish(number, state)
     products.found_present(lab.db, lab.clock, number, "/archive/A")
     product = products.get(lab.db, number)
-    assert (product.state, product.whereabouts) == (State.PRESENT, "/archive/A")
+    assert (product.state, product.path) == (State.ALREADY_PRESENT, "/archive/A")
 
 
 def test_trouble_with_the_catalogue_is_forgotten_once_a_product_is_resolved(lab):
     number = lab.queued("A")
-    lab.db.rows("UPDATE product SET setbacks = 5")
+    lab.db.rows("UPDATE product SET transient_failures = 5")
     lab.ready("B")
-    assert products.get(lab.db, number).setbacks == 0
+    assert products.get(lab.db, number).transient_failures == 0
 
 
 def test_urgent_products_are_resolved_first(lab):
@@ -160,8 +160,8 @@ class Bookkeeping(RuleBasedStateMachine):
     @rule(name=names, present=st.booleans())
     def ask(self, name: int, present: bool) -> None:
         if products.find(self.lab.db, str(name)) is None:
-            wish = Wish(str(name), "default", 0, None)
-            products.add(self.lab.db, self.lab.clock, wish, whereabouts="/w" if present else None)
+            request = ProductRequest(str(name), "default", 0, None)
+            products.add(self.lab.db, self.lab.clock, request, path="/w" if present else None)
 
     @rule(name=names, listing=st.integers(0, 1))
     def want(self, name: int, listing: int) -> None:
@@ -215,8 +215,8 @@ TestBookkeeping.settings = settings(
 )
 
 
-@pytest.mark.parametrize("state", [State.MISSING, State.FAILED, State.CANCELLED])
-def test_what_a_settled_product_was_made_of_is_forgotten(lab, state):
+@pytest.mark.parametrize("state", [State.UNAVAILABLE, State.FAILED, State.CANCELLED])
+def test_what_a_finished_product_was_made_of_is_forgotten(lab, state):
     number = lab.planned("A", (10, 20))
     products.move(lab.db, lab.clock, products.get(lab.db, number), Move(state, cause="test"))
     assert lab.db.value("SELECT (SELECT count(*) FROM object) + (SELECT count(*) FROM piece)") == 0

@@ -46,7 +46,7 @@ def test_pieces_in_any_order_make_the_object(s3_lab, item):
     assert is_true(s3_lab, item)
 
 
-def test_a_reset_goes_on_from_what_arrived(s3_lab, item):
+def test_a_reset_continues_from_what_arrived(s3_lab, item):
     fault(s3_lab, item, "reset", times=1, after_bytes=400_000)
     with pytest.raises(ServiceError) as error:
         s3_lab.fetch(piece_of(item))
@@ -79,7 +79,7 @@ def test_a_reset_before_the_headers_is_a_lost_connection(s3_lab, item):
     assert s3_lab.progress.safe_bytes == []
 
 
-def test_a_kept_connection_the_server_has_closed_is_opened_anew_once(s3_lab, item):
+def test_a_kept_connection_the_server_has_closed_is_opened_again_once(s3_lab, item):
     fault(s3_lab, item, "reset", times=1)
     assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
@@ -94,7 +94,7 @@ def test_an_error_body_under_status_200_never_passes(s3_lab, item, part):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "blame", "code"),
+    ("kind", "options", "fault_domain", "code"),
     [
         ("not_found", {}, ProductError, "NoSuchKey"),
         ("forbidden", {}, AccountError, "AccessDenied"),
@@ -108,9 +108,9 @@ def test_an_error_body_under_status_200_never_passes(s3_lab, item, part):
         ("slow_down", {"retry_after_s": 7}, ServiceError, "SlowDown"),
     ],
 )
-def test_a_refusal_has_its_blame_and_the_connection_goes_on(s3_lab, item, kind, options, blame, code):
+def test_a_refusal_has_its_blame_and_the_connection_continues(s3_lab, item, kind, options, fault_domain, code):
     fault(s3_lab, item, kind, times=1, **options)
-    with pytest.raises(blame) as error:
+    with pytest.raises(fault_domain) as error:
         s3_lab.fetch(piece_of(item))
     assert (error.value.code, error.value.retry_after_s) == (code, options.get("retry_after_s"))
     assert s3_lab.connection.delivered_bytes == 0
@@ -134,7 +134,7 @@ def test_an_object_that_changed_since_it_was_listed_is_refused(s3_lab, item, fir
     assert s3_lab.fetch(piece_of(item)).md5 == item.etag
 
 
-def test_an_object_that_changes_while_it_is_fetched_begins_anew(s3_lab, item):
+def test_an_object_that_changes_while_it_is_fetched_begins_again(s3_lab, item):
     fault(s3_lab, item, "changed_etag", times=1)
     with pytest.raises(ProductError) as error:
         s3_lab.fetch(piece_of(item))

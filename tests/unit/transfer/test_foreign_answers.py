@@ -9,12 +9,12 @@ import pytest
 from cdsed.config.secrets import Secret
 from cdsed.errors import ProductError, ServiceError
 from cdsed.model.eodata import split_s3_path
-from cdsed.model.transfer import ListedObject, Piece
+from cdsed.model.objects import ListedObject, Piece
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import FetchContext, fetch_piece
 from cdsed.transfer.s3_list import key_works, list_product
-from cdsed.work.blame import rule_of
-from tests.support.raw_server import RawServer, answer, raw_server
+from cdsed.work.failure_rules import rule_of
+from tests.support.raw_server import RawServer, raw_server, response
 
 PLACE = split_s3_path("/eodata/Sentinel-5P/X+1.nc")
 PREFIX = f"{PLACE.key}/"
@@ -25,9 +25,9 @@ ODATA = b'{"@odata.context": "$metadata#Products", "value": []}'
 TOKEN = b'{"access_token": "x", "expires_in": 600}'
 BUCKETS = f"<ListAllMyBucketsResult{NAMESPACE}><Buckets/></ListAllMyBucketsResult>".encode()
 NO_SUCH_KEY = b"<Error><Code>NoSuchKey</Code><Message>no</Message></Error>"
-GONE = answer(NO_SUCH_KEY, status="404 Not Found")
+GONE = response(NO_SUCH_KEY, status="404 Not Found")
 HEAD_404 = b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n\r\n"  # of moto
-TO_A_LOGIN = answer(b"", status="302 Found", headers=b"Location: https://login.example.org/\r\n")
+TO_A_LOGIN = response(b"", status="302 Found", headers=b"Location: https://login.example.org/\r\n")
 
 
 def page_of(
@@ -56,7 +56,7 @@ def connection(server: RawServer) -> Iterator[Connection]:
 
 
 def answering(listing: bytes, head: bytes = HEAD_404, get: bytes = GONE) -> Callable[[str], bytes]:
-    """Answer a listing, a HEAD and a GET of the key."""
+    """Response a listing, a HEAD and a GET of the key."""
 
     def respond(request: str) -> bytes:
         return listing if "list-type" in request else head if request.startswith("HEAD") else get
@@ -75,22 +75,22 @@ def refusal(server: RawServer, connection: Connection, respond: Callable[[str], 
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(answer(PAGE, headers=b"Content-Type: text/html\r\n"), id="a page"),
-        pytest.param(answer(PAGE), id="a page of no type"),
-        pytest.param(answer(b"<html><body>\xe2\x80\xa6</body></html>"), id="a page that is XML"),
-        pytest.param(answer(XHTML), id="XHTML"),
-        pytest.param(answer(b""), id="nothing"),
-        pytest.param(answer(b" \r\n"), id="blanks"),
-        pytest.param(answer(ODATA), id="an answer of the catalogue"),
-        pytest.param(answer(TOKEN), id="a token"),
-        pytest.param(answer(BUCKETS), id="a list of buckets"),
-        pytest.param(answer(page_of(bucket="other")), id="another bucket"),
-        pytest.param(answer(page_of(prefix="Sentinel-1/")), id="another prefix"),
-        pytest.param(answer(page_of(prefix="")), id="no prefix"),
-        pytest.param(answer(page_of(namespace=' xmlns="urn:other"')), id="another namespace"),
-        pytest.param(answer(EMPTY, headers=b"Content-Type: text/html\r\n"), id="a listing said to be a page"),
-        pytest.param(answer(f"<ListBucketResult{NAMESPACE}/>".encode()), id="an empty listing of nothing"),
-        pytest.param(answer(b"<!DOCTYPE x>" + EMPTY), id="a DOCTYPE"),
+        pytest.param(response(PAGE, headers=b"Content-Type: text/html\r\n"), id="a page"),
+        pytest.param(response(PAGE), id="a page of no type"),
+        pytest.param(response(b"<html><body>\xe2\x80\xa6</body></html>"), id="a page that is XML"),
+        pytest.param(response(XHTML), id="XHTML"),
+        pytest.param(response(b""), id="nothing"),
+        pytest.param(response(b" \r\n"), id="blanks"),
+        pytest.param(response(ODATA), id="an answer of the catalogue"),
+        pytest.param(response(TOKEN), id="a token"),
+        pytest.param(response(BUCKETS), id="a list of buckets"),
+        pytest.param(response(page_of(bucket="other")), id="another bucket"),
+        pytest.param(response(page_of(prefix="Sentinel-1/")), id="another prefix"),
+        pytest.param(response(page_of(prefix="")), id="no prefix"),
+        pytest.param(response(page_of(namespace=' xmlns="urn:other"')), id="another namespace"),
+        pytest.param(response(EMPTY, headers=b"Content-Type: text/html\r\n"), id="a listing said to be a page"),
+        pytest.param(response(f"<ListBucketResult{NAMESPACE}/>".encode()), id="an empty listing of nothing"),
+        pytest.param(response(b"<!DOCTYPE x>" + EMPTY), id="a DOCTYPE"),
     ],
 )
 def test_what_is_no_listing_is_never_taken_for_an_empty_one(
@@ -105,12 +105,12 @@ def test_what_is_no_listing_is_never_taken_for_an_empty_one(
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(answer(page_of(f"{PREFIX}a")[:-30]), id="cut in the end"),
-        pytest.param(answer(EMPTY[:-5]), id="cut, and empty"),
-        pytest.param(answer(EMPTY, length=str(len(EMPTY) + 100)), id="shorter than it says"),
-        pytest.param(answer(page_of(f"{PREFIX}a", more="true")), id="more, and not where"),
-        pytest.param(answer(page_of(more="perhaps")), id="neither whole nor not"),
-        pytest.param(answer(NO_SUCH_KEY), id="an error under status 200"),
+        pytest.param(response(page_of(f"{PREFIX}a")[:-30]), id="cut in the end"),
+        pytest.param(response(EMPTY[:-5]), id="cut, and empty"),
+        pytest.param(response(EMPTY, length=str(len(EMPTY) + 100)), id="shorter than it says"),
+        pytest.param(response(page_of(f"{PREFIX}a", more="true")), id="more, and not where"),
+        pytest.param(response(page_of(more="perhaps")), id="neither whole nor not"),
+        pytest.param(response(NO_SUCH_KEY), id="an error under status 200"),
     ],
 )
 def test_half_a_listing_is_never_taken_for_a_whole_one(server: RawServer, connection: Connection, raw: bytes) -> None:
@@ -134,23 +134,23 @@ def test_a_listing_that_redirects_to_a_login_page_is_followed_nowhere(
 @pytest.mark.parametrize(
     ("head", "get"),
     [
-        pytest.param(answer(PAGE, headers=b'Content-Type: text/html\r\nETag: "e"\r\n'), GONE, id="a page"),
-        pytest.param(answer(ODATA, headers=b'Content-Type: application/json\r\nETag: "e"\r\n'), GONE, id="JSON"),
-        pytest.param(answer(PAGE, status="403 Forbidden", headers=b"Content-Type: text/html\r\n"), GONE, id="403"),
-        pytest.param(answer(b""), GONE, id="nothing"),
+        pytest.param(response(PAGE, headers=b'Content-Type: text/html\r\nETag: "e"\r\n'), GONE, id="a page"),
+        pytest.param(response(ODATA, headers=b'Content-Type: application/json\r\nETag: "e"\r\n'), GONE, id="JSON"),
+        pytest.param(response(PAGE, status="403 Forbidden", headers=b"Content-Type: text/html\r\n"), GONE, id="403"),
+        pytest.param(response(b""), GONE, id="nothing"),
         pytest.param(TO_A_LOGIN, GONE, id="a redirect"),
-        pytest.param(HEAD_404, answer(PAGE, status="404 Not Found"), id="a page for 404"),
-        pytest.param(HEAD_404, answer(b"", status="404 Not Found"), id="nothing for 404"),
-        pytest.param(HEAD_404, answer(NO_SUCH_KEY[:-9], status="404 Not Found"), id="half an error for 404"),
-        pytest.param(HEAD_404, answer(PAGE), id="404, then a page"),
+        pytest.param(HEAD_404, response(PAGE, status="404 Not Found"), id="a page for 404"),
+        pytest.param(HEAD_404, response(b"", status="404 Not Found"), id="nothing for 404"),
+        pytest.param(HEAD_404, response(NO_SUCH_KEY[:-9], status="404 Not Found"), id="half an error for 404"),
+        pytest.param(HEAD_404, response(PAGE), id="404, then a page"),
         pytest.param(HEAD_404, TO_A_LOGIN, id="404, then a redirect"),
-        pytest.param(HEAD_404, answer(b"x", status="206 Partial Content"), id="there, and not there"),
+        pytest.param(HEAD_404, response(b"x", status="206 Partial Content"), id="there, and not there"),
     ],
 )
 def test_a_product_is_not_missing_until_s3_says_so_in_its_own_words(
     server: RawServer, connection: Connection, head: bytes, get: bytes
 ) -> None:
-    assert refusal(server, connection, answering(answer(EMPTY), head, get)).code in (
+    assert refusal(server, connection, answering(response(EMPTY), head, get)).code in (
         "ProxyResponse",
         "InvalidResponse",
         "Redirected",
@@ -165,10 +165,10 @@ def test_the_listings_of_real_servers_are_taken(
     server: RawServer, connection: Connection, prefix: str, namespace: str
 ) -> None:
     xml = b"Content-Type: application/xml\r\n"
-    server.respond = answering(answer(page_of(prefix=prefix, namespace=namespace), headers=xml))
+    server.respond = answering(response(page_of(prefix=prefix, namespace=namespace), headers=xml))
     assert list_product(connection, "me", PLACE) == []
     connection.close()
-    server.respond = answering(answer(page_of(f"{PREFIX}a", prefix=prefix, namespace=namespace)))
+    server.respond = answering(response(page_of(f"{PREFIX}a", prefix=prefix, namespace=namespace)))
     assert list_product(connection, "me", PLACE) == [ListedObject(f"{PREFIX}a", "a", 1, "e")]
 
 
@@ -211,7 +211,7 @@ def test_what_comes_in_place_of_an_object_is_the_services_fault_whatever_its_eta
     server: RawServer, connection: Connection, tmp_path: Path, body: bytes, kind: bytes, etag: bytes, *, whole: bool
 ) -> None:
     headers = etag + (b"Content-Type: %b\r\n" % kind if kind else b"")
-    error = fetched(server, connection, tmp_path, answer(body, headers=headers), whole=whole)
+    error = fetched(server, connection, tmp_path, response(body, headers=headers), whole=whole)
     assert isinstance(error, ServiceError)
     assert rule_of(error).never_charged
 
@@ -219,6 +219,8 @@ def test_what_comes_in_place_of_an_object_is_the_services_fault_whatever_its_eta
 def test_an_object_that_has_really_changed_is_known_where_if_match_is_ignored(
     server: RawServer, connection: Connection, tmp_path: Path
 ) -> None:
-    error = fetched(server, connection, tmp_path, answer(b"II*\0" + bytes(200), headers=b'ETag: "new"\r\n'), whole=True)
+    error = fetched(
+        server, connection, tmp_path, response(b"II*\0" + bytes(200), headers=b'ETag: "new"\r\n'), whole=True
+    )
     assert isinstance(error, ProductError)
     assert error.code == "Changed"

@@ -161,10 +161,10 @@ def test_a_place_that_is_given_back_is_free_at_once(room, holder):
 def test_nothing_is_held_open_in_a_room_where_nothing_is_owned_so_that_its_disk_can_be_unmounted(room):
     mine = owners()
     mine.claim(room, "A", never)
-    mine.beat(room)
+    mine.heartbeat(room)
     assert mine.rooms() == (room,)
     mine.release(room, "A")
-    mine.beat(room)
+    mine.heartbeat(room)
     assert mine.rooms() == ()
 
 
@@ -172,7 +172,7 @@ def test_a_heartbeat_tells_by_the_file_servers_clock_that_a_state_lives(room):
     mine = owners()
     mine.claim(room, "A", never)
     silent_for(room, _ONE, 1000)
-    mine.beat(room)
+    mine.heartbeat(room)
     assert time.time() - (room / "owners" / f"{_ONE}.state").stat().st_mtime < 10
 
 
@@ -198,7 +198,7 @@ def test_a_living_state_says_again_who_it_is_when_its_file_was_emptied(room):
     first.claim(room, "A", never)
     file = room / "owners" / f"{_ONE}.state"
     file.write_bytes(b"")
-    first.beat(room)
+    first.heartbeat(room)
     assert owners(_TWO).other(room, "A").pid == os.getpid()
 
 

@@ -209,7 +209,7 @@ def test_what_was_damaged_on_the_disk_is_no_fault_of_the_product(fetch: Fetch) -
 
 
 def test_the_md5_of_the_catalogue_counts_for_a_single_object(fetch: Fetch) -> None:
-    fetch.add("S5P", 20 * _MB)  # its ETag is no digest
+    fetch.add("S5P", 20 * _MB)  # its ETag is not a digest
     with pytest.raises(ProductError) as caught:
         fetch(md5="0" * 31 + "1")
     assert caught.value.code == "VerificationFailed"

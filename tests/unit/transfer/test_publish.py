@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.errors import DiskError, OwnedElsewhere
 from cdsed.local.space import free_bytes
-from cdsed.model.transfer import ListedObject
+from cdsed.model.objects import ListedObject
 from cdsed.transfer.publish import final_path, is_published, publish
 from cdsed.transfer.staging import discard, prepare, quarantine, staged_sizes, staged_stamps
 
@@ -43,7 +43,7 @@ def test_a_product_appears_whole_and_leaves_no_staging(spool):
     assert is_published(published.path, _SIZES, single=False)
 
 
-@pytest.mark.parametrize("there", [{}, {"manifest.safe": b"half"}])
+@pytest.mark.parametrize("there", [{}, {"manifest.safe": b"incomplete"}])
 def test_what_stood_there_is_set_aside_not_lost(spool, there):
     stage(spool.parent / "other", files=there)
     (spool / "X.SAFE").mkdir()

@@ -57,7 +57,7 @@ def test_boto3_opens_no_connection_of_its_own(s3_lab):
 
 
 @pytest.mark.parametrize(
-    ("kind", "blame", "code"),
+    ("kind", "fault_domain", "code"),
     [
         ("forbidden", AccountError, "AccessDenied"),
         ("key_expired", AccountError, "InvalidAccessKeyId"),
@@ -66,10 +66,10 @@ def test_boto3_opens_no_connection_of_its_own(s3_lab):
         ("slow_down", ServiceError, "SlowDown"),
     ],
 )
-def test_a_refused_listing_has_its_blame(s3_lab, kind, blame, code):
+def test_a_refused_listing_has_its_blame(s3_lab, kind, fault_domain, code):
     _, s3_path = s3_lab.product("S1_GRD")
     s3_lab.sandbox.fault(kind=kind, operation="list", times=1)
-    with pytest.raises(blame) as error:
+    with pytest.raises(fault_domain) as error:
         s3_lab.listed(s3_path)
     assert error.value.code == code
     assert len(s3_lab.listed(s3_path)) > 1

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from cdsed.errors import DiskError, Stopped
-from cdsed.model.transfer import Digests
+from cdsed.model.objects import Digests
 from cdsed.transfer.verify import file_digests, verify
 
 

@@ -3,20 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cdsed.model.product import State
-from cdsed.model.status import (
+from cdsed.model.product_state import State
+from cdsed.model.status_report import (
     AccountStatus,
-    Cooling,
     CrashingWorker,
     DaemonState,
     DaemonStatus,
+    ErrorGroup,
     ListingStatus,
     Notice,
+    OpenBreaker,
     Rates,
     SessionMark,
     StatusReport,
     Tally,
-    Trouble,
 )
 from cdsed.view.status_view import StatusView
 
@@ -27,7 +27,7 @@ FIRST = AccountStatus(
     name="first",
     group="default",
     sessions=(BUSY, BUSY, FREE, RESTING),
-    trouble=None,
+    error=None,
     probe_in_s=None,
     volume_used_bytes=100_000_000_000,
     volume_bytes=12_000_000_000_000,
@@ -37,7 +37,7 @@ FIRST = AccountStatus(
     key_expires_at=NOW + 86_400,
 )
 SECOND = replace(
-    FIRST, name="second", sessions=(FREE,) * 4, trouble="the S3 key is unknown", probe_in_s=28.0, key_expires_at=None
+    FIRST, name="second", sessions=(FREE,) * 4, error="the S3 key is unknown", probe_in_s=28.0, key_expires_at=None
 )
 REPORT = StatusReport(
     at=NOW,
@@ -45,11 +45,11 @@ REPORT = StatusReport(
     products={
         State.DOWNLOADING: Tally(3, 12_200_000_000),
         State.DONE: Tally(40, 33_100_000_000),
-        State.MISSING: Tally(1),
+        State.UNAVAILABLE: Tally(1),
     },
     listings=(
         ListingStatus(
-            1, "campaign.txt", "default", 0, "open", NOW, 50, {State.DONE: 40, State.MISSING: 1, State.QUEUED: 3}
+            1, "campaign.txt", "default", 0, "open", NOW, 50, {State.DONE: 40, State.UNAVAILABLE: 1, State.QUEUED: 3}
         ),
         ListingStatus(2, "huge.txt", "default", 0, "taking", NOW, 120_000, {}),
     ),
@@ -57,9 +57,9 @@ REPORT = StatusReport(
     rates=Rates(34_100_000.0, 30_000_000.0, 20_000_000.0),
     to_go_bytes=12_200_000_000.0,
     eta_s=406.0,
-    cooling=(Cooling("disk:/spool", "no room left", 40.0),),
-    troubles=(Trouble("NotInCatalogue", State.MISSING, 1, NAME, "not in the catalogue; perhaps misspelt"),),
-    notices=(Notice("recovered", "the state was made anew", NOW),),
+    open_breakers=(OpenBreaker("disk:/spool", "no room left", 40.0),),
+    errors=(ErrorGroup("NotInCatalogue", State.UNAVAILABLE, 1, NAME, "not in the catalogue; perhaps misspelt"),),
+    notices=(Notice("recovered", "the state was made again", NOW),),
 )
 CRASHING = CrashingWorker("resolve", 7, "exited with 70 (an error in cdsed itself)", 70, 24.0)
 PENALTY = "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it"

@@ -7,11 +7,11 @@ from tests.unit.view.example import CRASHING, VIEW
 ISO = "2027-01-15T08:00:00Z"
 
 
-def test_the_names_of_schema_1_are_these() -> None:
-    answer = json.loads(json.dumps(as_json.render(replace(VIEW, report=replace(VIEW.report, crashing=(CRASHING,))))))
-    assert answer["schema"] == 1
-    assert answer["at"] == ISO
-    assert set(answer) == {
+def test_the_names_of_schema_2_are_these() -> None:
+    response = json.loads(json.dumps(as_json.render(replace(VIEW, report=replace(VIEW.report, crashing=(CRASHING,))))))
+    assert response["schema"] == 2
+    assert response["at"] == ISO
+    assert set(response) == {
         "schema",
         "at",
         "state_dir",
@@ -26,10 +26,10 @@ def test_the_names_of_schema_1_are_these() -> None:
         "rates_bytes_per_s",
         "listings",
         "accounts",
-        "cooling",
-        "troubles",
+        "open_breakers",
+        "errors",
     }
-    assert answer["daemon"] == {
+    assert response["daemon"] == {
         "state": "running",
         "pid": 42,
         "started_at": "2027-01-15T06:50:00Z",
@@ -37,9 +37,9 @@ def test_the_names_of_schema_1_are_these() -> None:
         "version": "0.1.0",
         "last_heard_at": None,
     }
-    assert answer["products"]["done"] == {"products": 40, "size_bytes": 33_100_000_000}
-    assert answer["rates_bytes_per_s"] == {"over_1_min": 34.1e6, "over_10_min": 30e6, "over_60_min": 20e6}
-    assert answer["listings"][0] == {
+    assert response["products"]["done"] == {"products": 40, "size_bytes": 33_100_000_000}
+    assert response["rates_bytes_per_s"] == {"over_1_min": 34.1e6, "over_10_min": 30e6, "over_60_min": 20e6}
+    assert response["listings"][0] == {
         "id": 1,
         "name": "campaign.txt",
         "group": "default",
@@ -47,16 +47,16 @@ def test_the_names_of_schema_1_are_these() -> None:
         "state": "open",
         "taken_at": ISO,
         "lines": 50,
-        "by_state": {"done": 40, "missing": 1, "queued": 3},
+        "by_state": {"done": 40, "unavailable": 1, "queued": 3},
         "products": 44,
-        "settled": 41,
-        "exceptions": 1,
+        "finished": 41,
+        "failed_products": 1,
     }
-    assert answer["accounts"][0] == {
+    assert response["accounts"][0] == {
         "name": "first",
         "group": "default",
         "sessions": ["busy", "busy", "free", "resting"],
-        "trouble": None,
+        "error": None,
         "probe_in_s": None,
         "volume_used_bytes": 100_000_000_000,
         "volume_bytes": 12_000_000_000_000,
@@ -64,13 +64,13 @@ def test_the_names_of_schema_1_are_these() -> None:
         "requests_last_minute": 133,
         "key_expires_at": "2027-01-16T08:00:00Z",
         "sessions_usable": 4,
-        "restraint": None,
+        "throttle": None,
         "grows_in_s": None,
-        "room": None,
-        "trouble_code": None,
+        "quota_free_at": None,
+        "error_code": None,
     }
-    assert answer["notices"] == [{"name": "recovered", "text": "the state was made anew", "since_at": ISO}]
+    assert response["notices"] == [{"name": "recovered", "text": "the state was made again", "since_at": ISO}]
     ending = {"ending": "exited with 70 (an error in cdsed itself)", "code": 70, "next_start_in_s": 24.0}
-    assert answer["crashing"] == [{"name": "resolve", "crashes": 7, **ending}]
-    assert answer["cooling"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
-    assert set(answer["troubles"][0]) == {"code", "state", "products", "example", "cause", "next_in_s"}
+    assert response["crashing"] == [{"name": "resolve", "crashes": 7, **ending}]
+    assert response["open_breakers"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
+    assert set(response["errors"][0]) == {"code", "state", "products", "example", "cause", "next_in_s"}

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.model.product import State
-from cdsed.model.quota import Restraint, Room
-from cdsed.model.status import (
-    Cooling,
+from cdsed.model.product_state import State
+from cdsed.model.quota import QuotaFreeAt, ThrottleReason
+from cdsed.model.status_report import (
     DaemonState,
     DaemonStatus,
+    ErrorGroup,
+    OpenBreaker,
     StatusReport,
-    Trouble,
 )
 from cdsed.view.overview import bar, overview
 from cdsed.view.progress import ProgressLine
@@ -38,12 +38,12 @@ def screen(view: StatusView = VIEW, canvas: Canvas | None = None) -> str:
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert screen().startswith(
         "● The daemon runs since 2027-01-15T06:50:00Z (1 h 10 min ago), pid 42, cdsed 0.1.0\n"
-        "2027-01-15T08:00:00Z (0 s ago): the state was made anew\n"
+        "2027-01-15T08:00:00Z (0 s ago): the state was made again\n"
         "Listings\n"
-        "  campaign.txt  ██████████████████░░  41/44  1 exception  default  open\n"
+        "  campaign.txt  ██████████████████░░  41/44  1 failed product  default  open\n"
         "  huge.txt                                                default  being taken, 120 000 lines so far\n"
     )
-    assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 missing" in screen()
+    assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 unavailable" in screen()
     assert "  default/first   ●●○·  11.9 TB of 12.0 TB left  133 requests in a minute" in screen()
     assert "  default/second  ✕✕✕✕" in screen()
     assert "      the S3 key is unknown; tried again in 28 s" in screen()
@@ -54,27 +54,27 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("restraint", "grows_in_s", "told"),
+    ("throttle_reason", "grows_in_s", "told"),
     [
-        (Restraint.THROTTLED, 40.0, "throttled; grows by one in 40 s"),
-        (Restraint.THROTTLED, None, "throttled; grows again with the next delivery"),
+        (ThrottleReason.THROTTLED, 40.0, "throttled; grows by one in 40 s"),
+        (ThrottleReason.THROTTLED, None, "throttled; grows again with the next delivery"),
         (
-            Restraint.SHARED,
+            ThrottleReason.SHARED,
             0.0,
             "refused although it had fewer in use: something else seems to use it; grows by one now",
         ),
         (
-            Restraint.PENALISED,
+            ThrottleReason.PENALISED,
             3000.0,
             f"{PENALTY}; looked at again in 50 min",
         ),
     ],
 )
 def test_a_restrained_account_says_how_many_sessions_it_has_why_and_until_when(
-    restraint: Restraint, grows_in_s: float | None, told: str
+    throttle_reason: ThrottleReason, grows_in_s: float | None, told: str
 ) -> None:
     marks = (BUSY, BUSY, WITHHELD, WITHHELD)
-    account = replace(FIRST, sessions=marks, sessions_usable=2, restraint=restraint, grows_in_s=grows_in_s)
+    account = replace(FIRST, sessions=marks, sessions_usable=2, throttle_reason=throttle_reason, grows_in_s=grows_in_s)
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))))
     assert "default/first  ●●··" in text
     assert f"      2 of 4 sessions: {told}\n" in text
@@ -82,7 +82,7 @@ def test_a_restrained_account_says_how_many_sessions_it_has_why_and_until_when(
 
 def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
     spent = "its 30-day volume is spent"
-    account = replace(FIRST, trouble=spent, volume_left_bytes=0, room=Room(NOW + 3600, 1_200_000_000_000))
+    account = replace(FIRST, error=spent, volume_left_bytes=0, quota_free_at=QuotaFreeAt(NOW + 3600, 1_200_000_000_000))
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
     assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
     assert "0 B of 12.0 TB left" in text
@@ -133,11 +133,13 @@ def test_without_a_state_it_says_where_it_looked_and_what_to_do() -> None:
 def test_a_state_that_is_gone_is_not_taken_for_one_that_never_was() -> None:
     never = StatusReport(NOW, DaemonStatus(DaemonState.NEVER))
     text = screen(StatusView(Path("/var/lib/cdsed"), never, ran_before=True))
-    assert text.startswith("✕ The state at /var/lib/cdsed is gone. To have it made anew from what is left of it, start")
+    assert text.startswith(
+        "✕ The state at /var/lib/cdsed is gone. To have it made again from what is left of it, start"
+    )
 
 
 def test_an_account_that_is_due_waits_for_a_product_not_for_time() -> None:
-    account = replace(REPORT.accounts[0], trouble="the S3 key is unknown", probe_in_s=0.0)
+    account = replace(REPORT.accounts[0], error="the S3 key is unknown", probe_in_s=0.0)
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))))
     assert "the S3 key is unknown; tried again with the next product\n" in text
 
@@ -157,21 +159,21 @@ def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
 
 def test_a_long_reason_is_told_once() -> None:
     reason = "127.0.0.1:8333: the connection broke (Connection refused)"
-    account = replace(SECOND, trouble=reason)
+    account = replace(SECOND, error=reason)
     report = replace(
         REPORT,
         accounts=(account,),
-        cooling=(Cooling("service:s3", reason, 164.0),),
-        troubles=(Trouble("ConnectionLost", State.WAITING, 3, NAME, reason, next_in_s=20.0),),
+        open_breakers=(OpenBreaker("service:s3", reason, 164.0),),
+        errors=(ErrorGroup("ConnectionLost", State.RETRY_WAIT, 3, NAME, reason, next_in_s=20.0),),
     )
     assert screen(replace(VIEW, report=replace(report, accounts=()))).count(reason) == 1
-    text = screen(replace(VIEW, report=replace(report, why_idle=f"service:s3 cools down: {reason}")))
+    text = screen(replace(VIEW, report=replace(report, why_idle=f"service:s3 backs off: {reason}")))
     assert text.count(reason) == 1
     for line in ("      tried again in 28 s", "  service:s3: tried again in 2 min 44 s", "      next in 20 s"):
         assert line in text.split("\n")
 
 
-def test_a_bar_is_full_only_when_everything_is_settled() -> None:
+def test_a_bar_is_full_only_when_everything_is_finished() -> None:
     assert bar(999, 1000).count("█") == 19
     assert bar(1000, 1000) == "█" * 20
     assert bar(0, 0) == "█" * 20

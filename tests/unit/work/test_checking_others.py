@@ -4,8 +4,8 @@ from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
-from cdsed.model.product import State
-from cdsed.model.transfer import Places
+from cdsed.model.objects import Places
+from cdsed.model.product_state import State
 from cdsed.store import products
 from cdsed.store.products import Move
 from cdsed.transfer.ownerfile import this_owner
@@ -24,12 +24,12 @@ def test_check_names_the_other_state_and_leaves_its_files_alone(lab):
     with lab.db.write():
         product = products.claim_ready(lab.db, lab.clock, number, lab.process)
     products.choose_place(lab.db, product, Places(str(room / "A"), str(spool)), 10)
-    products.move(lab.db, lab.clock, product, Move(State.PRESENT, whereabouts=str(spool / "A")))
+    products.move(lab.db, lab.clock, product, Move(State.ALREADY_PRESENT, path=str(spool / "A")))
     (room / "A").mkdir()
 
     def leftovers_and_others():
         checked = check_state(lab.db, settings, runs=False, every=True, wait=lambda _seconds: None)
-        return [breach.subject for breach in checked.breaches if breach.rule == "leftover"], checked.others
+        return [violation.subject for violation in checked.violations if violation.rule == "orphan"], checked.others
 
     assert leftovers_and_others() == (["A"], {})
     other = Owners(this_owner("b" * 32, Path("/their/state"), 4711))

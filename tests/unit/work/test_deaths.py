@@ -6,7 +6,7 @@ import pytest
 
 from cdsed.errors import ExitCode
 from cdsed.process.exits import ChildExit
-from cdsed.store.processes import Dead, Evidence
+from cdsed.store.processes import DeadWorker, Evidence
 from cdsed.work.deaths import Deaths
 from tests.support.state import SetClock
 
@@ -30,7 +30,7 @@ def deaths(clock: SetClock) -> Deaths:
 
 
 def said(deaths: Deaths, pid: int, *, process: int = 11, outgrew: bool = False) -> Evidence | None:
-    return deaths.evidence(Dead(process, pid, outgrew))
+    return deaths.evidence(DeadWorker(process, pid, outgrew))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 from cdsed.config.settings import RetrySettings, Settings
 from cdsed.errors import DiskError
 from cdsed.local import marker
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import disks, products
 from cdsed.store.products import Move
-from cdsed.transfer.translate import disk_error
+from cdsed.transfer.s3_errors import disk_error
 from cdsed.work.destination import Destination
 from cdsed.work.outcome import Outcome
 from tests.support.state import StateLab
@@ -104,7 +104,7 @@ def test_a_disk_that_is_full_of_files_says_so(monkeypatch):
     assert (error.code, "no inodes left" in str(error)) == ("ENOSPC", True)
 
 
-def test_what_was_begun_on_a_disk_that_is_away_is_begun_anew_on_another(context):
+def test_what_was_begun_on_a_disk_that_is_away_is_begun_again_on_another(context):
     number = context.lab.planned("A")
     products.move(context.db, context.clock, products.get(context.db, number), Move(State.READY))
     with context.db.write():

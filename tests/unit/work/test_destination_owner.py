@@ -11,10 +11,10 @@ import pytest
 
 from cdsed.config.settings import Settings
 from cdsed.errors import DiskError, OwnedElsewhere
-from cdsed.model.transfer import ListedObject, Places
+from cdsed.model.objects import ListedObject, Places
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import breakers, pieces, products
-from cdsed.store.breakers import Cooling
+from cdsed.store.breakers import BreakerPolicy
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import GRACE_S, Owners
 from cdsed.work.destination import Destination
@@ -101,7 +101,11 @@ def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(c
     other.claim(context.rooms[1], "A", nothing)
     error = DiskError("hangs", code="Hung")
     breakers.fail(
-        context.db, context.clock, breakers.disk_breaker(str(context.rooms[1].parent)), Cooling(1, 60.0, 60.0), error
+        context.db,
+        context.clock,
+        breakers.disk_breaker(str(context.rooms[1].parent)),
+        BreakerPolicy(1, 60.0, 60.0),
+        error,
     )
     Destination(context, product).claim()
 

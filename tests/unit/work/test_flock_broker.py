@@ -21,7 +21,7 @@ def test_each_session_is_granted_once_until_it_is_given_back(broker: LeaseBroker
     assert {grant.lease.slot for grant in grants} == {1, 2, 3, 4}
     assert broker.grant() is None
     assert all(grant.is_valid() for grant in grants)
-    grants[1].give_back(used=False)
+    grants[1].release(used=False)
     assert not grants[1].is_valid()
     assert broker.grant().lease.slot == grants[1].lease.slot
 
@@ -49,10 +49,10 @@ def test_an_account_that_is_new_in_its_file_is_passed_over(broker):
 
 
 def test_a_session_that_was_used_rests(broker, worker_lab):
-    transfer = broker.settings.transfer.model_copy(update={"session_rest_s": 60.0})
+    transfer = broker.settings.transfer.model_copy(update={"session_cooldown_s": 60.0})
     resting = replace(broker, settings=broker.settings.model_copy(update={"transfer": transfer}))
     for _ in range(4):
-        resting.grant().give_back(used=True)
+        resting.grant().release(used=True)
     assert broker.grant() is None
     assert worker_lab.db.value("SELECT count(fence) FROM session") == 0
 

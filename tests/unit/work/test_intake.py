@@ -15,7 +15,7 @@ from cdsed.config.settings import Settings
 from cdsed.errors import InboxError, Stopped
 from cdsed.inbox import source
 from cdsed.local.presence import Presence
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import listings, products
 from cdsed.store.database import open_state
@@ -37,7 +37,7 @@ class Desk(StateLab):
         self.settings = Settings.model_validate(
             {
                 "state_dir": str(root / "state"),
-                "inbox": {"path": str(self.inbox), "rest_s": 0.01},
+                "inbox": {"path": str(self.inbox), "stable_for_s": 0.01},
                 "spools": [str(self.spool)],
             }
         )
@@ -103,7 +103,7 @@ def test_what_is_under_way_is_known_and_hurried(desk):
 def test_what_failed_is_tried_again_when_it_is_dropped_again(desk):
     take(desk, "one.txt", NAMES[:1])
     number = products.find(desk.db, NAMES[0]).id
-    desk.settle(number, State.MISSING)
+    desk.finish(number, State.UNAVAILABLE)
     assert take(desk, "two.txt", NAMES[:1]) == {"accepted": 1}
     assert desk.state(number) is State.QUEUED
 
@@ -111,8 +111,8 @@ def test_what_failed_is_tried_again_when_it_is_dropped_again(desk):
 def test_what_lies_on_disk_is_present(desk):
     name = realistic_safenames("S5P", 1, seed=9)[0]
     (desk.spool / name).write_bytes(b"netcdf")
-    assert take(desk, "l.txt", [name]) == {"present": 1}
-    assert products.find(desk.db, name).whereabouts == str(desk.spool / name)
+    assert take(desk, "l.txt", [name]) == {"already_present": 1}
+    assert products.find(desk.db, name).path == str(desk.spool / name)
     worker = intake(desk)
     worker.report()
     assert list((desk.inbox / ".accepted").rglob("l.txt.report.json"))
@@ -121,7 +121,7 @@ def test_what_lies_on_disk_is_present(desk):
 def test_what_its_owner_has_half_deleted_since_is_fetched_again(desk):
     name = realistic_safenames("S5P", 1, seed=9)[0]
     (desk.spool / name).write_bytes(b"netcdf")
-    assert take(desk, "one.txt", [name]) == {"present": 1}
+    assert take(desk, "one.txt", [name]) == {"already_present": 1}
     (desk.spool / name).write_bytes(b"")
     assert take(desk, "two.txt", [name]) == {"accepted": 1}
     assert products.find(desk.db, name).state is State.QUEUED
@@ -156,7 +156,7 @@ def test_a_group_whose_directory_is_out_of_order_keeps_neither_receipt_nor_repor
     drop(desk, "other/l201.txt", [NAMES[0], "# 201"])
     drop(desk, "late.txt", [NAMES[0], "# late"])
     look_until(worker, desk.inbox / ".accepted" / "late.txt.receipt.json")
-    desk.settle(products.find(desk.db, NAMES[0]).id, State.MISSING)
+    desk.finish(products.find(desk.db, NAMES[0]).id, State.UNAVAILABLE)
     look_until(worker, desk.inbox / ".accepted" / "late.txt.report.json")
     home.unlink()
     (desk.inbox / ".accepted" / "away").rename(home)
@@ -164,10 +164,10 @@ def test_a_group_whose_directory_is_out_of_order_keeps_neither_receipt_nor_repor
     look_until(worker, home / "l201.txt.report.json")
 
 
-def look_until(worker, paper):
+def look_until(worker, report_file):
     deadline = time.monotonic() + 60
-    while not paper.exists():
-        assert time.monotonic() < deadline, f"{paper} did not appear"
+    while not report_file.exists():
+        assert time.monotonic() < deadline, f"{report_file} did not appear"
         worker.look()
         worker.report()
 
@@ -206,7 +206,7 @@ def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
     values = json.dumps(
         {
             "state_dir": str(desk.settings.state_dir),
-            "inbox": {"path": str(desk.inbox), "rest_s": 0.01},
+            "inbox": {"path": str(desk.inbox), "stable_for_s": 0.01},
             "spools": [str(desk.spool)],
         }
     )
@@ -240,7 +240,7 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
 
 
 def test_a_listing_whose_reader_was_told_to_stop_again_and_again_is_taken_in_the_end(desk, monkeypatch):
-    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_BEATS", 1)  # a listing of gigabytes shows signs of life like this
+    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_HEARTBEATS", 1)  # a listing of gigabytes shows signs of life like this
 
     def stop():
         raise Stopped

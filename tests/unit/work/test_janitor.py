@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cdsed.config.settings import Settings
-from cdsed.model.product import State
-from cdsed.model.transfer import Places
+from cdsed.model.objects import Places
+from cdsed.model.product_state import State
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import notices, products
 from cdsed.store.products import Move
@@ -90,7 +90,7 @@ def test_a_product_that_was_published_there_stays(context):
         context.db,
         context.clock,
         under_way(context, published / ".cdsed" / "A"),
-        Move(State.PRESENT, whereabouts=str(published)),
+        Move(State.ALREADY_PRESENT, path=str(published)),
     )
     tidy(context, context.stop)
     assert published.is_dir()
@@ -115,13 +115,13 @@ def test_what_publishing_set_aside_is_told_and_left_to_its_owner(context):
 
     def told():
         tidy(context, context.stop)
-        return [notice.text for notice in notices.told(context.db, context.clock, running=False)]
+        return [notice.text for notice in notices.active(context.db, context.clock, running=False)]
 
     assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what nobody needs"]
     assert len(list(replaced.iterdir())) == 2
     elsewhere = {"spools": [str(context.lab.root / "other")], "pre_spool": str(context.lab.root / "p")}
     context.settings = Settings.model_validate(elsewhere)
-    assert len(told()) == 1, "it still lies there"
+    assert len(told()) == 1, "it still is there"
     shutil.rmtree(replaced)
     assert told() == []
 
@@ -144,13 +144,13 @@ def test_what_another_state_owns_stays_although_this_one_knows_the_product(conte
     other.claim(room, "A", nothing_to_forget)
     tidy(context, context.stop)
     assert {path.name for path in room.iterdir()} == {"A", "A.copy", "A.gone", "owners"}
-    [notice] = notices.told(context.db, context.clock, running=True)
+    [notice] = notices.active(context.db, context.clock, running=True)
     assert "another cdsed downloads 1 product" in notice.text
     assert "pid 4711" in notice.text
     other.release(room, "A")
     tidy(context, context.stop)
     assert {path.name for path in room.iterdir()} == {"owners"}
-    assert notices.told(context.db, context.clock, running=True) == []
+    assert notices.active(context.db, context.clock, running=True) == []
 
 
 def test_a_place_is_given_back_when_no_product_under_way_needs_it(context):

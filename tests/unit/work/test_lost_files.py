@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.model.product import PathSource, State
+from cdsed.model.product_state import PathSource, State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.sandbox.products import Truth
 from cdsed.store import pieces, products
@@ -92,19 +92,24 @@ def test_a_disk_that_loses_the_same_file_before_all_has_arrived_costs_attempts_s
         large.lab.start()
         wait_until(
             "some of it is noted",
-            lambda: _hurry(large) or (staged_sizes(large.staging).get(half) and large.lab.db.value(_NOTED, path=half)),
+            lambda: (
+                _raise_priority(large)
+                or (staged_sizes(large.staging).get(half) and large.lab.db.value(_NOTED, path=half))
+            ),
         )
         large.lab.stop()
         os.truncate(large.staging / half, 0)
         large.lab.start()
-        wait_until("that is noticed", lambda: large.lab.state(large.number) is State.WAITING)
+        wait_until("that is noticed", lambda: large.lab.state(large.number) is State.RETRY_WAIT)
         large.lab.stop()
     _begin_until_it_costs_an_attempt(large)
 
 
 def _begin_until_it_costs_an_attempt(large):
     large.lab.start()
-    wait_until("it costs an attempt", lambda: _hurry(large) or products.get(large.lab.db, large.number).attempts == 1)
+    wait_until(
+        "it costs an attempt", lambda: _raise_priority(large) or products.get(large.lab.db, large.number).attempts == 1
+    )
     large.lab.stop()
 
 
@@ -113,7 +118,7 @@ def _fetch(large):
     wait_until(
         "all has arrived",
         lambda: (
-            _hurry(large)
+            _raise_priority(large)
             or ((large.staging / large.largest[0]).exists() and pieces.have_all_arrived(large.lab.db, large.number))
         ),
     )
@@ -126,12 +131,14 @@ def _fetched_again(large):
     large.lab.start()
     wait_until(
         "it is whole",
-        lambda: _hurry(large) or (finish_next(large.lab.context) and large.lab.state(large.number) is State.DONE),
+        lambda: (
+            _raise_priority(large) or (finish_next(large.lab.context) and large.lab.state(large.number) is State.DONE)
+        ),
     )
     keys = [row["key"] for row in large.lab.sandbox.requests()[before:] if row["operation"] == "get"]
     return [path for path in large.largest[:4] if any(key.endswith(path) for key in keys)]
 
 
-def _hurry(large):
+def _raise_priority(large):
     large.lab.db.rows("UPDATE product SET due_s = 0 WHERE due_s > 0")
     products.wake_due(large.lab.db, large.lab.clock)

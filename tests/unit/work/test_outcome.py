@@ -1,4 +1,4 @@
-"""What follows from a failure, row by row of the table in `cdsed.work.blame`, on a real state."""
+"""What follows from a failure, row by row of the table in `cdsed.work.failure_rules`, on a real state."""
 
 import contextlib
 import errno
@@ -8,8 +8,8 @@ import pytest
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import (
     AccountError,
-    Blame,
     DiskError,
+    FaultDomain,
     LeaseLost,
     MachineError,
     OwnedElsewhere,
@@ -19,14 +19,14 @@ from cdsed.errors import (
     Stopped,
     TransferError,
 )
-from cdsed.model.product import PathSource, State
-from cdsed.model.transfer import Digests, Places
+from cdsed.model.objects import Digests, Places
+from cdsed.model.product_state import PathSource, State
 from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.products import Found
-from cdsed.work.blame import RULES, Course
 from cdsed.work.boundary import bounded
+from cdsed.work.failure_rules import RULES, FailureAction
 from cdsed.work.outcome import Outcome
 from tests.support.state import SetClock, StateLab, listed
 
@@ -35,7 +35,7 @@ DEAD_KEY = AccountError("unknown key", code="InvalidAccessKeyId")
 BROKEN = ServiceError("broke", code="ConnectionLost")
 FULL = DiskError("full", code="ENOSPC")
 GONE = ProductError("not there", code="NoSuchKey")
-NOT_LISTED = ProductError("nothing lies there", code="NotListed")
+NOT_LISTED = ProductError("there is nothing", code="NotListed")
 
 
 class OutcomeLab(StateLab):
@@ -73,7 +73,7 @@ def now(lab, product):
     return products.get(lab.db, product.id)
 
 
-def cools(lab, name):
+def backs_off(lab, name):
     return bool(lab.db.value("SELECT open FROM breaker WHERE name = :name", name=name))
 
 
@@ -81,11 +81,13 @@ def test_a_failure_of_the_product_is_an_attempt_and_waits_longer_each_time(lab):
     lease, product, piece = at_work(lab)
     assert lab.outcome.of_piece(ProductError("x", code="Changed"), lease, product, piece)
     after = now(lab, product)
-    assert (after.state, after.attempts, after.cause) == (State.WAITING, 1, "x (attempt 1 of 3)")
+    assert (after.state, after.attempts, after.cause) == (State.RETRY_WAIT, 1, "x (attempt 1 of 3)")
     assert lab.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
-@pytest.mark.parametrize(("error", "end"), [(ProductError("x", code="Changed"), State.FAILED), (GONE, State.MISSING)])
+@pytest.mark.parametrize(
+    ("error", "end"), [(ProductError("x", code="Changed"), State.FAILED), (GONE, State.UNAVAILABLE)]
+)
 def test_attempts_used_up_settle_a_product(lab, error, end):
     product = claimed(lab)
     lab.db.rows("UPDATE product SET attempts = 2")
@@ -107,13 +109,13 @@ def test_nothing_at_the_catalogues_place_is_an_attempt_then_missing(lab):
     product = claimed(lab)
     lab.db.rows("UPDATE product SET path_source = :source", source=PathSource.CATALOGUE)
     lab.outcome.of_product(NOT_LISTED, lab.lease(), now(lab, product))
-    assert (now(lab, product).state, now(lab, product).attempts) == (State.WAITING, 1)
+    assert (now(lab, product).state, now(lab, product).attempts) == (State.RETRY_WAIT, 1)
     lab.clock.pass_s(100)
     products.wake_due(lab.db, lab.clock)
     with lab.db.write():
         again = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
     lab.outcome.of_product(NOT_LISTED, None, again)
-    assert now(lab, product).state is State.MISSING
+    assert now(lab, product).state is State.UNAVAILABLE
 
 
 def test_a_hostile_key_fails_at_once(lab):
@@ -147,7 +149,7 @@ def deliver(lab, *accounts):
 
 def asked_again(lab, product):
     """Let time pass until a refused product is asked for again, and both accounts be refused it once more."""
-    if product.state is State.WAITING:
+    if product.state is State.RETRY_WAIT:
         due_s = lab.db.value("SELECT due_s FROM product WHERE id = :id", id=product.id)
         lab.clock.pass_s(max(0.0, due_s - lab.clock.boot_s()))
         products.wake_due(lab.db, lab.clock)
@@ -159,15 +161,15 @@ def asked_again(lab, product):
             product = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
         lease = lab.lease(account)
         lab.outcome.of_product(REFUSED, lease, product)
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     return now(lab, product)
 
 
 def test_a_refusal_to_all_accounts_is_final_when_it_lasts_for_a_day_of_growing_pauses(lab):
     deliver(lab, "a", "b")
     product, began_s, pauses = refused_to_all(lab), lab.clock.boot_s(), []
-    while product.state is not State.MISSING:
-        assert (product.attempts, lab.db.value("SELECT count(*) FROM denial")) == (0, 0)
+    while product.state is not State.UNAVAILABLE:
+        assert (product.attempts, lab.db.value("SELECT count(*) FROM access_denial")) == (0, 0)
         deliver(lab, "a", "b")
         before_s = lab.clock.boot_s()
         product = asked_again(lab, product)
@@ -189,7 +191,7 @@ def test_a_refusal_is_not_final_while_the_accounts_read_nothing_else(lab):
     while lab.clock.boot_s() < began_s + 2 * 86_400:
         deliver(lab, "a")
         product = asked_again(lab, product)
-    assert product.state is State.WAITING
+    assert product.state is State.RETRY_WAIT
 
 
 def test_a_clock_that_is_set_a_day_ahead_makes_no_refusal_final(lab):
@@ -197,7 +199,7 @@ def test_a_clock_that_is_set_a_day_ahead_makes_no_refusal_final(lab):
     product = refused_to_all(lab)
     lab.clock.utc += 10 * 86_400
     deliver(lab, "a", "b")
-    assert asked_again(lab, product).state is State.WAITING
+    assert asked_again(lab, product).state is State.RETRY_WAIT
 
 
 def test_what_is_given_after_all_forgets_that_it_was_refused(lab):
@@ -215,18 +217,18 @@ def test_what_is_given_after_all_forgets_that_it_was_refused(lab):
 
 def test_refused_by_accounts_that_never_delivered_is_nobodys_verdict(lab):
     product = refused_to_all(lab)
-    assert (product.state, product.attempts) == (State.WAITING, 0)
-    assert lab.db.value("SELECT count(*) FROM denial") == 0
+    assert (product.state, product.attempts) == (State.RETRY_WAIT, 0)
+    assert lab.db.value("SELECT count(*) FROM access_denial") == 0
 
 
 def test_an_account_that_is_refused_everything_cools_though_it_lists(lab):
     for name in ("A", "B", "C"):
-        assert not cools(lab, account_breaker("a"))
+        assert not backs_off(lab, account_breaker("a"))
         lease, product, piece = at_work(lab, name)
         lab.outcome.listed(lease)
         lab.outcome.of_piece(REFUSED, lease, product, piece)
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
-    assert cools(lab, account_breaker("a"))
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
+    assert backs_off(lab, account_breaker("a"))
 
 
 def test_a_delivery_clears_an_account_and_its_disk(lab):
@@ -241,16 +243,16 @@ def test_a_delivery_clears_an_account_and_its_disk(lab):
 def test_a_plan_that_found_room_ends_the_pause_for_want_of_it(lab):
     product = claimed(lab)
     lab.outcome.of_product(FULL, lab.lease(), product)
-    assert cools(lab, disk_breaker("unknown"))
+    assert backs_off(lab, disk_breaker("unknown"))
     lab.outcome.listed(lab.lease())
-    assert not cools(lab, disk_breaker("unknown"))
+    assert not backs_off(lab, disk_breaker("unknown"))
 
 
 @pytest.mark.parametrize("error", [DEAD_KEY, AccountError("429", code="Throttled", retry_after_s=50)])
 def test_an_account_in_trouble_cools_and_the_product_does_not_notice(lab, error):
     lease, product, piece = at_work(lab)
     assert not lab.outcome.of_piece(error, lease, product, piece)
-    assert cools(lab, account_breaker("a"))
+    assert backs_off(lab, account_breaker("a"))
     assert now(lab, product) == product
     assert pieces.next_work(lab.db, lab.clock, lab.lease("b"), lab.process).pieces == (piece,)
 
@@ -265,8 +267,8 @@ def test_trouble_of_the_service_sets_a_piece_back_and_charges_nobody(lab):
     lease, product, piece = at_work(lab)
     assert lab.outcome.of_piece(BROKEN, lease, product, piece)
     assert now(lab, product) == product
-    row = lab.db.row("SELECT setbacks, due_s, fence FROM piece")
-    assert (row["setbacks"], row["fence"]) == (1, None)
+    row = lab.db.row("SELECT transient_failures, due_s, fence FROM piece")
+    assert (row["transient_failures"], row["fence"]) == (1, None)
     assert row["due_s"] > lab.clock.boot_s()
 
 
@@ -274,21 +276,21 @@ def test_the_eighth_failure_in_a_row_cools_the_service(lab):
     lease, product, _ = at_work(lab, sizes=tuple(2**24 + n for n in range(9)))
     todo = [pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces[0] for _ in range(8)]
     for piece in todo:
-        assert not cools(lab, SERVICE)
+        assert not backs_off(lab, SERVICE)
         lab.outcome.of_piece(BROKEN, lease, product, piece)
-    assert cools(lab, SERVICE)
+    assert backs_off(lab, SERVICE)
     assert now(lab, product).attempts == 0
 
 
 def test_a_piece_that_keeps_failing_while_others_arrive_is_an_attempt(lab):
     lease, product, piece = at_work(lab)
-    for setbacks in range(6):
+    for transient_failures in range(6):
         lab.outcome.delivered(lease, product)
         lab.clock.pass_s(1000)
-        [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces if setbacks else [piece]
+        [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces if transient_failures else [piece]
         assert now(lab, product).attempts == 0
         lab.outcome.of_piece(BROKEN, lease, product, piece)
-    assert (now(lab, product).state, now(lab, product).attempts) == (State.WAITING, 1)
+    assert (now(lab, product).state, now(lab, product).attempts) == (State.RETRY_WAIT, 1)
 
 
 @pytest.mark.parametrize("code", ["ProxyResponse", "Redirected", "UnexpectedObject"])
@@ -296,30 +298,30 @@ def test_what_something_on_the_way_answers_is_never_an_attempt_however_often_it_
     foreign = ServiceError("a page", code=code)
     lease, product, piece = at_work(lab)
     planned = claimed(lab, "B")
-    lab.db.rows("UPDATE product SET setbacks = 50 WHERE id = :id", id=planned.id)
-    for setbacks in range(8):
+    lab.db.rows("UPDATE product SET transient_failures = 50 WHERE id = :id", id=planned.id)
+    for transient_failures in range(8):
         lab.outcome.delivered(lease, product)
         lab.clock.pass_s(1000)
-        [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces if setbacks else [piece]
+        [piece] = pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces if transient_failures else [piece]
         lab.outcome.of_piece(foreign, lease, product, piece)
     lab.outcome.of_product(foreign, lease, now(lab, planned))
     assert (now(lab, product).state, now(lab, product).attempts) == (State.DOWNLOADING, 0)
-    assert (now(lab, planned).state, now(lab, planned).attempts) == (State.WAITING, 0)
+    assert (now(lab, planned).state, now(lab, planned).attempts) == (State.RETRY_WAIT, 0)
 
 
 def test_trouble_of_the_service_while_planning_waits_uncharged(lab):
     product = claimed(lab)
     assert lab.outcome.of_product(BROKEN, lab.lease(), product)
     after = now(lab, product)
-    assert (after.state, after.attempts, after.setbacks) == (State.WAITING, 0, 1)
+    assert (after.state, after.attempts, after.transient_failures) == (State.RETRY_WAIT, 0, 1)
 
 
 def test_a_full_disk_pauses_its_destination_and_charges_nobody(lab):
     lease, product, piece = at_work(lab)
     assert lab.outcome.of_piece(FULL, lease, product, piece)
     after = now(lab, product)
-    assert (after.state, after.attempts) == (State.WAITING, 0)
-    assert cools(lab, disk_breaker(product.destination))
+    assert (after.state, after.attempts) == (State.RETRY_WAIT, 0)
+    assert backs_off(lab, disk_breaker(product.destination))
 
 
 def test_a_full_disk_while_publishing_keeps_what_is_there(lab):
@@ -327,7 +329,7 @@ def test_a_full_disk_while_publishing_keeps_what_is_there(lab):
     lab.fetched(lab.lease())
     product = products.claim_verifying(lab.db, lab.clock, lab.process)
     lab.outcome.of_product(FULL, None, product)
-    assert now(lab, product).state is State.WAITING
+    assert now(lab, product).state is State.RETRY_WAIT
     assert pieces.objects(lab.db, product.id)[0].digests.md5
 
 
@@ -337,10 +339,10 @@ def test_a_stop_leaves_a_piece_as_it_was(lab, error):
     pieces.advance(lab.db, lease, piece, 4)
     assert lab.outcome.of_piece(error, lease, product, piece) is not isinstance(error, Stopped)
     assert (now(lab, product).state, now(lab, product).attempts) == (State.DOWNLOADING, 0)
-    assert lab.db.row("SELECT done_bytes, fence, setbacks FROM piece") == {
+    assert lab.db.row("SELECT done_bytes, fence, transient_failures FROM piece") == {
         "done_bytes": 4,
         "fence": None,
-        "setbacks": 0,
+        "transient_failures": 0,
     }
 
 
@@ -357,7 +359,7 @@ def test_a_stop_gives_back_what_was_being_planned_or_verified(lab):
 def test_a_bug_is_an_attempt_with_its_kind(lab):
     product = claimed(lab)
     lab.outcome.bug(ZeroDivisionError(), product)
-    assert (now(lab, product).state, now(lab, product).attempts) == (State.WAITING, 1)
+    assert (now(lab, product).state, now(lab, product).attempts) == (State.RETRY_WAIT, 1)
     assert "ZeroDivisionError" in now(lab, product).cause
 
 
@@ -399,22 +401,24 @@ def test_what_befell_one_session_is_not_charged_again_by_its_fellow(lab):
 
 
 _CLASSES = {
-    Blame.PRODUCT: ProductError,
-    Blame.ACCOUNT: AccountError,
-    Blame.SERVICE: ServiceError,
-    Blame.DISK: DiskError,
-    Blame.MACHINE: MachineError,
-    Blame.BUG: TransferError,
+    FaultDomain.PRODUCT: ProductError,
+    FaultDomain.ACCOUNT: AccountError,
+    FaultDomain.SERVICE: ServiceError,
+    FaultDomain.DISK: DiskError,
+    FaultDomain.MACHINE: MachineError,
+    FaultDomain.BUG: TransferError,
 }
 _ROWS = [
-    pytest.param(rule, code, id=f"{rule.blame}-{code}") for rule in RULES for code in rule.codes or ("SomethingNew",)
+    pytest.param(rule, code, id=f"{rule.fault_domain}-{code}")
+    for rule in RULES
+    for code in rule.codes or ("SomethingNew",)
 ]
 
 
 def error_of(rule, code):
-    if rule.blame is Blame.NOBODY:
+    if rule.fault_domain is FaultDomain.NOBODY:
         return {"Stopped": Stopped, "OtherState": OwnedElsewhere, "LeaseLost": LeaseLost}[code]("what happened")
-    return _CLASSES[rule.blame]("what happened", code=code)
+    return _CLASSES[rule.fault_domain]("what happened", code=code)
 
 
 def paid(lab):
@@ -424,7 +428,7 @@ def paid(lab):
 
 @pytest.mark.parametrize(("rule", "code"), _ROWS)
 def test_a_product_that_is_being_planned_fares_as_its_row_says(lab, rule, code):
-    product, terms = claimed(lab), rule.course.value
+    product, terms = claimed(lab), rule.action.value
     lab.outcome.of_product(error_of(rule, code), lab.lease(), product)
     after = now(lab, product)
     assert (after.state, after.attempts) == (terms.state, int(terms.attempt))
@@ -436,10 +440,10 @@ def test_a_product_that_is_being_planned_fares_as_its_row_says(lab, rule, code):
 def test_a_product_that_is_being_fetched_fares_as_its_row_says(lab, rule, code):
     (lab.root / "spool").mkdir()
     lease, product, piece = at_work(lab)
-    terms = rule.course.value
+    terms = rule.action.value
     lab.outcome.of_piece(error_of(rule, code), lease, product, piece)
     after = now(lab, product)
-    untouched = rule.course in (Course.SET_BACK, Course.COOL_ACCOUNT, Course.GIVE_BACK)
+    untouched = rule.action in (FailureAction.RETRY, FailureAction.BACK_OFF_ACCOUNT, FailureAction.RELEASE)
     assert after.state is (State.DOWNLOADING if untouched else terms.state)
     assert after.attempts == int(terms.attempt)
     assert paid(lab) == ({terms.breaker} if terms.breaker else set())
@@ -447,19 +451,19 @@ def test_a_product_that_is_being_fetched_fares_as_its_row_says(lab, rule, code):
 
 
 @pytest.mark.parametrize(
-    ("raised", "blame", "code"),
+    ("raised", "fault_domain", "code"),
     [
-        (MemoryError(), Blame.MACHINE, "ENOMEM"),
-        (OSError(errno.EMFILE, "too many open files"), Blame.MACHINE, "EMFILE"),
-        (OSError(errno.EIO, "broken", "/spool/x"), Blame.DISK, "EIO"),
-        (OSError(errno.ENAMETOOLONG, "too long"), Blame.PRODUCT, "ENAMETOOLONG"),
+        (MemoryError(), FaultDomain.MACHINE, "ENOMEM"),
+        (OSError(errno.EMFILE, "too many open files"), FaultDomain.MACHINE, "EMFILE"),
+        (OSError(errno.EIO, "broken", "/spool/x"), FaultDomain.DISK, "EIO"),
+        (OSError(errno.ENAMETOOLONG, "too long"), FaultDomain.PRODUCT, "ENAMETOOLONG"),
     ],
 )
-def test_what_python_says_of_disk_and_machine_is_no_bug(lab, raised, blame, code):
+def test_what_python_says_of_disk_and_machine_is_no_bug(lab, raised, fault_domain, code):
     product = claimed(lab)
     lab.outcome.bug(raised, product)
     row = lab.db.row("SELECT state, code, attempts FROM product WHERE id = :id", id=product.id)
-    assert row == {"state": "waiting", "code": code, "attempts": int(blame is Blame.PRODUCT)}
+    assert row == {"state": "retry_wait", "code": code, "attempts": int(fault_domain is FaultDomain.PRODUCT)}
 
 
 def test_a_state_that_cannot_be_written_is_nobodys_attempt(lab):
@@ -476,7 +480,7 @@ def test_a_spool_that_is_not_yet_begun_on_pauses_and_the_product_chooses_another
     assert lab.outcome.of_product(DiskError("read-only", code="EROFS"), lab.lease(), product)
     after = now(lab, product)
     assert (after.state, after.destination, after.staging, after.attempts) == (State.READY, None, None, 0)
-    assert cools(lab, disk_breaker("/sick"))
+    assert backs_off(lab, disk_breaker("/sick"))
 
 
 def test_a_spool_in_trouble_is_named_once_in_the_log(lab, caplog):
@@ -488,7 +492,7 @@ def test_a_spool_in_trouble_is_named_once_in_the_log(lab, caplog):
 
 
 @pytest.mark.parametrize("code", ["ENOENT", "EEXIST", "Lost"])
-def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_anew_and_keeps_the_rest(lab, code):
+def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_again_and_keeps_the_rest(lab, code):
     (lab.root / "spool").mkdir()
     lease, product, piece = at_work(lab)
     kept = lab.root / "staging" / "A" / "f1"
@@ -496,7 +500,7 @@ def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_a
     kept.touch()
     assert lab.outcome.of_piece(DiskError("gone", code=code), lease, product, piece)
     after = now(lab, product)
-    assert (after.state, after.attempts, after.setbacks) == (State.WAITING, 0, 1)
+    assert (after.state, after.attempts, after.transient_failures) == (State.RETRY_WAIT, 0, 1)
     assert kept.exists()
     assert paid(lab) == set()
 
@@ -504,16 +508,16 @@ def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_a
 def test_a_staging_directory_that_is_lost_again_and_again_is_an_attempt(lab):
     (lab.root / "spool").mkdir()
     product = claimed(lab)
-    lab.db.rows("UPDATE product SET setbacks = 5")
+    lab.db.rows("UPDATE product SET transient_failures = 5")
     lab.outcome.of_product(DiskError("gone", code="ENOENT"), None, now(lab, product))
     assert now(lab, product).attempts == 1
 
 
-def test_where_the_spool_itself_is_gone_it_pauses_and_no_product_begins_anew(lab):
+def test_where_the_spool_itself_is_gone_it_pauses_and_no_product_begins_again(lab):
     lease, product, piece = at_work(lab)  # its spool was never made
     lab.outcome.of_piece(DiskError("gone", code="ENOENT"), lease, product, piece)
-    assert cools(lab, disk_breaker(product.destination))
-    assert now(lab, product).setbacks == 0
+    assert backs_off(lab, disk_breaker(product.destination))
+    assert now(lab, product).transient_failures == 0
 
 
 def test_a_machine_that_is_short_of_something_brings_no_product_nearer_to_an_attempt(lab):

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue import CatalogueEntry, Deletion, Facts
-from cdsed.model.product import PathSource, State
+from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
+from cdsed.model.product_state import PathSource, State
 from cdsed.store import leases, processes, products
-from cdsed.store.products import Move, Wish
-from cdsed.work.again import STARTABLE, start_all
+from cdsed.store.products import Move, ProductRequest
+from cdsed.work.requeue import RETRYABLE, requeue_all
 from cdsed.work.resolve import Resolver
 
 GRD = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -59,8 +59,8 @@ def entry(name, *, online=True):
     return CatalogueEntry(**{key: fields.get(key) for key in known})
 
 
-def resolve(lab, name, catalogue, **wish):
-    number = products.add(lab.db, lab.clock, Wish(name, "default", 0, None, **wish))
+def resolve(lab, name, catalogue, **request):
+    number = products.add(lab.db, lab.clock, ProductRequest(name, "default", 0, None, **request))
     resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
     exhaust(resolver)
     return products.get(lab.db, number)
@@ -71,15 +71,15 @@ def exhaust(resolver):
     for _ in range(99):
         if not resolver.resolve_some():
             return
-    raise AssertionError("it goes on and on")
+    raise AssertionError("it continues and on")
 
 
 def retry(lab):
-    assert list(start_all(lab.db, lab.clock, STARTABLE, None)) == []
+    assert list(requeue_all(lab.db, lab.clock, RETRYABLE, None)) == []
 
 
 def reload(lab):
-    leases.forget_troubles(lab.db)
+    leases.close_breakers(lab.db)
 
 
 def boot(lab):
@@ -119,13 +119,13 @@ def test_a_refuted_path_is_not_guessed_again(lab):
 
 def test_what_the_catalogue_does_not_know_is_missing_with_its_cause(lab):
     product = resolve(lab, S3, Catalogue())
-    assert (product.state, product.attempts) == (State.MISSING, 0)
+    assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
     assert "not in the catalogue" in product.cause
 
 
 def test_what_is_offline_is_missing_with_what_to_do(lab):
     product = resolve(lab, S3, Catalogue(**{S3: entry(S3, online=False)}))
-    assert product.state is State.MISSING
+    assert product.state is State.UNAVAILABLE
     assert "offline" in product.cause
 
 
@@ -133,7 +133,7 @@ def test_what_was_deleted_is_missing_with_the_cause_that_cdse_gives(lab):
     catalogue = Catalogue()
     catalogue.deleted[S3] = Deletion(S3, "id", "Duplicated product", datetime(2025, 3, 1, tzinfo=UTC))
     product = resolve(lab, S3, catalogue)
-    assert (product.state, product.attempts) == (State.MISSING, 0)
+    assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
     assert product.cause == "CDSE deleted it on 2025-03-01: Duplicated product"
 
 
@@ -143,7 +143,7 @@ def test_a_misspelt_name_is_missing_with_what_is_wrong_with_it(lab):
 
 
 @pytest.mark.parametrize("code", ["Timeout", "BadQuery"])
-def test_while_the_catalogue_is_down_nothing_moves_that_needs_it_and_all_else_goes_on(lab, code):
+def test_while_the_catalogue_is_down_nothing_moves_that_needs_it_and_all_else_continues(lab, code):
     catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
     catalogue.down = ServiceError("the catalogue is out", code=code)
     numbers = [lab.queued(name) for name in SEVERAL]
@@ -225,5 +225,5 @@ def test_names_that_spoil_every_question_wait_by_themselves_and_hold_up_no_other
     exhaust(resolver)
     assert lab.state(late) is State.READY
     put_aside = [products.get(lab.db, numbers[n]) for n in (0, 33, 34)]
-    assert State.WAITING in {product.state for product in put_aside}
+    assert State.RETRY_WAIT in {product.state for product in put_aside}
     assert {product.attempts for product in put_aside} == {0}

@@ -1,6 +1,6 @@
 """A session at work, at a sandbox: what befalls others does not end it, and it does not spin when it may do nothing."""
 
-from cdsed.model.product import State
+from cdsed.model.product_state import State
 from cdsed.store import products, refusals
 from cdsed.store.products import Move
 from cdsed.transfer import product as transfer_product
@@ -43,13 +43,13 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
     worker_lab.start()
     wait_until("it is charged", lambda: products.get(worker_lab.db, number).attempts)
     assert worker_lab.alive()
-    assert worker_lab.state(number) is State.WAITING
+    assert worker_lab.state(number) is State.RETRY_WAIT
     assert worker_lab.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
 
 
 def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(worker_lab):
     number = worker_lab.wanted()
-    refusals.deny(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), "a")
+    refusals.add_denial(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), "a")
     worker_lab.start()
     wait_until("it has looked", lambda: worker_lab.db.value("SELECT value FROM fence") > 1)
     before = worker_lab.db.value("SELECT value FROM fence")

@@ -4,9 +4,9 @@ import pytest
 
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import AccountError, ServiceError
-from cdsed.model.quota import Restraint
-from cdsed.model.transfer import Lease
-from cdsed.store import allowance, leases
+from cdsed.model.objects import Lease
+from cdsed.model.quota import ThrottleReason
+from cdsed.store import leases, quota_usage
 from cdsed.work.throttling import Throttling
 
 THROTTLED = AccountError("429", code="Throttled", retry_after_s=50)
@@ -20,7 +20,7 @@ def throttling(lab):
 
 
 def usable(lab):
-    return allowance.of(lab.db, lab.clock, "a").usable_sessions
+    return quota_usage.of(lab.db, lab.clock, "a").usable_sessions
 
 
 @pytest.mark.parametrize("error", [THROTTLED, SLOW_DOWN], ids=lambda error: error.code)
@@ -30,7 +30,7 @@ def test_the_wish_for_less_halves_the_sessions(lab, throttling, error, caplog):
         throttling.refused(error, lease)
     assert usable(lab) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "account a: throttled; it goes on with 2 of 4 sessions"
+        "account a: throttled; it continues with 2 of 4 sessions"
     ]
 
 
@@ -67,7 +67,7 @@ def test_a_minute_of_deliveries_after_a_refusal_gives_one_session_back(lab, thro
     held = [lab.lease() for _ in range(4)]
     throttling.refused(THROTTLED, held[0])
     for lease in held:
-        leases.give_back(lab.db, lab.clock, lease, rest_s=0)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     fresh = lab.lease()
     throttling.delivered(fresh)
     lab.clock.pass_s(59)
@@ -81,11 +81,11 @@ def test_a_minute_of_deliveries_after_a_refusal_gives_one_session_back(lab, thro
 
 def test_a_penalty_is_told_with_what_to_do(lab, throttling, caplog):
     throttling.refused(THROTTLED, lab.lease())
-    for _ in range(allowance.MINUTE_STEPS // 2):
+    for _ in range(quota_usage.MINUTE_STEPS // 2):
         leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
-        lab.clock.pass_s(allowance.STEP_S)
+        lab.clock.pass_s(quota_usage.STEP_S)
         throttling.delivered(Lease("a", 1, "default", 2**40))
-    assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
+    assert quota_usage.of(lab.db, lab.clock, "a").throttle_reason is ThrottleReason.PENALISED
     assert "find out what else uses it" in caplog.records[-1].getMessage()
 
 
@@ -95,10 +95,10 @@ def test_a_penalty_that_our_own_count_explains_blames_nobody_else(lab, caplog):
     throttling.refused(THROTTLED, lab.lease())
     leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=80_000_000)
     lab.clock.pass_s(60)
-    for _ in range(allowance.MINUTE_STEPS // 2):
+    for _ in range(quota_usage.MINUTE_STEPS // 2):
         leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
-        lab.clock.pass_s(allowance.STEP_S)
+        lab.clock.pass_s(quota_usage.STEP_S)
         throttling.delivered(Lease("a", 1, "default", 2**40))
-    assert allowance.of(lab.db, lab.clock, "a").restraint is Restraint.PENALISED
+    assert quota_usage.of(lab.db, lab.clock, "a").throttle_reason is ThrottleReason.PENALISED
     assert "is spent at CDSE" in caplog.text
     assert "what else" not in caplog.records[-1].getMessage()

@@ -7,15 +7,15 @@ import pytest
 from cdsed.config.settings import Settings
 from cdsed.store import notices, snapshot
 from cdsed.store.database import FILE_NAME
-from cdsed.work.upkeep import Upkeep
+from cdsed.work.maintenance import Maintenance
 
 _HOUR_S = 3_600.0
 
 
 @pytest.fixture
-def upkeep(lab, tmp_path):
+def maintenance(lab, tmp_path):
     settings = Settings.model_validate({"state_dir": str(tmp_path / "state"), "inbox": {"path": str(tmp_path / "in")}})
-    return Upkeep(lab.db, settings, lab.clock)
+    return Maintenance(lab.db, settings, lab.clock)
 
 
 def damage(lab, state: Path, name: str) -> None:
@@ -28,31 +28,31 @@ def damage(lab, state: Path, name: str) -> None:
         file.write(b"\xff" * 64)
 
 
-def look(upkeep: Upkeep) -> None:
-    upkeep.look_through_when_due()
-    if upkeep._backup is not None:
-        upkeep._backup.join(60)
+def look(maintenance: Maintenance) -> None:
+    maintenance.look_through_when_due()
+    if maintenance._backup is not None:
+        maintenance._backup.join(60)
 
 
-def test_a_damaged_page_that_nobody_reads_is_found_within_an_hour_and_told(lab, tmp_path, upkeep):
+def test_a_damaged_page_that_nobody_reads_is_found_within_an_hour_and_told(lab, tmp_path, maintenance):
     damage(lab, tmp_path / "state", "event_by_product")
     lab.clock.pass_s(_HOUR_S - 10)
-    look(upkeep)
-    assert not upkeep.damaged
+    look(maintenance)
+    assert not maintenance.damaged
     lab.clock.pass_s(20)
-    look(upkeep)
-    assert upkeep.damaged
-    upkeep.end()
+    look(maintenance)
+    assert maintenance.damaged
+    maintenance.end()
     [notice] = snapshot.report(lab.db, lab.clock, running=False).notices
     assert notice.name == notices.DAMAGED
     assert "was found damaged" in notice.text
     assert "the next start recovers it" in notice.text
 
 
-def test_a_sound_state_is_looked_through_without_a_word(lab, upkeep):
+def test_a_sound_state_is_looked_through_without_a_word(lab, maintenance):
     for _ in range(3):
         lab.clock.pass_s(_HOUR_S + 10)
-        look(upkeep)
-    upkeep.end()
-    assert not upkeep.damaged
+        look(maintenance)
+    maintenance.end()
+    assert not maintenance.damaged
     assert snapshot.report(lab.db, lab.clock, running=False).notices == ()

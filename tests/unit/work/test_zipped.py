@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from cdsed.credentials.token_file import Grant, TokenFile, token_path
+from cdsed.credentials.token_file import TokenFile, TokenGrant, token_path
 from cdsed.errors import AccountError
-from cdsed.model.product import PathSource, State
+from cdsed.model.product_state import PathSource, State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import breakers, products
-from cdsed.store.breakers import Cooling, account_breaker
+from cdsed.store.breakers import BreakerPolicy, account_breaker
 from cdsed.store.products import Found
 from cdsed.work.finish import finish_next
 from tests.support.daemon import wait_until
 from tests.support.download_lab import DownloadLab
 
 _SIZE_BYTES = 2_000_000
-_COOLS = "SELECT count(*) FROM breaker WHERE name = 'account:a' AND open = 1"
+_BACKS_OFF = "SELECT count(*) FROM breaker WHERE name = 'account:a' AND open = 1"
 _COUNTED = "SELECT coalesce(sum(bytes), 0) FROM traffic_hour"
 
 
@@ -39,7 +39,7 @@ def zipped(worker_lab):
     path = worker_lab.sandbox.add_products({"safename": name, "size_bytes": _SIZE_BYTES, "zipped": True})[name]
     worker_lab.sandbox.fault(kind="forbidden", operation="list", code="AccessDenied")
     query = urllib.parse.urlencode({"$filter": f"Name eq '{name}'"})
-    [row] = _answer(f"{worker_lab.sandbox.catalogue_url}/Products?{query}")["value"]
+    [row] = _response(f"{worker_lab.sandbox.catalogue_url}/Products?{query}")["value"]
     md5 = next(item["Value"] for item in row["Checksum"] if item["Algorithm"] == "MD5")
     number = worker_lab.queued(name)
     [product] = products.claim_resolving(
@@ -49,14 +49,14 @@ def zipped(worker_lab):
     known = worker_lab.sandbox.accounts[0]
     login = {"client_id": "cdse-public", "grant_type": "password"}
     form = urllib.parse.urlencode({**login, "username": known.user_name, "password": known.password})
-    token = _answer(worker_lab.sandbox.services["identity_url"], form.encode())["access_token"]
+    token = _response(worker_lab.sandbox.services["identity_url"], form.encode())["access_token"]
     TokenFile(token_path(worker_lab.context.settings.sessions_dir, "a")).write(
-        Grant(token, worker_lab.clock.boot_s() + 600)
+        TokenGrant(token, worker_lab.clock.boot_s() + 600)
     )
     return Zipped(worker_lab, number)
 
 
-def _answer(url, form=None):
+def _response(url, form=None):
     with urllib.request.urlopen(url, form, timeout=10) as response:
         return json.loads(response.read())
 
@@ -101,9 +101,9 @@ def test_an_account_that_brings_a_zip_works_again(zipped):
         zipped.lab.db,
         zipped.lab.clock,
         account_breaker("a"),
-        Cooling(1, 0.1, 0.1),
+        BreakerPolicy(1, 0.1, 0.1),
         AccountError("too many", code="Throttled"),
     )
     zipped.lab.start()
     _arrives(zipped)
-    wait_until("it works again", lambda: not zipped.lab.db.value(_COOLS))
+    wait_until("it works again", lambda: not zipped.lab.db.value(_BACKS_OFF))

@@ -1,0 +1,133 @@
+"""A daemon of one's own for one configuration of cdsodatacli: its settings, accounts and state.
+
+The state is in the directory for temporary files, which is on a local disk and survives a crash: the same
+call, made again, continues where it was. The locks of sessions are there too, one set for all of this user's
+configurations, so that no account ever holds more connections than it may.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cdsed.compat.configuration import logins, spools
+from cdsed.config.load import settings_or_defaults
+from cdsed.config.private import replace_private
+from cdsed.errors import ConfigError
+
+_GROUP = "default"
+_NOT_IN_ALIASES = re.compile(r"[^a-z0-9]+")
+# What would lead a daemon of ours to another one's accounts, or let it speak for that one to systemd.
+_FOREIGN = frozenset({"CDSED_CONFIG", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of a configuration.
+
+    Attributes
+    ----------
+    group
+        The group of accounts.
+    outputdir
+        Where products shall appear.
+    search_disks
+        Whether spools and archives are searched before anything is fetched.
+    """
+
+    conf: Mapping[str, Any]
+    group: str
+    outputdir: Path
+    search_disks: bool
+
+
+@contextmanager
+def installation(wanted: Wanted) -> Iterator[Path]:
+    """Give the settings file of a daemon for this configuration; the copy of the accounts is gone afterwards.
+
+    Raises
+    ------
+    ConfigError
+        There is no such group, or none of its logins can download.
+    """
+    accounts = _accounts(wanted)
+    settings = _settings(wanted)
+    text = json.dumps(settings, indent=1, sort_keys=True)  # JSON is YAML
+    root = own_directory(hashlib.sha256(f"{wanted.group}\n{text}".encode()).hexdigest()[:16])
+    settings |= {
+        "state_dir": str(root / "state"),
+        "runtime_dir": str(own_directory("sessions")),
+        "inbox": {"path": str(root / "inbox"), "stable_for_s": 0.1, "scan_every_s": 0.5},
+    }
+    if pre_spool := wanted.conf.get("pre_spool"):
+        settings["pre_spool"] = str(_absolute(pre_spool) / f".cdsed-{root.name}")  # each state needs one of its own
+    with tempfile.TemporaryDirectory(prefix="call-", dir=root) as call:
+        config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
+        config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
+        replace_private(accounts_file, json.dumps(accounts))
+        yield config
+
+
+def environ() -> dict[str, str]:
+    """Return this process's environment without what belongs to another daemon."""
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+
+
+def _settings(wanted: Wanted) -> dict[str, Any]:
+    conf, places = wanted.conf, [wanted.outputdir]
+    if wanted.search_disks:
+        places += [_absolute(place) for place in spools(conf)]
+    services = settings_or_defaults(None, os.environ).services.model_dump(mode="json")
+    services |= {"s3_url": conf.get("s3_endpoint", services["s3_url"]), "s3_region": conf.get("s3_region", "default")}
+    services |= {"identity_url": conf["URL_identity"]} if conf.get("URL_identity") else {}
+    searched = (conf.get("archives") or {}).values() if wanted.search_disks else ()
+    return {
+        "spools": list(dict.fromkeys(map(str, places))),
+        "archives": [{"root": str(_absolute(place))} for place in searched],
+        "default_group": _GROUP,
+        "services": services,
+        "disk": {"free_bytes_min": 0},  # cdsodatacli filled the disk to the brim, too
+    }
+
+
+def _accounts(wanted: Wanted) -> dict[str, Any]:
+    entries = {}
+    for login, keys in logins(wanted.conf, wanted.group).items():
+        names = {"password": "cdse-psswd", "s3_access_key": "s3-access-key", "s3_secret_key": "s3-secret"}
+        entry = {ours: str(keys[theirs]) for ours, theirs in names.items() if keys.get(theirs)}
+        if "s3_access_key" in entry:
+            entry.pop("password", None)  # not needed, so not copied
+        if entry:
+            entries[alias(login)] = {"login": login, **entry}
+    if not entries:
+        raise ConfigError([f"{wanted.group}: none of its logins has s3-access-key and s3-secret, or cdse-psswd"])
+    return {"groups": {_GROUP: {"accounts": entries}}}
+
+
+def alias(login: str) -> str:
+    """Return a name for a login that may stand in names of files; the same one in every process."""
+    readable = _NOT_IN_ALIASES.sub("-", login.partition("@")[0].lower()).strip("-")[:16]
+    return f"{readable or 'account'}-{hashlib.sha256(login.encode()).hexdigest()[:6]}"
+
+
+def _absolute(place: object) -> Path:
+    return Path(os.path.abspath(str(place)))  # noqa: PTH100 - Path.resolve would follow links
+
+
+def own_directory(name: str) -> Path:
+    """Return a directory below this user's own one for temporary files, which nobody else may have made."""
+    base = Path(tempfile.gettempdir(), f"cdsed-compat-{os.geteuid()}")
+    base.mkdir(mode=0o700, exist_ok=True)
+    status = base.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise ConfigError([f"{base}: should be a directory that only this user may enter; remove it"])
+    directory = base / name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory

@@ -1,0 +1,271 @@
+"""Where listings are in the inbox, and moving them so that a kill at any instant loses none.
+
+A listing goes from the inbox to ``.taking/``, then to ``.accepted/`` or ``.rejected/``; below each it keeps
+its group's sub-directory. Only one process, intake, takes and settles; anybody may put.
+"""
+
+import os
+import secrets
+import shlex
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain, count
+from pathlib import Path, PurePath
+
+from cdsed.dir_handle import mkdir_durable, sync
+from cdsed.errors import InboxError
+from cdsed.inbox.durable_files import DurableFileBatch
+from cdsed.inbox.parse import read_options
+from cdsed.inbox.receipt import REPORT_FILES
+from cdsed.inbox.scan import is_ignored
+from cdsed.inbox.source import open_listing
+from cdsed.model.listing import ListingOptions
+
+TAKING = ".taking"
+ACCEPTED = ".accepted"
+REJECTED = ".rejected"
+
+_NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.json" come behind it
+_SUFFIX_BYTES_MAX = 20
+
+
+def prepare(root: Path, *, used: bool) -> int:
+    """Make the inbox and our directories in it.
+
+    Parameters
+    ----------
+    used
+        Whether listings are known to be in it: then it is not made again, but waited for.
+
+    Returns
+    -------
+    int
+        The number of its file system, for `check_mounted`.
+
+    Raises
+    ------
+    InboxError
+        Somebody put a link or a file there: what we write would end up elsewhere; or what was there is away.
+    """
+    if used:
+        _expect_ours(root)
+    for folder in (TAKING, ACCEPTED, REJECTED):
+        mkdir_durable(root / folder)
+        if (root / folder).is_symlink():
+            raise InboxError(f"{root / folder} is a symbolic link; remove it, so that cdsed can make a directory there")
+    return root.stat().st_dev
+
+
+def check_mounted(root: Path, device: int) -> None:
+    """Make sure that the inbox is not the bare mount point of its disk: what is written there, nobody would find.
+
+    A network disk that is mounted again may get another number, but has our directories.
+
+    Raises
+    ------
+    InboxError
+        It is on another file system than before, and is empty.
+    OSError
+        It is not there at all, or does not answer.
+    """
+    if root.stat().st_dev != device:
+        _expect_ours(root)
+
+
+def _expect_ours(root: Path) -> None:
+    ours = root / ACCEPTED
+    if not ours.is_dir():
+        raise InboxError(f"its disk is not mounted; to use what is there now: mkdir -p {shlex.quote(str(ours))}")
+
+
+def take(path: Path, root: Path, batch: DurableFileBatch) -> Path:
+    """Move a dropped file to ``.taking/``, under a name free there, in ``.accepted/`` and in ``.rejected/``.
+
+    Returns
+    -------
+    Path
+        Where it is now. The name stays until its end: receipts and reports are named after it.
+    """
+    target = root / TAKING / path.relative_to(root).parent / _free_name(path, root)
+    mkdir_durable(target.parent)
+    path.rename(target)
+    batch.moved(path, target)
+    return target
+
+
+def place_when_accepted(path: Path, root: Path) -> Path:
+    """Return where a dropped file will lie once it is accepted, unless one of its name comes before it."""
+    return root / ACCEPTED / path.relative_to(root).parent / _free_name(path, root)
+
+
+def taken(root: Path) -> list[Path]:
+    """Return what is in ``.taking/``, in the order of coming there: after a start, what a kill left behind."""
+    found = [
+        (path.lstat().st_ctime_ns, path.lstat().st_mtime_ns, path)
+        for path in (root / TAKING).rglob("*")
+        if not (path.name.startswith(".") or stat.S_ISDIR(path.lstat().st_mode))
+    ]
+    return [path for *_, path in sorted(found)]
+
+
+def finished(listing: Path, root: Path, *, accepted: bool) -> Path:
+    """Return where a taken listing belongs, or lies already, in ``.accepted/`` or ``.rejected/``.
+
+    What somebody else has put there is never overwritten.
+    """
+    target = root / (ACCEPTED if accepted else REJECTED) / listing.relative_to(root / TAKING)
+    if not (os.path.lexists(target) and os.path.lexists(listing)):
+        return target
+    return next(path for name in _names(target) if not os.path.lexists(path := target.with_name(name)))
+
+
+def count_try(listing: Path, items_taken: int) -> int:
+    """Note, beside a listing that a dead process left in ``.taking/``, that it is tried again from there.
+
+    Returns
+    -------
+    int
+        How often it was tried since it last advanced: a listing may itself be what kills its reader.
+    """
+    tries = _tries(listing)
+    tries.parent.mkdir(parents=True, exist_ok=True)
+    with tries.open("a+", encoding="ascii") as file:
+        file.write(f"{items_taken}\n")
+        file.seek(0)
+        return file.read().split("\n").count(str(items_taken))
+
+
+def forget_tries(listing: Path) -> None:
+    """Forget how often a listing was tried."""
+    _tries(listing).unlink(missing_ok=True)
+
+
+def put(
+    source: Path,
+    root: Path,
+    group: str | None = None,
+    options: ListingOptions | None = None,
+    before: Callable[[Path], None] = lambda _: None,
+) -> Path:
+    """Copy a listing into the inbox, where it appears whole and under a name nobody has.
+
+    Parameters
+    ----------
+    group
+        The sub-directory to use, made where it is missing; None for the inbox itself.
+    options
+        What they give wins over the listing's own first line; for it, one line is put in front.
+    before
+        Is told each name that is tried, just before the listing appears under it and may be taken.
+
+    Raises
+    ------
+    InboxError
+        The source is not a listing, its name is one that is left alone, its options cannot be followed, or the
+        inbox cannot be written.
+    """
+    if is_ignored(source.name):
+        raise InboxError(f"the inbox leaves files named like {source.name} alone; rename it")
+    head = _options_line(read_options(source), options or ListingOptions())
+    directory = root / group if group else root
+    hidden = directory / f".put-{secrets.token_hex(8)}.tmp"
+    try:
+        _make_group(directory, root)
+        with open_listing(source) as original, hidden.open("wb") as copy:
+            _let_the_daemon_read(copy.fileno(), root)
+            copy.write(head)
+            shutil.copyfileobj(original, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+        target = _link(hidden, directory, source, before)
+        sync(directory)
+    except OSError as error:
+        raise InboxError(f"{source.name} cannot be put into {directory}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):  # where there is no directory, there is nothing to remove
+            hidden.unlink()
+    return target
+
+
+def _make_group(directory: Path, root: Path) -> None:
+    """Make the sub-directory of a group where it is missing, as open as the inbox itself whatever the umask."""
+    with suppress(FileExistsError, PermissionError):  # a sandbox may forbid setgid
+        directory.mkdir()
+        directory.chmod(stat.S_IMODE(root.stat().st_mode))
+
+
+def _let_the_daemon_read(file: int, root: Path) -> None:
+    """Let the group of the inbox read a new file whatever the umask: the daemon may be another user.
+
+    Raises
+    ------
+    InboxError
+        That cannot be: the file has another group than the inbox.
+    """
+    inbox = root.stat()
+    with suppress(PermissionError):  # a directory without setgid gives its files the group of whoever makes them
+        os.fchown(file, -1, inbox.st_gid)
+    ours = os.fstat(file)
+    if ours.st_gid == inbox.st_gid and inbox.st_mode & stat.S_IXGRP:
+        os.fchmod(file, stat.S_IMODE(ours.st_mode) | stat.S_IRGRP)
+        return
+    if inbox.st_uid != ours.st_uid and not ours.st_mode & stat.S_IROTH:
+        raise InboxError(
+            f"the daemon could not read what you put into {root}: your umask keeps others out, and the inbox does not "
+            f"hand its group on; run `umask 022` first, or let its owner run: chmod g+s {shlex.quote(str(root))}"
+        )
+
+
+def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:
+    """Return the line that must come first; nothing when the listing's own says it already."""
+    wanted = ListingOptions(given.priority or own.priority, given.group or own.group, given.outputdir or own.outputdir)
+    if wanted == own:
+        return b""
+    words = [f"priority={wanted.priority}"]
+    words += [f"group={wanted.group}"] if wanted.group else []
+    words += [shlex.quote(f"outputdir={wanted.outputdir}")] if wanted.outputdir else []
+    return f"# cdsed: {' '.join(words)}\n".encode()
+
+
+def _link(hidden: Path, directory: Path, source: Path, before: Callable[[Path], None]) -> Path:
+    """Give a file a second, visible name; unlike a rename, this never replaces somebody else's."""
+    for name in _names(source):
+        before(directory / name)
+        try:
+            os.link(hidden, directory / name)
+        except FileExistsError:
+            continue
+        break
+    return directory / name
+
+
+def _free_name(path: Path, root: Path) -> str:
+    """Return the name a dropped file keeps to its end: free in every folder it may come to."""
+    folders = [root / folder / path.relative_to(root).parent for folder in (TAKING, ACCEPTED, REJECTED)]
+    plain = path.with_name(_plain_name(path.name))
+    return next(name for name in _names(plain) if not any(os.path.lexists(folder / name) for folder in folders))
+
+
+def _plain_name(name: str) -> str:
+    """Return a name as receipts, status and log can show it: printable, no paper's own, short enough for its papers."""
+    plain = "".join(each if each.isprintable() else "_" for each in name)
+    for report_file in REPORT_FILES:
+        plain = (
+            plain.removesuffix(report_file) + report_file.replace(".", "-", 1) if plain.endswith(report_file) else plain
+        )
+    if len(plain.encode()) <= _NAME_BYTES_MAX:
+        return plain
+    suffix = PurePath(plain).suffix
+    suffix = suffix if len(suffix.encode()) <= _SUFFIX_BYTES_MAX else ""
+    return plain.encode()[: _NAME_BYTES_MAX - len(suffix.encode())].decode(errors="ignore") + suffix
+
+
+def _names(path: Path) -> Iterator[str]:
+    """Yield the name of a path, then ``name-2.txt``, ``name-3.txt`` and so on."""
+    return chain([path.name], (f"{path.stem}-{number}{path.suffix}" for number in count(2)))
+
+
+def _tries(listing: Path) -> Path:
+    return listing.with_name(f".{listing.name}.tries")

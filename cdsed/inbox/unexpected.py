@@ -1,0 +1,64 @@
+"""Files that are no listings at all, such as an accounts file or a key that was dropped by mistake.
+
+They are refused as a whole: nothing of them gets into the state or a receipt.
+"""
+
+import re
+from collections.abc import Iterable
+from io import BytesIO
+from typing import BinaryIO
+
+from cdsed.errors import InboxError
+from cdsed.inbox.source import UTF8_BOM, physical_lines
+from cdsed.model.quoting import holds_like_a_name
+
+_HEAD_BYTES = 1024 * 1024
+_MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|-----BEGIN )")
+_COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
+# The last: an answer without products.
+_OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"|"(?:value|features)"\s*:\s*\[\s*\]')
+# Headers of tables of other things have an `id` and a `name`, too.
+_COLUMNS = frozenset({"safename", "safe", "s3path", "s3_path"})
+_AMBIGUOUS = frozenset({"id", "name"})
+
+
+def refuse_unexpected(file: BinaryIO, name: str, *, is_json: bool) -> None:
+    """Make sure that the beginning of a file, up to 1 MiB, has anything of a listing.
+
+    Blank lines, comments, and lines too long to be read, say nothing for or against it.
+
+    Raises
+    ------
+    InboxError
+        It has nothing; the text quotes nothing of it.
+    """
+    head = file.read(_HEAD_BYTES).removeprefix(UTF8_BOM)
+    if _MARKUP.match(head):
+        raise InboxError(f"{name} does not look like a listing, but like a page, XML or a key; {_remedy()}")
+    text = _COMMENT.sub("", head.decode(errors="replace"))
+    if holds_like_a_name(text) or (is_json and _OF_A_CATALOGUE.search(text)):
+        return
+    if is_json or _is_strange(line.text for line in physical_lines(BytesIO(head)) if not _is_long(line.problem)):
+        raise InboxError(
+            f"{name} does not look like a listing: nothing in it is like the name of a product, such as "
+            f"S1A_IW_GRDH_1SDV_…SAFE; {_remedy()}"
+        )
+
+
+def _is_strange(lines: Iterable[str]) -> bool:
+    """Tell whether lines without any name are more than comments and a header."""
+    content = (text for line in lines if (text := line.strip(" \x1a")).strip() and not text.startswith("#"))
+    header = {field.strip(" '\"").lower() for field in re.split(r"[,;\t]", next(content, ""))}
+    if header & _COLUMNS or header == {""}:
+        return False
+    if "id" in header and "name" not in header:
+        return False  # the reader of lines says better what such a header lacks
+    return not header & _AMBIGUOUS or next(content, None) is not None
+
+
+def _is_long(problem: str | None) -> bool:
+    return problem is not None and problem.endswith("KiB")
+
+
+def _remedy() -> str:
+    return "if it holds passwords or keys, delete it and change them"

@@ -1,0 +1,121 @@
+"""What a product is made of while it travels, how far a piece is, and the lease that lets a session fetch it."""
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from cdsed.clock import same_boot
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as the service lists it; ``path`` is its place below the product's directory.
+
+    ``etag`` comes without quotes. Without a ``-`` it is the hex MD5 of the object.
+    """
+
+    key: str
+    path: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Hex digests of a whole object; None where nobody computed it.
+
+    ``stamp`` tells which file they are of, as it was after its last writing: of any other they say nothing.
+    """
+
+    md5: str | None = None
+    sha3_256: str | None = None
+    stamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of a planned product, with the digests computed while its bytes passed.
+
+    ``bad_digest`` is that of the copy which failed verification last.
+    """
+
+    id: int
+    key: str
+    path: str
+    size_bytes: int
+    etag: str
+    digests: Digests
+    bad_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One ranged GET: bytes ``[first_byte, first_byte + size_bytes)`` of an object, `done_bytes` of them on disk."""
+
+    id: int
+    object_id: int
+    key: str
+    path: str
+    etag: str
+    object_bytes: int
+    first_byte: int
+    size_bytes: int
+    done_bytes: int
+    transient_failures: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether this piece is its whole object, with nothing of it on disk yet."""
+        return self.size_bytes == self.object_bytes and self.done_bytes == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a product is put together and where it will appear, as directories."""
+
+    staging: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A session held by this process; the fence proves it."""
+
+    account: str
+    slot: int
+    group: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """How much of a piece a session has written, left in its lock file after every buffer.
+
+    What was written survives a kill in the kernel's page cache, though it is not on the disk yet; it does not
+    survive a new boot, so it says in which one it was saved.
+
+    Attributes
+    ----------
+    booted_at
+        UTC instant at which the machine booted.
+    """
+
+    fence: int
+    piece: int
+    done_bytes: int
+    booted_at: float
+
+    _FORM: ClassVar[struct.Struct] = struct.Struct("<QQQd")
+
+    def pack(self) -> bytes:
+        """Return it as a few bytes."""
+        return self._FORM.pack(self.fence, self.piece, self.done_bytes, self.booted_at)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self | None:
+        """Read one; None where none is saved."""
+        return cls(*cls._FORM.unpack(data)) if len(data) == cls._FORM.size else None
+
+    def is_of_boot(self, booted_at: float) -> bool:
+        """Tell whether the machine has not booted since."""
+        return same_boot(self.booted_at, booted_at)

@@ -1,0 +1,109 @@
+"""The life of a product: its states, the transitions that are allowed, and its record.
+
+`TRANSITIONS` is the one table of them. The database refuses any other move (a trigger compares with its
+own copy of the table, which a test holds equal), and ``docs/states.md`` is generated from it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a product stands."""
+
+    QUEUED = "queued"
+    RESOLVING = "resolving"
+    READY = "ready"
+    DOWNLOADING = "downloading"
+    VERIFYING = "verifying"
+    RETRY_WAIT = "retry_wait"
+    DONE = "done"
+    ALREADY_PRESENT = "already_present"
+    UNAVAILABLE = "unavailable"
+    CORRUPT = "corrupt"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: A product in one of these states is finished: nothing moves until somebody asks for it again.
+TERMINAL = frozenset(
+    {State.DONE, State.ALREADY_PRESENT, State.UNAVAILABLE, State.CORRUPT, State.FAILED, State.CANCELLED}
+)
+
+#: Settled the way its owner wished.
+SUCCEEDED = frozenset({State.DONE, State.ALREADY_PRESENT})
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RESOLVING, State.ALREADY_PRESENT, State.CANCELLED}),
+    State.RESOLVING: frozenset({State.QUEUED, State.READY, State.UNAVAILABLE, State.RETRY_WAIT}),
+    State.READY: frozenset({State.DOWNLOADING, State.FAILED, State.CANCELLED}),
+    State.DOWNLOADING: frozenset(
+        {
+            State.QUEUED,  # the path it was thought to be at is wrong: ask the catalogue
+            State.READY,
+            State.VERIFYING,
+            State.RETRY_WAIT,
+            State.ALREADY_PRESENT,
+            State.UNAVAILABLE,
+            State.FAILED,
+            State.CANCELLED,
+        }
+    ),
+    State.VERIFYING: frozenset(
+        {State.DONE, State.DOWNLOADING, State.RETRY_WAIT, State.ALREADY_PRESENT, State.CORRUPT, State.FAILED}
+    ),
+    State.RETRY_WAIT: frozenset({State.QUEUED, State.READY, State.CANCELLED}),
+    # Asked for again by a later listing:
+    State.DONE: frozenset({State.QUEUED}),
+    State.ALREADY_PRESENT: frozenset({State.QUEUED}),
+    State.UNAVAILABLE: frozenset({State.QUEUED}),
+    State.CORRUPT: frozenset({State.QUEUED}),
+    State.FAILED: frozenset({State.QUEUED}),
+    State.CANCELLED: frozenset({State.QUEUED}),
+}
+
+
+class PathSource(StrEnum):
+    """Who said where a product lies; the catalogue's word is not doubted."""
+
+    LISTING = "listing"
+    NAME = "name"
+    CATALOGUE = "catalogue"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One row of the product table, as the rooms that work on it need it.
+
+    ``attempts`` are failures charged to the product; ``transient_failures`` those of the service on the way to it.
+    ``planned`` says that its objects are known and that sessions may join it.
+    """
+
+    id: int
+    safename: str
+    state: State
+    account_group: str
+    priority: int
+    outputdir: str | None
+    product_id: str | None
+    s3_path: str | None
+    path_source: PathSource | None
+    md5: str | None
+    size_bytes: int | None
+    attempts: int
+    transient_failures: int
+    planned: bool
+    destination: str | None
+    staging: str | None
+    path: str | None
+    cause: str | None
+    fence: int | None
+
+
+def diagram() -> str:
+    """Return the transitions as a Mermaid state diagram, for ``docs/states.md``."""
+    lines = ["stateDiagram-v2", "    [*] --> queued", "    [*] --> present"]
+    for origin, targets in TRANSITIONS.items():
+        lines += [f"    {origin} --> {target}" for target in sorted(targets)]
+    lines += [f"    {state} --> [*]" for state in sorted(TERMINAL)]
+    return "\n".join(lines) + "\n"

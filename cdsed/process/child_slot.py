@@ -1,0 +1,68 @@
+"""A place for one child of the supervisor, and what people are told when it crashes again and again."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cdsed.process.child import Child, ChildSpec
+from cdsed.process.limits import Limits
+from cdsed.process.restart import CrashRecord
+
+_LOOP_FROM = 3
+"""So many crashes, the worker never well in between, are a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrashLoop:
+    """A worker that crashes again and again.
+
+    Attributes
+    ----------
+    crashes
+        How often it crashed since it was well.
+    ending, code
+        How it ended last, in words; its exit code, None for a signal and for a command that cannot be started.
+    start_at_s
+        Boot-clock second of its next start; None while it runs.
+    """
+
+    name: str
+    crashes: int
+    ending: str
+    code: int | None
+    start_at_s: float | None
+
+    def describe(self, now_s: float) -> str:
+        """Return it in words."""
+        next_start = "" if self.start_at_s is None else f", next start in {max(0.0, self.start_at_s - now_s):.0f} s"
+        return f"{self.name} crashes in a loop ({self.crashes} times; it {self.ending}{next_start})"
+
+
+@dataclass(slots=True)
+class ChildSlot:
+    """A place for one child: who shall be there, who is, and what became of the ones before."""
+
+    spec: ChildSpec
+    child: Child | None = None
+    record: CrashRecord = field(default_factory=CrashRecord)
+    start_at_s: float = -math.inf
+    outdated: bool = False  # the child there runs with the configuration before the last reload
+    retired: bool = False  # nobody follows the child there
+    stuck: bool = False  # the child there was killed and does not die
+    ending: str = ""  # of the child before
+    code: int | None = None
+
+    def crash_loop(self, now_s: float, limits: Limits) -> CrashLoop | None:
+        """Return what there is to tell of a child that crashes in a loop; None of one that is well."""
+        child = self.child
+        well = child is not None and child.was_ready and now_s - child.started_s >= limits.well_after_s
+        if self.record.crashes < _LOOP_FROM or well:
+            return None
+        start_at_s = self.start_at_s if child is None else None
+        return CrashLoop(self.spec.name, self.record.crashes, self.ending, self.code, start_at_s)
+
+
+def crash_loops(slots: Iterable[ChildSlot], now_s: float, limits: Limits) -> tuple[CrashLoop, ...]:
+    """Return what there is to tell of the children that crash in a loop."""
+    loops = (slot.crash_loop(now_s, limits) for slot in slots)
+    return tuple(loop for loop in loops if loop is not None)

@@ -1,0 +1,159 @@
+"""The worker's side of supervision: when to stop, and saying that one lives.
+
+`run_worker` is the whole main function of a worker process. Its body looks at ``control.stop`` wherever it waits,
+and leaves soon after it is set; nothing else is asked of it.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import selectors
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.errors import CdsedError, ExitCode, Stopped
+from cdsed.process.signals import SignalWakeup
+
+PARENT_PIPE_FD = "CDSED_PARENT_PIPE_FD"
+"""The environment variable that holds the number of the inherited lifeline descriptor."""
+
+_NOW_WITHIN_S = 1.0
+_TEXT_BYTES_MAX = 1000
+
+log = logging.getLogger(__name__)
+
+
+class WorkerControl:
+    """What a worker's body may know and say.
+
+    Attributes
+    ----------
+    stop
+        Set when the worker shall leave in order: it was told to (TERM), or its supervisor died.
+    now
+        Set at a second TERM, a second before the process ends by itself; ``stop`` is set, too.
+    orphaned
+        Whether the supervisor is gone, so that another one may already be at work.
+    """
+
+    def __init__(self, name: str, parent_pipe: socket.socket | None, leave_within_s: float) -> None:
+        self.stop = threading.Event()
+        self.now = threading.Event()
+        self.orphaned = False
+        self._name = name
+        self._parent_pipe = parent_pipe
+        self._leave_within_s = leave_within_s
+        self._leave_at_s = math.inf
+        self._stopping = False
+        # Run by hand, nobody else answers a ^C or a closed terminal; under a supervisor that is its business.
+        self._obeys = {signal.SIGTERM} if parent_pipe else {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+    def ready(self) -> None:
+        """Say that the worker has booted and takes work from now on."""
+        self._say(b"ready")
+
+    def heartbeat(self, text: str = "") -> None:
+        """Say that the worker lives, and in words what it does; from any thread, never blocking."""
+        self._say(b"heartbeat " + text.encode()[:_TEXT_BYTES_MAX])
+
+    def watch(self, wakeup: SignalWakeup) -> None:
+        """Turn signals and the end of the lifeline into events, until the process ends."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(wakeup, selectors.EVENT_READ)
+            if self._parent_pipe is not None:
+                selector.register(self._parent_pipe, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select(self._time_left_s()):
+                    if key.fileobj is wakeup:
+                        self._on_signals(wakeup.read())
+                    else:
+                        selector.unregister(key.fileobj)
+                        self._mourn()
+                if self._time_left_s() == 0:
+                    log.error("%s did not leave in time and ends at once", self._name)
+                    os._exit(ExitCode.UNFINISHED)
+
+    def _say(self, message: bytes) -> None:
+        if self._parent_pipe is None:
+            return
+        # A supervisor that does not listen must not hold up the work; one that died is seen in `watch`.
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            self._parent_pipe.send(message, socket.MSG_DONTWAIT)
+
+    def _on_signals(self, signals: list[int]) -> None:
+        for number in signals:
+            if number not in self._obeys:
+                continue
+            if self._stopping:
+                self.now.set()
+                self._leave_within(_NOW_WITHIN_S)
+            self._stopping = True
+            self.stop.set()
+
+    def _mourn(self) -> None:
+        """Leave, for the supervisor is dead: it never writes, so what was read is the lifeline's end."""
+        log.warning("the supervisor of %s is gone: leaving", self._name)
+        self.orphaned = True
+        self.stop.set()
+        self._leave_within(self._leave_within_s)
+
+    def _leave_within(self, seconds: float) -> None:
+        self._leave_at_s = min(self._leave_at_s, SYSTEM_CLOCK.boot_s() + seconds)
+
+    def _time_left_s(self) -> float | None:
+        if self._leave_at_s == math.inf:
+            return None
+        return max(0.0, self._leave_at_s - SYSTEM_CLOCK.boot_s())
+
+
+def run_worker(name: str, body: Callable[[WorkerControl], None], *, leave_within_s: float = 10.0) -> ExitCode:
+    """Run `body` as the life of this worker process, and return its exit code.
+
+    It takes over TERM, INT and HUP for the rest of the process: call it once, from the main thread, and end
+    the process after it. A second TERM and the supervisor's death end the process even if a thread hangs.
+    Without a lifeline in the environment (run by hand) it works as well, and INT and HUP stop it like TERM.
+
+    Parameters
+    ----------
+    name
+        The worker's name in log lines, e.g. ``download-1``.
+    body
+        Does the work in this thread: calls ``ready`` once, ``heartbeat`` regularly, and returns soon after
+        ``stop`` is set.
+    leave_within_s
+        Time to leave in order after the supervisor died; then the process ends at once.
+
+    Returns
+    -------
+    ExitCode
+        OK when the body returned or was told to stop, the error's own code for an error cdsed understands (78 for
+        `ConfigError`), BUG for any other, which is logged with its traceback.
+    """
+    control = WorkerControl(name, _inherited_parent_pipe(), leave_within_s)
+    wakeup = SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    threading.Thread(target=control.watch, args=(wakeup,), name=f"{name} watch", daemon=True).start()
+    try:
+        body(control)
+    except Stopped:
+        return ExitCode.OK
+    except CdsedError as error:
+        log.error("%s cannot continue: %s", name, error)  # noqa: TRY400 - its text is all there is to know
+        return error.exit_code
+    except Exception:
+        log.exception("%s failed", name)
+        return ExitCode.BUG
+    return ExitCode.OK
+
+
+def _inherited_parent_pipe() -> socket.socket | None:
+    """Take the lifeline out of the environment, so that no process started from here inherits it."""
+    number = os.environ.pop(PARENT_PIPE_FD, None)
+    if number is None:
+        return None
+    parent_pipe = socket.socket(fileno=int(number))
+    parent_pipe.set_inheritable(False)
+    return parent_pipe

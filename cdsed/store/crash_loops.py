@@ -1,0 +1,48 @@
+"""Workers that crash in a loop: what the supervisor sees, kept where `cdsed status` can read it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from cdsed.clock import Clock
+from cdsed.model.status_report import CrashingWorker
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("crash_loops")
+
+
+@dataclass(frozen=True, slots=True)
+class Crashing:
+    """A row: as `CrashingWorker`, with the next start in seconds of the boot clock."""
+
+    worker: str
+    crashes: int
+    ending: str
+    code: int | None
+    start_s: float | None
+
+
+def note(db: Database, workers: Sequence[Crashing]) -> None:
+    """Replace what is noted; what is known already costs no write."""
+    if [Crashing(**row) for row in db.rows(_SQL.all)] == sorted(workers, key=lambda each: each.worker):
+        return
+    with db.write():
+        db.rows(_SQL.forget)
+        for each in workers:
+            db.rows(_SQL.enter, **asdict(each))
+
+
+def active(db: Database, clock: Clock, *, running: bool) -> tuple[CrashingWorker, ...]:
+    """Return the workers that crash in a loop; none where the daemon does not run, whatever a dead one has left."""
+    if not running:
+        return ()
+    return tuple(
+        CrashingWorker(
+            name=row["worker"],
+            crashes=row["crashes"],
+            ending=row["ending"],
+            code=row["code"],
+            next_start_in_s=None if row["start_s"] is None else max(0.0, row["start_s"] - clock.boot_s()),
+        )
+        for row in db.rows(_SQL.all)
+    )

@@ -1,0 +1,76 @@
+"""Looking ahead: when an account's volume frees, and when the backlog will be done."""
+
+import json
+from collections.abc import Sequence
+
+from cdsed.clock import Clock
+from cdsed.model.product_state import TERMINAL
+from cdsed.model.quota import VOLUME_WINDOW_H, Forecast, HourOfTraffic, QuotaFreeAt, Supply, forecast, next_free
+from cdsed.store import quota_usage
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+from cdsed.store.quota_usage import MINUTE_STEPS, QuotaUsage
+
+_SQL = Queries("forecast")
+
+# An account that brings nothing now for want of volume is expected to bring what it did in its last busy hours.
+_BUSY_HOURS = 24
+
+
+def quota_free_at(db: Database, clock: Clock, account: QuotaUsage) -> QuotaFreeAt | None:
+    """Return when volume of an account is free again, None while it has some."""
+    if account.used_bytes < account.ceiling_bytes:
+        return None
+    return next_free(_hours(db, clock, account.name), account.ceiling_bytes)
+
+
+def backlog_eta(
+    db: Database, clock: Clock, accounts: Sequence[QuotaUsage], to_go_bytes: float | None, rate_bytes_per_s: float
+) -> Forecast | None:
+    """Return when `to_go_bytes` will have come; None when nothing moves, or nobody knows how much there is.
+
+    Each group has only its own accounts: the last to be done counts. The rate of now is shared out as the accounts
+    brought it in the last two minutes.
+    """
+    if not to_go_bytes:
+        return None
+    shares = _shares(db)
+    last_minutes = db.rows(_SQL.recent, step=quota_usage.step_of(clock), steps=2 * MINUTE_STEPS)
+    recent = {row["account"]: row["bytes"] for row in last_minutes}
+    total = sum(recent.values())
+    longest: Forecast | None = None
+    for group in {account.group for account in accounts} & set(shares):
+        supplies = [
+            _supply(db, clock, account, rate_bytes_per_s * recent.get(account.name, 0) / total if total else 0.0)
+            for account in accounts
+            if account.group == group
+        ]
+        found = forecast(to_go_bytes * shares[group], supplies, clock.utc_s())
+        if found is None:
+            return None
+        if longest is None or found.in_s > longest.in_s:
+            longest = found
+    return longest
+
+
+def _shares(db: Database) -> dict[str, float]:
+    """Return how much of what is to go each group has to bring; a product that two wish for counts for both."""
+    wanted = {
+        row["account_group"]: row["products"] for row in db.rows(_SQL.backlog, terminal=json.dumps(sorted(TERMINAL)))
+    }
+    total = sum(wanted.values())
+    return {group: products / total for group, products in wanted.items()}
+
+
+def _supply(db: Database, clock: Clock, account: QuotaUsage, rate_bytes_per_s: float) -> Supply:
+    hours = _hours(db, clock, account.name)
+    if not rate_bytes_per_s and account.left_bytes < 1 and account.has_keys:
+        busy = [each.size_bytes for each in hours if each.size_bytes][-_BUSY_HOURS:]
+        rate_bytes_per_s = sum(busy) / (3600.0 * len(busy)) if busy else 0.0
+    return Supply(rate_bytes_per_s, max(0, account.ceiling_bytes - account.used_bytes), tuple(hours))
+
+
+def _hours(db: Database, clock: Clock, account: str) -> list[HourOfTraffic]:
+    oldest_hour = int(clock.utc_s() // 3600) - VOLUME_WINDOW_H
+    rows = db.rows(_SQL.hours, account=account, oldest_hour=oldest_hour)
+    return [HourOfTraffic(row["hour"], row["bytes"]) for row in rows]

@@ -1,0 +1,170 @@
+"""What a state needs that was made from a backup, or from listings and their reports alone."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from cdsed.clock import Clock
+from cdsed.errors import StateError
+from cdsed.model.listing import ListingHead, ReportRow
+from cdsed.model.product_state import SUCCEEDED, State
+from cdsed.store import processes, products
+from cdsed.store.database import Database, Row, open_read_only
+from cdsed.store.queries import Queries
+
+_SQL = Queries("recovery")
+_BATCH = 500
+_Any = TypeVar("_Any")
+
+
+def release_all(db: Database, clock: Clock) -> None:
+    """Give back what workers held when a backup was made, at nobody's expense; half-done products begin again.
+
+    Fences given out since the backup must not come again (a lock file may hold one): they continue from a number
+    that none has reached, milliseconds of UTC.
+    """
+    with db.write():
+        for row in db.rows(_SQL.processes):
+            processes.release(db, clock, row["id"])
+        db.rows(_SQL.forget_objects)
+        db.rows(_SQL.unplan, at=clock.utc_s())
+        db.rows(_SQL.lift_fence, least=int(clock.utc_s() * 1000))
+
+
+def rescan(db: Database, clock: Clock, find: Callable[[str, Path | None], Path | None]) -> int:
+    """Settle as present what is not finished and is on disk; return how many those were.
+
+    Parameters
+    ----------
+    find
+        Tells where a product lies, by its name and its listing's own output directory.
+    """
+    found = 0
+    for rows in _batches(db.stream(_SQL.unsettled)):
+        places = [
+            (row["id"], find(row["safename"], Path(row["outputdir"]) if row["outputdir"] else None)) for row in rows
+        ]
+        with db.write():
+            for product, place in places:
+                if place is not None:
+                    found += 1
+                    _present(db, clock, product, str(place))
+    return found
+
+
+def finish_delivered(db: Database, clock: Clock, rows: Iterator[ReportRow]) -> None:
+    """Settle what a report names as delivered since the backup: its owner may have taken it away meanwhile."""
+    for batch in _batches(rows):
+        with db.write():
+            for row in batch:
+                known = products.find(db, row.safename)
+                if known is not None and State(row.state) in SUCCEEDED:
+                    _present(db, clock, known.id, str(row.path))
+
+
+def _present(db: Database, clock: Clock, product: int, path: str) -> None:
+    """Carry a product that is not finished to `present`, by allowed moves; nothing happens to one that is finished."""
+    for step in (_SQL.take_back_ready, _SQL.take_back):
+        db.rows(step, id=product, at=clock.utc_s())
+    db.rows(_SQL.already_present, id=product, path=path, at=clock.utc_s())
+
+
+def traffic_of(state_dir: Path) -> list[Row]:
+    """Return the hourly traffic that a state counted, as far as it can still be read."""
+    try:
+        db = open_read_only(state_dir, daemon_runs=True)
+        if db is None:
+            return []
+        try:
+            return db.rows(_SQL.traffic)
+        finally:
+            db.close()
+    except StateError:
+        return []
+
+
+def carry_traffic(db: Database, traffic: Iterable[Row]) -> None:
+    """Count hourly traffic of a former state, so that the 30-day volumes stay true."""
+    with db.write():
+        for row in traffic:
+            db.rows(_SQL.carry_traffic, **row)
+
+
+def known_paths(db: Database, *, finished: bool) -> set[str]:
+    """Return where the listings lie that the state knows; with `finished` only of those taken to their end."""
+    return {row["path"] for row in db.rows(_SQL.finished_paths if finished else _SQL.paths)}
+
+
+def open_listings(db: Database) -> dict[int, Path]:
+    """Return the listings that wait for their report, by number, and where they lie."""
+    return {row["id"]: Path(row["path"]) for row in db.rows(_SQL.open_listings)}
+
+
+def close_reported(db: Database, listing: int, at: float) -> None:
+    """Note that a listing was reported, at `at` (UTC s), after the backup was made."""
+    with db.write():
+        db.rows(_SQL.close, id=listing, at=at)
+
+
+def close_lost(db: Database) -> None:
+    """Give up the half-taken listings whose files are gone: nobody can read the rest of them."""
+    with db.write():
+        for row in db.rows(_SQL.taking):
+            if not Path(row["path"]).exists():
+                db.rows(_SQL.lost, id=row["id"], reason="its file was gone when the state was recovered")
+
+
+def enter_listing(db: Database, head: ListingHead, path: Path, reported_at: float) -> int:
+    """Enter a listing that was reported, as its receipt names it; return its number."""
+    with db.write():
+        return int(
+            db.value(
+                _SQL.enter_listing,
+                id=head.id,
+                sha256=head.sha256,
+                account_group=head.group,
+                outputdir=head.outputdir or "",
+                priority=head.priority,
+                name=head.name,
+                owner=head.user,
+                path=str(path),
+                taken_at=head.taken_at,
+                reported_at=reported_at,
+            )
+        )
+
+
+def enter_report(db: Database, listing: int, head: ListingHead, rows: Iterator[ReportRow], at: float) -> int:
+    """Enter the products of a reported listing as its report says; what a later report said of them stays.
+
+    Returns
+    -------
+    int
+        How many rows the report has.
+    """
+    count = 0
+    for batch in _batches(rows):
+        count += len(batch)
+        with db.write():
+            for row in batch:
+                db.rows(
+                    _SQL.enter_product,
+                    safename=row.safename,
+                    state=row.state,
+                    account_group=head.group,
+                    priority=head.priority,
+                    outputdir=head.outputdir,
+                    size_bytes=row.size_bytes,
+                    attempts=row.attempts,
+                    path=row.path,
+                    cause=row.cause,
+                    at=at,
+                )
+                db.rows(_SQL.enter_want, listing=listing, safename=row.safename, line=row.line)
+    return count
+
+
+def _batches(rows: Iterator[_Any]) -> Iterator[list[_Any]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch

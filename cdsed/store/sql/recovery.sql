@@ -1,0 +1,71 @@
+-- name: processes
+SELECT id FROM process
+
+-- name: paths
+SELECT path FROM listing WHERE state <> 'refused'
+
+-- name: finished_paths
+SELECT path FROM listing WHERE state IN ('open', 'reported')
+
+-- name: open_listings
+SELECT id, path FROM listing WHERE state = 'open'
+
+-- name: taking
+SELECT id, path FROM listing WHERE state = 'taking'
+
+-- name: close
+UPDATE listing SET state = 'reported', reported_at = :at WHERE id = :id
+
+-- name: lost
+UPDATE listing SET state = 'refused', reason = :reason WHERE id = :id
+
+-- What a backup says of half-done products is older than their files: their transfer begins again.
+-- name: forget_objects
+DELETE FROM object
+
+-- name: unplan
+UPDATE product SET state = 'queued', planned = 0, changed_at = :at WHERE state = 'downloading'
+
+-- name: unsettled
+SELECT id AS position, id, safename, outputdir FROM product
+WHERE state IN ('queued', 'ready', 'retry_wait') AND id > :after ORDER BY id LIMIT 1000
+
+-- The way from ready to queued that the table of transitions knows.
+-- name: take_back_ready
+UPDATE product SET state = 'downloading', changed_at = :at WHERE id = :id AND state = 'ready'
+
+-- name: take_back
+UPDATE product SET state = 'queued', due_s = NULL, changed_at = :at
+WHERE id = :id AND state IN ('downloading', 'retry_wait')
+
+-- name: already_present
+UPDATE product SET state = 'already_present', path = :path, cause = NULL, code = NULL, changed_at = :at
+WHERE id = :id AND state = 'queued'
+
+-- name: lift_fence
+UPDATE fence SET value = max(value, :least)
+
+-- name: traffic
+SELECT account, hour, requests, bytes FROM traffic_hour
+
+-- name: carry_traffic
+INSERT INTO traffic_hour (account, hour, requests, bytes) VALUES (:account, :hour, :requests, :bytes)
+ON CONFLICT (account, hour) DO UPDATE SET requests = max(requests, excluded.requests), bytes = max(bytes, excluded.bytes)
+
+-- A listing keeps the number its owner was told, where that is free.
+-- name: enter_listing
+INSERT INTO listing (id, sha256, account_group, outputdir, priority, name, owner, state, path, taken_at, reported_at)
+VALUES (CASE WHEN EXISTS (SELECT 1 FROM listing WHERE id = :id) THEN NULL ELSE :id END,
+        :sha256, :account_group, :outputdir, :priority, :name, :owner, 'reported', :path, :taken_at, :reported_at)
+RETURNING id
+
+-- name: enter_product
+INSERT INTO product (safename, state, account_group, priority, outputdir, size_bytes, attempts, path, cause,
+                     changed_at)
+VALUES (:safename, :state, :account_group, :priority, :outputdir, :size_bytes, :attempts, :path, :cause, :at)
+ON CONFLICT (safename) DO NOTHING
+
+-- name: enter_want
+INSERT INTO want (listing, product, line)
+SELECT :listing, id, :line FROM product WHERE safename = :safename
+ON CONFLICT (listing, product) DO NOTHING

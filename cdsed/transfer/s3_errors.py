@@ -1,0 +1,203 @@
+"""What S3, the network and the disk report, as errors of cdsed with their fault domain; nowhere else.
+
+What follows from each error is in `cdsed.work.failure_rules`. Codes of eodata as seen by others' clients; bodies of
+403 and 429 may be empty. Sources: the CDSE documentation on S3 and quotas, CloudFerro's eosdk,
+developmentseed/lazycogs#80, and the error codes of Ceph's gateway.
+"""
+
+import errno
+import http.client
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdsed.dir_handle import has_no_inodes
+from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
+from cdsed.transfer.genuine import error_code
+
+# The signature, the key or its owner is refused: whatever this account asks for, it gets the same answer.
+_KEY_CODES = {
+    "InvalidAccessKeyId": "the S3 key is unknown: deleted, expired, or not yet usable; check it in the accounts file",
+    "SignatureDoesNotMatch": "the S3 secret key does not fit its access key; correct the accounts file",
+    "ExpiredToken": "the temporary S3 key has expired",
+    "InvalidToken": "the S3 session token is not valid",
+    "RequestTimeTooSkewed": "this machine's clock differs from the service's; set it (timedatectl)",
+    "UserSuspended": "CDSE has suspended it; log in at https://dataspace.copernicus.eu and see why",
+    "AccountProblem": "CDSE has locked it; log in at https://dataspace.copernicus.eu and see why",
+}
+_PASSING_CODES = {"InternalError", "SlowDown", "ServiceUnavailable"}
+
+# What S3 says of an object, by status: a product is charged with it, so it has to be in S3's own words. Other services
+# answer in XML of the same form, with codes of their own.
+_OF_THE_OBJECT = {
+    404: {"NoSuchKey", "NoSuchBucket"},
+    410: {"NoSuchKey"},
+    412: {"PreconditionFailed"},
+    416: {"InvalidRange"},
+}
+# What S3 says where it refuses to read.
+_REFUSALS = {
+    "AccessDenied",
+    "InvalidObjectState",
+    "AllAccessDisabled",
+    "InvalidPayer",
+    "InvalidSecurity",
+    "NotSignedUp",
+}
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+# Our own process or the whole machine is short of something: neither the disk's fault nor the service's.
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
+# This file system cannot hold such a name or such a file; others may.
+_UNSTORABLE = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EFBIG, errno.EOVERFLOW}
+_DISK_ADVICE = {
+    "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit",
+    "EACCES": "; let this user (uid {uid}) write there, see chown(1) and chmod(1)",
+    "EPERM": "; let this user (uid {uid}) write there; perhaps it is marked as immutable, see lsattr(1)",
+}
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
+
+
+def foreign(status: int, what: str, retry_after_s: float | None = None) -> ServiceError:
+    """Return the error for an answer that something on the way has given in the place of S3."""
+    message = f"something on the way to S3 answered {status} for {what}, not S3 itself"
+    return ServiceError(f"{message}; look at proxies and firewalls", code="ProxyResponse", retry_after_s=retry_after_s)
+
+
+def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], body: bytes | None) -> TransferError:
+    """Return the error for an S3 answer that is not a success.
+
+    Parameters
+    ----------
+    account
+        Our name of the account that asked.
+    what
+        What was asked for, e.g. a key, for the message.
+    body
+        None: it was a HEAD, whose answers have none.
+    """
+    code = error_code(body or b"")
+    after_s = retry_after_s(headers.get("Retry-After"))
+    text = f"({status} {code or 'without a code'})"
+    if status in (429, 509):
+        own = bool(code) or not (body or b"").strip()
+        return AccountError(
+            f"account {account}: too many requests or connections ({status}{'' if own else ', in words not of S3'})",
+            code="Throttled" if own else "ThrottledElsewhere",
+            retry_after_s=after_s,
+        )
+    if code in _KEY_CODES and 400 <= status < 500:
+        return AccountError(f"account {account}: {_KEY_CODES[code]}", code=code)
+    if _is_foreign(status, code, body):
+        return foreign(status, what, after_s)
+    if status in (401, 403):
+        if code == "InvalidObjectState":
+            return ProductError(f"{what} is in an archive and is not online {text}", code="NotOnline")
+        return AccountError(f"account {account} may not read {what} {text}", code="AccessDenied")
+    if status in (404, 410) and code != "NoSuchBucket":  # of a HEAD, the caller makes sure
+        return ProductError(f"{what} is not there {text}", code="NoSuchKey")
+    if status in (412, 416):
+        return ProductError(f"{what} has changed since it was listed ({status})", code="Changed")
+    return ServiceError(
+        f"S3 answered {status} {code} for {what}{_advice(status)}".replace("  ", " "),
+        code=_service_code(status, code),
+        retry_after_s=after_s,
+    )
+
+
+def _is_foreign(status: int, code: str, body: bytes | None) -> bool:
+    """Tell whether a refusal is not S3's; its 401 and 403 may have an empty body."""
+    if status in _OF_THE_OBJECT:
+        return body is not None and code not in _OF_THE_OBJECT[status]
+    return status in (401, 403, 407, 451) and code not in _REFUSALS and bool((body or b"").strip())
+
+
+def _service_code(status: int, code: str) -> str:
+    """Return our word for an answer that is the service's fault; its own is taken only where it is known."""
+    if status >= 500:
+        return code if code in _PASSING_CODES else str(status)
+    if 300 <= status < 400:
+        return "Redirected"
+    if status == 408 or code == "RequestTimeout":
+        return "Timeout"
+    return "BadRequest" if status >= 400 else "InvalidResponse"
+
+
+def _advice(status: int) -> str:
+    return "; look at services.s3_url and s3_region" if 300 <= status < 500 and status != 408 else ""
+
+
+def network_error(host: str, error: BaseException) -> ServiceError | MachineError:
+    """Return the error for a connection that could not be made or broke."""
+    match error:
+        case OSError() if error.errno in _MACHINE and not isinstance(error, socket.gaierror | ssl.SSLError):
+            return _short_of(host, error)
+        case socket.gaierror():
+            code, text = "NoAddress", f"the name cannot be resolved ({error.strerror})"
+        case ssl.SSLCertVerificationError():
+            code, text = "Certificate", f"its certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():
+            code, text = "TLS", f"TLS failed ({error.reason})"
+        case TimeoutError():
+            code, text = "Timeout", "no answer in time"
+        case http.client.IncompleteRead():
+            code, text = "TruncatedBody", "the answer ended early"
+        case http.client.HTTPException() if not isinstance(error, OSError):
+            code, text = "InvalidResponse", f"not a valid HTTP answer ({type(error).__name__})"
+        case OSError() if error.errno in _NO_WAY:
+            code, text = "Unreachable", f"there is no way to it ({error.strerror})"
+        case OSError():
+            code, text = "ConnectionLost", f"the connection broke ({error.strerror or error})"
+        case _:
+            code, text = "ConnectionLost", "the connection was closed"
+    return ServiceError(f"{host}: {text}", code=code)
+
+
+def disk_error(where: str, error: OSError) -> DiskError | MachineError | ProductError:
+    """Return the error for a local file operation that failed: mostly, but not always, the disk's fault."""
+    name = errno.errorcode.get(error.errno or 0, "EIO")
+    if error.errno in _MACHINE:
+        return _short_of(where, error)
+    if error.errno in _UNSTORABLE:
+        return ProductError(f"{where}: this file system cannot hold it: {error.strerror} ({name})", code=name)
+    if error.errno == errno.ENOSPC and where.startswith("/") and has_no_inodes(Path(where)):
+        text = f"{where}: its disk has no inodes left ({name}): it cannot hold more files, however small; remove some"
+        return DiskError(text, code=name)
+    if error.errno in _FULL:
+        return DiskError(f"{where}: no space left ({name}); free some, transfers continue by themselves", code=name)
+    advice = _DISK_ADVICE.get(name, "").format(uid=os.geteuid())
+    return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name)
+
+
+@contextmanager
+def on_disk(where: str) -> Iterator[None]:
+    """Raise what goes wrong with local files in a block as `disk_error` has it; `where` is for the message."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(where, error) from error
+
+
+def local_error(where: str, error: BaseException) -> TransferError | None:
+    """Return the error for what Python raised about this machine or its disks; None for anything else."""
+    match error:
+        case MemoryError():
+            return _short_of(where, OSError(errno.ENOMEM, "out of memory"))
+        case OSError():
+            return disk_error(str(error.filename or where), error)
+    return None
+
+
+def retry_after_s(value: str | None) -> float | None:
+    """Read a ``Retry-After`` header in its form of seconds, an hour at most; None for dates and nonsense."""
+    return min(float(value), 3600.0) if value and re.fullmatch(r"\d{1,9}", value.strip()) else None
+
+
+def _short_of(where: str, error: OSError) -> MachineError:
+    name = errno.errorcode[error.errno or errno.ENOMEM]
+    advice = "; raise LimitNOFILE" if error.errno == errno.EMFILE else ""
+    return MachineError(f"{where}: this machine is short of something: {error.strerror} ({name}){advice}", code=name)

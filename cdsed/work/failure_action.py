@@ -1,0 +1,116 @@
+"""What may follow from a failure; which failure takes which course stands in `cdsed.work.failure_rules`."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from cdsed.model.product_state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a course means.
+
+    Attributes
+    ----------
+    product
+        What becomes of the product, for people.
+    state
+        Where a product that is being planned goes the first time; None where the account, or the case, decides.
+    delay
+        When it continues, for people.
+    pays
+        Who pays, for people.
+    attempt
+        Whether an attempt is charged to the product.
+    breaker
+        The kind of breaker that counts the failure: ``account``, ``service``, ``disk``, or ''.
+    """
+
+    product: str
+    state: State
+    delay: str
+    charged_to: str
+    attempt: bool = False
+    breaker: str = ""
+
+
+_DOUBLED = "30 s, doubled each time, 6 h at most (`retry.first_delay_s`, `longest_delay_s`)"
+_SOON = "2 s, doubled each time, 5 min at most. A longer `Retry-After` wins"
+
+
+class FailureAction(Enum):
+    """What follows from a failure."""
+
+    ATTEMPT = Terms(
+        "waits, then is listed again. *failed* when its attempts are used up, *unavailable* if it is gone",
+        State.RETRY_WAIT,
+        _DOUBLED,
+        "the product: an attempt",
+        attempt=True,
+    )
+    GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
+    ASK_CATALOGUE = Terms(
+        "the catalogue is asked. If the path is the catalogue's own, it is an attempt, and the second time "
+        "*unavailable*",
+        State.QUEUED,
+        "none, then as an attempt",
+        "not charged, then the product: an attempt",
+    )
+    OTHER_ACCOUNT = Terms(
+        "as a zip (`transfer.zip_fallback`), else other accounts of the group try, all of them again and again. "
+        "*unavailable* if that lasts for a day (`retry.refused_for_s`), they read other products, and the "
+        "catalogue still offers it",
+        State.READY,
+        "none. For all accounts 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
+        "not charged. An account that never delivered backs off at the third in a row",
+        breaker="account",
+    )
+    BACK_OFF_ACCOUNT = Terms(
+        "untouched: other accounts continue with it",
+        State.READY,
+        "30 s, doubled each time, 1 h at most (`retry.account_…`). A longer `Retry-After` wins",
+        "the account: it backs off, and its session is released",
+        breaker="account",
+    )
+    RETRY = Terms(
+        "untouched, the piece or the list of objects is fetched again. The sixth in a row while others arrive: an "
+        "attempt",
+        State.RETRY_WAIT,
+        _SOON,
+        "the service: the eighth in a row opens its breaker for 5 s, doubled each time, 5 min at most",
+        breaker="service",
+    )
+    PAUSE_DISK = Terms(
+        "waits and keeps what has arrived. Others use the next spool that works",
+        State.RETRY_WAIT,
+        "30 s, doubled each time, 10 min at most (`retry.first_delay_s`)",
+        "the destination: it pauses, and it alone",
+        breaker="disk",
+    )
+    REPLAN = Terms(
+        "is listed again. What is lost is fetched again, the rest is kept. The sixth in a row is an attempt, and so is "
+        "losing the same object again. Where the destination itself is gone, that pauses",
+        State.RETRY_WAIT,
+        _SOON,
+        "not charged",
+    )
+    REFETCH = Terms(
+        "what is damaged is fetched again. From the sixth damaged copy of an object on: an attempt",
+        State.RETRY_WAIT,
+        _SOON,
+        "not charged",
+    )
+    BACKOFF = Terms(
+        "waits and keeps what has arrived. The session is released",
+        State.RETRY_WAIT,
+        "5 s, doubled each time, 5 min at most",
+        "not charged",
+    )
+    WAIT_FOR_OTHER = Terms(
+        "waits until the other cdsed has finished: then it is *already_present*, or is taken over from one "
+        "that has died",
+        State.RETRY_WAIT,
+        "2 s, doubled each time, 2 min at most",
+        "not charged",
+    )
+    RELEASE = Terms("untouched: released as it was", State.READY, "none", "not charged")

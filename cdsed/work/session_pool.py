@@ -1,0 +1,138 @@
+"""The threads of one download process: sessions, and one that finishes products; and what follows when one is stuck.
+
+A call to a disk that hangs cannot be ended, neither by another thread nor by killing the process. So a stuck thread
+is left where it is, with the session it holds; its disk is paused, and the others continue.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from cdsed.errors import DiskError
+from cdsed.process.lock import KernelLock
+from cdsed.process.threadwatch import Stuck
+from cdsed.work import owning
+from cdsed.work.context import WorkerContext
+from cdsed.work.finish import digest_next, finish_next
+from cdsed.work.janitor import tidy
+from cdsed.work.session import SessionThread
+
+_IDLE_S = 1.0
+_LEAVE_EVERY_S = 0.2
+_TIDY_EVERY_S = 60.0
+_HEARTBEAT_EVERY_S = 5.0
+
+
+class SessionPool:
+    """Runs threads; what one of them cannot handle ends them all.
+
+    Parameters
+    ----------
+    sessions
+        How many sessions work at once.
+    """
+
+    def __init__(self, context: WorkerContext, sessions: int) -> None:
+        self._context = context
+        transfer, process = context.settings.transfer, context.settings.process
+        # A thread that waits for the service may rest as long as a read may take.
+        self._idle_timeout_s = max(process.hung_after_s, 2 * transfer.read_timeout_s)
+        self._error: BaseException | None = None
+        self._stuck: set[threading.Thread] = set()
+        self._paused_s: dict[str, float] = {}
+        self._threads = [self._start(SessionThread(context).run, f"session {n}") for n in range(1, sessions + 1)]
+        self._threads.append(self._start(self._tidy, "tidy"))
+        self._threads.append(self._start(self._heartbeat, "owners"))
+        self._start_finisher()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every thread is at work, or stuck."""
+        return self._error is None and all(thread.is_alive() for thread in self._threads)
+
+    def look(self) -> None:
+        """Cut connections that are too slow, and see to threads that are stuck; call it about once per second."""
+        context = self._context
+        context.transfer.stall_detector.check()
+        stuck = context.disks.watch.look(self._idle_timeout_s)
+        for one in stuck:
+            self._pause(one)
+        self._stuck = {one.thread for one in stuck}
+        if self._finisher in self._stuck:
+            self._relieved.set()
+            self._threads.remove(self._finisher)
+            self._start_finisher()
+
+    def leave(self) -> None:
+        """End the threads, as far as they can be ended; raise what ended one of them before.
+
+        Those that are stuck stay behind: they end with the process, or when the kernel lets go of them.
+        """
+        context = self._context
+        context.stop.set()
+        while any(thread.is_alive() for thread in self._threads if thread not in self._stuck):
+            context.transfer.stall_detector.abort_all()
+            context.work_signal.notify()
+            time.sleep(_LEAVE_EVERY_S)
+            self._stuck = {one.thread for one in context.disks.watch.look(self._idle_timeout_s)}
+        if self._error is not None:
+            raise self._error
+
+    def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the process ends
+                self._error = error
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _start_finisher(self) -> None:
+        self._relieved = relieved = threading.Event()
+        self._finisher = self._start(lambda: self._finish(relieved), "finish")
+        self._threads.append(self._finisher)
+
+    def _finish(self, relieved: threading.Event) -> None:
+        """Verify and publish what has arrived, and digest what arrives, until another thread does so."""
+        context = self._context
+        while not context.stop.is_set() and not relieved.is_set():
+            generation = context.work_signal.generation
+            if not finish_next(context) and not digest_next(context):
+                context.work_signal.wait_after(generation, _IDLE_S)
+
+    def _tidy(self) -> None:
+        """Remove what nobody owns, at the start and now and then; one process at a time does it."""
+        lock = KernelLock(self._context.settings.sessions_dir / "janitor.lock")
+        while not self._context.stop.is_set():
+            if lock.acquire():
+                try:
+                    self._context.transfer.shared.note_all()
+                    tidy(self._context.disks, self._context.stop)
+                finally:
+                    lock.release()
+            self._context.stop.wait(_TIDY_EVERY_S)
+
+    def _heartbeat(self) -> None:
+        """Say, wherever this state owns places of products, that it lives."""
+        context = self._context
+        while not context.stop.is_set():
+            for room, place in owning.rooms_of_all(context.disks):
+                with context.disks.watch.at(str(place)), suppress(OSError):
+                    context.disks.owners.heartbeat(room)
+            context.stop.wait(_HEARTBEAT_EVERY_S)
+
+    def _pause(self, one: Stuck) -> None:
+        """Keep a disk paused for as long as a thread is stuck there: a probe would be stuck, too."""
+        now_s = time.monotonic()
+        if now_s < self._paused_s.get(one.place, 0.0):
+            return
+        self._paused_s[one.place] = now_s + self._idle_timeout_s / 2
+        error = DiskError(
+            f"{one.place}: a call has not returned for {one.for_s:.0f} s; see whether its disk or file server hangs",
+            code="Hung",
+            retry_after_s=self._idle_timeout_s,
+        )
+        self._context.outcome.disk_failed(error, one.place)
