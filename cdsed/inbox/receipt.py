@@ -10,11 +10,12 @@ from cdsed.clock import iso
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.report_writer import JsonWriter, TextWriter
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
-from cdsed.model.product_state import SUCCEEDED
+from cdsed.model.product_state import SUCCEEDED, State
 
 REPORT_FILES = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
 """What the names of receipts and reports end in; the rest is the listing's name."""
 
+_STATE_COLUMNS = max(map(len, State))
 SCHEMA = 2  # of the JSON; grows when a member changes its meaning
 
 _SECTIONS = {
@@ -115,7 +116,7 @@ def _sum(counts: Counts) -> str:
 def _row(row: ReportRow) -> str:
     tried = _plural(row.attempts, "attempt") if row.attempts else None
     size = None if row.size_bytes is None else _size(row.size_bytes)
-    return _words(_line(row.line), f"{row.state:<9}", row.safename, row.path, size, row.cause, tried)
+    return _words(_line(row.line), f"{row.state:<{_STATE_COLUMNS}}", row.safename, row.path, size, row.cause, tried)
 
 
 def _words(*words: str | None) -> str:

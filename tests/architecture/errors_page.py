@@ -1,12 +1,13 @@
-"""Write docs/blame.md, what follows from each failure, from the table in `cdsed.work.failure_rules`: ``make docs``."""
+"""Write docs/errors.md, what follows from each failure, from the table in `cdsed.work.failure_rules`: ``make docs``."""
 
 from pathlib import Path
 
 from cdsed.errors import FaultDomain
 from cdsed.work.failure_rules import RULES
 from cdsed.work.other_failures import OTHER_FAILURES
+from tests.architecture.errors_advice import ADVICE, ADVICE_OTHERWISE
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "blame.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
 _TITLES = {
     FaultDomain.PRODUCT: "The product",
@@ -37,7 +38,7 @@ of a product. To see one, start a [sandbox](sandbox.md) in another terminal, and
     $ cdsed status
     …
     Last errors
-      1  missing  NotInCatalogue  e.g. S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE
+      1  unavailable  NotInCatalogue  e.g. S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE
           not in the catalogue; perhaps misspelt: orbit '05417' should be six digits
 
 Only failures charged to the product use up its attempts (6, `retry.attempts`). For everything else the product waits,
@@ -45,7 +46,7 @@ and it is never dropped for good. You can start products again:
 
     $ cdsed retry --unavailable
     1 product started again: 1 unavailable
-      S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE  was missing, is queued
+      S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE  was unavailable, is queued
 
 *Any other* is the row for every code that the rows above it do not name.
 """
@@ -57,7 +58,7 @@ S3 returns the same code, `InvalidAccessKeyId`, for keys that are wrong, too new
 refuses everything to an expired key (`AccessDenied`). cdsed looks at what the key has done so far, and shows you the
 diagnosis in `cdsed status --json`:
 
-    "trouble_code": "KeyRevoked"
+    "error_code": "KeyRevoked"
 
 | code | S3's code | what cdsed knows |
 |---|---|---|
@@ -137,15 +138,16 @@ def page() -> str:
         for terms in dict.fromkeys(row[:3] for row in rows):
             product, delay, charged_to = terms
             lines += [f"* The product: {product}.", f"* Retried after: {delay}.", f"* Charged to: {charged_to}.\n"]
-            lines += ["| what happens | code |", "|---|---|"]
-            lines += [_row(signals, codes) for *same, signals, codes in rows if tuple(same) == terms]
+            lines += ["| code | what happened | what you do |", "|---|---|---|"]
+            lines += [_row(fault_domain, signals, codes) for *same, signals, codes in rows if tuple(same) == terms]
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n" + _TAIL
 
 
-def _row(signals: str, codes: tuple[str, ...]) -> str:
+def _row(fault_domain: FaultDomain, signals: str, codes: tuple[str, ...]) -> str:
     named = ", ".join(f"`{code}`" for code in codes) or "*any other*"
-    return f"| {signals} | {named} |"
+    advice = ADVICE[codes[0]] if codes else ADVICE_OTHERWISE[fault_domain]
+    return f"| {named} | {signals} | {advice} |"
 
 
 if __name__ == "__main__":

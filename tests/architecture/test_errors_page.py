@@ -12,7 +12,7 @@ _RAISED = {
     kind.__name__: kind
     for kind in (ProductError, AccountError, ServiceError, DiskError, MachineError, Stopped, LeaseLost)
 }
-# Diagnosed only after the table has decided; see docs/blame.md, "Diagnose a rejected key".
+# Diagnosed only after the table has decided; see docs/errors.md, "Diagnose a rejected key".
 _DIAGNOSED = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "WrongSecret", "NoReadPermission"}
 
 
@@ -50,5 +50,5 @@ def test_no_code_stands_twice_under_one_blame():
     assert len(listed) == len(set(listed))
 
 
-def test_docs_blame_md_is_what_make_docs_writes():
+def test_docs_errors_md_is_what_make_docs_writes():
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"

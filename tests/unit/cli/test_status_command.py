@@ -80,7 +80,7 @@ def test_a_listing_is_found_by_its_name_and_by_its_path(used_cli_lab: CliLab) ->
         assert "Listing storm.txt: open" in done.stdout
         assert "lines     4:  2 accepted  1 already on disk  1 rejected" in done.stdout
         assert "2/3 finished  1 queued  1 already_present  1 unavailable" in done.stdout
-        assert f"line 2  missing  {MISSES}\n      not in the catalogue" in done.stdout
+        assert f"line 2  unavailable  {MISSES}\n      not in the catalogue" in done.stdout
         assert f"receipt   {used_cli_lab.inbox}/.accepted/storm.txt.receipt.txt" in done.stdout
         assert "  report " not in done.stdout
     listing = json.loads(used_cli_lab.cdsed("status", "--json", "storm.txt").stdout)["listing"]
@@ -140,7 +140,7 @@ def test_watching_a_pipe_prints_block_after_block_until_interrupted(used_cli_lab
         lines = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
         _rest, errors = process.communicate(timeout=60)
-    assert [line["schema"] for line in lines] == [1, 1, 1]
+    assert [line["schema"] for line in lines] == [2, 2, 2]
     assert (process.returncode, errors) == (0, b"")
 
 

@@ -64,7 +64,7 @@ def test_the_names_of_schema_2_are_these() -> None:
         "requests_last_minute": 133,
         "key_expires_at": "2027-01-16T08:00:00Z",
         "sessions_usable": 4,
-        "throttle": None,
+        "throttle_reason": None,
         "grows_in_s": None,
         "quota_free_at": None,
         "error_code": None,

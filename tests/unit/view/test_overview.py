@@ -41,7 +41,7 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
         "2027-01-15T08:00:00Z (0 s ago): the state was made again\n"
         "Listings\n"
         "  campaign.txt  ██████████████████░░  41/44  1 failed product  default  open\n"
-        "  huge.txt                                                default  being taken, 120 000 lines so far\n"
+        "  huge.txt                                                     default  being taken, 120 000 lines so far\n"
     )
     assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 unavailable" in screen()
     assert "  default/first   ●●○·  11.9 TB of 12.0 TB left  133 requests in a minute" in screen()
@@ -50,7 +50,7 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert "Speed  34.1 MB/s over 1 min  30.0 MB/s over 10 min  20.0 MB/s over 60 min" in screen()
     assert "12.2 GB to go  ready in 6 min 46 s" in screen()
     assert "  disk:/spool: no room left; tried again in 40 s" in screen()
-    assert f"  1  missing  NotInCatalogue  e.g. {NAME}\n      not in the catalogue; perhaps misspelt" in screen()
+    assert f"  1  unavailable  NotInCatalogue  e.g. {NAME}\n      not in the catalogue; perhaps misspelt" in screen()
 
 
 @pytest.mark.parametrize(
