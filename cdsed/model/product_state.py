@@ -102,7 +102,7 @@ class Product:
 
 def diagram() -> str:
     """Return the transitions as a Mermaid state diagram, for ``docs/states.md``."""
-    lines = ["stateDiagram-v2", "    [*] --> queued", "    [*] --> present"]
+    lines = ["stateDiagram-v2", "    [*] --> queued", f"    [*] --> {State.ALREADY_PRESENT}"]
     for origin, targets in TRANSITIONS.items():
         lines += [f"    {origin} --> {target}" for target in sorted(targets)]
     lines += [f"    {state} --> [*]" for state in sorted(TERMINAL)]
