@@ -197,7 +197,7 @@ def test_a_worker_that_hangs_is_killed_and_its_work_done_by_others(tmp_path: Pat
             hung = _holder_of_sessions(lab)
             os.kill(hung, signal.SIGSTOP)
             stopped_s = time.monotonic()
-            wait_until("it is killed", lambda: f"(pid {hung}) has not beaten" in daemon.log(), daemon=daemon)
+            wait_until("it is killed", lambda: f"(pid {hung}) has sent no heartbeat" in daemon.log(), daemon=daemon)
             assert time.monotonic() - stopped_s > 1.5  # a moment's pause is not a hang
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
         assert lab.differences(names) == []
