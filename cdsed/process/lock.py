@@ -97,8 +97,7 @@ class DaemonLock(KernelLock):
         if not self.acquire():
             pid = holder(self.path).pid or "not known yet"
             raise AlreadyRunning(
-                f"another daemon (pid {pid}) holds {self.path}: stop that one, "
-                "or give this one its own state directory"
+                f"another daemon (pid {pid}) holds {self.path}: stop that one, or give this one its own state directory"
             )
         return self
 
