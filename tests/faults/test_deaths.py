@@ -128,7 +128,7 @@ def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
         assert rows[poison]["state"] == "failed", daemon.log()
-        assert "killed the worker that was at it 3 times" in rows[poison]["cause"]
+        assert "killed the worker that worked on it 3 times" in rows[poison]["cause"]
         assert [(rows[name]["state"], rows[name]["attempts"]) for name in others] == [("done", 0)] * 5
         assert daemon.log().count(" starts again in ") <= 6
         assert lab.differences(others) == []

@@ -63,7 +63,7 @@ WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :pr
 
 -- name: finished
 SELECT * FROM listing
-WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- IN: the condition of the index listing_unreported
+WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- IN: for the index listing_unreported
   AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
 ORDER BY id LIMIT :most
