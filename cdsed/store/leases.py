@@ -161,7 +161,7 @@ def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
     Raises
     ------
     LeaseLost
-        The session is no longer held under this lease.
+        The lease does not hold the session any more.
     """
     with db.write():
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
@@ -179,7 +179,7 @@ def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
     Raises
     ------
     LeaseLost
-        The session is no longer held under this lease.
+        The lease does not hold the session any more.
     """
     with db.write():
         claimed = db.value(_SQL.claimed, account=lease.account, slot=lease.slot, fence=lease.fence) or 0

@@ -1,7 +1,7 @@
 """Products: request them, claim them for one step, and move them to the next state.
 
 A claim sets the process and a fence. Every move of a claimed product names its fence, and raises `LeaseLost` when the
-claim is no longer valid.
+claim has ended.
 """
 
 import json
@@ -205,7 +205,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
     Raises
     ------
     LeaseLost
-        The claim is no longer valid: another worker has the product now.
+        The claim has ended: another worker has the product now.
     """
     with db.write():
         moved = db.row(

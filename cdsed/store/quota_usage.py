@@ -154,7 +154,7 @@ def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Quota
 
 
 def of(db: Database, clock: Clock, account: str) -> QuotaUsage | None:
-    """Return the quota usage of one account; None when it is no longer in the accounts file."""
+    """Return the quota usage of one account; None when the accounts file does not have it any more."""
     found = of_all(db, clock, account)
     return found[0] if found else None
 

@@ -80,7 +80,7 @@ SELECT requests FROM session WHERE account = :account AND slot = :slot AND fence
 -- name: claim
 UPDATE session SET requests = :requests WHERE account = :account AND slot = :slot AND fence = :fence
 
--- Requests that were sent are counted as traffic from now on, so they are no longer claimed.
+-- Requests that were sent count as traffic from now on, so the claim gets smaller.
 -- name: sent
 UPDATE session SET requests = max(0, requests - :requests)
 WHERE account = :account AND slot = :slot AND fence = :fence
