@@ -220,7 +220,7 @@ class DirHandle:
 
 
 def _step(here: int, name: str, mode: int | None) -> int:
-    """Open a directory in an open one; an absent one is made with `mode`, unless that is None."""
+    """Open a directory in an open one; an absent one is made if `mode` is given."""
     try:
         return os.open(_plain(name), _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
     except FileNotFoundError:

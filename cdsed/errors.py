@@ -93,7 +93,7 @@ class StateError(CdsedError):
 
 
 class StateRefused(StateError):
-    """This version of cdsed must not use the state, or not at this place; a retry does not help."""
+    """The state must not be used by this version of cdsed, or at this place; a retry does not help."""
 
     exit_code = ExitCode.CONFIG
 

@@ -181,7 +181,7 @@ def on_disk(db: Database) -> Iterator[OnDisk]:
 
 
 def newest(db: Database) -> int:
-    """Return the highest number of a product, 0 where there is none."""
+    """Return the highest number of a product, 0 without any."""
     return int(db.value(_SQL.newest) or 0)
 
 

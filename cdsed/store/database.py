@@ -238,7 +238,7 @@ def open_as_it_is(state_dir: Path) -> Database:
 
 
 def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
-    """Open the state for reading, without a lock; None when there is none yet.
+    """Open the state for reading, without a lock; None if it does not exist yet.
 
     A reader without write rights cannot open the WAL of a daemon that has stopped. When the daemon's lock is free and
     no log is left, the file does not change, so it is opened as immutable.

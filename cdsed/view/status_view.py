@@ -24,7 +24,7 @@ class ListingDetails:
 
 @dataclass(frozen=True, slots=True)
 class ProductDetails:
-    """One product; `next_try_in_s` is None when it does not wait."""
+    """One product; without a back-off, `next_try_in_s` is None."""
 
     product: Product
     progress: ObjectProgress
