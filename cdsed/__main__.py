@@ -3,7 +3,7 @@
 import signal
 import sys
 
-if sys.argv[1:2] == ["run"]:  # a reload that is asked for from here on is remembered, see `cdsed.process.signals.hold`
+if sys.argv[1:2] == ["run"]:  # from here on a request to reload stays pending, see `cdsed.process.signals.hold`
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 from cdsed.cli.main import main

@@ -1,12 +1,12 @@
-"""Time and waiting, in one place so that tests can put another clock there.
+"""Time and waiting, in one place so that tests can replace the clock.
 
 Durations and due times are seconds of CLOCK_BOOTTIME: it is the same for every process of the machine,
 never jumps and continues during suspend. Wall-clock time (UTC) is for people and for the catalogue.
 
-A boot is known by its instant: the UTC time at which CLOCK_BOOTTIME was 0. The kernel's own boot_id would be simpler,
-but the sandbox of a service may hide it (``ProcSubset=pid``), and every process that shares a file has to come to the
-same answer. If the wall clock is set by more than `_SAME_BOOT_S`, that looks like a reboot. Use it only where this
-costs little, such as one more login.
+A boot is identified by the UTC time at which CLOCK_BOOTTIME was 0. The kernel's own boot_id would be simpler, but the
+sandbox of a service may hide it (``ProcSubset=pid``), and all processes that share a file must get the same result. If
+the wall clock is set by more than `_SAME_BOOT_S`, that looks like a reboot. Use it only where this costs little, such
+as one more login.
 """
 
 import threading
@@ -30,7 +30,7 @@ class Clock:
         return stop.wait(max(0.0, seconds))
 
     def booted_at(self) -> float:
-        """Return the UTC instant of the last boot; it drifts with the wall clock, see `same_boot`."""
+        """Return the UTC time of the last boot; it drifts with the wall clock, see `same_boot`."""
         return self.utc_s() - self.boot_s()
 
 
@@ -40,7 +40,7 @@ _SAME_BOOT_S = 30.0
 
 
 def same_boot(booted_at: float, other: float) -> bool:
-    """Tell whether two instants of a boot (`Clock.booted_at`) belong to one and the same boot."""
+    """Tell whether two boot times (`Clock.booted_at`) are of the same boot."""
     return abs(booted_at - other) <= _SAME_BOOT_S
 
 

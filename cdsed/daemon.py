@@ -1,6 +1,6 @@
 """The daemon: one supervisor per state directory, its ticks, and what it does when a worker dies.
 
-It loads neither boto3 nor requests; it only keeps workers running and gives back what the dead held.
+It loads neither boto3 nor requests: it only keeps workers running and releases what dead workers held.
 """
 
 import errno
@@ -46,13 +46,13 @@ from cdsed.work.recover import open_for_daemon
 _log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 3600  # examining a large state takes seconds, recovering one of millions of products many minutes
-_STAY = "the settings and accounts of before stay in force"
+_STAY = "the former settings and accounts stay in force"
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
 class _RunOptions:
-    """What the command line asks for; see `run`."""
+    """The options of the command line; see `run`."""
 
     config: Path
     once: bool
@@ -60,23 +60,23 @@ class _RunOptions:
 
 
 def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
-    """Be the daemon until told to stop.
+    """Run the daemon until a signal stops it.
 
     Parameters
     ----------
     config
-        The settings file; its workers read it too, and all of them again after a HUP.
+        The settings file. The workers read it too. All processes read it again after a HUP.
     once
-        Leave when the inbox is empty and every listing is reported.
-    patience_s
-        With `once`: leave, unfinished, when nothing has moved for so long.
+        Exit when the inbox is empty and every listing is reported.
+    idle_timeout_s
+        With `once`: exit with UNFINISHED after this time without progress.
 
     Raises
     ------
     ConfigError, StateError, AlreadyRunning
-        It cannot start; the text says why.
+        The daemon cannot start; the text says why.
     """
-    hold(signal.SIGHUP)  # asked for while we start, a reload follows when all is up
+    hold(signal.SIGHUP)  # a reload that is requested during the start happens when all workers are ready
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level)
@@ -147,14 +147,14 @@ class _Daemon:
         self._scan = InboxScan(settings.inbox.path, accounts.groups, 0.0, clock)
         with ExitStack() as stack:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
-            # For the supervisor's thread, which feeds the watchdog and must not wait until another may write.
+            # For the supervisor's thread: it feeds the watchdog, so it must not wait for the write lock.
             self._read_db = stack.enter_context(closing(join_state(settings.state_dir)))
             self._deaths = Deaths(clock, processes.newest(self._db))
             processes.daemon_started(self._db, clock, version=__version__, once=order.once)
             for former in (notices.RELOAD, notices.DAMAGED):
                 notices.note(self._db, clock, former, None)
             crash_loops.note(self._db, [])
-            breakers.forget(self._db, breakers.SERVICE)  # it may be another one than before, by the settings
+            breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
             self._sync_accounts(accounts)
             self._reclaim()
             self._tidy()
@@ -166,7 +166,7 @@ class _Daemon:
         self._open.close()
 
     def run(self) -> ExitCode:
-        """Keep everything running, and note the end if it is an orderly one."""
+        """Run the supervisor until it ends, and note the end unless the state is damaged."""
         process = self._settings.process
         self._supervisor = Supervisor(
             child_specs(self._settings, self._accounts, self._options.config),
@@ -180,14 +180,14 @@ class _Daemon:
         )
         ticks = [
             Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock)),
-            Tick("sweep after the dead", 1.0, self._reclaim),
-            Tick("look after the state", 1.0, self._maintenance.look),
+            Tick("reclaim from dead workers", 1.0, self._reclaim),
+            Tick("watch the state and its disk", 1.0, self._maintenance.look),
             Tick("follow a reload", 1.0, self._follow_reload),
-            Tick("note what the status tells", 1.0, self._note),
+            Tick("note what the status shows", 1.0, self._note),
             Tick("back up the state", 5.0, self._maintenance.back_up_when_due),
             Tick("look through the state", 5.0, self._maintenance.look_through_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
-            Tick("fold the log", 300.0, self._db.checkpoint),
+            Tick("checkpoint the log", 300.0, self._db.checkpoint),
         ]
         with Ticks(ticks, self._maintenance.take_note, self._clock) as self._ticks:
             code = self._supervisor.run()
@@ -199,10 +199,10 @@ class _Daemon:
         return code
 
     def on_tick(self) -> Sequence[ChildSpec] | None:
-        """Let the workers rest while the disk of the state is full, and the schedule follow the wall clock.
+        """Stop the workers while the disk of the state is full, and let the schedule follow the wall clock.
 
-        Everything else that is periodic is a tick of the schedule, in another thread: this one feeds the watchdog
-        and must not wait for a locked state.
+        All other periodic work is a tick of the schedule, in another thread. This thread feeds the watchdog and must
+        not wait for a locked state.
         """
         self._ticks.follow_clock()
         match self._maintenance.pause():
@@ -213,12 +213,12 @@ class _Daemon:
         return None
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
-        """Learn how a worker ended: by a crash, by a kill from outside, or because of the state."""
+        """Record how a worker ended: by a crash, by a kill from outside, or because of the state."""
         self._deaths.ended(name, pid, end)
         self._maintenance.take_note_of_exit(name, end.code)
 
     def on_reload(self) -> Sequence[ChildSpec]:
-        """Read settings and accounts again; a problem in either keeps what is in force."""
+        """Read settings and accounts again; if either has an error, those in force stay."""
         try:
             settings = load_settings(self._options.config, os.environ)
             accounts = load_accounts(settings, os.environ)
@@ -237,11 +237,11 @@ class _Daemon:
         return [] if self._maintenance.paused else child_specs(settings, accounts, self._options.config)
 
     def status_text(self) -> str:
-        """Say what is going on, for systemd's status line."""
+        """Return what the daemon does, for systemd's status line."""
         return "; ".join([*([self._refused] if self._refused else []), snapshot.one_line(self._read_db)])
 
     def finished(self) -> ExitCode | None:
-        """When the state is damaged, or with `once` when there is nothing left to do: the code to leave with."""
+        """Return the exit code when the state is damaged or, with `once`, when nothing is left to do; else None."""
         if self._maintenance.damaged:
             return ExitCode.DAMAGED
         if not self._options.once:
@@ -261,11 +261,11 @@ class _Daemon:
         try:
             waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
         except OSError:
-            return False  # intake says what is wrong with the inbox
+            return False  # the intake worker reports the error of the inbox
         return not waiting and not listings.unreported(self._read_db)
 
     def _note(self) -> None:
-        """Note what `cdsed status` tells of the supervisor: a reload that was refused, workers that crash."""
+        """Note what `cdsed status` shows of the supervisor: a refused reload, and workers that crash."""
         notices.note(self._db, self._clock, notices.RELOAD, self._refused)
         loops = self._supervisor.crash_loops if self._supervisor else ()
         crash_loops.note(
@@ -274,7 +274,7 @@ class _Daemon:
         )
 
     def _follow_reload(self) -> None:
-        """Note the accounts as they are now; once every worker has the new keys, all of them may try at once."""
+        """Note the new accounts; once every worker has read them, close the breakers of all accounts."""
         if self._out_of_sync:
             self._out_of_sync = False
             self._sync_accounts(self._accounts)
@@ -313,10 +313,10 @@ class _Daemon:
             evidence=no_evidence if self._supervisor and self._supervisor.leaving else self._deaths.evidence,
         )
         for name in dead:
-            _log.warning("%s died; what it held is free again", name)
+            _log.warning("%s died; what it held is released", name)
 
     def _tidy(self) -> None:
-        """Remove lock files of workers that died before they were entered in the state, or after they had left it."""
+        """Remove lock files of workers that died before they entered the state, or after they left it."""
         for path in self._settings.sessions_dir.glob("process.*.lock"):
             lock = KernelLock(path)
             if lock.acquire():

@@ -1,8 +1,8 @@
-"""Directories that are held open: what is below them is reached step by step, never through a symbolic link.
+"""Directories that are held open: a path below one is walked step by step, never through a symbolic link.
 
-A path is looked up again by every system call, so whoever may write in one of its directories can put a link in the
-place of a name between two calls. Here each directory on the way is opened below the one before (``openat`` with
-``O_NOFOLLOW``), and what is done, is done below the last one. rsync 3.5.0 walks its paths alike.
+Every system call looks a path up again. A user who may write in one of its directories can put a link in the place of
+a name between two calls. Here each directory on the way is opened below the one before (``openat`` with
+``O_NOFOLLOW``), and the operation is done below the last one. rsync 3.5.0 walks its paths in the same way.
 """
 
 import errno
@@ -22,7 +22,7 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Which file it is, and when it was last written to; it changes with every writing.
+    """Identity and time of the last write of a file; it changes with every write.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Stamp:
 
     @classmethod
     def of(cls, entry: os.stat_result) -> Self:
-        """Return that of a file, as stat(2) has it."""
+        """Return the stamp of a file from its stat(2) result."""
         size_bytes = entry.st_size if stat.S_ISREG(entry.st_mode) else -1
         return cls(entry.st_dev, entry.st_ino, size_bytes, entry.st_mtime_ns, entry.st_ctime_ns)
 
@@ -47,7 +47,7 @@ class Stamp:
 
 
 def has_no_inodes(path: Path) -> bool:
-    """Tell whether a disk has room for bytes, but for no further file; False where nothing says so."""
+    """Tell whether a disk has free bytes but no free inode; False where the file system does not say."""
     with suppress(OSError):
         place = next(above for above in (path, *path.parents) if above.exists())
         status = os.statvfs(place)
@@ -56,9 +56,9 @@ def has_no_inodes(path: Path) -> bool:
 
 
 def mkdir_durable(directory: Path) -> None:
-    """Make a directory and those above it where they are missing, each entered in its parent for good.
+    """Make a directory and its missing parents, and sync each parent.
 
-    Without the parent's sync a power cut takes the directory back, with whatever was acknowledged below it.
+    Without that sync a power cut can remove the directory, with everything that was acknowledged below it.
     """
     if not directory.is_dir():
         mkdir_durable(directory.parent)
@@ -67,7 +67,7 @@ def mkdir_durable(directory: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, on the disk before anything relies on it."""
+    """Write a file, or the names in a directory, to the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -78,8 +78,8 @@ def sync(path: Path) -> None:
 class DirHandle:
     """An open directory; use it in ``with``. Paths below it are relative, with ``/`` between plain names.
 
-    Every method raises OSError as the system has it; `NotADirectoryError` where a link, or another thing that is no
-    directory, stands on the way.
+    Every method raises the OSError of the system call, and `NotADirectoryError` where a link or another non-directory
+    is on the way.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class DirHandle:
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """Open a directory by a path that somebody trusted has given: here, links are followed."""
+        """Open a directory by a path from a trusted source, such as the settings: links in it are followed."""
         return cls(os.open(path, _DIRECTORY))
 
     def __enter__(self) -> Self:
@@ -102,16 +102,16 @@ class DirHandle:
         os.close(self.descriptor)
 
     def child(self, name: str, *, make: bool = False) -> "DirHandle":
-        """Open a directory in this one; made, with the umask's mode, where it is absent and `make` says so."""
+        """Open a directory in this one; with `make`, an absent one is made with the mode of the umask."""
         return DirHandle(_step(self.descriptor, name, mode=0o777 if make else None))
 
     def private(self, name: str, *, make: bool = False) -> "DirHandle":
-        """Open a directory in this one that nobody else can write in; it is made with mode 0700.
+        """Open a directory in this one in which no other user can write; it is made with mode 0700.
 
         Raises
         ------
         PermissionError
-            It is not a directory, belongs to another user, or others may write in it: whatever is there may be theirs.
+            It is not a directory, belongs to another user, or other users may write in it and may have left files.
         """
         try:
             folder = DirHandle(_step(self.descriptor, name, mode=0o700 if make else None))
@@ -132,7 +132,7 @@ class DirHandle:
         Parameters
         ----------
         flags
-            As `os.open` has them; what ``O_CREAT`` makes has the umask's mode.
+            As for `os.open`; a file that ``O_CREAT`` makes has the mode of the umask.
         make
             Whether directories on the way are made.
         """
@@ -144,19 +144,19 @@ class DirHandle:
         return file
 
     def size(self, path: str) -> int:
-        """Return the size of a plain file in bytes; -1 for anything else that stands there."""
+        """Return the size of a plain file in bytes; -1 for anything else at this path."""
         with self._parent(path) as (parent, name):
             return Stamp.of(os.stat(name, dir_fd=parent, follow_symlinks=False)).size_bytes
 
     def sizes(self) -> dict[str, int]:
-        """Return, by path, everything below that is not a directory: plain files in bytes, anything else as -1."""
+        """Return the size by path of everything below that is not a directory: plain files in bytes, others as -1."""
         return {path: stamp.size_bytes for path, stamp in self.stamps().items()}
 
     def stamps(self) -> dict[str, Stamp]:
-        """Return, by path, everything below that is not a directory."""
+        """Return the stamp by path of everything below that is not a directory."""
         found = {}
         for place, folders, names, descriptor in os.fwalk(".", dir_fd=self.descriptor):
-            # A link to a directory is among the folders, but not walked into.
+            # A link to a directory is among the folders, but `fwalk` does not enter it.
             for name in (*names, *folders):
                 entry = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 if not stat.S_ISDIR(entry.st_mode):
@@ -168,7 +168,7 @@ class DirHandle:
         return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - Path takes no descriptor
 
     def exists(self, path: str) -> bool:
-        """Tell whether anything stands there, be it a link."""
+        """Tell whether anything is at this path, even a link."""
         try:
             with self._parent(path) as (parent, name):
                 os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -177,7 +177,7 @@ class DirHandle:
         return True
 
     def remove(self, path: str) -> None:
-        """Remove whatever stands there, if anything does: a directory with all it holds, a link itself."""
+        """Remove what is at this path, if anything: a directory with its content, or a link itself."""
         with suppress(FileNotFoundError), self._parent(path) as (parent, name):
             try:
                 os.unlink(name, dir_fd=parent)
@@ -185,26 +185,26 @@ class DirHandle:
                 shutil.rmtree(name, dir_fd=parent)
 
     def remove_other(self, name: str) -> None:
-        """Remove what stands there if it is not a directory: a file, a link, a pipe."""
+        """Remove what has this name if it is not a directory: a file, a link, a pipe."""
         with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(_plain(name), dir_fd=self.descriptor)
 
     def rename(self, name: str, target: "DirHandle", target_name: str) -> None:
-        """Move what is called `name` here, to another folder or name."""
+        """Move `name` from this directory to another directory or name."""
         os.rename(name, target_name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
 
     def sync(self) -> None:
-        """Have the kernel put the names in this directory on the disk."""
+        """Write the names in this directory to the disk (fsync)."""
         os.fsync(self.descriptor)
 
     def sync_all(self) -> None:
-        """Do so for every directory below, then for this one."""
+        """Sync every directory below, then this one."""
         for _, _, _, descriptor in os.fwalk(".", topdown=False, onerror=_raise, dir_fd=self.descriptor):
             os.fsync(descriptor)
 
     @contextmanager
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Give the directory a path ends in, and its last name."""
+        """Yield the descriptor of the directory that holds the last name of a path, and that name."""
         *folders, name = path.split("/")
         here = self.descriptor
         try:
@@ -220,7 +220,7 @@ class DirHandle:
 
 
 def _step(here: int, name: str, mode: int | None) -> int:
-    """Open a directory in an open one; made with `mode` where it is absent."""
+    """Open a directory in an open one; an absent one is made if `mode` is given."""
     try:
         return os.open(_plain(name), _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
     except FileNotFoundError:
@@ -233,13 +233,13 @@ def _step(here: int, name: str, mode: int | None) -> int:
         what = (
             "a symbolic link"
             if stat.S_ISLNK(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode)
-            else "no directory"
+            else "not a directory"
         )
         raise NotADirectoryError(errno.ENOTDIR, f"{name!r} is {what}; remove it") from None
 
 
 def _plain(name: str) -> str:
-    """Return a name that leads nowhere else; the last line of defence, names are checked where they come in."""
+    """Check that a name stays in its directory: the last line of defence, after the checks of the input."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         raise OSError(errno.EINVAL, f"{name!r} is not a name of a file")
     return name

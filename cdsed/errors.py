@@ -1,26 +1,26 @@
-"""Every failure cdsed names, whose fault it was, and the exit code of a command that dies of it.
+"""Every failure that cdsed names, its fault domain, and the exit code of a command that fails with it.
 
 ::
 
     CdsedError
-    ├── ConfigError            nobody's transfer: the settings or the accounts file are wrong   78
+    ├── ConfigError            the settings or the accounts file are wrong                      78
     ├── UsageError             the command line is wrong                                        64
-    ├── StateError             the SQLite state cannot be used just now                         75
-    │   ├── StateRefused       nor ever so: a newer schema, a network file system               78
+    ├── StateError             the SQLite state cannot be used now; try again                   75
+    │   ├── StateRefused       a newer schema or a network file system; do not try again        78
     │   ├── StateDamaged       it is damaged or gone; the next start of the daemon recovers it  72
     │   └── StateDiskError     its disk is full, read-only or failing                           74
     ├── InboxError             a listing cannot be taken                                        65
     ├── AlreadyRunning         another daemon holds this state                                  75
-    └── TransferError          carries a blame; ``cdsed.work.outcome`` alone turns it into a decision
-        ├── ProductError       blame PRODUCT
-        ├── AccountError       blame ACCOUNT
-        ├── ServiceError       blame SERVICE; Incomplete when an answer has not all of its rows
-        ├── DiskError          blame DISK
-        ├── MachineError       blame MACHINE
-        ├── OwnedElsewhere     blame NOBODY: another state downloads the product to the same place
-        └── Stopped, LeaseLost blame NOBODY: the work is dropped quietly
+    └── TransferError          has a fault domain; only ``cdsed.work.outcome`` decides what follows
+        ├── ProductError       fault domain PRODUCT
+        ├── AccountError       fault domain ACCOUNT
+        ├── ServiceError       fault domain SERVICE; Incomplete when a response lacks some of its rows
+        ├── DiskError          fault domain DISK
+        ├── MachineError       fault domain MACHINE
+        ├── OwnedElsewhere     no fault: another state downloads the product to the same place
+        └── Stopped, LeaseLost no fault: the work is dropped
 
-A class carries the blame; its message says what happened, to which thing, and what to do.
+The class has the fault domain. The message says what happened, to which thing, and what to do.
 """
 
 from enum import IntEnum, StrEnum
@@ -28,7 +28,7 @@ from typing import Self
 
 
 class FaultDomain(StrEnum):
-    """Whose fault a failure was; only failures blamed on the product spend its attempts."""
+    """Whose fault a failure was; only a failure of the domain PRODUCT is charged to the product."""
 
     PRODUCT = "product"
     ACCOUNT = "account"
@@ -40,12 +40,12 @@ class FaultDomain(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command, after sysexits(3) where it has one; `words` say in the log what one means."""
+    """Exit codes of every command, after sysexits(3) where it has one; the log explains a code with its `words`."""
 
     words: str
 
     def __new__(cls, code: int, words: str) -> Self:
-        """Make a number that knows its words."""
+        """Make a member with its explanation."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.words = words
@@ -71,7 +71,7 @@ class CdsedError(Exception):
 
 
 class ConfigError(CdsedError):
-    """Settings or accounts are wrong; ``problems`` holds one line each, with key and remedy."""
+    """Settings or accounts are wrong; ``problems`` has one line for each error, with key and remedy."""
 
     exit_code = ExitCode.CONFIG
 
@@ -87,13 +87,13 @@ class UsageError(CdsedError):
 
 
 class StateError(CdsedError):
-    """The SQLite state cannot be used just now: somebody else has locked it."""
+    """The SQLite state cannot be used now: another process has locked it."""
 
     exit_code = ExitCode.TEMPORARY
 
 
 class StateRefused(StateError):
-    """The state must not be used by this cdsed, or at this place; trying again changes nothing."""
+    """The state must not be used by this version of cdsed, or at this place; a retry does not help."""
 
     exit_code = ExitCode.CONFIG
 
@@ -123,16 +123,16 @@ class InboxError(CdsedError):
 
 
 class TransferError(CdsedError):
-    """A product could not be brought one step further.
+    """One step of the work on a product failed.
 
     Parameters
     ----------
     message
-        What happened, to what, and what to do.
+        What happened, to which thing, and what to do.
     code
         A short stable word for counting and documents, e.g. ``InvalidAccessKeyId``.
     retry_after_s
-        What the service itself asked for, if it did.
+        The pause that the service asked for, if it did.
     """
 
     fault_domain = FaultDomain.BUG
@@ -144,44 +144,44 @@ class TransferError(CdsedError):
 
 
 class ProductError(TransferError):
-    """The product itself is the trouble: gone, changed, or bad at its source."""
+    """The fault is the product's: it is gone, changed, or corrupt at its source."""
 
     fault_domain = FaultDomain.PRODUCT
 
 
 class AccountError(TransferError):
-    """The account or its keys are the trouble: expired, refused, throttled."""
+    """The fault is the account's, or its keys': expired, refused, throttled."""
 
     fault_domain = FaultDomain.ACCOUNT
 
 
 class ServiceError(TransferError):
-    """CDSE or the way to it is the trouble: 5xx, resets, stalls, cut bodies."""
+    """The fault is CDSE's, or the network's: 5xx, resets, stalls, truncated bodies."""
 
     fault_domain = FaultDomain.SERVICE
 
 
 class Incomplete(ServiceError):
-    """The catalogue gave other rows than it counted: an answer that must not be taken for whole."""
+    """The catalogue gave other rows than it counted: the response is incomplete."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="Incomplete")
 
 
 class DiskError(TransferError):
-    """Our own disk is the trouble: full, read-only, gone."""
+    """The fault is our own disk's: full, read-only, gone."""
 
     fault_domain = FaultDomain.DISK
 
 
 class MachineError(TransferError):
-    """The machine we run on, or our share of it, is the trouble: no file descriptor, memory or port is left."""
+    """The machine, or our share of it, is exhausted: no file descriptor, memory or port is left."""
 
     fault_domain = FaultDomain.MACHINE
 
 
 class OwnedElsewhere(TransferError):
-    """Another cdsed, with a state of its own, owns the place of a product; the text says which."""
+    """Another cdsed, with its own state, owns the place of a product; the text says which."""
 
     fault_domain = FaultDomain.NOBODY
 
@@ -190,16 +190,16 @@ class OwnedElsewhere(TransferError):
 
 
 class Stopped(TransferError):
-    """Work was interrupted because the process was told to stop."""
+    """Work was interrupted because the process has to stop."""
 
     fault_domain = FaultDomain.NOBODY
 
-    def __init__(self, message: str = "told to stop") -> None:
+    def __init__(self, message: str = "the process has to stop") -> None:
         super().__init__(message, code="Stopped")
 
 
 class LeaseLost(TransferError):
-    """The fence moved on: someone else owns the work now."""
+    """The fence has grown since: another worker owns the work now."""
 
     fault_domain = FaultDomain.NOBODY
 

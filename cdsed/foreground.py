@@ -1,7 +1,7 @@
-"""One listing brought in the foreground by the real daemon: for `cdsed.api` and `cdsed.compat`.
+"""Download one listing in the foreground, by the real daemon: for `cdsed.api` and `cdsed.compat`.
 
-The listing goes into the inbox. Where a daemon runs, it does the work; else one is started, which leaves when
-the inbox is empty. Either way this process only looks on, and may die: the state knows how far it came.
+The listing goes into the inbox. If a daemon runs, it does the work. Else this process starts one, which exits when the
+inbox is empty. This process only watches. It may be killed: the progress is in the state.
 """
 
 import contextlib
@@ -45,18 +45,18 @@ _ORDERLY = {ExitCode.OK, ExitCode.UNFINISHED, ExitCode.TEMPORARY}
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """What to bring.
+    """What to download.
 
     Attributes
     ----------
     text
         A listing, in any form the inbox takes.
     safenames
-        The products it names: those whose fate is told in the end.
+        The products that the listing names, and whose results are returned.
     options
         Group, priority and output directory.
-    patience_s
-        How long nothing may move before it is given up.
+    idle_timeout_s
+        Time without progress after which the download is given up.
     """
 
     text: str
@@ -68,28 +68,28 @@ class DownloadRequest:
 def download(
     config: Path, request: DownloadRequest, show: TextIO | None, environ: Mapping[str, str]
 ) -> dict[str, Product]:
-    """Bring a listing's products; return what the state says of each when all are finished, or nothing moves.
+    """Download the products of a listing; return when all are finished, or after the idle timeout.
 
     Parameters
     ----------
     config
         The settings file.
     show
-        Where the progress line goes; None hides it.
+        The stream for the progress line; None hides it.
     environ
-        The environment of a daemon that has to be started.
+        The environment for a daemon, if one has to be started.
 
     Returns
     -------
     dict
-        By safename; a name that the inbox rejected is absent.
+        The products of the state by safename; a name that the inbox rejected is absent.
 
     Raises
     ------
     InboxError
         The inbox refused the listing as a whole, e.g. for a group that does not exist; the text says why.
     CdsedError
-        The daemon could not be run; the text ends with its last words.
+        The daemon failed; the text ends with the last lines of its log.
     """
     settings = load_settings(config, environ)
     name = _drop(settings, request)
@@ -104,15 +104,15 @@ def download(
             gave_up = process.poll() == ExitCode.UNFINISHED
         if gave_up:
             break
-        refused += process.returncode == ExitCode.TEMPORARY  # another one was a moment quicker: look on
+        refused += process.returncode == ExitCode.TEMPORARY  # another daemon started first: watch that one
         if process.returncode not in _ORDERLY or refused > _REFUSALS_MAX:
-            raise CdsedError(f"the daemon ended with {process.returncode}; its last words:\n{_last_words(settings)}")
+            raise CdsedError(f"the daemon ended with {process.returncode}; its log ends with:\n{_last_words(settings)}")
     with open_status(settings.state_dir) as (_view, db):
         return {} if db is None else dict(_results(db, request.safenames))
 
 
 def _drop(settings: Settings, request: DownloadRequest) -> str:
-    """Put the listing into the inbox under a name and with a content that no other has; return the name."""
+    """Put the listing into the inbox, with a unique name and content; return the name."""
     number = uuid.uuid4().hex
     settings.inbox.path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="cdsed-") as folder:
@@ -122,7 +122,7 @@ def _drop(settings: Settings, request: DownloadRequest) -> str:
 
 
 class _ProgressWatch:
-    """Looks on and shows the progress of one listing, until it is reported or nothing has moved for too long."""
+    """Watches and shows the progress of one listing, until it is reported or the idle timeout is over."""
 
     def __init__(self, settings: Settings, name: str, idle_timeout_s: float, show: TextIO | None) -> None:
         self._settings = settings
@@ -136,13 +136,13 @@ class _ProgressWatch:
         self._reported = False
 
     def ended(self) -> bool:
-        """Tell whether there is nothing more to wait for."""
+        """Tell whether the listing is reported, or the idle timeout is over."""
         if not self._reported:
             self._read()
         return self._reported or time.monotonic() - self._moved_s > self._idle_timeout_s
 
     def until(self, over: Callable[[], bool]) -> None:
-        """Look on until the listing is reported, nothing moves, or `over` says so."""
+        """Watch until the listing is reported, the idle timeout is over, or `over` returns True."""
         while not self.ended() and not over():
             time.sleep(_POLL_S)
 
@@ -152,7 +152,7 @@ class _ProgressWatch:
                 if db is not None:
                     self._show(view, db)
         except StateError:
-            _log.debug("the daemon is making its tables just now")
+            _log.debug("the state cannot be read yet: the daemon may still create it")
 
     def _show(self, view: StatusView, db: Database) -> None:
         moved = snapshot.movement(db)
@@ -165,7 +165,7 @@ class _ProgressWatch:
             raise InboxError(f"the inbox refused it: {listing.reason}")
         self._reported = listing.state == "reported"
         if self._live is None or (time.monotonic() - self._shown_s < self._every_s() and not self._reported):
-            return  # the last line is shown in any case, and stays
+            return  # only the line of the reported listing is always shown; it stays
         self._shown_s = time.monotonic()
         ours = {state: Tally(count) for state, count in snapshot.listing(db, listing.head.id).by_state.items()}
         self._live.draw(self._progress.lines(replace(view.report, products=ours), self._live.canvas()))
@@ -179,7 +179,7 @@ class _ProgressWatch:
 def _daemon(
     config: Path, settings: Settings, idle_timeout_s: float, environ: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon that leaves when the inbox is empty; at the end it is gone, whatever happens."""
+    """Run a daemon that exits when the inbox is empty; at the end of the block it is stopped in any case."""
     settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     command = module_command("cdsed", "run", "--once", "--config", str(config), "--idle-timeout", str(idle_timeout_s))
     with _log_path(settings).open("wb") as words:
@@ -189,7 +189,7 @@ def _daemon(
     try:
         yield process
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LEAVE_WITHIN_S)  # reported, it leaves by itself
+            process.wait(_LEAVE_WITHIN_S)  # the daemon exits after the report
     finally:
         if process.poll() is None:
             process.terminate()

@@ -1,8 +1,7 @@
 """Logging: one line per event on stderr, and no secret in any of them.
 
 Where stderr goes to the journal of systemd, lines carry the ``<N>`` priority prefix of sd-daemon(3) and no time;
-elsewhere they begin with UTC time. Every process calls `setup`; what a command tells people goes through
-`print_error`.
+elsewhere they begin with UTC time. Every process calls `setup`. A command prints its error with `print_error`.
 """
 
 import json
@@ -23,15 +22,15 @@ _SYSLOG_PRIORITY = {
     logging.CRITICAL: 2,
 }
 
-# Whatever looks like a credential in a URL, a header or a signed request, for the libraries' own lines.
+# Everything that looks like a credential in a URL, a header or a signed request: libraries may log these.
 _CREDENTIAL = re.compile(
     r"(?i)(?P<key>authorization|x-amz-signature|x-amz-security-token|x-amz-credential|signature|secret\w*|password|"
     r"access_?token|refresh_?token|credential)(?P<sep>['\"]?\s*[=:]\s*['\"]?)"
     r"(?P<value>(bearer\s+|aws4-\S+\s+)?[^\s'\"&,;]+)"
 )
 
-_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JSON web token, as CDSE gives them
-# What a service says may end up in a line: it must not move the cursor, nor begin a line that looks like ours.
+_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JSON web token; CDSE issues these
+# A line may quote the text of a service: it must not move the cursor, nor begin a line that looks like ours.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 _secrets: dict[str, None] = {}
@@ -44,15 +43,15 @@ def hide(secret: str) -> None:
 
 
 def redact(text: str) -> str:
-    """Return `text` with known secrets and whatever looks like one replaced by ``***``."""
-    # One may hold another; and another thread may add one meanwhile.
+    """Return `text` with ``***`` in place of known secrets, and of everything that looks like a secret."""
+    # The longest first: one secret may contain another. `sorted` copies: another thread may add one meanwhile.
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _CREDENTIAL.sub(r"\g<key>\g<sep>***", _TOKEN.sub("***", text))
 
 
 class _Formatter(logging.Formatter):
-    """Message, then ``key=value`` fields; each physical line prefixed for the journal."""
+    """Writes the message, then the process; for the journal each physical line gets a prefix."""
 
     def __init__(self, *, process: str, journal: bool) -> None:
         super().__init__("%(message)s" if journal else "%(asctime)s %(levelname)-7s %(message)s")
@@ -75,7 +74,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _stderr_is_the_journal() -> bool:
-    """Compare stderr with ``$JOURNAL_STREAM`` (systemd.exec(5)): a command may have sent it elsewhere since."""
+    """Compare stderr with ``$JOURNAL_STREAM`` (systemd.exec(5)): a command may have redirected stderr since."""
     try:
         stderr = os.fstat(2)
     except OSError:  # it is closed
@@ -91,14 +90,14 @@ def print_error(text: str) -> None:
 
 
 def setup(process: str, level: str = "INFO") -> None:
-    """Send the log of this process to stderr; call it again when the level is known.
+    """Send the log of this process to stderr; call this again when the level is known.
 
     Parameters
     ----------
     process
-        The name that stands at the end of each line, e.g. ``download-1``.
+        The name at the end of each line, e.g. ``download-1``.
     level
-        ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; the libraries beneath never go below INFO.
+        ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; the libraries below log at WARNING or above.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Flood())
@@ -108,5 +107,5 @@ def setup(process: str, level: str = "INFO") -> None:
     root.setLevel(level)
     for library in ("botocore", "boto3", "urllib3", "tenacity"):
         logging.getLogger(library).setLevel(max(logging.getLevelName(level), logging.WARNING))
-    for library in ("apscheduler", "watchdog"):  # what they report, our own listeners say in our own words
+    for library in ("apscheduler", "watchdog"):  # our own listeners log what these report
         logging.getLogger(library).setLevel(logging.CRITICAL)

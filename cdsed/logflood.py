@@ -1,4 +1,4 @@
-"""A bound on how often one thing is said: an hour of trouble must not fill the journal, nor hide the rest in it."""
+"""A rate limit for log lines: an hour of errors must not fill the journal, nor hide its other lines."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _WINDOW_S = 60.0
 _WARNINGS_MAX = 10
-_INFOS_MAX = 3000  # products that arrive are told one by one
+_INFOS_MAX = 3000  # each product that arrives has its own line
 
 
 @dataclass(slots=True)
@@ -17,9 +17,9 @@ class _SaidBefore:
 
 
 class Flood(logging.Filter):
-    """Lets lines of one kind through ten times a minute (INFO: 3000 times); the next one says how many were kept back.
+    """Lets ten lines of one kind through in a minute (INFO: 3000); the next line says how many were dropped.
 
-    Lines are of one kind when they come from the same place in the code, whatever they name.
+    Lines are of one kind when they come from the same place in the code, with any arguments.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Flood(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is to be written; it may be lengthened by how many were not."""
+        """Tell whether a line is to be written; the number of dropped lines may be added to it."""
         now_s = time.monotonic()
         most = _WARNINGS_MAX if record.levelno >= logging.WARNING else _INFOS_MAX
         with self._lock:

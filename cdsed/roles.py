@@ -1,8 +1,8 @@
-"""What each worker process is made of: the only module that sees all the rooms.
+"""What each worker process is made of: the only module that imports from all packages.
 
-*intake* takes listings, *resolve* finds out where products lie, *download* processes bring them, *keys* (where an
-account needs it) makes temporary S3 keys. Each imports only what it needs: a worker that downloads never loads the
-catalogue's libraries, nor the other way round.
+*intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them, *keys* (where an
+account needs it) makes temporary S3 keys. Each imports only what it needs: a download worker never loads the libraries
+of the catalogue, and the resolve worker never loads those of S3.
 """
 
 import errno
@@ -47,7 +47,7 @@ _INBOX_POLICY = BreakerPolicy(threshold=1, first_s=1.0, longest_s=30.0)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker process: its state, its number in the database, and its life."""
+    """One worker process: its database connection, its number there, and its control by the supervisor."""
 
     name: str
     db: Database
@@ -57,18 +57,18 @@ class Worker:
     process: int
     control: WorkerControl
     lock: KernelLock
-    outgrew: list[list[int]] = field(default_factory=list)  # at its memory limit: the products it was at then
+    outgrew: list[list[int]] = field(default_factory=list)  # the products it worked on when it reached its memory limit
 
     def mark_leaving(self) -> None:
-        """Note that the worker leaves by itself: if it is killed because that takes too long, no product pays."""
+        """Note that the worker leaves in order: if it is killed because that takes too long, no product is charged."""
         if not self.outgrew:
             with suppress(OSError):
                 self.lock.note(processes.LEFT)
 
     def heartbeat(self) -> None:
-        """Say that the worker lives; one that has grown too large leaves in order, and a new one follows it.
+        """Send a heartbeat; a worker above its memory limit leaves in order, and a new one follows it.
 
-        What it is at then may be the reason. That stands in its lock file, should it not come to its orderly end.
+        The products it works on may be the reason. Its lock file says so, in case it dies before its orderly end.
         """
         self.control.heartbeat()
         rss_max_bytes = self.settings.process.rss_max_bytes
@@ -80,7 +80,7 @@ class Worker:
             self.control.stop.set()
 
     def wait_for_changes(self, seconds: float, woken: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until another process has committed something or `woken` says so; False when time is up before."""
+        """Wait for a commit of another process, `woken` or the stop signal; return False after `seconds` without."""
         seen = self.db.changes_seen()
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
@@ -92,7 +92,7 @@ class Worker:
 
 
 class _HeartbeatClock(Clock):
-    """A clock whose every wait is a sign of life: a batch of names may take minutes, above all when nobody answers."""
+    """A clock that sends a heartbeat at every wait: a batch of names may take minutes, with retries even longer."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -103,12 +103,12 @@ class _HeartbeatClock(Clock):
 
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
-    """Be one worker process until told to stop; ``cdsed role`` does this."""
+    """Run one worker process until it has to stop; ``cdsed role`` calls this."""
     body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys}[role]
 
     def work(control: WorkerControl) -> None:
         forbid_core_dumps()
-        log.setup(name)  # before the settings are read: what is wrong with them is logged, too
+        log.setup(name)  # before the settings are read, so that their errors are logged too
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level)
         with _registered(name, settings, control) as worker:
@@ -119,7 +119,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
 
 @contextmanager
 def _registered(name: str, settings: Settings, control: WorkerControl) -> Iterator[Worker]:
-    """Enter this process in the database, under a lock that tells everybody while it lives."""
+    """Enter this process in the database, with a lock that is held as long as the process lives."""
     clock = SYSTEM_CLOCK
     accounts = load_accounts(settings, os.environ)
     lock = _lock_of_this_process(settings)
@@ -148,13 +148,13 @@ def _lock_of_this_process(settings: Settings) -> KernelLock:
     try:
         settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not lock.acquire():
-            raise BlockingIOError(errno.EAGAIN, "it was tidied away just now")
-        lock.note(processes.AT_WORK)  # room for the other note, which may come to be written on a full disk
+            raise BlockingIOError(errno.EAGAIN, "another process has just removed it")
+        lock.note(processes.AT_WORK)  # takes the space of the later notes, which a full disk could refuse
     except OSError as error:
         lock.release()
         with suppress(OSError):
             lock.path.unlink()
-        message = f"{lock.path} cannot be written ({error.strerror}): make room on its disk, or mend it"
+        message = f"{lock.path} cannot be written ({error.strerror}): make room on its disk, or repair it"
         raise StateDiskError(message) from error
     return lock
 
@@ -162,11 +162,11 @@ def _lock_of_this_process(settings: Settings) -> KernelLock:
 def _intake(worker: Worker) -> None:
     from cdsed.work.intake import Intake
 
-    worker.control.ready()  # before the inbox is touched: one whose disk is away for a while must not end the daemon
+    worker.control.ready()  # before the first look at the inbox: its disk may be away, and that must not end the daemon
 
     def between_batches() -> None:
         worker.heartbeat()
-        # SQLite's busy handler is not fair: without a pause, batch after batch would keep the other writers out.
+        # SQLite's busy handler is not fair: without a pause between batches the other writers would get no turn.
         if worker.control.stop.wait(_BREATH_S):
             raise Stopped
 
@@ -213,7 +213,7 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
 
 
 def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
-    """Say, here and in the status, that the inbox cannot be used; leave it alone for a while."""
+    """Report in the log and the status that the inbox cannot be used, and wait before the next try."""
     known = breakers.last_failure(worker.db, breakers.INBOX) is not None
     message = f"the inbox {worker.settings.inbox.path} cannot be used ({why}); listings wait until it can"
     pause_s = breakers.fail(worker.db, worker.clock, breakers.INBOX, _INBOX_POLICY, DiskError(message, code=why.code))
@@ -304,7 +304,7 @@ def _keys(worker: Worker) -> None:
     stop = worker.control.stop
     lock = KernelLock(worker.settings.sessions_dir / "keys.lock")
     worker.control.ready()
-    while not lock.acquire():  # an orphan of an older daemon may be deleting its keys
+    while not lock.acquire():  # a keys worker of an older daemon may still delete its keys
         worker.heartbeat()
         if stop.wait(_POLL_S):
             return
@@ -321,5 +321,5 @@ def _keys(worker: Worker) -> None:
 
 
 def _rss_bytes() -> int:
-    """Return how much memory this process has in use; the second number of proc(5)'s statm counts pages."""
+    """Return the resident memory of this process in bytes; the second number of statm (proc(5)) counts pages."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

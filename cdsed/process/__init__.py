@@ -1,6 +1,5 @@
-"""Generic supervision: commands kept running, locks judged by the kernel, signals, systemd; no products.
+"""Generic supervision: commands that are kept running, locks of the kernel, signals, systemd; no products.
 
-A worker is a command. The supervisor holds one end of a socket, the *lifeline*, whose other end the worker
-inherits: the worker says ``ready`` and ``heartbeat`` on it, and its end of file tells the worker that the
-supervisor died, however it died.
+A worker is a command. The supervisor holds one end of a socket pair, the *parent pipe*. The worker inherits the other
+end and sends ``ready`` and ``heartbeat`` on it. The worker reads end of file when the supervisor has died, in any way.
 """

@@ -18,14 +18,14 @@ _MESSAGE_BYTES_MAX = 4096
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """A worker to keep running: its name, unlike all others, and the command that is it."""
+    """A worker to keep running: its unique name, and its command."""
 
     name: str
     command: tuple[str, ...]
 
 
 class ChildState(Enum):
-    """Where a living child stands."""
+    """The state of a running child."""
 
     STARTING = "starting"
     READY = "ready"
@@ -33,17 +33,19 @@ class ChildState(Enum):
 
 
 class Child:
-    """A running child; making one starts it, `reap` ends the object.
+    """A running child. The constructor starts it; `reap` ends the object.
 
-    It gets a session of its own, so that a terminal's ^C reaches the supervisor alone. Messages come over a
-    SEQPACKET pair: each is whole, and a full buffer loses a beat instead of holding up the worker.
+    It gets a process session of its own, so that ^C in a terminal reaches only the supervisor. Messages come over a
+    SEQPACKET pair: each arrives whole, and a full buffer drops a heartbeat instead of blocking the worker.
 
     Attributes
     ----------
-    pidfd, lifeline
-        Readable when the child has ended, and when it has said something.
+    pidfd
+        Readable when the child has ended.
+    parent_pipe
+        Readable when the child has sent a message.
     text
-        What it said with its last beat.
+        The text of its last heartbeat.
 
     Raises
     ------
@@ -67,10 +69,10 @@ class Child:
             raise
         self.pid = self._process.pid
         self.started_s = clock.boot_s()
-        self._since_s = self.started_s  # patience counts from here: start, last beat, or request to stop
+        self._since_s = self.started_s  # the limits count from here: start, last heartbeat, or request to stop
 
     def read_messages(self) -> bool:
-        """Take in what the child has said; return False when it will never say anything again."""
+        """Read the messages of the child; return False at the end of file."""
         while True:
             try:
                 message = self.parent_pipe.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
@@ -81,38 +83,38 @@ class Child:
             self._take(message.decode(errors="replace"))
 
     def terminate(self) -> None:
-        """Ask the child to leave in order; asking twice is asking once."""
+        """Ask the child to leave in order (SIGTERM); a second call does nothing."""
         if self.state is not ChildState.STOPPING:
             self.state = ChildState.STOPPING
             self._since_s = self._clock.boot_s()
             signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the child and whatever it has started."""
+        """Kill the child and the processes of its group."""
         if self.killed_s is None:
             self.killed_s = self._clock.boot_s()
             os.killpg(self.pid, signal.SIGKILL)
 
     def overdue(self, limits: Limits) -> str | None:
-        """Return why the child is beyond patience, in words that follow its name; None while it is not."""
+        """Return which limit the child has exceeded, in words that follow its name; None while it has not."""
         waited_s = self._clock.boot_s() - self._since_s
         if self.killed_s is not None:
             return "was killed"
         if self.state is ChildState.STARTING and waited_s > limits.ready_within_s:
             return f"is not ready after {waited_s:.0f} s"
         if self.state is ChildState.READY and waited_s > limits.hung_after_s:
-            return f"has not beaten for {waited_s:.0f} s"
+            return f"has sent no heartbeat for {waited_s:.0f} s"
         if self.state is ChildState.STOPPING and waited_s > limits.stop_within_s:
-            return f"has not left {waited_s:.0f} s after it was told to"
+            return f"has not left {waited_s:.0f} s after SIGTERM"
         return None
 
     def excuse(self, seconds: float) -> None:
-        """Do not count `seconds` in which the supervisor itself was not running against the child."""
+        """Extend the child's limit by `seconds`, in which the supervisor itself did not run."""
         self._since_s = min(self._since_s + seconds, self._clock.boot_s())
 
     def reap(self) -> ChildExit:
-        """Collect the ended child, after the end of whatever it left running; return how it ended."""
-        os.killpg(self.pid, signal.SIGKILL)  # not yet collected, so the group's number is still ours
+        """Kill what the ended child left running, and collect the child; return how it ended."""
+        os.killpg(self.pid, signal.SIGKILL)  # the child is not yet collected, so the group's number is still ours
         returncode = self._process.wait()
         os.close(self.pidfd)
         self.parent_pipe.close()
@@ -131,12 +133,12 @@ class Child:
 
 
 def _start(command: tuple[str, ...], parent_pipe_fd: int) -> tuple[subprocess.Popen[bytes], int]:
-    """Start `command` in a session of its own; return the process and its pidfd."""
+    """Start `command` in a new process session; return the process and its pidfd."""
     environment = {name: value for name, value in os.environ.items() if name not in systemd.ENVIRONMENT}
     process = subprocess.Popen(  # noqa: S603 - the commands are the program's own
         command,
         stdin=subprocess.DEVNULL,
-        stdout=2,  # whatever a worker prints is log; the supervisor's own output stays its own
+        stdout=2,  # the output of a worker is log; it must not mix with the output of the supervisor
         start_new_session=True,
         pass_fds=(parent_pipe_fd,),
         env=environment | {PARENT_PIPE_FD: str(parent_pipe_fd)},

@@ -1,4 +1,4 @@
-"""A place for one child of the supervisor, and what people are told when it crashes again and again."""
+"""A place for one child of the supervisor, and the report of one that crashes in a loop."""
 
 import math
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from cdsed.process.limits import Limits
 from cdsed.process.restart import CrashRecord
 
 _LOOP_FROM = 3
-"""So many crashes, the worker never well in between, are a loop."""
+"""This many crashes are a loop, if the worker was never well between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrashLoop:
-    """A worker that crashes again and again.
+    """A worker that crashes in a loop.
 
     Attributes
     ----------
     crashes
-        How often it crashed since it was well.
+        How often it crashed since it was last well.
     ending, code
-        How it ended last, in words; its exit code, None for a signal and for a command that cannot be started.
+        Its last end in words; its exit code, None for a signal and for a command that cannot be started.
     start_at_s
         Boot-clock second of its next start; None while it runs.
     """
@@ -40,20 +40,20 @@ class CrashLoop:
 
 @dataclass(slots=True)
 class ChildSlot:
-    """A place for one child: who shall be there, who is, and what became of the ones before."""
+    """A place for one child: its specification, the running child, and the record of earlier children."""
 
     spec: ChildSpec
     child: Child | None = None
     record: CrashRecord = field(default_factory=CrashRecord)
     start_at_s: float = -math.inf
-    outdated: bool = False  # the child there runs with the configuration before the last reload
-    retired: bool = False  # nobody follows the child there
-    stuck: bool = False  # the child there was killed and does not die
-    ending: str = ""  # of the child before
+    outdated: bool = False  # the child runs with the configuration before the last reload
+    retired: bool = False  # no child follows this one
+    stuck: bool = False  # the child was killed and does not end
+    ending: str = ""  # of the previous child
     code: int | None = None
 
     def crash_loop(self, now_s: float, limits: Limits) -> CrashLoop | None:
-        """Return what there is to tell of a child that crashes in a loop; None of one that is well."""
+        """Return the crash loop of this child; None if it is well."""
         child = self.child
         well = child is not None and child.was_ready and now_s - child.started_s >= limits.well_after_s
         if self.record.crashes < _LOOP_FROM or well:
@@ -63,6 +63,6 @@ class ChildSlot:
 
 
 def crash_loops(slots: Iterable[ChildSlot], now_s: float, limits: Limits) -> tuple[CrashLoop, ...]:
-    """Return what there is to tell of the children that crash in a loop."""
+    """Return the crash loops of all children."""
     loops = (slot.crash_loop(now_s, limits) for slot in slots)
     return tuple(loop for loop in loops if loop is not None)

@@ -1,4 +1,4 @@
-"""What a supervisor asks of, and tells, the program it belongs to."""
+"""The functions of the program that its supervisor calls."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from cdsed.process.exits import ChildExit
 
 
 class Hooks(Protocol):
-    """Functions the main loop calls, so each returns quickly; what one raises is logged and counted."""
+    """Functions that the main loop calls, so each must return quickly; an exception is logged and counted."""
 
     def on_tick(self) -> Sequence[ChildSpec] | None:
         """Do the periodic work; called once a second.
@@ -17,23 +17,23 @@ class Hooks(Protocol):
         Returns
         -------
         sequence of ChildSpec
-            The children that shall be there from now on, none of them while they have to rest; None: no change.
+            The children to keep running from now on, empty while all have to pause; None: no change.
         """
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
-        """Learn that a child has ended; it is collected, and not yet started again."""
+        """Record the end of a child; it is collected, and not yet started again."""
 
     def on_reload(self) -> Sequence[ChildSpec] | None:
-        """Return the children of the new configuration, all to be replaced; None keeps everything as it is.
+        """Return the children of the new configuration, which replace all others; None changes nothing.
 
         Raises
         ------
         ConfigError
-            The new configuration is bad, and the old one stays.
+            The new configuration has errors, and the old one stays in force.
         """
 
     def status_text(self) -> str:
-        """Return in one line of words what the daemon is doing."""
+        """Return in one line what the daemon does."""
 
     def finished(self) -> ExitCode | None:
-        """Return the exit code to leave with when there is nothing left to do; asked after each tick."""
+        """Return the exit code when nothing is left to do, else None; called after each tick."""

@@ -1,6 +1,6 @@
-"""Locks that end with their holder: the kernel is the judge of who lives, no clock and no pid comparison.
+"""Locks that the kernel releases when their holder dies: neither a clock nor a pid decides which process runs.
 
-Lock files stay when a lock is given back: unlinking one lets two processes lock two files of the same name.
+Lock files stay when a lock is released: after an unlink two processes could lock two files of the same name.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from typing import Self
 
 from cdsed.errors import AlreadyRunning
 
-#: The file, in the state directory, that the daemon holds a `DaemonLock` on.
+#: The file in the state directory on which the daemon holds a `DaemonLock`.
 LOCK_NAME = "daemon.lock"
 
 # struct flock of <fcntl.h>: l_type, l_whence, l_start, l_len (0: the whole file), l_pid (0 for F_OFD_*).
@@ -20,9 +20,9 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 class KernelLock:
-    """An exclusive ``flock`` on a file, free milliseconds after its holder died, kept by a stopped one.
+    """An exclusive ``flock`` on a file. It is free milliseconds after its holder died; a suspended holder keeps it.
 
-    As a context manager it raises `BlockingIOError` when somebody else holds it.
+    As a context manager it raises `BlockingIOError` when another process holds it.
     """
 
     _mode = 0o600
@@ -32,7 +32,7 @@ class KernelLock:
         self._fd: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock without waiting, making the file if need be; return whether it is ours now."""
+        """Take the lock without waiting, and make the file if it is missing; return whether it is ours now."""
         assert self._fd is None, f"{self.path} is locked already, by this very object"
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
         try:
@@ -43,20 +43,20 @@ class KernelLock:
         except BaseException:
             os.close(fd)
             raise
-        if os.fstat(fd).st_nlink == 0:  # tidied away between our opening and our locking it: it says nothing
+        if os.fstat(fd).st_nlink == 0:  # removed between our open and our lock: a lock on it protects nothing
             os.close(fd)
             return False
         self._fd = fd
         return True
 
     def release(self) -> None:
-        """Give the lock back; nothing happens when it is not held."""
+        """Release the lock; nothing happens when it is not held."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def note(self, data: bytes) -> None:
-        """Leave a few bytes in the file of a held lock, for whoever looks after this process has died."""
+        """Write a few bytes into the file of a held lock; the daemon reads them after this process has died."""
         assert self._fd is not None, f"{self.path} is not held"
         os.pwrite(self._fd, data, 0)
 
@@ -75,15 +75,15 @@ class KernelLock:
 class DaemonLock(KernelLock):
     """The lock of the one daemon of a state directory, with its pid in the file; see `holder`.
 
-    It is an open file description lock (``F_OFD_SETLK``): unlike ``flock`` it can be asked about without
-    taking it, so that asking can never be what keeps a daemon from starting. As a context manager it raises
-    `AlreadyRunning`, naming the other daemon.
+    It is an open file description lock (``F_OFD_SETLK``). Unlike ``flock`` it can be tested without being taken, so
+    that a test never keeps a daemon from starting. As a context manager it raises `AlreadyRunning`, which names the
+    other daemon.
     """
 
     _mode = 0o644
 
     def release(self) -> None:
-        """Give the lock back and empty the file, which tells an orderly end from a death."""
+        """Release the lock and empty the file; a daemon that died has left its pid there."""
         if self._fd is not None:
             os.ftruncate(self._fd, 0)
         super().release()
@@ -97,23 +97,22 @@ class DaemonLock(KernelLock):
         if not self.acquire():
             pid = holder(self.path).pid or "not known yet"
             raise AlreadyRunning(
-                f"another daemon (pid {pid}) holds {self.path}: stop that one, "
-                "or give this one a state directory of its own"
+                f"another daemon (pid {pid}) holds {self.path}: stop that one, or give this one its own state directory"
             )
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds, or held, a `DaemonLock`.
+    """The present or last holder of a `DaemonLock`.
 
     Attributes
     ----------
     running
-        Whether the lock is held at this moment.
+        Whether the lock is held now.
     pid
-        Of the holder, or of the last one if it died without giving the lock back; None when nobody ever held
-        it, the last one left in order, or the present one has only just begun.
+        The pid of the holder, or of the last one if it died without releasing the lock. None when the lock was never
+        held, the last holder left in order, or the present holder has only just started.
     """
 
     running: bool
@@ -121,17 +120,17 @@ class Holder:
 
     @property
     def died(self) -> bool:
-        """Whether the last holder ended without giving the lock back."""
+        """Whether the last holder ended without releasing the lock."""
         return not self.running and self.pid is not None
 
 
 def holder(path: Path) -> Holder:
-    """Tell whether a daemon holds `path`, without taking any lock; reading the file is all it needs.
+    """Tell whether a daemon holds `path`, without taking a lock; the right to read the file is enough.
 
     Raises
     ------
     OSError
-        The file exists and may not be read.
+        The file exists, and this user may not read it.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -147,25 +146,25 @@ def holder(path: Path) -> Holder:
 
 
 def _locked_inodes() -> set[int]:
-    """Return the numbers of the files on which anybody holds an exclusive ``flock``, from /proc/locks (proc(5)).
+    """Return the inode numbers of the files with an exclusive ``flock``, from /proc/locks (proc(5)).
 
-    Their devices are left out: on btrfs and overlayfs the list has others than stat(2). A file elsewhere of the same
-    number can only make a lock look held.
+    Device numbers are left out: on btrfs and overlayfs the list has others than stat(2). A file on another device with
+    the same inode number can only make a free lock look held.
     """
     inodes = set()
     for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
         match line.split():
-            case [_, "FLOCK", _, "WRITE", _, file, *_]:  # one that waits has "->" before it
+            case [_, "FLOCK", _, "WRITE", _, file, *_]:  # the line of a waiting process has "->" before it
                 inodes.add(int(file.rpartition(":")[2]))
     return inodes
 
 
 def is_free(path: Path) -> bool:
-    """Ask the kernel whether no living process holds the `KernelLock` of a file, without making or changing it.
+    """Tell whether no running process holds the `KernelLock` of a file, without making or changing the file.
 
-    A user who may not open the file, such as a member of the service's group, gets the answer from the kernel's list
-    of all locks. The files are for their owner only, because whoever can open one can lock it, and so keep a session
-    from the daemon.
+    For a user who may not open the file, such as a member of the service's group, the result comes from the kernel's
+    list of all locks. Only the owner may open the files, because a user who can open one can lock it, and so keep a
+    session from the daemon.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

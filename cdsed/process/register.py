@@ -1,7 +1,7 @@
-"""Which sessions of an account are in use on this machine, by whatever state of this user.
+"""Which sessions of an account are in use on this machine, by any daemon of this user.
 
-The state of one daemon counts its own sessions only. So each session is also locked in a directory that all daemons of
-this user on this machine share: together they hold no more sessions of an account than it has.
+The state of a daemon counts only its own sessions. So each session is also locked in a directory that all daemons of
+this user on this machine share. Together they hold at most the sessions that an account has.
 """
 
 import os
@@ -13,16 +13,19 @@ from pathlib import Path
 
 from cdsed.process.lock import KernelLock, is_free
 
-#: Names another directory: for tests, and for daemons that must not know of each other.
+#: The environment variable of another directory: for tests, and for daemons that must not share sessions.
 VARIABLE = "CDSED_REGISTER_DIR"
-#: Of systemd units: ``RuntimeDirectory=cdsed``, which all of them share. Their /tmp is their own.
+#: The directory of systemd units (``RuntimeDirectory=cdsed``). All units share it; each has a private /tmp.
 _OF_UNITS = Path("/run/cdsed")
 
 _SAID = re.compile(r"([0-9]+) (/[^\0\n]*)\n")
 
 
 def register_dir(environ: Mapping[str, str]) -> Path | None:
-    """Return the directory that daemons of this user share on this machine, made if need be; None if none is safe."""
+    """Return the directory that daemons of this user share on this machine; None if it is not safe.
+
+    A missing directory is made.
+    """
     named = environ.get(VARIABLE)
     if not named and _is_private(_OF_UNITS):
         return _OF_UNITS
@@ -47,9 +50,9 @@ class Register:
     Parameters
     ----------
     directory
-        Of `register_dir`; None: nothing is shared.
+        The result of `register_dir`; None: nothing is shared.
     pid, state_dir
-        Of this daemon, for people.
+        Of this daemon, for the messages of other daemons.
     """
 
     def __init__(self, directory: Path | None, pid: int, state_dir: Path) -> None:
@@ -63,7 +66,7 @@ class Register:
         Returns
         -------
         KernelLock
-            None if another daemon on this machine has it. Where nothing is shared, one that is not held.
+            None if another daemon on this machine has the session. Where nothing is shared, a lock that is not held.
         """
         lock = KernelLock(self._path(mark, slot))
         if self._directory is None:
@@ -72,12 +75,12 @@ class Register:
             if not lock.acquire():
                 return None
             lock.note(f"{self._pid} {self._state_dir}\n\0".encode())
-        except OSError:  # it was tidied away, or its disk is full: the state's own lock still holds
+        except OSError:  # the directory was removed, or its disk is full: the lock in the state directory still counts
             lock.release()
         return lock
 
     def others(self, mark: str, slots: Iterable[int]) -> str:
-        """Return who else has sessions of an account just now, in words; '' if nobody has."""
+        """Return which other daemons use sessions of an account now, in words; '' if there are none."""
         found = {owner for slot in slots if (owner := self._other(self._path(mark, slot)))}
         return "; ".join(sorted(found))
 

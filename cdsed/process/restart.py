@@ -1,23 +1,32 @@
-"""When a dead worker is started again, and when the supervisor gives up. Pure rules."""
+"""The rules for when a dead worker is started again, and when the supervisor gives up; without side effects."""
 
 from dataclasses import dataclass
 
 from cdsed.errors import ExitCode
 from cdsed.process.limits import Limits
 
-#: A worker that leaves with one of these finds the state locked, damaged or its disk full: that ends by itself, or
-#: the daemon sees to it.
+#: A worker that leaves with one of these found the state locked, damaged or its disk full. These states pass, or the
+#: daemon acts on them, so they do not count as boot failures.
 _PASSING = frozenset({ExitCode.DAMAGED, ExitCode.STATE_DISK, ExitCode.TEMPORARY})
 
 LONG_LIFE_S = 60.0
-"""A worker that lived so long had no trouble starting: its earlier deaths are forgotten."""
+"""A worker that ran for this long started well: its earlier deaths are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrashRecord:
-    """A worker's deaths: in a row, and in a row before it was ready; whether it, or the daemon, ever was ready.
+    """A worker's deaths in a row.
 
-    `crashes` are what people are told of: they are remembered for longer than the pauses grow.
+    Attributes
+    ----------
+    deaths
+        All of them; the back-off grows with each.
+    boot_failures
+        Those before it was ready.
+    booted
+        Whether it, or the whole daemon, was ever ready.
+    crashes
+        The number that users see. It is reset later than `deaths`: after `Limits.well_after_s`.
     """
 
     deaths: int = 0
@@ -28,7 +37,7 @@ class CrashRecord:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """An end nobody asked for; `code` is None for a signal, and for a command that could not be started."""
+    """An end without a request to stop; `code` is None for a signal, and for a command that could not be started."""
 
     code: int | None
     ready: bool
@@ -37,7 +46,7 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class RestartDecision:
-    """Start it again after `delay_s`, or leave with the exit code `give_up`."""
+    """Start the worker again after `delay_s`, or exit with the code `give_up`."""
 
     record: CrashRecord
     delay_s: float = 0.0
@@ -47,9 +56,9 @@ class RestartDecision:
 def after_death(record: CrashRecord, death: Death, limits: Limits) -> RestartDecision:
     """Return what follows from the death of a worker with this record.
 
-    A worker that finds its settings wrong when it boots for the first time will find them wrong again: that ends the
-    supervisor at once with CONFIG. Later, the file is just being written, and the others continue with what they read.
-    Too many other deaths in a row before ``ready`` end the supervisor with BUG.
+    If the settings are wrong at the first boot, a restart does not help: the supervisor exits at once with CONFIG. At a
+    later boot an editor may be writing the file, and the other workers continue with the settings they have read. Too
+    many other deaths in a row before ``ready`` end the supervisor with BUG.
     """
     booted = record.booted or death.ready
     misread = not death.ready and death.code == ExitCode.CONFIG
@@ -64,6 +73,6 @@ def after_death(record: CrashRecord, death: Death, limits: Limits) -> RestartDec
     )
     if record.boot_failures >= limits.boot_failures_max:
         return RestartDecision(record, give_up=ExitCode.BUG)
-    # The exponent is bounded: after months of deaths 2.0**n would overflow.
+    # The exponent is bounded: after months of deaths in a row 2.0**n would overflow.
     delay_s = limits.restart_first_s * 2.0 ** min(record.deaths - 1, 30)
     return RestartDecision(record, delay_s=min(limits.restart_longest_s, delay_s))

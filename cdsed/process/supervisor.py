@@ -1,7 +1,7 @@
 """Keep a set of commands running, for months: start, watch, restart, reload, stop.
 
-One thread, one selector on the children's pidfds, their lifelines and the signals. What the program behind
-it is about comes in through `Hooks`.
+One thread has one selector on the children's pidfds, their parent pipes and the signals. The program that uses the
+supervisor is called through `Hooks`.
 """
 
 import logging
@@ -25,10 +25,10 @@ from cdsed.process.systemd import Systemd
 
 TICK_EVERY_S = 1.0
 FAILURES_MAX = 10
-"""So many failing hooks in a row, no tick among them succeeding, end the supervisor with BUG."""
+"""This many failures of hooks without a successful tick between them end the supervisor with BUG."""
 
-_AWAY_S = 3.0  # a turn of the loop that takes longer was a suspend, a stop or a slow hook, not the children's fault
-_DIES_WITHIN_S = 5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer than anyone waits
+_AWAY_S = 3.0  # a longer turn of the loop was a suspend, a SIGSTOP or a slow hook: it is not the children's fault
+_DIES_WITHIN_S = 5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer
 
 log = logging.getLogger(__name__)
 
@@ -36,23 +36,23 @@ _Result = TypeVar("_Result")
 
 
 class Supervisor:
-    """Runs the children of `specs` until told to stop.
+    """Runs the children of `specs` until a signal or a hook stops it.
 
     Parameters
     ----------
     specs
-        The children, each name once.
+        The children; each name is unique.
     hooks
-        The program behind it. A hook that raises is logged; see `FAILURES_MAX`.
+        The functions of the program. An exception in one is logged; see `FAILURES_MAX`.
     limits
-        Its patience.
+        The time limits.
     clock
-        For all its times.
+        The clock for all times.
 
     Attributes
     ----------
     crash_loops
-        The children that crash again and again; other threads may read it.
+        The children that crash in a loop; other threads may read it.
     """
 
     def __init__(self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -68,22 +68,22 @@ class Supervisor:
         self._turned_s = math.inf
         self._failures = 0
         self._announced = False
-        self._was_ready = False  # once, with every child
+        self._was_ready = False  # whether all children were ready at the same time once
         self._stop_signals, self._reload_asked = 0, False
-        # Once it is known, the children are leaving, and the loop ends after the last of them.
+        # Once it is set, the children are leaving, and the loop ends after the last of them.
         self._exit: ExitCode | None = None
 
     def run(self) -> ExitCode:
         """Keep the children running; return when the last one has left.
 
-        TERM or INT stops in order, a second one at once, both with OK; HUP reloads, once all children were ready. Call
-        it once, in the main thread.
+        TERM or INT stops in order, a second one at once; both return OK. HUP reloads, as soon as all children have been
+        ready once. Call this once, in the main thread.
 
         Returns
         -------
         ExitCode
-            OK when stopped by a signal, what `Hooks.finished` said, CONFIG when a child refused its settings
-            before all of them were ready once, BUG when a child cannot boot or the hooks fail again and again.
+            OK after a signal, the code of `Hooks.finished`, CONFIG when a child refused its settings before all
+            children were ready once, BUG when a child cannot boot or the hooks keep failing.
         """
         with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
             self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._on_signals(wakeup.read()))
@@ -100,7 +100,7 @@ class Supervisor:
 
     @property
     def leaving(self) -> bool:
-        """Whether every child is on its way out, and killed if it does not hurry."""
+        """Whether every child has been asked to leave; one that takes too long is killed."""
         return self._exit is not None
 
     def _turn(self) -> None:
@@ -153,7 +153,7 @@ class Supervisor:
             self._set_specs({spec.name: spec for spec in specs})
 
     def _set_specs(self, specs: dict[str, ChildSpec]) -> None:
-        """Let new children follow the present ones, which `_replace_outdated` sends away."""
+        """Set the children to run; `_replace_outdated` stops the present ones."""
         for name, slot in list(self._slots.items()):
             slot.outdated = True
             slot.retired = name not in specs
@@ -164,7 +164,7 @@ class Supervisor:
             slot.spec, slot.record, slot.start_at_s = spec, CrashRecord(booted=self._was_ready), -math.inf
 
     def _leave(self, code: ExitCode) -> None:
-        """Begin to stop in order, to leave with `code`; the first reason counts."""
+        """Begin an orderly stop with the exit code `code`; the first call counts."""
         if self._exit is not None:
             return
         self._exit = code
@@ -202,7 +202,7 @@ class Supervisor:
         self._selector.register(child.parent_pipe, selectors.EVENT_READ, partial(self._read_messages, slot))
 
     def _read_messages(self, slot: ChildSlot) -> None:
-        child = slot.child  # None: its end was read just before its last words
+        child = slot.child  # None: `_reap` ran first in this turn, and has read the last messages
         if child is not None and not child.read_messages():
             self._selector.unregister(child.parent_pipe)
 
@@ -225,7 +225,7 @@ class Supervisor:
             "%s (pid %d) %s after %.1f s",
             *(name, child.pid, end.describe(), lived_s),
         )
-        self._guarded("seeing to the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end))
+        self._guarded("recording the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end))
         if self._exit is not None or slot.retired:
             del self._slots[name]
         elif asked:
@@ -261,9 +261,9 @@ class Supervisor:
                     log.error("%s (pid %d) is stuck in the kernel, perhaps at a disk that hangs", name, child.pid)
 
     def _replace_outdated(self) -> None:
-        """Send the children of the former configuration away, one when the last one's successor is ready.
+        """Stop the children of the former configuration one by one, each when the successor of the last is ready.
 
-        One that does not die is not waited for: a disk that hangs must not keep new keys from the others.
+        The loop does not wait for a child that is stuck: a disk that hangs must not keep new keys from the others.
         """
         children = [(slot, slot.child) for slot in self._slots.values() if slot.child is not None and not slot.stuck]
         if any(child.state is not ChildState.READY for _, child in children):
@@ -294,7 +294,7 @@ class Supervisor:
         return self._hooks.finished()
 
     def _guarded(self, what: str, hook: Callable[[], _Result]) -> _Result | None:
-        """Call `hook`; whatever it raises is logged and counted, so that months do not end with it."""
+        """Call `hook`; an exception is logged and counted, so that one error does not end the supervisor."""
         try:
             return hook()
         except CdsedError as error:
@@ -311,7 +311,7 @@ class Supervisor:
                 self._systemd.ready(self._words() or "")
             else:
                 self._systemd.status(self._words)
-        # A child that even SIGKILL does not end is stuck in the kernel: to restart us would not end it either.
+        # A child that SIGKILL does not end is stuck in the kernel: a restart of the supervisor would not end it either.
         if self._failures == 0:
             self._systemd.ping()
 
@@ -324,7 +324,7 @@ class Supervisor:
     def _words(self) -> str | None:
         words: str | None = f"starting: {self._ready_count()} of {len(self._slots)} processes ready"
         if self._announced:
-            words = self._guarded("telling the status", self._hooks.status_text)
+            words = self._guarded("reading the status", self._hooks.status_text)
         now_s = self._clock.boot_s()
         reasons = [*(loop.describe(now_s) for loop in self.crash_loops), *([words] if words else [])]
         return "; ".join(reasons) or None

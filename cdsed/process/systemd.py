@@ -1,4 +1,4 @@
-"""Messages to systemd, as in sd_notify(3): nothing is sent where nobody listens."""
+"""Messages to systemd, as in sd_notify(3); without ``NOTIFY_SOCKET`` nothing is sent."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from cdsed.clock import Clock
 
 ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""What systemd tells its main process alone; a worker must not inherit it."""
+"""What systemd sets for its main process only; a worker must not inherit it."""
 
 _STATUS_EVERY_S = 10.0
 _SEND_WITHIN_S = 1.0
@@ -24,9 +24,9 @@ class Systemd:
     Parameters
     ----------
     clock
-        Spaces the messages.
+        The clock for the intervals between messages.
     environ
-        Where ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` are looked for.
+        The environment with ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``.
     """
 
     def __init__(self, clock: Clock, environ: Mapping[str, str] = os.environ) -> None:
@@ -38,36 +38,36 @@ class Systemd:
         self._status_s = -math.inf
 
     def takes(self, seconds: float) -> None:
-        """Ask for so much time, from now, until `ready`: a start or a reload continues."""
+        """Ask systemd for this much time, from now, until `ready`, for a start or a reload."""
         self._send(f"EXTEND_TIMEOUT_USEC={math.ceil(seconds) * 1_000_000}")
-        # It has put the watchdog off as well, which a sign of life puts right.
+        # The extension postpones the watchdog too; a ping sets its time again.
         self._pinged_s = -math.inf
         self.ping()
 
     def ready(self, status: str) -> None:
-        """Tell that the service is up, or that a reload is over."""
+        """Report that the service is up, or that a reload is over."""
         self._send("READY=1", self._status_line(status))
 
     def reloading(self) -> None:
-        """Tell that a reload has begun; `ready` ends it."""
+        """Report that a reload has begun; `ready` ends it."""
         # systemd 253 and later wait indefinitely for a READY=1 whose RELOADING=1 had no CLOCK_MONOTONIC time.
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str) -> None:
-        """Tell that the service is about to leave."""
+        """Report that the service is about to stop."""
         self._send("STOPPING=1", self._status_line(status))
 
     def status(self, text: Callable[[], str | None]) -> None:
-        """Tell what the service does, at most every ten seconds and only what is new; None tells nothing."""
+        """Report what the service does, at most every ten seconds and only if it has changed; None: no change."""
         if not self._address or self._clock.boot_s() < self._status_s + _STATUS_EVERY_S:
             return
-        self._status_s = self._clock.boot_s()  # asking may cost a query, so it is as rare as telling
+        self._status_s = self._clock.boot_s()  # `text` may cost a query, so it is called as rarely as a report is sent
         former, status = self._status, text()
         if status is not None and status != former:
             self._send(self._status_line(status))
 
     def ping(self) -> None:
-        """Feed the watchdog, when it is on and half its time has passed."""
+        """Feed the watchdog, if it is on and half its time has passed."""
         now_s = self._clock.boot_s()
         if now_s >= self._pinged_s + self.ping_every_s:
             self._pinged_s = now_s
@@ -87,11 +87,11 @@ class Systemd:
                 service_manager.settimeout(_SEND_WITHIN_S)
                 service_manager.sendto("\n".join(lines).encode(), address)
         except OSError as error:
-            log.warning("cannot tell systemd %s at %s: %s", lines[0], self._address, error)
+            log.warning("cannot send %s to systemd at %s: %s", lines[0], self._address, error)
 
 
 def _ping_every_s(environ: Mapping[str, str]) -> float:
-    """Half the watchdog's time; never, where it is off or meant for another process."""
+    """Return half the watchdog's time; infinity where it is off or meant for another process."""
     pid, timeout_us = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
     if not timeout_us.isdigit() or pid not in ("", str(os.getpid())):
         return math.inf

@@ -1,7 +1,7 @@
-"""Which threads are stuck in the kernel: a call to a disk that never returns ends neither a thread nor its process.
+"""Which threads are stuck in the kernel: neither a thread nor its process ends while a call to a disk hangs.
 
-The kernel is the judge: a thread that gets on uses processor time or is woken now and then
-(``/proc/self/task/TID``, see proc(5)); one that waits for a dead file server is not.
+The counters of the kernel decide (``/proc/self/task/TID``, see proc(5)). A thread that makes progress uses processor
+time or is woken now and then. A thread that waits for a dead file server is not.
 """
 
 import os
@@ -16,7 +16,7 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 
 @dataclass(slots=True)
 class _Stay:
-    """A thread at a place; `motion` is what the kernel counted when it was last seen to move."""
+    """A thread at a place; `motion` has the counters of the kernel when they last changed."""
 
     thread: threading.Thread
     place: str
@@ -27,7 +27,7 @@ class _Stay:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """A thread that has not moved since, and the place it is at."""
+    """A thread that has made no progress for `for_s` seconds, and the place it is at."""
 
     thread: threading.Thread
     place: str
@@ -44,7 +44,7 @@ class ThreadWatch:
 
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
-        """Say that this thread is at a place for the duration of the block; the innermost one counts."""
+        """Note that this thread is at a place for the duration of the block; the innermost block counts."""
         number = threading.get_native_id()
         with self._lock:
             stay = self._stays.get(number)
@@ -63,7 +63,7 @@ class ThreadWatch:
                     del self._stays[number]
 
     def look(self, longer_than_s: float) -> list[Stuck]:
-        """Return the threads that have not moved for so long; call it about once per second."""
+        """Return the threads without progress for longer than this; call it about once per second."""
         now_s = self._clock.boot_s()
         stuck = []
         with self._lock:
@@ -77,7 +77,7 @@ class ThreadWatch:
 
 
 def _motion(thread: int) -> tuple[str, ...]:
-    """Return the processor time of a thread of ours, and how often it was put on and off the processor."""
+    """Return the processor time of a thread of this process, and the number of its context switches."""
     task = Path("/proc/self/task", str(thread))
     with suppress(FileNotFoundError):
         spent = (task / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[11:13]

@@ -1,7 +1,7 @@
-"""The worker's side of supervision: when to stop, and saying that one lives.
+"""The worker's side of supervision: when to stop, and the heartbeat.
 
-`run_worker` is the whole main function of a worker process. Its body looks at ``control.stop`` wherever it waits,
-and leaves soon after it is set; nothing else is asked of it.
+`run_worker` is the whole main function of a worker process. Its body must check ``control.stop`` wherever it waits, and
+return soon after it is set.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from cdsed.errors import CdsedError, ExitCode, Stopped
 from cdsed.process.signals import SignalWakeup
 
 PARENT_PIPE_FD = "CDSED_PARENT_PIPE_FD"
-"""The environment variable that holds the number of the inherited lifeline descriptor."""
+"""The environment variable with the number of the inherited descriptor of the parent pipe."""
 
 _NOW_WITHIN_S = 1.0
 _TEXT_BYTES_MAX = 1000
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 
 
 class WorkerControl:
-    """What a worker's body may know and say.
+    """The stop events of a worker, and its messages to the supervisor.
 
     Attributes
     ----------
     stop
-        Set when the worker shall leave in order: it was told to (TERM), or its supervisor died.
+        Set when the worker has to leave in order: after SIGTERM, or after the death of the supervisor.
     now
-        Set at a second TERM, a second before the process ends by itself; ``stop`` is set, too.
+        Set at a second SIGTERM, one second before `watch` ends the process; ``stop`` is set too.
     orphaned
-        Whether the supervisor is gone, so that another one may already be at work.
+        Whether the supervisor is gone, so that another one may already run.
     """
 
     def __init__(self, name: str, parent_pipe: socket.socket | None, leave_within_s: float) -> None:
@@ -49,19 +49,19 @@ class WorkerControl:
         self._leave_within_s = leave_within_s
         self._leave_at_s = math.inf
         self._stopping = False
-        # Run by hand, nobody else answers a ^C or a closed terminal; under a supervisor that is its business.
+        # A worker that is run by hand has to act on ^C and a closed terminal; else the supervisor does that.
         self._obeys = {signal.SIGTERM} if parent_pipe else {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
     def ready(self) -> None:
-        """Say that the worker has booted and takes work from now on."""
+        """Report that the worker has booted and takes work from now on."""
         self._say(b"ready")
 
     def heartbeat(self, text: str = "") -> None:
-        """Say that the worker lives, and in words what it does; from any thread, never blocking."""
+        """Send a heartbeat, with a text of what the worker does; any thread may call it, and it never blocks."""
         self._say(b"heartbeat " + text.encode()[:_TEXT_BYTES_MAX])
 
     def watch(self, wakeup: SignalWakeup) -> None:
-        """Turn signals and the end of the lifeline into events, until the process ends."""
+        """Turn signals and the end of the parent pipe into events, until the process ends."""
         with selectors.DefaultSelector() as selector:
             selector.register(wakeup, selectors.EVENT_READ)
             if self._parent_pipe is not None:
@@ -80,7 +80,7 @@ class WorkerControl:
     def _say(self, message: bytes) -> None:
         if self._parent_pipe is None:
             return
-        # A supervisor that does not listen must not hold up the work; one that died is seen in `watch`.
+        # A supervisor that does not read must not block the work. `watch` notices one that died.
         with contextlib.suppress(BlockingIOError, ConnectionError):
             self._parent_pipe.send(message, socket.MSG_DONTWAIT)
 
@@ -95,7 +95,7 @@ class WorkerControl:
             self.stop.set()
 
     def _mourn(self) -> None:
-        """Leave, for the supervisor is dead: it never writes, so what was read is the lifeline's end."""
+        """Leave because the supervisor is dead: it never writes, so only the end of the parent pipe is readable."""
         log.warning("the supervisor of %s is gone: leaving", self._name)
         self.orphaned = True
         self.stop.set()
@@ -111,11 +111,11 @@ class WorkerControl:
 
 
 def run_worker(name: str, body: Callable[[WorkerControl], None], *, leave_within_s: float = 10.0) -> ExitCode:
-    """Run `body` as the life of this worker process, and return its exit code.
+    """Run `body` as this worker process, and return its exit code.
 
-    It takes over TERM, INT and HUP for the rest of the process: call it once, from the main thread, and end
-    the process after it. A second TERM and the supervisor's death end the process even if a thread hangs.
-    Without a lifeline in the environment (run by hand) it works as well, and INT and HUP stop it like TERM.
+    It takes over TERM, INT and HUP for the rest of the process: call it once, from the main thread, and end the process
+    after it. A second TERM and the death of the supervisor end the process even if a thread hangs. It also works
+    without a parent pipe in the environment (run by hand). Then INT and HUP stop it like TERM.
 
     Parameters
     ----------
@@ -125,13 +125,13 @@ def run_worker(name: str, body: Callable[[WorkerControl], None], *, leave_within
         Does the work in this thread: calls ``ready`` once, ``heartbeat`` regularly, and returns soon after
         ``stop`` is set.
     leave_within_s
-        Time to leave in order after the supervisor died; then the process ends at once.
+        Time for the body to return after the death of the supervisor; then the process ends at once.
 
     Returns
     -------
     ExitCode
-        OK when the body returned or was told to stop, the error's own code for an error cdsed understands (78 for
-        `ConfigError`), BUG for any other, which is logged with its traceback.
+        OK when the body returned or raised `Stopped`, the exit code of a `CdsedError` (78 for `ConfigError`), BUG for
+        any other exception, which is logged with its traceback.
     """
     control = WorkerControl(name, _inherited_parent_pipe(), leave_within_s)
     wakeup = SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -150,7 +150,7 @@ def run_worker(name: str, body: Callable[[WorkerControl], None], *, leave_within
 
 
 def _inherited_parent_pipe() -> socket.socket | None:
-    """Take the lifeline out of the environment, so that no process started from here inherits it."""
+    """Take the parent pipe out of the environment, so that no process started from here inherits it."""
     number = os.environ.pop(PARENT_PIPE_FD, None)
     if number is None:
         return None

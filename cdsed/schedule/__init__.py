@@ -1,1 +1,1 @@
-"""Ticks: things that fall due with time. A tick only enqueues or notes; workers do the work."""
+"""Ticks: the periodic work of the daemon. A tick only updates the state; workers do the work."""

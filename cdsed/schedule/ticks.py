@@ -10,12 +10,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 
-_CLOCK_SET_S = 1.0  # NTP turns the clock by less in the second between two questions
+_CLOCK_SET_S = 1.0  # NTP slews the clock by less in the second between two calls
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Something to call every `every_s` seconds; it must be quick and must not call out to the network."""
+    """A function to call every `every_s` seconds; it must be quick and must not use the network."""
 
     name: str
     every_s: float
@@ -23,7 +23,7 @@ class Tick:
 
 
 class Ticks:
-    """Runs ticks on a thread of their own; a tick that fails is given to `on_error` and comes again."""
+    """Runs ticks on one thread; `on_error` gets the name and the error of a tick that fails, and the tick is kept."""
 
     def __init__(
         self, ticks: Sequence[Tick], on_error: Callable[[str, BaseException], None], clock: Clock = SYSTEM_CLOCK
@@ -31,8 +31,8 @@ class Ticks:
         self._ticks = ticks
         self._clock = clock
         self._offset_s = clock.utc_s() - clock.boot_s()
-        # One worker thread: ticks are short, and two of them never run at once. A tick missed while the
-        # machine slept is made up for once.
+        # One worker thread: ticks are short, and two never run at once. A tick that was missed while the machine slept
+        # runs once.
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": {"type": "threadpool", "max_workers": 1}},
@@ -47,9 +47,9 @@ class Ticks:
         self._scheduler.add_listener(failed, EVENT_JOB_ERROR)
 
     def follow_clock(self) -> None:
-        """Call every tick again from now on where the wall clock was set: the schedule counts by it.
+        """Restart the intervals of all ticks if the wall clock was set, because the schedule uses it.
 
-        Set back by a day, it would otherwise call nothing for a day. Ask regularly, from another thread.
+        Without this, a clock set back by a day would stop all ticks for a day. Call it regularly, from another thread.
         """
         offset_s = self._clock.utc_s() - self._clock.boot_s()
         if abs(offset_s - self._offset_s) > _CLOCK_SET_S:

@@ -1,7 +1,7 @@
-"""The rules that a state must follow whatever happened to the daemon, and what breaks them.
+"""The rules that a state must always follow, even after a crash of the daemon, and the violations of them.
 
-`rules_broken` judges the database by itself, in one read transaction, so that a daemon at work is never caught in
-the middle of something. What concerns processes and disks is only read here; `cdsed.work.checking` compares.
+`rules_broken` checks the database alone, in one read transaction, so that it never sees half a change of a running
+daemon. This module only reads what concerns processes and disks; `cdsed.work.checking` compares it with them.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from cdsed.store.queries import Queries
 _SQL = Queries("audit")
 
 MOST = 20
-"""So many breaches of one rule are told; the first few show what went wrong."""
+"""This many violations of one rule are reported; the first few show what went wrong."""
 
 _REPORT_IT = "this is an error in cdsed: please report it; `cdsed state rebuild` makes a new state"
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule broken by one thing.
+    """A thing that breaks a rule.
 
     Attributes
     ----------
@@ -56,25 +56,25 @@ _RULES = (
         "history",
         _SQL.broken_history,
         "{safename}",
-        "its history says {origin} -> {target} where it stood at {before}; no such step is allowed there",
+        "its history has the step {origin} -> {target} in state {before}, which does not allow it",
     ),
     _AuditRule(
         "history",
         _SQL.history_ends_elsewhere,
         "{safename}",
-        r"it is {state}, and its history ends with \{recorded} instead",
+        r"its state is {state}, but its history ends with \{recorded}",
     ),
     _AuditRule("fence", _SQL.fence_ahead, "{name}", "its fence {fence} is ahead of the counter, {value}"),
     _AuditRule("fence", _SQL.fence_shared, "{sessions}", "these sessions share the fence {fence}"),
     _AuditRule(
         "piece", _SQL.piece_of_nobody, "{safename}", "its piece {piece} is held under fence {fence}, which no lease has"
     ),
-    _AuditRule("claim", _SQL.claim_of_nobody, "{name}", "it is held by process {process}, which is not entered"),
+    _AuditRule("claim", _SQL.claim_of_nobody, "{name}", "it is held by process {process}, which does not exist"),
     _AuditRule(
         "pieces",
         _SQL.object_cut_wrongly,
         "{safename}",
-        "the pieces of {path} make {pieces_bytes} bytes instead of {size_bytes}",
+        "the pieces of {path} have {pieces_bytes} bytes together instead of {size_bytes}",
     ),
     _AuditRule(
         "tally",
@@ -86,15 +86,15 @@ _RULES = (
         "sums",
         _SQL.lines_and_verdicts,
         "listing {name}",
-        "of {items_taken} lines {verdicts} have a verdict; {named} named a product and {wants} are noted; "
-        "{remarked} need a remark and {remarks} have one",
+        "of {items_taken} lines {verdicts} have a verdict; {named} name a product, and the state has {wants} of these; "
+        "{remarked} need a remark, and {remarks} have one",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LivenessProof:
-    """A worker's row, or a lease, and the flock that proves that its holder lives."""
+    """A worker's row, or a lease, and the lock file whose flock proves that its holder runs."""
 
     rule: str
     subject: str
@@ -103,7 +103,7 @@ class LivenessProof:
 
 @dataclass(frozen=True, slots=True)
 class TakenListing:
-    """A listing that was taken: what its receipt has to say, and where it lies."""
+    """A listing that was taken: the counts of its receipt, and its path."""
 
     id: int
     name: str
@@ -115,7 +115,7 @@ class TakenListing:
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """A product that the state says lies whole at ``path``; there may be millions, so nothing is converted."""
+    """A product that is complete at ``path`` by the state; there may be millions, so no value is converted."""
 
     position: int
     safename: str
@@ -124,7 +124,7 @@ class OnDisk:
 
 
 def rules_broken(db: Database) -> list[Violation]:
-    """Return what is wrong in the database by itself, at most `MOST` breaches of each rule."""
+    """Return the violations that the database alone shows, at most `MOST` of each rule."""
     with db.read():
         violations = list(_transitions(db))
         for rule in _RULES:
@@ -137,7 +137,7 @@ def rules_broken(db: Database) -> list[Violation]:
 
 
 def held(db: Database, session_lock: Callable[[str, int], Path]) -> list[LivenessProof]:
-    """Return everything that a living process must stand behind."""
+    """Return every worker row and lease, each with the lock that a running process must hold for it."""
     with db.read():
         processes = [
             LivenessProof("process", f"{row['name']} (pid {row['pid']})", Path(row["lock"]))
@@ -155,7 +155,7 @@ def held(db: Database, session_lock: Callable[[str, int], Path]) -> list[Livenes
 
 
 def stopped_in_order(db: Database) -> bool:
-    """Tell whether the last daemon noted its end; one that runs or died has not."""
+    """Tell whether the last daemon stopped in order; False while it runs or after it died."""
     return bool(db.value(_SQL.stopped_in_order))
 
 
@@ -175,13 +175,13 @@ def listings_taken(db: Database) -> list[TakenListing]:
 
 
 def on_disk(db: Database) -> Iterator[OnDisk]:
-    """Yield every product that is done or present, by number."""
+    """Yield every product that is done or already present, by number."""
     for row in db.stream(_SQL.on_disk):
         yield OnDisk(**row)
 
 
 def newest(db: Database) -> int:
-    """Return the highest number of a product, 0 where there is none."""
+    """Return the highest number of a product, 0 without any."""
     return int(db.value(_SQL.newest) or 0)
 
 
@@ -191,7 +191,7 @@ def outputdirs(db: Database) -> list[Path]:
 
 
 def state_of(db: Database, safename: str, by: float) -> State | None:
-    """Return where a product has stood since `by` (UTC s); None if it moved later, or was never asked for."""
+    """Return the state of a product, unchanged since `by` (s UTC); None if it changed later or is unknown."""
     state = db.value(_SQL.state_of, safename=safename, by=by)
     return None if state is None else State(state)
 
@@ -202,5 +202,5 @@ def _transitions(db: Database) -> Iterator[Violation]:
     for origin, target in sorted(known ^ ours):
         which = "allows" if (origin, target) in known else "forbids"
         yield Violation(
-            "transitions", f"{origin} -> {target}", f"the database {which} it, and cdsed does not", _REPORT_IT
+            "transitions", f"{origin} -> {target}", f"the database {which} it, but cdsed does not", _REPORT_IT
         )

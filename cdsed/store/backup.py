@@ -1,6 +1,6 @@
-"""Backups of the state: whole copies made while others write, each good by SQLite's own word before it counts.
+"""Backups of the state: complete copies that are made while other connections write; SQLite checks each first.
 
-A number that only grows tells which backup is the newest; the time in its name is for people, whose clocks jump.
+The newest backup has the highest number. The time in its name is only for people, because clocks can jump.
 """
 
 import logging
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """One backup: its place, its running number, when it was made (UTC s), and whether an upgrade was the reason."""
+    """One backup: its path, its running number, when it was made (s UTC), and whether an upgrade was the reason."""
 
     path: Path
     number: int
@@ -43,21 +43,21 @@ def backups(folder: Path) -> list[Backup]:
 
 
 def back_up(db: Database, folder: Path, clock: Clock, *, before_upgrade: bool = False) -> Backup:
-    """Write a backup, and forget those that are too many.
+    """Write a backup, and delete the oldest beyond the number to keep.
 
     Parameters
     ----------
     db
-        A connection of the caller's own: the copy keeps it busy, 2 s per GB or so.
+        A connection that only the caller uses: the copy blocks it for about 2 s per GB.
     folder
-        Where backups lie; made when absent.
+        The directory of the backups; a missing one is made.
 
     Raises
     ------
     StateDamaged
-        The state itself is not sound: a copy of it must not displace a good one.
+        The state itself is damaged: a copy of it must not displace a good backup.
     StateDiskError
-        There is no room, or the disk fails.
+        There is not enough free space, or the disk fails.
     """
     if problems := db.problems():
         raise StateDamaged(f"no backup is made of a damaged state: {'; '.join(problems)}")
@@ -90,18 +90,18 @@ def newest_good(folder: Path, workplace: Path) -> Backup | None:
     Parameters
     ----------
     workplace
-        A directory to copy into and examine in; the copy found good stays there as the file of a state.
+        A directory for the copy that is examined; a good copy stays there as the file of a state.
     """
     return next((backup for backup in backups(folder) if _copied(backup.path, workplace)), None)
 
 
 def copy_good(path: Path, workplace: Path) -> None:
-    """Copy one backup to where it will be the file of a state, and examine the copy.
+    """Copy one backup into a directory as the file of a state, and examine the copy.
 
     Raises
     ------
     StateError
-        It is damaged, no state, or of a newer cdsed.
+        It is damaged, not a state of cdsed, or of a newer cdsed.
     """
     target = workplace / FILE_NAME
     try:
@@ -111,7 +111,7 @@ def copy_good(path: Path, workplace: Path) -> None:
         raise StateDiskError(f"the backup {path} cannot be copied to {workplace}: {error.strerror}") from error
     schema = examine(workplace)
     if not 0 < schema <= newest_schema():
-        raise StateError(f"the backup {path} has schema {schema}, which is not one of this cdsed")
+        raise StateError(f"the backup {path} has schema {schema}, which this cdsed does not know")
 
 
 def _copied(path: Path, workplace: Path) -> bool:
@@ -120,7 +120,7 @@ def _copied(path: Path, workplace: Path) -> bool:
     except StateDiskError:
         raise
     except StateError as error:
-        _log.warning("the backup %s is of no use: %s", path.name, error)
+        _log.warning("the backup %s cannot be used: %s", path.name, error)
         return False
     return True
 
@@ -134,18 +134,18 @@ def _parsed(path: Path) -> Backup | None:
 
 
 def _expect_room(db: Database, folder: Path) -> None:
-    """Leave the state's own disk at least as much room as the copy takes."""
+    """Refuse a backup that would leave less free space on its disk than the size of the copy."""
     needed = 2 * int(db.value("PRAGMA page_count")) * int(db.value("PRAGMA page_size"))
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StateDiskError(
-            f"no backup is made: {folder} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed, half of them "
-            "to stay free; set backup_dir to another disk"
+            f"no backup is made: {folder} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed, and half of "
+            "that stays free; set backup_dir to another disk"
         )
 
 
 def _forget_surplus(folder: Path) -> None:
-    """Keep the newest backups; of those before an upgrade the newest of their own kind."""
+    """Keep the newest backups of each kind: regular ones, and those before an upgrade."""
     present = backups(folder)
     for kind, kept in ((False, KEPT), (True, _UPGRADES_KEPT)):
         for backup in [backup for backup in present if backup.before_upgrade is kind][kept:]:

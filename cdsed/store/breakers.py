@@ -1,7 +1,7 @@
-"""What backs off and is probed: accounts, the service, and disks, all by one rule.
+"""Circuit breakers of accounts, the services, disks and the inbox, all with the same rule.
 
-A *breaker* counts failures in a row. At its threshold it opens for a while that doubles with each further
-failure; when that time is over one probe may pass; a success closes it. Nothing is ever dropped for good.
+A *breaker* counts failures in a row. At its threshold it opens. The time it stays open doubles with each further
+failure. When that time is over, one probe is let through, and a success closes the breaker. No work is ever dropped.
 """
 
 import random
@@ -17,7 +17,7 @@ _SQL = Queries("breakers")
 SERVICE = "service:s3"
 CATALOGUE = "service:catalogue"
 INBOX = "inbox"
-#: Open for a while after each death of a worker: what two died over must not be judged by a third that dies by chance.
+#: Open for a while after each death of a worker: a third death by chance must not fail a product that two died over.
 SUSPECTS = "suspects"
 
 
@@ -40,16 +40,16 @@ class BreakerPolicy:
     longest_s: float
 
     def pause_s(self, failures: int) -> float:
-        """Return how long to stay open after that many failures in a row, with a tenth of jitter."""
+        """Return how long to stay open after this many failures in a row, with 10 % of jitter."""
         doublings = min(failures - self.threshold, 32)
         return min(self.longest_s, self.first_s * 2.0**doublings) * random.uniform(0.9, 1.1)
 
 
 def fail(db: Database, clock: Clock, name: str, policy: BreakerPolicy, error: TransferError) -> float:
-    """Count a failure; return for how many seconds the breaker is open now, 0 when it is not.
+    """Count a failure; return for how many seconds the breaker is open now, 0 when it is closed.
 
-    It stays open for as long as the error itself asks (``Retry-After``), at least. What fails while it is open was
-    in flight when it opened, and does not count again.
+    It stays open at least as long as the error asks (``Retry-After``). A request that fails while the breaker is open
+    was in flight when it opened, and does not count again.
     """
     with db.write():
         now_s = clock.boot_s()
@@ -67,9 +67,9 @@ def fail(db: Database, clock: Clock, name: str, policy: BreakerPolicy, error: Tr
 
 
 def close(db: Database, clock: Clock, name: str) -> bool:
-    """Note a success; return whether there was anything to close.
+    """Note a success; return whether a failure was cleared.
 
-    What succeeds while it is open was in flight when it opened, and says nothing about now.
+    A request that succeeds while the breaker is open was in flight when it opened, so it does not close it.
     """
     row = db.row(_SQL.get, name=name)
     if row is None or (row["open"] and row["until_s"] > clock.boot_s()):
@@ -79,20 +79,20 @@ def close(db: Database, clock: Clock, name: str) -> bool:
 
 
 def forget(db: Database, name: str) -> None:
-    """Close a breaker whose cause is known to be gone, whatever its time; mostly there is none."""
+    """Close a breaker whose cause is gone, before its time is over; usually there is nothing to close."""
     if last_failure(db, name) is not None:
         with db.write():
             db.rows(_SQL.close, name=name)
 
 
 def hasten(db: Database, name: str) -> None:
-    """Let a probe pass at once."""
+    """Let a probe through at once."""
     with db.write():
         db.rows(_SQL.hasten, name=name)
 
 
 def last_failure(db: Database, name: str) -> str | None:
-    """Return the code of the last failure since the last success, None when there was none."""
+    """Return the code of the last failure since the last success; None without a failure."""
     row = db.row(_SQL.get, name=name)
     return None if row is None else str(row["code"])
 
@@ -106,7 +106,7 @@ class OpenReason:
 
 
 def why_open(db: Database, clock: Clock, name: str) -> OpenReason | None:
-    """Return why a breaker is open and its time is not over; None when it may be tried."""
+    """Return why a breaker is open; None when it is closed or its time is over."""
     row = db.row(_SQL.get, name=name)
     if row is None or not row["open"] or row["until_s"] <= clock.boot_s():
         return None

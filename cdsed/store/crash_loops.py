@@ -1,4 +1,4 @@
-"""Workers that crash in a loop: what the supervisor sees, kept where `cdsed status` can read it."""
+"""Workers that crash in a loop: the supervisor's record, stored where `cdsed status` can read it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ _SQL = Queries("crash_loops")
 
 @dataclass(frozen=True, slots=True)
 class Crashing:
-    """A row: as `CrashingWorker`, with the next start in seconds of the boot clock."""
+    """One row: like `CrashingWorker`, with the next start in seconds of the boot clock."""
 
     worker: str
     crashes: int
@@ -23,7 +23,7 @@ class Crashing:
 
 
 def note(db: Database, workers: Sequence[Crashing]) -> None:
-    """Replace what is noted; what is known already costs no write."""
+    """Replace the stored workers; without a change nothing is written."""
     if [Crashing(**row) for row in db.rows(_SQL.all)] == sorted(workers, key=lambda each: each.worker):
         return
     with db.write():
@@ -33,7 +33,7 @@ def note(db: Database, workers: Sequence[Crashing]) -> None:
 
 
 def active(db: Database, clock: Clock, *, running: bool) -> tuple[CrashingWorker, ...]:
-    """Return the workers that crash in a loop; none where the daemon does not run, whatever a dead one has left."""
+    """Return the workers that crash in a loop; none where the daemon does not run, even if a dead one left rows."""
     if not running:
         return ()
     return tuple(

@@ -1,7 +1,7 @@
 """Opening, migrating and transacting the SQLite file (the only apsw in cdsed).
 
-SQLite comes with apsw's wheels because versions up to 3.51.2 can corrupt a WAL database when two connections
-checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module refuses WAL.
+SQLite comes with the wheels of apsw, because versions up to 3.51.2 can corrupt a WAL database when two connections
+checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module does not use WAL.
 """
 
 import threading
@@ -28,7 +28,7 @@ _IN_VAIN_S = 5.0
 class Database:
     """One connection to the state; every process opens its own, after it has started.
 
-    Its threads may share it: a lock gives one transaction at a time to one thread.
+    The threads of a process may share it: a lock lets one thread at a time run a transaction.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -37,11 +37,11 @@ class Database:
         self._identity = file_identity(self._path)
         self._lock = threading.RLock()
         self._depth = self._changes = 0
-        self._in_vain_s = -_IN_VAIN_S  # when this process last waited for others in vain
+        self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Run a block in one ``BEGIN IMMEDIATE`` transaction, or join the one this thread is in."""
+        """Run a block in one ``BEGIN IMMEDIATE`` transaction, or join the one that this thread is in."""
         asked_s = time.monotonic()
         with self._lock:
             if self._depth == 0:
@@ -60,7 +60,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[None]:
-        """Run several reads against one and the same state of the database."""
+        """Run several reads on the same snapshot of the database."""
         with self._lock:
             self._run("BEGIN", {})
             try:
@@ -94,7 +94,7 @@ class Database:
             after = rows[-1]["position"]
 
     def changes_seen(self) -> int:
-        """Return a number that differs once another connection has committed; it waits for no other thread."""
+        """Return a number that changes when another connection commits; it never waits for another thread."""
         if self._lock.acquire(blocking=False):
             try:
                 self._changes = int(self._connection.pragma("data_version"))
@@ -103,15 +103,15 @@ class Database:
         return self._changes
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log back into the file when nobody is in the way."""
+        """Copy the write-ahead log into the file, as far as no other connection still needs it."""
         self.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     def is_in_place(self) -> bool:
-        """Tell whether the file this connection has open, log included, still is under its name."""
+        """Tell whether the path still names the file that this connection has open, and the same for its log."""
         return file_identity(self._path) == self._identity
 
     def problems(self) -> list[str]:
-        """Return what SQLite finds wrong in the file; nothing when it is sound."""
+        """Return the errors that SQLite finds in the file; an empty list when it is sound."""
         try:
             found = [str(row["quick_check"]) for row in self.rows("PRAGMA quick_check(10)")]
         except StateDamaged as error:
@@ -119,18 +119,18 @@ class Database:
         return [text for text in found if text != "ok"]
 
     def dangling(self) -> list[str]:
-        """Return which rows name others that are not there; it takes twice as long as `problems`."""
+        """Return the rows that name a row that does not exist; it takes twice as long as `problems`."""
         return [
-            f"row {row['rowid']} of {row['table']} names a row of {row['parent']} that is not there"
+            f"row {row['rowid']} of {row['table']} names a row of {row['parent']} that does not exist"
             for row in self.rows("PRAGMA foreign_key_check")
         ]
 
     def copy_into(self, path: Path) -> None:
-        """Write a whole, compact copy into an empty or absent file; other connections may write meanwhile."""
+        """Write a complete, compact copy into an empty or absent file; other connections may write meanwhile."""
         self.rows("VACUUM INTO :path", path=str(path))
 
     def interrupt(self) -> None:
-        """Let what another thread runs on this connection fail at once."""
+        """Make the statement that another thread runs on this connection fail at once."""
         self._connection.interrupt()
 
     def close(self) -> None:
@@ -139,7 +139,10 @@ class Database:
             self._connection.close()
 
     def _begin(self, asked_s: float) -> None:
-        """Wait until other processes let us write, all threads at one time: what was just in vain is only tried."""
+        """Take the write lock; wait for it, unless a wait of this process has just timed out.
+
+        Threads that queued up meanwhile only try once: otherwise each would wait for the whole timeout in turn.
+        """
         waits = asked_s >= self._in_vain_s + _IN_VAIN_S
         self._connection.set_busy_timeout(BUSY_TIMEOUT_MS if waits else 0)
         try:
@@ -171,12 +174,12 @@ class Database:
 
 
 def open_state(state_dir: Path) -> Database:
-    """Open the state for reading and writing, creating (its directory, too) or upgrading it.
+    """Open the state for reading and writing; create it and its directory, or upgrade it.
 
     Raises
     ------
     StateRefused
-        The file system is a network one, or the schema is newer than this cdsed.
+        It is on a network file system, or its schema is newer than this cdsed.
     StateError
         SQLite refuses it: locked, damaged, or its disk fails.
     """
@@ -186,12 +189,12 @@ def open_state(state_dir: Path) -> Database:
 
 
 def join_state(state_dir: Path) -> Database:
-    """Open the state that the daemon has made ready; a worker must never begin an empty one of its own.
+    """Open the state that the daemon has prepared; a worker must never create an empty one.
 
     Raises
     ------
     StateDamaged
-        There is none.
+        The file is absent.
     StateError
         It has another schema than this cdsed, or SQLite refuses it.
     """
@@ -202,12 +205,12 @@ def join_state(state_dir: Path) -> Database:
 
 
 def examine(state_dir: Path) -> int:
-    """Look through the state's file as it is there; return its schema's number, 0 for no state at all.
+    """Check the file of the state without a change; return the number of its schema, 0 without a state.
 
     Raises
     ------
     StateDamaged
-        It is damaged, or no state of cdsed.
+        It is damaged, or not a state of cdsed.
     StateError
         SQLite refuses it for another reason.
     """
@@ -221,7 +224,7 @@ def examine(state_dir: Path) -> int:
             return 0
         if db.value("PRAGMA application_id") != APPLICATION_ID:
             raise StateDamaged(f"{path} is not a state of cdsed")
-        problems = db.problems() if version <= newest_schema() else []  # a newer one is not ours to judge
+        problems = db.problems() if version <= newest_schema() else []  # this cdsed cannot check a newer schema
     finally:
         db.close()
     if problems:
@@ -230,15 +233,15 @@ def examine(state_dir: Path) -> int:
 
 
 def open_as_it_is(state_dir: Path) -> Database:
-    """Open the file of a state whatever its schema, to examine it or copy it; StateError where SQLite refuses it."""
+    """Open the file of a state with any schema, to examine or copy it; StateError where SQLite refuses it."""
     return _open(state_dir / FILE_NAME, apsw.SQLITE_OPEN_READWRITE, lambda *_: None)
 
 
 def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
-    """Open the state to look at it, taking no lock; None when there is none yet.
+    """Open the state for reading, without a lock; None if it does not exist yet.
 
-    A reader without write rights cannot open the WAL of a daemon that has stopped. When the daemon's lock
-    says that it is stopped and no log is left, the file does not change and may be read as it is.
+    A reader without write rights cannot open the WAL of a daemon that has stopped. When the daemon's lock is free and
+    no log is left, the file does not change, so it is opened as immutable.
     """
     path = state_dir / FILE_NAME
     if not path.exists():
@@ -251,7 +254,7 @@ def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
         version, tables = connection.pragma("user_version"), connection.pragma("schema_version")
     except apsw.Error as error:
         raise state_error(path, error) from error
-    if version == tables == 0:  # it is just being made
+    if version == tables == 0:  # the daemon is still creating it
         connection.close()
         return None
     if version != newest_schema():

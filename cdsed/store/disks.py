@@ -1,4 +1,4 @@
-"""Which disk each directory of products was on when cdsed first wrote there."""
+"""The disk on which each directory of products was when cdsed first wrote there."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ _SQL = Queries("disks")
 
 
 def get(db: Database, place: Path) -> DirectoryIdentity | None:
-    """Return what is remembered of a directory; None when nothing was ever written there."""
+    """Return the known identity of a directory; None when cdsed has never written there."""
     row = db.row(_SQL.get, place=str(place))
     return None if row is None else DirectoryIdentity(**row)
 
 
 def remember(db: Database, clock: Clock, place: Path, identity: DirectoryIdentity) -> None:
-    """Note what a directory is from now on."""
+    """Store the identity of a directory."""
     with db.write():
         db.rows(_SQL.remember, place=str(place), at=clock.utc_s(), **identity.as_dict())
 
 
 def places(db: Database) -> list[Path]:
-    """Return every directory that products were ever written to."""
+    """Return every directory to which products were ever written."""
     return [Path(row["place"]) for row in db.rows(_SQL.places)]

@@ -1,4 +1,4 @@
-"""Which file system a directory is on: SQLite's locks and shared memory do not hold across hosts."""
+"""Which file system a directory is on: SQLite's locks and shared memory do not work across hosts."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ _NETWORK_FILESYSTEMS = frozenset(
 
 
 def refuse_network_filesystem(directory: Path) -> None:
-    """Check that a directory is on a file system where SQLite's locks hold.
+    """Check that a directory is on a file system on which SQLite's locks work.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def filesystem_kind(path: Path, mountinfo: str) -> str:
 
 
 def file_identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
-    """Return device and inode of a database and of its log, which the first access has made."""
+    """Return device and inode of a database and of its log; the first access creates the log."""
 
     def of(path: Path) -> tuple[int, int] | None:
         try:

@@ -1,4 +1,4 @@
-"""Looking ahead: when an account's volume frees, and when the backlog will be done."""
+"""The forecast: when the volume of an account is free again, and when the backlog will be done."""
 
 import json
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from cdsed.store.quota_usage import MINUTE_STEPS, QuotaUsage
 
 _SQL = Queries("forecast")
 
-# An account that brings nothing now for want of volume is expected to bring what it did in its last busy hours.
+# An account that has spent its volume is expected to download later at the mean rate of its last busy hours.
 _BUSY_HOURS = 24
 
 
 def quota_free_at(db: Database, clock: Clock, account: QuotaUsage) -> QuotaFreeAt | None:
-    """Return when volume of an account is free again, None while it has some."""
+    """Return when volume of an account is free again; None while some is left."""
     if account.used_bytes < account.ceiling_bytes:
         return None
     return next_free(_hours(db, clock, account.name), account.ceiling_bytes)
@@ -27,10 +27,10 @@ def quota_free_at(db: Database, clock: Clock, account: QuotaUsage) -> QuotaFreeA
 def backlog_eta(
     db: Database, clock: Clock, accounts: Sequence[QuotaUsage], to_go_bytes: float | None, rate_bytes_per_s: float
 ) -> Forecast | None:
-    """Return when `to_go_bytes` will have come; None when nothing moves, or nobody knows how much there is.
+    """Return when `to_go_bytes` will be downloaded; None when nothing moves, or the size is unknown.
 
-    Each group has only its own accounts: the last to be done counts. The rate of now is shared out as the accounts
-    brought it in the last two minutes.
+    Each group has only its own accounts, so the slowest group counts. The present rate is divided among the accounts
+    in proportion to their bytes in the last two minutes.
     """
     if not to_go_bytes:
         return None
@@ -54,7 +54,7 @@ def backlog_eta(
 
 
 def _shares(db: Database) -> dict[str, float]:
-    """Return how much of what is to go each group has to bring; a product that two wish for counts for both."""
+    """Return the share of each group in the backlog; a product that two groups request counts for both."""
     wanted = {
         row["account_group"]: row["products"] for row in db.rows(_SQL.backlog, terminal=json.dumps(sorted(TERMINAL)))
     }

@@ -1,4 +1,4 @@
-"""What each account's S3 key has done so far, so that a refusal can be explained; the key itself is not kept."""
+"""The history of each account's S3 key, so that a refusal can be explained; the key itself is not stored."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,23 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("key_history")
 
-_EVERY_S = 60.0  # a success is noted no more often: each note is a commit
+_EVERY_S = 60.0  # a success is noted at most this often, because each note is a commit
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHistory:
-    """What a key has done so far; times in seconds UTC.
+    """The history of a key; times in seconds UTC.
 
     Attributes
     ----------
     mark
-        Tells it from the account's next key.
+        A digest that distinguishes it from the next key of the account.
     since_at
         When it was first used.
     worked_at
         When S3 last accepted it, to the minute; None: never.
     expires_at
-        When it expires by the accounts file, where that says so.
+        When it expires by the accounts file, if the file says so.
     """
 
     mark: str
@@ -34,13 +34,13 @@ class KeyHistory:
 
 
 def of_account(db: Database, account: str) -> KeyHistory | None:
-    """Return what is known of the key that an account uses now; None before its first use."""
+    """Return the history of the key that an account uses now; None before its first use."""
     row = db.row(_SQL.get, account=account)
     return None if row is None else KeyHistory(**row)
 
 
 def enter(db: Database, clock: Clock, account: str, mark: str) -> None:
-    """Note that an account uses this key; another than before begins a new history."""
+    """Note that an account uses this key; a new key starts a new history."""
     known = of_account(db, account)
     if known is None or known.mark != mark:
         with db.write():

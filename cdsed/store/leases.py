@@ -1,4 +1,4 @@
-"""Sessions: which there are, who holds them, and what has passed through them."""
+"""Sessions: which exist, which worker leases them, and the traffic through them."""
 
 import json
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ _SQL = Queries("leases")
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """What the store knows of an account: its limits, our own ceiling per connection, and nothing secret.
+    """The limits of an account, and our own ceiling per connection; without secrets.
 
-    ``login`` is a digest of the CDSE login: names may change, its connections and its volume stay its own.
+    ``login`` is a digest of the CDSE login: connections and volume belong to the login, even if the name changes.
     """
 
     name: str
@@ -36,7 +36,7 @@ class AccountLimits:
 
 @dataclass(frozen=True, slots=True)
 class FreeSession:
-    """One of an account's sessions; ``login`` is whose account it is by now, as `AccountLimits` has it."""
+    """One session of an account; ``login`` is the present login of the account, as in `AccountLimits`."""
 
     account: str
     slot: int
@@ -44,7 +44,7 @@ class FreeSession:
 
 
 def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
-    """Make accounts and sessions what the accounts file says; held sessions beyond it end with their lease."""
+    """Update accounts and sessions to the accounts file; a surplus session that is held ends with its lease."""
     with db.write():
         db.rows(_SQL.unlist_accounts)
         for account in accounts:
@@ -72,12 +72,12 @@ def set_has_keys(db: Database, account: str, *, has_keys: bool) -> None:
 
 
 def has_keys(db: Database, account: str) -> bool:
-    """Tell whether sessions of an account may be leased as far as its keys go."""
+    """Tell whether an account has working S3 keys, so that its sessions may be leased."""
     return bool(db.value(_SQL.has_keys, account=account))
 
 
 def close_breakers(db: Database) -> None:
-    """Let every account try at once, with all of its sessions, and the catalogue: keys and address may be new."""
+    """Close the breakers of all accounts and the catalogue, and lift all throttles: keys and address may be new."""
     with db.write():
         db.rows(_SQL.close_breakers)
         db.rows(_SQL.forget_throttles)
@@ -86,8 +86,8 @@ def close_breakers(db: Database) -> None:
 def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[FreeSession]:
     """Return the sessions of `groups` that could be leased now, best first.
 
-    An account gets sessions in proportion to the volume it has left: equal ones share the load evenly, and unequal ones
-    are spent at the same time, so that the connections of all of them serve to the end.
+    An account gets sessions in proportion to the volume that it has left. Accounts with equal volumes share the load
+    evenly. Accounts with unequal volumes are spent at the same time, so that all connections can be used until then.
     """
     service = db.row(_SQL.service_breaker, hangs_since_s=clock.boot_s() - PROBE_S)
     if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["probes"]):
@@ -101,9 +101,9 @@ def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Fre
 
 
 def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Lease | None:
-    """Lease a session whose flock the caller already holds; None when another was quicker.
+    """Lease a session whose flock the caller already holds; None when another worker was quicker.
 
-    The limits are asked again inside the transaction, so that no two processes pass a probe at once.
+    The limits are checked again inside the transaction, so that two processes never send a probe at once.
     """
     with db.write():
         group = db.value(_SQL.account_group, account=session.account)
@@ -124,7 +124,7 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
 
 
 def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> None:
-    """End a lease whose connection is closed; the session rests before it can be leased again."""
+    """End a lease whose connection is closed; the session can be leased again after `cooldown_s`."""
     with db.write():
         db.rows(_SQL.release_pieces, fence=lease.fence)
         db.rows(
@@ -137,9 +137,9 @@ def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> N
 
 
 def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
-    """Tell whether the lease still stands and its account may be used now, between two pieces of work.
+    """Tell, between two pieces of work, whether the lease is still valid and its account may be used now.
 
-    When an account may hold fewer sessions than it does, those leased first continue.
+    When an account holds more sessions than it may, those that were leased first continue.
     """
     held = db.row(_SQL.held, account=lease.account, slot=lease.slot, fence=lease.fence, now_s=clock.boot_s())
     now = quota_usage.of(db, clock, lease.account)
@@ -154,14 +154,14 @@ def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
 
 
 def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
-    """Let a session send up to `most` requests, as far as its account may; return how many those are.
+    """Let a session send up to `most` requests, within the limit of its account; return how many.
 
-    They count as used from here on. A claim of before is given up: what was sent of it must be counted already.
+    They count as used from now on. An earlier claim is replaced: its sent requests must already be counted.
 
     Raises
     ------
     LeaseLost
-        The session is no longer held under this lease.
+        The lease does not hold the session any more.
     """
     with db.write():
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
@@ -179,7 +179,7 @@ def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
     Raises
     ------
     LeaseLost
-        The session is no longer held under this lease.
+        The lease does not hold the session any more.
     """
     with db.write():
         claimed = db.value(_SQL.claimed, account=lease.account, slot=lease.slot, fence=lease.fence) or 0
@@ -199,7 +199,7 @@ def claim_unleased(db: Database, clock: Clock, account: str) -> bool:
 def count_traffic(
     db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int, lease: Lease | None = None
 ) -> None:
-    """Add requests and bytes to the account's ledger; those a lease had claimed are no claim any more."""
+    """Add requests and bytes to the traffic of an account; claimed requests of `lease` become sent ones."""
     with db.write():
         if lease is not None:
             db.rows(_SQL.sent, account=lease.account, slot=lease.slot, fence=lease.fence, requests=requests)
@@ -208,12 +208,12 @@ def count_traffic(
 
 
 def has_delivered(db: Database, account: str) -> bool:
-    """Tell whether any object's bytes came through this account in the last 30 days."""
+    """Tell whether this account has downloaded any bytes in the last 30 days."""
     return bool(db.value(_SQL.delivered, account=account))
 
 
 def forget_old_traffic(db: Database, clock: Clock) -> None:
-    """Drop steps older than the hour that `cdsed status` tells of, and hours older than the volume window."""
+    """Delete steps older than the hour that `cdsed status` shows, and hours older than the volume window."""
     step = step_of(clock)
     with db.write():
         db.rows(_SQL.forget_steps, oldest=step - 60 * MINUTE_STEPS, newest=step)
@@ -221,7 +221,7 @@ def forget_old_traffic(db: Database, clock: Clock) -> None:
 
 
 def next_fence(db: Database) -> int:
-    """Return a fence number that was never given before; call it inside a transaction."""
+    """Return a fence number that was never used before; call it inside a transaction."""
     return int(db.value(_SQL.next_fence))
 
 

@@ -1,4 +1,4 @@
-"""Listings: how far each has been taken, what was remarked about its lines, and when it is finished."""
+"""Listings: how far each is taken, the remarks about its lines, and whether it is finished."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _SQL = Queries("listings")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A listing as the database knows it; ``items_taken`` of its items are committed.
+    """A listing in the database; ``items_taken`` of its items are committed.
 
     ``reason`` says why a file was refused as a whole.
     """
@@ -28,7 +28,7 @@ class Listing:
 
 
 def begin(db: Database, clock: Clock, head: ListingHead, path: str) -> Listing:
-    """Enter a listing that was dropped; of reported ones with the same content only the sums are kept."""
+    """Enter a new listing; of reported listings with the same content only the sums are kept."""
     identity = {"sha256": head.sha256, "account_group": head.group, "outputdir": head.outputdir or ""}
     with db.write():
         for twin in db.rows(_SQL.twins, **identity):
@@ -47,7 +47,7 @@ def begin(db: Database, clock: Clock, head: ListingHead, path: str) -> Listing:
 
 
 def refuse(db: Database, clock: Clock, head: ListingHead, path: str, reason: str) -> None:
-    """Enter a file that was refused as a whole, so that its owner finds out why."""
+    """Enter a file that was refused as a whole, so that its owner can see why."""
     with db.write():
         db.rows(_SQL.refuse, name=head.name, owner=head.user, path=path, at=clock.utc_s(), reason=reason)
 
@@ -66,7 +66,7 @@ def find(db: Database, name: str) -> Listing | None:
 
 
 def half_taken(db: Database) -> list[Listing]:
-    """Return the listings whose taking was interrupted."""
+    """Return the listings that are only partly taken, because the daemon was interrupted."""
     return [_listing(row) for row in db.rows(_SQL.taking)]
 
 
@@ -80,7 +80,7 @@ def want(db: Database, listing: int, product: int, line: int) -> int | None:
 
 
 def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks: Iterable[Remark]) -> None:
-    """Commit one batch of lines: what came of them, and how far the listing is taken now."""
+    """Commit one batch of lines: their verdicts, and how far the listing is taken now."""
     with db.write():
         for remark in remarks:
             db.rows(
@@ -100,33 +100,33 @@ def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks:
 
 
 def finish(db: Database, listing: int, *, accepted: bool, path: str) -> None:
-    """Note that a listing is taken as a whole (or refused), its receipt written, and where its file lies now."""
+    """Note that a listing is completely taken (or refused), that its receipt is written, and the path of its file."""
     with db.write():
         db.rows(_SQL.forget_remarks, id=listing)
         db.rows(_SQL.finish, id=listing, state="open" if accepted else "refused", path=path)
 
 
 def finished(db: Database, most: int, after: int = 0) -> list[Listing]:
-    """Return up to `most` of the open listings whose last product is finished, by number, from behind `after`."""
+    """Return up to `most` open listings whose products are all finished, by number, with numbers above `after`."""
     return [_listing(row) for row in db.rows(_SQL.finished, most=most, after=after)]
 
 
 def newest_event(db: Database) -> int:
-    """Return the number of the last change of a product's state."""
+    """Return the number of the latest change of a product's state."""
     return int(db.value(_SQL.newest_event))
 
 
 def reported(db: Database, clock: Clock, listing: int, *, seen: int) -> None:
-    """Note that the report of a listing is written, unless a product of it has moved after the event `seen`.
+    """Note that the report of a listing is written, unless one of its products has changed after the event `seen`.
 
-    Somebody may start products again while their report is being written: it stays open for another one.
+    You may requeue products while their report is being written: then the listing stays open for another report.
     """
     with db.write():
         db.rows(_SQL.reported, id=listing, at=clock.utc_s(), seen=seen)
 
 
 def reopen(db: Database, product: int) -> None:
-    """Open reported listings again that want a product which is started again: they get a new report."""
+    """Open the reported listings that want a product which is requeued: they get a new report."""
     with db.write():
         db.rows(_SQL.reopen, product=product)
 
@@ -137,29 +137,29 @@ def unreported(db: Database) -> int:
 
 
 def any_unreported_below(db: Database, folder: Path) -> bool:
-    """Tell whether the file of one of them is in a directory, or below it."""
+    """Tell whether the file of a listing without a report is in a directory, or below it."""
     return bool(db.value(_SQL.any_unreported_below, folder=f"{folder}/"))
 
 
 def unsatisfied(db: Database, since: float) -> int:
-    """Return how many listings taken or reported since then (UTC s) did not get everything they named."""
+    """Return how many listings since `since` (s UTC) lack a product, have a rejected line or are refused."""
     return int(db.value(_SQL.unsatisfied, since=since))
 
 
 def remarks(db: Database, listing: int) -> Iterator[Remark]:
-    """Yield what was remarked about the lines of a listing, by line."""
+    """Yield the remarks about the lines of a listing, by line."""
     for row in db.stream(_SQL.remarks, listing=listing):
         yield Remark(row["line"], LineVerdict(row["verdict"]), row["safename"], row["text"])
 
 
 def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
-    """Yield what became of each product of a listing."""
+    """Yield the result of each product of a listing."""
     for row in db.stream(_SQL.report_rows, listing=listing):
         yield ReportRow(**{name: row[name] for name in ReportRow.__slots__})
 
 
 def failed_products(db: Database, listing: int, most: int) -> list[ReportRow]:
-    """Return up to `most` products of a listing that ended otherwise than wished, by line."""
+    """Return up to `most` failed products of a listing, by line."""
     return [ReportRow(**row) for row in db.rows(_SQL.failed_products, listing=listing, most=most)]
 
 

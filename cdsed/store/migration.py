@@ -1,4 +1,4 @@
-"""Bringing the schema of a state up to date, or refusing one that is newer than this cdsed."""
+"""Upgrade the schema of a state, or refuse one that is newer than this cdsed."""
 
 from pathlib import Path
 
@@ -16,22 +16,22 @@ def newest_schema() -> int:
 
 
 def migrate(connection: apsw.Connection, path: Path) -> None:
-    """Bring the schema up to date in one transaction: a reader sees the old one or the new one.
+    """Upgrade the schema in one transaction: a reader sees the old schema or the new one.
 
     Raises
     ------
     StateRefused
         The schema is newer than this cdsed.
     StateDamaged
-        A row names another one that is not there.
+        A row names another row that does not exist.
     """
     scripts = migrations()
     if connection.pragma("user_version") == len(scripts):
         return
-    connection.pragma("foreign_keys", False)  # a migration may make a table again; the keys are checked at the end
+    connection.pragma("foreign_keys", False)  # a migration may replace a table; the keys are checked at the end
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _refuse_newer(version := connection.pragma("user_version"), path)  # others may have been quicker meanwhile
+        _refuse_newer(version := connection.pragma("user_version"), path)  # another process may have upgraded it
         for script in scripts[version:]:
             connection.execute(script)
         _refuse_dangling(connection, path)
@@ -39,7 +39,7 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
         connection.pragma("user_version", len(scripts))
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk has rolled it back already
+        if connection.in_transaction:  # on a full disk SQLite has already rolled it back
             connection.execute("ROLLBACK")
         raise
     finally:
@@ -49,7 +49,7 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
 def _refuse_dangling(connection: apsw.Connection, path: Path) -> None:
     if row := connection.execute("PRAGMA foreign_key_check").fetchone():
         raise StateDamaged(
-            f"the state {path} cannot be upgraded: a row of {row[0]} names a row of {row[2]} that is not there"
+            f"the state {path} cannot be upgraded: a row of {row[0]} names a row of {row[2]} that does not exist"
         )
 
 

@@ -1,6 +1,6 @@
-"""What people should know although nothing has failed, such as a state that was recovered while nobody looked.
+"""Notices: what you should know although nothing has failed, such as a state that was recovered at night.
 
-Whoever knows it enters it, and withdraws it when it is over; `cdsed status` tells it.
+The process that notices it enters it, and withdraws it when it is over. `cdsed status` shows it.
 """
 
 from pathlib import Path
@@ -12,13 +12,13 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("notices")
 
-#: The state was made again.
+#: The state was recovered.
 RECOVERED = "recovered"
 #: The state was found damaged, and the daemon has left.
 DAMAGED = "damaged"
-#: The daemon could not take the settings or accounts it was to reload.
+#: The daemon refused the settings or accounts of a reload.
 RELOAD = "reload"
-#: The kernel does not tell of changes in the inbox.
+#: The kernel does not report changes in the inbox (inotify).
 INBOX = "inbox"
 
 _REPLACED = "replaced:"
@@ -26,21 +26,21 @@ _SPOOL = "spool:"
 _OTHERS = "others:"
 _SHARED = "shared:"
 _UNREADABLE = "unreadable:"
-_RECOVERED_FOR_S = 14 * 86_400.0  # whoever comes back from a fortnight's leave still reads it
+_RECOVERED_FOR_S = 14 * 86_400.0  # a user who was away for two weeks must still see it
 
 
 def replaced(folder: Path) -> str:
-    """Return the name of the notice of what stood in the place of products and is kept in a folder."""
+    """Return the name of the notice about files that were in the place of products and are kept in a folder."""
     return f"{_REPLACED}{folder}"
 
 
 def replaced_folders(db: Database) -> list[Path]:
-    """Return the folders of which such a notice tells."""
+    """Return the folders that have such a notice."""
     return [Path(row["name"].removeprefix(_REPLACED)) for row in db.rows(_SQL.beginning_with, start=_REPLACED)]
 
 
 def spool(place: Path) -> str:
-    """Return the name of the notice of a spool that cannot be made."""
+    """Return the name of the notice about a spool that cannot be made."""
     return f"{_SPOOL}{place}"
 
 
@@ -50,27 +50,27 @@ def of_spools(db: Database) -> list[str]:
 
 
 def others(room: Path) -> str:
-    """Return the name of the notice of other states that download to the same place."""
+    """Return the name of the notice about other states that download to the same place."""
     return f"{_OTHERS}{room}"
 
 
 def shared(account: str) -> str:
-    """Return the name of the notice of an account that another daemon on this machine uses too."""
+    """Return the name of the notice about an account that another daemon on this machine also uses."""
     return f"{_SHARED}{account}"
 
 
 def unreadable(listing: Path) -> str:
-    """Return the name of the notice of a rejected listing that the daemon may not read."""
+    """Return the name of the notice about a rejected listing that the daemon may not read."""
     return f"{_UNREADABLE}{listing}"
 
 
 def unreadable_files(db: Database) -> list[Path]:
-    """Return the listings of which such a notice tells."""
+    """Return the listings that have such a notice."""
     return [Path(row["name"].removeprefix(_UNREADABLE)) for row in db.rows(_SQL.beginning_with, start=_UNREADABLE)]
 
 
 def note(db: Database, clock: Clock, name: str, text: str | None) -> bool:
-    """Enter a notice, or withdraw it (None); return whether that was news. What is known already costs no write."""
+    """Enter a notice, or withdraw it (None); return whether that was a change. Without one nothing is written."""
     if db.value(_SQL.text, name=name) == text:
         return False
     with db.write():
@@ -87,7 +87,7 @@ def active(db: Database, clock: Clock, *, running: bool) -> list[Notice]:
     Parameters
     ----------
     running
-        Whether the daemon runs: where it does not, nobody looks into the inbox at all, and a reload is past.
+        Whether the daemon runs. If not, notices about a running daemon (inbox, reload, spools, sharing) are left out.
     """
     rows = db.rows(_SQL.active, recovered_after=clock.utc_s() - _RECOVERED_FOR_S, running=running)
     return [Notice(**row) for row in rows]

@@ -1,4 +1,4 @@
-"""Pieces: cutting a planned product into them, handing them to sessions, and noting what has arrived."""
+"""Pieces: plan a product as pieces, hand them to sessions, and note what has arrived."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,17 +14,17 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-# Small pieces are handed out by the handful: each hand-out costs a commit, that is an fsync.
+# Small pieces are handed out in batches, because each hand-out costs a commit, that is an fsync.
 _BATCH_BYTES = 8 * 2**20
 _BATCH_PIECES = 32
-_LOST = ""  # instead of the digest of a bad copy: something had arrived, and the disk has not kept it
+_LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a session is to do: fetch `pieces` of a product, or, when there are none, plan it.
+    """Work for a session: fetch `pieces` of a product or, without pieces, plan it.
 
-    `requests` may be sent for it; each one more must be claimed first (`leases.claim_requests`).
+    It may send `requests` requests for this; each further one must be claimed first (`leases.claim_requests`).
     """
 
     product: Product
@@ -33,9 +33,9 @@ class Work:
 
 
 def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | None:
-    """Hand the next work to a session: pieces of a product already begun, or a product to plan.
+    """Hand the next work to a session: pieces of a planned product, or a product to plan.
 
-    Pieces are as many as its account has requests and volume left for; they count as used from here on.
+    The number of pieces is limited by the requests and the volume that the account has left. Both are reserved here.
     """
     with db.write():
         chosen = _chosen(db, clock, lease, process)
@@ -57,7 +57,7 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
 
 
 def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | None:
-    """Return the product that a session is to work on next, if there is one for it."""
+    """Return the product that a session works on next, or None."""
     duty = suspects.duty(db, clock, process)
     mine = {"group": lease.group, "account": lease.account, "now_s": clock.boot_s()}
     if duty.drains:
@@ -68,22 +68,24 @@ def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | Non
 
 
 def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> list[str]:
-    """Forget what arrived of objects whose file is not there whole, before it is made again, as a hole.
+    """Reset the arrived bytes of objects whose staged file is missing or too short.
+
+    Call it before the files are preallocated again as sparse files, which have the full size without the bytes.
 
     Parameters
     ----------
     staged
-        Sizes in bytes of the files that are in its staging directory, by path.
+        Sizes in bytes of the files in the staging directory of the product, by path.
 
     Returns
     -------
     list of str
-        The paths of those that were lost before, too.
+        The paths of the objects that were lost for the second time.
 
     Raises
     ------
     LeaseLost
-        Someone else has claimed the product meanwhile.
+        Another worker has claimed the product meanwhile.
     """
     with db.write():
         if products.get(db, product.id).fence != product.fence:
@@ -96,13 +98,13 @@ def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> li
 
 
 def forget_arrived(db: Database, product: Product) -> None:
-    """Forget all that arrived of a product, before it is fetched whole another way."""
+    """Reset the arrived bytes of a product, before it is downloaded as one zip instead."""
     with db.write():
         mark_bad(db, {stored.id: stored.bad_digest for stored in objects(db, product.id)})
 
 
 def arrived(db: Database, product: Product, listed: Sequence[ListedObject]) -> frozenset[str]:
-    """Return the paths of unchanged objects of which something has arrived."""
+    """Return the paths of unchanged objects of which some bytes have arrived."""
     begun = {
         row["path"]: (row["key"], row["size_bytes"], row["etag"]) for row in db.rows(_SQL.begun, product=product.id)
     }
@@ -116,19 +118,20 @@ def plan(
     places: Places,
     piece_bytes: int,
 ) -> None:
-    """Note what a claimed product is made of, and open it to every free session.
+    """Store the objects of a claimed product, and open it to every free session.
 
     Parameters
     ----------
     listed
-        All its objects. What arrived of one whose size and ETag are unchanged is kept; the others begin again.
+        All its objects. Arrived bytes of an object are kept if its key, size and ETag are unchanged; the others are
+        fetched from the start.
     piece_bytes
-        The largest piece.
+        The size of the largest piece.
 
     Raises
     ------
     LeaseLost
-        Someone else has claimed the product meanwhile.
+        Another worker has claimed the product meanwhile.
     """
     with db.write():
         known = {stored.path: stored for stored in objects(db, product.id)}
@@ -160,12 +163,12 @@ def arrived_whole(db: Database, product: Product) -> None:
 
 
 def advance(db: Database, lease: Lease, piece: Piece, done_bytes: int) -> None:
-    """Note how much of a piece is safely on disk.
+    """Note how many bytes of a piece are durable on disk.
 
     Raises
     ------
     LeaseLost
-        The piece belongs to another lease now.
+        Another lease holds the piece now.
     """
     with db.write():
         if db.row(_SQL.advance, id=piece.id, fence=lease.fence, done_bytes=done_bytes) is None:
@@ -174,7 +177,7 @@ def advance(db: Database, lease: Lease, piece: Piece, done_bytes: int) -> None:
 
 
 def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None:
-    """Note pieces that are whole and on disk, with the digests of those that are whole objects."""
+    """Note pieces that are complete and durable, with the digests of those that are a whole object."""
     with db.write():
         for piece, digests in arrived.items():
             if db.row(_SQL.finish, id=piece.id, fence=lease.fence) is None:
@@ -185,12 +188,12 @@ def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None
 
 
 def let_go(db: Database, lease: Lease, piece: Piece, *, transient_failure: bool = False, due_s: float = 0.0) -> bool:
-    """Give a piece back unfinished; `due_s` (seconds since boot) says when it may be tried again.
+    """Release an unfinished piece; it may be tried again from `due_s` on (seconds since boot).
 
     Returns
     -------
     bool
-        Whether the lease still held it: else its product has moved on, and is nobody's business here.
+        Whether the lease still held the piece. If not, its product has changed, and the caller must leave it alone.
     """
     with db.write():
         return (
@@ -200,7 +203,7 @@ def let_go(db: Database, lease: Lease, piece: Piece, *, transient_failure: bool 
 
 
 def objects(db: Database, product: int) -> list[StoredObject]:
-    """Return what a product is made of, by path."""
+    """Return the objects of a product, by path."""
     return [
         StoredObject(digests=Digests(row.pop("md5"), row.pop("sha3_256"), row.pop("stamp")), **row)
         for row in db.rows(_SQL.objects, product=product)
@@ -208,13 +211,13 @@ def objects(db: Database, product: int) -> list[StoredObject]:
 
 
 def have_all_arrived(db: Database, product: int) -> bool:
-    """Tell whether every byte of a product is on its disk: it may even have been published."""
+    """Tell whether every byte of a product is on its disk; then it may even have been published."""
     return bool(db.value(_SQL.have_all_arrived, product=product))
 
 
 @dataclass(frozen=True, slots=True)
 class WholeObject:
-    """An object of a product under way whose bytes have all arrived, and whose digests nobody knows yet."""
+    """An object of a product under way whose bytes have all arrived, and whose digests are not yet computed."""
 
     id: int
     product: int
@@ -237,13 +240,19 @@ def _to_digest(db: Database, clock: Clock, process: int) -> int | None:
 
 
 def digested(db: Database, process: int, claimed: WholeObject, digests: Digests) -> None:
-    """Note the digests of a claimed object, or, where there are none, only that nobody is at it any more."""
+    """Store the digests of a claimed object, and release it; empty digests only release it."""
     with db.write():
         db.rows(_SQL.digested, id=claimed.id, process=process, **asdict(digests))
 
 
 def mark_bad(db: Database, bad: Mapping[int, str | None]) -> None:
-    """Have objects (by number) fetched again that last failed verification with these digests; None: they never did."""
+    """Make sessions fetch objects again.
+
+    Parameters
+    ----------
+    bad
+        By number of the object: the digest with which it last failed verification; None if it never did.
+    """
     with db.write():
         for number, digest in bad.items():
             db.rows(_SQL.mark_bad, id=number, digest=digest)
@@ -251,7 +260,7 @@ def mark_bad(db: Database, bad: Mapping[int, str | None]) -> None:
 
 
 def count_damaged(db: Database, damaged: Iterable[int]) -> int:
-    """Count one more copy of each of these objects (by number) that was damaged; return how often the worst one was."""
+    """Count one more damaged copy of each of these objects (by number); return the highest count."""
     with db.write():
         counts = [int(db.value(_SQL.count_damaged, id=number)) for number in damaged]
     return max(counts, default=0)
@@ -272,7 +281,7 @@ def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int
 
 
 def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
-    """Return the first piece, and as many after it as still make a small handful, of `most_bytes` in all."""
+    """Return the first piece and as many after it as fit into a batch of small pieces, with `most_bytes` at most."""
     batch: list[Piece] = []
     size_bytes = 0
     for piece in pieces:

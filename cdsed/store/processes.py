@@ -1,8 +1,8 @@
-"""Who is alive: the daemon's own row, its workers' rows, and the sweep of what the dead leave behind.
+"""Processes: the row of the daemon, the rows of its workers, and how the work of dead workers is reclaimed.
 
-Death is judged by the kernel: a worker holds a flock on its lock file for as long as it lives. Whoever gets
-that lock knows that the worker is gone and may give back what it held. Whether a product is charged for the death
-depends on how the worker ended, which only its parent knows; see `Evidence`.
+The kernel decides whether a worker is dead: a worker holds a flock on its lock file as long as it runs. If the lock is
+free, the worker is gone, and the daemon may release what it held. Whether a product is charged for the death depends on
+how the worker ended. Only its parent process knows that; see `Evidence`.
 """
 
 import json
@@ -23,25 +23,26 @@ from cdsed.store.quota_usage import step_of
 
 _SQL = Queries("processes")
 
-#: A product that has cost this many workers their lives, without advancing in between, is given up.
+#: A product over which this many workers died, without an advance between the deaths, becomes *failed*.
 DEATHS_MAX = 3
 
-#: Seconds without the death of any worker after which a product that two died over is tried again. A poison kills
-#: whenever it is touched; who kills workers at random rarely leaves them alone for so long, and then hits it again.
+#: Seconds without the death of any worker after which a product that two died over is tried again. A poisonous product
+#: kills every worker that touches it. A cause that kills workers at random rarely pauses for this time, and then kills
+#: a worker over the same product again.
 _QUIET_S = 5.0
 
-#: What a worker's lock file holds: that it works; that it leaves, told to or because the state cannot be used, which is
-#: no product's fault; or that it leaves because it has reached its memory limit. Equally long, so that the one can take
-#: the place of the other on a full disk.
+#: The content of a worker's lock file: it works; it leaves, on request or because the state cannot be used, which is
+#: not the fault of a product; it leaves because it has reached its memory limit. All have the same length, so that one
+#: can overwrite another on a full disk.
 AT_WORK, LEFT, OUTGREW = b"work", b"left", b"full"
 
 
 class Evidence(Enum):
-    """What the end of a worker says about the products it was at."""
+    """What the end of a worker says about the products that it worked on."""
 
-    NOTHING = auto()  # it was killed from outside, or everything died with it
-    SUSPICION = auto()  # it crashed, and so did others at the same moment
-    PROOF = auto()  # it alone crashed
+    NOTHING = auto()  # it was killed from outside, or all processes died with it
+    SUSPICION = auto()  # it crashed, and so did other workers at the same time
+    PROOF = auto()  # only this worker crashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ class DeadWorker:
 
 
 def no_evidence(dead: DeadWorker) -> Evidence:  # noqa: ARG001 - of any
-    """Charge nothing: nobody saw how the worker ended."""
+    """Charge nothing: it is unknown how the worker ended."""
     return Evidence.NOTHING
 
 
 def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> None:
-    """Note that this process is the daemon; after a new boot every due time becomes "at once"."""
+    """Note that this process is the daemon; after a new boot, all waiting times end at once."""
     booted_at = clock.booted_at()
     with db.write():
         if booted_again(db, clock):
@@ -84,13 +85,13 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
 
 
 def booted_again(db: Database, clock: Clock) -> bool:
-    """Tell whether the machine booted since the daemon last started: seconds since boot in the state mean nothing."""
+    """Tell whether the machine booted since the daemon last started: then seconds since boot in the state are void."""
     before = db.row(_SQL.daemon)
     return before is not None and not same_boot(before["booted_at"], clock.booted_at())
 
 
 def daemon_stopped(db: Database, clock: Clock) -> None:
-    """Note that the daemon left in order; without this note a daemon that is gone has died."""
+    """Note that the daemon stopped in order; without this note a daemon that does not run has died."""
     with db.write():
         db.rows(_SQL.daemon_stopped, at=clock.utc_s())
 
@@ -102,7 +103,7 @@ def register(db: Database, clock: Clock, *, name: str, lock: Path) -> int:
 
 
 def release(db: Database, clock: Clock, process: int, *, cooldown_s: float = 0.0) -> None:
-    """Give back everything a process holds, and forget it."""
+    """Release everything that a process holds, and delete its row."""
     with db.write():
         at = clock.utc_s()
         db.rows(_SQL.release_pieces, id=process)
@@ -116,12 +117,12 @@ def release(db: Database, clock: Clock, process: int, *, cooldown_s: float = 0.0
 
 
 def any_older(db: Database, at: float) -> bool:
-    """Tell whether a worker lives that started before then (UTC s)."""
+    """Tell whether a worker that started before `at` (s UTC) still runs."""
     return bool(db.value(_SQL.older, at=at))
 
 
 def newest(db: Database) -> int:
-    """Return the number of the worker that was entered last, 0 when there was none."""
+    """Return the number of the worker that was entered last; 0 without any."""
     return int(db.value(_SQL.newest) or 0)
 
 
@@ -139,18 +140,18 @@ def reclaim(
     Parameters
     ----------
     is_free
-        Tells whether nobody holds the flock of a file (the kernel's answer).
+        Tells by the kernel whether no process holds the flock of a file.
     session_lock
-        The lock file of an account's session; a session is only taken back when its own lock is free too.
-    rest_s
-        How long a session rests after its holder died, for the service's own bookkeeping.
+        Returns the lock file of a session; a session is only reclaimed when its own lock is free too.
+    cooldown_s
+        How long a session cannot be leased after its holder died, because the service may still count its connection.
     evidence
-        Tells what a death says about the products the worker was at; None: it is not known yet, ask next time.
+        Returns what a death says about the products the worker worked on; None: not known yet, ask again next time.
 
     Returns
     -------
     list of str
-        The names of the dead.
+        The names of the dead workers.
     """
     dead = []
     for row in db.rows(_SQL.all):
@@ -176,40 +177,40 @@ def reclaim(
 
 
 def at_hand(db: Database, process: int) -> list[int]:
-    """Return the products (by number) that a worker is at."""
+    """Return the products (by number) that a worker works on."""
     return [row["id"] for row in db.rows(_SQL.at_hand, id=process)]
 
 
 def outgrew(db: Database, clock: Clock, name: str, at_hand: Sequence[int]) -> None:
-    """Charge what a worker was at when it reached its memory limit; it has given everything back since."""
+    """Charge the products that a worker worked on when it reached its memory limit; it has released them since."""
     with db.write():
         _give_up(db, clock, _charge(db, clock, at_hand, name, Evidence.PROOF))
 
 
 def _charge(db: Database, clock: Clock, at_hand: Sequence[int], name: str, said: Evidence) -> list[int]:
-    """Charge a death to what the dead worker was at; return the products that have cost too many.
+    """Charge a death to the products the worker worked on; return those that reached `DEATHS_MAX`.
 
-    One that it was at alone is charged. Of several nobody knows which one it was, so they are only suspected.
+    A single product is charged. Of several it is unknown which one was the cause, so each becomes a suspect.
     """
     if said is Evidence.NOTHING or not at_hand:
         return []
     ids = json.dumps(list(at_hand))
     alone = said is Evidence.PROOF and len(at_hand) == 1
     db.rows(_SQL.charge_death if alone else _SQL.suspect, ids=ids)
-    reason = f"{name} died; products that {DEATHS_MAX - 1} workers died over wait until none has for a while"
+    reason = f"{name} died; a product over which {DEATHS_MAX - 1} workers died waits until no worker dies for a while"
     death = TransferError(reason, code="WorkerDied", retry_after_s=_QUIET_S)
     breakers.fail(db, clock, breakers.SUSPECTS, BreakerPolicy(1, _QUIET_S, _QUIET_S), death)
     return [row["id"] for row in db.rows(_SQL.poisoned, ids=ids, deaths_max=DEATHS_MAX)]
 
 
 def _give_up(db: Database, clock: Clock, poisoned: Sequence[int]) -> None:
-    cause = f"killed the worker that was at it {DEATHS_MAX} times; start it again with `cdsed retry`"
+    cause = f"killed the worker that worked on it {DEATHS_MAX} times; start it again with `cdsed retry`"
     for product in poisoned:
         products.give_up(db, clock, product, code="KilledWorker", cause=cause)
 
 
 def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:
-    """Take over the resume point in the lock file of a dead worker's session, if it is of this lease and boot."""
+    """Take the resume point from the lock file of a dead worker's session, if it is of this lease and boot."""
     point = ResumePoint.unpack(lock.read_bytes()) if lock.exists() else None
     if point is not None and point.fence == fence and point.is_of_boot(clock.booted_at()):
         db.rows(_SQL.take_over_resume_point, piece=point.piece, fence=fence, done_bytes=point.done_bytes)

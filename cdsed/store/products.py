@@ -1,7 +1,7 @@
-"""Products: asking for them, claiming them for one step, and moving them to the next state.
+"""Products: request them, claim them for one step, and move them to the next state.
 
-A claim sets the claiming process and a fence; every move of a claimed product says which fence it holds,
-and raises `LeaseLost` when that claim no longer stands.
+A claim sets the process and a fence. Every move of a claimed product names its fence, and raises `LeaseLost` when the
+claim has ended.
 """
 
 import json
@@ -23,7 +23,7 @@ _SQL = Queries("products")
 
 @dataclass(frozen=True, slots=True)
 class ProductRequest:
-    """A product as a listing asks for it."""
+    """A product as a line of a listing requests it."""
 
     safename: str
     account_group: str
@@ -35,7 +35,7 @@ class ProductRequest:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where a product goes next, and why.
+    """The next state of a product, and why.
 
     ``due_s`` (seconds since boot) belongs to `State.RETRY_WAIT`; ``attempts`` and ``transient_failures`` are added.
     """
@@ -58,18 +58,18 @@ def get(db: Database, product: int) -> Product:
 
 
 def find(db: Database, safename: str) -> Product | None:
-    """Return the product of this name, if it was ever asked for."""
+    """Return the product with this name; None if it was never requested."""
     row = db.row(_SQL.by_safename, safename=safename)
     return None if row is None else _product(row)
 
 
 def similar_names(db: Database, safename: str) -> list[str]:
-    """Return a few names that stand beside this one in the alphabet, for whoever has misspelt it."""
+    """Return a few known names that are next to this one in the alphabet, to suggest for a misspelt name."""
     return [row["safename"] for row in db.rows(_SQL.similar_names, safename=safename)]
 
 
 def add(db: Database, clock: Clock, request: ProductRequest, *, path: str | None = None) -> int:
-    """Enter a product nobody asked for before: queued, or present when `path` says where it lies."""
+    """Enter a new product: queued, or already present when `path` says where it is on disk."""
     with db.write():
         return int(
             db.value(
@@ -83,7 +83,7 @@ def add(db: Database, clock: Clock, request: ProductRequest, *, path: str | None
 
 
 def ask_again(db: Database, clock: Clock, product: int, request: ProductRequest) -> None:
-    """Queue a finished product again, with a clean slate."""
+    """Queue a finished product again, without its earlier attempts."""
     values = _requested(request)
     del values["safename"]
     with db.write():
@@ -92,9 +92,10 @@ def ask_again(db: Database, clock: Clock, product: int, request: ProductRequest)
 
 
 def requeue(db: Database, clock: Clock, product: Product) -> None:
-    """Begin a product again that waits or was finished badly, at once and with a clean slate.
+    """Start a waiting or failed product again, at once and without its earlier attempts.
 
-    What has arrived of a waiting one is kept. Where it lies is found out again, unless a listing said so.
+    A waiting product keeps its arrived bytes and its S3 path. A failed product is resolved again, unless a listing gave
+    its S3 path.
     """
     with db.write():
         db.rows(_SQL.requeue, id=product.id, at=clock.utc_s())
@@ -103,7 +104,7 @@ def requeue(db: Database, clock: Clock, product: Product) -> None:
 
 
 def to_requeue(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
-    """Yield the products in these states, of all listings or of one, page by page."""
+    """Yield the products in these states, of all listings or of one, read page by page."""
     wanted = json.dumps([state.value for state in states])
     query = _SQL.in_states if listing is None else _SQL.in_states_of_listing
     values = {} if listing is None else {"listing": listing}
@@ -112,32 +113,32 @@ def to_requeue(db: Database, states: Iterable[State], listing: int | None) -> It
 
 
 def found_present(db: Database, clock: Clock, product: int, path: str) -> None:
-    """Note that a finished product is on disk after all, or elsewhere than we knew."""
+    """Note that a finished product is on disk although it failed, or at another path than the state says."""
     with db.write():
         db.rows(_SQL.return_to_queue, id=product, at=clock.utc_s())
         move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, path=path))
 
 
 def raise_priority(db: Database, product: int, priority: int) -> None:
-    """Let a product that is under way have at least this priority."""
+    """Raise the priority of a product under way to at least this one."""
     with db.write():
         db.rows(_SQL.raise_priority, id=product, priority=priority)
 
 
 def queued(db: Database, most: int, *, asks_catalogue: bool = False, but: Iterable[int] = ()) -> list[Product]:
-    """Return up to `most` queued products, those to be asked for in the catalogue or the others, in their order."""
+    """Return up to `most` queued products by priority: those to look up in the catalogue, or the others."""
     rows = db.rows(_SQL.queued, asks_catalogue=asks_catalogue, but=json.dumps(list(but)), most=most)
     return [_product(row) for row in rows]
 
 
 def ask_catalogue(db: Database, chosen: Iterable[int]) -> None:
-    """Note that only the catalogue can say where these queued products lie."""
+    """Note that the S3 paths of these queued products are only known to the catalogue."""
     with db.write():
         db.rows(_SQL.ask_catalogue, ids=json.dumps(list(chosen)))
 
 
 def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[int]) -> list[Product]:
-    """Claim those of the chosen products that are queued still."""
+    """Claim those of the chosen products that are still queued."""
     with db.write():
         rows = db.rows(
             _SQL.claim_resolving, ids=json.dumps(list(chosen)), process=process, fence=next_fence(db), at=clock.utc_s()
@@ -147,7 +148,7 @@ def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[i
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found out about where a product lies."""
+    """The S3 path of a product and what else was resolved."""
 
     s3_path: str
     source: PathSource
@@ -157,7 +158,7 @@ class Found:
 
 
 def resolved(db: Database, clock: Clock, product: Product, found: Found) -> None:
-    """Note where a product lies; it is ready to be fetched."""
+    """Store the S3 path of a product; it is ready to be fetched."""
     with db.write():
         db.rows(
             _SQL.resolved,
@@ -199,12 +200,12 @@ def _arrived(db: Database, clock: Clock, process: int) -> int | None:
 
 
 def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
-    """Carry a product to its next state.
+    """Move a product to its next state.
 
     Raises
     ------
     LeaseLost
-        The fence of the claim no longer stands: someone else has the product now.
+        The claim has ended: another worker has the product now.
     """
     with db.write():
         moved = db.row(
@@ -232,31 +233,31 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
 
 
 def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) -> None:
-    """Settle an unclaimed product as failed, from wherever it is under way."""
+    """Move an unclaimed product under way to *failed*."""
     with db.write():
         move(db, clock, get(db, product), Move(State.FAILED, cause=cause, code=code))
 
 
 def wake_due(db: Database, clock: Clock) -> None:
-    """Let every product whose waiting time is over continue."""
+    """Queue every product whose back-off is over, or make it ready."""
     with db.write():
         db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
 
 def groups_at_work(db: Database, clock: Clock) -> list[str]:
-    """Return the account groups in which a session would find something to do."""
+    """Return the account groups in which there is work for a session."""
     return [row["account_group"] for row in db.rows(_SQL.groups_at_work, now_s=clock.boot_s())]
 
 
 def choose_place(db: Database, product: Product, places: Places, size_bytes: int) -> None:
-    """Reserve room for a claimed product, before it is planned, where it will be put together.
+    """Reserve space for a claimed product at its staging, before it is planned.
 
-    What has arrived elsewhere counts no more: files of the same names and sizes may be at the new place, empty.
+    Bytes that arrived at another place are forgotten: the new place may have sparse files of the same names and sizes.
 
     Raises
     ------
     LeaseLost
-        Someone else has claimed the product meanwhile.
+        Another worker has claimed the product meanwhile.
     """
     with db.write():
         chosen = db.row(
@@ -274,24 +275,24 @@ def choose_place(db: Database, product: Product, places: Places, size_bytes: int
 
 
 def forget_objects(db: Database, product: Product) -> None:
-    """Forget what a product is made of, and all that has arrived: another state has written in its place."""
+    """Delete the objects of a product with all that has arrived, because another state has written to its place."""
     with db.write():
         db.rows(_SQL.forget_objects, id=product.id)
 
 
 def forget_place(db: Database, product: Product) -> None:
-    """Let a claimed product of which nothing has arrived choose its place again."""
+    """Forget the place of a claimed product of which nothing has arrived, so that it is chosen again."""
     with db.write():
         db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
 
 
 def reserved_bytes(db: Database, destination: str, product: int, *, everywhere: bool) -> int:
-    """Return how many bytes products under way will still put on that disk, `product` aside.
+    """Return how many bytes the products under way, except `product`, will still write to the disk of a destination.
 
     Parameters
     ----------
     everywhere
-        Count those of every destination: all are put together in the same pre-spool.
+        Count the products of every destination, because all are put together in the same pre-spool.
     """
     return int(db.value(_SQL.reserved_bytes, destination=destination, id=product, everywhere=everywhere))
 

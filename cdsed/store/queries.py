@@ -1,6 +1,6 @@
-"""The SQL files beside this module, as texts by name.
+"""The queries of the SQL files beside this module, by name.
 
-A query begins with a line ``-- name: some_name``; what follows up to the next such line is its text.
+A query begins with a line ``-- name: some_name``. Its text ends before the next such line.
 """
 
 import re
@@ -11,7 +11,7 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 class Queries:
-    """The queries of one ``.sql`` file, as attributes; a name that is not there fails at once.
+    """The queries of one ``.sql`` file, as attributes; an unknown name raises AttributeError.
 
     Parameters
     ----------
@@ -33,5 +33,5 @@ class Queries:
 
 
 def migrations() -> list[str]:
-    """Return the texts of all migrations; the n-th of them leads to ``user_version`` n."""
+    """Return the texts of all migrations; number n of them leads to ``user_version`` n."""
     return [script.read_text(encoding="utf-8") for script in sorted((_FOLDER / "migrations").glob("*.sql"))]

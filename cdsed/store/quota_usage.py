@@ -1,8 +1,8 @@
-"""What each account may use just now: its sessions, its requests of the minute, its volume of 30 days.
+"""What each account may use now: its sessions, its requests of the minute, its volume of 30 days.
 
-Sessions follow the service by additive increase, multiplicative decrease: a refusal halves what was in use, undisturbed
-deliveries give one back at a time. What is in flight counts as used, so that no number of processes together passes a
-limit; see docs/decisions/0013-in-flight-counts-as-used.md.
+The number of sessions follows additive increase, multiplicative decrease: a refusal halves the sessions in use, and
+undisturbed deliveries give back one at a time. Quota is reserved when work is handed out, so that all processes
+together stay below each limit; see docs/decisions/0013-in-flight-counts-as-used.md.
 """
 
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("quota_usage")
 
-#: Traffic is counted in steps of so many seconds since boot; ``traffic_step`` holds them.
+#: Traffic is counted in steps of this many seconds since boot, in the table ``traffic_step``.
 STEP_S = 5
-#: Complete steps that make a minute. With the step that runs they cover any 60 s: CDSE may count by a sliding window,
-#: and two full minutes side by side would be twice the limit in it.
+#: The complete steps of a minute. Together with the present step they cover any 60 s: CDSE may count in a sliding
+#: window, in which two full minutes side by side would be twice the limit.
 MINUTE_STEPS = 12
 
-#: A probe through a breaker is waited for so long: one that takes longer hangs, or is stopped, and says nothing more.
+#: A probe through a breaker counts for this long. One that takes longer hangs or was stopped, so a new one may follow.
 PROBE_S = 600.0
 
-# Nothing new is leased when only a thousandth of the volume is left, or two pieces: the last of what is handed out may
-# use it, and so does what is not in the books, such as listings, headers, what came twice after a blip, and what a
-# killed worker had received since it was last counted.
+# No session is leased when only a thousandth of the volume is left, or two pieces. The pieces that were handed out last
+# may use this reserve, and so do bytes that we do not count: lists of objects, headers, bytes that arrived twice after
+# a network error, and bytes that a killed worker had received since its last count.
 _RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 32 * 2**20, 10
 
-# CDSE's minute and ours need not begin together, and a request may be counted there that never had an answer here.
+# CDSE's minute and ours may begin at different times, and CDSE may count a request whose response never arrived here.
 _MARGIN_SHARE = 20
 
-# CDSE counts volume hourly: a penalty does not end sooner.
+# CDSE counts volume by the hour, so a penalty does not end sooner.
 _PENALTY_LOOK_S = 3600.0
-# One connection at 1 MB/s, seen over 20 s; small objects are counted by the handful of 8 MiB, hence the wide margins.
+# One connection at 1 MB/s, measured over 20 s; small objects are counted in batches of 8 MiB, hence the wide margins.
 _CRAWL_STEPS = 4
 _CRAWL_S = _CRAWL_STEPS * STEP_S
 _CRAWL_BYTES = (0.6 * PENALTY_BYTES_PER_S * _CRAWL_S, 1.4 * PENALTY_BYTES_PER_S * _CRAWL_S)
@@ -42,23 +42,24 @@ _CRAWL_STEP_MOST = 2.5 * PENALTY_BYTES_PER_S * STEP_S
 
 @dataclass(frozen=True, slots=True)
 class QuotaUsage:
-    """One account's limits, and what is used of them; "claimed" is in flight.
+    """The limits of one account, and their usage; "claimed" is reserved for work in flight.
 
     Attributes
     ----------
     sessions
-        That the accounts file gives it.
+        The number of sessions in the accounts file.
     held
-        Leased just now.
+        The number of sessions that are leased now.
     probes
-        Leased through its open breaker to see whether the trouble is over. What was leased before it opened is none:
-        a thread stuck at a dead file server may hold that for days.
+        Sessions that were leased through the open breaker to see whether the failure is over. Leases from before it
+        opened do not count: a thread that is stuck at a dead file server may hold one for days.
     requests
         Sent and counted in the last 60 to 65 s.
     breaker_until_s, breaker_code, breaker_reason
         Of its open breaker, the time in seconds since boot; None when it is closed.
-    restraint, restrained_to, grows_s
-        Why, to how many sessions, and until when (seconds since boot; None: until something is delivered).
+    throttle_reason, session_limit, grows_s
+        Why it is throttled, to how many sessions, and when these grow by one (seconds since boot; None: not before the
+        next delivery).
     """
 
     name: str
@@ -83,32 +84,32 @@ class QuotaUsage:
 
     @property
     def usable_sessions(self) -> int:
-        """How many sessions it may hold now."""
+        """The number of sessions that it may hold now."""
         return self.sessions if self.session_limit is None else min(self.sessions, self.session_limit)
 
     @property
     def ceiling_bytes(self) -> int:
-        """The volume at which leasing stops, a little below the limit: beyond that CDSE gives 1 MB/s."""
+        """The volume at which leasing stops, a little below the limit; beyond the limit CDSE gives 1 MB/s."""
         least = min(_RESERVE_LEAST_BYTES, -(-self.volume_bytes // _RESERVE_MOST_SHARE))
         return self.volume_bytes - max(self.volume_bytes // _RESERVE_SHARE, least)
 
     @property
     def left_bytes(self) -> int:
-        """What may still be used before leasing stops; below 1 it is spent."""
+        """The volume that is left before leasing stops; below 1 it is spent."""
         return self.ceiling_bytes - self.used_bytes - self.claimed_bytes
 
     @property
     def handout_bytes(self) -> int:
-        """What may be handed out to a session without passing the limit itself."""
+        """The volume that may be handed out to a session without exceeding the limit itself."""
         return self.volume_bytes - self.used_bytes - self.claimed_bytes
 
     @property
     def requests_left(self) -> int:
-        """Requests that may still be claimed."""
+        """The number of requests that may still be claimed."""
         return self.requests_per_minute - self.requests - self.claimed_requests
 
     def leaves_room(self, resting: int) -> bool:
-        """Tell whether nothing in our own books explains a refusal; `resting` sessions were closed just now."""
+        """Tell whether our own usage does not explain a refusal; `resting` sessions were closed just now."""
         margin = max(1, self.requests_per_minute // _MARGIN_SHARE)
         return (
             self.held + resting < self.sessions
@@ -117,11 +118,11 @@ class QuotaUsage:
         )
 
     def key_has_expired(self, clock: Clock) -> bool:
-        """Tell whether its key's time is known to be over."""
+        """Tell whether its key is known to have expired."""
         return self.key_expires_at is not None and self.key_expires_at <= clock.utc_s()
 
     def may_lease(self, clock: Clock) -> bool:
-        """Tell whether one more of its sessions may be leased; through an open breaker only a single one, as probe."""
+        """Tell whether one more session may be leased; through an open breaker only one, as a probe."""
         closed = self.breaker_until_s is None or (self.breaker_until_s <= clock.boot_s() and not self.probes)
         return (
             closed
@@ -134,12 +135,12 @@ class QuotaUsage:
 
 
 def step_of(clock: Clock) -> int:
-    """Return the number of the step that runs."""
+    """Return the number of the present step."""
     return int(clock.boot_s() // STEP_S)
 
 
 def of_all(db: Database, clock: Clock, account: str | None = None) -> list[QuotaUsage]:
-    """Return the allowance of every account of the accounts file, or of one, if it is there."""
+    """Return the quota usage of every account in the accounts file, or only of `account` if it is there."""
     step = step_of(clock)
     rows = db.rows(
         _SQL.usages,
@@ -153,7 +154,7 @@ def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Quota
 
 
 def of(db: Database, clock: Clock, account: str) -> QuotaUsage | None:
-    """Return the allowance of one account; None when it has left the accounts file."""
+    """Return the quota usage of one account; None when the accounts file does not have it any more."""
     found = of_all(db, clock, account)
     return found[0] if found else None
 
@@ -161,20 +162,20 @@ def of(db: Database, clock: Clock, account: str) -> QuotaUsage | None:
 def throttled(
     db: Database, clock: Clock, account: str, fence: int, *, grow_after_s: float, crowded: bool = True
 ) -> QuotaUsage | None:
-    """Halve what an account uses because the service refused one of its leases.
+    """Halve the sessions that an account uses, because the service refused one of its leases.
 
-    A lease older than the last decrease was in flight then and says nothing new, unless it has gone on for so long
-    that it could have grown again.
+    A lease from before the last decrease was in flight then, so its refusal is not new, unless the decrease is older
+    than `grow_after_s`.
 
     Parameters
     ----------
     crowded
-        Whether the refusal speaks of this account; False: the service as a whole asks for less.
+        Whether the refusal is about this account; False: the service as a whole asks for less.
 
     Returns
     -------
-    Allowance or None
-        What it was allowed before, when this was news.
+    QuotaUsage or None
+        The usage before, if the sessions were halved.
     """
     with db.write():
         before, known = of(db, clock, account), db.row(_SQL.throttle, account=account)
@@ -182,7 +183,7 @@ def throttled(
             return None
         penalised = (
             before.throttle_reason is ThrottleReason.PENALISED
-        )  # down to one session already, until it is looked at again
+        )  # it already has one session, until the next check
         if known is not None and (penalised or _was_in_flight(known, clock, fence, grow_after_s)):
             db.rows(_SQL.disturb, account=account)
             return None
@@ -195,12 +196,12 @@ def throttled(
 
 
 def delivered(db: Database, clock: Clock, account: str, fence: int, *, grow_after_s: float) -> QuotaUsage | None:
-    """Let a restrained account grow by one session once deliveries have gone on undisturbed for `grow_after_s`.
+    """Give a throttled account one more session after undisturbed deliveries for `grow_after_s`.
 
     Returns
     -------
-    Allowance or None
-        What it is allowed now, when that has changed.
+    QuotaUsage or None
+        The usage now, if the number of sessions or the reason has changed.
     """
     if (known := db.row(_SQL.throttle, account=account)) is None:
         return None
@@ -225,7 +226,7 @@ def delivered(db: Database, clock: Clock, account: str, fence: int, *, grow_afte
 
 
 def _was_in_flight(known: Row, clock: Clock, fence: int, grow_after_s: float) -> bool:
-    """Tell whether a lease is older than the last decrease, and that is not long ago."""
+    """Tell whether a lease is from before the last decrease, and the decrease is less than `grow_after_s` ago."""
     return bool(fence <= known["fence"] and clock.boot_s() < known["since_s"] + grow_after_s)
 
 
@@ -234,9 +235,9 @@ def _grow(db: Database, account: str, cause: ThrottleReason, sessions: int, grow
 
 
 def _crawls(db: Database, clock: Clock, account: str) -> bool:
-    """Tell whether an account has run at the pace of a spent volume, evenly, and not because we wanted it so."""
+    """Tell whether an account ran evenly at the rate of a spent volume, and not because of our own ceiling."""
     pace = db.row(_SQL.pace, account=account, step=step_of(clock), steps=_CRAWL_STEPS)
-    assert pace is not None, "a sum has always a row"
+    assert pace is not None, "a sum always has a row"
     low, high = _CRAWL_BYTES
     ours = pace["ceiling"] is not None and pace["ceiling"] <= high / _CRAWL_S
     return bool(low <= pace["bytes"] <= high and pace["most"] <= _CRAWL_STEP_MOST and not ours)

@@ -1,4 +1,4 @@
-"""What a state needs that was made from a backup, or from listings and their reports alone."""
+"""Complete a state that was made from a backup, or from listings and their reports only."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -19,10 +19,10 @@ _Any = TypeVar("_Any")
 
 
 def release_all(db: Database, clock: Clock) -> None:
-    """Give back what workers held when a backup was made, at nobody's expense; half-done products begin again.
+    """Release what workers held when the backup was made, without charging a product; half-done products start again.
 
-    Fences given out since the backup must not come again (a lock file may hold one): they continue from a number
-    that none has reached, milliseconds of UTC.
+    Fences that were used since the backup must not be used again, because a lock file may have one. So they continue
+    from the UTC time in milliseconds, a number that no fence has reached.
     """
     with db.write():
         for row in db.rows(_SQL.processes):
@@ -33,12 +33,12 @@ def release_all(db: Database, clock: Clock) -> None:
 
 
 def rescan(db: Database, clock: Clock, find: Callable[[str, Path | None], Path | None]) -> int:
-    """Settle as present what is not finished and is on disk; return how many those were.
+    """Mark unfinished products that are on disk as already present; return their number.
 
     Parameters
     ----------
     find
-        Tells where a product lies, by its name and its listing's own output directory.
+        Returns the path of a product by its name and the output directory of its listing; None if it is not on disk.
     """
     found = 0
     for rows in _batches(db.stream(_SQL.unsettled)):
@@ -54,7 +54,7 @@ def rescan(db: Database, clock: Clock, find: Callable[[str, Path | None], Path |
 
 
 def finish_delivered(db: Database, clock: Clock, rows: Iterator[ReportRow]) -> None:
-    """Settle what a report names as delivered since the backup: its owner may have taken it away meanwhile."""
+    """Mark products that a report names as delivered as present, even if its owner has moved them since."""
     for batch in _batches(rows):
         with db.write():
             for row in batch:
@@ -64,14 +64,14 @@ def finish_delivered(db: Database, clock: Clock, rows: Iterator[ReportRow]) -> N
 
 
 def _present(db: Database, clock: Clock, product: int, path: str) -> None:
-    """Carry a product that is not finished to `present`, by allowed moves; nothing happens to one that is finished."""
+    """Move an unfinished product to `already_present` by allowed transitions; a finished one is not changed."""
     for step in (_SQL.take_back_ready, _SQL.take_back):
         db.rows(step, id=product, at=clock.utc_s())
     db.rows(_SQL.already_present, id=product, path=path, at=clock.utc_s())
 
 
 def traffic_of(state_dir: Path) -> list[Row]:
-    """Return the hourly traffic that a state counted, as far as it can still be read."""
+    """Return the hourly traffic of a state; an empty list if it cannot be read."""
     try:
         db = open_read_only(state_dir, daemon_runs=True)
         if db is None:
@@ -85,30 +85,30 @@ def traffic_of(state_dir: Path) -> list[Row]:
 
 
 def carry_traffic(db: Database, traffic: Iterable[Row]) -> None:
-    """Count hourly traffic of a former state, so that the 30-day volumes stay true."""
+    """Add the hourly traffic of a former state, so that the 30-day volumes stay correct."""
     with db.write():
         for row in traffic:
             db.rows(_SQL.carry_traffic, **row)
 
 
 def known_paths(db: Database, *, finished: bool) -> set[str]:
-    """Return where the listings lie that the state knows; with `finished` only of those taken to their end."""
+    """Return the paths of all listings in the state; with `finished` only of those that are completely taken."""
     return {row["path"] for row in db.rows(_SQL.finished_paths if finished else _SQL.paths)}
 
 
 def open_listings(db: Database) -> dict[int, Path]:
-    """Return the listings that wait for their report, by number, and where they lie."""
+    """Return the paths of the listings that wait for their report, by number."""
     return {row["id"]: Path(row["path"]) for row in db.rows(_SQL.open_listings)}
 
 
 def close_reported(db: Database, listing: int, at: float) -> None:
-    """Note that a listing was reported, at `at` (UTC s), after the backup was made."""
+    """Note that a listing was reported at `at` (s UTC), after the backup was made."""
     with db.write():
         db.rows(_SQL.close, id=listing, at=at)
 
 
 def close_lost(db: Database) -> None:
-    """Give up the half-taken listings whose files are gone: nobody can read the rest of them."""
+    """Refuse the partly taken listings whose files are gone, because their other lines are lost."""
     with db.write():
         for row in db.rows(_SQL.taking):
             if not Path(row["path"]).exists():
@@ -116,7 +116,7 @@ def close_lost(db: Database) -> None:
 
 
 def enter_listing(db: Database, head: ListingHead, path: Path, reported_at: float) -> int:
-    """Enter a listing that was reported, as its receipt names it; return its number."""
+    """Enter a reported listing with the data of its receipt; return its number."""
     with db.write():
         return int(
             db.value(
@@ -136,7 +136,7 @@ def enter_listing(db: Database, head: ListingHead, path: Path, reported_at: floa
 
 
 def enter_report(db: Database, listing: int, head: ListingHead, rows: Iterator[ReportRow], at: float) -> int:
-    """Enter the products of a reported listing as its report says; what a later report said of them stays.
+    """Enter the products of a reported listing from its report; a product that a later report has entered stays.
 
     Returns
     -------

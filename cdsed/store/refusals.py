@@ -1,4 +1,4 @@
-"""How long a product has been refused (403) to every account: a service that flaps refuses what it gives later."""
+"""How long every account has been refused a product (403): an unstable service may deliver it later."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("refusals")
 
-#: When the accounts have read nothing else meanwhile, so that the trouble may be theirs: so many times longer.
+#: The factor on the time until refusals are final, if the accounts have read nothing else: the fault may be theirs.
 _UNPROVEN_TIMES = 7
 
 
@@ -20,11 +20,11 @@ class Refusals:
     Attributes
     ----------
     rounds
-        This one included.
+        Their number, including this one.
     lasting
-        Whether that has gone on for so long that it is final.
+        Whether the refusals have lasted long enough to be final.
     offered
-        Whether the catalogue was asked again since it was so.
+        Whether the catalogue was asked again after they had lasted that long.
     """
 
     rounds: int
@@ -33,9 +33,9 @@ class Refusals:
 
 
 def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals:
-    """Return what is known of a product that the last of its accounts was refused just now.
+    """Return the refusals of a product after the last of its accounts was refused it.
 
-    Two clocks have to agree: the wall clock may have been set, and the pauses are cut short by a reboot.
+    The shorter of two times counts: the wall clock may have been set, and a reboot cuts the pauses short.
     """
     row = db.row(_SQL.get, id=product.id)
     assert row is not None, f"there is no product {product.id}"
@@ -47,7 +47,7 @@ def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals
 
 
 def add_denial(db: Database, clock: Clock, product: Product, account: str) -> int:
-    """Note that the service refused this product to this account; return how many accounts could still try."""
+    """Note that the service refused a product to an account; return how many accounts could still try."""
     with db.write():
         db.rows(_SQL.add_denial, id=product.id, account=account)
         left = db.value(_SQL.accounts_left, id=product.id, account_group=product.account_group, now=clock.utc_s())
@@ -62,12 +62,12 @@ def count(db: Database, clock: Clock, product: Product, pause_s: float) -> None:
 
 
 def forget_denials(db: Database, product: int) -> None:
-    """Let every account try a product again."""
+    """Delete the refusals of a product, so that every account tries it again."""
     with db.write():
         db.rows(_SQL.forget_denials, id=product)
 
 
 def ask_catalogue(db: Database, product: Product) -> None:
-    """Note that the catalogue is asked once more whether it still offers the product."""
+    """Note that the catalogue is asked again whether it still offers the product."""
     with db.write():
         db.rows(_SQL.offered_again, id=product.id)

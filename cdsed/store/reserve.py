@@ -1,4 +1,4 @@
-"""Room kept for the state on its own disk: on a full one SQLite cannot even delete."""
+"""Space that is reserved for the state on its disk: on a full disk SQLite cannot even delete."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def shortage(state_dir: Path) -> str | None:
-    """Say what is wrong with the disk of the state for which workers rest; None where nothing is."""
+    """Return why the disk of the state stops the workers; None if it does not."""
     status = os.statvfs(state_dir)
     if status.f_flag & os.ST_RDONLY:
         return f"the disk of the state {state_dir} is read-only; the workers rest until it can be written"
@@ -26,17 +26,17 @@ def shortage(state_dir: Path) -> str | None:
 
 
 class Reserve:
-    """A file of nothing that is given up when the disk of the state is full, so that what runs can be noted."""
+    """A file of zeros that is deleted when the disk of the state is full, so that work in flight can be noted."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / _NAME
 
     def make(self) -> bool:
-        """Set the room aside if it is not, with as much again still free; return whether it is, on a sound disk."""
+        """Reserve the space, if the same amount stays free; return whether it is reserved and the disk is writable."""
         try:
             if not self._is_whole() and self._free_bytes() < 2 * SIZE_BYTES:
                 return False
-            # Opened for writing even where it is whole: a disk that has become read-only refuses that.
+            # The file is opened for writing even if it is complete: that fails on a disk that has become read-only.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
                 os.posix_fallocate(descriptor, 0, SIZE_BYTES)
@@ -44,19 +44,19 @@ class Reserve:
                 os.close(descriptor)
             sync(self._path)
         except OSError as error:
-            _log.debug("no room is set aside in %s: %s", self._path.parent, error.strerror)
+            _log.debug("no space is reserved in %s: %s", self._path.parent, error.strerror)
             return False
         return True
 
     def give_up(self) -> None:
-        """Free the room, as far as the disk lets us: one that has become read-only does not."""
+        """Free the space; on a disk that has become read-only that fails, which is only logged."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            _log.debug("the room set aside in %s stays: %s", self._path.parent, error.strerror)
+            _log.debug("the reserved space in %s stays: %s", self._path.parent, error.strerror)
 
     def give_up_if_needed(self) -> None:
-        """Free the room where there is too little besides for a daemon to start."""
+        """Free the space if the disk has too little free space for a daemon to start."""
         if self._free_bytes() < _TO_START_BYTES:
             self.give_up()
 

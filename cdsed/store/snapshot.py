@@ -1,4 +1,4 @@
-"""One look at everything, for `cdsed status` and the daemon's own status line; it takes no lock."""
+"""The whole status, for `cdsed status` and the daemon's status line; reading it takes no lock."""
 
 from cdsed.clock import Clock
 from cdsed.model.product_state import TERMINAL, Product, State
@@ -34,7 +34,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
     Parameters
     ----------
     running
-        Whether the daemon's lock is held: the kernel's word on whether it lives.
+        Whether the daemon's lock is held, that is, whether the daemon runs.
     """
     with db.read():
         tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
@@ -68,7 +68,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
 
 
 def one_line(db: Database) -> str:
-    """Return what the daemon is doing, in a few words."""
+    """Return what the daemon does, in a few words."""
     counts = {State(row["state"]): row["products"] for row in db.rows(_SQL.tallies)}
     open_count = sum(count for state, count in counts.items() if state not in TERMINAL)
     if not open_count:
@@ -79,7 +79,7 @@ def one_line(db: Database) -> str:
 
 
 def groups(db: Database) -> list[str]:
-    """Return the account groups there are."""
+    """Return the account groups of the accounts file."""
     return [row["account_group"] for row in db.rows(_SQL.groups)]
 
 
@@ -105,12 +105,12 @@ def history(db: Database, product: Product) -> list[Event]:
 def progress(db: Database, product: Product) -> ObjectProgress:
     """Return how much of a product under way is on disk."""
     row = db.row(_SQL.progress, product=product.id)
-    assert row is not None, "a sum has always a row"
+    assert row is not None, "a sum always has a row"
     return ObjectProgress(**row)
 
 
 def next_try_in_s(db: Database, clock: Clock, product: Product) -> float | None:
-    """Return in how many seconds a product that waits is tried again; None when it does not wait."""
+    """Return in how many seconds a waiting product is tried again; None when it does not wait."""
     return _in_s(db.value(_SQL.due_of, product=product.id), clock)
 
 
@@ -177,7 +177,7 @@ def _accounts(db: Database, clock: Clock, usages: list[QuotaUsage]) -> tuple[Acc
 
 
 def _withheld(marks: list[SessionMark], usable: int) -> tuple[SessionMark, ...]:
-    """Mark the sessions that no one may lease because as many as may be used are held, or kept for others."""
+    """Mark the free sessions beyond the usable number as withheld."""
     spare = usable - marks.count(SessionMark.BUSY)
     shown = []
     for mark in marks:
@@ -192,7 +192,7 @@ def _in_s(then_s: float | None, clock: Clock) -> float | None:
 
 
 def _account_error(account: QuotaUsage, clock: Clock) -> str | None:
-    """Say why an account may not be used just now, None when it may."""
+    """Return why an account may not be used now; None when it may."""
     if not account.has_keys:
         return account.breaker_reason or "it has no S3 keys yet: neither in the accounts file nor temporary ones"
     if account.key_has_expired(clock):
@@ -207,7 +207,7 @@ def _account_error(account: QuotaUsage, clock: Clock) -> str | None:
 
 
 def _rates(db: Database, clock: Clock) -> Rates:
-    """Return mean rates; the step that runs counts with the seconds it has."""
+    """Return mean rates; the present step counts with the seconds that it has so far."""
     now_s, step = clock.boot_s(), quota_usage.step_of(clock)
     begun = db.value(_SQL.first_step, step=step, steps=60 * MINUTE_STEPS)
     if begun is None:
@@ -221,7 +221,7 @@ def _rates(db: Database, clock: Clock) -> Rates:
 
 
 def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:
-    """Estimate what is still to come; products of unknown size count as the mean of the others."""
+    """Estimate the bytes that are still to download; products of unknown size count as the mean of the others."""
     to_go = [tally for state, tally in tallies.items() if state not in TERMINAL]
     known = [tally for tally in tallies.values() if tally.size_bytes]
     if to_go and not known:
@@ -257,13 +257,13 @@ def _why_idle(
     accounts: tuple[AccountStatus, ...],
     open_breakers: tuple[OpenBreaker, ...],
 ) -> str | None:
-    """Say in one sentence why nothing moves; None when something does."""
+    """Return in one sentence why nothing moves; None when something does."""
     to_go = {state: tally.products for state, tally in tallies.items() if state not in TERMINAL}
     total = sum(to_go.values())
     if daemon.state is not DaemonState.RUNNING:
         return f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None
     inbox = [each.reason for each in open_breakers if each.name == breakers.INBOX]
-    passed_by = {breakers.INBOX}  # products continue without it, and those whose place is known without the catalogue
+    passed_by = {breakers.INBOX}  # products continue without it; without the catalogue, those whose S3 path is known
     if to_go.get(State.READY) or to_go.get(State.DOWNLOADING):
         passed_by.add(breakers.CATALOGUE)
     open_breakers = tuple(each for each in open_breakers if each.name not in passed_by)

@@ -1,4 +1,4 @@
-"""The identity of a state: what tells it from other states that work at the same place."""
+"""The identity of a state, by which cdsed distinguishes states that download to the same place."""
 
 import fcntl
 import os
@@ -16,8 +16,8 @@ _FORM = re.compile(r"([0-9a-f]{32}) ([0-9]+)\n")
 def state_id(state_dir: Path) -> str:
     """Return the identity of the state in a directory; the first call makes one.
 
-    The file also holds its own inode number. In a copy of the state directory that number is wrong, so the copy gets
-    an identity of its own; a state that is moved within its file system keeps the one it has.
+    The file also has its own inode number. In a copy of the state directory that number is wrong, so the copy gets a
+    new identity. A state that is moved within its file system keeps its identity.
 
     Raises
     ------
@@ -33,11 +33,12 @@ def state_id(state_dir: Path) -> str:
         finally:
             os.close(file)
     except OSError as error:
-        raise StateDiskError(f"{path} cannot be read and written ({error.strerror}): free or mend its disk") from error
+        message = f"{path} cannot be read and written ({error.strerror}): make room on its disk, or repair it"
+        raise StateDiskError(message) from error
 
 
 def known_state_id(state_dir: Path) -> str:
-    """Return the identity of the state in a directory without making one; '' when there is none to be read."""
+    """Return the identity of the state in a directory without making one; '' if it is absent or cannot be read."""
     try:
         file = os.open(state_dir / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

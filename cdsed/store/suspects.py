@@ -1,7 +1,7 @@
-"""Who may work on what while products are suspected of having killed a worker.
+"""Which process may work on which product while products are suspected of having killed a worker.
 
-A suspect is worked on by one process that is at nothing else meanwhile: only then does the next death say something
-about this product alone. The process that is at the least takes no new work until it is at nothing.
+One process works on a suspect and on nothing else meanwhile. Only then is the next death evidence about this product.
+The process with the least work takes no new work until it has none; then it takes the suspect.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _SQL = Queries("suspects")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What a process may take on.
+    """Which work a process may take.
 
     Attributes
     ----------
     only
-        The one product, a suspect; None: any that is not a suspect.
+        The one product, a suspect; None: any product that is not a suspect.
     drains
-        It takes nothing now: a suspect waits until it has finished what it is at.
+        The process takes no work now: a suspect waits until it has finished its present work.
     """
 
     only: int | None = None
@@ -34,7 +34,7 @@ _ANY = Duty()
 
 
 def duty(db: Database, clock: Clock, process: int) -> Duty:
-    """Return what a process may take on just now."""
+    """Return which work a process may take now."""
     if db.row(_SQL.any) is None:
         return _ANY
     held: dict[int, list[Row]] = {}
@@ -53,7 +53,7 @@ def duty(db: Database, clock: Clock, process: int) -> Duty:
 
 
 def _is_turn_of(db: Database, clock: Clock, suspect: Row, at_hand: dict[int, int], process: int) -> bool:
-    """Tell whether no other process that can work on a suspect is at less than this one."""
+    """Tell whether of all processes that can work on a suspect, none has less work than this one."""
     group, product = suspect["account_group"], suspect["id"]
     sessions = {row["id"]: row["sessions"] for row in db.rows(_SQL.downloaders, group=group, product=product)}
     sessions.setdefault(process, 0)

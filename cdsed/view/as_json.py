@@ -1,4 +1,4 @@
-"""``cdsed status --json``: the same values, for programs; names do not change within a schema."""
+"""``cdsed status --json``: the same values, for programs. The names do not change within a schema."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,12 +7,12 @@ from cdsed.clock import iso
 from cdsed.model.status_report import AccountStatus, ListingStatus, StatusReport
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 
-SCHEMA = 2  # grows when a member changes its name or meaning
+SCHEMA = 2  # it grows when a member changes its name or meaning
 _INTERNAL = frozenset({"id", "fence", "planned"})
 
 
 def render(view: StatusView) -> dict[str, Any]:
-    """Return a view as a JSON object: all of the daemon, or the details of the listing or product asked for."""
+    """Return a view as a JSON object: the overview, or the details of the requested listing or product."""
     heard = None if view.last_heard_at is None else iso(view.last_heard_at)
     return {
         "schema": SCHEMA,
@@ -84,7 +84,7 @@ def _account(account: AccountStatus) -> dict[str, Any]:
 
 
 def _plain(values: dict[Any, Any]) -> dict[str, Any]:
-    """Return values for JSON: instants as ISO texts; enums are texts already."""
+    """Return values for JSON: times as ISO 8601 texts; enums are texts already."""
     return {
         str(name): iso(value) if value is not None and (name == "at" or str(name).endswith("_at")) else value
         for name, value in values.items()

@@ -25,7 +25,7 @@ _VERDICTS = {
 
 
 def details(view: StatusView, about: ListingDetails | ProductDetails, canvas: Canvas) -> list[str]:
-    """Return the lines about one listing or product; the daemon is mentioned where it does not run."""
+    """Return the lines about one listing or product; if the daemon does not run, they begin with that."""
     lines = _listing(view, about, canvas) if isinstance(about, ListingDetails) else _product(about, canvas)
     if view.report.daemon.state is not DaemonState.RUNNING:
         lines = service(view, canvas) + lines
@@ -38,7 +38,7 @@ def _listing(view: StatusView, about: ListingDetails, canvas: Canvas) -> list[st
         f"{number(count)} {_VERDICTS[verdict]}" for verdict in LineVerdict if (count := getattr(counts, verdict.value))
     ]
     lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(f"Listing {head.name}: {about.listing.state}")]
-    lines += _entry(canvas, "taken", [ago(head.taken_at, view.report.at), f"dropped by {head.user or 'somebody'}"])
+    lines += _entry(canvas, "taken", [ago(head.taken_at, view.report.at), f"dropped by {head.user or 'unknown user'}"])
     lines += _entry(
         canvas, "request", [f"group {head.group}", f"priority {head.priority}", f"into {_into(head.outputdir)}"]
     )
@@ -105,7 +105,7 @@ def _progress(product: Product, progress: ObjectProgress) -> list[str]:
 
 def _attempts(product: Product) -> list[str]:
     transient_failures = (
-        plural(product.transient_failures, "setback") + " on the way, not charged" if product.transient_failures else ""
+        f"{plural(product.transient_failures, 'transient failure')}, not charged" if product.transient_failures else ""
     )
     return [f"{product.attempts} charged", transient_failures] if product.attempts or transient_failures else []
 

@@ -1,4 +1,4 @@
-"""``cdsed status`` for people: one screen that says what the daemon does and how far it is."""
+"""``cdsed status`` for people: one screen with what the daemon does and its progress."""
 
 from cdsed.clock import iso
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
@@ -37,11 +37,11 @@ def overview(view: StatusView, canvas: Canvas) -> list[str]:
 
 
 def service(view: StatusView, canvas: Canvas) -> list[str]:
-    """Return what there is to say about the daemon itself."""
+    """Return the lines about the daemon itself."""
     daemon, now = view.report.daemon, view.report.at
     match daemon.state:
         case DaemonState.RUNNING if daemon.started_at is None:
-            text, colour = "● The daemon has only just begun", Colour.SUCCEEDED
+            text, colour = "● The daemon has only just started", Colour.SUCCEEDED
         case DaemonState.RUNNING:
             text = f"● The daemon runs since {_when(daemon.started_at, now)}, pid {daemon.pid}, cdsed {daemon.version}"
             colour = Colour.SUCCEEDED
@@ -77,18 +77,18 @@ def _when(then: float | None, now: float) -> str:
 
 
 def bar(finished: int, total: int) -> str:
-    """Return a bar of how much of `total` is finished; full only when all of it is."""
+    """Return a bar of how much of `total` is finished; it is full only when all is finished."""
     filled = _BAR_COLUMNS * finished // total if total else _BAR_COLUMNS
     return "█" * filled + "░" * (_BAR_COLUMNS - filled)
 
 
 def by_state(counts: dict[State, int]) -> list[str]:
-    """Return ``3 downloading``, ``40 done`` and so on, in the order of a product's life."""
+    """Return ``3 downloading``, ``40 done`` and so on, in the order in which a product passes its states."""
     return [f"{number(counts[state])} {state}" for state in State if counts.get(state)]
 
 
 def session_marks(account: AccountStatus, *, running: bool) -> str:
-    """Return one mark per session; nothing is in use without a daemon."""
+    """Return one mark per session; without a running daemon all are out of use."""
     if not running:
         return _OUT_OF_USE * len(account.sessions)
     return "".join(
@@ -158,12 +158,12 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
 
 
 def _once(reason: str, then: str, shown: str | None) -> str:
-    """Return the reason and what follows; leave out a reason that is shown further up, for reasons are long."""
+    """Return the reason and what follows; leave out a long reason that is shown further up."""
     return "; ".join(part for part in ("" if reason in (shown or "") else reason, then) if part)
 
 
 def _again(account: AccountStatus, *, running: bool) -> str:
-    """Return when an account with an error will be of use again, as far as that is known."""
+    """Return when an account with an error can be used again, if that is known."""
     if running and account.probe_in_s is not None:
         return f"tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
     if account.quota_free_at:
@@ -173,7 +173,7 @@ def _again(account: AccountStatus, *, running: bool) -> str:
 
 
 def _throttle(account: AccountStatus) -> str:
-    """Return what the service makes of an account, and what to do."""
+    """Return why an account is throttled, what you can do, and when its sessions grow again."""
     grows = "grows again with the next delivery"
     if account.grows_in_s is not None:
         grows = f"grows by one in {span(account.grows_in_s)}" if account.grows_in_s else "grows by one now"

@@ -1,4 +1,4 @@
-"""The progress line of a run: how far it is, how fast, and one mark per session of each account."""
+"""The progress line of a run: progress, speed, and one mark per session of each account."""
 
 from collections import deque
 
@@ -13,13 +13,16 @@ _SPEED_AFTER_S = 2.0
 
 
 class ProgressLine:
-    """Turns one report after the other into progress lines; the speed is that of the last ten seconds."""
+    """Turns each report into progress lines; the speed is the mean of the last ten seconds."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def lines(self, report: StatusReport, canvas: Canvas) -> list[str]:
-        """Return the progress of all products: two lines on a terminal, one elsewhere; no sessions when nobody runs."""
+        """Return the progress of all products: two lines on a terminal, one elsewhere.
+
+        Without a running daemon the sessions are left out.
+        """
         counts = {state: tally.products for state, tally in report.products.items()}
         good, finished, total = _sum(counts, SUCCEEDED), _sum(counts, TERMINAL), sum(counts.values())
         speed = self._speed(report)
@@ -40,7 +43,7 @@ class ProgressLine:
         return [canvas.marks(line) for line in lines]
 
     def _speed(self, report: StatusReport) -> float:
-        """Return bytes per second, 0 as long as there is too little to tell."""
+        """Return bytes per second; 0 in the first seconds, which are too few for a mean."""
         fetched_bytes = sum(account.volume_used_bytes for account in report.accounts)
         self._seen.append((report.at, fetched_bytes))
         while self._seen[-1][0] - self._seen[0][0] > _SPEED_OVER_S:

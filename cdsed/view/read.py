@@ -1,4 +1,4 @@
-"""Read the status of a state directory without a lock, whether its daemon runs or not."""
+"""Read the status of a state directory without a lock, with or without a running daemon."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +25,12 @@ def read_status(state_dir: Path, name: str | None = None) -> StatusView:
     Parameters
     ----------
     name
-        A listing or product: adds its details, where there is a state.
+        The name of a listing or product whose details are added, if there is a state.
 
     Raises
     ------
     UsageError
-        Neither a listing nor a product has this name; the text suggests similar ones.
+        Neither a listing nor a product has this name; the text suggests similar names.
     StateError
         The state cannot be read.
     OSError
@@ -42,7 +42,7 @@ def read_status(state_dir: Path, name: str | None = None) -> StatusView:
 
 @contextmanager
 def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]:
-    """Read the status and keep the database open inside the block; it is None where there is no state yet.
+    """Read the status and keep the database open inside the block; the database is None without a state.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]
     try:
         report = snapshot.report(db, SYSTEM_CLOCK, running=running)
         if running and report.why_idle is None and not report.moving:
-            report = replace(report, why_idle=shortage(state_dir))  # what no worker can note in the state itself
+            report = replace(report, why_idle=shortage(state_dir))  # on a full disk the workers cannot write it down
         died = report.daemon.state is DaemonState.DIED
         yield StatusView(state_dir, report, _last_written(state_dir) if died else None), db
     finally:
@@ -69,12 +69,12 @@ def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]
 
 
 def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
-    """Return the details of the listing or product with this name, in any of its spellings.
+    """Return the details of the listing or product with this name; names and paths are both accepted.
 
     Raises
     ------
     UsageError
-        There is neither; the text suggests similar names.
+        Neither a listing nor a product has this name; the text suggests similar names.
     """
     safename = _safename(name)
     product = products.find(db, safename) if safename else None
@@ -89,7 +89,7 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
 
 
 def _last_written(state_dir: Path) -> float | None:
-    """Return when the state was last changed; what is newest is in the write-ahead log, where there is one."""
+    """Return when the state was last written (s UTC); the write-ahead log, if there is one, has the newest data."""
     paths = (state_dir / f"{FILE_NAME}{suffix}" for suffix in ("", "-wal"))
     return max((path.stat().st_mtime for path in paths if path.exists()), default=None)
 

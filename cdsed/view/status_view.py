@@ -1,4 +1,4 @@
-"""The status of a state directory as values: what every renderer is given."""
+"""The status of a state directory as values: the input of every renderer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ListingDetails:
-    """One listing; `report_files` are its file, receipt and report, as far as they exist."""
+    """One listing; `report_files` has its file, receipt and report, as far as they exist."""
 
     listing: "Listing"
     progress: ListingStatus
@@ -24,7 +24,7 @@ class ListingDetails:
 
 @dataclass(frozen=True, slots=True)
 class ProductDetails:
-    """One product; `next_try_in_s` is None when it does not wait."""
+    """One product; without a back-off, `next_try_in_s` is None."""
 
     product: Product
     progress: ObjectProgress
@@ -34,16 +34,16 @@ class ProductDetails:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The status of a state directory at one moment.
+    """The status of a state directory at one time.
 
     Attributes
     ----------
     last_heard_at
         When a daemon that died last wrote to its state, seconds UTC.
     ran_before
-        Whether a daemon was started here although there is no state.
+        Whether a daemon ran here before; set when the state is absent.
     details
-        The listing or product that was asked for by name.
+        The listing or product that was requested by name.
     """
 
     state_dir: Path

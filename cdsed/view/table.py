@@ -1,4 +1,4 @@
-"""Tables for a terminal of any width: where it is narrow they lose columns, and never wrap."""
+"""Tables for a terminal of any width: a narrow one shows fewer columns, and lines never wrap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Column:
     Parameters
     ----------
     rank
-        Columns with the highest rank go first where there is no room; 0 stays.
+        Where the width is too small, the columns with the highest rank are left out first; 0 stays longest.
     right
         Whether it is aligned to the right.
     shrinks_to
-        The least width to which its cells may be cut on a terminal; None: they may not.
+        The smallest width to which its cells may be cut on a terminal; None: they are never cut.
     """
 
     rank: int = 0
@@ -29,15 +29,15 @@ class Column:
 
 
 def table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; cells hold no colours."""
+    """Return the lines of a table; the cells must be without colours."""
     rows = [[printable(cell) for cell in row] for row in rows]
     kept = list(range(len(heads)))
     widths = [max((columns(row[index]) for row in rows), default=0) for index in kept]
     if canvas.width is not None:
-        quota_free_at = canvas.width - len(_INDENT)
-        while _least(heads, widths, kept) > quota_free_at and len(kept) > 1:
+        available = canvas.width - len(_INDENT)
+        while _least(heads, widths, kept) > available and len(kept) > 1:
             kept.remove(max(kept, key=lambda index: heads[index].rank))
-        widths = _shrunk(heads, widths, kept, quota_free_at)
+        widths = _shrunk(heads, widths, kept, available)
     kept = [index for index in kept if widths[index]]
     return [
         (_INDENT + _GAP.join(_cell(heads[index], row[index], widths[index]) for index in kept)).rstrip() for row in rows
@@ -45,15 +45,15 @@ def table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]
 
 
 def _least(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int]) -> int:
-    """Return how narrow the kept columns can be."""
+    """Return the smallest width of the kept columns together."""
     least = [min(widths[index], heads[index].shrinks_to or widths[index]) for index in kept]
     return sum(least) + len(_GAP) * (len(kept) - 1)
 
 
-def _shrunk(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int], quota_free_at: int) -> list[int]:
-    """Take what is too much from the columns that may shrink, the widest first."""
+def _shrunk(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int], available: int) -> list[int]:
+    """Return the widths after cutting the surplus from the columns that may shrink, the widest first."""
     shrunk = list(widths)
-    too_much = sum(widths[index] for index in kept) + len(_GAP) * (len(kept) - 1) - quota_free_at
+    too_much = sum(widths[index] for index in kept) + len(_GAP) * (len(kept) - 1) - available
     for index in sorted(kept, key=lambda index: -widths[index]):
         least = heads[index].shrinks_to
         if least is not None and too_much > 0:

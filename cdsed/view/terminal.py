@@ -1,4 +1,4 @@
-"""What the output can show: how wide it is, whether it may be coloured or redrawn, which characters it prints."""
+"""What the output can show: its width, colours, characters, and whether lines can be redrawn."""
 
 import os
 import unicodedata
@@ -13,7 +13,7 @@ _WIDE = "WF"  # East Asian wide and full-width characters take two columns
 
 
 class Colour(StrEnum):
-    """The few colours there are, as SGR parameters (ECMA-48)."""
+    """The colours in use, as SGR parameters (ECMA-48)."""
 
     SUCCEEDED = "32"
     BAD = "31"
@@ -24,16 +24,16 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What text may look like.
+    """The form that text may have.
 
     Parameters
     ----------
     width, height
-        Columns and lines of the terminal; None where there is none, and nothing is ever cut.
+        Columns and lines of the terminal; None without a terminal: then text is never cut.
     colour
         Whether colours may be used.
     ascii_only
-        Whether the marks beyond ASCII have to be replaced.
+        Whether marks beyond ASCII have to be replaced.
     """
 
     width: int | None = None
@@ -43,7 +43,7 @@ class Canvas:
 
     @classmethod
     def of(cls, stream: TextIO) -> "Canvas":
-        """Return what `stream` can show; https://no-color.org is respected."""
+        """Return what `stream` can show; ``NO_COLOR`` is respected (https://no-color.org)."""
         ascii_only = not _can_encode(stream.encoding or "ascii")
         if not stream.isatty():
             return cls(ascii_only=ascii_only)
@@ -58,11 +58,11 @@ class Canvas:
         return text.translate(_ASCII) if self.ascii_only else text
 
     def paint(self, text: str, colour: Colour) -> str:
-        """Return `text` in a colour, or as it is."""
+        """Return `text` in a colour, or unchanged where colours are off."""
         return f"\x1b[{colour.value}m{text}\x1b[0m" if self.colour and text else text
 
     def wrap(self, text: str, indent: str = "") -> list[str]:
-        """Return a sentence in lines of the width, all of them indented."""
+        """Return a sentence wrapped to the width, with every line indented."""
         text = printable(text)
         if self.width is None:
             return [indent + text] if text else []
@@ -71,7 +71,7 @@ class Canvas:
         return textwrap.wrap(text, max(self.width, 20), initial_indent=indent, subsequent_indent=indent)
 
     def flow(self, title: str, items: Sequence[str]) -> list[str]:
-        """Return a title and items beside it; what has no room goes to lines below, no item is cut in two."""
+        """Return a title with items beside it; items that do not fit follow on lines below, none is divided."""
         lines = [title]
         for item in map(printable, items):
             longer = f"{lines[-1]}  {item}"
@@ -83,7 +83,7 @@ class Canvas:
 
 
 def printable(text: str) -> str:
-    """Return `text` without characters that would do something to a terminal: names of files may hold any."""
+    """Return `text` with spaces for control characters: names of files may have any, and a terminal acts on them."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
@@ -95,7 +95,7 @@ def columns(text: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` in at most `width` columns, an ellipsis in its middle where something is left out."""
+    """Return `text` in at most `width` columns; if it is cut, an ellipsis is in its middle."""
     if columns(text) <= width:
         return text
     tail = text[-((width - 1) // 2) :] if width > 2 else ""
@@ -108,7 +108,7 @@ def cut(text: str, width: int) -> str:
 
 
 class Live:
-    """Lines that are drawn again and again: in place on a terminal, one block after the other elsewhere."""
+    """Lines that are drawn repeatedly: in place on a terminal, one block after the other elsewhere."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -116,21 +116,21 @@ class Live:
         self._drawn = 0
 
     def canvas(self) -> Canvas:
-        """Return what the output can show now; windows change their size."""
+        """Return what the output can show now; the size of a window may have changed."""
         return Canvas.of(self._stream)
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show `lines` instead of those drawn last."""
         height = self.canvas().height
         if self._in_place and height is not None:
-            lines = lines[: max(1, height - 1)]  # what has scrolled away cannot be drawn over
+            lines = lines[: max(1, height - 1)]  # lines that have scrolled away cannot be redrawn
         self.erase()
         self._stream.write("".join(f"{line}\n" for line in lines))
         self._stream.flush()
         self._drawn = len(lines) if self._in_place else 0
 
     def erase(self) -> None:
-        """Take away what was drawn last, where that is possible."""
+        """Erase the lines that were drawn last, on a terminal."""
         if self._drawn:
             self._stream.write(f"\x1b[{self._drawn}F\x1b[J")
             self._drawn = 0

@@ -5,8 +5,8 @@ from cdsed.view.terminal import Canvas
 
 
 def render(view: StatusView, canvas: Canvas) -> list[str]:
-    """Return the lines of a view: all of the daemon, or the details of the listing or product asked for."""
-    # Imported here: one is shown, and `cdsed status` has to be quick.
+    """Return the lines of a view: the overview, or the details of the requested listing or product."""
+    # Import only the module that is needed: `cdsed status` has to be quick.
     if view.details is None:
         from cdsed.view.overview import overview
 

@@ -17,7 +17,7 @@ def plural(count: int, word: str) -> str:
 
 
 def size(size_bytes: float) -> str:
-    """Return ``12.3 GB``, decimal as CDSE counts."""
+    """Return ``12.3 GB``: decimal units, as CDSE uses them."""
     value, prefixes = float(size_bytes), list(_PREFIXES)
     while value >= 999.95 and len(prefixes) > 1:
         value /= 1000
@@ -31,7 +31,7 @@ def rate(bytes_per_s: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a duration in its two greatest units, ``2 d 3 h``."""
+    """Return a duration in its two largest units, ``2 d 3 h``."""
     left = round(seconds)
     words: list[tuple[int, str]] = []
     for unit, unit_s in _SPANS:
@@ -42,5 +42,5 @@ def span(seconds: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """Return an instant and how long it is past, ``2026-11-22T14:32:05Z (5 min ago)``; both in seconds UTC."""
+    """Return a time and how long ago it was, ``2026-11-22T14:32:05Z (5 min ago)``; both in seconds UTC."""
     return f"{iso(then)} ({span(max(0.0, now - then))} ago)"

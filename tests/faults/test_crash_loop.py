@@ -59,9 +59,7 @@ def test_a_reload_that_is_refused_is_told_until_one_succeeds(tmp_path: Path) -> 
             daemon.send(signal.SIGHUP)
             [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
             assert notice["text"].startswith(f"reload refused: {lab.config}:")
-            assert notice["text"].endswith(
-                "(and 1 more, see the log); the settings and accounts of before stay in force"
-            )
+            assert notice["text"].endswith("(and 1 more, see the log); the former settings and accounts stay in force")
             wait_until("systemd knows", lambda: "STATUS=reload refused: " in heard(systemd, told), daemon=daemon)
             lab.configure(colour=None)
             text = lab.config.read_text(encoding="utf-8")

@@ -128,7 +128,7 @@ def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_
         assert report is not None
         rows = {row["safename"]: row for row in report["products"]}
         assert rows[poison]["state"] == "failed", daemon.log()
-        assert "killed the worker that was at it 3 times" in rows[poison]["cause"]
+        assert "killed the worker that worked on it 3 times" in rows[poison]["cause"]
         assert [(rows[name]["state"], rows[name]["attempts"]) for name in others] == [("done", 0)] * 5
         assert daemon.log().count(" starts again in ") <= 6
         assert lab.differences(others) == []
@@ -197,7 +197,7 @@ def test_a_worker_that_hangs_is_killed_and_its_work_done_by_others(tmp_path: Pat
             hung = _holder_of_sessions(lab)
             os.kill(hung, signal.SIGSTOP)
             stopped_s = time.monotonic()
-            wait_until("it is killed", lambda: f"(pid {hung}) has not beaten" in daemon.log(), daemon=daemon)
+            wait_until("it is killed", lambda: f"(pid {hung}) has sent no heartbeat" in daemon.log(), daemon=daemon)
             assert time.monotonic() - stopped_s > 1.5  # a moment's pause is not a hang
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
         assert lab.differences(names) == []

@@ -60,7 +60,7 @@ def test_a_long_listing_does_not_make_intake_look_hung(tmp_path: Path) -> None:
             daemon.until_at_work()
             lab.drop("long.txt", names)
             wait_until("the receipt", lambda: lab.receipt("long.txt"), daemon=daemon)
-        assert not re.search(r"intake \(pid \d+\) has not beaten", daemon.log())
+        assert not re.search(r"intake \(pid \d+\) has sent no heartbeat", daemon.log())
         assert counts(lab, "long.txt")["accepted"] == 25_000
 
 

@@ -1,4 +1,4 @@
--- Each of the rules selects what breaks it, at most :most of it, and nothing in a state that is right.
+-- Each rule selects at most :most violations, and none in a correct state.
 
 -- name: transitions
 SELECT origin, target FROM transition
@@ -8,9 +8,9 @@ SELECT product.safename, step.origin, step.target, step.before
 FROM (SELECT product, origin, target, lag(target) OVER (PARTITION BY product ORDER BY id) AS before FROM event) AS step
 JOIN product ON product.id = step.product
 WHERE (step.origin IS NOT step.before
-       -- Of a long history only the latest 32 steps are kept.
+       -- Only the latest 32 steps of a history are kept.
        AND NOT (step.before IS NULL AND (SELECT count(*) FROM event WHERE event.product = step.product) >= 32))
-   -- A state that was rebuilt enters products as their reports say: finished.
+   -- A state that was rebuilt enters products in the state of their reports: finished.
    OR (step.origin IS NULL AND step.target IN ('resolving', 'ready', 'downloading', 'verifying', 'retry_wait'))
    OR (step.origin IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM transition WHERE origin = step.origin AND target = step.target))
@@ -69,8 +69,8 @@ WHERE coalesce(tally.products, 0) <> coalesce(counted.products, 0)
    OR coalesce(tally.size_bytes, 0) <> coalesce(counted.size_bytes, 0)
 LIMIT :most
 
--- Once the receipt is written it alone has the remarks; a reported listing that was dropped once more has only its
--- sums left.
+-- After the receipt is written, only the receipt has the remarks. Of a reported listing that was dropped again only
+-- the sums are left.
 -- name: lines_and_verdicts
 SELECT name, items_taken, verdicts, named, wants, remarked, remarks FROM (
     SELECT name, state, items_taken, accepted + duplicate + known + already_present + rejected + ignored AS verdicts,

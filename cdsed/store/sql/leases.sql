@@ -8,7 +8,8 @@ ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed 
     key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys,
     bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s, login = excluded.login
 
--- The account that could still try a product has left: let those that are left be asked again, so that it is finished.
+-- The last account that could try a product has left the accounts file: let the remaining accounts try it again, so
+-- that the product is finished.
 -- name: forget_last_denials
 DELETE FROM access_denial WHERE NOT EXISTS (
     SELECT 1 FROM product JOIN account USING (account_group)
@@ -79,7 +80,7 @@ SELECT requests FROM session WHERE account = :account AND slot = :slot AND fence
 -- name: claim
 UPDATE session SET requests = :requests WHERE account = :account AND slot = :slot AND fence = :fence
 
--- What was sent is in the books from now on, so it is not a claim any more.
+-- Requests that were sent count as traffic from now on, so the claim gets smaller.
 -- name: sent
 UPDATE session SET requests = max(0, requests - :requests)
 WHERE account = :account AND slot = :slot AND fence = :fence

@@ -7,7 +7,7 @@ RETURNING id
 INSERT INTO listing (sha256, account_group, priority, name, owner, state, path, taken_at, reason)
 VALUES ('', '', 0, :name, :owner, 'refused', :path, :at, :reason)
 
--- A listing with the same content that was reported before has told all it had to tell: of it, only the sums stay.
+-- Reported listings with the same content; only their sums are kept.
 -- name: twins
 SELECT id FROM listing
 WHERE sha256 = :sha256 AND account_group = :account_group AND outputdir = :outputdir AND state = 'reported'
@@ -53,7 +53,7 @@ SELECT coalesce(max(id), 0) FROM event
 
 -- name: reported
 UPDATE listing SET state = 'reported', reported_at = :at
-WHERE id = :id  -- CROSS: few events are new, a listing may want a million products
+WHERE id = :id  -- CROSS JOIN begins with the events: few are new, and a listing may want a million products
   AND NOT EXISTS (SELECT 1 FROM event CROSS JOIN want ON want.product = event.product AND want.listing = :id
                   WHERE event.id > :seen)
 
@@ -63,7 +63,7 @@ WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :pr
 
 -- name: finished
 SELECT * FROM listing
-WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- the second is what the index `listing_unreported` is made for
+WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- IN: for the index listing_unreported
   AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
 ORDER BY id LIMIT :most

@@ -1,4 +1,4 @@
--- Sessions join a product already begun before they begin another one, unless the other is more urgent.
+-- A session joins a planned product before it plans another one, unless the other has a higher priority.
 -- name: next_product
 SELECT id, planned FROM (
     SELECT * FROM (
@@ -26,7 +26,7 @@ SELECT id, planned FROM (
 )
 ORDER BY priority DESC, planned DESC LIMIT 1
 
--- The one suspect that the process works on, see suspects.sql: where this session may join it.
+-- The one suspect that the process works on (see suspects.sql), if this session may join it.
 -- name: next_of_suspect
 SELECT id, planned FROM product
 WHERE id = :only AND account_group = :group
@@ -37,7 +37,7 @@ WHERE id = :only AND account_group = :group
   AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
 
--- Large objects first, the small ones fill the gaps at the end; one object after the other, so that the digests of
+-- Large objects first, so that small ones fill the gaps at the end. One object after the other, so that the digests of
 -- the first are computed while the last still arrive.
 -- name: open_pieces
 SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.transient_failures,
@@ -62,7 +62,7 @@ UPDATE piece SET done_bytes = size_bytes, fence = NULL, transient_failures = 0 W
 -- name: set_digests
 UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, stamp = :stamp WHERE id = :id
 
--- A product that advances is neither what kills workers nor what the service fails at or refuses.
+-- A product that advances neither kills workers nor meets errors or refusals of the service: reset these counts.
 -- name: advanced
 UPDATE product SET deaths = 0, transient_failures = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0
 WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR transient_failures > 0 OR refusals > 0)
@@ -107,7 +107,7 @@ UPDATE object SET damaged = damaged + 1 WHERE id = :id RETURNING damaged
 -- name: reset_pieces
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
 
--- An object that came in pieces is digested as soon as it is whole, while others still arrive.
+-- An object that arrived in pieces is digested as soon as it is complete, while others still arrive.
 -- name: to_digest
 SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
 WHERE product.state = 'downloading' AND product.planned = 1

@@ -16,7 +16,7 @@ DELETE FROM process WHERE id = :id
 -- name: sessions_of
 SELECT account, slot, fence FROM session WHERE process = :id
 
--- The products a worker is at: those it holds a piece, a plan, a digest or a verification of.
+-- The products a worker works on: it holds a piece, the planning, a digest or the verification of each.
 -- name: at_hand
 SELECT id FROM product
 WHERE state IN ('downloading', 'verifying')
@@ -25,12 +25,13 @@ WHERE state IN ('downloading', 'verifying')
                  WHERE fence IN (SELECT fence FROM session WHERE process = :id))
        OR id IN (SELECT product FROM object WHERE process = :id))
 
--- Charge a death to the one product the worker was at.
+-- Charge a death to the one product that the worker worked on.
 -- name: charge_death
 UPDATE product SET deaths = deaths + 1
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('ready', 'downloading', 'verifying')
 
--- It was at several, or others died with it: nobody knows which one it was, if any. They are worked on alone next.
+-- The worker worked on several products, or other workers died with it: it is unknown which product was the cause, if
+-- any. Each is worked on alone next.
 -- name: suspect
 UPDATE product SET deaths = max(deaths, 1)
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('ready', 'downloading', 'verifying')
@@ -46,7 +47,7 @@ UPDATE piece SET written_bytes = min(:done_bytes, size_bytes - 1) WHERE id = :pi
 -- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence IN (SELECT fence FROM session WHERE process = :id)
 
--- What a worker had claimed it may have sent: nobody can tell any more, so it counts.
+-- A dead worker may have sent the requests that it had claimed: count them as sent.
 -- name: count_claims
 INSERT INTO traffic_step (account, step, requests, bytes)
 SELECT account, :step, sum(requests), 0 FROM session WHERE process = :id GROUP BY account
@@ -63,7 +64,7 @@ UPDATE object SET process = NULL WHERE process = :id
 UPDATE product SET state = 'queued', process = NULL, fence = NULL, changed_at = :at
 WHERE process = :id AND state = 'resolving'
 
--- Verification begins again; what is on disk stays.
+-- Verification starts again; the files on disk stay.
 -- name: release_verifying
 UPDATE product SET state = 'downloading', process = NULL, fence = NULL, changed_at = :at
 WHERE process = :id AND state = 'verifying'

@@ -22,7 +22,7 @@ RETURNING id
 
 -- name: ask_again
 UPDATE product SET state = 'queued', account_group = :account_group, priority = :priority, outputdir = :outputdir,
-    destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- it continues elsewhere: begin again there
+    destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- start again at another output directory
     staging = CASE WHEN outputdir IS :outputdir THEN staging END,
     product_id = coalesce(:product_id, product_id),
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
@@ -83,7 +83,7 @@ UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_sour
     size_bytes = coalesce(:size_bytes, size_bytes), transient_failures = 0, process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence = :fence
 
--- One move for every way a product can go from here; the caller's fence must still stand.
+-- Every change of a claimed product's state; the fence of the caller must still be valid.
 -- name: move
 UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, path = :path,
     attempts = attempts + :attempts, transient_failures = transient_failures + :transient_failures,
@@ -105,7 +105,7 @@ DELETE FROM object WHERE product = :id
 UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' END, due_s = NULL, changed_at = :at
 WHERE due_s <= :now_s
 
--- Whom it waited for is kept until it is planned: its owner may be told who has brought it.
+-- The cause of a wait for another state is kept until the product is planned: the report may have to name that state.
 -- name: claim_ready
 UPDATE product SET state = 'downloading', process = :process, fence = :fence, planned = 0,
     cause = CASE WHEN code = 'OtherState' THEN cause END, code = CASE WHEN code = 'OtherState' THEN code END,
@@ -124,7 +124,7 @@ WHERE state = 'downloading' AND planned = 1
   AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
               AND piece.due_s <= :now_s)
 
--- :only is the one suspect that its process works on, see suspects.sql.
+-- :only is the one suspect that the process works on, see suspects.sql.
 -- name: arrived
 SELECT id FROM product
 WHERE state = 'downloading' AND planned = 1
@@ -140,8 +140,8 @@ WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, transient_failures, planned, destination, staging, path, cause, fence
 
--- Bytes that products under way will still put on the disk of a destination, which others may share, or into the one
--- pre-spool of all; of those not yet planned, all of them.
+-- Bytes that products under way will still write to the disk of a destination, which several destinations may share,
+-- or to the one pre-spool (:everywhere). A product that is not yet planned counts with its whole size.
 -- name: reserved_bytes
 SELECT coalesce(sum(CASE WHEN planned = 1
                          THEN (SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0) FROM piece

@@ -1,5 +1,5 @@
--- What is in flight counts from before it begins: the bytes of a session's pieces, and the requests it has claimed.
--- A login that had another name before counts what it used, and still uses, under that.
+-- Quota is reserved when work is handed out: the bytes of a session's pieces, and the requests that it has claimed.
+-- For a login that had another name before, the usage under the former name counts too.
 -- name: usages
 WITH namesake (account, name) AS (
     SELECT account.name, other.name FROM account
@@ -54,6 +54,6 @@ SELECT coalesce(sum(bytes), 0) AS bytes, coalesce(max(bytes), 0) AS most,
        (SELECT bandwidth_bytes_per_s FROM account WHERE name = :account) AS ceiling
 FROM traffic_step WHERE account = :account AND step BETWEEN :step - :steps AND :step - 1
 
--- Sessions whose connection was closed so recently that the service may still count it.
+-- Sessions whose connection was closed so recently that the service may still count them.
 -- name: resting
 SELECT count(*) FROM session WHERE account = :account AND process IS NULL AND rest_until_s > :now_s

@@ -19,7 +19,7 @@ UPDATE listing SET state = 'reported', reported_at = :at WHERE id = :id
 -- name: lost
 UPDATE listing SET state = 'refused', reason = :reason WHERE id = :id
 
--- What a backup says of half-done products is older than their files: their transfer begins again.
+-- A backup is older than the files of half-done products: their transfer starts again.
 -- name: forget_objects
 DELETE FROM object
 
@@ -30,7 +30,7 @@ UPDATE product SET state = 'queued', planned = 0, changed_at = :at WHERE state =
 SELECT id AS position, id, safename, outputdir FROM product
 WHERE state IN ('queued', 'ready', 'retry_wait') AND id > :after ORDER BY id LIMIT 1000
 
--- The way from ready to queued that the table of transitions knows.
+-- The table of transitions allows ready to queued only by way of downloading.
 -- name: take_back_ready
 UPDATE product SET state = 'downloading', changed_at = :at WHERE id = :id AND state = 'ready'
 
@@ -52,7 +52,7 @@ SELECT account, hour, requests, bytes FROM traffic_hour
 INSERT INTO traffic_hour (account, hour, requests, bytes) VALUES (:account, :hour, :requests, :bytes)
 ON CONFLICT (account, hour) DO UPDATE SET requests = max(requests, excluded.requests), bytes = max(bytes, excluded.bytes)
 
--- A listing keeps the number its owner was told, where that is free.
+-- A listing keeps the number of its receipt, if that number is free.
 -- name: enter_listing
 INSERT INTO listing (id, sha256, account_group, outputdir, priority, name, owner, state, path, taken_at, reported_at)
 VALUES (CASE WHEN EXISTS (SELECT 1 FROM listing WHERE id = :id) THEN NULL ELSE :id END,

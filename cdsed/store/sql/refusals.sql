@@ -1,8 +1,8 @@
 -- name: add_denial
 INSERT INTO access_denial (product, account) VALUES (:id, :account) ON CONFLICT DO NOTHING
 
--- Accounts that could still try: not refused, and not out of use for their key's sake. What passes by itself is no
--- such reason: a product must not go missing for it.
+-- Accounts that could still try: not refused, with a working key, and without an open breaker. A breaker with one of
+-- the codes below closes without your help, so it does not exclude the account: the product must not end unavailable.
 -- name: accounts_left
 SELECT count(*) FROM account
 WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
@@ -12,7 +12,7 @@ WHERE account_group = :account_group AND listed = 1 AND has_keys = 1
                   AND code NOT IN ('Throttled', 'ThrottledElsewhere', 'KeyNotYetValid', 'KeysManager', 'TooManySessions',
                                    'RequestTimeTooSkewed'))
 
--- Did each account that was refused this product read something else since the refusals began?
+-- Has each account that was refused this product read something else since the refusals began?
 -- name: reads_others
 SELECT NOT EXISTS (
     SELECT 1 FROM access_denial JOIN account ON account.name = access_denial.account AND account.listed = 1

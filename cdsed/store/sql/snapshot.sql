@@ -66,7 +66,7 @@ FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :
 -- name: due_of
 SELECT due_s FROM product WHERE id = :product
 
--- Groups of which the accounts file has no account, and products that wait for one.
+-- Groups without an account in the accounts file, whose products wait for one.
 -- name: deserted_groups
 WITH RECURSIVE wanted (account_group) AS (
     SELECT min(account_group) FROM product WHERE state = 'ready'

@@ -1,11 +1,11 @@
--- Products that a worker died over ("suspects") are worked on alone, so that the innocent are not blamed with them.
+-- Products that a worker died over ("suspects") are worked on alone, so that no other product is charged with them.
 
 -- name: any
 SELECT 1 FROM product WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying') LIMIT 1
 
--- The next suspect of each group that can be worked on now. One that a second worker died over must wait until no
--- worker has died for a while: the next death decides. One that waits for its disk or for another account does not
--- hold up the others.
+-- The next suspect of each group that can be worked on now. A suspect that a second worker died over must wait until
+-- no worker has died for a while, because the next death decides. A suspect that waits for its disk or for another
+-- account does not block the others.
 -- name: line
 SELECT id, account_group, arrived FROM (
     SELECT id, account_group, state, planned,
@@ -24,7 +24,7 @@ SELECT id, account_group, arrived FROM (
 WHERE place_in_line = 1
 ORDER BY id
 
--- What each process is at. Where a disk is paused, a thread may be stuck for days: that is not waited for.
+-- The products each process works on. At a paused disk a thread may be stuck for days: such products are left out.
 -- name: holdings
 SELECT held.process, held.product, product.deaths FROM (
     SELECT session.process, piece.product FROM session JOIN piece ON piece.fence = session.fence

@@ -60,7 +60,7 @@ def test_a_child_is_hung_when_its_last_beat_is_too_old(speaker: Child, clock: Ha
     clock.now_s += 90
     assert speaker.overdue(LIMITS) is None
     clock.now_s += 1
-    assert speaker.overdue(LIMITS) == "has not beaten for 91 s"
+    assert speaker.overdue(LIMITS) == "has sent no heartbeat for 91 s"
 
 
 def test_a_child_has_its_time_to_leave_from_the_first_request(silent: Child, clock: HandClock) -> None:
@@ -70,7 +70,7 @@ def test_a_child_has_its_time_to_leave_from_the_first_request(silent: Child, clo
     silent.terminate()
     assert silent.overdue(LIMITS) is None
     clock.now_s += 1
-    assert silent.overdue(LIMITS) == "has not left 21 s after it was told to"
+    assert silent.overdue(LIMITS) == "has not left 21 s after SIGTERM"
 
 
 def test_a_killed_child_is_overdue_until_it_is_gone(speaker: Child) -> None:

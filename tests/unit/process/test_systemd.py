@@ -81,4 +81,4 @@ def test_a_service_manager_that_is_gone_does_no_harm(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     Systemd(clock, {"NOTIFY_SOCKET": str(tmp_path / "absent")}).ready("up")
-    assert "cannot tell systemd READY=1" in caplog.text
+    assert "cannot send READY=1 to systemd" in caplog.text

@@ -41,7 +41,7 @@ def test_a_step_that_the_table_forbids_is_found_in_the_history(busy_lab: StateLa
     _break(busy_lab, f"UPDATE event SET origin = 'ready' WHERE id = {last}")
     [violation] = audit.rules_broken(busy_lab.db)
     assert (violation.rule, violation.subject) == ("history", "done.SAFE")
-    assert "ready -> done where it stood at verifying" in violation.text
+    assert "ready -> done in state verifying" in violation.text
 
 
 @pytest.mark.parametrize(
