@@ -121,7 +121,7 @@ def test_a_report_puts_exceptions_first_with_their_cause(base: Path) -> None:
         "\n"
         "Not on disk\n"
         f"  line         2  failed     {B}  the body was cut six times  6 attempts\n"
-        "  line         3  missing    S1A_x.SAFE  never existed\n"
+        "  line         3  unavailable  S1A_x.SAFE  never existed\n"
         "\n"
         "On disk\n"
         f"  line         1  done       {A}  /spool/{A}  2.1 GB  1 attempt\n"
