@@ -1,4 +1,4 @@
-"""The accounts: groups of CDSE logins with their keys and quotas, from a file that only its owner reads."""
+"""The accounts: groups of CDSE logins with their keys and quotas, from a file that only its owner may read."""
 
 import hashlib
 import os
@@ -36,7 +36,7 @@ class Account:
     Parameters
     ----------
     name
-        Our name for it; appears in logs and names of files, the login does not.
+        Its name in cdsed. Logs and names of files show it, and not the login.
     group
         The name of its group.
     login
@@ -50,13 +50,13 @@ class Account:
     sessions
         Connections it may hold at once.
     bandwidth_bytes_per_s
-        Our own ceiling per connection; None leaves it to the service.
+        Limit per connection; None for that of the service.
     requests_per_minute
         S3 requests in a minute.
     volume_bytes
         Bytes in any 30 days.
     totp
-        The second factor of its login: a base32 seed, or one code; None where it has none.
+        The second factor of its login: a base32 seed, or one code; None if the login has no second factor.
     """
 
     name: str
@@ -73,12 +73,12 @@ class Account:
 
     @property
     def login_mark(self) -> str:
-        """What tells its login from others in the state, which does not hold the login itself."""
+        """A hash that identifies its login in the state, which does not have the login itself."""
         return hashlib.sha256(_plain_login(self.login).encode()).hexdigest()[:16]
 
     @property
     def needs_temporary_keys(self) -> bool:
-        """Whether it has no S3 keys of its own, and what it takes to make some."""
+        """Whether it has no S3 keys of its own, but a password to make temporary ones."""
         return self.s3_keys is None and self.password is not None
 
 
@@ -103,7 +103,7 @@ class Accounts:
 
 
 def accounts_file(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return the accounts file: systemd's credential where it exists, else the one of the settings."""
+    """Return the accounts file: systemd's credential if it exists, else the one of the settings."""
     return _credential(environ) or settings.accounts_file
 
 
@@ -120,10 +120,10 @@ def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     Raises
     ------
     ConfigError
-        With every problem, none of which shows a value of the file.
+        With every problem, without the values of the file.
     """
     path = accounts_file(settings, environ)
-    # systemd itself guards its credentials, with an ACL that the mode does not show
+    # systemd protects its credentials with an ACL, which the mode does not show
     guarded = path == _credential(environ)
     try:
         document = read_document(
@@ -150,7 +150,7 @@ def _credential(environ: Mapping[str, str]) -> Path | None:
 
 
 def _without_credential(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the remedy for a service that got no credential: the accounts file may be for root's eyes only."""
+    """Yield the remedy for a service without a credential: perhaps only root may read the accounts file."""
     if os.access(path, os.R_OK, effective_ids=True) or not environ.keys() & {"CREDENTIALS_DIRECTORY", "INVOCATION_ID"}:
         return
     where = environ.get("CREDENTIALS_DIRECTORY")
@@ -164,7 +164,7 @@ def _without_credential(path: Path, environ: Mapping[str, str]) -> Iterator[str]
 def _loose(path: Path, status: os.stat_result) -> list[str]:
     problems = []
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        problems.append(f"{path}: others than its owner may read or write it; run: chmod 600 {path}")
+        problems.append(f"{path}: other users than its owner may read or write it; run: chmod 600 {path}")
     if status.st_uid not in {os.geteuid(), 0}:
         problems.append(f"{path}: belongs to another user; run: chown {os.geteuid()} {path}")
     return problems
@@ -174,7 +174,7 @@ def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str) or not value:
-        # YAML makes a number of 0123 and a date of 2027-01-31: what was written is lost
+        # YAML reads 0123 as a number and 2027-01-31 as a date, so the text as written is lost
         raise ValueError("should be text; put it in quotes")
     if value != value.strip() or not value.isprintable():
         raise ValueError("begins or ends with a space, or holds a line break or control character; write it again")
@@ -218,7 +218,7 @@ class _AccountEntry(_Quotas):
     s3_secret_key: _SecretText | None = Field(default=None, description="S3 secret key")
     s3_key_expires: Annotated[datetime, BeforeValidator(_timestamp)] | None = Field(
         default=None,
-        description="date on which the S3 keys expire (its first moment, UTC), or that moment itself",
+        description="date on which the S3 keys expire (at 00:00 UTC), or the date and time",
     )
 
     @field_validator("s3_access_key", "s3_secret_key")
@@ -232,7 +232,7 @@ class _AccountEntry(_Quotas):
     @classmethod
     def _keys_come_in_pairs(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:
         if "s3_access_key" in info.data and (value is None) != (info.data["s3_access_key"] is None):
-            raise ValueError("should stand together with s3_access_key: both or neither")
+            raise ValueError("should be given together with s3_access_key: both or neither")
         return value
 
 
@@ -253,7 +253,7 @@ def _build(file: _AccountsFile) -> Accounts:
 
 
 def _account(group_name: str, group: _GroupEntry, name: str, entry: _AccountEntry) -> Account:
-    # What the account says itself, even null, goes before what its group says.
+    # A value of the account itself, even null, overrides that of its group.
     own = _Quotas.model_fields.keys() & entry.model_fields_set
     quotas = group.model_dump(include=set(_Quotas.model_fields)) | entry.model_dump(include=own)
     access_key, secret_key = entry.s3_access_key, entry.s3_secret_key
@@ -276,7 +276,7 @@ def _secrets(account: Account) -> Iterator[Secret]:
 
 
 def _plain_login(login: str) -> str:
-    """Return a login as CDSE knows it: its identity service (Keycloak) holds all of them in small letters."""
+    """Return a login as CDSE stores it: its identity service (Keycloak) has all of them in lower case."""
     return login.strip().lower()
 
 
@@ -290,7 +290,7 @@ def _unknown_members(document: Document, settings: Settings) -> Iterator[str]:
 
 
 def _twins(document: Document, accounts: Accounts) -> Iterator[str]:
-    """Two names for one login would share its quota without knowing of each other."""
+    """Yield accounts with the same login or key: each would use the whole quota of the login."""
     first: dict[tuple[str, object], Account] = {}
     for account in accounts:
         marks: list[tuple[str, object]] = [("name", account.name), ("login", _plain_login(account.login))]

@@ -1,6 +1,6 @@
-"""A YAML file of ours, read whole, with the line of each key; what the keys mean is no matter here.
+"""Read a YAML file of cdsed with the line of each key; other modules know what the keys mean.
 
-Kept free of pydantic, whose import alone takes most of the time that ``cdsed status`` has.
+It does not import pydantic, because that import alone would take most of the time of ``cdsed status``.
 """
 
 import os
@@ -15,16 +15,16 @@ import yaml
 
 from cdsed.errors import ConfigError
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, and not everywhere
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, but not installed everywhere
 _DEPTH_MAX = 20
 _BYTES_MAX = 4 * 1024 * 1024
 
-# What the names of groups and accounts are made of, and our own keys; but no digits in hexadecimal, as of S3 keys.
+# Forms of the names of groups and accounts, and of keys of the file; hexadecimal digits may be an S3 key.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,31}")
 _LIKE_A_KEY = re.compile(r"(?=.*[0-9])[0-9a-f-]{16,}|(?=(?:.*[0-9]){3})[a-z0-9]{20,}")
 
-# What the words of yaml quote of the file: a tag, an alias.
+# Text that a message of yaml quotes from the file: a tag, an alias.
 _QUOTATION = re.compile(r"['\"][^'\"]{2,}['\"]")
 
 Key = tuple[int | str, ...]
@@ -32,20 +32,20 @@ Key = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """The content of a YAML file, and on which line each key stands.
+    """The content of a YAML file, and the line of each key.
 
     Parameters
     ----------
     path
         The file.
     content
-        What it says; an empty file says ``{}``.
+        The values; ``{}`` for an empty file.
     lines
         The line, counted from 1, of each key and list item.
     secret
-        Whether neither values nor unknown keys of it may appear in a message.
+        Whether messages must not show its values and unknown keys.
     problems
-        What is wrong with it apart from its content: keys that stand twice.
+        What is wrong with it apart from its content: repeated keys.
     """
 
     path: Path
@@ -55,13 +55,13 @@ class Document:
     problems: tuple[str, ...] = ()
 
     def problem(self, key: Key, text: str, *, shown: Key | None = None) -> str:
-        """Return one line that says where `key` stands, its name (or `shown`), and what is wrong."""
+        """Return one line with the place of `key`, its name (or that of `shown`), and what is wrong."""
         line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), 1)
         name = _dotted(tuple(map(self.shown, key if shown is None else shown)))
         return ": ".join(filter(None, [f"{self.path}:{line}", name, text]))
 
     def shown(self, part: int | str) -> int | str:
-        """Return a key as a message may show it: in a file of secrets one may stand where a name should."""
+        """Return a key as a message may show it: in a file of secrets, a secret may be in the place of a name."""
         form = _NAME if self.secret else _PLAIN_NAME
         if isinstance(part, int) or (form.fullmatch(part) and not _LIKE_A_KEY.fullmatch(part.lower())):
             return part
@@ -79,23 +79,23 @@ def read_document(
     secret: bool = False,
     guard: Callable[[os.stat_result], list[str]] = lambda _: [],
 ) -> Document:
-    """Read a YAML file of ours.
+    """Read a YAML file of cdsed.
 
     Parameters
     ----------
     path
         The file.
     example
-        The file of the distribution to begin with where there is none yet.
+        The example in the distribution that you can copy if the file does not exist yet.
     secret
-        Whether its values are secrets, which then appear in no message.
+        Whether its values are secrets, so that messages do not show them.
     guard
-        Says what is wrong with the opened file itself, e.g. its mode; nothing if it is fit.
+        Returns what is wrong with the opened file itself, e.g. its mode; an empty list if nothing is.
 
     Raises
     ------
     ConfigError
-        The file is absent, unfit, or not YAML in UTF-8; the rest comes out in `cdsed.config.validate`.
+        The file is missing, refused by `guard`, or not YAML in UTF-8; `cdsed.config.validate` checks the rest.
     """
     try:
         text = _read(path, guard).decode("utf-8-sig")
@@ -108,7 +108,7 @@ def read_document(
     content, keys = _parse(path, text, secret=secret)
     document = Document(path, content, {key: line for key, line, _ in reversed(keys)}, secret)
     problems = [
-        document.problem(key, f"stands again on line {line}; keep one", shown=key[:-1] if secret else key)
+        document.problem(key, f"is repeated on line {line}; keep one", shown=key[:-1] if secret else key)
         for key, line, repeated in keys
         if repeated
     ]
@@ -116,7 +116,7 @@ def read_document(
 
 
 def _read(path: Path, guard: Callable[[os.stat_result], list[str]]) -> bytes:
-    # O_NONBLOCK: a FIFO must not hang us. What is judged is the open file, not whatever bears its name later.
+    # O_NONBLOCK: do not block on a FIFO. The open file is checked, because its path may be replaced meanwhile.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -124,12 +124,12 @@ def _read(path: Path, guard: Callable[[os.stat_result], list[str]]) -> bytes:
         if problems := guard(status):
             raise ConfigError(problems)
         if status.st_size > _BYTES_MAX:
-            raise ConfigError([f"{path}: has {status.st_size} bytes; more than {_BYTES_MAX} are no file of cdsed"])
+            raise ConfigError([f"{path}: has {status.st_size} bytes; a file of cdsed has at most {_BYTES_MAX}"])
         return file.read(_BYTES_MAX)
 
 
 def _parse(path: Path, text: str, *, secret: bool) -> tuple[Any, list[tuple[Key, int, bool]]]:
-    """Return the content, and key, line and whether it is a repetition of every key."""
+    """Return the content, and for every key its path, its line, and whether it is a repetition."""
     try:
         _refuse_deep(path, text)
         loader = _Loader(text)
@@ -139,29 +139,29 @@ def _parse(path: Path, text: str, *, secret: bool) -> tuple[Any, list[tuple[Key,
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        # The words of yaml may quote what stands there, and its context does: no chaining either.
+        # The message of yaml may quote the file, and its context does. So the exception is not chained either.
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}: column {mark.column + 1}" if mark else f"{path}"
         why = "" if secret or _QUOTATION.search(error.problem or "") else f" ({error.problem})"
         problem = f"{where}: this is not YAML{why}; look at indentation, colons and quotes there"
         raise ConfigError([problem]) from None
-    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError):  # a tag such as !!int on what is none
-        problem = f"{path}: holds a character, number or date that is none; put text in quotes"
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError):  # a tag such as !!int on a text
+        problem = f"{path}: has an invalid character, number or date; put text in quotes"
         raise ConfigError([problem]) from None
     return content, list(_keys(node, (), set()))
 
 
 def _refuse_deep(path: Path, text: str) -> None:
-    """Refuse what is nested so deeply that composing it overflows the stack, which would end the process."""
+    """Refuse deep nesting: to compose it would overflow the stack, and end the process."""
     depth = 0
     for event in yaml.parse(text, _Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH_MAX:
-            raise ConfigError([f"{path}: is nested more than {_DEPTH_MAX} levels deep; no file of cdsed is"])
+            raise ConfigError([f"{path}: is nested more than {_DEPTH_MAX} levels deep, which a file of cdsed never is"])
 
 
 def _keys(node: yaml.Node | None, key: Key, seen: set[int]) -> Iterator[tuple[Key, int, bool]]:
-    """Walk the nodes; an alias leads to a node already seen, which keeps a circle finite."""
+    """Walk the nodes; skip a node that an alias leads to again, so that a circle ends."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))

@@ -1,7 +1,7 @@
-"""Where a daemon keeps its things when its settings do not say: by the name of the settings file.
+"""Default directories of a daemon, by the name of its settings file.
 
 ``/etc/cdsed/NAME.yml`` belongs to the instance ``cdsed@NAME.service``. Its directories follow from NAME, so that the
-unit, a shell and every command come to the same ones. Any other file gets the directories of ``cdsed.service``.
+unit, a shell and every command use the same ones. Any other file gets the directories of ``cdsed.service``.
 """
 
 import os
@@ -30,12 +30,12 @@ MAIN = InstancePaths(
 
 
 def is_of_the_system(settings: Path) -> bool:
-    """Tell whether a settings file is in ``/etc/cdsed``, where those of services lie."""
+    """Tell whether a settings file is in ``/etc/cdsed``, the directory for services."""
     return _absolute(settings).parent == SYSTEM_DIR
 
 
 def places_of(settings: Path) -> InstancePaths:
-    """Return where the daemon of a settings file keeps its things unless the file says otherwise."""
+    """Return the default directories of the daemon of a settings file; the file may name others."""
     name = _absolute(settings).stem
     if not is_of_the_system(settings) or name == "cdsed":
         return MAIN
@@ -48,5 +48,5 @@ def places_of(settings: Path) -> InstancePaths:
 
 
 def _absolute(path: Path) -> Path:
-    # Not resolved: a link from /etc/cdsed to where somebody keeps his settings is the instance that it is named after.
+    # Not resolved: if /etc/cdsed/NAME.yml is a link, the name of the link is that of the instance.
     return Path(os.path.abspath(path))  # noqa: PTH100

@@ -1,4 +1,4 @@
-"""From the settings file to `Settings`."""
+"""Read the settings file into `Settings`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,10 +19,10 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Parameters
     ----------
     path
-        The file named on the command line, or None for the usual places.
+        The file named on the command line, or None for the default search path.
     environ
-        The environment; ``STATE_DIRECTORY`` (set by systemd) stands in for an absent ``state_dir``. Other places
-        that the file leaves out follow from its name, see `cdsed.config.instance`.
+        The environment; ``STATE_DIRECTORY`` (set by systemd) replaces a missing ``state_dir``. Other paths that the
+        file does not name follow from the name of the file, see `cdsed.config.instance`.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _with_places(document: Document, places: InstancePaths, environ: Mapping[str, str]) -> Document:
-    """Put in the places that a file leaves out."""
+    """Add the paths that a file does not name."""
     content: dict[str, Any] = {
         "spools": [str(places.spool)],
         "accounts_file": str(places.accounts_file),
@@ -55,7 +55,7 @@ def _with_places(document: Document, places: InstancePaths, environ: Mapping[str
 
 
 def _of_the_main_daemon(document: Document, settings: Settings, places: InstancePaths) -> Iterator[str]:
-    """Yield what an instance has taken over from the main daemon, as by a copy of its settings; both would use it."""
+    """Yield the paths that an instance shares with the main daemon, for example after a copy of its settings."""
     if places == MAIN:
         return
     taken: dict[Key, tuple[Path, Path, Path]] = {
@@ -70,9 +70,9 @@ def _of_the_main_daemon(document: Document, settings: Settings, places: Instance
 
 
 def settings_or_defaults(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Return the settings as `load_settings` does, or the defaults where no file is named and none is found.
+    """Return the settings as `load_settings` does, or the defaults if no file is named and none is found.
 
-    For whoever only asks the catalogue, which needs no installation.
+    Commands that only ask the catalogue use it, because they need no installation.
     """
     try:
         found = settings_file(path, environ)

@@ -1,4 +1,4 @@
-"""Where the settings file and the state directory are; free of pydantic, for commands in a hurry."""
+"""Find the settings file and the state directory, without the slow import of pydantic."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,12 @@ def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path:
     path
         The file named on the command line (``--config``), or None.
     environ
-        The environment: ``CDSED_CONFIG`` names a file; ``XDG_CONFIG_HOME`` and ``HOME`` are looked in.
+        The environment: ``CDSED_CONFIG`` names a file; ``XDG_CONFIG_HOME`` and ``HOME`` are searched.
 
     Raises
     ------
     ConfigError
-        No file is named, and there is none where one is looked for.
+        No file is named, and the search path has no file.
     """
     if path is not None:
         return path
@@ -30,7 +30,7 @@ def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path:
         return Path(named)
     places = list(_places(environ))
     for place in places:
-        # Path.is_file raises where we may not look, as in the home of root after sudo
+        # Path.is_file raises if this user may not look there, as in the home of root after sudo
         if os.path.isfile(place):  # noqa: PTH113
             return place
     looked = " or ".join(map(str, places))
@@ -45,7 +45,7 @@ def read_settings(path: Path | None, environ: Mapping[str, str]) -> Document:
 def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
     """Return the state directory without validating any other setting.
 
-    ``cdsed status`` needs no more, and answers even while somebody edits the settings.
+    ``cdsed status`` needs only this, and works even while the settings are edited.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def state_dir(path: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 def default_state_dir(settings: Path, environ: Mapping[str, str]) -> Path:
-    """Return the state directory of a settings file that names none.
+    """Return the state directory of a settings file that does not name one.
 
     That is the first of ``STATE_DIRECTORY``, which systemd sets (systemd.exec(5) separates them by colons), else the
     one of `places_of`.
@@ -76,7 +76,7 @@ def default_state_dir(settings: Path, environ: Mapping[str, str]) -> Path:
     Raises
     ------
     ConfigError
-        The file is in ``/etc/cdsed``, and the two differ: a command in a shell would look at another state.
+        The file is in ``/etc/cdsed``, and the two differ: a command in a shell would read another state.
     """
     default = places_of(settings).state_dir
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]

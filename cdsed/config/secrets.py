@@ -1,16 +1,16 @@
-"""A string that never shows itself, and a process that leaves no picture of its memory behind."""
+"""Keep secrets out of messages and out of core files."""
 
 import resource
 from typing import NoReturn
 
 
 def forbid_core_dumps() -> None:
-    """Have the kernel write no core file of this process or of what it starts; systemd-coredump heeds it, too."""
+    """Forbid core files of this process and its children; systemd-coredump obeys this limit, too."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class Secret:
-    """A password or key; only `reveal` gives it away, and nobody prints what `reveal` returns.
+    """A password or key; only `reveal` returns its text, which must never be printed.
 
     Parameters
     ----------

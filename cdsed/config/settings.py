@@ -1,6 +1,6 @@
-"""Every setting, with its meaning, unit, default and bounds; ``etc/cdsed.yml`` shows the same to people.
+"""Every setting, with its meaning, unit, default and bounds; ``etc/cdsed.yml`` documents the same.
 
-Nothing secret stands here: see `cdsed.config.accounts`.
+Secrets are not settings: see `cdsed.config.accounts`.
 """
 
 from pathlib import Path
@@ -15,14 +15,14 @@ from cdsed.model.layout import checked_template
 
 
 class Section(BaseModel):
-    """A mapping in a file of ours: typed, frozen, no unknown keys, no value in its errors."""
+    """A mapping in a file of cdsed: typed, frozen, without unknown keys, and without values in its errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_all_defaults(cls, value: Any) -> Any:
-        # `transfer:` with every key below it commented out is null to YAML.
+        # YAML reads `transfer:` as null if every key below it is commented out.
         return {} if value is None else value
 
 
@@ -42,7 +42,7 @@ class InboxSettings(Section):
 
 
 class ArchiveSettings(Section):
-    """One tree of products that is searched before anything is fetched."""
+    """One tree of products that is searched before a product is fetched."""
 
     root: AbsolutePath = Field(description="top directory of the archive")
     layouts: dict[Family, Annotated[str, AfterValidator(checked_template)]] = Field(
@@ -88,7 +88,7 @@ class ServiceSettings(Section):
     @classmethod
     def _ca_file_holds_authorities(cls, value: Path | None) -> Path | None:
         if value is not None:
-            import ssl  # which most commands do without
+            import ssl  # most commands do not need it
 
             try:
                 ssl.create_default_context(cafile=value)
@@ -105,7 +105,7 @@ class TransferSettings(Section):
     connect_timeout_s: Seconds = Field(default=10, description="seconds to wait for a connection")
     read_timeout_s: Seconds = Field(default=60, description="seconds without a byte after which a connection is cut")
     rate_min_bytes_per_s: Size = Field(
-        # beyond that the 1 MB/s of an account whose volume is spent would be cut again and again
+        # a higher rate would cut connections of an account with spent volume, which has 1 MB/s, again and again
         default=50_000,
         le=500_000,
         description="bytes per second below which a connection is cut; 0: never",
@@ -126,7 +126,7 @@ class TransferSettings(Section):
 
 
 class RetrySettings(Section):
-    """When a failed product, or an account in trouble, is tried again."""
+    """When a failed product, or an account that backs off, is tried again."""
 
     attempts: int = Field(
         default=6, strict=True, ge=1, le=1000, description="failures of a product before it is given up"
@@ -135,7 +135,7 @@ class RetrySettings(Section):
     longest_delay_s: Seconds = Field(default=21_600, description="seconds between two attempts at most")
     refused_for_s: Seconds = Field(
         default=86_400,
-        description="seconds for which every account must be refused a product (403) until it is missing",
+        description="seconds for which every account must be refused a product (403) until it is unavailable",
     )
     account_first_delay_s: Seconds = Field(default=30, description="seconds for which an account backs off first")
     account_longest_delay_s: Seconds = Field(
@@ -154,24 +154,24 @@ class RetrySettings(Section):
 
 
 class DiskSettings(Section):
-    """What is left for others on the disks of the spools."""
+    """How much space stays free on the disks of the spools."""
 
     free_bytes_min: Size = Field(default=10 * 10**9, description="bytes that stay free on each destination")
 
 
 class CatalogueSettings(Section):
-    """How politely the catalogue is asked; its firewall counts all clients of an address together."""
+    """How often the catalogue is asked; its firewall counts all clients of an address together."""
 
     requests_per_s: Annotated[float, Field(strict=True, gt=0, le=30)] = Field(
         default=2, description="requests per second to the catalogue, of the whole daemon"
     )
     names_per_request: int = Field(default=15, strict=True, ge=1, le=50, description="names asked for at once")
-    timeout_s: Seconds = Field(default=60, description="seconds to wait for an answer")
+    timeout_s: Seconds = Field(default=60, description="seconds to wait for a response")
     cache_dir: AbsolutePath | None = Field(
         default=None,
-        description="directory of stored answers; null: $XDG_CACHE_HOME/cdsed, or cache below state_dir",
+        description="directory of stored responses; null: $XDG_CACHE_HOME/cdsed, or cache below state_dir",
     )
-    cache_ttl_s: Seconds = Field(default=86_400, description="seconds for which a stored answer is believed")
+    cache_ttl_s: Seconds = Field(default=86_400, description="seconds for which a stored response is used")
     negative_ttl_s: Seconds = Field(
         default=3_600, description="seconds for which a product that was not in the catalogue is not looked up again"
     )
@@ -188,7 +188,7 @@ class ProcessSettings(Section):
     )
     hung_after_s: Seconds = Field(
         default=120,
-        description="seconds without a sign of life after which a process is killed and restarted",
+        description="seconds without a heartbeat after which a process is killed and restarted",
     )
     rss_max_bytes: Size = Field(
         default=10**9, description="memory above which a process is replaced by a new one; 0: never"
@@ -237,7 +237,7 @@ class Settings(Section):
     def _the_state_lies_outside(cls, inbox: InboxSettings, info: ValidationInfo) -> InboxSettings:
         state_dir: Path | None = info.data.get("state_dir")
         if state_dir and state_dir.is_relative_to(inbox.path):
-            raise ValueError(f"should not hold state_dir ({state_dir}): what is in there is taken for listings")
+            raise ValueError(f"should not contain state_dir ({state_dir}): files in the inbox are taken as listings")
         return inbox
 
     @field_validator("spools")
@@ -247,7 +247,7 @@ class Settings(Section):
     ) -> tuple[Path, ...]:
         inbox: InboxSettings | None = info.data.get("inbox")
         if inbox and any(spool.is_relative_to(inbox.path) for spool in spools):
-            raise ValueError(f"should be outside the inbox ({inbox.path}): what is in there is taken for listings")
+            raise ValueError(f"should be outside the inbox ({inbox.path}): files in there are taken as listings")
         if not spools or len(set(spools)) < len(spools):
             raise ValueError("should name at least one directory, and each one once")
         return spools
@@ -256,7 +256,7 @@ class Settings(Section):
     @classmethod
     def _pre_spool_is_no_spool(cls, pre_spool: Path | None, info: ValidationInfo) -> Path | None:
         if pre_spool in info.data.get("spools", ()):
-            raise ValueError("should be no spool: what is there finished would be tidied away; try .cdsed in it")
+            raise ValueError("should not be a spool: finished products in it would be removed; try .cdsed in it")
         return pre_spool
 
     @property
@@ -265,7 +265,7 @@ class Settings(Section):
         return self.runtime_dir or self.state_dir / "run"
 
     def session_lock(self, account: str, slot: int) -> Path:
-        """Return the file whose flock says that a session is held."""
+        """Return the lock file of a session; the process that uses the session holds its flock."""
         return self.sessions_dir / f"{account}.{slot}.lock"
 
     @property

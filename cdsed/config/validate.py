@@ -1,4 +1,4 @@
-"""From a document to a typed model, or to every problem of it: line, key, what is wrong, what to do."""
+"""Make a typed model of a document, or report all of its problems: line, key, what is wrong, what to do."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ from cdsed.errors import ConfigError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _MISSPELT = re.compile(r"(s3_)?[a-z_]+")
-_HOST = re.compile(r"([a-z0-9]{1,8}://)(?:.*@)?([A-Za-z0-9.-]{1,60})")  # the rest of an address may hold a password
+_HOST = re.compile(r"([a-z0-9]{1,8}://)(?:.*@)?([A-Za-z0-9.-]{1,60})")  # the rest of an address may have a password
 _HARMLESS = re.compile(
     r"[A-Za-z_.-]{0,16}|[~/.]?/[A-Za-z0-9_./ -]{0,50}|[A-Za-z_./-]{1,24}|[0-9.,: +-]{1,16}(?:[A-Za-z]{1,4})?"
 )
@@ -40,7 +40,7 @@ def validate(document: Document, model: type[_Model]) -> _Model:
         valid = model.model_validate(document.content)
     except ValidationError as error:
         refusals = [_refusal(document, model, detail) for detail in error.errors(include_url=False)]
-    # Raised out here: an exception chained to pydantic's would carry the values along.
+    # Raised outside of the except clause: an exception chained to pydantic's would include the values.
     if document.problems or refusals:
         raise ConfigError(sorted([*document.problems, *refusals], key=document.line_of))
     return valid
@@ -58,7 +58,7 @@ def _refusal(document: Document, model: type[BaseModel], detail: ErrorDetails) -
 
 
 def _quoted(value: float | str) -> str:
-    """Return a value of the settings as a message may show it: somebody may have put a secret there."""
+    """Return a value of the settings as a message may show it: it may be a misplaced secret."""
     if not isinstance(value, str) or _HARMLESS.fullmatch(value):
         return repr(value)
     if address := _HOST.match(value):
@@ -70,14 +70,14 @@ def _unknown_key(document: Document, model: type[BaseModel], key: Key) -> str:
     known = list(_fields_below(model, key[:-1]))
     near = difflib.get_close_matches(str(key[-1]), known, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    # In a file of secrets, a key like no other may be a secret that slipped to the left of a colon; so may `password1`.
+    # In a file of secrets, an unknown key may be a secret that is left of a colon by mistake; so may `password1`.
     misspelt = near and _MISSPELT.fullmatch(str(key[-1]))
     shown = key[:-1] if document.secret and not misspelt else key
     return document.problem(key, f"unknown key; {remedy}", shown=shown)
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    """Return pydantic's message as the middle of our sentence."""
+    """Return pydantic's message as a part of a sentence of cdsed."""
     match detail["type"]:
         case "missing":
             return "is missing"
@@ -93,7 +93,7 @@ def _sentence(detail: ErrorDetails) -> str:
 
 
 def _fields_below(model: type[BaseModel], key: Key) -> Mapping[str, FieldInfo]:
-    """Return the fields of the mapping that stands at `key`."""
+    """Return the fields of the mapping at `key`."""
     annotation: Any = model
     for part in key:
         fields = _fields_of(annotation)
@@ -103,12 +103,12 @@ def _fields_below(model: type[BaseModel], key: Key) -> Mapping[str, FieldInfo]:
 
 
 def _field_at(model: type[BaseModel], key: Key) -> FieldInfo | None:
-    names = [part for part in key if isinstance(part, str)]  # an item of a list is what its list is
+    names = [part for part in key if isinstance(part, str)]  # an item of a list has the description of the list
     return _fields_below(model, tuple(names[:-1])).get(names[-1]) if names else None
 
 
 def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
-    """Return the fields of the model that `annotation` is, or that it is a container of."""
+    """Return the fields of a model, or of the model in a container type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.model_fields
     return next(filter(None, map(_fields_of, get_args(annotation))), {})

@@ -1,4 +1,4 @@
-"""The kinds of value a setting may have: sizes, durations, paths, addresses, names."""
+"""The types of values of settings: sizes, durations, paths, addresses, names."""
 
 import ipaddress
 import re
@@ -22,7 +22,7 @@ _UNIT_BYTES = {
     "GIB": 2**30,
     "TIB": 2**40,
 }
-# The b is a capital: 20 Mb/s are megabits to the people who sell lines.
+# The B must be a capital: 20 Mb/s are megabits.
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>([kKMGT]i?)?B)?")
 
 
@@ -50,7 +50,7 @@ def parse_size_bytes(value: object) -> int:
 def _service_url(url: str) -> str:
     parts = urlsplit(url)
     try:
-        parts.port  # noqa: B018 - only this looks at it
+        parts.port  # noqa: B018 - reading it checks it
     except ValueError:
         raise ValueError("should have a port from 0 to 65535") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -59,7 +59,7 @@ def _service_url(url: str) -> str:
         raise ValueError("should have neither user, password, query nor fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("should begin with https://; http:// is for a sandbox on this machine only")
-    # A host has no capitals in the header that is signed.
+    # The signed header has the host in lower case.
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
@@ -70,8 +70,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-INTEGER_MAX = 2**63 - 1  # of SQLite, where quotas are kept
-# The kernel and Python take no longer time-outs: thirty years are never.
+INTEGER_MAX = 2**63 - 1  # of SQLite, which stores quotas
+# The kernel and Python refuse longer time-outs. 1e9 s are thirty years.
 Seconds = Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
 Size = Annotated[int, BeforeValidator(parse_size_bytes), Field(ge=0, le=INTEGER_MAX)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]

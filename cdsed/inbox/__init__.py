@@ -1,1 +1,1 @@
-"""The inbox: noticing dropped listings, reading them, moving them, and answering their owners."""
+"""The inbox: notice dropped listings, read them, move them, and write receipts and reports for their owners."""

@@ -1,4 +1,4 @@
-"""Listings that are answers of a catalogue: OData or OpenSearch JSON, read in bounded memory."""
+"""Listings that are responses of a catalogue: OData or OpenSearch JSON, read in bounded memory."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
@@ -10,24 +10,24 @@ from cdsed.inbox.source import never
 from cdsed.inbox.text_lines import Words, product
 from cdsed.model.listing import ListingLine
 
-# What tells an answer's kind, and where (an ijson prefix) its products are then.
+# The event that shows the kind of a response, and the ijson prefix of its products.
 _PRODUCTS_AT = {
     ("value", "start_array"): "value.item",  # OData
     ("features", "start_array"): "features.item",  # OpenSearch
     ("Name", "string"): "",  # OData, one product
 }
-# ijson works off a whole buffer at a time, and what it takes grows with the square of the levels in it.
+# ijson processes a whole buffer at a time. Its time and memory grow with the square of the levels in the buffer.
 _DEPTH_MAX = 100
 _DEPTH_BETWEEN_PRODUCTS = 2
 _PREFIX_CHARACTERS_MAX = 64 * 1024
 _BUFFER_BYTES = 4096
-# Of one string, or one product: ijson holds them whole. A product with all of its attributes has twenty thousand.
+# Limit of one string or one product, which ijson holds in memory. A product with all attributes has 20 000 bytes.
 _VALUE_BYTES_MAX = 1024 * 1024
 _HEARTBEAT_BYTES = 16 * 1024 * 1024
 
 
 class _Metered:
-    """A file for ijson that refuses to feed it one and the same value indefinitely."""
+    """A file for ijson that limits the bytes of one value."""
 
     def __init__(self, file: BinaryIO, name: str, heartbeat: Callable[[], None]) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class _Metered:
 
     def read(self, size: int) -> bytes:
         if self._bytes - self._heard_at_bytes > _VALUE_BYTES_MAX:
-            raise InboxError(f"{self._name} is JSON with a value of more than 1 MiB, which no catalogue answers")
+            raise InboxError(f"{self._name} is JSON with a value of more than 1 MiB, which no catalogue sends")
         if self._bytes >= self._heartbeat_at_bytes:
             self._heartbeat_at_bytes += _HEARTBEAT_BYTES
             self._heartbeat()
@@ -48,22 +48,22 @@ class _Metered:
         return data
 
     def heard(self) -> None:
-        """Note that a value has ended, so that another may begin."""
+        """Note that a value has ended; the count of bytes starts again."""
         self._heard_at_bytes = self._bytes
 
 
 def products_at(file: BinaryIO, name: str, heartbeat: Callable[[], None] = never) -> str:
-    """Check that a file is one whole JSON answer, and return where (an ijson prefix) its products are.
+    """Check that a file is one complete JSON response, and return the ijson prefix of its products.
 
     Parameters
     ----------
-    beat
+    heartbeat
         Called every few megabytes.
 
     Raises
     ------
     InboxError
-        It is not well-formed, or no answer that names products.
+        It is not well-formed, or not a response that names products.
     """
     found, depth = [], 0
     metered = _Metered(file, name, heartbeat)
@@ -74,23 +74,23 @@ def products_at(file: BinaryIO, name: str, heartbeat: Callable[[], None] = never
             if depth <= _DEPTH_BETWEEN_PRODUCTS:
                 metered.heard()
             if depth > _DEPTH_MAX or len(prefix) > _PREFIX_CHARACTERS_MAX:
-                raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue answers")
+                raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue sends")
             if (prefix, event) in _PRODUCTS_AT:
                 found.append(_PRODUCTS_AT[prefix, event])
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise InboxError(f"{name} begins like JSON, with [ or {{, but is broken or no JSON at all") from error
+        raise InboxError(f"{name} begins like JSON, with [ or {{, but is broken or not JSON") from error
     if not found:
         raise InboxError(f"{name} is JSON without products: it has neither 'value' nor 'features' nor 'Name'")
     return found[0]
 
 
 def read_response(file: BinaryIO, prefix: str, name: str) -> Iterator[ListingLine]:
-    """Read the products of an answer; each becomes one item, numbered from 1.
+    """Read the products of a response; each becomes one item, numbered from 1.
 
     Raises
     ------
     InboxError
-        The file is no longer what `products_at` has seen, or one of its products is too large.
+        The file has changed since `products_at` read it, or one of its products is too large.
     """
     metered = _Metered(file, name, never)
     try:

@@ -1,7 +1,7 @@
-"""Where listings are in the inbox, and moving them so that a kill at any instant loses none.
+"""The directories of the inbox, and moves between them that lose no listing if the process is killed.
 
-A listing goes from the inbox to ``.taking/``, then to ``.accepted/`` or ``.rejected/``; below each it keeps
-its group's sub-directory. Only one process, intake, takes and settles; anybody may put.
+A listing goes from the inbox to ``.taking/``, then to ``.accepted/`` or ``.rejected/``; in each it keeps its group's
+sub-directory. Only intake, one process, moves listings. Every user with access to the inbox may put them.
 """
 
 import os
@@ -27,17 +27,17 @@ TAKING = ".taking"
 ACCEPTED = ".accepted"
 REJECTED = ".rejected"
 
-_NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.json" come behind it
+_NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.json" are appended
 _SUFFIX_BYTES_MAX = 20
 
 
 def prepare(root: Path, *, used: bool) -> int:
-    """Make the inbox and our directories in it.
+    """Make the inbox and the directories of cdsed in it.
 
     Parameters
     ----------
     used
-        Whether listings are known to be in it: then it is not made again, but waited for.
+        Whether the state knows listings in it. Then a missing inbox is an error, and is not made.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def prepare(root: Path, *, used: bool) -> int:
     Raises
     ------
     InboxError
-        Somebody put a link or a file there: what we write would end up elsewhere; or what was there is away.
+        A link or a file is in place of a directory, so that writes would go elsewhere; or the inbox is not mounted.
     """
     if used:
         _expect_ours(root)
@@ -59,16 +59,16 @@ def prepare(root: Path, *, used: bool) -> int:
 
 
 def check_mounted(root: Path, device: int) -> None:
-    """Make sure that the inbox is not the bare mount point of its disk: what is written there, nobody would find.
+    """Check that the inbox is not the mount point of an unmounted disk: files written there would be hidden later.
 
-    A network disk that is mounted again may get another number, but has our directories.
+    A network disk that is mounted again may get another number, but it has the directories of cdsed.
 
     Raises
     ------
     InboxError
-        It is on another file system than before, and is empty.
+        It is on another file system than before, which has no directories of cdsed.
     OSError
-        It is not there at all, or does not answer.
+        It does not exist, or does not respond.
     """
     if root.stat().st_dev != device:
         _expect_ours(root)
@@ -81,12 +81,12 @@ def _expect_ours(root: Path) -> None:
 
 
 def take(path: Path, root: Path, batch: DurableFileBatch) -> Path:
-    """Move a dropped file to ``.taking/``, under a name free there, in ``.accepted/`` and in ``.rejected/``.
+    """Move a dropped file to ``.taking/``, under a name that is free there, in ``.accepted/`` and in ``.rejected/``.
 
     Returns
     -------
     Path
-        Where it is now. The name stays until its end: receipts and reports are named after it.
+        Where it is now. It keeps this name, after which its receipt and report are named.
     """
     target = root / TAKING / path.relative_to(root).parent / _free_name(path, root)
     mkdir_durable(target.parent)
@@ -96,12 +96,12 @@ def take(path: Path, root: Path, batch: DurableFileBatch) -> Path:
 
 
 def place_when_accepted(path: Path, root: Path) -> Path:
-    """Return where a dropped file will lie once it is accepted, unless one of its name comes before it."""
+    """Return where a dropped file will be once accepted, unless another of the same name is taken first."""
     return root / ACCEPTED / path.relative_to(root).parent / _free_name(path, root)
 
 
 def taken(root: Path) -> list[Path]:
-    """Return what is in ``.taking/``, in the order of coming there: after a start, what a kill left behind."""
+    """Return the files in ``.taking/``, in the order of their moves; after a start, a kill has left them."""
     found = [
         (path.lstat().st_ctime_ns, path.lstat().st_mtime_ns, path)
         for path in (root / TAKING).rglob("*")
@@ -111,9 +111,9 @@ def taken(root: Path) -> list[Path]:
 
 
 def finished(listing: Path, root: Path, *, accepted: bool) -> Path:
-    """Return where a taken listing belongs, or lies already, in ``.accepted/`` or ``.rejected/``.
+    """Return the path of a taken listing in ``.accepted/`` or ``.rejected/``, where it may be already.
 
-    What somebody else has put there is never overwritten.
+    A file that another program has put there is never overwritten.
     """
     target = root / (ACCEPTED if accepted else REJECTED) / listing.relative_to(root / TAKING)
     if not (os.path.lexists(target) and os.path.lexists(listing)):
@@ -122,12 +122,12 @@ def finished(listing: Path, root: Path, *, accepted: bool) -> Path:
 
 
 def count_try(listing: Path, items_taken: int) -> int:
-    """Note, beside a listing that a dead process left in ``.taking/``, that it is tried again from there.
+    """Record beside a listing, which a dead process left in ``.taking/``, that it is tried again from this item.
 
     Returns
     -------
     int
-        How often it was tried since it last advanced: a listing may itself be what kills its reader.
+        How often it was tried since it last advanced: the listing itself may crash its reader.
     """
     tries = _tries(listing)
     tries.parent.mkdir(parents=True, exist_ok=True)
@@ -149,25 +149,25 @@ def put(
     options: ListingOptions | None = None,
     before: Callable[[Path], None] = lambda _: None,
 ) -> Path:
-    """Copy a listing into the inbox, where it appears whole and under a name nobody has.
+    """Copy a listing into the inbox, where it appears complete and under a name that is free.
 
     Parameters
     ----------
     group
-        The sub-directory to use, made where it is missing; None for the inbox itself.
+        The sub-directory to use, made if it is missing; None for the inbox itself.
     options
-        What they give wins over the listing's own first line; for it, one line is put in front.
+        Options that override those of the listing's first line. A line with them is put in front.
     before
-        Is told each name that is tried, just before the listing appears under it and may be taken.
+        Called with each path that is tried, just before the listing appears there and may be taken.
 
     Raises
     ------
     InboxError
-        The source is not a listing, its name is one that is left alone, its options cannot be followed, or the
-        inbox cannot be written.
+        The source is not a listing, its name is one that the inbox ignores, its options are wrong, or the inbox
+        cannot be written.
     """
     if is_ignored(source.name):
-        raise InboxError(f"the inbox leaves files named like {source.name} alone; rename it")
+        raise InboxError(f"the inbox ignores files named like {source.name}; rename it")
     head = _options_line(read_options(source), options or ListingOptions())
     directory = root / group if group else root
     hidden = directory / f".put-{secrets.token_hex(8)}.tmp"
@@ -184,13 +184,13 @@ def put(
     except OSError as error:
         raise InboxError(f"{source.name} cannot be put into {directory}: {error.strerror}") from error
     finally:
-        with suppress(OSError):  # where there is no directory, there is nothing to remove
+        with suppress(OSError):  # without the directory, the file does not exist either
             hidden.unlink()
     return target
 
 
 def _make_group(directory: Path, root: Path) -> None:
-    """Make the sub-directory of a group where it is missing, as open as the inbox itself whatever the umask."""
+    """Make the sub-directory of a group if it is missing, with the mode of the inbox whatever the umask."""
     with suppress(FileExistsError, PermissionError):  # a sandbox may forbid setgid
         directory.mkdir()
         directory.chmod(stat.S_IMODE(root.stat().st_mode))
@@ -202,10 +202,10 @@ def _let_the_daemon_read(file: int, root: Path) -> None:
     Raises
     ------
     InboxError
-        That cannot be: the file has another group than the inbox.
+        It cannot be done, because the file has another group than the inbox.
     """
     inbox = root.stat()
-    with suppress(PermissionError):  # a directory without setgid gives its files the group of whoever makes them
+    with suppress(PermissionError):  # without setgid on the directory, a file gets the group of the user who makes it
         os.fchown(file, -1, inbox.st_gid)
     ours = os.fstat(file)
     if ours.st_gid == inbox.st_gid and inbox.st_mode & stat.S_IXGRP:
@@ -213,13 +213,14 @@ def _let_the_daemon_read(file: int, root: Path) -> None:
         return
     if inbox.st_uid != ours.st_uid and not ours.st_mode & stat.S_IROTH:
         raise InboxError(
-            f"the daemon could not read what you put into {root}: your umask keeps others out, and the inbox does not "
-            f"hand its group on; run `umask 022` first, or let its owner run: chmod g+s {shlex.quote(str(root))}"
+            f"the daemon could not read what you put into {root}: your umask keeps others out, and new files do "
+            f"not get the group of the inbox; run `umask 022` first, or let its owner run: "
+            f"chmod g+s {shlex.quote(str(root))}"
         )
 
 
 def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:
-    """Return the line that must come first; nothing when the listing's own says it already."""
+    """Return the line to put in front; empty if the listing's own first line says the same."""
     wanted = ListingOptions(given.priority or own.priority, given.group or own.group, given.outputdir or own.outputdir)
     if wanted == own:
         return b""
@@ -230,7 +231,7 @@ def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:
 
 
 def _link(hidden: Path, directory: Path, source: Path, before: Callable[[Path], None]) -> Path:
-    """Give a file a second, visible name; unlike a rename, this never replaces somebody else's."""
+    """Give a file a second, visible name; unlike a rename, this never replaces another file."""
     for name in _names(source):
         before(directory / name)
         try:
@@ -242,14 +243,14 @@ def _link(hidden: Path, directory: Path, source: Path, before: Callable[[Path], 
 
 
 def _free_name(path: Path, root: Path) -> str:
-    """Return the name a dropped file keeps to its end: free in every folder it may come to."""
+    """Return the name that a dropped file keeps: free in every directory to which it may be moved."""
     folders = [root / folder / path.relative_to(root).parent for folder in (TAKING, ACCEPTED, REJECTED)]
     plain = path.with_name(_plain_name(path.name))
     return next(name for name in _names(plain) if not any(os.path.lexists(folder / name) for folder in folders))
 
 
 def _plain_name(name: str) -> str:
-    """Return a name as receipts, status and log can show it: printable, no paper's own, short enough for its papers."""
+    """Return a name that can be shown: printable, not that of a receipt or report, and short enough for theirs."""
     plain = "".join(each if each.isprintable() else "_" for each in name)
     for report_file in REPORT_FILES:
         plain = (

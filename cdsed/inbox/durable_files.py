@@ -1,4 +1,4 @@
-"""New files and moves made safe from power cuts together: a disk syncs a hundred in the time of a few."""
+"""Write and move many files durably in one batch: a disk syncs a hundred in the time of a few."""
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +9,12 @@ from typing import IO, Self
 
 from cdsed.dir_handle import sync
 
-_FEW = 4  # threads are not worth it
-_SYNCS_AT_ONCE = 16  # what waits for the journal at one time, it commits at one time
+_FEW = 4  # for so few, threads are not faster
+_SYNCS_AT_ONCE = 16  # the journal commits together what waits for it together
 
 
 class DurableFileBatch:
-    """Files that appear whole, and moves that happen after them, when the context ends well; else neither."""
+    """Files that appear complete, and moves after them, when the context ends without an error; else neither."""
 
     def __init__(self) -> None:
         self._files: list[tuple[Path, Path]] = []
@@ -46,16 +46,16 @@ class DurableFileBatch:
             yield file
 
     def move(self, source: Path, target: Path) -> None:
-        """Move a file once the new ones have appeared; one that is gone by then stays gone."""
+        """Move a file after the new ones have appeared; skip it if it is gone by then."""
         self._make(target.parent)
         self._moves.append((source, target))
 
     def moved(self, source: Path, target: Path) -> None:
-        """Make a move safe that was already made."""
+        """Sync the directories of a move that was already made."""
         self._directories |= dict.fromkeys((target.parent, source.parent))
 
     def _make(self, directory: Path) -> None:
-        if directory in self._made:  # to look for it and its parents for each file takes longer than the file
+        if directory in self._made:  # checking it and its parents for each file takes longer than writing the file
             return
         self._made.add(directory)
         missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
@@ -79,7 +79,7 @@ class DurableFileBatch:
 
 
 def _sync_names(directory: Path) -> None:
-    with suppress(FileNotFoundError):  # somebody has taken away the sub-directory of a group: it holds no names
+    with suppress(FileNotFoundError):  # the sub-directory of a group was removed: it has no names to sync
         sync(directory)
 
 

@@ -1,4 +1,4 @@
-"""From a dropped file to the products it names."""
+"""Read a dropped file: its options, and the products it names."""
 
 import re
 import shlex
@@ -15,11 +15,11 @@ from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000
 
-_PATH_CHARACTERS_MAX = 1000  # PATH_MAX is 4096 bytes, and the paths of a product come below
+_PATH_CHARACTERS_MAX = 1000  # PATH_MAX is 4096 bytes, and the paths inside a product are appended
 _NAME_CHARACTERS_MAX = 255
 
 _OPTIONS_LINE = re.compile(r"#\s*cdsed:(.*)")
-_JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{])")  # may follow comments
+_JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{])")  # comments may stand before it
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -39,26 +39,26 @@ def read_options(path: Path) -> ListingOptions:
     try:
         return _options(found.group(1))
     except ValueError as error:
-        raise InboxError(f"the first line of {path.name}, '# cdsed: …', cannot be followed: {error}") from error
+        raise InboxError(f"the first line of {path.name}, '# cdsed: …', cannot be used: {error}") from error
 
 
 def read_listing(path: Path, heartbeat: Callable[[], None] = never) -> Iterator[ListingLine]:
-    """Read a listing of any format, in memory that does not grow with it.
+    """Read a listing of any format, in memory that does not grow with its size.
 
     Parameters
     ----------
-    beat
-        Called every few megabytes of what is checked before the first item; may raise.
+    heartbeat
+        Called every few megabytes while the file is checked, before the first item; may raise.
 
     Returns
     -------
     iterator of ListingLine
-        One item per physical line; of a JSON answer, one per product.
+        One item per physical line; of a JSON response, one per product.
 
     Raises
     ------
     InboxError
-        At once, before the first item: the file is not a text, no answer we know, or has nothing of a listing. While
+        At once, before the first item: the file is not a text, not a known response, or not like a listing. While
         iterating: a header names no column with products.
     """
     fingerprint(path, heartbeat)  # refuses what is not text
@@ -95,7 +95,7 @@ def _options(text: str) -> ListingOptions:
     if len(given) < len(pairs):
         raise ValueError("an option is given twice")
     if given.keys() - {"priority", "group", "outputdir"}:
-        raise ValueError("a word of it is not an option; there are priority, group and outputdir")
+        raise ValueError("it has an unknown option; the options are priority, group and outputdir")
     return ListingOptions(
         _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
     )
@@ -120,5 +120,5 @@ def _outputdir(text: str | None) -> str | None:
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError("outputdir should be an absolute path without '..'")
     if not text.isprintable() or len(text) > _PATH_CHARACTERS_MAX or max(map(len, path.parts)) > _NAME_CHARACTERS_MAX:
-        raise ValueError("outputdir should be the path of a directory: printable, and not that long")
+        raise ValueError("outputdir should be a shorter, printable path of a directory")
     return text

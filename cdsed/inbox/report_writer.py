@@ -1,4 +1,4 @@
-"""How receipts and reports get onto the disk: whole, safe from power cuts, in little memory however long."""
+"""Write receipts and reports: complete, durable, and in memory that does not grow with their length."""
 
 import json
 import tempfile
@@ -9,25 +9,25 @@ from typing import IO, Self
 
 from cdsed.inbox.durable_files import DurableFileBatch
 
-_HELD_BYTES_MAX = 1024 * 1024  # of a section; a longer one goes to a temporary file
+_HELD_BYTES_MAX = 1024 * 1024  # limit of a section in memory; a longer one goes to a temporary file
 
 
 @contextmanager
 def atomic_text(path: Path) -> Iterator[IO[str]]:
-    """Open a file that appears under its name only when it is whole and on the disk."""
+    """Open a file that appears under its name only when it is complete and on the disk."""
     with DurableFileBatch() as batch, batch.text(path) as file:
         yield file
 
 
 class JsonWriter:
-    """A JSON object of which one member, a list, is written item by item.
+    """A JSON object with one list, which is written item by item.
 
     Parameters
     ----------
     file
-        Gets the text; one item per line.
+        The file to write to, one item per line.
     before
-        The members that stand before the list.
+        The members before the list.
     items
         The name of the list.
     """
@@ -43,7 +43,7 @@ class JsonWriter:
         self._separator = ","
 
     def end(self, after: Mapping[str, object]) -> None:
-        """End the list and the object, with the members that are known only now."""
+        """End the list, and the object with the members after the list."""
         self._file.write("]" + "".join(f",\n {_member(*member)}" for member in after.items()) + "}\n")
 
 
@@ -56,7 +56,7 @@ class TextWriter:
 
     def __init__(self, *titles: str) -> None:
         self._titles = titles
-        self._sections: dict[str, tempfile.SpooledTemporaryFile[str]] = {}  # of those that have lines
+        self._sections: dict[str, tempfile.SpooledTemporaryFile[str]] = {}  # only those that have lines
         self._open = ExitStack()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Accepted listings with their receipts and reports, read again: what a state can be rebuilt from."""
+"""Read accepted listings with their receipts and reports again, to rebuild a state."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from cdsed.inbox.receipt import REPORT_FILES
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, ReportRow
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 
-_TICK_S = 0.01  # so coarse are the kernel's times of files (CONFIG_HZ=100), by which intake knows the order again
+_TICK_S = 0.01  # resolution of the kernel's file times (CONFIG_HZ=100), by which intake restores the order
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def accepted(root: Path) -> Iterator[Accepted]:
 
 
 def return_to_intake(paths: Iterable[Path], root: Path) -> None:
-    """Move accepted listings back to ``.taking/``, from where intake takes them, and writes their papers, again.
+    """Move accepted listings back to ``.taking/``, and remove their receipts and reports; intake takes them again.
 
-    They go in the order in which they came: who asked first for a product has it in his output directory.
+    They keep the order in which they came, because a product goes to the output directory of the first request.
     """
     for path in sorted(paths, key=_came):
         for suffix in REPORT_FILES:
@@ -66,7 +66,7 @@ def return_to_intake(paths: Iterable[Path], root: Path) -> None:
 
 
 def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
-    """Return what the receipt of a listing says of it as a whole; None where there is none that can be read."""
+    """Return the head and the counts of a listing from its receipt; None if the receipt cannot be read."""
     receipt = _receipt(path)
     try:
         head = next(_items(receipt, "listing"))
@@ -78,7 +78,7 @@ def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
 
 
 def read_report(path: Path) -> Iterator[ReportRow]:
-    """Yield the rows of a listing's report; raises ValueError where it cannot be read."""
+    """Yield the rows of a listing's report; raises ValueError if a row is incomplete."""
     for item in _items(_report(path), "products.item"):
         row = ReportRow(**_in_words_of_today(item))
         state = State(row.state)
@@ -100,7 +100,7 @@ def is_readable(listing: Accepted) -> bool:
 
 
 def _in_words_of_today(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an object of a receipt or report of schema 1 or 2 in the words of 2."""
+    """Return an object of a receipt or report of schema 1 or 2 with the names of schema 2."""
     words = {_FORMER_WORDS.get(name, name): value for name, value in item.items()}
     if "state" in words:
         words["state"] = _FORMER_WORDS.get(words["state"], words["state"])
@@ -112,7 +112,7 @@ _UNREADABLE = (OSError, ijson.JSONError, KeyError, TypeError, ValueError, StopIt
 
 
 def _came(path: Path) -> tuple[float, int]:
-    """Return when a listing was taken, UTC s, and its number: the receipt tells whole seconds."""
+    """Return when a listing was taken (UTC s) and its number, because the receipt has only whole seconds."""
     receipt = read_receipt(path)
     return (path.stat().st_mtime, 0) if receipt is None else (receipt[0].taken_at, receipt[0].id)
 

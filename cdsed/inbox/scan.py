@@ -1,4 +1,4 @@
-"""What is in the inbox, and which of it has been written to its end."""
+"""Scan the inbox for files that are completely written."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ from cdsed.clock import Clock
 _log = logging.getLogger(__name__)
 
 _OVERFLOW_UID = 65534  # user_namespaces(7)
-_NAMED_MAX = 20  # strangers named at once
+_NAMED_MAX = 20  # unexpected entries that are logged by name in one scan
 _UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".swp")
 
 
@@ -28,7 +28,7 @@ class DroppedFile:
     group
         The account group whose sub-directory it is in, or None.
     user
-        Who owns the file, by name; None for an owner this machine has no name for.
+        Name of the owner of the file; None if this machine has no name for the owner.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class DroppedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """A file as one scan saw it; it is at rest while all but the time of its first sight stay the same."""
+    """A file as one scan saw it; it is stable while all fields but the time of the first scan stay the same."""
 
     inode: int
     size_bytes: int
@@ -53,9 +53,9 @@ class _Sight:
 class InboxScan:
     """Finds complete listings in the inbox and in its sub-directories named like account groups.
 
-    A file is complete when nobody has it open for writing and it has been at rest for `stable_for_s`. One that was
-    renamed in, or was old when first seen, is complete at once, provided the kernel confirms that nobody
-    writes to it. Names such as ``.*``, ``*~``, ``*.tmp``, ``*.part`` and ``*.swp`` are left alone.
+    A file is complete when no process has it open for writing and it has been stable for `stable_for_s`. A file that
+    was renamed in, or was old when first seen, is complete at once if the kernel confirms that no process writes to
+    it. Names such as ``.*``, ``*~``, ``*.tmp``, ``*.part`` and ``*.swp`` are ignored.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class InboxScan:
         The inbox.
     groups
         Names of account groups.
-    rest_s
+    stable_for_s
         How long size and modification time must not change.
     """
 
@@ -78,7 +78,7 @@ class InboxScan:
         self._users: dict[int, str | None] = {}
 
     def complete(self) -> list[DroppedFile]:
-        """Scan, and return what is complete, oldest first; the same files again until they are moved away."""
+        """Scan, and return the complete files, oldest first; it returns them again until they are moved away."""
         sights: dict[Path, _Sight] = {}
         found: list[tuple[int, DroppedFile]] = []
         unexpected: list[Path] = []
@@ -102,7 +102,7 @@ class InboxScan:
         return self._pending
 
     def unexpected(self) -> list[Path]:
-        """Return what the last scan saw that can be no listing: other sub-directories, links, sockets."""
+        """Return what the last scan saw that cannot be a listing: other sub-directories, links, sockets."""
         return list(self._unexpected)
 
     def _visible(self, unexpected: list[Path]) -> Iterator[tuple[Path, str | None]]:
@@ -120,7 +120,7 @@ class InboxScan:
         try:
             entries = _entries(directory)
         except FileNotFoundError:
-            return  # its owner has removed it just now
+            return  # its owner has just removed it
         except PermissionError:
             unexpected.append(directory)
             return
@@ -146,7 +146,7 @@ class InboxScan:
         return written is False or (rested and written is None)
 
     def _user(self, uid: int) -> str | None:
-        if uid not in self._users:  # of a hundred thousand files, asking takes longer than all the rest
+        if uid not in self._users:  # for 100 000 files, the look-up takes longer than the rest of the scan
             self._users[uid] = user_name(uid)
         return self._users[uid]
 
@@ -159,33 +159,33 @@ class InboxScan:
                 ", ".join(sorted(self._groups)) or "there are none",
             )
         if len(new) > _NAMED_MAX:
-            _log.warning("%d more in %s are left alone for the same reason", len(new) - _NAMED_MAX, self._root)
+            _log.warning("%d more in %s are ignored for the same reason", len(new) - _NAMED_MAX, self._root)
         self._unexpected = dict.fromkeys(unexpected)
 
 
 def is_ignored(name: str) -> bool:
-    """Tell whether no file of this name is ever taken: a hidden one, or one that says it is unfinished."""
+    """Tell whether files of this name are never taken: hidden ones, and those with a suffix of unfinished files."""
     return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
 
 
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
-    """List what may be a listing by its name."""
+    """List the entries whose names are not ignored."""
     with os.scandir(directory) as entries:
         return [entry for entry in entries if not is_ignored(entry.name)]
 
 
 def _is_being_written(path: Path) -> bool | None:
-    """Ask the kernel whether anybody has a file open for writing; None when it cannot tell.
+    """Ask the kernel whether a process has a file open for writing; None if it cannot tell.
 
-    A read lease (fcntl(2), F_SETLEASE) is granted only when nobody has; only owners may ask, and network file
-    systems refuse.
+    A read lease (fcntl(2), F_SETLEASE) is granted only if no process has. Only the owner of the file may ask, and
+    network file systems refuse.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        # Opening the file for writing meanwhile sends us a signal: let it be one that is ignored by default.
+        # If the file is opened for writing meanwhile, the kernel sends a signal: choose one that is ignored by default.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -198,12 +198,12 @@ def _is_being_written(path: Path) -> bool | None:
 
 
 def shown(path: Path) -> str:
-    """Return a path as it may stand in a log line, whatever somebody has put into its name."""
+    """Return a path in a form that is safe in a log line, whatever characters its name has."""
     return ascii(str(path))[1:-1]
 
 
 def user_name(uid: int) -> str | None:
-    """Return the name of a user; None for one this machine has no name for."""
+    """Return the name of a user; None if this machine has no name for the uid."""
     if uid == _OVERFLOW_UID:  # an owner that PrivateUsers= of systemd hides
         return None
     try:

@@ -1,4 +1,4 @@
-"""The bytes of a listing: opened safely, fingerprinted, and cut into physical lines in bounded memory."""
+"""Open a listing safely, compute its fingerprint, and split it into physical lines in bounded memory."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from cdsed.errors import InboxError
 
 LINE_BYTES_MAX = 64 * 1024
 
-_BEGINNING_BYTES = 120  # of a line that is not a text
+_BEGINNING_BYTES = 120  # shown of a line that is not a text
 _CHUNK_BYTES = 256 * 1024
 _CHUNKS_BETWEEN_HEARTBEATS = 256
 UTF8_BOM = b"\xef\xbb\xbf"
@@ -22,7 +22,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class PhysicalLine:
-    """One line of a file; `problem` says what makes it no text, and then `text` is only its beginning."""
+    """One line of a file; if it is not a text, `problem` says why, and `text` is only its beginning."""
 
     number: int
     text: str
@@ -30,7 +30,7 @@ class PhysicalLine:
 
 
 def _advised(path: Path, error: OSError) -> str:
-    """Return what the system says; of a file whose mode keeps others out, what its owner can do, too."""
+    """Return the error text of the system; for a missing permission, also what the owner of the file can do."""
     if not isinstance(error, PermissionError):
         return str(error.strerror)
     status = path.lstat()
@@ -62,15 +62,15 @@ def open_listing(path: Path) -> BinaryIO:
 
 
 def never() -> None:
-    """Do nothing: for whoever needs no sign of life from a long reading."""
+    """Do nothing: the heartbeat of a caller that does not need one."""
 
 
 def fingerprint(path: Path, heartbeat: Callable[[], None] = never) -> str:
-    """Return the SHA-256 of a listing's content, in hexadecimal: its identity.
+    """Return the SHA-256 of a listing's content, in hexadecimal; it identifies the listing.
 
     Parameters
     ----------
-    beat
+    heartbeat
         Called every 64 MiB; may raise.
 
     Raises
@@ -97,10 +97,10 @@ def fingerprint(path: Path, heartbeat: Callable[[], None] = never) -> str:
 
 
 def physical_lines(file: BinaryIO) -> Iterator[PhysicalLine]:
-    r"""Cut a file into lines at ``\n``, ``\r\n`` and ``\r``, and nowhere else.
+    r"""Split a file into lines at ``\n``, ``\r\n`` and ``\r``, and nowhere else.
 
-    A line that is not UTF-8, or is longer than `LINE_BYTES_MAX`, comes with its problem; a long one is never
-    held in memory. `str.splitlines` would also cut at U+2028, U+0085 and others that editors do not show.
+    A line that is not UTF-8, or is longer than `LINE_BYTES_MAX`, has its `problem` set; a long line is never held in
+    memory. `str.splitlines` would also split at U+2028, U+0085 and others that editors do not show.
     """
     for number, raw in enumerate(_raw_lines(file), start=1):
         if len(raw) > LINE_BYTES_MAX:
@@ -117,7 +117,7 @@ def _beginning(raw: bytes) -> str:
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield lines without their ends; of one that is too long not more than is needed to see it."""
+    """Yield lines without their ends; a line that is too long is cut just above the limit."""
     rest = b""
     while chunk := file.read(_CHUNK_BYTES):
         text = rest + chunk

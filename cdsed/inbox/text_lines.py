@@ -28,7 +28,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What one line or JSON object says about a product, still as it was written."""
+    """What one line or JSON object says about a product, as it was written."""
 
     safename: str | None = None
     product_id: str | None = None
@@ -36,16 +36,16 @@ class Words:
 
 
 def product(line: int, words: Words, text: str) -> Named | Rejected:
-    """Judge what was said about one product.
+    """Check what a line or a JSON object says about one product.
 
     Parameters
     ----------
     line
-        Number of the line, or of the product in a JSON answer.
+        Number of the line, or of the product in a JSON response.
     words
-        The name may be missing when there is a path: its last segment is the name then.
+        The name may be missing if there is a path: then the last segment of the path is the name.
     text
-        All that the line says, or the name in the answer.
+        The whole line, or the name in the response.
     """
     try:
         return _named(line, words)
@@ -61,7 +61,7 @@ def _named(line: int, words: Words) -> Named:
     safename = normalise(words.safename or s3_path or "")
     if s3_path and normalise(s3_path) != safename:
         raise NotAName(s3_path, "has an S3 path that leads to another product than its name")
-    # An `id` column may also be the row number of whoever wrote the CSV.
+    # An `id` column may also hold row numbers.
     product_id = words.product_id if _UUID.fullmatch(words.product_id or "") else None
     return Named(line, safename, product_id, s3_path)
 
@@ -72,7 +72,7 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
     Raises
     ------
     InboxError
-        There is a header, and none of its columns names products.
+        There is a header, but no column of it names products.
     """
     read: Callable[[str], Words] | None = None
     for line in physical_lines(file):
@@ -98,7 +98,7 @@ class _Header:
 
     @classmethod
     def of(cls, text: str) -> "_Header | None":
-        """Return the header a line is; None when it names no column that we know."""
+        """Read a line as a header; None if it names no known column."""
         readings = [cls(delimiter, _known_columns(text, delimiter)) for delimiter in _DELIMITERS]
         best = max(readings, key=lambda reading: len(reading.columns))
         if best.columns.keys() == {"product_id"}:
@@ -127,7 +127,7 @@ def _fields(text: str, delimiter: str) -> list[str]:
 
 
 def _by_content(text: str) -> Words:
-    """Tell the fields of a line without header apart by what they look like."""
+    """Recognise the fields of a line without a header by their form."""
     delimiter = next((each for each in reversed(_DELIMITERS) if each in text), None)
     fields = _fields(text, delimiter) if delimiter else [text.strip("'\"")]
     product_id = next((field for field in fields if _UUID.fullmatch(field)), None)

@@ -1,6 +1,6 @@
-"""Files that are no listings at all, such as an accounts file or a key that was dropped by mistake.
+"""Refuse files that are not listings, such as an accounts file or a key that was dropped by mistake.
 
-They are refused as a whole: nothing of them gets into the state or a receipt.
+They are refused as a whole: no part of them gets into the state or a receipt.
 """
 
 import re
@@ -15,22 +15,22 @@ from cdsed.model.quoting import holds_like_a_name
 _HEAD_BYTES = 1024 * 1024
 _MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|-----BEGIN )")
 _COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
-# The last: an answer without products.
+# The last alternative matches a response without products.
 _OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"|"(?:value|features)"\s*:\s*\[\s*\]')
-# Headers of tables of other things have an `id` and a `name`, too.
+# Tables of other things may have the columns `id` and `name`, too.
 _COLUMNS = frozenset({"safename", "safe", "s3path", "s3_path"})
 _AMBIGUOUS = frozenset({"id", "name"})
 
 
 def refuse_unexpected(file: BinaryIO, name: str, *, is_json: bool) -> None:
-    """Make sure that the beginning of a file, up to 1 MiB, has anything of a listing.
+    """Check that the beginning of a file, up to 1 MiB, is like a listing.
 
-    Blank lines, comments, and lines too long to be read, say nothing for or against it.
+    Blank lines, comments, and lines that are too long are not considered.
 
     Raises
     ------
     InboxError
-        It has nothing; the text quotes nothing of it.
+        It is not like a listing; the text quotes no part of the file.
     """
     head = file.read(_HEAD_BYTES).removeprefix(UTF8_BOM)
     if _MARKUP.match(head):
@@ -40,19 +40,19 @@ def refuse_unexpected(file: BinaryIO, name: str, *, is_json: bool) -> None:
         return
     if is_json or _is_strange(line.text for line in physical_lines(BytesIO(head)) if not _is_long(line.problem)):
         raise InboxError(
-            f"{name} does not look like a listing: nothing in it is like the name of a product, such as "
+            f"{name} does not look like a listing: it has no text like the name of a product, such as "
             f"S1A_IW_GRDH_1SDV_…SAFE; {_remedy()}"
         )
 
 
 def _is_strange(lines: Iterable[str]) -> bool:
-    """Tell whether lines without any name are more than comments and a header."""
+    """Tell whether lines without product names have more than comments and a header."""
     content = (text for line in lines if (text := line.strip(" \x1a")).strip() and not text.startswith("#"))
     header = {field.strip(" '\"").lower() for field in re.split(r"[,;\t]", next(content, ""))}
     if header & _COLUMNS or header == {""}:
         return False
     if "id" in header and "name" not in header:
-        return False  # the reader of lines says better what such a header lacks
+        return False  # `read_rows` gives a better message for such a header
     return not header & _AMBIGUOUS or next(content, None) is not None
 
 

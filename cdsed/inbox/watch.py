@@ -1,4 +1,4 @@
-"""Wakes the inbox scan when something changes; the scan itself decides (events get lost)."""
+"""Wake the inbox scan when the inbox changes; only the scan decides what is taken, because events can be lost."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from watchdog.observers.api import BaseObserver
 
 _log = logging.getLogger(__name__)
 
-# Without "opened" and the like: our own reading must not wake us.
+# Without "opened" and similar events: reading by cdsed itself must not wake the scan.
 _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
@@ -30,7 +30,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
 
 
 class _Handler(FileSystemEventHandler):
-    """Calls `wake` for events outside hidden directories, where only we write."""
+    """Calls `wake` for events outside hidden directories; only cdsed writes in those."""
 
     def __init__(self, root: Path, wake: Callable[[], None]) -> None:
         self._root = root
@@ -49,8 +49,8 @@ class _Handler(FileSystemEventHandler):
 class InboxWatch:
     """Watches the inbox and its sub-directories, those created later included, while the context lasts.
 
-    Where inotify is refused (its limits are per user and small), this is logged once, and that is all:
-    the periodic scan finds the files a little later.
+    If inotify is refused (its limits are per user and small), this is logged once. The periodic scan finds the files
+    a little later.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class InboxWatch:
     Attributes
     ----------
     refusal
-        Why there is no notice of changes; None while there is.
+        Why changes are not noticed; None while they are.
     """
 
     def __init__(self, root: Path, wake: Callable[[], None]) -> None:
@@ -73,13 +73,13 @@ class InboxWatch:
 
     def __enter__(self) -> Self:
         try:
-            self._observer = Observer()  # already this may be refused
+            self._observer = Observer()  # this may already be refused
             self._observer.schedule(
                 _Handler(self._root, self._wake), str(self._root), recursive=True, event_filter=_EVENTS
             )
             self._observer.start()
         except OSError as error:
-            self.refusal = f"no notice of changes in {self._root} ({error}): it is scanned from time to time"
+            self.refusal = f"changes in {self._root} are not noticed at once ({error}): it is scanned from time to time"
             _log.warning("%s", self.refusal)
         return self
 

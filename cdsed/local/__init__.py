@@ -1,1 +1,1 @@
-"""What is on our disks: presence, wholeness, free space."""
+"""Checks of local disks: which products are present and complete, and how much space is free."""

@@ -1,4 +1,4 @@
-"""Whether a product on disk is what its manifest says, byte for byte."""
+"""Compare a product on disk with the sizes and digests of its manifest."""
 
 import hashlib
 import os
@@ -18,19 +18,19 @@ _BLOCK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the comparison of a product with its manifest found.
+    """The result of the comparison of a product with its manifest.
 
     Attributes
     ----------
     path
         The product.
     files
-        How many files the manifest answers for.
+        How many files the manifest names.
     problems
-        One sentence for each file that is absent, of another size or of another digest; and for a product that
-        has no manifest to compare with.
+        One sentence for each file that is absent, or has another size or digest, and for a product without a
+        manifest.
     unlisted
-        Files the manifest does not answer for: itself, schemas, quick-looks; no problem.
+        Files that the manifest does not name, which is not a problem: itself, schemas, quick-looks.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Check:
 
     @property
     def good(self) -> bool:
-        """Whether every file of the manifest is there and is what it should be."""
+        """Whether every file of the manifest is there, with its size and digest."""
         return not self.problems
 
 
@@ -50,7 +50,7 @@ def check_product(path: Path) -> Check:
     Raises
     ------
     OSError
-        It is not there, or cannot be read.
+        It does not exist, or cannot be read.
     """
     if path.is_dir():
         return _check(path, path.name, _Directory(path))
@@ -61,7 +61,7 @@ def check_product(path: Path) -> Check:
                 top = os.path.commonpath(names).split("/")[0] if names else ""
                 return _check(path, top, _Zip(archive, top, names))
         except UNREADABLE_ZIP as error:
-            return Check(path, 0, (f"it is not a whole zip: {error}",), ())
+            return Check(path, 0, (f"it is not a complete zip: {error}",), ())
     path.stat()
     return Check(path, 0, ("it is a single file, without a manifest to compare with",), ())
 
@@ -99,14 +99,14 @@ def _check(path: Path, safename: str, files: _Directory | _Zip) -> Check:
     sizes = files.sizes()
     name = manifest_name(parse(safename).family)
     if name is None or name not in sizes:
-        return Check(path, 0, (f"{name or 'a manifest'}, to compare with, is not there",), tuple(sorted(sizes)))
+        return Check(path, 0, (f"it has no {name or 'manifest'} to compare with",), tuple(sorted(sizes)))
     try:
         with files.open(name) as file:
             entries = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1)).entries
     except ManifestError as error:
         return Check(path, 0, (f"{name}: {error}",), ())
     if not entries:
-        return Check(path, 0, (f"{name} answers for no file",), tuple(sorted(sizes)))
+        return Check(path, 0, (f"{name} names no file",), tuple(sorted(sizes)))
     problems = tuple(problem for entry in entries if (problem := _problem(entry, sizes, files)))
     unlisted = tuple(sorted(sizes.keys() - {entry.path for entry in entries}))
     return Check(path, len(entries), problems, unlisted)

@@ -1,4 +1,4 @@
-"""Whether a directory of products that is not there can be made, and what to do where it cannot."""
+"""Whether a missing directory of products can be made, and what you can do if it cannot."""
 
 import os
 import pwd
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def why_not_made(place: Path) -> str | None:
-    """Say that an absent directory cannot be made by this process, and what to do; None where it can, or is there.
+    """Return why this process cannot make a missing directory, and what to do; None if it can, or if it exists.
 
-    Below a service's ``ProtectSystem=strict`` everything is read-only but what its unit names; a name that was absent
-    when the service started stays so until it is started again.
+    With ``ProtectSystem=strict`` a service can write only to paths that its unit names. A path that was missing at its
+    start stays read-only until it is restarted.
     """
     if os.path.lexists(place):
         return None
@@ -19,17 +19,17 @@ def why_not_made(place: Path) -> str | None:
     if os.access(above, os.W_OK | os.X_OK, effective_ids=True):
         return None
     why = f"; {above} is read-only (EROFS): is its disk mounted for writing?" if is_read_only(place) else ""
-    return f"{place} is not there, and cannot be made here; {remedy(place)}{why}"
+    return f"{place} does not exist, and cannot be made here; {remedy(place)}{why}"
 
 
 def is_read_only(place: Path) -> bool:
-    """Tell whether a directory lies, or would lie, on a disk that is mounted read-only."""
+    """Tell whether a directory is, or would be, on a disk that is mounted read-only."""
     above = next(parent for parent in (place, *place.parents) if parent.exists())
     return bool(os.statvfs(above).f_flag & os.ST_RDONLY)
 
 
 def remedy(place: Path) -> str:
-    """Say how to make a directory for this user, inside of a service, too."""
+    """Return how to make a directory for this user, also for a service."""
     user = str(os.geteuid())
     with suppress(KeyError):
         user = pwd.getpwuid(os.geteuid()).pw_name

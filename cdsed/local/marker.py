@@ -1,7 +1,7 @@
-"""The marker in a directory of products, by which a disk is known again after a reboot or a new mount.
+"""The marker file in a directory of products, by which its disk is recognised after a reboot or a new mount.
 
-A disk that is not mounted leaves an empty directory of the same name on the disk below. Nothing must be written
-there: it would fill the wrong disk, and vanish beneath the mount when that comes back.
+If a disk is not mounted, its mount point is an empty directory on another disk. cdsed must not write there: files would
+fill the wrong disk, and be hidden after the next mount.
 """
 
 import logging
@@ -17,7 +17,7 @@ from cdsed.model.disk import DirectoryIdentity
 
 _log = logging.getLogger(__name__)
 
-#: Below the directory, beside what is being put together.
+#: Path below the directory, beside the staging.
 MARKER = Path(".cdsed", "marker")
 
 _MARKER_BYTES_MAX = 64
@@ -25,22 +25,22 @@ _PLAIN = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 def recognise(place: Path, known: DirectoryIdentity | None) -> DirectoryIdentity:
-    """Make sure that a directory is the one it was, and return what it is now.
+    """Check that a directory is the same as before, and return its identity.
 
-    It is known again by its marker, or, when its marker was removed, by the kernel's word that it is the same one. A
-    new directory is made and marked.
+    It is recognised by its marker, or, if the marker was removed, by its device and inode. A new directory is made and
+    gets a marker.
 
     Parameters
     ----------
     known
-        What it was; None when nothing was ever written there.
+        Its former identity; None if no product was ever written there.
 
     Raises
     ------
     DiskError
-        It cannot be made here (``EROFS``, ``EACCES``), or another one stands in its place (``NotMounted``).
+        It cannot be made here (``EROFS``, ``EACCES``), or it is another one than before (``NotMounted``).
     OSError
-        The disk does not answer, or does not take the marker.
+        The disk does not respond, or the marker cannot be written.
     """
     now = look(place)
     if known is None:
@@ -50,18 +50,18 @@ def recognise(place: Path, known: DirectoryIdentity | None) -> DirectoryIdentity
     if now is None or known.is_lost(now):
         raise DiskError(_not_mounted(place, known, now), code="NotMounted")
     if not now.marker:
-        _log.info("%s was cleared; its marker is put back", place)
+        _log.info("%s was emptied; its marker is written again", place)
         return mark(place, known.marker)
     return now
 
 
 def look(place: Path) -> DirectoryIdentity | None:
-    """Return what a directory is, None when it is not there.
+    """Return the identity of a directory, None if it does not exist.
 
     Raises
     ------
     OSError
-        The disk does not answer.
+        The disk does not respond.
     """
     try:
         status = place.stat()
@@ -71,17 +71,17 @@ def look(place: Path) -> DirectoryIdentity | None:
 
 
 def mark(place: Path, marker: str | None = None) -> DirectoryIdentity:
-    """Make a directory, and its marker if it has none; return what it is.
+    """Make a directory, and its marker if it has none; return its identity.
 
     Parameters
     ----------
     marker
-        What the marker shall say; by default something that no other says.
+        Content of a new marker; by default a new UUID.
 
     Raises
     ------
     OSError
-        The disk does not take it.
+        One of them cannot be written.
     """
     path = place / MARKER
     mkdir_durable(place)

@@ -1,4 +1,4 @@
-"""Whether a product is on disk already: in its output directory, a spool, or an archive."""
+"""Look for products that are on disk already: in their output directory, a spool, or an archive."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from cdsed.model.safename import parse
 
 _log = logging.getLogger(__name__)
 
-_DIRECTORIES_MAX = 512  # how many listings of directories are held
+_DIRECTORIES_MAX = 512  # directories whose names are held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Presence:
     Parameters
     ----------
     spools, archives
-        Where to look, in this order.
+        The directories to search, in this order.
     fresh_s
-        How long the list of a directory's names is believed. What it shows is confirmed on disk, so an old
-        list can at worst miss a product that has just appeared.
+        How long the names of a directory are cached. A product found in them is confirmed on disk, so old names can
+        only miss a product that has just appeared.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Presence:
         self._listed: OrderedDict[Path, _Listed] = OrderedDict()
 
     def find(self, safename: str, outputdir: Path | None = None) -> Path | None:
-        """Return where a whole product lies, or None; directories are listed once and remembered.
+        """Return the path of a complete product, or None; the names of directories are cached.
 
         Parameters
         ----------
@@ -76,14 +76,14 @@ class Presence:
         return None
 
     def find_now(self, safename: str, outputdir: Path | None = None) -> Path | None:
-        """Do the same by asking the disk: for the moment before a download."""
+        """Do the same without the cache; call it just before a download."""
         places = self._directories(safename, outputdir)
         paths = (place / name for place in places for name in _forms(safename))
         return next((path for path in paths if is_whole(path)), None)
 
     def missing_roots(self) -> list[Path]:
-        """Return spools that are not there and archives that are not there or empty: not mounted, presumably."""
-        # Unlike Path's, this takes a directory that does not answer for none.
+        """Return spools that are missing and archives that are missing or empty: presumably they are not mounted."""
+        # Unlike `Path.is_dir`, this returns False for a directory that does not respond.
         spools = [spool for spool in self._spools if not os.path.isdir(spool)]  # noqa: PTH112
         return spools + [archive.root for archive in self._archives if not _list(archive.root)]
 
@@ -109,7 +109,7 @@ class Presence:
 
 
 def presence_of(settings: Settings, clock: Clock) -> Presence:
-    """Return what looks for products on the disks that the settings name."""
+    """Return a `Presence` for the spools and archives of the settings."""
     return Presence(settings.spools, [Archive(each.root, each.layouts) for each in settings.archives], clock)
 
 

@@ -13,7 +13,7 @@ def free_bytes(path: Path) -> int:
     Raises
     ------
     OSError
-        The disk does not answer; ``ENOSPC``: it cannot hold one more file.
+        The disk does not respond; ``ENOSPC``: it has no inode left for a file.
     """
     if has_no_inodes(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

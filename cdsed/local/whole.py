@@ -1,4 +1,4 @@
-"""Whether what is on disk is a whole product; digests were compared when it was fetched, not here."""
+"""Check that a product on disk is complete, by the sizes of its files; its digests were checked when it was fetched."""
 
 import errno
 import os
@@ -19,14 +19,14 @@ from cdsed.model.manifest import (
 )
 from cdsed.model.safename import parse
 
-#: What zipfile raises for what is not an archive, or one of an unknown kind, or with names that are no UTF-8.
+#: What zipfile raises for a file that is not an archive, is of an unknown kind, or has names that are not UTF-8.
 UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Open a file for reading; OSError when it is a named pipe, say, which would never come to an end.
+    """Open a file for reading; OSError if it is, for example, a named pipe, which may never end.
 
-    Spools and archives belong to others, too: links are followed here, where nothing is written.
+    Links are followed: users may have made them in spools and archives, and the file is only read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -36,19 +36,19 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a path holds a whole product.
+    """Tell whether a path has a complete product.
 
     Parameters
     ----------
     path
-        A directory: its manifest must be there, and every file that names with its size; where the family has
-        no manifest, it must not be empty. A zip must have a readable directory with entries. Another file
+        A directory must have its manifest, and every file that the manifest names with its size; if the family has
+        no manifest, the directory must not be empty. A zip must have a readable directory with entries. Another file
         must not be empty, nor have the extension of products that are directories.
 
     Returns
     -------
     bool
-        False also for what does not exist or cannot be read.
+        False also if the path does not exist or cannot be read.
     """
     try:
         if path.is_dir():

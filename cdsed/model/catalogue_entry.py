@@ -1,4 +1,4 @@
-"""What the catalogue knows of products, and why a product cannot be had."""
+"""What the catalogue says of products, and why a product is unavailable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,19 +18,19 @@ class CatalogueEntry:
     product_id
         The UUID of the product in CDSE.
     s3_path
-        Where it lies, e.g. ``/eodata/Sentinel-1/…/X.SAFE``: a directory or one single object.
+        Its path, e.g. ``/eodata/Sentinel-1/…/X.SAFE``: a directory or one single object.
     size_bytes
         Size of the zip (or single object) of the product: an estimate for a directory; 0 when unknown.
     online
-        Whether it can be fetched; what is offline has to be ordered from CDSE by hand.
+        Whether it can be fetched; you have to order an offline product from CDSE by hand.
     md5
-        Digest of that zip or single object in small hex, or None where the catalogue has none.
+        Digest of that zip or single object in lower-case hex, or None if the catalogue has none.
     modified_at
-        When the catalogue last touched the row, UTC.
+        When the catalogue last changed the row, UTC.
     blake3
         Another digest of the same bytes, or None.
     footprint_wkt
-        What it shows of the earth, longitude first, or None: auxiliary files show nothing.
+        The area it shows, longitude first, or None: auxiliary files show no area.
     """
 
     name: str
@@ -46,7 +46,7 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A product that was in the catalogue once; `cause` in CDSE's words, `at` in UTC where it is told."""
+    """A product that the catalogue has deleted; `cause` in CDSE's words, `at` in UTC, or None if not known."""
 
     name: str
     product_id: str
@@ -56,7 +56,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Why a product cannot be had: a short stable word, and a clause for people with what to do about it."""
+    """Why a product is unavailable: a stable code, and a text that says what you can do."""
 
     code: str
     cause: str
@@ -64,16 +64,16 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the catalogue says of names or ids; everything asked stands in exactly one of the three.
+    """What the catalogue says of names or ids; each one that was asked for is in exactly one of the three.
 
     Attributes
     ----------
     found
-        The entry of each, by what was asked, in the order in which it was asked.
+        The entries, by the name or id that was asked for, in that order.
     deleted
-        What is no longer in the catalogue and among its deletions.
+        Those that the catalogue has deleted.
     unknown
-        What the catalogue has never heard of.
+        Those that the catalogue does not know.
     """
 
     found: Mapping[str, CatalogueEntry] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Facts:
     unknown: frozenset[str] = frozenset()
 
     def absence(self, asked: str) -> Absence | None:
-        """Say why a product that was asked for cannot be had; None when it can."""
+        """Return why a product that was asked for is unavailable; None if it is available."""
         entry, deletion = self.found.get(asked), self.deleted.get(asked)
         if deletion:
             when = f" on {deletion.at:%Y-%m-%d}" if deletion.at else ""
@@ -92,5 +92,5 @@ class Facts:
         if not entry.online:
             return Absence("Offline", "offline at CDSE; order it in the Data Workspace, then drop it again")
         if not entry.s3_path:
-            return Absence("NoPath", "the catalogue does not say where it lies")
+            return Absence("NoPath", "the catalogue does not say where it is")
         return None

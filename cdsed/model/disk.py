@@ -1,18 +1,18 @@
-"""What tells one directory from another of the same name: the mounted disk from its bare mount point."""
+"""The identity of a directory: it differs between a mounted disk and its empty mount point."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryIdentity:
-    """What a directory is.
+    """The identity of a directory.
 
     Attributes
     ----------
     marker
-        What its marker file says; '' where there is none. It stays the same over reboots and mounts.
+        Content of its marker file; '' if it has none. It stays the same over reboots and mounts.
     device, inode
-        The directory itself, as stat(2) tells; stays the same when somebody clears it.
+        The directory itself, from stat(2). They stay the same when the directory is emptied.
     """
 
     marker: str
@@ -20,11 +20,11 @@ class DirectoryIdentity:
     inode: int
 
     def is_same_directory(self, other: "DirectoryIdentity") -> bool:
-        """Tell whether the kernel says so, whatever is in it."""
+        """Tell whether both are the same directory for the kernel, whatever is in it."""
         return (self.device, self.inode) == (other.device, other.inode)
 
     def is_lost(self, now: "DirectoryIdentity | None") -> bool:
-        """Tell whether something else stands in its place: nothing, a bare mount point, another disk."""
+        """Tell whether the directory is gone: it is missing, an empty mount point, or on another disk."""
         return now is None or (now.marker != self.marker and not now.is_same_directory(self))
 
     def as_dict(self) -> dict[str, str | int]:

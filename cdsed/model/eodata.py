@@ -1,4 +1,4 @@
-"""Where products are in CDSE's object store: paths, keys, and which of them we trust."""
+"""Where products are in CDSE's object store: paths, object keys, and which of them are safe."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from cdsed.model.safename import Safename
 
 BUCKET = "eodata"
 
-_SEGMENT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,254}")  # a leading - is an option to who types rm *
+_SEGMENT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,254}")  # a leading - would be an option in `rm *`
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Location:
-    """A bucket and a key without slashes at its ends; the key of a product is a folder's or one object's."""
+    """A bucket, and the object key of a product or of its folder, without slashes at its ends."""
 
     bucket: str
     key: str
@@ -26,12 +26,12 @@ class S3Location:
 
 
 def guess_s3_path(safename: Safename) -> str | None:
-    """Derive a product's path from its name, where the layout is known well enough to be worth a try.
+    """Derive a product's path from its name, if the layout is known well enough for a try.
 
     Returns
     -------
     str or None
-        ``/eodata/…``; None for auxiliary files, whatever is unknown, and names from which the mission derives no
+        ``/eodata/…``; None for auxiliary files, unknown products, and names from which the mission derives no
         folder: ask the catalogue.
     """
     if safename.start is None:
@@ -46,11 +46,12 @@ def split_s3_path(s3_path: str) -> S3Location:
     Raises
     ------
     ValueError
-        A segment is empty, ``.`` or ``..``, or holds a character no key of a product has; or there is no key.
+        A segment is empty, ``.`` or ``..``, or has a character that object keys of products do not have; or the
+        object key is missing.
     """
     path = s3_path.removeprefix("s3://").removeprefix("/").removesuffix("/")
     first, _, rest = path.partition("/")
-    # Bucket names have no capitals: `Sentinel-1/SAR/…`, as older tools write it, begins with the key.
+    # Bucket names have no capitals, so `Sentinel-1/SAR/…`, as older tools write it, has no bucket.
     location = S3Location(first, rest) if _BUCKET.fullmatch(first) else S3Location(BUCKET, path)
     try:
         safe_segments(location.key)
@@ -60,7 +61,7 @@ def split_s3_path(s3_path: str) -> S3Location:
 
 
 def is_place_of(location: S3Location, safename: str) -> bool:
-    """Tell whether a location can be a product's: its last part is the name, give or take extensions."""
+    """Tell whether a location can be that of a product: its last part is the name, extensions aside."""
     stem = safename.removesuffix(".zip").rpartition(".")[0] or safename
     return location.key.rpartition("/")[2].startswith(stem)
 
@@ -83,18 +84,18 @@ def location_of(safename: str, s3_path: str) -> S3Location:
 
 
 def safe_segments(key_below_product: str) -> tuple[str, ...]:
-    """Split a key into segments that are safe as file names; refuse it rather than repair it.
+    """Split an object key into segments that are safe as file names; unsafe keys are refused, not repaired.
 
     Raises
     ------
     ValueError
-        A segment is empty, ``.`` or ``..``, longer than 255, begins with ``-``, or has others than
-        ``A-Za-z0-9._+-``.
+        A segment is empty, ``.`` or ``..``, longer than 255, begins with ``-``, or has other characters
+        than ``A-Za-z0-9._+-``.
     """
     segments = tuple(key_below_product.split("/"))
     for segment in segments:
         if segment in {"", ".", ".."}:
             raise ValueError(f"it has a segment {segment!r}")
         if not _SEGMENT.fullmatch(segment):
-            raise ValueError(f"its segment {segment[:80]!r} is not like the name of any file of a product")
+            raise ValueError(f"its segment {segment[:80]!r} is not like the name of a file of a product")
     return segments

@@ -1,4 +1,4 @@
-"""Layouts of archives: in which directory, by satellite, level, mode, type and date, a product lies.
+"""Layouts of archives: the directory of a product, by satellite, level, mode, type and date.
 
 The built-in layout is that of cdsodatacli's ``WhichArchiveDir``, e.g. ``sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156``.
 Families without it have a template in the configuration, or none.
@@ -26,12 +26,12 @@ FIELDS = (
 
 
 def checked_template(template: str) -> str:
-    """Return the template of a layout when it can be one.
+    """Return the template of a layout if it is valid.
 
     Raises
     ------
     ValueError
-        It has a field that does not exist, says how to format one, or leads out of the archive.
+        It has an unknown field, gives a field a format, or leads out of the archive.
     """
     for _, name, form, conversion in string.Formatter().parse(template):
         if name is not None and name not in FIELDS:
@@ -54,12 +54,12 @@ def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str])
     safename
         The product's parsed name.
     templates
-        Layouts by family, such as ``{unit}/{product_type}/{year}/{doy}``; they win over the built-in ones.
+        Layouts by family, such as ``{unit}/{product_type}/{year}/{doy}``; they override the built-in ones.
 
     Returns
     -------
     Path or None
-        None when the family has no layout, or the name no date.
+        None if the family has no layout, or the name no date.
     """
     mission = safename.family.mission
     template = templates.get(safename.family) or mission.archive_layout

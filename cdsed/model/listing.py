@@ -1,4 +1,4 @@
-"""Listings: what their lines say, what became of each line, and what their owner is told."""
+"""Listings: their options and lines, the verdict on each line, and the content of receipts and reports."""
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -11,7 +11,7 @@ class ListingOptions:
     Attributes
     ----------
     priority
-        Higher comes first.
+        Products of a higher one are fetched first.
     group
         The account group to use; None leaves it to the inbox directory and the configuration.
     outputdir
@@ -40,11 +40,11 @@ class Rejected:
     Attributes
     ----------
     text
-        What may be quoted of it: the beginning of a product's name, as far as it has the form of one; mostly empty.
+        What may be quoted of it: the beginning that has the form of a product's name; mostly empty.
     reason
-        What the line does; it quotes nothing.
+        Why, as the predicate of a sentence about the line; it quotes nothing.
     characters
-        How long the line, or the name in an answer, is; 0 where that says nothing.
+        Length of the line, or of the name in a response; 0 if it does not matter.
     """
 
     line: int
@@ -54,7 +54,7 @@ class Rejected:
 
     @property
     def message(self) -> str:
-        """What a person is told of it."""
+        """The text for people."""
         if self.text:
             return f"'{self.text}…' {self.reason} ({self.characters} characters)"
         return f"{self.reason} ({self.characters} characters, not shown)" if self.characters else self.reason
@@ -100,7 +100,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a receipt says about one line that was not simply accepted, e.g. why not, or where it lies."""
+    """What a receipt says about a line that was not accepted: why not, or where its product is."""
 
     line: int
     verdict: LineVerdict
@@ -110,7 +110,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class ListingHead:
-    """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` owned the file."""
+    """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` is the owner of the file."""
 
     id: int
     name: str
@@ -129,13 +129,13 @@ class ReportRow:
     Attributes
     ----------
     line
-        Where the listing names it first.
+        The line that names it first.
     state
-        The product's final state.
-    whereabouts
-        Its path on disk, or None.
+        The state in which the product is finished.
+    path
+        Where it is on disk, or None.
     attempts
-        Tries charged to the product.
+        Failures charged to the product.
     cause
         Why it is not done, or None.
     """

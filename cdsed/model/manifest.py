@@ -1,7 +1,6 @@
-"""Manifests of Sentinel products: what files belong to a product, with size and digest.
+"""Manifests of Sentinel products: which files belong to a product, with size and digest.
 
-All of them are XFDU (CCSDS 661.0-B-1), whatever their mission calls them; the elements read here stand outside any
-namespace.
+All of them are XFDU (CCSDS 661.0-B-1), whatever their mission calls them. The elements read here have no namespace.
 """
 
 import re
@@ -23,7 +22,7 @@ _ALGORITHMS: dict[str, tuple[Algorithm, int]] = {"MD5": ("md5", 32), "SHA3-256":
 
 
 class ManifestError(ValueError):
-    """A manifest is not one, or names files outside its product."""
+    """A file is not a manifest, or a manifest names files outside its product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,11 @@ class ManifestEntry:
     Attributes
     ----------
     path
-        Below the product, without ``./``; every segment is safe as a file name.
+        Path below the product, without ``./``; every segment is safe as a file name.
     size_bytes
         None when the manifest does not say.
     algorithm
-        The name :mod:`hashlib` knows it by.
+        Its name in :mod:`hashlib`.
     digest
         Hexadecimal, lower case.
     """
@@ -50,15 +49,15 @@ class ManifestEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The files a manifest answers for.
+    """The files that a manifest names.
 
     Attributes
     ----------
     entries
-        In the manifest's order. Manifests do not list themselves, schemas, icons and quick-looks.
+        The files, in the manifest's order. Manifests do not list themselves, schemas, icons and quick-looks.
     complete
-        False when the manifest speaks of files without saying which or with what digest, or of none at all:
-        then only the entries there are can be relied on.
+        False if the manifest names no files, or has entries without a path or a digest. Then there may be more files
+        than the entries say.
     """
 
     entries: tuple[ManifestEntry, ...]
@@ -66,7 +65,7 @@ class Manifest:
 
 
 def manifest_name(family: Family) -> str | None:
-    """Return the name of the manifest at the root of such products; None when they have none."""
+    """Return the name of the manifest at the root of such products; None if they have no manifest."""
     return family.mission.manifest
 
 

@@ -1,4 +1,4 @@
-"""Which products of different types (of Sentinel-1: SLC, GRD, OCN, RAW) were made of the same observation."""
+"""Match products of different types (of Sentinel-1: SLC, GRD, OCN, RAW) that were made of the same observation."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,12 +9,12 @@ from cdsed.model.safename import Safename
 def match(
     wanted: Safename, candidates: Sequence[Safename], tolerance_s: float, *, cog: bool = False
 ) -> Safename | None:
-    """Choose the product that shows what another one shows.
+    """Choose the product of the same observation as another one.
 
     Parameters
     ----------
     wanted
-        A product of Sentinel-1, the only mission whose names tell.
+        A product of Sentinel-1, the only mission whose names show the observation.
     candidates
         Products of the type that is looked for, of any observation.
     tolerance_s
@@ -26,9 +26,9 @@ def match(
     Returns
     -------
     Safename or None
-        Of the same unit, absolute orbit, datatake and class: the one with the very same start, else the closest
-        within the tolerance. Of equally close ones that whose stop is closest, then the first by name. None also
-        for a name that is not Sentinel-1.
+        The one of the same unit, absolute orbit, datatake and class whose start is closest, within the tolerance.
+        If several are equally close, that with the closest stop, then the first by name. None without a match, and
+        for a product of another mission.
     """
     if not wanted.family.mission.observation:
         return None

@@ -1,4 +1,4 @@
-"""What a product is made of while it travels, how far a piece is, and the lease that lets a session fetch it."""
+"""The objects and pieces of a product in transfer, how far a piece is, and the lease that a session needs for it."""
 
 import struct
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Hex digests of a whole object; None where nobody computed it.
+    """Hex digests of a whole object; None if not computed.
 
-    ``stamp`` tells which file they are of, as it was after its last writing: of any other they say nothing.
+    ``stamp`` identifies the file and its last write: the digests hold only while the file has this stamp.
     """
 
     md5: str | None = None
@@ -34,7 +34,7 @@ class Digests:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object of a planned product, with the digests computed while its bytes passed.
+    """An object of a planned product, with the digests computed while it was fetched.
 
     ``bad_digest`` is that of the copy which failed verification last.
     """
@@ -79,7 +79,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A session held by this process; the fence proves it."""
+    """A session held by this process; writes with an older fence are refused."""
 
     account: str
     slot: int
@@ -91,8 +91,8 @@ class Lease:
 class ResumePoint:
     """How much of a piece a session has written, left in its lock file after every buffer.
 
-    What was written survives a kill in the kernel's page cache, though it is not on the disk yet; it does not
-    survive a new boot, so it says in which one it was saved.
+    After a kill, the kernel still writes its page cache to the disk. After a reboot, the unwritten part is lost, so the
+    resume point says in which boot it was saved.
 
     Attributes
     ----------
@@ -108,14 +108,14 @@ class ResumePoint:
     _FORM: ClassVar[struct.Struct] = struct.Struct("<QQQd")
 
     def pack(self) -> bytes:
-        """Return it as a few bytes."""
+        """Return it in binary form."""
         return self._FORM.pack(self.fence, self.piece, self.done_bytes, self.booted_at)
 
     @classmethod
     def unpack(cls, data: bytes) -> Self | None:
-        """Read one; None where none is saved."""
+        """Read one from its binary form; None if none was saved."""
         return cls(*cls._FORM.unpack(data)) if len(data) == cls._FORM.size else None
 
     def is_of_boot(self, booted_at: float) -> bool:
-        """Tell whether the machine has not booted since."""
+        """Tell whether it was saved in the boot that began at `booted_at`."""
         return same_boot(self.booted_at, booted_at)

@@ -1,4 +1,4 @@
-"""CDSE's quotas as arithmetic: when volume frees, and how long a backlog takes under it."""
+"""Compute with CDSE's quotas: when volume is free again, and how long a backlog takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 #: https://documentation.dataspace.copernicus.eu/Quotas.html
 VOLUME_WINDOW_H = 30 * 24
 
-#: What an account that has spent its volume gets, on one connection; the same page.
+#: The rate of an account that has spent its volume, on one connection; from the same page.
 PENALTY_BYTES_PER_S = 1_000_000
 
 _FORECAST_LONGEST_H = 366 * 24
@@ -19,21 +19,21 @@ class ThrottleReason(StrEnum):
     """Why an account may use fewer sessions than it has."""
 
     THROTTLED = "throttled"
-    SHARED = "shared"  # refused although we held fewer sessions than it has
+    SHARED = "shared"  # refused although cdsed held fewer sessions than it has
     PENALISED = "penalised"
 
 
 def spent_by_us(used_bytes: int, volume_bytes: int) -> bool:
-    """Tell whether our own count alone may explain that CDSE takes an account's volume for spent.
+    """Tell whether cdsed's own traffic may explain that CDSE counts an account's volume as spent.
 
-    CDSE counts more than the bytes of objects (listings, headers, what came twice), and by other hours.
+    CDSE counts more than the bytes of objects (lists, headers, repeated bytes), and by other hours.
     """
     return used_bytes >= _NEARLY * volume_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class HourOfTraffic:
-    """Bytes an account transferred in one hour (UTC hours since the epoch)."""
+    """Bytes that an account transferred in one hour (UTC hours since the epoch)."""
 
     hour: int
     size_bytes: int
@@ -41,7 +41,7 @@ class HourOfTraffic:
 
 @dataclass(frozen=True, slots=True)
 class QuotaFreeAt:
-    """When volume is free again (seconds UTC), and how much of it within a day of that."""
+    """When volume is free again (seconds UTC), and how much of it within a day after that."""
 
     at: float
     size_bytes: int
@@ -50,7 +50,7 @@ class QuotaFreeAt:
 def next_free(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> QuotaFreeAt | None:
     """Return when the hours of the window, oldest first, add up to less than `ceiling_bytes` again.
 
-    None when they already do.
+    None if they already do.
     """
     left = ceiling_bytes - sum(each.size_bytes for each in hours)
     if left > 0:
@@ -68,16 +68,16 @@ def next_free(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> QuotaFreeAt
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What one account can bring.
+    """What one account can transfer.
 
     Attributes
     ----------
     rate_bytes_per_s
-        While it has volume.
+        Its rate while it has volume.
     left_bytes
         Volume it has left now.
     hours
-        Its traffic of the window, which frees again hour by hour.
+        Its traffic in the window; the volume of each hour is free again 30 days later.
     """
 
     rate_bytes_per_s: float
@@ -87,7 +87,7 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seconds until a backlog is done; `by_volume` when it would be done sooner without the 30-day volumes."""
+    """Seconds until a backlog is done; `by_volume` if the 30-day volumes delay it."""
 
     in_s: float
     by_volume: bool
@@ -104,7 +104,7 @@ def forecast(to_go_bytes: float, supplies: Sequence[Supply], now: float) -> Fore
     Returns
     -------
     Forecast or None
-        None when it takes more than a year, or nobody brings anything.
+        None if it takes more than a year, or no account transfers anything.
     """
     rate = sum(supply.rate_bytes_per_s for supply in supplies)
     if rate <= 0:

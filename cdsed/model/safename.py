@@ -1,4 +1,4 @@
-"""Safenames: what a name may be, and what its fields say. The forms are those of `cdsed.model.families`."""
+"""Safenames: which names are valid, and what their fields say. `cdsed.model.families` has the forms."""
 
 import re
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Safename(NameFields):
-    """A product's name and what it says.
+    """A product's name and its fields.
 
     Attributes
     ----------
     name
         The canonical name with its extension: the product's basename in spools and archives.
     family
-        ``OTHER`` when the name follows no form known here; then all below but `unit` is empty.
+        ``OTHER`` if the form of the name is not known here; then all other fields but `unit` are empty.
     """
 
     name: str
@@ -45,7 +45,7 @@ def parse(name: str) -> Safename:
     Returns
     -------
     Safename
-        With family ``OTHER`` when the name follows no known form: such a name is still a name.
+        With family ``OTHER`` if the form of the name is not known: such a name is still valid.
     """
     family = family_by_beginning(name)
     said = family.mission.form.read(name) if family.mission.form else None
@@ -65,7 +65,7 @@ def parse(name: str) -> Safename:
 
 
 def misfit(name: str) -> str | None:
-    """Say what is wrong with a name that begins like a known family but breaks its form.
+    """Return what is wrong with a name that begins like a known family but breaks its form.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def misfit(name: str) -> str | None:
 def normalise(token: str) -> str:
     """Turn one word of a listing into a canonical name.
 
-    Around it, spaces, quotes, a path in front, a slash at the end and ``.zip`` are dropped; the extension is
-    added where there is none. Nothing else is ever repaired.
+    Spaces and quotes around it, a path in front, a slash at the end and ``.zip`` are dropped; a missing extension is
+    added. Nothing else is repaired.
 
     Raises
     ------
@@ -108,6 +108,6 @@ def normalise(token: str) -> str:
 
 
 def _with_extension(name: str) -> str:
-    """Add the family's extension to a name without any."""
+    """Add the family's extension to a name that has no extension."""
     form = family_by_beginning(name).mission.form
     return name if form is None or "." in name or ANY_EXTENSION in name else name + form.extension

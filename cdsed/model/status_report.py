@@ -1,4 +1,4 @@
-"""What ``cdsed status`` tells: the answer as values, before anybody renders it."""
+"""The values that ``cdsed status`` shows, before they are rendered."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from cdsed.model.quota import QuotaFreeAt, ThrottleReason
 
 
 class DaemonState(StrEnum):
-    """Whether a daemon is at work on this state; the kernel's word, not a clock's."""
+    """Whether a daemon runs on this state, by a lock of the kernel and not by a clock."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -28,12 +28,12 @@ class DaemonStatus:
 
 
 class SessionMark(StrEnum):
-    """What one session does just now."""
+    """What one session does now."""
 
     BUSY = "busy"
     FREE = "free"
     RESTING = "resting"
-    WITHHELD = "withheld"  # not to be used while the account is restrained
+    WITHHELD = "withheld"  # not used while the account is throttled
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,22 @@ class AccountStatus:
 
     Attributes
     ----------
-    trouble
-        Why it may not be used now, in one sentence; None when it may.
+    error
+        Why it may not be used now, in one sentence; None if it may.
     probe_in_s
-        Seconds until it is tried again, when it backs off.
+        Seconds until it is tried again, if it backs off.
     volume_used_bytes, volume_bytes, volume_left_bytes
         Transferred in the last 30 days, the limit, and the difference.
-    room
-        When volume is free again, once it is spent.
+    quota_free_at
+        When volume is free again, if it is spent.
     requests_last_minute
         In the last 60 to 65 s.
     sessions_usable
         How many of `sessions` may be held now.
-    restraint, grows_in_s
-        Why they are fewer than all, and seconds until there is one more (None: once something is delivered).
-    trouble_code
-        The code of the failure it backs off for, e.g. ``KeyRevoked``; None when it does not.
+    throttle_reason, grows_in_s
+        Why they are fewer than all, and seconds until there is one more (None: after the next delivery).
+    error_code
+        The code of the failure for which it backs off, e.g. ``KeyRevoked``; None if it does not.
     """
 
     name: str
@@ -100,25 +100,25 @@ class ListingStatus:
 
     @property
     def products(self) -> int:
-        """All products it wants."""
+        """All products that it names."""
         return sum(self.by_state.values())
 
     @property
     def finished(self) -> int:
-        """Those nothing will happen to any more; in a listing that is reported, whatever others ask of them later."""
+        """Its finished products; all of them if it is reported, even if a later listing asks for one again."""
         if self.state == "reported":
             return self.products
         return sum(count for state, count in self.by_state.items() if state in TERMINAL)
 
     @property
     def failed_products(self) -> int:
-        """Those finished otherwise than its owner wished."""
+        """Its products that ended as unavailable, corrupt, failed or cancelled."""
         return sum(count for state, count in self.by_state.items() if state in TERMINAL - SUCCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Mean bytes per second over so many of the last minutes."""
+    """Mean bytes per second over the last minutes."""
 
     over_1_min: float = 0.0
     over_10_min: float = 0.0
@@ -127,7 +127,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Unsettled or unsuccessful products with one cause, e.g. ``NotInCatalogue``; when the first is tried again."""
+    """Waiting or failed products with one cause, e.g. ``NotInCatalogue``, and when the first is tried again."""
 
     code: str
     state: State
@@ -139,7 +139,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class OpenBreaker:
-    """Something other than an account that backs off: the service, a disk, the inbox."""
+    """An open breaker that is not of an account: of the service, the catalogue, a disk or the inbox."""
 
     name: str
     reason: str
@@ -147,13 +147,13 @@ class OpenBreaker:
 
     @property
     def title(self) -> str:
-        """What people are shown: ``disk:unknown`` is for products that found room nowhere."""
+        """The name to show: ``disk:unknown`` is for products that fit on no spool."""
         return "every spool" if self.name == "disk:unknown" else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What people should know although nothing has failed; since when, in seconds UTC."""
+    """What you should know although nothing has failed; `since_at` in seconds UTC."""
 
     name: str
     text: str
@@ -167,11 +167,11 @@ class CrashingWorker:
     Attributes
     ----------
     crashes
-        How often, since it was well.
+        How often, since it last ran well.
     ending, code
-        How it ended last, in words; its exit code, None for a signal and for a command that cannot be started.
+        How it last exited, in words, and its exit code: None for a signal or a command that cannot be started.
     next_start_in_s
-        None while it runs.
+        Seconds until it is started again; None while it runs.
     """
 
     name: str
@@ -183,21 +183,21 @@ class CrashingWorker:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The whole answer.
+    """All that ``cdsed status`` shows.
 
     Attributes
     ----------
     at
-        When it was taken, seconds UTC.
+        When it was read, seconds UTC.
     to_go_bytes
-        An estimate of what is still to come; None when no size is known.
+        An estimate of the bytes still to fetch; None if no size is known.
     eta_s
-        Seconds until the known work is done, at the rate of the last minute and within the accounts' volumes; None when
+        Seconds until the known work is done, at the rate of the last minute and within the accounts' volumes; None if
         unknown.
     eta_by_volume
-        Whether it would be done sooner without the accounts' 30-day volumes.
+        Whether the accounts' 30-day volumes delay it.
     why_idle
-        One sentence on why nothing moves, when there is work and nothing moves.
+        One sentence on why no transfer runs, if there is work but no transfer runs.
     """
 
     at: float
@@ -223,7 +223,7 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of state in the life of a product."""
+    """One change of the state of a product."""
 
     at: float
     origin: State | None
@@ -234,7 +234,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ObjectProgress:
-    """How far the fetching of one product is, in bytes."""
+    """How much of one product is fetched, in bytes."""
 
     objects: int
     done_bytes: int

@@ -1,11 +1,11 @@
-"""One product's next step, and the one place that turns a failure into a decision.
+"""The steps of a product's download, and the one place that decides what follows from a failure.
 
 ``context``  what the threads of a download process share
-``session``  a leased session: it plans products and fetches pieces until there is nothing left to do
-``plan``     a product is claimed, looked for on disk, listed and cut into pieces
-``destination``  where it is put together and will appear
-``finish``   its last piece has arrived: verify, publish
-``resolve``  where does it are in the object store
+``session``  a leased session: it plans products and fetches pieces until no work is left
+``plan``     a claimed product is looked for on disk, listed and cut into pieces
+``destination``  where a product is put together and where it appears
+``finish``   a product whose last piece has arrived is verified and published
+``resolve``  finds the path of a product in the object store
 ``intake``   a dropped listing becomes products
-``outcome``  what follows from a failure
+``outcome``  decides what follows from a failure
 """

@@ -1,4 +1,4 @@
-"""The one boundary for errors that no part of cdsed expects while it works on a product."""
+"""The one place that catches unexpected errors of the work on a product."""
 
 from collections.abc import Callable
 
@@ -16,12 +16,12 @@ def bounded(outcome: Outcome, product: Product, step: Callable[[], bool]) -> boo
     Returns
     -------
     bool
-        Whether to continue, as the step says; False after an unexpected error.
+        What the step returned: whether to continue. False after an unexpected error.
 
     Raises
     ------
     TransferError, StateError
-        What the step itself raises of these: expected, and no reason to charge the product.
+        Expected errors of the step. They are passed on, and not charged to the product here.
     """
     try:
         return step()

@@ -1,7 +1,7 @@
-"""Whether the state, the disks and the living processes agree: what `cdsed check --state` tells.
+"""Check that the state, the disks and the processes agree: `cdsed check --state`.
 
-It only reads. Beside a daemon at work the world moves between two looks; so what seems wrong outside of the
-database is looked at again and again for a while, and only what is wrong every time is told.
+It only reads. A daemon that runs changes disks and processes between two checks. So what seems wrong outside of the
+database is checked several times, and only what is wrong every time is reported.
 """
 
 import json
@@ -25,11 +25,11 @@ from cdsed.transfer.ownerfile import FOLDER, Owner
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.publish import REPLACED
 
-#: The supervisor sweeps after the dead every second, but a loaded machine may make it wait, and one that has just
-#: been started sweeps when it has examined the state. What is still so after all of these looks, stays so.
+#: The supervisor reclaims what dead workers held every second, later on a loaded machine, and for the first time after
+#: it has examined the state. A violation that all of these checks find is reported.
 AGAIN_AFTER_S, AGAIN_MOST = 4.0, 5
 
-#: A daemon removes what a product has left on another disk within a minute, when that disk answers again.
+#: A daemon removes the orphan of a product on another disk within a minute after that disk responds again.
 _TIDIED_WITHIN_S = 180.0
 
 _WHOLE_LATEST = 1000
@@ -38,24 +38,25 @@ _KEPT_ASIDE = frozenset({"quarantine", REPLACED, FOLDER})
 
 @dataclass(slots=True)
 class Checked:
-    """What was looked at, and what was found.
+    """What was checked, and what was found.
 
     Attributes
     ----------
-    breaches
-        What must not be.
+    violations
+        What is wrong.
     products, opened, listings
-        How many products on disk were looked for, and how many of them, the latest ones, were looked into.
+        How many products were looked for on disk, how many of them (the latest) had their content checked, and how
+        many listings were checked.
     gone
-        How many of them are no longer where they were put: their owner took them away.
+        How many of the products have left their path: their owner took them away.
     left_by_the_dead
-        How many leases and workers a daemon that died has left to the next one, which gives them back at its start.
+        How many leases and workers are left of a daemon that died. The next daemon reclaims them at its start.
     replaced
-        How many things that stood in the place of products are kept beside the staging.
+        How many files and directories were moved aside to publish products; they are kept beside the staging.
     unseen
-        Staging directories that this user may not look into: they are for the daemon's user alone.
+        Staging directories that this user may not read: only the daemon's user may.
     others
-        Which other states, each with its own daemon, download how many products to the same places.
+        How many products each other state, with its own daemon, downloads to the same places.
     """
 
     violations: list[Violation] = field(default_factory=list)
@@ -72,16 +73,16 @@ class Checked:
 def check_state(
     db: Database, settings: Settings, *, runs: bool, every: bool, wait: Callable[[float], object]
 ) -> Checked:
-    """Compare the state with itself, with the disks and with the processes that live.
+    """Compare the state with its own rules, with the disks and with the processes that run.
 
     Parameters
     ----------
     runs
         Whether the daemon's lock is held.
     every
-        Look into every product and every listing, not only into the latest thousand products.
+        Check the content of every product and every listing, not only of the latest thousand products.
     wait
-        Waits so many seconds; called when something seems wrong beside a daemon that runs.
+        Waits so many seconds. It is called before a check is repeated while a daemon runs.
     """
     of_the_database = audit.rules_broken(db)
     checked = _look_outside(db, settings, runs=runs, every=every)
@@ -127,8 +128,8 @@ def _look_at_processes(db: Database, settings: Settings, checked: Checked, *, di
             Violation(
                 held.rule,
                 held.subject,
-                f"nobody alive holds {held.lock}",
-                "restart the daemon, which gives back what the dead held; and please report it",
+                f"no running process holds {held.lock}",
+                "restart the daemon, which reclaims what dead workers held; and please report it",
             )
         )
 
@@ -152,7 +153,7 @@ def _look_at_listings(db: Database, checked: Checked, *, every: bool) -> None:
 
 
 def _receipt_tells(listing: TakenListing) -> str | None:
-    """Say what a receipt tells otherwise than the state; its owner may have taken it away."""
+    """Return how a receipt differs from the state; None if it agrees, or if its owner has removed it."""
     path = listing.path.with_name(f"{listing.path.name}.receipt.json")
     try:
         counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
@@ -164,11 +165,11 @@ def _receipt_tells(listing: TakenListing) -> str | None:
     known = {name: getattr(listing.counts, name) for name in counts}
     if counts == known and lines == listing.counts.lines:
         return None
-    return f"{path} tells {counts} of {lines} lines, the state {known}"
+    return f"{path} says {counts} of {lines} lines, and the state says {known}"
 
 
 def _items(path: Path) -> int:
-    """Count the items of a listing the way intake does: what cannot be read any further is its last one."""
+    """Count the items of a listing as intake does: the place from which it cannot be read counts as the last item."""
     items = 0
     try:
         for _line in read_listing(path):
@@ -203,7 +204,7 @@ def _duplicate(product: OnDisk, places: list[Path]) -> Iterator[Violation]:
                 "duplicate",
                 product.safename,
                 f"it is at {product.path} and at {other}",
-                "remove one of the two, if nobody has copied it there on purpose; else please report it",
+                "remove one of the two, unless you made the copy on purpose; else please report it",
             )
 
 
@@ -211,25 +212,25 @@ def _incomplete(product: OnDisk) -> Violation:
     return Violation(
         "incomplete",
         product.safename,
-        f"it is {product.state}, and what is at {product.path} is not whole",
-        "remove it and drop its listing again, if somebody has changed it; else please report it",
+        f"it is {product.state}, but the copy at {product.path} is incomplete",
+        "remove it and drop its listing again; please report it, unless a user has changed the files",
     )
 
 
 def _orphans(db: Database, folder: Path, by: float, others: Collection[str]) -> Iterator[Violation]:
-    """Yield what is in a staging directory although its product has lain elsewhere since `by` (UTC s).
+    """Yield what is left in a staging directory of products that were finished elsewhere before `by` (UTC s).
 
-    What belongs to `others` is theirs.
+    Products of `others`, which other states download, are skipped.
     """
     for name in sorted(_names(folder) - _KEPT_ASIDE):
         state = audit.state_of(db, name.removesuffix(".copy"), by)
         if state in SUCCEEDED and name.removesuffix(".copy") not in others:
-            text = f"{folder / name} is left although the product is {state}"
-            yield Violation("orphan", name, text, "remove it: nothing needs it; and please report it")
+            text = f"{folder / name} is left, although the product is {state}"
+            yield Violation("orphan", name, text, "remove it: no product needs it; and please report it")
 
 
 def _names(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))  # noqa: PTH208 - names are all that is needed
+        return set(os.listdir(folder))  # noqa: PTH208 - only the names are needed
     except (FileNotFoundError, NotADirectoryError):
         return set()

@@ -1,4 +1,4 @@
-"""The requests a session may send: each one is claimed from its account's minute before it leaves."""
+"""The requests a session may send: each is claimed from the account's quota of requests a minute before it is sent."""
 
 import threading
 from collections.abc import Callable
@@ -13,14 +13,14 @@ _LOOK_EVERY_S = 0.5
 
 
 class RequestClaims:
-    """What one lease has claimed and not sent yet; a `Connection` asks it before every request.
+    """The requests that one lease has claimed and not sent yet; a `Connection` calls `claim` before every request.
 
-    It never counts less than was sent: a claim stands in the state until `Traffic` has counted the request.
+    The state never counts less than was sent: a claim stays in it until `Traffic` has counted the request.
 
     Attributes
     ----------
-    settle
-        Enters in the account's books what was sent so far: only from then on can it leave the minute again.
+    finish
+        Enters the requests sent so far in the quota usage of the account. They leave the minute only after that.
     """
 
     def __init__(self, store: StoreContext, lease: Lease, stop: threading.Event) -> None:
@@ -31,25 +31,25 @@ class RequestClaims:
         self.finish: Callable[[], None] = lambda: None
 
     def granted(self, requests: int) -> None:
-        """Take over what was claimed together with the work; what was left of an earlier claim is given up."""
+        """Take over what was claimed together with the work; the rest of an earlier claim is given up."""
         self._left = requests
 
     def claim(self, connection: Connection) -> None:
-        """Take one request; wait for it, with the connection closed, where the account has used up its minute.
+        """Take one request; wait, with the connection closed, while the account has used up its quota of the minute.
 
-        Work that is half done continues when the next request is free. If it were given back instead, a product that
-        needs more requests than are free at a time would never be planned.
+        Work in progress continues when the next request is free. If it were released instead, a product that needs
+        more requests than are free at one time would never be planned.
 
         Raises
         ------
         Stopped, LeaseLost
-            The process must leave; another worker holds the session now.
+            The process must stop (Stopped), or another worker holds the session now (LeaseLost).
         """
         if self._left > 0:
             self._left -= 1
             return
         store = self._store
-        # What was sent and not counted yet is part of the claim in the state, which grows by one.
+        # The claim in the state grows by one. It still includes what was sent and not counted yet.
         while not leases.claim_one_more(store.db, store.clock, self._lease):
             if not connection.waits:
                 connection.close()

@@ -1,7 +1,7 @@
-"""What the threads of one download process share, put together once and split by use.
+"""The worker context: what the threads of one download process share, split by use.
 
-A function takes the part that it uses: the state, the disks, or the transfer. Only what needs all of them takes the
-whole `WorkerContext`.
+A function takes the part that it uses: the state, the disks, or the transfer. A function that uses all of them takes
+the whole `WorkerContext`.
 """
 
 import threading
@@ -21,7 +21,7 @@ from cdsed.work.sharing import SharedAccounts
 
 
 class WorkSignal:
-    """Wakes idle threads when there may be something to do; it never says what, the database does."""
+    """Wakes idle threads when there may be work; they look in the database for what it is."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -29,17 +29,17 @@ class WorkSignal:
 
     @property
     def generation(self) -> int:
-        """A number that grows with each piece of news."""
+        """A number that grows with each call of `notify`."""
         return self._generation
 
     def notify(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all threads that wait."""
         with self._condition:
             self._generation += 1
             self._condition.notify_all()
 
     def wait_after(self, generation: int, seconds: float) -> None:
-        """Wait for news later than `generation`, `seconds` at most."""
+        """Wait until the generation differs from `generation`, for at most `seconds`."""
         with self._condition:
             self._condition.wait_for(lambda: self._generation != generation, seconds)
 
@@ -55,7 +55,7 @@ class StoreContext:
 
 @dataclass(frozen=True, slots=True)
 class DiskContext:
-    """The disks that products are written to, and what the state knows of them."""
+    """The disks that products are written to, and what decides about their failures."""
 
     db: Database
     clock: Clock
@@ -68,7 +68,7 @@ class DiskContext:
 
 @dataclass(frozen=True, slots=True)
 class TransferContext:
-    """The object store, the sessions at it, and what cuts connections that are too slow."""
+    """The object store, its sessions, and the detector that aborts connections that are too slow."""
 
     endpoint: Endpoint
     stall_detector: StallDetector

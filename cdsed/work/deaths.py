@@ -1,4 +1,4 @@
-"""What the ends of workers say about the products they were at: a crash accuses them, a kill from outside does not."""
+"""Which exits of workers count against the product they worked on: a crash does, a kill from outside does not."""
 
 import signal
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from cdsed.errors import ExitCode
 from cdsed.process.exits import ChildExit
 from cdsed.store.processes import DeadWorker, Evidence
 
-#: What a process does to itself, or the kernel does to it for its own fault. Everybody else sends KILL or TERM.
+#: Signals that a process raises itself, or that the kernel sends for a fault of the process. Other senders use KILL or
+#: TERM.
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
-#: A worker that leaves with one of these was told to, or cannot use the state or its settings.
+#: A worker exits with one of these on request, or because it cannot use the state or its settings.
 _ORDERLY = frozenset({ExitCode.UNFINISHED, ExitCode.DAMAGED, ExitCode.STATE_DISK, ExitCode.TEMPORARY, ExitCode.CONFIG})
 
-# Ends less than this apart are one event. What a dead worker held is given back only after that time, so two
-# workers that die over the same product one after the other are never taken for one event.
+# Exits less than this apart are one event. What a dead worker held is released only after that time. So two workers
+# that crash on the same product, one after the other, are never counted as one event.
 _TOGETHER_S = 0.5
 _UNKNOWN_AFTER_S = 5.0
 _REMEMBERED_S = 60.0
@@ -37,12 +38,12 @@ class _End:
 
 
 class Deaths:
-    """Remembers how the children of this supervisor ended, for the sweep that follows in another thread.
+    """Remembers how the children of this supervisor exited; another thread reads it when it reclaims their work.
 
     Parameters
     ----------
     newest
-        Number in the state of the last worker that the daemon before this one had: nobody saw how those ended.
+        Number in the state of the last worker of the daemon before this one. How those workers exited is not known.
     """
 
     def __init__(self, clock: Clock, newest: int) -> None:
@@ -52,18 +53,18 @@ class Deaths:
         self._awaited_s: dict[int, float] = {}
 
     def ended(self, name: str, pid: int, end: ChildExit) -> None:
-        """Note how a child ended, just when it was collected."""
+        """Note how a child exited; call it when the child is reaped."""
         now_s = self._clock.boot_s()
         kept = {number: former for number, former in self._ends.items() if now_s - former.at_s < _REMEMBERED_S}
         self._ends = {**kept, pid: _End(name, end, now_s)}
 
     def evidence(self, dead: DeadWorker) -> Evidence | None:
-        """Return what a worker's end says; None while that is not known yet."""
+        """Return whether the exit of a worker counts against its product; None while that is not known yet."""
         if dead.process <= self._newest:
             return Evidence.NOTHING
         now_s, ends = self._clock.boot_s(), self._ends
         own = ends.get(dead.pid)
-        if own is None:  # its lock is free a moment before it can be collected
+        if own is None:  # its lock is free a moment before it can be reaped
             asked_s = self._awaited_s.setdefault(dead.process, now_s)
             if now_s - asked_s < _UNKNOWN_AFTER_S:
                 return None
@@ -73,7 +74,7 @@ class Deaths:
         if dead.outgrew:
             return Evidence.PROOF
         if own.crashed and now_s - own.at_s < _TOGETHER_S:
-            return None  # others may be about to die with it
+            return None  # other workers may exit in the same event
         return self._of_crash(dead.pid, own) if own.crashed else Evidence.NOTHING
 
     def _of_crash(self, pid: int, own: _End) -> Evidence:
@@ -84,6 +85,6 @@ class Deaths:
         ]
         if not together:
             return Evidence.PROOF
-        # No product ends a worker that does not download: what ended that one ended this one, too.
+        # A product cannot crash a worker that does not download. If such a worker exited too, both have another cause.
         alike = all(name.startswith("download") for name in together)
         return Evidence.SUSPICION if alike else Evidence.NOTHING

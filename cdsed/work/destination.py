@@ -1,4 +1,4 @@
-"""Where one product is put together and will appear: chosen, reserved, checked, and checked again."""
+"""Choose, reserve and check the place where one product is put together and the destination where it appears."""
 
 import logging
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from cdsed.work.outcome import NO_PLACE
 
 _log = logging.getLogger(__name__)
 
-#: What makes a product wait for its disk, by the table of failures; any other code is reported as a fault of the disk.
+#: Codes that pause a disk, by the table of failures; any other code is reported as EIO.
 _PAUSING = frozenset(code for rule in RULES if rule.action is FailureAction.PAUSE_DISK for code in rule.codes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """A destination that answers, and what is free where its products are put together."""
+    """A destination that responds, its pre-spool, and the bytes that are free there."""
 
     destination: Path
     pre_spool: Path
@@ -36,19 +36,19 @@ class _Room:
 
 @dataclass(slots=True)
 class Destination:
-    """The place of a claimed product; before `choose` it may have none.
+    """The destination of a claimed product; before `choose` it may have none.
 
     Attributes
     ----------
     product
-        With the place that is chosen for it.
+        The product, with the place that is chosen for it.
     """
 
     context: DiskContext
     product: Product
 
     def settle_if_present(self) -> bool:
-        """Settle the product if it is on disk already; return whether it is."""
+        """Finish the product if it is on disk already; return whether it is."""
         context, product = self.context, self.product
         with context.watch.at(product.outputdir or NO_PLACE):
             found = context.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
@@ -57,7 +57,7 @@ class Destination:
         _log.info("%s: already at %s", product.safename, found)
         begun = product.staging is not None and product.destination is not None
         if begun:
-            # This state began it, and perhaps its directory could not be synced when it appeared.
+            # This state began the product. Perhaps its directory was not synced when the product was published.
             ownership.complete(context.owners, product, found)
         cause = f"waited for: {product.cause.partition(';')[0]}" if product.cause else None
         products.move(context.db, context.clock, product, Move(State.ALREADY_PRESENT, cause=cause, path=str(found)))
@@ -66,14 +66,14 @@ class Destination:
         return True
 
     def refuse_other(self) -> None:
-        """Make sure that no living state downloads the product to where it might go, other than its own place.
+        """Check that no other running cdsed downloads the product to one of its possible destinations.
 
-        Paused disks are skipped: a state that writes there claims the place first.
+        Paused disks are skipped: another cdsed that writes there claims the place first.
 
         Raises
         ------
         OwnedElsewhere
-            One does; the text says which.
+            Another cdsed does; the text says which.
         """
         context = self.context
         for destination in [Path(self.product.outputdir)] if self.product.outputdir else context.settings.spools:
@@ -85,8 +85,8 @@ class Destination:
     def choose(self, size_bytes: int) -> Places:
         """Choose where the product is put together and where it will appear, and reserve `size_bytes` there.
 
-        It continues where it was begun; otherwise the first destination with room for it is taken. One that does not
-        answer, or is not mounted, is skipped.
+        A product that was begun stays in its place. Otherwise the first destination with enough free bytes is taken.
+        A destination that does not respond, or is not mounted, is skipped.
 
         Raises
         ------
@@ -98,27 +98,27 @@ class Destination:
         context, product = self.context, self.product
         candidates = [Path(product.outputdir)] if product.outputdir else list(context.settings.spools)
         places = self._begun(candidates)
-        # Disks are asked before the transaction: one that hangs must not hold up everything else.
+        # Disks are checked before the transaction: a disk that hangs must not block the state for other workers.
         rooms, failures = ([], []) if places else self._usable(candidates)
-        with context.db.write():  # two products planned at once must not count on the same room
+        with context.db.write():  # two products planned at once must not reserve the same bytes
             places = places or self._first_with_room(size_bytes, rooms, failures)
             products.choose_place(context.db, product, places, size_bytes)
         self.product = replace(product, staging=places.staging, destination=places.destination)
         return places
 
     def claim(self) -> None:
-        """Check the chosen place once more, and become its owner.
+        """Check the chosen place once more, and make this state its owner.
 
         Raises
         ------
         OwnedElsewhere
-            A living state owns it, or downloads the product to another destination.
+            Another running cdsed owns it, or downloads the product to another destination.
         DiskError
-            Its disk is not the one that was chosen, or does not take it.
+            Its disk is not the one that was chosen, or the claim cannot be written there.
         """
         context, product = self.context, self.product
         destination = Path(product.destination or "")
-        self.check_disk(destination)  # to choose a place may have taken long: others write to the state, too
+        self.check_disk(destination)  # `choose` may have waited long for other writers of the state
         with context.watch.at(str(destination)):
             fresh = ownership.claim(context.owners, product, lambda: products.forget_objects(context.db, product))
             try:
@@ -128,12 +128,12 @@ class Destination:
                 raise
 
     def check(self) -> bool:
-        """Make sure, before more is written, that the disk is the one it was and the place is still this state's.
+        """Check, before more is written, that the disk is still the same and that this state still owns the place.
 
         Returns
         -------
         bool
-            False if the place had no owner: it was begun by an older cdsed, or another state has owned it meanwhile.
+            False if the place had no owner: an older cdsed began it, or another state has owned it meanwhile.
 
         Raises
         ------
@@ -146,22 +146,22 @@ class Destination:
             return ownership.hold(self.context.owners, self.product)
 
     def check_owner(self) -> None:
-        """Make sure once more, with the staging directory open; OSError, OwnedElsewhere."""
+        """Check the owner once more, with the staging directory open; raises OSError or OwnedElsewhere."""
         ownership.check(self.context.owners, self.product)
 
     def release(self) -> None:
-        """Give the place of the finished product back; what fails is left to the janitor."""
+        """Release the place of the finished product; if that fails, the janitor does it later."""
         ownership.release(self.context.owners, self.product)
 
     def check_disk(self, destination: Path) -> None:
-        """Make sure that a destination, and its staging, are the directories they were; remember new ones.
+        """Check that a destination and its pre-spool are on the same disks as before; remember new ones.
 
-        It costs a read of a few bytes, so it may be called before each batch of pieces.
+        It reads only a few bytes, so you can call it before each batch of pieces.
 
         Raises
         ------
         DiskError
-            A disk is not mounted, another one stands in its place, or it does not answer.
+            A disk is not mounted, is another one than before, or does not respond.
         """
         context = self.context
         with context.watch.at(str(destination)):
@@ -173,7 +173,7 @@ class Destination:
                         disks.remember(context.db, context.clock, place, now)
 
     def _begun(self, candidates: Sequence[Path]) -> Places | None:
-        """Return where the product was begun, if that is still there."""
+        """Return where the product was begun, if that directory still exists."""
         context, product = self.context, self.product
         if not product.destination or not product.staging or Path(product.destination) not in candidates:
             return None
@@ -184,16 +184,16 @@ class Destination:
         except DiskError as error:
             context.outcome.disk_failed(error, product.destination)
             if pieces.have_all_arrived(context.db, product.id):
-                raise  # a worker may have died between its rename and its commit: elsewhere, it would be there twice
+                raise  # a worker may have died between rename and commit: a second place would make a duplicate
             return None
 
     def _usable(self, candidates: Sequence[Path]) -> tuple[list[_Room], list[DiskError]]:
-        """Ask each destination that is not paused; return those that answer, and what is wrong with the others.
+        """Check each destination that is not paused; return those that respond, and the errors of the others.
 
         Raises
         ------
         DiskError
-            None of them can be used at all, which is not for lack of room.
+            No destination can be used, for another reason than too few free bytes.
         """
         context = self.context
         rooms: list[_Room] = []

@@ -1,4 +1,4 @@
-"""What may follow from a failure; which failure takes which course stands in `cdsed.work.failure_rules`."""
+"""The actions that can follow from a failure; `cdsed.work.failure_rules` has the action of each failure."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,18 +8,18 @@ from cdsed.model.product_state import State
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a course means.
+    """What an action means.
 
     Attributes
     ----------
     product
-        What becomes of the product, for people.
+        What becomes of the product, as text for the page of errors.
     state
-        Where a product that is being planned goes the first time; None where the account, or the case, decides.
+        The next state of a product whose planning fails for the first time.
     delay
-        When it continues, for people.
-    pays
-        Who pays, for people.
+        When the product is retried, as text.
+    charged_to
+        Who is charged, as text.
     attempt
         Whether an attempt is charged to the product.
     breaker
@@ -57,7 +57,7 @@ class FailureAction(Enum):
         "not charged, then the product: an attempt",
     )
     OTHER_ACCOUNT = Terms(
-        "as a zip (`transfer.zip_fallback`), else other accounts of the group try, all of them again and again. "
+        "fetched as a zip (`transfer.zip_fallback`), else by other accounts of the group, all of them again and again. "
         "*unavailable* if that lasts for a day (`retry.refused_for_s`), they read other products, and the "
         "catalogue still offers it",
         State.READY,
@@ -84,7 +84,7 @@ class FailureAction(Enum):
         "waits and keeps what has arrived. Others use the next spool that works",
         State.RETRY_WAIT,
         "30 s, doubled each time, 10 min at most (`retry.first_delay_s`)",
-        "the destination: it pauses, and it alone",
+        "the destination: only it pauses",
         breaker="disk",
     )
     REPLAN = Terms(

@@ -12,9 +12,9 @@ from cdsed.work.failure_action import FailureAction
 
 @dataclass(frozen=True, slots=True)
 class FailureRule:
-    """One row: errors of a blame with one of these codes (none given: any other) take this course.
+    """One row: errors of this fault domain with one of these codes (no code: any other) lead to this action.
 
-    ``never_charged``: not even the sixth in a row is an attempt, for no product can be why it happens.
+    ``never_charged``: not even the sixth in a row is an attempt, because no product can cause it.
     """
 
     fault_domain: FaultDomain
@@ -58,7 +58,7 @@ RULES = (
     FailureRule(
         FaultDomain.PRODUCT,
         ("UnsafePath",),
-        "a key or a zip member that leads out of the product, names a file twice, or would fill the disk",
+        "an object key or a zip member that leads out of the product, names a file twice, or would fill the disk",
         FailureAction.GIVE_UP,
     ),
     FailureRule(
@@ -132,10 +132,10 @@ RULES = (
     FailureRule(
         FaultDomain.SERVICE,
         ("Timeout", "TooSlow"),
-        "no answer in time, 408, less than the minimum rate",
+        "no response in time, 408, less than the minimum rate",
         FailureAction.RETRY,
     ),
-    FailureRule(FaultDomain.SERVICE, ("TruncatedBody",), "an answer that ends early", FailureAction.RETRY),
+    FailureRule(FaultDomain.SERVICE, ("TruncatedBody",), "a response that ends early", FailureAction.RETRY),
     FailureRule(
         FaultDomain.SERVICE, ("DamagedZip",), "a zip with another MD5 than the catalogue states", FailureAction.RETRY
     ),
@@ -148,7 +148,7 @@ RULES = (
     FailureRule(
         FaultDomain.SERVICE,
         ("InvalidResponse",),
-        "no valid HTTP or S3: an error under status 200, a listing that is cut off or cannot be read, 204",
+        "no valid HTTP or S3: an error under status 200, a list of objects that is cut off or cannot be read, 204",
         FailureAction.RETRY,
     ),
     FailureRule(
@@ -178,7 +178,7 @@ RULES = (
     FailureRule(
         FaultDomain.SERVICE,
         ("BadRequest",),
-        "400, 405, 411 and other 4xx, 404 `NoSuchBucket`: S3 does not take the question; of the zipper, 4xx in JSON "
+        "400, 405, 411 and other 4xx, 404 `NoSuchBucket`: S3 does not take the request; of the zipper, 4xx in JSON "
         "without a code of its own",
         FailureAction.RETRY,
     ),
@@ -191,7 +191,7 @@ RULES = (
     FailureRule(
         FaultDomain.SERVICE,
         ("UntrustedRedirect", "Redirects"),
-        "the zipper leads to a strange host, or nowhere",
+        "the zipper redirects to an unknown host, or to no address",
         FailureAction.RETRY,
     ),
     FailureRule(
@@ -200,24 +200,24 @@ RULES = (
         "the zipper: the token has expired on the way",
         FailureAction.RETRY,
     ),
-    FailureRule(FaultDomain.SERVICE, (), "any other fault of the service or of the way to it", FailureAction.RETRY),
-    FailureRule(FaultDomain.DISK, ("ENOSPC", "EDQUOT"), "the disk is full, or the quota", FailureAction.PAUSE_DISK),
+    FailureRule(FaultDomain.SERVICE, (), "any other fault of the service or of the network", FailureAction.RETRY),
+    FailureRule(FaultDomain.DISK, ("ENOSPC", "EDQUOT"), "the disk or its quota is full", FailureAction.PAUSE_DISK),
     FailureRule(
         FaultDomain.DISK,
         ("NoRoom",),
-        "no spool has room for its size and `disk.free_bytes_min`",
+        "no spool has enough free bytes for its size and `disk.free_bytes_min`",
         FailureAction.PAUSE_DISK,
     ),
     FailureRule(
         FaultDomain.DISK,
         ("EROFS", "EIO", "ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "ETIMEDOUT", "EACCES", "EPERM", "NotMounted", "Hung"),
-        "read-only, broken, gone, a dead mount, not mounted, without an answer, no right to write",
+        "read-only, broken, gone, a stale mount, not mounted, not responding, no right to write",
         FailureAction.PAUSE_DISK,
     ),
     FailureRule(
         FaultDomain.DISK,
         ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "EEXIST", "ENOTEMPTY", "Lost"),
-        "its staging directory is not as we left it: removed, cut short (by a power cut?), or something was put there",
+        "its staging directory was changed: removed, truncated (by a power cut?), or a file was put there",
         FailureAction.REPLAN,
     ),
     FailureRule(FaultDomain.DISK, (), "any other fault of a disk", FailureAction.PAUSE_DISK),

@@ -1,4 +1,4 @@
-"""Finishing a product: its last piece has arrived; verify it, let it appear, and say so."""
+"""Finish a product whose last piece has arrived: verify it, publish it, and record it in the state."""
 
 import logging
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from cdsed.work.destination import Destination
 _log = logging.getLogger(__name__)
 
 _REMARKS_SHOWN = 3
-#: So many copies of one object in a row that differ from its ETag, and it is charged to the product.
+#: After so many copies of one object in a row that differ from its ETag, the product is charged.
 _DAMAGED_MAX = 6
-#: Corrupt products kept beside each destination; older ones make room, so that quarantine cannot fill the disk.
+#: Corrupt products kept beside each destination. Older ones are removed, so that quarantine cannot fill the disk.
 QUARANTINED_MAX = 10
 
 
@@ -38,7 +38,7 @@ def finish_next(context: WorkerContext) -> bool:
 
 
 def digest_next(context: WorkerContext) -> bool:
-    """Digest one object that came in pieces, while its fellows still arrive; return whether there was one."""
+    """Digest one object that came in pieces, while the others still arrive; return whether there was one."""
     claimed = pieces.claim_digesting(context.store.db, context.store.clock, context.store.process)
     if claimed is None:
         return False
@@ -75,7 +75,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
     if not source.exists() and is_published(final, sizes, single=single is not None):
-        # We died between the rename and the commit: it was verified before it was published.
+        # A worker died between the rename and the commit. The product was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
         _record(
@@ -98,14 +98,14 @@ def _finish(context: WorkerContext, product: Product) -> None:
     present = context.disks.presence.find_now(product.safename, destination)
     if present is not None:
         complete(present, folder)
-        # We died after its rename; of a copy from another disk the source is left.
+        # A worker died after the rename. If it copied from another disk, the source is left.
         ours = kept and present == final and is_published(final, sizes, single=single is not None)
         _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
-    place.check()  # to verify may have taken long
+    place.check()  # verification may have taken long
     published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
     if published.set_aside:
-        _log.warning("%s: an incomplete copy stood there; it is at %s now", final, published.set_aside)
+        _log.warning("%s: an incomplete copy was there; it is at %s now", final, published.set_aside)
     _record(context, product, published.path, State.DONE)
 
 
@@ -116,7 +116,7 @@ def _record(context: WorkerContext, product: Product, path: Path, state: State) 
 
 
 def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
-    """Return the file name of a product that is one object lying at its very path, else None."""
+    """Return the file name of a product whose one object has the path of the product as its key, else None."""
     if len(objects) == 1 and objects[0].key.endswith((product.s3_path or "").rpartition("/")[2]):
         return objects[0].path
     return None
@@ -125,9 +125,9 @@ def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
 def _bad(
     context: WorkerContext, product: Product, objects: Sequence[StoredObject], verdict: VerificationResult
 ) -> None:
-    """Two identical bad copies: the source is bad. Otherwise what is wrong is fetched again.
+    """Set the product aside if two bad copies are identical: the source is bad. Otherwise fetch the bad objects again.
 
-    What differs from its own ETag is not the product's fault; but what never arrives undamaged must come to an end.
+    A copy that differs from its own ETag is not charged to the product, but only up to a limit.
     """
     if verdict.damaged and pieces.count_damaged(context.store.db, verdict.bad) < _DAMAGED_MAX:
         pieces.mark_bad(context.store.db, verdict.bad)
@@ -146,7 +146,7 @@ def _bad(
 
 
 def _make_room(quarantined: Path) -> None:
-    """Remove the oldest products of a quarantine that holds too many; the newest copy of each is there only."""
+    """Remove the oldest products of a quarantine that holds too many; it has only the newest copy of each."""
     with on_disk(str(quarantined)):
         oldest_first = sorted(quarantined.iterdir(), key=lambda path: path.lstat().st_ctime_ns)  # set by the rename
     for path in oldest_first[:-QUARANTINED_MAX]:

@@ -1,4 +1,4 @@
-"""Sessions granted by the kernel's locks: each has a file, and a process holds its ``flock`` as long as it lives."""
+"""Grant sessions by kernel locks: each session has a file, and the kernel frees its ``flock`` when the holder dies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,21 +35,21 @@ class FlockGrant:
 
     @property
     def bandwidth_bytes_per_s(self) -> int | None:
-        """Our own ceiling for the connection."""
+        """The limit that the accounts file sets for each connection."""
         return self.account.bandwidth_bytes_per_s
 
     def is_valid(self) -> bool:
-        """Tell whether the lease stands, its account may be used, and its keys are still in force."""
+        """Tell whether the lease is valid, its account may be used, and its keys are still the current ones."""
         store, keyring = self.broker.store, self.broker.keyring
         if not leases.may_continue(store.db, store.clock, self.lease):
             return False
         return keyring.keys_of(self.account) == self.keys  # temporary ones are renewed
 
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
-        """Leave in the lock file how far a piece is."""
+        """Write into the lock file how far a piece is."""
         try:
             self.lock.note(ResumePoint(self.lease.fence, piece, done_bytes, booted_at).pack())
-        except OSError as error:  # the disk of the state is sick, and for that no product pays
+        except OSError as error:  # the disk of the state fails: not charged to a product
             raise StateError(f"{self.lock.path} cannot be written: {error.strerror}") from error
 
     def release(self, *, used: bool) -> None:
@@ -78,9 +78,9 @@ class FlockBroker:
         for session in leases.free_sessions(store.db, store.clock, groups) if groups else ():
             account = self.accounts.get(session.account)
             if account is None or session.login not in ("", account.login_mark):
-                continue  # new in the accounts file, or another login's by now: this process is about to be replaced
+                continue  # new in the accounts file, or another login by now: this process will be replaced soon
             keys = self.keyring.keys_of(account)
-            if keys is None:  # they ended just now
+            if keys is None:  # they have just expired
                 continue
             granted = self.take(session, account, keys)
             if granted is not None:
@@ -88,7 +88,7 @@ class FlockBroker:
         return None
 
     def take(self, session: FreeSession, account: Account, keys: S3Keys) -> FlockGrant | None:
-        """Grant one session: first its flock, then the one that other daemons see, then its row."""
+        """Grant one session: first its flock, then the flock that other daemons see, then its row in the state."""
         store = self.store
         lock = KernelLock(self.settings.session_lock(session.account, session.slot))
         if not lock.acquire():

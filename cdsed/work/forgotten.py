@@ -1,4 +1,4 @@
-"""Accepted listings that the state does not know: they are taken again, so that their owners get a report."""
+"""Take accepted listings again that the state does not know, so that their owners get a report."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 def return_unknown(db: Database, inbox: Path) -> None:
     """Give accepted listings that the state does not know back to intake.
 
-    A log that was cut short may have held them; or the state was made again while the disk of the inbox was away.
+    They were lost with the end of a truncated log, or the state was rebuilt while the disk of the inbox was away.
     """
     known, unknown = recovery.known_paths(db, finished=False), []
     for listing in reread.accepted(inbox):

@@ -1,7 +1,7 @@
-"""Intake: a dropped listing becomes products, its owner gets a receipt at once and a report at the end.
+"""Intake: enter the products of a dropped listing, write its receipt at once and its report at the end.
 
-Small listings are taken many at a time: each alone would wait for the disk a dozen times. A long one is read
-in batches, each one transaction together with how far it got, so that a kill neither loses nor doubles a line.
+Many small listings are taken together, because each alone would wait for the disk a dozen times. A long one is read in
+batches. The transaction of a batch also records how far the listing is read, so a kill loses or repeats no line.
 """
 
 import logging
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _TRIES_MAX = 5
 _SKIPPED_BETWEEN_HEARTBEATS = 100_000
 _REPORTS_AT_ONCE = 200
-_REST_PER_REPORT = 10  # looking for what is to be reported takes a tenth of the time at most
+_REST_PER_REPORT = 10  # the search for finished listings takes a tenth of the time at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Intake:
     Parameters
     ----------
     groups
-        Names of the account groups there are.
+        Names of the account groups.
     between_batches
-        Called every few hundred lines, and often enough while none is entered, to show a sign of life; may raise
-        to leave the rest for another time.
+        Sends a heartbeat: called every few hundred lines, and as often while no line is entered. It may raise to
+        leave the rest for later.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Intake:
         self._was_away = False
 
     def go_on(self) -> None:
-        """After a start: finish what a kill interrupted; one listing alone, for it may be what kills."""
+        """After a start: finish what a kill interrupted, one listing at a time, as one of them may cause the crash."""
         self._find_inbox()
         tried = {Path(listing.path): listing.items_taken for listing in listings.half_taken(self._db)}
         tried = dict.fromkeys(directory.taken(self._root), 0) | tried
@@ -93,7 +93,7 @@ class Intake:
                 self._deadly.add(path)
         try:
             self._take_left_behind()
-        except (CdsedError, OSError):  # told to stop, or the state or the inbox is sick: no listing killed us
+        except (CdsedError, OSError):  # stopped, or the state or the inbox fails: no listing caused a crash
             self._forget_tries(tried.keys() - self._deadly)
             raise
 
@@ -125,13 +125,13 @@ class Intake:
             self._write_reports(finished, seen)
             self._between_batches()
             last = finished[-1].head.id
-        # Only the looking has to rest: what was found is worth its time.
+        # Only the search is limited: the time to write reports is not counted.
         self._report_again_s = self._clock.boot_s() + _REST_PER_REPORT * looked_s
 
     def _find_inbox(self) -> None:
-        """Make the inbox, once; later one that is missing or bare is away with its disk: InboxError or OSError.
+        """Make the inbox at the start; raise InboxError or OSError if it is missing or unmounted later.
 
-        In one that comes back, or in another one, may lie listings that this state has never seen.
+        An inbox that is mounted again, or another one, may have listings that this state does not know.
         """
         try:
             if self._device is None:
@@ -147,7 +147,7 @@ class Intake:
             self._was_away, self._left_behind, self._device = False, True, status.st_dev
 
     def _write_reports(self, finished: list[Listing], seen: int) -> None:
-        """Write reports together; where that fails, by directory, for that of one group may be out of order."""
+        """Write reports together; if that fails, by directory, because that of one group may not be writable."""
         folders = {Path(listing.path).parent for listing in finished}
         try:
             with DurableFileBatch() as batch:
@@ -156,7 +156,7 @@ class Intake:
                     receipt.write_report(batch, Path(listing.path), listing.head, rows)
         except OSError as error:
             if len(folders) == 1:
-                _log.error("no report can be written (%s); see to %s", error, *folders)
+                _log.error("no report can be written (%s); check %s", error, *folders)
                 return
             for folder in sorted(folders):
                 self._write_reports([each for each in finished if Path(each.path).parent == folder], seen)
@@ -171,11 +171,11 @@ class Intake:
         self._left_behind = False
         with DurableFileBatch() as batch:
             for path in directory.taken(self._root):
-                batch.moved(path, path)  # the kill may have come before the move was on the disk
+                batch.moved(path, path)  # perhaps the move was not on the disk yet at the kill
         half_taken = list(listings.half_taken(self._db))
         for listing in half_taken:
             self._take_rest(listing)
-        # One whose receipt still cannot be written stays there, and is not begun a second time.
+        # A listing whose receipt still cannot be written stays there, and is not begun a second time.
         begun = {Path(listing.path) for listing in half_taken}
         for path in [path for path in directory.taken(self._root) if path not in begun]:
             folder = path.parent.relative_to(self._root / directory.TAKING)
@@ -184,7 +184,7 @@ class Intake:
             self._take([(path, DroppedFile(path, group, status.st_size, user))])
 
     def _move(self, path: Path, batch: DurableFileBatch) -> Path | None:
-        """Move a listing out of the inbox; None where that cannot be done: said once, tried at every scan."""
+        """Move a listing out of the inbox; None if that fails: it is logged once, and tried at every scan."""
         try:
             return directory.take(path, self._root, batch)
         except FileNotFoundError:
@@ -207,7 +207,7 @@ class Intake:
             head = self._blank_head(path, dropped)
             try:
                 head = self._read_head(path, head, dropped.group)
-                next(read_listing(path, self._between_batches), None)  # refused before anything is entered
+                next(read_listing(path, self._between_batches), None)  # refused before any line is entered
             except (InboxError, OSError) as error:
                 _log.warning("%s: %s", path.name, error)
                 refusals.append(_ListingRefusal(path, head, redact(str(error))))
@@ -258,7 +258,7 @@ class Intake:
     def _take_rest(self, listing: Listing) -> None:
         """Read a listing from where it was left, then hand out its receipt."""
         path, taken = Path(listing.path), listing.items_taken
-        # Else it was moved on before the kill, which happens after its last line.
+        # Else it was accepted before the kill: a listing is moved only after its last line.
         if path.exists() or not directory.finished(path, self._root, accepted=True).exists():
             for batch in batches(self._unread(path, listing.head.sha256, taken)):
                 taken += len(batch)
@@ -267,7 +267,7 @@ class Intake:
         self._hand_out([listing], [])
 
     def _unread(self, path: Path, sha256: str, taken: int) -> Iterator[ListingLine]:
-        """Yield the lines that were not taken yet; where a listing can be read no further, that is its last one."""
+        """Yield the lines that were not taken yet; if the rest cannot be read, the last one is a rejection."""
         read = 0
         try:
             self._refuse_deadly(path)
@@ -292,7 +292,7 @@ class Intake:
             raise InboxError(f"{path.name} was changed while it was read")
 
     def _hand_out(self, begun: list[Listing], refusals: list[_ListingRefusal]) -> None:
-        """Write receipts, move the files to where they stay, and note that; else try again at the next look."""
+        """Write receipts, move the files to where they stay, and record it; if that fails, try at the next look."""
         now = [listings.get(self._db, listing.head.id) for listing in begun]
         homes = [directory.finished(Path(listing.path), self._root, accepted=True) for listing in now]
         refused = [directory.finished(each.path, self._root, accepted=False) for each in refusals]
@@ -307,9 +307,9 @@ class Intake:
                     receipt.write_refusal(batch, home, each.head.name, each.reason)
                     batch.move(each.path, home)
         except OSError as error:
-            _log.error("no receipt can be written (%s); see to %s", error, self._root)
+            _log.error("no receipt can be written (%s); check %s", error, self._root)
             self._left_behind = True
-            self._forget_tries(handed)  # they were read to their ends, and nobody died
+            self._forget_tries(handed)  # they were read to their ends without a crash
             return
         with self._db.write():
             for listing, home in zip(now, homes, strict=True):
@@ -324,5 +324,5 @@ class Intake:
 
     def _forget_tries(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            with suppress(OSError):  # the inbox is sick: they count once more
+            with suppress(OSError):  # the disk of the inbox fails: the tries are counted again
                 directory.forget_tries(path)

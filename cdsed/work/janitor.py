@@ -1,7 +1,7 @@
-"""What is in the pre-spools and belongs to nobody any more: found at the start and every minute, and removed.
+"""Find and remove orphans in the pre-spools, at the start and every minute.
 
-Its owner is the state: what a product under way is put together in stays, and so does whatever bears no name of a
-product that the state knows, or is owned by another state.
+The staging of a product under way stays. So does a directory whose name is not that of a known product, and a
+directory that another state owns.
 """
 
 import logging
@@ -22,15 +22,15 @@ from cdsed.work.context import DiskContext
 
 _log = logging.getLogger(__name__)
 
-_GONE_SUFFIX = ".gone"  # of what is just being removed
+_GONE_SUFFIX = ".gone"  # of a directory that is being removed
 
 
 def tidy(context: DiskContext, stop: threading.Event) -> None:
-    """Remove what nobody owns from the pre-spools of every place that products were ever written to, until `stop`."""
+    """Remove orphans from the pre-spools of every place that products were ever written to, until `stop` is set."""
     places = {*context.settings.spools, *disks.places(context.db)}
     rooms = {(room, place) for place in places for room in (context.settings.pre_spool_for(place), place / NEAR)}
     rooms |= {(room, room) for room in _former_rooms(context, {room for room, _ in rooms})}
-    _in_each(context, stop, rooms, _tidy_owners)  # first: it is quick, and others may wait for it
+    _in_each(context, stop, rooms, _tidy_owners)  # first: it is quick, and another cdsed may wait for it
     _in_each(context, stop, rooms, _tidy)
 
 
@@ -63,30 +63,30 @@ def _tidy(context: DiskContext, root: Path) -> None:
         elif _is_nobodys(context, path):
             gone = path.with_name(path.name + _GONE_SUFFIX)
             discard(gone)
-            with suppress(FileNotFoundError):  # the product was just finished, and who finished it has removed it
-                path.rename(gone)  # at once, for its product may be asked for again at any moment
-                _log.info("%s: belongs to no product under way; removed", path)
+            with suppress(FileNotFoundError):  # the product was just finished, which removed it
+                path.rename(gone)  # at once: its product may be requested again at any time
+                _log.info("%s: no product under way needs it; removed", path)
             discard(gone)
 
 
 def _former_rooms(context: DiskContext, rooms: set[Path]) -> set[Path]:
-    """Return pre-spools that the settings name no more, and of which something is told: until it is gone."""
+    """Return pre-spools that the settings no longer name, but that a notice still names."""
     return {folder.parent for folder in notices.replaced_folders(context.db)} - rooms
 
 
 def _tell_replaced(context: DiskContext, folder: Path) -> None:
-    """Tell of what stood in the place of products: nobody but its owner knows whether it may go."""
+    """Write a notice of what was moved aside to publish products: only its owner knows whether it can be removed."""
     kept = len(_entries(folder))
-    text = f"{folder} keeps what stood in the place of products ({kept} so far): remove what nobody needs"
+    text = f"{folder} keeps what stood in the place of products ({kept} so far): remove what you do not need"
     notices.note(context.db, context.clock, notices.replaced(folder), text if kept else None)
 
 
 def _tidy_owners(context: DiskContext, root: Path) -> None:
-    """Give back places that no product needs, and tell of other states that download to the same one."""
+    """Release places that no product needs, and write a notice of other states that download to the same place."""
     others = owning.tidy(context, root)
     owners = sorted({str(owner) for owner in others.values()})
     count = f"{len(others)} product{'s'[: len(others) != 1]}"
-    text = f"another cdsed downloads {count} to {root.parent} too, which this one waits for: {'; '.join(owners)}"
+    text = f"another cdsed downloads {count} to {root.parent} too, and this one waits for it: {'; '.join(owners)}"
     notices.note(context.db, context.clock, notices.others(root), text if others else None)
 
 

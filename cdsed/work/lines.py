@@ -1,4 +1,4 @@
-"""What becomes of each line of a listing: a product asked for, known, present or named twice; or a rejection."""
+"""Decide each line of a listing: its product is accepted, known, already present or a duplicate, or it is rejected."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class PresenceCheck:
-    """What a look for a product found: where the state said by then that it lies, and where it really does."""
+    """Where the state said that a product is when it was looked for, and where it was found."""
 
     reported_before: str | None
     found: Path | None
@@ -55,14 +55,14 @@ class Lines:
     def places(self, head: ListingHead, lines: Sequence[ListingLine]) -> dict[str, PresenceCheck]:
         """Look for the products that are not under way.
 
-        Ask before the transaction: disks may be slow, and it must not be.
+        Call it before the transaction: disks may be slow, and a transaction must be short.
         """
         return dict(self._places(head, lines))
 
     def enter(
         self, head: ListingHead, items_taken: int, lines: Sequence[ListingLine], places: Mapping[str, PresenceCheck]
     ) -> None:
-        """Commit some lines, together with how far their listing is taken then."""
+        """Commit some lines, together with how far the listing is taken after them."""
         batch = _Batch()
         with self._db.write():
             for line in lines:
@@ -88,7 +88,7 @@ class Lines:
             yield line.safename, PresenceCheck(reported_before, found or self._presence.find(line.safename, outputdir))
 
     def _is_there(self, place: Path) -> bool:
-        """Tell whether a product lies where it appeared, whole, or will when its disk is mounted, or answers, again."""
+        """Tell whether a product is complete at its path; True also if its disk is not mounted or does not respond."""
         try:
             identity = disks.get(self._db, place.parent)
             if place.exists():
@@ -103,9 +103,7 @@ class Lines:
         )
         known = products.find(self._db, line.safename)
         reported_before, found = _reported_path(known), check.found
-        if (
-            reported_before and reported_before != check.reported_before
-        ):  # it has appeared since the look, and needs none
+        if reported_before and reported_before != check.reported_before:  # it was published after the look for it
             found = Path(reported_before)
         if known is None:
             number = products.add(self._db, self._clock, request, path=str(found) if found else None)
@@ -132,5 +130,5 @@ class Lines:
 
 
 def _reported_path(known: Product | None) -> str | None:
-    """Return where a product lies by the state's word; None where it does not say so."""
+    """Return the path of a product according to the state; None if the state has none."""
     return known.path if known is not None and known.state in SUCCEEDED else None

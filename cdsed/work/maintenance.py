@@ -1,4 +1,4 @@
-"""Keeping the state usable while the daemon runs: daily backups, room on its disk, and an eye on its file."""
+"""Maintenance of the state while the daemon runs: daily backups, reserved disk space, and checks of its file."""
 
 import logging
 import threading
@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 class Maintenance:
     """What the daemon does for its state.
 
-    Its `look`, `look_through_when_due` and `back_up_when_due` belong to the schedule, `pause` and `damaged` to the
-    supervisor's thread.
+    The schedule calls `look`, `look_through_when_due` and `back_up_when_due`. The supervisor's thread calls `pause`
+    and `damaged`.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Maintenance:
     Attributes
     ----------
     paused
-        Whether the workers rest.
+        Whether the workers are paused.
     """
 
     def __init__(self, db: Database, settings: Settings, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Maintenance:
         self._try_at_s = 0.0
         self._said: dict[str, tuple[str, float]] = {}
         self._backup_at_s = clock.boot_s() + self._until_due_s()
-        self._look_at_s = clock.boot_s() + _LOOK_EVERY_S  # the start has just looked
+        self._look_at_s = clock.boot_s() + _LOOK_EVERY_S  # the start has just checked it
         self._backup: threading.Thread | None = None
         self._copying: Database | None = None
         self._ending = False
@@ -60,18 +60,18 @@ class Maintenance:
         return self._damage is not None
 
     def look(self) -> None:
-        """See whether the state's file still lies where it was opened.
+        """Check that the state's file is still where it was opened.
 
         Raises
         ------
         StateDamaged
-            Somebody has deleted or replaced it.
+            The file was deleted or replaced.
         """
         if not self._db.is_in_place():
             raise StateDamaged(f"the state in {self._settings.state_dir} was deleted or replaced while the daemon ran")
 
     def take_note(self, what: str, error: BaseException) -> None:
-        """Learn what the daemon could not do and why: what concerns the state is remembered, the rest is told."""
+        """Log what the daemon could not do and why; remember it too if the state or its disk is at fault."""
         if isinstance(error, StateDamaged):
             self._damage = str(error)
         elif isinstance(error, StateDiskError):
@@ -82,18 +82,18 @@ class Maintenance:
             _log.error("the daemon could not %s: %s", what, error)
 
     def take_note_of_exit(self, name: str, code: int | None) -> None:
-        """Learn why a worker left."""
+        """Remember that a worker exited because of the state or its disk."""
         if code == ExitCode.DAMAGED:
             self._damage = self._damage or f"{name} found the state damaged"
         elif code == ExitCode.STATE_DISK:
             self._disk_error = self._disk_error or f"{name} could not write to the state"
 
     def pause(self) -> bool | None:
-        """Tell whether the workers have to rest from now on (True), may work again (False), or neither (None)."""
+        """Tell whether to pause the workers (True), to let them continue (False), or to change nothing (None)."""
         now_s = self._clock.boot_s()
         if self._disk_error is not None and not self.paused:
             self._reserve.give_up()
-            _log.error("%s; the workers rest until it can be written and 32 MiB are free", self._disk_error)
+            _log.error("%s; the workers pause until the state can be written and 32 MiB are free", self._disk_error)
             self.paused, self._try_at_s = True, now_s + _TRY_AGAIN_S
             return True
         if now_s < self._try_at_s:
@@ -101,7 +101,7 @@ class Maintenance:
         self._try_at_s = now_s + _TRY_AGAIN_S
         room = self._reserve.make()
         if self.paused and room:
-            _log.info("there is room for the state again: the workers continue")
+            _log.info("the disk of the state has free space again: the workers continue")
             self.paused, self._disk_error = False, None
             return False
         return None
@@ -113,16 +113,16 @@ class Maintenance:
             self._begin(self._back_up, "backup")
 
     def look_through_when_due(self) -> None:
-        """Begin to look for damage in the state's file: a page that nobody reads would be noticed too late.
+        """Start a check of the state's whole file: damage in a page that is rarely read would be noticed too late.
 
-        It happens beside the work, on a connection of its own that only reads, and holds nobody up.
+        It runs in a thread on a read-only connection of its own, so it blocks no worker.
         """
         if self._idle() and self._clock.boot_s() >= self._look_at_s:
             self._look_at_s = self._clock.boot_s() + _LOOK_EVERY_S
             self._begin(self._look_through, "look through")
 
     def end(self) -> None:
-        """Stop a backup that is being made; save a state that was deleted from the file that is still open."""
+        """Stop a backup that is being made. If the state was deleted, save it from the file that is still open."""
         self._ending = True
         copying = self._copying
         if copying is not None:
@@ -130,15 +130,15 @@ class Maintenance:
         if self._backup is not None:
             self._backup.join()
         if self._damage is not None and self._db.is_in_place():
-            with suppress(StateError):  # perhaps nothing can be written to it any more
+            with suppress(StateError):  # perhaps the state cannot be written
                 notices.note(self._db, self._clock, notices.DAMAGED, f"{self._damage}; the next start recovers it")
         if self._damage is not None and not self._db.is_in_place():
             with suppress(StateError):
                 saved = backup.back_up(self._db, self._settings.backups_dir, self._clock)
-                _log.info("what the daemon still had open of it is saved in %s", saved.path)
+                _log.info("the deleted state, which the daemon still had open, is saved in %s", saved.path)
 
     def _idle(self) -> bool:
-        """Tell whether no thread of ours reads the whole state just now."""
+        """Tell whether neither a backup nor a check reads the state now."""
         if self._backup is not None and not self._backup.is_alive():
             self._backup = None
         return self._backup is None
@@ -160,7 +160,7 @@ class Maintenance:
         except StateError as error:
             problems = []
             if not self._ending:
-                _log.warning("the state could not be looked through, and is in an hour: %s", error)
+                _log.warning("the state could not be checked for damage; the next check is in an hour: %s", error)
         if problems:
             found = StateDamaged(f"the state was found damaged: {'; '.join(problems)}")
             self.take_note("look through the state", found)
@@ -168,7 +168,7 @@ class Maintenance:
     def _until_due_s(self) -> float:
         made = backup.backups(self._settings.backups_dir)
         age_s = self._clock.utc_s() - made[0].made_at if made else _DAY_S
-        return _DAY_S - age_s if 0 <= age_s < _DAY_S else 0.0  # one from the future: the clock was set back
+        return _DAY_S - age_s if 0 <= age_s < _DAY_S else 0.0  # a backup from the future: the clock was set back
 
     def _back_up(self) -> None:
         try:
@@ -180,9 +180,9 @@ class Maintenance:
                 copying.close()
         except StateDamaged as error:
             self.take_note("back up the state", error)
-        except StateError as error:  # of the disk of the backups, perhaps another one: no reason to rest
+        except StateError as error:  # backups may be on another disk than the state: the workers need not pause
             if not self._ending:
-                _log.warning("the daily backup failed, and is tried again in an hour: %s", error)
+                _log.warning("the daily backup failed; it is retried in an hour: %s", error)
         else:
             self._backup_at_s = self._clock.boot_s() + _DAY_S
             _log.info("the state is backed up: %s", made.path)

@@ -8,7 +8,7 @@ from cdsed.work.failure_action import FailureAction
 
 @dataclass(frozen=True, slots=True)
 class OtherFailure:
-    """A failure that another room decides on: ``room`` is the module that does."""
+    """A failure that another module decides on: ``room`` is the path of that module."""
 
     fault_domain: FaultDomain
     codes: tuple[str, ...]
@@ -34,7 +34,7 @@ OTHER_FAILURES = (
     OtherFailure(
         FaultDomain.PRODUCT,
         ("KilledWorker",),
-        "workers crashed over it: see below",
+        "workers crashed while they worked on it: see below",
         "after the first crash it is worked on alone, after the second when no worker has crashed for 5 s. *failed* "
         "after the third, unless it advanced in between",
         "none",
@@ -44,7 +44,7 @@ OTHER_FAILURES = (
     OtherFailure(
         FaultDomain.PRODUCT,
         ("NotInCatalogue", "NoPath", "Deleted", "Offline"),
-        "the catalogue's own word",
+        "the catalogue says that it is absent, deleted, offline or without a path",
         "*unavailable* at once",
         "none",
         "the product",
@@ -53,9 +53,9 @@ OTHER_FAILURES = (
     OtherFailure(
         FaultDomain.SERVICE,
         ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "BadQuery", "NotTheCatalogue"),
-        "the catalogue: 3xx, 4xx, 5xx, timeouts, broken answers, answers with too few rows",
-        "stays *queued*. If the listing or the name says where it is, it is downloaded. One that fails alone where "
-        "others do not waits alone, 15 min at most",
+        "the catalogue: 3xx, 4xx, 5xx, timeouts, broken responses, responses with too few rows",
+        "stays *queued*. If the listing or the name says where it is, it is downloaded. If only the look-up of "
+        "its own name fails, only this product waits, 15 min at most",
         "5 s, doubled each time, 5 min at most. A longer `Retry-After` wins",
         "the catalogue: it backs off",
         "work/resolve.py",
@@ -90,7 +90,7 @@ OTHER_FAILURES = (
     OtherFailure(
         FaultDomain.SERVICE,
         ("KeysManager",),
-        "the identity service or the keys manager: 5xx, timeouts, redirects, answers that are not theirs",
+        "the identity service or the keys manager: 5xx, timeouts, redirects, responses that are not theirs",
         "untouched",
         FailureAction.BACK_OFF_ACCOUNT.value.delay,
         "the account: it backs off",

@@ -1,4 +1,4 @@
-"""What follows from a failure: the one place that decides, by the table in `cdsed.work.failure_rules`."""
+"""Decide what follows from a failure, by the table in `cdsed.work.failure_rules`; no other module decides it."""
 
 import logging
 import os
@@ -23,27 +23,27 @@ from cdsed.work.throttling import Throttling
 
 _log = logging.getLogger(__name__)
 
-#: Failures in a row, over all sessions, that mean the service itself is sick.
+#: So many failures in a row, over all sessions, open the breaker of the service.
 _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
-#: Products in a row that an account is refused before the account is thought to be at fault.
+#: After so many refusals in a row an account that has delivered nothing backs off.
 _REFUSED_THRESHOLD = 3
-#: The pauses before all accounts are asked again for what they were refused grow to this part of the whole time.
+#: All accounts try a refused product again after a pause of at most `retry.refused_for_s` divided by this.
 _REFUSED_PAUSES = 8
 NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
 _BACKOFF_FIRST_S, _BACKOFF_LONGEST_S = 5.0, 300.0
-#: A new key is valid within a minute: no need to wait an hour for it.
+#: A new key becomes valid within a minute, so an account with one backs off no longer than that.
 _YOUNG_KEY_LONGEST_S = 60.0
-#: Look-ups of a place the catalogue names before the product counts as gone.
+#: After so many tries at the path that the catalogue names, the product is unavailable.
 _NOT_LISTED_MAX = 2
 
-#: For products that another state downloads; how many of them are remembered.
+#: Pauses of products that another state downloads, and how many of these products are remembered.
 _OTHER_FIRST_S, _OTHER_LONGEST_S, _WAITED_MAX = 2.0, 120.0, 10_000
 
 
 class Outcome:
-    """Decides for one process; `now` is what it needs to write the decisions down."""
+    """Decides for one process, and writes the decisions to the state."""
 
     def __init__(self, db: Database, clock: Clock, retry: RetrySettings) -> None:
         self._db = db
@@ -53,9 +53,9 @@ class Outcome:
         self._waited: Counter[int] = Counter()
 
     def listed(self, lease: Lease) -> None:
-        """Note a product planned: its service answers, its account's key is good, and there is room somewhere.
+        """Note that a product is planned: the service responds, the account's key works, and a disk has free space.
 
-        An account that may list but not read stays suspected.
+        The breaker of an account that was refused stays as it is, because listing does not show that it may read.
         """
         key_history.worked(self._db, self._clock, lease.account)
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
@@ -64,7 +64,7 @@ class Outcome:
         breakers.forget(self._db, disk_breaker(NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product, *, by_key: bool = True) -> None:
-        """Note pieces on the disk: account, service and disk are in order; so is its key, but for a zip."""
+        """Note that pieces arrived: account, service and disk work, and so does the key, unless it was a zip."""
         self._throttling.delivered(lease)
         self._waited.pop(product.id, None)
         if by_key:
@@ -85,7 +85,7 @@ class Outcome:
             if action is FailureAction.BACK_OFF_ACCOUNT:
                 self._back_off_account(error, lease.account)
                 return False
-            if ours:  # else another session's failure has moved the product on already, perhaps to its verification
+            if ours:  # else the failure of another session has already changed the state of the product
                 self._carry_out(action, error, products.get(self._db, product.id), lease)
         return action is not FailureAction.BACKOFF and not isinstance(error, Stopped)
 
@@ -103,7 +103,7 @@ class Outcome:
                 self._retry_soon(error, product)
                 return True
             case FailureAction.BACK_OFF_ACCOUNT | FailureAction.RELEASE:
-                # Told to stop, or overtaken: give it back as it was.
+                # The process stops, or another worker has the product: release it as it was.
                 back = State.DOWNLOADING if product.state is State.VERIFYING else State.READY
                 with suppress(LeaseLost):
                     self._move(product, Move(back))
@@ -112,11 +112,11 @@ class Outcome:
         return action is not FailureAction.BACKOFF
 
     def bug(self, error: Exception, product: Product) -> None:
-        """Charge an error nobody foresaw to the product it happened to, so that it cannot continue indefinitely.
+        """Charge an unexpected error to its product, so that it does not repeat indefinitely.
 
-        What Python itself says of the disk or the machine is not a bug.
+        An error of Python about the disk or the machine is not a bug.
         """
-        if isinstance(error, StateError):  # nothing can be written down: the process ends, and no product pays
+        if isinstance(error, StateError):  # the state cannot be written: the process exits, and no product is charged
             raise error
         known = local_error(product.safename, error)
         bug = f"an error in cdsed itself ({type(error).__name__}); see the log, and please report it"
@@ -128,15 +128,15 @@ class Outcome:
             self._carry_out(self._action(failure, current), failure, current, None)
 
     def _action(self, error: TransferError, product: Product) -> FailureAction:
-        """Look up what follows. Ask before the transaction: a disk that hangs must not hold up everybody else."""
+        """Look up the action. Call it before the transaction: a disk that hangs must not block other workers."""
         action = rule_of(error).action
-        # Unlike Path's, this takes a directory that does not answer for none.
+        # Unlike `Path.is_dir`, this returns False for a directory that does not respond.
         if action is FailureAction.REPLAN and not os.path.isdir(product.destination or "/"):  # noqa: PTH112
-            return FailureAction.PAUSE_DISK  # not the product's directory is gone: all of them
+            return FailureAction.PAUSE_DISK  # the whole destination is gone, not only this product's staging
         return action
 
     def _carry_out(self, action: FailureAction, error: TransferError, product: Product, lease: Lease | None) -> None:
-        """Do to a product what its failure asks for."""
+        """Carry out the action on the product."""
         match action:
             case FailureAction.OTHER_ACCOUNT if lease is not None:
                 self._refused(error, lease, product)
@@ -189,10 +189,10 @@ class Outcome:
             self._charge(error, product)
 
     def _refused(self, error: TransferError, lease: Lease, product: Product) -> None:
-        """Let other accounts try; when none is left, all of them are asked again later.
+        """Let other accounts try; when no account is left, all of them try again later.
 
-        The account's key is in order, or it would have been the account's error. An account that never delivered
-        anything may be refused everything, though: for that no product pays.
+        The account's key reads other products, or the error would be the account's. But an account that never delivered
+        anything may be refused everything, and no product is charged for that.
         """
         with self._db.write():
             left = refusals.add_denial(self._db, self._clock, product, lease.account)
@@ -205,9 +205,10 @@ class Outcome:
                 self._refused_to_all(error, product, may_be_final=delivers)
 
     def _refused_to_all(self, error: TransferError, product: Product, *, may_be_final: bool) -> None:
-        """Ask every account again after growing pauses; what is refused for a day, and still offered, is not for us.
+        """Let every account try again after growing pauses; after a day of refusals the product is unavailable.
 
-        A service that flaps refuses for minutes what it gives before and after.
+        That also requires that the catalogue still offers it. An unstable service may refuse a product for minutes that
+        it delivers before and after.
         """
         lasts_s = self._retry.refused_for_s
         refused = refusals.of(self._db, self._clock, product, lasts_s)
@@ -231,14 +232,14 @@ class Outcome:
         if error.code == "KeyNotYetValid":
             longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)
         policy = BreakerPolicy(threshold, self._retry.account_first_delay_s, longest_s)
-        with self._db.write():  # else two sessions tell of the same trouble
+        with self._db.write():  # so that two sessions do not log the same error
             known = breakers.is_open(self._db, self._clock, account_breaker(account))
             pause = breakers.fail(self._db, self._clock, account_breaker(account), policy, error)
         if pause and not known:
             _log.warning("%s; it backs off for %.0f s", error, pause)
 
     def _service_failed(self, error: TransferError) -> bool:
-        """Count a failure of the service; return whether it is sick as a whole."""
+        """Count a failure of the service; return whether its breaker is open."""
         policy = BreakerPolicy(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S)
         with self._db.write():
             known = breakers.is_open(self._db, self._clock, breakers.SERVICE)
@@ -259,7 +260,7 @@ class Outcome:
         sick = self._service_failed(error)
         if not sick and is_charged_by_now(error, product.transient_failures):
             self._charge(error, product)
-        elif product.state is State.VERIFYING:  # only the way to a product is set back, never its verification
+        elif product.state is State.VERIFYING:  # verification is never retried as a failure of the service
             raise error
         else:
             self._wait(
@@ -274,33 +275,33 @@ class Outcome:
             self._wait(error, product, transient_pause_s(error, product.transient_failures), transient_failures=1)
 
     def _wait_for_other(self, error: TransferError, product: Product) -> None:
-        """Look again later and later: the longer the other one takes, the less it matters."""
+        """Wait for the other cdsed, longer after each look."""
         if self._waited[product.id] == 0:
             _log.info("%s", error)
         self._wait(error, product, self._longer_s(product, _OTHER_FIRST_S, _OTHER_LONGEST_S))
 
     def _longer_s(self, product: Product, first_s: float, longest_s: float) -> float:
-        """Return a pause that doubles each time this process looks, and counts as no setback of the product."""
+        """Return a pause that doubles each time in this process; it is not a transient failure of the product."""
         if len(self._waited) > _WAITED_MAX:
             self._waited.clear()
         self._waited[product.id] += 1
         return pause_s(self._waited[product.id], first_s, longest_s)
 
     def disk_failed(self, error: TransferError, place: str) -> float:
-        """Pause a destination, or what has none yet; one line tells of it, however many products find it so."""
+        """Pause a destination, or all products without one; log it once, however many products are affected."""
         policy = BreakerPolicy(1, self._retry.first_delay_s, _DISK_LONGEST_S)
         with self._db.write():
             known = breakers.is_open(self._db, self._clock, disk_breaker(place))
             pause = breakers.fail(self._db, self._clock, disk_breaker(place), policy, error)
         if not known:
-            what = "what has no place yet" if place == NO_PLACE else place
+            what = "products without a destination" if place == NO_PLACE else place
             _log.error("%s; %s pauses for %.0f s", error, what, pause)
         return pause
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
-        """Let the destination back off; what was not yet begun there goes to another one at once."""
+        """Pause the destination; a product that has not begun there goes to another one at once."""
         nowhere = product.outputdir or NO_PLACE
-        # One that fits nowhere waits twice as long as the place is left alone: smaller ones come before it.
+        # A product that fits nowhere waits twice as long as the pause, so that smaller products are tried first.
         homeless = error.code == "NoRoom"
         # A place may have been chosen after the claim.
         place = nowhere if homeless else products.get(self._db, product.id).destination or nowhere

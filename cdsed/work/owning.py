@@ -1,6 +1,6 @@
-"""The places that this state owns, all of them: kept alive, and given back when no product needs them.
+"""Send heartbeats for all places that this state owns, and release those that no product needs.
 
-What belongs to one product is in `cdsed.work.destination`.
+`cdsed.work.destination` does it for one product.
 """
 
 from contextlib import suppress
@@ -15,7 +15,7 @@ from cdsed.work.context import DiskContext
 
 
 def rooms_of_all(context: DiskContext) -> list[tuple[Path, Path]]:
-    """Return the rooms of every place that products are, or were ever, written to, with that place."""
+    """Return the staging rooms of every place that products are or were written to, each with its place."""
     rooms = {room: room.parent for room in context.owners.rooms()}
     for place in {*context.settings.spools, *disks.places(context.db)}:
         if not breakers.is_open(context.db, context.clock, breakers.disk_breaker(str(place))):
@@ -24,7 +24,7 @@ def rooms_of_all(context: DiskContext) -> list[tuple[Path, Path]]:
 
 
 def tidy(context: DiskContext, room: Path) -> dict[str, Owner]:
-    """Give back in a room what no product under way needs; return the products of other states, with their owners."""
+    """Release in a room what no product under way needs; return the products of other states and their owners."""
     mine, others = context.owners.owned(room)
     for name in mine:
         context.owners.release(room, name, unless=lambda name=name: _is_needed(context, room, name))  # type: ignore[misc]
@@ -32,7 +32,7 @@ def tidy(context: DiskContext, room: Path) -> dict[str, Owner]:
 
 
 def _is_needed(context: DiskContext, room: Path, name: str) -> bool:
-    """Tell whether a product under way has its place in a room, which may have several names."""
+    """Tell whether a product under way is put together in a room; the room may have several paths."""
     product = products.find(context.db, name)
     if product is None or product.state in TERMINAL:
         return False

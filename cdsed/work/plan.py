@@ -1,4 +1,4 @@
-"""Planning a product: a last look for it on disk, its listing, its place, and its cutting into pieces."""
+"""Plan a product: look for it on disk again, list its objects, choose its place, and cut it into pieces."""
 
 import logging
 from pathlib import Path
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 def plan_product(context: WorkerContext, connection: Connection, account: str, product: Product) -> None:
-    """Plan a claimed product, so that every free session can join it.
+    """Plan a claimed product, so that every free session can fetch its pieces.
 
     Raises
     ------
     TransferError
-        Whatever stands in the way; the caller decides what follows.
+        What prevents it; the caller decides what follows.
     """
     assert product.s3_path is not None, f"{product.safename} is ready without a path"
     db = context.store.db
@@ -41,7 +41,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         staging = Path(places.staging)
         staged = staged_sizes(staging)
         lost_again = pieces.forget_lost(db, product, staged)
-        if lost_again:  # a power cut does that once; what is lost each time must come to an end
+        if lost_again:  # a power cut does that once; an object that is lost again is charged
             raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
         prepare(staging, listed, staged, pieces.arrived(db, product, listed))
     pieces.plan(db, product, listed, places, context.settings.transfer.piece_bytes)

@@ -1,6 +1,6 @@
-"""A state that is damaged, gone, or to be replaced: made again from a backup, accepted listings and the disks.
+"""Rebuild a state that is damaged, gone, or to be replaced, from a backup, the accepted listings and the disks.
 
-The new state is whole before it takes the place of the former, which is set aside. Whatever is killed in between,
+The new state is complete before it replaces the former one, which is set aside. If the process is killed in between,
 the next start finds one of the two and continues.
 """
 
@@ -28,20 +28,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a new state was made of.
+    """What a new state was made from.
 
     Attributes
     ----------
     why
-        What was wrong with the former one, or who asked for a new one.
+        What was wrong with the former one, or which command asked for a new one.
     source
-        The name of the backup; None: accepted listings and the disks alone.
+        The name of the backup; None if only accepted listings and the disks were used.
     reported, again
-        How many accepted listings were entered from their reports, and how many will be taken again.
+        How many accepted listings were entered from their reports, and how many are taken again.
     present
-        How many unsettled products of the backup were found on disk.
+        How many unfinished products of the backup were found on disk.
     volumes_known
-        Whether the traffic of the former state could still be read.
+        Whether the quota usage of the former state could still be read.
     """
 
     why: str
@@ -52,7 +52,7 @@ class Recovered:
     volumes_known: bool
 
     def lines(self) -> list[str]:
-        """Return all of it in words."""
+        """Return all of it as lines of text."""
         volumes = "are carried over" if self.volumes_known else "are as of the backup" if self.source else "begin at 0"
         return [
             self.why,
@@ -63,7 +63,7 @@ class Recovered:
         ]
 
     def notice(self) -> str:
-        """Return the gist of it, for whoever did not see it happen."""
+        """Return a summary, which the status shows later."""
         source = self.source or "accepted listings and the disks, without a backup"
         return f"the state was made again from {source}: {self.why.split(';')[0]}; `cdsed state check` tells more"
 
@@ -73,19 +73,19 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What to make a state from: one backup, the newest good one, or none."""
+    """The backup to make a state from: the newest good one, the one at `path`, or none."""
 
     newest: bool = False
     path: Path | None = None
 
 
 def open_for_daemon(settings: Settings, clock: Clock) -> Database:
-    """Open the state for the daemon that holds its lock; recover it first where it is damaged or gone.
+    """Open the state for the daemon that holds its lock; recover it first if it is damaged or gone.
 
     Raises
     ------
     StateError
-        It cannot be used, or not recovered; the text says why.
+        It cannot be used or recovered; the text says why.
     """
     state_dir = settings.state_dir
     refuse_network_filesystem(state_dir)
@@ -100,24 +100,24 @@ def open_for_daemon(settings: Settings, clock: Clock) -> Database:
     db = open_state(state_dir)
     try:
         return_unknown(db, settings.inbox.path)
-    except OSError as error:  # the inbox is away: downloads continue without it, and intake says so
+    except OSError as error:  # the disk of the inbox is away: downloads continue, and intake logs it
         message = f"{error.filename or settings.inbox.path}: {error.strerror}"
-        _log.error("accepted listings cannot be looked through (%s); intake does it when they can", message)
+        _log.error("accepted listings cannot be read (%s); intake reads them when they can be", message)
     return db
 
 
 def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[Recovered, Path]:
-    """Make a new state and let it take the place of the present one; the caller holds the daemon's lock.
+    """Make a new state and replace the present one with it; the caller holds the daemon's lock.
 
     Returns
     -------
     tuple
-        What it was made of, and the directory in which the former one lies now.
+        What it was made from, and the directory that has the former one now.
 
     Raises
     ------
     StateError
-        Workers of an older daemon still live, the named backup is of no use, or the disk fails.
+        Workers of an older daemon still run, the named backup cannot be used, or the disk fails.
     """
     _await_orphans(settings)
     state_dir = settings.state_dir
@@ -129,7 +129,7 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
         db = open_state(place)
         try:
             recovery.release_all(db, clock)
-            processes.daemon_stopped(db, clock)  # the one that ran when the backup was made did not die
+            processes.daemon_stopped(db, clock)  # the daemon that ran when the backup was made did not crash
             recovery.carry_traffic(db, traffic)
             reported, again = _enter_listings(db, clock, settings.inbox.path)
             present = recovery.rescan(db, clock, presence_of(settings, clock).find)
@@ -143,7 +143,7 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
 
 
 def _damage(settings: Settings, clock: Clock) -> str | None:
-    """Say what is wrong with the state; before an upgrade of a sound one, make a backup."""
+    """Return what is wrong with the state, or None; make a backup before an upgrade of a good one."""
     state_dir = settings.state_dir
     try:
         schema = examine(state_dir)
@@ -165,7 +165,7 @@ def _damage(settings: Settings, clock: Clock) -> str | None:
 def _any_accepted(inbox: Path) -> bool:
     try:
         return any(reread.accepted(inbox))
-    except OSError as error:  # to begin from nothing now would forget them
+    except OSError as error:  # an empty new state would not know them
         place = error.filename or inbox
         raise StateDiskError(
             f"there is no state, and accepted listings cannot be looked for ({place}: {error.strerror}); "
@@ -174,11 +174,11 @@ def _any_accepted(inbox: Path) -> bool:
 
 
 def _await_orphans(settings: Settings) -> None:
-    """Wait until no worker of an older daemon is left: it would continue with the state that is set aside."""
+    """Wait until no worker of an older daemon runs: it would continue with the state that is set aside."""
     until_s = time.monotonic() + _ORPHANS_LEAVE_WITHIN_S
     while living := [lock.name for lock in settings.sessions_dir.glob("process.*.lock") if not is_free(lock)]:
         if time.monotonic() > until_s:
-            raise StateError(f"workers of an older daemon still live (pid {living[0].split('.')[1]}); end them first")
+            raise StateError(f"workers of an older daemon still run (pid {living[0].split('.')[1]}); end them first")
         time.sleep(0.1)
 
 
@@ -188,13 +188,13 @@ def _copy(settings: Settings, source: Source, place: Path) -> str | None:
         return str(source.path)
     found = backup.newest_good(settings.backups_dir, place) if source.newest else None
     if found is None:
-        files.workplace(settings.state_dir)  # without the remains of what was no good
+        files.workplace(settings.state_dir)  # without what is left of the bad backups
         return None
     return f"the backup {found.path.name}"
 
 
 def _enter_listings(db: Database, clock: Clock, inbox: Path) -> tuple[int, int]:
-    """Settle what was reported as its report says, and give what was not back to intake; return how many of each."""
+    """Enter reported listings as their reports say, and return the others to intake; return how many of each."""
     known = recovery.known_paths(db, finished=True)
     waiting = {path: number for number, path in recovery.open_listings(db).items()}
     message, again, reported = [], [], 0
@@ -217,11 +217,11 @@ def _enter_listings(db: Database, clock: Clock, inbox: Path) -> tuple[int, int]:
 
 
 def _enter_reported(db: Database, message: list[reread.Accepted]) -> None:
-    """Enter reported listings, numbered in their order; of a product the latest report counts."""
+    """Enter reported listings, numbered in the order of their reports; the latest report of a product counts."""
     numbers = {}
     for listing in sorted(message, key=lambda listing: listing.reported_at):
         receipt = reread.read_receipt(listing.path)
-        assert receipt is not None, f"the receipt of {listing.path} was readable a moment ago"
+        assert receipt is not None, f"the receipt of {listing.path} can no longer be read"
         head, counts = receipt
         number = recovery.enter_listing(db, head, listing.path, listing.reported_at)
         listings.count(db, number, counts.lines, counts, ())

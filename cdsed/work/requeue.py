@@ -1,4 +1,4 @@
-"""Starting products again that wait or were finished badly, because somebody says so."""
+"""Requeue products that wait or failed, when you ask for it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
 from cdsed.store import breakers, listings, products
 from cdsed.store.database import Database
 
-#: What can be started again.
+#: The states from which a product can be requeued.
 RETRYABLE = (TERMINAL - SUCCEEDED) | {State.RETRY_WAIT}
 
 _BATCH = 500
@@ -16,7 +16,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """What became of one product: ``now`` is its state, unchanged where there was nothing to start again."""
+    """The state of one product before and after; the two are equal if it was not requeued."""
 
     safename: str
     was: State
@@ -24,14 +24,15 @@ class RetryResult:
 
     @property
     def started(self) -> bool:
-        """Whether it was started again."""
+        """Whether it was requeued."""
         return self.was in RETRYABLE
 
 
 def requeue(db: Database, clock: Clock, chosen: list[Product]) -> list[RetryResult]:
-    """Start products again, in one transaction; listings that were reported and want them are open again.
+    """Requeue products, in one transaction; reported listings that name them are open again.
 
-    Products that are under way, or on disk, are left alone. A catalogue that is left alone is asked at once.
+    Products that are under way or on disk are not changed. If the breaker of the catalogue is open, its next probe is
+    due at once.
     """
     with db.write():
         breakers.hasten(db, breakers.CATALOGUE)
@@ -39,7 +40,7 @@ def requeue(db: Database, clock: Clock, chosen: list[Product]) -> list[RetryResu
 
 
 def requeue_all(db: Database, clock: Clock, states: frozenset[State], listing: int | None) -> Iterator[RetryResult]:
-    """Start every product again that is in one of these states, of all listings or of one; batch by batch."""
+    """Requeue every product in one of these states, of all listings or of one, batch by batch."""
     batch: list[Product] = []
     for product in products.to_requeue(db, states & RETRYABLE, listing):
         batch.append(product)

@@ -1,6 +1,6 @@
-"""Finding out where products lie: by the listing's own word, by their names, else by the catalogue.
+"""Find the paths of products: from the listing, from their names, else from the catalogue.
 
-Products that only the catalogue knows are claimed when it has answered: while it is out, nothing of them changes.
+Products that need the catalogue are claimed after it has responded: while it is down, they do not change.
 """
 
 import logging
@@ -27,7 +27,7 @@ _ALONE_FIRST_S, _ALONE_LONGEST_S = 5.0, 900.0
 
 
 class Finder(Protocol):
-    """What resolving asks of the catalogue."""
+    """The look-up in the catalogue that resolving needs."""
 
     def look_up(self, names: Sequence[str]) -> Facts:
         """Return what the catalogue says of these names."""
@@ -48,14 +48,14 @@ class Resolver:
         self._catalogue = catalogue
         self._process = process
         self._at_once = _BATCH
-        self._in_vain: dict[int, ServiceError] = {}  # who was asked for alone since the catalogue last answered
+        self._in_vain: dict[int, ServiceError] = {}  # products asked for alone since the last response
 
     def resolve_some(self) -> bool:
         """Resolve one batch; return whether there was anything to do."""
         return self._by_name() or self._by_catalogue()
 
     def _by_name(self) -> bool:
-        """Resolve what needs no catalogue; set apart what does."""
+        """Resolve products that do not need the catalogue; mark those that do."""
         queued = products.queued(self._db, _BATCH)
         if not queued:
             return False
@@ -67,7 +67,7 @@ class Resolver:
         return True
 
     def _by_catalogue(self) -> bool:
-        """Ask the catalogue, unless it is left alone just now; what was asked for in vain stays queued."""
+        """Ask the catalogue, unless its breaker is open; products whose look-up fails stay queued."""
         if breakers.is_open(self._db, self._clock, breakers.CATALOGUE):
             return False
         asked = self._to_ask()
@@ -82,10 +82,10 @@ class Resolver:
         return True
 
     def _to_ask(self) -> list[Product]:
-        """Return whom to ask for next: somebody else after each probe, for one name may be the whole trouble."""
+        """Return the products to ask for next: another one after each probe, because one name may cause the failure."""
         asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
         if not asked and self._in_vain:
-            del self._in_vain[next(iter(self._in_vain))]  # it is the turn of who was asked for longest ago
+            del self._in_vain[next(iter(self._in_vain))]  # the product that was asked for longest ago is next
             asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
         return asked
 
@@ -99,7 +99,7 @@ class Resolver:
     def _answered(self, facts: Facts, asked: list[Product]) -> None:
         self._at_once = min(2 * self._at_once, _BATCH)
         if breakers.close(self._db, self._clock, breakers.CATALOGUE):
-            _log.info("the catalogue answers again")
+            _log.info("the catalogue responds again")
         with self._db.write():
             for product in self._claim(self._in_vain):
                 self._wait_alone(product, self._in_vain[product.id])
@@ -120,7 +120,7 @@ class Resolver:
         self._in_vain.clear()
 
     def _wait_alone(self, product: Product, error: ServiceError) -> None:
-        """Put aside a product whose name failed where another did not: perhaps the catalogue cannot answer for it."""
+        """Let a product wait whose look-up failed where another succeeded: its own name may cause the failure."""
         due_s = self._clock.boot_s() + pause_s(product.transient_failures + 1, _ALONE_FIRST_S, _ALONE_LONGEST_S)
         move = Move(State.RETRY_WAIT, cause=str(error), code=error.code, due_s=due_s, transient_failures=1)
         products.move(self._db, self._clock, product, move)
@@ -137,7 +137,7 @@ class Resolver:
 
 
 def _place(product: Product) -> Found | None:
-    """Return where a product lies by the listing's word, or by its name."""
+    """Return the path of a product from its listing or its name; None if only the catalogue knows it."""
     if product.s3_path and product.path_source:
         return Found(product.s3_path, product.path_source)
     guessed = guess_s3_path(parse(product.safename))

@@ -1,4 +1,4 @@
-"""What people are told of the directories of products: which are away, and which cannot be made."""
+"""Report directories of products that are away, or that cannot be made."""
 
 import logging
 from pathlib import Path
@@ -14,17 +14,17 @@ _log = logging.getLogger(__name__)
 
 
 def tell_missing(on_disk: Presence, before: frozenset[Path]) -> frozenset[Path]:
-    """Tell of spools and archives that have gone, or come back, since `before`; return those that are not there."""
+    """Log spools and archives that have gone or come back since `before`; return those that are away now."""
     now = frozenset(on_disk.missing_roots())
     for root in now - before:
-        _log.warning("%s is not there, or empty: is it mounted? What is in it would be fetched again", root)
+        _log.warning("%s is missing or empty: is it mounted? Products in it would be fetched again", root)
     for root in before - now:
         _log.info("%s is there again", root)
     return now
 
 
 def note_spools(db: Database, clock: Clock, settings: Settings) -> None:
-    """Tell people of spools that cannot be made, before a product waits for one of them."""
+    """Write a notice of spools that cannot be made, before a product waits for one of them."""
     message = {notices.spool(spool): why_not_made(spool) for spool in settings.spools}
     for name in [*message, *notices.of_spools(db)]:
         if notices.note(db, clock, name, message.get(name)) and message.get(name):

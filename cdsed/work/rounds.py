@@ -1,4 +1,4 @@
-"""What intake does at one time: several small listings, or some lines of a long one."""
+"""Split the work of intake: several small listings, or some lines of a long one, at a time."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,11 +7,11 @@ from cdsed.inbox.scan import DroppedFile
 from cdsed.model.listing import ListingLine
 
 _BATCH = 500
-_ROUND_FILES, _ROUND_BYTES = 200, 64 * 1024  # of small listings that are taken together
+_ROUND_FILES, _ROUND_BYTES = 200, 64 * 1024  # limits of small listings that are taken together
 
 
 def rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
-    """Cut files into rounds: several small ones, or one that is larger."""
+    """Split files into rounds: several small ones, or one that is larger."""
     some: list[DroppedFile] = []
     for file in files:
         if some and (
@@ -25,6 +25,6 @@ def rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
 
 
 def batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
-    """Cut the lines of a listing into batches, each of which is one transaction."""
+    """Split the lines of a listing into batches; each is one transaction."""
     while batch := list(islice(lines, _BATCH)):
         yield batch

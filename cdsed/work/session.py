@@ -1,7 +1,7 @@
-"""A session at work: lease one, plan or fetch until nothing is left to do, give it back.
+"""Work with a session: lease one, plan or fetch until no work is left, release it.
 
-One thread drives one session at a time: one connection, one buffer. It never waits while it holds a lease,
-except for a blip of the service or the next moment's work.
+One thread has one session at a time, with one connection and one buffer. While it holds a lease, it waits only for a
+quick retry, for the next request that the quota allows, or a fraction of a second for more work.
 """
 
 import logging
@@ -28,13 +28,13 @@ from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 
-_IDLE_S = 1.0  # due times and rests pass without news
+_IDLE_S = 1.0  # due times and cooldowns pass without a signal
 _NO_PIECE = 0
-_LINGER_S = 0.3  # a kept connection is worth this long a wait for the next product's plan
+_LINGER_S = 0.3  # keep the connection open so long for the plan of the next product
 
 
 class SessionThread:
-    """Leases sessions and works them, one after the other, until the process must leave."""
+    """Leases sessions and works with them, one after the other, until the process must stop."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
@@ -46,13 +46,13 @@ class SessionThread:
         while not context.stop.is_set():
             generation = context.work_signal.generation
             grant = context.transfer.broker.grant()
-            # A session may find that the work of its group is not for its account, or not for now.
+            # The work of the group may be for other accounts, or not due yet.
             if grant is None or not _DownloadSession(context, grant, self._buffer).work():
                 context.work_signal.wait_after(generation, _IDLE_S)
 
 
 class _DownloadSession:
-    """One lease, from its taking to its giving back."""
+    """One lease, from grant to release."""
 
     def __init__(self, context: WorkerContext, grant: Grant, buffer: memoryview) -> None:
         self._context = context
@@ -66,12 +66,12 @@ class _DownloadSession:
         self._claims.finish = self._traffic.count
 
     def work(self) -> bool:
-        """Plan and fetch until there is nothing to do, the account may not, or the process must leave.
+        """Plan and fetch until no work is left, the account may not continue, or the process must stop.
 
         Returns
         -------
         bool
-            Whether there was anything to do at all.
+            Whether there was any work.
         """
         context = self._context
         worked = False
@@ -96,8 +96,8 @@ class _DownloadSession:
     def _next(self) -> pieces.Work | None:
         context = self._context
         generation = context.work_signal.generation
-        self._traffic.count()  # the next claim takes the place of this one
-        self._grant.save_resume_point(_NO_PIECE, 0, 0.0)  # numbers of pieces are used again: the last one's is void
+        self._traffic.count()  # the next claim replaces this one
+        self._grant.save_resume_point(_NO_PIECE, 0, 0.0)  # numbers of pieces are used again: clear the last one
         work = pieces.next_work(context.store.db, context.store.clock, self._lease, context.store.process)
         if work is None and self._connection.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
@@ -133,7 +133,7 @@ class _DownloadSession:
         return True
 
     def _fetch_zipped(self, product: Product) -> bool:
-        """Fetch a product as a zip; the session's one connection goes to the zipper meanwhile."""
+        """Fetch a product as a zip; the session's one connection is to the zipper meanwhile."""
         context = self._context
         self._connection.close()
         try:
@@ -145,7 +145,7 @@ class _DownloadSession:
         return True
 
     def _blamed(self, error: TransferError, product: Product) -> TransferError:
-        """Find out whose fault a refusal is: when the key opens other things, it is this product's."""
+        """Find the fault domain of a refusal: if the key lists other products, it is the product's fault."""
         if error.code != "AccessDenied" or product.s3_path is None:
             return error
         try:
@@ -156,12 +156,12 @@ class _DownloadSession:
         return ProductError(str(error), code="Refused")
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
-        """Fetch a batch of pieces; add to `arrived` those that are not yet noted."""
+        """Fetch a batch of pieces; add to `arrived` those that are not in the state yet."""
         context = self._context
         noted_s = context.store.clock.boot_s()
         for number, piece in enumerate(todo):
             if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
-                self._note(arrived)  # a kill must not cost what a slow connection brought in a minute
+                self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
                 noted_s = context.store.clock.boot_s()
             try:
                 if not arrived:
@@ -197,7 +197,7 @@ class _DownloadSession:
         return fetch_object(fetch_context, piece, Path(product.staging), product.safename, progress, watch)
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
-        """Note pieces that arrived, together; whatever happens to the others."""
+        """Write to the state, in one commit, that pieces arrived."""
         context = self._context
         if not arrived:
             return
@@ -206,13 +206,13 @@ class _DownloadSession:
                 pieces.finish(context.store.db, self._lease, arrived)
                 self._traffic.count()
         except LeaseLost as lost:
-            _log.info("%s", lost)  # what befell another session has moved the product on meanwhile
+            _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
         arrived.clear()
         context.work_signal.notify()
 
 
 class _PieceProgress:
-    """Notes how far a piece is: in the session's lock file at every buffer, in the database when it is safe."""
+    """Notes how far a piece is: in the session's lock file at every buffer, in the state when it is on the disk."""
 
     def __init__(self, store: StoreContext, grant: Grant, piece: Piece, traffic: Traffic) -> None:
         self._piece = piece

@@ -1,7 +1,7 @@
-"""The threads of one download process: sessions, and one that finishes products; and what follows when one is stuck.
+"""The threads of one download process, for sessions and for finishing products, and the handling of stuck ones.
 
-A call to a disk that hangs cannot be ended, neither by another thread nor by killing the process. So a stuck thread
-is left where it is, with the session it holds; its disk is paused, and the others continue.
+A call to a disk that hangs cannot be ended, neither by another thread nor by a kill of the process. So a stuck thread
+keeps the session it holds. Its disk is paused, and the other threads continue.
 """
 
 import threading
@@ -25,7 +25,7 @@ _HEARTBEAT_EVERY_S = 5.0
 
 
 class SessionPool:
-    """Runs threads; what one of them cannot handle ends them all.
+    """Runs threads; an error that one of them cannot handle ends them all.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class SessionPool:
     def __init__(self, context: WorkerContext, sessions: int) -> None:
         self._context = context
         transfer, process = context.settings.transfer, context.settings.process
-        # A thread that waits for the service may rest as long as a read may take.
+        # A thread that waits for the service may be idle as long as a read may take.
         self._idle_timeout_s = max(process.hung_after_s, 2 * transfer.read_timeout_s)
         self._error: BaseException | None = None
         self._stuck: set[threading.Thread] = set()
@@ -48,11 +48,11 @@ class SessionPool:
 
     @property
     def whole(self) -> bool:
-        """Whether every thread is at work, or stuck."""
+        """Whether every thread runs; a stuck one counts as running."""
         return self._error is None and all(thread.is_alive() for thread in self._threads)
 
     def look(self) -> None:
-        """Cut connections that are too slow, and see to threads that are stuck; call it about once per second."""
+        """Abort connections that are too slow, and pause the disks of stuck threads; call it about once per second."""
         context = self._context
         context.transfer.stall_detector.check()
         stuck = context.disks.watch.look(self._idle_timeout_s)
@@ -65,9 +65,9 @@ class SessionPool:
             self._start_finisher()
 
     def leave(self) -> None:
-        """End the threads, as far as they can be ended; raise what ended one of them before.
+        """End the threads that are not stuck; raise the error that ended one of them before.
 
-        Those that are stuck stay behind: they end with the process, or when the kernel lets go of them.
+        Stuck threads end with the process, or when their call returns.
         """
         context = self._context
         context.stop.set()
@@ -96,7 +96,7 @@ class SessionPool:
         self._threads.append(self._finisher)
 
     def _finish(self, relieved: threading.Event) -> None:
-        """Verify and publish what has arrived, and digest what arrives, until another thread does so."""
+        """Verify and publish what has arrived, and digest what arrives, until another thread takes over."""
         context = self._context
         while not context.stop.is_set() and not relieved.is_set():
             generation = context.work_signal.generation
@@ -104,7 +104,7 @@ class SessionPool:
                 context.work_signal.wait_after(generation, _IDLE_S)
 
     def _tidy(self) -> None:
-        """Remove what nobody owns, at the start and now and then; one process at a time does it."""
+        """Remove orphans, at the start and every minute; one process at a time does it."""
         lock = KernelLock(self._context.settings.sessions_dir / "janitor.lock")
         while not self._context.stop.is_set():
             if lock.acquire():
@@ -116,7 +116,7 @@ class SessionPool:
             self._context.stop.wait(_TIDY_EVERY_S)
 
     def _heartbeat(self) -> None:
-        """Say, wherever this state owns places of products, that it lives."""
+        """Write a heartbeat wherever this state owns places of products."""
         context = self._context
         while not context.stop.is_set():
             for room, place in owning.rooms_of_all(context.disks):
@@ -125,7 +125,7 @@ class SessionPool:
             context.stop.wait(_HEARTBEAT_EVERY_S)
 
     def _pause(self, one: Stuck) -> None:
-        """Keep a disk paused for as long as a thread is stuck there: a probe would be stuck, too."""
+        """Keep a disk paused as long as a thread is stuck there: a probe would be stuck too."""
         now_s = time.monotonic()
         if now_s < self._paused_s.get(one.place, 0.0):
             return

@@ -1,4 +1,4 @@
-"""Accounts that another daemon on this machine uses too: their sessions are shared, and a notice says so."""
+"""Share the sessions of accounts that another daemon on this machine uses too, and write a notice of it."""
 
 import hashlib
 import ipaddress
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SharedAccounts:
-    """The accounts of this state, beside those of other daemons; `s3_url` is the service they belong to."""
+    """The accounts of this state, and the register of all daemons; `s3_url` is the service of the accounts."""
 
     db: Database
     clock: Clock
@@ -36,7 +36,7 @@ class SharedAccounts:
         return lock
 
     def note_all(self) -> None:
-        """Write a notice for each account that is shared just now, and withdraw those of the others."""
+        """Write a notice for each account that is shared now, and withdraw those of the others."""
         for account in self.accounts.values():
             self._note(account)
 
@@ -53,13 +53,13 @@ class SharedAccounts:
             _log.warning("%s", text)
 
     def _mark(self, account: Account) -> str:
-        """Return what tells an account from others: its login, at this service."""
+        """Return a hash that identifies an account: of its login and this service."""
         service = f"{_service(self.s3_url)}\n{account.login_mark}"
         return hashlib.sha256(service.encode()).hexdigest()[:16]
 
 
 def _service(url: str) -> str:
-    """Return host and port, however an address is written."""
+    """Return host and port in one form for all spellings of an address."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Following the service with the number of an account's sessions, and saying so in the log."""
+"""Throttle an account's sessions when the service asks for less, let them grow again, and log both."""
 
 import logging
 
@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 # from eodata so far.
 _CODES = frozenset({"Throttled", "ThrottledElsewhere", "SlowDown"})
 
-# An account grows after twice its first pause, a minute by default: that is the time CDSE counts requests by, so a
-# whole count of it has passed without a refusal.
+# An account gets more sessions after twice its first pause, a minute by default. CDSE counts requests by the minute,
+# so a whole minute has passed without a refusal.
 _PAUSES_TO_GROW = 2
 
 
@@ -30,7 +30,7 @@ class Throttling:
         self._grow_after_s = _PAUSES_TO_GROW * retry.account_first_delay_s
 
     def refused(self, error: TransferError, lease: Lease) -> None:
-        """Halve the sessions of the lease's account if `error` is the service's wish for less."""
+        """Halve the sessions of the lease's account if `error` means that the service asks for less."""
         if error.code not in _CODES:
             return
         account = lease.account
@@ -58,7 +58,7 @@ class Throttling:
             )
 
     def delivered(self, lease: Lease) -> None:
-        """Count a delivery of the lease's account towards its growth, and see what it grows out of or into."""
+        """Count a delivery of the lease's account, and log when it gets more sessions or is penalised."""
         account = lease.account
         now = quota_usage.delivered(self._db, self._clock, account, lease.fence, grow_after_s=self._grow_after_s)
         if now is None:
@@ -66,8 +66,8 @@ class Throttling:
         if now.throttle_reason is ThrottleReason.PENALISED:
             _log.warning(
                 "account %s runs at about 1 MB/s on one connection and is refused a second: its 30-day volume is spent "
-                "at CDSE; cdsed counts %.1f of %.1f GB%s. It continues with one session and is looked at again in an "
-                "hour; a reload looks at once",
+                "at CDSE; cdsed counts %.1f of %.1f GB%s. It continues with one session and is checked again in an "
+                "hour; a reload checks it at once",
                 account,
                 now.used_bytes / 1e9,
                 now.volume_bytes / 1e9,

@@ -1,4 +1,4 @@
-"""What goes over a connection, entered into its account's books while it goes."""
+"""Count what goes over a connection in the quota usage of its account, while the transfer runs."""
 
 from cdsed.model.objects import Lease
 from cdsed.store import leases
@@ -19,7 +19,7 @@ class Traffic:
         self._counted_s = store.clock.boot_s()
 
     def count(self) -> None:
-        """Enter what has gone over the connection since the last time."""
+        """Enter what has gone over the connection since the last call."""
         store, connection = self._store, self._connection
         requests, size_bytes = connection.requests - self._requests, connection.delivered_bytes - self._bytes
         self._counted_s = store.clock.boot_s()
@@ -31,6 +31,6 @@ class Traffic:
             self._bytes += size_bytes
 
     def count_when_due(self) -> None:
-        """Do so once in `count_every_s`; call it after every buffer."""
+        """Call `count` once in `count_every_s`; call this after every buffer."""
         if self._store.clock.boot_s() - self._counted_s >= self._count_every_s:
             self.count()

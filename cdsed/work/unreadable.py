@@ -1,7 +1,7 @@
 """Listings that were rejected because the daemon may not read them, for `cdsed status`.
 
-Their owners have a receipt, but only if they look for it: with ``umask 077``, or a file moved from a home directory,
-nothing else tells them that the daemon, another user, sees only a name.
+Such files come from ``umask 077``, or from a move out of a home directory. The daemon, another user, sees only the
+name. Their owners see it in a receipt, but only if they look for that.
 """
 
 import os
@@ -24,7 +24,7 @@ def notify(db: Database, clock: Clock, rejected: Iterable[Path]) -> None:
 
 
 def look_again(db: Database, clock: Clock) -> None:
-    """Withdraw what was noted of files that are gone, or can be read now."""
+    """Withdraw the notices of files that are gone, or can be read now."""
     for path in notices.unreadable_files(db):
         if not _is_unreadable(path):
             notices.note(db, clock, notices.unreadable(path), None)

@@ -1,4 +1,4 @@
-"""Fetching a product as a zip, where S3 refuses it to an account that the download service may serve."""
+"""The zip fallback: fetch a product as a zip if S3 refuses it to an account."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 class ZipAvailability(Enum):
     """Whether a product can come as a zip."""
 
-    CLOSED = auto()  # the settings do not want it, the account has no token just now, or nobody states an MD5
-    ASK_FIRST = auto()  # the catalogue has not been asked for its id and MD5 yet
+    CLOSED = auto()  # off in the settings, the account has no token now, or the catalogue has no MD5
+    ASK_FIRST = auto()  # the catalogue was not asked for its id and MD5 yet
     OPEN = auto()
 
 
@@ -44,7 +44,7 @@ def availability(context: WorkerContext, account: str, product: Product) -> ZipA
 
 
 def ask_catalogue(context: WorkerContext, product: Product, error: TransferError) -> None:
-    """Have the catalogue asked about a claimed product before it is tried again."""
+    """Queue a claimed product again, so that the catalogue is asked about it first."""
     move = Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True)
     products.move(context.store.db, context.store.clock, product, move)
 
@@ -55,7 +55,7 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
     Raises
     ------
     TransferError
-        Whatever stands in the way; the caller decides what follows.
+        What prevents it; the caller decides what follows.
     """
     assert product.product_id is not None, f"{product.safename} has no id in the catalogue"
     assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
@@ -69,7 +69,7 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
         md5=product.md5,
     )
     destination = Destination(context.disks, product)
-    places = destination.choose(2 * (product.size_bytes or 0))  # the zip, and what comes out of it
+    places = destination.choose(2 * (product.size_bytes or 0))  # the zip, and its unpacked files
     staging = Path(places.staging)
     counted = partial(_counted, context, lease, claims)
     zip_context = ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
@@ -88,7 +88,7 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
 def _counted(
     context: WorkerContext, lease: Lease, claims: RequestClaims, connection: Connection
 ) -> Iterator[Callable[[], None]]:
-    """Hold a connection to the minimum rate, and enter what it brings into the account's books."""
+    """Require the minimum rate of a connection, and count what it delivers in the quota usage of the account."""
     traffic = Traffic(context.store, lease, connection, context.settings.transfer.checkpoint_every_s)
     former, claims.finish = claims.finish, traffic.count
     try:
@@ -100,6 +100,6 @@ def _counted(
 
 
 def _token(context: WorkerContext, account: str) -> str:
-    """Return the token that the keys role keeps fresh; '' when there is none."""
+    """Return the token that the keys role renews; '' if the account has none."""
     grant = TokenFile(token_path(context.settings.sessions_dir, account), context.store.clock).read()
     return grant.access_token if grant.access_until_s > context.store.clock.boot_s() else ""

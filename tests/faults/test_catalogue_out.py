@@ -45,7 +45,7 @@ def test_a_daemon_asks_once_brings_what_it_can_says_why_the_rest_waits_and_bring
             sandbox.clear_faults()
             lab.command("retry", "--retry-wait")
             wait_until("the report", lambda: lab.report("some.txt"), 90, daemon=daemon)
-            assert "the catalogue answers again" in daemon.log()
+            assert "the catalogue responds again" in daemon.log()
         assert set(lab.endings("some.txt")) == {("done", 0)}
 
 

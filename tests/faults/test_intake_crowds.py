@@ -109,7 +109,7 @@ def test_where_the_kernel_tells_nothing_the_inbox_is_scanned_and_log_and_status_
         wait_until("all are taken", lambda: lab.receipt("in.txt") and lab.receipt("written.txt") and _taken(lab) == 3)
         [notice] = lab.status()["notices"]
         assert notice["name"] == "inbox"
-        assert f"no notice of changes in {lab.inbox}" in notice["text"]
+        assert f"changes in {lab.inbox} are not noticed" in notice["text"]
     finally:
         daemon.terminate()
         daemon.wait(30)

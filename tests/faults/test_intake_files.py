@@ -99,7 +99,7 @@ def test_a_listing_named_like_a_paper_never_gets_in_the_way_of_one(lab: Lab) -> 
         ("deep.json", b'{"value": ' + b"[" * 100_000, "levels"),
         ("etc.txt", f"# cdsed: outputdir=../../etc\n{NAME}\n".encode(), "absolute path"),
         ("up.txt", f"# cdsed: outputdir=/data/../etc\n{NAME}\n".encode(), "without '..'"),
-        ("long.txt", f"# cdsed: outputdir=/{'x' * 5000}\n{NAME}\n".encode(), "not that long"),
+        ("long.txt", f"# cdsed: outputdir=/{'x' * 5000}\n{NAME}\n".encode(), "a shorter, printable path"),
         ("group.txt", f"# cdsed: group=../../root\n{NAME}\n".encode(), "account group"),
         ("header.csv", b"id;colour\n1;red\n", "no column"),
     ],

@@ -49,7 +49,7 @@ def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_a
         with DaemonProcess(lab, under=read_only) as daemon:
             [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
             assert notice["text"].startswith(
-                f"{above}/spool is not there, and cannot be made here; as root: install -d "
+                f"{above}/spool does not exist, and cannot be made here; as root: install -d "
             )
             assert f"ReadWritePaths={above}/spool" in notice["text"]
             assert notice["text"] in daemon.log()

@@ -1,4 +1,4 @@
-"""The form of a mission's names: their parts, and which of them a name breaks. Knows no mission."""
+"""The form of product names: their parts, and which of them a name breaks. It does not depend on a mission."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ A_TIME = "a date and time such as 20240604T110100"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameFields:
-    """What a name says.
+    """The fields of a name.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class NameFields:
 
     @property
     def duration_s(self) -> float:
-        """Seconds of sensing; 0 where the name has no stop."""
+        """Seconds of sensing; 0 if the name has no stop."""
         return (self.stop - self.start).total_seconds() if self.start and self.stop else 0
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a name, between underscores: what people call it, its pattern, and what it should be."""
+    """One part of a name, between underscores: its title, its pattern, and a text that says what it should be."""
 
     called: str
     pattern: str
@@ -72,11 +72,11 @@ class NameForm:
     extension
         With its dot.
     mode, product_type
-        Where in a name they stand.
+        Their positions in a name.
     parts
         In their order; one is called ``unit`` and one ``start``.
     tail
-        Pattern of what may follow the last part.
+        Pattern of the text that may follow the last part.
     """
 
     extension: str
@@ -109,7 +109,7 @@ class NameForm:
         )
 
     def misfit(self, name: str) -> str | None:
-        """Say which part of a name breaks the form; None when none does."""
+        """Return which part of a name breaks the form; None if the name has the form."""
         stem, dot, extension = name.rpartition(".")
         if dot + extension != self.extension:
             return f"extension {dot + extension!r} should be {self.extension!r}"
@@ -135,7 +135,7 @@ def _complaint(part: Part, rest: str) -> str:
 
 
 def _times(found: re.Match[str]) -> list[datetime] | None:
-    """Return every time a name holds, in its order; None when one is not a date."""
+    """Return every time in a name, in order; None if one is not a date."""
     try:
         return [
             datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What the rest of cdsed asks about a mission."""
+"""What the rest of cdsed needs to know of a mission."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,35 +22,35 @@ class Mission:
     Attributes
     ----------
     form
-        Of its names; None when they have no common form.
+        Form of its names; None if they have no common form.
     beginning
-        Pattern of the beginning of a name, as far as it may be quoted from a file that somebody dropped.
+        Pattern of the beginning of a name, as far as it may be quoted from a dropped file.
     is_directory
         Whether a product is a directory. Such a product comes as a zip from the download service.
     manifest
-        Name of the manifest at the root of a product; None when there is none.
+        Name of the manifest at the root of a product; None if it has no manifest.
     digests
-        Those that a manifest or an ETag may state, as `hashlib` names.
+        Digests that a manifest or an ETag may state, as `hashlib` names.
     eodata_folder
-        From a name and its sensing start to the folder in the bucket, above the date; None when it cannot be derived.
+        Maps a name and its sensing start to the folder in the bucket, above the date; None if it cannot be derived.
     archive_layout
-        Template of the directory below the root of an archive; None when there is no built-in one.
+        Template of the directory below the root of an archive; None if cdsed has no built-in one.
     archive_modes
-        Modes that have another name in an archive.
+        Names of modes that differ in an archive.
     collection
-        In the catalogue, e.g. ``SENTINEL-1``; empty when cdsed never has to name it.
+        Its name in the catalogue, e.g. ``SENTINEL-1``; empty if cdsed does not need it.
     datatake
-        Template of the part of a name that all products of one datatake share; empty when names do not tell it.
+        Template of the part of a name that all products of one datatake share; empty if names do not show it.
     observation
         Fields of a name that the products of one observation share, whatever their type.
     types
-        What one observation is delivered as, in the words of names: the choices of ``cdsed match --to``.
+        Product types of one observation, as in names: the choices of ``cdsed match --to``.
     polarisations
-        From the code in names to the words of the catalogue.
+        Maps the code in names to the words of the catalogue.
     sensor
-        cdsodatacli's word for the instrument; None when the name says it.
+        cdsodatacli's word for the instrument; None if the name has it.
     explode
-        From a name to the attributes of cdsodatacli's ``ExplodeSAFE``; None for a mission it did not know.
+        Maps a name to the attributes of cdsodatacli's ``ExplodeSAFE``; None for a mission it did not know.
     """
 
     form: NameForm | None = None

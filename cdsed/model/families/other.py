@@ -12,11 +12,11 @@ from cdsed.model.families.mission import Mission
 MISSION = Mission(beginning="S[1-9][A-Z_]_", is_directory=False)
 
 UNIT = re.compile("S[1-9][A-Z_]")
-#: What every name of a Sentinel product begins with.
+#: The beginning of every name of a Sentinel product.
 ANY_NAME = re.compile(r"S[1-9][A-Z_][A-Za-z0-9]*_.|Sentinel-.")
 #: Names that begin like those of a mission, but have forms of their own.
 AUXILIARY = re.compile(r"S[1-9][A-Z_]_(AUX|OPER)_")
-#: The kind of auxiliary file that has one of several extensions, so that none can be added.
+#: Auxiliary files of this kind have one of several extensions, so a missing one cannot be added.
 ANY_EXTENSION = "_OPER_AUX_"
 #: Looser, without regard to case: the beginning of a name that may be misspelt.
 LIKE_A_BEGINNING = r"S(?:[1-46-9][A-Z_]|5P)_[A-Z0-9]"

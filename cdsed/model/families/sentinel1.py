@@ -1,7 +1,7 @@
 """Sentinel-1: radar.
 
 Names and packages: Sentinel-1 Product Specification, S1-RS-MDA-52-7441; ``_COG`` and the ETAD type ``ETA_`` as on CDSE.
-Manifests: XFDU (CCSDS 661.0-B-1) with MD5. Folders in eodata: as real products lie.
+Manifests: XFDU (CCSDS 661.0-B-1) with MD5. Folders in eodata: as of real products.
 """
 
 from datetime import UTC, datetime
@@ -10,10 +10,10 @@ from typing import Any
 from cdsed.model.families.form import START, STOP, NameFields, NameForm, Part, beginning
 from cdsed.model.families.mission import BY_DATE, Mission
 
-# The switch date of cdsodatacli, by sensing start; no other source gives one: a guess must be confirmed.
+# The switch date of cdsodatacli, by sensing start. It is the only source, so a path derived from it must be confirmed.
 _LONG_FOLDERS_SINCE = datetime(2023, 2, 20, tzinfo=UTC)
 
-_UNIT = "S1[A-Z]"  # the letter stays open: S1E needs no new release
+_UNIT = "S1[A-Z]"  # any letter, so that S1E needs no new release
 _MODE = "IW|EW|WV|EN|S[1-6]"
 _TYPE = "[A-Z]{3}[FHM_]"
 _POLARISATION = "SH|SV|DH|DV|HH|HV|VV|VH"

@@ -1,8 +1,7 @@
 """Sentinel-3: ocean and land.
 
 Names: Sentinel-3 PDGS File Naming Convention, GMES-S3GS-EOPG-TN-09-0009. Manifests: XFDU with MD5, as measured on real
-products. Folders in eodata cannot be derived: those of a type are padded with ``_`` differently from one year to the
-next.
+products. Folders in eodata cannot be derived: the padding of a type with ``_`` differs from one year to the next.
 """
 
 from typing import Any

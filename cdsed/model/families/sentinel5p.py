@@ -1,7 +1,7 @@
 """Sentinel-5P: the atmosphere. A product is one file.
 
-Names: KNMI and SRON level 2 Input Output Data Definition, S5P-KNMI-L2-0009-SD. There is no manifest; the
-catalogue and the ETag state an MD5. Folders in eodata: as real products lie since November 2024.
+Names: KNMI and SRON level 2 Input Output Data Definition, S5P-KNMI-L2-0009-SD. Products have no manifest; the
+catalogue and the ETag state an MD5. Folders in eodata: as seen of real products since November 2024.
 """
 
 from datetime import datetime

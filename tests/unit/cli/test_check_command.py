@@ -141,7 +141,7 @@ def _with_a_worker(cli_lab: CliLab) -> Path:
 
 def test_a_worker_that_is_entered_and_not_alive_is_found_when_the_daemon_stopped(used_cli_lab: CliLab) -> None:
     lock = _with_a_worker(used_cli_lab)
-    assert f"nobody alive holds {lock}" in _told(used_cli_lab)["process"]
+    assert f"no running process holds {lock}" in _told(used_cli_lab)["process"]
     with KernelLock(lock):
         assert _told(used_cli_lab) == {}
 

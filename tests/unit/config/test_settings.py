@@ -197,17 +197,17 @@ def test_all_problems_come_at_once_each_with_line_key_and_remedy(tmp_path):
             "archives: [{root: /a, layouts: {S3: '{unit}/{yaer}', S2: '{unit}/{year}'}}]",
             "1: archives[0].layouts.S3: has no field {yaer}; there are family,",
         ),
-        ("spools: [/a, /b]\npre_spool: /b", "2: pre_spool: should be no spool: what is there finished"),
+        ("spools: [/a, /b]\npre_spool: /b", "2: pre_spool: should not be a spool: finished products"),
         ('pre_spool: "/a\\0b"', "1: pre_spool: should be an absolute path"),
         ("transfer: {read_timeout_s: 99999999999}", "1: transfer.read_timeout_s: should be less than or equal to 1000"),
         (f"disk: {{free_bytes_min: {'9' * 400}GB}}", "1: disk.free_bytes_min: should be less than or equal to 92233"),
         ("disk: {free_bytes_min: 10000000TB}", "1: disk.free_bytes_min: should be less than or equal to 92233"),
-        ("disk: {}\ndisk: {}", "1: disk: stands again on line 2; keep one"),
-        ("inbox: {path: /a,\n  path: /b}", "1: inbox.path: stands again on line 2; keep one"),
+        ("disk: {}\ndisk: {}", "1: disk: is repeated on line 2; keep one"),
+        ("inbox: {path: /a,\n  path: /b}", "1: inbox.path: is repeated on line 2; keep one"),
         ("- a\n- b", "1: should be a mapping of keys to values"),
         ("a: [", "this is not YAML"),
         ("a: b: c", "1: column 5: this is not YAML (mapping values are not allowed in this context)"),
-        ("log_level: 2027-13-45", "holds a character, number or date that is none"),
+        ("log_level: 2027-13-45", "has an invalid character, number or date"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path, text, complaint):
@@ -395,4 +395,4 @@ def test_problems_stand_in_the_order_of_their_lines_and_in_our_words(tmp_path):
 
 def test_a_state_in_the_inbox_is_refused(tmp_path):
     told = problems_of(tmp_path, "state_dir: /data/inbox/state\ninbox: {path: /data/inbox}\n")
-    assert "inbox: should not hold state_dir (/data/inbox/state)" in told[0]
+    assert "inbox: should not contain state_dir (/data/inbox/state)" in told[0]

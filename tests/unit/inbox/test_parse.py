@@ -230,7 +230,7 @@ def test_the_first_line_sets_options(tmp_path: Path, line: str, options: Listing
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("prio=5", "a word of it is not an option"),
+        ("prio=5", "it has an unknown option"),
         ("priority", "priority should be"),
         ("priority=high", "priority should be"),
         ("priority=99999", "priority should be"),

@@ -45,7 +45,7 @@ def test_a_zip_is_checked_without_unpacking(tmp_path: Path) -> None:
     (product / "measurement" / "a.tiff").write_bytes(b"pixelz")
     assert not check_product(_zipped(product, tmp_path / "other.zip")).good
     (tmp_path / "broken.zip").write_bytes(b"PK no zip")
-    assert "not a whole zip" in check_product(tmp_path / "broken.zip").problems[0]
+    assert "not a complete zip" in check_product(tmp_path / "broken.zip").problems[0]
 
 
 def test_a_product_without_a_manifest_is_not_called_good(tmp_path: Path) -> None:

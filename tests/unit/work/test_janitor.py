@@ -117,7 +117,7 @@ def test_what_publishing_set_aside_is_told_and_left_to_its_owner(context):
         tidy(context, context.stop)
         return [notice.text for notice in notices.active(context.db, context.clock, running=False)]
 
-    assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what nobody needs"]
+    assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what you do not need"]
     assert len(list(replaced.iterdir())) == 2
     elsewhere = {"spools": [str(context.lab.root / "other")], "pre_spool": str(context.lab.root / "p")}
     context.settings = Settings.model_validate(elsewhere)
