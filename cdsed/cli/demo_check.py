@@ -14,7 +14,7 @@ from cdsed.model.product_state import SUCCEEDED
 def surprises(stage: Stage, exit_code: int) -> Iterator[str]:
     """Yield whatever differs from what the plot expects."""
     if exit_code != ExitCode.UNFINISHED:
-        yield f"the daemon left with {exit_code}; it should be 1, as not all products can be had"
+        yield f"the daemon left with {exit_code}; it should be 1, as not all products can be downloaded"
     counts = json.loads(stage.report_file("receipt.json").read_text(encoding="utf-8"))["counts"]
     wrong = {verdict: counts[verdict] for verdict, count in demo_plot.COUNTS.items() if counts[verdict] != count}
     if wrong:
