@@ -194,7 +194,7 @@ def test_an_area_in_another_reference_system_is_refused():
         ({"orbit_direction": "UP"}, "neither ASCENDING nor DESCENDING"),
         ({"cloud_max_percent": 101}, "not between 0 and 100"),
         ({"columns": ("a'b",)}, "cannot be the name"),
-        ({"columns": ("name",)}, "there is one of that name"),
+        ({"columns": ("name",)}, "has one of that name"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(fields, complaint):
