@@ -267,7 +267,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path):
     script = (
         "import sys\nfrom pathlib import Path\nfrom cdsed.credentials.token_file import TokenGrant, TokenFile\n"
         "file = TokenFile(Path(sys.argv[1]))\nnumber = 0\nprint('begun', flush=True)\n"
-        "while True:\n    number += 1\n    file.write(Grant(access_token=str(number) * 2000))\n"
+        "while True:\n    number += 1\n    file.write(TokenGrant(access_token=str(number) * 2000))\n"
     )
     file = tmp_path / "token.json"
     for _ in range(5):
