@@ -25,7 +25,7 @@ def filter_text(query: Query, start: datetime | None, end: datetime | None) -> s
     Returns
     -------
     str
-        Not yet encoded for a URL; empty when there are no conditions.
+        Not yet encoded for a URL; empty without conditions.
     """
     return " and ".join(_conditions(query, start, end))
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion
 
-_DIGESTS = {  # "N/A" and all zeros mean that there is no digest
+_DIGESTS = {  # "N/A" and all zeros mean that the digest is absent
     "MD5": re.compile(r"(?!0{32})[0-9a-f]{32}"),
     "BLAKE3": re.compile(r"(?!0{64})[0-9a-f]{64}"),
 }

@@ -52,7 +52,7 @@ class SandboxCatalogueSettings:
     retry_after_s: int | None = 2
 
     def changed(self, values: Mapping[str, Any]) -> "SandboxCatalogueSettings":
-        """Return these settings with other values; ValueError when there is no such setting."""
+        """Return these settings with other values; ValueError for an unknown setting."""
         unknown = sorted(set(values) - {field.name for field in fields(self)})
         if unknown:
             raise ValueError(f"the catalogue has no setting {', '.join(unknown)}")
