@@ -22,7 +22,7 @@ _PAGES_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """One S3 key as the keys manager lists it; `expires` is None for a key that does not expire."""
+    """One S3 key as the keys manager lists it; `expires`: None for a key that does not expire."""
 
     access_key: str
     user_name: str

@@ -65,7 +65,7 @@ class Options:
     orders
         Fields to order by, each with whether it is descending; empty: any order.
     top, skip
-        The page; `top` is None where it is not given.
+        The page; `top`: None when absent.
     count
         Whether the response has the number of all rows.
     select

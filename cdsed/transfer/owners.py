@@ -236,7 +236,7 @@ class Owners:
 
 
 def _owner(folder: DirHandle, name: str) -> tuple[str | None, str]:
-    """Return the owner of a place, and ``adopted`` or ''; the owner is None or '' as in `read`."""
+    """Return the owner of a place, and ``adopted`` or ''; an absent owner is as in `read`: None or ''."""
     said = read(folder, f"{name}{_OWNER}")
     owner, _, how = (said or "").partition(" ")
     return (None if said is None else owner), how
