@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install cdsed below DESTDIR and PREFIX, or remove it: `make install`, `make uninstall`. `make deb` uses it too.
 #
-# The program gets an environment of its own, PREFIX/lib/cdsed, with the libraries that requirements.lock names, so that
-# it changes nothing of the system's Python and nothing of the system's Python changes it.
+# The program gets an environment of its own, PREFIX/lib/cdsed, with the libraries that requirements.lock names, so
+# that cdsed and the system's Python do not affect each other.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -23,7 +23,7 @@ fish_completion=$share/fish/vendor_completions.d/cdsed.fish
 units=$DESTDIR$UNITS/systemd/system
 settings=$DESTDIR$SYSCONF/cdsed/cdsed.yml
 
-# The environment is made beside the old one and takes its place at the end: a failure changes nothing.
+# The environment is made beside the old one and replaces it at the end, so that a failure changes nothing.
 make_environment() {
     work=$(mktemp -d)
     new=$DESTDIR$program.new
@@ -34,7 +34,7 @@ make_environment() {
     pip="$work/tools/bin/python -I -m pip --quiet --disable-pip-version-check"
     install="install --no-deps --no-build-isolation --use-pep517"
     $pip $install --require-hashes -r requirements-build.lock
-    # --without-pip: what the lock names is all there is. Only the interpreter is used of bin/.
+    # --without-pip: only the libraries of the lock are installed. Of bin/, only the interpreter is used.
     "$python" -I -m venv --without-pip --symlinks "$new"
     site=$("$new/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     $pip $install --no-compile --require-hashes --target "$site" -r requirements.lock
@@ -44,8 +44,8 @@ make_environment() {
     find "$new/bin" -type f -exec rm {} +
     sed -i '/^command/d' "$new/pyvenv.cfg"
     "$new/bin/python" -I -m compileall -q -j 0 -s "$DESTDIR$program.new" -p "$program" "$site" > "$work/compiled" ||
-        echo "some files of the libraries could not be compiled; they are when they are first used" >&2
-    # Whatever the umask of who installs: the service's user reads it.
+        echo "some files of the libraries could not be compiled; Python compiles them at their first use" >&2
+    # Independent of your umask: the service's user must be able to read it.
     chmod -R u+rwX,go+rX,go-w "$new"
 }
 
@@ -92,14 +92,14 @@ remove_all() {
 
 case ${1-} in
     install)
-        # In a home, where the service cannot use it, any Python will do.
+        # In a home, where the service cannot use it, any Python is accepted.
         python=$(CDSED_SERVICE= packaging/find-python ${PYTHON:+"$PYTHON"})
         for_service=
         if ! "$python" -I packaging/usable_python.py --hidden "$PREFIX"; then
             for_service=1
             python=$(CDSED_SERVICE=1 packaging/find-python ${PYTHON:+"$PYTHON"})
         fi
-        # The interpreter itself, as python3.11: python3 may become another version, without these libraries.
+        # The interpreter itself, e.g. python3.11: python3 may later be another version, without these libraries.
         python=$("$python" -I -c 'import os, sys; print(os.path.realpath(sys._base_executable))')
         umask 022
         install_program
@@ -113,7 +113,7 @@ case ${1-} in
         fi
         remove_all
         echo "Removed. Settings and accounts in $SYSCONF/cdsed, state in /var/lib/cdsed* and products in /var/spool/cdsed*" \
-            "stay where they are, if there were any."
+            "are kept."
         ;;
     *)
         echo "usage: $0 install|uninstall" >&2

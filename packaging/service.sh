@@ -9,7 +9,7 @@ running_services() {
 
 stop_services() {
     stopped=$(running_services)
-    # A worker that starts while the files change would be half old and half new.
+    # A worker that starts while the files change would mix old and new code.
     [ -z "$stopped" ] || systemctl stop $stopped
 }
 

@@ -1,4 +1,4 @@
-"""Exit with 0 when this Python can carry cdsed, else say why not. It is run by any Python 3, so it must stay simple.
+"""Exit with 0 when this Python can run cdsed, else print the reason. It is run by any Python 3, so it must stay simple.
 
 With a non-empty argument: can the service use it? Its unit hides homes and temporary directories (``ProtectHome=``,
 ``PrivateTmp=``), and its user is in no other group. With ``--hidden PATH``: exit with 0 when the unit hides PATH.

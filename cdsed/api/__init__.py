@@ -38,8 +38,8 @@ Setting: TypeAlias = str | os.PathLike[str] | None
 class Conditions(TypedDict, total=False):
     """What `search` takes; see `cdsed.catalogue.query.Query` for each.
 
-    Moments may be ISO 8601 text (UTC where they name no zone), the area WKT, GeoJSON or the path of a file, conditions
-    on attributes text such as ``orbitNumber >= 100``.
+    Times may be ISO 8601 text (UTC when they name no zone). The area may be WKT, GeoJSON or the path of a file.
+    Conditions on attributes may be text such as ``orbitNumber >= 100``.
     """
 
     start: datetime | str | None
@@ -68,20 +68,20 @@ def search(
     config: Setting = None,
     **conditions: Unpack[Conditions],
 ) -> "gpd.GeoDataFrame":
-    """Return every product that meets some conditions.
+    """Return every product that meets the conditions.
 
     Parameters
     ----------
     query
-        A query made before; else one is made of the conditions.
+        A query; None: it is made from the conditions.
     sea_percent
         Add a column of this name: how much of each footprint is sea, in percent of its area.
     cache
-        Whether answers are kept, and kept ones used; so a search that was interrupted continues.
+        Whether responses are cached, and cached ones used, so that an interrupted search is resumed.
     progress
         Called after each slice of time.
     config
-        Settings file; None for the usual places, or the defaults.
+        Settings file; None: the default search path, or the defaults.
 
     Returns
     -------
@@ -91,9 +91,9 @@ def search(
     Raises
     ------
     ValueError
-        A condition cannot be honoured; the text says which.
+        A condition is not valid; the text says which.
     Incomplete
-        The catalogue did not hand out as many products as it counts.
+        The catalogue returned fewer products than it counts.
     ServiceError
         The catalogue could not be asked.
     """
@@ -115,24 +115,24 @@ def search(
 
 
 def resolve(products: "Products", *, config: Setting = None) -> Resolution:
-    """Ask the catalogue where products lie.
+    """Look up the S3 paths of products in the catalogue.
 
     Parameters
     ----------
     products
         A listing (its path), names or ids, or a table with a column ``name``, ``safename`` or ``safe``.
     config
-        Settings file; None for the usual places, or the defaults.
+        Settings file; None: the default search path, or the defaults.
 
     Returns
     -------
     Resolution
-        What can be had, and why the rest cannot.
+        The products that can be downloaded, and why the others cannot.
 
     Raises
     ------
     ServiceError
-        The catalogue could not be asked: nothing is called missing because of that.
+        The catalogue could not be asked. This does not mean that a product is unavailable.
     """
     from cdsed.api.arguments import safenames
     from cdsed.catalogue.client import connect
@@ -146,7 +146,7 @@ def resolve(products: "Products", *, config: Setting = None) -> Resolution:
     return Resolution.of(names, facts)
 
 
-def download(  # noqa: PLR0913 - each is one wish of the user
+def download(  # noqa: PLR0913 - each is one option of the user
     products: "Products",
     outputdir: Setting = None,
     *,
@@ -156,7 +156,7 @@ def download(  # noqa: PLR0913 - each is one wish of the user
     idle_timeout_s: float = 600.0,
     config: Setting = None,
 ) -> Downloads:
-    """Bring products to disk, by the daemon that runs, or else by one that runs as long as this call.
+    """Download products with the running daemon, or else with one that runs only during this call.
 
     Parameters
     ----------
@@ -165,27 +165,27 @@ def download(  # noqa: PLR0913 - each is one wish of the user
     outputdir
         Where they appear; None for the spool.
     group
-        The accounts to use; None for the settings' own.
+        The account group to use; None: the default group of the settings.
     priority
-        Higher comes first.
+        Products with a higher number are downloaded first.
     progress
         Show a progress line on stderr.
-    patience_s
-        Give up when nothing has moved for so long; the state keeps what was begun.
+    idle_timeout_s
+        Stop after this many seconds without progress; the state keeps unfinished products.
     config
-        Settings file; None for the usual places.
+        Settings file; None: the default search path.
 
     Returns
     -------
     Downloads
-        What became of each product.
+        The result of each product.
 
     Raises
     ------
     ConfigError
-        There are no settings, or they are wrong.
+        The settings are missing or wrong.
     InboxError
-        The wishes cannot be followed, e.g. the group does not exist; the text says why.
+        An option is not valid, e.g. the group does not exist; the text says why.
     CdsedError
         The daemon could not be run; the text says why.
     """
@@ -203,7 +203,7 @@ def download(  # noqa: PLR0913 - each is one wish of the user
 
 
 def status(*, config: Setting = None) -> Status:
-    """Return what ``cdsed status`` shows: the truth about the daemon, whether it runs or not.
+    """Return what ``cdsed status`` shows about the daemon, whether it runs or not.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     Raises
     ------
     OSError
-        It is not there, or cannot be read.
+        The product does not exist, or cannot be read.
     """
     from cdsed.local.intact import check_product
 
@@ -234,7 +234,7 @@ def _path(config: Setting) -> Path | None:
 
 
 def _query(conditions: Conditions) -> "Query":
-    """Make a query of conditions as people write them."""
+    """Make a query from the conditions of a caller."""
     from cdsed.catalogue.areafile import read_area
     from cdsed.catalogue.attributes import parse_condition, parse_timestamp
     from cdsed.catalogue.query import Query

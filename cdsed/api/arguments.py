@@ -1,4 +1,4 @@
-"""The ways in which people name products to `cdsed.api`: a listing, names or ids, or a table."""
+"""Reading the products that a caller of `cdsed.api` gives: a listing, names or ids, or a table."""
 
 import csv
 import io
@@ -22,12 +22,12 @@ _PATHS = ("s3_path", "S3Path")
 
 
 def safenames(products: Any) -> list[str]:
-    """Return canonical names, each once; what looks like an id stays as it is.
+    """Return canonical names, each once; an id stays as it is.
 
     Raises
     ------
     InboxError
-        One of them cannot be a product's name; or there is none.
+        One of them is not the name of a product; or `products` is empty.
     """
     names = dict.fromkeys(name or number for number, name, _path in _rows(products))
     if not names:
@@ -36,7 +36,7 @@ def safenames(products: Any) -> list[str]:
 
 
 def listing_text(products: Any) -> tuple[str, list[str]]:
-    """Return a listing for the inbox, and the names in it; errors as `safenames`."""
+    """Return a listing for the inbox, and the names in it; raises as `safenames`."""
     rows = {row[1]: row for row in _rows(products)}
     if "" in rows:
         raise InboxError(f"{rows[''][0]}: an id alone cannot be downloaded; resolve it first")

@@ -1,4 +1,4 @@
-"""What `cdsed.api` returns: values that show themselves, as text in a shell and as a table in a notebook."""
+"""The results of `cdsed.api`: values with a text form for a shell and a table for a notebook."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Resolution:
-    """What the catalogue says of products.
+    """The catalogue's facts about products.
 
     Attributes
     ----------
     found
-        The entry of each product that can be had, by what was asked.
+        The entry of each product that can be downloaded, by the given name or id.
     absent
-        Why each of the others cannot, in one clause.
+        For each of the others, in one clause, why it cannot be downloaded.
     """
 
     found: "Mapping[str, CatalogueEntry]"
@@ -37,12 +37,12 @@ class Resolution:
 
     @classmethod
     def of(cls, asked: Sequence[str], facts: "Facts") -> "Resolution":
-        """Sort what was asked into what can be had and what cannot."""
+        """Sort the given names and ids into those that can be downloaded and those that cannot."""
         absences = {each: absence.cause for each in asked if (absence := facts.absence(each))}
         return cls({each: entry for each, entry in facts.found.items() if each not in absences}, absences)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return what was found: columns id, name, s3_path, size_bytes, online, md5, blake3; `download` takes it."""
+        """Return a table for `download`, with columns id, name, s3_path, size_bytes, online, md5, blake3."""
         import pandas as pd
 
         rows = [
@@ -60,26 +60,26 @@ class Resolution:
         return f"<p>{escape(self._title())}</p>{found}{absent}"
 
     def _title(self) -> str:
-        return f"{len(self.found)} of {len(self.found) + len(self.absent)} products can be had"
+        return f"{len(self.found)} of {len(self.found) + len(self.absent)} products can be downloaded"
 
 
 @dataclass(frozen=True)
 class Downloads:
-    """What became of products.
+    """The results of a download.
 
     Attributes
     ----------
     table
-        Columns ``safename``, ``state`` (``done``, ``present``, ``missing``, ``failed``, ``corrupt``, …, or
-        ``rejected``), ``path`` (None unless it is on disk), ``size_bytes`` (None where unknown) and ``cause``
-        (None when all is well).
+        Columns ``safename``, ``state`` (``done``, ``already_present``, ``unavailable``, ``failed``, ``corrupt``, …, or
+        ``rejected``), ``path`` (None unless it is on disk), ``size_bytes`` (None where unknown) and ``cause`` (None
+        when the product is on disk).
     """
 
     table: "pd.DataFrame"
 
     @classmethod
     def of(cls, safenames: Sequence[str], results: "Mapping[str, Product]") -> "Downloads":
-        """Tell what the state says of each product."""
+        """Make the table from the products of the state."""
         import pandas as pd
 
         from cdsed.model.product_state import SUCCEEDED
@@ -88,7 +88,7 @@ class Downloads:
         for safename in safenames:
             product = results.get(safename)
             if product is None:
-                rows.append((safename, "rejected", None, None, "the inbox did not take it"))
+                rows.append((safename, "rejected", None, None, "the inbox did not accept it"))
                 continue
             good = product.state in SUCCEEDED
             path = product.path if good else None
@@ -97,7 +97,7 @@ class Downloads:
 
     @property
     def paths(self) -> list[Path]:
-        """Where the products lie that are on disk now."""
+        """The paths of the products that are on disk now."""
         return [Path(path) for path in self.table["path"] if path is not None]
 
     @property
@@ -121,13 +121,13 @@ class Downloads:
 
 @dataclass(frozen=True, repr=False)
 class Status:
-    """The state of the daemon, as ``cdsed status`` shows it; `report` holds every number."""
+    """The state of the daemon, as ``cdsed status`` shows it; `report` has every number."""
 
     view: "StatusView"
 
     @property
     def report(self) -> "StatusReport":
-        """All of it as values."""
+        """The whole status as values."""
         return self.view.report
 
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ class Status:
 
 @dataclass(frozen=True, repr=False)
 class Verification:
-    """Whether a product on disk is what its manifest says; true exactly when it is."""
+    """Whether a product on disk agrees with its manifest; it is true when it does."""
 
     check: "Check"
 
@@ -153,7 +153,7 @@ class Verification:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One sentence for each thing that is wrong."""
+        """One sentence for each error."""
         return self.check.problems
 
     def __bool__(self) -> bool:
@@ -167,7 +167,7 @@ class Verification:
         return f"<p>{escape(self._title())}</p>{f'<ul>{items}</ul>' if items else ''}"
 
     def _title(self) -> str:
-        verdict = f"{self.check.files} files are what the manifest says" if self.good else "NOT whole"
+        verdict = f"{self.check.files} files agree with the manifest" if self.good else "NOT complete"
         return f"{self.check.path.name}: {verdict}"
 
 

@@ -1,4 +1,4 @@
-"""Areas on the globe: what a query may ask for, and the cut where they cross the antimeridian."""
+"""Areas on the globe: which ones a query may have, and how they are cut at the antimeridian."""
 
 import numpy as np
 import shapely
@@ -39,17 +39,17 @@ def parts(area: BaseGeometry) -> list[BaseGeometry]:
 def unwrap(part: BaseGeometry) -> BaseGeometry:
     """Return a Point, LineString or Polygon with longitudes that continue beyond 180 degrees instead of jumping.
 
-    An edge of more than 180 degrees means the short way round, but for one of exactly 360, as of the whole
-    world's box; a ring that goes around a pole encloses it.
+    An edge of more than 180 degrees means the short way round. An edge of exactly 360 degrees, as in a box around the
+    whole world, stays. A ring that goes around a pole encloses it.
 
     Raises
     ------
     ValueError
-        A coordinate is not a number or none of the globe's.
+        A coordinate is not a number, or is outside the globe.
     """
     coordinates = shapely.get_coordinates(part)
     if not np.isfinite(coordinates).all():
-        raise ValueError("the area has coordinates that are no numbers")
+        raise ValueError("the area has coordinates that are not numbers")
     if (np.abs(coordinates) > (360, 90)).any():
         raise ValueError("the area leaves the globe: longitude comes first, to 360 at most, then latitude, to 90")
     match part:
@@ -63,12 +63,12 @@ def unwrap(part: BaseGeometry) -> BaseGeometry:
 
 
 def valid(part: BaseGeometry) -> BaseGeometry:
-    """Return a geometry mended where it crosses itself; of Polygons only what has an area."""
+    """Return a geometry repaired where it crosses itself; a Polygon keeps only parts that have an area."""
     return shapely.make_valid(part, method="structure", keep_collapsed=False)
 
 
 def cut(part: BaseGeometry) -> list[BaseGeometry]:
-    """Return what `unwrap` gave, once it is valid, as pieces of the same kind between -180 and 180 degrees."""
+    """Return a valid result of `unwrap` as pieces of the same kind between -180 and 180 degrees."""
     if part.is_empty:
         return []
     west, _, east, _ = part.bounds
@@ -80,7 +80,7 @@ def cut(part: BaseGeometry) -> list[BaseGeometry]:
     for turn in range(int((west + 180) // 360), int((east + 180) // 360) + 1):
         strip = box(360 * turn - 180, -90, 360 * turn + 180, 90)
         here = shapely.get_parts(translate(part.intersection(strip), -360 * turn))
-        # where it only touches the edge of a strip, lines and points are left over
+        # where a polygon only touches the edge of a strip, the intersection also has lines and points
         pieces += [piece for piece in here if piece.geom_type == part.geom_type]
     return pieces
 
@@ -103,7 +103,7 @@ def _ring(coordinates: Coordinates) -> Coordinates:
 
 
 def _hole(shell: Polygon, ring: Coordinates) -> Coordinates:
-    """Return a hole at that turn around the globe at which its shell lies."""
+    """Return a hole, moved by whole turns around the globe to where its shell is."""
     for turn in (0, 1, -1):
         shifted: Coordinates = ring + np.array((360 * turn, 0))
         if shell.covers(shapely.points(shifted)).all():

@@ -1,4 +1,4 @@
-"""An area as people give it: text, or a file with shapes."""
+"""Reading an area from text, or from a file with shapes."""
 
 import json
 import os
@@ -22,12 +22,12 @@ def read_area(text: str) -> BaseGeometry:
     ----------
     text
         WKT (``SRID=4326;`` may stand before it), GeoJSON, or the path of a file of either or of any vector
-        format that GDAL reads. Of a file with several shapes all count; its own reference system is heeded.
+        format that GDAL reads. All shapes of a file count. Coordinates are converted from its reference system.
 
     Returns
     -------
     shapely.geometry.base.BaseGeometry
-        Longitude and latitude on WGS 84, as given: `cdsed.catalogue.area.parts` says whether it will do.
+        Longitude and latitude on WGS 84, as given; `cdsed.catalogue.area.parts` validates it.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def read_area(text: str) -> BaseGeometry:
     area = _read_text(text)
     if area is not None:
         return area
-    if not os.path.isfile(text):  # noqa: PTH113 - that of Path raises where the text is too long to be a path
+    if not os.path.isfile(text):  # noqa: PTH113 - Path.is_file raises where the text is too long to be a path
         raise ValueError(f"{text[:200]!r} is neither WKT nor GeoJSON nor a file")
     return _file(Path(text))
 
@@ -58,7 +58,7 @@ def _wkt(match: re.Match[str]) -> BaseGeometry:
 
 
 def _geojson(text: str) -> BaseGeometry:
-    """Read a geometry, a feature or a collection of either; RFC 7946 knows one reference system only."""
+    """Read a geometry, a feature or a collection of either; RFC 7946 has only one reference system."""
     try:
         value = json.loads(text)
         if not value.get("crs"):
@@ -81,18 +81,18 @@ def _file(path: Path) -> BaseGeometry:
 
 
 def _vectors(source: str | Path) -> BaseGeometry:
-    """Read a file of GDAL's, or GeoJSON of the old kind, in the reference system it names."""
+    """Read a vector file with GDAL, or GeoJSON of 2008, in the reference system that it names."""
     try:
         frame = gpd.read_file(source)
         if not isinstance(frame, gpd.GeoDataFrame) or frame.crs is None:
             raise ValueError(f"{source!s:.100}: there are no shapes in a reference system; give them as WKT or GeoJSON")
         return _whole(list(frame.to_crs(CRS).geometry.dropna()))
     except RuntimeError as error:  # what pyogrio and pyproj raise
-        raise ValueError(f"{source!s:.100}: no format that can be read: {error!s:.200}") from error
+        raise ValueError(f"{source!s:.100}: not a format that can be read: {error!s:.200}") from error
 
 
 def _whole(shapes: list[BaseGeometry]) -> BaseGeometry:
-    """Return shapes of one kind as one geometry; touching polygons grow together."""
+    """Return shapes of one kind as one geometry; touching polygons are merged."""
     simple = [part for shape in shapes for part in _simple(shape)]
     if not simple:
         raise ValueError("there are no shapes in it")

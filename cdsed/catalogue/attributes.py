@@ -10,7 +10,7 @@ Value = str | int | float | bool | datetime
 
 
 class AttributeType(StrEnum):
-    """The types an attribute can have; the values are the catalogue's own words."""
+    """The types an attribute can have; the values are those of the catalogue."""
 
     STRING = "String"
     INTEGER = "Integer"
@@ -30,7 +30,7 @@ class Operator(StrEnum):
     GE = "ge"
 
 
-# Those that the catalogue's list of Sentinel-1 attributes and sample products of Sentinel-1 and -2 show.
+# From the catalogue's list of Sentinel-1 attributes, and from sample products of Sentinel-1 and -2.
 _TEXTS = (
     "coordinates instrumentShortName operationalMode orbitDirection origin platformSerialIdentifier platformShortName "
     "polarisationChannels processingBaseline processingCenter processingLevel processorName processorVersion "
@@ -67,22 +67,22 @@ INTEGER_MAX = 2**63 - 1
 
 @dataclass(frozen=True)
 class AttributeFilter:
-    """One condition on an attribute: the product has it, and its value compares so.
+    """One condition on an attribute: the product has it, and the comparison of its value is true.
 
     Parameters
     ----------
     name
         The catalogue's name of the attribute, e.g. ``orbitNumber``.
     operator
-        How the product's value compares with ours.
+        How the product's value is compared with `value`.
     value
-        Text, whole number, number, boolean or a moment with time zone: it gives the condition its OData type.
+        Text, whole number, number, boolean or a time with time zone: it gives the condition its OData type.
         A whole number becomes a Double where the attribute is known to be one.
 
     Raises
     ------
     ValueError
-        The name cannot be one, the value is of another type than the attribute or of none that can be compared.
+        The name is not valid, or the value has another type than the attribute, or a type that cannot be compared.
     """
 
     name: str
@@ -96,7 +96,7 @@ class AttributeFilter:
             object.__setattr__(self, "value", float(self.value))
         known = _KNOWN.get(self.name, self.type)
         if known is not self.type:
-            raise ValueError(f"attribute {self.name} is of type {known}, and {self.value!r} is none")
+            raise ValueError(f"attribute {self.name} is of type {known}, and {self.value!r} is not")
         match self.value:
             case bool() if self.operator not in {Operator.EQ, Operator.NE}:
                 raise ValueError(f"attribute {self.name}: a boolean can be compared by eq and ne only")
@@ -105,9 +105,9 @@ class AttributeFilter:
             case int() if abs(self.value) > INTEGER_MAX:
                 raise ValueError(f"attribute {self.name}: {self.value} is too large a number")
             case datetime() if self.value.tzinfo is None:
-                raise ValueError(f"attribute {self.name}: {self.value} needs a time zone; UTC is meant by Z")
+                raise ValueError(f"attribute {self.name}: {self.value} needs a time zone; write Z for UTC")
             case datetime() if not 1 < self.value.year < MAXYEAR:
-                raise ValueError(f"attribute {self.name}: {self.value} cannot be told in UTC")
+                raise ValueError(f"attribute {self.name}: {self.value} cannot be converted to UTC")
 
     @property
     def type(self) -> AttributeType:
@@ -127,30 +127,30 @@ class AttributeFilter:
 
 
 def type_of(name: str) -> AttributeType:
-    """Return the type of an attribute; String where it is not known to be another."""
+    """Return the type of an attribute; String where its type is not known."""
     return _KNOWN.get(name, AttributeType.STRING)
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless `name` can be an attribute's."""
+    """Raise ValueError unless `name` can be the name of an attribute."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of an attribute")
 
 
 def parse_condition(text: str) -> AttributeFilter:
-    """Read a condition as people write it.
+    """Read a condition from text.
 
     Parameters
     ----------
     text
         ``name operator value``, the operator in OData's words or as ``= != < <= > >=``, e.g. ``orbitNumber >= 100``
-        or ``timeliness eq 'NRT-3h'``. A value in quotes is text. Otherwise the attribute's known type counts,
-        or the one given as in ``name:Double < 3``, or what the value looks like.
+        or ``timeliness eq 'NRT-3h'``. A value in quotes is text. Otherwise its type is the one given as in
+        ``name:Double < 3``, or the attribute's known type, or a guess from the value.
 
     Raises
     ------
     ValueError
-        It has not this form, or the value is not of the attribute's type.
+        It does not have this form, or the value is not of the attribute's type.
     """
     match = _CONDITION.fullmatch(text)
     if match is None:
@@ -171,7 +171,7 @@ def _value_of(name: str, text: str, kind: AttributeType) -> Value:
     try:
         return _value(text, kind)
     except ValueError:
-        raise ValueError(f"attribute {name} is of type {kind}, and {text!r} is none") from None
+        raise ValueError(f"attribute {name} is of type {kind}, and {text!r} is not") from None
 
 
 def _value(text: str, kind: AttributeType) -> Value:
@@ -201,7 +201,7 @@ def _guess(text: str) -> Value:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read an ISO 8601 date or time; UTC where it names no zone, as the catalogue takes it.
+    """Read an ISO 8601 date or time; without a zone it is UTC, as in the catalogue.
 
     Raises
     ------

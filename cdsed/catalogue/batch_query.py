@@ -1,4 +1,4 @@
-"""Queries for all rows that meet any of many conditions, in as few GETs as the length of a URL allows."""
+"""Queries for all rows that meet at least one of many conditions, in as few GETs as the URL length allows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ def quoted(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BatchQuery:
-    """Queries one resource of the catalogue for rows that meet any of the conditions given.
+    """Queries one resource of the catalogue for rows that meet at least one of the given conditions.
 
     Attributes
     ----------
     resource
         ``Products`` or ``DeletedProducts``.
     most
-        Conditions in one query at most; fewer where the URL would pass 2048 characters.
+        Conditions in one query at most; fewer where the URL would be longer than 2048 characters.
     within
         A condition that every row has to meet, or empty.
     order
-        The ``$orderby`` of the answers, or empty where one page holds them all.
+        The ``$orderby`` of the responses, or empty where one page holds all rows.
     """
 
     service: ODataClient
@@ -39,13 +39,13 @@ class BatchQuery:
     order: str = ""
 
     def pages(self, conditions: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-        """Ask, and yield every page of every answer.
+        """Send the queries, and yield every page of every response.
 
         Raises
         ------
         ServiceError
-            What the service raises; ``InvalidResponse`` when there are more rows than one page and no order,
-            without which pages lose and repeat rows.
+            As the service raises it; ``InvalidResponse`` when the rows need several pages and `order` is empty:
+            pages without an order lose and repeat rows.
         """
         for options in self._queries(conditions):
             page = self.service.get(self.resource, options)

@@ -1,4 +1,4 @@
-"""Answers of the catalogue kept on disk: whole ones, for a time, shared by processes without a lock."""
+"""A cache of whole catalogue responses on disk, shared by processes without a lock."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def cache_directory(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return where answers are kept: as set, else below ``$XDG_CACHE_HOME``, else below the state."""
+    """Return the directory of the cache: as set, else below ``$XDG_CACHE_HOME``, else below the state."""
     if settings.catalogue.cache_dir:
         return settings.catalogue.cache_dir
     home = environ.get("XDG_CACHE_HOME")
@@ -24,18 +24,18 @@ def cache_directory(settings: Settings, environ: Mapping[str, str]) -> Path:
 
 
 class Cache:
-    """Bytes by key; a file appears whole under its name or not at all.
+    """Bytes by key; a file appears under its name only when it is complete.
 
-    Where nothing can be written, nothing is kept: that is a warning, once, and no failure.
+    When the disk cannot be written, nothing is cached; this is logged once and raises no error.
 
     Parameters
     ----------
     directory
-        Where the files lie; made when something is first kept.
+        Where the files are; made with the first entry.
     ttl_s
-        Seconds after which what was kept counts no longer.
+        Seconds after which an entry has expired.
     clock
-        What time it is; ages are told by the files' times of modification.
+        What time it is; the age of an entry is that of its file's modification time.
     """
 
     def __init__(self, directory: Path, ttl_s: float, clock: Clock) -> None:
@@ -45,7 +45,7 @@ class Cache:
         self._has_complained = False
 
     def read(self, key: str) -> bytes | None:
-        """Return what was kept under `key`, None when there is nothing or it is too old."""
+        """Return the entry of `key`; None when it is absent or has expired."""
         try:
             with self._path(key).open("rb") as file:
                 age_s = self._clock.utc_s() - os.fstat(file.fileno()).st_mtime
@@ -54,12 +54,12 @@ class Cache:
             return None  # the service is asked instead
 
     def write(self, key: str, body: bytes) -> None:
-        """Keep `body` under `key`; of several who write at once, one wins."""
+        """Store `body` under `key`; of several processes that write at once, the last one wins."""
         try:
             self._write(self._path(key), body)
         except OSError as error:
             if not self._has_complained:
-                _log.warning("answers are not kept, a search cannot continue after an interruption: %s", error)
+                _log.warning("responses are not cached, so a search cannot be resumed after an interruption: %s", error)
             self._has_complained = True
 
     def _write(self, path: Path, body: bytes) -> None:
@@ -78,7 +78,7 @@ class Cache:
             raise
 
     def prune(self) -> None:
-        """Remove what is too old to count, and drafts that killed processes have left."""
+        """Remove expired entries, and drafts that killed processes have left."""
         now_s = self._clock.utc_s()
         for path in self._directory.glob("??/*"):
             try:
@@ -90,7 +90,7 @@ class Cache:
                 continue  # another process was faster, or the disk is read-only
 
     def _is_fresh(self, age_s: float) -> bool:
-        return 0 <= age_s < self._ttl_s  # what comes from the future tells of a clock that jumped
+        return 0 <= age_s < self._ttl_s  # a time in the future means that the clock was changed
 
     def _path(self, key: str) -> Path:
         digest = hashlib.sha256(key.encode()).hexdigest()

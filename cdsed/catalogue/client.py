@@ -1,4 +1,4 @@
-"""The catalogue as the daemon and the commands meet it."""
+"""The catalogue for the daemon and the commands, configured from the settings."""
 
 import os
 import threading
@@ -20,14 +20,14 @@ RATE_LIMIT_FILE = "catalogue.rate_limit"
 def connect(
     settings: Settings, *, clock: Clock, stop: threading.Event, token: Callable[[], str] | None = None
 ) -> ODataClient:
-    """Return the catalogue that the settings name, asked at the rate of the whole daemon.
+    """Return a client of the catalogue of the settings, which shares the rate limit of the whole daemon.
 
     Parameters
     ----------
     settings
-        Their address, time-out and rate.
+        Give the address, time-out and rate.
     clock, stop, token
-        As `ODataClient` has them.
+        As for `ODataClient`.
     """
     services, limits = settings.services, settings.catalogue
     return ODataClient(
@@ -42,7 +42,7 @@ def connect(
 
 
 def _rate_limit_file(settings: Settings) -> Path | None:
-    """Return where slots are handed out: with the daemon, else among a user's own processes, else nowhere."""
+    """Return the file of the rate limit: the daemon's, else the user's own, else None."""
     for directory in (settings.sessions_dir, cache_directory(settings, os.environ)):
         file = directory / RATE_LIMIT_FILE
         if os.access(file if file.exists() else directory, os.R_OK | os.W_OK):
@@ -51,12 +51,12 @@ def _rate_limit_file(settings: Settings) -> Path | None:
 
 
 class Catalogue:
-    """Finds products by name for as long as a process lives; it learns how much it may ask at once.
+    """Finds products by name. It keeps the learned length of a list of names for the life of the process.
 
     Parameters
     ----------
     settings
-        Address, time-out, rate, and how long a negative answer is believed.
+        Address, time-out, rate, and how long a negative response is cached.
     clock
         What time it is, and how to wait.
     stop
@@ -76,5 +76,5 @@ class Catalogue:
         self._service.close()
 
     def look_up(self, names: Sequence[str]) -> Facts:
-        """Return what the catalogue says of safenames; see `cdsed.catalogue.names.look_up`."""
+        """Return the catalogue's facts about safenames; see `cdsed.catalogue.names.look_up`."""
         return self._names.look_up(names)

@@ -1,4 +1,4 @@
-"""From products to those of another type that show the same, through the catalogue."""
+"""Finding, in the catalogue, products of another type from the same acquisition."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,18 +19,18 @@ _NAMES_ROUND_TO = timedelta(seconds=1)  # the catalogue's times have fractions
 def counterparts(
     wanted: Sequence[Safename], to: str, service: ODataClient, tolerance_s: float, *, cog: bool = False
 ) -> dict[str, CatalogueEntry]:
-    """Find the products of another type that show what some products show.
+    """Find the products of another type that show the same as given products.
 
     Parameters
     ----------
     wanted
-        Any number of names; those of missions whose names do not tell the datatake have no counterpart.
+        Any number of names; those of missions whose names do not hold the datatake have no counterpart.
     to
-        The type looked for: ``SLC``, ``GRD``, ``OCN``, ``RAW`` or with its resolution, ``GRDH``.
+        The type to find: ``SLC``, ``GRD``, ``OCN``, ``RAW`` or with its resolution, ``GRDH``.
     service
         The catalogue.
     tolerance_s, cog
-        As `cdsed.model.matching.match` has them.
+        As for `cdsed.model.matching.match`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Results of a search as files of the usual formats."""
+"""Results of a search as files of common formats."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ _SUFFIXES = {"txt": "listing", "parq": "parquet", "geoparquet": "parquet"}
 
 
 class Format(StrEnum):
-    """What results can be written as; a listing is what the inbox takes."""
+    """The formats of results; a listing is what the inbox takes."""
 
     LISTING = "listing"
     CSV = "csv"
@@ -24,7 +24,7 @@ class Format(StrEnum):
 
 
 def format_of(suffix: str) -> Format:
-    """Return the format of files that end so; ValueError when there is none."""
+    """Return the format of files with a suffix; ValueError when it is unknown."""
     name = suffix.removeprefix(".").lower()
     return Format(_SUFFIXES.get(name, name))
 
@@ -37,7 +37,7 @@ def render(frame: gpd.GeoDataFrame, form: Format) -> bytes:
     frame
         As `cdsed.catalogue.frame` describes.
     form
-        ``listing``: ``id,safename,S3Path``; ``csv`` and ``json``: all columns, footprints as WKT, moments in
+        ``listing``: ``id,safename,S3Path``; ``csv`` and ``json``: all columns, footprints as WKT, times in
         ISO 8601; ``geojson``: RFC 7946; ``parquet``: GeoParquet with all types kept.
     """
     match form:
@@ -56,7 +56,7 @@ def render(frame: gpd.GeoDataFrame, form: Format) -> bytes:
 
 
 def records(frame: gpd.GeoDataFrame) -> list[dict[str, Any]]:
-    """Return a mapping per product of what JSON can hold: footprints as WKT, moments in ISO 8601, None for nothing."""
+    """Return a mapping for JSON per product: footprints as WKT, times in ISO 8601, None for missing values."""
     plain = _plain(frame).astype(object)
     found: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
     return found

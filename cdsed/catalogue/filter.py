@@ -1,4 +1,4 @@
-"""From a query to the text of ``$filter``; pure functions.
+"""Pure functions that write a query as the text of ``$filter``.
 
 The forms are those of the OData page of the CDSE documentation, read in 2025.
 """
@@ -13,19 +13,19 @@ from cdsed.catalogue.query import Query
 
 
 def filter_text(query: Query, start: datetime | None, end: datetime | None) -> str:
-    """Return the filter for the part of a query between two moments.
+    """Return the filter for the part of a query between two times.
 
     Parameters
     ----------
     query
-        What is searched for; its own window is not looked at.
+        The conditions; its own window is not used.
     start, end
         Half-open window of the sensing start; None: open on that side.
 
     Returns
     -------
     str
-        Unquoted, as for an URL before encoding; empty when nothing is asked for.
+        Not yet encoded for a URL; empty without conditions.
     """
     return " and ".join(_conditions(query, start, end))
 
@@ -49,7 +49,7 @@ def _conditions(query: Query, start: datetime | None, end: datetime | None) -> I
 
 
 def literal(value: Value) -> str:
-    """Return an OData literal: text in quotes, moments in UTC without."""
+    """Return an OData literal: text in quotes, times in UTC without."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -63,7 +63,7 @@ def literal(value: Value) -> str:
 
 
 def _name(pattern: str) -> Iterator[str]:
-    """Yield what can be said of a pattern's pieces; `Query.fits` sees to their order."""
+    """Yield conditions for the pieces of a pattern; `Query.fits` checks their order."""
     first, *others = pattern.split("*")
     if not others:
         yield f"Name eq {literal(first)}"

@@ -16,13 +16,12 @@ _PREFIX, _SUFFIX = "geography'SRID=4326;", "'"
 
 
 def footprints(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.object_]:
-    """Return the footprints of rows: of ``Footprint``, else of ``GeoFootprint``, None where neither can be read.
+    """Return the footprints of rows, from ``Footprint`` or else ``GeoFootprint``; None where neither can be read.
 
     Returns
     -------
     numpy.ndarray
-        Longitude and latitude; what crosses the antimeridian is a valid MultiPolygon that ends on either
-        side of it.
+        Longitude and latitude; a footprint that crosses the antimeridian is a valid MultiPolygon, cut there.
     """
     texts = [_wkt(row.get("Footprint")) for row in rows]
     geometries = np.asarray(shapely.from_wkt(np.array(texts, dtype=object), on_invalid="ignore"))
@@ -47,7 +46,7 @@ def _from_geojson(footprint: Any) -> BaseGeometry | None:
 
 
 def _mended(footprint: BaseGeometry) -> BaseGeometry | None:
-    """Return a valid footprint of the same place, cut at the antimeridian; None when it is on no globe."""
+    """Return a repaired footprint, cut at the antimeridian; None when it is outside the globe."""
     try:
         wholes = [valid(unwrap(part)) for part in shapely.get_parts(footprint)]
     except ValueError:

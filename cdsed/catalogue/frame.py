@@ -1,22 +1,22 @@
-"""Rows of the catalogue as a GeoDataFrame, with the same typed columns whether there are rows or none.
+"""Rows of the catalogue as a GeoDataFrame, with the same typed columns even when it has no rows.
 
 ================ ==================== ==========================================================
 column           type                 meaning
 ================ ==================== ==========================================================
 id               string               UUID of the product in CDSE
 name             string               safename, with its extension; each once
-s3_path          string               where it lies, ``/eodata/…``
+s3_path          string               where it is, ``/eodata/…``
 size_bytes       int64                size of its zip or single object; 0: unknown
 online           bool                 whether it can be fetched at once
 start, end       datetime64[us, UTC]  sensing
 published        datetime64[us, UTC]  when it appeared
-modified         datetime64[us, UTC]  when the catalogue last touched the row
+modified         datetime64[us, UTC]  when the catalogue last changed the row
 evicted          datetime64[us, UTC]  when it will be taken offline; NaT: never
 md5, blake3      string               digests of that zip or single object in small hex
 geometry         geometry, EPSG:4326  footprint; None for products without one
 ================ ==================== ==========================================================
 
-Attributes asked for follow as columns under their own names, typed after `cdsed.catalogue.attributes`.
+Requested attributes follow as columns under their own names, with the types of `cdsed.catalogue.attributes`.
 """
 
 import re
@@ -38,19 +38,19 @@ COLUMNS = (
     *("id", "name", "s3_path", "size_bytes", "online", "start", "end", "published", "modified", "evicted"),
     *("md5", "blake3", "geometry"),
 )
-_NEVER = "9999"  # the year of an eviction that is none
+_NEVER = "9999"  # the year in which the catalogue puts the eviction of a product that stays online
 _PLAIN_UTC = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z?")
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> gpd.GeoDataFrame:
-    """Return rows of ``Products`` as they come, duplicates included.
+    """Return rows of ``Products`` in their order, duplicates included.
 
     Parameters
     ----------
     rows
-        Members of ``value`` of an answer.
+        Members of ``value`` of a response.
     columns
-        Attributes wanted as columns; the rows have to be expanded by them.
+        Attributes to add as columns; the rows have to be expanded by them.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
 
 def whole_frame(frames: Sequence[gpd.GeoDataFrame], columns: Sequence[str] = ()) -> gpd.GeoDataFrame:
-    """Return one frame of several: of each name the newest row, in the order of their sensing."""
+    """Return several frames as one: the newest row of each name, ordered by sensing time."""
     filled = [frame for frame in frames if len(frame)] or [frame_of([], columns)]
     together = pd.concat(filled, ignore_index=True)
     newest_last = together.sort_values(["modified", "id"], kind="stable")
@@ -109,7 +109,7 @@ def _timestamps(texts: Iterable[str | None]) -> pd.Series:
 
 
 def _plain(text: str | None) -> str:
-    """Return a moment in UTC without its zone, as numpy reads it; the catalogue writes 0 to 9 digits of seconds."""
+    """Return a time in UTC without its zone, as numpy reads it; the catalogue writes 0 to 9 digits of seconds."""
     if not text:
         return "NaT"
     if match := _PLAIN_UTC.fullmatch(text):
@@ -131,7 +131,7 @@ def _eviction(text: str | None) -> str | None:
 
 
 def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
-    """Return a typed column; what is not of the type, as one known attribute of Sentinel-3, is missing."""
+    """Return a typed column; a value of another type, as in one known attribute of Sentinel-3, becomes missing."""
     match type_of(name):
         case AttributeType.INTEGER:
             numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")

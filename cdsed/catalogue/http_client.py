@@ -19,7 +19,7 @@ from cdsed.catalogue.http_errors import PASSING, from_status, one_line
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
 
-_CONNECTIONS = 4  # an observer of the catalogue's firewall keeps to as many lanes
+_CONNECTIONS = 4  # the same number as another client uses, to stay within the limits of the catalogue's firewall
 _QUOTED_CHARACTERS = 200
 _ADVICE = "look at proxies and firewalls, and at `services` in the settings"
 
@@ -33,14 +33,14 @@ class RetryPolicy:
     tries
         Requests in all.
     longest_wait_s
-        Seconds that one wait may take. A service that asks for more is not waited for.
+        Seconds that one wait may take. If the service asks for a longer wait, the request is not repeated.
     """
 
     tries: int
     longest_wait_s: float
 
     def may_help(self, error: BaseException) -> bool:
-        """Tell whether the next try may succeed where this error came up."""
+        """Tell whether the next try may succeed after this error."""
         return (
             isinstance(error, ServiceError)
             and error.code in PASSING
@@ -55,7 +55,7 @@ class RetryPolicy:
 def failure_of(state: tenacity.RetryCallState) -> ServiceError:
     """Return the error of the last try."""
     error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, ServiceError), "only a ServiceError is tried again"
+    assert isinstance(error, ServiceError), "only a ServiceError is retried"
     return error
 
 
@@ -69,7 +69,7 @@ class HttpResponse:
     Attributes
     ----------
     url
-        What messages call the service.
+        The name of the service in messages.
     """
 
     url: str
@@ -83,7 +83,7 @@ class HttpResponse:
         Raises
         ------
         ServiceError
-            ``InvalidResponse``: it is something else, of which the message quotes nothing.
+            ``InvalidResponse``: it is something else, which the message does not quote.
         """
         try:
             content = json.loads(self.body)
@@ -92,19 +92,19 @@ class HttpResponse:
         else:
             found = f"a {type(content).__name__} instead of an object"
         if not isinstance(content, dict):  # raised here, not above: the first error holds the body
-            message = f"{self.url}: an answer that is not as documented: {found}"
+            message = f"{self.url}: a response that is not as documented: {found}"
             raise ServiceError(message, code="InvalidResponse")
         return content
 
     def is_json_object(self) -> bool:
-        """Tell whether the body is a JSON object with something in it."""
+        """Tell whether the body is a JSON object that is not empty."""
         try:
             return bool(self.json_object())
         except ServiceError:
             return False
 
     def reason(self) -> str:
-        """Return the words of a refusal, on one printable line. Responses of success must not be quoted."""
+        """Return the text of a refusal, on one printable line. Do not quote successful responses: they hold secrets."""
         try:
             content = self.json_object()
         except ServiceError:
@@ -115,7 +115,7 @@ class HttpResponse:
         return f"{self.status}: {line}" if line else f"{self.status}"
 
     def proxy_error(self) -> ServiceError:
-        """Return the error for a response that something on the way gave in the place of the service."""
+        """Return the error for a response of something on the way to the service, such as a proxy."""
         message = f"{self.url}: something on the way to it answered {self.status}; {_ADVICE}"
         return ServiceError(message, code="ProxyResponse")
 
@@ -130,13 +130,13 @@ class HttpClient:
     clock
         What time it is, and how to wait.
     stop
-        Ends the waits between tries. The request that runs is finished.
+        Ends the waits between tries. A request that is running is finished.
     ca_file
-        PEM file of certificate authorities, instead of the usual ones. TLS is always verified.
+        PEM file of certificate authorities, instead of the default ones. TLS is always verified.
     connect_timeout_s
         Seconds until a connection is made. None: as long as `timeout_s`.
     service_url
-        What errors call the service. None: the URL of each request.
+        The name of the service in errors. None: the URL of each request.
     refuses_in_json
         Whether the service refuses with JSON objects only, so that any other refusal, and every redirect, comes from
         something on the way to it.
@@ -158,11 +158,11 @@ class HttpClient:
         self._timeouts_s = (timeout_s if connect_timeout_s is None else connect_timeout_s, timeout_s)
         self._service_url = service_url
         self._refuses_in_json = refuses_in_json
-        # Given with each request: only so does it go before $REQUESTS_CA_BUNDLE.
+        # Given with each request, because only then it overrides $REQUESTS_CA_BUNDLE.
         self._verify = True if ca_file is None else str(ca_file)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"cdsed/{__version__}"
-        self._session.auth = lambda request: request  # else requests looks for a password in ~/.netrc
+        self._session.auth = lambda request: request  # otherwise requests looks for a password in ~/.netrc
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
 
@@ -202,8 +202,8 @@ class HttpClient:
         Raises
         ------
         ServiceError
-            There was no whole response, or one of 429 or 5xx. With `refuses_in_json` also ``Redirected``, and
-            ``ProxyResponse`` for a refusal that is not a JSON object. You judge every other response.
+            The response was not complete, or its status is 429 or 5xx. With `refuses_in_json` also ``Redirected``,
+            and ``ProxyResponse`` for a refusal that is not a JSON object. Check every other response yourself.
         """
         service_url = self._service_url or url
         try:
@@ -220,7 +220,7 @@ class HttpClient:
             ) as answered:
                 response = HttpResponse(service_url, answered.status_code, answered.content, answered.headers)
         except requests.RequestException as error:
-            raise _no_response(error, service_url) from None  # the request it carries holds token and password
+            raise _no_response(error, service_url) from None  # the request inside it holds token and password
         if response.status == 429 or response.status >= 500:
             raise from_status(response.status, response.headers, response.body, service_url, self.clock.utc_s())
         if self._refuses_in_json:
@@ -237,7 +237,7 @@ class HttpClient:
         json_body: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """Send a request as `send` does, and again when that may help. Use it for what may safely be sent twice."""
+        """Send a request as `send` does, and retry when that may help. Use it only for requests that are idempotent."""
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(_RETRY.tries) | tenacity.stop_when_event_set(self.stop),
             retry=tenacity.retry_if_exception(_RETRY.may_help),
@@ -264,7 +264,7 @@ def _refuse_other_services(response: HttpResponse) -> None:
 
 
 def _no_response(error: requests.RequestException, url: str) -> ServiceError:
-    """Return the error for a request that got no whole response."""
+    """Return the error for a request without a complete response."""
     root: BaseException = error
     while root.__context__ is not None:  # the outer texts repeat the whole query
         root = root.__context__
@@ -273,7 +273,7 @@ def _no_response(error: requests.RequestException, url: str) -> ServiceError:
         case requests.exceptions.SSLError():
             return ServiceError(f"{url}: TLS failed: {why}; look at services.ca_file", code="TlsFailed")
         case requests.exceptions.Timeout():
-            return ServiceError(f"{url}: no answer in time: {why}", code="Timeout")
+            return ServiceError(f"{url}: no response in time: {why}", code="Timeout")
         case requests.exceptions.ChunkedEncodingError():
-            return ServiceError(f"{url}: the answer broke off: {why}", code="TruncatedBody")
+            return ServiceError(f"{url}: the response ended early: {why}", code="TruncatedBody")
     return ServiceError(f"{url}: no connection: {why}", code="ConnectionFailed")

@@ -1,4 +1,4 @@
-"""The errors for HTTP responses that refuse, and which errors the next try may cure."""
+"""The errors for HTTP responses that refuse, and which of them may disappear with a retry."""
 
 import json
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any
 
 from cdsed.errors import ServiceError
 
-# Codes of failures that may be gone in a moment; all others would only be repeated.
+# Codes of failures that a retry may cure.
 PASSING = frozenset(
     {"Timeout", "ConnectionFailed", "TruncatedBody", "InvalidResponse", "ServerError", "TooManyRequests"}
 )
 _QUOTED_CHARACTERS = 200
-_RETRY_AFTER_MAX_S = 3600.0  # whoever says more has its clock wrong: nothing waits for years
+_RETRY_AFTER_MAX_S = 3600.0  # a service that asks for more has a wrong clock; never wait for years
 
 
 def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, utc_s: float) -> ServiceError:
@@ -23,9 +23,9 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, 
     status, headers, body
         The response.
     url
-        What the message calls the service.
+        The name of the service in the message.
     utc_s
-        The present, in seconds since the epoch, to measure a ``Retry-After`` date by.
+        The current time in seconds since the epoch, to convert a ``Retry-After`` date.
     """
     message = f"{url}: answered {status}: {_reason(body)}"
     if status == 429 or status >= 500:
@@ -34,12 +34,12 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, url: str, 
     if status in {401, 403}:
         return ServiceError(f"{message}; it should answer anonymous queries", code="Refused")
     if 400 <= status < 500:
-        return ServiceError(f"{message}; the catalogue does not take this question", code="BadQuery")
+        return ServiceError(f"{message}; the catalogue does not accept this query", code="BadQuery")
     return ServiceError(f"{message}; look at services.catalogue_url", code="NotTheCatalogue")
 
 
 def _retry_after_s(value: str | None, utc_s: float) -> float | None:
-    """Seconds or a date, as RFC 9110 section 10.2.3 allows, an hour at most; nonsense counts as absent."""
+    """Read seconds or a date, as RFC 9110 section 10.2.3 allows, an hour at most; None for an invalid value."""
     if value is None:
         return None
     if value.strip().isdecimal():
@@ -51,7 +51,7 @@ def _retry_after_s(value: str | None, utc_s: float) -> float | None:
 
 
 def _reason(body: bytes) -> str:
-    """Quote the service: its ``detail`` is a list, a mapping or text; its firewall says ``message``."""
+    """Quote the service: its ``detail`` is a list, a mapping or text; its firewall uses ``message``."""
     try:
         response = json.loads(body)
     except (ValueError, RecursionError):  # UnicodeDecodeError is one, too
@@ -73,6 +73,6 @@ def _words(response: Any) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Return one printable line of a text that comes from outside and goes into logs and terminals."""
+    """Return text from outside as one printable line for logs and terminals."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * _QUOTED_CHARACTERS]).split())
     return line if len(line) <= _QUOTED_CHARACTERS else line[:_QUOTED_CHARACTERS] + "…"

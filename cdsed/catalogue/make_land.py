@@ -18,8 +18,8 @@ from shapely.geometry.base import BaseGeometry
 from cdsed.catalogue.area import Coordinates, cut, unwrap, valid
 from cdsed.catalogue.sea import EQUAL_AREA, LAND
 
-_TILE_DEGREES = 5  # pieces small enough that few of their vertices are met in vain
-_GRID_M = 10.0  # finer than the data, and packs well
+_TILE_DEGREES = 5  # small pieces, so that a footprint is compared with few vertices
+_GRID_M = 10.0  # finer than the data, and compresses well
 
 
 def polygons(topology: dict[str, Any]) -> list[BaseGeometry]:

@@ -1,4 +1,4 @@
-"""From names or ids to facts, in bulk: what the catalogue has, what it has deleted, what it never had."""
+"""Looking up names or ids in bulk: which products the catalogue has, has deleted, or does not know."""
 
 import logging
 import re
@@ -15,8 +15,9 @@ from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
 
 NAMES_PER_FILTER = 15
 
-# What FilterList takes and gives at once is documented nowhere: lists begin small, and grow while every page is whole.
-# A query without $top has 20 rows; nobody says whether that holds here.
+# How many names FilterList accepts, and how many rows it returns, is not documented: lists begin small, and grow
+# while every page is complete.
+# A query without $top has 20 rows; whether FilterList has this limit is not documented.
 _FILTER_LIST = f"Products/OData.CSC.FilterList?$top={ROWS_MAX}"
 _LIST_FIRST, _LIST_MOST = 20, 500
 _REFUSALS = frozenset({"BadQuery", "Refused"})
@@ -29,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class Negatives:
-    """Remembers for a short time what the catalogue does not have, so that it is not asked again and again.
+    """Caches for a short time which products the catalogue does not have, to save requests.
 
     Parameters
     ----------
     ttl_s
-        Seconds after which it is asked again: what is not there yet may be published any moment.
+        Seconds after which the catalogue is asked again, because the product may be published meanwhile.
     clock
         What time it is.
     """
@@ -45,7 +46,7 @@ class Negatives:
         self._kept: dict[str, tuple[float, Deletion | None]] = {}
 
     def remember(self, facts: Facts) -> None:
-        """Keep what `facts` says is deleted or unknown."""
+        """Keep the products of `facts` that are deleted or unknown."""
         if len(self._kept) + len(facts.deleted) + len(facts.unknown) > _REMEMBERED_MAX:
             self._kept.clear()
         until_s = self._clock.boot_s() + self._ttl_s
@@ -53,7 +54,7 @@ class Negatives:
         self._kept |= dict.fromkeys(facts.unknown, (until_s, None))
 
     def recall(self, asked: Iterable[str]) -> Facts:
-        """Return what is still known to be deleted or unknown."""
+        """Return the products that are still cached as deleted or unknown."""
         now_s = self._clock.boot_s()
         kept = {each: self._kept[each][1] for each in asked if each in self._kept and self._kept[each][0] > now_s}
         deleted = {each: deletion for each, deletion in kept.items() if deletion}
@@ -61,7 +62,7 @@ class Negatives:
 
 
 def look_up(names_or_ids: Sequence[str], service: ODataClient, *, cache: Negatives | None = None) -> Facts:
-    """Look products up once; who does so repeatedly keeps a `Names`, which learns.
+    """Look products up once; for repeated calls keep a `Names`, which learns the length of a list.
 
     Parameters
     ----------
@@ -70,20 +71,20 @@ def look_up(names_or_ids: Sequence[str], service: ODataClient, *, cache: Negativ
     service
         The catalogue.
     cache
-        What is known not to be there.
+        Products that are known to be absent.
 
     Raises
     ------
     ServiceError
-        The catalogue could not be asked, in spite of several tries where that made sense.
+        The catalogue could not be asked, even after retries where they may help.
     Stopped
-        The service was told to stop meanwhile.
+        The service was stopped meanwhile.
     """
     return Names(service, cache=cache).look_up(names_or_ids)
 
 
 class Names:
-    """Looks products up, and learns how long a list of names the service takes at once.
+    """Looks products up, and learns how many names the service accepts in one list.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ class Names:
     per_filter
         Names in one ``$filter`` at most.
     cache
-        What is known not to be there.
+        Products that are known to be absent.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class Names:
     def look_up(self, names_or_ids: Sequence[str]) -> Facts:
         """Look products up; see the function of this name.
 
-        A name that a FilterList answer lacks is asked again by ``$filter``, then looked for in DeletedProducts:
-        so `Facts.unknown` never means that a page was cut.
+        A name that is missing in a FilterList response is looked up again with ``$filter``, then in DeletedProducts.
+        So a name is never in `Facts.unknown` because a page was cut.
         """
         asked = list(dict.fromkeys(names_or_ids))
         known = self._cache.recall(asked) if self._cache else Facts()
@@ -130,7 +131,7 @@ class Names:
             batch = names[first : first + self._lists.size]
             page = self._page(batch)
             if page is None:
-                continue  # refused: the list is shorter now, or there are no lists any more
+                continue  # refused: try a shorter list, or stop using lists
             lacking = _lacking(batch, page)
             late = self._by_filter(lacking)
             self._lists.answered(len(batch), len(batch) - len(lacking), whole=not late)
@@ -139,7 +140,7 @@ class Names:
         return entries + self._by_filter(names[first:])
 
     def _page(self, batch: Sequence[str]) -> list[CatalogueEntry] | None:
-        """Ask for a list of names; None when the service refuses it."""
+        """Request a list of names; None when the service refuses it."""
         body = {"FilterProducts": [{"Name": name} for name in batch]}
         try:
             return self._asked_for(batch, parse_entries(self._service.post(_FILTER_LIST, body), self._service.url))
@@ -156,10 +157,10 @@ class Names:
         return self._asked_for(names_or_ids, entries)
 
     def _asked_for(self, names_or_ids: Sequence[str], rows: list[_Row]) -> list[_Row]:
-        """Return the rows of an answer; one to another question says nothing of what was asked for."""
+        """Return the rows of a response; refuse it if it has other products than the requested ones."""
         asked = {each.lower() for each in names_or_ids}
         if any(row.name.lower() not in asked and row.product_id.lower() not in asked for row in rows):
-            raise ServiceError(f"{self._service.url}: an answer to another question", code="InvalidResponse")
+            raise ServiceError(f"{self._service.url}: a response to another request", code="InvalidResponse")
         return rows
 
     def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:
@@ -172,13 +173,13 @@ class Names:
 
 @dataclass(slots=True)
 class _Lists:
-    """How long the next FilterList may be; 0 when the service takes none."""
+    """How long the next FilterList may be; 0 when the service accepts none."""
 
     size: int = _LIST_FIRST
     most: int = _LIST_MOST
 
     def answered(self, asked: int, given: int, *, whole: bool) -> None:
-        """Learn from an answer: a page that lacked what the catalogue has shows how many rows a page holds."""
+        """Learn from a response: a page without a product that the catalogue has shows how many rows a page holds."""
         if whole:
             self.size = min(max(self.size, 2 * asked), self.most)
         elif asked <= _LIST_FIRST:
@@ -187,7 +188,7 @@ class _Lists:
             self.size = self.most = max(_LIST_FIRST, given)
 
     def failed(self, asked: int, *, refused: bool) -> None:
-        """Learn from a failure: a refused length stays forbidden, after any other one the next list is shorter."""
+        """Learn from a failure: never use a refused length again; after any other failure, make the list shorter."""
         self.size = max(_LIST_FIRST, asked // 2)
         if refused:
             self.most = self.size = 0 if asked <= _LIST_FIRST else self.size
@@ -199,7 +200,7 @@ def _lacking(asked: Sequence[str], entries: Sequence[CatalogueEntry]) -> list[st
 
 
 def _newest(entries: Sequence[CatalogueEntry]) -> dict[str, CatalogueEntry]:
-    """Return entries by name and by id; of several with one name the newest."""
+    """Return entries by name and by id; the newest one when several have the same name."""
     newest: dict[str, CatalogueEntry] = {}
     for entry in entries:
         newest[entry.product_id.lower()] = entry

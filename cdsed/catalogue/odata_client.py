@@ -1,4 +1,4 @@
-"""The client of the catalogue's OData service: rate limited, retried, one for a whole process."""
+"""The client of the catalogue's OData service, with rate limit and retries; one for each process."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
 
-# A service that asks for a longer wait gets it from the schedule, which keeps no process waiting.
+# For a longer wait, the request fails and the schedule repeats it later, so that no process is blocked.
 _RETRY = RetryPolicy(tries=4, longest_wait_s=30.0)
 _CONNECT_S = 10.0
 
@@ -25,35 +25,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer: the bytes as they came, and the JSON object they hold."""
+    """A complete response: its bytes, and the JSON object in them."""
 
     body: bytes
     content: dict[str, Any]
 
 
 class ODataClient:
-    """Asks the catalogue. Several threads may use it.
+    """Sends requests to the catalogue. Several threads may use it.
 
     Parameters
     ----------
     url
         Address of the service, e.g. ``https://catalogue.dataspace.copernicus.eu/odata/v1``.
     rate_limiter
-        How often it is asked. The service counts all clients of one address together, so let all who ask
-        on a machine share one.
+        How often requests are sent. The service counts all clients of one address together, so let all processes of a
+        machine share one.
     timeout_s
-        Seconds without a byte after which a request is given up.
+        Seconds without a byte after which a request fails.
     clock
         What time it is, and how to wait.
     stop
         Ends every wait at once.
     ca_file
-        PEM file of certificate authorities, instead of the usual ones. TLS is always verified.
+        PEM file of certificate authorities, instead of the default ones. TLS is always verified.
     token
-        Gives the access token to ask with; None asks anonymously, which suffices for public products.
+        Returns the access token to send; None: anonymous, which suffices for public products.
     """
 
-    def __init__(  # noqa: PLR0913 - these are the service's own settings
+    def __init__(  # noqa: PLR0913 - these are the settings of the service
         self,
         url: str,
         *,
@@ -91,31 +91,31 @@ class ODataClient:
         self._http_client.close()
 
     def get(self, url: str, options: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Ask for something; return the JSON object answered.
+        """Send a GET; return the JSON object of the response.
 
         Parameters
         ----------
         url
-            Path below the service's address, e.g. ``Products``, or an absolute URL of this very service,
-            such as the ``@odata.nextLink`` of an answer.
+            Path below the service's address, e.g. ``Products``, or an absolute URL of the same service,
+            such as the ``@odata.nextLink`` of a response.
         options
             Query options, unquoted, e.g. ``{"$filter": "Name eq 'X'"}``.
 
         Raises
         ------
         ServiceError
-            It could not be asked, in spite of several tries where that made sense; or it refused.
+            It could not be asked, even after retries where they may help; or it refused.
         Stopped
             `stop` was set meanwhile.
         """
         return self.fetch(url, options).content
 
     def fetch(self, url: str, options: Mapping[str, str] | None = None) -> Reply:
-        """Ask as `get` does; return the bytes of the answer, too."""
+        """Send a GET as `get` does; return the bytes of the response, too."""
         return self._send_with_retry("GET", self.address(url, options), None)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask by a POST of JSON, otherwise as `get` does."""
+        """Send a POST of JSON, otherwise as `get` does."""
         return self._send_with_retry("POST", self.address(path), body).content
 
     def address(self, url: str, options: Mapping[str, str] | None = None) -> str:
@@ -124,7 +124,7 @@ class ODataClient:
         Raises
         ------
         ServiceError
-            ``NotTheCatalogue``: an absolute URL of another host, which must never see our token.
+            ``NotTheCatalogue``: an absolute URL of another host, which must never get the token.
         """
         absolute = url if "://" in url else f"{self.url}/{url}"
         if not absolute.startswith(f"{self.url}/"):
@@ -138,7 +138,7 @@ class ODataClient:
         return f"{absolute}?{query}"
 
     def _send_with_retry(self, method: str, url: str, body: Mapping[str, Any] | None) -> Reply:
-        """Send several times where that may help; once if that did not help the last time."""
+        """Send with retries where they may help; without retries if they did not help the last time."""
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._tries),
             retry=tenacity.retry_if_exception(_RETRY.may_help),
@@ -182,4 +182,4 @@ def _wait_s(state: tenacity.RetryCallState) -> float:
 def _log_retry(state: tenacity.RetryCallState) -> None:
     error = failure_of(state)
     pause_s = error.retry_after_s or (state.next_action.sleep if state.next_action else 0)
-    _log.warning("%s; asking again in %.1f s", error, pause_s)
+    _log.warning("%s; retry in %.1f s", error, pause_s)

@@ -1,4 +1,4 @@
-"""What is searched for, as a value; whatever cannot be honoured is refused when it is made."""
+"""The conditions of a search as a value, which are validated when it is made."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cdsed.catalogue.attributes import INTEGER_MAX, AttributeFilter, check_name
 from cdsed.catalogue.frame import COLUMNS
 from cdsed.model.families import Family
 
-# The code in the name of a product, and the catalogue's own words for it.
+# The code in the name of a product, and the catalogue's value for it.
 _POLARISATIONS = {code: words for family in Family for code, words in family.mission.polarisations.items()}
 _CHANNELS = frozenset({"VV", "VH", "HH", "HV", "VV&VH", "HH&HV"})
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)  # in any zone
@@ -20,16 +20,16 @@ _DIRECTIONS = frozenset({"ASCENDING", "DESCENDING"})
 
 @dataclass(frozen=True)
 class Query:
-    """Conditions that a product has to meet, all of them; None or empty asks for nothing.
+    """Conditions, all of which a product has to meet; None or empty: no such condition.
 
     Parameters
     ----------
     start, end
         Window of the sensing start, ``start <= sensing start < end``, with time zone.
     area
-        What the footprint has to meet, longitude and latitude on WGS 84: Point, LineString, Polygon (with holes)
-        or a Multi… of them. It may cross the antimeridian, either by longitudes beyond 180 or by an edge of more
-        than 180 degrees, which means the short way round, as edges of the catalogue's ``geography`` do.
+        An area that the footprint has to intersect, longitude and latitude on WGS 84: Point, LineString, Polygon
+        (with holes) or a Multi… of them. It may cross the antimeridian, either by longitudes beyond 180 or by an edge
+        of more than 180 degrees, which means the short way round, as in the catalogue's ``geography``.
     collection
         E.g. ``SENTINEL-1``. The catalogue is slow without one.
     name
@@ -52,12 +52,12 @@ class Query:
     attributes
         Further conditions.
     columns
-        Attributes wanted as columns of the result.
+        Attributes to add as columns of the result.
 
     Raises
     ------
     ValueError
-        One of them cannot be honoured; the text says which and why.
+        One of them is not valid; the text says which and why.
     """
 
     start: datetime | None = None
@@ -84,10 +84,10 @@ class Query:
         for name in self.columns:
             check_name(name)
             if name in COLUMNS:
-                raise ValueError(f"no column can be named {name!r} after an attribute: there is one of that name")
+                raise ValueError(f"no column can be named {name!r} after an attribute: the result has one of that name")
         for orbit in (self.orbit, self.relative_orbit):
             if orbit is not None and not 0 <= orbit <= INTEGER_MAX:
-                raise ValueError(f"orbit {orbit} is not the number of one")
+                raise ValueError(f"{orbit} is not an orbit number")
         if self.cloud_max_percent is not None and not 0 <= self.cloud_max_percent <= 100:
             raise ValueError(f"a cloud cover of {self.cloud_max_percent} is not between 0 and 100 %")
 
@@ -96,7 +96,7 @@ class Query:
             if timestamp.tzinfo is None:
                 raise ValueError(f"{timestamp} needs a time zone")
             if not _EARLIEST < timestamp < _LATEST:
-                raise ValueError(f"{timestamp} is not a moment of the catalogue's")
+                raise ValueError(f"{timestamp} is not a time that the catalogue knows")
         if self.start and self.end and self.start >= self.end:
             raise ValueError(f"the window ends at {self.end}, not after its start at {self.start}")
 
@@ -109,20 +109,20 @@ class Query:
                 raise ValueError(f"{field.replace('_', ' ')} {text!r}: only names can be patterns")
         if self.polarisation is not None and self.channels not in _CHANNELS:
             known = ", ".join(sorted(_CHANNELS | _POLARISATIONS.keys()))
-            raise ValueError(f"polarisation {self.polarisation!r} is none of {known}")
+            raise ValueError(f"polarisation {self.polarisation!r} is not one of {known}")
         if self.orbit_direction is not None and self.orbit_direction not in _DIRECTIONS:
             raise ValueError(f"orbit direction {self.orbit_direction!r} is neither ASCENDING nor DESCENDING")
 
     @property
     def channels(self) -> str | None:
-        """The polarisation in the catalogue's words."""
+        """The polarisation as the catalogue writes it."""
         if self.polarisation is None:
             return None
         words = re.sub(r"[+,]", "&", self.polarisation.upper())
         return _POLARISATIONS.get(words, words)
 
     def fits(self, name: str) -> bool:
-        """Return whether a name fits the pattern; the catalogue knows only its pieces, not their order."""
+        """Return whether a name fits the pattern; the catalogue checks only its pieces, not their order."""
         if self.name is None:
             return True
         pattern = ".*".join(re.escape(piece) for piece in self.name.split("*"))

@@ -1,4 +1,4 @@
-"""A limit on how often the catalogue is asked, shared by all threads, and through a file by all processes."""
+"""A rate limit for requests to the catalogue, shared by all threads, and through a file by all processes."""
 
 import fcntl
 import math
@@ -12,7 +12,7 @@ from cdsed.errors import Stopped
 
 
 class RateLimiter:
-    """Evenly spaced slots: no burst after a pause, as the catalogue's firewall counts by the second.
+    """Evenly spaced slots, without a burst after a pause, because the catalogue's firewall counts by the second.
 
     Parameters
     ----------
@@ -21,10 +21,9 @@ class RateLimiter:
     clock
         What time it is, and how to wait.
     file
-        Holds the next free slot for every process that is given the same file, with the time at which it was
-        written; None: this object alone. Its directory must exist. The file does not say of which boot it is: after
-        a reboot its times are either in the future, and count for nothing, or they ask for no longer a wait than they
-        did when they were written.
+        Holds the next free slot for every process that uses the same file, with the time at which it was written;
+        None: this object alone. Its directory must exist. The file does not record the boot. After a reboot its times
+        are either in the future, and ignored, or the wait is not longer than it was when they were written.
     """
 
     def __init__(self, per_s: float, clock: Clock, file: Path | None = None) -> None:
@@ -42,7 +41,7 @@ class RateLimiter:
             raise Stopped
 
     def pause(self, seconds: float) -> None:
-        """Give out no slot for so long, as the service has asked; slots already given stay."""
+        """Give out no slot for this time, because the service asked for it; slots already given stay."""
         until_s = self._clock.boot_s() + seconds
         self._move(lambda next_s: max(next_s, until_s))
 
@@ -64,7 +63,7 @@ class RateLimiter:
 
 
 def _parse(line: bytes, now_s: float) -> float:
-    """Read the next free slot; 0 when the file holds none, or one that was written before the machine booted."""
+    """Read the next free slot; 0 when the file is empty, or was written before the machine booted."""
     try:
         written_s, next_s = map(float, line.decode("ascii", "replace").split())
     except ValueError:

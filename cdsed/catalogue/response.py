@@ -1,4 +1,4 @@
-"""From the catalogue's JSON to `CatalogueEntry` and `Deletion`; whatever is not well-formed is refused whole."""
+"""Reading `CatalogueEntry` and `Deletion` from the catalogue's JSON; a malformed response is refused as a whole."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion
 
-_DIGESTS = {  # "N/A" and all zeros stand for none
+_DIGESTS = {  # "N/A" and all zeros mean that the digest is absent
     "MD5": re.compile(r"(?!0{32})[0-9a-f]{32}"),
     "BLAKE3": re.compile(r"(?!0{64})[0-9a-f]{64}"),
 }
@@ -18,12 +18,12 @@ _Row = TypeVar("_Row")
 
 
 def parse_entries(response: Mapping[str, Any], url: str) -> list[CatalogueEntry]:
-    """Return every row of an answer of ``Products``.
+    """Return every row of a response of ``Products``.
 
     Parameters
     ----------
-    answer
-        The JSON object of a 200 answer.
+    response
+        The JSON object of a response with status 200.
     url
         The catalogue's address, for the message.
 
@@ -36,7 +36,7 @@ def parse_entries(response: Mapping[str, Any], url: str) -> list[CatalogueEntry]
 
 
 def parse_deletions(response: Mapping[str, Any], url: str) -> list[Deletion]:
-    """Return every row of an answer of ``DeletedProducts``; otherwise as `parse_entries`."""
+    """Return every row of a response of ``DeletedProducts``; otherwise as `parse_entries`."""
     return _rows(response, _deletion, url)
 
 
@@ -45,13 +45,13 @@ def _rows(response: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Row
         return [parse(row) for row in _list(response["value"])]
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ServiceError(
-            f"{url}: an answer that is not as documented: {type(error).__name__}: {error!s:.100}",
+            f"{url}: a response that is not as documented: {type(error).__name__}: {error!s:.100}",
             code="InvalidResponse",
         ) from error
 
 
 def _list(value: Any) -> list[Any]:
-    """Return a list; what else can be gone through, such as text, would be an answer without rows."""
+    """Return a list; another iterable, such as an empty text, would pass as a response without rows."""
     if not isinstance(value, list):
         raise TypeError("value is not a list")
     return value
@@ -94,11 +94,11 @@ def _size_bytes(said: int | str) -> int:
 
 def _instant(text: str) -> datetime:
     instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)  # the catalogue means UTC where it says nothing
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)  # a time of the catalogue without a zone is UTC
 
 
 def digest_of(row: Mapping[str, Any], algorithm: str) -> str | None:
-    """Return a row's digest by the catalogue's name of the algorithm, in small hex; None where it states none."""
+    """Return a row's digest by the catalogue's name of the algorithm, in lower-case hex; None when it is absent."""
     for checksum in row.get("Checksum") or []:
         value = str(checksum.get("Value")).lower()
         if checksum.get("Algorithm") == algorithm and _DIGESTS[algorithm].fullmatch(value):
@@ -107,7 +107,7 @@ def digest_of(row: Mapping[str, Any], algorithm: str) -> str | None:
 
 
 def _footprint(row: Mapping[str, Any]) -> str | None:
-    """Return the footprint as WKT; rows have it twice, and some only as GeoJSON."""
+    """Return the footprint as WKT; rows have it as text and as GeoJSON, some only as GeoJSON."""
     found = _FOOTPRINT.fullmatch(row.get("Footprint") or "")
     if found:
         return found["wkt"]

@@ -1,4 +1,4 @@
-"""Searching the catalogue: every product a query selects, each once, or an error."""
+"""Searching the catalogue: every product that a query selects, each once, or an error."""
 
 import json
 import threading
@@ -53,31 +53,31 @@ def search(
     query
         What to search for.
     service
-        Whom to ask.
+        The catalogue.
     cache
-        Where answers are kept as they come, page by page: a search that was interrupted continues from there.
+        Where each page is stored as it arrives, so that an interrupted search can be resumed.
     progress
-        Told every half second or so, in this thread.
+        Called about every half second, in this thread.
     workers
         Slices read at the same time, under the one rate limit of `service`.
     slice_length
-        Longest window of time asked for at once; None begins with the whole. Whatever holds more rows than
-        the catalogue hands out is cut further.
+        Longest window of time in one query; None begins with the whole window. A window with more rows than the
+        catalogue returns is cut further.
 
     Returns
     -------
     geopandas.GeoDataFrame
-        As `cdsed.catalogue.frame` describes, in the order of sensing; of several rows of one name the newest.
+        As `cdsed.catalogue.frame` describes, ordered by sensing time; the newest row when several have one name.
 
     Raises
     ------
     Incomplete
-        The catalogue did not give as many rows as it counted, though asked twice; or more products than it
-        hands out begin at one moment.
+        The catalogue returned fewer rows than it counted, twice; or more products than it returns begin at the same
+        time.
     ServiceError
-        The catalogue could not be asked, or refused the question.
+        The catalogue could not be asked, or refused the query.
     Stopped
-        `service` was told to stop.
+        `service` was stopped.
     """
     if cache:
         cache.prune()
@@ -103,7 +103,7 @@ class _Searching:
     def frames(
         self, pool: ThreadPoolExecutor, first: Iterable[Window], progress: Callable[[SearchProgress], None] | None
     ) -> list[gpd.GeoDataFrame]:
-        """Read all slices, and those they are cut into; the first failure ends the reading of the others."""
+        """Read all slices, and the shorter ones they are cut into; the first failure stops the others."""
         frames: list[gpd.GeoDataFrame] = []
         waiting = {pool.submit(self._read, window) for window in first}
         try:
@@ -125,7 +125,7 @@ class _Searching:
     def _read(self, window: Window) -> gpd.GeoDataFrame | list[Window]:
         """Return the rows of a slice, or the shorter slices to read instead."""
         first = self._first_url(window)
-        for fresh in (False, True):  # rows may come and go while pages are read; what was kept may be of two times
+        for fresh in (False, True):  # rows change while pages are read, and cached pages may be from different times
             page = self._page(first, fresh=fresh)
             count = _count(page, self._service.url)
             if count > REACH:
@@ -149,7 +149,7 @@ class _Searching:
         return self._service.address("Products", {name: text for name, text in options.items() if text})
 
     def _rows(self, page: dict[str, Any], first: str, *, fresh: bool) -> dict[str, Mapping[str, Any]]:
-        """Follow the pages of a slice from its first one; return its rows by id, as far as they come."""
+        """Follow the pages of a slice from its first one; return the rows that arrive, by id."""
         count = _count(page, self._service.url)
         rows = self._by_id(page["value"])
         self._received(len(rows))
@@ -163,10 +163,10 @@ class _Searching:
         return rows
 
     def _following(self, page: dict[str, Any], first: str, received: int) -> str | None:
-        """Return the URL of the next page: the catalogue's own word for it, else by our count."""
+        """Return the URL of the next page: the catalogue's link, else one made from the count of rows."""
         link = page.get("@odata.nextLink") or page.get("@OData.nextLink")
         if link:
-            # Its host is the one behind whatever proxy we were told to ask.
+            # Only the options are used: behind a proxy, the link names another host than the settings.
             return f"{self._service.url}/Products?{_options(str(link), self._service.url)}"
         return f"{first}&$skip={received}" if page["value"] and received <= SKIP_MAX else None
 
@@ -185,7 +185,7 @@ class _Searching:
         return reply.content
 
     def _fetch(self, url: str) -> Reply:
-        """Ask with twice the patience of others: a search has no schedule that would come back to it."""
+        """Send the request with twice the usual tries, because no schedule repeats a failed search."""
         try:
             return self._service.fetch(url)
         except ServiceError as error:
@@ -214,11 +214,11 @@ def _cut(window: Window, count: int) -> list[Window]:
     try:
         return window.cut(count)
     except ValueError as error:
-        raise Incomplete(f"{error}, and the catalogue hands out {REACH} at most; narrow the query") from error
+        raise Incomplete(f"{error}, and the catalogue returns {REACH} at most; narrow the query") from error
 
 
 def _page_of(kept: bytes) -> dict[str, Any] | None:
-    """Return a page that was kept; None when a disk or a person has spoilt it."""
+    """Return a cached page; None when it is damaged."""
     try:
         page = json.loads(kept)
     except (ValueError, RecursionError):
@@ -243,4 +243,4 @@ def _count(page: dict[str, Any], url: str) -> int:
 
 
 def _invalid_response(url: str, why: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented: {why:.200}", code="InvalidResponse")
+    return ServiceError(f"{url}: a response that is not as documented: {why:.200}", code="InvalidResponse")

@@ -1,4 +1,4 @@
-"""Windows of time, cut so that each holds no more rows than the catalogue hands out for one filter."""
+"""Windows of time, cut so that each holds no more rows than the catalogue returns for one filter."""
 
 import math
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from itertools import pairwise
 
 TOP_MAX = 1000
 SKIP_MAX = 10_000
-REACH = SKIP_MAX + TOP_MAX  # rows of one filter that can be had at all
+REACH = SKIP_MAX + TOP_MAX  # rows of one filter that the catalogue returns at most
 
-_ROWS_WANTED = 5000  # of a slice that is cut: few enough that uneven times seldom make it overflow again
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # stand-ins to find the middle of an open window by
+_ROWS_WANTED = 5000  # of a slice that is cut: low, so that it seldom overflows again when times are uneven
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # used as the ends of an open window, to find its middle
 _HORIZON = datetime(2070, 1, 1, tzinfo=UTC)
-_SHORTEST = timedelta(microseconds=1)  # what the catalogue tells apart
+_SHORTEST = timedelta(microseconds=1)  # the resolution of times in the catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Window:
 
 
 def windows(start: datetime | None, end: datetime | None, length: timedelta | None) -> Iterator[Window]:
-    """Yield the windows to begin with.
+    """Yield the first windows of a search.
 
     Parameters
     ----------
     start, end
         The whole window.
     length
-        The longest slice; None, or an open window: the whole at once, to be cut by what it holds.
+        The longest slice; None, or an open window: the whole window, which is cut later by its number of rows.
 
     Raises
     ------

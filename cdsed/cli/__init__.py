@@ -1,1 +1,1 @@
-"""The ``cdsed`` command: each module owns one of its commands, parses, calls, prints."""
+"""The ``cdsed`` command: each module has one of its commands, which parses, calls and prints."""

@@ -1,4 +1,4 @@
-"""``cdsed add``: look through listings, then put them into the inbox."""
+"""``cdsed add``: check listings, then put them into the inbox."""
 
 import argparse
 import os
@@ -24,22 +24,22 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "add",
-        help="look through listings, then put them into the inbox",
-        description="Look through listings and put them into the inbox, where each appears whole. When one of them "
-        "cannot be taken, none is put.",
+        help="check listings, then put them into the inbox",
+        description="Check listings and put them into the inbox, where each appears only when it is complete. If one "
+        "of them cannot be accepted, none is put there.",
     )
     command.add_argument("listings", nargs="+", type=Path, metavar="LISTING", help="file with products; - for stdin")
-    command.add_argument("--group", help="use this group of accounts")
-    command.add_argument("--priority", type=int, default=0, help="higher comes first (default: 0)")
-    command.add_argument("--outputdir", type=Path, metavar="DIR", help="let the products appear here, not in the spool")
+    command.add_argument("--group", help="use this account group")
+    command.add_argument("--priority", type=int, default=0, help="higher numbers come first (default: 0)")
+    command.add_argument("--outputdir", type=Path, metavar="DIR", help="publish the products here, not in the spool")
     command.add_argument("--strict", action="store_true", help="refuse a listing in which any line is rejected")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.set_defaults(command=run)
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a listing was found to hold; of the rejected lines only the first are kept."""
+    """The result of checking a listing; only the first rejected lines are kept."""
 
     named: int
     rejected: int
@@ -47,12 +47,12 @@ class _Content:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look through every listing, then put them all.
+    """Check every listing, then put all of them into the inbox.
 
     Returns
     -------
     int
-        0; an `InboxError` (65) when one of them cannot be taken, `UsageError` for options that cannot be followed.
+        0; raises `InboxError` (65) when one of them cannot be accepted, `UsageError` for options that are not valid.
     """
     from cdsed.config.load import load_settings
     from cdsed.inbox.directory import place_when_accepted, put
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         if refused:
             raise InboxError("\n".join([*refused, "nothing was put into the inbox"]))
         for file in files:
-            expected: list[Path] = []  # once it has appeared, a quick intake may have used its name already
+            expected: list[Path] = []  # after it has appeared, the intake may already have used its name
 
             def expect(target: Path, expected: list[Path] = expected) -> None:
                 expected.append(place_when_accepted(target, settings.inbox.path))
@@ -88,13 +88,13 @@ def _options(arguments: argparse.Namespace, settings: "Settings") -> "ListingOpt
         groups = _groups(settings)
         if groups is not None and arguments.group not in groups:
             raise UsageError(f"there is no account group {arguments.group!r}; there are {', '.join(groups) or 'none'}")
-    # The daemon has another working directory than whoever types this.
+    # The working directory of the daemon differs from that of this command.
     outputdir = None if arguments.outputdir is None else os.path.abspath(arguments.outputdir)  # noqa: PTH100
     return ListingOptions(arguments.priority, arguments.group, outputdir)
 
 
 def _groups(settings: "Settings") -> list[str] | None:
-    """Return the account groups there are; None when this user may look into neither state nor accounts."""
+    """Return the existing account groups; None when this user may read neither state nor accounts."""
     from cdsed.config.accounts import load_accounts
     from cdsed.process.lock import LOCK_NAME, holder
     from cdsed.store import snapshot
@@ -117,7 +117,7 @@ def _groups(settings: "Settings") -> list[str] | None:
 
 @contextmanager
 def _files(listings: list[Path]) -> Iterator[list[Path]]:
-    """Give the listings as files for as long as the block lasts."""
+    """Yield the listings as files for the duration of the block."""
     if listings.count(STDIN) > 1:
         raise UsageError("stdin (-) can be read only once")
     name = f"stdin-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.txt"
@@ -126,13 +126,13 @@ def _files(listings: list[Path]) -> Iterator[list[Path]]:
 
 
 def _complaint(file: Path, *, strict: bool) -> str | None:
-    """Look through a listing and print what is in it; return why it cannot be taken, None when it can."""
+    """Check a listing and print a summary; return why it cannot be accepted, None when it can."""
     from cdsed.inbox.scan import is_ignored
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
     if is_ignored(file.name):
-        return f"{file.name} has a name that the inbox leaves alone, as of hidden or unfinished files; rename it"
+        return f"{file.name} has a name that the inbox ignores, like those of hidden or unfinished files; rename it"
     try:
         content = _content(file)
     except InboxError as error:
@@ -146,7 +146,7 @@ def _complaint(file: Path, *, strict: bool) -> str | None:
     if not content.named:
         return f"{file.name} names no product"
     if strict and content.rejected:
-        return f"{file.name} holds {plural(content.rejected, 'line')} that cannot be taken, and --strict was given"
+        return f"{file.name} holds {plural(content.rejected, 'line')} that cannot be accepted, and --strict was given"
     return None
 
 
@@ -172,5 +172,5 @@ def _mention_absent_daemon(settings: "Settings") -> None:
         if holder(settings.state_dir / LOCK_NAME).running:
             return
     except PermissionError:
-        return  # another user's daemon; whether it runs is not ours to see
-    print("no daemon runs: it will be taken when one starts (`cdsed run`)")
+        return  # the daemon of another user; this user may not see whether it runs
+    print("no daemon runs: the listing is read when one starts (`cdsed run`)")

@@ -1,4 +1,4 @@
-"""``cdsed check --state``: whether the state, the disks and the living processes agree; it changes nothing."""
+"""``cdsed check --state``: check that the state, the disks and the live processes agree, without changing anything."""
 
 import argparse
 import os
@@ -19,29 +19,29 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "check",
-        help="check that the state, the disks and the living processes agree",
-        description="Check that nothing is lost, doubled, half published or held by the dead, whether the daemon runs "
-        "or not; it changes nothing. Exits with 0 when all is well, 1 when not; 72, 74 or 75 when the state cannot be "
-        "read.",
+        help="check that the state, the disks and the live processes agree",
+        description="Check that nothing is lost, duplicate, half published or held by a dead worker, whether the "
+        "daemon runs or not; change nothing. Exits with 0 when all is well, else 1; 72, 74 or 75 when the state cannot "
+        "be read.",
     )
     command.add_argument("--state", action="store_true", help="compare the state with the disks and the processes")
     command.add_argument(
-        "--every", action="store_true", help="look into every product and listing, not only the latest 1000 products"
+        "--every", action="store_true", help="check every product and listing, not only the latest 1000 products"
     )
     command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, and tell what is wrong.
+    """Compare, and print every violation.
 
     Returns
     -------
     int
         0, or `ExitCode.UNFINISHED` when something is wrong; `StateError` when the state cannot be read.
     """
-    # Imported here: no other command should wait for them.
+    # Imported here, so that other commands start faster.
     from cdsed.config.load import load_settings
     from cdsed.process.lock import LOCK_NAME, holder
     from cdsed.store.database import open_read_only
@@ -81,7 +81,7 @@ def _lines(checked: "Checked") -> list[str]:
     for violation in checked.violations:
         lines += [printable(f"{violation.rule}: {violation.subject}: {violation.text}"), f"    {violation.remedy}"]
     lines.append(
-        f"{plural(checked.products, 'product')} on disk, {number(checked.opened)} of them looked into, "
+        f"{plural(checked.products, 'product')} on disk, {number(checked.opened)} of them checked, "
         f"{plural(checked.listings, 'listing')}: "
         + (f"{number(len(checked.violations))} things wrong" if checked.violations else "nothing is wrong")
     )
@@ -89,12 +89,12 @@ def _lines(checked: "Checked") -> list[str]:
         lines.append(f"{plural(checked.gone, 'product')} not found where put: taken away, or the disk is not mounted")
     if checked.replaced:
         kept = plural(checked.replaced, "thing")
-        lines.append(f"{kept} that stood in the place of products in .cdsed/replaced; remove what nobody needs")
+        lines.append(f"{kept} set aside in .cdsed/replaced to make room for products; remove what you do not need")
     for folder in checked.unseen:
-        lines.append(f"this user may not look into {folder}: what is left there was not checked; the daemon's user may")
+        lines.append(f"this user may not read {folder}, so it was not checked; run this as the daemon's user")
     for owner, count in sorted(checked.others.items()):
         lines.append(printable(f"another cdsed ({owner}) has begun {plural(count, 'product')} at the same place"))
     if checked.left_by_the_dead:
         left = plural(checked.left_by_the_dead, "lock")
-        lines.append(f"the daemon died and left {left} behind; its next start gives them back")
+        lines.append(f"the daemon died and left {left} behind; its next start releases them")
     return lines

@@ -1,4 +1,4 @@
-"""``cdsed completion``: the completion script of a shell, for installations where the shell does not find it (pip)."""
+"""``cdsed completion``: print the completion script of a shell, if the shell does not find it (after pip install)."""
 
 import argparse
 import sys

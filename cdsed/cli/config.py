@@ -1,4 +1,4 @@
-"""The command ``cdsed config check`` says whether a daemon can run with these settings and accounts."""
+"""``cdsed config check``: check whether a daemon can run with these settings and accounts."""
 
 import argparse
 import os
@@ -22,19 +22,19 @@ def add_parser(subparsers: Any) -> None:
     actions = config.add_subparsers(metavar="ACTION", required=True)
     check = actions.add_parser(
         "check",
-        help="validate the settings and the accounts, and say what they mean",
-        description="Validate the settings and the accounts, and say what they mean; or every problem of them, each "
-        "with its key and remedy. Exits with 0 when a daemon could run with them, else 78.",
+        help="validate the settings and the accounts, and print a summary",
+        description="Validate the settings and the accounts, and print a summary; or print every problem with its key "
+        "and remedy. Exits with 0 when a daemon can run with them, else 78.",
     )
-    check.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    check.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     check.add_argument(
-        "--no-accounts", action="store_true", help="leave the accounts out, which only the daemon's user may read"
+        "--no-accounts", action="store_true", help="do not check the accounts, which only the daemon's user may read"
     )
     check.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the settings amount to, or every problem of them.
+    """Print a summary of the settings, or every problem of them.
 
     Returns
     -------
@@ -50,20 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(config: Path | None, *, with_accounts: bool) -> None:
-    # Imported here: pydantic costs 80 ms that no other command should pay.
+    # Imported here: pydantic takes 80 ms, which other commands do not need.
     from cdsed.config.load import load_settings
     from cdsed.config.locate import settings_file
 
     source = settings_file(config, os.environ)
     settings = load_settings(config, os.environ)
-    summary = _accounts(settings) if with_accounts else ["the accounts were not looked at"]
+    summary = _accounts(settings) if with_accounts else ["the accounts were not checked"]
     print(f"settings: {source}")
     for line in (*summary, *(f"warning: {warning}" for warning in _warnings_of_file(source))):
         print(line)
 
 
 def _accounts(settings: Any) -> list[str]:
-    """Return what the accounts amount to, line by line."""
+    """Return the lines of a summary of the accounts."""
     from cdsed.config.accounts import accounts_file, load_accounts
 
     accounts = load_accounts(settings, os.environ)
@@ -81,7 +81,7 @@ def _accounts(settings: Any) -> list[str]:
 
 def _warnings_of_file(source: Path) -> Iterator[str]:
     if source.stat().st_mode & stat.S_IWOTH:
-        yield f"{source}: everybody may change it; run: chmod o-w {source}"
+        yield f"{source}: every user may change it; run: chmod o-w {source}"
 
 
 def _warnings_of_accounts(accounts: Any, settings: Any, now: datetime) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""``cdsed convert``: turn a stored answer of a catalogue, or any listing, into a listing of three columns."""
+"""``cdsed convert``: turn a stored response of a catalogue, or any listing, into a listing of three columns."""
 
 import argparse
 import json
@@ -13,12 +13,12 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "convert",
-        help="turn a stored answer of a catalogue into a listing",
-        description="Turn a stored answer of a catalogue (OData or OpenSearch JSON), or any other listing, into a "
-        "listing with the columns id, safename, S3Path; each product once. Exits with 1 when something in it names "
-        "no product.",
+        help="turn a stored response of a catalogue into a listing",
+        description="Turn a stored response of a catalogue (OData or OpenSearch JSON), or any other listing, into a "
+        "listing with the columns id, safename, S3Path; each product once. Exits with 1 when an entry does not name "
+        "a product.",
     )
-    command.add_argument("response", type=Path, metavar="ANSWER", help="file with the answer; - for stdin")
+    command.add_argument("response", type=Path, metavar="RESPONSE", help="file with the response; - for stdin")
     command.add_argument("--output", type=Path, metavar="FILE", help="write the listing here, not to stdout")
     command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.set_defaults(command=run)
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 when something in the answer names no product; `InboxError` (65) when nothing does.
+        0, or 1 when an entry does not name a product; raises `InboxError` (65) when no entry does.
     """
     check_output(arguments.output)
     contents = read_contents(arguments.response)

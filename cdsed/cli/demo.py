@@ -1,4 +1,4 @@
-"""``cdsed demo``: the main job from end to end on this machine, against the sandbox."""
+"""``cdsed demo``: show the main job from end to end on this machine, against the sandbox."""
 
 import argparse
 import sys
@@ -26,20 +26,20 @@ def add_parser(subparsers: Any) -> None:
         "demo",
         help="show the main job from end to end, without the internet",
         description="Start a sandbox and a daemon, drop a listing, show its progress and its report, and compare every "
-        "file with its source. Exits with 0 only if all of it comes out as it has to.",
+        "file with its source. Exits with 0 only if every result is as expected.",
     )
-    command.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="play here and leave all of it here")
-    command.add_argument("--keep", action="store_true", help="leave the temporary directory, too")
+    command.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="run it here and keep all files")
+    command.add_argument("--keep", action="store_true", help="keep the temporary directory")
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play the demo.
+    """Run the demo.
 
     Returns
     -------
     int
-        0; a `CdsedError` (1) that says what differs when it does not come out exactly as expected.
+        0; raises `CdsedError` (1) with the differences when a result is not as expected.
     """
     import shlex
     import signal
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _directory(arguments) as directory:
         stage = Stage(directory)
         with stage.sandbox():
-            _say(f"A CDSE of our own answers on this machine; everything is in {directory}.")
+            _say(f"A simulated CDSE runs on this machine; all files are in {directory}.")
             stage.fill_archive()
             dropped = stage.drop_listing()
             _say(f"Dropped {dropped.name} into the inbox:", *dropped.read_text(encoding="utf-8").rstrip().split("\n"))
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _directory(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Give the directory to play in, an empty one; a temporary one goes at the end unless it is to be kept."""
+    """Yield the empty directory of the demo; a temporary one is removed at the end unless it is to be kept."""
     import tempfile
 
     if arguments.directory is None and not arguments.keep:
@@ -83,13 +83,13 @@ def _directory(arguments: argparse.Namespace) -> Iterator[Path]:
         return
     directory = Path(arguments.directory or tempfile.mkdtemp(prefix="cdsed-demo-")).resolve()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} is not an empty directory; name one that is, or a new one")
+        raise UsageError(f"{directory} is not an empty directory; name an empty one, or a new one")
     directory.mkdir(parents=True, exist_ok=True)
     yield directory
 
 
 def _watch(stage: "Stage", process: "subprocess.Popen[bytes]") -> int:
-    """Show the progress of the daemon until it leaves; return its exit code."""
+    """Show the progress of the daemon until it exits; return its exit code."""
     from subprocess import TimeoutExpired
 
     from cdsed.view.progress import ProgressLine
@@ -120,7 +120,7 @@ def _report(stage: "Stage") -> "StatusReport | None":
     try:
         return read_status(stage.state_dir).report
     except StateError:
-        return None  # the daemon is making its tables just now
+        return None  # the daemon is still making its tables
 
 
 def _show_errors(report: "StatusReport", shown: set[str]) -> None:
@@ -132,7 +132,7 @@ def _show_errors(report: "StatusReport", shown: set[str]) -> None:
 
 
 def _judge(stage: "Stage", exit_code: int) -> None:
-    """Show receipt and report, then compare outcome and files with what they have to be."""
+    """Show receipt and report, then compare results and files with what is expected."""
     from cdsed.cli.demo_check import compare, surprises
 
     for kind in ("receipt.txt", "report.txt"):
@@ -141,14 +141,14 @@ def _judge(stage: "Stage", exit_code: int) -> None:
         _say("", stage.report_file(kind).read_text(encoding="utf-8").rstrip())
     identical, different = compare(stage)
     if wrong := [*surprises(stage, exit_code), *(f"differs from the source: {each}" for each in different)]:
-        raise CdsedError("\n".join(["the demo did not come out as it has to:", *wrong]) + _log(stage))
+        raise CdsedError("\n".join(["the results of the demo are not as expected:", *wrong]) + _log(stage))
     _say("", f"Compared with the sandbox: {identical} files byte-identical to the source, none differs.")
 
 
 def _log(stage: "Stage") -> str:
     from cdsed.cli.demo_stage import last_words
 
-    return f"\nthe last words of the daemon:\n{last_words(stage.log)}"
+    return f"\nthe last log lines of the daemon:\n{last_words(stage.log)}"
 
 
 def _say(*lines: str) -> None:

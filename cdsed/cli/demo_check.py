@@ -1,4 +1,4 @@
-"""Whether the demo came out exactly as it had to: by the papers of the listing, and by the bytes on disk."""
+"""Checking that the results of the demo are as expected: the report files of the listing, and the bytes on disk."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from cdsed.model.product_state import SUCCEEDED
 
 
 def surprises(stage: Stage, exit_code: int) -> Iterator[str]:
-    """Yield whatever differs from what the plot expects."""
+    """Yield every difference from what the plot expects."""
     if exit_code != ExitCode.UNFINISHED:
-        yield f"the daemon left with {exit_code}; it should be 1, as not all products can be had"
+        yield f"the daemon exited with {exit_code}; it should be 1, as not all products can be downloaded"
     counts = json.loads(stage.report_file("receipt.json").read_text(encoding="utf-8"))["counts"]
     wrong = {verdict: counts[verdict] for verdict, count in demo_plot.COUNTS.items() if counts[verdict] != count}
     if wrong:
@@ -24,7 +24,7 @@ def surprises(stage: Stage, exit_code: int) -> Iterator[str]:
     for safename, state in demo_plot.expected().items():
         if states.pop(safename, None) != state:
             yield f"{safename} is not {state}"
-    yield from (f"{safename} was never asked for" for safename in states)
+    yield from (f"{safename} is not in the report" for safename in states)
     yield from (f"{row['safename']} was charged {row['attempts']} attempts" for row in rows if row["attempts"])
     for name, counted in stage.counters().items():
         if counted["open_max"] > 4:
@@ -32,7 +32,7 @@ def surprises(stage: Stage, exit_code: int) -> Iterator[str]:
 
 
 def compare(stage: Stage) -> tuple[int, list[str]]:
-    """Compare every product on disk with the source; return how many files are identical, and what differs."""
+    """Compare every product on disk with the source; return the number of identical files, and the differences."""
     identical, different = 0, []
     rows = json.loads(stage.report_file("report.json").read_text(encoding="utf-8"))["products"]
     for row in rows:

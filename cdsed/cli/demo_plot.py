@@ -1,4 +1,4 @@
-"""What the demo asks for, and what has to come of each line of its listing."""
+"""The listing of the demo, and the expected result of each line."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class Scene:
     Parameters
     ----------
     line
-        As it is written.
+        The text of the line.
     about
         What is special about it, for the comment above it.
     state
-        How the product has to end; None for a line that is not a product of its own.
+        The expected state of the product; None for a line that is not a product of its own.
     size_bytes
-        What the sandbox makes of it; 0: the sandbox does not have it.
+        Its size in the sandbox; 0: the sandbox does not have it.
     """
 
     line: str
@@ -32,7 +32,7 @@ class Scene:
 
 _TWICE = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 
-#: Names of real products or very like them; 210 MB in all, which at 4 x 2 MB/s is half a minute to look at.
+#: Names of real products, or similar ones; 210 MB in all, which takes half a minute at 4 x 2 MB/s.
 PLOT = (
     Scene(
         "S1A_WV_SLC__1SSV_20231106T151043_20231106T153211_051117_062A5B_4A6C.SAFE",
@@ -80,7 +80,7 @@ PLOT = (
     Scene("and everything over the Bay of Biscay, please", "no product at all", None),
 )
 
-#: The sums of the receipt; the comments make its ignored lines.
+#: The sums of the receipt; its ignored lines are the comments.
 COUNTS = {"accepted": 8, "duplicate": 1, "known": 0, "already_present": 1, "rejected": 1, "ignored": len(PLOT)}
 
 
@@ -90,7 +90,7 @@ def listing() -> str:
 
 
 def expected() -> dict[str, State]:
-    """Return the state in which each product has to end."""
+    """Return the expected state of each product."""
     return {scene.line: scene.state for scene in PLOT if scene.state}
 
 

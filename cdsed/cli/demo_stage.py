@@ -1,4 +1,4 @@
-"""Where the demo plays: a sandbox and a daemon as real processes, and the directory they work in."""
+"""The processes of the demo, a sandbox and a daemon, and the directory they work in."""
 
 import contextlib
 import http.client
@@ -31,7 +31,7 @@ _SEED = 1
 _BYTES_PER_S = 2_000_000  # of each of the four connections: slow enough to be watched
 _READY_WITHIN_S = 20.0
 _LEAVE_WITHIN_S = 15.0
-# What would lead the daemon of the demo to somebody's real installation.
+# Variables with which the daemon of the demo would use a real installation.
 _FOREIGN = ("CDSED_CONFIG", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM")
 
 
@@ -78,14 +78,14 @@ class Stage:
             yield
 
     def fill_archive(self) -> None:
-        """Put a product where an archive has it, as somebody has fetched it before."""
+        """Put a product into the archive, as if it was fetched before."""
         for safename in demo_plot.archived():
             directory = archive_dir(self.archive, parse(safename), {})
             assert directory is not None, f"{safename} has no place in an archive"
             _write_product(directory / safename, demo_plot.specs()[safename])
 
     def drop_listing(self) -> Path:
-        """Put the listing into the inbox; return where it lies."""
+        """Put the listing into the inbox; return its path."""
         written = self.directory / LISTING
         written.write_text(demo_plot.listing(), encoding="utf-8")
         return put(written, self.inbox)
@@ -97,11 +97,11 @@ class Stage:
             yield process
 
     def report_file(self, kind: str) -> Path:
-        """Return where the receipt or report of the listing lies, e.g. ``report.txt``."""
+        """Return the path of the receipt or report of the listing, e.g. ``report.txt``."""
         return self.inbox / ".accepted" / f"{LISTING}.{kind}"
 
     def truth(self, safename: str) -> dict[str, str]:
-        """Return the MD5 of every file of a product by its path, as the sandbox tells it."""
+        """Return the MD5 of every file of a product by its path, from the sandbox."""
         objects = self._call("GET", f"truth/{quote(safename)}")["objects"]
         return {item["path"]: item["md5"] for item in objects}
 
@@ -135,11 +135,11 @@ def _write_product(folder: Path, spec: ProductSpec) -> None:
 
 @contextmanager
 def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module of ours, in a session of its own so that ^C is ours to handle; it is gone at the end."""
+    """Run a module of cdsed until the end of the block, in its own process session so that ^C does not reach it."""
     environ = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     environ["no_proxy"] = "127.0.0.1"
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own module
+        process = subprocess.Popen(  # noqa: S603 - a module of cdsed
             module_command(*command),
             env=environ,
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""``cdsed keys``: the S3 keys of an account, at CDSE's keys manager."""
+"""``cdsed keys``: list, make and delete the S3 keys of an account, at CDSE's keys manager."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cdsed.credentials.keys_manager import KeysManager, NewKey
 
 _DAYS_DEFAULT = 90
-_DAYS_MAX = 36_500  # of more, the calendar comes to an end
+_DAYS_MAX = 36_500  # a hundred years; a much larger number would overflow the date
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
     create = _action(actions, "create", "make a key pair, and write it where only you can read it")
     place = create.add_mutually_exclusive_group(required=True)
     place.add_argument("--output", type=Path, metavar="FILE", help="new file for the pair, made with mode 0600")
-    place.add_argument("--show", action="store_true", help="print the pair, secret and all")
+    place.add_argument("--show", action="store_true", help="print the pair with its secret")
     create.add_argument("--days", type=int, default=_DAYS_DEFAULT, help=f"how long it lasts (default: {_DAYS_DEFAULT})")
     create.set_defaults(command=run_create)
     delete = _action(actions, "delete", "delete a key")
@@ -74,12 +74,12 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_create(arguments: argparse.Namespace) -> int:
-    """Make a key pair; its secret appears this once, in the file or on the screen.
+    """Make a key pair; its secret is shown only now, in the file or on the screen.
 
     Returns
     -------
     int
-        0; `UsageError` where the file exists, or days are none.
+        0; raises `UsageError` when the file exists, or the number of days is not valid.
     """
     if not 1 <= arguments.days <= _DAYS_MAX:
         raise UsageError(f"--days is {arguments.days}; give 1 to {_DAYS_MAX}")
@@ -89,21 +89,21 @@ def run_create(arguments: argparse.Namespace) -> int:
             made = manager.create(expires)
             _show(made, as_json=arguments.json)
             return ExitCode.OK
-        with _new_file(arguments.output) as file:  # before the key: what cannot be kept must not be made
+        with _new_file(arguments.output) as file:  # before the key: do not make a key that cannot be stored
             made = manager.create(expires)
             try:
                 file.write(_pair(made))
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
-                manager.delete(made.keys.access_key.reveal())  # nobody could use it ever
+                manager.delete(made.keys.access_key.reveal())  # without its secret the key is useless
                 raise
     end = iso(made.expires.timestamp()) if made.expires else None
     if arguments.json:
         access_key = made.keys.access_key.reveal()
         _print_json({"access_key": access_key, "expires": end, "output": str(arguments.output)})
     else:
-        print(f"made a key that expires {end or 'never'}; the pair stands in {arguments.output}")
+        print(f"made a key that expires {end or 'never'}; the pair is in {arguments.output}")
     return ExitCode.OK
 
 
@@ -130,13 +130,13 @@ def _action(actions: Any, name: str, purpose: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
     action.add_argument("--account", metavar="NAME", help="which account (default: the only one with a password)")
     action.add_argument("--json", action="store_true", help="print JSON")
-    action.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    action.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     return action
 
 
 @contextmanager
 def _manager(arguments: argparse.Namespace) -> Iterator["KeysManager"]:
-    """Give the keys manager of the account that the command line means."""
+    """Yield the keys manager of the account that the command line names."""
     from cdsed.catalogue.http_client import HttpClient
     from cdsed.config.accounts import load_accounts
     from cdsed.config.load import load_settings
@@ -170,7 +170,7 @@ def _account(accounts: Any, name: str | None) -> Any:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[Any]:
-    """Give a file of mode 0600 that did not exist; it is gone again when the block fails."""
+    """Yield a new file of mode 0600; it is removed when the block fails."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -186,7 +186,7 @@ def _new_file(path: Path) -> Iterator[Any]:
 
 
 def _pair(made: "NewKey") -> str:
-    """Return the lines of an accounts file that hold the pair."""
+    """Return the lines of an accounts file for the pair."""
     lines = [
         f'        s3_access_key: "{made.keys.access_key.reveal()}"',
         f'        s3_secret_key: "{made.keys.secret_key.reveal()}"',

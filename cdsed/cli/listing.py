@@ -1,4 +1,4 @@
-"""What the commands about listings share: reading one whole, and writing one that the inbox takes."""
+"""Code that the commands about listings share: reading a whole listing, and writing one for the inbox."""
 
 import csv
 import sys
@@ -19,15 +19,15 @@ _REJECTED_SHOWN = 20
 
 
 def add_listing(command: Any) -> None:
-    """Let a command have a listing, an output file, settings, and an answer in JSON."""
+    """Add the arguments for a listing, settings and JSON output to a command."""
     command.add_argument("listing", type=Path, metavar="LISTING", help="file with products; - for stdin")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A listing: each product once, in its order; how often one was named again; the lines that name none."""
+    """A listing: its products once each, in its order; the number of duplicates; the rejected lines."""
 
     name: str
     products: dict[str, "Named"] = field(default_factory=dict)
@@ -36,12 +36,12 @@ class Contents:
 
 
 def read_contents(listing: Path) -> Contents:
-    """Read a listing of any format; complain on stderr about lines that name no product.
+    """Read a listing of any format; report on stderr the lines that do not name a product.
 
     Raises
     ------
     InboxError
-        It cannot be read, or names no product at all.
+        It cannot be read, or does not name any product.
     """
     from cdsed.inbox.parse import read_listing
     from cdsed.model.listing import Named, Rejected
@@ -65,7 +65,7 @@ def read_contents(listing: Path) -> Contents:
 
 @contextmanager
 def as_file(listing: Path, name: str = "stdin") -> Iterator[Path]:
-    """Give a listing as a file; what comes from stdin is one of this name for as long as the block lasts."""
+    """Yield a listing as a file; stdin is copied to a file of this name for the duration of the block."""
     import shutil
     import tempfile
 
@@ -85,20 +85,20 @@ def _complain(contents: Contents) -> None:
     for line in contents.rejected[:_REJECTED_SHOWN]:
         say(f"line {line.line}: {line.message}")
     if len(contents.rejected) > _REJECTED_SHOWN:
-        say(f"and {plural(len(contents.rejected) - _REJECTED_SHOWN, 'more line')} that cannot be taken")
+        say(f"and {plural(len(contents.rejected) - _REJECTED_SHOWN, 'more line')} that cannot be accepted")
     if contents.duplicates:
         say(f"{plural(contents.duplicates, 'line')} named a product again")
 
 
 def say(text: str) -> None:
-    """Tell a person something that must not get into the output."""
+    """Print a message for the user on stderr, so that it is not part of the output."""
     from cdsed.view.terminal import printable
 
     print(printable(text), file=sys.stderr)
 
 
 def check_output(output: Path | None) -> None:
-    """Raise UsageError unless a file can be put there; sooner than the work that it is for."""
+    """Raise UsageError unless the output file can be written; call it before the work."""
     if output is None:
         return
     if output.is_dir():
@@ -108,7 +108,7 @@ def check_output(output: Path | None) -> None:
 
 
 def write_listing(rows: Iterable[Sequence[str | None]], output: Path | None, columns: Sequence[str] = COLUMNS) -> None:
-    """Write a listing as CSV to stdout, or to a file that appears whole."""
+    """Write a listing as CSV to stdout, or to a file that appears only when it is complete."""
     from cdsed.inbox.report_writer import atomic_text
 
     if output is None:
@@ -125,7 +125,7 @@ def _write(rows: Iterable[Sequence[str | None]], columns: Sequence[str], file: A
 
 
 def rejected_lines(contents: Contents) -> list[dict[str, Any]]:
-    """Return the lines that name no product, for JSON."""
+    """Return the rejected lines for JSON."""
     from dataclasses import asdict
 
     return [asdict(line) for line in contents.rejected]

@@ -1,4 +1,4 @@
-"""The ``cdsed`` command: its parser, and the one place where errors become a line and an exit code."""
+"""The ``cdsed`` command: its parser, and the conversion of every error to a message and an exit code."""
 
 import argparse
 import os
@@ -32,11 +32,11 @@ from cdsed.log import print_error, redact
 
 _EPILOG = """\
 exit codes:
-  0   it did what was asked
-  1   it ran, and something did not come out
+  0   success
+  1   it ran, but part of the work failed
   3   status: no daemon runs
   64  the command line is wrong
-  65  a listing cannot be taken, or a name is not a product's
+  65  a listing cannot be accepted, or a name is not a product's
   70  an error in cdsed itself
   72  the state is damaged or gone; the next start of the daemon recovers it
   74  the disk of the state is full, read-only or failing
@@ -45,13 +45,13 @@ exit codes:
   78  settings or accounts are wrong; a newer state; a state on a network disk
   130 interrupted by ^C
 
-Settings are looked for at --config, $CDSED_CONFIG,
+The search path of the settings: --config, $CDSED_CONFIG,
 $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with sysexits' code for a wrong command line."""
+    """An argparse parser that exits with the sysexits code for a wrong command line."""
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         self.print_usage(sys.stderr)
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = _Parser(
         prog="cdsed",
-        description="Bring Copernicus Sentinel products to your disks:\nwhole, verified, each exactly once.",
+        description="Download Copernicus Sentinel products to your disks:\ncomplete, verified, each exactly once.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130  # as a shell reports SIGINT
     except BrokenPipeError:
-        # The reader (head, say) has left; there is nobody to tell. See the Python documentation on SIGPIPE.
+        # The reader, e.g. head, has closed the pipe: exit silently. See the Python documentation on SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except PermissionError as error:

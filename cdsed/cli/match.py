@@ -1,4 +1,4 @@
-"""``cdsed match``: find the Sentinel-1 products of another type that show what a listing's products show."""
+"""``cdsed match``: find Sentinel-1 products of another type from the same acquisitions as a listing's products."""
 
 import argparse
 import json
@@ -21,10 +21,10 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "match",
-        help="find Sentinel-1 products of another type that show the same",
-        description="Find the Sentinel-1 products of another type that show what the products of a listing show: of "
-        "the same unit, orbit and datatake, with the same start, else the closest. The answer is a listing; its column "
-        "counterpart_of holds the names that were given. Exits with 1 when one has no counterpart.",
+        help="find Sentinel-1 products of another type from the same acquisitions",
+        description="Find the Sentinel-1 products of another type from the same acquisitions as the products of a "
+        "listing: of the same unit, orbit and datatake, with the same or else the closest start. The output is a "
+        "listing; its column counterpart_of has the given names. Exits with 1 when one has no counterpart.",
     )
     add_listing(command)
     command.add_argument("--to", required=True, choices=_TYPES, help="the type to find")
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 when a product has none; `UsageError` for a tolerance that is none, a `ServiceError` when the
-        catalogue cannot be asked.
+        0, or 1 when a product does not have one; raises `UsageError` for a tolerance that is not valid, and
+        `ServiceError` when the catalogue cannot be asked.
     """
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.counterparts import counterparts

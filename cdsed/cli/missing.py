@@ -1,4 +1,4 @@
-"""``cdsed missing``: which products of a listing are on no disk of ours."""
+"""``cdsed missing``: find the products of a listing that are not on disk."""
 
 import argparse
 import json
@@ -28,12 +28,12 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "missing",
-        help="count which products of a listing lie where, and which on no disk",
-        description="Look for the products of a listing in its output directory, the spools and the archives: say how "
-        "many are in each place, and write a listing of those that are in none. What is not whole counts as absent.",
+        help="count the products of a listing in each place, and those that are on no disk",
+        description="Look for the products of a listing in its output directory, the spools and the archives. Print "
+        "how many are in each place, and list those that are in none. An incomplete product counts as absent.",
     )
     add_listing(command)
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the listing of the absent here")
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the listing of the absent products here")
     command.add_argument("--outputdir", type=Path, metavar="DIR", help="look here first")
     command.set_defaults(command=run)
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, whatever is absent: it was asked for.
+        0, also when products are absent.
     """
     from cdsed.config.load import load_settings
     from cdsed.local.presence import presence_of
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, os.environ)
     on_disk = presence_of(settings, SYSTEM_CLOCK)
     for root in on_disk.missing_roots():
-        say(f"{root} is not there, perhaps not mounted: nothing in it is found")
+        say(f"{root} does not exist, perhaps it is not mounted: its products count as absent")
     with as_file(arguments.listing) as file:
         contents = read_contents(file)
         outputdir = _outputdir(file, arguments.outputdir)
@@ -90,7 +90,7 @@ def _places(settings: "Settings", outputdir: Path | None) -> list[Path]:
 
 
 def _place(path: Path, places: list[Path]) -> Path:
-    """Return the place a path was found in: the innermost, as one may be in another."""
+    """Return the place of a path: the innermost one, because places may be nested."""
     return max((place for place in places if path.is_relative_to(place)), key=lambda place: len(place.parts))
 
 

@@ -1,4 +1,4 @@
-"""``cdsed parse``: tell what the names of products say."""
+"""``cdsed parse``: print the fields of product names."""
 
 import argparse
 import json
@@ -15,9 +15,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "parse",
-        help="tell what the name of a product says",
-        description="Tell what the names of products say: mission, sensing time, type, and every field. Exits with 65 "
-        "when one is not a name of a Sentinel product, or breaks the form of its mission.",
+        help="print the fields of a product's name",
+        description="Print mission, sensing time, type and every other field of the names of products. Exits with 65 "
+        "when one is not the name of a Sentinel product, or does not have the form of its mission.",
     )
     command.add_argument("names", nargs="+", metavar="SAFENAME", help="name, with or without its extension or a path")
     command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 65 (`ExitCode.BAD_INPUT`) when a name is none or breaks its form.
+        0, or 65 (`ExitCode.BAD_INPUT`) when a name is not one of a product, or does not have the form of its mission.
     """
     from cdsed.model.safename import misfit, normalise, parse
     from cdsed.view.terminal import printable

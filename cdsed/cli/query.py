@@ -1,4 +1,4 @@
-"""``cdsed query``: search the catalogue; write what it finds, or put it into the inbox."""
+"""``cdsed query``: search the catalogue; write the results, or put them into the inbox."""
 
 import argparse
 import json
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from cdsed.config.settings import Settings
 
 _FORMATS = ("listing", "csv", "json", "geojson", "parquet")  # as `cdsed.catalogue.export.Format`
-_SLICE_MIN_DAYS = 0.01  # of shorter ones a window of years would have millions
+_SLICE_MIN_DAYS = 0.01  # with shorter slices, a window of years has millions of them
 _DESCRIPTION = """\
-Search the catalogue for products that meet all conditions given, and write a listing of them, or another
-format. What the catalogue answers is kept for a day: a search that was interrupted continues where it stopped,
-and a repeated one does not see what is new, but with --no-cache."""
+Search the catalogue for products that meet all given conditions, and write a listing of them, or another
+format. Responses are cached for a day: an interrupted search is resumed, and a repeated search does not
+find new products unless you give --no-cache."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -52,8 +52,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="DAYS",
         help="ask for at most so many days at once (default: the whole window, cut where it holds too many)",
     )
-    command.add_argument("--no-cache", action="store_true", help="neither use nor keep answers of earlier searches")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("--no-cache", action="store_true", help="neither use nor store cached responses")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.set_defaults(command=run)
 
 
@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, however many are found; `UsageError` for conditions that cannot be honoured, a `ServiceError` when the
-        catalogue cannot be asked or its answer is incomplete.
+        0, also when nothing is found; raises `UsageError` for conditions that are not valid, and `ServiceError` when
+        the catalogue cannot be asked or its responses are incomplete.
     """
     from cdsed.catalogue.export import render
     from cdsed.config.load import settings_or_defaults
@@ -179,7 +179,7 @@ def _search(arguments: argparse.Namespace, settings: "Settings", query: "Query")
 
 @contextmanager
 def _dying_at_once() -> Iterator[None]:
-    """Let ^C end the process without a word: no kill can harm a search, and its threads may wait for an answer."""
+    """Let ^C end the process at once: a search may be killed at any time, and its threads may wait for a response."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
@@ -189,7 +189,7 @@ def _dying_at_once() -> Iterator[None]:
 
 @contextmanager
 def _progress() -> "Iterator[Callable[[SearchProgress], None] | None]":
-    """Give what draws a bar on the terminal; None where stderr is none."""
+    """Yield a function that draws a bar on the terminal; None when stderr is not a terminal."""
     from cdsed.view.overview import bar
     from cdsed.view.terminal import Live
     from cdsed.view.wording import number
@@ -212,7 +212,7 @@ def _progress() -> "Iterator[Callable[[SearchProgress], None] | None]":
 
 
 def _write(output: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is whole."""
+    """Write a file that appears under its name only when it is complete."""
     hidden = output.with_name(f".{output.name}.tmp")
     try:
         hidden.write_bytes(content)
@@ -222,7 +222,7 @@ def _write(output: Path, content: bytes) -> None:
 
 
 def _submit(found: "GeoDataFrame", settings: "Settings") -> Path:
-    import tempfile  # `cdsed status` does without it
+    import tempfile  # imported here, because `cdsed status` does not need it
 
     from cdsed.catalogue.export import Format, render
     from cdsed.inbox.directory import put

@@ -1,4 +1,4 @@
-"""``cdsed resolve``: ask the catalogue where the products of a listing lie."""
+"""``cdsed resolve``: look up the S3 paths of a listing's products in the catalogue."""
 
 import argparse
 import json
@@ -19,10 +19,10 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "resolve",
-        help="ask the catalogue for the ids and places of a listing's products",
-        description="Ask the catalogue where the products of a listing lie, and write a listing with the columns id, "
-        "safename, S3Path of those that can be had; of the others it says why on stderr. Exits with 1 when there are "
-        "such others.",
+        help="look up the ids and S3 paths of a listing's products in the catalogue",
+        description="Look up the products of a listing in the catalogue, and write a listing with the columns id, "
+        "safename, S3Path of those that can be downloaded. For each other product the reason is printed on stderr, "
+        "and the exit code is 1.",
     )
     add_listing(command)
     command.add_argument("--output", type=Path, metavar="FILE", help="write the listing here, not to stdout")
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 when a product cannot be had; a `ServiceError` when the catalogue cannot be asked.
+        0, or 1 when a product cannot be downloaded; raises `ServiceError` when the catalogue cannot be asked.
     """
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.names import Names

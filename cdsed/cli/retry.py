@@ -1,4 +1,4 @@
-"""``cdsed retry``: start products again that wait, or failed, or were missing or corrupt."""
+"""``cdsed retry``: start products again that wait, or are failed, unavailable or corrupt."""
 
 import argparse
 import errno
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _SELECTIONS = {
-    "failed": "products whose attempts were used up, or that were given up",
-    "unavailable": "products that were not there, deleted, offline, or not for our accounts",
-    "corrupt": "products that were bad at their source",
-    "retry_wait": "products that wait for their next attempt: they are due at once",
+    "failed": "products that failed, e.g. after their last attempt",
+    "unavailable": "products that did not exist, were deleted or offline, or are refused to your accounts",
+    "corrupt": "products that were corrupt at their source",
+    "retry_wait": "products that wait for their next attempt, which then starts at once",
 }
 
 
@@ -28,17 +28,17 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "retry",
-        help="start products again that failed, are unavailable or corrupt, or wait",
-        description="Start products again, at once and with all their attempts. Listings that were reported and want "
-        "them get a new report. It works whether the daemon runs or not.",
+        help="start products again that are failed, unavailable or corrupt, or wait",
+        description="Start products again, at once and with all their attempts. Finished listings that name them get a "
+        "new report. It works whether the daemon runs or not.",
     )
-    command.add_argument("products", nargs="*", metavar="PRODUCT", help="a product by its name")
+    command.add_argument("products", nargs="*", metavar="PRODUCT", help="the name of a product")
     command.add_argument("--listing", metavar="LISTING", help="of this listing only; alone: all of the kinds below")
     for name, meaning in _SELECTIONS.items():
         command.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
     command.add_argument("--all", action="store_true", help="all of these, and cancelled ones")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.set_defaults(command=run)
 
 
@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; 1 when a product that was named is under way or on disk; `UsageError` (64) for a product or listing that
-        nobody ever asked for.
+        0; 1 when a named product is in progress or on disk; raises `UsageError` (64) for a product or listing that the
+        state does not know.
     """
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.config.load import load_settings
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     state_dir = load_settings(arguments.config, os.environ).state_dir
     with open_status(state_dir) as (_, there):  # refuses what another version of cdsed has made
         if there is None:
-            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for")
+            raise UsageError(f"there is no state at {state_dir}: the daemon has not run yet")
     if not os.access(state_dir / FILE_NAME, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(state_dir / FILE_NAME))
     db = open_state(state_dir)
@@ -88,7 +88,7 @@ def _states(arguments: argparse.Namespace) -> "frozenset[State]":
     if arguments.all or (arguments.listing and not chosen):
         return RETRYABLE
     if not arguments.products and not chosen:
-        raise UsageError("say what to start again: PRODUCT ..., --listing LISTING, --failed, --missing, --all ...")
+        raise UsageError("say what to start again: PRODUCT ..., --listing LISTING, --failed, --unavailable, --all ...")
     return chosen
 
 
@@ -108,7 +108,7 @@ def _listing(db: "Database", name: str) -> int:
 
     found = details_of(db, name)
     if not isinstance(found, ListingDetails):
-        raise UsageError(f"{name!r} is a product, no listing")
+        raise UsageError(f"{name!r} is a product, not a listing")
     return found.listing.head.id
 
 

@@ -1,4 +1,4 @@
-"""``cdsed role``: one worker process; the daemon starts these, a person may by hand."""
+"""``cdsed role``: run one worker process. The daemon starts these; you can also start one by hand."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
-    command = subparsers.add_parser("role", help="be one worker process (the daemon starts these)")
+    command = subparsers.add_parser("role", help="run one worker process (the daemon starts these)")
     command.add_argument("role", choices=["intake", "resolve", "download", "keys"])
     command.add_argument("--name", required=True, help="the worker's name in log lines")
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Be the worker."""
+    """Run the worker."""
     from cdsed.roles import run_role
 
     return run_role(arguments.role, arguments.name, arguments.config)

@@ -1,4 +1,4 @@
-"""``cdsed run``: the daemon, in the foreground."""
+"""``cdsed run``: run the daemon in the foreground."""
 
 import argparse
 import os
@@ -11,27 +11,27 @@ def add_parser(subparsers: Any) -> None:
     command = subparsers.add_parser(
         "run",
         help="run the daemon in the foreground",
-        description="Run the daemon in the foreground until TERM or ^C; a second one stops it at once, HUP reloads "
-        "settings and accounts.",
+        description="Run the daemon in the foreground until TERM or ^C. A second TERM or ^C stops it at once; HUP "
+        "reloads settings and accounts.",
     )
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.add_argument(
         "--once",
         action="store_true",
-        help="leave when the inbox is empty and every listing is reported: 0 if all of it is on disk, else 1",
+        help="exit when the inbox is empty and every listing has its report: 0 if all products are on disk, else 1",
     )
     command.add_argument(
         "--idle-timeout",
         type=_seconds,
         default=600.0,
         metavar="SECONDS",
-        help="with --once: leave with 1 when nothing has moved for so long (default: %(default)g)",
+        help="with --once: exit with 1 after this time without progress (default: %(default)g)",
     )
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Be the daemon."""
+    """Run the daemon."""
     from cdsed import daemon
     from cdsed.config.locate import settings_file
 

@@ -1,4 +1,4 @@
-"""``cdsed sandbox``: a CDSE of our own on loopback, for dry runs and tests."""
+"""``cdsed sandbox``: simulate CDSE on loopback, for dry runs and tests."""
 
 import argparse
 from importlib.util import find_spec
@@ -12,9 +12,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the command ``sandbox`` to the subparsers of the program."""
     parser = subparsers.add_parser(
         "sandbox",
-        help="serve a CDSE of our own on loopback, for dry runs",
-        description="Serve a CDSE of our own on loopback until ^C: S3, catalogue, quotas, and faults on demand. Its "
-        "products are made up; its keys are no secrets.",
+        help="simulate CDSE on loopback, for dry runs",
+        description="Simulate CDSE on loopback until ^C: S3, catalogue, quotas, and faults on demand. Its products are "
+        "made up; its keys are not secret.",
     )
     add_arguments(parser)
     parser.set_defaults(command=run)
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; a `UsageError` where files or port are wrong.
+        0; raises `UsageError` when files or port are wrong.
     """
     check_installed("sandbox")
     from cdsed.sandbox.command import run as serve
@@ -35,6 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_installed(command: str) -> None:
-    """Raise `CdsedError` when this installation lacks what the sandbox needs beyond the rest of cdsed."""
+    """Raise `CdsedError` when this installation lacks a library that only the sandbox needs."""
     if find_spec("odata_query") is None:
         raise CdsedError(f"cdsed {command} needs odata-query, which is not installed: pip install 'cdsed[sandbox]'")

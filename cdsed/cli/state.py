@@ -1,4 +1,4 @@
-"""``cdsed state``: look at the state as a whole, back it up, put a backup in its place, or make it again."""
+"""``cdsed state``: check, back up, restore or rebuild the state."""
 
 import argparse
 import errno
@@ -22,28 +22,28 @@ def add_parser(subparsers: Any) -> None:
     state = subparsers.add_parser(
         "state",
         help="check, back up, restore or rebuild the state",
-        description="Look after the state: the SQLite file of listings, products, their history and the traffic of the "
-        "accounts. The daemon backs it up every day, and recovers it by itself when it starts.",
+        description="Maintain the state: the SQLite file of listings, products, their history and the traffic of the "
+        "accounts. The daemon backs it up every day, and recovers it automatically when it starts.",
     )
     actions = state.add_subparsers(metavar="ACTION", required=True)
-    check = _action(actions, "check", "say whether the state is sound, which backups there are, what was recovered")
+    check = _action(actions, "check", "check the state, and list backups and recoveries")
     check.set_defaults(command=run_check)
     backup = _action(actions, "backup", "make a backup now, whether the daemon runs or not")
     backup.set_defaults(command=run_backup)
-    restore = _action(actions, "restore", "put a backup in the place of the state; the daemon must not run")
+    restore = _action(actions, "restore", "replace the state by a backup; the daemon must not run")
     restore.add_argument("backup", nargs="?", metavar="BACKUP", help="its name or path (default: the newest good one)")
     restore.set_defaults(command=run_restore)
-    rebuild = _action(actions, "rebuild", "make a state from accepted listings and disks; the daemon must not run")
+    rebuild = _action(actions, "rebuild", "make a new state from accepted listings and disks; the daemon must not run")
     rebuild.set_defaults(command=run_rebuild)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print how the state is.
+    """Print whether the state is sound.
 
     Returns
     -------
     int
-        0 when it is sound, 1 when there is none yet, 72 (`ExitCode.DAMAGED`) when it is damaged.
+        0 when it is sound, 1 when it does not exist yet, 72 (`ExitCode.DAMAGED`) when it is damaged.
     """
     from cdsed.store import backup, files
     from cdsed.store.database import FILE_NAME
@@ -68,7 +68,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(found, indent=2))
         return code
-    words = "there is none yet" if schema is None else f"schema {schema}, {file.stat().st_size / 1e6:.1f} MB, sound"
+    words = "does not exist yet" if schema is None else f"schema {schema}, {file.stat().st_size / 1e6:.1f} MB, sound"
     print(f"{file}: {words if not problems else 'damaged' if file.exists() else 'gone'}")
     for problem in problems:
         print(f"  {problem}")
@@ -91,7 +91,7 @@ def run_backup(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; `StateError` where none can be made.
+        0; raises `StateError` when the backup cannot be made.
     """
     from cdsed.store.backup import back_up
     from cdsed.store.database import open_as_it_is
@@ -109,12 +109,12 @@ def run_backup(arguments: argparse.Namespace) -> int:
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
-    """Put a backup in the place of the state.
+    """Replace the state by a backup.
 
     Returns
     -------
     int
-        0; `AlreadyRunning` while a daemon runs, `StateError` where the backup is of no use.
+        0; raises `AlreadyRunning` while a daemon runs, `StateError` when the backup cannot be used.
     """
     from cdsed.store.backup import backups
     from cdsed.work.recover import Source
@@ -135,12 +135,12 @@ def run_restore(arguments: argparse.Namespace) -> int:
 
 
 def run_rebuild(arguments: argparse.Namespace) -> int:
-    """Make the state again without any backup.
+    """Make a new state without a backup.
 
     Returns
     -------
     int
-        0; `AlreadyRunning` while a daemon runs.
+        0; raises `AlreadyRunning` while a daemon runs.
     """
     from cdsed.work.recover import Source
 
@@ -150,7 +150,7 @@ def run_rebuild(arguments: argparse.Namespace) -> int:
 def _action(actions: Any, name: str, purpose: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
     action.add_argument("--json", action="store_true", help="print JSON")
-    action.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    action.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     return action
 
 
@@ -161,7 +161,7 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
 
 
 def _settings_of_daemons_user(arguments: argparse.Namespace) -> "Settings":
-    """Refuse another user, root too: the daemon could not write the files that one makes."""
+    """Refuse other users, even root: the daemon could not write the files that they make."""
     settings = _settings(arguments)
     if not settings.state_dir.is_dir():
         raise UsageError(f"there is no {settings.state_dir}; start the daemon once")
@@ -177,7 +177,7 @@ def _file(settings: "Settings") -> Path:
 
 
 def _judge(settings: "Settings") -> tuple[int | None, list[str]]:
-    """Return the schema of the state, None where there is none, and what is wrong with it; nothing is written."""
+    """Return the schema of the state, None when it does not exist, and its problems; write nothing."""
     from cdsed.errors import StateDamaged
     from cdsed.process.lock import LOCK_NAME, holder
     from cdsed.store.database import open_read_only

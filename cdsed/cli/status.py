@@ -1,4 +1,4 @@
-"""``cdsed status``: the truth about the daemon, its listings, products and accounts; it takes no lock."""
+"""``cdsed status``: show the daemon, its listings, products and accounts; it takes no lock."""
 
 import argparse
 import math
@@ -22,13 +22,13 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser(
         "status",
-        help="say what the daemon does and how far it is",
-        description="Say what the daemon does and how far it is, whether it runs or not; or all about one listing or "
-        "product. Exits with 0 when the daemon runs, 1 when it runs and a worker crashes in a loop or no account can "
-        "be used for what is to do, 3 when it does not run; 72, 74 or 75 when its state cannot be read.",
+        help="show what the daemon does and its progress",
+        description="Show what the daemon does and its progress, whether it runs or not; or the details of one listing "
+        "or product. Exits with 0 when the daemon runs, 1 when it runs and a worker crashes in a loop or no account "
+        "can be used for the pending work, 3 when it does not run; 72, 74 or 75 when its state cannot be read.",
     )
-    command.add_argument("name", nargs="?", metavar="LISTING|PRODUCT", help="tell about this one instead")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the usual places)")
+    command.add_argument("name", nargs="?", metavar="LISTING|PRODUCT", help="show the details of this one")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 2")
     command.add_argument(
         "--watch",
@@ -36,25 +36,25 @@ def add_parser(subparsers: Any) -> None:
         type=_seconds,
         const=_WATCH_S,
         metavar="SECONDS",
-        help=f"answer again every so many seconds (default: {_WATCH_S:g}), until ^C",
+        help=f"repeat every so many seconds (default: {_WATCH_S:g}), until ^C",
     )
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer once, or again and again.
+    """Print the status once, or repeatedly.
 
     Returns
     -------
     int
         0 when the daemon runs, `ExitCode.UNFINISHED` when it runs and a worker crashes in a loop or no account can be
-        used for what is to do, else `ExitCode.NOT_RUNNING`; `StateError` when the state cannot be read.
+        used for the pending work, else `ExitCode.NOT_RUNNING`; raises `StateError` when the state cannot be read.
     """
-    # Imported here: no other command should wait for the database.
+    # Imported here, so that other commands do not load the database.
     from cdsed.config.locate import state_dir
     from cdsed.view.terminal import Live
 
-    # Names of files may hold what this output cannot: that is not a reason to say nothing.
+    # File names may have characters that this output cannot encode; print them escaped.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     directory = state_dir(arguments.config, os.environ)
     live = Live(sys.stdout)

@@ -1,4 +1,4 @@
-"""``cdsed version``: what runs here, for bug reports."""
+"""``cdsed version``: print versions for bug reports."""
 
 import argparse
 import platform
@@ -10,12 +10,12 @@ from cdsed.errors import ExitCode
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
-    command = subparsers.add_parser("version", help="print the versions that matter in a bug report")
+    command = subparsers.add_parser("version", help="print the versions for a bug report")
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes its arguments
-    """Print cdsed's version and those beneath it."""
+    """Print the versions of cdsed, Python, SQLite and the system."""
     from cdsed.store.database import sqlite_version
 
     print(f"cdsed {__version__}")

@@ -1,4 +1,4 @@
-"""A configuration of cdsodatacli (``localconfig.yml``), read unchanged, and what of it cdsed needs."""
+"""Reading a configuration of cdsodatacli (``localconfig.yml``), and the parts of it that cdsed needs."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _DEFAULT = Path(__file__).with_name("config.yml")
 
 
 def read_localconfig(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return a configuration; parameters and errors as `cdsed.compat.utils.get_conf` has them."""
+    """Return a configuration; parameters and errors are those of `cdsed.compat.utils.get_conf`."""
     file = Path(path) if path is not None else next(filter(os.path.isfile, _places(environ)), _DEFAULT)
     _log.debug("configuration: %s", file)
     document = read_document(file, str(_DEFAULT), secret=True)
@@ -59,7 +59,7 @@ def logins(conf: Mapping[str, Any], group: str) -> dict[str, dict[str, str]]:
     Raises
     ------
     ConfigError
-        There is no such group, or it is neither; no value of it is shown.
+        The group does not exist, or has another form. The message does not show values of it.
     """
     if group not in conf:
         groups = [name for name, value in conf.items() if "login" in str(name) and isinstance(value, dict | list)]

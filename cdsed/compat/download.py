@@ -46,7 +46,7 @@ def cds_s3_download_one_product(
     output_filepath: str | os.PathLike[str],
     conf: Mapping[str, Any],
 ) -> tuple[float, int, int, str, str]:
-    """Fetch one product over one connection, verify it, and let it appear whole.
+    """Fetch one product over one connection, verify it, and publish it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def cds_s3_download_one_product(
     s3_credentials
         ``s3-access-key`` and ``s3-secret``.
     output_filepath
-        Where it shall appear: the name in the spool, not in the pre-spool.
+        Where the product is to appear: its path in the spool, not in the pre-spool.
     conf
         ``pre_spool`` and ``s3_bucket``; ``s3_endpoint`` and ``s3_region`` where they differ from CDSE's.
 
@@ -75,11 +75,11 @@ def cds_s3_download_one_product(
     Raises
     ------
     ValueError
-        `output_filepath` names a zip, which S3 does not give.
+        `output_filepath` names a zip, which S3 does not have.
     """
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
     if final.suffix == ".zip" and not s3_path.rstrip("/").endswith(".zip"):
-        raise ValueError(f"output_filepath {final} names a zip, but S3 gives the product itself: leave out .zip")
+        raise ValueError(f"output_filepath {final} names a zip, but S3 has the product itself: leave out .zip")
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
     url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
     tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
@@ -125,7 +125,7 @@ def filter_product_already_present(
     force_download: bool = False,
     extension: str = ".zip",
 ) -> tuple[pd.DataFrame, Counters]:
-    """Leave out products that lie whole in an archive, a spool or the output directory, and repeated ones.
+    """Leave out products that are complete in an archive, a spool or the output directory, and repeated ones.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def filter_product_already_present(
     cdsodatacli_conf
         Its ``spools`` and ``archives`` are searched; ``URL_download`` makes ``urls`` of ids.
     force_download
-        Leave out nothing but repetitions; what is present is counted all the same.
+        Leave out only repetitions; products that are present are still counted.
     extension
         Of the names in ``outputpath``.
 
@@ -156,7 +156,7 @@ def filter_product_already_present(
     """
     for row, safename in df["safe"].items():
         if not isinstance(safename, str):
-            raise TypeError(f"row {row} of the table: its safename is {safename!r}, no text; give it one, or drop it")
+            raise TypeError(f"row {row} of the table: its safename is {safename!r}, not text; correct or drop it")
     places = DiskPresence(Path(outputdir), cdsodatacli_conf, cpt)
     once = df[~df["safe"].duplicated()]
     if len(once) < len(df):
@@ -171,7 +171,7 @@ def filter_product_already_present(
 
 def add_missing_cdse_hash_ids_in_listing(
     listing_path: str | os.PathLike[str],
-    conf: Mapping[str, Any],  # noqa: ARG001 - private units need no question of their own any more
+    conf: Mapping[str, Any],  # noqa: ARG001 - private units do not need an extra request any more
     display_tqdm: bool = False,  # noqa: ARG001 - it takes a few requests
     email: str | None = None,
     password: str | None = None,
@@ -183,22 +183,22 @@ def add_missing_cdse_hash_ids_in_listing(
     listing_path
         A listing in any form that the inbox takes.
     conf
-        Not needed; there for the sake of old calls.
+        Not used; it exists for old calls.
     display_tqdm
-        Likewise.
+        Not used either.
     email, password
-        Ask as this account: products of units in commissioning are shown to few.
+        Send the requests as this account: only some accounts see products of units in commissioning.
 
     Returns
     -------
     DataFrame
         ``id``, ``safename`` and ``S3Path`` (without ``/eodata/``) of each product that the catalogue knows, in the
-        order of the listing. What it does not know is logged, with the reason.
+        order of the listing. For each other product the reason is logged.
 
     Raises
     ------
     ServiceError
-        The catalogue could not be asked: nothing is said to be missing because of that.
+        The catalogue could not be asked. This does not mean that a product is unavailable.
     InboxError
         The file is not a listing.
     """
@@ -237,7 +237,7 @@ def download_list_product_multithread_v4(
     check_on_disk: bool = True,
     cdsodatacli_conf_file: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
-    """Bring products by a real daemon in the foreground: leased sessions, retries, verification.
+    """Download products with a daemon in the foreground: leased sessions, retries, verification.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def download_list_product_multithread_v4(
     -------
     DataFrame
         The rows that were not on disk, each product once: ``safe`` for ``safename``, the other columns of `inputdf`,
-        ``outputpath``, and ``status``: 1 it is there, whole; -1 it is not, the log says why.
+        ``outputpath``, and ``status``: 1: the product is on disk, verified; -1: it is not, and the log says why.
 
     Raises
     ------
@@ -291,7 +291,7 @@ def download_list_product_multithread_v4(
 
 
 def _download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> dict[str, Product]:
-    """Bring products; return what became of each, and log what did not come."""
+    """Download products; return the result of each, and log those that failed."""
     names = [name for name in map(_safename, rows["safe"]) if name]
     options = ListingOptions(outputdir=str(wanted.outputdir))
     request = foreground.DownloadRequest(_listing(rows, wanted.conf), names, options, foreground.IDLE_TIMEOUT_S)
@@ -300,7 +300,7 @@ def _download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> dict[s
     for name in rows["safe"]:
         product = results.get(_safename(name))
         if _status(product) == _FAILED:
-            _log.error("%s: %s", name, (product.cause or product.state) if product else "the inbox rejects this line")
+            _log.error("%s: %s", name, (product.cause or product.state) if product else "the inbox rejected its line")
     return results
 
 
@@ -318,7 +318,7 @@ def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
 
 
 def _safename(name: str) -> str:
-    """Return the canonical name, under which the daemon knows a product; empty when it is none."""
+    """Return the canonical name that the daemon uses; empty when `name` is not the name of a product."""
     try:
         return normalise(name)
     except ValueError:

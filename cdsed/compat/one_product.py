@@ -1,6 +1,6 @@
-"""One product fetched, verified and published: what ``cds_s3_download_one_product`` does.
+"""Fetching, verifying and publishing one product, for ``cds_s3_download_one_product``.
 
-No state and no lease: the caller must keep the account's limit of connections.
+It uses neither the state nor a lease: the caller must keep the account's limit of connections.
 """
 
 import shutil
@@ -14,12 +14,12 @@ from cdsed.transfer.product import FetchOptions, FetchProgress, StagedProduct, f
 from cdsed.transfer.publish import publish
 from cdsed.transfer.s3_errors import on_disk
 
-_OPTIONS = FetchOptions(checkpoint_every_s=60.0)  # nothing is kept of an interrupted product here
+_OPTIONS = FetchOptions(checkpoint_every_s=60.0)  # an interrupted product is not resumed here
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to fetch and where it shall appear; `pre_spool` holds it until it is whole."""
+    """What to fetch and where it is to appear; it is in `pre_spool` until it is complete."""
 
     location: S3Location
     final: Path
@@ -37,9 +37,9 @@ def download(connection: Connection, job: Job) -> int:
     Raises
     ------
     ProductError
-        It is not there, or what came is not what the service or its manifest states.
+        It does not exist, or its files differ from what the service or its manifest states.
     AccountError, ServiceError, DiskError
-        As they say.
+        See these classes.
     """
     with on_disk(str(job.pre_spool)):
         job.pre_spool.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def _show_nothing(progress: FetchProgress) -> None: ...
 
 
 def _publish(staged: StagedProduct, final: Path) -> None:
-    """Publish it; what stood there before is replaced, as the caller asked for this very product."""
+    """Publish the product; replace what was there before, because the caller asked for this product."""
     sizes = {item.path: item.size_bytes for item in staged.objects}
     single = None
     if staged.single is not None:

@@ -1,4 +1,4 @@
-"""Where products of a table lie already, and how often each place had one: cdsodatacli's ``preproc-`` counters."""
+"""Finding products of a table on disk, and counting them by place: cdsodatacli's ``preproc-`` counters."""
 
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -18,7 +18,7 @@ class DiskPresence:
     conf
         A configuration of cdsodatacli.
     counters
-        Counted in: ``preproc-archived_product`` (and one per archive), ``preproc-in_spool_product``,
+        Updated: ``preproc-archived_product`` (and one per archive), ``preproc-in_spool_product``,
         ``preproc-in_outdir_product``, ``preproc-product_absent_from_local_disks``.
     """
 
@@ -29,7 +29,7 @@ class DiskPresence:
         self._counters = counters
 
     def have(self, safename: str) -> bool:
-        """Tell whether one of them holds a whole product, and count it."""
+        """Tell whether one of the places has a complete product, and count it."""
         archived = self._archives.find(safename)
         if archived is not None:
             self.count(f"archive_{'-'.join(str(archived).split('/')[0:3])}")
@@ -44,6 +44,6 @@ class DiskPresence:
         return True
 
     def count(self, what: str, times: int = 1) -> None:
-        """Add to a counter, whether it exists or not."""
+        """Add to a counter; a new one starts at 0."""
         key = f"preproc-{what}"
         self._counters[key] = self._counters.get(key, 0) + times

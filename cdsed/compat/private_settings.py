@@ -1,8 +1,8 @@
-"""A daemon of one's own for one configuration of cdsodatacli: its settings, accounts and state.
+"""The settings, accounts and state of a private daemon for one configuration of cdsodatacli.
 
-The state is in the directory for temporary files, which is on a local disk and survives a crash: the same
-call, made again, continues where it was. The locks of sessions are there too, one set for all of this user's
-configurations, so that no account ever holds more connections than it may.
+The state is in the directory for temporary files, which is on a local disk and survives a crash: if you repeat the
+call, it is resumed. The locks of sessions are there too, one set for all configurations of this user, so that an
+account never has more connections than it may.
 """
 
 import hashlib
@@ -24,20 +24,20 @@ from cdsed.errors import ConfigError
 
 _GROUP = "default"
 _NOT_IN_ALIASES = re.compile(r"[^a-z0-9]+")
-# What would lead a daemon of ours to another one's accounts, or let it speak for that one to systemd.
+# Variables with which the private daemon would use another daemon's accounts, or notify systemd in its place.
 _FOREIGN = frozenset({"CDSED_CONFIG", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM"})
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of a configuration.
+    """What a call needs of a configuration.
 
     Attributes
     ----------
     group
         The group of accounts.
     outputdir
-        Where products shall appear.
+        Where products are to appear.
     search_disks
         Whether spools and archives are searched before anything is fetched.
     """
@@ -50,12 +50,12 @@ class Wanted:
 
 @contextmanager
 def installation(wanted: Wanted) -> Iterator[Path]:
-    """Give the settings file of a daemon for this configuration; the copy of the accounts is gone afterwards.
+    """Yield the settings file of a daemon for this configuration; afterwards the copy of the accounts is deleted.
 
     Raises
     ------
     ConfigError
-        There is no such group, or none of its logins can download.
+        The group does not exist, or none of its logins can download.
     """
     accounts = _accounts(wanted)
     settings = _settings(wanted)
@@ -67,7 +67,7 @@ def installation(wanted: Wanted) -> Iterator[Path]:
         "inbox": {"path": str(root / "inbox"), "stable_for_s": 0.1, "scan_every_s": 0.5},
     }
     if pre_spool := wanted.conf.get("pre_spool"):
-        settings["pre_spool"] = str(_absolute(pre_spool) / f".cdsed-{root.name}")  # each state needs one of its own
+        settings["pre_spool"] = str(_absolute(pre_spool) / f".cdsed-{root.name}")  # each state needs its own
     with tempfile.TemporaryDirectory(prefix="call-", dir=root) as call:
         config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
         config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
@@ -76,7 +76,7 @@ def installation(wanted: Wanted) -> Iterator[Path]:
 
 
 def environ() -> dict[str, str]:
-    """Return this process's environment without what belongs to another daemon."""
+    """Return this process's environment without the variables of another daemon."""
     return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
 
 
@@ -93,7 +93,7 @@ def _settings(wanted: Wanted) -> dict[str, Any]:
         "archives": [{"root": str(_absolute(place))} for place in searched],
         "default_group": _GROUP,
         "services": services,
-        "disk": {"free_bytes_min": 0},  # cdsodatacli filled the disk to the brim, too
+        "disk": {"free_bytes_min": 0},  # cdsodatacli filled the disk completely, too
     }
 
 
@@ -112,7 +112,7 @@ def _accounts(wanted: Wanted) -> dict[str, Any]:
 
 
 def alias(login: str) -> str:
-    """Return a name for a login that may stand in names of files; the same one in every process."""
+    """Return a name for a login that is valid in file names; it is the same in every process."""
     readable = _NOT_IN_ALIASES.sub("-", login.partition("@")[0].lower()).strip("-")[:16]
     return f"{readable or 'account'}-{hashlib.sha256(login.encode()).hexdigest()[:6]}"
 
@@ -122,7 +122,7 @@ def _absolute(place: object) -> Path:
 
 
 def own_directory(name: str) -> Path:
-    """Return a directory below this user's own one for temporary files, which nobody else may have made."""
+    """Return a directory below this user's directory for temporary files; refuse one that another user made."""
     base = Path(tempfile.gettempdir(), f"cdsed-compat-{os.geteuid()}")
     base.mkdir(mode=0o700, exist_ok=True)
     status = base.lstat()

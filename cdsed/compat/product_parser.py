@@ -17,12 +17,12 @@ class ExplodeSAFE:
     Attributes
     ----------
     satellite, mode, product, level, kind, polarisation, sensor, mission_data_take, product_id
-        Text, or None where the mission has no such thing.
+        Text, or None where names of the mission do not have it.
     startdate, enddate
-        Sensing time. Naive, and meaning UTC, as scripts of cdsodatacli expect; equal for Sentinel-2, whose
-        names hold one time only.
+        Sensing time in UTC, without a zone, as scripts of cdsodatacli expect; equal for Sentinel-2, whose names have
+        only one time.
     duration
-        Seconds; text for Sentinel-3, as its names have it.
+        Seconds; text for Sentinel-3, as in its names.
     absolute_orbit_number, cycle_number
         Text, or None.
     relative_orbit_number
@@ -33,7 +33,7 @@ class ExplodeSAFE:
     Raises
     ------
     ValueError
-        It is a path, or no name of a form that is known; the text says which part is wrong.
+        It is a path, or not a name of a known form; the text says which part is wrong.
     """
 
     def __init__(self, basename_safe: str) -> None:
@@ -64,7 +64,7 @@ def _naive(timestamp: datetime) -> datetime:
 
 
 def _explode(parsed: Safename) -> dict[str, Any]:
-    """Return what is said by a name of a mission that cdsodatacli never knew, in the same attributes."""
+    """Return the attributes for a name of a mission that cdsodatacli did not support."""
     return {
         "mode": parsed.mode,
         "product": parsed.product_type,

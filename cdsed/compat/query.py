@@ -1,4 +1,4 @@
-"""cdsodatacli's ``query``: search the catalogue for each row of a table."""
+"""cdsodatacli's ``query``: a search of the catalogue for each row of a table."""
 
 import os
 import sys
@@ -45,7 +45,7 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     password: str | None = None,
     display_tqdm: bool = False,
 ) -> gpd.GeoDataFrame:
-    """Search the catalogue for each row, and put together what was found, by ``id_query``.
+    """Search the catalogue for each row, and return all results, by ``id_query``.
 
     Parameters
     ----------
@@ -54,29 +54,29 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
         ``id_query``; perhaps ``name`` (part of a safename, or a pattern with ``*``), ``collection``, ``sensormode``,
         ``producttype``, ``geometry``, ``Attributes`` (``cloudCover,20``: at most; or ``orbitNumber = 5``).
     timedelta_slice
-        Longest window asked for at once; what holds too many products is cut further in any case.
+        Longest window of one query; a window with too many products is always cut further.
     min_sea_percent
-        Keep only products that are sea to so many percent; they get a column ``sea_percent``.
+        Keep only products with at least this percentage of sea; adds a column ``sea_percent``.
     cache_dir
-        Where answers are kept, for ``catalogue.cache_ttl_s`` of the settings; None keeps none.
+        Where responses are cached, for ``catalogue.cache_ttl_s`` of the settings; None: without a cache.
     querymode
         ``seq``, or ``multi`` to read four slices at a time.
     email, password
-        Ask as this account.
+        Send the requests as this account.
     display_tqdm
         Show progress on stderr.
 
     Returns
     -------
     GeoDataFrame
-        One row per product and ``id_query``: the columns of `cdsed.compat.rows`, also when nothing was found.
+        One row per product and ``id_query``: the columns of `cdsed.compat.rows`, even when nothing was found.
 
     Raises
     ------
     ValueError
-        A mandatory column is missing, or a row asks for what cannot be honoured; the text says which.
+        A mandatory column is missing, or a row has a condition that is not valid; the text says which.
     Incomplete, ServiceError
-        The catalogue did not give everything; there are no half results.
+        The catalogue did not return everything; partial results are not returned.
     """
     if querymode not in _WORKERS:
         raise ValueError(f"querymode {querymode!r} should be seq or multi")
@@ -102,7 +102,7 @@ def _together(frames: Iterator[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
 
 
 def _by_id(queries: list[tuple[Any, Query]], ask: _Ask, live: Live | None) -> Iterator[gpd.GeoDataFrame]:
-    """Ask for every query; yield for each identifier what was found, each product once."""
+    """Run every query; yield the results of each identifier, each product once."""
     frames: dict[Any, list[gpd.GeoDataFrame]] = {}
     rows = 0
     for done, (number, query) in enumerate(queries, start=1):
@@ -152,7 +152,7 @@ def _text(row: Mapping[str, Any], column: str) -> str | None:
 
 
 def _pattern(name: str | None) -> str | None:
-    """Return the pattern for a part of a name; a whole safename stands for itself."""
+    """Return the pattern for a part of a name; a whole safename is its own pattern."""
     return name if name is None or "*" in name or name.endswith(EXTENSIONS) else f"*{name}*"
 
 

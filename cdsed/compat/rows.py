@@ -1,4 +1,4 @@
-"""The core's frame as the catalogue writes its rows, which is how cdsodatacli hands them out."""
+"""Converting the core's frame to rows in the form of the catalogue, which cdsodatacli returns."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ _TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def as_rows(frame: gpd.GeoDataFrame, id_query: Any) -> gpd.GeoDataFrame:
-    """Return a frame of `cdsed.catalogue.frame` as rows of the catalogue, marked with the query they answer.
+    """Return a frame of `cdsed.catalogue.frame` as rows of the catalogue, with the id of their query.
 
     Returns
     -------
     GeoDataFrame
         ``Id``, ``Name``, ``ContentLength``, ``PublicationDate``, ``ModificationDate``, ``Online``, ``EvictionDate``,
-        ``S3Path``, ``Checksum``, ``ContentDate``, ``Footprint``, ``GeoFootprint`` as the JSON of the catalogue has
-        them, then ``id_original_query`` and ``geometry``.
+        ``S3Path``, ``Checksum``, ``ContentDate``, ``Footprint``, ``GeoFootprint`` as in the JSON of the catalogue,
+        then ``id_original_query`` and ``geometry``.
     """
     start, end = _timestamps(frame["start"]), _timestamps(frame["end"])
     geometries = list(frame.geometry)
@@ -43,7 +43,7 @@ def _objects(values: Any) -> pd.Series:
 
 
 def _timestamps(timestamps: pd.Series) -> pd.Series:
-    """Return moments as text, None where there is none."""
+    """Return times as text, None where the time is missing."""
     texts = timestamps.dt.strftime(_TIMESTAMP).astype(object)
     return texts.where(timestamps.notna(), None)
 

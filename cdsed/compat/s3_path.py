@@ -1,11 +1,11 @@
-"""``guess_s3_path``: where a product lies, from its name alone."""
+"""``guess_s3_path``: the S3 path of a product, from its name alone."""
 
 from cdsed.model import eodata
 from cdsed.model.safename import normalise, parse
 
 
 def guess_s3_path(safebasename: str) -> str:
-    """Return the expected key of a product in the bucket.
+    """Return the expected object key of a product in the bucket.
 
     Parameters
     ----------
@@ -20,10 +20,10 @@ def guess_s3_path(safebasename: str) -> str:
     Raises
     ------
     ValueError
-        The name says too little: Sentinel-3 and -6, reprocessed Sentinel-2, or no name at all. Ask the catalogue
-        (`cdsed.resolve`).
+        The path does not follow from the name: Sentinel-3 and -6, reprocessed Sentinel-2, or not a name of a product.
+        Look the path up in the catalogue (`cdsed.resolve`).
     """
     path = eodata.guess_s3_path(parse(normalise(safebasename)))
     if path is None:
-        raise ValueError(f"safebasename not handled: {safebasename}; its path is known to the catalogue only")
+        raise ValueError(f"safebasename not handled: {safebasename}; only the catalogue has its path")
     return path.removeprefix(f"/{eodata.BUCKET}/")

@@ -1,7 +1,7 @@
 """cdsodatacli's ``s3_temporary_access_token``: temporary S3 keys and a boto3 resource that uses them.
 
-cdsed itself makes, awaits, renews and deletes such keys (`cdsed.credentials.key_rotation`); here the caller has to
-delete them, and as many as the service allows are soon used up.
+cdsed itself makes, awaits, renews and deletes such keys (`cdsed.credentials.key_rotation`). Here the caller has to
+delete them, otherwise the account soon has as many as the service allows.
 """
 
 import os
@@ -20,7 +20,7 @@ from cdsed.credentials.tokens import Tokens
 
 
 class _Given(Tokens):
-    """The token that the caller has; there is no other one to get."""
+    """The caller's token, which cannot be renewed."""
 
     def __init__(self, token: str) -> None:
         check_token(token)
@@ -45,7 +45,7 @@ def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) ->
     Returns
     -------
     dict
-        ``access_id``, ``secret`` and, where the service tells it, ``expiration_date``. The keys begin to work some
+        ``access_id``, ``secret`` and, where the service states it, ``expiration_date``. S3 accepts the keys some
         seconds later.
     boto3 resource
         Of the service ``s3``.
@@ -57,7 +57,7 @@ def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) ->
     ServiceError
         The keys manager could not be asked.
     ValueError
-        What stands there can be no token.
+        The header does not have a valid token.
     """
     settings = settings_or_defaults(None, os.environ)
     services = settings.services

@@ -1,7 +1,7 @@
-"""cdsodatacli's ``session``: free sessions of a group of accounts, kept in a mapping of the caller's.
+"""cdsodatacli's ``session``: free sessions of an account group, in a mapping of the caller.
 
-cdsed itself leases sessions through its state and the kernel's locks (`cdsed.store.leases`), so that processes
-may share an account; this function is for scripts that still drive their own loop.
+cdsed itself leases sessions through its state and the kernel's locks (`cdsed.store.leases`), so that processes can
+share an account. This function is for scripts that still have their own loop.
 """
 
 import threading
@@ -26,7 +26,7 @@ def get_sessions_download_available_s3(
     blacklist: Sequence[str],
     logins_group: str = "logins",
 ) -> tuple[pd.DataFrame, Sessions]:
-    """Give a free session to as many products as there are.
+    """Assign free sessions to products, until one of the two is used up.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def get_sessions_download_available_s3(
         One row per product that got a session: ``s3_session``, ``login``, ``S3Path``, ``output_path``, ``safe``,
         ``s3_access_key``, ``s3_secret``. It holds secrets: do not print it.
     mapping
-        `active_s3_sessions_status`, with the sessions given away set to True.
+        `active_s3_sessions_status`, with the assigned sessions set to True.
 
     Raises
     ------
     ConfigError
-        There is no such group.
+        The group does not exist.
     """
     credentials = logins(conf, logins_group)
     columns = zip(subset_to_treat["S3Path"], subset_to_treat["outputpath"], subset_to_treat["safe"], strict=True)

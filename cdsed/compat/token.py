@@ -1,4 +1,4 @@
-"""The access token of a login that a call names, by the core's own rules: one session for all processes."""
+"""The access token of a login, by the rules of the core: all processes share one session."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from cdsed.credentials.tokens import Tokens
 def bearer(
     settings: Settings, email: str | None, password: str | None, stop: threading.Event
 ) -> Iterator[Callable[[], str] | None]:
-    """Give what gives the token of a login; None, to ask anonymously, unless both are named."""
+    """Return a function that returns the token of a login; None (anonymous) unless login and password are given."""
     if not (email and password):
         yield None
         return

@@ -1,4 +1,4 @@
-"""cdsodatacli's ``utils``: its configuration, presence on disk, and listings made of the catalogue's answers."""
+"""cdsodatacli's ``utils``: its configuration, presence on disk, and listings made from catalogue responses."""
 
 import csv
 import logging
@@ -24,25 +24,25 @@ def get_conf(path_config_file: str | os.PathLike[str] | None = None) -> dict[str
     Parameters
     ----------
     path_config_file
-        The file; None for the first there is of ``localconfig.yml`` beside this module, in the directory of an
-        installed cdsodatacli, in ``$XDG_CONFIG_HOME/cdsed`` (``~/.config/cdsed``) and in ``/etc/cdsed``, else the
+        The file. None: the first ``localconfig.yml`` that exists beside this module, in the directory of an installed
+        cdsodatacli, in ``$XDG_CONFIG_HOME/cdsed`` (``~/.config/cdsed``) or in ``/etc/cdsed``; otherwise the
         ``config.yml`` beside this module.
 
     Raises
     ------
     ConfigError
-        The file is not there, or not a mapping in YAML.
+        The file does not exist, or is not a mapping in YAML.
     """
     return read_localconfig(path_config_file, os.environ)
 
 
 def check_safe_in_outputdir(outputdir: str | os.PathLike[str], safename: str) -> bool:
-    """Tell whether a directory holds a whole product, as ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip``."""
+    """Tell whether a directory has a complete product, as ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip``."""
     return Presence([Path(outputdir)], []).find_now(safename) is not None
 
 
 def check_safe_in_spool(safename: str, conf: Mapping[str, Any]) -> bool:
-    """Tell whether one of the spools of the configuration holds a whole product."""
+    """Tell whether one of the spools of the configuration has a complete product."""
     return Presence(spools(conf), []).find_now(safename) is not None
 
 
@@ -61,7 +61,7 @@ def WhichArchiveDir(safe: str, conf: Mapping[str, Any], archive_type: str) -> st
     Raises
     ------
     ValueError
-        Archives have no place for such a product: only Sentinel-1 and -2 are laid out.
+        Archives have a layout for Sentinel-1 and -2 only.
     """
     directory = archive_dir(Path(conf["archives"][archive_type]), parse(normalise(safe)), {})
     if directory is None:
@@ -70,22 +70,22 @@ def WhichArchiveDir(safe: str, conf: Mapping[str, Any], archive_type: str) -> st
 
 
 def check_safe_in_archive(safename: str, conf: Mapping[str, Any]) -> bool:
-    """Tell whether one of the archives of the configuration holds a whole product."""
+    """Tell whether one of the archives of the configuration has a complete product."""
     return Presence([], archives(conf)).find_now(safename) is not None
 
 
 def convert_json_opensearch_query_to_listing_safe_4_dowload(json_path: str | os.PathLike[str]) -> str:
-    """Write the listing ``id,safename`` of an OpenSearch answer; return its path: ``.txt`` for ``.json``."""
+    """Write the listing ``id,safename`` of an OpenSearch response; return its path: ``.txt`` for ``.json``."""
     return _convert(Path(json_path))
 
 
 def convert_json_odata_query_to_listing_safe_4_download(json_path: str | os.PathLike[str]) -> str:
-    """Write the listing ``id,safename`` of an OData answer; return its path: ``.txt`` for ``.json``."""
+    """Write the listing ``id,safename`` of an OData response; return its path: ``.txt`` for ``.json``."""
     return _convert(Path(json_path))
 
 
 def _convert(response: Path) -> str:
-    """Write each product of an answer once, in its order; the listing appears whole."""
+    """Write each product of a response once, in its order; the listing appears only when it is complete."""
     listing = response.with_suffix(".txt")
     if listing == response:
         raise ValueError(f"{response} should end in .json: its listing would be written over it")

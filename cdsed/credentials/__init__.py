@@ -1,5 +1,5 @@
-"""Everything that proves who an account is: its logins and tokens, its S3 keys, and why S3 refuses one.
+"""The credentials of accounts: logins and tokens, S3 keys, and why S3 refuses a key.
 
-`token_file`, `tokens`, `keys_manager`, `key_ledger` and `key_rotation` know no state and no S3, so that commands and
-`cdsed.compat` may use them. `temporary_keys` (what the *keys* worker runs) and `key_diagnosis` need both.
+`token_file`, `tokens`, `keys_manager`, `key_ledger` and `key_rotation` use neither the state nor S3, so that commands
+and `cdsed.compat` may use them. `temporary_keys` (for the *keys* worker) and `key_diagnosis` need both.
 """

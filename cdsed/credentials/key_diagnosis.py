@@ -1,7 +1,7 @@
-"""Diagnosing refused S3 keys: S3 has one response for keys that are wrong, too new, expired or revoked.
+"""Diagnosing refused S3 keys: S3 gives the same response for keys that are wrong, too new, expired or revoked.
 
-CDSE answers ``InvalidAccessKeyId`` for all of them, and ``AccessDenied`` for an expired one at times (CloudFerro's
-eosdk); the history of the key says which it is.
+CDSE answers ``InvalidAccessKeyId`` for all of them, and sometimes ``AccessDenied`` for an expired one (CloudFerro's
+eosdk). The history of the key shows which case it is.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ _NEW_KEY = "make a new one (`cdsed keys create`), put it into the accounts file 
 
 
 def note_use(db: Database, clock: Clock, account: str, pair: S3Keys) -> None:
-    """Note which key an account uses from now on."""
+    """Record which key an account uses from now on."""
     fingerprint = hashlib.sha256(f"{pair.access_key.reveal()}\0{pair.secret_key.reveal()}".encode()).hexdigest()[:4]
     key_history.enter(db, clock, account, fingerprint)
 
 
 def diagnose_refusal(error: TransferError, account: str, history: KeyHistory | None, now: float) -> TransferError:
-    """Return the refusal of a key with the reason that its history suggests, and any other error as it is.
+    """Return the refusal of a key with the reason that its history suggests; return any other error unchanged.
 
     Parameters
     ----------

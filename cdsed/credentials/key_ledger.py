@@ -1,7 +1,7 @@
-"""The ledger of temporary S3 keys: every one we have made or were about to make, and the pairs that are in force.
+"""The ledger of temporary S3 keys: every key that cdsed has made or was about to make, and which are in use.
 
-The keys role writes it, before each step; download processes read it when they lease a session. It is a file of
-mode 0600 in the state directory, for it has to outlive a boot: what is in it still exists at the service.
+The *keys* worker writes it before each step. Download workers read it when they lease a session. It is a file of mode
+0600 in the state directory, because it has to survive a reboot: its keys still exist at the service.
 """
 
 import json
@@ -30,11 +30,11 @@ class TemporaryKey:
     account
         Our name of the account.
     expires_at
-        UTC second at which the service ends it; asked for by us, and odd enough to know the key by.
+        UTC second at which the service ends it. cdsed chooses it so that it identifies the key.
     keys
-        The pair; None while we do not know whether the service has made it.
+        The pair; None while it is not known whether the service has made it.
     others
-        Access keys the account had before: a key we lost is none of them.
+        Access keys that the account had before; a lost key is not among them.
     works
         Whether S3 has accepted it.
     """
@@ -47,7 +47,7 @@ class TemporaryKey:
 
 
 def read_ledger(path: Path) -> tuple[TemporaryKey, ...]:
-    """Return what stands in the ledger; nothing where there is none.
+    """Return the keys of the ledger; empty when the file does not exist.
 
     Raises
     ------
@@ -82,13 +82,13 @@ def write_ledger(path: Path, keys: Iterable[TemporaryKey]) -> None:
 
 
 def in_force(ledger: Iterable[TemporaryKey], account: str, utc_s: float) -> TemporaryKey | None:
-    """Return the key of an account that works and lasts longest; None where there is none."""
+    """Return the working key of an account that lasts longest; None when no key works."""
     good = (key for key in ledger if key.account == account and key.works and key.keys and key.expires_at > utc_s)
     return max(good, key=lambda key: key.expires_at, default=None)
 
 
 def accounts_to_keep(settings: Settings, accounts: Iterable[Account]) -> list[Account]:
-    """Return the accounts that are to be kept in temporary keys."""
+    """Return the accounts for which temporary keys are to be made."""
     return [account for account in accounts if settings.services.temporary_keys and account.needs_temporary_keys]
 
 
@@ -98,13 +98,13 @@ def accounts_to_log_in(settings: Settings, accounts: Iterable[Account]) -> list[
 
 
 def is_wanted(settings: Settings, accounts: Accounts) -> bool:
-    """Tell whether there is anything for the keys role to do: keys to make or to delete, tokens to keep fresh."""
+    """Tell whether the *keys* worker is needed: to make or delete keys, or to keep tokens fresh."""
     wanted = accounts_to_keep(settings, accounts) or accounts_to_log_in(settings, accounts)
     return bool(wanted or read_ledger(settings.state_dir / LEDGER_NAME))
 
 
 class Keyring:
-    """The S3 keys that are in force now: those of the accounts file, or temporary ones.
+    """The S3 keys that are in use now: those of the accounts file, or temporary ones.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Keyring:
         self._clock = clock
 
     def keys_of(self, account: Account) -> S3Keys | None:
-        """Return the pair to sign with now; None when the account has none at the moment."""
+        """Return the pair to sign with now; None while the account has no working key."""
         if not account.needs_temporary_keys:
             return account.s3_keys
         key = in_force(read_ledger(self._path), account.name, self._clock.utc_s())

@@ -1,8 +1,8 @@
-"""Temporary S3 keys for an account that has only a password: made, awaited, renewed, and deleted in the end.
+"""Temporary S3 keys for an account that has only a password: making, awaiting, renewing and deleting them.
 
-What is to be made is in the ledger before it is asked for, with an expiry to the second that we choose. So a key whose
-answer never came, because this process was killed or the line broke, is found again: among the account's keys it is
-the one that ends at that second and was not there before.
+A key is written to the ledger before it is requested, with an expiry to the second that cdsed chooses. So a key whose
+response was lost, because the process was killed or the connection broke, is found again: among the account's keys it
+is the one that ends at that second and was not there before.
 """
 
 import logging
@@ -28,7 +28,7 @@ Probe = Callable[[S3Keys], bool]
 
 
 class KeyRotation:
-    """Keeps one account in working keys; one process at a time may do so for one ledger.
+    """Keeps a working key for one account; only one process at a time may use it for one ledger.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class KeyRotation:
     manager
         Its keys manager.
     ledger
-        The file in which every key of ours stands.
+        The file with every key that cdsed has made.
     probe
         Tells whether S3 accepts a pair.
     clock
@@ -46,7 +46,7 @@ class KeyRotation:
         Seconds a key lasts, and how long before its end the next one is made.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with, and two times that tests shorten
+    def __init__(  # noqa: PLR0913 - its collaborators, and two times that tests shorten
         self,
         account: str,
         manager: KeysManager,
@@ -67,12 +67,12 @@ class KeyRotation:
         self._checked_s = clock.boot_s()
 
     def maintain(self) -> TemporaryKey | None:
-        """Do what is due; return the key in force, None while there is none. Call it every few seconds.
+        """Do what is due; return the key in use, None while no key works. Call it every few seconds.
 
         Raises
         ------
         TransferError
-            It could not do all of it; the next call continues.
+            A step failed; the next call continues.
         """
         self._find_lost()
         now = self._clock.utc_s()
@@ -88,12 +88,12 @@ class KeyRotation:
         return in_force(self._ours(), self._account, now)
 
     def end(self) -> None:
-        """Delete every key of ours at the service.
+        """Delete every key of the ledger at the service.
 
         Raises
         ------
         TransferError
-            It could not; what is left stays in the ledger for the next start.
+            A deletion failed; the other keys stay in the ledger for the next start.
         """
         self._find_lost()
         self._delete(self._ours())
@@ -107,7 +107,7 @@ class KeyRotation:
 
     def _create(self, now: float) -> None:
         others = tuple(key.access_key for key in self._manager.listed())
-        # a second of its own, which tells it from keys that others make meanwhile
+        # a second of its own, which distinguishes it from keys that other programs make meanwhile
         expires_at = float(int(now + self._life_s * random.uniform(1.0, 1.05)))
         intent = TemporaryKey(self._account, expires_at, others=others)
         self._replace(None, intent)
@@ -117,7 +117,7 @@ class KeyRotation:
         _log.info("account %s: made a temporary S3 key that ends at %s", self._account, _utc(expires_at))
 
     def _find_lost(self) -> None:
-        """Delete what the service may have made although its response never came."""
+        """Delete a key that the service may have made although its response was lost."""
         lost = [key for key in self._ours() if key.keys is None]
         if not lost:
             return
@@ -131,7 +131,7 @@ class KeyRotation:
             self._replace(intent, None)
 
     def _drop_vanished(self) -> None:
-        """Now and then, forget keys that were deleted at the service; new ones are made then."""
+        """Every few minutes, drop keys that were deleted at the service, so that new ones are made."""
         if self._clock.boot_s() - self._checked_s < _CHECK_EVERY_S:
             return
         self._checked_s = self._clock.boot_s()
@@ -144,7 +144,7 @@ class KeyRotation:
     def _delete(self, keys: list[TemporaryKey]) -> None:
         for key in keys:
             assert key.keys is not None, "a lost key is found before any is deleted"
-            # Out of force first: no session may begin with a key that is about to be deleted.
+            # First mark it as unused: no session may begin with a key that is about to be deleted.
             self._replace(key, gone := replace(key, works=False))
             self._manager.delete(key.keys.access_key.reveal())
             self._replace(gone, None)

@@ -1,4 +1,4 @@
-"""CDSE's S3 keys manager: listing, making and deleting the S3 keys of an account.
+"""A client of CDSE's S3 keys manager: listing, making and deleting the S3 keys of an account.
 
 Source: CloudFerro's eosdk (``auth/s3_keys.py``) and the CDSE documentation on S3.
 """
@@ -22,7 +22,7 @@ _PAGES_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """One S3 key as the keys manager lists it; `expires` is None for a key that never does."""
+    """One S3 key as the keys manager lists it; `expires`: None for a key that does not expire."""
 
     access_key: str
     user_name: str
@@ -64,7 +64,7 @@ class KeysManager:
         Raises
         ------
         AccountError, ServiceError
-            As the token, or the keys manager, has it.
+            From the identity service, or from the keys manager.
         """
         keys: list[ListedKey] = []
         for _ in range(_PAGES_MAX):
@@ -80,19 +80,19 @@ class KeysManager:
         raise ServiceError(f"{self._url}: its list of keys does not end", code="InvalidResponse")
 
     def create(self, expires: datetime | None = None) -> NewKey:
-        """Make a key; it takes the service some seconds until S3 knows it.
+        """Make a key; S3 accepts it some seconds later.
 
         Parameters
         ----------
         expires
-            When it shall end, with a zone, to the second; None leaves it to the service.
+            When it is to end, with a zone, to the second; None: the service's default.
 
         Raises
         ------
         AccountError
-            ``KeyCapReached``: the account has as many keys as it may have; or as the token has it.
+            ``KeyCapReached``: the account has as many keys as it may have. Or the request for the token failed.
         ServiceError
-            The keys manager could not be asked. Whether a key was made is not known then.
+            The keys manager could not be asked. It is then not known whether a key was made.
         """
         values = {"expiration_date": f"{expires.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if expires else {}
         response = self._send("POST", self._url, json_body=values)
@@ -106,12 +106,12 @@ class KeysManager:
             raise _invalid_response(self._url) from None
 
     def delete(self, access_key: str) -> bool:
-        """Delete a key; return whether there was one.
+        """Delete a key; return whether it existed.
 
         Raises
         ------
         AccountError, ServiceError
-            As the token, or the keys manager, has it.
+            From the identity service, or from the keys manager.
         """
         response = self._send("DELETE", f"{self._url}/access_id/{quote(access_key, safe='')}")
         if response.status == 404 and "detail" in response.json_object():
@@ -125,7 +125,7 @@ class KeysManager:
     def _send(
         self, method: str, url: str, *, params: dict[str, int] | None = None, json_body: dict[str, str] | None = None
     ) -> HttpResponse:
-        """Send a request with a token, and once more with another one when that token is refused."""
+        """Send a request with a token; if the token is refused, send it once more with a new one."""
         # A POST that is sent twice would make two keys.
         send = self._http_client.send if method == "POST" else self._http_client.send_with_retry
         token = self._tokens.access_token()
@@ -160,7 +160,7 @@ def _is_json(body: bytes) -> bool:
 
 
 def _listed(response: HttpResponse) -> tuple[list[ListedKey], int]:
-    """Return the keys of a page, and how many there are in all."""
+    """Return the keys of a page, and the total number of keys."""
     content = response.json_object()
     try:
         return [_key(item) for item in _list(content["credentials"])], int(content.get("count", 0))
@@ -180,7 +180,7 @@ def _key(item: Any) -> ListedKey:
 
 
 def _timestamp(value: Any) -> datetime | None:
-    """Read a time of the service; UTC where it names no zone."""
+    """Read a time of the service; without a zone it is UTC."""
     if value is None or value == "":
         return None
     timestamp = datetime.fromisoformat(value)
@@ -194,4 +194,4 @@ def _secret(value: Any) -> Secret:
 
 
 def _invalid_response(url: str) -> ServiceError:
-    return ServiceError(f"{url}: an answer that is not as documented", code="InvalidResponse")
+    return ServiceError(f"{url}: a response that is not as documented", code="InvalidResponse")

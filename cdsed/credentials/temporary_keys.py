@@ -1,6 +1,6 @@
-"""Keeping the accounts that have only a password in temporary S3 keys, from the start of the daemon to its end.
+"""Temporary S3 keys for the accounts that have only a password, from the start of the daemon to its end.
 
-With ``transfer.zip_fallback`` it also keeps access tokens fresh, which download processes read from their shared file.
+With ``transfer.zip_fallback`` this module also renews access tokens, which download workers read from a shared file.
 """
 
 import logging
@@ -63,7 +63,7 @@ class TemporaryKeyManager:
         self._logged_in: list[_LoggedIn] = []
 
     def begin(self, accounts: Iterable[Account]) -> None:
-        """Take on the accounts that need keys, and those that keys are left over of."""
+        """Start with the accounts that need keys, and those that still have keys of an earlier run."""
         accounts = list(accounts)
         wanted = {account.name for account in accounts_to_keep(self._settings, accounts)}
         in_ledger = {key.account for key in read_ledger(self._ledger)}
@@ -87,7 +87,7 @@ class TemporaryKeyManager:
                 heartbeat()
 
     def end(self) -> None:
-        """Delete every key, and close the connection; what cannot be deleted waits for the next start."""
+        """Delete every key, and close the connection; the next start deletes the keys for which this fails."""
         for kept in self._kept:
             try:
                 if kept.wanted:
@@ -136,7 +136,7 @@ class TemporaryKeyManager:
             kept.usable = usable
 
     def _works(self, account: Account, keys: S3Keys) -> bool:
-        """Ask S3, over a connection that the account may hold: a leased one where its sessions are in use."""
+        """Test keys at S3 within the account's limit of connections: with a lease when its sessions are in use."""
         if not leases.has_keys(self._db, account.name):
             return leases.claim_unleased(self._db, self._clock, account.name) and self._accepted(keys)
         for session in leases.free_sessions(self._db, self._clock, [account.group]):
@@ -163,7 +163,7 @@ class TemporaryKeyManager:
         try:
             response = connection.request("HEAD", BUCKET, "", {})
             response.read()
-            # A login page, or the way to one, is not a proof that S3 knows the key.
+            # A login page, or a redirect to one, does not prove that S3 accepts the key.
             return response.status == 200 and not is_page(response.headers["Content-Type"])
         finally:
             connection.close()

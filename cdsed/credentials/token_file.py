@@ -1,7 +1,7 @@
-"""Where all processes of a machine share one account's token: a file of mode 0600 under a lock beside it.
+"""The file in which all processes of a machine share one account's token: mode 0600, with a lock file beside it.
 
-The lock is a separate file, because the token's file is replaced in one rename: a process that is killed while it
-writes leaves the older one, whole.
+The lock is a separate file, because the token's file is replaced in one rename. So when a process is killed while it
+writes, the older file stays complete.
 """
 
 import fcntl
@@ -24,12 +24,12 @@ _TOKEN = re.compile(r"[!-~]*")
 
 @dataclass(frozen=True, slots=True)
 class TokenGrant:
-    """What the identity service has said last.
+    """The last response of the identity service.
 
     Attributes
     ----------
     access_token, refresh_token
-        Empty: there is none.
+        Empty when absent.
     access_until_s, refresh_until_s
         Boot-clock seconds at which they end.
     refusals
@@ -62,7 +62,7 @@ class TokenGrant:
 
 
 def check_token(token: str) -> None:
-    """Raise ValueError, which does not quote it, unless `token` can stand in a header; libraries quote what cannot."""
+    """Raise ValueError unless `token` is valid in a header; it does not quote the token, as the libraries would."""
     if not _TOKEN.fullmatch(token):
         raise ValueError("a token is made of visible ASCII characters")
 
@@ -80,7 +80,7 @@ class TokenFile:
     path
         The file; its directory must exist.
     clock
-        Tells in which boot the file was written: its times are seconds since that boot.
+        Gives the current boot and its time: the times in the file are seconds since that boot.
     """
 
     def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -89,7 +89,7 @@ class TokenFile:
 
     @contextmanager
     def held(self, stop: threading.Event) -> Iterator[None]:
-        """Hold the lock, so that one process at a time logs in; `Stopped` when `stop` is set while waiting."""
+        """Hold the lock, so that one process at a time logs in; raises `Stopped` when `stop` is set while waiting."""
         lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _locked(lock):
@@ -100,7 +100,7 @@ class TokenFile:
             os.close(lock)
 
     def read(self) -> TokenGrant:
-        """Return what stands there; an empty grant where nothing of this boot does."""
+        """Return the grant of the file; an empty one when the file is absent or from another boot."""
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
             booted_at, written_s = float(document.pop("booted_at")), float(document.pop("written_s"))
@@ -108,10 +108,10 @@ class TokenFile:
                 return TokenGrant()
             return TokenGrant(**document)
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            return TokenGrant()  # written by another version, perhaps: a new login replaces it
+            return TokenGrant()  # another version may have written it; a new login replaces it
 
     def write(self, grant: TokenGrant) -> None:
-        """Put `grant` there in one step; call it while the lock is held."""
+        """Replace the file atomically; call it while you hold the lock."""
         values = {item.name: getattr(grant, item.name) for item in fields(grant)}
         written = {"booted_at": self._clock.booted_at(), "written_s": self._clock.boot_s()}
         replace_private(self._path, json.dumps(written | values))

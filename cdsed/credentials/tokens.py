@@ -1,8 +1,8 @@
 """Access tokens of CDSE accounts, from Keycloak's password and refresh grants.
 
-A token is a session at the service, of which an account has 100 and which end with it; so all processes of a
-machine share one (`token_file`), refresh it as long as possible, and do not log in for each call. A login that is
-refused is not tried again for a growing while, because the service locks out accounts that are tried too often.
+Each login opens a session at the service, and an account has 100 of them. So all processes of a machine share one token
+(`token_file`), refresh it as long as possible, and do not log in for each call. After a refused login cdsed backs off,
+longer each time, because the service locks out an account after too many tries.
 Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html; CS-SI/eodag#803 and #858 on the lock-out.
 """
 
@@ -25,8 +25,8 @@ from cdsed.credentials.token_file import TokenFile, TokenGrant, token_path
 from cdsed.errors import AccountError, ServiceError
 
 _CLIENT_ID = "cdse-public"
-_MARGIN_S, _MARGIN_SHARE = 30.0, 0.2  # renewed so long before its end, or a fifth of a shorter life
-# Seconds until the same login is tried again, first and at most; doubled each time.
+_MARGIN_S, _MARGIN_SHARE = 30.0, 0.2  # renewed this long before its end, or a fifth of its lifetime if that is shorter
+# Seconds until the same login is tried again: the first and the longest wait; doubled each time.
 _PAUSES_S = {
     "WrongPassword": (300.0, 21_600.0),
     "LoginRefused": (300.0, 21_600.0),
@@ -62,7 +62,7 @@ class Tokens:
         self._grant = TokenGrant()
 
     def access_token(self) -> str:
-        """Return a token that is good for a while yet: the shared one, or one that is new to all.
+        """Return a token that stays valid for a while: the shared one, or a new one, which is then shared.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Tokens:
             return self._grant.access_token
 
     def reject(self, token: str) -> None:
-        """Forget a token that a service has refused; one that has taken its place meanwhile stays."""
+        """Drop a token that a service has refused; a newer one in the shared file stays."""
         with self._lock, self._file.held(self._http_client.stop):
             grant = self._file.read()
             if grant.access_token == token:
@@ -94,7 +94,7 @@ class Tokens:
         return self._http_client.clock.boot_s()
 
     def _renew(self, grant: TokenGrant) -> TokenGrant:
-        """Refresh, or log in; what comes of it is in the file when this returns or raises."""
+        """Refresh, or log in; the result is in the file when this returns or raises."""
         refreshed = self._refresh(grant) if grant.refresh_until_s > self._now_s() else None
         if refreshed is not None:
             return refreshed
@@ -132,7 +132,7 @@ class Tokens:
         return grant
 
     def _look_before_login(self, grant: TokenGrant, password: Secret) -> None:
-        """Raise the last refusal again while its pause runs, unless the password is another one now."""
+        """Raise the last refusal again during its back-off, unless the password has changed."""
         left_s = grant.refused_until_s - self._now_s()
         if left_s > 0 and grant.refused_for == _fingerprint(self._account, password):
             message = f"{grant.reason} (not asked again for {left_s:.0f} s, so that CDSE does not lock the account)"
@@ -156,14 +156,14 @@ class Tokens:
 
 
 def one_time_code(totp: Secret, clock: Clock) -> str:
-    """Return the second factor to pass on: a code as it was given, or that of a base32 seed at this moment.
+    """Return the second factor to send: a code as given, or the current code of a base32 seed.
 
     RFC 6238 with its defaults: SHA-1, 30 seconds, 6 digits.
 
     Raises
     ------
     AccountError
-        ``BadTotp``: it is neither.
+        ``BadTotp``: it is neither a code nor a seed.
     """
     text = re.sub(r"[\s-]", "", totp.reveal()).upper()
     if _CODE.fullmatch(text):
@@ -182,13 +182,13 @@ def one_time_code(totp: Secret, clock: Clock) -> str:
 
 
 def _expect_refusal(response: HttpResponse) -> None:
-    """Raise ServiceError unless it is the identity service that refuses: only it names an ``error``."""
+    """Raise ServiceError unless the refusal is from the identity service: only its refusals have an ``error``."""
     if response.status not in (400, 401, 403) or not isinstance(response.json_object().get("error"), str):
         raise response.proxy_error()
 
 
 def _grant(response: HttpResponse, now_s: float) -> TokenGrant:
-    """Read the service's grant; lifetimes count from now, a little short."""
+    """Read the service's grant; lifetimes count from now, with a margin."""
     content: dict[str, Any] = response.json_object()
     try:
         return TokenGrant(
@@ -198,7 +198,7 @@ def _grant(response: HttpResponse, now_s: float) -> TokenGrant:
             refresh_until_s=now_s + _short(float(content.get("refresh_expires_in", 0))),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise ServiceError(f"{response.url}: an answer that is not as documented", code="InvalidResponse") from None
+        raise ServiceError(f"{response.url}: a response that is not as documented", code="InvalidResponse") from None
 
 
 def _text(value: object) -> str:
@@ -222,14 +222,14 @@ def _code_and_advice(response: HttpResponse) -> tuple[str, str]:
     if response.status == 401:
         return "WrongPassword", "correct login, password or totp in the accounts file"
     if response.status == 400 and "account" not in response.reason().lower():
-        # It does not say so, but too many open sessions is what it means: cdsodatacli#152, sentineleof#56.
+        # The response does not say so, but its cause is too many open sessions: cdsodatacli#152, sentineleof#56.
         advice = "most often the account has its 100 sessions open: end other programs that use it, or wait an hour"
         return "TooManySessions", f"{advice}; where its login has two factors, give its totp in the accounts file"
     return "LoginRefused", "log in at https://dataspace.copernicus.eu and see what the account lacks"
 
 
 def _fingerprint(account: Account, password: Secret) -> str:
-    """Return sixteen bits of what was tried: enough to see that it has changed, too few to guess it by."""
+    """Return sixteen bits of a digest of the login: enough to see a change, too few to guess the password."""
     totp = account.totp.reveal() if account.totp else ""
     tried = f"{account.login}\0{password.reveal()}\0{totp}"
     return hashlib.sha256(tried.encode()).hexdigest()[:4]

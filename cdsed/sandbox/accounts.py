@@ -1,4 +1,4 @@
-"""The accounts a sandbox knows: key pairs and limits."""
+"""The accounts of a sandbox: key pairs and limits."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ class SandboxAccount:
     name
         For counters and faults.
     access_key, secret_key
-        The pair that requests are signed with; the sandbox's own, no secret.
+        The pair that signs requests; it is only for the sandbox, so it is not secret.
     sessions
         Connections that may be open at once.
     bandwidth_bytes_per_s
@@ -28,12 +28,12 @@ class SandboxAccount:
     volume_bytes
         Per rolling 30 days; once spent, one connection at 1 MB/s is left. None: unlimited.
     key_valid_from, key_expires
-        Outside of this time the key is answered as unknown.
+        Outside of this time the key is refused as unknown.
     login, password
-        What the identity service takes; an empty password takes no login, an empty login is
+        What the identity service accepts. With an empty password every login is refused; an empty login is
         ``<name>@example.org``.
     totp
-        The second factor that a login needs besides; empty: none.
+        The second factor that a login also needs; empty: not needed.
     """
 
     name: str
@@ -51,12 +51,12 @@ class SandboxAccount:
 
     @property
     def user_name(self) -> str:
-        """Return the name it logs in with."""
+        """Return the name with which the account logs in."""
         return self.login or f"{self.name}@example.org"
 
 
 def make_accounts(count: int, seed: int, bandwidth_bytes_per_s: int | None = None) -> list[SandboxAccount]:
-    """Return `count` accounts ``sandbox-1``, …, with keys that follow from the seed."""
+    """Return `count` accounts ``sandbox-1``, …, with keys made from the seed."""
     accounts = []
     for number in range(1, count + 1):
         digest = hashlib.sha256(f"account {number} of {seed}".encode()).hexdigest()

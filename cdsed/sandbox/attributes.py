@@ -1,4 +1,4 @@
-"""Attributes of a product as the catalogue types them, read from its name or made up the same way every time.
+"""Attributes of a product with the types of the catalogue, read from its name or made up from it.
 
 Names and types are those of products seen in the catalogue of CDSE in 2024.
 """
@@ -102,7 +102,7 @@ def _s3(name: ParsedName, chance: bytes) -> dict[str, Any]:
         "cloudCover": round(int.from_bytes(chance[4:6], "big") / 655.35, 6),
         "productType": fields["type"],
     }
-    if duration.isdecimal() and cycle.isdecimal() and track.isdecimal():  # not where it names a tile instead
+    if duration.isdecimal() and cycle.isdecimal() and track.isdecimal():  # other products have a tile here
         values |= {"cycleNumber": int(cycle), "relativeOrbitNumber": int(track)}
     return values
 

@@ -1,4 +1,4 @@
-"""The bucket ``eodata``: which products there are, and their objects in the order of S3."""
+"""The bucket ``eodata``: its products, and their objects in the order of S3."""
 
 import threading
 from bisect import bisect_left, insort
@@ -11,14 +11,14 @@ _CACHED_PRODUCTS = 2_000
 
 
 class Bucket:
-    """All products of one sandbox, by name and by key; a product not in use costs its spec only.
+    """All products of one sandbox, by name and by object key; for an unused product only the spec is in memory.
 
     Parameters
     ----------
     seed
         Decides the content of every object.
     added
-        Is told of every product that is put there.
+        Called with every product that is added.
     """
 
     def __init__(self, seed: int, added: Callable[[SandboxProduct], None]) -> None:
@@ -33,7 +33,7 @@ class Bucket:
         self._cache: OrderedDict[str, SandboxProduct] = OrderedDict()
 
     def add(self, spec: ProductSpec) -> SandboxProduct:
-        """Put a product there, in place of one at the same path; ValueError when it cannot be made."""
+        """Add a product, or replace the one at the same path; ValueError when it cannot be made."""
         product = SandboxProduct(self.seed, spec, self._changes)
         key = product.sort_key
         with self._lock:
@@ -52,7 +52,7 @@ class Bucket:
             return [self._product(key) for key in self._by_name.get(safename, ())]
 
     def identified(self, product_id: str) -> SandboxProduct | None:
-        """Return the product that the catalogue knows by this id."""
+        """Return the product with this id in the catalogue."""
         with self._lock:
             key = self._by_id.get(product_id)
             return self._product(key) if key else None
@@ -69,7 +69,7 @@ class Bucket:
         with self._lock:
             first = max(bisect_left(self._sort_keys, prefix), bisect_left(self._sort_keys, after))
             last = bisect_left(self._sort_keys, f"{prefix}\U0010ffff")
-            # the product before may hold keys that begin with the prefix or come after `after`
+            # the previous product may have keys that begin with the prefix or come after `after`
             keys = self._sort_keys[max(0, first - 1) : last]
         for sort_key in keys:
             product = self._product(sort_key)
@@ -79,7 +79,7 @@ class Bucket:
                         yield stored
 
     def change(self, key: str, *, same_content: bool) -> None:
-        """Give the object at `key` another ETag from now on, and other content unless `same_content`."""
+        """Give the object at `key` a new ETag, and other content unless `same_content`."""
         with self._lock:
             product = self._product_at(key)
             if product is not None:

@@ -1,4 +1,4 @@
-"""The catalogue's rows: products of the bucket, entries loaded as they are, and entries made by the thousand."""
+"""The catalogue's rows: products of the bucket, loaded entries, and generated entries."""
 
 import hashlib
 import threading
@@ -21,7 +21,7 @@ from cdsed.sandbox.zipper import zipped
 
 Orders = tuple[tuple[str, bool], ...]  # fields, each with whether it is descending
 _REMEMBERED_ANSWERS = 32
-_DISORDER = Random()  # of its own: the service's disorder follows from no seed
+_DISORDER = Random()  # without the seed: the order of the service cannot be reproduced either
 _KINDS_OF_COLLECTION = {
     "SENTINEL-1": ("S1_GRD", "S1_SLC", "S1_OCN", "S1_WV"),
     "SENTINEL-2": ("S2_L1C", "S2_L2A"),
@@ -32,18 +32,18 @@ _KINDS_OF_COLLECTION = {
 
 @dataclass(frozen=True)
 class SandboxCatalogueSettings:
-    """What is unknown of the real catalogue, or differs from day to day.
+    """What is not known of the real catalogue, or differs from day to day.
 
     Parameters
     ----------
     filter_list_max
-        Names that a FilterList may hold; beyond it is answered with 422.
+        Names that a FilterList may hold; a longer one is answered with 422.
     filter_list_page
-        Rows that the answer to a FilterList holds at most, silently; None: all.
+        Rows that the response to a FilterList has at most, without a note; None: all.
     requests_per_s
-        Of all clients together; beyond them the WAF answers 429. None: any number.
+        Of all clients together; the WAF answers 429 to more. None: any number.
     retry_after_s
-        ``Retry-After`` of those answers; None: they have none.
+        ``Retry-After`` of those responses; None: the header is absent.
     """
 
     filter_list_max: int = 1000
@@ -52,7 +52,7 @@ class SandboxCatalogueSettings:
     retry_after_s: int | None = 2
 
     def changed(self, values: Mapping[str, Any]) -> "SandboxCatalogueSettings":
-        """Return these settings with other values; ValueError when there is no such setting."""
+        """Return these settings with other values; ValueError for an unknown setting."""
         unknown = sorted(set(values) - {field.name for field in fields(self)})
         if unknown:
             raise ValueError(f"the catalogue has no setting {', '.join(unknown)}")
@@ -60,7 +60,7 @@ class SandboxCatalogueSettings:
 
 
 class _Shelf:
-    """Rows by id, by name and by start; the indexes are made when they are needed again."""
+    """Rows by id, by name and by start; the indexes are made again when they are needed."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
@@ -105,7 +105,7 @@ class _Shelf:
 
 
 class SandboxCatalogue:
-    """All rows, those of deleted products apart.
+    """All rows; those of deleted products are separate.
 
     Parameters
     ----------
@@ -118,11 +118,11 @@ class SandboxCatalogue:
         self._seed = seed
         self._lock = threading.Lock()
         self._shelves = (_Shelf(), _Shelf())
-        # the pages of one question come one after the other
+        # the pages of one query are requested one after the other
         self._answers: OrderedDict[tuple[str, Orders, bool], list[Row]] = OrderedDict()
 
     def add(self, rows: Iterable[Row]) -> int:
-        """Add rows, each in place of one with its id; return how many."""
+        """Add rows, each of which replaces a row with its id; return how many."""
         count = 0
         with self._lock:
             for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the result
@@ -132,7 +132,7 @@ class SandboxCatalogue:
         return count
 
     def add_product(self, product: SandboxProduct) -> None:
-        """Let the catalogue know a product of the bucket, or forget it when it is to be unknown."""
+        """Add a product of the bucket, or remove it when the catalogue is not to know it."""
         if product.spec.in_catalogue:
             self.add([_row_of(product, self._seed)])
         else:
@@ -142,7 +142,7 @@ class SandboxCatalogue:
                 self._changed()
 
     def clear(self) -> None:
-        """Forget every row; the bucket keeps its products."""
+        """Remove every row; the bucket keeps its products."""
         with self._lock:
             self._shelves = (_Shelf(), _Shelf())
             self._changed()
@@ -158,10 +158,10 @@ class SandboxCatalogue:
             return self._shelves[False].named(name)
 
     def select(self, wanted: Filter, orders: Orders, *, deleted: bool = False) -> list[Row]:
-        """Return the rows that a filter selects, as `ordered` has them, in a new list."""
+        """Return the rows that a filter selects, in the order of `ordered`, in a new list."""
         question = (wanted.text, orders, deleted)
         with self._lock:
-            responses = self._answers  # another one as soon as a row changes
+            responses = self._answers  # replaced as soon as a row changes
             if orders and question in responses:
                 return list(responses[question])
             candidates = self._shelves[deleted].candidates(wanted)
@@ -178,7 +178,7 @@ class SandboxCatalogue:
 
 
 def ordered(rows: list[Row], orders: Orders) -> list[Row]:
-    """Return rows in the order asked for, ties by id; in another order each time where none is asked for."""
+    """Return rows in the given order, ties by id; without an order, in a random one each time."""
     if not orders:
         _DISORDER.shuffle(rows)
         return rows
@@ -189,7 +189,7 @@ def ordered(rows: list[Row], orders: Orders) -> list[Row]:
 
 
 def load_rows(document: Any) -> Iterator[LoadedRow]:
-    """Yield the rows of answer pages.
+    """Yield the rows of response pages.
 
     Parameters
     ----------
@@ -216,16 +216,16 @@ def generate_rows(count: int, seed: int, collection: str, start: datetime, end: 
     count
         How many.
     seed
-        Another one gives other names, ids and moments.
+        Another seed gives other names, ids and times.
     collection
         E.g. ``SENTINEL-1``.
     start, end
-        Between which sensing begins, UTC.
+        Times between which sensing begins, UTC.
 
     Raises
     ------
     ValueError
-        There is no such collection, or the span is too short for so many.
+        The collection is unknown, or the time span is too short for `count` products.
     """
     kinds = _KINDS_OF_COLLECTION.get(collection)
     if kinds is None:
@@ -267,8 +267,8 @@ def _row_of(product: SandboxProduct, seed: int) -> MadeRow:
         has_checksums=spec.has_checksums,
         deletion=DeletedEntry(spec.deletion_cause, product.deleted_at) if spec.deletion_cause else None,
     )
-    made_geometry(facts)  # a footprint that is none is to be noticed now
-    return MadeRow(facts, lambda: _delivered(seed, spec))  # the product itself would stay in memory with its files
+    made_geometry(facts)  # raise now if the footprint is not valid
+    return MadeRow(facts, lambda: _delivered(seed, spec))  # a reference to the product would keep its files in memory
 
 
 @lru_cache(maxsize=100_000)
@@ -284,7 +284,7 @@ def _delivered(seed: int, spec: ProductSpec) -> Delivered:
 
 
 def _unmade(size_bytes: int, path: str) -> Delivered:
-    """Return length and digest of a zip that nobody makes."""
+    """Return length and digest of a zip without making it."""
     return Delivered(size_bytes, hashlib.md5(path.encode()).hexdigest())
 
 

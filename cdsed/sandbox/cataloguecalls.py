@@ -1,4 +1,4 @@
-"""``/_control/catalogue/…``: how tests and people fill the catalogue without products on eodata."""
+"""``/_control/catalogue/…``: calls that fill the catalogue without products on eodata."""
 
 import json
 from datetime import UTC, datetime
@@ -11,12 +11,12 @@ _GENERATED = {"count", "seed", "collection", "start", "end"}
 
 
 def respond(catalogue: SandboxCatalogue, request: Request, name: str) -> Response:
-    """Answer a call: POST ``load``, ``generate`` or ``settings``, or DELETE, which forgets every row.
+    """Answer a call: POST ``load``, ``generate`` or ``settings``, or DELETE, which removes every row.
 
     Raises
     ------
     ValueError, TypeError
-        What came is not what the call needs.
+        The body is not what the call needs.
     """
     if request.method == "DELETE":
         catalogue.clear()

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises
     ------
     UsageError
-        A file cannot be read or does not hold what it should, or the port is taken.
+        A file cannot be read or is not valid, or the port is in use.
     """
     log.setup("sandbox")
     stop = threading.Event()
@@ -58,7 +58,7 @@ def _accounts(arguments: argparse.Namespace) -> list[SandboxAccount]:
 
 
 def _products(arguments: argparse.Namespace) -> list[ProductSpec]:
-    """Return what the listing names; without one, some of each kind where a listing is to be written."""
+    """Return the products of the listing; without one, some of each kind if a listing is to be written."""
     if arguments.listing is None:
         return make_products(KINDS, 2, arguments.size, arguments.seed) if arguments.write else []
     products = []
@@ -97,7 +97,7 @@ def _announce(sandbox: Sandbox, directory: Path | None) -> None:
 
 
 def _write_ready_file(path: Path, sandbox: Sandbox) -> None:
-    """Write the file in one step, so that who sees it sees all of it."""
+    """Write the file atomically, so that a reader gets all of it."""
     ready = {
         "url": sandbox.url,
         "pid": os.getpid(),

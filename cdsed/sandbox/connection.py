@@ -1,4 +1,4 @@
-"""One accepted socket: reading requests, sending at a pace, and noticing at once that the peer is gone."""
+"""One accepted socket: reading requests, sending at a limited rate, and detecting that the peer has closed it."""
 
 import select
 import socket
@@ -8,7 +8,7 @@ from cdsed.clock import Clock
 from cdsed.sandbox.http import BadRequest, Request, parse_head
 
 _HEAD_BYTES_MAX = 64 * 1024
-# Enough to keep loopback busy, and little enough that bytes the peer never reads are hardly counted as sent.
+# Large enough to keep loopback busy, and small enough that few bytes count as sent that the peer never reads.
 _SEND_BUFFER_BYTES = 1024 * 1024
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
@@ -40,12 +40,12 @@ class ClientConnection:
         self._watch.register(accepted, select.POLLRDHUP)
 
     def read_request(self) -> Request | None:
-        """Return the next request; None when the peer has closed instead of asking.
+        """Return the next request; None when the peer has closed the connection.
 
         Raises
         ------
         BadRequest
-            What came is not an HTTP request.
+            The bytes are not an HTTP request.
         """
         while (end := self._received.find(b"\r\n\r\n")) < 0:
             if len(self._received) > _HEAD_BYTES_MAX:
@@ -66,7 +66,7 @@ class ClientConnection:
         return Request(request.method, request.path, request.query, request.headers, body)
 
     def send(self, data: bytes | memoryview) -> None:
-        """Send all of `data`; PeerGone when nobody takes it."""
+        """Send all of `data`; raises PeerGone when the peer has closed the connection."""
         view = memoryview(data)
         while view:
             try:
@@ -83,10 +83,10 @@ class ClientConnection:
             raise PeerGone
 
     def is_open(self) -> bool:
-        """Return whether the peer still has the connection, asked of the kernel at this moment."""
-        poll = select.poll()  # one of its own: other threads ask, while the connection's waits in its own
+        """Return whether the peer still has the connection, as the kernel reports it now."""
+        poll = select.poll()  # other threads call this while the connection's thread waits in its own
         descriptor = self._socket.fileno()
-        if descriptor < 0:  # we have closed it ourselves, this very moment
+        if descriptor < 0:  # closed by another thread meanwhile
             return False
         poll.register(descriptor, select.POLLRDHUP)
         return not self._events(poll, 0)
@@ -101,10 +101,10 @@ class ClientConnection:
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            return  # the peer was faster
+            return  # the peer has closed it
 
     def close(self) -> None:
-        """Close the socket; more than once does no harm."""
+        """Close the socket; a second call has no effect."""
         self._socket.close()
 
     def _receive(self) -> bool:
@@ -131,12 +131,12 @@ class Pacer:
     Parameters
     ----------
     clock
-        Measures it.
+        Measures the time.
     bytes_per_s
         The rate.
     """
 
-    _LAG_MAX_S = 0.1  # what a late wake-up may catch up; more would be a burst
+    _LAG_MAX_S = 0.1  # a late wake-up may catch up with so much; more would be a burst
 
     def __init__(self, clock: Clock, bytes_per_s: float) -> None:
         self.bytes_per_s = bytes_per_s

@@ -1,4 +1,4 @@
-"""The bytes of every object: made on the fly, the same for the same seed and key, and costing no disk."""
+"""The bytes of every object: generated when they are read, from the seed and the object key, without disk space."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-# The largest prime below 1 MiB: offsets that programs like (multiples of powers of two) never fall on the
-# same place of the block, so a piece written at a wrong offset is never right by accident.
+# The largest prime below 1 MiB: usual offsets (multiples of powers of two) then never fall on the same place of the
+# block, so a piece at a wrong offset is never correct by accident.
 BLOCK_BYTES = 1_048_573
 
 
@@ -22,12 +22,12 @@ class Body(Protocol):
         """Yield the bytes ``[start, start + length)`` in order."""
 
     def digest(self, algorithm: str) -> str:
-        """Return the lower-case hex digest of the whole content; `algorithm` as `hashlib.new` knows it."""
+        """Return the lower-case hex digest of the whole content; `algorithm` is a name for `hashlib.new`."""
 
 
 @dataclass(frozen=True)
 class LiteralBody:
-    """Content that stands in memory, such as a manifest."""
+    """Content in memory, such as a manifest."""
 
     data: bytes
 
@@ -47,14 +47,14 @@ class LiteralBody:
 
 @dataclass(frozen=True)
 class RandomBody:
-    """`size_bytes` of the pseudo-random block of `seed`, repeated without end, from `phase` on."""
+    """`size_bytes` bytes of the repeated pseudo-random block of `seed`, from `phase` on."""
 
     seed: int
     phase: int
     size_bytes: int
 
     def pieces(self, start: int, length: int) -> Iterator[memoryview]:
-        """Yield the bytes ``[start, start + length)`` as slices of the block, nothing copied."""
+        """Yield the bytes ``[start, start + length)`` as slices of the block, without copies."""
         block = _doubled_block(self.seed)
         end = start + length
         while start < end:
@@ -64,7 +64,7 @@ class RandomBody:
             start += count
 
     def digest(self, algorithm: str) -> str:
-        """Return the lower-case hex digest of the content; seconds for a gigabyte, then remembered."""
+        """Return the lower-case hex digest of the content; it takes seconds per gigabyte once, then it is cached."""
         return _digest(self, algorithm)
 
 

@@ -1,4 +1,4 @@
-"""``/_control/``: how tests and people give the sandbox products and faults, and read its counters."""
+"""``/_control/``: calls that give the sandbox products and faults, and read its counters."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Controlled(Protocol):
 
 
 def respond(sandbox: Controlled, request: Request) -> Response:
-    """Answer a control call; 400 with ``error`` when it is wrong, 404 when there is none of that name."""
+    """Answer a control call; 400 with ``error`` when it is wrong, 404 when its name is unknown."""
     resource, _slash, name = unquote(request.path).removeprefix(PATH).partition("/")
     call = _CALLS.get((request.method, resource))
     if call is None:

@@ -1,4 +1,4 @@
-"""What happens on one connection, request after request: who asks, may they, and what they get."""
+"""Handling one connection, request after request: authentication, quotas, and the response."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ServerSite(control.Controlled, Protocol):
-    """The sandbox, as a conversation sees it."""
+    """The parts of a sandbox that a conversation uses."""
 
     clock: Clock
     url: str
@@ -34,7 +34,7 @@ class ServerSite(control.Controlled, Protocol):
 
 
 class Conversation:
-    """Answers everything that comes over one connection.
+    """Answers every request of one connection.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ class Conversation:
         self._quota: AccountQuota | None = None
 
     def run(self) -> None:
-        """Response until either side closes."""
+        """Answer requests until one side closes the connection."""
         try:
             while (request := self._connection.read_request()) is not None:
                 if not self._response(request):
                     break
         except PeerGone:
-            _LOG.debug("a client closed its connection in the middle of an answer")
+            _LOG.debug("a client closed its connection in the middle of a response")
         except BadRequest as error:
             with contextlib.suppress(PeerGone):
                 response = json_response(400, {"error": str(error)})
@@ -154,7 +154,7 @@ class Conversation:
         return response
 
     def _admitted(self, request: Request) -> str:
-        """Return the account that signed; the connection belongs to it from now on."""
+        """Return the account that signed; from now on the connection counts as one of this account."""
         now = datetime.fromtimestamp(self._site.clock.utc_s(), UTC)
         try:
             account = authenticate(request, self._site.quotas.account_of, now)

@@ -1,4 +1,4 @@
-"""What was asked and what was sent, by key; and a log of the last requests."""
+"""Counters of requests and sent bytes by object key, and a log of the last requests."""
 
 import threading
 from collections import Counter, deque
@@ -46,7 +46,7 @@ class Counters:
             return list(self._log)[-limit:] if limit > 0 else []
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all counts and the log."""
         with self._lock:
             self._requests.clear()
             self._bytes.clear()

@@ -1,4 +1,4 @@
-"""Sending an answer: at the pace of the account, and with the trouble that a fault orders."""
+"""Sending a response at the rate of the account, with the error that a fault prescribes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ _JOINED_BYTES_MAX = 65_536
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one answer is sent.
+    """How one response is sent.
 
     Parameters
     ----------
     clock
-        Of the sandbox.
+        The sandbox's.
     pacer
-        Of the connection; None: as fast as it goes.
+        Limits the rate of the connection; None: no limit.
     fault
         One of `DELIVERY_FAULTS`, or None.
     sent
-        Is told of every portion of the body, in bytes.
+        Called with the size of every portion of the body, in bytes.
     """
 
     clock: Clock
@@ -33,7 +33,7 @@ class Delivery:
     sent: Callable[[int], None]
 
     def send(self, connection: ClientConnection, response: Response) -> None:
-        """Send head and body; PeerGone when the connection is of no use afterwards."""
+        """Send head and body; raises PeerGone when the connection cannot be used afterwards."""
         fault = self.fault
         if fault is None:
             self._send_whole(connection, response)
@@ -55,7 +55,7 @@ class Delivery:
     def _send_whole(self, connection: ClientConnection, response: Response) -> None:
         if response.length <= _JOINED_BYTES_MAX and self.pacer is None:
             body = b"".join(response.body)
-            self.sent(len(body))  # before sending: who has the answer in hands finds it counted
+            self.sent(len(body))  # before sending, so that a client that has the response finds it counted
             connection.send(response.head() + body)
             return
         connection.send(response.head())
@@ -94,7 +94,7 @@ def _chained(first: memoryview, rest: Iterator[memoryview]) -> Iterator[memoryvi
 
 
 def _fail(connection: ClientConnection, kind: str) -> None:
-    """End the connection as the fault orders."""
+    """End the connection as the fault prescribes."""
     if kind == "stall":
         connection.wait(None)
     if kind == "reset":

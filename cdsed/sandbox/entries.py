@@ -27,7 +27,7 @@ class DeletedEntry:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What ``$value`` would deliver: its length and the MD5 of it."""
+    """Length and MD5 of the zip that ``$value`` would deliver."""
 
     size_bytes: int
     md5: str
@@ -35,7 +35,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class EntryFacts:
-    """What is known of a product without looking into it; the rest of its entry follows from the name.
+    """The facts of an entry; the rest of it is made from the name.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class EntryFacts:
     start
         When sensing began.
     published
-        When it came to the catalogue.
+        When it was added to the catalogue.
     online
         Whether it can be fetched at once.
     footprint
-        Well-known text; empty: made from the name, ``null``: it has none.
+        Well-known text; empty: made from the name; ``null``: without a footprint.
     has_checksums
-        Old products have none.
+        False for old products.
     deletion
         None while it exists.
     """
@@ -67,7 +67,7 @@ class EntryFacts:
 
     @property
     def end(self) -> datetime:
-        """Return when sensing ended: as the name says, and for Sentinel-2 the start, as in the catalogue."""
+        """Return when sensing ended: from the name; for Sentinel-2 it is the start, as in the catalogue."""
         fields = parse_name(self.safename).fields
         if "stop" not in fields:
             return self.start
@@ -75,12 +75,12 @@ class EntryFacts:
 
     @property
     def modified(self) -> datetime:
-        """Return when the entry was last touched."""
+        """Return when the entry was last changed."""
         return self.published + timedelta(seconds=21.776763)
 
 
 def entry(facts: EntryFacts, delivered: Delivered) -> dict[str, Any]:
-    """Return the entry of a product, without what is expanded on request only."""
+    """Return the entry of a product, without the fields that are only expanded on request."""
     geometry = made_geometry(facts)
     whole: dict[str, Any] = {
         "@odata.mediaContentType": "application/octet-stream",
@@ -113,21 +113,21 @@ def expansion(what: str, facts: EntryFacts, whole: dict[str, Any]) -> list[dict[
 
 @lru_cache(maxsize=50_000)
 def made_geometry(facts: EntryFacts) -> BaseGeometry | None:
-    """Return the footprint of a product in degrees, or None; ValueError when what was given is not a footprint."""
+    """Return the footprint of a product in degrees, or None; ValueError when the given one is not valid."""
     if facts.footprint == "null":
         return None
     if facts.footprint:
         try:
             return footprints.wrapped(shapely.from_wkt(facts.footprint))
         except shapely.errors.GEOSException as error:
-            raise ValueError(f"the footprint of {facts.safename} is none: {error}") from error
+            raise ValueError(f"the footprint of {facts.safename} is not valid: {error}") from error
     return footprints.footprint(parse_name(facts.safename))
 
 
 def _checksums(facts: EntryFacts, md5: str) -> list[dict[str, str]]:
     if not facts.has_checksums:
         return []
-    # nobody here computes BLAKE3: a digest of that length that never changes
+    # The sandbox does not compute BLAKE3: this is a constant of that length.
     blake3 = hashlib.sha256(f"BLAKE3 {md5}".encode()).hexdigest()
     timestamp = stamp(facts.modified)
     return [

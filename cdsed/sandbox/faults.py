@@ -1,4 +1,4 @@
-"""Faults on demand: which request gets which trouble, and how often."""
+"""Faults on demand: which request gets which error, and how often."""
 
 import itertools
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 from cdsed.clock import Clock
 
 _UNKNOWN_KEY = "The AWS Access Key Id you provided does not exist in our records."
-# Kind of fault -> the words it answers with: HTTP status, S3 code, message.
+# Kind of fault -> its response: HTTP status, S3 code, message.
 REFUSALS = {
     "forbidden": (403, "AccessDenied", "Access Denied"),
     "not_found": (404, "NoSuchKey", "The specified key does not exist."),
@@ -24,7 +24,7 @@ REFUSALS = {
     "wrong_secret": (403, "SignatureDoesNotMatch", "The request signature we calculated does not match."),
 }
 DELIVERY_FAULTS = ("reset", "stall", "trickle", "short_body")
-#: Another answer in the place of the service's own, whichever service is asked.
+#: Faults that replace the response of any service.
 FOREIGN = ("page", "empty_body", "truncated_body", "foreign_answer", "redirect")
 KINDS = (*REFUSALS, *DELIVERY_FAULTS, *FOREIGN, "wrong_bytes", "xml_body", "changed_etag")
 FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
@@ -32,7 +32,7 @@ FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 
 @dataclass(frozen=True)
 class FaultRequest:
-    """What a request is, for matching; `key` is the prefix of a listing and the filter of an OData query."""
+    """A request, for matching; `key` is the prefix of a list request and the filter of an OData query."""
 
     operation: str
     method: str
@@ -42,26 +42,26 @@ class FaultRequest:
 
 @dataclass(frozen=True)
 class Fault:
-    """One trouble and the requests that get it; what is left empty matches everything.
+    """One error and the requests that get it; an empty field matches everything.
 
     Parameters
     ----------
     kind
         One of `KINDS`.
     key
-        A whole key, the beginning of one, or a pattern of `fnmatch`.
+        An object key, the beginning of one, or a pattern of `fnmatch`.
     account, method, operation
         Names; the operation is ``list``, ``get``, ``head``, ``odata``, ``identity``, ``keys`` or ``zip``.
     skip, times
-        Let so many matching requests pass, then trouble so many (None: all). ``changed_etag`` happens to each
-        object once.
+        Let `skip` matching requests pass, then apply the fault to `times` requests (None: all). ``changed_etag`` is
+        applied once to each object.
     every
-        Of the matching requests trouble each n-th only.
+        Apply the fault only to each n-th of the matching requests.
     from_s, to_s
         Only in this span since the start of the sandbox.
     after_bytes
-        Of the body: where the trouble of ``reset``, ``stall``, ``trickle``, ``short_body`` begins. None:
-        before the headers (``reset``, ``stall``), at once (``trickle``), at half of it (``short_body``).
+        Bytes of the body after which ``reset``, ``stall``, ``trickle`` or ``short_body`` begins. None: before the
+        headers (``reset``, ``stall``), at once (``trickle``), at half of the body (``short_body``).
     code
         The S3 code of ``forbidden``.
     retry_after_s
@@ -71,7 +71,7 @@ class Fault:
     same_content
         ``changed_etag`` changes the ETag only.
     status, etag
-        Of ``page``, ``empty_body``, ``foreign_answer`` and ``redirect``: another status, and an ETag.
+        Another status, and an ETag, for ``page``, ``empty_body``, ``foreign_answer`` and ``redirect``.
     """
 
     kind: str
@@ -93,7 +93,7 @@ class Fault:
     etag: str = ""
 
     def matches(self, asked: FaultRequest) -> bool:
-        """Return whether the request is one of those meant, times and moments apart."""
+        """Return whether the request matches, without regard to `skip`, `times`, `every` and the time span."""
         words = (
             (self.account, asked.account),
             (self.method, asked.method),
@@ -146,7 +146,7 @@ class FaultBook:
                 self._faults.pop(number, None)
 
     def pick(self, asked: FaultRequest) -> Fault | None:
-        """Return the fault that this request gets, the first set that is due, and count it."""
+        """Return the first matching fault that is due, and count it."""
         since_s = self._clock.boot_s() - self._started_s
         with self._lock:
             for number, fault in self._faults.items():
@@ -157,7 +157,7 @@ class FaultBook:
         return None
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return the faults that are set, with their ids and how many requests they matched."""
+        """Return all faults, with their ids and how many requests they matched."""
         with self._lock:
             return [
                 {"id": number, "matched": self._matched[number], **asdict(fault)}
@@ -170,7 +170,7 @@ class FaultBook:
             return dict(self._applied)
 
     def reset(self) -> None:
-        """Count the applied faults again."""
+        """Set the counts of applied faults to zero."""
         with self._lock:
             self._applied.clear()
 

@@ -1,4 +1,4 @@
-"""Which files a product consists of: the sets seen in real products, one function per mission."""
+"""The files of a product, as in real products: one function per mission."""
 
 from dataclasses import dataclass
 
@@ -63,9 +63,9 @@ class FileShape:
     identifier
         Its ``dataObject`` in the manifest; empty: the manifest does not cover it.
     share
-        Its weight in the bulk of the product; 0 for a small file.
+        Its share of the size of the product; 0 for a small file.
     typical_bytes
-        The size of a small file in a product of natural size.
+        The size of a small file in a real product.
     """
 
     path: str
@@ -76,14 +76,14 @@ class FileShape:
 
 
 def file_shapes(name: ParsedName, objects_min: int) -> list[FileShape]:
-    """Return the files of a SAFE or SEN3 product, its manifest left out.
+    """Return the files of a SAFE or SEN3 product without its manifest.
 
     Parameters
     ----------
     name
         Decides the mission and the kind.
     objects_min
-        Add vignettes (wave mode) or small covered files until there are so many.
+        Add vignettes (wave mode) or small covered files up to this number.
     """
     shapes = {"S1": _s1_shapes, "S2": _s2_shapes, "S3": _s3_shapes}[name.mission](name, objects_min)
     missing = objects_min - len(shapes)

@@ -1,4 +1,4 @@
-"""Footprints: made up from a name, the same every time, and written as the catalogue writes them."""
+"""Footprints: made from a name, and written as the catalogue writes them."""
 
 import hashlib
 from typing import Any
@@ -9,7 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from cdsed.sandbox.names import ParsedName
 
-# Half of the width and height in degrees, and how far the upper edge leans; about the size of real ones.
+# Half of the width and height in degrees, and the shift of the upper edge; about the size of real ones.
 _SHAPES = {
     "S1": (1.4, 0.9, 0.5),
     "WV": (0.4, 12.0, 3.0),
@@ -22,7 +22,7 @@ _WORLD = shapely.box(-180, -90, 180, 90)
 
 
 def footprint(name: ParsedName) -> BaseGeometry:
-    """Return a plausible footprint; two polygons where it crosses the antimeridian, as the catalogue has it."""
+    """Return a plausible footprint; two polygons if it crosses the antimeridian, as in the catalogue."""
     kind = "WV" if name.fields.get("mode") == "WV" else name.mission
     width, height, lean = _SHAPES[kind]
     longitude, latitude = _centre(name, 89 - height)
@@ -36,7 +36,7 @@ def footprint(name: ParsedName) -> BaseGeometry:
 
 
 def wrapped(geometry: BaseGeometry) -> BaseGeometry:
-    """Return a geometry that leaves the world in the east or west with what is outside put on the other side."""
+    """Return a geometry with the parts beyond 180 degrees east or west moved to the other side."""
     west, _south, east, _north = geometry.bounds
     if west >= -180 and east <= 180:
         return geometry

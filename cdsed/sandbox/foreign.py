@@ -1,4 +1,4 @@
-"""Answers that are not the service's own: what a proxy, a firewall or a login page puts in the place of one."""
+"""Responses of a proxy, a firewall or a login page instead of the service."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _S3 = (
 _ODATA = json.dumps({"@odata.context": "$metadata#Products", "value": []}).encode()
 _TOKEN = json.dumps({"access_token": "of-another-service", "expires_in": 600, "token_type": "Bearer"}).encode()
 _KEYS = json.dumps({"credentials": [], "count": 0, "offset": 0, "limit": 20}).encode()
-# What each service gets of another one.
+# For each service, a response of another service.
 _OF_ANOTHER = {
     "list": _ODATA,
     "head": _ODATA,
@@ -33,7 +33,7 @@ _OF_ANOTHER = {
 
 
 def in_place_of(response: Response, fault: Fault | None, operation: str) -> Response:
-    """Return what a request gets in the place of its answer; the answer itself for all other kinds of fault."""
+    """Return the response that replaces `response`; `response` itself for all other kinds of fault."""
     nothing_to_cut = operation == "head" and fault is not None and fault.kind == "truncated_body"
     if fault is None or fault.kind not in FOREIGN or nothing_to_cut:
         return response

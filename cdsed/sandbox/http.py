@@ -1,4 +1,4 @@
-"""HTTP/1.1 as values: what was asked, and what is answered."""
+"""HTTP/1.1 requests and responses as values."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl
 
 
 class BadRequest(Exception):
-    """What came is not HTTP that the sandbox understands; the connection is closed."""
+    """The bytes are not HTTP that the sandbox understands; the connection is closed."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request; header names in lower case, path and query as they stood on the wire."""
+    """One request; header names in lower case, path and query as received."""
 
     method: str
     path: str
@@ -23,13 +23,13 @@ class Request:
     body: bytes = b""
 
     def parameters(self) -> dict[str, str]:
-        """Return the decoded query parameters; of several with one name the last."""
+        """Return the decoded query parameters; the last one when several have the same name."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 @dataclass(frozen=True)
 class Response:
-    """One answer: `body` yields the `length` bytes that Content-Length announces (none of them for HEAD)."""
+    """One response: `body` yields the `length` bytes of Content-Length (nothing for HEAD)."""
 
     status: int
     length: int = 0
@@ -38,7 +38,7 @@ class Response:
     close: bool = False
 
     def head(self) -> bytes:
-        """Return the status line and the headers as they go over the wire."""
+        """Return the status line and the headers as they are sent."""
         lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}", "Server: cdsed-sandbox"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         lines += [f"Content-Length: {self.length}"]
@@ -51,12 +51,12 @@ def _phrase(status: int) -> str:
 
 
 def data_response(status: int, data: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer with `data` as its body."""
+    """Return a response with `data` as its body."""
     return Response(status, len(data), [memoryview(data)], {"Content-Type": media_type, **(headers or {})})
 
 
 def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer with `value` as JSON."""
+    """Return a response with `value` as JSON."""
     return data_response(status, json.dumps(value).encode(), "application/json", headers)
 
 

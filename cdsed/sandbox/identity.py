@@ -1,4 +1,4 @@
-"""The identity service: Keycloak's token endpoint, with password and refresh grants, as CDSE's answers."""
+"""The identity service: Keycloak's token endpoint with password and refresh grants, with the responses of CDSE."""
 
 import secrets
 import threading
@@ -32,7 +32,7 @@ class _Token:
 
 @dataclass(frozen=True)
 class LoginRefusal:
-    """Why a token is not taken: ``expired``, ``missing`` or ``unknown``."""
+    """Why a token is refused: ``expired``, ``missing`` or ``unknown``."""
 
     reason: str
 
@@ -52,7 +52,7 @@ class Identity:
         self._grants: Counter[str] = Counter()
 
     def respond(self, request: Request) -> Response:
-        """Response a request of the token endpoint."""
+        """Answer a request of the token endpoint."""
         if request.method != "POST":
             return json_response(405, {"error": "HTTP 405 Method Not Allowed"})
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -69,7 +69,7 @@ class Identity:
         return _refusal(400, "unsupported_grant_type", "Unsupported grant_type")
 
     def bearer(self, request: Request) -> SandboxAccount | LoginRefusal:
-        """Return the account whose access token a request bears, or why there is none."""
+        """Return the account whose access token a request has, or why the token is refused."""
         kind, _space, value = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not value:
             return LoginRefusal("missing")
@@ -80,7 +80,7 @@ class Identity:
         return token.account if token.ends_s > self._clock.boot_s() else LoginRefusal("expired")
 
     def counters(self) -> dict[str, Any]:
-        """Return how often each grant was asked for, and the open sessions of each account."""
+        """Return how often each grant was requested, and the open sessions of each account."""
         with self._lock:
             self._forget_ended()
             sessions = Counter(session.account.name for session in self._sessions.values())
@@ -101,7 +101,7 @@ class Identity:
             self._failures[name] += 1
             if self._failures[name] >= self._rules.failures_max:
                 self._locked_until_s[name] = self._clock.boot_s() + self._rules.lockout_s
-            # Keycloak says the same of a locked account, lest somebody learn that the password was right.
+            # Keycloak answers the same for a locked account, so that an attacker does not learn the right password.
             return _refusal(401, "invalid_grant", "Invalid user credentials")
         self._failures.pop(name, None)
         if sum(session.account is account for session in self._sessions.values()) >= self._rules.sessions_max:

@@ -1,4 +1,4 @@
-"""The S3 keys manager: list, create and delete, with expiry, a cap, and keys that S3 learns of late."""
+"""The S3 keys manager: list, create and delete, with expiry, a maximum, and a delay until S3 accepts a key."""
 
 import json
 import secrets
@@ -40,7 +40,7 @@ class SandboxKeysManager:
         self._keys: list[_Key] = []
 
     def respond(self, request: Request) -> Response:
-        """Answer a call; PeerGone where a rule wants the answer lost."""
+        """Answer a call; raises PeerGone where a rule drops the response."""
         account = self._identity.bearer(request)
         if isinstance(account, LoginRefusal):
             return json_response(401, {"detail": "Could not validate credentials"})

@@ -1,4 +1,4 @@
-"""``manifest.safe`` and ``xfdumanifest.xml`` as the missions write them, as far as a downloader reads."""
+"""The parts of ``manifest.safe`` and ``xfdumanifest.xml`` that a downloader reads, as the missions write them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cdsed.sandbox.names import ParsedName
 
 _FILE_NAMES = {"S1": "manifest.safe", "S2": "manifest.safe", "S3": "xfdumanifest.xml"}
-# algorithm as hashlib knows it, and its name in the manifest; Sentinel-2 changed to SHA3-256 in mid-2021
+# The name of the algorithm in hashlib and in the manifest; Sentinel-2 changed to SHA3-256 in mid-2021.
 _CHECKSUMS = {"S1": ("md5", "MD5"), "S2": ("sha3_256", "SHA3-256"), "S3": ("md5", "MD5")}
 _ROOTS = {
     "S1": 'xmlns:safe="http://www.esa.int/safe/sentinel-1.0" version="esa/safe/sentinel-1.0/sentinel-1/sar"',
@@ -33,7 +33,7 @@ def manifest_file_name(mission: str) -> str:
 
 
 def manifest_algorithm(mission: str) -> str:
-    """Return the digest its manifest uses, as `hashlib.new` knows it."""
+    """Return the digest that its manifest uses, as a name for `hashlib.new`."""
     return _CHECKSUMS[mission][0]
 
 
@@ -47,7 +47,7 @@ def manifest_xml(name: ParsedName, entries: Sequence[SandboxManifestEntry], sche
     entries
         Its covered files.
     schemas
-        Paths named in the metadata section, where no checksum covers them.
+        Paths of the metadata section, which have no checksum.
     """
     units = "\n".join(f'      <dataObjectPointer dataObjectID="{entry.identifier}"/>' for entry in entries)
     metadata = "\n".join(
@@ -71,7 +71,7 @@ def manifest_xml(name: ParsedName, entries: Sequence[SandboxManifestEntry], sche
 def _data_object(mission: str, entry: SandboxManifestEntry) -> str:
     location = f'locatorType="URL" href="./{entry.path}"'
     digest = entry.digest
-    if mission == "S2":  # the attributes stand the other way round, the digits are upper case
+    if mission == "S2":  # the attributes are in the reverse order, the digits are upper case
         location, digest = f'href="./{entry.path}" locatorType="URL"', digest.upper()
     return (
         f'    <dataObject ID="{entry.identifier}">\n'

@@ -40,7 +40,7 @@ _S3_INSTRUMENTS = {"OL": "OLCI", "SL": "SLSTR", "SR": "SRAL", "SY": "SYNERGY"}
 
 @dataclass(frozen=True)
 class ParsedName:
-    """A safename of a mission the sandbox can make products of; `fields` as the form names them."""
+    """A safename of a mission of which the sandbox can make products; `fields` by the names in the form."""
 
     safename: str
     mission: str
@@ -55,7 +55,7 @@ def parse_name(safename: str) -> ParsedName:
     Raises
     ------
     ValueError
-        It is not of Sentinel-1, -2, -3 or -5P.
+        It is not a name of Sentinel-1, -2, -3 or -5P.
     """
     for mission, pattern in _PATTERNS.items():
         match = pattern.fullmatch(safename)
@@ -101,14 +101,14 @@ def realistic_safenames(kind: str, count: int, seed: int = 1) -> list[str]:
     kind
         One of `KINDS`.
     count
-        How many; acquisitions are on both sides of the change of the Sentinel-1 folders.
+        How many; acquisitions are from before and after the change of the Sentinel-1 folders.
     seed
         Another seed gives other names.
 
     Raises
     ------
     ValueError
-        There is no such kind.
+        The kind is unknown.
     """
     random = Random(f"{kind} {seed}")
     names: dict[str, None] = {}
@@ -127,7 +127,7 @@ def make_name(kind: str, random: Random, start: datetime) -> str:
 
 
 def timestamp_of(text: str) -> datetime:
-    """Return the UTC moment that a name writes as ``20240604T110100``."""
+    """Return the UTC time that a name writes as ``20240604T110100``."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 

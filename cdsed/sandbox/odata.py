@@ -1,4 +1,4 @@
-"""The catalogue: OData as CDSE answers it, with its limits, its errors and its lack of order."""
+"""The catalogue: OData with the limits, the errors and the undefined order of CDSE."""
 
 import json
 import re
@@ -27,7 +27,7 @@ class ODataSite(Protocol):
 
 
 def respond(site: ODataSite, request: Request) -> Response:
-    """Response a question to the catalogue, or what is wrong with it."""
+    """Answer a request to the catalogue, also one that is wrong."""
     path = unquote(request.path)
     resource = _RESOURCE.fullmatch(path.removeprefix(ROOT))
     if resource is None:
@@ -41,7 +41,7 @@ def respond(site: ODataSite, request: Request) -> Response:
 
 
 def error_response(kind: str, retry_after_s: int | None) -> Response:
-    """Return what the catalogue's front says to a fault of `REFUSALS`; 429 as its WAF words it."""
+    """Return the catalogue's response for a fault of `REFUSALS`; a 429 is that of its WAF."""
     status, code, message = REFUSALS[kind]
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     if status == 429:
@@ -95,7 +95,7 @@ def _one(catalogue: SandboxCatalogue, text: str, options: Options, *, deleted: b
 
 
 def _filter_list(catalogue: SandboxCatalogue, body: bytes, options: Options) -> dict[str, Any]:
-    """Answer for many names at once; those that are unknown are left out without a word."""
+    """Answer for many names at once; unknown names are left out without a note."""
     names = _names(body, catalogue.settings.filter_list_max)
     limit = catalogue.settings.filter_list_page or options.top
     rows = [row for name in dict.fromkeys(names) for row in catalogue.named(name)]

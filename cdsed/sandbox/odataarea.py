@@ -7,12 +7,12 @@ _KINDS = ("Point", "LineString", "Polygon", "MultiPolygon")
 
 
 def read_area(text: str) -> BaseGeometry:
-    """Return the area that ``SRID=4326;POLYGON ((…))`` writes.
+    """Return the area of ``SRID=4326;POLYGON ((…))``.
 
     Raises
     ------
     ValueError
-        It is not a valid point, line, polygon or multipolygon of the world in that system.
+        It is not a valid point, line, polygon or multipolygon in that system.
     """
     reference, _semicolon, wkt = text.partition(";")
     if reference != "SRID=4326":

@@ -1,7 +1,7 @@
 """``$filter`` of OData as a predicate over records: parsed with the grammar of odata-query, evaluated here.
 
-What the catalogue of CDSE understands is understood, and nothing more: comparisons of a field with a literal of its
-own type, ``in``, ``contains``, ``startswith``, ``endswith``, ``and``, ``or``, ``not``, ``Attributes/…/any(…)`` and
+It accepts only what the catalogue of CDSE accepts: comparisons of a field with a literal of its own type, ``in``,
+``contains``, ``startswith``, ``endswith``, ``and``, ``or``, ``not``, ``Attributes/…/any(…)`` and
 ``OData.CSC.Intersects``. Source: documentation of CDSE, "OData", filter option.
 """
 
@@ -20,7 +20,7 @@ from cdsed.sandbox.odataarea import meets, read_area
 from cdsed.sandbox.timestamps import timestamp_ns
 
 Value = str | int | float | bool | None
-# Types of the attributes -> what their values are compared as.
+# Types of the attributes -> the kind as which their values are compared.
 ATTRIBUTE_KINDS = {
     "String": "text",
     "Integer": "number",
@@ -40,19 +40,19 @@ _TEXT_FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "endswith": str.endswith,
 }
 _TEXT = r"'(?:[^']|'')*'"
-# Two forms that the grammar does not take: `not(` without a blank, and a list of one. Texts are skipped over.
+# Two forms that the grammar does not accept: `not(` without a blank, and a list of one. Texts are skipped.
 _REWRITTEN = re.compile(rf"{_TEXT}|\b(?P<no>not)\(|(?P<within>\bin\s*\(\s*(?:{_TEXT}|[^'(),\s]+))\s*\)", re.IGNORECASE)
 
 
 class FilterError(ValueError):
-    """The filter is malformed, or asks for what the catalogue does not have."""
+    """The filter is malformed, or uses a field or function that the catalogue does not have."""
 
 
 class FilterRecord(Protocol):
-    """What a filter looks at."""
+    """A record that a filter can test."""
 
     def value(self, path: str) -> Value:
-        """Return a field: times as nanoseconds since the epoch, ids in lower case; None where there is none."""
+        """Return a field: times as nanoseconds since the epoch, ids in lower case; None where it is absent."""
 
     def attributes(self, type_name: str) -> Iterable["FilterRecord"]:
         """Yield the attributes of one type, e.g. ``String``: records with the fields ``Name`` and ``Value``."""
@@ -66,14 +66,14 @@ Predicate = Callable[[FilterRecord], bool]
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter, and what it allows an index to leave out.
+    """A filter, and conditions that let an index skip records.
 
     Parameters
     ----------
     text
-        As it was written.
+        The original text.
     matches
-        Tells whether a record is selected.
+        Returns whether a record is selected.
     among
         Only records whose field (``Name``, ``Id``) is one of these can match.
     from_ns, to_ns
@@ -88,7 +88,7 @@ class Filter:
 
 
 def parse_filter(text: str, kinds: Mapping[str, str]) -> Filter:
-    """Return the filter that `text` writes; an empty one selects everything.
+    """Return the filter of `text`; an empty one selects everything.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def parse_filter(text: str, kinds: Mapping[str, str]) -> Filter:
     Raises
     ------
     FilterError
-        It is malformed, a field does not exist, or is compared with a literal of another type.
+        It is malformed, or a field does not exist or is compared with a literal of another type.
     """
     if not text.strip():
         return Filter(text, lambda _record: True, {})
@@ -124,7 +124,7 @@ def _rewrite(match: re.Match[str]) -> str:
 
 
 def _chain(tree: Any, operation: type) -> list[Any]:
-    """Return the operands of ``a or b or c …``, however many: recursion would end at some hundreds."""
+    """Return the operands of ``a or b or c …`` in a loop: recursion would fail at some hundreds."""
     operands, waiting = [], [tree]
     while waiting:
         node = waiting.pop()
@@ -137,7 +137,7 @@ def _chain(tree: Any, operation: type) -> list[Any]:
 
 @dataclass(frozen=True)
 class _Scope:
-    """Where names stand for fields: of a product, or behind `variable` of an attribute of `attribute_type`."""
+    """The scope of field names: a product, or after `variable` an attribute of `attribute_type`."""
 
     kinds: Mapping[str, str]
     variable: str = ""
@@ -163,7 +163,7 @@ class _Scope:
         raise FilterError(f"{_name(node)} is not a condition")
 
     def hint(self, node: Any, among: dict[str, frozenset[Value]], bounds: dict[str, int]) -> None:
-        """Note what a condition that must hold says about names, ids and the start."""
+        """Note the limits that a required condition sets for names, ids and the start."""
         choice = self._common_choice(_chain(node, ast.Or))
         if choice and choice[0] in {"Name", "Id"}:
             among[choice[0]] = choice[1] & among.get(choice[0], choice[1])
@@ -185,7 +185,7 @@ class _Scope:
         return lambda record: any(alternative(record) for alternative in alternatives)
 
     def _common_choice(self, parts: list[Any]) -> tuple[str, frozenset[Value]] | None:
-        """Return ``a eq 1 or a eq 2 or …`` as one choice, if it is that."""
+        """Return ``a eq 1 or a eq 2 or …`` as one choice; None if it has another form."""
         choices = [self._choice(part) for part in parts if _is_choice(part)]
         if len(choices) < len(parts) or len({path for path, _values in choices}) > 1:
             return None
@@ -241,7 +241,7 @@ class _Scope:
         return lambda record: any(inner(attribute) for attribute in record.attributes(type_name))
 
     def _field(self, node: Any) -> tuple[str, str]:
-        """Return path and kind of a field; behind a variable with or without the cast to its own type."""
+        """Return path and kind of a field; after a variable with or without the cast to its own type."""
         path = _name(node)
         if self.variable:
             variable, _slash, path = path.partition("/")
@@ -270,7 +270,7 @@ class _Scope:
                     return timestamp_ns(text)
                 except ValueError as error:
                     raise FilterError(str(error)) from error
-        raise FilterError(f"{_name(node)} is no {kind}")
+        raise FilterError(f"{_name(node)} is not a {kind}")
 
 
 def _is_choice(node: Any) -> bool:
@@ -292,7 +292,7 @@ def _is(node: Any, path: str) -> bool:
 
 
 def _name(node: Any) -> str:
-    """Return the path of a field, namespaces of casts left out; of anything else what it is."""
+    """Return the path of a field without the namespaces of casts; for another node, its kind."""
     if isinstance(node, ast.Attribute):
         return f"{_name(node.owner)}/{node.attr}"
     return str(node.name) if isinstance(node, ast.Identifier) else type(node).__name__

@@ -1,4 +1,4 @@
-"""Query options of OData, and what the service says to wrong ones: FastAPI's 422 bodies, 400 for the rest.
+"""Query options of OData, and the errors of the service for wrong ones: 422 with FastAPI's bodies, otherwise 400.
 
 The limits are those of the documentation of CDSE, in force since November 2024.
 """
@@ -45,7 +45,7 @@ class Unanswerable(Exception):
     status
         The HTTP status.
     detail
-        The ``detail`` of the answer.
+        The ``detail`` of the response.
     """
 
     def __init__(self, status: int, detail: Any) -> None:
@@ -56,22 +56,22 @@ class Unanswerable(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for.
+    """The options of a request.
 
     Parameters
     ----------
     wanted
         The filter.
     orders
-        Fields to order by, with whether it is descending; none: as it comes.
+        Fields to order by, each with whether it is descending; empty: any order.
     top, skip
-        The page; `top` is None where it is not given.
+        The page; `top`: None when absent.
     count
-        Whether the number of all rows is to be told.
+        Whether the response has the number of all rows.
     select
         Fields; empty: all.
     expand
-        What is to be expanded, in the order of `EXPANSIONS`.
+        Fields to expand, in the order of `EXPANSIONS`.
     """
 
     wanted: Filter
@@ -89,19 +89,19 @@ class Options:
 
 
 def read_options(pairs: Sequence[tuple[str, str]], *, deleted: bool = False) -> Options:
-    """Read the decoded parameters of a query; those that are no options are passed over, as the service does.
+    """Read the decoded parameters of a query; unknown parameters are ignored, as the service does.
 
     Parameters
     ----------
     pairs
-        Names and values; ``$expand`` may stand there several times.
+        Names and values; ``$expand`` may occur several times.
     deleted
-        Whether deleted products are asked for, which have other fields.
+        Whether the query is for deleted products, which have other fields.
 
     Raises
     ------
     Unanswerable
-        Something is wrong: 422 for numbers, else 400.
+        An option is wrong: 422 for numbers, otherwise 400.
     """
     values = dict(pairs)
     problems: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ def read_options(pairs: Sequence[tuple[str, str]], *, deleted: bool = False) -> 
 def problem(
     kind: str, where: Sequence[str | int], message: str, given: Any, context: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return one item of a 422's ``detail`` as pydantic words it."""
+    """Return one item of the ``detail`` of a 422 in the form of pydantic."""
     item = {"type": kind, "loc": list(where), "msg": message, "input": given}
     return item | ({"ctx": dict(context)} if context else {})
 

@@ -1,4 +1,4 @@
-"""The options of the sandbox, apart so that other commands of cdsed start without its server."""
+"""The command line options of the sandbox, in a module of its own so that other commands do not import its server."""
 
 import argparse
 import re
@@ -37,7 +37,7 @@ def _whole_number(text: str, least: int, most: int) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the options of the sandbox."""
+    """Add the options of the sandbox to `parser`."""
     parser.add_argument(
         "--port",
         type=_port,
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     accounts.add_argument("--accounts", type=_accounts, default=2, metavar="N", help="make N accounts (default: 2)")
     accounts.add_argument("--accounts-file", type=Path, metavar="FILE", help="JSON list of accounts instead")
     parser.add_argument(
-        "--listing", type=Path, metavar="FILE", help="have the products that it names, one safename per line"
+        "--listing", type=Path, metavar="FILE", help="offer the products that FILE names, one safename per line"
     )
     parser.add_argument("--size", type=parse_size, default=20_000_000, help="of each such product (default: 20MB)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Products: what somebody asked for, and the objects that come of it."""
+"""Products: their specification, and the objects that are made from it."""
 
 import hashlib
 import uuid
@@ -14,47 +14,47 @@ from cdsed.sandbox.filesets import FileShape, file_shapes
 from cdsed.sandbox.manifests import SandboxManifestEntry, manifest_algorithm, manifest_file_name, manifest_xml
 from cdsed.sandbox.names import ParsedName, eodata_path, parse_name, realistic_safenames
 
-# Objects above this came to eodata in parts: their ETag is not a digest of the content.
+# Larger objects were uploaded to eodata in parts: their ETag is not a digest of the content.
 SINGLE_PART_BYTES = 16 * 2**20
-# A manifest needs the digests of the whole product: above this it is made only when it is fetched.
+# A manifest needs the digests of the whole product: that of a larger product is made only when it is fetched.
 _CHEAP_MANIFEST_BYTES = 64 * 2**20
 _ZERO_DIGESTS = {"md5": "0" * 32, "sha3_256": "0" * 64}
 
 
 @dataclass(frozen=True)
 class ProductSpec:
-    """A product that the sandbox should have.
+    """A product that the sandbox offers.
 
     Parameters
     ----------
     safename
         Decides the mission, the file set and the place.
     size_bytes
-        Of all objects together, the manifest apart.
+        Of all objects together, without the manifest.
     s3_path
-        ``/eodata/…``; empty: as CDSE would place it.
+        ``/eodata/…``; empty: the path that CDSE would use.
     online
-        False: the catalogue says so, and eodata has nothing of it.
+        False: the catalogue has it as offline, and eodata has none of its objects.
     listed
-        False: its objects are there but no listing shows them.
+        False: its objects exist, but a list of objects does not have them.
     in_catalogue
         False: OData does not know it.
     deletion_cause, deleted_at
-        Not empty: it was deleted; then OData has it among ``DeletedProducts`` only, and eodata has nothing of it.
-        The moment in ISO 8601; empty: a year after its publication. In JSON ``deleted: {cause, at}``.
+        Not empty: it was deleted. OData then has it only among ``DeletedProducts``, and eodata has none of its objects.
+        The time is in ISO 8601; empty: a year after its publication. In JSON ``deleted: {cause, at}``.
     footprint
-        Well-known text; empty: made up from the name, ``null``: it has none.
+        Well-known text; empty: made from the name; ``null``: without a footprint.
     has_checksums
-        False: the catalogue tells none, as for old products.
+        False: the catalogue states no checksums, as for old products.
     zipped
-        The catalogue tells length and MD5 of the zip that ``$value`` delivers, for which it has to be made; else
-        `size_bytes` and a digest of nothing.
+        True: the catalogue states length and MD5 of the zip that ``$value`` delivers, for which the zip has to be
+        made. False: it states `size_bytes` and a made-up digest.
     published_at
         ISO 8601; empty: six hours after the acquisition.
     objects
-        At least so many objects.
+        Minimum number of objects.
     folder_markers
-        Zero-byte keys that end in a slash stand for the folders.
+        True: zero-byte objects whose keys end in a slash stand for the folders.
     manifest_lies
         Pattern of a path: the digest of the first such file is wrong in the manifest (the source is corrupt).
     missing_object
@@ -86,7 +86,7 @@ class ProductSpec:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of an object since: another ETag, and other content unless `same_content`."""
+    """A later change of an object: another ETag, and other content unless `same_content`."""
 
     variant: int
     same_content: bool
@@ -94,7 +94,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a downloaded file must be: its size in bytes and the MD5 of its content."""
+    """What a downloaded file must have: its size in bytes and the MD5 of its content."""
 
     size_bytes: int
     md5: str
@@ -111,21 +111,21 @@ class SandboxObject:
 
 
 class SandboxProduct:
-    """One product and its objects; made when first looked at.
+    """One product and its objects, which are made at the first access.
 
     Parameters
     ----------
     seed
-        Of the sandbox.
+        The sandbox's.
     spec
-        What was asked for.
+        The product to make.
     changes
         Objects that changed since, by key.
 
     Raises
     ------
     ValueError
-        The safename is of no mission the sandbox makes, or the path does not begin with a bucket.
+        The sandbox cannot make products of the safename's mission, or the path does not begin with a bucket.
     """
 
     def __init__(self, seed: int, spec: ProductSpec, changes: Mapping[str, Change] | None = None) -> None:
@@ -142,12 +142,12 @@ class SandboxProduct:
 
     @property
     def sort_key(self) -> str:
-        """Return the string with which all its keys begin."""
+        """Return the string with which all its object keys begin."""
         return self.key if self.is_single_object else f"{self.key}/"
 
     @property
     def published(self) -> datetime:
-        """Return when the product came to eodata."""
+        """Return when the product was published on eodata."""
         if self.spec.published_at:
             return _timestamp(self.spec.published_at)
         return self.name.start + timedelta(hours=6)
@@ -164,7 +164,7 @@ class SandboxProduct:
 
     @cached_property
     def objects(self) -> dict[str, SandboxObject]:
-        """Return its objects by key, sorted as S3 sorts them."""
+        """Return its objects by key, in the order of S3."""
         bodies = {self._key_of(path): body for path, body in self.bodies.items()}
         if self.spec.folder_markers and not self.is_single_object:
             folders = {self.sort_key, f"{self.sort_key}AUX_DATA/"}
@@ -183,7 +183,7 @@ class SandboxProduct:
         return bodies
 
     def truth(self) -> dict[str, Truth]:
-        """Return size and MD5 of every file by its path; seconds per gigabyte when first asked."""
+        """Return size and MD5 of every file by its path; the first call takes seconds per gigabyte."""
         return {path: Truth(body.size_bytes, body.digest("md5")) for path, body in self.bodies.items()}
 
     @cached_property
@@ -208,7 +208,7 @@ class SandboxProduct:
         return _ManifestBody(self)
 
     def manifest_data(self, *, with_digests: bool) -> bytes:
-        """Return the manifest; without digests it only has the right length."""
+        """Return the manifest; without digests only its length is right."""
         algorithm = manifest_algorithm(self.name.mission)
         entries = []
         liar = _first_match(self.spec.manifest_lies, self._data)
@@ -231,7 +231,7 @@ class SandboxProduct:
         )
         if costly or (change and change.same_content):
             parts = body.size_bytes // SINGLE_PART_BYTES + 2
-            # any change of the product makes another manifest
+            # every change of the product changes the manifest
             about = self.sort_key if is_manifest else key
             changed = [str(item) for item in list(self._changes.items()) if item[0].startswith(about)]
             text = f"{self._seed} {key} {body.size_bytes} {changed}"
@@ -242,7 +242,7 @@ class SandboxProduct:
 
 
 class _ManifestBody:
-    """The manifest of a product: its size is known at once, its content only when somebody wants it."""
+    """The manifest of a product: its size is known at once, its content is made when it is read."""
 
     def __init__(self, product: SandboxProduct) -> None:
         self._product = product
@@ -260,7 +260,7 @@ class _ManifestBody:
 
 
 def spec_from_json(item: Mapping[str, Any]) -> ProductSpec:
-    """Return the product that a JSON object asks for; ``true`` as a pattern means the first file.
+    """Return the product that a JSON object describes; ``true`` as a pattern means the first file.
 
     Raises
     ------
@@ -294,7 +294,7 @@ def make_products(kinds: Iterable[str], count: int, size_bytes: int, seed: int =
 
 
 def truth(seed: int, spec: ProductSpec) -> dict[str, Truth]:
-    """Return size and MD5 of every file of a product, by its path in it; of a sandbox without changes."""
+    """Return size and MD5 of every file of a product by its path, in a sandbox without changes."""
     return SandboxProduct(seed, spec).truth()
 
 
@@ -308,7 +308,7 @@ def _first_match(pattern: str, paths: Iterable[str]) -> str | None:
 
 
 def _sizes(shapes: list[FileShape], total_bytes: int) -> dict[str, int]:
-    """Divide `total_bytes` among the files: small ones get their natural size where there is room."""
+    """Divide `total_bytes` among the files: small ones get their typical size where the total allows it."""
     small = [shape for shape in shapes if not shape.share]
     room = max(16, total_bytes // (4 * max(1, len(small))))
     sizes = {shape.path: max(1, int(min(shape.typical_bytes, room) * _jitter(shape.path))) for shape in small}
@@ -322,5 +322,5 @@ def _sizes(shapes: list[FileShape], total_bytes: int) -> dict[str, int]:
 
 
 def _jitter(path: str) -> float:
-    """Return 0.7 to 1, always the same for `path`: files of one product are not all of one size."""
+    """Return 0.7 to 1, always the same for `path`, so that the files of a product differ in size."""
     return 1 - 0.3 * hashlib.sha256(path.encode()).digest()[0] / 255

@@ -1,4 +1,4 @@
-"""Quotas of the accounts: really open connections, requests per minute, 30-day volume; and their counters."""
+"""Quotas of the accounts, with counters: open connections, requests per minute, and volume in 30 days."""
 
 import threading
 from collections import deque
@@ -16,9 +16,9 @@ _VOLUME_WINDOW_S, _VOLUME_STEP_S = 30 * 86_400, 3_600
 
 @dataclass
 class AccountCounters:
-    """What one account did since the start or the last reset.
+    """Counts of one account since the start or the last reset.
 
-    ``open_max`` counts refused connections too: above the account's sessions it says how many were wanted.
+    ``open_max`` counts refused connections too: above the account's sessions, it shows that a client opens too many.
     """
 
     open_now: int = 0
@@ -36,13 +36,13 @@ class AccountQuota:
         self.account = account
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[ClientConnection, Pacer | None] = {}  # in the order in which they came
+        self._open: dict[ClientConnection, Pacer | None] = {}  # in the order of their first request
         self._minute: deque[float] = deque()
         self._volume: deque[tuple[float, int]] = deque()  # bytes by the hour
         self._counters = AccountCounters()
 
     def admit(self, connection: ClientConnection) -> bool:
-        """Count a request of `connection`; return False where a quota refuses it (429)."""
+        """Count a request of `connection`; return False if a quota refuses it (429)."""
         with self._lock:
             self._counters.requests += 1
             admitted = self._take_place(connection) and self._within_minute()
@@ -57,7 +57,7 @@ class AccountQuota:
             self._counters.refused += 1
 
     def leave(self, connection: ClientConnection) -> None:
-        """Take `connection` off the account's open ones."""
+        """Remove `connection` from the account's open ones."""
         with self._lock:
             self._open.pop(connection, None)
 
@@ -71,7 +71,7 @@ class AccountQuota:
             self._volume.append((step, count_bytes))
 
     def pacer(self, connection: ClientConnection) -> Pacer | None:
-        """Return what paces the connection just now; None: nothing does."""
+        """Return the current pacer of the connection; None: its rate is not limited."""
         with self._lock:
             rate = _SPENT_BYTES_PER_S if self._is_spent() else self.account.bandwidth_bytes_per_s
             pacer = self._open.get(connection)
@@ -91,7 +91,7 @@ class AccountQuota:
             return asdict(self._counters)
 
     def reset(self) -> None:
-        """Begin to count again; the quotas themselves remember."""
+        """Set the counters to zero; the use of the quotas stays."""
         with self._lock:
             self._counters = AccountCounters(open_max=len(self._open))
 
@@ -108,7 +108,7 @@ class AccountQuota:
         return True
 
     def _drop_closed(self) -> None:
-        """Forget connections that the kernel knows to be closed and whose thread has not run since."""
+        """Drop connections that are closed in the kernel but whose thread has not run since."""
         for connection in [connection for connection in self._open if not connection.is_open()]:
             del self._open[connection]
 
@@ -145,11 +145,11 @@ class SandboxQuotas:
         return quota.account if quota else self._made.get(access_key)
 
     def add_key(self, account: SandboxAccount) -> None:
-        """Let an account we have use another key, too: the one in `account`, while it is valid."""
+        """Let an existing account also use the key in `account`, while that key is valid."""
         self._made[account.access_key] = account
 
     def remove_key(self, access_key: str) -> None:
-        """Let nobody use a key of `add_key` any more."""
+        """Remove a key of `add_key`."""
         self._made.pop(access_key, None)
 
     def named(self, name: str) -> AccountQuota:
@@ -161,6 +161,6 @@ class SandboxQuotas:
         return {name: quota.counters() for name, quota in self._by_name.items()}
 
     def reset(self) -> None:
-        """Begin to count again."""
+        """Set the counters of every account to zero."""
         for quota in self._by_name.values():
             quota.reset()

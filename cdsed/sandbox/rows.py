@@ -1,4 +1,4 @@
-"""Rows of the catalogue: entries given as they are, and entries made from facts when somebody looks."""
+"""Rows of the catalogue: loaded entries, and entries that are made from facts when they are read."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cdsed.sandbox.names import parse_name
 from cdsed.sandbox.odatafilter import ATTRIBUTE_KINDS, Value
 from cdsed.sandbox.timestamps import nanoseconds, timestamp_ns
 
-# The fields of a filter, and what they are compared as.
+# The fields of a filter, and the kind as which each is compared.
 FIELD_KINDS = {
     "Id": "id",
     "Name": "text",
@@ -30,7 +30,7 @@ FIELD_KINDS = {
     "ContentDate/End": "timestamp",
     "Collection/Name": "text",
 }
-# What the entry of a deleted product does not have.
+# The fields that the entry of a deleted product does not have.
 GONE_WHEN_DELETED = ("PublicationDate", "ModificationDate", "Online", "EvictionDate", "S3Path")
 DELETED_FIELD_KINDS = {
     **{field: kind for field, kind in FIELD_KINDS.items() if field not in GONE_WHEN_DELETED},
@@ -56,7 +56,7 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Row(Protocol):
-    """A product of the catalogue; also the record that a filter looks at."""
+    """A product of the catalogue; also the record that a filter tests."""
 
     start_ns: int
 
@@ -82,17 +82,17 @@ class Row(Protocol):
         """Return the footprint in degrees."""
 
     def entry(self, expand: Iterable[str]) -> dict[str, Any]:
-        """Return the entry as JSON has it, with what is to be expanded."""
+        """Return the entry for JSON, with the fields of `expand`."""
 
 
 @dataclass(frozen=True)
 class AttributeRecord:
-    """One attribute, as a filter looks at it."""
+    """One attribute, as a record for a filter."""
 
     attribute: Mapping[str, Any]
 
     def value(self, path: str) -> Value:
-        """Return ``Name`` or ``Value``; None where the value is not of its own type, which does happen."""
+        """Return ``Name`` or ``Value``; None if the value is not of its declared type, which occurs in CDSE."""
         if path == "Name":
             return str(self.attribute["Name"])
         kind = ATTRIBUTE_KINDS[self.attribute["ValueType"]]
@@ -103,15 +103,15 @@ class AttributeRecord:
         return result
 
     def attributes(self, _type_name: str) -> Iterable["AttributeRecord"]:
-        """Yield nothing: attributes have none."""
+        """Yield nothing: an attribute does not have attributes."""
         return ()
 
     def geometry(self) -> None:
-        """Return None: attributes have no place."""
+        """Return None: an attribute does not have a geometry."""
 
 
 def collection_of(s3_path: str, name: str) -> str:
-    """Return the collection, ``SENTINEL-1``, of which a path or else a name is."""
+    """Return the collection, e.g. ``SENTINEL-1``, of a path or else of a name."""
     folder = s3_path.removeprefix("/eodata/").partition("/")[0]
     if folder.startswith("Sentinel-"):
         return folder.upper()
@@ -119,17 +119,17 @@ def collection_of(s3_path: str, name: str) -> str:
 
 
 class LoadedRow:
-    """An entry that was given as it is, and is given back as it is.
+    """A loaded entry, which is returned unchanged.
 
     Parameters
     ----------
     whole
-        The JSON object, with what can be expanded.
+        The JSON object, with the fields that can be expanded.
 
     Raises
     ------
     ValueError
-        It lacks what every entry has.
+        It lacks a required field.
     """
 
     def __init__(self, whole: Mapping[str, Any]) -> None:
@@ -178,20 +178,20 @@ class LoadedRow:
         return shapely.from_wkt(text.partition(";")[2].rstrip("'")) if text else None
 
     def entry(self, expand: Iterable[str]) -> dict[str, Any]:
-        """Return the entry as it was given, but without what is not to be expanded."""
+        """Return the loaded entry without the fields that are not in `expand`."""
         hidden = set(EXPANSIONS).difference(expand)
         return {field: value for field, value in self._whole.items() if field not in hidden}
 
 
 class MadeRow:
-    """An entry that is made when somebody looks at it.
+    """An entry that is made when it is read.
 
     Parameters
     ----------
     facts
-        What is known of the product.
+        The facts of the product.
     delivery
-        Gives what ``$value`` would deliver.
+        Returns length and MD5 of what ``$value`` would deliver.
     """
 
     __slots__ = ("_delivery", "_facts", "start_ns")
@@ -217,7 +217,7 @@ class MadeRow:
         return self._facts.deletion is not None
 
     def value(self, path: str) -> Value:
-        """Return a field as it is compared, the frequent ones without making the whole entry."""
+        """Return a field as it is compared; frequent fields are returned without making the whole entry."""
         if path == "ContentDate/Start":
             return self.start_ns
         read = _FACTS.get(path)
@@ -239,7 +239,7 @@ class MadeRow:
 
 
 def _typed(whole: Mapping[str, Any], path: str) -> Value:
-    """Return a field as it is compared; an empty moment is none."""
+    """Return a field as it is compared; an empty time becomes None."""
     head, _slash, tail = path.partition("/")
     value = whole.get(head)
     if tail:

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Rules:
-    """What CDSE documents or is known to do; where neither, a plausible number.
+    """Limits that CDSE documents or is known to have; otherwise a plausible number.
 
     Parameters
     ----------
@@ -18,11 +18,11 @@ class Rules:
     failures_max, lockout_s
         Wrong passwords in a row after which the account is locked, and for how many seconds.
     keys_max
-        S3 keys of one account, its own one not counted.
+        S3 keys of one account, without the one of the sandbox.
     key_delay_s
-        Seconds until S3 knows a new key.
+        Seconds until S3 accepts a new key.
     drop_key_answers
-        So many keys are made without an answer: the connection is closed instead.
+        Number of keys that are made without a response: the connection is closed instead.
     """
 
     token_s: float = 600
@@ -35,7 +35,7 @@ class Rules:
     drop_key_answers: int = 0
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Set some of them; ValueError for what is none."""
+        """Set some rules; ValueError for an unknown one."""
         unknown = sorted(set(values) - {field.name for field in fields(self)})
         if unknown:
             raise ValueError(f"no such rule: {', '.join(unknown)}")

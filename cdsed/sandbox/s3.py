@@ -1,4 +1,4 @@
-"""The part of S3 that eodata offers to a reader: ListObjectsV2, GET with Range and If-Match, HEAD."""
+"""The part of S3 that eodata offers for reading: ListObjectsV2, GET with Range and If-Match, HEAD."""
 
 import base64
 import binascii
@@ -24,14 +24,14 @@ _MAX_KEYS = 1000
 
 @dataclass(frozen=True)
 class S3Question:
-    """What an S3 request asks for; `key` is the prefix of a listing."""
+    """A parsed S3 request; `key` is the prefix of a list request."""
 
     operation: str
     key: str
 
 
 def question(request: Request) -> S3Question:
-    """Return what `request` asks for; Refused when it is nothing that eodata answers."""
+    """Parse `request`; raises Refused when eodata does not offer the operation."""
     bucket, _slash, key = unquote(request.path).removeprefix("/").partition("/")
     if request.method not in {"GET", "HEAD"}:
         raise Refused(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
@@ -65,7 +65,7 @@ def respond(bucket: Bucket, request: Request, asked: S3Question, *, spoil: bool 
     bucket
         The objects.
     request, asked
-        The request and what it asks for.
+        The request, and its parsed form.
     spoil
         Send other bytes than the object's.
 
@@ -106,7 +106,7 @@ def _object(stored: SandboxObject, body: Body, request: Request) -> Response:
 
 
 def _span(header: str, size: int) -> tuple[int, int] | None:
-    """Return start and length of the one range asked for; None where the whole object is to be sent."""
+    """Return start and length of the requested range; None when the whole object is requested."""
     match = _RANGE.fullmatch(header)
     if match is None or match.groups() == ("", ""):
         return None

@@ -30,18 +30,18 @@ class Sandbox:
     Parameters
     ----------
     accounts
-        Who may ask.
+        The accounts that may send requests.
     seed
         Decides the content of every object.
     host, port
         Where to listen; port 0 takes a free one. Only loopback is accepted.
     clock
-        Times, paces and quotas.
+        Times delays, rates and quotas.
 
     Raises
     ------
     UsageError
-        `host` is not loopback, or the port is taken.
+        `host` is not loopback, or the port is in use.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Sandbox:
         self.url = f"http://{host}:{self.port}"
 
     def start(self) -> Self:
-        """Begin to answer; return itself."""
+        """Start the server; return itself."""
         self._acceptor.start()
         return self
 
@@ -87,7 +87,7 @@ class Sandbox:
         """Close the port and every connection, and wait for the threads."""
         self._stopping.set()
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends the accept of its thread
         if self._acceptor.is_alive():
             self._acceptor.join()
         self._listener.close()

@@ -1,7 +1,7 @@
-"""AWS signature version 4 in the Authorization header, checked as the specification says.
+"""Checking AWS signature version 4 in the Authorization header.
 
-Source: "Signature Version 4 signing process" of the S3 API reference. Nothing of botocore is used: the
-client that is tested signs with it.
+Source: "Signature Version 4 signing process" of the S3 API reference. botocore is not used here, because the client
+under test signs with it.
 """
 
 import hashlib
@@ -32,11 +32,11 @@ class Refused(Exception):
     status
         The HTTP status.
     code
-        The ``<Code>`` of the answer.
+        The ``<Code>`` of the response.
     message
-        The ``<Message>`` of the answer.
+        The ``<Message>`` of the response.
     account
-        The account it concerns, where one is known.
+        The account, where it is known.
     """
 
     def __init__(self, status: int, code: str, message: str, account: str | None = None) -> None:
@@ -52,11 +52,11 @@ def authenticate(request: Request, account_of: Callable[[str], SandboxAccount | 
     Parameters
     ----------
     request
-        As it stood on the wire.
+        As received.
     account_of
-        Gives the account of an access key.
+        Returns the account of an access key.
     now
-        The time to compare the request's with, UTC.
+        The current time, UTC, to which the time of the request is compared.
 
     Raises
     ------

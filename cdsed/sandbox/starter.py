@@ -1,4 +1,4 @@
-"""What a user needs to point cdsed at a sandbox: settings, accounts and a listing."""
+"""The files with which you run cdsed against a sandbox: settings, accounts and a listing."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def settings_yaml(url: str, directory: Path) -> str:
 
 
 def accounts_yaml(accounts: Iterable[SandboxAccount]) -> str:
-    """Return the accounts file of cdsed for the accounts of a sandbox; these keys are no secrets."""
+    """Return the accounts file of cdsed for the accounts of a sandbox; these keys are not secret."""
     lines = [_OURS, "groups:", "  default:", "    accounts:"]
     for account in accounts:
         limits = {
@@ -58,7 +58,7 @@ def write_starter(directory: Path, url: str, accounts: Sequence[SandboxAccount],
     Raises
     ------
     UsageError
-        Settings or accounts that are not a sandbox's are there already.
+        The directory already has settings or accounts that are not those of a sandbox.
     """
     directory = directory.resolve()
     for name in ("cdsed.yml", "accounts.yml"):
@@ -74,7 +74,7 @@ def write_starter(directory: Path, url: str, accounts: Sequence[SandboxAccount],
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)  # an older one may be open to others
+    path.unlink(missing_ok=True)  # other users may have an older file open
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
 

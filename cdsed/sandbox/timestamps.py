@@ -1,4 +1,4 @@
-"""Moments of the catalogue: read with any number of fractional digits, written with six."""
+"""Times of the catalogue: read with any number of fractional digits, written with six."""
 
 import re
 from datetime import UTC, datetime
@@ -8,16 +8,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp_ns(text: str) -> int:
-    """Return nanoseconds since the epoch of an ISO 8601 moment; a bare one is UTC, as CDSE has it since May 2024.
+    """Return an ISO 8601 time as nanoseconds since the epoch; without a zone it is UTC, as in CDSE since May 2024.
 
     Raises
     ------
     ValueError
-        It is no such moment.
+        It is not an ISO 8601 time.
     """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
-        raise ValueError(f"no moment: {text!r}")
+        raise ValueError(f"not a time: {text!r}")
     whole, fraction, zone = match.groups()
     timestamp = datetime.fromisoformat(whole).replace(tzinfo=UTC)
     if zone and zone.upper() != "Z":
@@ -32,5 +32,5 @@ def nanoseconds(timestamp: datetime) -> int:
 
 
 def stamp(timestamp: datetime) -> str:
-    """Return a moment of UTC as the catalogue writes it since September 2024, ``2024-06-04T11:01:00.494767Z``."""
+    """Return a UTC time as the catalogue writes it since September 2024, ``2024-06-04T11:01:00.494767Z``."""
     return timestamp.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The firewall before the catalogue: it counts the requests of all clients together, and turns away who is too many."""
+"""The firewall before the catalogue: a limit on the requests per second of all clients together."""
 
 import threading
 from collections import deque
@@ -7,7 +7,7 @@ from cdsed.clock import Clock
 
 
 class Waf:
-    """Admits so many requests in any second.
+    """Admits a number of requests in any second.
 
     Parameters
     ----------

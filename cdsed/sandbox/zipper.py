@@ -1,4 +1,4 @@
-"""The zipper: ``$value`` of a product as one zip, behind a redirect to another host, with its ``DAT-ZIP`` errors."""
+"""The zipper: ``$value`` of a product as one zip, after a redirect to another host, with its ``DAT-ZIP`` errors."""
 
 import io
 import re
@@ -31,9 +31,9 @@ def is_for_zipper(request: Request) -> bool:
 
 
 def redirect(request: Request, port: int) -> Response | None:
-    """Return where the catalogue sends a request: another name of this machine; None at the download host itself.
+    """Return the catalogue's redirect to another name of this machine; None at the download host itself.
 
-    A client that follows without thinking drops its token there, as at CDSE.
+    A client that follows redirects automatically drops its token there, as with CDSE.
     """
     match = _VALUE.fullmatch(unquote(request.path))
     if match is None or match["base"] == DOWNLOAD_PATH:
@@ -43,17 +43,17 @@ def redirect(request: Request, port: int) -> Response | None:
 
 
 def unauthorized(refusal: LoginRefusal) -> Response:
-    """Return the answer to a request without a good token."""
+    """Return the response to a request without a valid token."""
     return _error(401, *_UNAUTHORIZED[refusal.reason])
 
 
 def overbooked(sessions: int) -> Response:
-    """Return the answer to one download too many."""
+    """Return the response to one download too many."""
     return _error(429, "DAT-ZIP-100", f"Max session number {sessions} exceeded.")
 
 
 def respond(bucket: Bucket, request: Request) -> Response:
-    """Return the product asked for: a folder as a zip of stored files, a single object as it is."""
+    """Return the requested product: a folder as a zip of stored files, a single object as it is."""
     match = _VALUE.fullmatch(unquote(request.path))
     if match is None:
         return _error(400, "DAT-ZIP-104", "Malformed OData request path")
@@ -73,7 +73,7 @@ def respond(bucket: Bucket, request: Request) -> Response:
 
 @lru_cache(maxsize=16)
 def zipped(product: SandboxProduct) -> LiteralBody:
-    """Return what ``$value`` delivers of a product."""
+    """Return the content of a product's ``$value``."""
     if product.is_single_object:
         (body,) = product.bodies.values()
         return LiteralBody(b"".join(body.pieces(0, body.size_bytes)))

@@ -1,4 +1,4 @@
-"""Retries of the quick kind: what a blip of the service broke is tried again over the same connection."""
+"""Quick retries over the same connection, for a blip of the service."""
 
 import threading
 
@@ -13,7 +13,7 @@ from tenacity.nap import sleep_using_event
 
 from cdsed.errors import ServiceError
 
-# A blip passes within seconds on the same session; whatever lasts longer gives the session back.
+# A blip passes within seconds on the same session. For a longer failure the caller releases the session.
 _BLIPS = frozenset(
     {
         "ConnectionLost",
@@ -32,7 +32,7 @@ _BLIP_LONGEST_S = 3.0
 
 
 def through_blips(stop: threading.Event) -> Retrying:
-    """Return a tenacity controller that tries again what a blip of the service broke; `stop` ends its waits."""
+    """Return a tenacity controller that retries after a blip of the service; `stop` ends its waits."""
     return Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.code in _BLIPS),
         stop=stop_after_attempt(_BLIP_TRIES) | stop_when_event_set(stop),

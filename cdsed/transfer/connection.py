@@ -1,7 +1,7 @@
-"""One bare HTTP connection to S3: the thing a session stands for.
+"""One bare HTTP connection to S3, for which an account needs a session.
 
-It is opened by the first request, kept alive between requests, and another thread can abort it when it
-stalls or when the process must leave. Nothing here retries.
+The first request opens it, and it is kept alive between requests. Another thread can abort it when it stalls, or when
+the process must leave. Nothing here retries.
 """
 
 import http.client
@@ -30,12 +30,12 @@ _USER_AGENT = f"cdsed/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where S3 is, and how patient to be with it.
+    """Where S3 is, and its time-outs.
 
     Attributes
     ----------
     connect_timeout_s, read_timeout_s
-        Seconds until a connection stands, and until the next byte of an answer.
+        Seconds until a connection is made, and until the next byte of a response.
     tls
         Verifying context; used when the URL is https.
     """
@@ -48,7 +48,7 @@ class Endpoint:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Return where S3 is, by the settings."""
+        """Return the S3 endpoint of the settings."""
         ca_file = settings.services.ca_file
         return cls(
             url=settings.services.s3_url,
@@ -73,12 +73,12 @@ class Connection:
     Parameters
     ----------
     claim
-        Called before each request leaves, a repeated one included; it may wait, and raise to send nothing.
+        Called before each request is sent, also before a repeated one. It may wait, or raise so that nothing is sent.
 
     Attributes
     ----------
     waits
-        Whether it is closed until its account may send a request again: no bytes are due meanwhile.
+        Whether it is closed until the rate limit of its account allows a request. No bytes are due meanwhile.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Connection:
         self.endpoint = endpoint
         self.credentials = credentials
         self.bytes_received = 0  # read by the stall detector, from another thread
-        self.delivered_bytes = 0  # of objects: listings and errors do not prove that an account works
+        self.delivered_bytes = 0  # of objects: lists and errors do not prove that an account works
         self.requests = 0
         self.waits = False  # read by the stall detector
         self._claim = claim
@@ -112,7 +112,7 @@ class Connection:
         self._lock = threading.Lock()
 
     def request(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        """Ask for an object (GET or HEAD), signed; return the answer with its body unread.
+        """Ask for an object (GET or HEAD), signed; return the response with its body unread.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class Connection:
         return self.send(method, path, {"User-Agent": _USER_AGENT, **request.headers})
 
     def send(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
-        """Send a request as it is; a kept connection that the server has closed meanwhile is opened again once."""
+        """Send a request as it is; open a kept connection again, once, if the server has closed it meanwhile."""
         self._count_one()
         kept = self._http.sock is not None
         try:
@@ -215,7 +215,7 @@ def read_into(connection: Connection, response: http.client.HTTPResponse, buffer
 
 
 def read_small(connection: Connection, response: http.client.HTTPResponse, most: int = 2**24) -> bytes:
-    """Read a whole short body (a listing, an error), never more than `most` bytes."""
+    """Read a whole short body (a list of objects, an error), never more than `most` bytes."""
     try:
         body = response.read(most)
         if not response.isclosed():
@@ -223,6 +223,6 @@ def read_small(connection: Connection, response: http.client.HTTPResponse, most:
     except (OSError, http.client.HTTPException) as error:
         raise connection.broken(error) from error
     connection.bytes_received += len(body)
-    if response.length and len(body) < most:  # asked for so many bytes at most, http.client is silent about a cut
+    if response.length and len(body) < most:  # http.client does not report a cut when it reads with a maximum
         raise connection.broken(http.client.IncompleteRead(body, response.length))
     return body

@@ -24,21 +24,21 @@ BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has 
 
 @dataclass(frozen=True, slots=True)
 class FetchContext:
-    """What one session fetches through.
+    """What one session fetches with.
 
     Attributes
     ----------
     buffer
         Reused for every body.
     bandwidth_bytes_per_s
-        Our own ceiling; None: as fast as it comes.
+        The limit of the settings; None: no limit.
     checkpoint_every_s
-        How often what has arrived is made safe and noted.
+        How often the bytes that have arrived are synced to the disk and noted.
     stop
         Set when the process must leave; the body is dropped at the next buffer.
     check_owner
-        Called when the staging directory is open and before a file of it is: raises when another state has taken
-        the directory over.
+        Called after the staging directory is opened, and before a file in it is. It raises when another state has
+        taken the directory over.
     """
 
     connection: Connection
@@ -52,35 +52,35 @@ class FetchContext:
 
 
 class ProgressCallback(Protocol):
-    """Who is told how many bytes of a piece there are."""
+    """Receives how many bytes of a piece there are."""
 
     def written(self, done_bytes: int) -> None:
-        """So many are written: they survive a kill. Called after every buffer."""
+        """So many bytes are written, and survive a kill. Called after every buffer."""
 
     def safe(self, done_bytes: int) -> None:
-        """So many are on the disk: they survive a power cut. May raise to end the work."""
+        """So many bytes are on the disk, and survive a power cut. May raise to end the work."""
 
 
 def fetch_piece(
     context: FetchContext, piece: Piece, staging: Path, algorithms: frozenset[str], progress: ProgressCallback
 ) -> Digests:
-    """Fetch what is missing of a piece and make it safe on disk.
+    """Fetch the missing bytes of a piece and sync them to the disk.
 
     Parameters
     ----------
     staging
-        The directory the product is put together in.
+        The directory in which the product is put together.
     algorithms
-        Names for `hashlib`: digests to compute while the bytes pass, when the piece is a whole object.
+        Names for `hashlib`: digests to compute while the bytes arrive, when the piece is a whole object.
     progress
-        Is told how many bytes of the piece are written, and how many are safe.
+        Receives how many bytes of the piece are written, and how many are safe.
 
     Raises
     ------
     ProductError
         The object is gone or has changed since it was listed.
     AccountError, ServiceError, DiskError, Stopped
-        As they say.
+        See these classes.
     """
     first = piece.first_byte + piece.done_bytes
     last = piece.first_byte + piece.size_bytes - 1
@@ -95,13 +95,13 @@ def fetch_piece(
             _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file)))
     except TransferError:
-        context.connection.close()  # the rest of the body must not be taken for the next answer
+        context.connection.close()  # the rest of the body must not be taken for the next response
         raise
     return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()}, stamp=stamp if hashes else None)
 
 
 def _check(context: FetchContext, piece: Piece, response: http.client.HTTPResponse, first: int, last: int) -> None:
-    """Refuse any answer that is not exactly the bytes asked for, of the very object that was listed."""
+    """Refuse a response that is not exactly the requested bytes of the object that was listed."""
     wanted = 200 if piece.whole else 206
     if response.status not in (200, 206):
         body = read_small(context.connection, response, 2**16)
@@ -125,7 +125,7 @@ def _check(context: FetchContext, piece: Piece, response: http.client.HTTPRespon
 
 
 def _is_page(context: FetchContext, response: http.client.HTTPResponse) -> bool:
-    """Tell whether an answer with another ETag is not an object at all: servers of pages give ETags, too."""
+    """Tell whether a response with another ETag is a page and not an object: web servers give ETags, too."""
     return is_page(response.headers["Content-Type"]) or begins_foreign(
         read_small(context.connection, response, BEGINNING_BYTES)
     )
@@ -169,7 +169,7 @@ def _receive(
                 context.stop.wait(max(0.0, due_s - now_s))
     except (ServiceError, Stopped):
         if done > piece.done_bytes:
-            note()  # what has arrived need not come again
+            note()  # bytes that have arrived are not fetched again
         raise
     _safe(file, piece.key)
 
@@ -188,8 +188,8 @@ def _next_bytes(context: FetchContext, response: http.client.HTTPResponse) -> in
 def _open(staging: Path, piece: Piece, check_owner: Callable[[], object]) -> Iterator[int]:
     """Open a file of the staging directory for writing, never through a symbolic link.
 
-    It was made with the plan, at its full size. If it is gone, so may be its disk: nothing is made in the place of
-    either. If it is cut short, other pieces of it are lost: writing behind them would hide that.
+    The file was made with the plan, at its full size. If it is gone, its disk may be gone too, so neither is made
+    again here. If it is shorter, other pieces of it are lost, and writing behind them would hide that.
     """
     with on_disk(f"{staging}/{piece.path}"), opened(staging) as product:
         check_owner()
@@ -211,6 +211,6 @@ def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
 
 
 def _safe(file: int, what: str) -> None:
-    """Have the kernel put the file's bytes on the disk."""
+    """Sync the bytes of the file to the disk."""
     with on_disk(what):
         os.fdatasync(file)

@@ -1,6 +1,7 @@
-"""Telling S3's own answers from those of something on the way: a proxy, a firewall, a login page, another service.
+"""Telling responses of S3 from those of a proxy, a firewall, a login page or another service.
 
-What S3 says of a product may make it missing, so nothing counts as said by S3 unless it has the form S3 gives it.
+A response of S3 may make a product unavailable. So a response counts as one of S3 only if it has the form that S3
+uses.
 """
 
 import re
@@ -25,7 +26,7 @@ BEGINNING_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """What a listing was asked for; `what` names it in messages."""
+    """The bucket and prefix of a list request; `what` names it in messages."""
 
     what: str
     bucket: str
@@ -42,44 +43,44 @@ def error_code(body: bytes) -> str:
 
 
 def check_listing(content_type: str | None, body: bytes, asked: ListRequest) -> None:
-    """Make sure that an answer with status 200 is a page of the listing that was asked for.
+    """Make sure that a response with status 200 is a page of the requested list of objects.
 
     Raises
     ------
     ServiceError
         ``ProxyResponse``: it is something else. ``InvalidResponse``: it is cut off, an error of S3, or a page that says
-        there are more and not where.
+        that more follow, but not where.
     """
     root = None if is_page(content_type) else _parsed(body)
     if root is None:
         if _CUT_LISTING.match(body) and not is_page(content_type):
-            raise _unreadable(asked, "it is cut off, or no valid XML")
-        raise _foreign(asked, "no listing" if body.strip() else "nothing")
+            raise _unreadable(asked, "it is cut off, or not valid XML")
+        raise _foreign(asked, "something else" if body.strip() else "nothing")
     if _tag(root) == "Error":
         raise _unreadable(asked, f"S3 answers the error {error_code(body) or 'without a code'} under status 200")
     if _tag(root) != "ListBucketResult":
-        raise _foreign(asked, "no listing")
+        raise _foreign(asked, "something else")
     bucket, prefix = _text(root, "Name"), _text(root, "Prefix")
     if bucket is not None and bucket != asked.bucket:
-        raise _foreign(asked, "the listing of another bucket")
+        raise _foreign(asked, "the list of another bucket")
     # With encoding-type=url some servers encode it, some do not, and some write + for a space.
     if prefix is not None and asked.prefix not in (prefix, unquote(prefix), unquote_plus(prefix)):
-        raise _foreign(asked, "the listing of another prefix")
-    # Keys say themselves what they belong to; that there are none is said only by a page that names what it lists.
+        raise _foreign(asked, "the list of another prefix")
+    # Object keys show which prefix they belong to. An empty list counts only if the page names its bucket and prefix.
     if (bucket is None or prefix is None) and _child(root, "Contents") is None:
-        raise _foreign(asked, "an empty listing that does not say of what")
+        raise _foreign(asked, "an empty list that does not name its bucket and prefix")
     more = (_text(root, "IsTruncated") or "false").strip().lower()
     if more not in ("true", "false") or (more == "true" and not _text(root, "NextContinuationToken")):
         raise _unreadable(asked, "it does not say where it continues")
 
 
 def is_page(content_type: str | None) -> bool:
-    """Tell whether an answer says that its body is a page, or JSON, which S3 never says of its own words."""
+    """Tell whether a response is declared as a page or JSON; S3 never declares its own responses so."""
     return _FOREIGN_TYPE.match(content_type or "") is not None
 
 
 def begins_foreign(beginning: bytes) -> bool:
-    """Tell whether bytes that should be an object's are the beginning of a page, of JSON, or of an S3 document."""
+    """Tell whether the first bytes of an object are in fact those of a page, of JSON, or of an S3 document."""
     return not beginning.strip() or _FOREIGN_BEGINNING.match(beginning) is not None
 
 
@@ -105,9 +106,9 @@ def _text(root: Element, name: str) -> str | None:
 
 
 def _foreign(asked: ListRequest, got: str) -> ServiceError:
-    message = f"asked for the listing of {asked.what}, something on the way to S3 answered {got}"
+    message = f"asked for the list of {asked.what}, something on the way to S3 answered {got}"
     return ServiceError(f"{message}; look at proxies and firewalls, and at services.s3_url", code="ProxyResponse")
 
 
 def _unreadable(asked: ListRequest, why: str) -> ServiceError:
-    return ServiceError(f"the listing of {asked.what} cannot be read: {why}", code="InvalidResponse")
+    return ServiceError(f"the list of {asked.what} cannot be read: {why}", code="InvalidResponse")

@@ -1,6 +1,6 @@
-"""Who grants a session: the right to hold one connection of an account. A session does not know how it is granted.
+"""The interface that grants sessions: the right to hold one connection of an account.
 
-The one implementation, `cdsed.work.flock_broker`, relies on the kernel's locks of this machine.
+Its one implementation, `cdsed.work.flock_broker`, uses the kernel's locks of this machine.
 """
 
 from typing import Protocol
@@ -14,21 +14,21 @@ class Grant(Protocol):
 
     @property
     def lease(self) -> Lease:
-        """Which session of which account; its fence proves to the state that it is held."""
+        """Which session of which account; with its fence, the state checks that it is still held."""
 
     @property
     def credentials(self) -> Credentials:
-        """The keys to sign requests with."""
+        """The S3 keys to sign requests with."""
 
     @property
     def bandwidth_bytes_per_s(self) -> int | None:
-        """Our own ceiling for the connection; None: as fast as it comes."""
+        """The limit of the settings for the connection; None: no limit."""
 
     def is_valid(self) -> bool:
         """Tell whether the session may be used for the next work. Ask between two pieces of work."""
 
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
-        """Leave how far a piece is, where it is found after a kill.
+        """Record how far a piece is, so that it is found after a kill.
 
         Raises
         ------
@@ -37,11 +37,11 @@ class Grant(Protocol):
         """
 
     def release(self, *, used: bool) -> None:
-        """End the lease; after a session was `used`, it rests before it is granted again."""
+        """End the lease; a session that was `used` has a cooldown before it is granted again."""
 
 
 class LeaseBroker(Protocol):
     """Grants sessions."""
 
     def grant(self) -> Grant | None:
-        """Grant the best free session of a group that has work; None when there is none."""
+        """Grant the best free session of a group that has work; None when no such session is free."""

@@ -1,4 +1,4 @@
-"""The files in which owners of places are noted: reading, writing and locking them; see `cdsed.transfer.owners`."""
+"""Reading, writing and locking the files that note which state owns a place; see `cdsed.transfer.owners`."""
 
 import errno
 import fcntl
@@ -20,13 +20,13 @@ FOLDER = "owners"
 _TURN = "lock"
 _TURN_WITHIN_S, _TURN_EVERY_S = 2.0, 0.01
 BYTES_MAX = 8192
-#: What a file system says that has no locks at all.
+#: Errors of a file system that has no locks.
 _UNLOCKABLE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A state, and the daemon that last worked with it."""
+    """A state, and the daemon that used it last."""
 
     state_id: str
     state_dir: str = "unknown"
@@ -38,18 +38,18 @@ class Owner:
         return f"host {self.host}, pid {self.pid}, state {self.state_dir}"
 
     def is_of_boot(self, other: "Owner") -> bool:
-        """Tell whether both are of one machine, and of the same time that it runs."""
+        """Tell whether both are of the same boot of one machine."""
         return self.host == other.host and same_boot(self.booted_at, other.booted_at)
 
 
 def this_owner(state_id: str, state_dir: Path, pid: int) -> Owner:
-    """Return the owner that a process on this machine is a part of; `pid` is the daemon's."""
+    """Return the owner to which a process on this machine belongs; `pid` is the daemon's."""
     return Owner(state_id, str(state_dir), socket.gethostname(), SYSTEM_CLOCK.booted_at(), pid)
 
 
 @contextmanager
 def opened(room: Path, *, make: bool = False) -> Iterator[DirHandle]:
-    """Open the directory of owners; the room itself must be there, else its disk may not be mounted."""
+    """Open the directory of owners; the room itself must exist, otherwise its disk may not be mounted."""
     with (
         DirHandle.at(room.parent) as parent,
         parent.private(room.name) as inner,
@@ -60,12 +60,12 @@ def opened(room: Path, *, make: bool = False) -> Iterator[DirHandle]:
 
 @contextmanager
 def turn(folder: DirHandle, name: str) -> Iterator[None]:
-    """Be the only one who changes owners in a room; nothing that may take long belongs into it."""
+    """Hold the lock under which owners in a room are changed; keep the block short."""
     file = folder.open(_TURN, os.O_RDWR | os.O_CREAT)
     try:
         until_s = time.monotonic() + _TURN_WITHIN_S
         while lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) is False:
-            if time.monotonic() > until_s:  # its holder was stopped just then
+            if time.monotonic() > until_s:  # its holder may be stopped
                 raise OwnedElsewhere(f"{name}: another cdsed is changing the owners of places in its directory")
             time.sleep(_TURN_EVERY_S)
         yield
@@ -74,7 +74,7 @@ def turn(folder: DirHandle, name: str) -> Iterator[None]:
 
 
 def lock(file: int, how: int) -> bool | None:
-    """Lock a file; return False if somebody else has it, None if this file system has no locks."""
+    """Lock a file; return False if another process has locked it, None if this file system has no locks."""
     try:
         fcntl.flock(file, how)
     except BlockingIOError:
@@ -87,7 +87,7 @@ def lock(file: int, how: int) -> bool | None:
 
 
 def read(folder: DirHandle, entry: str) -> str | None:
-    """Return what a small file says; None where it is absent, '' where a power cut has emptied it."""
+    """Return the content of a small file; None where it is absent, '' where a power cut has emptied it."""
     try:
         file = folder.open(entry, os.O_RDONLY)
     except FileNotFoundError:
@@ -99,7 +99,7 @@ def read(folder: DirHandle, entry: str) -> str | None:
 
 
 def parse(state_id: str, said: str) -> Owner:
-    """Return what a state has written about itself, as far as it can be read."""
+    """Return the owner that a state has written about itself, as far as it can be read."""
     try:
         known = json.loads(said)
         return Owner(
@@ -110,7 +110,7 @@ def parse(state_id: str, said: str) -> Owner:
 
 
 def is_same(folder: DirHandle, name: str, file: int) -> bool:
-    """Tell whether a name is still that of an open file."""
+    """Tell whether a name still refers to an open file."""
     try:
         found = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
     except FileNotFoundError:

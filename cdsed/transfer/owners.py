@@ -1,18 +1,18 @@
-"""Which state owns the place of a product, so that two states never put one product together at one place.
+"""Which state owns the place of a product, so that two states never write one product in the same place.
 
 In a *room* (the pre-spool, or ``.cdsed`` in a destination) the directory ``owners`` holds
 
 ``NAME.owner``
     The identity of the state that owns the product's place in this room, and ``adopted`` if it had no owner before.
 ``ID.state``
-    Of each state that works here: who it is, in JSON. Every worker process of the state holds a shared ``flock`` on
-    it, and sets its modification time every few seconds, by the clock of the file server.
+    One for each state that works here: its identity, in JSON. Every worker of the state holds a shared ``flock`` on
+    it. It also sets its modification time every few seconds, by the clock of the file server.
 ``lock``
     Held for milliseconds while an owner is written, replaced or removed.
 
-A state lives as long as the kernel says that its ``flock`` is held. When it is not held, a state of the same boot is
-dead after a short grace, so that a restart keeps its partial files. Of a state on another machine, the file system may
-hide the ``flock``: it is dead when its file has not been touched for minutes.
+A state is live while its ``flock`` is held. When it is not held, a state of the same boot counts as dead after a short
+grace, so that a restart keeps its partial files. The file system may hide the ``flock`` of a state on another machine:
+such a state counts as dead when its file has not been touched for minutes.
 """
 
 import fcntl
@@ -29,20 +29,20 @@ from cdsed.dir_handle import DirHandle
 from cdsed.errors import OwnedElsewhere
 from cdsed.transfer.ownerfile import BYTES_MAX, Owner, is_same, lock, opened, parse, read, turn
 
-#: A state of this boot that holds no lock is dead when it was last heard of longer ago than this.
+#: A state of this boot that holds no lock counts as dead when its last heartbeat is older than this.
 GRACE_S = 15.0
-#: Of any other machine, or where the file system has no locks.
+#: The same for a state of another machine, and where the file system has no locks.
 STALE_S = 300.0
 
 _OWNER, _STATE = ".owner", ".state"
-_ADOPTED = "adopted"  # a place that had no owner when work on it went on
+_ADOPTED = "adopted"  # a place that had no owner when work on it continued
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
 class Owners:
-    """What one process of a state knows and does about owners, in any number of rooms.
+    """Claims, checks and releases places for one process of a state, in any number of rooms.
 
-    Methods raise OSError as the system has it; PermissionError where a room is not this user's alone.
+    Methods raise OSError as the system reports it, and PermissionError where another user can write to a room.
     """
 
     def __init__(self, me: Owner) -> None:
@@ -52,17 +52,17 @@ class Owners:
         self._lock = threading.Lock()
 
     def claim(self, room: Path, name: str, taking_over: Callable[[], None]) -> bool:
-        """Become the owner of a product's place, or stay it; return whether it was ours before.
+        """Make this state the owner of a product's place; return whether it was the owner before.
 
         Parameters
         ----------
         taking_over
-            Called before the place is taken from a dead owner: what this state knows of it must be forgotten first.
+            Called before the place is taken from a dead owner. It deletes what this state has recorded of the place.
 
         Raises
         ------
         OwnedElsewhere
-            A living state owns it.
+            A live state owns it.
         """
         with opened(room, make=True) as folder, turn(folder, name):
             self._attend(room, folder)
@@ -80,13 +80,13 @@ class Owners:
         return False
 
     def hold(self, room: Path, name: str) -> bool:
-        """Make sure that this state owns a place at which it is at work.
+        """Make sure that this state still owns a place in which it works.
 
         Returns
         -------
         bool
-            False if it lay without an owner since it was last claimed: another state may have come and gone. This is
-            written down, so that it is known after a kill, too.
+            False if the place had no owner since it was last claimed: another state may have used it meanwhile. This
+            is written to the owner file, so that it is known after a kill, too.
 
         Raises
         ------
@@ -107,10 +107,10 @@ class Owners:
         return how != _ADOPTED
 
     def check(self, room: Path, name: str) -> None:
-        """Do so without changing anything: the fence before each writing.
+        """Make sure, before each write, that this state still owns a place; change nothing.
 
-        Open the directory that you are going to write in first. Whoever takes a place over replaces the owner before
-        the directory, so if the owner is still this state, the open directory is this state's, too.
+        First open the directory that you are going to write in. A state that takes a place over replaces the owner
+        before the directory. So if the owner is still this state, the open directory is this state's, too.
 
         Raises
         ------
@@ -123,13 +123,13 @@ class Owners:
                 raise waiting_for(name, room.parent, _known(folder, owner or ""))
 
     def release(self, room: Path, name: str, *, unless: Callable[[], bool] = lambda: False) -> None:
-        """Give a place back, if this state owns it and `unless`, asked while nobody else can claim it, is false."""
+        """Release a place if this state owns it and `unless` returns False; it is called under the lock of the room."""
         with suppress(*_ABSENT), opened(room) as folder, turn(folder, name):
             if _owner(folder, name)[0] == self._me.state_id and not unless():
                 folder.remove(f"{name}{_OWNER}")
 
     def other(self, room: Path, name: str, *, living: bool = False) -> Owner | None:
-        """Return the other state that owns a place; with `living`, only one that lives."""
+        """Return the other state that owns a place; with `living`, only a live one."""
         with suppress(*_ABSENT, PermissionError), opened(room) as folder:
             owner, _ = _owner(folder, name)
             if owner and owner != self._me.state_id:
@@ -150,7 +150,7 @@ class Owners:
         return mine, others
 
     def heartbeat(self, room: Path) -> None:
-        """Say that this state lives, in a room where it owns something; let go of a room where it does not.
+        """Send a heartbeat in a room where this state owns a place; release the lock in a room where it owns none.
 
         An open file would keep the disk from being unmounted.
         """
@@ -169,16 +169,16 @@ class Owners:
         return tuple(self._attended)
 
     def _attend(self, room: Path, folder: DirHandle) -> None:
-        """Hold this state's lock in a room, for as long as this process lives or owns something there."""
+        """Hold this state's lock in a room, until this process ends or owns nothing there."""
         name = f"{self._me.state_id}{_STATE}"
         with self._lock:
             file = self._attended.get(room)
             if file is not None:
                 if is_same(folder, name, file):
-                    if os.fstat(file).st_size != len(self._said):  # somebody has emptied it, or a disk was full
+                    if os.fstat(file).st_size != len(self._said):  # it was emptied, or a disk was full
                         self._say(file)
                     return
-                os.close(self._attended.pop(room))  # somebody has removed it, or this is another disk
+                os.close(self._attended.pop(room))  # it was removed, or this is another disk
             file = folder.open(name, os.O_RDWR | os.O_CREAT)
             try:
                 lock(file, fcntl.LOCK_SH)
@@ -189,13 +189,13 @@ class Owners:
             self._attended[room] = file
 
     def _say(self, file: int) -> None:
-        """Write down who this state is; on a full disk what was said before stands, and what is finished may appear."""
+        """Write the identity of this state; on a full disk the earlier one stays, so that publishing can continue."""
         with suppress(OSError):
             os.pwrite(file, self._said, 0)
             os.ftruncate(file, len(self._said))
 
     def _enter(self, folder: DirHandle, name: str, *, new: bool, how: str = "") -> None:
-        """Write this state down as the owner; where no locks work, the file system sees to it that one is first."""
+        """Write this state as the owner; where locks do not work, exclusive creation lets only one state succeed."""
         written = f"{name}{_OWNER}" if new else f"{self._me.state_id}.new"
         flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
         file = folder.open(written, flags)
@@ -207,7 +207,7 @@ class Owners:
             folder.rename(written, folder, f"{name}{_OWNER}")
 
     def _if_living(self, folder: DirHandle, state_id: str) -> Owner | None:
-        """Return a state if it lives, as the kernel says, or was heard of lately."""
+        """Return a state if it holds its lock, or its last heartbeat is recent."""
         try:
             file = folder.open(f"{state_id}{_STATE}", os.O_RDWR)
         except FileNotFoundError:
@@ -236,14 +236,14 @@ class Owners:
 
 
 def _owner(folder: DirHandle, name: str) -> tuple[str | None, str]:
-    """Return who owns a place, and how it came to it; the owner is None or '' as in `read`."""
+    """Return the owner of a place, and ``adopted`` or ''; an absent owner is as in `read`: None or ''."""
     said = read(folder, f"{name}{_OWNER}")
     owner, _, how = (said or "").partition(" ")
     return (None if said is None else owner), how
 
 
 def _known(folder: DirHandle, state_id: str) -> Owner:
-    """Return what a state has written about itself."""
+    """Return the owner that a state has written about itself."""
     return parse(state_id, read(folder, f"{state_id}{_STATE}") or "")
 
 

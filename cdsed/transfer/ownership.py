@@ -1,4 +1,4 @@
-"""The place of one product, owned by one state at a time: claimed, held, and given back.
+"""The place of one product, owned by one state at a time: claimed, held, and released.
 
 A place has two rooms: ``.cdsed`` in the destination, where the final name is decided, and the pre-spool, which is the
 same directory unless the settings name another one. They are claimed in this order, so two states never wait for each
@@ -32,7 +32,7 @@ def refuse_other(owners: Owners, safename: str, destination: Path, pre_spool: Pa
     Raises
     ------
     OwnedElsewhere
-        One does; the text says which.
+        A live state does; the text names it.
     """
     for room in rooms_of(destination, pre_spool):
         other = None
@@ -43,21 +43,21 @@ def refuse_other(owners: Owners, safename: str, destination: Path, pre_spool: Pa
 
 
 def claim(owners: Owners, product: Product, forget: Callable[[], object]) -> list[Path]:
-    """Become the owner of a product's place; return the rooms that were not owned before.
+    """Make this state the owner of a product's place; return the rooms that it did not own before.
 
     What a dead state has left in the staging directory is removed.
 
     Parameters
     ----------
     forget
-        Called before that: what this state knows of the product's pieces is not true any more.
+        Called before that. It deletes what this state has recorded of the product's pieces, which is not true any more.
 
     Raises
     ------
     OwnedElsewhere
-        A living state owns it. Nothing is owned then that was not owned before.
+        A live state owns it. This state then owns no room that it did not own before.
     DiskError
-        The disk refuses it.
+        The disk fails.
     """
     destination, staging = _place_of(product)
 
@@ -80,12 +80,12 @@ def claim(owners: Owners, product: Product, forget: Callable[[], object]) -> lis
 
 
 def hold(owners: Owners, product: Product) -> bool:
-    """Make sure that a place that was claimed is still this state's.
+    """Make sure that this state still owns a place that it claimed.
 
     Returns
     -------
     bool
-        False if it had no owner: it was begun by an older cdsed, or another state has owned it meanwhile.
+        False if it had no owner: an older cdsed began it, or another state has owned it meanwhile.
 
     Raises
     ------
@@ -101,12 +101,12 @@ def hold(owners: Owners, product: Product) -> bool:
 
 
 def check(owners: Owners, product: Product) -> None:
-    """Make sure once more, with the directory open that is to be written in; OSError, OwnedElsewhere."""
+    """Check the owner again after the directory to write in is open; raises OSError, OwnedElsewhere."""
     owners.check(_place_of(product)[1].parent, product.safename)
 
 
 def complete(owners: Owners, product: Product, found: Path) -> None:
-    """Finish the publishing of a product that is there, unless its staging directory belongs to another state now.
+    """Finish publishing a product whose rename is done, unless another state now owns its staging directory.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def complete(owners: Owners, product: Product, found: Path) -> None:
 
 
 def release(owners: Owners, product: Product, rooms: Iterable[Path] | None = None) -> None:
-    """Give a product's place back, or only some rooms of it; what fails is left to the janitor."""
+    """Release a product's place, or only some rooms of it; the janitor repeats what fails."""
     destination, staging = _place_of(product)
     for room in rooms_of(destination, staging.parent) if rooms is None else rooms:
         with suppress(OSError, TransferError), on_disk(str(room)):

@@ -1,7 +1,7 @@
-"""One product over one connection, without a state: listed, fetched, verified, and left ready to be published.
+"""Downloading one product over one connection, without a state: list, fetch and verify it, ready to be published.
 
-`fetch_product` does all of it. Sessions share a product between several connections and note each step in the state,
-so they use `list_objects` and `fetch_object` instead.
+`fetch_product` does all of it. Sessions use `list_objects` and `fetch_object` instead, because they share a product
+between several connections and note each step in the state.
 """
 
 import threading
@@ -44,13 +44,13 @@ class FetchOptions:
     account
         Our name of the account, for messages.
     bandwidth_bytes_per_s
-        Our own ceiling; None: as fast as it comes.
+        The limit of the settings; None: no limit.
     checkpoint_every_s
-        How often what has arrived is made safe and recorded.
+        How often the bytes that have arrived are synced to the disk and recorded.
     md5
         The catalogue's MD5, which counts for a product that is one single object.
     manifest_counts
-        False: a product that contradicts its manifest passes; the verdict says what is wrong.
+        False: a product that contradicts its manifest passes; the verdict lists what is wrong.
     stop
         When set, the work ends with `Stopped`.
     watch
@@ -73,9 +73,9 @@ class StagedProduct:
     Attributes
     ----------
     objects
-        What it is made of, with the digests that were computed while the bytes passed.
+        Its objects, with the digests that were computed while the bytes arrived.
     verdict
-        What verification found; its ``stamps`` tell exactly which files may be published.
+        What verification found; its ``stamps`` list exactly the files that may be published.
     single
         The name of the file of a product that is one single object; None for a directory.
     """
@@ -100,17 +100,17 @@ def fetch_product(
 ) -> StagedProduct:
     """Fetch one product into its staging directory and verify it.
 
-    An interrupted product continues where it was: what is safe is recorded in `NAME.progress` beside the staging
-    directory. Remove both after publishing. Only one call at a time may work in a staging directory.
+    An interrupted product is resumed: `NAME.progress` beside the staging directory records the safe bytes. Remove both
+    after publishing. Only one call at a time may work in a staging directory.
 
     Parameters
     ----------
     connection
         The only one that is used.
     location
-        Of the product in the object store.
+        Where the product is in the object store.
     staging
-        The directory to put it together in; made when absent. Its parent must be cdsed's alone.
+        The directory in which it is put together; made when absent. Only cdsed may write to its parent.
     on_progress
         Called after each buffer. It may raise a TransferError to end the work.
     options
@@ -119,15 +119,15 @@ def fetch_product(
     Raises
     ------
     ProductError
-        Nothing is there (``NotListed``), it changed meanwhile, or what came contradicts its manifest
+        The location is empty (``NotListed``), the product changed meanwhile, or its bytes contradict its manifest
         (``VerificationFailed``, ``Incomplete``). The next call fetches the bad objects again.
     AccountError, ServiceError, DiskError, MachineError, Stopped
-        As they say. ``Damaged``: an object differs from its own ETag.
+        See these classes. ``Damaged``: an object differs from its own ETag.
     """
     options = options or FetchOptions()
     listed = list_objects(connection, options.account, location, options.stop, options.watch)
     record = ProgressRecord(staging, listed)
-    record.save()  # before files are made again as holes: the record must not speak for those
+    record.save()  # before files are made again without content: the record must not count their bytes as safe
     prepare(staging, listed, record.staged, record.safe_bytes)
     objects = _fetch_all(connection, location, staging, listed, _Recorder(record, listed, on_progress, options))
     safename = location.key.rpartition("/")[2]
@@ -147,14 +147,14 @@ def fetch_product(
 def list_objects(
     connection: Connection, account: str, location: S3Location, stop: threading.Event, watch: Watch
 ) -> list[ListedObject]:
-    """List a product's objects through blips of the service.
+    """List a product's objects, with retries after a blip of the service.
 
     Raises
     ------
     ProductError
-        ``NotListed``: there are none. Else as for `list_product`.
+        ``NotListed``: it has no objects. Otherwise as for `list_product`.
     AccountError, ServiceError, Stopped
-        The listing was refused or broke; the process must leave.
+        The request was refused or broke; the process must leave.
     """
     listed: list[ListedObject] = []
     for attempt in through_blips(stop):
@@ -168,7 +168,7 @@ def list_objects(
 def fetch_object(
     context: FetchContext, piece: Piece, staging: Path, safename: str, progress: ProgressCallback, watch: Watch
 ) -> Digests:
-    """Fetch a piece of an object through blips of the service, each time from where the last try ended.
+    """Fetch a piece of an object; after a blip of the service, retry from where the last try ended.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def fetch_object(
 
 
 class _Resuming:
-    """Passes progress on, and knows where the next try begins."""
+    """Passes progress on, and holds where the next try begins."""
 
     def __init__(self, piece: Piece, progress: ProgressCallback) -> None:
         self.piece = piece
@@ -196,7 +196,7 @@ class _Resuming:
 
 
 class _Recorder:
-    """Reports the progress of a whole product, and records what is safe of it."""
+    """Reports the progress of a whole product, and records its safe bytes."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class _Recorder:
         self._others_bytes = 0
 
     def begin(self, path: str) -> int:
-        """Take up an object; return how many bytes of it are safe."""
+        """Start with an object; return how many bytes of it are safe."""
         self._path = path
         safe_bytes = self.record.safe_bytes.get(path, 0)
         self._others_bytes = sum(self.record.safe_bytes.values()) - safe_bytes
@@ -233,7 +233,7 @@ class _Recorder:
 def _fetch_all(
     connection: Connection, location: S3Location, staging: Path, listed: Sequence[ListedObject], recorder: _Recorder
 ) -> list[StoredObject]:
-    """Fetch what is missing of each object; whatever happens, what is safe is recorded."""
+    """Fetch the missing bytes of each object; record the safe bytes even after an error."""
     options = recorder.options
     context = FetchContext(
         connection=connection,

@@ -1,8 +1,8 @@
 """How far each object of a staged product is, recorded beside its staging directory.
 
-A staged file has its full size from the beginning, so its size says nothing about what has arrived. The record
-`NAME.progress` in the pre-spool does: it names only bytes that are on the disk, so it is true after a kill and after a
-power cut. It belongs to the staging directory: remove it together with that.
+A staged file has its full size from the beginning, so its size does not show how much has arrived. The record
+`NAME.progress` in the pre-spool does. It counts only bytes that are on the disk, so it is true after a kill and after
+a power cut. It belongs to the staging directory: remove them together.
 """
 
 import json
@@ -29,15 +29,15 @@ class ProgressRecord:
     Parameters
     ----------
     staging
-        The directory that the product is put together in.
+        The directory in which the product is put together.
     listed
-        Its objects. What is recorded of an object that has changed since, or whose file is not there at its full
-        size, is dropped.
+        Its objects. The entry of an object is dropped if the object has changed since, or if its file does not have
+        its full size.
 
     Attributes
     ----------
     safe_bytes
-        By path; objects of which nothing is safe are absent.
+        By path; an object without safe bytes is absent.
     staged
         The sizes of all staged files in bytes, by path.
     """
@@ -55,7 +55,7 @@ class ProgressRecord:
         }
 
     def save(self) -> None:
-        """Write the record, so that it is on the disk when this returns."""
+        """Write the record; it is on the disk when this returns."""
         entries = {
             path: (self._listed[path].size_bytes, self._listed[path].etag, safe_bytes)
             for path, safe_bytes in self.safe_bytes.items()
@@ -71,7 +71,7 @@ class ProgressRecord:
             folder.sync()
 
     def _load(self) -> dict[str, _Entry]:
-        """Read the record; what cannot be understood counts as nothing, and is fetched again."""
+        """Read the record; an unreadable one counts as empty, and everything is fetched again."""
         with on_disk(str(self._staging)), suppress(FileNotFoundError), pre_spool(self._staging) as folder:
             file = folder.open(f"{self._staging.name}{_SUFFIX}", os.O_RDONLY)
             with os.fdopen(file, "rb") as opened:

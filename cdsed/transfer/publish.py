@@ -1,7 +1,7 @@
 """Publishing: a verified product appears under its final name in one rename, and stays there.
 
-Order: files are on the disk already (fetching saw to it), then directories, then the rename, then both
-parents; only after that does the caller commit ``done``.
+Order: fetching has already synced the files. Then the directories are synced, then the rename is done, then both
+parents are synced. Only after that, the caller commits ``done``.
 """
 
 import errno
@@ -17,29 +17,29 @@ from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, pre_spool
 
-NEAR = ".cdsed"  # on the destination's own file system, where the pre-spool is elsewhere
+NEAR = ".cdsed"  # on the destination's file system, when the pre-spool is on another one
 _BLOCK_BYTES = 2**20
-#: Of a copy on the destination's own file system, beside which it appears.
+#: Suffix of a copy on the destination's file system, from which it is renamed.
 COPY_SUFFIX = ".copy"
-#: Below the pre-spool: what stood under the final name. Nothing removes it, for it may be its owner's only copy.
+#: Below the pre-spool: what was under the final name. cdsed never removes it, for it may be the only copy.
 REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a product lies now, and what stood in its place before, set aside."""
+    """Where a product is now, and where its predecessor was set aside."""
 
     path: Path
     set_aside: Path | None = None
 
 
 def final_path(destination: Path, staging: Path, *, single: str | None) -> Path:
-    """Return the name a product appears under: its own, or that of its one object."""
+    """Return the name under which a product appears: its own, or that of its one object."""
     return destination / (single or staging.name)
 
 
 def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool:
-    """Tell whether exactly these files (sizes in bytes by path) already are under the final name, no links."""
+    """Tell whether exactly these files (sizes in bytes by path) are already under the final name, without links."""
     absent = suppress(FileNotFoundError, NotADirectoryError)
     with on_disk(str(final)), absent, DirHandle.at(final.parent) as spool:
         if single:
@@ -58,30 +58,31 @@ def publish(
     stamps: Mapping[str, Stamp] | None = None,
     check_owner: Callable[[], object] = lambda: None,
 ) -> Published:
-    """Let a staged product appear under its final name.
+    """Rename a staged product to its final name.
 
     Parameters
     ----------
     staging
         Its directory, verified.
     destination
-        The directory it shall appear in; made when absent.
+        The directory in which it is to appear; made when absent.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
     sizes, stamps
-        Of its files, by path, as verification saw them: bytes, and the last writing. Exactly these appear, or nothing.
+        Bytes and last change of its files, by path, as verification found them. Exactly these are published, or
+        nothing.
     check_owner
-        Called when the directory is open: raises when another state has taken it over.
+        Called after the directory is opened. It raises when another state has taken the directory over.
 
     Returns
     -------
     Published
-        What stood there before (an incomplete copy, a link) is set aside, not lost; the very product stays.
+        What was there before (an incomplete copy, a link) is set aside, not lost. The same product stays in place.
 
     Raises
     ------
     DiskError
-        The disk is full, read-only, or gone; or something has been planted in the staging directory, or taken away.
+        The disk is full, read-only, or gone. Or files were added to the staging directory, or removed from it.
     """
     final = final_path(destination, staging, single=single)
     with on_disk(str(final)):
@@ -93,7 +94,7 @@ def publish(
             source = product if single else folder
             set_aside = None
             if not _is_equal(product, spool, final.name, sizes, single=single is not None):
-                check_owner()  # to sync and to compare may have taken long
+                check_owner()  # syncing and comparing may have taken long
                 set_aside = _set_aside(final, spool, folder, staging.parent)
                 try:
                     source.rename(single or staging.name, spool, final.name)
@@ -111,12 +112,12 @@ def publish(
 
 
 def complete(final: Path, staging: Path) -> None:
-    """Do what is left of publishing when a crash, or a sick disk, came between the rename and its end.
+    """Finish publishing after a crash or a disk error that happened after the rename.
 
     Raises
     ------
     DiskError
-        The disk is still sick.
+        The disk still fails.
     """
     with on_disk(str(final)):
         with DirHandle.at(final.parent) as spool:
@@ -127,18 +128,18 @@ def complete(final: Path, staging: Path) -> None:
 
 
 def _refuse_other(product: DirHandle, sizes: Mapping[str, int], stamps: Mapping[str, Stamp] | None = None) -> None:
-    """Let nothing pass but what was verified: a janitor that was stopped for long may have come since."""
+    """Refuse everything but the verified files: a janitor that was stopped for long may have removed some since."""
     now = product.stamps()
     found = {path: stamp.size_bytes for path, stamp in now.items()}
     strange = [path for path, size_bytes in found.items() if size_bytes < 0]
     if strange:
-        raise FileExistsError(errno.EEXIST, f"{strange[0]!r} is neither file nor directory; somebody has put it there")
+        raise FileExistsError(errno.EEXIST, f"{strange[0]!r} is neither file nor directory; remove it")
     if found != dict(sizes) or (stamps is not None and now != dict(stamps)):
         raise FileNotFoundError(errno.ENOENT, "it has changed since it was verified")
 
 
 def _is_equal(product: DirHandle, spool: DirHandle, name: str, sizes: Mapping[str, int], *, single: bool) -> bool:
-    """Tell whether this very product, byte for byte, is under the final name already: another cdsed brought it."""
+    """Tell whether the same product, byte for byte, is already under the final name: another cdsed published it."""
     with suppress(FileNotFoundError, NotADirectoryError, FileExistsError), ExitStack() as stack:
         if single:
             return spool.size(name) == sum(sizes.values()) and _is_same(product, next(iter(sizes)), spool, name)
@@ -153,7 +154,7 @@ def _is_same(product: DirHandle, path: str, other: DirHandle, other_path: str) -
         os.fdopen(other.open(other_path, os.O_RDONLY), "rb", buffering=0) as theirs,
     ):
         while block := ours.read(_BLOCK_BYTES):
-            if theirs.read(len(block)) != block:  # one that is read short is taken for different, which is safe
+            if theirs.read(len(block)) != block:  # a short read counts as different, which is safe
                 return False
     return True
 
@@ -164,11 +165,11 @@ def _copied(
 ) -> Iterator[Callable[[], None]]:
     """Copy a product to a hidden sibling of its final name, on the destination's own file system.
 
-    Gives what renames it; the copying before may have taken long.
+    It yields the function that renames the copy. Copying may have taken long by then.
     """
     with spool.private(NEAR, make=True) as near:
         copy = f"{name}{COPY_SUFFIX}"
-        near.remove(copy)  # of somebody who died
+        near.remove(copy)  # left by a process that died
         if single:
             _copy_file(product, single, near, copy)
         else:
@@ -191,7 +192,7 @@ def _copy_file(source: DirHandle, path: str, target: DirHandle, target_path: str
 
 
 def _set_aside(final: Path, spool: DirHandle, room: DirHandle, place: Path) -> Path | None:
-    """Move away what stands under the final name; it is not the product, or it would have been found present."""
+    """Move away what is under the final name; it is not the product, which would have been found as present."""
     if not spool.exists(final.name):
         return None
     try:

@@ -1,7 +1,7 @@
-"""What S3, the network and the disk report, as errors of cdsed with their fault domain; nowhere else.
+"""Translating what S3, the network and the disk report into errors of cdsed with their fault domain; done only here.
 
-What follows from each error is in `cdsed.work.failure_rules`. Codes of eodata as seen by others' clients; bodies of
-403 and 429 may be empty. Sources: the CDSE documentation on S3 and quotas, CloudFerro's eosdk,
+What follows from each error is in `cdsed.work.failure_rules`. The codes of eodata are those that other clients have
+seen; bodies of 403 and 429 may be empty. Sources: the CDSE documentation on S3 and quotas, CloudFerro's eosdk,
 developmentseed/lazycogs#80, and the error codes of Ceph's gateway.
 """
 
@@ -19,7 +19,7 @@ from cdsed.dir_handle import has_no_inodes
 from cdsed.errors import AccountError, DiskError, MachineError, ProductError, ServiceError, TransferError
 from cdsed.transfer.genuine import error_code
 
-# The signature, the key or its owner is refused: whatever this account asks for, it gets the same answer.
+# The signature, the key or its owner is refused: every request of this account gets the same response.
 _KEY_CODES = {
     "InvalidAccessKeyId": "the S3 key is unknown: deleted, expired, or not yet usable; check it in the accounts file",
     "SignatureDoesNotMatch": "the S3 secret key does not fit its access key; correct the accounts file",
@@ -31,15 +31,15 @@ _KEY_CODES = {
 }
 _PASSING_CODES = {"InternalError", "SlowDown", "ServiceUnavailable"}
 
-# What S3 says of an object, by status: a product is charged with it, so it has to be in S3's own words. Other services
-# answer in XML of the same form, with codes of their own.
+# Codes of S3 about an object, by status. They are charged to a product, so the response has to be one of S3. Other
+# services answer in XML of the same form, with codes of their own.
 _OF_THE_OBJECT = {
     404: {"NoSuchKey", "NoSuchBucket"},
     410: {"NoSuchKey"},
     412: {"PreconditionFailed"},
     416: {"InvalidRange"},
 }
-# What S3 says where it refuses to read.
+# Codes of S3 for a refusal to read.
 _REFUSALS = {
     "AccessDenied",
     "InvalidObjectState",
@@ -50,9 +50,9 @@ _REFUSALS = {
 }
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-# Our own process or the whole machine is short of something: neither the disk's fault nor the service's.
+# The process or the machine is short of a resource: the fault is neither the disk's nor the service's.
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
-# This file system cannot hold such a name or such a file; others may.
+# This file system cannot hold such a name or such a file; another one may.
 _UNSTORABLE = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EFBIG, errno.EOVERFLOW}
 _DISK_ADVICE = {
     "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit",
@@ -63,22 +63,22 @@ _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOW
 
 
 def foreign(status: int, what: str, retry_after_s: float | None = None) -> ServiceError:
-    """Return the error for an answer that something on the way has given in the place of S3."""
+    """Return the error for a response of something on the way to S3, such as a proxy."""
     message = f"something on the way to S3 answered {status} for {what}, not S3 itself"
     return ServiceError(f"{message}; look at proxies and firewalls", code="ProxyResponse", retry_after_s=retry_after_s)
 
 
 def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], body: bytes | None) -> TransferError:
-    """Return the error for an S3 answer that is not a success.
+    """Return the error for a response of S3 that is not a success.
 
     Parameters
     ----------
     account
-        Our name of the account that asked.
+        Our name of the account that sent the request.
     what
-        What was asked for, e.g. a key, for the message.
+        What was requested, e.g. an object key, for the message.
     body
-        None: it was a HEAD, whose answers have none.
+        None: it was a HEAD, whose responses have no body.
     """
     code = error_code(body or b"")
     after_s = retry_after_s(headers.get("Retry-After"))
@@ -86,7 +86,7 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
     if status in (429, 509):
         own = bool(code) or not (body or b"").strip()
         return AccountError(
-            f"account {account}: too many requests or connections ({status}{'' if own else ', in words not of S3'})",
+            f"account {account}: too many requests or connections ({status}{'' if own else ', from a proxy, not S3'})",
             code="Throttled" if own else "ThrottledElsewhere",
             retry_after_s=after_s,
         )
@@ -110,14 +110,14 @@ def s3_error(account: str, what: str, status: int, headers: Mapping[str, str], b
 
 
 def _is_foreign(status: int, code: str, body: bytes | None) -> bool:
-    """Tell whether a refusal is not S3's; its 401 and 403 may have an empty body."""
+    """Tell whether a refusal is not one of S3; a 401 and 403 of S3 may have an empty body."""
     if status in _OF_THE_OBJECT:
         return body is not None and code not in _OF_THE_OBJECT[status]
     return status in (401, 403, 407, 451) and code not in _REFUSALS and bool((body or b"").strip())
 
 
 def _service_code(status: int, code: str) -> str:
-    """Return our word for an answer that is the service's fault; its own is taken only where it is known."""
+    """Return our code for an error of the service; the code of the response is used only where it is known."""
     if status >= 500:
         return code if code in _PASSING_CODES else str(status)
     if 300 <= status < 400:
@@ -143,13 +143,13 @@ def network_error(host: str, error: BaseException) -> ServiceError | MachineErro
         case ssl.SSLError():
             code, text = "TLS", f"TLS failed ({error.reason})"
         case TimeoutError():
-            code, text = "Timeout", "no answer in time"
+            code, text = "Timeout", "no response in time"
         case http.client.IncompleteRead():
-            code, text = "TruncatedBody", "the answer ended early"
+            code, text = "TruncatedBody", "the response ended early"
         case http.client.HTTPException() if not isinstance(error, OSError):
-            code, text = "InvalidResponse", f"not a valid HTTP answer ({type(error).__name__})"
+            code, text = "InvalidResponse", f"not a valid HTTP response ({type(error).__name__})"
         case OSError() if error.errno in _NO_WAY:
-            code, text = "Unreachable", f"there is no way to it ({error.strerror})"
+            code, text = "Unreachable", f"there is no route to it ({error.strerror})"
         case OSError():
             code, text = "ConnectionLost", f"the connection broke ({error.strerror or error})"
         case _:
@@ -168,14 +168,14 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
         text = f"{where}: its disk has no inodes left ({name}): it cannot hold more files, however small; remove some"
         return DiskError(text, code=name)
     if error.errno in _FULL:
-        return DiskError(f"{where}: no space left ({name}); free some, transfers continue by themselves", code=name)
+        return DiskError(f"{where}: no space left ({name}); free some; transfers continue then", code=name)
     advice = _DISK_ADVICE.get(name, "").format(uid=os.geteuid())
     return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name)
 
 
 @contextmanager
 def on_disk(where: str) -> Iterator[None]:
-    """Raise what goes wrong with local files in a block as `disk_error` has it; `where` is for the message."""
+    """Raise an OSError of a block as the error that `disk_error` returns; `where` is for the message."""
     try:
         yield
     except OSError as error:
@@ -183,7 +183,7 @@ def on_disk(where: str) -> Iterator[None]:
 
 
 def local_error(where: str, error: BaseException) -> TransferError | None:
-    """Return the error for what Python raised about this machine or its disks; None for anything else."""
+    """Return the error for an exception about this machine or its disks; None for any other exception."""
     match error:
         case MemoryError():
             return _short_of(where, OSError(errno.ENOMEM, "out of memory"))
@@ -193,7 +193,7 @@ def local_error(where: str, error: BaseException) -> TransferError | None:
 
 
 def retry_after_s(value: str | None) -> float | None:
-    """Read a ``Retry-After`` header in its form of seconds, an hour at most; None for dates and nonsense."""
+    """Read a ``Retry-After`` header in seconds, an hour at most; None for dates and invalid values."""
     return min(float(value), 3600.0) if value and re.fullmatch(r"\d{1,9}", value.strip()) else None
 
 

@@ -1,7 +1,7 @@
-"""Listing a product's objects: boto3 builds, signs and reads, our one connection carries.
+"""Listing a product's objects: boto3 builds, signs and reads, and the session's connection sends.
 
-botocore lets a ``before-send`` handler answer a request itself; ours sends it through the session's connection,
-so that botocore's own pool never opens one that nobody leased.
+botocore lets a ``before-send`` handler answer a request itself. Ours sends it through the session's connection, so
+that botocore's own pool never opens a connection without a lease.
 """
 
 import io
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 _OBJECTS_MAX = 200_000  # the largest products have some thousands
-_ETAG = re.compile(r"[!#-~]{1,128}")  # it goes back in a header
+_ETAG = re.compile(r"[!#-~]{1,128}")  # it is sent back in a header
 _PAGES = (".html", ".htm", ".json")  # objects that are pages themselves
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _SIZE_BYTES_MAX = 10**18 - 1  # 18 digits; the state holds no more than 2**63 - 1
@@ -53,20 +53,20 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     account
         Our name of its account, for messages.
     location
-        The product's key: the common prefix of its objects, or one single object.
+        The product's object key: the common prefix of its objects, or one single object.
 
     Returns
     -------
     list of ListedObject
-        Sorted by path; empty when there is nothing. Zero-byte keys that end in ``/`` stand for directories
-        and are left out: a directory that holds nothing is not part of a product.
+        Sorted by path; empty when nothing is there. Zero-byte objects whose keys end in ``/`` stand for directories
+        and are left out: an empty directory is not part of a product.
 
     Raises
     ------
     ProductError
         A key is not safe as a file path, or two keys cannot both be files.
     AccountError, ServiceError
-        The listing was refused or broke.
+        The request was refused or broke.
     """
     prefix = location.key + "/"
     listed: list[ListedObject] = []
@@ -80,7 +80,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
             if len(listed) > _OBJECTS_MAX:
                 raise _unreadable(location, "it has no end")
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LookupError, ValueError) as error:
-        # ClientError: an error, or half an answer, under status 200; `_client` raises for every other status.
+        # ClientError: an error, or half a response, under status 200; `_client` raises for every other status.
         raise _unreadable(location, str(error)) from error
     if not listed:
         single = _head(connection, account, location)
@@ -90,7 +90,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
 
 
 def _object(item: "ObjectTypeDef", prefix: str) -> ListedObject:
-    """Take one object of an answer; nothing in it is believed to be as it should."""
+    """Take one object of a response, and check each of its values."""
     size_bytes, etag = item["Size"], item["ETag"].strip('"')
     if not 0 <= size_bytes <= _SIZE_BYTES_MAX or not _ETAG.fullmatch(etag):
         raise ValueError(f"{item['Key']!r:.200} has the size {size_bytes} and the ETag {etag!r:.100}")
@@ -99,16 +99,16 @@ def _object(item: "ObjectTypeDef", prefix: str) -> ListedObject:
 
 def _unreadable(location: S3Location, why: str) -> ServiceError:
     printable = "".join(character if character.isprintable() else " " for character in why[:300])
-    return ServiceError(f"the listing of {location.s3_path} cannot be read: {printable}", code="InvalidResponse")
+    return ServiceError(f"the list of {location.s3_path} cannot be read: {printable}", code="InvalidResponse")
 
 
 def key_works(connection: Connection, account: str, location: S3Location) -> bool:
-    """Tell whether the account may list anything at all, to find out whose fault a refusal was.
+    """Tell whether the account may list anything, to find the fault domain of a refusal.
 
     Raises
     ------
     Stopped
-        The process must leave: nobody knows.
+        The process must leave before the result is known.
     """
     asked = ListRequest(location.s3_path, location.bucket, f"{location.key.partition('/')[0]}/")
     try:
@@ -121,7 +121,7 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
 
 
 def _client(connection: Connection, account: str, asked: ListRequest) -> "S3Client":
-    """Make a boto3 client that speaks through `connection` only, and takes nothing for a listing that is none."""
+    """Make a boto3 client that uses `connection` only, and refuses a response that is not a list of objects."""
     endpoint = connection.endpoint
     with _one_at_a_time:
         client = boto3.client(
@@ -154,7 +154,7 @@ def _client(connection: Connection, account: str, asked: ListRequest) -> "S3Clie
 
 
 def _head(connection: Connection, account: str, location: S3Location) -> ListedObject | None:
-    """Return the single object that is at the bare key, None when there is none."""
+    """Return the single object that has exactly this key; None when S3 has no such object."""
     response = connection.request("HEAD", location.bucket, location.key, {})
     read_small(connection, response)
     if response.status in (404, 410):
@@ -162,7 +162,7 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
         return None
     length, etag = response.headers.get("Content-Length", ""), response.headers.get("ETag", "").strip('"')
     name = location.key.rpartition("/")[2]
-    # This answer has no body that shows whose it is. Some servers call the body that a refusal has not a page.
+    # This response has no body that shows its origin. Some servers declare the body that they leave out as a page.
     if (
         is_page(response.headers["Content-Type"])
         and not name.endswith(_PAGES)
@@ -177,17 +177,17 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
 
 
 def _expect_no_such_key(connection: Connection, account: str, location: S3Location) -> None:
-    """Have S3 say in its own words that there is no such object: anybody can answer 404 to a HEAD.
+    """Make sure with a GET that S3 itself reports that the object does not exist: a proxy can answer 404 to a HEAD.
 
     Raises
     ------
     AccountError, ServiceError
-        It says something else.
+        S3 reports something else.
     """
     response = connection.request("GET", location.bucket, location.key, {"Range": "bytes=0-0"})
     body = read_small(connection, response, 2**16)
     if response.status in (200, 206):
-        raise ServiceError(f"S3 says that {location.s3_path} is there, and that it is not", code="InvalidResponse")
+        raise ServiceError(f"S3 answers a GET of {location.s3_path}, but 404 to a HEAD", code="InvalidResponse")
     error = s3_error(account, location.s3_path, response.status, dict(response.headers), body)
     if error.code != "NoSuchKey":
         raise error
@@ -205,9 +205,9 @@ def _checked_path(key: str, prefix: str) -> str:
 
 
 def refuse_conflicts(paths: Sequence[str]) -> None:
-    """Raise ProductError when two of a product's files would want one name.
+    """Raise ProductError when two of a product's files would have one name.
 
-    Capitals make no difference: on a disk that ignores them, one file would overwrite the other.
+    Names that differ only in case conflict, too: on a disk that ignores case, one file would overwrite the other.
     """
     files: dict[str, str] = {}
     for path in paths:

@@ -1,7 +1,7 @@
 """The pre-spool: one private directory per product, in which it is put together.
 
-The pre-spool itself must be a real directory that only cdsed can write in. So nobody can plant anything in what lies
-below it; and if somebody could, nothing would be written through it (`cdsed.dir_handle`).
+The pre-spool itself must be a real directory that only cdsed can write in. So no other user can plant a link below it.
+If another user could, cdsed would still not write through it (`cdsed.dir_handle`).
 """
 
 import os
@@ -16,7 +16,7 @@ from cdsed.transfer.s3_errors import on_disk
 
 @contextmanager
 def pre_spool(staging: Path, *, make: bool = False) -> Iterator[DirHandle]:
-    """Open the pre-spool that a product's staging directory is in; OSError as `DirHandle` has it."""
+    """Open the pre-spool that a product's staging directory is in; raises OSError as `DirHandle` does."""
     place = staging.parent
     if make:
         mkdir_durable(place.parent)
@@ -26,18 +26,18 @@ def pre_spool(staging: Path, *, make: bool = False) -> Iterator[DirHandle]:
 
 @contextmanager
 def opened(staging: Path) -> Iterator[DirHandle]:
-    """Open a staging directory; OSError as `DirHandle` has it."""
+    """Open a staging directory; raises OSError as `DirHandle` does."""
     with pre_spool(staging) as folder, folder.child(staging.name) as product:
         yield product
 
 
 def staged_sizes(staging: Path) -> dict[str, int]:
-    """Return what is in a staging directory, as `DirHandle.sizes`; {} when there is no such directory."""
+    """Return `DirHandle.sizes` of a staging directory; {} when it does not exist."""
     return {path: stamp.size_bytes for path, stamp in staged_stamps(staging).items()}
 
 
 def staged_stamps(staging: Path) -> dict[str, Stamp]:
-    """Return what is in a staging directory, as `DirHandle.stamps`; {} when there is no such directory."""
+    """Return `DirHandle.stamps` of a staging directory; {} when it does not exist."""
     with on_disk(str(staging)), suppress(FileNotFoundError, NotADirectoryError), opened(staging) as product:
         return product.stamps()
     return {}
@@ -54,10 +54,10 @@ def prepare(
     Parameters
     ----------
     staged
-        What is there, by path.
+        Sizes of the files that are there, by path.
     keep
-        Files of which something has arrived; all others are made again, as holes. A session that was overtaken may
-        still be writing to what it has open: that must not be the file its successor writes to.
+        Files of which bytes have arrived. All others are made again, preallocated. A session that has lost its lease
+        may still write to a file that it has open; the next session must write to another one.
 
     Raises
     ------
@@ -77,13 +77,13 @@ def prepare(
 
 
 def discard(staging: Path) -> None:
-    """Remove a staging directory; nothing happens when it is not there, or cannot be removed."""
+    """Remove a staging directory; an absent one, or one that cannot be removed, is ignored."""
     with suppress(OSError), pre_spool(staging) as folder:
         folder.remove(staging.name)
 
 
 def quarantine(staging: Path) -> Path:
-    """Set a staging directory aside, beside its fellows, for a person to look at; return where."""
+    """Move a staging directory to the quarantine, so that you can look at it; return its new path."""
     place = staging.parent / "quarantine"
     with on_disk(str(staging)), pre_spool(staging) as folder, folder.child(place.name, make=True) as aside:
         aside.remove(staging.name)

@@ -1,7 +1,7 @@
-"""Aborting transfers that stall: a read time-out alone never sees a connection that trickles.
+"""Aborting transfers that stall: a read time-out alone does not end a connection that trickles.
 
-One thread per process watches the connections of its sessions. A connection that brought less than the minimum
-rate over the window is aborted; when the process must leave, all are.
+One thread per process watches the connections of its sessions. It aborts a connection whose rate over the window is
+below the minimum. When the process must leave, it aborts all of them.
 """
 
 import threading
@@ -21,12 +21,12 @@ class _Watched:
 
 
 class StallDetector:
-    """Watches transfers; `watch` is the time during which a connection must bring bytes.
+    """Watches transfers; inside a `watch` block a connection must deliver bytes.
 
     Parameters
     ----------
     rate_min_bytes_per_s
-        Below this mean over the window a connection is aborted; 0: never.
+        A connection with a lower mean rate over the window is aborted; 0: never.
     window_s
         Seconds over which the rate is taken.
     """
@@ -49,7 +49,7 @@ class StallDetector:
                 del self._watched[id(connection)]
 
     def check(self) -> None:
-        """Abort what was too slow over the last window; call it about once per second."""
+        """Abort transfers that were too slow over the last window; call it about once per second."""
         now_s = time.monotonic()
         with self._lock:
             for watched in self._watched.values():

@@ -1,8 +1,8 @@
-"""Judging whether what is in the pre-spool is the product: sizes, ETags, and its own manifest.
+"""Verifying that a staged product is complete and correct: sizes, ETags, and its own manifest.
 
-First every object of the listing: there, with its size, and with the MD5 its ETag states (single-part ETags are
-MD5s). Then every entry of the manifest: listed, with its size and digest. What a manifest does not name
-(schemas, icons, CDSE's own quick-looks) is normal. The manifest itself is covered by the first step.
+First every listed object: its file exists, with its size, and with the MD5 of its ETag (single-part ETags are MD5s).
+Then every entry of the manifest: it is listed, with its size and digest. Files that the manifest does not name
+(schemas, icons, CDSE's own quick-looks) are normal. The first step also covers the manifest itself.
 """
 
 import hashlib
@@ -35,16 +35,16 @@ class VerificationResult:
     Attributes
     ----------
     bad
-        Objects (by number) whose content is wrong, with the digest it has.
+        Objects (by number) whose content is wrong, with the digest of the file.
     missing
         Files that the manifest names and the service does not list.
     remarks
-        One sentence per fault, for people.
+        One sentence per fault, for messages.
     damaged
-        Whether a bad object differs from its own ETag, or from what arrived: the service has it as it should be, so it
-        was damaged on the way or on the disk. Nothing else is judged before all are whole.
+        Whether a bad object differs from its own ETag, or from the bytes that arrived. The copy of the service is good
+        then, so the object was damaged on the way or on the disk. The manifest is compared only after all are whole.
     stamps
-        Of the files that were looked at, by path: exactly these may be published.
+        Of the verified files, by path: exactly these may be published.
     """
 
     bad: dict[int, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class VerificationResult:
 
 
 def algorithms_for(safename: str) -> frozenset[str]:
-    """Return the digests that verification of such a product will ask for, as `hashlib` names."""
+    """Return the digests that verification of such a product needs, as `hashlib` names."""
     return family_by_beginning(safename).mission.digests
 
 
@@ -92,14 +92,14 @@ def verify(
     md5
         The catalogue's MD5, which counts for a product that is one single object.
     manifest_counts
-        False: what contradicts the manifest is remarked, and the product passes.
+        False: a difference from the manifest is only remarked, and the product passes.
     stop
         When set, verification ends with `Stopped`.
 
     Raises
     ------
     DiskError
-        A file cannot be read; ``Lost``: it is not there whole, although every byte of it had arrived.
+        A file cannot be read; ``Lost``: bytes of it are gone, although all had arrived.
     Stopped
         The process must leave.
     """
@@ -123,7 +123,7 @@ def verify(
             bad[item.id] = found
             remarks.append(f"{item.path}: MD5 {found}, but {item.digests.md5} when it arrived")
             damaged = True
-    if damaged:  # perhaps the manifest itself is: what it says of the others is worth nothing yet
+    if damaged:  # the manifest itself may be damaged, so it is not compared with the others yet
         return VerificationResult(bad, (), tuple(remarks), damaged=True)
     by_manifest = _against_manifest(staging, safename, objects, digests.find)
     if not manifest_counts:
@@ -170,7 +170,7 @@ def _against_manifest(
 
 
 def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
-    """Return the MD5 an object must have, None where nobody states one."""
+    """Return the MD5 an object must have; None where neither its ETag nor the catalogue states one."""
     if _MD5.fullmatch(item.etag.lower()):
         return item.etag.lower()
     # The catalogue's MD5 may be absent, "N/A" or all zeros.
@@ -182,7 +182,7 @@ _DigestOf = Callable[[StoredObject, str], str]
 
 
 class _DigestsOf:
-    """Digests of staged files: those computed while the bytes passed, if the file is unchanged since, else of the disk.
+    """Digests of staged files: computed while the bytes arrived if the file is unchanged since, else from the disk.
 
     Each file is read once at most, for all algorithms.
     """
@@ -228,6 +228,6 @@ def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: thr
             if stop.is_set():
                 raise Stopped
         after = Stamp.of(os.fstat(file.fileno()))
-    # What was written to meanwhile has no digest to rely on later.
+    # The digest of a file that was written meanwhile cannot be used later.
     stamp = str(after) if after == before else None
     return Digests(**{name: digest.hexdigest() for name, digest in digests.items()}, stamp=stamp)

@@ -1,8 +1,8 @@
-"""The second way to a product: CDSE's ``$value``, one zip over one bare connection, without resume.
+"""Downloading a product as one zip from CDSE's ``$value``, over one bare connection and without resume.
 
-Its length and the catalogue's MD5 are checked before it is opened; then its members become files of the staging
-directory, to be verified and published like those that came over S3. Redirects are followed by hand, and only to the
-hosts of the settings: the access token goes nowhere else.
+The length of the zip and the catalogue's MD5 are checked before it is opened. Its members become files of the staging
+directory, which are verified and published like those from S3. Redirects are followed only to the hosts of the
+settings, so that no other host gets the access token.
 """
 
 import hashlib
@@ -35,17 +35,17 @@ from cdsed.transfer.s3_errors import on_disk, retry_after_s
 from cdsed.transfer.s3_list import refuse_conflicts
 from cdsed.transfer.staging import opened
 
-#: In the staging directory while it arrives; no file of a product is called so.
+#: Name of the zip in the staging directory while it arrives; a product has no file of this name.
 ARCHIVE_NAME = ".value"
 _REDIRECTS_MAX = 3
 _REDIRECTS = {301, 302, 303, 307, 308}
 _NO_KEYS = Credentials(Secret("none"), Secret("none"))
-# What zipfile raises for a broken archive, by its methods and its names that are no UTF-8.
+# Errors of zipfile for a broken archive, an unknown compression method, and names that are not UTF-8.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError)
 _SIGNATURE = b"PK\x03\x04"
 _OWN_CODE = "DAT-ZIP-"
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # of the others zipfile reports damage as if it were the disk's
-_UNPACKED_MAX = 4  # times the archive's length; CDSE stores without compression
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # for other methods, zipfile reports damage as an OSError
+_UNPACKED_MAX = 4  # times the length of the archive; CDSE stores without compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class ZipDownload:
     Attributes
     ----------
     url
-        Of ``$value``, at the download host or at the catalogue.
+        Address of ``$value``, at the download host or at the catalogue.
     origins
-        Scheme and host of everybody who may see the token, e.g. ``https://download.dataspace.copernicus.eu``.
+        Scheme and host of each server that may get the token, e.g. ``https://download.dataspace.copernicus.eu``.
     token
         Access token.
     account
@@ -78,10 +78,10 @@ class ZipDownload:
 
 @dataclass(frozen=True, slots=True)
 class ZipContext:
-    """What to fetch it with: patience as in `endpoint`, one buffer, and the stop.
+    """What to fetch it with: the time-outs of `endpoint`, one buffer, and the stop.
 
-    `watch` guards a connection against trickling; what it gives is called after every buffer. `claim` is called before
-    every request, see `Connection`.
+    `watch` aborts a connection that trickles; the function that it yields is called after every buffer. `claim` is
+    called before every request, see `Connection`.
     """
 
     endpoint: Endpoint
@@ -108,9 +108,9 @@ def fetch_zip(download: ZipDownload, context: ZipContext, staging: Path) -> list
     Raises
     ------
     ProductError
-        It is refused, or not what the catalogue says, or names files that lead elsewhere.
+        It is refused, differs from the catalogue, or names files outside the product.
     AccountError, ServiceError, DiskError, Stopped
-        As they say.
+        See these classes.
     """
     with on_disk(str(staging)), opened(staging) as product:
         _fetch(download, context, product)
@@ -149,7 +149,7 @@ def _redirected(url: str, location: str) -> str:
     try:
         url = urljoin(url, location)
         origin(url)
-        url.encode("ascii")  # else http.client cannot ask for it
+        url.encode("ascii")  # otherwise http.client cannot request it
     except ValueError as error:
         raise ServiceError(f"a redirect from {origin(url)} is not an address", code="InvalidResponse") from error
     return url
@@ -176,7 +176,7 @@ def _receive(
     product: DirHandle,
     received: Callable[[], None],
 ) -> None:
-    """Write the body to a file; it is there whole, and has the catalogue's MD5, when this returns."""
+    """Write the body to a file; it is complete, and has the catalogue's MD5, when this returns."""
     if response.status != 200:
         body = read_small(connection, response, 2**16)
         raise _refusal(download, response.status, response.headers.get("Retry-After"), body)
@@ -185,7 +185,7 @@ def _receive(
         raise _foreign(download, 200)
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise ServiceError(f"the zipper does not say how long {download.safename} is", code="InvalidResponse")
+        raise ServiceError(f"the zipper does not state the length of {download.safename}", code="InvalidResponse")
     digest = hashlib.md5(usedforsecurity=False)
     size_bytes = 0
     with _new(product, ARCHIVE_NAME) as file:
@@ -205,7 +205,7 @@ def _receive(
 
 
 def _other_copy(download: ZipDownload, product: DirHandle, md5: str) -> ServiceError:
-    """Return the error for what has another MD5 than the catalogue says: a damaged copy, or no copy at all."""
+    """Return the error for an MD5 that differs from the catalogue's: a damaged copy, or not a zip."""
     with on_disk(download.safename), os.fdopen(product.open(ARCHIVE_NAME, os.O_RDONLY), "rb") as file:
         beginning = file.read(BEGINNING_BYTES)
         whole = zipfile.is_zipfile(file)
@@ -224,7 +224,7 @@ def _foreign(download: ZipDownload, status: int) -> ServiceError:
 
 
 def _refusal(download: ZipDownload, status: int, retry_after: str | None, body: bytes) -> TransferError:
-    """Return the error for what the zipper says instead of a product; its JSON has ``code`` and ``message``."""
+    """Return the error for a response of the zipper without a product; its JSON has ``code`` and ``message``."""
     code, message = _said(body)
     text = f"account {download.account}: the zipper refuses {download.safename} ({status} {code}: {message})"
     if status == 429:
@@ -233,11 +233,11 @@ def _refusal(download: ZipDownload, status: int, retry_after: str | None, body: 
         return AccountError(text, code=throttled, retry_after_s=retry_after_s(retry_after))
     if 400 <= status < 500 and not _is_own(status, body):
         return _foreign(download, status)
-    if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # expired or lost on the way: the next one will do
+    if code in ("DAT-ZIP-109", "DAT-ZIP-604"):  # the token expired or was lost on the way: retry with the next one
         return ServiceError(text, code=code)
     if status in (401, 403):
         return AccountError(text, code="AccessDenied")
-    if 400 <= status < 500:  # many services answer 404 in JSON: only its own code says something of the product
+    if 400 <= status < 500:  # many services answer 404 in JSON: only a code of CDSE is about the product
         return (
             ProductError(text, code="ZipRefused")
             if code.startswith(_OWN_CODE)
@@ -247,7 +247,7 @@ def _refusal(download: ZipDownload, status: int, retry_after: str | None, body: 
 
 
 def _is_own(status: int, body: bytes) -> bool:
-    """Tell whether a refusal is CDSE's, which is JSON; for want of a token it may have no body at all."""
+    """Tell whether a refusal is CDSE's, which is JSON; without a token it may have an empty body."""
     try:
         response = json.loads(body)
     except (ValueError, RecursionError):
@@ -266,7 +266,7 @@ def _said(body: bytes) -> tuple[str, str]:
 
 
 def _single(download: ZipDownload, product: DirHandle) -> ListedObject:
-    """Give a product that is one file its name."""
+    """Rename a product that is one file to its name."""
     (safe,) = safe_segments(download.safename)
     product.rename(ARCHIVE_NAME, product, safe)
     return ListedObject(safe, safe, product.size(safe), download.md5)
@@ -277,7 +277,7 @@ def _new(product: DirHandle, path: str) -> FileIO:
 
 
 def _unpack(safename: str, archive: IO[bytes], product: DirHandle, context: ZipContext) -> list[ListedObject]:
-    """Unpack every file; refuse the whole archive for one member that is not what a product has."""
+    """Unpack every file; refuse the whole archive if one member is not a plain file of the product."""
     try:
         with zipfile.ZipFile(archive) as unpacked:
             files = [item for item in unpacked.infolist() if not item.is_dir()]
@@ -297,7 +297,7 @@ def _unpack(safename: str, archive: IO[bytes], product: DirHandle, context: ZipC
 
 
 def _path(item: zipfile.ZipInfo, safename: str) -> str:
-    """Return where a member belongs below the product; ProductError ``UnsafePath`` where that is elsewhere."""
+    """Return the path of a member below the product; raise ProductError ``UnsafePath`` if it is outside."""
     top, _, path = item.filename.partition("/")
     hostile = f"the zip of {safename} has {item.filename[:200]!r}"
     try:
@@ -312,7 +312,7 @@ def _path(item: zipfile.ZipInfo, safename: str) -> str:
 def _member(
     archive: zipfile.ZipFile, item: zipfile.ZipInfo, product: DirHandle, path: str, context: ZipContext
 ) -> ListedObject:
-    """Write one file, and have it on the disk."""
+    """Write one file, and sync it to the disk."""
     digest = hashlib.md5(usedforsecurity=False)
     with archive.open(item) as source, _new(product, path) as file:
         while block := source.read(len(context.buffer)):

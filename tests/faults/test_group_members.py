@@ -128,7 +128,7 @@ def test_a_member_of_the_group_may_check_the_state_and_takes_no_lock(tmp_path: P
                 assert done.returncode == 0, (command, done.stdout, done.stderr)
             checked = run_as(MEMBER, "check", "--state", config=lab.config).stdout.splitlines()
             assert checked[0].endswith(": nothing is wrong")
-            assert checked[1].startswith(f"this user may not look into {lab.spool}/.cdsed: ")
+            assert checked[1].startswith(f"this user may not read {lab.spool}/.cdsed, ")
             locks = list((lab.state / "run").glob("*.lock"))
             assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in locks} == {0}
 

@@ -184,7 +184,7 @@ def test_verify_is_true_for_what_its_manifest_says(tmp_path: Path) -> None:
     check = cdsed.verify(product)
     assert check
     assert check.good
-    assert repr(check) == f"{SAFENAME}: 1 files are what the manifest says"
+    assert repr(check) == f"{SAFENAME}: 1 files agree with the manifest"
 
 
 def test_verify_finds_what_sizes_do_not_show(tmp_path: Path) -> None:
@@ -195,4 +195,4 @@ def test_verify_finds_what_sizes_do_not_show(tmp_path: Path) -> None:
     assert not check
     assert "measurement/a.tiff" in check.problems[0]
     assert "<li>measurement/a.tiff" in check._repr_html_()
-    assert "NOT whole" in repr(check)
+    assert "NOT complete" in repr(check)

@@ -67,8 +67,8 @@ def test_a_vector_file_is_read_in_its_own_reference_system(tmp_path, suffix):
         ('{"type": "Nonsense"}', "not a GeoJSON that can be read"),
         ('{"type": "FeatureCollection", "features": []}', "no shapes"),
         ('{"type": "Point"', "not a GeoJSON that can be read"),
-        ('{"type": "Nonsense", "crs": "EPSG:4326"}', "no format that can be read"),
-        ('{"type": "Nonsense", "crs": {"properties": null}}', "no format that can be read"),
+        ('{"type": "Nonsense", "crs": "EPSG:4326"}', "not a format that can be read"),
+        ('{"type": "Nonsense", "crs": {"properties": null}}', "not a format that can be read"),
         ("S1A_" * 100, "neither WKT nor GeoJSON nor a file"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_table_without_shapes_is_no_area(tmp_path):
 def test_a_file_that_is_no_area_is_refused(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.bin").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.bin: no format that can be read"):
+    with pytest.raises(ValueError, match=r"x\.bin: not a format that can be read"):
         read_area("x.bin")
 
 

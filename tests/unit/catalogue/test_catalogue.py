@@ -205,7 +205,7 @@ def test_what_may_pass_is_tried_again_after_a_pause(server, catalogue, clock, re
             "TooManyRequests",
             "answered 429: WAF Rate limit exceeded",
         ),
-        (Response(b'{"value": [', announced=4000), "TruncatedBody", "the answer broke off"),
+        (Response(b'{"value": [', announced=4000), "TruncatedBody", "the response ended early"),
         (Response(b"[1, 2]"), "InvalidResponse", "not as documented"),
         (Response(b"\xff\xfe"), "InvalidResponse", "not as documented"),
     ],

@@ -70,7 +70,7 @@ def test_a_retry_after_holds_back_every_thread(server, caplog):
     server.respond = respond
     with connect(server) as service, ThreadPoolExecutor(2) as pool:
         first = pool.submit(service.get, "Products")
-        wait_until("the rate limiter pauses", lambda: "asking again" in caplog.text)
+        wait_until("the rate limiter pauses", lambda: "retry in" in caplog.text)
         second = pool.submit(service.get, "Products")
         assert first.result() == second.result() == {"value": []}
 

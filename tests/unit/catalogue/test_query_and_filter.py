@@ -190,11 +190,11 @@ def test_an_area_in_another_reference_system_is_refused():
         ({"start": datetime(2024, 1, 2, tzinfo=UTC), "end": datetime(2024, 1, 2, tzinfo=UTC)}, "ends at"),
         ({"collection": ""}, "collection is empty"),
         ({"product_type": "*GRD*"}, "only names can be patterns"),
-        ({"polarisation": "XX"}, "polarisation 'XX' is none of"),
+        ({"polarisation": "XX"}, "polarisation 'XX' is not one of"),
         ({"orbit_direction": "UP"}, "neither ASCENDING nor DESCENDING"),
         ({"cloud_max_percent": 101}, "not between 0 and 100"),
         ({"columns": ("a'b",)}, "cannot be the name"),
-        ({"columns": ("name",)}, "there is one of that name"),
+        ({"columns": ("name",)}, "has one of that name"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(fields, complaint):
@@ -233,7 +233,7 @@ def test_conditions_are_read_as_people_write_them(text, condition):
     ("text", "complaint"),
     [
         ("orbitNumber", "not a condition like"),
-        ("orbitNumber ge x", "is of type Integer, and 'x' is none"),
+        ("orbitNumber ge x", "is of type Integer, and 'x' is not"),
         ("a-b eq 1", "not a condition like"),
         ("x:Text eq 1", "the types are"),
         ("sliceProductFlag gt true", "eq and ne only"),
@@ -247,7 +247,7 @@ def test_a_condition_that_makes_no_sense_is_refused(text, complaint):
 
 
 def test_a_value_of_another_type_than_the_attribute_is_refused():
-    with pytest.raises(ValueError, match="orbitNumber is of type Integer, and '5' is none"):
+    with pytest.raises(ValueError, match="orbitNumber is of type Integer, and '5' is not"):
         AttributeFilter("orbitNumber", Operator.EQ, "5")
 
 

@@ -62,7 +62,7 @@ def test_when_one_listing_is_refused_none_is_put(cli_lab: CliLab, listing: Path)
 def test_strict_refuses_a_listing_with_a_rejected_line(cli_lab: CliLab, listing: Path) -> None:
     done = cli_lab.cdsed("add", "--strict", str(listing))
     assert done.returncode == 65
-    assert "storm.txt holds 1 line that cannot be taken" in done.stderr
+    assert "storm.txt holds 1 line that cannot be accepted" in done.stderr
     assert inside(cli_lab) == []
 
 
@@ -98,5 +98,5 @@ def test_no_secret_is_printed(cli_lab: CliLab, listing: Path) -> None:
 def test_a_name_that_the_inbox_leaves_alone_is_refused(cli_lab: CliLab, listing: Path) -> None:
     done = cli_lab.cdsed("add", str(listing.rename(listing.with_name("storm.part"))))
     assert done.returncode == 65
-    assert "storm.part has a name that the inbox leaves alone" in done.stderr
+    assert "storm.part has a name that the inbox ignores" in done.stderr
     assert inside(cli_lab) == []

@@ -53,7 +53,7 @@ def test_a_good_state_is_told_as_such_and_not_changed(used_cli_lab: CliLab) -> N
     before = {path: path.stat().st_mtime_ns for path in used_cli_lab.state_dir.rglob("*")}
     done = used_cli_lab.cdsed("check", "--state")
     assert done.returncode == 0, done.stdout
-    assert "2 products on disk, 1 of them looked into, 1 listing: nothing is wrong" in done.stdout
+    assert "2 products on disk, 1 of them checked, 1 listing: nothing is wrong" in done.stdout
     assert "1 product not found where put: taken away, or the disk is not mounted" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in used_cli_lab.state_dir.rglob("*")} == before
 
@@ -102,7 +102,7 @@ def test_what_publishing_set_aside_is_counted_for_its_owner(used_cli_lab: CliLab
     (used_cli_lab.root / "spool" / ".cdsed" / "replaced" / "X.SAFE.1").mkdir(parents=True)
     done = used_cli_lab.cdsed("check", "--state")
     assert done.returncode == 0, done.stdout
-    assert "1 thing that stood in the place of products in .cdsed/replaced; remove what nobody needs" in done.stdout
+    assert "1 thing set aside in .cdsed/replaced to make room for products; remove what you do not need" in done.stdout
 
 
 def test_a_receipt_that_tells_other_sums_is_found(used_cli_lab: CliLab) -> None:

@@ -52,7 +52,7 @@ def test_the_accounts_can_be_left_out_for_whoever_may_not_read_them(tmp_path, ca
 
     assert check(file) == ExitCode.CONFIG
     assert check(file, "--no-accounts") == ExitCode.OK
-    assert capsys.readouterr().out == f"settings: {file}\nthe accounts were not looked at\n"
+    assert capsys.readouterr().out == f"settings: {file}\nthe accounts were not checked\n"
     file.write_text("colour: blue\n", encoding="utf-8")
     assert check(file, "--no-accounts") == ExitCode.CONFIG
 
