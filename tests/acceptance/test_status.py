@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SLOW_BYTES_PER_S = 100_000  # it must not be through before all is asked
 
 
-def test_status_follows_a_daemon_through_its_life(tmp_path: Path) -> None:
+def test_status_follows_a_daemon_from_start_to_end(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 6, seed=11)
     with SandboxProcess(accounts=1, bandwidth_bytes_per_s=SLOW_BYTES_PER_S) as sandbox:
         lab = Installation(tmp_path, sandbox)

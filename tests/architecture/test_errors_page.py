@@ -38,14 +38,14 @@ def test_every_code_that_is_raised_stands_in_the_table():
     assert not {(fault_domain, code) for fault_domain, code in missing if code not in _DIAGNOSED}
 
 
-def test_every_blame_has_a_row_for_what_nobody_named_or_only_two_codes():
+def test_every_domain_has_a_row_for_any_other_code_or_only_two_codes():
     for fault_domain in {rule.fault_domain for rule in RULES}:
         rows = [rule for rule in RULES if rule.fault_domain is fault_domain]
         assert not rows[-1].codes or fault_domain.value == "nobody", fault_domain
         assert all(rule.codes for rule in rows[:-1]), f"{fault_domain}: rows below *any other* are never reached"
 
 
-def test_no_code_stands_twice_under_one_blame():
+def test_no_code_stands_twice_in_one_domain():
     listed = [(rule.fault_domain, code) for rule in RULES for code in rule.codes]
     assert len(listed) == len(set(listed))
 

@@ -49,7 +49,7 @@ def test_a_daemon_asks_once_brings_what_it_can_says_why_the_rest_waits_and_bring
         assert set(lab.endings("some.txt")) == {("done", 0)}
 
 
-def test_the_resolver_gives_signs_of_life_while_the_catalogue_lets_it_wait(tmp_path: Path) -> None:
+def test_the_resolver_sends_heartbeats_while_it_waits_for_the_catalogue(tmp_path: Path) -> None:
     supervisor, parent_pipe = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control = WorkerControl("resolve", parent_pipe, 10)
     with SandboxProcess() as sandbox, closing(supervisor), closing(parent_pipe):

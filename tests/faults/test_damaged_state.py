@@ -41,19 +41,19 @@ class Used:
     def finish(self, daemon: DaemonProcess) -> None:
         """Let the service come back; everything accepted must arrive, and nothing be fetched or told twice."""
         lab = self.lab
-        told = _told(lab, "first.txt")
+        reported = _reported(lab, "first.txt")
         self.sandbox.clear_faults()
         wait_until("the second report", lambda: lab.report("second.txt"), daemon=daemon)
         assert set(lab.states("second.txt")) == {*self.second, self.first[0]}
         assert set(lab.states("second.txt").values()) <= {"done", "already_present"}
         assert lab.differences([*self.first, *self.second]) == []
-        assert _told(lab, "first.txt") == told
+        assert _reported(lab, "first.txt") == reported
         assert lab.query("SELECT state FROM listing WHERE name = 'first.txt'") == [{"state": "reported"}]
         wait_until("that is noted", lambda: not lab.query("SELECT 1 FROM listing WHERE state = 'open'"), daemon=daemon)
         assert lab.query("PRAGMA foreign_key_check") == []
 
 
-def _told(lab: Installation, name: str) -> bytes:
+def _reported(lab: Installation, name: str) -> bytes:
     return (lab.inbox / ".accepted" / f"{name}.report.json").read_bytes()
 
 
@@ -161,7 +161,7 @@ cdsed.work.maintenance._LOOK_EVERY_S = 1.0
 """
 
 
-def test_a_damaged_page_that_nobody_reads_is_found_while_the_daemon_runs(used: Used, tmp_path: Path) -> None:
+def test_a_damaged_page_that_is_never_read_is_found_by_the_daemon(used: Used, tmp_path: Path) -> None:
     lab = used.lab
     hook = when_opening(tmp_path / "hook", "def opening(path, flags):\n    pass\n" + _LOOKS_OFTEN)
     with DaemonProcess(lab, environ=hook) as daemon:

@@ -161,7 +161,7 @@ def _the_one_at_work(daemon: DaemonProcess, _lab: Installation) -> list[int]:
         pytest.param(_supervisor_too, signal.SIGSEGV, id="the-service-SEGV", marks=pytest.mark.soak),
     ],
 )
-def test_who_is_killed_from_outside_again_and_again_charges_nothing_to_what_it_was_at(
+def test_a_worker_killed_repeatedly_from_outside_charges_no_product(
     tmp_path: Path, victims: Callable[[DaemonProcess, Installation], list[int]], number: signal.Signals
 ) -> None:
     [name] = realistic_safenames("S1_GRD", 1, seed=64)
@@ -215,7 +215,7 @@ def test_without_accounts_file_it_does_not_start_and_says_which_one_it_misses(tm
         assert len(result.stderr.strip().split("\n")) == 1
 
 
-def test_a_worker_that_starts_again_while_somebody_writes_the_accounts_file_waits_for_it(tmp_path: Path) -> None:
+def test_a_worker_that_starts_while_the_accounts_file_is_written_waits_for_it(tmp_path: Path) -> None:
     [name] = realistic_safenames("S5P", 1, seed=37)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)

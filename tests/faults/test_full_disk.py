@@ -65,7 +65,7 @@ def test_a_disk_that_others_fill_while_a_product_comes_pauses_it(tmp_path: Path,
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: list(lab.spool.glob(".cdsed/S1*")), daemon=daemon)
-            filler = small_disk / "of-somebody-else"
+            filler = small_disk / "filler"
             fill(filler)
             words = wait_until("status says why", lambda: "no space" in (w := _why_idle(lab)) and w, daemon=daemon)
             assert f"disk:{lab.spool}" in words

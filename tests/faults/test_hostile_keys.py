@@ -122,10 +122,13 @@ def test_whatever_passes_stays_below_the_product_on_a_real_disk(tmp_path_factory
 )
 def test_no_such_safename_leads_out_of_the_spool(name):
     try:
-        told = normalise(name)
+        reported = normalise(name)
     except ValueError:
         return
-    assert safe_segments(told) == (told,), "a path in front is dropped, as documented; what is left is one plain name"
+    message = "a path in front is dropped, as documented; what is left is one plain name"
+    assert safe_segments(reported) == (reported,), message
+        "a path in front is dropped, as documented; what is left is one plain name"
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,7 +287,7 @@ def test_folder_keys_of_no_bytes_are_left_out_and_empty_objects_are_files(servic
         ("1", '"a" or "b"'),
     ],
 )
-def test_sizes_and_etags_that_are_none_are_the_services_fault_and_harm_nobody(service, size, etag):
+def test_invalid_sizes_and_etags_are_the_services_fault(service, size, etag):
     with pytest.raises(ServiceError) as error:
         service.listed(("S/P.SAFE/a", size, etag))
     assert error.value.code == "InvalidResponse"

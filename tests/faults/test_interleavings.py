@@ -112,9 +112,7 @@ def fault_on_disk(lab: DownloadLab, number: int) -> None:
     products.move(lab.db, SYSTEM_CLOCK, products.get(lab.db, number), Move(State.READY, cause="a disk failed"))
 
 
-def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_the_second(
-    worker_lab, make_worker, tmp_path
-):
+def test_files_on_the_first_of_two_disks_do_not_count_as_arrived_on_the_second(worker_lab, make_worker, tmp_path):
     spools = [tmp_path / "spool", tmp_path / "other"]
     settings_of(worker_lab, spools=[str(each) for each in spools])
     spools[1].mkdir()
@@ -149,7 +147,7 @@ def reclaim(lab: DownloadLab) -> list[str]:
     )
 
 
-def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(worker_lab, make_worker):
+def test_the_resume_point_of_a_done_piece_is_not_used_by_the_next_of_its_number(worker_lab, make_worker):
     worker = make_worker("one")
     first = wanted(worker_lab, NAMES[0])
     worker.plan(first)
@@ -212,9 +210,7 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
     ],
     ids=lambda error: error.code,
 )
-def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(
-    worker_lab, make_worker, error
-):
+def test_a_session_stopped_in_a_piece_does_not_fail_a_product_fetched_since(worker_lab, make_worker, error):
     number = wanted(worker_lab, NAMES[0])
     stopped, other = make_worker("stopped"), make_worker("other")
     stopped.plan(number)
@@ -229,7 +225,7 @@ def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_hav
     assert Path(verified.staging).is_dir()
 
 
-def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(worker_lab, make_worker):
+def test_a_staging_directory_removed_before_its_verification_charges_no_product(worker_lab, make_worker):
     number = wanted(worker_lab, NAMES[0])
     worker = make_worker("one")
     staging = Path(worker.plan(number).staging)

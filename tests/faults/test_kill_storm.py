@@ -19,11 +19,11 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.invariants import (
     Eye,
     Watcher,
+    found_by_the_checker,
     leftovers,
     overbooked,
     receipts_unlike_their_listings,
     requests_for,
-    told_by_the_checker,
 )
 from tests.support.sandbox import SandboxProcess
 
@@ -97,7 +97,7 @@ def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_noth
             assert eye.broken() == []
             sandbox.clear_faults()
             wait_until("the listing is reported", lambda: lab.report("storm.txt"), 240, daemon=daemon)
-            assert told_by_the_checker(lab) == []
+            assert found_by_the_checker(lab) == []
             _asked_again(lab, daemon, names)
         assert lab.differences(names) == []
         assert (watcher.partial, watcher.doubled) == ([], [])
@@ -105,7 +105,7 @@ def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_noth
         assert overbooked(sandbox) == []
         assert leftovers(lab) == []
         assert receipts_unlike_their_listings(lab, {"storm.txt": content}) == []
-        assert (eye.broken(), told_by_the_checker(lab)) == ([], [])
+        assert (eye.broken(), found_by_the_checker(lab)) == ([], [])
 
 
 def _asked_again(lab: Installation, daemon: DaemonProcess, names: list[str]) -> None:

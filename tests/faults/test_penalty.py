@@ -9,7 +9,7 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 
-def test_an_account_spent_by_others_is_recognised_and_hurts_nobody(tmp_path: Path) -> None:
+def test_an_account_spent_by_others_is_recognised_and_delays_no_other(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 40, seed=53)
     spent, other = make_accounts(2, 1, 1_500_000)
     spent = replace(spent, volume_bytes=1)  # CDSE has counted what we have not

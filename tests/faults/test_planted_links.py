@@ -260,7 +260,7 @@ def test_a_directory_swapped_for_a_link_again_and_again_never_leads_a_file_outsi
     assert _shape(outside) == before
 
 
-def test_a_pipe_or_a_strange_zip_in_a_spool_is_no_product_and_holds_nobody_up(spool):
+def test_a_pipe_or_malformed_zip_in_a_spool_is_ignored_and_delays_nothing(spool):
     name = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
     (spool / name).mkdir()
     os.mkfifo(spool / name / "manifest.safe")

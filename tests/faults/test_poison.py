@@ -68,7 +68,7 @@ def test_deaths_elsewhere_put_the_decision_off_and_the_others_continue(lab: Any)
     assert lab.db.value("SELECT deaths FROM product WHERE id = :id", id=suspect) == 0
 
 
-def test_who_stood_by_clears_itself_and_the_weaker_suspicion_is_looked_at_first(lab: Any) -> None:
+def test_a_suspect_that_arrives_is_cleared_and_the_weaker_suspicion_goes_first(lab: Any) -> None:
     lab.accounts("a")
     poison, bystander = lab.planned("poison", (10,)), lab.planned("bystander", (10,))
     assert {_hand_out(lab), _hand_out(lab)} == {"poison", "bystander"}
@@ -109,7 +109,7 @@ def test_a_suspect_is_worked_on_by_a_process_that_is_at_nothing_else(lab: Any) -
     assert again.product.safename == "other"
 
 
-def test_suspects_for_whom_no_session_is_free_hold_nobody_up(lab: Any) -> None:
+def test_suspects_without_a_free_session_delay_no_other(lab: Any) -> None:
     lab.accounts("a")
     lab.planned("other", (10,))
     suspect = lab.planned("suspect", (10,), group="elsewhere")  # a group without an account
@@ -165,7 +165,7 @@ def test_a_restart_forgets_no_death(lab: Any) -> None:
     db.close()
 
 
-def test_a_worker_that_was_killed_from_outside_is_charged_to_nobody(lab: Any) -> None:
+def test_a_worker_killed_from_outside_charges_no_product(lab: Any) -> None:
     lab.accounts("a")
     number = lab.planned("A", (10,))
     for death in range(4):

@@ -127,7 +127,7 @@ def look_over(desk: Desk, db: Database) -> None:
 
 
 def test_a_rebuilt_state_knows_every_listing_and_finds_what_came_meanwhile(desk: Desk) -> None:
-    told = desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()
+    shown = desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()
     desk.publish(_OPEN[1])
     made, aside = remake(desk.settings, desk.clock, "a test", Source())
     assert (made.source, made.reported, made.again, made.volumes_known) == (None, 1, 1, True)
@@ -141,7 +141,7 @@ def test_a_rebuilt_state_knows_every_listing_and_finds_what_came_meanwhile(desk:
     # Missing for the first listing, asked for again by the second: as it was.
     assert products.find(db, _REPORTED[3]).state == "queued"  # type: ignore[union-attr]
     assert db.value("SELECT bytes FROM traffic_hour") == 1234567
-    assert (desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()) == told
+    assert (desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()) == shown
     db.close()
 
 
@@ -242,7 +242,7 @@ def test_open_listings_are_taken_again_in_the_order_in_which_they_came(desk: Des
 
 @pytest.mark.parametrize("spoilt", [b"", b"{", b'{"schema": 2, "listing": {}, "counts": {}}', b"\xff\xfe{}"])
 @pytest.mark.parametrize("report_file", ["receipt", "report"])
-def test_a_listing_whose_papers_cannot_be_read_is_taken_again(desk: Desk, report_file: str, spoilt: bytes) -> None:
+def test_a_listing_with_unreadable_reports_is_taken_again(desk: Desk, report_file: str, spoilt: bytes) -> None:
     (desk.inbox / ".accepted" / f"reported.txt.{report_file}.json").write_bytes(spoilt)
     shutil.rmtree(desk.state)
     db = open_for_daemon(desk.settings, desk.clock)

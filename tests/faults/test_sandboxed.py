@@ -37,7 +37,7 @@ def test_names_and_password_only_accounts_work_where_proc_holds_only_processes(t
 
 
 @needs_root
-def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_at_once(tmp_path: Path) -> None:
+def test_a_spool_that_the_sandbox_forbids_is_reported_with_the_remedy_at_once(tmp_path: Path) -> None:
     above = tmp_path / "var"
     above.mkdir()
     read_only = ("unshare", "--mount", "sh", "-c", f'mount --bind -o ro {above} {above} && exec "$@"', "sh")
@@ -54,8 +54,8 @@ def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_a
             assert f"ReadWritePaths={above}/spool" in notice["text"]
             assert notice["text"] in daemon.log()
             lab.drop("one.txt", [name])
-            told = wait_until("it waits", lambda: lab.status()["open_breakers"], daemon=daemon)
-            assert f"ReadWritePaths={above}/spool" in told[0]["reason"]
+            reported = wait_until("it waits", lambda: lab.status()["open_breakers"], daemon=daemon)
+            assert f"ReadWritePaths={above}/spool" in reported[0]["reason"]
         (above / "spool").mkdir()
         assert lab.status()["notices"] == []  # nobody runs
         with DaemonProcess(lab) as daemon:

@@ -204,37 +204,37 @@ def test_a_second_daemon_on_the_same_state_is_refused_by_name_of_the_first(tmp_p
 @contextlib.contextmanager
 def _service_manager(path: Path) -> Iterator[list[str]]:
     """Play systemd's end of NOTIFY_SOCKET; give the messages as they come."""
-    told: list[str] = []
+    reported: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(str(path))
 
         def listen() -> None:
             while message := ear.recv(4096):
-                told.append(message.decode())
+                reported.append(message.decode())
 
         thread = threading.Thread(target=listen)
         thread.start()
-        yield told
+        yield reported
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
             mouth.sendto(b"", str(path))
         thread.join()
 
 
-def test_the_service_manager_is_told_ready_in_words_and_stopping(tmp_path: Path) -> None:
-    with SandboxProcess() as sandbox, _service_manager(tmp_path / "notify") as told:
+def test_the_service_manager_gets_ready_status_and_stopping(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox, _service_manager(tmp_path / "notify") as reported:
         lab = Installation(tmp_path / "lab", sandbox)
         with DaemonProcess(lab, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
-            wait_until("READY", lambda: any("READY=1" in message for message in told), daemon=daemon)
-            starting = [message for message in told if "READY=1" not in message]
+            wait_until("READY", lambda: any("READY=1" in message for message in reported), daemon=daemon)
+            starting = [message for message in reported if "READY=1" not in message]
             assert starting[0].startswith("EXTEND_TIMEOUT_USEC=")  # a large state takes a while to examine
             assert starting[1].startswith("EXTEND_TIMEOUT_USEC=")  # and so may its workers to start
             assert starting[2] == "STATUS=starting: 0 of 4 processes ready"
-            assert "READY=1\nSTATUS=idle: nothing to do" in told
+            assert "READY=1\nSTATUS=idle: nothing to do" in reported
             assert len(daemon.worker_pids()) == 4
             lab.configure(log_level="DEBUG")
             daemon.send(signal.SIGHUP)
-            wait_until("READY again", lambda: sum("READY=1" in message for message in told) == 2, daemon=daemon)
-            assert any(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", message) for message in told)
+            wait_until("READY again", lambda: sum("READY=1" in message for message in reported) == 2, daemon=daemon)
+            assert any(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", message) for message in reported)
             daemon.terminate()
             assert daemon.wait(60) == 0
-        assert any(message.startswith("STOPPING=1\nSTATUS=stopping") for message in told)
+        assert any(message.startswith("STOPPING=1\nSTATUS=stopping") for message in reported)

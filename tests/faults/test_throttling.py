@@ -68,10 +68,10 @@ def test_two_states_on_one_machine_with_one_account_share_its_sessions_and_say_s
             labs[0].drop("half.txt", names[:4])
             wait_until("four are busy", lambda: sandbox.counters()["accounts"]["sandbox-1"]["open_now"] == 4)
             labs[1].drop("half.txt", names[4:])
-            told = f"used by another cdsed on this machine too (pid {first.pid}, state {labs[0].state})"
+            reported = f"used by another cdsed on this machine too (pid {first.pid}, state {labs[0].state})"
             wait_until(
                 "its status names the other one",
-                lambda: any(told in notice["text"] for notice in labs[1].status()["notices"]),
+                lambda: any(reported in notice["text"] for notice in labs[1].status()["notices"]),
                 daemon=second,
             )
             for lab, daemon in zip(labs, (first, second), strict=True):

@@ -160,7 +160,7 @@ _CLIENTS = [_s3, _listing, _identity, _catalogue, _zip]
 
 
 @pytest.mark.parametrize("ask", _CLIENTS)
-def test_a_server_whom_nobody_vouches_for_gets_no_request(ask, trusted, serve, tmp_path, monkeypatch):
+def test_a_server_without_a_trusted_certificate_gets_no_request(ask, trusted, serve, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")  # what older Pythons and much advice on the net turn off
     server = serve(trusted)
     with pytest.raises(ServiceError) as error:

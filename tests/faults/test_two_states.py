@@ -22,7 +22,7 @@ from cdsed.local.whole import is_whole
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.invariants import Watcher, told_by_the_checker
+from tests.support.invariants import Watcher, found_by_the_checker
 from tests.support.sandbox import SandboxProcess
 
 _KINDS = ["S1_GRD", "S2_L1C", "S3", "S5P"]
@@ -123,7 +123,7 @@ def _bring(destination: Destination, names: Sequence[str], dice: random.Random, 
             for lab in labs:
                 destination.drop(lab, "again.txt", unlucky)
             wait_until("the rest is reported", lambda: reported("again.txt"), 120, daemon=destination.daemons[0])
-        checked = {lab.root.name: told_by_the_checker(lab) for lab in labs}
+        checked = {lab.root.name: found_by_the_checker(lab) for lab in labs}
     wrong = labs[0].differences(names, destination.place)
     states = [{**lab.states("all.txt"), **(lab.states("again.txt") if unlucky else {})} for lab in labs]
     aside = destination.kept_aside_whole()
@@ -229,13 +229,13 @@ def test_what_a_killed_daemon_has_left_is_its_own_for_a_restart_and_else_another
                 wait_until("it is reported", lambda: first.report("mine.txt"), daemon=one)
             wait_until("the other is reported", lambda: second.report("mine.txt"), 120, daemon=two)
             if comes_back:
-                [told] = (second.report("mine.txt") or {})["products"]
-                assert f"state {first.state}" in told["cause"]
+                [shown] = (second.report("mine.txt") or {})["products"]
+                assert f"state {first.state}" in shown["cause"]
             else:
                 assert first.report("mine.txt") is None
                 one.start()
                 wait_until("it finds it present", lambda: first.report("mine.txt"), daemon=one)
-            checked = [told_by_the_checker(lab) for lab in (first, second)]
+            checked = [found_by_the_checker(lab) for lab in (first, second)]
         assert first.differences([name], destination.place) == []
         assert (watcher.partial, watcher.doubled, checked) == ([], [], [[], []])
         states = [lab.states("mine.txt")[name] for lab in (first, second)]

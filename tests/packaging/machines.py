@@ -31,7 +31,7 @@ WITH_PIP = """#!/bin/sh
 case "$*" in *"-m venv"*) for directory; do :; done; "$directory/bin/python" -m pip install --quiet {pip};; esac
 """
 
-# What a user does, in a path with a space for one who is not root; the last lines are read by `_told`.
+# What a user does, in a path with a space for one who is not root; the last lines are read by `_reported`.
 TWO_COMMANDS = """
 cd "{checkout}"
 make demo {variables} > demo.log 2>&1 || {{ tail -n 30 demo.log; echo "result: make demo fails"; exit 0; }}
@@ -94,12 +94,12 @@ def main(chosen: list[str]) -> int:
             output = _in_tree(row) if row.suite else _here(row)
         except (trees.NoTree, RuntimeError, subprocess.SubprocessError) as error:
             output = f"result: {error}"
-        told = dict(re.findall(r"^(python|pip|result): (.*)$", output, re.MULTILINE))
-        result = told.get("result", "nothing was told").strip()
+        reported = dict(re.findall(r"^(python|pip|result): (.*)$", output, re.MULTILINE))
+        result = reported.get("result", "nothing was printed").strip()
         passed = "passed" in result and not re.search("failed|error", result)
         green = green and passed
         user = "ordinary" if row.ordinary else "root" if row.suite or os.geteuid() == 0 else "this one"
-        columns = (told.get("python", "-"), told.get("pip", "-"), user, time.monotonic() - began)
+        columns = (reported.get("python", "-"), reported.get("pip", "-"), user, time.monotonic() - began)
         print("{:<24} {:<8} {:<8} {:<9} {:>7.0f}  {}".format(row.name, *columns, result), flush=True)
         if not passed:
             print("    " + output.replace("\n", "\n    "), flush=True)

@@ -48,14 +48,14 @@ class Owner:
             if report is None:
                 continue
             del self._open[name]
-            world.message["listings"] += 1
+            world.counts["listings"] += 1
             states = {row["safename"]: row["state"] for row in report["products"]}
             if missed := set(dropped.products) - states.keys():
                 world.found.append(f"{name} was reported without {sorted(missed)}")
-                world.message["lost"] += len(missed)
+                world.counts["lost"] += len(missed)
             good = {product for product in dropped.products if states.get(product) in ("done", "already_present")}
             for product in set(dropped.products) - good:
-                world.message[f"ended as {states.get(product)}"] += 1
+                world.counts[f"ended as {states.get(product)}"] += 1
             self._owed -= good
             self._finished += sorted(good)
             self._compare_receipt(dropped)
@@ -73,14 +73,14 @@ class Owner:
         for round_number in range(3):
             if not self._owed:
                 break
-            self._world.message["asked again"] += len(self._owed)
+            self._world.counts["asked again"] += len(self._owed)
             self._put(f"again-{self._number}-{round_number}.txt", sorted(self._owed))
             self._wait(deadline_s)
         for name in self._open:
             self._world.found.append(f"{name} was never reported")
         for product in self._owed:
             self._world.found.append(f"{product} never came")
-        self._world.message["lost"] += len(self._owed) + len(self._open)
+        self._world.counts["lost"] += len(self._owed) + len(self._open)
         self._owed.clear()
         self._open.clear()
 
@@ -148,5 +148,5 @@ class Owner:
         from tests.support.invariants import receipts_unlike_their_listings
 
         wrong = receipts_unlike_their_listings(self._world.lab, {dropped.name: dropped.content})
-        self._world.message["rules broken"] += len(wrong)
+        self._world.counts["rules broken"] += len(wrong)
         self._world.found += wrong

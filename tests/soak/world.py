@@ -43,7 +43,7 @@ class World:
     def __init__(self, root: Path, seed: int) -> None:
         self.root = root
         self.seed = seed
-        self.message: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.found: list[str] = []
         self.small_disk: Path | None = None
@@ -125,18 +125,18 @@ class World:
         """Start the daemon where it does not run."""
         if not self.daemon.running():
             self.daemon.start()
-            self.message["restarts of the daemon"] += 1
+            self.counts["restarts of the daemon"] += 1
 
     def kill(self, pid: int) -> None:
         """Kill -9 one process and count it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            self.message["kills"] += 1
+            self.counts["kills"] += 1
 
     def finish_second_state(self, within_s: float) -> None:
         """Let the second state bring what it was asked for, so that nothing of it is left in a staging directory."""
         other = self.second_state
-        if self.message["listings of the second state"]:
+        if self.counts["listings of the second state"]:
             other.start()
             open_ones = "SELECT count(*) AS number FROM listing WHERE reported_at IS NULL"
             wait_until(
@@ -163,9 +163,9 @@ class World:
             return
         with self.watcher.looking_away_from(name):
             wrong = self.lab.differences([name], path.parent)
-            self.message["products"] += 1
-            self.message["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
-            self.message["wrong bytes"] += bool(wrong)
+            self.counts["products"] += 1
+            self.counts["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
+            self.counts["wrong bytes"] += bool(wrong)
             self.found += wrong
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -180,14 +180,14 @@ class World:
                 self._read_of_log = 0
         self.look_for_secrets("the log", text)
         for after in text.split("Traceback")[1:]:
-            self.message["tracebacks"] += 1
+            self.counts["tracebacks"] += 1
             self.found.append(f"Traceback{after[:1500]}")
 
     def look_for_secrets(self, where: str, text: str) -> None:
         """Count what may not be there."""
         for secret in self.secrets():
             if secret in text:
-                self.message["leaked"] += 1
+                self.counts["leaked"] += 1
                 self.found.append(f"a secret stands in {where}")
 
     def look_everywhere_for_secrets(self) -> None:
@@ -203,19 +203,19 @@ class World:
 
     def check(self) -> None:
         """Ask the checker and the independent eye, whatever the daemon is doing."""
-        self.message["checks"] += 1
+        self.counts["checks"] += 1
         done = self.lab.command("check", "--state", "--every", "--json", timeout_s=120)
         if done.returncode not in (0, 1):
-            self.message["checks that could not"] += 1  # the state was locked for too long
+            self.counts["checks that could not"] += 1  # the state was locked for too long
             return
         broken = [
             f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["violations"]
         ]
-        self.message["half-published"] += sum(each.startswith("half") for each in broken)
-        self.message["doubled"] += sum(each.startswith("twice") for each in broken)
+        self.counts["half-published"] += sum(each.startswith("incomplete") for each in broken)
+        self.counts["doubled"] += sum(each.startswith("duplicate") for each in broken)
         wait_until("the state is recovered", (self.lab.state / "cdsed.sqlite").exists, 120, daemon=self.daemon)
         broken += self.eye.broken()
-        self.message["rules broken"] += len(broken)
+        self.counts["rules broken"] += len(broken)
         self.found += broken
 
 

@@ -130,7 +130,7 @@ def overbooked(sandbox: SandboxProcess) -> list[str]:
     ]
 
 
-def told_by_the_checker(lab: Installation) -> list[str]:
+def found_by_the_checker(lab: Installation) -> list[str]:
     """Return what `cdsed check --state --every` finds."""
     done = lab.command("check", "--state", "--every", "--json")
     if done.returncode not in (0, 1):
@@ -204,9 +204,9 @@ def receipts_unlike_their_listings(lab: Installation, dropped: Mapping[str, byte
 
 
 def _damage(db: sqlite3.Connection) -> list[str]:
-    [[told]] = db.execute("PRAGMA integrity_check(1)")
+    [[reported]] = db.execute("PRAGMA integrity_check(1)")
     foreign = db.execute("PRAGMA foreign_key_check").fetchall()
-    return ([] if told == "ok" else [told]) + [f"foreign key: {row}" for row in foreign]
+    return ([] if reported == "ok" else [reported]) + [f"foreign key: {row}" for row in foreign]
 
 
 def _histories(db: sqlite3.Connection) -> list[str]:
@@ -228,13 +228,13 @@ def _tallies(db: sqlite3.Connection) -> list[str]:
     states = dict(db.execute("SELECT id, state FROM product"))
     counted = Counter((0, state) for state in states.values())
     counted.update((listing, states[product]) for listing, product in db.execute("SELECT listing, product FROM want"))
-    told = {
+    reported = {
         (listing, state): count for listing, state, count in db.execute("SELECT listing, state, products FROM tally")
     }
     return [
-        f"tally of listing {listing}, {state}: {told.get((listing, state))} instead of {counted[listing, state]}"
-        for listing, state in counted.keys() | told.keys()
-        if counted[listing, state] != told.get((listing, state), 0)
+        f"tally of listing {listing}, {state}: {reported.get((listing, state))} instead of {counted[listing, state]}"
+        for listing, state in counted.keys() | reported.keys()
+        if counted[listing, state] != reported.get((listing, state), 0)
     ]
 
 

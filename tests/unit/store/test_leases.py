@@ -299,7 +299,7 @@ def test_a_name_given_to_another_login_leaves_the_first_one_what_it_holds(lab):
     assert {(each.account, each.login) for each in lab.free()} >= {("b", "one")}
 
 
-def test_products_whose_group_has_left_the_accounts_file_are_told_of(lab):
+def test_products_of_a_group_without_accounts_are_reported(lab):
     lab.accounts("a", group="former")
     lab.ready("A", group="former")
     processes.daemon_started(lab.db, lab.clock, version="0", once=False)

@@ -115,7 +115,7 @@ def test_a_state_on_another_machine_whose_lock_cannot_be_seen_is_dead_only_after
     assert owners().claim(room, "A", lambda: None) is False
 
 
-def test_who_was_asleep_while_its_place_was_taken_over_is_stopped_at_the_fence(room, holder):
+def test_a_worker_asleep_during_a_takeover_is_stopped_at_the_fence(room, holder):
     sleeper = owners(_THREE)
     sleeper.claim(room, "B", never)
     sleeper.check(room, "B")
@@ -193,7 +193,7 @@ def test_of_many_that_claim_at_once_one_wins(room):
     assert (len(won), len(lost)) == (1, 15)
 
 
-def test_a_living_state_says_again_who_it_is_when_its_file_was_emptied(room):
+def test_a_living_state_writes_its_owner_file_again_when_emptied(room):
     first = owners()
     first.claim(room, "A", never)
     file = room / "owners" / f"{_ONE}.state"

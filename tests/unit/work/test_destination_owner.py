@@ -86,7 +86,7 @@ def test_a_product_that_another_state_brings_to_any_of_the_spools_is_waited_for(
     assert context.owners.owned(context.rooms[0]) == (["A"], {})
 
 
-def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(context, other, monkeypatch):
+def test_a_failing_or_paused_spool_delays_no_product_that_may_use_another(context, other, monkeypatch):
     product, _ = claimed(context, context.rooms[0])
     ask = context.owners.other
 

@@ -47,7 +47,7 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
     assert worker_lab.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
 
 
-def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(worker_lab):
+def test_work_of_other_accounts_does_not_make_a_session_spin(worker_lab):
     number = worker_lab.wanted()
     refusals.add_denial(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), "a")
     worker_lab.start()

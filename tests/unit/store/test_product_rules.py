@@ -35,7 +35,7 @@ _NAMES = [
     for month in range(1, 5)
 ]
 _PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
-_HELD_MOST, _ATTEMPTS, _TROUBLE, _STEPS = 3, 2, 0.2, 60
+_HELD_MOST, _ATTEMPTS, _ERROR_RATE, _STEPS = 3, 2, 0.2, 60
 _SIZES = ([3, 2], [3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
@@ -85,7 +85,7 @@ class _Disk:
         self._files = {place: file for place, file in self._files.items() if place[0] != folder}
 
 
-class WorkerControl(RuleBasedStateMachine):
+class ProductRules(RuleBasedStateMachine):
     """Listings come, workers work, fail, are killed and overtaken, and somebody says `cdsed retry`."""
 
     which = st.integers(0, 7)
@@ -130,12 +130,12 @@ class WorkerControl(RuleBasedStateMachine):
         self.asked.update(names)
 
     @rule(seed=st.integers(0, 2**32))
-    def go_on(self, seed: int) -> None:
+    def advance(self, seed: int) -> None:
         """Continue what can be continued, with errors in between: single steps rarely lead far enough."""
         dice = Random(seed)
         for _ in range(_STEPS):
             which = dice.randrange(64)
-            dice.choice(self.error(dice, which) if dice.random() < _TROUBLE else self.progress(dice, which))()
+            dice.choice(self.error(dice, which) if dice.random() < _ERROR_RATE else self.progress(dice, which))()
             self.look()
 
     def progress(self, dice: Random, which: int) -> list[Callable[[], None]]:
@@ -152,7 +152,7 @@ class WorkerControl(RuleBasedStateMachine):
             able += [partial(self.arrive, which)] * 2
         if any(product.state is State.DOWNLOADING for _, product in self.claims):
             able.append(
-                partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeeeef"), int(dice.random() < _TROUBLE))
+                partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeeeef"), int(dice.random() < _ERROR_RATE))
             )
         if any(product.state is State.VERIFYING for _, product in self.claims):
             able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
@@ -414,7 +414,7 @@ class WorkerControl(RuleBasedStateMachine):
             self.what_is_reported_is_finished()
             self.what_was_promised_is_kept()
             self.who_has_no_work_holds_none()
-            self.nobody_pays_more_than_there_is()
+            self.no_more_attempts_are_charged_than_there_are()
 
     def the_rules_hold(self) -> None:
         assert audit.rules_broken(self.lab.db) == []
@@ -429,7 +429,7 @@ class WorkerControl(RuleBasedStateMachine):
             "SELECT listing.id FROM listing JOIN want ON want.listing = listing.id"
             " JOIN product ON product.id = want.product"
             " WHERE listing.state = 'reported'"
-            " AND product.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')"
+            " AND product.state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled')"
             " AND NOT EXISTS (SELECT 1 FROM want AS later JOIN listing AS other ON other.id = later.listing"
             " WHERE later.product = product.id AND other.state = 'open')"
         )
@@ -451,22 +451,22 @@ class WorkerControl(RuleBasedStateMachine):
         held = {row["fence"] for row in self.lab.db.rows("SELECT fence FROM piece WHERE fence IS NOT NULL")}
         assert not idle & held
 
-    def nobody_pays_more_than_there_is(self) -> None:
+    def no_more_attempts_are_charged_than_there_are(self) -> None:
         assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
 
 
-TestLife = WorkerControl.TestCase
-TestLife.settings = settings(
+TestProductRules = ProductRules.TestCase
+TestProductRules.settings = settings(
     max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(6, 200))])
-def test_in_a_long_life_the_rules_hold_too(seed: int) -> None:
-    life = WorkerControl()
-    life.begin()
+def test_in_a_long_run_the_rules_hold_too(seed: int) -> None:
+    run = ProductRules()
+    run.begin()
     try:
         for stretch in range(10):
-            life.go_on(1000 * seed + stretch)
+            run.advance(1000 * seed + stretch)
     finally:
-        life.teardown()
+        run.teardown()
