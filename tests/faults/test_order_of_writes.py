@@ -262,7 +262,7 @@ def test_a_product_whose_worker_died_before_its_directory_was_synced_is_not_call
     reported_at = next(
         call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith(".report.json")
     )
-    synced = {Path(call.paths[0]).name for call in calls if call.syscall == "fsync" and call.ended < reported}
+    synced = {Path(call.paths[0]).name for call in calls if call.syscall == "fsync" and call.ended < reported_at}
     assert synced >= {"spool", ".cdsed"}
 
 

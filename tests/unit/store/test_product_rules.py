@@ -130,7 +130,7 @@ class ProductRules(RuleBasedStateMachine):
         self.asked.update(names)
 
     @rule(seed=st.integers(0, 2**32))
-    def advance(self, seed: int) -> None:
+    def run_steps(self, seed: int) -> None:
         """Continue what can be continued, with errors in between: single steps rarely lead far enough."""
         dice = Random(seed)
         for _ in range(_STEPS):
@@ -467,6 +467,6 @@ def test_in_a_long_run_the_rules_hold_too(seed: int) -> None:
     run.begin()
     try:
         for stretch in range(10):
-            run.advance(1000 * seed + stretch)
+            run.run_steps(1000 * seed + stretch)
     finally:
         run.teardown()
