@@ -1,6 +1,6 @@
-"""Line and branch coverage by room, from the data of a run under coverage; ``make coverage`` runs it.
+"""Line and branch coverage by package, from the data of a run under coverage; ``make coverage`` runs it.
 
-``python -m tests.rooms_covered [ROOM ...]`` also lists what is not covered in these rooms.
+``python -m tests.rooms_covered [ROOM ...]`` also lists what is not covered in these packages.
 """
 
 import json
@@ -15,7 +15,7 @@ _REQUIRED_PERCENT = 95.0
 
 
 def main(rooms_in_detail: list[str]) -> int:
-    """Print the table; return 1 when a room that needs it has less than 95 %."""
+    """Print the table; return 1 if a package that needs 95 % has less."""
     files = _measured()
     rooms: dict[str, Counter[str]] = defaultdict(Counter)
     for name, file in files.items():

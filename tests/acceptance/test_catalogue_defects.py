@@ -1,6 +1,6 @@
 """Defects of cdsodatacli 2026.10.15 about search, cache, conversion, listings and downloads, each with its test.
 
-Its own code was run or read for each of them; `DEFECTS` says which test shows that cdsed does not have it.
+We ran or read its code for each of them. `DEFECTS` names the test that shows that cdsed does not have it.
 """
 
 import ast

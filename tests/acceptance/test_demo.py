@@ -1,4 +1,4 @@
-"""`cdsed demo` shows the main job from end to end, and leaves nothing behind that nobody asked for."""
+"""`cdsed demo` shows the main job from end to end, and leaves no unexpected files."""
 
 import os
 import signal

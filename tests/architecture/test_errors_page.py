@@ -17,7 +17,7 @@ _DIAGNOSED = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "Wrong
 
 
 def _codes_in_the_code() -> set[tuple[str, str]]:
-    """Return (blame, code) of every error that is made with a literal code."""
+    """Return (fault domain, code) of every error that is made with a literal code."""
     found = set()
     for source in sources():
         for node in ast.walk(source.tree):
@@ -33,7 +33,7 @@ def test_every_code_that_is_raised_stands_in_the_table():
     listed = {(rule.fault_domain.value, code) for rule in (*RULES, *OTHER_FAILURES) for code in rule.codes}
     raised = _codes_in_the_code()
     assert len(raised) > 25
-    # The catalogue uses words of its own blame, which the rows of S3 name too, and `Refused`.
+    # The catalogue uses the codes of its own fault domain, which the rows of S3 name too, and `Refused`.
     missing = raised - listed - {("service", "Refused")}
     assert not {(fault_domain, code) for fault_domain, code in missing if code not in _DIAGNOSED}
 

@@ -1,4 +1,4 @@
-"""Thousands of listings of one line dropped at once: receipts and reports, against writing the same papers plainly."""
+"""Thousands of listings of one line dropped at once: receipts and reports, against plain writes of the same files."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Neither logs nor files nor errors of the old functions hold what logs in."""
+"""Logs, files and errors of the old functions contain no password and no key."""
 
 import logging
 import traceback

@@ -1,4 +1,4 @@
-"""While the catalogue is out it is asked seldom, nothing moves that waits for it, and all else continues."""
+"""While the catalogue is down, requests are rare, products that need it wait, and all others continue."""
 
 import os
 import socket
@@ -69,4 +69,4 @@ def test_the_resolver_sends_heartbeats_while_it_waits_for_the_catalogue(tmp_path
             while supervisor.recv(100):
                 beats += 1
         except BlockingIOError:
-            assert beats >= 8  # one a round of its work would be three
+            assert beats >= 8  # one heartbeat a round would be three

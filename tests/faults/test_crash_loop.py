@@ -1,4 +1,4 @@
-"""A worker that crashes again and again is named where people and systemd look, and so is a reload that was refused."""
+"""A worker that crashes in a loop and a refused reload are named in the log, the status and to systemd."""
 
 import signal
 import socket
@@ -39,7 +39,7 @@ def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_
 
 
 def heard(systemd: socket.socket, reported: list[str]) -> str:
-    """Return all that was told to systemd so far."""
+    """Return all messages to systemd so far."""
     with suppress(BlockingIOError):
         while True:
             reported.append(systemd.recv(4096).decode())
@@ -57,7 +57,7 @@ def test_a_refused_reload_is_reported_until_one_succeeds(tmp_path: Path) -> None
             daemon.until_at_work()
             lab.configure(colour="blue", log_level="LOUD")
             daemon.send(signal.SIGHUP)
-            [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
+            [notice] = wait_until("the notice", lambda: lab.status()["notices"], daemon=daemon)
             assert notice["text"].startswith(f"reload refused: {lab.config}:")
             assert notice["text"].endswith(
                 "(and 1 more, see the log); the settings and accounts of before stay in force"

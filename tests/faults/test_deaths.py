@@ -1,4 +1,4 @@
-"""Workers and supervisors that are killed, stopped, or cannot start: what they held is free, and the work continues."""
+"""Workers and supervisors that are killed, stopped, or cannot start: what they held is released, and work continues."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
 
-# The process that opens a file of the product in a certain way dies.
+# A process dies when it opens a file of the product in a certain way.
 _DEATH_BY_FILE = """
 import signal
 import time
@@ -86,7 +86,7 @@ def test_a_new_daemon_beside_living_orphans_takes_only_what_they_let_go(tmp_path
         with DaemonProcess(lab) as daemon:
             names = _begun(lab, sandbox, daemon)
             orphan = _holder_of_sessions(lab)
-            os.kill(orphan, signal.SIGSTOP)  # it cannot even notice that it is one
+            os.kill(orphan, signal.SIGSTOP)  # it cannot notice that it is an orphan
             held = "SELECT count(*) AS sessions FROM session JOIN process ON process.id = session.process "
             before = lab.query(f"{held} WHERE pid = {orphan}")[0]["sessions"]
             daemon.kill()
@@ -132,7 +132,7 @@ def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_
         assert [(rows[name]["state"], rows[name]["attempts"]) for name in others] == [("done", 0)] * 5
         assert daemon.log().count(" starts again in ") <= 6
         assert lab.differences(others) == []
-        # Dropped again without the trouble, it arrives.
+        # Without the fault, the next request for it succeeds.
         lab.drop("again.txt", [poison])
         lab.run_once()
         assert lab.differences([poison]) == []
@@ -198,7 +198,7 @@ def test_a_worker_that_hangs_is_killed_and_its_work_done_by_others(tmp_path: Pat
             os.kill(hung, signal.SIGSTOP)
             stopped_s = time.monotonic()
             wait_until("it is killed", lambda: f"(pid {hung}) has not beaten" in daemon.log(), daemon=daemon)
-            assert time.monotonic() - stopped_s > 1.5  # a moment's pause is not a hang
+            assert time.monotonic() - stopped_s > 1.5  # a short pause is not a hang
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
         assert lab.differences(names) == []
         assert _never_overbooked(sandbox)

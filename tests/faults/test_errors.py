@@ -1,6 +1,6 @@
-"""Every answer, every broken line and every error of disk and machine has its row in the table of failures.
+"""Every response, broken connection, and error of disk and machine has its row in the table of failures.
 
-What follows from a row is tried in ``tests/unit/work/test_outcome.py``; here real ones are made.
+``tests/unit/work/test_outcome.py`` tests what follows from a row. Here the errors are real.
 """
 
 import errno
@@ -79,7 +79,7 @@ class _NoProgress:
 
 
 def _fetch(url: str, staging: Path) -> TransferError:
-    """Fetch an object of ten bytes; return the error that comes of it."""
+    """Fetch an object of ten bytes; return the error."""
     (staging / _PIECE.path).parent.mkdir(parents=True, exist_ok=True)
     (staging / _PIECE.path).write_bytes(bytes(_PIECE.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
@@ -153,7 +153,7 @@ _ANSWERS = [
     (429, _PAGE, AccountError, "ThrottledElsewhere"),
     (451, _PAGE, ServiceError, "ProxyResponse"),
     (500, _s3("InternalError"), ServiceError, "InternalError"),
-    (500, _s3("AccessDenied"), ServiceError, "500"),  # a sick service must not condemn a key
+    (500, _s3("AccessDenied"), ServiceError, "500"),  # a failing service must not condemn a key
     (500, b"", ServiceError, "500"),
     (501, _s3("NotImplemented"), ServiceError, "501"),
     (502, _PAGE, ServiceError, "502"),
@@ -259,7 +259,7 @@ print([notify(call) for call in calls])
 
 
 def test_a_process_without_descriptors_charges_neither_service_nor_disk(tmp_path: Path) -> None:
-    # In a process of its own: what is left of other tests would want descriptors too.
+    # In a process of its own: objects left by other tests need descriptors too.
     command = [sys.executable, "-c", _WITHOUT_DESCRIPTORS, str(tmp_path / "staging")]
     ended = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == (f"{[('MachineError', 'EMFILE', FailureAction.BACKOFF.name)] * 2}\n", "")

@@ -1,4 +1,4 @@
-"""A proxy, a firewall or a login page answers in the place of CDSE: every product waits, arrives, and pays nothing."""
+"""A proxy, a firewall or a login page answers in the place of CDSE: every product waits, arrives, and is uncharged."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ _KINDS = [kind if kind in ("page", "redirect") else pytest.param(kind, marks=pyt
 def test_six_of_six_products_arrive_uncharged_whatever_comes_in_place_of_answers(tmp_path: Path, kind: str) -> None:
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
-        for name in _NAMES:  # as often as made a product missing once
+        for name in _NAMES:  # as often as made a product unavailable in an earlier version
             sandbox.fault(kind=kind, operation="list", key=f"*{name}*", times=3)
         for operation, times in (("head", 2), ("get", 4), ("odata", 2)):
             sandbox.fault(kind=kind, operation=operation, times=times)

@@ -1,4 +1,4 @@
-"""The disk of the state is full: the workers rest, nobody pays, and all continues by itself when there is room."""
+"""The disk of the state is full: workers wait, no product is charged, and all continues when there is space."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -14,7 +14,7 @@ from tests.support.users import GROUP, MEMBER, SERVICE, needs_root, open_way_to,
 
 pytestmark = needs_root
 
-# What the daemon's intake does, as the user of the service: root, who runs the tests, may read everything.
+# What the daemon's intake does, as the user of the service. The tests run as root, which may read everything.
 _TAKE = """
 import time
 from pathlib import Path

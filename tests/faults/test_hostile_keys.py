@@ -1,4 +1,4 @@
-"""Names and keys that would lead elsewhere, or two of which would be one file: refused, never repaired."""
+"""Names and keys that lead elsewhere, or that share one file: refused, never repaired."""
 
 import contextlib
 import http.server
@@ -176,7 +176,7 @@ def test_a_place_must_be_the_products_own(s3_path, fits):
 
 
 class _Service:
-    """An S3 that lists whatever a test says: (key, size, etag), page after page."""
+    """An S3 that lists what a test says: (key, size, etag), page after page."""
 
     def __init__(self) -> None:
         self.pages: list[list[tuple[str, str, str]]] = []
@@ -202,7 +202,7 @@ class _Service:
                 self.wfile.write(body.encode())
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self.asked = 0
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,4 +1,4 @@
-"""Zips with hostile members: refused whole, with nothing of them unpacked; bombs never fill a disk."""
+"""Zips with hostile members are refused before a member is unpacked. Zip bombs never fill a disk."""
 
 import io
 import os
@@ -105,7 +105,7 @@ def test_overlapping_members_count_as_often_as_they_are_named(zip_host, zip_stag
     with zipfile.ZipFile(data, "w") as opened:
         opened.writestr(f"{NAME}/a", b"x" * 100_000)
         first = opened.infolist()[0]
-        for number in range(20):  # all of them lie where the first one lies
+        for number in range(20):  # all of them begin at the offset of the first
             twin = zipfile.ZipInfo(f"{NAME}/a{number}")
             twin.header_offset, twin.CRC = first.header_offset, first.CRC
             twin.compress_size = twin.file_size = first.file_size

@@ -1,4 +1,4 @@
-"""A disk that hangs: whoever calls it is stuck in the kernel, and everybody else continues."""
+"""A disk that hangs: threads that call it are stuck in the kernel, and all others continue."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.support.injection import needs_strace
 from tests.support.opening import when_opening
 from tests.support.sandbox import SandboxProcess
 
-# Opening files of a place hangs in the kernel (on a FIFO) while that is there.
+# While the FIFO exists, opening a file of a place hangs in the kernel.
 _HANGS = """
 def opening(path, flags):
     if path.startswith("{place}") and {when} and os.path.exists("{fifo}"):
@@ -54,7 +54,7 @@ def test_a_spool_that_hangs_delays_neither_the_other_spool_nor_a_stop(tmp_path: 
             lab.drop("rest.txt", names[1:])
             wait_until("the others, elsewhere", lambda: lab.report("rest.txt"), daemon=daemon)
             assert lab.differences(names[1:], good) == []
-            assert daemon.worker_pids("download") == worker  # nobody was killed for it
+            assert daemon.worker_pids("download") == worker  # no worker was killed for it
             daemon.terminate()
             assert daemon.wait(60) == 0
             assert daemon.worker_pids() == []

@@ -1,4 +1,4 @@
-"""Listings as people and programs really drop them, at a daemon that may die in between."""
+"""Listings as people and programs drop them, at a daemon that may die in between."""
 
 import re
 import shutil
@@ -102,7 +102,7 @@ def test_an_inbox_that_is_gone_for_a_while_stops_neither_the_daemon_nor_its_down
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 10_000} for name in (first, second)))
         lab.inbox.rename(tmp_path / "inbox-away")
-        lab.inbox.touch()  # as unreadable as a dead mount, and so at the start
+        lab.inbox.touch()  # as unreadable as a dead mount: at the start
         with DaemonProcess(lab) as daemon:
             wait_until("the log says so", lambda: reported in daemon.log(), daemon=daemon)
             assert lab.status()["why_idle"].startswith(f"{reported} (")
@@ -110,9 +110,9 @@ def test_an_inbox_that_is_gone_for_a_while_stops_neither_the_daemon_nor_its_down
             (tmp_path / "inbox-away").rename(lab.inbox)
             lab.drop("one.txt", [first])
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
-            lab.inbox.rename(tmp_path / "inbox-away")  # and so later, when it is missing
+            lab.inbox.rename(tmp_path / "inbox-away")  # and later, when it is missing
             wait_until("the status says so", lambda: str(lab.status()["why_idle"]).startswith(reported), daemon=daemon)
-            assert not lab.inbox.exists()  # nothing is made in the place of what will be mounted there
+            assert not lab.inbox.exists()  # no directory is made at the mount point
             (tmp_path / "inbox-away").rename(lab.inbox)
             lab.drop("two.txt", [second])
             wait_until("the report", lambda: lab.report("two.txt"), daemon=daemon)
@@ -133,7 +133,9 @@ def test_no_report_is_hidden_below_the_disk_of_the_inbox_when_that_is_away(tmp_p
             (lab.inbox / "one.txt").write_text(f"{name}\n", encoding="utf-8")
             wait_until("it is taken", lambda: lab.receipt("one.txt"), daemon=daemon)
             umount = ["umount", str(disk.place)]
-            wait_until("nobody looks at it", lambda: subprocess.run(umount, check=False).returncode == 0, daemon=daemon)
+            wait_until(
+                "it can be unmounted", lambda: subprocess.run(umount, check=False).returncode == 0, daemon=daemon
+            )
             wait_until("the log says so", lambda: "its disk is not mounted" in daemon.log(), daemon=daemon)
             sandbox.clear_faults()
             wait_until("the product is there", (lab.spool / name).exists, daemon=daemon)

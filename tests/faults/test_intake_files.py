@@ -1,4 +1,4 @@
-"""Files as somebody hostile, careless or unlucky drops them: each gets its answer, and intake continues."""
+"""Hostile, careless and damaged files in the inbox: each gets its receipt, and intake continues."""
 
 import os
 import re
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_a_listing_is_refused_with_a_reason(lab: Lab, name: s
 def test_an_unusual_text_loses_no_line(lab: Lab, name: str, content: bytes, expected: dict[str, int]) -> None:
     lab.drop(name, content)
     if not content:
-        os.utime(lab.inbox / name, (1, 1))  # an empty file may still be filled: it is taken when it has rested
+        os.utime(lab.inbox / name, (1, 1))  # an empty file may still be filled: it is taken once it is stable
     assert lab.accepted(name) == expected
 
 

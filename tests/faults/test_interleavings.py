@@ -1,6 +1,6 @@
-"""Who is stopped at the worst moment and continues later: exact orders of events that leave no product half or lost.
+"""A worker is stopped at a critical moment and continues later: no order of events leaves a product incomplete or lost.
 
-Each step is the rooms' own code on a real state, real disks and a real sandbox; only the order is the test's.
+Each step is cdsed's own code on a real state, real disks and a real sandbox. The test only sets the order.
 """
 
 import dataclasses
@@ -108,7 +108,7 @@ def settings_of(lab: DownloadLab, **changes: Any) -> None:
 
 
 def fault_on_disk(lab: DownloadLab, number: int) -> None:
-    """Let a product under way be ready again, as after the failure of a disk whose pause is over."""
+    """Make a product under way ready again, as after the pause of a failed disk."""
     products.move(lab.db, SYSTEM_CLOCK, products.get(lab.db, number), Move(State.READY, cause="a disk failed"))
 
 
@@ -141,7 +141,7 @@ def test_files_on_the_first_of_two_disks_do_not_count_as_arrived_on_the_second(w
 
 
 def reclaim(lab: DownloadLab) -> list[str]:
-    """Release what the dead held, as the daemon does."""
+    """Release what dead workers held, as the daemon does."""
     return processes.reclaim(
         lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.context.settings.session_lock, cooldown_s=0.0
     )
@@ -155,7 +155,7 @@ def test_the_resume_point_of_a_done_piece_is_not_used_by_the_next_of_its_number(
     assert finish_next(worker.context)  # its pieces are forgotten, and their numbers free
     second = wanted(worker_lab, NAMES[1])
     worker.plan(second)
-    while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
+    while worker.session._next() is not None:  # it is killed as soon as it has its work
         pass
     worker.close()
     reclaim(worker_lab)
@@ -230,7 +230,7 @@ def test_a_staging_directory_removed_before_its_verification_charges_no_product(
     worker = make_worker("one")
     staging = Path(worker.plan(number).staging)
     worker.fetch_all()
-    staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
+    staging.rename(staging.with_name("away"))  # by a janitor that was stopped before the product was begun
     assert finish_next(worker.context)
     product = products.get(worker_lab.db, number)
     assert (product.state, product.attempts) == (State.RETRY_WAIT, 0)

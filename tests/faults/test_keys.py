@@ -1,4 +1,4 @@
-"""Refused keys are told apart: not yet valid, expired, revoked, wrong, not allowed; and no product pays for any."""
+"""Refused keys are diagnosed: not yet valid, expired, revoked, wrong, not allowed. No product is charged for any."""
 
 import signal
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Killed five hundred times while one listing is fetched: nothing lost, doubled, half published or overbooked.
+"""Five hundred kills while one listing is fetched: no product lost, doubled or half published, no session overbooked.
 
 Another seed: ``CDSED_KILL_SEED``; it is printed.
 """
@@ -42,7 +42,7 @@ def _kill(pid: int) -> bool:
 
 
 class Storm:
-    """Kills processes of a daemon, as the dice say, and starts it again when its supervisor was hit."""
+    """Kills random processes of a daemon, and starts it again if its supervisor was killed."""
 
     def __init__(self, daemon: DaemonProcess, dice: random.Random) -> None:
         self._daemon = daemon
@@ -109,7 +109,7 @@ def test_five_hundred_kills_during_a_listing_of_three_hundred_products_lose_noth
 
 
 def _asked_again(lab: Installation, daemon: DaemonProcess, names: list[str]) -> None:
-    """Products that three workers died over are given up; whoever drops them again gets them."""
+    """Products that killed three workers are given up. A new request for them succeeds."""
     report = lab.report("storm.txt")
     assert report is not None
     assert len(report["products"]) == len(names)

@@ -1,4 +1,4 @@
-"""Trouble that lasts is told in a bounded number of lines, and how many were kept back is told, too."""
+"""A lasting failure writes a bounded number of lines, and a line with the number of suppressed ones."""
 
 import logging
 import re
@@ -70,7 +70,7 @@ def test_an_outage_of_the_service_takes_few_lines_however_many_sessions_ask(tmp_
             second = r"in trouble .* pause for (8|9|1\d) s"
             wait_until("it is probed in vain", lambda: re.search(second, daemon.log()), daemon=daemon)
             reported = [line for line in daemon.log().split("\n") if re.search(r"WARNING|ERROR|tried again", line)]
-            assert len(reported) <= 30  # of one kind, each of both processes tells ten
+            assert len(reported) <= 30  # of one kind, each of both processes logs ten
             sandbox.clear_faults()
             wait_until("the report", lambda: lab.report("sixty.txt"), 120, daemon=daemon)
         assert lab.differences(names) == []

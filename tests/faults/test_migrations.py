@@ -1,4 +1,4 @@
-"""Upgrading: every released schema becomes this one with all its rows, whatever is killed; a newer one is refused."""
+"""Upgrading: every released schema becomes this one with all its rows, despite kills. A newer one is refused."""
 
 import signal
 import subprocess

@@ -1,6 +1,6 @@
-"""In a power cut only what was synced is left. So: write, fsync, rename, fsync directories, commit, and only then tell.
+"""A power cut leaves only what was synced. So: write, fsync, rename, fsync directories, commit, and then report.
 
-Asserted from traces of the real daemon and its workers.
+Checked in traces of the real daemon and its workers.
 """
 
 import os
@@ -63,7 +63,7 @@ class Order:
         )
 
     def committed(self, pattern: str) -> Call:
-        """Return the first write to SQLite's log of a page in which this stands."""
+        """Return the first write to SQLite's log of a page that contains this."""
         sought = re.compile(pattern)
         return next(
             call
@@ -239,7 +239,7 @@ def test_no_session_notes_bytes_that_are_not_on_the_disk(run: Run) -> None:
 
 
 def test_every_commit_is_on_the_disk_before_its_thread_continues(beside: Run) -> None:
-    """SQLite's synchronous=FULL: nothing changes in spool or inbox on the strength of a commit that may be lost."""
+    """SQLite's synchronous=FULL: spool and inbox change only after a commit that cannot be lost."""
     order = beside.order
     pending: set[int] = set()
     watched = (f"{order.lab.spool}/", f"{order.lab.inbox}/")

@@ -35,7 +35,7 @@ def test_a_daemon_stopped_for_longer_than_its_timeout_continues_where_it_was(tmp
             for pid in reversed(everybody):
                 os.kill(pid, signal.SIGCONT)
             wait_until("the report", lambda: lab.report("four.txt"), daemon=daemon)
-            assert [daemon.pid, *daemon.worker_pids()] == everybody  # nobody was taken for hung
+            assert [daemon.pid, *daemon.worker_pids()] == everybody  # no worker was killed as hung
         assert lab.endings("four.txt") == [("done", 0)] * 4
         assert "the supervisor was away for" in daemon.log()
         assert lab.differences(names) == []

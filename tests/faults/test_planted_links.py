@@ -1,4 +1,4 @@
-"""Symbolic links, pipes and foreign directories, planted where cdsed writes: no byte ever goes where they lead."""
+"""Symbolic links, pipes and foreign directories, planted where cdsed writes: no byte is written outside."""
 
 import os
 import stat
@@ -228,7 +228,7 @@ def test_no_link_pipe_or_directory_is_opened_for_a_file(spool, outside, flags):
 
 
 def test_a_directory_swapped_for_a_link_again_and_again_never_leads_a_file_outside(spool, outside):
-    """The race itself: somebody exchanges a directory on the way for a link while files are made in it."""
+    """The race: an attacker exchanges a parent directory for a link while files are made in it."""
     before = _shape(outside)
     (spool / "X" / "m").mkdir(parents=True)
     (spool / "link").symlink_to(outside)

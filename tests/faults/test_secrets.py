@@ -1,4 +1,4 @@
-"""A canary for every secret, through a run full of failures at DEBUG level: none of them turns up anywhere."""
+"""A canary for every secret, in a run with many failures at DEBUG level: no output contains one."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Whatever the service does wrong for a while, every product ends whole, and pays only for its own faults."""
+"""During any fault of the service, every product ends complete, and is charged only for its own faults."""
 
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def test_an_account_waits_for_as_long_as_the_service_asks(tmp_path: Path) -> Non
         lab.run_once()
         requests = [request for request in sandbox.requests() if request["operation"] != "odata"]
         throttled_s = next(request["boot_s"] for request in requests if request["status"] == 429)
-        # what was under way on its other sessions may end
+        # pieces under way on its other sessions may end
         too_early = [request for request in requests if throttled_s + 1.5 < request["boot_s"] < throttled_s + 3.9]
         assert not too_early
         assert requests[-1]["boot_s"] > throttled_s + 3.9
@@ -244,7 +244,7 @@ def test_what_no_working_account_may_read_ends_unavailable_and_uncharged(tmp_pat
 
 
 def test_a_burst_of_refusals_that_passes_makes_no_product_unavailable(tmp_path: Path) -> None:
-    """A service that flaps refuses every account what it gives them before and after."""
+    """A flapping service refuses every account what it gave before and gives after."""
     names = realistic_safenames("S1_OCN", 12, seed=34)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)

@@ -49,7 +49,7 @@ def test_a_stop_in_the_middle_of_a_product_keeps_what_has_arrived(tmp_path: Path
 
 
 def _holds_reloads(daemon: DaemonProcess) -> bool:
-    """Tell whether Python has come to our first line: before that, no program can keep a signal from ending it."""
+    """Tell whether Python runs our first line: before that, a program cannot handle a signal."""
     status = Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
     blocked, caught = (int(re.findall(rf"{name}:\s*(\w+)", status)[0], 16) for name in ("SigBlk", "SigCgt"))
     return bool((blocked | caught) & 1 << signal.SIGHUP - 1)
@@ -78,11 +78,11 @@ def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
         with DaemonProcess(lab) as daemon:
             wait_until("a stall", lambda: sandbox.counters()["faults"], daemon=daemon)
             [download, *_] = daemon.worker_pids("download")
-            os.kill(download, signal.SIGSTOP)  # it will not leave in order
+            os.kill(download, signal.SIGSTOP)  # it does not leave in order
             daemon.terminate()
             wait_until("the first is heard", lambda: "SIGTERM: stopping" in daemon.log(), daemon=daemon)
             daemon.terminate()
-            assert daemon.wait(30) == 0  # half of what the workers have
+            assert daemon.wait(30) == 0  # half of the time-out of the workers
             assert daemon.worker_pids() == []
 
 
@@ -159,7 +159,7 @@ def test_hup_with_bad_settings_changes_nothing(tmp_path: Path) -> None:
             workers = daemon.worker_pids()
             lab.config.write_text("transfer: {processes: many, colour: red}\n", encoding="utf-8")
             daemon.send(signal.SIGHUP)
-            wait_until("both problems are told", lambda: "colour" in daemon.log(), daemon=daemon)
+            wait_until("both problems are logged", lambda: "colour" in daemon.log(), daemon=daemon)
             assert "transfer.processes" in daemon.log()
             assert "ERROR" in daemon.log()
             lab.configure()

@@ -1,4 +1,4 @@
-"""What a slow connection has brought is noted as it comes, so that a kill does not cost all of it."""
+"""Bytes of a slow connection are noted as they arrive, so that a kill does not lose all of them."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Several daemons, each with a state, inbox and accounts of its own, that want the same products at the same place.
 
-Half of the daemons are killed now and then. Another seed: ``CDSED_STATES_SEED``, which is printed.
+Half of the daemons are killed at random. Set another seed with ``CDSED_STATES_SEED``; it is printed.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _SLOW_BYTES_PER_S = 600_000
 
 
 class Destination:
-    """Daemons whose listings, or spools, name one directory, and what came of it.
+    """Daemons whose listings, or spools, name one directory, and the results.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _kill_now_and_then(destination: Destination, dice: random.Random, done: Any,
 
 
 def _bring(destination: Destination, names: Sequence[str], dice: random.Random, kills: int) -> None:
-    """Have every daemon asked for the same products, in orders of their own, and judge what they did."""
+    """Have every daemon asked for the same products, each in its own order, and check the results."""
     labs, sandbox = destination.labs, destination.sandbox
     sandbox.add_products(*({"safename": name, "size_bytes": _PRODUCT_BYTES} for name in names))
     sandbox.fault(kind="trickle", operation="get", bytes_per_s=_SLOW_BYTES_PER_S)
@@ -138,11 +138,11 @@ def _bring(destination: Destination, names: Sequence[str], dice: random.Random, 
     assert {state for each in states for state in each.values()} <= {"done", "already_present"}
     brought = [name for lab in labs for name, state in lab.states("all.txt").items() if state == "done"]
     assert sorted({*brought, *unlucky}) == sorted(names)
-    assert not {name for name, count in Counter(brought).items() if count > 1}, "told as done by more than one"
+    assert not {name for name, count in Counter(brought).items() if count > 1}, "reported as done by more than one"
 
 
 def _killed_too_often(lab: Installation) -> list[str]:
-    """Return what was given up because the dice hit the same product three times."""
+    """Return products given up because random kills hit the same one three times."""
     rows = (lab.report("all.txt") or {})["products"]
     failed = [row for row in rows if row["state"] == "failed"]
     assert all("killed the worker" in row["cause"] for row in failed), failed

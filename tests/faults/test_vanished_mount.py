@@ -1,4 +1,4 @@
-"""A disk that is not mounted: nothing is written into its bare mount point, and all continues when it is back."""
+"""A disk that is not mounted: nothing is written into its empty mount point, and all continues when it is back."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def _lab(tmp_path: Path, sandbox: SandboxProcess, *spools: Path) -> Installation
 
 
 def _take_away(disk: Disk) -> None:
-    def taken() -> bool:  # a worker may be looking at it just now
+    def taken() -> bool:  # a worker may be reading it
         try:
             disk.take_away()
         except subprocess.CalledProcessError:
@@ -92,7 +92,7 @@ def test_while_one_spool_is_away_products_go_to_the_other_even_those_begun(tmp_p
         assert lab.differences([begun, *names], other) == []
         assert list(disk.place.iterdir()) == []
         disk.put_back()
-        with DaemonProcess(lab) as daemon:  # what was begun there is nobody's now
+        with DaemonProcess(lab) as daemon:  # staging begun there is orphaned now
             wait_until("it is tidied up", lambda: not list(disk.place.glob(".cdsed/S1*")), daemon=daemon)
 
 

@@ -1,4 +1,4 @@
-"""`make fresh-machines`: the README's two commands on machines that have nothing of cdsed; a line a machine.
+"""`make fresh-machines`: the two commands of the README on machines without cdsed, one line each.
 
 Each Debian is a tree of its own (debootstrap), without git and strace; each further Python is one of this machine,
 named in ``CDSED_PYTHONS`` (paths, separated by colons), with several versions of pip. Arguments choose rows by parts of
@@ -25,7 +25,7 @@ PIPS = {"3.11": ("22.3", "23.2.1", "newest"), "3.12": ("23.2.1", "newest")}
 LONGEST_S = 5400.0
 ORDINARY = 1000
 
-# A Python whose virtual environments get a certain pip, as one finds it on machines of other ages.
+# A Python whose virtual environments get a certain pip, as older and newer machines have it.
 WITH_PIP = """#!/bin/sh
 "{python}" "$@" || exit
 case "$*" in *"-m venv"*) for directory; do :; done; "$directory/bin/python" -m pip install --quiet {pip};; esac
@@ -45,7 +45,7 @@ echo "result: $(tail -n 400 test.log | grep -E '[0-9]+ (passed|failed|error).* i
 
 @dataclass(frozen=True)
 class Row:
-    """One machine: a Debian or a Python of this machine, and who works there.
+    """One machine: a Debian or a Python of this machine, and its user.
 
     Attributes
     ----------

@@ -109,7 +109,7 @@ def test_a_wrong_password_is_in_the_status_and_tried_only_a_few_times(tmp_path: 
         accounts.write_text(text, encoding="utf-8")
         with DaemonProcess(lab) as daemon:
             error = wait_until(
-                "it is told",
+                "the error is shown",
                 lambda: [a["error"] for a in lab.status().get("accounts", []) if "refuses" in str(a["error"])],
                 daemon=daemon,
             )

@@ -1,4 +1,4 @@
-"""What is on disk already is not fetched; what only looks like it is replaced, and kept aside."""
+"""A product on disk is not fetched again. An incomplete one is replaced, and set aside."""
 
 import zipfile
 from datetime import UTC, datetime

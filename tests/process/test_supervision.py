@@ -1,4 +1,4 @@
-"""A real supervisor, real workers, real signals; systemd is played by a datagram socket."""
+"""A real supervisor, real workers, real signals. A datagram socket stands for systemd."""
 
 import json
 import os
@@ -300,7 +300,7 @@ def test_a_reload_with_a_bad_configuration_changes_nothing(daemon: Daemon) -> No
 
 def test_settings_that_are_spoilt_just_after_a_reload_do_not_end_what_was_ready_once(daemon: Daemon) -> None:
     daemon.start({"a": "works"}).until_ready()
-    daemon.configure({"a": "refuses", "b": "refuses"})  # as if somebody saved a draft after the daemon had read it
+    daemon.configure({"a": "refuses", "b": "refuses"})  # as if an editor saved a draft after the daemon had read it
     daemon.send(signal.SIGHUP)
     daemon.until("both try again", lambda: min(len(daemon.pids(name, "began")) for name in "ab") >= 3)
     daemon.configure({"a": "works", "b": "works"})

@@ -1,4 +1,4 @@
-"""Everything that can be done to a daemon here, each with its end: the service, the processes, the disks, the keys."""
+"""All faults that the soak injects, each with its end: of the service, the processes, the disks, the keys."""
 
 import contextlib
 import os
@@ -135,7 +135,7 @@ def keys_replaced(world: World, dice: random.Random) -> Undo:
 
 
 def settings_broken(world: World, dice: random.Random) -> Undo:
-    """Spoil the settings file, and reload; what is in force stays."""
+    """Spoil the settings file, and reload; the old settings stay in force."""
     text = world.lab.config.read_text(encoding="utf-8")
     world.lab.config.write_text(text[: dice.randrange(len(text))] + "\n  : [", encoding="utf-8")
     if world.daemon.running():
@@ -161,7 +161,7 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
     if (
         world.small_disk is None
         or world.disk_is_away()
-        or (world.small_disk / ".ballast").exists()  # which would have to be removed from it meanwhile
+        or (world.small_disk / ".ballast").exists()  # which would have to be removed from the read-only disk
         or not _remount(world.small_disk, "ro", tries=dice.randrange(20, 60))
     ):
         return None
@@ -176,7 +176,7 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
 
 def disk_away(world: World, dice: random.Random) -> Undo | None:
     """Unmount the first spool, so that only its bare mount point is left; later it comes back as it was."""
-    # What was never used cannot be missed. What another state has put on it cannot be seen by the second one.
+    # A disk that was never used is not missed. The second daemon would not see products of the first on it.
     if (
         world.second_state.running()
         or world.small_disk is None
@@ -204,7 +204,7 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
 def second_state(world: World, dice: random.Random) -> Undo | None:
     """Let another daemon, with a state of its own, fetch what is under way here to the same spools; then it is killed.
 
-    Now and then it stops in order instead. What it leaves is taken over.
+    Now and then it stops in order instead. The first daemon takes over what it leaves.
     """
     in_order, other = dice.random() < 0.3, world.second_state
     rows = world.lab.query(
@@ -306,7 +306,7 @@ def _until_later(world: World, fault: dict[str, object]) -> Undo:
 
 
 def _remount(disk: Path, how: str, *, tries: int) -> bool:
-    """Remount; while somebody writes, the kernel refuses ``ro``."""
+    """Remount; while a process writes, the kernel refuses ``ro``."""
     for _ in range(tries):
         if (
             subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], capture_output=True, check=False).returncode

@@ -68,7 +68,7 @@ class Owner:
             self._finished = [each for each in self._finished if each != product]
 
     def come_to_rest(self, deadline_s: float) -> None:
-        """Have everything that was dropped fetched, asking again for what was given up under fire."""
+        """Wait until everything that was dropped is fetched, and ask again for what was given up during faults."""
         self._wait(deadline_s)
         for round_number in range(3):
             if not self._owed:
@@ -85,7 +85,7 @@ class Owner:
         self._open.clear()
 
     def leave(self) -> None:
-        """Compare everything that is left, and take it away."""
+        """Compare all remaining products, and take them away."""
         for product, path in self._world.watcher.published().items():
             self._world.take_away(product, path)
         self._finished.clear()
@@ -122,7 +122,7 @@ class Owner:
         self._open[name] = Dropped(name, content, tuple(dict.fromkeys(products)))
         self._owed.update(products)
         path = self._world.lab.inbox / name
-        if dice is not None and dice.random() < 0.3:  # as `cp` does, in parts; it rests before it is taken
+        if dice is not None and dice.random() < 0.3:  # as `cp` does, in parts; it is stable before it is taken
             with path.open("wb") as file:
                 file.write(content[: len(content) // 2])
                 file.flush()

@@ -1,7 +1,7 @@
-"""An hour (``CDSED_SOAK_MINUTES``) of random faults, after which nothing is lost, doubled, half, overbooked or leaked.
+"""An hour (``CDSED_SOAK_MINUTES``) of random faults: nothing is lost, doubled, incomplete, overbooked or leaked.
 
-What is dropped and what is broken, and in which order, follows from the seed (``CDSED_SOAK_SEED``), which is printed;
-which process or product a blow hits depends on the moment, too.
+The seed (``CDSED_SOAK_SEED``) decides what is dropped and what is broken, and in which order. It is printed. Which
+process or product a fault hits also depends on timing.
 """
 
 import os
@@ -34,7 +34,7 @@ _BUILD = Path(__file__).parents[2] / "build"
 
 
 class Campaign:
-    """Throws one trouble after the other at a world, each with an end of its own."""
+    """Injects one fault after the other, each with an end of its own."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -43,7 +43,7 @@ class Campaign:
         self._under_way: dict[str, tuple[float, Undo]] = {}
 
     def run(self, minutes: float) -> None:
-        """Break things for so long, resting now and then to see that all is well."""
+        """Inject faults for so long, and pause now and then to check everything."""
         until_s = time.monotonic() + 60 * minutes
         while time.monotonic() < until_s:
             rest_s = min(time.monotonic() + _REST_EVERY_S, until_s)
@@ -52,7 +52,10 @@ class Campaign:
                 try:
                     self._inject_fault()
                     self._owner.drop()
-                except (OSError, subprocess.SubprocessError) as error:  # no fault of cdsed's, or the rest will show it
+                except (
+                    OSError,
+                    subprocess.SubprocessError,
+                ) as error:  # not an error of cdsed, or the checks will show it
                     self._world.counts["stumbles of the soak itself"] += 1
                     self._world.found.append(f"the soak itself stumbled: {error!r}")
                 if time.monotonic() > check_s:
@@ -61,7 +64,7 @@ class Campaign:
             self._rest()
 
     def _inject_fault(self) -> None:
-        """Do what the dice of this step say, unless the same thing is still going on."""
+        """Inject the random fault of this step, unless the same one is still active."""
         self._step += 1
         world, dice = self._world, dice_for(self._world.seed, "step", self._step)
         wait(dice.uniform(0.1, 1.5))  # the moment is meant to be any moment
@@ -83,13 +86,13 @@ class Campaign:
 
     def _look(self) -> None:
         world = self._world
-        # Who is stopped in the middle of a commit keeps the supervisor from sweeping after the dead.
+        # A worker stopped in a commit keeps the supervisor from reclaiming what dead workers held.
         if not {"state locked", "disk away", "stop and continue"} & self._under_way.keys():
             world.check()
         world.read_log()
 
     def _rest(self) -> None:
-        """End every trouble, have all that was asked for, and look everywhere."""
+        """End every fault, wait for all products, and check everything."""
         world = self._world
         self._end_those_due(float("inf"))
         for fault, count in world.sandbox.counters()["faults"].items():

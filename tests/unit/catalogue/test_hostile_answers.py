@@ -1,4 +1,4 @@
-"""Answers that are broken or made to hurt end in an error of ours, and quote no secret."""
+"""Broken and hostile responses end in an error of cdsed that quotes no secret."""
 
 import json
 import threading

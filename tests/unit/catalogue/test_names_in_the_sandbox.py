@@ -29,7 +29,7 @@ LST = "S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_
 
 @pytest.fixture(scope="module")
 def full() -> Iterator[SandboxProcess]:
-    """Give a sandbox whose catalogue has 10 000 rows; nobody changes it."""
+    """Give a sandbox whose catalogue has 10 000 rows; no test changes it."""
     with SandboxProcess() as sandbox:
         sandbox.call("POST", "catalogue/generate", {"count": 10_000, "seed": 7, "collection": "SENTINEL-3"})
         yield sandbox

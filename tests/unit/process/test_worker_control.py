@@ -1,4 +1,4 @@
-"""A worker run by hand, without any supervisor."""
+"""A worker started by hand, without a supervisor."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Products: names, places, file sets, and manifests that tell the truth unless told to lie."""
+"""Products: names, places, file sets, and manifests that are true unless the test asks for a false one."""
 
 import hashlib
 import itertools

@@ -1,4 +1,4 @@
-"""Backups, the files of a state, and the room kept for it."""
+"""Backups, the files of a state, and the space reserved for it."""
 
 import os
 import stat
@@ -50,7 +50,7 @@ def test_a_backup_has_everything_that_was_committed(lab: StateLab, folder: Path,
 def test_seven_are_kept_and_the_newest_is_known_by_number_not_clock(lab: StateLab, folder: Path) -> None:
     for _ in range(9):
         back_up(lab.db, folder, lab.clock)
-        lab.clock.utc -= 86_400  # somebody sets the clock back, day after day
+        lab.clock.utc -= 86_400  # the clock is set back, day after day
     assert [made.number for made in backups(folder)] == [9, 8, 7, 6, 5, 4, 3]
 
 

@@ -1,4 +1,4 @@
-"""Breakers: accounts, the service and disks back off by one rule, and one probe finds out when it is over."""
+"""Breakers: accounts, the service and disks back off by one rule, and one probe finds out when the failure is over."""
 
 import pytest
 

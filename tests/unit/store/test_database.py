@@ -226,7 +226,7 @@ def test_a_lock_waited_for_in_vain_delays_neither_other_threads_nor_heartbeats(l
         for thread in threads:
             thread.start()
         lab.db.changes_seen()
-        assert reported == [], "whoever has to show signs of life does not wait with them"
+        assert reported == [], "the thread of the heartbeat does not wait with them"
         for thread in threads:
             thread.join()
     assert time.monotonic() - begun_s < 10, "all waited at one time"

@@ -1,4 +1,4 @@
-"""Sessions: who may have one, and that nobody ever shares one."""
+"""Sessions: which worker gets one, and that two never share one."""
 
 import random
 import subprocess
@@ -22,7 +22,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def is_free(path: Path) -> bool:
-    """Ask the kernel whether nobody holds the flock of a file."""
+    """Ask the kernel whether the flock of a file is free."""
     lock = KernelLock(path)
     free = lock.acquire()
     lock.release()
@@ -259,7 +259,7 @@ def test_speed_is_the_mean_over_the_last_minutes_whatever_the_wall_clock_does(la
     assert rates() == (0, 0, 0)
     leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=4_000)
     leases.count_traffic(lab.db, lab.clock, "b", requests=1, size_bytes=2_000)
-    lab.clock.utc -= 86_400  # somebody sets it back
+    lab.clock.utc -= 86_400  # the clock is set back
     lab.clock.pass_s(20)
     assert rates() == (300, 300, 300)  # it has only just begun
     lab.clock.pass_s(100)

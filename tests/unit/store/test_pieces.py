@@ -1,4 +1,4 @@
-"""Pieces: what is planned, who gets what, and what has arrived stays."""
+"""Pieces: planning, hand-out to sessions, and progress that is kept."""
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_a_product_refused_to_an_account_is_given_to_another(one):
 def test_a_product_refused_to_all_accounts_that_are_left_may_be_tried_by_them_again(one):
     number = one.ready("A")
     refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a")
-    one.accounts("a")  # the other has left the accounts file: nobody would ever try, and nobody be told
+    one.accounts("a")  # the other has left the accounts file: no account would try, and no report would be written
     assert next_work(one, one.lease("a")).product.id == number
 
 
@@ -125,7 +125,7 @@ def test_of_the_products_that_workers_died_over_one_is_worked_on_at_a_time(one):
     innocent = one.ready("C")
     one.db.rows("UPDATE product SET deaths = 1 WHERE safename IN ('A', 'B')")
     assert next_work(one, one.lease()).product.id == suspects[0]
-    assert next_work(one, one.lease()) is None  # whoever is at it takes nothing else
+    assert next_work(one, one.lease()) is None  # its session takes no other work
     other = one.new_process("download-2")
     lease = one.lease(process=other)
     assert pieces.next_work(one.db, one.clock, lease, other).product.id == innocent

@@ -1,4 +1,4 @@
-"""Who is alive, and what the dead leave behind."""
+"""Live processes, and what dead workers held."""
 
 import contextlib
 
@@ -84,7 +84,7 @@ def test_a_worker_that_left_because_of_the_state_charges_no_product(busy):
 
 
 def test_an_unseen_death_charges_no_product(busy):
-    """So is it after a power cut, and where the supervisor died too."""
+    """The same holds after a power cut, and if the supervisor died too."""
     assert reclaim(busy, says=processes.no_evidence(None)) == ["download-1"]
     assert deaths(busy) == set()
 

@@ -1,6 +1,6 @@
-"""Whatever processes, sessions, failures and people do to products in whatever order: the rules of the state hold.
+"""Random steps of processes, sessions, failures and users, in any order: the rules of the state hold.
 
-Those who were overtaken continue, too: with leases that were taken from them, pieces of another plan, and old claims.
+Workers that lost a lease or claim continue, too: with old leases, pieces of another plan, and old claims.
 """
 
 import tempfile
@@ -34,7 +34,7 @@ _NAMES = [
     f"S1A_IW_GRDH_1SDV_20240{month}01T000000_20240{month}01T000025_05{month}000_05{month}ABC_000{month}.SAFE"
     for month in range(1, 5)
 ]
-_PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
+_PIECE_BYTES = 5 * 2**20  # two exceed a batch: sessions share a product
 _HELD_MOST, _ATTEMPTS, _ERROR_RATE, _STEPS = 3, 2, 0.2, 60
 _SIZES = ([3, 2], [3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
@@ -48,7 +48,7 @@ _ERRORS = (
 
 
 class _Nowhere:
-    """What finds no product on any disk."""
+    """A presence that finds no product on any disk."""
 
     def find(self, _safename: str, _outputdir: Path | None = None) -> Path | None:
         return None
@@ -86,7 +86,7 @@ class _Disk:
 
 
 class ProductRules(RuleBasedStateMachine):
-    """Listings come, workers work, fail, are killed and overtaken, and somebody says `cdsed retry`."""
+    """Listings come, workers work, fail, are killed and lose their leases, and a user runs `cdsed retry`."""
 
     which = st.integers(0, 7)
 
@@ -95,7 +95,7 @@ class ProductRules(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.root = Path(self.folder.name)
         self.lab = lab = StateLab(open_state(self.root), SetClock(), self.root)
-        lab.db.rows("PRAGMA synchronous = OFF")  # nobody pulls the plug here
+        lab.db.rows("PRAGMA synchronous = OFF")  # no power cut is tested here
         lab.accounts("a", "b")
         (self.root / "spool").mkdir()
         self.processes = [lab.process, lab.new_process("two")]
@@ -131,7 +131,7 @@ class ProductRules(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 2**32))
     def run_steps(self, seed: int) -> None:
-        """Continue what can be continued, with errors in between: single steps rarely lead far enough."""
+        """Run many possible steps, with errors in between: single steps rarely get far."""
         dice = Random(seed)
         for _ in range(_STEPS):
             which = dice.randrange(64)
@@ -209,7 +209,7 @@ class ProductRules(RuleBasedStateMachine):
     @precondition(lambda self: any(work for _, _, work in self.held))
     @rule(which=which)
     def advance(self, which: int) -> None:
-        """Note half of a piece, as every two seconds."""
+        """Note progress of half a piece, as workers do every two seconds."""
         found = self.pick(which)
         _, lease, work = found
         with suppress(LeaseLost):
@@ -298,7 +298,7 @@ class ProductRules(RuleBasedStateMachine):
     @precondition(lambda self: self.claims or self.held)
     @rule()
     def overtaken(self) -> None:
-        """Whoever lost his claim, or his lease, to another continues all the same: that changes nothing."""
+        """A worker that lost its claim or lease continues: that changes nothing."""
         for _, product in self.claims:
             late = replace(product, fence=(product.fence or 0) - 1)
             now, made_of = products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)
@@ -315,7 +315,7 @@ class ProductRules(RuleBasedStateMachine):
                 pieces.forget_lost(self.lab.db, late, {})
             assert (products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)) == (now, made_of)
         for _, lease, work in self.held:
-            late_lease = replace(lease, fence=-lease.fence)  # one that nobody has any more
+            late_lease = replace(lease, fence=-lease.fence)  # one that no worker has any more
             held = self.holding()
             leases.release(self.lab.db, self.lab.clock, late_lease, cooldown_s=9.0)
             for piece in work.pieces if work else ():
@@ -332,7 +332,7 @@ class ProductRules(RuleBasedStateMachine):
         leases.release(self.lab.db, self.lab.clock, self.held.pop(which % len(self.held))[1], cooldown_s=0.0)
 
     def holding(self) -> list[object]:
-        """Return who holds what, and how much of it has arrived."""
+        """Return the holders of pieces, and how much has arrived."""
         return [self.lab.db.rows(f"SELECT * FROM {table}") for table in ("session", "piece")]
 
     @precondition(lambda self: self.any_in("downloading"))
@@ -350,7 +350,7 @@ class ProductRules(RuleBasedStateMachine):
     @precondition(lambda self: self.any_in("downloading"))
     @rule(which=which)
     def lose(self, which: int) -> None:
-        """Somebody takes away what is being put together."""
+        """A user removes a staging directory."""
         if known := self.lab.db.rows("SELECT staging FROM product WHERE staging IS NOT NULL"):
             self.disk.remove(known[which % len(known)]["staging"])
 
@@ -407,7 +407,7 @@ class ProductRules(RuleBasedStateMachine):
 
     @invariant()
     def look(self) -> None:
-        """Look whether everything holds that must."""
+        """Check all rules."""
         if hasattr(self, "lab"):
             self.the_rules_hold()
             self.fences_only_grow()
@@ -436,7 +436,7 @@ class ProductRules(RuleBasedStateMachine):
         assert open_ones == []
 
     def what_was_promised_is_kept(self) -> None:
-        """Each open listing wants what it named, and what is finished stays so until somebody asks for it."""
+        """Each open listing wants what it named, and what is finished stays so until a request for it."""
         for listing in self.lab.db.rows("SELECT id FROM listing WHERE state = 'open'"):
             rows = listings.report_rows(self.lab.db, listing["id"])
             assert {row.safename for row in rows} == self.promised[listing["id"]]

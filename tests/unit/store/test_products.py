@@ -137,7 +137,7 @@ def test_urgent_products_are_resolved_first(lab):
 
 
 class Bookkeeping(RuleBasedStateMachine):
-    """Whatever happens to products and wishes, the tallies equal the counts."""
+    """After any changes of products and requests, the tallies equal the counts."""
 
     names = st.integers(0, 5)
 

@@ -1,4 +1,4 @@
-"""What an account may use: sessions that follow the service, requests and volume claimed before they are made."""
+"""What an account may use: sessions limited by the service, requests and volume reserved before use."""
 
 import itertools
 
@@ -271,7 +271,7 @@ def test_a_refusal_while_our_sessions_cool_down_is_ours(lab):
 
 
 def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
-    """Two sessions work through many tiny objects, whatever way the minute slides."""
+    """Two sessions fetch many tiny objects, wherever the minute begins."""
     limit = 60
     unsafe(lab)
     lab.accounts("a", requests_per_minute=limit, sessions=2)

@@ -1,4 +1,4 @@
-"""Fetching a piece: every fault has its name, what arrived stays, and nothing wrong ever passes."""
+"""Fetching a piece: every fault has its code, what arrived stays, and wrong bytes never pass."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ def test_a_reset_continues_from_what_arrived(s3_lab, item):
     with pytest.raises(ServiceError) as error:
         s3_lab.fetch(piece_of(item))
     assert error.value.code in ("ConnectionLost", "TruncatedBody")
-    # A reset throws away what the kernel has received and nobody has read yet: all of it, perhaps.
+    # A reset discards what the kernel has received and the program has not read: perhaps all.
     arrived = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
     assert arrived <= 400_000
     s3_lab.sandbox.reset_counters()

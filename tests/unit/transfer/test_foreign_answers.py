@@ -1,4 +1,4 @@
-"""Whatever answers in the place of S3: it is the service's fault, and a product is missing only if S3 says so."""
+"""A foreign response in the place of S3 is the service's fault. A product is unavailable only if S3 says so."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def connection(server: RawServer) -> Iterator[Connection]:
 
 
 def answering(listing: bytes, head: bytes = HEAD_404, get: bytes = GONE) -> Callable[[str], bytes]:
-    """Response a listing, a HEAD and a GET of the key."""
+    """Answer a list, a HEAD and a GET of the key."""
 
     def respond(request: str) -> bytes:
         return listing if "list-type" in request else head if request.startswith("HEAD") else get
@@ -177,7 +177,7 @@ class _NoProgress:
 
 
 def fetched(server: RawServer, connection: Connection, staging: Path, raw: bytes, *, whole: bool) -> Exception:
-    """Fetch an object of 300 bytes with the ETag e, or its middle; return the error that comes of it."""
+    """Fetch an object of 300 bytes with the ETag e, or its middle; return the error."""
     (staging / "a.tiff").write_bytes(bytes(300))
     server.respond = lambda _: raw
     connection.close()

@@ -1,4 +1,4 @@
-"""Who owns a product's place: states as real processes that hold their locks, are killed, or were on other machines."""
+"""Owners of staging directories: real processes that hold their locks, are killed, or were on other machines."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def never():
 
 
 def silent_for(room, state_id, seconds, host=None):
-    """Let a dead state have been heard of last so long ago, perhaps on another machine."""
+    """Give a dead state a heartbeat of so long ago, perhaps on another machine."""
     file = room / "owners" / f"{state_id}.state"
     if host is not None:
         file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "host": host}), encoding="utf-8")
@@ -129,7 +129,7 @@ def test_a_worker_asleep_during_a_takeover_is_stopped_at_the_fence(room, holder)
 
 def test_a_place_without_an_owner_is_kept_by_the_state_that_works_there(room):
     assert owners().hold(room, "A") is False  # begun by a cdsed that knew no owners
-    assert owners().hold(room, "A") is False, "after a kill it is still known that somebody may have been there"
+    assert owners().hold(room, "A") is False, "after a kill it is still known that another state may have been there"
     assert owners().claim(room, "A", never) is True
     assert owners().hold(room, "A") is True
     with pytest.raises(OwnedElsewhere):

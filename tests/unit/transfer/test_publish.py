@@ -1,4 +1,4 @@
-"""Publishing: one rename, nothing lost, and a crash in its middle is understood."""
+"""Publishing: one rename, no file lost, and recovery from a crash in between."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Verification: what is whole passes, and nothing else."""
+"""Verification: only a complete product passes."""
 
 import dataclasses
 import threading

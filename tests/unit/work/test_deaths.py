@@ -1,4 +1,4 @@
-"""What the ends of workers say about the products they were at."""
+"""What the ends of workers say about the products they worked on."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Where a product goes when the disk it was begun on is away."""
+"""Where a product goes when the disk of its staging is away."""
 
 import errno
 import os
@@ -42,7 +42,7 @@ class DestinationContext:
 
 @pytest.fixture
 def context(lab):
-    """Give a context of whose spools the first is known and then gone."""
+    """Give a context whose first spool is known and then gone."""
     lab.accounts("a")
     spool, other = lab.root / "spool", lab.root / "other"
     settings = Settings.model_validate({"spools": [str(spool), str(other)], "disk": {"free_bytes_min": 0}})

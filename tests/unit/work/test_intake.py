@@ -1,4 +1,4 @@
-"""Intake: every line is counted once, whatever is killed, dropped again, or already there."""
+"""Intake: every line is counted once, after kills, repeated drops, and for products on disk."""
 
 import contextlib
 import json
@@ -217,7 +217,7 @@ def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
     other = open_state(desk.settings.state_dir)
     taken = listings.half_taken(other)[0].items_taken
     other.close()
-    assert taken == 500 * batches  # the batch it died in is not half there
+    assert taken == 500 * batches  # the batch it died in is not half taken
     intake(desk).go_on()
     assert counts(desk, "l.txt") == {"accepted": 1200, "duplicate": 10, "rejected": 1}
     assert desk.db.value("SELECT count(*) FROM want") == 1200
@@ -228,7 +228,7 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
     drop(desk, "a.txt", NAMES[:3])
     in_the_way = desk.inbox / ".accepted" / ".a.txt.receipt.json.tmp"  # stands for a full disk
     in_the_way.mkdir(parents=True)
-    for _ in range(8):  # somebody starts the daemon again and again
+    for _ in range(8):  # the daemon is restarted many times
         one = intake(desk)
         one.go_on()
         one.look()
@@ -240,7 +240,7 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
 
 
 def test_a_listing_whose_reader_is_stopped_repeatedly_is_taken_in_the_end(desk, monkeypatch):
-    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_HEARTBEATS", 1)  # a listing of gigabytes shows signs of life like this
+    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_HEARTBEATS", 1)  # a listing of gigabytes sends heartbeats like this
 
     def stop():
         raise Stopped

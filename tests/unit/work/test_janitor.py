@@ -79,7 +79,7 @@ def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(context, monkeypat
         return find(db, name)
 
     monkeypatch.setattr(products, "find", find_late)
-    tidy(context, context.stop)  # a pause would be told to its `outcome`, which it has not
+    tidy(context, context.stop)  # a pause would need its `outcome`, which it does not have
     assert not list(staged.parent.iterdir())
 
 
@@ -131,7 +131,7 @@ def other_state(context):
 
 
 def nothing_to_forget():
-    raise AssertionError("nobody owned it before")
+    raise AssertionError("it had no owner before")
 
 
 def test_what_another_state_owns_stays_although_this_one_knows_the_product(context):

@@ -1,4 +1,4 @@
-"""The state is looked through while the daemon runs, and what is found is told."""
+"""The state is checked while the daemon runs, and violations are reported."""
 
 from pathlib import Path
 

@@ -133,7 +133,7 @@ def test_a_refused_product_goes_to_another_account(lab):
 
 
 def refused_to_all(lab):
-    """Let both accounts be refused one product; return what became of it."""
+    """Let both accounts be refused one product; return the product."""
     product = claimed(lab)
     lab.outcome.of_product(REFUSED, lab.lease("a"), product)
     with lab.db.write():

@@ -1,4 +1,4 @@
-"""Where a product lies: the listing's word, the name's, the catalogue's."""
+"""The path of a product: from the listing, the name, or the catalogue."""
 
 from datetime import UTC, datetime
 
@@ -67,7 +67,7 @@ def resolve(lab, name, catalogue, **request):
 
 
 def exhaust(resolver):
-    """Let it do all there is to do just now."""
+    """Run it until no product is due."""
     for _ in range(99):
         if not resolver.resolve_some():
             return

@@ -1,4 +1,4 @@
-"""A session at work, at a sandbox: what befalls others does not end it, and it does not spin when it may do nothing."""
+"""A session at work, at a sandbox: events of other sessions do not end it, and it does not spin without work."""
 
 from cdsed.model.product_state import State
 from cdsed.store import products, refusals

@@ -1,4 +1,4 @@
-"""What an account's refusals and deliveries do to its sessions, and what the log says of it."""
+"""How refusals and deliveries of an account change its sessions, and what the log says."""
 
 import pytest
 
