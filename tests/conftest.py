@@ -12,6 +12,6 @@ settings.load_profile("cdsed")
 
 
 def pytest_configure() -> None:
-    # What a shell starts in the background ignores SIGINT, and so would everything that the tests start and interrupt.
+    # A process that a shell starts in the background ignores SIGINT. The children of the tests would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,6 @@
-"""Line and branch coverage by room, from the data of a run under coverage; ``make coverage`` runs it.
+"""Line and branch coverage by package, from the data of a run under coverage; ``make coverage`` runs it.
 
-``python -m tests.rooms_covered [ROOM ...]`` also lists what is not covered in these rooms.
+``python -m tests.rooms_covered [ROOM ...]`` also lists what is not covered in these packages.
 """
 
 import json
@@ -14,8 +14,8 @@ _REQUIRED = frozenset({"model", "store", "work", "process", "transfer"})
 _REQUIRED_PERCENT = 95.0
 
 
-def main(told_in_detail: list[str]) -> int:
-    """Print the table; return 1 when a room that needs it has less than 95 %."""
+def main(rooms_in_detail: list[str]) -> int:
+    """Print the table; return 1 if a package that needs 95 % has less."""
     files = _measured()
     rooms: dict[str, Counter[str]] = defaultdict(Counter)
     for name, file in files.items():
@@ -32,7 +32,7 @@ def main(told_in_detail: list[str]) -> int:
             f"{sums['covered_branches']:>9}{percent:>9.1f}{'  needs 95' if room in poor else ''}"
         )
     for name, file in sorted(files.items()):
-        if _room(name) in {*told_in_detail, *poor} and (file["missing_lines"] or file["missing_branches"]):
+        if _room(name) in {*rooms_in_detail, *poor} and (file["missing_lines"] or file["missing_branches"]):
             branches = [f"{origin}->{target}" for origin, target in file["missing_branches"]]
             print(f"{name}: lines {_spans(file['missing_lines'])}; branches {', '.join(branches) or 'none'}")
     return 1 if poor else 0

@@ -8,7 +8,7 @@ from tests.support.sandbox import SandboxProcess
 
 
 def test_the_receipt_of_an_added_listing_appears_where_add_says(tmp_path: Path) -> None:
-    """Whatever others are called that came before, and however soon it is taken."""
+    """Earlier listings of any name do not matter, nor does how soon the daemon takes it."""
     first, second, *more = realistic_safenames("S5P", 5, seed=13)
     elsewhere = tmp_path / "elsewhere"
     with SandboxProcess() as sandbox:

@@ -1,6 +1,6 @@
 """Defects of cdsodatacli 2026.10.15 about search, cache, conversion, listings and downloads, each with its test.
 
-Its own code was run or read for each of them; `DEFECTS` says which test shows that cdsed does not have it.
+We ran or read its code for each of them. `DEFECTS` names the test that shows that cdsed does not have it.
 """
 
 import ast
@@ -52,7 +52,7 @@ DEFECTS = {
         "unit/catalogue/test_names.py::test_what_is_missing_is_not_asked_again_until_its_time_is_over"
     ),
     "deleted and failed are the same": (
-        "unit/catalogue/test_names_in_the_sandbox.py::test_deleted_offline_and_unknown_are_told_apart"
+        "unit/catalogue/test_names_in_the_sandbox.py::test_deleted_offline_and_unknown_differ"
     ),
     "a service that is down makes products missing": (
         "unit/catalogue/test_names.py::test_a_service_that_is_down_is_an_error_and_no_short_answer"

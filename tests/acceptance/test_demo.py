@@ -1,4 +1,4 @@
-"""`cdsed demo` shows the main job from end to end, and leaves nothing behind that nobody asked for."""
+"""`cdsed demo` shows the main job from end to end, and leaves no unexpected files."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def test_an_interrupted_demo_leaves_neither_processes_nor_files(tmp_path: Path) 
     assert list(temporary.iterdir()) == []
 
 
-def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_empty_is_ignored(tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
     (place / "thesis.tex").write_text("do not touch", encoding="utf-8")

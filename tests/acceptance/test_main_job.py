@@ -44,7 +44,7 @@ def test_what_cannot_be_had_is_reported_with_its_cause(tmp_path: Path) -> None:
         assert "offline" in rows[offline]["cause"]
 
 
-def test_a_product_of_two_listings_is_fetched_once_and_told_to_both(tmp_path: Path) -> None:
+def test_a_product_of_two_listings_is_fetched_once_for_both_reports(tmp_path: Path) -> None:
     names = realistic_safenames("S2_L1C", 4, seed=9)
     with SandboxProcess(bandwidth_bytes_per_s=2_000_000) as sandbox:
         lab = Installation(tmp_path, sandbox)

@@ -1,4 +1,4 @@
-"""A search of 25 000 products in one window, with troubles and kills: each product once, nothing asked twice."""
+"""A search of 25 000 products in one window, with faults and kills: each product once, no request twice."""
 
 import hashlib
 import json
@@ -81,7 +81,7 @@ def test_a_killed_search_continues_where_it_stopped(sandbox, tmp_path):
     sandbox.fault(kind="internal_error", operation="odata", every=10)
     searcher = Searcher(tmp_path, sandbox)
     pages = 0
-    for kill in range(1, 6):  # after ever more pages have come
+    for kill in range(1, 6):  # each time more pages are cached
         kept = searcher.kept()
         before = len(searcher.asked())
         process = searcher.start()

@@ -1,4 +1,4 @@
-"""`cdsed status` tells the truth while the daemon runs, when it has stopped, and when it has died."""
+"""`cdsed status` is correct while the daemon runs, after it has stopped, and after it has died."""
 
 import os
 import pty
@@ -12,10 +12,10 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 ROOT = Path(__file__).parents[2]
-SLOW_BYTES_PER_S = 100_000  # it must not be through before all is asked
+SLOW_BYTES_PER_S = 100_000  # it must still run when the status is read
 
 
-def test_status_follows_a_daemon_through_its_life(tmp_path: Path) -> None:
+def test_status_follows_a_daemon_from_start_to_end(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 6, seed=11)
     with SandboxProcess(accounts=1, bandwidth_bytes_per_s=SLOW_BYTES_PER_S) as sandbox:
         lab = Installation(tmp_path, sandbox)
@@ -54,7 +54,7 @@ def _assert_truth_while_running(lab: Installation, daemon: DaemonProcess, names:
     listing = lab.command("status", "slow.txt")
     assert "Listing slow.txt: open" in listing.stdout
     assert str(lab.inbox / ".accepted" / "slow.txt.receipt.txt") in listing.stdout
-    seen = [lab.status(name)["product"] for name in names]  # asked once more, it may be done meanwhile
+    seen = [lab.status(name)["product"] for name in names]  # by the second read it may be done
     downloading = [product for product in seen if product["state"] == "downloading"]
     assert downloading, screen.stdout
     product = max(downloading, key=lambda product: product["progress"]["size_bytes"])

@@ -58,7 +58,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def test_systemd_has_nothing_to_say_about_a_unit(unit):
     verified = run("systemd-analyze", "verify", "--man=no", unit)
 
-    # An unknown value is only warned about: the exit code alone would hide it.
+    # systemd only warns of an unknown value: the exit code does not show it.
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
 
 
@@ -134,7 +134,7 @@ def test_a_unit_agrees_with_the_settings_and_the_exit_codes(name):
 
     assert float(service["TimeoutStopSec"]) > Settings().process.stop_within_s
     assert float(service["TimeoutStartSec"]) >= Settings().process.ready_within_s
-    refused = {ExitCode.USAGE, ExitCode.CONFIG}  # a directory may be nobody's until its disk is mounted
+    refused = {ExitCode.USAGE, ExitCode.CONFIG}  # a directory may be absent until its disk is mounted
     assert {int(code) for code in service["RestartPreventExitStatus"].split()} == refused
     assert service["LoadCredential"].startswith("accounts.yml:/etc/cdsed/")
 

@@ -121,7 +121,7 @@ The count is in the state, and a restart keeps it.
 
 
 def page() -> str:
-    """Return the page: below each title what follows, and the failures that it follows from."""
+    """Return the page: below each title an action, and the failures that lead to it."""
     lines = [_HEAD]
     for fault_domain, title in _TITLES.items():
         lines.append(f"## {title}\n")

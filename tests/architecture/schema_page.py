@@ -1,7 +1,7 @@
 """Write the schema that all migrations together make: ``make docs``.
 
-``cdsed/store/sql/schema.sql`` is the schema in one file, to read, and ``docs/tables.md`` is a picture of it. cdsed
-executes neither: a state is made by the migrations.
+``cdsed/store/sql/schema.sql`` is the schema in one file, for readers, and ``docs/tables.md`` is a picture of it. cdsed
+executes neither: the migrations make a state.
 """
 
 import re

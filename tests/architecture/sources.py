@@ -19,12 +19,12 @@ class Source:
 
     @property
     def room(self) -> str:
-        """The room it is in, or its own name for a module that stands in none."""
+        """The package it is in, or its own name for a module of the top level."""
         parts = self.name.split(".")
         return parts[1] if len(parts) > 1 else ""
 
     def imports(self) -> Iterator[str]:
-        """Yield the dotted name of everything it imports, wherever the import stands: lazy and for types too."""
+        """Yield the dotted name of everything it imports, also by lazy imports and imports for types."""
         for node in ast.walk(self.tree):
             match node:
                 case ast.Import():

@@ -1,4 +1,4 @@
-"""Write docs/states.md, the life of a product, from the one table of its transitions: ``make docs``."""
+"""Write docs/states.md, the states of a product, from the one table of its transitions: ``make docs``."""
 
 from pathlib import Path
 

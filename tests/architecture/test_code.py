@@ -1,4 +1,4 @@
-"""What keeps the code easy to take over: small modules and functions, SQL apart, no drawer for odds and ends."""
+"""What keeps the code easy to maintain: small modules and functions, SQL apart, and no module for odds and ends."""
 
 import ast
 import re

@@ -17,7 +17,7 @@ _DIAGNOSED = {"KeyExpired", "KeyRevoked", "KeyNotYetValid", "KeyUnknown", "Wrong
 
 
 def _codes_in_the_code() -> set[tuple[str, str]]:
-    """Return (blame, code) of every error that is made with a literal code."""
+    """Return (fault domain, code) of every error that is made with a literal code."""
     found = set()
     for source in sources():
         for node in ast.walk(source.tree):
@@ -33,19 +33,19 @@ def test_every_code_that_is_raised_stands_in_the_table():
     listed = {(rule.fault_domain.value, code) for rule in (*RULES, *OTHER_FAILURES) for code in rule.codes}
     raised = _codes_in_the_code()
     assert len(raised) > 25
-    # The catalogue uses words of its own blame, which the rows of S3 name too, and `Refused`.
+    # The catalogue uses the codes of its own fault domain, which the rows of S3 name too, and `Refused`.
     missing = raised - listed - {("service", "Refused")}
     assert not {(fault_domain, code) for fault_domain, code in missing if code not in _DIAGNOSED}
 
 
-def test_every_blame_has_a_row_for_what_nobody_named_or_only_two_codes():
+def test_every_domain_has_a_row_for_any_other_code_or_only_two_codes():
     for fault_domain in {rule.fault_domain for rule in RULES}:
         rows = [rule for rule in RULES if rule.fault_domain is fault_domain]
         assert not rows[-1].codes or fault_domain.value == "nobody", fault_domain
         assert all(rule.codes for rule in rows[:-1]), f"{fault_domain}: rows below *any other* are never reached"
 
 
-def test_no_code_stands_twice_under_one_blame():
+def test_no_code_stands_twice_in_one_domain():
     listed = [(rule.fault_domain, code) for rule in RULES for code in rule.codes]
     assert len(listed) == len(set(listed))
 

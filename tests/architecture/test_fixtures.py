@@ -59,7 +59,7 @@ def _is_fixture(function: ast.FunctionDef) -> bool:
 
 
 def _misplaced_fixtures(source: TestSource) -> list[str]:
-    """Return fixtures that stand neither in the plugin nor in the file of the tests that use them."""
+    """Return fixtures that are neither in the plugin nor in the file of the tests that use them."""
     if source.is_test or source.path == _PLUGIN:
         return []
     return [function.name for function in source.functions if _is_fixture(function)]
@@ -97,7 +97,7 @@ def _declared() -> set[str]:
 
 
 def _set_on_the_fly(source: TestSource, declared: set[str]) -> Iterator[str]:
-    """Yield attributes that no class declares, those that a fixture sets, and what is made to have any attribute."""
+    """Yield attributes that no class declares, attributes that a fixture sets, and objects that take any attribute."""
     in_fixtures = {id(node) for function in source.functions if _is_fixture(function) for node in ast.walk(function)}
     for node in ast.walk(source.tree):
         match node:

@@ -1,4 +1,4 @@
-"""What the documents promise is shown by tests that exist."""
+"""Each promise of the documents names tests that exist."""
 
 import ast
 import re

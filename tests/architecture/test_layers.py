@@ -16,8 +16,8 @@ _BASE = {"errors", "clock", "dir_handle", "log", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
-# What each room may import besides itself, from the bottom upwards: only what stands above its line. A room that is not
-# here is new: give it a line. "" is cdsed itself.
+# What each package may import besides itself, from the bottom upwards: only packages above its line. Give a new
+# package a line. "" is cdsed itself.
 _MAY_IMPORT = {
     "_version": set(),
     "errors": set(),

@@ -14,7 +14,7 @@ from tests.architecture.sources import ROOT, Source, sources
 
 _MAY_KNOW = (
     "cdsed.model.families",
-    "cdsed.sandbox",  # its own copy, so that it does not agree with us by mistake
+    "cdsed.sandbox",  # a copy, so that it cannot agree with the code by mistake
     "cdsed.cli.demo_plot",  # the names of the products that the demo downloads
 )
 _MISSIONS = [family.mission for family in Family]

@@ -1,4 +1,4 @@
-"""The pages are plain: few literary words and semicolons, the reader is addressed, and examples abound."""
+"""The pages are plain: few literary words and semicolons, many uses of "you", and many examples."""
 
 import pytest
 

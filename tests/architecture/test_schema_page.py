@@ -1,4 +1,4 @@
-"""The schema in one file is what the migrations make, and nothing but people reads it."""
+"""The schema in one file is what the migrations make, and the program does not read it."""
 
 import re
 import sqlite3

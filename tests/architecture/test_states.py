@@ -15,7 +15,7 @@ def test_the_database_allows_exactly_the_transitions_of_the_table(tmp_path):
     assert rows == {(origin.value, target.value) for origin, targets in TRANSITIONS.items() for target in targets}
 
 
-def test_the_database_knows_exactly_the_states_of_the_code(tmp_path):
+def test_the_database_has_exactly_the_states_of_the_code(tmp_path):
     db = open_state(tmp_path)
     schema = db.value("SELECT sql FROM sqlite_schema WHERE name = 'product'")
     db.close()
@@ -37,7 +37,7 @@ def test_from_every_state_a_product_can_still_arrive():
     assert can == set(State)
 
 
-def test_only_a_new_wish_moves_a_finished_product():
+def test_only_a_new_request_moves_a_finished_product():
     assert {target for state in TERMINAL for target in TRANSITIONS[state]} == {State.QUEUED}
 
 

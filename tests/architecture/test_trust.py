@@ -1,4 +1,4 @@
-"""What must stand nowhere in the code: ways around TLS, redirects with credentials, paths that follow links."""
+"""What the code must not contain: ways around TLS, redirects with credentials, paths that follow links."""
 
 import ast
 import re
@@ -12,9 +12,9 @@ _AROUND_TLS = re.compile(
     r"verify\s*=\s*False|CERT_NONE|CERT_OPTIONAL|check_hostname\s*=|_create_unverified|disable_warnings|"
     r"cert_reqs|assert_hostname|InsecureRequestWarning|PROTOCOL_TLS\b|allow_redirects\s*=\s*True"
 )
-# What looks a path up again, and so could be led elsewhere between two calls.
+# Calls that look a path up again: a link could lead them elsewhere between two calls.
 _BY_PATH = {"mkdir", "unlink", "rename", "rmdir", "touch", "write_bytes", "write_text", "rmtree", "copyfile"}
-# Directories that a trusted person has named are made and found by their path: destinations, the pre-spool's parent.
+# Directories from the settings are made and found by their path: destinations, the parent of the pre-spool.
 _TRUSTED = {"destination.mkdir", "place.parent.mkdir"}
 
 

@@ -1,4 +1,4 @@
-"""Who reads how a product is planned stops at few functions."""
+"""A reader of the code that plans a product passes few functions."""
 
 from tests.architecture.walk_of_planning import START, walk
 

@@ -1,4 +1,4 @@
-"""What a process loads: a supervisor no S3, `status` no validation, a worker only what its role needs."""
+"""What a process imports. A supervisor imports no S3, `status` no validation, a worker only what its role needs."""
 
 import json
 import subprocess

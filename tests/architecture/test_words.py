@@ -9,7 +9,7 @@ import pytest
 from tests.architecture.prose import comments, literary_words, source_files
 from tests.architecture.sources import sources
 
-# Words that the glossary has better ones for; they may be part of no name.
+# The glossary has better words than these. No name may contain one.
 _WORN = (
     *(
         "anew",

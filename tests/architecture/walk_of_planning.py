@@ -1,7 +1,7 @@
-"""Which functions of cdsed a reader stops at to follow the planning of a product: ``python -m`` prints them.
+"""The functions of cdsed that a reader passes to follow the planning of a product: ``python -m`` prints them.
 
-Counted once each are the functions that `plan_product` reaches. Those of `cdsed.work` are followed further, those of
-other packages are read by their docstring. Left out are the queries of `cdsed.store`, errors, and constructors.
+It counts each function that `plan_product` reaches once. It follows functions of `cdsed.work` further. For functions of
+other packages, you read the docstring. It leaves out queries of `cdsed.store`, errors, and constructors.
 """
 
 import ast

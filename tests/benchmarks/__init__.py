@@ -1,1 +1,1 @@
-"""What ``make bench`` measures: ratios against something run beside it; absolute times are noise."""
+"""What ``make bench`` measures: ratios against a peer run beside it, because absolute times vary."""

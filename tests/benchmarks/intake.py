@@ -1,4 +1,4 @@
-"""Thousands of listings of one line dropped at once: receipts and reports, against writing the same papers plainly."""
+"""Thousands of listings of one line dropped at once: receipts and reports, against plain writes of the same files."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from cdsed.work.intake import Intake
 from tests.benchmarks.result import Result
 
 _LISTINGS = 2_000
-_PAPER = b"x" * 500
+_REPORT = b"x" * 500
 _AT_ONCE = 16
 
 
@@ -73,7 +73,7 @@ def _write_plainly(folder: Path) -> None:
         for kind in ("json", "txt"):
             hidden = folder / f".{number}.{kind}"
             with hidden.open("wb") as file:
-                file.write(_PAPER)
+                file.write(_REPORT)
                 file.flush()
                 os.fsync(file.fileno())
             hidden.rename(folder / f"{number}.{kind}")

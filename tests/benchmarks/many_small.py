@@ -1,6 +1,6 @@
 """Many small objects, unshaped: the whole daemon against one bare connection per session that only reads.
 
-The peer keeps nothing, checks nothing and writes nothing, so this shows what leasing, verification, fsync and
+The peer keeps no state, checks nothing and writes nothing. The ratio shows what leasing, verification, fsync and
 publication cost together.
 """
 

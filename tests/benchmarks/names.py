@@ -69,7 +69,7 @@ def _names(sandbox: SandboxProcess) -> list[str]:
 
 
 def _ours(sandbox: SandboxProcess, names: list[str]) -> tuple[float, int]:
-    """Return seconds and requests of one look-up by a process that has learnt nothing yet."""
+    """Return seconds and requests of one look-up by a fresh process."""
     sandbox.reset_counters()
     rate_limiter, stop = RateLimiter(_REQUESTS_PER_S, SYSTEM_CLOCK), threading.Event()
     begun_s = time.perf_counter()

@@ -1,8 +1,8 @@
 """cdsodatacli, the library cdsed descends from, run beside cdsed by the benchmarks of the catalogue.
 
-It is installed from the package index into an environment of its own, outside the repository, and its functions
-run unmodified: where they would ask the real service or fetch a map, the script of the benchmark says what it
-replaces. Where it cannot be installed the benchmarks say why, and print our figures alone.
+It is installed from the package index into an environment of its own, outside the repository. Its functions run
+unmodified. Where they would ask the real service or fetch a map, the script of the benchmark says what it replaces.
+If it cannot be installed, the benchmarks say why, and print only the figures of cdsed.
 """
 
 import functools
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _VERSION = "2026.10.15"
-# What it prints must not be taken for an answer; what it imports is loaded before the first task.
+# Its own output must not look like a response. Its imports are loaded before the first task.
 _LOOP = """
 import json, sys, time
 answers, sys.stdout = sys.stdout, sys.stderr
@@ -86,7 +86,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Compared:
-    """Median seconds of a task done by both; `peer_s` is None where there is no peer."""
+    """Median seconds of a task done by both; without a peer, `peer_s` stays None."""
 
     ours_s: float
     peer_s: float | None
@@ -119,7 +119,7 @@ def _time_s(task: Callable[[], object]) -> float:
 
 @functools.cache
 def interpreter() -> Path | None:
-    """Return a Python that has cdsodatacli, installed now unless it was before; None, once it is said why, without."""
+    """Return a Python that has cdsodatacli, and install it if needed; None after a message if that is impossible."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache / "cdsed-bench" / f"cdsodatacli-{_VERSION}-python{sys.version_info.major}.{sys.version_info.minor}"
     python, installed = home / "bin" / "python", home / ".installed"

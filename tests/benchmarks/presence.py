@@ -1,8 +1,8 @@
 """Whether 100 000 products are on disk, in an output directory, a spool or an archive, against cdsodatacli.
 
-A quarter is in each place, a quarter nowhere; they are asked for in the order of time, as a search lists them.
-The peer (``filter_product_already_present``) asks whether a path exists; cdsed, whether what is there is whole:
-so a second measure asks for 100 000 products of which there is none.
+A quarter is in each place, a quarter in none of them; they are asked for in the order of time, as a search lists them.
+The peer (``filter_product_already_present``) checks whether a path exists. cdsed checks whether it is complete.
+A second measure therefore asks for 100 000 absent products.
 """
 
 import shutil
@@ -23,7 +23,7 @@ _PRODUCTS = 100_000
 _TRACED = 10_000
 _PLACES = ("outputdir", "spool", "archive")
 _DATA = b"measured"
-_DIGEST = "0" * 32  # nobody compares digests here
+_DIGEST = "0" * 32  # no digest is compared here
 _MANIFEST = f"""<xfdu><dataObjectSection><dataObject ID="data"><byteStream size="{len(_DATA)}">
 <fileLocation href="./data.tiff"/><checksum checksumName="MD5">{_DIGEST}</checksum>
 </byteStream></dataObject></dataObjectSection></xfdu>"""

@@ -1,7 +1,7 @@
 """How much of 10 000 footprints is sea, against cdsodatacli.
 
 The peer fetches Natural Earth's 1:110m land from the web; here its ``get_path`` is given our 1:10m land, thinned
-to about as many vertices (5000), so it has no more to do than with its own. It computes in degrees, we by area.
+to about as many vertices (5000), so that its work is the same. It computes in degrees, cdsed by area.
 """
 
 import tempfile

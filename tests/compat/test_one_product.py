@@ -1,4 +1,4 @@
-"""``cdsodatacli.download.cds_s3_download_one_product``: one product, whole and verified or not at all."""
+"""``cdsodatacli.download.cds_s3_download_one_product``: one product, complete and verified or not at all."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_an_absent_product_is_not_found_and_leaves_nothing(old: Old) -> None:
 
 def test_a_sibling_whose_name_begins_alike_is_no_part_of_a_product(old: Old) -> None:
     _name, s3_path = _add(old, "S1_GRD", 305)
-    shorter = s3_path[:-8]  # a prefix of the key, and no product
+    shorter = s3_path[:-8]  # a prefix of the key, not a product
     result = cds_s3_download_one_product(shorter, _credentials(old), str(old.root / "out" / "x.SAFE"), old.conf())
     assert result[3] == "NotFound"
     assert list((old.root / "out").iterdir()) == []

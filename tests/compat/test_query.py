@@ -1,4 +1,4 @@
-"""``cdsodatacli.query.fetch_data`` and what rests on the catalogue: ids of a listing, temporary keys."""
+"""``cdsodatacli.query.fetch_data`` and functions that ask the catalogue: ids of a listing, temporary keys."""
 
 import json
 from collections.abc import Iterator

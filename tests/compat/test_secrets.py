@@ -1,4 +1,4 @@
-"""Neither logs nor files nor errors of the old functions hold what logs in."""
+"""Logs, files and errors of the old functions contain no password and no key."""
 
 import logging
 import traceback
@@ -20,14 +20,14 @@ def test_a_login_leaves_its_secrets_nowhere(old: Old, caplog: pytest.LogCaptureF
     password = old.sandbox.accounts[0].password if is_right else CANARY
     login = old.sandbox.accounts[0].user_name
     asked = gpd.GeoDataFrame({"start_datetime": ["2024-01-01"], "end_datetime": ["2024-01-02"], "id_query": ["x"]})
-    told = ""
+    reported = ""
     try:
         fetch_data(asked, email=login, password=password, cache_dir=old.root / "cache")
     except AccountError:
-        told = traceback.format_exc()
-    assert bool(told) is not is_right
+        reported = traceback.format_exc()
+    assert bool(reported) is not is_right
     kept = {path: path.read_bytes() for path in old.root.rglob("*") if path.is_file()}
-    assert password not in told + caplog.text
+    assert password not in reported + caplog.text
     assert [path for path, content in kept.items() if password.encode() in content] == []
     assert "Bearer" not in caplog.text
     assert {path.stat().st_mode & 0o077 for path in kept if path.name.startswith("token.")} == {0}

@@ -47,7 +47,7 @@ def test_no_more_sessions_are_taken_than_there_are_products() -> None:
     assert (ready["s3_access_key"][0], ready["s3_secret"][0]) == ("key", "secret")
 
 
-def test_accounts_of_the_blacklist_are_left_alone_and_empty_has_the_same_columns() -> None:
+def test_blacklisted_accounts_are_ignored_and_empty_has_the_same_columns() -> None:
     ready, updated = get_sessions_download_available_s3(CONF, _sessions("a@x"), _products(2), ["a@x"], "logins")
     assert list(ready.columns) == COLUMNS
     assert ready.empty

@@ -26,7 +26,7 @@ def test_without_a_usable_account_the_daemon_waits_and_the_status_says_why(tmp_p
         lab.drop("twenty.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("both cool", lambda: daemon.log().count("it backs off for") == 2, daemon=daemon)
-            held = "SELECT 1 FROM session WHERE process IS NOT NULL"  # what was under way on the other sessions
+            held = "SELECT 1 FROM session WHERE process IS NOT NULL"  # for the pieces under way on the other sessions
             wait_until("all is quiet", lambda: not lab.query(held), daemon=daemon)
             asked = len(sandbox.requests())
             everybody = [daemon.pid, *daemon.worker_pids()]

@@ -1,4 +1,4 @@
-"""While the catalogue is out it is asked seldom, nothing moves that waits for it, and all else continues."""
+"""While the catalogue is down, requests are rare, products that need it wait, and all others continue."""
 
 import os
 import socket
@@ -49,7 +49,7 @@ def test_a_daemon_asks_once_brings_what_it_can_says_why_the_rest_waits_and_bring
         assert set(lab.endings("some.txt")) == {("done", 0)}
 
 
-def test_the_resolver_gives_signs_of_life_while_the_catalogue_lets_it_wait(tmp_path: Path) -> None:
+def test_the_resolver_sends_heartbeats_while_it_waits_for_the_catalogue(tmp_path: Path) -> None:
     supervisor, parent_pipe = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control = WorkerControl("resolve", parent_pipe, 10)
     with SandboxProcess() as sandbox, closing(supervisor), closing(parent_pipe):
@@ -69,4 +69,4 @@ def test_the_resolver_gives_signs_of_life_while_the_catalogue_lets_it_wait(tmp_p
             while supervisor.recv(100):
                 beats += 1
         except BlockingIOError:
-            assert beats >= 8  # one a round of its work would be three
+            assert beats >= 8  # one heartbeat a round would be three

@@ -1,4 +1,4 @@
-"""The wall clock is set back or forward by a day: no tick, due time or backup waits for it."""
+"""The wall clock is set back or forward by a day: no tick, due time or backup depends on it."""
 
 import threading
 import time

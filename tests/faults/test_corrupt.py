@@ -1,4 +1,4 @@
-"""Bad copies: a passing corruption heals, two alike are the source's fault, and quarantine has an end."""
+"""Bad copies: a transient corruption heals, two equal ones are the source's fault, and quarantine has a limit."""
 
 import time
 from pathlib import Path
@@ -18,9 +18,9 @@ def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tm
             {"safename": lying, "size_bytes": 300_000, "manifest_lies": "measurement/*"},
         )
         sandbox.fault(kind="wrong_bytes", operation="get", key=f"*{healed}/*.nc", times=1)
-        for age in range(QUARANTINED_MAX + 2):  # what earlier ones have left there
+        for age in range(QUARANTINED_MAX + 2):  # left by earlier ones
             (lab.spool / ".cdsed" / "quarantine" / f"OLD{age:02}.SAFE").mkdir(parents=True)
-            time.sleep(0.02)  # file systems tell times apart by some milliseconds only
+            time.sleep(0.02)  # file systems resolve times to some milliseconds
         lab.drop("two.txt", [healed, lying])
         lab.run_once(1)
         report = lab.report("two.txt")
@@ -39,7 +39,7 @@ def test_corruption_on_the_way_heals_and_corruption_at_the_source_is_reported(tm
         assert "OLD02.SAFE" not in kept
         assert "OLD03.SAFE" in kept
 
-        # The source is mended: two new copies are asked for, and the first is good.
+        # The source is repaired: two new copies are asked for, and the first is good.
         sandbox.add_products({"safename": lying, "size_bytes": 300_000})
         assert lab.command("retry", "--corrupt").returncode == 0
         lab.run_once()

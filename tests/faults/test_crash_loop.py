@@ -1,4 +1,4 @@
-"""A worker that crashes again and again is named where people and systemd look, and so is a reload that was refused."""
+"""A worker that crashes in a loop and a refused reload are named in the log, the status and to systemd."""
 
 import signal
 import socket
@@ -23,10 +23,10 @@ def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_
             )
             assert (seen["name"], seen["code"]) == ("resolve", 70)
             assert seen["crashes"] >= 3
-            told = lab.command("status")
-            assert told.returncode == 1
-            assert "✕ resolve crashes in a loop: " in told.stdout
-            assert "times, it exited with 70 (an error in cdsed itself) last; " in told.stdout
+            reported = lab.command("status")
+            assert reported.returncode == 1
+            assert "✕ resolve crashes in a loop: " in reported.stdout
+            assert "times, it exited with 70 (an error in cdsed itself) last; " in reported.stdout
             daemon.terminate()
             assert daemon.wait(30) == 0
         stopped = lab.command("status")
@@ -38,29 +38,29 @@ def test_a_worker_that_crashes_in_a_loop_is_named_and_makes_the_exit_code_1(tmp_
             assert lab.command("status").returncode == 0
 
 
-def heard(systemd: socket.socket, told: list[str]) -> str:
-    """Return all that was told to systemd so far."""
+def heard(systemd: socket.socket, reported: list[str]) -> str:
+    """Return all messages to systemd so far."""
     with suppress(BlockingIOError):
         while True:
-            told.append(systemd.recv(4096).decode())
-    return "\n".join(told)
+            reported.append(systemd.recv(4096).decode())
+    return "\n".join(reported)
 
 
-def test_a_reload_that_is_refused_is_told_until_one_succeeds(tmp_path: Path) -> None:
+def test_a_refused_reload_is_reported_until_one_succeeds(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox, ExitStack() as stack:
         lab = Installation(tmp_path, sandbox)
         systemd = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         systemd.bind(str(tmp_path / "notify"))
         systemd.setblocking(False)
-        told: list[str] = []
+        reported: list[str] = []
         with DaemonProcess(lab, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
             daemon.until_at_work()
             lab.configure(colour="blue", log_level="LOUD")
             daemon.send(signal.SIGHUP)
-            [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
+            [notice] = wait_until("the notice", lambda: lab.status()["notices"], daemon=daemon)
             assert notice["text"].startswith(f"reload refused: {lab.config}:")
             assert notice["text"].endswith("(and 1 more, see the log); the former settings and accounts stay in force")
-            wait_until("systemd knows", lambda: "STATUS=reload refused: " in heard(systemd, told), daemon=daemon)
+            wait_until("systemd knows", lambda: "STATUS=reload refused: " in heard(systemd, reported), daemon=daemon)
             lab.configure(colour=None)
             text = lab.config.read_text(encoding="utf-8")
             lab.config.write_text(text.replace("colour: null\n", "").replace("LOUD", "INFO"), encoding="utf-8")

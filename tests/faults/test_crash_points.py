@@ -1,6 +1,6 @@
-"""Killed at any system call, anywhere on a product's way: started again, it ends whole, once, and uncharged.
+"""Kill at any system call on a product's way, and start again: the product ends complete, once, and uncharged.
 
-`tests.support.campaign` says how, and what is looked at. CI takes a choice of the points, the soak all of them.
+`tests.support.campaign` says how, and what is checked. CI takes some of the points, the soak all of them.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ from tests.support.sandbox import SandboxProcess
 
 pytestmark = [needs_strace, pytest.mark.timeout(900)]
 
-_EVERY = 12  # of the many writes to the state's log CI takes so many-th ones
+_EVERY = 12  # of the many writes to the log of the state, CI takes every n-th one
 
 
 @pytest.fixture(scope="module", params=["S1_OCN", "S5P"], ids=["many files", "one file"])
@@ -28,9 +28,9 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_the_way_has_the_points_that_it_is_known_to_have(campaign: Campaign) -> None:
-    """If injections hit nothing, everything would look well: what is on the way is counted first."""
+    """If no injection hit anything, the test would pass: so count the points first."""
     found = counted(campaign.points)
-    assert found["rename inbox"] == 6  # taken, accepted, and two papers twice
+    assert found["rename inbox"] == 6  # taken, accepted, receipt and report, two files each
     assert found["renameat spool"] == 1
     assert found["fdatasync spool"] >= 2
     assert found["fsync spool"] >= 3

@@ -21,7 +21,7 @@ _DAMAGED = 72
 class Used:
     """A lab whose first listing is reported, and whose second is accepted while the service is down.
 
-    It was stopped then, and can be brought back to that moment.
+    The daemon is stopped. The files can be restored to this moment.
     """
 
     sandbox: SandboxProcess
@@ -39,21 +39,21 @@ class Used:
             shutil.copytree(place.with_suffix(".kept"), place)
 
     def finish(self, daemon: DaemonProcess) -> None:
-        """Let the service come back; everything accepted must arrive, and nothing be fetched or told twice."""
+        """End the outage. Everything accepted must arrive, and nothing be fetched or reported twice."""
         lab = self.lab
-        told = _told(lab, "first.txt")
+        reported = _reported(lab, "first.txt")
         self.sandbox.clear_faults()
         wait_until("the second report", lambda: lab.report("second.txt"), daemon=daemon)
         assert set(lab.states("second.txt")) == {*self.second, self.first[0]}
         assert set(lab.states("second.txt").values()) <= {"done", "already_present"}
         assert lab.differences([*self.first, *self.second]) == []
-        assert _told(lab, "first.txt") == told
+        assert _reported(lab, "first.txt") == reported
         assert lab.query("SELECT state FROM listing WHERE name = 'first.txt'") == [{"state": "reported"}]
         wait_until("that is noted", lambda: not lab.query("SELECT 1 FROM listing WHERE state = 'open'"), daemon=daemon)
         assert lab.query("PRAGMA foreign_key_check") == []
 
 
-def _told(lab: Installation, name: str) -> bytes:
+def _reported(lab: Installation, name: str) -> bytes:
     return (lab.inbox / ".accepted" / f"{name}.report.json").read_bytes()
 
 
@@ -135,7 +135,7 @@ def test_a_state_deleted_under_a_running_daemon_ends_it_with_72_and_nothing_is_l
         assert not (lab.state / FILE_NAME).exists()  # no worker has begun an empty one
         daemon.start()
         used.finish(daemon)
-        # What was still open of it was saved: even the history is as it was.
+        # Its open listing was saved, with the history.
         assert lab.query(history)[: len(before)] == before
         assert lab.receipt("second.txt") is not None
 
@@ -146,14 +146,14 @@ def test_a_state_damaged_under_a_running_daemon_ends_it_with_72_and_the_next_sta
         daemon.until_at_work()
         for path in (lab.state / FILE_NAME, lab.state / f"{FILE_NAME}-wal"):
             path.write_bytes(os.urandom(path.stat().st_size))
-        lab.drop("third.txt", used.second)  # whoever reads or writes next meets the damage
+        lab.drop("third.txt", used.second)  # the next read or write finds the damage
         assert daemon.wait(90) == _DAMAGED, daemon.log()
         daemon.start()
         used.finish(daemon)
         wait_until("the third report", lambda: lab.report("third.txt"), daemon=daemon)
 
 
-# The look of every hour, every second.
+# The hourly check runs every second.
 _LOOKS_OFTEN = """
 import cdsed.work.maintenance
 
@@ -161,7 +161,7 @@ cdsed.work.maintenance._LOOK_EVERY_S = 1.0
 """
 
 
-def test_a_damaged_page_that_nobody_reads_is_found_while_the_daemon_runs(used: Used, tmp_path: Path) -> None:
+def test_a_damaged_page_that_is_never_read_is_found_by_the_daemon(used: Used, tmp_path: Path) -> None:
     lab = used.lab
     hook = when_opening(tmp_path / "hook", "def opening(path, flags):\n    pass\n" + _LOOKS_OFTEN)
     with DaemonProcess(lab, environ=hook) as daemon:

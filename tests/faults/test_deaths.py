@@ -1,4 +1,4 @@
-"""Workers and supervisors that are killed, stopped, or cannot start: what they held is free, and the work continues."""
+"""Workers and supervisors that are killed, stopped, or cannot start: what they held is released, and work continues."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
 
-# The process that opens a file of the product in a certain way dies.
+# A process dies when it opens a file of the product in a certain way.
 _DEATH_BY_FILE = """
 import signal
 import time
@@ -86,7 +86,7 @@ def test_a_new_daemon_beside_living_orphans_takes_only_what_they_let_go(tmp_path
         with DaemonProcess(lab) as daemon:
             names = _begun(lab, sandbox, daemon)
             orphan = _holder_of_sessions(lab)
-            os.kill(orphan, signal.SIGSTOP)  # it cannot even notice that it is one
+            os.kill(orphan, signal.SIGSTOP)  # it cannot notice that it is an orphan
             held = "SELECT count(*) AS sessions FROM session JOIN process ON process.id = session.process "
             before = lab.query(f"{held} WHERE pid = {orphan}")[0]["sessions"]
             daemon.kill()
@@ -132,7 +132,7 @@ def test_a_product_that_kills_its_worker_three_times_is_given_up_and_the_others_
         assert [(rows[name]["state"], rows[name]["attempts"]) for name in others] == [("done", 0)] * 5
         assert daemon.log().count(" starts again in ") <= 6
         assert lab.differences(others) == []
-        # Dropped again without the trouble, it arrives.
+        # Without the fault, the next request for it succeeds.
         lab.drop("again.txt", [poison])
         lab.run_once()
         assert lab.differences([poison]) == []
@@ -161,7 +161,7 @@ def _the_one_at_work(daemon: DaemonProcess, _lab: Installation) -> list[int]:
         pytest.param(_supervisor_too, signal.SIGSEGV, id="the-service-SEGV", marks=pytest.mark.soak),
     ],
 )
-def test_who_is_killed_from_outside_again_and_again_charges_nothing_to_what_it_was_at(
+def test_a_worker_killed_repeatedly_from_outside_charges_no_product(
     tmp_path: Path, victims: Callable[[DaemonProcess, Installation], list[int]], number: signal.Signals
 ) -> None:
     [name] = realistic_safenames("S1_GRD", 1, seed=64)
@@ -198,7 +198,7 @@ def test_a_worker_that_hangs_is_killed_and_its_work_done_by_others(tmp_path: Pat
             os.kill(hung, signal.SIGSTOP)
             stopped_s = time.monotonic()
             wait_until("it is killed", lambda: f"(pid {hung}) has sent no heartbeat" in daemon.log(), daemon=daemon)
-            assert time.monotonic() - stopped_s > 1.5  # a moment's pause is not a hang
+            assert time.monotonic() - stopped_s > 1.5  # a short pause is not a hang
             wait_until("the report", lambda: lab.report("three.txt"), daemon=daemon)
         assert lab.differences(names) == []
         assert _never_overbooked(sandbox)
@@ -215,7 +215,7 @@ def test_without_accounts_file_it_does_not_start_and_says_which_one_it_misses(tm
         assert len(result.stderr.strip().split("\n")) == 1
 
 
-def test_a_worker_that_starts_again_while_somebody_writes_the_accounts_file_waits_for_it(tmp_path: Path) -> None:
+def test_a_worker_that_starts_while_the_accounts_file_is_written_waits_for_it(tmp_path: Path) -> None:
     [name] = realistic_safenames("S5P", 1, seed=37)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)

@@ -118,9 +118,9 @@ def test_no_piece_of_a_secret_that_is_dropped_by_mistake_is_repeated_anywhere(tm
     kept = [path for path in lab.root.rglob("*") if path.is_file() and path not in dropped]
     assert any(path.suffix == ".db" or "sqlite" in path.name for path in kept), sorted(map(str, kept))
     assert _leaks(places | {str(path): path.read_bytes() for path in kept}) == []
-    told = {path.name: path.read_text("utf-8") for path in (lab.inbox / ".rejected").glob("*.receipt.txt")}
+    reported = {path.name: path.read_text("utf-8") for path in (lab.inbox / ".rejected").glob("*.receipt.txt")}
     reasons = ("does not look like a listing", "JSON", "header", "is not an option")
-    assert [name for name, text in told.items() if not any(reason in text for reason in reasons)] == []
+    assert [name for name, text in reported.items() if not any(reason in text for reason in reasons)] == []
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

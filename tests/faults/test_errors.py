@@ -1,6 +1,6 @@
-"""Every answer, every broken line and every error of disk and machine has its row in the table of failures.
+"""Every response, broken connection, and error of disk and machine has its row in the table of failures.
 
-What follows from a row is tried in ``tests/unit/work/test_outcome.py``; here real ones are made.
+``tests/unit/work/test_outcome.py`` tests what follows from a row. Here the errors are real.
 """
 
 import errno
@@ -72,21 +72,21 @@ def _connected(url: str) -> Iterator[Connection]:
         connection.close()
 
 
-class _Nobody:
+class _NoProgress:
     def written(self, done_bytes: int) -> None: ...
 
     def safe(self, done_bytes: int) -> None: ...
 
 
 def _fetch(url: str, staging: Path) -> TransferError:
-    """Fetch an object of ten bytes; return the error that comes of it."""
+    """Fetch an object of ten bytes; return the error."""
     (staging / _PIECE.path).parent.mkdir(parents=True, exist_ok=True)
     (staging / _PIECE.path).write_bytes(bytes(_PIECE.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with _connected(url) as connection:
         context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
         with pytest.raises(TransferError) as caught:
-            fetch_piece(context, _PIECE, staging, frozenset({"md5"}), _Nobody())
+            fetch_piece(context, _PIECE, staging, frozenset({"md5"}), _NoProgress())
     return caught.value
 
 
@@ -153,7 +153,7 @@ _ANSWERS = [
     (429, _PAGE, AccountError, "ThrottledElsewhere"),
     (451, _PAGE, ServiceError, "ProxyResponse"),
     (500, _s3("InternalError"), ServiceError, "InternalError"),
-    (500, _s3("AccessDenied"), ServiceError, "500"),  # a sick service must not condemn a key
+    (500, _s3("AccessDenied"), ServiceError, "500"),  # a failing service must not condemn a key
     (500, b"", ServiceError, "500"),
     (501, _s3("NotImplemented"), ServiceError, "501"),
     (502, _PAGE, ServiceError, "502"),
@@ -207,14 +207,16 @@ def test_a_key_is_tried_without_a_failure_of_its_own_whatever_is_answered(
         pytest.param(b"", "Timeout", id="silence"),
     ],
 )
-def test_what_is_no_answer_is_the_services_fault(server: _Server, tmp_path: Path, response: bytes, code: str) -> None:
+def test_a_malformed_response_is_the_services_fault(
+    server: _Server, tmp_path: Path, response: bytes, code: str
+) -> None:
     server.response = response
     error = _fetch(_url(server), tmp_path)
     assert _judged(error) == (ServiceError, code)
     assert rule_of(error).action is FailureAction.RETRY
 
 
-def test_a_way_that_leads_nowhere_is_the_services_fault(tmp_path: Path) -> None:
+def test_an_unreachable_address_is_the_services_fault(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert _judged(_fetch(url, tmp_path)) == (ServiceError, "ConnectionLost")
@@ -256,8 +258,8 @@ print([notify(call) for call in calls])
 """
 
 
-def test_a_process_without_descriptors_blames_neither_service_nor_disk(tmp_path: Path) -> None:
-    # In a process of its own: what is left of other tests would want descriptors too.
+def test_a_process_without_descriptors_charges_neither_service_nor_disk(tmp_path: Path) -> None:
+    # In a process of its own: objects left by other tests need descriptors too.
     command = [sys.executable, "-c", _WITHOUT_DESCRIPTORS, str(tmp_path / "staging")]
     ended = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == (f"{[('MachineError', 'EMFILE', FailureAction.BACKOFF.name)] * 2}\n", "")
@@ -280,7 +282,7 @@ def test_a_name_no_file_system_takes_is_the_products_fault(tmp_path: Path) -> No
     assert (type(error), error.code, rule_of(error).action) == (ProductError, "ENAMETOOLONG", FailureAction.ATTEMPT)
 
 
-def test_a_staging_directory_with_something_in_the_way_makes_its_product_begin_again(tmp_path: Path) -> None:
+def test_an_obstacle_in_the_staging_directory_makes_its_product_begin_again(tmp_path: Path) -> None:
     staging, listed = tmp_path / ".cdsed" / "X.SAFE", [ListedObject("x/f", "f", 10, "e")]
     prepare(staging, listed, (), ())
     staging.rename(tmp_path / "moved")
@@ -292,7 +294,7 @@ def test_a_staging_directory_with_something_in_the_way_makes_its_product_begin_a
     assert staged_sizes(staging) == {"f": 10}
 
 
-def test_a_pre_spool_with_something_in_the_way_pauses_its_disk_and_no_product_pays(tmp_path: Path) -> None:
+def test_an_obstacle_in_the_pre_spool_pauses_its_disk_and_charges_no_product(tmp_path: Path) -> None:
     (tmp_path / ".cdsed").write_text("", encoding="utf-8")
     error = _prepared(tmp_path)
     assert (type(error), error.code, rule_of(error).action) == (DiskError, "EPERM", FailureAction.PAUSE_DISK)

@@ -1,4 +1,4 @@
-"""A proxy, a firewall or a login page answers in the place of CDSE: every product waits, arrives, and pays nothing."""
+"""A proxy, a firewall or a login page answers in the place of CDSE: every product waits, arrives, and is uncharged."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def _lab(tmp_path: Path, sandbox: SandboxProcess, **settings: Any) -> Installati
     return Installation(tmp_path, sandbox, transfer=_IMPATIENT, catalogue={"timeout_s": 2}, **settings)
 
 
-def _nobody_went_to_the_login_page(sandbox: SandboxProcess) -> bool:
+def _login_page_was_not_visited(sandbox: SandboxProcess) -> bool:
     return all(LOGIN_PATH.strip("/") not in request["key"] for request in sandbox.requests())
 
 
@@ -39,7 +39,7 @@ _KINDS = [kind if kind in ("page", "redirect") else pytest.param(kind, marks=pyt
 def test_six_of_six_products_arrive_uncharged_whatever_comes_in_place_of_answers(tmp_path: Path, kind: str) -> None:
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
-        for name in _NAMES:  # as often as made a product missing once
+        for name in _NAMES:  # as often as made a product unavailable in an earlier version
             sandbox.fault(kind=kind, operation="list", key=f"*{name}*", times=3)
         for operation, times in (("head", 2), ("get", 4), ("odata", 2)):
             sandbox.fault(kind=kind, operation=operation, times=times)
@@ -48,11 +48,11 @@ def test_six_of_six_products_arrive_uncharged_whatever_comes_in_place_of_answers
         assert sandbox.counters()["faults"] == {kind: 26}
         assert lab.endings("six.txt") == _ALL_DONE
         assert lab.differences(_NAMES) == []
-        assert _nobody_went_to_the_login_page(sandbox)
+        assert _login_page_was_not_visited(sandbox)
         assert "Traceback" not in log
 
 
-def test_while_every_listing_is_a_page_nothing_is_missing_and_all_arrives_afterwards(tmp_path: Path) -> None:
+def test_while_every_list_is_a_login_page_all_products_wait_and_then_arrive(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
         sandbox.fault(kind="page", operation="list")
@@ -79,4 +79,4 @@ def test_an_account_with_a_password_gets_its_keys_whatever_comes_in_place_of_ans
         assert lab.endings("six.txt") == _ALL_DONE
         assert "refuses its login" not in log
         assert "may not" not in log
-        assert _nobody_went_to_the_login_page(sandbox)
+        assert _login_page_was_not_visited(sandbox)

@@ -1,4 +1,4 @@
-"""A full or read-only disk is nobody's fault: products wait, `cdsed status` says for what, and then they arrive."""
+"""A full or read-only disk charges no product: products wait, `cdsed status` says for what, and then they arrive."""
 
 import subprocess
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_products_that_find_no_room_wait_until_there_is_some(tmp_path: Path, sma
         lab.drop("three.txt", names)
         with DaemonProcess(lab) as daemon:
             come = wait_until("two have come", lambda: len(c := list(lab.spool.glob("S1*"))) == 2 and c, daemon=daemon)
-            # "no room" when it is planned; "no space" when another one was planned at the same moment
+            # "no room" if it is refused in planning; "no space" if another one was planned at the same time
             words = wait_until("status says why", lambda: "no " in (w := _why_idle(lab)) and w, daemon=daemon)
             assert "no room" in words or "no space left" in words
             assert str(lab.spool) in words
@@ -65,7 +65,7 @@ def test_a_disk_that_others_fill_while_a_product_comes_pauses_it(tmp_path: Path,
         lab.drop("one.txt", [name])
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: list(lab.spool.glob(".cdsed/S1*")), daemon=daemon)
-            filler = small_disk / "of-somebody-else"
+            filler = small_disk / "filler"
             fill(filler)
             words = wait_until("status says why", lambda: "no space" in (w := _why_idle(lab)) and w, daemon=daemon)
             assert f"disk:{lab.spool}" in words
@@ -73,7 +73,7 @@ def test_a_disk_that_others_fill_while_a_product_comes_pauses_it(tmp_path: Path,
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
         assert lab.endings("one.txt") == [("done", 0)]
         assert lab.differences([name]) == []
-        assert sandbox.bytes_sent() < 12 * _MB  # what had come was kept
+        assert sandbox.bytes_sent() < 12 * _MB  # what had arrived was kept
 
 
 def test_a_disk_that_turns_read_only_pauses_and_no_more(tmp_path: Path, small_disk: Path) -> None:

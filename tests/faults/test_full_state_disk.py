@@ -1,4 +1,4 @@
-"""The disk of the state is full: the workers rest, nobody pays, and all continues by itself when there is room."""
+"""The disk of the state is full: workers wait, no product is charged, and all continues when there is space."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def _lab(tmp_path: Path, sandbox: SandboxProcess, disk: Path) -> Installation:
     return lab
 
 
-def test_on_a_full_state_disk_the_workers_rest_until_there_is_room_and_no_product_pays(
+def test_a_full_state_disk_makes_workers_wait_for_space_and_charges_no_product(
     tmp_path: Path, state_disk: Path
 ) -> None:
     with SandboxProcess(bandwidth_bytes_per_s=500_000) as sandbox:
@@ -32,7 +32,7 @@ def test_on_a_full_state_disk_the_workers_rest_until_there_is_room_and_no_produc
         names = realistic_safenames("S1_OCN", 6, seed=921)
         sandbox.add_products(*({"safename": name, "size_bytes": 1_500_000} for name in names))
         lab.drop("six.txt", names)
-        filler = state_disk / "of-somebody-else"
+        filler = state_disk / "filler"
         with DaemonProcess(lab) as daemon:
             wait_until("it is in the middle", lambda: list(lab.spool.glob(".cdsed/S1*/*")), daemon=daemon)
             wait_until("room is kept", lambda: (lab.state / "reserve").exists(), daemon=daemon)
@@ -59,7 +59,7 @@ def test_a_daemon_that_starts_on_a_full_state_disk_uses_the_room_it_has_kept(tmp
         lab = _lab(tmp_path, sandbox, state_disk)
         [name] = realistic_safenames("S1_OCN", 1, seed=923)
         sandbox.add_products({"safename": name, "size_bytes": 10_000})
-        filler = state_disk / "of-somebody-else"
+        filler = state_disk / "filler"
         with DaemonProcess(lab) as daemon:
             wait_until("room is kept", lambda: (lab.state / "reserve").exists(), daemon=daemon)
         fill(filler)

@@ -14,7 +14,7 @@ from tests.support.users import GROUP, MEMBER, SERVICE, needs_root, open_way_to,
 
 pytestmark = needs_root
 
-# What the daemon's intake does, as the user of the service: root, who runs the tests, may read everything.
+# What the daemon's intake does, as the user of the service. The tests run as root, which may read everything.
 _TAKE = """
 import time
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_listing_added_with_umask_077_can_be_read_by_the_daemon(lab: Path, set
     assert (lab.parent / "inbox" / ".accepted" / "mine.txt").exists()
 
 
-def test_a_listing_that_the_daemon_could_never_read_is_not_put_and_the_remedy_is_told(lab: Path) -> None:
+def test_an_unreadable_listing_is_not_put_and_the_remedy_is_shown(lab: Path) -> None:
     os.chown(lab.parent / "inbox", SERVICE, SERVICE)
     (lab.parent / "inbox").chmod(0o777)
     added = run_as(MEMBER, "add", str(_listing(lab.parent)), config=lab, umask=0o077)
@@ -94,7 +94,7 @@ def test_a_listing_that_the_daemon_could_never_read_is_not_put_and_the_remedy_is
     assert list((lab.parent / "inbox").iterdir()) == []
 
 
-def test_a_moved_file_that_the_daemon_may_not_read_is_told_at_once_until_it_may(lab: Path) -> None:
+def test_a_moved_unreadable_file_is_reported_at_once_until_readable(lab: Path) -> None:
     file = _listing(lab.parent)
     file.chmod(0o600)
     file.rename(lab.parent / "inbox" / "mine.txt")

@@ -1,4 +1,4 @@
-"""Names and keys that would lead elsewhere, or two of which would be one file: refused, never repaired."""
+"""Names and keys that lead elsewhere, or that share one file: refused, never repaired."""
 
 import contextlib
 import http.server
@@ -122,10 +122,11 @@ def test_whatever_passes_stays_below_the_product_on_a_real_disk(tmp_path_factory
 )
 def test_no_such_safename_leads_out_of_the_spool(name):
     try:
-        told = normalise(name)
+        safename = normalise(name)
     except ValueError:
         return
-    assert safe_segments(told) == (told,), "a path in front is dropped, as documented; what is left is one plain name"
+    # A path in front is dropped, as documented. One plain name is left.
+    assert safe_segments(safename) == (safename,)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_place_must_be_the_products_own(s3_path, fits):
 
 
 class _Service:
-    """An S3 that lists whatever a test says: (key, size, etag), page after page."""
+    """An S3 that lists what a test says: (key, size, etag), page after page."""
 
     def __init__(self) -> None:
         self.pages: list[list[tuple[str, str, str]]] = []
@@ -201,7 +202,7 @@ class _Service:
                 self.wfile.write(body.encode())
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self.asked = 0
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -284,7 +285,7 @@ def test_folder_keys_of_no_bytes_are_left_out_and_empty_objects_are_files(servic
         ("1", '"a" or "b"'),
     ],
 )
-def test_sizes_and_etags_that_are_none_are_the_services_fault_and_harm_nobody(service, size, etag):
+def test_invalid_sizes_and_etags_are_the_services_fault(service, size, etag):
     with pytest.raises(ServiceError) as error:
         service.listed(("S/P.SAFE/a", size, etag))
     assert error.value.code == "InvalidResponse"

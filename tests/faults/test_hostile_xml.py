@@ -1,4 +1,4 @@
-"""Hostile XML: a manifest with a DOCTYPE is none, no entity is fetched or blown up, and size is capped."""
+"""Hostile XML: a manifest with a DOCTYPE is refused, no entity is fetched or expanded, and size is limited."""
 
 import hashlib
 import http.server
@@ -44,7 +44,7 @@ class _Listener:
                 self.send_error(404)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/x"
@@ -101,6 +101,6 @@ def test_a_manifest_without_end_on_disk_is_read_no_further_than_any_can_be(tmp_p
     product = tmp_path / NAME
     product.mkdir()
     (product / "manifest.safe").touch()
-    os.truncate(product / "manifest.safe", 2**42)  # a hole: who reads it whole runs out of memory
+    os.truncate(product / "manifest.safe", 2**42)  # a sparse file: reading all of it would exhaust memory
     assert not is_whole(product)
     assert not check_product(product).good

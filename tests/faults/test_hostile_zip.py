@@ -1,4 +1,4 @@
-"""Zips with hostile members: refused whole, with nothing of them unpacked; bombs never fill a disk."""
+"""Zips with hostile members are refused before a member is unpacked. Zip bombs never fill a disk."""
 
 import io
 import os
@@ -105,7 +105,7 @@ def test_overlapping_members_count_as_often_as_they_are_named(zip_host, zip_stag
     with zipfile.ZipFile(data, "w") as opened:
         opened.writestr(f"{NAME}/a", b"x" * 100_000)
         first = opened.infolist()[0]
-        for number in range(20):  # all of them lie where the first one lies
+        for number in range(20):  # all of them begin at the offset of the first
             twin = zipfile.ZipInfo(f"{NAME}/a{number}")
             twin.header_offset, twin.CRC = first.header_offset, first.CRC
             twin.compress_size = twin.file_size = first.file_size
@@ -140,13 +140,13 @@ def test_links_planted_where_a_zip_is_unpacked_are_not_followed(zip_host, zip_st
 @pytest.mark.parametrize(
     "location", ["http://[", "/\xe9", "//", "http://", "file:///etc/passwd", "\\\\evil\\share", ""]
 )
-def test_a_redirect_to_nowhere_is_the_services_fault(zip_host, zip_staging, location):
+def test_an_invalid_redirect_is_the_services_fault(zip_host, zip_staging, location):
     with pytest.raises(ServiceError):
         get(zip_host, zip_staging, b"", {"Location": location}, 302)
 
 
 @pytest.mark.parametrize("what", ["name", "version", "cut", "empty", "text"])
-def test_a_strange_zip_in_a_spool_is_no_product_and_stops_nobody(tmp_path, what):
+def test_a_malformed_zip_in_a_spool_is_ignored_and_stops_no_worker(tmp_path, what):
     body = bytearray(archive(**{"manifest\u00e4.safe": b"<x/>"}))
     match what:
         case "name":

@@ -1,4 +1,4 @@
-"""A disk that hangs: whoever calls it is stuck in the kernel, and everybody else continues."""
+"""A disk that hangs: threads that call it are stuck in the kernel, and all others continue."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.support.injection import needs_strace
 from tests.support.opening import when_opening
 from tests.support.sandbox import SandboxProcess
 
-# Opening files of a place hangs in the kernel (on a FIFO) while that is there.
+# While the FIFO exists, opening a file of a place hangs in the kernel.
 _HANGS = """
 def opening(path, flags):
     if path.startswith("{place}") and {when} and os.path.exists("{fifo}"):
@@ -29,7 +29,7 @@ def opening(path, flags):
         pytest.param("path.endswith('manifest.safe') and not flags & os.O_WRONLY", id="while-verifying"),
     ],
 )
-def test_a_spool_that_hangs_holds_up_neither_the_other_spool_nor_the_way_out(tmp_path: Path, when: str) -> None:
+def test_a_spool_that_hangs_delays_neither_the_other_spool_nor_a_stop(tmp_path: Path, when: str) -> None:
     fifo = tmp_path / "hangs"
     good = tmp_path / "good"
     names = realistic_safenames("S1_OCN", 8, seed=331)
@@ -47,14 +47,14 @@ def test_a_spool_that_hangs_holds_up_neither_the_other_spool_nor_the_way_out(tmp
         lab.drop("one.txt", names[:1])
         environ = when_opening(tmp_path / "hook", hangs)
         with DaemonProcess(lab, environ=environ) as daemon:
-            [cooling] = wait_until("the hang is seen", lambda: lab.status()["open_breakers"], daemon=daemon)
-            assert cooling["name"] == f"disk:{lab.spool}"
-            assert "has not returned for" in cooling["reason"]
+            [breaker] = wait_until("the hang is seen", lambda: lab.status()["open_breakers"], daemon=daemon)
+            assert breaker["name"] == f"disk:{lab.spool}"
+            assert "has not returned for" in breaker["reason"]
             worker = daemon.worker_pids("download")
             lab.drop("rest.txt", names[1:])
             wait_until("the others, elsewhere", lambda: lab.report("rest.txt"), daemon=daemon)
             assert lab.differences(names[1:], good) == []
-            assert daemon.worker_pids("download") == worker  # nobody was killed for it
+            assert daemon.worker_pids("download") == worker  # no worker was killed for it
             daemon.terminate()
             assert daemon.wait(60) == 0
             assert daemon.worker_pids() == []
@@ -90,7 +90,7 @@ def test_neither_supervisor_nor_status_touch_the_disks_of_products(tmp_path: Pat
         assert str(archive) not in seen
 
 
-def test_no_product_pays_for_a_worker_that_a_disk_keeps_from_leaving_at_a_reload(tmp_path: Path) -> None:
+def test_a_worker_that_a_disk_keeps_from_leaving_charges_no_product(tmp_path: Path) -> None:
     fifo = tmp_path / "hangs"
     os.mkfifo(fifo)
     [name] = realistic_safenames("S1_OCN", 1, seed=331)

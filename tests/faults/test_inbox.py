@@ -1,4 +1,4 @@
-"""Listings as people and programs really drop them, at a daemon that may die in between."""
+"""Listings as people and programs drop them, at a daemon that may die in between."""
 
 import re
 import shutil
@@ -64,7 +64,7 @@ def test_a_long_listing_does_not_make_intake_look_hung(tmp_path: Path) -> None:
         assert counts(lab, "long.txt")["accepted"] == 25_000
 
 
-def test_told_to_stop_in_the_middle_of_a_long_listing_it_leaves_and_continues_later(tmp_path: Path) -> None:
+def test_a_stop_in_the_middle_of_a_long_listing_is_obeyed_and_it_continues_later(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 20_000, seed=89)
     with SandboxProcess() as sandbox:
         lab = lab_that_only_takes(tmp_path, sandbox)
@@ -82,7 +82,7 @@ def test_told_to_stop_in_the_middle_of_a_long_listing_it_leaves_and_continues_la
         assert counts(lab, "long.txt")["accepted"] == counts(lab, "long.txt")["lines"] == 20_000
 
 
-def test_a_file_in_utf_16_is_rejected_and_its_owner_told_so(tmp_path: Path) -> None:
+def test_a_file_in_utf_16_is_rejected_with_the_reason(tmp_path: Path) -> None:
     [name] = realistic_safenames("S1_OCN", 1, seed=91)
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
@@ -97,27 +97,27 @@ def test_a_file_in_utf_16_is_rejected_and_its_owner_told_so(tmp_path: Path) -> N
 
 def test_an_inbox_that_is_gone_for_a_while_stops_neither_the_daemon_nor_its_downloads(tmp_path: Path) -> None:
     first, second = realistic_safenames("S1_OCN", 2, seed=931)
-    told = f"the inbox {tmp_path / 'inbox'} cannot be used"
+    reported = f"the inbox {tmp_path / 'inbox'} cannot be used"
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
         sandbox.add_products(*({"safename": name, "size_bytes": 10_000} for name in (first, second)))
         lab.inbox.rename(tmp_path / "inbox-away")
-        lab.inbox.touch()  # as unreadable as a dead mount, and so at the start
+        lab.inbox.touch()  # as unreadable as a dead mount: at the start
         with DaemonProcess(lab) as daemon:
-            wait_until("the log says so", lambda: told in daemon.log(), daemon=daemon)
-            assert lab.status()["why_idle"].startswith(f"{told} (")
+            wait_until("the log says so", lambda: reported in daemon.log(), daemon=daemon)
+            assert lab.status()["why_idle"].startswith(f"{reported} (")
             lab.inbox.unlink()
             (tmp_path / "inbox-away").rename(lab.inbox)
             lab.drop("one.txt", [first])
             wait_until("the report", lambda: lab.report("one.txt"), daemon=daemon)
-            lab.inbox.rename(tmp_path / "inbox-away")  # and so later, when it is missing
-            wait_until("the status says so", lambda: str(lab.status()["why_idle"]).startswith(told), daemon=daemon)
-            assert not lab.inbox.exists()  # nothing is made in the place of what will be mounted there
+            lab.inbox.rename(tmp_path / "inbox-away")  # and later, when it is missing
+            wait_until("the status says so", lambda: str(lab.status()["why_idle"]).startswith(reported), daemon=daemon)
+            assert not lab.inbox.exists()  # no directory is made at the mount point
             (tmp_path / "inbox-away").rename(lab.inbox)
             lab.drop("two.txt", [second])
             wait_until("the report", lambda: lab.report("two.txt"), daemon=daemon)
             assert "drop a listing" in lab.status()["why_idle"]
-        assert daemon.log().count(told) == 2  # not at every try
+        assert daemon.log().count(reported) == 2  # not at every try
         assert "exited with 65" not in daemon.log()
 
 
@@ -133,7 +133,9 @@ def test_no_report_is_hidden_below_the_disk_of_the_inbox_when_that_is_away(tmp_p
             (lab.inbox / "one.txt").write_text(f"{name}\n", encoding="utf-8")
             wait_until("it is taken", lambda: lab.receipt("one.txt"), daemon=daemon)
             umount = ["umount", str(disk.place)]
-            wait_until("nobody looks at it", lambda: subprocess.run(umount, check=False).returncode == 0, daemon=daemon)
+            wait_until(
+                "it can be unmounted", lambda: subprocess.run(umount, check=False).returncode == 0, daemon=daemon
+            )
             wait_until("the log says so", lambda: "its disk is not mounted" in daemon.log(), daemon=daemon)
             sandbox.clear_faults()
             wait_until("the product is there", (lab.spool / name).exists, daemon=daemon)

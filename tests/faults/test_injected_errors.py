@@ -1,6 +1,6 @@
-"""Any system call on a product's way fails once (disk full, broken, read-only): it ends whole, once, and uncharged.
+"""Any system call on a product's way fails once (disk full, broken, read-only): it ends complete, once, and uncharged.
 
-`tests.support.campaign` says how, and what is looked at. CI takes a choice of the points, the soak all of them.
+`tests.support.campaign` says how, and what is checked. CI takes some of the points, the soak all of them.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
 
 
 def _can_fail(point: Point, error: str) -> bool:
-    """Tell whether a kernel would ever answer so: nothing needs room to be removed, and syncing is not a change."""
+    """Tell whether a kernel can return this: a removal needs no space, and a sync is not a change."""
     frees = point.syscall.startswith(("unlink", "rmdir"))
     return not (frees and error in {"ENOSPC", "EDQUOT"}) and not (
         point.syscall in {"fsync", "fdatasync"} and error == "EROFS"
@@ -33,7 +33,7 @@ def _can_fail(point: Point, error: str) -> bool:
 
 @pytest.mark.parametrize("error", _ERRORS)
 def test_a_call_that_fails_at_a_choice_of_points_costs_the_product_nothing(campaign: Campaign, error: str) -> None:
-    # Each error takes its turn at the points that are always taken.
+    # At the points that CI always takes, the errors take turns.
     chosen = sifted(campaign.points, _EVERY)[_ERRORS.index(error) :: len(_ERRORS)]
     assert campaign.run([Injury(point, f"error={error}") for point in chosen if _can_fail(point, error)]) == []
 

@@ -1,4 +1,4 @@
-"""Very many files, very large ones, and an inbox of which the kernel tells nothing."""
+"""Very many files, very large ones, and an inbox without inotify events."""
 
 import os
 import random
@@ -50,7 +50,7 @@ def _crowd(root: Path, sandbox: SandboxProcess, files: int, idle_timeout_s: floa
         print(f"{files} listings in {time.monotonic() - begun_s:.0f} s, {peak_bytes(daemon) // _MiB} MiB at most")
         assert [pid] == daemon.worker_pids("intake")
         assert peak_bytes(daemon) < 150 * _MiB + files * 1500
-        assert descriptors(daemon) <= before + 10  # a few come and go; thousands of files leave none open
+        assert descriptors(daemon) <= before + 10  # a few come and go, but thousands of files leave none open
     assert len(list((lab.inbox / ".accepted").glob("*.receipt.txt"))) == files
     assert len(list((lab.inbox / ".accepted").glob("*.receipt.json"))) == files
     [sums] = lab.query("SELECT sum(accepted) AS accepted, sum(accepted + known) AS lines FROM listing")
@@ -77,7 +77,7 @@ def test_a_hundred_thousand_files_at_once_are_all_taken(tmp_path: Path, sandbox:
 def test_where_the_kernel_tells_nothing_the_inbox_is_scanned_and_log_and_status_say_so(
     tmp_path: Path, sandbox: SandboxProcess
 ) -> None:
-    # A user namespace of its own has limits of its own: nobody else on this machine notices.
+    # A user namespace has limits of its own: other processes of this machine are not affected.
     blind = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
     if subprocess.run(["unshare", "-Ur", "sh", "-c", blind, "sh", "true"], check=False).returncode:
         pytest.skip("no user namespaces here (unshare -Ur)")

@@ -1,4 +1,4 @@
-"""A listing over which the process that reads it dies is given up, and the others are taken."""
+"""A listing that kills its reader is given up, and the others are taken."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def test_a_listing_that_kills_its_reader_is_refused_in_the_end_and_holds_up_no_o
     [name] = realistic_safenames("S1_OCN", 1, seed=411)
     with SandboxProcess() as sandbox:
         lab = lab_that_only_takes(tmp_path / "lab", sandbox)
-        # What six deaths leave behind; no listing known to us kills a reader any more.
+        # The traces of six deaths. We know no listing that kills a reader today.
         taking = lab.inbox / ".taking"
         taking.mkdir()
         (taking / "deadly.txt").write_text(f"{name}\n", encoding="utf-8")

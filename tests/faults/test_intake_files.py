@@ -1,4 +1,4 @@
-"""Files as somebody hostile, careless or unlucky drops them: each gets its answer, and intake continues."""
+"""Hostile, careless and damaged files in the inbox: each gets its receipt, and intake continues."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         ("déjà vu 🛰.txt".encode(), "déjà vu 🛰.txt"),
     ],
 )
-def test_any_name_is_taken_under_one_that_papers_and_screens_can_bear(lab: Lab, name: bytes, kept: str) -> None:
+def test_any_name_is_taken_under_one_that_reports_and_screens_bear(lab: Lab, name: bytes, kept: str) -> None:
     lab.drop(name, f"{NAME}\n".encode())
     assert lab.accepted(kept)["lines"] == 1
 
@@ -79,7 +79,7 @@ def test_a_name_with_a_line_break_forges_no_line_of_the_log(lab: Lab) -> None:
     assert not re.search(r"^2026-01-01T00:00:00Z ERROR", lab.daemon.log(), re.MULTILINE)
 
 
-def test_a_listing_named_like_a_paper_never_gets_in_the_way_of_one(lab: Lab) -> None:
+def test_a_listing_named_like_a_receipt_or_report_blocks_neither(lab: Lab) -> None:
     lab.drop("clash.txt.receipt.json", f"{NAMES[1]}\n".encode())
     lab.drop("clash.txt.report.txt", f"{NAMES[1]}\n".encode())
     assert lab.accepted("clash.txt-receipt.json")["lines"] == 1
@@ -104,9 +104,7 @@ def test_a_listing_named_like_a_paper_never_gets_in_the_way_of_one(lab: Lab) -> 
         ("header.csv", b"id;colour\n1;red\n", "no column"),
     ],
 )
-def test_a_file_that_is_no_listing_is_refused_and_its_owner_told_why(
-    lab: Lab, name: str, content: bytes, why: str
-) -> None:
+def test_a_file_that_is_not_a_listing_is_refused_with_a_reason(lab: Lab, name: str, content: bytes, why: str) -> None:
     lab.drop(name, content)
     assert why in lab.refused(name)
     kept = lab.inbox / ".rejected" / name
@@ -130,14 +128,14 @@ def test_a_file_that_is_no_listing_is_refused_and_its_owner_told_why(
         ("blank.txt", b"\n" * 5000, {"ignored": 5000, "lines": 5000}),
     ],
 )
-def test_a_strange_text_loses_no_line(lab: Lab, name: str, content: bytes, expected: dict[str, int]) -> None:
+def test_an_unusual_text_loses_no_line(lab: Lab, name: str, content: bytes, expected: dict[str, int]) -> None:
     lab.drop(name, content)
     if not content:
-        os.utime(lab.inbox / name, (1, 1))  # an empty file may still be filled: it is taken when it has rested
+        os.utime(lab.inbox / name, (1, 1))  # an empty file may still be filled: it is taken once it is stable
     assert lab.accepted(name) == expected
 
 
-def test_what_is_no_file_is_left_alone_and_holds_nobody_up(lab: Lab, tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_ignored_and_delays_nothing(lab: Lab, tmp_path: Path) -> None:
     os.mkfifo(lab.inbox / "fifo.txt")
     (lab.inbox / "directory.txt").mkdir()
     (tmp_path / "elsewhere").write_text(NAME, encoding="utf-8")

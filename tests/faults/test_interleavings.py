@@ -1,6 +1,6 @@
-"""Who is stopped at the worst moment and continues later: exact orders of events that leave no product half or lost.
+"""A worker is stopped at a critical moment and continues later: no order of events leaves a product incomplete or lost.
 
-Each step is the rooms' own code on a real state, real disks and a real sandbox; only the order is the test's.
+Each step is cdsed's own code on a real state, real disks and a real sandbox. The test only sets the order.
 """
 
 import dataclasses
@@ -108,13 +108,11 @@ def settings_of(lab: DownloadLab, **changes: Any) -> None:
 
 
 def fault_on_disk(lab: DownloadLab, number: int) -> None:
-    """Let a product under way be ready again, as after the failure of a disk whose pause is over."""
+    """Make a product under way ready again, as after the pause of a failed disk."""
     products.move(lab.db, SYSTEM_CLOCK, products.get(lab.db, number), Move(State.READY, cause="a disk failed"))
 
 
-def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_the_second(
-    worker_lab, make_worker, tmp_path
-):
+def test_files_on_the_first_of_two_disks_do_not_count_as_arrived_on_the_second(worker_lab, make_worker, tmp_path):
     spools = [tmp_path / "spool", tmp_path / "other"]
     settings_of(worker_lab, spools=[str(each) for each in spools])
     spools[1].mkdir()
@@ -143,13 +141,13 @@ def test_what_lies_on_the_first_of_two_disks_is_not_taken_for_what_arrived_on_th
 
 
 def reclaim(lab: DownloadLab) -> list[str]:
-    """Release what the dead held, as the daemon does."""
+    """Release what dead workers held, as the daemon does."""
     return processes.reclaim(
         lab.db, SYSTEM_CLOCK, is_free, session_lock=lab.context.settings.session_lock, cooldown_s=0.0
     )
 
 
-def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its_number(worker_lab, make_worker):
+def test_the_resume_point_of_a_done_piece_is_not_used_by_the_next_of_its_number(worker_lab, make_worker):
     worker = make_worker("one")
     first = wanted(worker_lab, NAMES[0])
     worker.plan(first)
@@ -157,7 +155,7 @@ def test_the_mark_of_a_piece_that_is_done_does_not_speak_for_the_next_one_of_its
     assert finish_next(worker.context)  # its pieces are forgotten, and their numbers free
     second = wanted(worker_lab, NAMES[1])
     worker.plan(second)
-    while worker.session._next() is not None:  # it is killed as soon as it has been handed its work
+    while worker.session._next() is not None:  # it is killed as soon as it has its work
         pass
     worker.close()
     reclaim(worker_lab)
@@ -212,9 +210,7 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
     ],
     ids=lambda error: error.code,
 )
-def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_have_fetched_since(
-    worker_lab, make_worker, error
-):
+def test_a_session_stopped_in_a_piece_does_not_fail_a_product_fetched_since(worker_lab, make_worker, error):
     number = wanted(worker_lab, NAMES[0])
     stopped, other = make_worker("stopped"), make_worker("other")
     stopped.plan(number)
@@ -229,12 +225,12 @@ def test_who_was_stopped_over_a_piece_does_not_judge_the_product_that_others_hav
     assert Path(verified.staging).is_dir()
 
 
-def test_no_product_pays_for_a_staging_directory_that_was_taken_away_before_its_verification(worker_lab, make_worker):
+def test_a_staging_directory_removed_before_its_verification_charges_no_product(worker_lab, make_worker):
     number = wanted(worker_lab, NAMES[0])
     worker = make_worker("one")
     staging = Path(worker.plan(number).staging)
     worker.fetch_all()
-    staging.rename(staging.with_name("away"))  # by a janitor that was stopped before it was begun
+    staging.rename(staging.with_name("away"))  # by a janitor that was stopped before the product was begun
     assert finish_next(worker.context)
     product = products.get(worker_lab.db, number)
     assert (product.state, product.attempts) == (State.RETRY_WAIT, 0)

@@ -1,4 +1,4 @@
-"""Refused keys are told apart: not yet valid, expired, revoked, wrong, not allowed; and no product pays for any."""
+"""Refused keys are diagnosed: not yet valid, expired, revoked, wrong, not allowed. No product is charged for any."""
 
 import signal
 from dataclasses import replace
@@ -43,12 +43,12 @@ def _history(age_s: float = 10 * YOUNG_S, worked_s_ago: float | None = None, exp
     ],
 )
 def test_what_a_key_did_before_says_why_it_is_refused(refusal: str, history: Any, code: str, words: str) -> None:
-    told = diagnose_refusal(AccountError("S3's word", code=refusal), "me", history, _NOW)
-    assert told.code == code
-    assert words in str(told)
+    reported = diagnose_refusal(AccountError("S3's word", code=refusal), "me", history, _NOW)
+    assert reported.code == code
+    assert words in str(reported)
 
 
-def _trouble(lab: Installation, account: str) -> tuple[str | None, str]:
+def _error(lab: Installation, account: str) -> tuple[str | None, str]:
     shown = [each for each in lab.status()["accounts"] if each["name"] == account]
     return (shown[0]["error_code"], shown[0]["error"] or "") if shown else (None, "")
 
@@ -63,8 +63,8 @@ def test_keys_that_never_worked_are_diagnosed_and_the_good_account_brings_everyt
         sandbox.add_products(*({"safename": name, "size_bytes": 300_000} for name in names))
         lab.drop("twenty.txt", names)
         with DaemonProcess(lab) as daemon:
-            wait_until("wrong secret", lambda: _trouble(lab, wrong.name)[0] == "WrongSecret", daemon=daemon)
-            wait_until("too young", lambda: _trouble(lab, young.name)[0] == "KeyNotYetValid", daemon=daemon)
+            wait_until("wrong secret", lambda: _error(lab, wrong.name)[0] == "WrongSecret", daemon=daemon)
+            wait_until("too young", lambda: _error(lab, young.name)[0] == "KeyNotYetValid", daemon=daemon)
             wait_until("the report", lambda: lab.report("twenty.txt"), daemon=daemon)
         assert lab.endings("twenty.txt") == [("done", 0)] * 20
         assert wrong.secret_key not in daemon.log()
@@ -79,15 +79,15 @@ def test_a_key_that_is_revoked_at_work_says_until_when_it_worked_and_a_new_one_c
         lab.drop("first.txt", [first])
         with DaemonProcess(lab) as daemon:
             wait_until("the first report", lambda: lab.report("first.txt"), daemon=daemon)
-            assert _trouble(lab, account.name) == (None, "")
+            assert _error(lab, account.name) == (None, "")
             sandbox.fault(kind="key_revoked")
             lab.drop("second.txt", [second])
-            wait_until("revoked", lambda: _trouble(lab, account.name)[0] == "KeyRevoked", daemon=daemon)
-            assert "still worked at 2" in _trouble(lab, account.name)[1]
+            wait_until("revoked", lambda: _error(lab, account.name)[0] == "KeyRevoked", daemon=daemon)
+            assert "still worked at 2" in _error(lab, account.name)[1]
             # Another pair begins a history of its own.
             lab.write_accounts({"default": [replace(account, access_key="NEVERSEEN")]})
             daemon.send(signal.SIGHUP)
-            wait_until("too young", lambda: _trouble(lab, account.name)[0] == "KeyNotYetValid", daemon=daemon)
+            wait_until("too young", lambda: _error(lab, account.name)[0] == "KeyNotYetValid", daemon=daemon)
             sandbox.clear_faults()
             lab.write_accounts({"default": [account]})
             daemon.send(signal.SIGHUP)

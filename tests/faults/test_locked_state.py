@@ -18,7 +18,7 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 
-def test_a_state_that_somebody_locks_is_waited_for_and_no_product_pays(tmp_path: Path) -> None:
+def test_a_locked_state_is_waited_for_and_no_product_is_charged(tmp_path: Path) -> None:
     with SandboxProcess(bandwidth_bytes_per_s=400_000) as sandbox:
         lab = Installation(tmp_path, sandbox)
         names = realistic_safenames("S1_OCN", 6, seed=931)

@@ -1,4 +1,4 @@
-"""Trouble that lasts is told in a bounded number of lines, and how many were kept back is told, too."""
+"""A lasting failure writes a bounded number of lines, and a line with the number of suppressed ones."""
 
 import logging
 import re
@@ -52,13 +52,13 @@ def test_the_first_line_after_the_minute_says_how_many_were_kept_back(logger, mo
     assert logger.handlers[0].lines[-1] == "100 failed (and 90 more like this before)"
 
 
-def test_what_arrives_is_told_one_by_one(logger) -> None:
+def test_each_arrival_has_its_line(logger) -> None:
     for number in range(1000):
         logger.info("%d: done", number)
     assert len(logger.handlers[0].lines) == 1000
 
 
-def test_a_service_that_is_down_is_told_in_few_lines_however_many_sessions_ask(tmp_path: Path) -> None:
+def test_an_outage_of_the_service_takes_few_lines_however_many_sessions_ask(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 60, seed=351)
     with SandboxProcess(accounts=4) as sandbox:
         lab = Installation(tmp_path, sandbox, retry={"first_delay_s": 0.1, "longest_delay_s": 0.1})
@@ -69,8 +69,8 @@ def test_a_service_that_is_down_is_told_in_few_lines_however_many_sessions_ask(t
             # The first pause is of 5 s or so, the second of twice that.
             second = r"in trouble .* pause for (8|9|1\d) s"
             wait_until("it is probed in vain", lambda: re.search(second, daemon.log()), daemon=daemon)
-            told = [line for line in daemon.log().split("\n") if re.search(r"WARNING|ERROR|tried again", line)]
-            assert len(told) <= 30  # of one kind, each of both processes tells ten
+            reported = [line for line in daemon.log().split("\n") if re.search(r"WARNING|ERROR|tried again", line)]
+            assert len(reported) <= 30  # of one kind, each of both processes logs ten
             sandbox.clear_faults()
             wait_until("the report", lambda: lab.report("sixty.txt"), 120, daemon=daemon)
         assert lab.differences(names) == []

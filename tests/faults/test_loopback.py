@@ -1,4 +1,4 @@
-"""What cdsed itself listens on: the sandbox, on loopback only; the daemon, on nothing."""
+"""Listening sockets: the sandbox listens on loopback only, the daemon on none."""
 
 import json
 import socket

@@ -22,7 +22,7 @@ def opening(path, flags):
 """
 
 
-def test_a_worker_that_has_grown_too_large_is_replaced_and_nothing_pays_for_it(tmp_path: Path) -> None:
+def test_a_worker_that_has_grown_too_large_is_replaced_uncharged(tmp_path: Path) -> None:
     leak = _LEAK.format(once=tmp_path / "once")
     names = realistic_safenames("S1_OCN", 6, seed=381)
     with SandboxProcess() as sandbox:

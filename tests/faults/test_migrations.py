@@ -1,4 +1,4 @@
-"""Upgrading: every released schema becomes this one with all its rows, whatever is killed; a newer one is refused."""
+"""Upgrading: every released schema becomes this one with all its rows, despite kills. A newer one is refused."""
 
 import signal
 import subprocess
@@ -235,7 +235,7 @@ def test_an_upgrade_that_is_killed_at_any_write_leaves_the_old_or_the_new_schema
     assert (old, False) in seen
 
 
-def test_a_newer_state_is_refused_with_78_and_told_the_way_back(tmp_path: Path) -> None:
+def test_a_newer_state_is_refused_with_78_and_the_remedy(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox:
         lab = Installation(tmp_path, sandbox)
         open_state(lab.state).close()

@@ -1,4 +1,4 @@
-"""A network that is away: refused connections, names that do not resolve, TLS that fails; then all continues."""
+"""A network outage: refused connections, names that do not resolve, TLS that fails. Then all continues."""
 
 import signal
 import socketserver

@@ -1,6 +1,6 @@
-"""In a power cut only what was synced is left. So: write, fsync, rename, fsync directories, commit, and only then tell.
+"""A power cut leaves only what was synced. So: write, fsync, rename, fsync directories, commit, and then report.
 
-Asserted from traces of the real daemon and its workers.
+Checked in traces of the real daemon and its workers.
 """
 
 import os
@@ -63,7 +63,7 @@ class Order:
         )
 
     def committed(self, pattern: str) -> Call:
-        """Return the first write to SQLite's log of a page in which this stands."""
+        """Return the first write to SQLite's log of a page that contains this."""
         sought = re.compile(pattern)
         return next(
             call
@@ -173,7 +173,7 @@ def test_both_directories_of_the_rename_are_on_the_disk_before_done_is_committed
             )
 
 
-def test_new_directories_are_on_the_disk_before_what_lies_in_them_is_committed(run: Run) -> None:
+def test_new_directories_are_synced_before_their_contents_are_committed(run: Run) -> None:
     order = run.order
     commits = {run.single_dir: run.single_dir / run.single}
     commits |= {order.lab.inbox / ".accepted": order.lab.inbox / ".accepted" / "other.txt"}
@@ -192,7 +192,7 @@ def test_new_directories_are_on_the_disk_before_what_lies_in_them_is_committed(r
             assert order.is_synced(parent, call.ended, commit.begun), f"{call.paths[-1]} may vanish from {parent}"
 
 
-def test_done_is_on_the_disk_before_anybody_is_told(run: Run) -> None:
+def test_done_is_on_the_disk_before_it_is_reported(run: Run) -> None:
     order = run.order
     for final, listing in zip(_published(run), (_LISTING, "other.txt"), strict=True):
         durable = order.durable(order.committed(str(final)))
@@ -201,7 +201,7 @@ def test_done_is_on_the_disk_before_anybody_is_told(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("report_file", "row"), [("receipt", "accepted/one.txt"), ("report", r"one.txt\w*reported")])
-def test_a_paper_is_on_the_disk_before_it_appears_and_its_name_before_the_state_says_so(
+def test_a_report_is_synced_before_it_appears_and_its_name_before_the_commit(
     beside: Run, report_file: str, row: str
 ) -> None:
     order = beside.order
@@ -239,7 +239,7 @@ def test_no_session_notes_bytes_that_are_not_on_the_disk(run: Run) -> None:
 
 
 def test_every_commit_is_on_the_disk_before_its_thread_continues(beside: Run) -> None:
-    """SQLite's synchronous=FULL: nothing changes in spool or inbox on the strength of a commit that may be lost."""
+    """SQLite's synchronous=FULL: spool and inbox change only after a commit that cannot be lost."""
     order = beside.order
     pending: set[int] = set()
     watched = (f"{order.lab.spool}/", f"{order.lab.inbox}/")
@@ -259,8 +259,10 @@ def test_a_product_whose_worker_died_before_its_directory_was_synced_is_not_call
     with Campaign(tmp_path, "S1_OCN", size_bytes=500_000, walkers=1) as campaign:
         [late] = [point for point in campaign.points if point.syscall == "fsync" and point.path == "spool"]
         calls = campaign.restarted_after(Injury(late, KILL))
-    told = next(call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith(".report.json"))
-    synced = {Path(call.paths[0]).name for call in calls if call.syscall == "fsync" and call.ended < told}
+    reported_at = next(
+        call.begun for call in calls if call.syscall in _RENAMES and call.paths[-1].endswith(".report.json")
+    )
+    synced = {Path(call.paths[0]).name for call in calls if call.syscall == "fsync" and call.ended < reported_at}
     assert synced >= {"spool", ".cdsed"}
 
 

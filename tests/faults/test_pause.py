@@ -13,7 +13,7 @@ _MB = 10**6
 _PAUSED_S = 5  # longer than each time-out below
 
 
-def test_a_daemon_stopped_as_a_whole_for_longer_than_its_patience_continues_where_it_was(tmp_path: Path) -> None:
+def test_a_daemon_stopped_for_longer_than_its_timeout_continues_where_it_was(tmp_path: Path) -> None:
     names = realistic_safenames("S1_GRD", 4, seed=361)
     with SandboxProcess(bandwidth_bytes_per_s=_MB) as sandbox:
         lab = Installation(
@@ -35,7 +35,7 @@ def test_a_daemon_stopped_as_a_whole_for_longer_than_its_patience_continues_wher
             for pid in reversed(everybody):
                 os.kill(pid, signal.SIGCONT)
             wait_until("the report", lambda: lab.report("four.txt"), daemon=daemon)
-            assert [daemon.pid, *daemon.worker_pids()] == everybody  # nobody was taken for hung
+            assert [daemon.pid, *daemon.worker_pids()] == everybody  # no worker was killed as hung
         assert lab.endings("four.txt") == [("done", 0)] * 4
         assert "the supervisor was away for" in daemon.log()
         assert lab.differences(names) == []

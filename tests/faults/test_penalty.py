@@ -1,4 +1,4 @@
-"""An account that others have spent: one connection at 1 MB/s. It is recognised, and the other accounts continue."""
+"""Other programs spent the volume of an account: one connection at 1 MB/s. It is recognised, and others continue."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,10 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 
-def test_an_account_spent_by_others_is_recognised_and_hurts_nobody(tmp_path: Path) -> None:
+def test_an_account_spent_by_others_is_recognised_and_delays_no_other(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 40, seed=53)
     spent, other = make_accounts(2, 1, 1_500_000)
-    spent = replace(spent, volume_bytes=1)  # CDSE has counted what we have not
+    spent = replace(spent, volume_bytes=1)  # CDSE has counted traffic of other programs
     with SandboxProcess(accounts=[replace(spent, sessions=2), other]) as sandbox:
         ours = [replace(spent, sessions=2, volume_bytes=None), other]
         lab = Installation(

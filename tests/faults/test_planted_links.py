@@ -1,4 +1,4 @@
-"""Symbolic links, pipes and foreign directories, planted where cdsed writes: no byte ever goes where they lead."""
+"""Symbolic links, pipes and foreign directories, planted where cdsed writes: no byte is written outside."""
 
 import os
 import stat
@@ -228,7 +228,7 @@ def test_no_link_pipe_or_directory_is_opened_for_a_file(spool, outside, flags):
 
 
 def test_a_directory_swapped_for_a_link_again_and_again_never_leads_a_file_outside(spool, outside):
-    """The race itself: somebody exchanges a directory on the way for a link while files are made in it."""
+    """The race: an attacker exchanges a parent directory for a link while files are made in it."""
     before = _shape(outside)
     (spool / "X" / "m").mkdir(parents=True)
     (spool / "link").symlink_to(outside)
@@ -260,7 +260,7 @@ def test_a_directory_swapped_for_a_link_again_and_again_never_leads_a_file_outsi
     assert _shape(outside) == before
 
 
-def test_a_pipe_or_a_strange_zip_in_a_spool_is_no_product_and_holds_nobody_up(spool):
+def test_a_pipe_or_malformed_zip_in_a_spool_is_ignored_and_delays_nothing(spool):
     name = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
     (spool / name).mkdir()
     os.mkfifo(spool / name / "manifest.safe")

@@ -1,4 +1,4 @@
-"""Who kills workers is parked after the third; who only stood by, and who was killed by chance, is not.
+"""A product that kills workers is parked after the third. One that was under way by chance is not.
 
 With real processes: ``test_a_product_that_kills_its_worker_three_times…`` in ``test_deaths.py``.
 """
@@ -28,7 +28,7 @@ def _die(lab: Any, number: int, *, says: Evidence = Evidence.PROOF) -> None:
 
 
 def _hand_out(lab: Any) -> str | None:
-    """Let a session of a fresh lease take the next work; return the product's name."""
+    """Take the next work under a new lease; return the product's name."""
     work = pieces.next_work(lab.db, lab.clock, lab.lease(), lab.process)
     return None if work is None else str(work.product.safename)
 
@@ -39,7 +39,7 @@ def test_the_third_death_waits_until_workers_have_lived_for_a_while(lab: Any) ->
     for death in range(2):
         assert _hand_out(lab) == "suspect"
         _die(lab, death)
-    assert _hand_out(lab) is None  # two died: the next death decides, so not now
+    assert _hand_out(lab) is None  # two workers died: the next death decides, so not now
     assert breakers.is_open(lab.db, lab.clock, breakers.SUSPECTS)
     lab.clock.pass_s(6)
     assert _hand_out(lab) == "suspect"
@@ -56,7 +56,7 @@ def test_deaths_elsewhere_put_the_decision_off_and_the_others_continue(lab: Any)
         _hand_out(lab)
         _die(lab, death)
     lab.planned("innocent", (10,))
-    for death in range(20):  # somebody kills workers every other second
+    for death in range(20):  # workers are killed every other second
         lab.clock.pass_s(2)
         assert _hand_out(lab) in ("innocent", None)
         lab.db.rows("UPDATE product SET deaths = 0 WHERE safename = 'innocent'")
@@ -68,7 +68,7 @@ def test_deaths_elsewhere_put_the_decision_off_and_the_others_continue(lab: Any)
     assert lab.db.value("SELECT deaths FROM product WHERE id = :id", id=suspect) == 0
 
 
-def test_who_stood_by_clears_itself_and_the_weaker_suspicion_is_looked_at_first(lab: Any) -> None:
+def test_a_suspect_that_arrives_is_cleared_and_the_weaker_suspicion_goes_first(lab: Any) -> None:
     lab.accounts("a")
     poison, bystander = lab.planned("poison", (10,)), lab.planned("bystander", (10,))
     assert {_hand_out(lab), _hand_out(lab)} == {"poison", "bystander"}
@@ -96,9 +96,9 @@ def test_a_suspect_is_worked_on_by_a_process_that_is_at_nothing_else(lab: Any) -
     lab.db.rows("UPDATE piece SET fence = NULL")
     lab.db.rows("UPDATE product SET deaths = 1 WHERE id = :id", id=suspect)
     lab.db.rows("UPDATE piece SET fence = :fence WHERE product = :other", fence=held.fence, other=other)
-    # The one process there is finishes what it has, and takes nothing new.
+    # The only process finishes its work, and takes no new work.
     assert pieces.next_work(lab.db, lab.clock, lab.lease(), busy) is None
-    # A process that has nothing takes it, and nothing else beside it.
+    # An idle process takes it, and no other work beside it.
     fresh = lab.new_process("download-2")
     first, second = lab.lease(process=fresh), lab.lease(process=fresh)
     assert pieces.next_work(lab.db, lab.clock, first, fresh).product.safename == "suspect"
@@ -109,7 +109,7 @@ def test_a_suspect_is_worked_on_by_a_process_that_is_at_nothing_else(lab: Any) -
     assert again.product.safename == "other"
 
 
-def test_suspects_for_whom_no_session_is_free_hold_nobody_up(lab: Any) -> None:
+def test_suspects_without_a_free_session_delay_no_other(lab: Any) -> None:
     lab.accounts("a")
     lab.planned("other", (10,))
     suspect = lab.planned("suspect", (10,), group="elsewhere")  # a group without an account
@@ -130,7 +130,7 @@ def test_only_the_product_a_worker_was_alone_with_is_charged_for_its_crash(lab: 
             lease = lab.lease()
             lab.db.rows("UPDATE piece SET fence = :fence", fence=lease.fence)
         _die(lab, death)
-        assert charged() == [1, 1]  # suspected, but of two nobody knows which one it was
+        assert charged() == [1, 1]  # suspected: one of two, and it is not known which
         lab.clock.pass_s(6)
     _hand_out(lab)
     _die(lab, 9)
@@ -165,7 +165,7 @@ def test_a_restart_forgets_no_death(lab: Any) -> None:
     db.close()
 
 
-def test_a_worker_that_was_killed_from_outside_is_charged_to_nobody(lab: Any) -> None:
+def test_a_worker_killed_from_outside_charges_no_product(lab: Any) -> None:
     lab.accounts("a")
     number = lab.planned("A", (10,))
     for death in range(4):

@@ -57,7 +57,7 @@ class Desk:
         return Intake(db, self.clock, self.settings, ["default", "night"], presence, lambda: None)
 
     def take(self, db: Database) -> None:
-        """Be intake for one round, as after a start."""
+        """Run intake for one round, as after a start."""
         intake = self.intake(db)
         intake.go_on()
         for _ in range(50):
@@ -85,7 +85,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """One listing is reported (three on disk, one missing); another, of a group and dear to its owner, is open."""
+    """One listing is reported (three on disk, one unavailable). Another, of a group and with a priority, is open."""
     desk = Desk(tmp_path)
     db = open_state(desk.state)
     lab = StateLab(db, desk.clock, tmp_path)
@@ -127,7 +127,7 @@ def look_over(desk: Desk, db: Database) -> None:
 
 
 def test_a_rebuilt_state_knows_every_listing_and_finds_what_came_meanwhile(desk: Desk) -> None:
-    told = desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()
+    shown = desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()
     desk.publish(_OPEN[1])
     made, aside = remake(desk.settings, desk.clock, "a test", Source())
     assert (made.source, made.reported, made.again, made.volumes_known) == (None, 1, 1, True)
@@ -138,10 +138,10 @@ def test_a_rebuilt_state_knows_every_listing_and_finds_what_came_meanwhile(desk:
     assert products.find(db, _REPORTED[0]).state == "already_present"  # type: ignore[union-attr]
     assert products.find(db, _OPEN[1]).state == "already_present"  # type: ignore[union-attr]
     assert products.find(db, _OPEN[2]).state == "queued"  # type: ignore[union-attr]
-    # Missing for the first listing, asked for again by the second: as it was.
+    # Unavailable for the first listing, and asked for again by the second.
     assert products.find(db, _REPORTED[3]).state == "queued"  # type: ignore[union-attr]
     assert db.value("SELECT bytes FROM traffic_hour") == 1234567
-    assert (desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()) == told
+    assert (desk.receipt("reported.txt"), (desk.inbox / ".accepted/reported.txt.report.json").read_bytes()) == shown
     db.close()
 
 
@@ -159,7 +159,7 @@ def test_a_backup_is_brought_up_to_date_with_listings_disks_and_reports(desk: De
     (desk.root / "workers").mkdir()
     lab = StateLab(db, desk.clock, desk.root / "workers")
     lab.accounts("a", group="other")
-    # Under way when the backup is made, in the hands of a worker that will be gone.
+    # Under way when the backup is made. The worker will be gone.
     first = lab.planned(NAMES[8], group="other")
     lease = lab.lease("a")
     lab.fetched(lease)
@@ -196,7 +196,7 @@ def test_what_was_delivered_since_the_backup_and_taken_away_is_not_fetched_again
     lab = StateLab(db, desk.clock, desk.root / "workers")
     for name in _OPEN:
         lab.settle(products.find(db, name).id, products.State.ALREADY_PRESENT)  # type: ignore[union-attr]
-    desk.take(db)  # its report is written; its owner takes the products away, so none is on disk
+    desk.take(db)  # its report is written. The owner moves the products away, so none is on disk
     db.close()
     (desk.state / FILE_NAME).write_bytes(b"nothing of it is left")
     db = open_for_daemon(desk.settings, desk.clock)
@@ -213,7 +213,7 @@ def test_a_listing_that_a_cut_log_forgot_is_taken_again(desk: Desk) -> None:
     desk.drop("forgotten.txt", NAMES[8])
     desk.take(db)
     db.close()
-    (desk.state / FILE_NAME).write_bytes(kept)  # as if its last commits had never been
+    (desk.state / FILE_NAME).write_bytes(kept)  # without its last commits
     db = open_for_daemon(desk.settings, desk.clock)
     desk.take(db)
     assert desk.promises(db)["forgotten.txt"] == {NAMES[8]}
@@ -221,7 +221,7 @@ def test_a_listing_that_a_cut_log_forgot_is_taken_again(desk: Desk) -> None:
 
 
 def test_open_listings_are_taken_again_in_the_order_in_which_they_came(desk: Desk) -> None:
-    """Who asked first has the product in his directory: a later one must not have it a second time in another."""
+    """The first request has the product in its directory. A later one must not get a second copy in another."""
     first, later = desk.root / "first", desk.root / "later"
     first.mkdir()
     db = open_for_daemon(desk.settings, desk.clock)
@@ -242,7 +242,7 @@ def test_open_listings_are_taken_again_in_the_order_in_which_they_came(desk: Des
 
 @pytest.mark.parametrize("spoilt", [b"", b"{", b'{"schema": 2, "listing": {}, "counts": {}}', b"\xff\xfe{}"])
 @pytest.mark.parametrize("report_file", ["receipt", "report"])
-def test_a_listing_whose_papers_cannot_be_read_is_taken_again(desk: Desk, report_file: str, spoilt: bytes) -> None:
+def test_a_listing_with_unreadable_reports_is_taken_again(desk: Desk, report_file: str, spoilt: bytes) -> None:
     (desk.inbox / ".accepted" / f"reported.txt.{report_file}.json").write_bytes(spoilt)
     shutil.rmtree(desk.state)
     db = open_for_daemon(desk.settings, desk.clock)

@@ -1,4 +1,4 @@
-"""Requests per minute: however many processes there are, an account is never asked for more than it may be."""
+"""Requests per minute: the processes of a daemon together never send more requests for an account than it allows."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _LIMIT = 80
 
 
 def _sandbox() -> SandboxProcess:
-    """Return one whose account has many tiny objects to fetch, and a limit that it refuses beyond, in any 60 s."""
+    """Return a lab with many tiny objects, and an account that refuses more than so many requests in 60 s."""
     return SandboxProcess(accounts=[replace(make_accounts(1, 1)[0], requests_per_minute=_LIMIT)])
 
 
@@ -38,7 +38,7 @@ def test_three_processes_stop_together_before_the_limit(tmp_path: Path) -> None:
 
         with DaemonProcess(lab) as daemon:
             wait_until("the limit is near", lambda: requests() >= _LIMIT - 8, daemon=daemon)
-            time.sleep(3)  # whoever would continue has time to
+            time.sleep(3)  # a worker that ignored the limit would have time to
             counted = sandbox.counters()["accounts"]["sandbox-1"]
         assert counted["refused"] == 0, daemon.log()
         assert _LIMIT - 8 <= counted["requests"] <= _LIMIT
@@ -64,7 +64,7 @@ def test_products_that_need_two_requests_to_be_found_are_never_asked_for_beyond_
         lab.drop("s5p.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("the limit is near", lambda: _counted(sandbox)["requests"] >= limit - 4, daemon=daemon)
-            time.sleep(3)  # whoever would continue has time to
+            time.sleep(3)  # a worker that ignored the limit would have time to
             counted = _counted(sandbox)
             assert counted["refused"] == 0, daemon.log()
             assert counted["requests"] <= limit
@@ -75,7 +75,7 @@ def test_products_that_need_two_requests_to_be_found_are_never_asked_for_beyond_
 
 @pytest.mark.timeout(240)
 def test_a_product_that_needs_more_requests_than_are_left_waits_for_them_and_arrives(tmp_path: Path) -> None:
-    """One request a minute, and two are needed to plan it: half of the work must not be thrown away."""
+    """One request a minute, and planning needs two: the first must not be wasted."""
     with _limited(1) as sandbox:
         lab = Installation(tmp_path, sandbox)
         [name] = realistic_safenames("S5P", 1, seed=62)

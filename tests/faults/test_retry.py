@@ -49,7 +49,7 @@ def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(lab: Any) -> 
     assert snapshot.history(lab.db, after)[-1].cause == "started again"
 
 
-def test_where_a_missing_product_lies_is_found_out_again_unless_a_listing_said_so(lab: Any) -> None:
+def test_an_unavailable_product_is_resolved_again_unless_a_listing_has_its_path(lab: Any) -> None:
     number = _finished(lab, State.FAILED)
     requeue(lab.db, lab.clock, [products.get(lab.db, number)])
     assert products.get(lab.db, number).s3_path is None
@@ -88,10 +88,10 @@ def test_a_listing_that_was_reported_gets_a_new_report(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 2, seed=77)
     with SandboxProcess() as sandbox:
         lab = _failing(tmp_path, sandbox, names)
-        told = lab.command("retry", "--listing", "two.txt", "--unavailable")
-        assert told.returncode == 0
-        assert "1 product started again: 1 unavailable" in told.stdout
-        assert names[0] in told.stdout
+        reported = lab.command("retry", "--listing", "two.txt", "--unavailable")
+        assert reported.returncode == 0
+        assert "1 product started again: 1 unavailable" in reported.stdout
+        assert names[0] in reported.stdout
         assert lab.status("two.txt")["listing"]["state"] == "open"
         lab.run_once()
         assert lab.states("two.txt") == dict.fromkeys(names, "done")
@@ -104,9 +104,9 @@ def test_it_works_while_the_daemon_runs_and_fails_again_with_1(tmp_path: Path) -
         lab = _failing(tmp_path, sandbox, names)
         with DaemonProcess(lab) as daemon:
             daemon.until_at_work(3)
-            told = lab.command("retry", names[0], "--json")
-            assert told.returncode == 0, told.stderr
-            assert json.loads(told.stdout) == {
+            reported = lab.command("retry", names[0], "--json")
+            assert reported.returncode == 0, reported.stderr
+            assert json.loads(reported.stdout) == {
                 "schema": 2,
                 "started": 1,
                 "products": [{"safename": names[0], "was": "unavailable", "now": "queued", "started": True}],
@@ -124,16 +124,16 @@ def test_it_works_while_the_daemon_runs_and_fails_again_with_1(tmp_path: Path) -
         ((), 64, "say what to start again"),
         (("--all",), 0, "nothing to start again"),
         (("X.SAFE", "--all"), 64, "not both"),
-        (("--listing", "nobodys.txt"), 64, "nobodys.txt"),
-        (("S1A_nobody_asked_for_it",), 64, "was ever asked for"),
+        (("--listing", "unknown.txt"), 64, "unknown.txt"),
+        (("S1A_never_asked_for",), 64, "was ever asked for"),
     ],
 )
 def test_a_command_line_that_names_nothing_is_refused(
     tmp_path: Path, arguments: tuple[str, ...], code: int, words: str, quiet_lab: Installation
 ) -> None:
-    told = quiet_lab.command("retry", *arguments)
-    assert told.returncode == code
-    assert words in told.stdout + told.stderr
+    reported = quiet_lab.command("retry", *arguments)
+    assert reported.returncode == code
+    assert words in reported.stdout + reported.stderr
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +148,9 @@ def quiet_lab(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_without_a_state_nothing_was_ever_asked_for(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox:
-        told = Installation(tmp_path, sandbox).command("retry", "--all")
-    assert told.returncode == 64
-    assert "the daemon has not run yet" in told.stderr
+        reported = Installation(tmp_path, sandbox).command("retry", "--all")
+    assert reported.returncode == 64
+    assert "the daemon has not run yet" in reported.stderr
 
 
 def test_status_says_which_attempt_it_was_and_when_the_next_is(tmp_path: Path) -> None:

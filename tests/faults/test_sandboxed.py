@@ -1,4 +1,4 @@
-"""What the sandbox of a service hides from cdsed, or does not let it do."""
+"""What the sandboxing of systemd hides from cdsed, or forbids."""
 
 import subprocess
 from pathlib import Path
@@ -10,12 +10,12 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.disks import needs_root
 from tests.support.sandbox import SandboxProcess
 
-# What systemd does for ProcSubset=pid: nothing of /proc is left but the processes.
+# As systemd does for ProcSubset=pid: /proc shows only processes.
 HIDES_PROC = ("unshare", "--mount", "sh", "-c", 'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh")
 
 
 def skip_unless_possible(under: tuple[str, ...]) -> None:
-    """Skip a test where this machine, perhaps a container, does not let us make the sandbox."""
+    """Skip a test if this machine, perhaps a container, does not allow this."""
     tried = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"no such sandbox can be made here: {tried.stderr.strip()}")
@@ -37,7 +37,7 @@ def test_names_and_password_only_accounts_work_where_proc_holds_only_processes(t
 
 
 @needs_root
-def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_at_once(tmp_path: Path) -> None:
+def test_a_spool_that_the_sandbox_forbids_is_reported_with_the_remedy_at_once(tmp_path: Path) -> None:
     above = tmp_path / "var"
     above.mkdir()
     read_only = ("unshare", "--mount", "sh", "-c", f'mount --bind -o ro {above} {above} && exec "$@"', "sh")
@@ -47,17 +47,17 @@ def test_a_spool_that_the_sandbox_does_not_let_it_make_is_told_with_the_remedy_a
         lab = Installation(tmp_path / "lab", sandbox, spools=[str(above / "spool")])
         sandbox.add_products({"safename": name, "size_bytes": 10_000})
         with DaemonProcess(lab, under=read_only) as daemon:
-            [notice] = wait_until("it is told", lambda: lab.status()["notices"], daemon=daemon)
+            [notice] = wait_until("the notice", lambda: lab.status()["notices"], daemon=daemon)
             assert notice["text"].startswith(
                 f"{above}/spool does not exist, and cannot be made here; as root: install -d "
             )
             assert f"ReadWritePaths={above}/spool" in notice["text"]
             assert notice["text"] in daemon.log()
             lab.drop("one.txt", [name])
-            told = wait_until("it waits", lambda: lab.status()["open_breakers"], daemon=daemon)
-            assert f"ReadWritePaths={above}/spool" in told[0]["reason"]
+            reported = wait_until("it waits", lambda: lab.status()["open_breakers"], daemon=daemon)
+            assert f"ReadWritePaths={above}/spool" in reported[0]["reason"]
         (above / "spool").mkdir()
-        assert lab.status()["notices"] == []  # nobody runs
+        assert lab.status()["notices"] == []  # no daemon runs
         with DaemonProcess(lab) as daemon:
             wait_until("all is finished", lambda: lab.report("one.txt"), daemon=daemon)
             assert lab.status()["notices"] == []

@@ -1,4 +1,4 @@
-"""A canary for every secret, through a run full of failures at DEBUG level: none of them turns up anywhere."""
+"""A canary for every secret, in a run with many failures at DEBUG level: no output contains one."""
 
 import base64
 import json
@@ -76,13 +76,13 @@ def _spellings(secret: str) -> Iterator[bytes]:
     yield base64.b64encode(secret.encode())
 
 
-def _told(lab: Installation, names: list[str]) -> dict[str, bytes]:
+def _reported(lab: Installation, names: list[str]) -> dict[str, bytes]:
     """Return what every command says, those that fail included."""
     broken = lab.root / "broken.yml"
     text = (lab.root / "accounts.yml").read_text(encoding="utf-8")
     (lab.root / "broken-accounts.yml").write_text(text.replace("password:", "pasword:") + "\n  - [\n", encoding="utf-8")
     (lab.root / "odd-accounts.yml").write_text(text.replace("password: ", "pasword: "), encoding="utf-8")
-    told = {}
+    reported = {}
     for kind in ("broken", "odd"):
         (lab.root / f"{kind}-accounts.yml").chmod(0o600)
         settings = lab.config.read_text(encoding="utf-8").replace("/accounts.yml", f"/{kind}-accounts.yml")
@@ -90,12 +90,12 @@ def _told(lab: Installation, names: list[str]) -> dict[str, bytes]:
         for command in (("config", "check"), ("run",)):
             done = lab.command(*command, "--config", str(broken))
             assert done.returncode != 0
-            told[f"{kind} {command}"] = (done.stdout + done.stderr).encode()
+            reported[f"{kind} {command}"] = (done.stdout + done.stderr).encode()
     for command in (["config", "check"], ["status"], ["status", "list.txt"], *(["status", name] for name in names)):
         for form in ([], ["--json"]) if command[0] == "status" else ([],):
             done = lab.command(*command, *form)
-            told[" ".join([*command, *form])] = (done.stdout + done.stderr).encode()
-    return told
+            reported[" ".join([*command, *form])] = (done.stdout + done.stderr).encode()
+    return reported
 
 
 def _processes(daemon: DaemonProcess) -> dict[str, bytes]:
@@ -160,7 +160,7 @@ def test_no_secret_turns_up_anywhere_after_a_run_full_of_failures(tmp_path: Path
             private = {ledger, *files}
             assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
             assert _core_limits(daemon) == {("0", "0")}
-            places = _processes(daemon) | _told(lab, names[:1])
+            places = _processes(daemon) | _reported(lab, names[:1])
         log_text = daemon.log()
     for sign in ("secret key does not fit", "refuses its login", "Traceback", "too many requests", "came as a zip"):
         assert sign in log_text, f"the run was to be full of failures, but there is no {sign!r}"
@@ -191,9 +191,9 @@ def test_what_a_service_says_cannot_move_the_cursor_nor_begin_a_line(
     finally:
         root.handlers[:] = before
         root.setLevel(level)
-    told = capsys.readouterr().err
-    first, second = told.rstrip("\n").split("\n")
-    assert told.replace("\n", "").isprintable()
+    reported = capsys.readouterr().err
+    first, second = reported.rstrip("\n").split("\n")
+    assert reported.replace("\n", "").isprintable()
     assert second.startswith("    ")
     assert first.endswith("b")
 
@@ -202,8 +202,8 @@ def test_secrets_are_hidden_however_they_are_spelt_and_tokens_by_their_looks() -
     secret = 'CANARY "of/a &+secret'
     log.hide(secret)
     log.hide("CANARY")
-    told = f"a={secret} b={quote_plus(secret)} c={json.dumps(secret)}"
-    assert "of" not in log.redact(told)
+    reported = f"a={secret} b={quote_plus(secret)} c={json.dumps(secret)}"
+    assert "of" not in log.redact(reported)
     token = ".".join(
         base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"RS256"}', b"{}", b"x" * 9)
     )

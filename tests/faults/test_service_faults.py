@@ -1,4 +1,4 @@
-"""Whatever the service does wrong for a while, every product ends whole, and pays only for its own faults."""
+"""During any fault of the service, every product ends complete, and is charged only for its own faults."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def _fetch_three_through(tmp_path: Path, faults: list[dict[str, Any]]) -> list[i
 
 
 @pytest.mark.parametrize("faults", _ON_THE_WAY.values(), ids=_ON_THE_WAY)
-def test_trouble_on_the_way_to_a_product_is_never_charged_to_it(tmp_path: Path, faults: list[dict[str, Any]]) -> None:
+def test_a_fault_on_the_way_to_a_product_is_never_charged_to_it(tmp_path: Path, faults: list[dict[str, Any]]) -> None:
     assert _fetch_three_through(tmp_path, faults) == [0, 0, 0]
 
 
@@ -86,7 +86,7 @@ def test_trouble_on_the_way_to_a_product_is_never_charged_to_it(tmp_path: Path, 
     ],
     ids=lambda fault: fault["kind"],
 )
-def test_trouble_of_a_product_itself_costs_it_one_attempt(tmp_path: Path, fault: dict[str, Any]) -> None:
+def test_a_fault_of_a_product_itself_costs_it_one_attempt(tmp_path: Path, fault: dict[str, Any]) -> None:
     assert sorted(_fetch_three_through(tmp_path, [fault])) == [0, 0, 1]
 
 
@@ -104,7 +104,7 @@ def test_an_object_that_changes_while_eight_sessions_are_at_it_is_fetched_again(
 
 
 @pytest.mark.parametrize("kind", ["internal_error", "throttle", "xml_body"])
-def test_while_everything_fails_products_wait_and_nobody_is_charged(tmp_path: Path, kind: str) -> None:
+def test_while_everything_fails_products_wait_uncharged(tmp_path: Path, kind: str) -> None:
     names = realistic_safenames("S1_OCN", 3, seed=23)
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
@@ -119,7 +119,7 @@ def test_while_everything_fails_products_wait_and_nobody_is_charged(tmp_path: Pa
         assert lab.endings("three.txt") == [("done", 0)] * 3
 
 
-def test_an_account_is_left_alone_for_as_long_as_the_service_asks(tmp_path: Path) -> None:
+def test_an_account_waits_for_as_long_as_the_service_asks(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 4, seed=25)
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
@@ -129,14 +129,14 @@ def test_an_account_is_left_alone_for_as_long_as_the_service_asks(tmp_path: Path
         lab.run_once()
         requests = [request for request in sandbox.requests() if request["operation"] != "odata"]
         throttled_s = next(request["boot_s"] for request in requests if request["status"] == 429)
-        # what was under way on its other sessions may end
+        # pieces under way on its other sessions may end
         too_early = [request for request in requests if throttled_s + 1.5 < request["boot_s"] < throttled_s + 3.9]
         assert not too_early
         assert requests[-1]["boot_s"] > throttled_s + 3.9
         assert lab.differences(names) == []
 
 
-def test_an_object_is_left_alone_for_as_long_as_a_busy_service_asks(tmp_path: Path) -> None:
+def test_an_object_waits_for_as_long_as_a_busy_service_asks(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 2, seed=26)
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
@@ -152,7 +152,7 @@ def test_an_object_is_left_alone_for_as_long_as_a_busy_service_asks(tmp_path: Pa
         assert lab.differences(names) == []
 
 
-def test_trouble_of_the_catalogue_makes_products_wait_and_no_more(tmp_path: Path) -> None:
+def test_catalogue_errors_make_products_wait_and_no_more(tmp_path: Path) -> None:
     names = realistic_safenames("S3", 2, seed=28)
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox, catalogue={"timeout_s": 1})
@@ -226,7 +226,7 @@ def test_what_one_account_may_not_read_another_fetches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("operation", ["list", "get"])
-def test_what_no_working_account_may_read_for_long_is_missing_and_not_charged(tmp_path: Path, operation: str) -> None:
+def test_what_no_working_account_may_read_ends_unavailable_and_uncharged(tmp_path: Path, operation: str) -> None:
     denied, *others = realistic_safenames("S1_OCN", 8, seed=33)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
@@ -243,8 +243,8 @@ def test_what_no_working_account_may_read_for_long_is_missing_and_not_charged(tm
         assert lab.differences(others) == []
 
 
-def test_a_burst_of_refusals_that_passes_makes_no_product_missing(tmp_path: Path) -> None:
-    """A service that flaps refuses every account what it gives them before and after."""
+def test_a_burst_of_refusals_that_passes_makes_no_product_unavailable(tmp_path: Path) -> None:
+    """A flapping service refuses every account what it gave before and gives after."""
     names = realistic_safenames("S1_OCN", 12, seed=34)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)
@@ -261,7 +261,7 @@ def test_a_burst_of_refusals_that_passes_makes_no_product_missing(tmp_path: Path
         assert lab.differences(names) == []
 
 
-def test_an_account_that_is_refused_everything_cools_and_no_product_pays(tmp_path: Path) -> None:
+def test_an_account_refused_everything_backs_off_and_charges_no_product(tmp_path: Path) -> None:
     names = realistic_safenames("S1_OCN", 10, seed=35)
     with SandboxProcess(accounts=2) as sandbox:
         lab = _lab(tmp_path, sandbox)

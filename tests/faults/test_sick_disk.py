@@ -1,4 +1,4 @@
-"""A disk that is sick pauses itself, not the daemon, and one line tells of it, however many products wait for it."""
+"""A failing disk pauses alone, not the daemon, and writes one line, however many products wait for it."""
 
 import errno
 import re
@@ -39,10 +39,10 @@ def test_while_one_spool_is_read_only_products_go_to_the_other_and_one_line_tell
         lab.drop("thirty.txt", names)
         with DaemonProcess(lab) as daemon:
             done = "SELECT 1 FROM product WHERE state = 'done'"
-            # Those that had chosen it before it was known to be sick wait for it.
+            # Products that had chosen it before its first failure wait for it.
             wait_until("most have come", lambda: len(lab.query(done)) >= 20, daemon=daemon)
-            cooling = lab.status()["open_breakers"]
-            assert [item["name"] for item in cooling] == [f"disk:{disk.place}"]
+            breakers = lab.status()["open_breakers"]
+            assert [item["name"] for item in breakers] == [f"disk:{disk.place}"]
             daemon.terminate()
             daemon.wait(20)
         assert len(re.findall(r"ERROR.*EROFS", daemon.log())) == 1

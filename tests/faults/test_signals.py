@@ -49,7 +49,7 @@ def test_a_stop_in_the_middle_of_a_product_keeps_what_has_arrived(tmp_path: Path
 
 
 def _holds_reloads(daemon: DaemonProcess) -> bool:
-    """Tell whether Python has come to our first line: before that, no program can keep a signal from ending it."""
+    """Tell whether Python runs our first line: before that, a program cannot handle a signal."""
     status = Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
     blocked, caught = (int(re.findall(rf"{name}:\s*(\w+)", status)[0], 16) for name in ("SigBlk", "SigCgt"))
     return bool((blocked | caught) & 1 << signal.SIGHUP - 1)
@@ -78,11 +78,11 @@ def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
         with DaemonProcess(lab) as daemon:
             wait_until("a stall", lambda: sandbox.counters()["faults"], daemon=daemon)
             [download, *_] = daemon.worker_pids("download")
-            os.kill(download, signal.SIGSTOP)  # it will not leave in order
+            os.kill(download, signal.SIGSTOP)  # it does not leave in order
             daemon.terminate()
             wait_until("the first is heard", lambda: "SIGTERM: stopping" in daemon.log(), daemon=daemon)
             daemon.terminate()
-            assert daemon.wait(30) == 0  # half of what the workers have
+            assert daemon.wait(30) == 0  # half of the time-out of the workers
             assert daemon.worker_pids() == []
 
 
@@ -159,7 +159,7 @@ def test_hup_with_bad_settings_changes_nothing(tmp_path: Path) -> None:
             workers = daemon.worker_pids()
             lab.config.write_text("transfer: {processes: many, colour: red}\n", encoding="utf-8")
             daemon.send(signal.SIGHUP)
-            wait_until("both problems are told", lambda: "colour" in daemon.log(), daemon=daemon)
+            wait_until("both problems are logged", lambda: "colour" in daemon.log(), daemon=daemon)
             assert "transfer.processes" in daemon.log()
             assert "ERROR" in daemon.log()
             lab.configure()
@@ -204,37 +204,37 @@ def test_a_second_daemon_on_the_same_state_is_refused_by_name_of_the_first(tmp_p
 @contextlib.contextmanager
 def _service_manager(path: Path) -> Iterator[list[str]]:
     """Play systemd's end of NOTIFY_SOCKET; give the messages as they come."""
-    told: list[str] = []
+    reported: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(str(path))
 
         def listen() -> None:
             while message := ear.recv(4096):
-                told.append(message.decode())
+                reported.append(message.decode())
 
         thread = threading.Thread(target=listen)
         thread.start()
-        yield told
+        yield reported
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
             mouth.sendto(b"", str(path))
         thread.join()
 
 
-def test_the_service_manager_is_told_ready_in_words_and_stopping(tmp_path: Path) -> None:
-    with SandboxProcess() as sandbox, _service_manager(tmp_path / "notify") as told:
+def test_the_service_manager_gets_ready_status_and_stopping(tmp_path: Path) -> None:
+    with SandboxProcess() as sandbox, _service_manager(tmp_path / "notify") as reported:
         lab = Installation(tmp_path / "lab", sandbox)
         with DaemonProcess(lab, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
-            wait_until("READY", lambda: any("READY=1" in message for message in told), daemon=daemon)
-            starting = [message for message in told if "READY=1" not in message]
+            wait_until("READY", lambda: any("READY=1" in message for message in reported), daemon=daemon)
+            starting = [message for message in reported if "READY=1" not in message]
             assert starting[0].startswith("EXTEND_TIMEOUT_USEC=")  # a large state takes a while to examine
             assert starting[1].startswith("EXTEND_TIMEOUT_USEC=")  # and so may its workers to start
             assert starting[2] == "STATUS=starting: 0 of 4 processes ready"
-            assert "READY=1\nSTATUS=idle: nothing to do" in told
+            assert "READY=1\nSTATUS=idle: nothing to do" in reported
             assert len(daemon.worker_pids()) == 4
             lab.configure(log_level="DEBUG")
             daemon.send(signal.SIGHUP)
-            wait_until("READY again", lambda: sum("READY=1" in message for message in told) == 2, daemon=daemon)
-            assert any(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", message) for message in told)
+            wait_until("READY again", lambda: sum("READY=1" in message for message in reported) == 2, daemon=daemon)
+            assert any(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", message) for message in reported)
             daemon.terminate()
             assert daemon.wait(60) == 0
-        assert any(message.startswith("STOPPING=1\nSTATUS=stopping") for message in told)
+        assert any(message.startswith("STOPPING=1\nSTATUS=stopping") for message in reported)

@@ -1,4 +1,4 @@
-"""What a slow connection has brought is noted as it comes, so that a kill does not cost all of it."""
+"""Bytes of a slow connection are noted as they arrive, so that a kill does not lose all of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ _ARRIVED = "SELECT 1 FROM piece WHERE done_bytes = size_bytes AND fence IS NULL"
 _HELD = "SELECT 1 FROM piece WHERE fence IS NOT NULL"
 
 
-def test_of_a_handful_of_small_objects_those_that_arrived_are_noted_before_the_last_has(tmp_path: Path) -> None:
+def test_of_a_batch_of_small_objects_each_is_noted_before_the_last_arrives(tmp_path: Path) -> None:
     [name] = realistic_safenames("S1_GRD", 1, seed=3)
     [account] = make_accounts(1, seed=1, bandwidth_bytes_per_s=250_000)
     with SandboxProcess([replace(account, sessions=1)]) as sandbox:

@@ -1,4 +1,4 @@
-"""What a killed daemon left half-done is gone on with, or removed when nobody needs it; nothing else is touched."""
+"""What a killed daemon left half-done is continued, or removed if no product needs it. Other files stay."""
 
 import os
 import signal

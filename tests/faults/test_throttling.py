@@ -1,4 +1,4 @@
-"""The service wants less (429): sessions are halved and grow again, and nobody but the account notices."""
+"""The service throttles (429): sessions are halved and grow again, and other accounts are not affected."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_two_installations_on_two_machines_with_one_account_share_it_and_say_so(
             first.until_at_work(3)
             second.until_at_work(3)
             labs[0].drop("half.txt", names[:5])
-            # The second finds every connection taken: begun together, one may be through before it is refused again.
+            # The second finds every connection taken. If both began together, one could finish before the next refusal.
             wait_until("four are busy", lambda: sandbox.counters()["accounts"]["sandbox-1"]["open_now"] == 4)
             labs[1].drop("half.txt", names[5:])
             for lab, daemon in zip(labs, (first, second), strict=True):
@@ -68,10 +68,10 @@ def test_two_states_on_one_machine_with_one_account_share_its_sessions_and_say_s
             labs[0].drop("half.txt", names[:4])
             wait_until("four are busy", lambda: sandbox.counters()["accounts"]["sandbox-1"]["open_now"] == 4)
             labs[1].drop("half.txt", names[4:])
-            told = f"used by another cdsed on this machine too (pid {first.pid}, state {labs[0].state})"
+            reported = f"used by another cdsed on this machine too (pid {first.pid}, state {labs[0].state})"
             wait_until(
                 "its status names the other one",
-                lambda: any(told in notice["text"] for notice in labs[1].status()["notices"]),
+                lambda: any(reported in notice["text"] for notice in labs[1].status()["notices"]),
                 daemon=second,
             )
             for lab, daemon in zip(labs, (first, second), strict=True):

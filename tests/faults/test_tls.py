@@ -1,4 +1,4 @@
-"""TLS is always verified: a server that cannot prove who it is gets no request, and no setting changes that."""
+"""TLS is always verified: a server without a valid certificate gets no request, and no setting changes that."""
 
 import contextlib
 import http.server
@@ -74,11 +74,11 @@ class _Server:
                 self.do_GET()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         class Quiet(http.server.ThreadingHTTPServer):
             def handle_error(self, *_: object) -> None:
-                """Say nothing of handshakes that the client ends."""
+                """Log no handshake that the client ends."""
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.chain, certificates.key)
@@ -160,8 +160,8 @@ _CLIENTS = [_s3, _listing, _identity, _catalogue, _zip]
 
 
 @pytest.mark.parametrize("ask", _CLIENTS)
-def test_a_server_whom_nobody_vouches_for_gets_no_request(ask, trusted, serve, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")  # what older Pythons and much advice on the net turn off
+def test_a_server_without_a_trusted_certificate_gets_no_request(ask, trusted, serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")  # the switch of older Pythons and of much advice on the web
     server = serve(trusted)
     with pytest.raises(ServiceError) as error:
         ask(server.url, None, tmp_path)

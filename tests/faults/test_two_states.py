@@ -1,6 +1,6 @@
 """Several daemons, each with a state, inbox and accounts of its own, that want the same products at the same place.
 
-Half of the daemons are killed now and then. Another seed: ``CDSED_STATES_SEED``, which is printed.
+Half of the daemons are killed at random. Set another seed with ``CDSED_STATES_SEED``; it is printed.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from cdsed.local.whole import is_whole
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.invariants import Watcher, told_by_the_checker
+from tests.support.invariants import Watcher, found_by_the_checker
 from tests.support.sandbox import SandboxProcess
 
 _KINDS = ["S1_GRD", "S2_L1C", "S3", "S5P"]
@@ -31,7 +31,7 @@ _SLOW_BYTES_PER_S = 600_000
 
 
 class Destination:
-    """Daemons whose listings, or spools, name one directory, and what came of it.
+    """Daemons whose listings, or spools, name one directory, and the results.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _kill_now_and_then(destination: Destination, dice: random.Random, done: Any,
 
 
 def _bring(destination: Destination, names: Sequence[str], dice: random.Random, kills: int) -> None:
-    """Have every daemon asked for the same products, in orders of their own, and judge what they did."""
+    """Have every daemon asked for the same products, each in its own order, and check the results."""
     labs, sandbox = destination.labs, destination.sandbox
     sandbox.add_products(*({"safename": name, "size_bytes": _PRODUCT_BYTES} for name in names))
     sandbox.fault(kind="trickle", operation="get", bytes_per_s=_SLOW_BYTES_PER_S)
@@ -123,7 +123,7 @@ def _bring(destination: Destination, names: Sequence[str], dice: random.Random, 
             for lab in labs:
                 destination.drop(lab, "again.txt", unlucky)
             wait_until("the rest is reported", lambda: reported("again.txt"), 120, daemon=destination.daemons[0])
-        checked = {lab.root.name: told_by_the_checker(lab) for lab in labs}
+        checked = {lab.root.name: found_by_the_checker(lab) for lab in labs}
     wrong = labs[0].differences(names, destination.place)
     states = [{**lab.states("all.txt"), **(lab.states("again.txt") if unlucky else {})} for lab in labs]
     aside = destination.kept_aside_whole()
@@ -138,11 +138,11 @@ def _bring(destination: Destination, names: Sequence[str], dice: random.Random, 
     assert {state for each in states for state in each.values()} <= {"done", "already_present"}
     brought = [name for lab in labs for name, state in lab.states("all.txt").items() if state == "done"]
     assert sorted({*brought, *unlucky}) == sorted(names)
-    assert not {name for name, count in Counter(brought).items() if count > 1}, "told as done by more than one"
+    assert not {name for name, count in Counter(brought).items() if count > 1}, "reported as done by more than one"
 
 
 def _killed_too_often(lab: Installation) -> list[str]:
-    """Return what was given up because the dice hit the same product three times."""
+    """Return products given up because random kills hit the same one three times."""
     rows = (lab.report("all.txt") or {})["products"]
     failed = [row for row in rows if row["state"] == "failed"]
     assert all("killed the worker" in row["cause"] for row in failed), failed
@@ -229,13 +229,13 @@ def test_what_a_killed_daemon_has_left_is_its_own_for_a_restart_and_else_another
                 wait_until("it is reported", lambda: first.report("mine.txt"), daemon=one)
             wait_until("the other is reported", lambda: second.report("mine.txt"), 120, daemon=two)
             if comes_back:
-                [told] = (second.report("mine.txt") or {})["products"]
-                assert f"state {first.state}" in told["cause"]
+                [shown] = (second.report("mine.txt") or {})["products"]
+                assert f"state {first.state}" in shown["cause"]
             else:
                 assert first.report("mine.txt") is None
                 one.start()
                 wait_until("it finds it present", lambda: first.report("mine.txt"), daemon=one)
-            checked = [told_by_the_checker(lab) for lab in (first, second)]
+            checked = [found_by_the_checker(lab) for lab in (first, second)]
         assert first.differences([name], destination.place) == []
         assert (watcher.partial, watcher.doubled, checked) == ([], [], [[], []])
         states = [lab.states("mine.txt")[name] for lab in (first, second)]

@@ -1,4 +1,4 @@
-"""A disk that is not mounted: nothing is written into its bare mount point, and all continues when it is back."""
+"""A disk that is not mounted: nothing is written into its empty mount point, and all continues when it is back."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def _lab(tmp_path: Path, sandbox: SandboxProcess, *spools: Path) -> Installation
 
 
 def _take_away(disk: Disk) -> None:
-    def taken() -> bool:  # a worker may be looking at it just now
+    def taken() -> bool:  # a worker may be reading it
         try:
             disk.take_away()
         except subprocess.CalledProcessError:
@@ -52,8 +52,8 @@ def test_a_disk_taken_away_between_two_products_gets_nothing_and_what_waits_for_
             wait_until("the others", lambda: lab.report("second.txt"), daemon=daemon)
         assert lab.states("second.txt") == dict.fromkeys(names[2:], "done")
         assert lab.differences(names) == []
-        told = re.findall(r"ERROR.*lacks its marker", daemon.log())
-        assert 1 <= len(told) <= 12  # once per probe, not once per product
+        reported = re.findall(r"ERROR.*lacks its marker", daemon.log())
+        assert 1 <= len(reported) <= 12  # once per probe, not once per product
         disk.take_away()
         assert list(disk.place.iterdir()) == []
 
@@ -92,11 +92,11 @@ def test_while_one_spool_is_away_products_go_to_the_other_even_those_begun(tmp_p
         assert lab.differences([begun, *names], other) == []
         assert list(disk.place.iterdir()) == []
         disk.put_back()
-        with DaemonProcess(lab) as daemon:  # what was begun there is nobody's now
+        with DaemonProcess(lab) as daemon:  # staging begun there is orphaned now
             wait_until("it is tidied up", lambda: not list(disk.place.glob(".cdsed/S1*")), daemon=daemon)
 
 
-def test_what_lies_on_a_disk_that_is_away_is_not_fetched_again(tmp_path: Path, disk: Disk) -> None:
+def test_a_product_on_a_disk_that_is_away_is_not_fetched_again(tmp_path: Path, disk: Disk) -> None:
     with SandboxProcess() as sandbox:
         names = _names(sandbox, 2, seed=304)
         other = tmp_path / "other"
@@ -131,7 +131,7 @@ def test_another_disk_is_taken_when_its_owner_says_so_with_the_very_command_of_t
         assert lab.differences(names[1:]) == []
 
 
-def test_a_spool_that_somebody_cleared_is_still_the_same_one(tmp_path: Path, disk: Disk) -> None:
+def test_an_emptied_spool_is_still_the_same_one(tmp_path: Path, disk: Disk) -> None:
     with SandboxProcess() as sandbox:
         names = _names(sandbox, 2, seed=311)
         lab = _lab(tmp_path, sandbox, disk.place)

@@ -1,4 +1,4 @@
-"""The 30-day volume: transfers stop before it is spent, and status says what comes then."""
+"""The 30-day volume: transfers stop before it is spent, and status says when it frees."""
 
 from dataclasses import replace
 from pathlib import Path

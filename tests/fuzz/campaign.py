@@ -1,6 +1,6 @@
 """How long a fuzz test runs: the same few examples in CI, as many others as you like in a campaign.
 
-``CDSED_FUZZ_EXAMPLES`` sets how many; then they are drawn from pytest's ``--hypothesis-seed``, or afresh.
+``CDSED_FUZZ_EXAMPLES`` sets how many. They come from ``--hypothesis-seed`` of pytest, or from a random seed.
 """
 
 import os

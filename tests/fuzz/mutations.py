@@ -1,4 +1,4 @@
-"""Ways to spoil bytes and JSON: what a broken disk, a cut connection or somebody clever makes of them."""
+"""Ways to damage bytes and JSON: what a broken disk, a cut connection or an attacker makes of them."""
 
 import json
 from typing import Any

@@ -39,7 +39,7 @@ SECRET = "canary-of-the-s3-secret-key"
 
 
 class Untold:
-    """Progress that nobody asks for."""
+    """A progress sink that ignores everything."""
 
     def written(self, done_bytes: int) -> None:
         pass

@@ -105,7 +105,7 @@ def test_any_accounts_file_is_read_or_its_problems_named_without_a_secret(direct
 
 
 @pytest.mark.parametrize("content", [*STRANGE, BOMB], ids=lambda content: repr(content[:30]))
-def test_strange_yaml_is_refused_in_words(directory: Path, content: bytes) -> None:
+def test_unusual_yaml_is_refused_in_words(directory: Path, content: bytes) -> None:
     _accounts(directory, content)
     _settings(directory, content)
 

@@ -30,7 +30,7 @@ def test_the_service_is_there_but_neither_enabled_nor_started(machine: Machine) 
     assert machine.run("id", "--user", "--name", "cdsed").strip() == "cdsed"
 
 
-def test_an_upgrade_while_products_arrive_continues_by_itself(service: Service, under_way: UnderWay) -> None:
+def test_an_upgrade_while_products_arrive_continues_automatically(service: Service, under_way: UnderWay) -> None:
     settings = service.config.read_text("utf-8")
     assert version(service.machine) == trees.OLDER
 
@@ -45,11 +45,11 @@ def test_an_upgrade_while_products_arrive_continues_by_itself(service: Service, 
 def test_removed_for_good_it_leaves_products_and_state_and_says_where(service: Service) -> None:
     kept = sorted(path.name for path in service.spool.iterdir())
 
-    told = dpkg(service.machine, "--purge cdsed")
+    reported = dpkg(service.machine, "--purge cdsed")
 
     assert kept == sorted(path.name for path in service.spool.iterdir())
     for path in ("/var/spool/cdsed", "/var/lib/cdsed", "/etc/cdsed"):
-        assert path in told
+        assert path in reported
         assert service.machine.path(path).is_dir()
     assert service.machine.attempt("systemctl", "is-active", service.unit).stdout.strip() == "inactive"
     assert not service.machine.path("/usr/lib/cdsed").exists()

@@ -36,7 +36,7 @@ def test_a_member_of_the_group_drops_a_listing_with_every_kind_of_product_and_re
     assert service.command("status").returncode == 0
 
 
-def test_a_stranger_sees_and_drops_nothing(service: Service) -> None:
+def test_another_user_sees_and_drops_nothing(service: Service) -> None:
     listing = service.listing("strange.txt", realistic_safenames("S1_GRD", 1, seed=32), OTHER)
 
     added = service.command("add", listing, user=OTHER)

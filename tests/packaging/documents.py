@@ -30,7 +30,7 @@ class Step:
 
 
 def documents() -> list[Path]:
-    """Return what tells users and developers what to do."""
+    """Return the documents for users and developers."""
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -95,7 +95,7 @@ def wanted_by_project(what: str, project: Mapping[str, Any]) -> list[Requirement
 def problems(
     pins: Sequence[Pin], wanted: Sequence[Requirement], record: Mapping[str, Any], python: str
 ) -> Iterator[str]:
-    """Say what is missing, unsatisfied, or needed by nothing, when `wanted` is installed from `pins` alone."""
+    """Say what is missing, unsatisfied, or not needed, when `wanted` is installed from `pins` alone."""
     pinned = pinned_for(pins, python)
     marked = environment(python)
     to_do = [("pyproject.toml", each, "") for each in wanted]

@@ -1,4 +1,4 @@
-"""`make fresh-machines`: the README's two commands on machines that have nothing of cdsed; a line a machine.
+"""`make fresh-machines`: the two commands of the README on machines without cdsed, one line each.
 
 Each Debian is a tree of its own (debootstrap), without git and strace; each further Python is one of this machine,
 named in ``CDSED_PYTHONS`` (paths, separated by colons), with several versions of pip. Arguments choose rows by parts of
@@ -25,13 +25,13 @@ PIPS = {"3.11": ("22.3", "23.2.1", "newest"), "3.12": ("23.2.1", "newest")}
 LONGEST_S = 5400.0
 ORDINARY = 1000
 
-# A Python whose virtual environments get a certain pip, as one finds it on machines of other ages.
+# A Python whose virtual environments get a certain pip, as older and newer machines have it.
 WITH_PIP = """#!/bin/sh
 "{python}" "$@" || exit
 case "$*" in *"-m venv"*) for directory; do :; done; "$directory/bin/python" -m pip install --quiet {pip};; esac
 """
 
-# What a user does, in a path with a space for one who is not root; the last lines are read by `_told`.
+# What a user does, in a path with a space for one who is not root; the last lines are read by `_reported`.
 TWO_COMMANDS = """
 cd "{checkout}"
 make demo {variables} > demo.log 2>&1 || {{ tail -n 30 demo.log; echo "result: make demo fails"; exit 0; }}
@@ -45,7 +45,7 @@ echo "result: $(tail -n 400 test.log | grep -E '[0-9]+ (passed|failed|error).* i
 
 @dataclass(frozen=True)
 class Row:
-    """One machine: a Debian or a Python of this machine, and who works there.
+    """One machine: a Debian or a Python of this machine, and its user.
 
     Attributes
     ----------
@@ -94,12 +94,12 @@ def main(chosen: list[str]) -> int:
             output = _in_tree(row) if row.suite else _here(row)
         except (trees.NoTree, RuntimeError, subprocess.SubprocessError) as error:
             output = f"result: {error}"
-        told = dict(re.findall(r"^(python|pip|result): (.*)$", output, re.MULTILINE))
-        result = told.get("result", "nothing was told").strip()
+        reported = dict(re.findall(r"^(python|pip|result): (.*)$", output, re.MULTILINE))
+        result = reported.get("result", "nothing was printed").strip()
         passed = "passed" in result and not re.search("failed|error", result)
         green = green and passed
         user = "ordinary" if row.ordinary else "root" if row.suite or os.geteuid() == 0 else "this one"
-        columns = (told.get("python", "-"), told.get("pip", "-"), user, time.monotonic() - began)
+        columns = (reported.get("python", "-"), reported.get("pip", "-"), user, time.monotonic() - began)
         print("{:<24} {:<8} {:<8} {:<9} {:>7.0f}  {}".format(row.name, *columns, result), flush=True)
         if not passed:
             print("    " + output.replace("\n", "\n    "), flush=True)

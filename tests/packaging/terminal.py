@@ -97,7 +97,7 @@ class Terminal:
         self._bash.stdout.close()
 
     def play(self, steps: Iterable[Step]) -> None:
-        """Run them in order; AssertionError when one prints something else than the document shows."""
+        """Run them in order; AssertionError when one prints other output than the document shows."""
         for (_section, kind), group in itertools.groupby(steps, key=lambda step: (step.section, step.kind)):
             if kind == "python":
                 self._play_python(list(group))
@@ -132,7 +132,7 @@ class Terminal:
             assert code not in _WRONG, f"{step}: {_WRONG[code]}\n{printed}"
 
     def _play_server(self, step: Step) -> None:
-        """Start what stays, and wait until it has said what the document shows, if it shows anything."""
+        """Start a command that keeps running, and wait for the output that the document shows, if any."""
         self._started += 1
         output = self.folder / f"background-{self._started}"
         output.touch()
@@ -145,7 +145,7 @@ class Terminal:
             if time.monotonic() > until:
                 raise AssertionError(_differs(step, printed))
             time.sleep(0.05)
-        # Its user starts the daemon, and turns to another terminal.
+        # The reader starts the daemon, and uses another terminal.
         status = "cdsed status " + " ".join(re.findall(r"--config \S+", step.command))
         while step.command.startswith("cdsed run") and self._run(status)[0] == 3:
             assert time.monotonic() < until, _differs(step, output.read_text("utf-8"))

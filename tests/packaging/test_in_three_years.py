@@ -1,4 +1,4 @@
-"""Every library has a newer release than the lock names, and pip prefers newer ones: the same is installed."""
+"""Every library has a newer release than the lock names, and pip prefers newer ones. The locked ones are installed."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def newer_release(name: str, folder: Path) -> None:
 
 @pytest.fixture
 def newer_index(tmp_path: Path) -> dict[str, str]:
-    """The environment in which pip looks at the newer releases beside what it looks at anyway."""
+    """The environment in which pip also looks at the newer releases."""
     folder = tmp_path / "newer"
     folder.mkdir()
     for name in {pin.partition("==")[0] for pin in pins_of(*FILES)} | {"pip", "wheel"}:

@@ -186,7 +186,7 @@ def test_a_python_that_the_service_cannot_run_is_refused_with_the_remedy(hidden,
     assert not (tmp_path / "root").exists()
 
 
-def test_a_python_that_is_too_old_is_told_by_its_version(tmp_path):
+def test_a_python_that_is_too_old_is_named_by_its_version(tmp_path):
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\necho "it is Python 3.9" >&2\nexit 1\n')
     old.chmod(0o755)

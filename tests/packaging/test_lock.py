@@ -51,7 +51,7 @@ def test_a_pin_that_only_some_pythons_get_is_missed_on_the_others():
     assert {each.partition(":")[0] for each in found("run", pins)} == {"Python 3.11"}
 
 
-def test_a_pin_that_does_not_satisfy_who_asks_for_it_is_told():
+def test_a_pin_that_breaks_a_requirement_is_found():
     record = json.loads(RECORD.read_text("utf-8"))
     record["boto3==" + next(pin.version for pin in pins_of("run") if pin.name == "boto3")]["requires"] = ["botocore<1"]
 

@@ -1,4 +1,4 @@
-"""``make fresh-machines`` fails when it has nothing to try; what it does on machines takes hours and is run by hand."""
+"""``make fresh-machines`` fails when it has nothing to try. Its real runs take hours and are started by hand."""
 
 from tests.packaging import machines
 

@@ -85,7 +85,7 @@ def test_work_under_way_continues_with_the_newer_version(program, lab, stopped):
     assert sum(each["bytes_sent"] for each in lab.sandbox.counters()["keys"].values()) < 1.5 * len(NAMES) * 1_000_000
 
 
-def test_the_way_back_is_refused_with_the_way_out_and_that_works(program, lab):
+def test_a_downgrade_is_refused_with_a_remedy_that_works(program, lab):
     program.install("0.0.9")
     lab.drop("work.txt", NAMES)
     with DaemonProcess(lab, environ=program.environ()) as old:

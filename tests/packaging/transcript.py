@@ -17,7 +17,7 @@ _VALUES = {
     "bar": r"[█░]{2,}",
     "marks": r"[●○·]{2,}",
 }
-# On the status screen everything that is counted moves, and so does which states products are in.
+# On the status screen all counts change, and so do the states of products.
 _STATE = rf"\d+ (?:{'|'.join(State)})(?: \([^)]*\))?"
 _MOVING = {
     "states": rf"(?<=Products  ){_STATE}(?: +{_STATE})*",

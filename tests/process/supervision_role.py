@@ -30,7 +30,7 @@ class Role:
         self.note("ready", os.getpid())
         if self.behaviour != "leaves":
             self.work(control)
-        self.note("left", os.getpid(), "orphaned" if control.orphaned else "told")
+        self.note("left", os.getpid(), "orphaned" if control.orphaned else "asked")
 
     def boot(self, control: WorkerControl) -> None:
         match self.behaviour:
@@ -53,8 +53,8 @@ class Role:
                 raise RuntimeError("not yet")
             case "tells":
                 mine = ("NOTIFY_", "WATCHDOG_", "CDSED_LIFELINE")
-                told = sorted(key for key in os.environ if key.startswith(mine))
-                self.note("tells", os.getsid(0), Path("/proc/self/fd/0").readlink(), told)
+                reported = sorted(key for key in os.environ if key.startswith(mine))
+                self.note("tells", os.getsid(0), Path("/proc/self/fd/0").readlink(), reported)
             case "begets":
                 self.note("begot", subprocess.Popen(["sleep", "600"]).pid)
             case "hangs":

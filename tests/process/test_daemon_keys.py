@@ -101,7 +101,7 @@ def test_keys_left_over_are_deleted_when_temporary_keys_are_no_longer_wanted(tmp
             wait_until("they are gone", lambda: not _keys_there(lab), daemon=daemon)
 
 
-def test_a_wrong_password_is_told_in_the_status_and_not_tried_indefinitely(tmp_path: Path) -> None:
+def test_a_wrong_password_is_in_the_status_and_tried_only_a_few_times(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)
         accounts = lab.root / "accounts.yml"
@@ -109,7 +109,7 @@ def test_a_wrong_password_is_told_in_the_status_and_not_tried_indefinitely(tmp_p
         accounts.write_text(text, encoding="utf-8")
         with DaemonProcess(lab) as daemon:
             error = wait_until(
-                "it is told",
+                "the error is shown",
                 lambda: [a["error"] for a in lab.status().get("accounts", []) if "refuses" in str(a["error"])],
                 daemon=daemon,
             )
@@ -139,7 +139,7 @@ def test_what_s3_refuses_comes_as_a_zip_where_the_settings_say_so(tmp_path: Path
         assert not list((lab.spool / ".cdsed").glob("*/.value"))
 
 
-def test_what_s3_refuses_is_missing_without_the_zipper(tmp_path: Path) -> None:
+def test_what_s3_refuses_is_unavailable_without_zip_fallback(tmp_path: Path) -> None:
     good, refused = realistic_safenames("S1_GRD", 2, seed=15)
     with SandboxProcess() as sandbox:
         lab = _lab(tmp_path, sandbox)

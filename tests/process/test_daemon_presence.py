@@ -1,4 +1,4 @@
-"""What is on disk already is not fetched; what only looks like it is replaced, and kept aside."""
+"""A product on disk is not fetched again. An incomplete one is replaced, and set aside."""
 
 import zipfile
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def _asked_for(sandbox: SandboxProcess, names: list[str]) -> list[str]:
     return [request["key"] for request in sandbox.requests() if any(name in request["key"] for name in names)]
 
 
-def test_what_lies_in_an_archive_or_the_spool_is_not_even_asked_for(tmp_path: Path) -> None:
+def test_what_is_in_an_archive_or_the_spool_is_not_asked_for(tmp_path: Path) -> None:
     s1, zipped, s2, templated, in_spool = names = [
         *realistic_safenames("S1_GRD", 2, seed=41),
         *realistic_safenames("S2_L1C", 1, seed=41),

@@ -1,4 +1,4 @@
-"""A child that even SIGKILL does not end, as at a dead file server; that is not to be had: it is spared the kill."""
+"""A child that even SIGKILL does not end, as at a dead file server. The test imitates it: it withholds the kill."""
 
 import json
 import os

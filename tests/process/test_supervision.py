@@ -1,4 +1,4 @@
-"""A real supervisor, real workers, real signals; systemd is played by a datagram socket."""
+"""A real supervisor, real workers, real signals. A datagram socket stands for systemd."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     daemon.close()
 
 
-def test_ready_is_told_only_when_every_child_is_ready(daemon: Daemon) -> None:
+def test_ready_is_sent_only_when_every_child_is_ready(daemon: Daemon) -> None:
     daemon.start({"a": "works", "b": "gated"})
     daemon.until("a is ready, b has begun", lambda: daemon.lines("a", "ready") and daemon.lines("b", "began"))
     daemon.until_ticks(3)
@@ -168,7 +168,7 @@ def test_a_stop_during_boot_works_at_once(daemon: Daemon) -> None:
     assert not daemon.messages("READY=1")
 
 
-def test_a_killed_child_is_buried_and_then_started_again(daemon: Daemon) -> None:
+def test_a_killed_child_is_reaped_and_then_started_again(daemon: Daemon) -> None:
     daemon.start({"a": "works", "b": "works"}).until_ready()
     first = daemon.pids("a")[0]
     os.kill(first, signal.SIGKILL)
@@ -186,7 +186,7 @@ def test_what_a_killed_child_had_started_dies_with_it(daemon: Daemon) -> None:
     daemon.until("the grandchild is gone", lambda: not alive(daemon.pids("a", "begot")[0]))
 
 
-def test_children_of_a_killed_supervisor_leave_by_themselves_even_when_their_work_does_not(
+def test_children_of_a_killed_supervisor_leave_even_when_their_work_does_not(
     daemon: Daemon,
 ) -> None:
     daemon.start({"a": "works", "b": "deaf", "c": "boots-for-ever"})
@@ -229,11 +229,11 @@ def test_a_crash_loop_after_boot_does_not_end_the_supervisor_and_is_slowed_down(
     assert len(daemon.pids("b")) == 1
 
 
-def test_systemd_is_told_of_a_child_that_crashes_in_a_loop_and_when_it_is_well_again(daemon: Daemon) -> None:
+def test_systemd_learns_of_a_crash_loop_and_of_its_end(daemon: Daemon) -> None:
     daemon.start({"a": "recovers", "b": "works"}, well_after_s=12)
     daemon.until("the loop", lambda: daemon.messages("a crashes in a loop"))
-    [told] = daemon.messages("a crashes in a loop")
-    assert told == "STATUS=a crashes in a loop (3 times; it exited with 70 (an error in cdsed itself)); all is well"
+    [reported] = daemon.messages("a crashes in a loop")
+    assert reported == "STATUS=a crashes in a loop (3 times; it exited with 70 (an error in cdsed itself)); all is well"
     daemon.until("it is well", lambda: daemon.messages("STATUS=")[-1] == "STATUS=all is well")
 
 
@@ -300,7 +300,7 @@ def test_a_reload_with_a_bad_configuration_changes_nothing(daemon: Daemon) -> No
 
 def test_settings_that_are_spoilt_just_after_a_reload_do_not_end_what_was_ready_once(daemon: Daemon) -> None:
     daemon.start({"a": "works"}).until_ready()
-    daemon.configure({"a": "refuses", "b": "refuses"})  # as if somebody saved a draft after the daemon had read it
+    daemon.configure({"a": "refuses", "b": "refuses"})  # as if an editor saved a draft after the daemon had read it
     daemon.send(signal.SIGHUP)
     daemon.until("both try again", lambda: min(len(daemon.pids(name, "began")) for name in "ab") >= 3)
     daemon.configure({"a": "works", "b": "works"})

@@ -48,14 +48,14 @@ class Owner:
             if report is None:
                 continue
             del self._open[name]
-            world.message["listings"] += 1
+            world.counts["listings"] += 1
             states = {row["safename"]: row["state"] for row in report["products"]}
             if missed := set(dropped.products) - states.keys():
                 world.found.append(f"{name} was reported without {sorted(missed)}")
-                world.message["lost"] += len(missed)
+                world.counts["lost"] += len(missed)
             good = {product for product in dropped.products if states.get(product) in ("done", "already_present")}
             for product in set(dropped.products) - good:
-                world.message[f"ended as {states.get(product)}"] += 1
+                world.counts[f"ended as {states.get(product)}"] += 1
             self._owed -= good
             self._finished += sorted(good)
             self._compare_receipt(dropped)
@@ -68,24 +68,24 @@ class Owner:
             self._finished = [each for each in self._finished if each != product]
 
     def come_to_rest(self, deadline_s: float) -> None:
-        """Have everything that was dropped fetched, asking again for what was given up under fire."""
+        """Wait until everything that was dropped is fetched, and ask again for what was given up during faults."""
         self._wait(deadline_s)
         for round_number in range(3):
             if not self._owed:
                 break
-            self._world.message["asked again"] += len(self._owed)
+            self._world.counts["asked again"] += len(self._owed)
             self._put(f"again-{self._number}-{round_number}.txt", sorted(self._owed))
             self._wait(deadline_s)
         for name in self._open:
             self._world.found.append(f"{name} was never reported")
         for product in self._owed:
             self._world.found.append(f"{product} never came")
-        self._world.message["lost"] += len(self._owed) + len(self._open)
+        self._world.counts["lost"] += len(self._owed) + len(self._open)
         self._owed.clear()
         self._open.clear()
 
     def leave(self) -> None:
-        """Compare everything that is left, and take it away."""
+        """Compare all remaining products, and take them away."""
         for product, path in self._world.watcher.published().items():
             self._world.take_away(product, path)
         self._finished.clear()
@@ -122,7 +122,7 @@ class Owner:
         self._open[name] = Dropped(name, content, tuple(dict.fromkeys(products)))
         self._owed.update(products)
         path = self._world.lab.inbox / name
-        if dice is not None and dice.random() < 0.3:  # as `cp` does, in parts; it rests before it is taken
+        if dice is not None and dice.random() < 0.3:  # as `cp` does, in parts; it is stable before it is taken
             with path.open("wb") as file:
                 file.write(content[: len(content) // 2])
                 file.flush()
@@ -148,5 +148,5 @@ class Owner:
         from tests.support.invariants import receipts_unlike_their_listings
 
         wrong = receipts_unlike_their_listings(self._world.lab, {dropped.name: dropped.content})
-        self._world.message["rules broken"] += len(wrong)
+        self._world.counts["rules broken"] += len(wrong)
         self._world.found += wrong

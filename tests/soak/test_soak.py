@@ -1,7 +1,7 @@
-"""An hour (``CDSED_SOAK_MINUTES``) of random faults, after which nothing is lost, doubled, half, overbooked or leaked.
+"""An hour (``CDSED_SOAK_MINUTES``) of random faults: nothing is lost, doubled, incomplete, overbooked or leaked.
 
-What is dropped and what is broken, and in which order, follows from the seed (``CDSED_SOAK_SEED``), which is printed;
-which process or product a blow hits depends on the moment, too.
+The seed (``CDSED_SOAK_SEED``) decides what is dropped and what is broken, and in which order. It is printed. Which
+process or product a fault hits also depends on timing.
 """
 
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak.faults import FAULTS, Undo
 from tests.soak.owner import Owner
-from tests.soak.troubles import SQLITE_ERRORS, Undo
 from tests.soak.world import World, dice_for, wait
 from tests.support.invariants import leftovers
 
@@ -34,7 +34,7 @@ _BUILD = Path(__file__).parents[2] / "build"
 
 
 class Campaign:
-    """Throws one trouble after the other at a world, each with an end of its own."""
+    """Injects one fault after the other, each with an end of its own."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -43,33 +43,36 @@ class Campaign:
         self._under_way: dict[str, tuple[float, Undo]] = {}
 
     def run(self, minutes: float) -> None:
-        """Break things for so long, resting now and then to see that all is well."""
+        """Inject faults for so long, and pause now and then to check everything."""
         until_s = time.monotonic() + 60 * minutes
         while time.monotonic() < until_s:
             rest_s = min(time.monotonic() + _REST_EVERY_S, until_s)
             check_s = time.monotonic() + _CHECK_EVERY_S
             while time.monotonic() < rest_s:
                 try:
-                    self._trouble()
+                    self._inject_fault()
                     self._owner.drop()
-                except (OSError, subprocess.SubprocessError) as error:  # no fault of cdsed's, or the rest will show it
-                    self._world.message["stumbles of the soak itself"] += 1
+                except (
+                    OSError,
+                    subprocess.SubprocessError,
+                ) as error:  # not an error of cdsed, or the checks will show it
+                    self._world.counts["stumbles of the soak itself"] += 1
                     self._world.found.append(f"the soak itself stumbled: {error!r}")
                 if time.monotonic() > check_s:
                     self._look()
                     check_s = time.monotonic() + _CHECK_EVERY_S
             self._rest()
 
-    def _trouble(self) -> None:
-        """Do what the dice of this step say, unless the same thing is still going on."""
+    def _inject_fault(self) -> None:
+        """Inject the random fault of this step, unless the same one is still active."""
         self._step += 1
         world, dice = self._world, dice_for(self._world.seed, "step", self._step)
         wait(dice.uniform(0.1, 1.5))  # the moment is meant to be any moment
         world.revive()
-        [trouble] = dice.choices(list(SQLITE_ERRORS), [weight for weight, _ in SQLITE_ERRORS.values()])
-        name, lasts_s = trouble.__name__.replace("_", " "), dice.uniform(0.5, 1) * SQLITE_ERRORS[trouble][1]
+        [fault] = dice.choices(list(FAULTS), [weight for weight, _ in FAULTS.values()])
+        name, lasts_s = fault.__name__.replace("_", " "), dice.uniform(0.5, 1) * FAULTS[fault][1]
         if name not in self._under_way:
-            undo = trouble(world, dice)
+            undo = fault(world, dice)
             world.faults[name] += 1
             if undo is not None:
                 self._under_way[name] = (time.monotonic() + lasts_s, undo)
@@ -83,13 +86,13 @@ class Campaign:
 
     def _look(self) -> None:
         world = self._world
-        # Who is stopped in the middle of a commit keeps the supervisor from sweeping after the dead.
+        # A worker stopped in a commit keeps the supervisor from reclaiming what dead workers held.
         if not {"state locked", "disk away", "stop and continue"} & self._under_way.keys():
             world.check()
         world.read_log()
 
     def _rest(self) -> None:
-        """End every trouble, have all that was asked for, and look everywhere."""
+        """End every fault, wait for all products, and check everything."""
         world = self._world
         self._end_those_due(float("inf"))
         for fault, count in world.sandbox.counters()["faults"].items():
@@ -104,27 +107,27 @@ class Campaign:
         while leftovers(world.lab) and time.monotonic() < tidied_s:
             wait(1)
         for name in leftovers(world.lab):
-            world.message["left in staging"] += 1
+            world.counts["left in staging"] += 1
             world.found.append(f"{name} is left in the staging directory")
         for account in world.sandbox.counters()["accounts"].values():
-            world.message["most connections"] = max(world.message["most connections"], account["open_max"])
-            world.message["overbooked"] += account["open_max"] > 4 or account["overbooked"] > 0
+            world.counts["most connections"] = max(world.counts["most connections"], account["open_max"])
+            world.counts["overbooked"] += account["open_max"] > 4 or account["overbooked"] > 0
         world.sandbox.reset_counters()
         self._owner.leave()
-        world.message["doubled"] += len(world.watcher.doubled)
-        world.message["half-published"] += len(world.watcher.partial)
+        world.counts["doubled"] += len(world.watcher.doubled)
+        world.counts["half-published"] += len(world.watcher.partial)
         world.found += [f"{name} appeared twice" for name in world.watcher.doubled]
         world.found += [f"{name} appeared half" for name in world.watcher.partial]
         world.watcher.doubled.clear()
         world.watcher.partial.clear()
-        world.message["rests"] += 1
+        world.counts["rests"] += 1
         print(_table(world), flush=True)
 
 
 def _table(world: World) -> str:
-    told = {**{what: world.message[what] for what in _NEVER}, **dict(sorted(world.message.items()))}
+    reported = {**{what: world.counts[what] for what in _NEVER}, **dict(sorted(world.counts.items()))}
     lines = [f"{'seed':<40}{world.seed:>16}"]
-    lines += [f"{what:<40}{count:>16,}" for what, count in told.items()]
+    lines += [f"{what:<40}{count:>16,}" for what, count in reported.items()]
     lines += ["faults injected"]
     lines += [f"  {what:<38}{count:>16,}" for what, count in sorted(world.faults.items())]
     lines += ["at first, and at most"]
@@ -145,4 +148,4 @@ def test_nothing_is_lost_doubled_half_published_overbooked_or_leaked(tmp_path: P
         finally:
             _BUILD.mkdir(exist_ok=True)
             (_BUILD / "soak.txt").write_text(f"{minutes:g} minutes\n{_table(world)}\n", encoding="utf-8")
-    assert {what: world.message[what] for what in _NEVER} == dict.fromkeys(_NEVER, 0), "\n".join(world.found)
+    assert {what: world.counts[what] for what in _NEVER} == dict.fromkeys(_NEVER, 0), "\n".join(world.found)

@@ -1,4 +1,4 @@
-"""What the soak happens to: an installation with two spools, a sandbox, a daemon that is started again and again."""
+"""The system under soak: an installation with two spools, a sandbox, a daemon that is restarted many times."""
 
 import contextlib
 import json
@@ -27,12 +27,12 @@ _LOG_BYTES_MAX = 20_000_000
 
 
 class World:
-    """One installation and everything that lives in it, for as long as the soak takes.
+    """One installation with its processes, for as long as the soak takes.
 
     Attributes
     ----------
-    told
-        What was done and what was found, by words of the table at the end.
+    counts
+        Counts of what was done and found, by the labels of the final table.
     small_disk
         The first spool, a file system of its own that can be filled and made read-only; None where this user may
         not mount one.
@@ -43,7 +43,7 @@ class World:
     def __init__(self, root: Path, seed: int) -> None:
         self.root = root
         self.seed = seed
-        self.message: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.found: list[str] = []
         self.small_disk: Path | None = None
@@ -118,25 +118,25 @@ class World:
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def secrets(self) -> list[str]:
-        """Return what must be found nowhere."""
+        """Return every secret that must not be found."""
         return [word for account in self.sandbox.accounts for word in (account.secret_key, account.password) if word]
 
     def revive(self) -> None:
-        """Start the daemon where it does not run."""
+        """Start the daemon if it does not run."""
         if not self.daemon.running():
             self.daemon.start()
-            self.message["restarts of the daemon"] += 1
+            self.counts["restarts of the daemon"] += 1
 
     def kill(self, pid: int) -> None:
         """Kill -9 one process and count it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            self.message["kills"] += 1
+            self.counts["kills"] += 1
 
     def finish_second_state(self, within_s: float) -> None:
-        """Let the second state bring what it was asked for, so that nothing of it is left in a staging directory."""
+        """Let the second state finish its requests, so that none of its files stays in a staging directory."""
         other = self.second_state
-        if self.message["listings of the second state"]:
+        if self.counts["listings of the second state"]:
             other.start()
             open_ones = "SELECT count(*) AS number FROM listing WHERE reported_at IS NULL"
             wait_until(
@@ -152,25 +152,25 @@ class World:
             other.wait(60)
 
     def disk_is_away(self) -> bool:
-        """Tell whether the first spool is just a bare mount point."""
+        """Tell whether the first spool is an unmounted mount point."""
         return self.small_disk is not None and not os.path.ismount(self.small_disk)
 
     def take_away(self, name: str, path: Path) -> None:
-        """Compare a product with the truth, and make room: its owner has moved it."""
+        """Compare a product with the truth, and remove it, as its owner would."""
         if path.parent == self.small_disk and (
             self.disk_is_away() or os.statvfs(self.small_disk).f_flag & os.ST_RDONLY
         ):
             return
         with self.watcher.looking_away_from(name):
             wrong = self.lab.differences([name], path.parent)
-            self.message["products"] += 1
-            self.message["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
-            self.message["wrong bytes"] += bool(wrong)
+            self.counts["products"] += 1
+            self.counts["bytes"] += sum(item.size_bytes for item in self.sandbox.truth(name).values())
+            self.counts["wrong bytes"] += bool(wrong)
             self.found += wrong
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def read_log(self) -> None:
-        """Look through what was logged since the last time: for secrets and for what cdsed did not foresee."""
+        """Search the log since the last time for secrets and for unexpected errors."""
         with self.daemon.log_path.open("r+", encoding="utf-8", errors="replace") as log:
             log.seek(self._read_of_log)
             text = log.read()
@@ -180,18 +180,18 @@ class World:
                 self._read_of_log = 0
         self.look_for_secrets("the log", text)
         for after in text.split("Traceback")[1:]:
-            self.message["tracebacks"] += 1
+            self.counts["tracebacks"] += 1
             self.found.append(f"Traceback{after[:1500]}")
 
     def look_for_secrets(self, where: str, text: str) -> None:
-        """Count what may not be there."""
+        """Count the secrets in a text."""
         for secret in self.secrets():
             if secret in text:
-                self.message["leaked"] += 1
+                self.counts["leaked"] += 1
                 self.found.append(f"a secret stands in {where}")
 
     def look_everywhere_for_secrets(self) -> None:
-        """Look through the state, the papers, the status and the command lines."""
+        """Search the state, the receipts and reports, the status and the command lines."""
         for folder in (self.lab.state, self.lab.inbox):
             for path in folder.rglob("*"):
                 if path.is_file() and path.name != "temporary_keys.json":
@@ -202,20 +202,20 @@ class World:
         self.look_for_secrets("the status", self.lab.command("status", "--json").stdout)
 
     def check(self) -> None:
-        """Ask the checker and the independent eye, whatever the daemon is doing."""
-        self.message["checks"] += 1
+        """Ask the checker and the independent checks, whatever the daemon is doing."""
+        self.counts["checks"] += 1
         done = self.lab.command("check", "--state", "--every", "--json", timeout_s=120)
         if done.returncode not in (0, 1):
-            self.message["checks that could not"] += 1  # the state was locked for too long
+            self.counts["checks that could not"] += 1  # the state was locked for too long
             return
         broken = [
             f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["violations"]
         ]
-        self.message["half-published"] += sum(each.startswith("half") for each in broken)
-        self.message["doubled"] += sum(each.startswith("twice") for each in broken)
+        self.counts["half-published"] += sum(each.startswith("incomplete") for each in broken)
+        self.counts["doubled"] += sum(each.startswith("duplicate") for each in broken)
         wait_until("the state is recovered", (self.lab.state / "cdsed.sqlite").exists, 120, daemon=self.daemon)
         broken += self.eye.broken()
-        self.message["rules broken"] += len(broken)
+        self.counts["rules broken"] += len(broken)
         self.found += broken
 
 
@@ -268,7 +268,7 @@ def _proc(pid: int, name: str) -> str:
 
 
 def dice_for(seed: int, what: str, number: int) -> random.Random:
-    """Return dice of their own for each decision: what one throws moves no other."""
+    """Return separate dice for each decision, so that one does not change another."""
     return random.Random(f"{seed}/{what}/{number}")
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def make(*arguments: str, cwd: Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """Run make, without what a surrounding make has put into the environment."""
+    """Run make, without the variables of a surrounding make."""
     clean = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(
@@ -55,7 +55,7 @@ class Once:
 
 
 def copy_sources(place: Path) -> None:
-    """Copy the files of the project as they are here, for builds that leave nothing behind."""
+    """Copy the files of the project as they are here, for builds that leave no files in the checkout."""
     ignored = shutil.ignore_patterns(".git", ".venv*", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, place, ignore=ignored, symlinks=True)
 

@@ -1,4 +1,4 @@
-"""One small product's whole way, injured at chosen system calls, started again, and looked over each time."""
+"""Walk one small product from listing to report, inject a fault at one system call, start again, and check."""
 
 import itertools
 import json
@@ -77,7 +77,7 @@ class Campaign:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            # All walks of a minute are one account's: none may be refused, or it would walk otherwise.
+            # All walks of a minute use one account. A refusal would change the walk.
             accounts = [replace(account, sessions=64, requests_per_minute=None) for account in make_accounts(1, 1)]
             self._sandbox = stack.enter_context(SandboxProcess(accounts))
             paths = self._sandbox.add_products({"safename": self.safename, "size_bytes": self._size_bytes})
@@ -92,7 +92,7 @@ class Campaign:
         self._stack.close()
 
     def _record(self) -> list[Point]:
-        """Walk once uninjured; return every point of the way, in order."""
+        """Walk once without a fault; return every point of the way, in order."""
         lab = self._lab("recorded")
         walker = self._walkers.get()
         ending, calls = walker.traced(lab.config, self._root / "recorded.said", self._root / "recorded.trace")
@@ -102,12 +102,12 @@ class Campaign:
         return points(calls, lab.root)
 
     def run(self, injuries: Sequence[Injury]) -> list[str]:
-        """Suffer each injury on a way of its own; return what was wrong afterwards, a sentence each."""
+        """Walk once for each injury; return what was wrong afterwards, a sentence each."""
         with ThreadPoolExecutor(self._count) as pool:
             return [fault for faults in pool.map(self._suffer, injuries) for fault in faults]
 
     def restarted_after(self, injury: Injury) -> list[Call]:
-        """Suffer an injury, start again under strace, and return what was called then."""
+        """Walk with an injury, start again under strace, and return the calls of the second start."""
         walker = self._walkers.get()
         lab = self._lab(f"{next(self._numbers)}")
         missed = self._injure(injury, lab, walker)
@@ -131,7 +131,7 @@ class Campaign:
             self._walkers.put(walker)
 
     def _injure(self, injury: Injury, lab: Installation, walker: Walker) -> str:
-        """Walk to the injury; return how it was missed, '' when it was not."""
+        """Walk to the injury; return why it did not happen, '' when it did."""
         options = injury.point.injection(injury.action, lab.root)
         ending, calls = walker.traced(lab.config, _said(lab), lab.root / "trace", options)
         if injury.action == KILL:
@@ -141,7 +141,7 @@ class Campaign:
         return "" if [(point.syscall, point.path) for point in hit] == [injury.target] else f"hit {hit} instead"
 
     def _faults_after(self, lab: Installation, walker: Walker, finished: str) -> Iterator[str]:
-        """Look, start again, and look again."""
+        """Check, start again, and check again."""
         yield from self._lasting_faults(lab)
         again = walker.walk(lab.config, _said(lab))
         if again.code:
@@ -152,7 +152,7 @@ class Campaign:
             shutil.rmtree(lab.root)
 
     def _lasting_faults(self, lab: Installation) -> Iterator[str]:
-        """Yield what must not be the case at any moment."""
+        """Yield violations of what must always hold."""
         published = [path.name for path in lab.spool.iterdir() if not path.name.startswith(".")]
         if published not in ([], [self.safename]):
             yield f"the spool holds {published}"
@@ -168,7 +168,7 @@ class Campaign:
                 json.loads(report_file.read_text(encoding="utf-8"))
 
     def _final_faults(self, lab: Installation, finished: str = "done") -> list[str]:
-        """Return what is not as it must be in the end."""
+        """Return violations of what must hold at the end."""
         faults = [*self._lasting_faults(lab), *lab.differences([self.safename])]
         facts = {
             "products": lab.query("SELECT state, attempts FROM product"),
@@ -191,7 +191,7 @@ class Campaign:
         pre_spool = self._pre_spool(lab.root.name)
         markers = {lab.spool / ".cdsed/marker", pre_spool / ".cdsed", pre_spool / ".cdsed/marker"}
         staging = {*(lab.spool / ".cdsed").rglob("*"), *pre_spool.rglob("*")} - markers
-        # Of owners, the directory stays, its lock, and who works here; no product has one.
+        # Of the owner files, the directory, its lock and the file of this state stay, but none of a product.
         staging = {path for path in staging if "owners" not in path.parts or path.suffix == ".owner"}
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))

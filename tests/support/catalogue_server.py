@@ -1,4 +1,4 @@
-"""A catalogue in miniature: a real HTTP server whose answers a test writes down beforehand."""
+"""A catalogue in miniature: a real HTTP server with responses that a test prepares."""
 
 import json
 import ssl
@@ -53,7 +53,7 @@ class Server:
         return [parse_qs(urlsplit(path).query)["$filter"][0] for path in self.paths]
 
     def responses(self, *responses: Response) -> None:
-        """Give these answers one after the other."""
+        """Give these responses one after the other."""
         given = iter(responses)
         self.respond = lambda _: next(given)
 

@@ -16,7 +16,7 @@ from cdsed.store.products import Move, ProductRequest
 ROOT = Path(__file__).resolve().parents[2]
 WAITS = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 MISSES = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE"
-LIES = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
+ON_DISK = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 
 
 class CliLab:
@@ -69,11 +69,11 @@ def use(lab: CliLab) -> None:
         file.with_name(f"storm.txt{suffix}").write_text("x", encoding="utf-8")
     head = ListingHead(0, "storm.txt", "ab" * 32, "default", 5, None, clock.utc_s(), "anton")
     listing = listings.begin(db, clock, head, str(file)).head.id
-    for line, (safename, place) in enumerate({WAITS: None, MISSES: None, LIES: "/archive/x"}.items(), start=1):
+    for line, (safename, place) in enumerate({WAITS: None, MISSES: None, ON_DISK: "/archive/x"}.items(), start=1):
         number = products.add(db, clock, ProductRequest(safename, "default", 5, None), path=place)
         listings.want(db, listing, number, line)
     remarks = [
-        Remark(3, LineVerdict.ALREADY_PRESENT, LIES, "/archive/x"),
+        Remark(3, LineVerdict.ALREADY_PRESENT, ON_DISK, "/archive/x"),
         Remark(4, LineVerdict.REJECTED, None, "nonsense"),
     ]
     listings.count(db, listing, 4, Counts(accepted=2, already_present=1, rejected=1), remarks)

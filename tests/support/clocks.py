@@ -1,4 +1,4 @@
-"""Clocks that tests move, or that make nobody wait."""
+"""Clocks that tests move, or that do not wait."""
 
 import threading
 
@@ -6,7 +6,7 @@ from cdsed.clock import Clock
 
 
 class HandClock(Clock):
-    """A boot clock that moves only when told; waits take no time and are written down. UTC is the machine's."""
+    """A boot clock that only the test moves. Waits take no time and are recorded. UTC is the machine's."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -21,7 +21,7 @@ class HandClock(Clock):
 
 
 class HastyClock(Clock):
-    """The machine's clock, which makes nobody wait."""
+    """The machine's clock, but waits return at once."""
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         return super().wait(stop, 0 * seconds)

@@ -104,7 +104,7 @@ class Installation:
         self.accounts_file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def drop(self, name: str, lines: Iterable[str], *, group: str | None = None) -> Path:
-        """Put a listing into the inbox the way a careful user does: written elsewhere, renamed in."""
+        """Put a listing into the inbox as a careful user does: write it elsewhere, rename it in."""
         written = self.root / f".{name}"
         written.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         directory = self.inbox / group if group else self.inbox
@@ -130,7 +130,7 @@ class Installation:
         return response
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """Read the state; nothing where there is none yet."""
+        """Read the state; no rows before it exists."""
         try:
             db = open_read_only(self.state, daemon_runs=True)
         except StateError:  # it is just being made
@@ -141,11 +141,11 @@ class Installation:
             return db.rows(sql)
 
     def receipt(self, name: str) -> dict[str, Any] | None:
-        """Return the receipt of an accepted listing, None while there is none."""
+        """Return the receipt of an accepted listing, None before it is written."""
         return _json(self.inbox / ".accepted" / f"{name}.receipt.json")
 
     def report(self, name: str) -> dict[str, Any] | None:
-        """Return the report of a listing, None while there is none."""
+        """Return the report of a listing, None before it is written."""
         return _json(self.inbox / ".accepted" / f"{name}.report.json")
 
     def states(self, name: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ def mount_refused(place: Path, size: str) -> str:
 
 
 def unmount(place: Path) -> None:
-    """Take a file system away for good, even while somebody is in it; it may be away already."""
+    """Unmount a file system for good, even while a process uses it. It may be unmounted already."""
     subprocess.run(["umount", "--lazy", str(place)], capture_output=True, check=False)
 
 
@@ -58,9 +58,9 @@ class Disk:
         subprocess.run(["mount", "--bind", str(self._store), str(self.place)], check=True)
 
     def take_away(self) -> None:
-        """Take it from its mount point, as when it was never mounted; nothing must be open on it."""
+        """Take it from its mount point, as if it was never mounted. No file on it may be open."""
         subprocess.run(["umount", str(self.place)], check=True)
 
     def make_read_only(self, *, yes: bool = True) -> None:
-        """Let nobody write to it, or everybody again."""
+        """Make it read-only, or writable again."""
         subprocess.run(["mount", "-o", f"remount,bind,{'ro' if yes else 'rw'}", str(self.place)], check=True)

@@ -1,4 +1,4 @@
-"""A download process in this process: a state, and what a session needs beside it."""
+"""A download process in this process: a state, and what else a session needs."""
 
 import os
 import threading

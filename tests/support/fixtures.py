@@ -1,4 +1,4 @@
-"""All shared fixtures: this one plugin, which ``tests/conftest.py`` loads, is where you read which exist.
+"""All shared fixtures, in one plugin that ``tests/conftest.py`` loads. Read here which exist.
 
 A fixture that only one file needs is defined in that file; there it may replace one of these by the same name. What a
 fixture gives is a class of a module beside this one. Modules are imported when a fixture is used, so that a unit test
@@ -90,7 +90,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxProcess]:
-    """A sandbox with one account and nothing in it, as a process."""
+    """A sandbox with one account and no products, as a process."""
     with SandboxProcess() as process:
         yield process
 
@@ -168,7 +168,7 @@ def zip_staging(tmp_path: Path) -> Path:
     return folder
 
 
-# A state, and what works with it
+# A state, and its users
 
 
 @pytest.fixture

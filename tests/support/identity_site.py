@@ -1,4 +1,4 @@
-"""A sandbox in this process with a clock to turn, and what an account needs to log in there."""
+"""A sandbox in this process with a clock that the test moves, and what an account needs to log in there."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ PASSWORD = "open, sesame!"
 
 
 class TurnedClock(Clock):
-    """The machine's clock, moved ahead by hand; it does not make anybody wait."""
+    """The machine's clock, moved ahead by the test. Waits return at once."""
 
     def __init__(self) -> None:
         self.ahead_s = 0.0

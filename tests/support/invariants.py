@@ -1,7 +1,7 @@
-"""What must hold whatever broke: the program's own checker, and an eye that trusts nothing of it.
+"""What must hold after any fault: the checker of cdsed, and checks that use none of its code.
 
-The eye reads the database with Python's sqlite3 and its own words for the rules, the listings byte by byte, and
-compares the spools with the sandbox's truth.
+The independent checks read the database with Python's sqlite3, with rules of their own. They read the listings byte by
+byte, and compare the spools with the truth of the sandbox.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Self
 from tests.support.daemon import Installation
 from tests.support.sandbox import SandboxProcess
 
-# Written out once more, not imported: what the program believes is what is to be checked.
+# A copy, not an import: the table of the program is what is checked.
 _STEPS = {
     None: "queued already_present",
     "queued": "resolving already_present cancelled",
@@ -32,14 +32,14 @@ _SET_ASIDE = frozenset({"quarantine", "replaced", "owners"})
 
 
 class Watcher(threading.Thread):
-    """An independent observer of spools: whatever appears under a final name must be whole at once, and only once.
+    """An independent observer of spools: what appears under a final name must be complete at once, and only once.
 
     It also notes how often each product's objects were asked for up to the moment it appeared.
 
     Attributes
     ----------
     partial, doubled
-        Names that appeared half; names that appeared again, or in two spools.
+        Names that appeared incomplete; names that appeared again, or in two spools.
     """
 
     def __init__(self, sandbox: SandboxProcess, spools: Iterable[Path], *, counts_requests: bool = True) -> None:
@@ -71,13 +71,13 @@ class Watcher(threading.Thread):
             self._sizes[name] = sorted((path, item.size_bytes) for path, item in truth.items())
 
     def published(self) -> dict[str, Path]:
-        """Return where each product that has appeared lies."""
+        """Return the path of each product that has appeared."""
         with self._lock:
             return {name: spool / name for name, (spool, _) in self._seen.items()}
 
     @contextlib.contextmanager
     def looking_away_from(self, name: str) -> Iterator[None]:
-        """Let the owner of a product take it away; it may appear once more afterwards."""
+        """Let the owner of a product take it away. It may appear again afterwards."""
         with self._lock:
             yield
             self._seen.pop(name, None)
@@ -130,7 +130,7 @@ def overbooked(sandbox: SandboxProcess) -> list[str]:
     ]
 
 
-def told_by_the_checker(lab: Installation) -> list[str]:
+def found_by_the_checker(lab: Installation) -> list[str]:
     """Return what `cdsed check --state --every` finds."""
     done = lab.command("check", "--state", "--every", "--json")
     if done.returncode not in (0, 1):
@@ -139,7 +139,7 @@ def told_by_the_checker(lab: Installation) -> list[str]:
 
 
 class Eye:
-    """Looks at one installation again and again, and remembers what must only grow.
+    """Checks one installation repeatedly, and remembers what must only grow.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class Eye:
 
 
 def leftovers(lab: Installation) -> list[str]:
-    """Return what is beside what is set aside in staging directories; nothing once all is finished."""
+    """Return staged files that are not set aside; none once all is finished."""
     folder = lab.spool / ".cdsed"
     staged = [path for path in folder.iterdir() if path.is_dir() or path.suffix == ".copy"] if folder.is_dir() else []
     return sorted({path.name for path in staged} - _SET_ASIDE)
@@ -196,7 +196,7 @@ def receipts_unlike_their_listings(lab: Installation, dropped: Mapping[str, byte
         lines = counts.pop("lines")
         wanted = content.count(b"\n") + (not content.endswith(b"\n"))
         if not lines == sum(counts.values()) == wanted:
-            found.append(f"{name}: {wanted} lines, and its receipt tells {counts} of {lines}")
+            found.append(f"{name}: {wanted} lines, and its receipt says {counts} of {lines}")
         kept = lab.inbox / ".accepted" / name
         if kept.read_bytes() != content:
             found.append(f"{name}: its bytes have changed")
@@ -204,9 +204,9 @@ def receipts_unlike_their_listings(lab: Installation, dropped: Mapping[str, byte
 
 
 def _damage(db: sqlite3.Connection) -> list[str]:
-    [[told]] = db.execute("PRAGMA integrity_check(1)")
+    [[reported]] = db.execute("PRAGMA integrity_check(1)")
     foreign = db.execute("PRAGMA foreign_key_check").fetchall()
-    return ([] if told == "ok" else [told]) + [f"foreign key: {row}" for row in foreign]
+    return ([] if reported == "ok" else [reported]) + [f"foreign key: {row}" for row in foreign]
 
 
 def _histories(db: sqlite3.Connection) -> list[str]:
@@ -228,13 +228,13 @@ def _tallies(db: sqlite3.Connection) -> list[str]:
     states = dict(db.execute("SELECT id, state FROM product"))
     counted = Counter((0, state) for state in states.values())
     counted.update((listing, states[product]) for listing, product in db.execute("SELECT listing, product FROM want"))
-    told = {
+    reported = {
         (listing, state): count for listing, state, count in db.execute("SELECT listing, state, products FROM tally")
     }
     return [
-        f"tally of listing {listing}, {state}: {told.get((listing, state))} instead of {counted[listing, state]}"
-        for listing, state in counted.keys() | told.keys()
-        if counted[listing, state] != told.get((listing, state), 0)
+        f"tally of listing {listing}, {state}: {reported.get((listing, state))} instead of {counted[listing, state]}"
+        for listing, state in counted.keys() | reported.keys()
+        if counted[listing, state] != reported.get((listing, state), 0)
     ]
 
 
@@ -246,11 +246,11 @@ def _holders(db: sqlite3.Connection) -> list[str]:
         if process is not None:
             fences.append(fence)
             if process not in processes:
-                found.append(f"session {account}.{slot} is held by nobody")
+                found.append(f"session {account}.{slot} is held by no process")
     found += [f"fence {fence} is given twice" for fence, count in Counter(fences).items() if count > 1]
     for (fence,) in db.execute("SELECT fence FROM piece WHERE fence IS NOT NULL"):
         if fence not in fences:
-            found.append(f"a piece is held under fence {fence}, which nobody has")
+            found.append(f"a piece is held under fence {fence}, which no session has")
     return found
 
 
@@ -263,7 +263,7 @@ def _listings(db: sqlite3.Connection) -> list[str]:
     columns = "id, name, items_taken, accepted, duplicate, known, already_present, rejected, ignored"
     for number, name, taken, *counts in db.execute(f"SELECT {columns} FROM listing WHERE state <> 'refused'"):
         if taken != sum(counts):
-            found.append(f"{name}: {taken} lines are taken, {counts} told")
+            found.append(f"{name}: {taken} lines are taken, {counts} counted")
         named = counts[0] + counts[2] + counts[3]
         if wants.get(number) and len(wants[number]) != named:
             found.append(f"{name}: {named} products named, {len(wants[number])} wanted")

@@ -1,4 +1,4 @@
-"""What Python imports when the processes of a daemon start: something happens when they open a file."""
+"""A hook that Python imports when the processes of a daemon start. It acts when they open a file."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ os.open = open_below
 
 
 def when_opening(hook: Path, happens: str) -> dict[str, str]:
-    """Write what happens before each `os.open`; return the environment in which it does.
+    """Write a hook that runs before each `os.open`; return the environment that loads it.
 
     Parameters
     ----------

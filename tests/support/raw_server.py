@@ -1,4 +1,4 @@
-"""A server that answers every request with bytes somebody thought of, and hangs up."""
+"""A server that answers every request with bytes of the test, and closes the connection."""
 
 import socket
 import threading
@@ -47,6 +47,6 @@ def raw_server() -> Iterator[RawServer]:
 
 
 def response(body: bytes, *, status: str = "200 OK", headers: bytes = b"", length: str | None = None) -> bytes:
-    """Return an HTTP answer; `length` is what it says its body has, where that is a lie."""
+    """Return an HTTP answer; `length` replaces the true Content-Length."""
     said = str(len(body)) if length is None else length
     return b"HTTP/1.1 %b\r\nContent-Length: %b\r\n%b\r\n%b" % (status.encode(), said.encode(), headers, body)

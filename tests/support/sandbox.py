@@ -1,4 +1,4 @@
-"""A sandbox as a real process, for the tests of every room.
+"""A sandbox as a real process, for the tests of every package.
 
 >>> with SandboxProcess(accounts=2) as sandbox:
 ...     sandbox.add_products({"safename": name, "size_bytes": 1_000_000})

@@ -1,4 +1,4 @@
-"""A run that tests nothing fails: pytest passes one in which every test was skipped.
+"""A run that tests nothing fails: pytest would pass a run in which every test was skipped.
 
 pytest itself ends with 5 where nothing was collected or selected, and with 1 or 2 after an error at collection. Here a
 run of which every test was skipped ends with 5, too, and says so.
@@ -34,7 +34,7 @@ class Ran:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say it where people look."""
+        """Say so in the summary."""
         if self.skipped_only:
             terminalreporter.write_sep(
                 "=", f"NOTHING WAS TESTED: all {self.skipped_only} tests were skipped", red=True, bold=True

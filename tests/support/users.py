@@ -1,7 +1,7 @@
 """Commands of cdsed as another user, for tests that run as root.
 
-The interpreter of the tests may lie where only root may look (``/root``), so a process becomes the other user after it
-has imported everything.
+The interpreter of the tests may be in a directory of root (``/root``). So a process becomes the other user after it has
+imported everything.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GROUP, MEMBER, SERVICE = 54_321, 23_456, 12_345
-"""A group, a person in it, and a user that a service runs as; this machine knows none of them by name."""
+"""Ids of a group, a member, and a service user. They have no names on this machine."""
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 
@@ -43,7 +43,7 @@ _COMMAND = "from cdsed.cli.main import main\nsys.exit(main(arguments))\n"
 def run_as(
     uid: int, *arguments: str, config: Path, umask: int = 0o022, script: str = _COMMAND
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of cdsed, or a script with `arguments`, as a user in `GROUP`; skip where he cannot read cdsed."""
+    """Run a command of cdsed, or a script with `arguments`, as a user in `GROUP`; skip if cdsed is unreadable."""
     done = subprocess.run(
         [sys.executable, "-c", _BECOME + script, str(uid), f"{umask:o}", *arguments],
         capture_output=True,
@@ -59,7 +59,7 @@ def run_as(
 
 
 def open_way_to(path: Path) -> None:
-    """Let everybody pass to a directory of a test; pytest makes them for their owner only."""
+    """Let all users enter a directory of a test. pytest makes them for their owner only."""
     for directory in (path, *path.parents):
         if directory.stat().st_uid == os.geteuid() and not directory.stat().st_mode & 0o001:
             directory.chmod(directory.stat().st_mode | 0o011)

@@ -1,7 +1,7 @@
 """The whole way of a listing in one thread of one process, so that its n-th system call is always the same one.
 
-A daemon's processes and threads take turns as the kernel likes; here the rooms' own code runs in a fixed order:
-sweep, intake, resolve, plan and fetch, verify and publish, report, and again until nothing is left to do.
+A daemon's processes and threads take turns as the kernel likes; here the code of cdsed runs in a fixed order:
+reclaim, intake, resolve, plan and fetch, verify and publish, report, and again until all listings are reported.
 
 ``python -m tests.support.walk SETTINGS`` walks there once, which loads everything. Then, for every line on its
 standard input (``hold`` or ``go``, a settings file, a file for what it says, separated by tabs), it forks a process
@@ -39,7 +39,7 @@ _WITHIN_S = 60.0
 
 
 class _NoNews(WorkSignal):
-    """Where a session would wait for others there are none: it leaves."""
+    """No other session exists to wait for: it leaves."""
 
     def __init__(self, control: WorkerControl) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         intake.report()
         inbox = worker.settings.inbox.path
         if not taken(inbox) and not list(inbox.glob("*.txt")) and not listings.unreported(worker.db):
-            for room, _ in owning.rooms_of_all(context.disks):  # the part of the janitor, after a kill
+            for room, _ in owning.rooms_of_all(context.disks):  # the work of the janitor, after a kill
                 owning.tidy(context.disks, room)
             return
         if time.monotonic() > until_s:
@@ -90,7 +90,7 @@ def _work(worker: Worker, resolver: Resolver) -> None:
 
 
 def _child(held: bool, config: Path, said: Path) -> None:
-    """Be the forked process: walk, and leave with 0, or with 70 and a traceback."""
+    """Run the forked process: walk, and exit with 0, or with 70 and a traceback."""
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)

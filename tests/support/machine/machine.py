@@ -42,9 +42,9 @@ def why_not() -> str:
 
 
 class Machine:
-    """The systemd of a tree, from entry to exit. What it writes is in memory: the tree stays as it is.
+    """The systemd of a tree, from entry to exit. Its writes stay in memory: the tree does not change.
 
-    Everything of it dies with this process, however that ends. Only one runs at a time (`trees.alone`).
+    All its processes end with this process, however that ends. Only one runs at a time (`trees.alone`).
     """
 
     def __init__(self, tree: Path) -> None:
@@ -144,7 +144,7 @@ class Machine:
         self._wait_for_boot(before)
 
     def kill(self) -> None:
-        """Kill everything in it, at once; nothing of it stays."""
+        """Kill all its processes at once."""
         if self._host is not None:
             self._host.kill()
             self._host.wait()

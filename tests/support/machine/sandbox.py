@@ -22,7 +22,7 @@ StandardOutput=null
 [Install]
 WantedBy=multi-user.target
 """
-# It forgets its products when it ends, as the real service does not.
+# It forgets its products when it ends. The real service does not.
 _RESTORE = f"""
 import time, urllib.request
 products = open("{_PRODUCTS}", "rb").read()

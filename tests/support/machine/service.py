@@ -15,7 +15,7 @@ from tests.support.machine.sandbox import MachineSandbox
 
 MEMBER = "alice"  # of the group cdsed
 OTHER = "bob"
-# Times that a test need not wait for; all else is as shipped.
+# Shorter times for tests; all else is as shipped.
 _QUICK_UNIT = "[Service]\nRestartSec=1\nWatchdogSec=20\n"
 
 
@@ -121,7 +121,7 @@ class Service(Installation):
         return self.states(name)
 
     def status(self, *arguments: str) -> dict[str, Any]:
-        """Return what ``cdsed status --json`` tells a member."""
+        """Return what ``cdsed status --json`` prints for a member."""
         asked = self.command("status", *arguments, "--json")
         assert asked.stdout, asked.stderr
         response: dict[str, Any] = json.loads(asked.stdout)

@@ -26,12 +26,12 @@ _PACKAGES = [
     *("systemd", "systemd-sysv", "dbus", "udev", "libnss-systemd", "libpam-systemd", "procps", "ca-certificates"),
     *("make", "python3", "python3-venv"),
 ]
-# Work of a real machine that has nothing to do with cdsed, or that would touch the machine outside.
+# Units of a real machine that are not related to cdsed, or that would change the host.
 _MASKED = [
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer"),
     *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount", "systemd-udevd.service"),
 ]
-# Whatever a command mounts and starts ends with it, and it ends with this process: no tree is removed with /proc in it.
+# Mounts and processes of a command end with it, and it ends with this process: no tree is removed with /proc mounted.
 _ISOLATED = [
     *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
     *("--pid", "--fork", "--kill-child", "--mount-proc"),

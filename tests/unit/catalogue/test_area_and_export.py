@@ -141,7 +141,7 @@ def test_nothing_can_be_written_too(form):
 @pytest.mark.parametrize(
     ("suffix", "form"), [(".txt", "listing"), (".CSV", "csv"), (".geojson", "geojson"), (".parquet", "parquet")]
 )
-def test_the_format_is_told_by_the_name(suffix, form):
+def test_the_name_decides_the_format(suffix, form):
     assert format_of(suffix) == form
 
 

@@ -54,7 +54,7 @@ def test_it_is_replaced_by_what_is_newer(cache, clock):
     assert cache.read("a") == b"2"
 
 
-def test_pruning_removes_the_old_and_the_drafts_of_the_dead(cache, clock, tmp_path):
+def test_pruning_removes_old_entries_and_orphaned_drafts(cache, clock, tmp_path):
     cache.write("old", b"1")
     draft = files(tmp_path)[0].with_name("draft.dead")
     draft.write_bytes(b"incomplete")

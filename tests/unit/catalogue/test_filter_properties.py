@@ -1,4 +1,4 @@
-"""Whatever is asked for: the filter sent, evaluated by the sandbox, selects what the query says."""
+"""For any query: the filter, evaluated by the sandbox, selects what the query says."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -192,7 +192,7 @@ def test_any_query_selects_what_it_says(query):
     assert_same(query)
 
 
-# Of all conditions together few select anything; each kind for itself does.
+# All conditions together select few rows. Each kind alone selects some.
 
 
 @settings(deadline=None, max_examples=200)

@@ -1,4 +1,4 @@
-"""What something on the way answers in the place of the catalogue, the identity service or the keys manager."""
+"""Responses of proxies and gateways in the place of the catalogue, the identity service or the keys manager."""
 
 import json
 import threading
@@ -140,7 +140,7 @@ def _manager(url: str, folder: Path, http_client: HttpClient) -> KeysManager:
 
 @contextmanager
 def always(given: Response) -> Iterator[str]:
-    """Give one answer to everything; the address."""
+    """Answer every request alike; give the address."""
     headers = {**given.headers, "Connection": "close"}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
     length = None if given.announced is None else str(given.announced)

@@ -1,4 +1,4 @@
-"""Answers that are broken or made to hurt end in an error of ours, and quote no secret."""
+"""Broken and hostile responses end in an error of cdsed that quotes no secret."""
 
 import json
 import threading
@@ -161,7 +161,7 @@ def test_a_list_of_keys_that_cannot_be_is_an_error_of_the_service(server: Server
     assert caught.value.code == "InvalidResponse"
 
 
-def test_a_token_that_lasts_indefinitely_is_an_error_of_the_service(tmp_path, monkeypatch):
+def test_a_token_without_an_end_is_an_error_of_the_service(tmp_path, monkeypatch):
     body = b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}"
     with HttpClient(timeout_s=10, clock=HastyClock(), stop=threading.Event()) as http_client:
         # No sandbox says so.

@@ -1,4 +1,4 @@
-"""Names in bulk: what one FilterList after the other learns of the service, and what is believed to be missing."""
+"""Names in bulk: FilterList adapts to the limits of the service, and which names count as unknown."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def service(server: Server, clock: HandClock) -> Iterator[ODataClient]:
 
 
 def having(*names: str) -> Callable[[str], Response]:
-    """Response a filter with those of these products that it names."""
+    """Answer a filter with those of these products that it names."""
     return lambda path: rows(*(product(name) for name in names if f"'{name}'" in unquote(path)))
 
 

@@ -29,7 +29,7 @@ LST = "S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_
 
 @pytest.fixture(scope="module")
 def full() -> Iterator[SandboxProcess]:
-    """Give a sandbox whose catalogue has 10 000 rows; nobody changes it."""
+    """Give a sandbox whose catalogue has 10 000 rows; no test changes it."""
     with SandboxProcess() as sandbox:
         sandbox.call("POST", "catalogue/generate", {"count": 10_000, "seed": 7, "collection": "SENTINEL-3"})
         yield sandbox
@@ -82,7 +82,7 @@ def test_the_resolve_role_asks_as_seldom(full, names, tmp_path):
     assert full.counters()["odata_requests"] < 30
 
 
-def test_the_daemon_says_why_each_product_is_missing(sandbox, tmp_path):
+def test_the_daemon_says_why_each_product_is_unavailable(sandbox, tmp_path):
     gone, offline, unknown = (LST.format(number) for number in range(3))
     sandbox.add_products(
         {"safename": gone, "deleted": {"cause": "Missing checksum", "at": "2025-01-02T03:04:05Z"}},
@@ -135,7 +135,7 @@ def test_all_who_ask_on_a_machine_share_one_pace(sandbox, tmp_path):
     assert (settings.sessions_dir / RATE_LIMIT_FILE).exists()
 
 
-def test_deleted_offline_and_unknown_are_told_apart(sandbox):
+def test_deleted_offline_and_unknown_differ(sandbox):
     at_hand, gone, offline, unknown = (LST.format(number) for number in range(4))
     sandbox.add_products(
         {"safename": at_hand},

@@ -79,7 +79,7 @@ def test_two_objects_with_one_file_share_their_slots(tmp_path):
 @pytest.mark.parametrize(
     "left", [b"999990000.0 999999999.0\n", b"an-older-cdsed 999999999.0\n", b"1 nan", b"", b"\xff\xfe", b"nonsense"]
 )
-def test_what_another_boot_or_nobody_left_counts_for_nothing(tmp_path, left):
+def test_a_missing_file_or_one_of_another_boot_is_ignored(tmp_path, left):
     clock = HandClock()
     (tmp_path / "slots").write_bytes(left)
     RateLimiter(2, clock, tmp_path / "slots").wait_for_slot(threading.Event())

@@ -12,7 +12,7 @@ def percent(*shapes, crs="EPSG:4326"):
     return sea_percent(gpd.GeoSeries(list(shapes), crs=crs))
 
 
-def test_open_sea_and_inner_land_are_told_apart():
+def test_open_sea_and_inner_land_differ():
     atlantic, sahara, antarctica = (
         shapely.box(-40, 30, -39, 31),
         shapely.box(10, 20, 11, 21),
@@ -61,7 +61,7 @@ def test_what_has_no_area_has_no_percentage():
     assert np.isnan(percent(None, shapely.Point(0, 0), shapely.Polygon())).all()
 
 
-def test_no_footprints_are_no_trouble():
+def test_no_footprints_give_no_percentages():
     assert len(percent()) == 0
 
 

@@ -85,7 +85,7 @@ def test_pages_are_followed_by_whatever_link_there_is_and_by_count_without_one(s
     assert len(server.paths) == 3
 
 
-def test_a_link_to_another_host_is_followed_at_the_host_we_were_told_to_ask(server):
+def test_a_link_to_another_host_is_followed_at_the_configured_host(server):
     Book(server, 1500)
     with connect(server.url) as service:
         assert len(search(DAY, service)) == 1500
@@ -214,14 +214,14 @@ def test_nothing_found_has_the_columns_of_something_found(server):
     assert none.crs == some.crs == "EPSG:4326"
 
 
-def test_progress_is_told_to_the_end(server):
+def test_progress_is_shown_to_the_end(server):
     Book(server, 25_000)
-    told = []
+    reported = []
     with connect(server.url) as service:
-        search(DAY, service, progress=told.append)
+        search(DAY, service, progress=reported.append)
 
-    assert told[-1].rows == 25_000
-    assert told[-1].slices_done == told[-1].slices > 1
+    assert reported[-1].rows == 25_000
+    assert reported[-1].slices_done == reported[-1].slices > 1
 
 
 def test_a_stop_ends_a_search(server):
@@ -262,7 +262,7 @@ def test_attributes_asked_for_are_typed_columns(sandbox, service):
 
 
 @pytest.mark.parametrize("kind", ["internal_error", "throttle", "short_body", "reset"])
-def test_trouble_with_every_fifth_request_changes_nothing(sandbox, service, kind):
+def test_a_failure_of_every_fifth_request_changes_nothing(sandbox, service, kind):
     sandbox.call("POST", "catalogue/generate", {"count": 2000, "start": "2024-01-01", "end": "2024-01-02"})
     sandbox.fault(kind=kind, operation="odata", every=5)
     found = search(DAY, service, slice_length=timedelta(hours=1))

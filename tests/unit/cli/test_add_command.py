@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli_lab import LIES, WAITS, CliLab
+from tests.support.cli_lab import ON_DISK, WAITS, CliLab
 
 
 @pytest.fixture
 def listing(tmp_path: Path) -> Path:
     path = tmp_path / "storm.txt"
-    path.write_text(f"{WAITS}\nnonsense\n{LIES}\n", encoding="utf-8")
+    path.write_text(f"{WAITS}\nnonsense\n{ON_DISK}\n", encoding="utf-8")
     return path
 
 

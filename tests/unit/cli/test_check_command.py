@@ -9,7 +9,7 @@ from cdsed.process.lock import KernelLock
 from cdsed.store import processes, products
 from cdsed.store.products import ProductRequest
 from cdsed.work.checking import AGAIN_AFTER_S, AGAIN_MOST, check_state
-from tests.support.cli_lab import LIES, CliLab
+from tests.support.cli_lab import ON_DISK, CliLab
 
 
 def _good(cli_lab: CliLab) -> None:
@@ -40,14 +40,14 @@ def _published(
     return path
 
 
-def _told(cli_lab: CliLab, *arguments: str) -> dict[str, str]:
+def _reported(cli_lab: CliLab, *arguments: str) -> dict[str, str]:
     done = cli_lab.cdsed("check", "--state", "--json", *arguments)
     response = json.loads(done.stdout)
     assert done.returncode == (0 if response["good"] else 1), done.stderr
     return {violation["rule"]: violation["text"] for violation in response["violations"]}
 
 
-def test_a_good_state_is_told_as_such_and_not_changed(used_cli_lab: CliLab) -> None:
+def test_a_good_state_passes_and_is_not_changed(used_cli_lab: CliLab) -> None:
     _good(used_cli_lab)
     _published(used_cli_lab)
     before = {path: path.stat().st_mtime_ns for path in used_cli_lab.state_dir.rglob("*")}
@@ -59,7 +59,7 @@ def test_a_good_state_is_told_as_such_and_not_changed(used_cli_lab: CliLab) -> N
 
 
 def test_without_a_state_nothing_is_wrong(cli_lab: CliLab) -> None:
-    assert _told(cli_lab) == {}
+    assert _reported(cli_lab) == {}
     assert not cli_lab.state_dir.exists()
 
 
@@ -69,10 +69,10 @@ def test_what_to_check_has_to_be_said(cli_lab: CliLab) -> None:
     assert "cdsed check --state" in done.stderr
 
 
-def test_a_half_product_under_its_final_name_is_found(used_cli_lab: CliLab) -> None:
+def test_an_incomplete_product_under_its_final_name_is_found(used_cli_lab: CliLab) -> None:
     path = _published(used_cli_lab)
     (path / "a.jp2").write_bytes(b"ab")
-    assert str(path) in _told(used_cli_lab)["incomplete"]
+    assert str(path) in _reported(used_cli_lab)["incomplete"]
 
 
 def test_a_product_in_two_places_is_found(used_cli_lab: CliLab) -> None:
@@ -81,20 +81,20 @@ def test_a_product_in_two_places_is_found(used_cli_lab: CliLab) -> None:
     (other / path.name).mkdir(parents=True)
     text = used_cli_lab.config.read_text(encoding="utf-8")
     used_cli_lab.config.write_text(text.replace("spools: [", f"spools: [{other}, "), encoding="utf-8")
-    assert f"at {path} and at {other / path.name}" in _told(used_cli_lab)["duplicate"]
+    assert f"at {path} and at {other / path.name}" in _reported(used_cli_lab)["duplicate"]
 
 
 @pytest.mark.parametrize("name", ["{}", "{}.copy"])
-def test_a_staging_directory_nobody_needs_is_found(used_cli_lab: CliLab, name: str) -> None:
+def test_an_orphaned_staging_directory_is_found(used_cli_lab: CliLab, name: str) -> None:
     left = used_cli_lab.root / "spool" / ".cdsed" / name.format(_published(used_cli_lab).name)
     left.mkdir(parents=True)
-    assert str(left) in _told(used_cli_lab)["orphan"]
+    assert str(left) in _reported(used_cli_lab)["orphan"]
 
 
-def test_strangers_and_what_is_set_aside_beside_the_staging_are_left_in_peace(used_cli_lab: CliLab) -> None:
+def test_unexpected_entries_and_quarantine_in_a_pre_spool_are_ignored(used_cli_lab: CliLab) -> None:
     for name in ("quarantine", "replaced", "stranger.SAFE"):
         (used_cli_lab.root / "spool" / ".cdsed" / name).mkdir(parents=True)
-    assert "orphan" not in _told(used_cli_lab)
+    assert "orphan" not in _reported(used_cli_lab)
 
 
 def test_what_publishing_set_aside_is_counted_for_its_owner(used_cli_lab: CliLab) -> None:
@@ -109,25 +109,25 @@ def test_a_receipt_that_tells_other_sums_is_found(used_cli_lab: CliLab) -> None:
     _good(used_cli_lab)
     path = used_cli_lab.inbox / ".accepted" / "storm.txt.receipt.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"accepted": 2', '"accepted": 3'), encoding="utf-8")
-    assert str(path) in _told(used_cli_lab)["receipt"]
+    assert str(path) in _reported(used_cli_lab)["receipt"]
     path.write_text("{", encoding="utf-8")
-    assert "cannot be read" in _told(used_cli_lab)["receipt"]
+    assert "cannot be read" in _reported(used_cli_lab)["receipt"]
 
 
 def test_an_open_listing_whose_file_is_gone_is_found(used_cli_lab: CliLab) -> None:
     (used_cli_lab.inbox / ".accepted" / "storm.txt").unlink()
-    assert "is gone" in _told(used_cli_lab)["listing"]
+    assert "is gone" in _reported(used_cli_lab)["listing"]
 
 
 def test_a_listing_that_has_other_lines_than_were_taken_is_found_by_every(used_cli_lab: CliLab) -> None:
     path = used_cli_lab.inbox / ".accepted" / "storm.txt"
-    path.write_text(f"{LIES}\n" * 3, encoding="utf-8")
-    assert "lines" not in _told(used_cli_lab)
-    assert "has 3 lines, of which 4 were taken" in _told(used_cli_lab, "--every")["lines"]
-    path.write_text(f"{LIES}\n" * 4, encoding="utf-8")
-    assert "lines" not in _told(used_cli_lab, "--every")
+    path.write_text(f"{ON_DISK}\n" * 3, encoding="utf-8")
+    assert "lines" not in _reported(used_cli_lab)
+    assert "has 3 lines, of which 4 were taken" in _reported(used_cli_lab, "--every")["lines"]
+    path.write_text(f"{ON_DISK}\n" * 4, encoding="utf-8")
+    assert "lines" not in _reported(used_cli_lab, "--every")
     path.write_bytes(b"\0\0")
-    assert "has 1 lines" in _told(used_cli_lab, "--every")["lines"]
+    assert "has 1 lines" in _reported(used_cli_lab, "--every")["lines"]
 
 
 def _with_a_worker(cli_lab: CliLab) -> Path:
@@ -141,12 +141,12 @@ def _with_a_worker(cli_lab: CliLab) -> Path:
 
 def test_a_worker_that_is_entered_and_not_alive_is_found_when_the_daemon_stopped(used_cli_lab: CliLab) -> None:
     lock = _with_a_worker(used_cli_lab)
-    assert f"no running process holds {lock}" in _told(used_cli_lab)["process"]
+    assert f"no running process holds {lock}" in _reported(used_cli_lab)["process"]
     with KernelLock(lock):
-        assert _told(used_cli_lab) == {}
+        assert _reported(used_cli_lab) == {}
 
 
-def test_what_a_daemon_that_died_left_to_the_next_one_is_no_breach(used_cli_lab: CliLab) -> None:
+def test_what_a_dead_daemon_left_to_the_next_is_no_violation(used_cli_lab: CliLab) -> None:
     _with_a_worker(used_cli_lab)
     db = used_cli_lab.open()
     processes.daemon_started(db, SYSTEM_CLOCK, version="0.1.0", once=False)
@@ -156,7 +156,7 @@ def test_what_a_daemon_that_died_left_to_the_next_one_is_no_breach(used_cli_lab:
     assert "the daemon died and left 1 lock behind" in done.stdout
 
 
-def test_beside_a_daemon_only_what_is_wrong_every_time_is_told(used_cli_lab: CliLab) -> None:
+def test_beside_a_daemon_only_lasting_violations_are_shown(used_cli_lab: CliLab) -> None:
     lock = _with_a_worker(used_cli_lab)
     db = used_cli_lab.open()
     processes.daemon_started(db, SYSTEM_CLOCK, version="0.1.0", once=False)

@@ -10,8 +10,8 @@ import pytest
 
 from cdsed.inbox.parse import read_listing
 from cdsed.model.listing import Named
-from tests.support.cli_lab import LIES as S2
 from tests.support.cli_lab import MISSES as MISSPELT
+from tests.support.cli_lab import ON_DISK as S2
 from tests.support.cli_lab import WAITS as GRD
 from tests.support.cli_lab import CliLab
 from tests.support.sandbox import SandboxProcess
@@ -108,7 +108,7 @@ def test_resolve_takes_a_listing_from_stdin(site: CliLab) -> None:
     assert f",{GRD}," in done.stdout
 
 
-def test_a_catalogue_that_is_down_is_an_error_and_not_a_missing_product(cli_lab: CliLab) -> None:
+def test_a_catalogue_that_is_down_is_an_error_and_not_an_absent_product(cli_lab: CliLab) -> None:
     with cli_lab.config.open("a", encoding="utf-8") as file:
         file.write("services: {catalogue_url: 'http://127.0.0.1:9/odata/v1'}\ncatalogue: {requests_per_s: 30}\n")
     output = cli_lab.root / "out.csv"

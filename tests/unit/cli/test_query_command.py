@@ -119,7 +119,7 @@ def test_nothing_found_is_not_put_into_the_inbox(query, tmp_path):
     assert list((tmp_path / "inbox").iterdir()) == []
 
 
-def test_a_second_search_asks_for_nothing_unless_told_to(query, filled):
+def test_a_second_search_sends_no_request_unless_asked_to(query, filled):
     def requests() -> int:
         return filled.counters()["odata_requests"]
 

@@ -11,10 +11,10 @@ from cdsed.cli.status import add_parser
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.process.lock import LOCK_NAME, DaemonLock
 from cdsed.store import processes
-from tests.support.cli_lab import LIES, MISSES, ROOT, WAITS, CliLab
+from tests.support.cli_lab import MISSES, ON_DISK, ROOT, WAITS, CliLab
 
 
-def test_a_stopped_daemon_is_told_as_such(used_cli_lab: CliLab) -> None:
+def test_a_stopped_daemon_is_shown_as_such(used_cli_lab: CliLab) -> None:
     done = used_cli_lab.cdsed("status")
     assert done.returncode == 3, done.stderr
     assert "○ The daemon is stopped since" in done.stdout
@@ -35,7 +35,7 @@ def test_a_running_daemon_is_known_by_its_lock_and_makes_the_exit_code_0(used_cl
     assert (response["daemon"]["state"], response["daemon"]["pid"]) == ("running", os.getpid())
 
 
-def test_a_daemon_that_died_is_told_apart_from_one_that_stopped(used_cli_lab: CliLab) -> None:
+def test_a_daemon_that_died_differs_from_one_that_stopped(used_cli_lab: CliLab) -> None:
     db = used_cli_lab.open()
     processes.daemon_started(db, SYSTEM_CLOCK, version="0.1.0", once=False)
     db.close()
@@ -53,7 +53,7 @@ def test_without_a_state_it_says_so_and_exits_with_3(cli_lab: CliLab) -> None:
     assert not cli_lab.state_dir.exists(), "looking must not make anything"
 
 
-def test_a_state_that_was_deleted_is_told_so_by_status_and_check(used_cli_lab: CliLab) -> None:
+def test_a_deleted_state_is_reported_by_status_and_check(used_cli_lab: CliLab) -> None:
     assert used_cli_lab.cdsed("state", "backup").returncode == 0
     with DaemonLock(used_cli_lab.state_dir / LOCK_NAME):
         pass
@@ -64,7 +64,7 @@ def test_a_state_that_was_deleted_is_told_so_by_status_and_check(used_cli_lab: C
     assert (checked.returncode, checked.stdout.split("\n")[0]) == (72, f"{used_cli_lab.state_dir}/cdsed.sqlite: gone")
 
 
-def test_a_state_that_is_no_database_is_told_in_one_line_with_exit_code_72(cli_lab: CliLab) -> None:
+def test_a_state_that_is_not_a_database_is_one_line_and_exit_code_72(cli_lab: CliLab) -> None:
     cli_lab.state_dir.mkdir()
     (cli_lab.state_dir / "cdsed.sqlite").write_text("this is not a database", encoding="utf-8")
     done = cli_lab.cdsed("status", "--json")
@@ -101,8 +101,8 @@ def test_a_product_is_found_by_its_name_however_it_is_written(used_cli_lab: CliL
     ]
 
 
-def test_a_product_on_disk_is_told_with_its_place(used_cli_lab: CliLab) -> None:
-    product = json.loads(used_cli_lab.cdsed("status", "--json", LIES).stdout)["product"]
+def test_a_product_on_disk_is_shown_with_its_path(used_cli_lab: CliLab) -> None:
+    product = json.loads(used_cli_lab.cdsed("status", "--json", ON_DISK).stdout)["product"]
     assert (product["state"], product["path"]) == ("already_present", "/archive/x")
     assert [event["target"] for event in product["history"]] == ["already_present"]
     assert "fence" not in product

@@ -145,7 +145,7 @@ def test_without_a_file_in_it_the_credentials_directory_does_not_count(tmp_path)
         ({"INVOCATION_ID": "ab"}, "not set"),
     ],
 )
-def test_a_service_without_its_credential_is_told_the_line_its_unit_needs(tmp_path, environ, why):
+def test_a_service_without_its_credential_names_the_line_its_unit_needs(tmp_path, environ, why):
     with pytest.raises(ConfigError) as refused:
         load_accounts(Settings(accounts_file=tmp_path / "none.yml"), environ)
 
@@ -155,7 +155,7 @@ def test_a_service_without_its_credential_is_told_the_line_its_unit_needs(tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that others may not read")
-def test_a_service_that_may_not_read_roots_accounts_is_told_so_too(tmp_path):
+def test_a_service_that_may_not_read_roots_accounts_says_so_too(tmp_path):
     settings = write(tmp_path, TWO_GROUPS)
     for directory in (tmp_path, *tmp_path.parents[:2]):
         directory.chmod(0o755)

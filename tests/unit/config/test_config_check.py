@@ -47,7 +47,7 @@ def test_a_fit_configuration_is_summed_up(tmp_path, capsys):
     )
 
 
-def test_the_accounts_can_be_left_out_for_whoever_may_not_read_them(tmp_path, capsys):
+def test_the_accounts_can_be_left_out_when_unreadable(tmp_path, capsys):
     file = write(tmp_path, "groups: [")
 
     assert check(file) == ExitCode.CONFIG

@@ -308,8 +308,8 @@ def test_an_instance_that_was_copied_from_the_main_daemon_is_refused(system):
     with pytest.raises(ConfigError) as caught:
         load_settings(file, {})
 
-    told = "is that of cdsed.service; leave it out for"
-    keys = [re.search(rf": ([\w.]+): \S+ {told} ", problem)[1] for problem in caught.value.problems]
+    reported = "is that of cdsed.service; leave it out for"
+    keys = [re.search(rf": ([\w.]+): \S+ {reported} ", problem)[1] for problem in caught.value.problems]
     assert keys == ["state_dir", "inbox.path", "spools", "accounts_file"]
 
 
@@ -387,12 +387,12 @@ def test_the_state_directory_is_found_without_importing_pydantic():
 def test_problems_stand_in_the_order_of_their_lines_and_in_our_words(tmp_path):
     text = "retry: 5\nspool: [/x]\nspools: []\ninbox: {path: /data, pth: /x}\nstate_dir: /data/state\n"
 
-    told = problems_of(tmp_path, text)
+    reported = problems_of(tmp_path, text)
 
-    assert told[0] == "cdsed.yml:1: retry: should be a mapping of keys to values, not 5"
-    assert [problem.partition(" ")[0] for problem in told] == [f"cdsed.yml:{line}:" for line in (1, 2, 3, 4)]
+    assert reported[0] == "cdsed.yml:1: retry: should be a mapping of keys to values, not 5"
+    assert [problem.partition(" ")[0] for problem in reported] == [f"cdsed.yml:{line}:" for line in (1, 2, 3, 4)]
 
 
 def test_a_state_in_the_inbox_is_refused(tmp_path):
-    told = problems_of(tmp_path, "state_dir: /data/inbox/state\ninbox: {path: /data/inbox}\n")
-    assert "inbox: should not contain state_dir (/data/inbox/state)" in told[0]
+    reported = problems_of(tmp_path, "state_dir: /data/inbox/state\ninbox: {path: /data/inbox}\n")
+    assert "inbox: should not contain state_dir (/data/inbox/state)" in reported[0]

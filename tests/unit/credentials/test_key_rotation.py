@@ -143,7 +143,7 @@ def test_what_could_not_be_deleted_is_deleted_at_the_next_start(site):
     assert listed(site) == set()
 
 
-def test_a_key_that_somebody_deleted_is_replaced(site):
+def test_a_key_deleted_from_outside_is_replaced(site):
     rotated = rotation(site)
     first = rotated.maintain()
     assert first is not None

@@ -91,7 +91,7 @@ def test_no_secret_shows_in_what_is_printed(site):
     assert made.keys.secret_key.reveal() not in repr(made)
 
 
-def test_something_that_is_no_keys_manager_is_not_believed(site):
+def test_a_response_not_from_the_keys_manager_is_not_believed(site):
     manager = KeysManager(f"{site.sandbox.url}/odata/v1", "first", site.tokens(), site.http_client)
     with pytest.raises((ServiceError, AccountError)):
         manager.listed()

@@ -119,7 +119,7 @@ def test_a_session_that_is_over_is_begun_again(site):
     assert site.grants == {"password": 3, "refresh_token": 1}
 
 
-def test_a_token_that_was_refused_is_replaced_for_everybody(site):
+def test_a_token_that_was_refused_is_replaced_for_all(site):
     first, second = site.tokens(), site.tokens()
     token = first.access_token()
     second.access_token()
@@ -179,7 +179,7 @@ def test_a_long_day_never_holds_more_than_one_session(site):
     assert most == 1
 
 
-def test_an_account_without_a_password_is_told_so(site):
+def test_an_account_without_a_password_is_refused(site):
     with pytest.raises(AccountError) as refused:
         site.tokens(password=None).access_token()
     assert refused.value.code == "NoPassword"
@@ -209,7 +209,7 @@ def test_a_second_factor_that_is_none_is_refused_without_showing_it():
     assert "seed-at-all" not in str(refused.value)
 
 
-def test_a_sick_identity_service_is_not_the_accounts_fault(site):
+def test_a_failing_identity_service_is_not_the_accounts_fault(site):
     from cdsed.sandbox.faults import Fault
 
     site.sandbox.faults.add(Fault("internal_error", operation="identity", times=2))
@@ -221,7 +221,7 @@ def test_a_sick_identity_service_is_not_the_accounts_fault(site):
         site.tokens().access_token()
 
 
-def test_a_service_that_asks_for_patience_is_not_asked_again(site):
+def test_a_service_that_asks_for_a_pause_is_not_asked_again(site):
     from cdsed.sandbox.faults import Fault
 
     site.sandbox.faults.add(Fault("throttle", operation="identity", retry_after_s=3600))

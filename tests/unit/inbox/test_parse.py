@@ -318,15 +318,13 @@ def test_a_huge_listing_is_read_in_bounded_memory(tmp_path: Path, kind: str) -> 
         pytest.param("# cdsed: accounts. Copy to /etc\ngroups: {}\n", id="the example"),
     ],
 )
-def test_a_file_that_is_no_listing_at_all_is_refused_as_a_whole_and_nothing_of_it_quoted(
-    tmp_path: Path, content: str | bytes
-) -> None:
+def test_a_file_that_is_not_a_listing_is_refused_whole_and_unquoted(tmp_path: Path, content: str | bytes) -> None:
     with pytest.raises(InboxError) as refused:
         read(tmp_path, content)
-    told = str(refused.value)
-    assert told.startswith("listing.txt ")
+    reported = str(refused.value)
+    assert reported.startswith("listing.txt ")
     for secret in ("abc", "def", "hunter", "MIIE", "c2Vj", "3f9a", "trus"):
-        assert secret not in told
+        assert secret not in reported
 
 
 @pytest.mark.parametrize(
@@ -347,7 +345,7 @@ def test_a_listing_with_bad_lines_or_a_misspelt_name_stays_a_listing(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [
         (
             "Sentinel-2 over Brest",
@@ -361,7 +359,7 @@ def test_a_listing_with_bad_lines_or_a_misspelt_name_stays_a_listing(tmp_path: P
         ),
     ],
 )
-def test_of_a_bad_line_only_the_beginning_of_a_name_is_told(tmp_path: Path, line: str, told: str) -> None:
+def test_of_a_bad_line_only_the_beginning_of_a_name_is_shown(tmp_path: Path, line: str, reported: str) -> None:
     bad = read(tmp_path, f"{A}\n{line}\n")[1]
     assert isinstance(bad, Rejected)
-    assert bad.message == told
+    assert bad.message == reported

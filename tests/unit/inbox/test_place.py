@@ -66,13 +66,13 @@ def test_a_name_dropped_again_gets_a_number_and_overwrites_nothing(inbox: Path) 
     assert [path.read_text(encoding="utf-8") for path in (first, second, third, fourth)] == list("1234")
 
 
-def test_settling_again_after_a_kill_finds_what_was_moved(inbox: Path) -> None:
+def test_moving_again_after_a_kill_finds_what_was_moved(inbox: Path) -> None:
     moved = take(drop(inbox / "a.txt"), inbox)
     finished = finish(moved, inbox, accepted=True)
     assert finish(moved, inbox, accepted=True) == finished
 
 
-def test_settling_does_not_overwrite_what_somebody_put_there(inbox: Path) -> None:
+def test_moving_does_not_overwrite_an_existing_file(inbox: Path) -> None:
     moved = take(drop(inbox / "a.txt", "mine"), inbox)
     (inbox / ".accepted").mkdir()
     drop(inbox / ".accepted" / "a.txt", "theirs")
@@ -97,7 +97,7 @@ def test_what_is_gone_belongs_where_its_receipt_goes(inbox: Path) -> None:
         ("x." + "y" * 250, "x." + "y" * 198),
     ],
 )
-def test_a_name_is_kept_so_that_its_papers_can_be_written_and_shown(inbox: Path, name: str, kept: str) -> None:
+def test_a_name_is_kept_in_a_form_that_can_be_written_and_shown(inbox: Path, name: str, kept: str) -> None:
     assert take(drop(inbox / name), inbox).name == kept
 
 
@@ -130,7 +130,7 @@ def test_options_given_to_a_json_answer_leave_it_readable(inbox: Path, tmp_path:
     assert list(read_listing(target)) == [Named(1, A)]
 
 
-def test_two_who_put_the_same_name_at_once_both_keep_their_listing(inbox: Path, tmp_path: Path) -> None:
+def test_two_listings_put_under_one_name_at_once_are_both_kept(inbox: Path, tmp_path: Path) -> None:
     sources = []
     for number in range(8):
         (tmp_path / str(number)).mkdir()
@@ -158,15 +158,15 @@ def test_a_name_that_the_inbox_leaves_alone_is_refused_before_it_is_forgotten_th
         put(drop(tmp_path / name), inbox)
 
 
-def test_where_a_listing_will_lie_is_asked_before_it_can_be_taken(tmp_path):
+def test_the_path_of_a_listing_is_known_before_it_can_be_taken(tmp_path):
     inbox, source = tmp_path / "inbox", tmp_path / "names.txt"
     (inbox / ".accepted").mkdir(parents=True)
     (inbox / ".accepted" / "names.txt").touch()
     source.write_text("S1A\n", encoding="utf-8")
-    told = []
+    reported = []
 
     def before(target):
-        told.append((target.exists(), place_when_accepted(target, inbox).name))
+        reported.append((target.exists(), place_when_accepted(target, inbox).name))
 
     assert put(source, inbox, before=before) == inbox / "names.txt"
-    assert told == [(False, "names-2.txt")]
+    assert reported == [(False, "names-2.txt")]

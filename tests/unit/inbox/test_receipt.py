@@ -96,7 +96,7 @@ def test_a_receipt_without_remarks_is_whole_json_too(base: Path) -> None:
     assert "1 line: 1 accepted" in text
 
 
-def test_a_report_puts_exceptions_first_with_their_cause(base: Path) -> None:
+def test_a_report_puts_failed_products_first_with_cause(base: Path) -> None:
     rows = [
         ReportRow(1, A, "done", f"/spool/{A}", 2_121_095_339, 1, None),
         ReportRow(2, B, "failed", None, None, 6, "the body was cut\nsix times"),
@@ -135,7 +135,7 @@ def test_a_refusal_gives_the_reason(base: Path) -> None:
     assert text.endswith("The file as a whole was rejected: storms.txt is UTF-16\n")
 
 
-def test_a_paper_replaces_the_old_one_only_when_it_is_whole(base: Path) -> None:
+def test_a_report_replaces_the_old_one_only_when_whole(base: Path) -> None:
     def broken() -> Iterator[ReportRow]:
         yield ReportRow(1, A, "done", None, None, 1, None)
         raise RuntimeError("killed")

@@ -96,14 +96,14 @@ def test_files_come_oldest_first_with_group_size_and_owner(tmp_path: Path, scan:
 
 
 @pytest.mark.parametrize("name", [".hidden", "a~", "a.tmp", "a.part", ".a.swp", "a.swp", ".nfs0001"])
-def test_unfinished_files_are_left_alone(tmp_path: Path, scan: InboxScan, clock: HandClock, name: str) -> None:
+def test_unfinished_files_are_ignored(tmp_path: Path, scan: InboxScan, clock: HandClock, name: str) -> None:
     write(tmp_path / name)
     names(scan)
     clock.now_s += 10 * REST_S
     assert (names(scan), scan.pending(), scan.unexpected()) == ([], 0, [])
 
 
-def test_our_own_directories_are_left_alone(tmp_path: Path, scan: InboxScan) -> None:
+def test_our_own_directories_are_ignored(tmp_path: Path, scan: InboxScan) -> None:
     for name in (".taking", ".accepted", ".rejected"):
         (tmp_path / name).mkdir()
         os.utime(write(tmp_path / name / "a.txt"), (0, 0))
@@ -154,7 +154,7 @@ def test_a_writer_that_breaks_our_lease_does_not_kill_us(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every directory and lease every file")
-def test_a_group_directory_that_cannot_be_read_is_a_stranger(tmp_path: Path, scan: InboxScan) -> None:
+def test_an_unreadable_group_directory_is_an_unexpected_entry(tmp_path: Path, scan: InboxScan) -> None:
     (tmp_path / "lops").mkdir(mode=0)
     os.utime(write(tmp_path / "a.txt"), (0, 0))
     assert names(scan) == ["a.txt"]

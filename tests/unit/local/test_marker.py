@@ -45,11 +45,11 @@ def test_a_marker_that_says_nothing_is_none_and_is_written_again(tmp_path: Path,
 def test_a_link_in_the_place_of_the_marker_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / ".cdsed").mkdir()
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_text("of-somebody", encoding="ascii")
+    elsewhere.write_text("of-another", encoding="ascii")
     (tmp_path / MARKER).symlink_to(elsewhere)
     with pytest.raises(OSError, match="symbolic links"):
         mark(tmp_path)
-    assert elsewhere.read_text(encoding="ascii") == "of-somebody"
+    assert elsewhere.read_text(encoding="ascii") == "of-another"
 
 
 def test_a_new_directory_is_made_and_marked(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_root_that_is_not_mounted_is_reported_and_raises_nothing(tmp_path: Pat
     assert presence.missing_roots() == [sick]
 
 
-def test_a_directory_that_cannot_be_read_is_told_and_passed_over(
+def test_a_directory_that_cannot_be_read_is_logged_and_skipped(
     tmp_path: Path, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop = tmp_path / "loop"

@@ -19,7 +19,7 @@ def test_volume_is_free_again_when_its_hour_leaves_the_window() -> None:
     assert quota_free_at.size_bytes == TB
 
 
-def test_what_leaves_within_a_day_of_that_is_counted_together() -> None:
+def test_volume_that_frees_within_a_day_is_counted_together() -> None:
     hours = [HourOfTraffic(NOW_HOUR - 700 + hour, TB // 10) for hour in range(120)]
     quota_free_at = next_free(hours, 12 * TB)
     assert quota_free_at is not None
@@ -64,7 +64,7 @@ def test_old_traffic_frees_volume_on_the_way() -> None:
     assert found.in_s == pytest.approx(7 * 3600)
 
 
-def test_nothing_is_promised_when_nobody_brings_anything_or_for_years() -> None:
+def test_there_is_no_forecast_without_traffic_or_beyond_years() -> None:
     assert forecast(TB, [Supply(0.0, TB)], NOW) is None
     assert forecast(TB, [], NOW) is None
     assert forecast(1000 * TB, [Supply(TB / 3600, 12 * TB)], NOW) is None

@@ -105,7 +105,7 @@ def test_a_name_of_unknown_form_is_a_name_all_the_same(name: str) -> None:
         (S6.replace("_F09", "_F9"), "baseline 'F9' should be three characters"),
     ],
 )
-def test_a_misspelt_name_is_told_which_field_is_wrong(name: str, complaint: str) -> None:
+def test_a_misspelt_name_is_refused_with_its_wrong_field(name: str, complaint: str) -> None:
     found = misfit(name)
     assert found is not None
     assert found.startswith(complaint)

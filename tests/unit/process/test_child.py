@@ -56,7 +56,7 @@ def test_a_child_has_its_time_to_boot(silent: Child, clock: HandClock) -> None:
     assert silent.overdue(LIMITS) == "is not ready after 61 s"
 
 
-def test_a_child_is_hung_when_its_last_beat_is_too_old(speaker: Child, clock: HandClock) -> None:
+def test_a_child_is_hung_when_its_heartbeat_is_too_old(speaker: Child, clock: HandClock) -> None:
     clock.now_s += 90
     assert speaker.overdue(LIMITS) is None
     clock.now_s += 1
@@ -86,7 +86,7 @@ def test_excused_time_does_not_count(speaker: Child, clock: HandClock) -> None:
     assert speaker.overdue(LIMITS) is not None
 
 
-def test_the_end_of_a_child_shows_on_its_pidfd_and_its_lifeline(clock: HandClock) -> None:
+def test_the_end_of_a_child_shows_on_its_pidfd_and_its_pipe(clock: HandClock) -> None:
     child = Child(ChildSpec("short", ("sh", "-c", "exit 5")), clock)
     assert select.select([child.pidfd], [], [], 10)[0]
     assert not child.read_messages()

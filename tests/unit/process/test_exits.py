@@ -13,5 +13,5 @@ from cdsed.process.exits import ChildExit
         (-35, "was killed by signal 35 (Real-time signal 1)"),
     ],
 )
-def test_an_end_is_told_in_words(returncode: int, words: str) -> None:
+def test_an_end_is_named_in_words(returncode: int, words: str) -> None:
     assert ChildExit.from_returncode(returncode).describe() == words

@@ -74,13 +74,13 @@ def test_a_lock_is_not_inherited_by_a_command_started_meanwhile(tmp_path: Path) 
         sleeper.kill()
 
 
-def test_entering_a_lock_somebody_holds_says_which(tmp_path: Path) -> None:
+def test_entering_a_held_lock_says_which(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with KernelLock(path), pytest.raises(BlockingIOError, match=str(path)), KernelLock(path):
         pass
 
 
-def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+def test_a_second_daemon_names_the_pid_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with (
         another_process_holding(DaemonLock, path) as process,

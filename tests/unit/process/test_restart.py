@@ -21,7 +21,7 @@ def test_the_pause_stays_the_longest_after_very_many_deaths() -> None:
     assert verdict.delay_s == 30
 
 
-def test_a_long_life_wipes_out_the_deaths_before_it() -> None:
+def test_a_long_run_clears_the_deaths_before_it() -> None:
     verdict = after_death(CrashRecord(deaths=7), Death(code=1, ready=True, lived_s=LONG_LIFE_S), LIMITS)
     assert verdict.record == CrashRecord(deaths=1, booted=True, crashes=1)
     assert verdict.delay_s == 0.5

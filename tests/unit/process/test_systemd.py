@@ -39,7 +39,7 @@ def test_messages_arrive_as_systemd_reads_them(manager: socket.socket, clock: Ha
     assert received(manager) == ["READY=1\nSTATUS=all is well", "STOPPING=1\nSTATUS=waiting"]
 
 
-def test_a_status_is_told_when_it_is_new_and_not_too_often(manager: socket.socket, clock: HandClock) -> None:
+def test_a_status_is_sent_when_it_is_new_and_not_too_often(manager: socket.socket, clock: HandClock) -> None:
     systemd = Systemd(clock, {"NOTIFY_SOCKET": address(manager)})
     systemd.ready("one")
     systemd.status(lambda: "two")

@@ -1,4 +1,4 @@
-"""A thread stuck in a call of the kernel is told from one that works, waits elsewhere, or only takes its time."""
+"""A thread stuck in a system call is detected. One that works, waits elsewhere, or is only slow is not."""
 
 import os
 import threading

@@ -103,7 +103,7 @@ def test_the_keys_manager_takes_no_one_without_a_token(client):
     assert client.keys("POST", "made-up")[0] == 401
 
 
-def test_a_key_lives_between_its_propagation_and_its_end(client):
+def test_a_key_works_between_its_propagation_and_its_end(client):
     client.sandbox.rules.key_delay_s = 20
     token = client.grant(password="right")[1]["access_token"]
     status, key = client.keys("POST", token, expiration_date="2099-01-01T00:00:00Z")

@@ -75,7 +75,7 @@ def test_the_checksum_of_a_single_object_is_that_of_its_content(site):
     assert (blake3["Algorithm"], len(blake3["Value"])) == ("BLAKE3", 64)
 
 
-def test_length_and_checksum_of_a_zip_are_told_where_it_is_asked_to_be_made(site):
+def test_length_and_checksum_of_a_zip_come_from_the_request_for_it(site):
     product = site.add("S1_GRD", zipped=True)
     (entry,) = ask(site, filter=by_name(product))[1]["value"]
     body = zipped(product)
@@ -89,7 +89,7 @@ def test_old_products_have_no_checksum_and_some_no_footprint(site):
     assert entry["Footprint"] is entry["GeoFootprint"] is None
 
 
-def test_offline_and_unknown_products_are_told_apart(site):
+def test_offline_and_unknown_products_differ(site):
     offline, hidden = site.add("S5P", online=False), site.add("S5P", index=1, in_catalogue=False)
     _status, response = ask(site, filter=by_name(offline, hidden))
     assert [(entry["Name"], entry["Online"]) for entry in response["value"]] == [(offline.spec.safename, False)]
@@ -378,7 +378,7 @@ def test_faults_reach_the_catalogue_too(site, kind, status):
     assert site.sandbox.counters.values()["odata_requests"] == 2
 
 
-def test_a_fault_can_trouble_each_third_request(site):
+def test_a_fault_can_hit_each_third_request(site):
     site.sandbox.faults.add(Fault("internal_error", operation="odata", every=3, times=2))
     assert [ask(site, top="1")[0] for _ in range(10)] == [200, 200, 500, 200, 200, 500, 200, 200, 200, 200]
 

@@ -1,4 +1,4 @@
-"""Products: names, places, file sets, and manifests that tell the truth unless told to lie."""
+"""Products: names, places, file sets, and manifests that are true unless the test asks for a false one."""
 
 import hashlib
 import itertools
@@ -64,7 +64,7 @@ def test_names_are_distinct_well_formed_and_repeatable(kind):
         ),
     ],
 )
-def test_products_lie_where_cdse_keeps_them(safename, folder):
+def test_products_are_where_cdse_keeps_them(safename, folder):
     assert eodata_path(parse_name(safename)) == f"/eodata/{folder}/{safename}"
 
 
@@ -146,7 +146,7 @@ def test_a_product_can_have_many_tiny_objects(kind):
     assert len(product_of(kind, objects=500).objects) >= 500
 
 
-def test_a_lying_manifest_is_wrong_about_one_file_only():
+def test_a_false_manifest_is_wrong_about_one_file_only():
     honest, lying = product_of("S1_GRD"), product_of("S1_GRD", manifest_lies="measurement/*")
     pairs = zip(
         content(honest.bodies["manifest.safe"]).split(b"\n"),

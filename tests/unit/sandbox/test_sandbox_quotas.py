@@ -74,7 +74,7 @@ def test_a_spent_volume_leaves_one_connection_at_a_megabyte_per_second(start_sit
     assert second.get(product.key)[0] == 429
 
 
-def test_a_key_is_unknown_before_and_after_its_time(site, start_site):
+def test_a_key_is_unknown_before_and_after_its_validity(site, start_site):
     product = site.add("S5P")
     now = datetime.now(UTC)
     for validity in (

@@ -149,7 +149,7 @@ def test_a_missing_key_is_no_such_key(site):
     assert code_of(error) == "NoSuchKey"
 
 
-def test_an_unknown_key_and_a_wrong_secret_are_told_apart(site):
+def test_an_unknown_key_and_a_wrong_secret_differ(site):
     good = site.sandbox.accounts[0]
     with pytest.raises(ClientError) as error:
         site.boto3(replace(good, access_key="NOBODY")).list_objects_v2(Bucket="eodata")
@@ -176,7 +176,7 @@ class ClockAhead(Clock):
         return super().utc_s() + 3600
 
 
-def test_a_client_whose_clock_is_an_hour_off_is_told_so(start_site):
+def test_a_client_whose_clock_is_an_hour_off_is_refused(start_site):
     site = start_site(clock=ClockAhead())
     with pytest.raises(ClientError) as error:
         site.boto3().list_objects_v2(Bucket="eodata")

@@ -106,7 +106,7 @@ def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: S
     assert eye.broken() != []
 
 
-def test_of_one_rule_only_the_first_breaches_are_told(lab: StateLab) -> None:
+def test_of_one_rule_only_the_first_violations_are_shown(lab: StateLab) -> None:
     for number in range(audit.MOST + 5):
         lab.queued(f"p{number}.SAFE")
     _break(lab, "DELETE FROM event")
@@ -139,7 +139,7 @@ def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: StateLab) 
         "UPDATE tally SET products = products + 1 WHERE state = 'done'",
     ],
 )
-def test_the_independent_eye_of_the_tests_sees_it_too(busy_lab: StateLab, statement: str) -> None:
+def test_the_independent_checks_of_the_tests_find_it_too(busy_lab: StateLab, statement: str) -> None:
     eye = Eye(busy_lab.root / "state")
     assert eye.broken() == []
     _break(busy_lab, statement)

@@ -1,4 +1,4 @@
-"""Backups, the files of a state, and the room kept for it."""
+"""Backups, the files of a state, and the space reserved for it."""
 
 import os
 import stat
@@ -47,10 +47,10 @@ def test_a_backup_has_everything_that_was_committed(lab: StateLab, folder: Path,
     db.close()
 
 
-def test_seven_are_kept_and_the_newest_is_told_by_number_not_by_clock(lab: StateLab, folder: Path) -> None:
+def test_seven_are_kept_and_the_newest_is_known_by_number_not_clock(lab: StateLab, folder: Path) -> None:
     for _ in range(9):
         back_up(lab.db, folder, lab.clock)
-        lab.clock.utc -= 86_400  # somebody sets the clock back, day after day
+        lab.clock.utc -= 86_400  # the clock is set back, day after day
     assert [made.number for made in backups(folder)] == [9, 8, 7, 6, 5, 4, 3]
 
 
@@ -175,7 +175,7 @@ def test_room_is_kept_only_where_there_is_enough_of_it(tmp_path: Path, small_dis
 
 
 @needs_root
-def test_a_disk_that_became_read_only_has_no_room_and_giving_up_what_is_kept_there_fails_nobody(disk: Disk) -> None:
+def test_a_read_only_disk_has_no_space_and_releasing_its_reserve_raises_nothing(disk: Disk) -> None:
     kept = Reserve(disk.place)
     assert kept.make()
     disk.make_read_only()

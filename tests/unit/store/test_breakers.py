@@ -1,4 +1,4 @@
-"""Breakers: accounts, the service and disks back off by one rule, and one probe finds out when it is over."""
+"""Breakers: accounts, the service and disks back off by one rule, and one probe finds out when the failure is over."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_a_success_that_was_in_flight_when_it_opened_does_not_close_it(lab):
     assert breakers.last_failure(lab.db, SERVICE) == "ConnectionLost"
 
 
-def test_an_account_that_cools_is_not_leased_and_one_probe_passes_afterwards(lab):
+def test_an_open_breaker_leases_nothing_and_one_probe_passes_afterwards(lab):
     lab.accounts("a", "b")
     pause = fail(lab, account_breaker("a"))
     assert {session.account for session in lab.free()} == {"b"}
@@ -70,14 +70,14 @@ def test_an_account_that_cools_is_not_leased_and_one_probe_passes_afterwards(lab
     assert "a" in {session.account for session in lab.free()}
 
 
-def test_a_lease_ends_when_its_account_begins_to_cool(lab):
+def test_a_lease_ends_when_its_accounts_breaker_opens(lab):
     lab.accounts("a")
     lease = lab.lease()
     fail(lab, account_breaker("a"))
     assert not leases.may_continue(lab.db, lab.clock, lease)
 
 
-def test_a_sick_service_is_probed_by_one_session_of_all(lab):
+def test_a_failing_service_is_probed_by_one_session_of_all(lab):
     lab.accounts("a", "b")
     pause = fail(lab)
     assert lab.free() == []
@@ -92,8 +92,8 @@ def test_a_sick_service_is_probed_by_one_session_of_all(lab):
 def test_the_catalogue_is_the_reason_why_nothing_moves_only_while_no_place_is_known(lab):
     lab.queued("A")
     pause = fail(lab, CATALOGUE)
-    told = snapshot.report(lab.db, lab.clock, running=True).why_idle
-    assert told == f"service:catalogue backs off, next try in {pause:.0f} s: the connection broke"
+    reported = snapshot.report(lab.db, lab.clock, running=True).why_idle
+    assert reported == f"service:catalogue backs off, next try in {pause:.0f} s: the connection broke"
     lab.ready("B")
     assert snapshot.report(lab.db, lab.clock, running=True).why_idle == "there is no account in the accounts file"
 
@@ -105,7 +105,7 @@ def test_an_account_below_its_threshold_is_still_used(lab):
 
 
 @pytest.mark.parametrize("name", [SERVICE, account_breaker("a")])
-def test_a_session_that_hangs_since_before_the_trouble_hinders_no_probe(lab, name):
+def test_a_session_hanging_since_before_the_failure_blocks_no_probe(lab, name):
     lab.accounts("a")
     lab.lease()  # its thread is stuck at a dead file server
     lab.clock.pass_s(1)

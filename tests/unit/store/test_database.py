@@ -56,7 +56,7 @@ def test_processes_that_open_a_new_state_at_once_migrate_it_once(tmp_path):
     db.close()
 
 
-def test_a_state_that_is_not_wholly_made_is_none_yet_to_whoever_looks(tmp_path, monkeypatch):
+def test_a_state_that_is_not_wholly_made_counts_as_absent(tmp_path, monkeypatch):
     scripts = [*migrations(), "CREATE TABLE"]
     monkeypatch.setattr("cdsed.store.migration.migrations", lambda: scripts)
     with pytest.raises(StateError, match="cannot be used"):
@@ -208,17 +208,17 @@ db.close()
     assert (run.stdout.strip(), run.stderr) == ("42", "")
 
 
-def test_a_lock_that_one_thread_waited_for_in_vain_holds_up_neither_the_others_nor_signs_of_life(lab, monkeypatch):
+def test_a_lock_waited_for_in_vain_delays_neither_other_threads_nor_heartbeats(lab, monkeypatch):
     foreign = open_state(lab.root / "state")
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 2000)
-    told: list[str] = []
+    reported: list[str] = []
 
     def write() -> None:
         try:
             with lab.db.write():
-                told.append("written")
+                reported.append("written")
         except StateError as error:
-            told.append(str(error))
+            reported.append(str(error))
 
     begun_s = time.monotonic()
     threads = [threading.Thread(target=write) for _ in range(6)]
@@ -226,12 +226,12 @@ def test_a_lock_that_one_thread_waited_for_in_vain_holds_up_neither_the_others_n
         for thread in threads:
             thread.start()
         lab.db.changes_seen()
-        assert told == [], "whoever has to show signs of life does not wait with them"
+        assert reported == [], "the thread of the heartbeat does not wait with them"
         for thread in threads:
             thread.join()
     assert time.monotonic() - begun_s < 10, "all waited at one time"
-    assert len(told) == 6
-    assert all("stayed locked" in text for text in told)
+    assert len(reported) == 6
+    assert all("stayed locked" in text for text in reported)
     foreign.close()
     write()
-    assert told[-1] == "written", "it is free again"
+    assert reported[-1] == "written", "it is free again"

@@ -29,6 +29,6 @@ def test_a_damaged_identity_is_made_again(tmp_path):
     assert state_id(tmp_path) != made
 
 
-def test_a_disk_that_does_not_take_it_is_told(tmp_path):
+def test_a_disk_that_refuses_it_is_reported(tmp_path):
     with pytest.raises(StateDiskError, match="identity cannot be read and written"):
         state_id(tmp_path / "absent")

@@ -1,4 +1,4 @@
-"""Whatever happens to accounts, sessions and processes: never more sessions than allowed, and fences only grow."""
+"""Random events of accounts, sessions and processes: never more sessions than allowed, and fences only grow."""
 
 import tempfile
 from pathlib import Path
@@ -24,7 +24,7 @@ class Leasing(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.lab = StateLab(open_state(Path(self.folder.name)), SetClock(), Path(self.folder.name))
-        self.lab.db.rows("PRAGMA synchronous = OFF")  # nobody pulls the plug here
+        self.lab.db.rows("PRAGMA synchronous = OFF")  # no power cut is tested here
         self.sessions = {"a": 4, "b": 4}
         self.processes = [self.lab.process, self.lab.new_process("two"), self.lab.new_process("three")]
         self.held: list[tuple[int, Lease]] = []
@@ -38,7 +38,7 @@ class Leasing(RuleBasedStateMachine):
             self.folder.cleanup()
 
     def allowed(self, account: str) -> int:
-        """Return the limit by a second, plainer way than the store's."""
+        """Return the limit, computed more simply than in the store."""
         usable = self.lab.db.value("SELECT sessions FROM throttle WHERE account = :account", account=account)
         return min(self.sessions.get(account, 0), usable or 100)
 

@@ -1,4 +1,4 @@
-"""Sessions: who may have one, and that nobody ever shares one."""
+"""Sessions: which worker gets one, and that two never share one."""
 
 import random
 import subprocess
@@ -22,7 +22,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def is_free(path: Path) -> bool:
-    """Ask the kernel whether nobody holds the flock of a file."""
+    """Ask the kernel whether the flock of a file is free."""
     lock = KernelLock(path)
     free = lock.acquire()
     lock.release()
@@ -259,7 +259,7 @@ def test_speed_is_the_mean_over_the_last_minutes_whatever_the_wall_clock_does(la
     assert rates() == (0, 0, 0)
     leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=4_000)
     leases.count_traffic(lab.db, lab.clock, "b", requests=1, size_bytes=2_000)
-    lab.clock.utc -= 86_400  # somebody sets it back
+    lab.clock.utc -= 86_400  # the clock is set back
     lab.clock.pass_s(20)
     assert rates() == (300, 300, 300)  # it has only just begun
     lab.clock.pass_s(100)
@@ -299,7 +299,7 @@ def test_a_name_given_to_another_login_leaves_the_first_one_what_it_holds(lab):
     assert {(each.account, each.login) for each in lab.free()} >= {("b", "one")}
 
 
-def test_products_whose_group_has_left_the_accounts_file_are_told_of(lab):
+def test_products_of_a_group_without_accounts_are_reported(lab):
     lab.accounts("a", group="former")
     lab.ready("A", group="former")
     processes.daemon_started(lab.db, lab.clock, version="0", once=False)

@@ -1,4 +1,4 @@
-"""Pieces: what is planned, who gets what, and what has arrived stays."""
+"""Pieces: planning, hand-out to sessions, and progress that is kept."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_a_more_urgent_product_comes_before_one_already_begun(one):
     assert next_work(one, one.lease()).product.id == urgent
 
 
-def test_small_pieces_come_by_the_handful_and_large_ones_alone(one):
+def test_small_pieces_come_in_batches_and_large_ones_alone(one):
     one.planned("A", (3 * _MIB, 3 * _MIB, 3 * _MIB, 9 * _MIB))
     lease = one.lease()
     assert [len(next_work(one, lease).pieces) for _ in range(3)] == [1, 2, 1]
@@ -77,7 +77,7 @@ def test_a_product_refused_to_an_account_is_given_to_another(one):
 def test_a_product_refused_to_all_accounts_that_are_left_may_be_tried_by_them_again(one):
     number = one.ready("A")
     refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a")
-    one.accounts("a")  # the other has left the accounts file: nobody would ever try, and nobody be told
+    one.accounts("a")  # the other has left the accounts file: no account would try, and no report would be written
     assert next_work(one, one.lease("a")).product.id == number
 
 
@@ -107,7 +107,7 @@ def test_a_product_waits_while_its_disk_pauses(one):
     assert next_work(one, one.lease()).product.id == number
 
 
-def test_a_piece_set_back_is_not_tried_before_it_is_due(one):
+def test_a_retried_piece_is_not_tried_before_it_is_due(one):
     one.planned("A")
     lease = one.lease()
     [piece] = next_work(one, lease).pieces
@@ -125,7 +125,7 @@ def test_of_the_products_that_workers_died_over_one_is_worked_on_at_a_time(one):
     innocent = one.ready("C")
     one.db.rows("UPDATE product SET deaths = 1 WHERE safename IN ('A', 'B')")
     assert next_work(one, one.lease()).product.id == suspects[0]
-    assert next_work(one, one.lease()) is None  # whoever is at it takes nothing else
+    assert next_work(one, one.lease()) is None  # its session takes no other work
     other = one.new_process("download-2")
     lease = one.lease(process=other)
     assert pieces.next_work(one.db, one.clock, lease, other).product.id == innocent
@@ -186,7 +186,7 @@ def test_digests_of_what_came_whole_are_kept(one):
     assert pieces.objects(one.db, number)[0].digests == Digests(md5="0" * 32)
 
 
-def test_who_has_nothing_to_digest_waits_for_nobody_who_writes(one):
+def test_without_a_pending_digest_no_write_lock_is_taken(one):
     one.planned("A")
     other = open_state(one.root / "state")
     with other.write():
@@ -238,7 +238,7 @@ def test_a_bad_copy_is_fetched_again_whole(one):
     assert next_work(one, one.lease()).pieces[0].whole
 
 
-def test_a_plan_of_somebody_elses_product_is_lost(one):
+def test_a_plan_without_the_claim_is_lost(one):
     number = one.ready("A")
     product = claim(one, number)
     one.db.rows("UPDATE product SET fence = fence + 1")

@@ -1,4 +1,4 @@
-"""Who is alive, and what the dead leave behind."""
+"""Live processes, and what dead workers held."""
 
 import contextlib
 
@@ -53,7 +53,7 @@ def deaths(lab):
     return {row["safename"] for row in lab.db.rows("SELECT safename FROM product WHERE deaths > 0")}
 
 
-def test_the_living_are_left_alone(busy):
+def test_living_workers_keep_their_work(busy):
     assert reclaim(busy, alive=["download-1"]) == []
     assert busy.state(busy.numbers["arrived"]) is State.VERIFYING
 
@@ -76,15 +76,15 @@ def test_what_a_dead_worker_held_is_free_again_and_only_what_it_was_at_is_suspec
     assert len(busy.free()) == 4
 
 
-def test_a_worker_that_left_because_of_the_state_is_charged_to_nobody(busy):
+def test_a_worker_that_left_because_of_the_state_charges_no_product(busy):
     (busy.root / "process.download-1.lock").write_bytes(processes.LEFT)
     assert reclaim(busy) == ["download-1"]
     assert deaths(busy) == set()
     assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 0
 
 
-def test_a_death_that_nobody_saw_is_charged_to_nobody(busy):
-    """So is it after a power cut, and where the supervisor died too."""
+def test_an_unseen_death_charges_no_product(busy):
+    """The same holds after a power cut, and if the supervisor died too."""
     assert reclaim(busy, says=processes.no_evidence(None)) == ["download-1"]
     assert deaths(busy) == set()
 
@@ -94,7 +94,7 @@ def test_a_death_of_which_nothing_is_known_yet_waits(busy):
     assert busy.db.value("SELECT count(*) FROM piece WHERE fence IS NOT NULL") == 1
 
 
-def test_an_orderly_end_gives_everything_back_and_charges_nobody(busy):
+def test_an_orderly_end_releases_everything_uncharged(busy):
     processes.release(busy.db, busy.clock, busy.process)
     assert deaths(busy) == set()
     assert len(busy.free()) == 4
@@ -130,7 +130,7 @@ def test_a_product_that_kills_its_verifier_thrice_is_given_up(lab):
     assert lab.state(number) is State.FAILED
 
 
-def test_what_a_dead_worker_had_written_is_kept_by_its_mark(lab):
+def test_what_a_dead_worker_wrote_is_kept_to_its_resume_point(lab):
     lab.accounts("a")
     lab.planned("A", (100,))
     lease = lab.lease()
@@ -144,7 +144,7 @@ def test_what_a_dead_worker_had_written_is_kept_by_its_mark(lab):
 
 
 @pytest.mark.parametrize(("fence_off", "boot_off"), [(1, 0.0), (0, 3600.0)])
-def test_a_mark_of_another_lease_or_another_boot_is_worth_nothing(lab, fence_off, boot_off):
+def test_a_resume_point_of_another_lease_or_boot_is_ignored(lab, fence_off, boot_off):
     lab.accounts("a")
     lab.planned("A", (100,))
     lease = lab.lease()
@@ -181,7 +181,7 @@ def test_a_restart_keeps_due_times_and_a_new_boot_makes_them_now(lab):
     assert (products.get(lab.db, piece_of).id, piece.done_bytes) == (piece_of, 0)
 
 
-def test_a_daemon_that_left_in_order_is_told_from_one_that_died(lab):
+def test_a_daemon_that_left_in_order_has_not_died(lab):
     start(lab)
     assert snapshot.report(lab.db, lab.clock, running=True).daemon.state == "running"
     assert snapshot.report(lab.db, lab.clock, running=False).daemon.state == "died"

@@ -115,7 +115,7 @@ def test_what_is_asked_for_elsewhere_does_not_continue_in_its_old_place(lab, out
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_a_finished_product_that_lies_on_disk_is_present(lab, state):
+def test_a_finished_product_on_disk_is_already_present(lab, state):
     number = lab.queued("A")
     lab.finish(number, state)
     products.found_present(lab.db, lab.clock, number, "/archive/A")
@@ -123,7 +123,7 @@ def test_a_finished_product_that_lies_on_disk_is_present(lab, state):
     assert (product.state, product.path) == (State.ALREADY_PRESENT, "/archive/A")
 
 
-def test_trouble_with_the_catalogue_is_forgotten_once_a_product_is_resolved(lab):
+def test_a_catalogue_error_is_cleared_once_a_product_is_resolved(lab):
     number = lab.queued("A")
     lab.db.rows("UPDATE product SET transient_failures = 5")
     lab.ready("B")
@@ -137,7 +137,7 @@ def test_urgent_products_are_resolved_first(lab):
 
 
 class Bookkeeping(RuleBasedStateMachine):
-    """Whatever happens to products and wishes, the tallies equal the counts."""
+    """After any changes of products and requests, the tallies equal the counts."""
 
     names = st.integers(0, 5)
 
@@ -203,10 +203,10 @@ class Bookkeeping(RuleBasedStateMachine):
     def each_product_has_one_event_per_move(self) -> None:
         if hasattr(self, "lab"):
             last = self.lab.db.rows(
-                "SELECT state, (SELECT target FROM event WHERE product = p.id ORDER BY event.id DESC LIMIT 1) AS told"
+                "SELECT state, (SELECT target FROM event WHERE product = p.id ORDER BY event.id DESC LIMIT 1) AS latest"
                 " FROM product AS p"
             )
-            assert all(row["state"] == row["told"] for row in last)
+            assert all(row["state"] == row["latest"] for row in last)
 
 
 TestBookkeeping = Bookkeeping.TestCase

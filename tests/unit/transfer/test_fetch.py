@@ -1,4 +1,4 @@
-"""Fetching a piece: every fault has its name, what arrived stays, and nothing wrong ever passes."""
+"""Fetching a piece: every fault has its code, what arrived stays, and wrong bytes never pass."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ def test_a_reset_continues_from_what_arrived(s3_lab, item):
     with pytest.raises(ServiceError) as error:
         s3_lab.fetch(piece_of(item))
     assert error.value.code in ("ConnectionLost", "TruncatedBody")
-    # A reset throws away what the kernel has received and nobody has read yet: all of it, perhaps.
+    # A reset discards what the kernel has received and the program has not read: perhaps all.
     arrived = s3_lab.progress.safe_bytes[-1] if s3_lab.progress.safe_bytes else 0
     assert arrived <= 400_000
     s3_lab.sandbox.reset_counters()
@@ -108,7 +108,7 @@ def test_an_error_body_under_status_200_never_passes(s3_lab, item, part):
         ("slow_down", {"retry_after_s": 7}, ServiceError, "SlowDown"),
     ],
 )
-def test_a_refusal_has_its_blame_and_the_connection_continues(s3_lab, item, kind, options, fault_domain, code):
+def test_a_refusal_has_its_domain_and_the_connection_continues(s3_lab, item, kind, options, fault_domain, code):
     fault(s3_lab, item, kind, times=1, **options)
     with pytest.raises(fault_domain) as error:
         s3_lab.fetch(piece_of(item))
@@ -199,7 +199,7 @@ def test_a_stop_during_a_body_cuts_it_and_keeps_what_arrived(s3_lab, item):
     assert 0 < s3_lab.progress.safe_bytes[-1] < item.size_bytes
 
 
-def test_what_is_told_to_be_safe_is_never_more_than_was_written(s3_lab, item):
+def test_what_is_reported_safe_is_never_more_than_was_written(s3_lab, item):
     s3_lab.fetch(piece_of(item), checkpoint_every_s=0.0)
     assert s3_lab.progress.written_bytes == sorted(s3_lab.progress.written_bytes)
     assert s3_lab.progress.written_bytes[-1] == item.size_bytes

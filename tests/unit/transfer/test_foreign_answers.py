@@ -1,4 +1,4 @@
-"""Whatever answers in the place of S3: it is the service's fault, and a product is missing only if S3 says so."""
+"""A foreign response in the place of S3 is the service's fault. A product is unavailable only if S3 says so."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def connection(server: RawServer) -> Iterator[Connection]:
 
 
 def answering(listing: bytes, head: bytes = HEAD_404, get: bytes = GONE) -> Callable[[str], bytes]:
-    """Response a listing, a HEAD and a GET of the key."""
+    """Answer a list, a HEAD and a GET of the key."""
 
     def respond(request: str) -> bytes:
         return listing if "list-type" in request else head if request.startswith("HEAD") else get
@@ -93,9 +93,7 @@ def refusal(server: RawServer, connection: Connection, respond: Callable[[str], 
         pytest.param(response(b"<!DOCTYPE x>" + EMPTY), id="a DOCTYPE"),
     ],
 )
-def test_what_is_no_listing_is_never_taken_for_an_empty_one(
-    server: RawServer, connection: Connection, raw: bytes
-) -> None:
+def test_what_is_not_a_list_never_counts_as_an_empty_one(server: RawServer, connection: Connection, raw: bytes) -> None:
     error = refusal(server, connection, answering(raw))
     assert error.code == "ProxyResponse"
     assert rule_of(error).never_charged
@@ -147,7 +145,7 @@ def test_a_listing_that_redirects_to_a_login_page_is_followed_nowhere(
         pytest.param(HEAD_404, response(b"x", status="206 Partial Content"), id="there, and not there"),
     ],
 )
-def test_a_product_is_not_missing_until_s3_says_so_in_its_own_words(
+def test_a_product_is_unavailable_only_if_s3_itself_says_so(
     server: RawServer, connection: Connection, head: bytes, get: bytes
 ) -> None:
     assert refusal(server, connection, answering(response(EMPTY), head, get)).code in (
@@ -172,21 +170,21 @@ def test_the_listings_of_real_servers_are_taken(
     assert list_product(connection, "me", PLACE) == [ListedObject(f"{PREFIX}a", "a", 1, "e")]
 
 
-class _Nobody:
+class _NoProgress:
     def written(self, done_bytes: int) -> None: ...
 
     def safe(self, done_bytes: int) -> None: ...
 
 
 def fetched(server: RawServer, connection: Connection, staging: Path, raw: bytes, *, whole: bool) -> Exception:
-    """Fetch an object of 300 bytes with the ETag e, or its middle; return the error that comes of it."""
+    """Fetch an object of 300 bytes with the ETag e, or its middle; return the error."""
     (staging / "a.tiff").write_bytes(bytes(300))
     server.respond = lambda _: raw
     connection.close()
     context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
     piece = Piece(1, 1, "P/a.tiff", "a.tiff", "e", 300, 0 if whole else 100, 300 if whole else 100, 0, 0)
     with pytest.raises((ServiceError, ProductError)) as caught:
-        fetch_piece(context, piece, staging, frozenset(), _Nobody())
+        fetch_piece(context, piece, staging, frozenset(), _NoProgress())
     assert (staging / "a.tiff").read_bytes() == bytes(300)
     return caught.value
 

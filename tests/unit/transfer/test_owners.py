@@ -1,4 +1,4 @@
-"""Who owns a product's place: states as real processes that hold their locks, are killed, or were on other machines."""
+"""Owners of staging directories: real processes that hold their locks, are killed, or were on other machines."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def never():
 
 
 def silent_for(room, state_id, seconds, host=None):
-    """Let a dead state have been heard of last so long ago, perhaps on another machine."""
+    """Give a dead state a heartbeat of so long ago, perhaps on another machine."""
     file = room / "owners" / f"{state_id}.state"
     if host is not None:
         file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "host": host}), encoding="utf-8")
@@ -115,7 +115,7 @@ def test_a_state_on_another_machine_whose_lock_cannot_be_seen_is_dead_only_after
     assert owners().claim(room, "A", lambda: None) is False
 
 
-def test_who_was_asleep_while_its_place_was_taken_over_is_stopped_at_the_fence(room, holder):
+def test_a_worker_asleep_during_a_takeover_is_stopped_at_the_fence(room, holder):
     sleeper = owners(_THREE)
     sleeper.claim(room, "B", never)
     sleeper.check(room, "B")
@@ -129,7 +129,7 @@ def test_who_was_asleep_while_its_place_was_taken_over_is_stopped_at_the_fence(r
 
 def test_a_place_without_an_owner_is_kept_by_the_state_that_works_there(room):
     assert owners().hold(room, "A") is False  # begun by a cdsed that knew no owners
-    assert owners().hold(room, "A") is False, "after a kill it is still known that somebody may have been there"
+    assert owners().hold(room, "A") is False, "after a kill it is still known that another state may have been there"
     assert owners().claim(room, "A", never) is True
     assert owners().hold(room, "A") is True
     with pytest.raises(OwnedElsewhere):
@@ -193,7 +193,7 @@ def test_of_many_that_claim_at_once_one_wins(room):
     assert (len(won), len(lost)) == (1, 15)
 
 
-def test_a_living_state_says_again_who_it_is_when_its_file_was_emptied(room):
+def test_a_living_state_writes_its_owner_file_again_when_emptied(room):
     first = owners()
     first.claim(room, "A", never)
     file = room / "owners" / f"{_ONE}.state"

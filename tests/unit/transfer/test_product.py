@@ -1,4 +1,4 @@
-"""One product over one connection: whole and verified, resumed from what is staged, and without any state."""
+"""One product over one connection: complete and verified, resumed from staged files, and without any state."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Publishing: one rename, nothing lost, and a crash in its middle is understood."""
+"""Publishing: one rename, no file lost, and recovery from a crash in between."""
 
 import os
 import threading
@@ -147,7 +147,7 @@ def test_a_copy_that_a_late_janitor_takes_away_half_done_does_not_appear(spool, 
 
 
 @pytest.mark.parametrize("single", [None, "X.nc"])
-def test_a_product_that_lies_there_whole_and_equal_is_left_in_its_place(spool, single):
+def test_an_equal_whole_product_is_left_in_its_place(spool, single):
     files = {single: b"netcdf"} if single else _FILES
     sizes = {path: len(body) for path, body in files.items()}
     first = publish(stage(spool, files=files), spool, sizes, single=single)
@@ -175,7 +175,7 @@ def test_a_file_that_was_written_to_after_its_verification_is_not_published(spoo
     assert publish(staging, spool, _SIZES, single=None, stamps=staged_stamps(staging)).path.exists()
 
 
-def test_whose_place_was_taken_over_publishes_nothing(spool, small_disk):
+def test_a_worker_without_its_place_publishes_nothing(spool, small_disk):
     def taken_over():
         raise OwnedElsewhere("another cdsed has it")
 
@@ -185,7 +185,7 @@ def test_whose_place_was_taken_over_publishes_nothing(spool, small_disk):
         assert not (destination / "X.SAFE").exists()
 
 
-def test_whose_place_was_taken_over_during_the_copy_to_another_disk_publishes_nothing(spool, small_disk):
+def test_a_worker_that_loses_its_place_during_the_copy_publishes_nothing(spool, small_disk):
     asked = []
 
     def taken_over():

@@ -44,7 +44,7 @@ def test_a_product_may_be_one_object(s3_lab):
     assert item.etag
 
 
-def test_nothing_lies_where_nothing_lies(s3_lab):
+def test_a_prefix_without_objects_is_empty(s3_lab):
     assert s3_lab.listed("/eodata/Sentinel-1/SAR/nowhere/X.SAFE") == []
 
 
@@ -66,7 +66,7 @@ def test_boto3_opens_no_connection_of_its_own(s3_lab):
         ("slow_down", ServiceError, "SlowDown"),
     ],
 )
-def test_a_refused_listing_has_its_blame(s3_lab, kind, fault_domain, code):
+def test_a_refused_list_has_its_domain(s3_lab, kind, fault_domain, code):
     _, s3_path = s3_lab.product("S1_GRD")
     s3_lab.sandbox.fault(kind=kind, operation="list", times=1)
     with pytest.raises(fault_domain) as error:
@@ -101,7 +101,7 @@ class _Hostile(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Verification: what is whole passes, and nothing else."""
+"""Verification: only a complete product passes."""
 
 import dataclasses
 import threading
@@ -73,7 +73,7 @@ def test_what_the_manifest_names_and_the_service_does_not_list_is_missing(s3_lab
     assert judge(s3_lab, name, objects, manifest_counts=False).good
 
 
-def test_a_manifest_that_lies_makes_its_file_bad_with_the_same_digest_each_time(s3_lab):
+def test_a_false_manifest_makes_its_file_bad_with_one_digest_each_time(s3_lab):
     name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000, manifest_lies="measurement/*")
     first, second = judge(s3_lab, name, objects), judge(s3_lab, name, from_disk(objects))
     assert len(first.bad) == 1
@@ -111,7 +111,7 @@ def test_a_stop_ends_verification(s3_lab):
 
 
 @pytest.mark.parametrize("etag", ["", "multipart-7"])
-def test_what_somebody_else_wrote_into_a_file_after_its_last_byte_arrived_is_found(s3_lab, etag):
+def test_a_foreign_write_after_the_last_byte_arrived_is_found(s3_lab, etag):
     name, objects = s3_lab.whole_product("S5P", size_bytes=300_000)  # no manifest states a digest of it
     objects = [dataclasses.replace(item, etag=etag or item.etag) for item in objects]
     assert judge(s3_lab, name, objects).good

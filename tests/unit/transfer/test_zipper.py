@@ -42,7 +42,7 @@ def test_a_redirect_to_an_allowed_host_takes_the_token_along(zip_host, zip_stagi
     assert zip_host.seen == [("/v", f"Bearer {TOKEN}")]
 
 
-def test_a_redirect_to_a_stranger_is_refused_and_he_never_sees_the_token(zip_host, zip_staging):
+def test_a_redirect_to_an_unknown_host_is_refused_before_the_token(zip_host, zip_staging):
     with contextlib.closing(Host()) as stranger:
         stranger.answers["/v"] = (200, {}, b"x")
         with pytest.raises(ServiceError) as refused:
@@ -79,7 +79,7 @@ def test_a_redirect_to_itself_ends(zip_host, zip_staging):
         (503, b"", ServiceError, "503"),
     ],
 )
-def test_what_the_zipper_says_instead_is_blamed_rightly(zip_host, zip_staging, status, body, kind, code):
+def test_a_refusal_of_the_zipper_has_its_domain_and_code(zip_host, zip_staging, status, body, kind, code):
     with pytest.raises(kind) as refused:
         get(zip_host, zip_staging, body, status=status)
     assert refused.value.code == code
@@ -117,7 +117,7 @@ def test_stop_ends_it(zip_host, zip_staging):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_damaged_member_is_a_bad_copy_and_no_trouble_of_the_disk(zip_host, zip_staging, method):
+def test_a_damaged_member_is_a_bad_copy_and_not_a_disk_error(zip_host, zip_staging, method):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", method) as opened:
         opened.writestr(f"{NAME}/a", random.Random(1).randbytes(5000))

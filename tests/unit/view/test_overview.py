@@ -54,7 +54,7 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("throttle_reason", "grows_in_s", "told"),
+    ("throttle_reason", "grows_in_s", "reported"),
     [
         (ThrottleReason.THROTTLED, 40.0, "throttled; grows by one in 40 s"),
         (ThrottleReason.THROTTLED, None, "throttled; grows again with the next delivery"),
@@ -70,14 +70,14 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
         ),
     ],
 )
-def test_a_restrained_account_says_how_many_sessions_it_has_why_and_until_when(
-    throttle_reason: ThrottleReason, grows_in_s: float | None, told: str
+def test_a_throttled_account_says_how_many_sessions_it_has_why_and_until_when(
+    throttle_reason: ThrottleReason, grows_in_s: float | None, reported: str
 ) -> None:
     marks = (BUSY, BUSY, WITHHELD, WITHHELD)
     account = replace(FIRST, sessions=marks, sessions_usable=2, throttle_reason=throttle_reason, grows_in_s=grows_in_s)
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))))
     assert "default/first  ●●··" in text
-    assert f"      2 of 4 sessions: {told}\n" in text
+    assert f"      2 of 4 sessions: {reported}\n" in text
 
 
 def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
@@ -115,7 +115,7 @@ def test_a_stopped_daemon_uses_no_session_and_promises_no_time() -> None:
     assert "the S3 key is unknown\n" in text
 
 
-def test_a_daemon_that_died_is_told_with_when_it_was_last_heard_of_and_what_to_do() -> None:
+def test_a_daemon_that_died_is_shown_with_its_last_heartbeat_and_a_remedy() -> None:
     died = DaemonStatus(DaemonState.DIED, 42, NOW - 4200, None, "0.1.0")
     text = screen(StatusView(Path("/s"), replace(REPORT, daemon=died), last_heard_at=NOW - 120))
     assert text.startswith("✕ The daemon died; pid 42 was last heard of 2027-01-15T07:58:00Z (2 min ago).")
@@ -148,8 +148,8 @@ def test_a_worker_that_crashes_in_a_loop_stands_right_below_the_daemon() -> None
     for next_start_in_s, then in ((24.0, "next start in 24 s"), (None, "it runs again now, perhaps not for long")):
         report = replace(REPORT, crashing=(replace(CRASHING, next_start_in_s=next_start_in_s),))
         text = screen(replace(VIEW, report=report))
-        told = "✕ resolve crashes in a loop: 7 times, it exited with 70 (an error in cdsed itself) last"
-        assert text.split("\n")[1] == f"{told}; {then}. The log says why"
+        reported = "✕ resolve crashes in a loop: 7 times, it exited with 70 (an error in cdsed itself) last"
+        assert text.split("\n")[1] == f"{reported}; {then}. The log says why"
 
 
 def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
@@ -157,7 +157,7 @@ def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
     assert text.split("\n")[1] == "Nothing moves: every account rests"
 
 
-def test_a_long_reason_is_told_once() -> None:
+def test_a_long_reason_is_shown_once() -> None:
     reason = "127.0.0.1:8333: the connection broke (Connection refused)"
     account = replace(SECOND, error=reason)
     report = replace(

@@ -1,4 +1,4 @@
-"""`cdsed check --state` where another state works at the same place: it names it, and leaves its files to it."""
+"""`cdsed check --state` names another state that works at the same place, and ignores its files."""
 
 from pathlib import Path
 

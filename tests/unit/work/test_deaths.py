@@ -1,4 +1,4 @@
-"""What the ends of workers say about the products they were at."""
+"""What the ends of workers say about the products they worked on."""
 
 import signal
 
@@ -85,7 +85,7 @@ def test_what_the_daemon_before_this_one_had_says_nothing(deaths):
     assert said(deaths, 100, process=10) is Evidence.NOTHING
 
 
-def test_an_end_that_nobody_saw_is_waited_for_and_says_nothing(deaths, clock):
+def test_an_unseen_end_is_waited_for_and_says_nothing(deaths, clock):
     assert said(deaths, 100) is None
     clock.pass_s(6)
     assert said(deaths, 100) is Evidence.NOTHING

@@ -1,4 +1,4 @@
-"""Where a product goes when the disk it was begun on is away."""
+"""Where a product goes when the disk of its staging is away."""
 
 import errno
 import os
@@ -42,7 +42,7 @@ class DestinationContext:
 
 @pytest.fixture
 def context(lab):
-    """Give a context of whose spools the first is known and then gone."""
+    """Give a context whose first spool is known and then gone."""
     lab.accounts("a")
     spool, other = lab.root / "spool", lab.root / "other"
     settings = Settings.model_validate({"spools": [str(spool), str(other)], "disk": {"free_bytes_min": 0}})
@@ -73,22 +73,22 @@ def _read_only(*_):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "told"),
+    ("spoil", "code", "reported"),
     [
         pytest.param(("cdsed.local.marker.mkdir_durable", _read_only), "EROFS", "ead-only", id="read-only"),
         pytest.param(("cdsed.local.marker.mkdir_durable", _unreadable), "EACCES", "let this user", id="no-right"),
         pytest.param(("cdsed.local.space.has_no_inodes", lambda _: True), "ENOSPC", "left", id="no-inodes"),
     ],
 )
-def test_a_disk_that_cannot_be_used_is_not_told_as_one_without_room(context, monkeypatch, spoil, code, told):
+def test_an_unusable_disk_is_not_reported_as_full(context, monkeypatch, spoil, code, reported):
     product = ready(context, outputdir=str(context.lab.root / "out"))
     monkeypatch.setattr(*spoil)
     for _ in range(2):  # the second time it pauses already, and the reason is said again
         found, text = refusal(context, product)
-        assert (found, told in text) == (code, True)
+        assert (found, reported in text) == (code, True)
 
 
-def test_a_disk_without_its_marker_is_told_as_such(context):
+def test_a_disk_without_its_marker_is_named_as_such(context):
     context.spool.mkdir()
     context.other.touch()
     code, text = refusal(context, ready(context))

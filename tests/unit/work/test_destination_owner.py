@@ -25,7 +25,7 @@ _OTHER = "b" * 32
 
 @dataclass
 class OwnerContext:
-    """What owning needs of a worker's context, with two spools and their rooms."""
+    """What owning needs of a worker's context, with two spools and their pre-spools."""
 
     lab: StateLab
     settings: Settings
@@ -60,7 +60,7 @@ def other():
 
 
 def claimed(context, room):
-    """Return a product that is claimed, to be put together in a room, and that place."""
+    """Return a product that is claimed, for staging in a pre-spool, and its staging directory."""
     number = context.lab.ready("A")
     with context.db.write():
         product = products.claim_ready(context.db, context.clock, number, context.lab.process)
@@ -86,7 +86,7 @@ def test_a_product_that_another_state_brings_to_any_of_the_spools_is_waited_for(
     assert context.owners.owned(context.rooms[0]) == (["A"], {})
 
 
-def test_a_sick_or_paused_spool_holds_up_no_product_that_may_go_to_another_one(context, other, monkeypatch):
+def test_a_failing_or_paused_spool_delays_no_product_that_may_use_another(context, other, monkeypatch):
     product, _ = claimed(context, context.rooms[0])
     ask = context.owners.other
 
@@ -116,7 +116,7 @@ def test_what_arrived_before_another_state_took_the_place_over_is_forgotten_when
     Destination(context, product).claim()
     pieces.plan(context.db, product, [ListedObject("A/f", "f", 10, "e")], places, 10)
     context.owners.release(room, "A")
-    other.claim(room, "A", nothing)  # while this one was dead
+    other.claim(room, "A", nothing)  # while this state was dead
     with pytest.raises(OwnedElsewhere):
         Destination(context, products.get(context.db, product.id)).check()
     (room / "A").mkdir()
@@ -145,7 +145,7 @@ def test_of_a_dead_state_only_the_final_name_is_taken_over_where_each_has_its_pr
 
 
 def _die(state, room):
-    """Let a state be dead: the kernel has released its lock, and it was heard of long ago."""
+    """Let a state be dead: the kernel has released its lock, and its last heartbeat is old."""
     os.close(state._attended.pop(room))
     long_ago_s = time.time() - GRACE_S - 1
     os.utime(room / "owners" / f"{_OTHER}.state", (long_ago_s, long_ago_s))

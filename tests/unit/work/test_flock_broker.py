@@ -63,7 +63,7 @@ def test_new_keys_end_a_grant(broker, monkeypatch):
     assert not grant.is_valid()
 
 
-def test_a_mark_that_cannot_be_written_is_an_error_of_the_state(broker, monkeypatch):
+def test_an_unwritable_resume_point_is_an_error_of_the_state(broker, monkeypatch):
     grant = broker.grant()
 
     def full(*_):

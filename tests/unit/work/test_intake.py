@@ -1,4 +1,4 @@
-"""Intake: every line is counted once, whatever is killed, dropped again, or already there."""
+"""Intake: every line is counted once, after kills, repeated drops, and for products on disk."""
 
 import contextlib
 import json
@@ -84,8 +84,8 @@ def test_each_line_is_counted_once(desk):
     found = take(desk, "l.txt", lines)
     assert found == {"accepted": 2, "duplicate": 1, "rejected": 1, "ignored": 2}
     [receipt] = (desk.inbox / ".accepted").rglob("l.txt.receipt.json")
-    told = json.loads(receipt.read_text(encoding="utf-8"))
-    assert [remark["line"] for remark in told["remarks"]] == [4, 5]
+    reported = json.loads(receipt.read_text(encoding="utf-8"))
+    assert [remark["line"] for remark in reported["remarks"]] == [4, 5]
     assert desk.db.value("SELECT count(*) FROM remark") == 0, "they stand in the receipt now"
 
 
@@ -94,7 +94,7 @@ def test_a_listing_of_more_than_a_batch_is_taken_whole(desk):
     assert desk.db.value("SELECT products FROM tally WHERE listing = 0 AND state = 'queued'") == 1200
 
 
-def test_what_is_under_way_is_known_and_hurried(desk):
+def test_a_known_product_under_way_gets_the_higher_priority(desk):
     take(desk, "one.txt", NAMES[:3])
     assert take(desk, "two.txt", ["# cdsed: priority=7", *NAMES[1:4]]) == {"accepted": 1, "known": 2, "ignored": 1}
     assert [products.find(desk.db, name).priority for name in NAMES[:4]] == [0, 7, 7, 7]
@@ -108,7 +108,7 @@ def test_what_failed_is_tried_again_when_it_is_dropped_again(desk):
     assert desk.state(number) is State.QUEUED
 
 
-def test_what_lies_on_disk_is_present(desk):
+def test_what_is_on_disk_is_present(desk):
     name = realistic_safenames("S5P", 1, seed=9)[0]
     (desk.spool / name).write_bytes(b"netcdf")
     assert take(desk, "l.txt", [name]) == {"already_present": 1}
@@ -217,7 +217,7 @@ def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
     other = open_state(desk.settings.state_dir)
     taken = listings.half_taken(other)[0].items_taken
     other.close()
-    assert taken == 500 * batches  # the batch it died in is not half there
+    assert taken == 500 * batches  # the batch it died in is not half taken
     intake(desk).go_on()
     assert counts(desk, "l.txt") == {"accepted": 1200, "duplicate": 10, "rejected": 1}
     assert desk.db.value("SELECT count(*) FROM want") == 1200
@@ -228,7 +228,7 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
     drop(desk, "a.txt", NAMES[:3])
     in_the_way = desk.inbox / ".accepted" / ".a.txt.receipt.json.tmp"  # stands for a full disk
     in_the_way.mkdir(parents=True)
-    for _ in range(8):  # somebody starts the daemon again and again
+    for _ in range(8):  # the daemon is restarted many times
         one = intake(desk)
         one.go_on()
         one.look()
@@ -239,8 +239,8 @@ def test_a_listing_whose_receipt_cannot_be_written_for_long_is_not_taken_for_wha
     assert [path.name for path in (desk.inbox / ".rejected").iterdir()] == []
 
 
-def test_a_listing_whose_reader_was_told_to_stop_again_and_again_is_taken_in_the_end(desk, monkeypatch):
-    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_HEARTBEATS", 1)  # a listing of gigabytes shows signs of life like this
+def test_a_listing_whose_reader_is_stopped_repeatedly_is_taken_in_the_end(desk, monkeypatch):
+    monkeypatch.setattr(source, "_CHUNKS_BETWEEN_HEARTBEATS", 1)  # a listing of gigabytes sends heartbeats like this
 
     def stop():
         raise Stopped

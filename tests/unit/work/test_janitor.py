@@ -79,7 +79,7 @@ def test_what_its_own_worker_removes_meanwhile_pauses_no_disk(context, monkeypat
         return find(db, name)
 
     monkeypatch.setattr(products, "find", find_late)
-    tidy(context, context.stop)  # a pause would be told to its `outcome`, which it has not
+    tidy(context, context.stop)  # a pause would need its `outcome`, which it does not have
     assert not list(staged.parent.iterdir())
 
 
@@ -108,22 +108,24 @@ def test_the_copy_a_dead_worker_left_beside_a_destination_goes_also_with_a_pre_s
     assert not copy.exists()
 
 
-def test_what_publishing_set_aside_is_told_and_left_to_its_owner(context):
+def test_what_publishing_set_aside_is_logged_and_left_to_its_owner(context):
     replaced = context.spool / ".cdsed" / "replaced"
     for name in ("A.1", "B.1"):
         (replaced / name).mkdir(parents=True)
 
-    def told():
+    def reported():
         tidy(context, context.stop)
         return [notice.text for notice in notices.active(context.db, context.clock, running=False)]
 
-    assert told() == [f"{replaced} keeps what stood in the place of products (2 so far): remove what you do not need"]
+    assert reported() == [
+        f"{replaced} keeps what stood in the place of products (2 so far): remove what you do not need"
+    ]
     assert len(list(replaced.iterdir())) == 2
     elsewhere = {"spools": [str(context.lab.root / "other")], "pre_spool": str(context.lab.root / "p")}
     context.settings = Settings.model_validate(elsewhere)
-    assert len(told()) == 1, "it still is there"
+    assert len(reported()) == 1, "it still is there"
     shutil.rmtree(replaced)
-    assert told() == []
+    assert reported() == []
 
 
 def other_state(context):
@@ -131,7 +133,7 @@ def other_state(context):
 
 
 def nothing_to_forget():
-    raise AssertionError("nobody owned it before")
+    raise AssertionError("it had no owner before")
 
 
 def test_what_another_state_owns_stays_although_this_one_knows_the_product(context):

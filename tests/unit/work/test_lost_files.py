@@ -1,4 +1,4 @@
-"""After a power cut, files that the state calls arrived may be gone or short: they come again, and no product pays."""
+"""After a power cut, files that the state calls arrived may be gone or short: they are fetched again, uncharged."""
 
 import os
 import shutil

@@ -88,7 +88,7 @@ def test_a_failure_of_the_product_is_an_attempt_and_waits_longer_each_time(lab):
 @pytest.mark.parametrize(
     ("error", "end"), [(ProductError("x", code="Changed"), State.FAILED), (GONE, State.UNAVAILABLE)]
 )
-def test_attempts_used_up_settle_a_product(lab, error, end):
+def test_a_product_without_attempts_left_fails(lab, error, end):
     product = claimed(lab)
     lab.db.rows("UPDATE product SET attempts = 2")
     lab.outcome.of_product(error, lab.lease(), now(lab, product))
@@ -105,7 +105,7 @@ def test_nothing_at_a_guessed_place_asks_the_catalogue_uncharged(lab):
     assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
 
 
-def test_nothing_at_the_catalogues_place_is_an_attempt_then_missing(lab):
+def test_nothing_at_the_catalogues_path_is_an_attempt_then_unavailable(lab):
     product = claimed(lab)
     lab.db.rows("UPDATE product SET path_source = :source", source=PathSource.CATALOGUE)
     lab.outcome.of_product(NOT_LISTED, lab.lease(), now(lab, product))
@@ -133,7 +133,7 @@ def test_a_refused_product_goes_to_another_account(lab):
 
 
 def refused_to_all(lab):
-    """Let both accounts be refused one product; return what became of it."""
+    """Let both accounts be refused one product; return the product."""
     product = claimed(lab)
     lab.outcome.of_product(REFUSED, lab.lease("a"), product)
     with lab.db.write():
@@ -215,13 +215,13 @@ def test_what_is_given_after_all_forgets_that_it_was_refused(lab):
     assert row == {"refusals": 0, "refused_at": None}
 
 
-def test_refused_by_accounts_that_never_delivered_is_nobodys_verdict(lab):
+def test_a_refusal_of_accounts_that_never_delivered_decides_nothing(lab):
     product = refused_to_all(lab)
     assert (product.state, product.attempts) == (State.RETRY_WAIT, 0)
     assert lab.db.value("SELECT count(*) FROM access_denial") == 0
 
 
-def test_an_account_that_is_refused_everything_cools_though_it_lists(lab):
+def test_an_account_refused_everything_backs_off_though_it_lists(lab):
     for name in ("A", "B", "C"):
         assert not backs_off(lab, account_breaker("a"))
         lease, product, piece = at_work(lab, name)
@@ -249,7 +249,7 @@ def test_a_plan_that_found_room_ends_the_pause_for_want_of_it(lab):
 
 
 @pytest.mark.parametrize("error", [DEAD_KEY, AccountError("429", code="Throttled", retry_after_s=50)])
-def test_an_account_in_trouble_cools_and_the_product_does_not_notice(lab, error):
+def test_a_failing_account_backs_off_and_its_product_is_unchanged(lab, error):
     lease, product, piece = at_work(lab)
     assert not lab.outcome.of_piece(error, lease, product, piece)
     assert backs_off(lab, account_breaker("a"))
@@ -257,13 +257,13 @@ def test_an_account_in_trouble_cools_and_the_product_does_not_notice(lab, error)
     assert pieces.next_work(lab.db, lab.clock, lab.lease("b"), lab.process).pieces == (piece,)
 
 
-def test_an_account_in_trouble_while_planning_gives_the_product_back(lab):
+def test_a_failing_account_while_planning_releases_the_product(lab):
     product = claimed(lab)
     assert not lab.outcome.of_product(DEAD_KEY, lab.lease(), product)
     assert (now(lab, product).state, now(lab, product).attempts) == (State.READY, 0)
 
 
-def test_trouble_of_the_service_sets_a_piece_back_and_charges_nobody(lab):
+def test_a_service_error_retries_a_piece_uncharged(lab):
     lease, product, piece = at_work(lab)
     assert lab.outcome.of_piece(BROKEN, lease, product, piece)
     assert now(lab, product) == product
@@ -272,7 +272,7 @@ def test_trouble_of_the_service_sets_a_piece_back_and_charges_nobody(lab):
     assert row["due_s"] > lab.clock.boot_s()
 
 
-def test_the_eighth_failure_in_a_row_cools_the_service(lab):
+def test_the_eighth_failure_in_a_row_opens_the_breaker(lab):
     lease, product, _ = at_work(lab, sizes=tuple(2**24 + n for n in range(9)))
     todo = [pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces[0] for _ in range(8)]
     for piece in todo:
@@ -309,14 +309,14 @@ def test_what_something_on_the_way_answers_is_never_an_attempt_however_often_it_
     assert (now(lab, planned).state, now(lab, planned).attempts) == (State.RETRY_WAIT, 0)
 
 
-def test_trouble_of_the_service_while_planning_waits_uncharged(lab):
+def test_a_service_error_while_planning_waits_uncharged(lab):
     product = claimed(lab)
     assert lab.outcome.of_product(BROKEN, lab.lease(), product)
     after = now(lab, product)
     assert (after.state, after.attempts, after.transient_failures) == (State.RETRY_WAIT, 0, 1)
 
 
-def test_a_full_disk_pauses_its_destination_and_charges_nobody(lab):
+def test_a_full_disk_pauses_its_destination_uncharged(lab):
     lease, product, piece = at_work(lab)
     assert lab.outcome.of_piece(FULL, lease, product, piece)
     after = now(lab, product)
@@ -371,7 +371,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_charged(lab, caplo
 
 
 @pytest.mark.parametrize("error", [StateError("full"), LeaseLost("moved on"), BROKEN], ids=lambda error: str(error))
-def test_an_expected_error_passes_the_boundary_and_charges_nobody(lab, error):
+def test_an_expected_error_passes_the_boundary_uncharged(lab, error):
     def step() -> bool:
         raise error
 
@@ -381,14 +381,14 @@ def test_an_expected_error_passes_the_boundary_and_charges_nobody(lab, error):
     assert now(lab, product).attempts == 0
 
 
-def test_a_bug_after_the_product_has_moved_on_charges_nobody(lab):
+def test_a_bug_after_the_product_has_moved_on_is_uncharged(lab):
     lease, product, piece = at_work(lab)
     lab.outcome.of_piece(REFUSED, lease, product, piece)
     lab.outcome.bug(ZeroDivisionError(), product)
     assert (now(lab, product).state, now(lab, product).attempts) == (State.READY, 0)
 
 
-def test_what_befell_one_session_is_not_charged_again_by_its_fellow(lab):
+def test_a_failure_of_one_session_is_not_charged_again_by_another(lab):
     lab.planned("A", (2**24, 2**24 + 1))
     one, other = lab.lease("a"), lab.lease("b")
     first = pieces.next_work(lab.db, lab.clock, one, lab.process)
@@ -427,7 +427,7 @@ def paid(lab):
 
 
 @pytest.mark.parametrize(("rule", "code"), _ROWS)
-def test_a_product_that_is_being_planned_fares_as_its_row_says(lab, rule, code):
+def test_a_product_being_planned_follows_its_row(lab, rule, code):
     product, terms = claimed(lab), rule.action.value
     lab.outcome.of_product(error_of(rule, code), lab.lease(), product)
     after = now(lab, product)
@@ -437,7 +437,7 @@ def test_a_product_that_is_being_planned_fares_as_its_row_says(lab, rule, code):
 
 
 @pytest.mark.parametrize(("rule", "code"), _ROWS)
-def test_a_product_that_is_being_fetched_fares_as_its_row_says(lab, rule, code):
+def test_a_product_being_fetched_follows_its_row(lab, rule, code):
     (lab.root / "spool").mkdir()
     lease, product, piece = at_work(lab)
     terms = rule.action.value
@@ -466,7 +466,7 @@ def test_what_python_says_of_disk_and_machine_is_no_bug(lab, raised, fault_domai
     assert row == {"state": "retry_wait", "code": code, "attempts": int(fault_domain is FaultDomain.PRODUCT)}
 
 
-def test_a_state_that_cannot_be_written_is_nobodys_attempt(lab):
+def test_an_unwritable_state_charges_no_product(lab):
     product = claimed(lab)
     with pytest.raises(StateError):
         lab.outcome.bug(StateError("full"), product)
@@ -483,7 +483,7 @@ def test_a_spool_that_is_not_yet_begun_on_pauses_and_the_product_chooses_another
     assert backs_off(lab, disk_breaker("/sick"))
 
 
-def test_a_spool_in_trouble_is_named_once_in_the_log(lab, caplog):
+def test_a_failing_spool_is_named_once_in_the_log(lab, caplog):
     for name in ("A", "B", "C"):
         product = claimed(lab, name)
         products.choose_place(lab.db, product, Places(f"/sick/.cdsed/{name}", "/sick"), 10)
@@ -492,7 +492,7 @@ def test_a_spool_in_trouble_is_named_once_in_the_log(lab, caplog):
 
 
 @pytest.mark.parametrize("code", ["ENOENT", "EEXIST", "Lost"])
-def test_where_a_staging_directory_is_not_as_we_left_it_the_product_is_planned_again_and_keeps_the_rest(lab, code):
+def test_a_changed_staging_directory_is_planned_again_and_keeps_the_rest(lab, code):
     (lab.root / "spool").mkdir()
     lease, product, piece = at_work(lab)
     kept = lab.root / "staging" / "A" / "f1"

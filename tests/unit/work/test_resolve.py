@@ -1,4 +1,4 @@
-"""Where a product lies: the listing's word, the name's, the catalogue's."""
+"""The path of a product: from the listing, the name, or the catalogue."""
 
 from datetime import UTC, datetime
 
@@ -67,7 +67,7 @@ def resolve(lab, name, catalogue, **request):
 
 
 def exhaust(resolver):
-    """Let it do all there is to do just now."""
+    """Run it until no product is due."""
     for _ in range(99):
         if not resolver.resolve_some():
             return
@@ -95,7 +95,7 @@ def test_the_listings_path_is_believed_without_asking(lab):
     assert catalogue.asked == []
 
 
-def test_a_name_that_tells_its_place_asks_nobody(lab):
+def test_a_name_that_tells_its_place_sends_no_request(lab):
     catalogue = Catalogue()
     product = resolve(lab, GRD, catalogue)
     assert (product.state, product.path_source, catalogue.asked) == (State.READY, PathSource.NAME, [])
@@ -117,19 +117,19 @@ def test_a_refuted_path_is_not_guessed_again(lab):
     assert products.get(lab.db, product.id).s3_path == f"/eodata/there/{GRD}"
 
 
-def test_what_the_catalogue_does_not_know_is_missing_with_its_cause(lab):
+def test_what_the_catalogue_does_not_know_is_unavailable_with_cause(lab):
     product = resolve(lab, S3, Catalogue())
     assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
     assert "not in the catalogue" in product.cause
 
 
-def test_what_is_offline_is_missing_with_what_to_do(lab):
+def test_what_is_offline_is_unavailable_with_a_remedy(lab):
     product = resolve(lab, S3, Catalogue(**{S3: entry(S3, online=False)}))
     assert product.state is State.UNAVAILABLE
     assert "offline" in product.cause
 
 
-def test_what_was_deleted_is_missing_with_the_cause_that_cdse_gives(lab):
+def test_what_was_deleted_is_unavailable_with_the_cause_of_cdse(lab):
     catalogue = Catalogue()
     catalogue.deleted[S3] = Deletion(S3, "id", "Duplicated product", datetime(2025, 3, 1, tzinfo=UTC))
     product = resolve(lab, S3, catalogue)
@@ -137,7 +137,7 @@ def test_what_was_deleted_is_missing_with_the_cause_that_cdse_gives(lab):
     assert product.cause == "CDSE deleted it on 2025-03-01: Duplicated product"
 
 
-def test_a_misspelt_name_is_missing_with_what_is_wrong_with_it(lab):
+def test_a_misspelt_name_is_unavailable_with_its_wrong_field(lab):
     product = resolve(lab, S3.replace("_PS1_", "_PS1__"), Catalogue())
     assert product.cause.startswith("not in the catalogue; perhaps misspelt: class ")
 
@@ -209,7 +209,7 @@ def test_retry_a_reload_and_a_new_boot_let_the_catalogue_be_asked_at_once(lab, l
 
 
 @pytest.mark.parametrize("code", ["BadQuery", "ServerError", "InvalidResponse"])
-def test_names_that_spoil_every_question_wait_by_themselves_and_hold_up_no_other(lab, code):
+def test_names_that_spoil_every_question_wait_alone_and_delay_no_other(lab, code):
     catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
     catalogue.spoilt, catalogue.code = {SEVERAL[0], SEVERAL[33], SEVERAL[34]}, code
     numbers = [lab.queued(name) for name in SEVERAL]

@@ -1,4 +1,4 @@
-"""Blips are tried again within the session, nothing else is, and a stop ends the waiting."""
+"""Only blips are tried again within the session, and a stop ends the wait."""
 
 import threading
 

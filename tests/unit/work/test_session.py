@@ -1,4 +1,4 @@
-"""A session at work, at a sandbox: what befalls others does not end it, and it does not spin when it may do nothing."""
+"""A session at work, at a sandbox: events of other sessions do not end it, and it does not spin without work."""
 
 from cdsed.model.product_state import State
 from cdsed.store import products, refusals
@@ -47,7 +47,7 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
     assert worker_lab.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
 
 
-def test_work_that_is_not_for_its_account_does_not_make_a_session_spin(worker_lab):
+def test_work_of_other_accounts_does_not_make_a_session_spin(worker_lab):
     number = worker_lab.wanted()
     refusals.add_denial(worker_lab.db, worker_lab.clock, products.get(worker_lab.db, number), "a")
     worker_lab.start()

@@ -1,4 +1,4 @@
-"""What an account's refusals and deliveries do to its sessions, and what the log says of it."""
+"""How refusals and deliveries of an account change its sessions, and what the log says."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def usable(lab):
 
 
 @pytest.mark.parametrize("error", [THROTTLED, SLOW_DOWN], ids=lambda error: error.code)
-def test_the_wish_for_less_halves_the_sessions(lab, throttling, error, caplog):
+def test_a_throttling_response_halves_the_sessions(lab, throttling, error, caplog):
     held = [lab.lease() for _ in range(4)]
     for lease in held:
         throttling.refused(error, lease)
@@ -39,24 +39,24 @@ def test_the_wish_for_less_halves_the_sessions(lab, throttling, error, caplog):
     [AccountError("x", code="InvalidAccessKeyId"), ServiceError("x", code="500"), ServiceError("x", code="TooSlow")],
     ids=lambda error: error.code,
 )
-def test_other_trouble_leaves_the_sessions_alone(lab, throttling, error):
+def test_other_errors_leave_the_sessions_alone(lab, throttling, error):
     throttling.refused(error, lab.lease())
     assert usable(lab) == 4
 
 
-def test_a_refusal_with_fewer_sessions_in_use_than_allowed_is_told_as_somebody_elses(lab, throttling, caplog):
+def test_a_refusal_with_sessions_to_spare_is_logged_as_other_use(lab, throttling, caplog):
     throttling.refused(THROTTLED, lab.lease())
     assert "account a was refused although it had only 1 of 4 sessions in use: something else seems to use it" in (
         caplog.records[-1].getMessage()
     )
 
 
-def test_a_service_that_asks_everybody_for_less_says_nothing_of_others_on_the_account(lab, throttling, caplog):
+def test_a_service_that_throttles_all_says_nothing_of_other_use(lab, throttling, caplog):
     throttling.refused(SLOW_DOWN, lab.lease())
     assert "something else" not in caplog.text
 
 
-def test_a_refusal_after_as_many_requests_as_the_account_may_send_is_told_as_nobody_elses(lab, throttling, caplog):
+def test_a_refusal_after_all_allowed_requests_is_logged_as_ours(lab, throttling, caplog):
     leases.count_traffic(lab.db, lab.clock, "a", requests=1950, size_bytes=0)
     throttling.refused(THROTTLED, lab.lease())
     assert "something else" not in caplog.text
@@ -79,7 +79,7 @@ def test_a_minute_of_deliveries_after_a_refusal_gives_one_session_back(lab, thro
     assert caplog.records[-1].getMessage() == "account a: 3 of 4 sessions again"
 
 
-def test_a_penalty_is_told_with_what_to_do(lab, throttling, caplog):
+def test_a_penalty_is_logged_with_a_remedy(lab, throttling, caplog):
     throttling.refused(THROTTLED, lab.lease())
     for _ in range(quota_usage.MINUTE_STEPS // 2):
         leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=5_000_000)
@@ -89,7 +89,7 @@ def test_a_penalty_is_told_with_what_to_do(lab, throttling, caplog):
     assert "find out what else uses it" in caplog.records[-1].getMessage()
 
 
-def test_a_penalty_that_our_own_count_explains_blames_nobody_else(lab, caplog):
+def test_a_penalty_that_our_own_count_explains_is_logged_as_ours(lab, caplog):
     lab.accounts("a", volume_bytes=100_000_000)
     throttling = Throttling(lab.db, lab.clock, RetrySettings(account_first_delay_s=30))
     throttling.refused(THROTTLED, lab.lease())

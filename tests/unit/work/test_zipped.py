@@ -1,4 +1,4 @@
-"""What S3 refuses comes as a zip: watched, and in the account's books while it comes."""
+"""What S3 refuses comes as a zip: watched for stalls, and counted for the account."""
 
 import json
 import os

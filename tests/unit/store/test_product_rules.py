@@ -1,6 +1,6 @@
-"""Whatever processes, sessions, failures and people do to products in whatever order: the rules of the state hold.
+"""Random steps of processes, sessions, failures and users, in any order: the rules of the state hold.
 
-Those who were overtaken continue, too: with leases that were taken from them, pieces of another plan, and old claims.
+Workers that lost a lease or claim continue, too: with old leases, pieces of another plan, and old claims.
 """
 
 import tempfile
@@ -34,8 +34,8 @@ _NAMES = [
     f"S1A_IW_GRDH_1SDV_20240{month}01T000000_20240{month}01T000025_05{month}000_05{month}ABC_000{month}.SAFE"
     for month in range(1, 5)
 ]
-_PIECE_BYTES = 5 * 2**20  # two are more than a handful: sessions share a product
-_HELD_MOST, _ATTEMPTS, _TROUBLE, _STEPS = 3, 2, 0.2, 60
+_PIECE_BYTES = 5 * 2**20  # two exceed a batch: sessions share a product
+_HELD_MOST, _ATTEMPTS, _ERROR_RATE, _STEPS = 3, 2, 0.2, 60
 _SIZES = ([3, 2], [3, 2], [3, 2], [1, 4, 0])  # in pieces
 _ERRORS = (
     ProductError("another ETag", code="Changed"),
@@ -48,7 +48,7 @@ _ERRORS = (
 
 
 class _Nowhere:
-    """What finds no product on any disk."""
+    """A presence that finds no product on any disk."""
 
     def find(self, _safename: str, _outputdir: Path | None = None) -> Path | None:
         return None
@@ -85,8 +85,8 @@ class _Disk:
         self._files = {place: file for place, file in self._files.items() if place[0] != folder}
 
 
-class WorkerControl(RuleBasedStateMachine):
-    """Listings come, workers work, fail, are killed and overtaken, and somebody says `cdsed retry`."""
+class ProductRules(RuleBasedStateMachine):
+    """Listings come, workers work, fail, are killed and lose their leases, and a user runs `cdsed retry`."""
 
     which = st.integers(0, 7)
 
@@ -95,7 +95,7 @@ class WorkerControl(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.root = Path(self.folder.name)
         self.lab = lab = StateLab(open_state(self.root), SetClock(), self.root)
-        lab.db.rows("PRAGMA synchronous = OFF")  # nobody pulls the plug here
+        lab.db.rows("PRAGMA synchronous = OFF")  # no power cut is tested here
         lab.accounts("a", "b")
         (self.root / "spool").mkdir()
         self.processes = [lab.process, lab.new_process("two")]
@@ -130,12 +130,12 @@ class WorkerControl(RuleBasedStateMachine):
         self.asked.update(names)
 
     @rule(seed=st.integers(0, 2**32))
-    def go_on(self, seed: int) -> None:
-        """Continue what can be continued, with errors in between: single steps rarely lead far enough."""
+    def run_steps(self, seed: int) -> None:
+        """Run many possible steps, with errors in between: single steps rarely get far."""
         dice = Random(seed)
         for _ in range(_STEPS):
             which = dice.randrange(64)
-            dice.choice(self.error(dice, which) if dice.random() < _TROUBLE else self.progress(dice, which))()
+            dice.choice(self.error(dice, which) if dice.random() < _ERROR_RATE else self.progress(dice, which))()
             self.look()
 
     def progress(self, dice: Random, which: int) -> list[Callable[[], None]]:
@@ -152,7 +152,7 @@ class WorkerControl(RuleBasedStateMachine):
             able += [partial(self.arrive, which)] * 2
         if any(product.state is State.DOWNLOADING for _, product in self.claims):
             able.append(
-                partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeeeef"), int(dice.random() < _TROUBLE))
+                partial(self.plan, which, dice.choice(_SIZES), dice.choice("eeeeef"), int(dice.random() < _ERROR_RATE))
             )
         if any(product.state is State.VERIFYING for _, product in self.claims):
             able.append(partial(self.decide, which, good=True, error=_ERRORS[0]))
@@ -209,7 +209,7 @@ class WorkerControl(RuleBasedStateMachine):
     @precondition(lambda self: any(work for _, _, work in self.held))
     @rule(which=which)
     def advance(self, which: int) -> None:
-        """Note half of a piece, as every two seconds."""
+        """Note progress of half a piece, as workers do every two seconds."""
         found = self.pick(which)
         _, lease, work = found
         with suppress(LeaseLost):
@@ -298,7 +298,7 @@ class WorkerControl(RuleBasedStateMachine):
     @precondition(lambda self: self.claims or self.held)
     @rule()
     def overtaken(self) -> None:
-        """Whoever lost his claim, or his lease, to another continues all the same: that changes nothing."""
+        """A worker that lost its claim or lease continues: that changes nothing."""
         for _, product in self.claims:
             late = replace(product, fence=(product.fence or 0) - 1)
             now, made_of = products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)
@@ -315,7 +315,7 @@ class WorkerControl(RuleBasedStateMachine):
                 pieces.forget_lost(self.lab.db, late, {})
             assert (products.get(self.lab.db, product.id), pieces.objects(self.lab.db, product.id)) == (now, made_of)
         for _, lease, work in self.held:
-            late_lease = replace(lease, fence=-lease.fence)  # one that nobody has any more
+            late_lease = replace(lease, fence=-lease.fence)  # one that no worker has any more
             held = self.holding()
             leases.release(self.lab.db, self.lab.clock, late_lease, cooldown_s=9.0)
             for piece in work.pieces if work else ():
@@ -332,7 +332,7 @@ class WorkerControl(RuleBasedStateMachine):
         leases.release(self.lab.db, self.lab.clock, self.held.pop(which % len(self.held))[1], cooldown_s=0.0)
 
     def holding(self) -> list[object]:
-        """Return who holds what, and how much of it has arrived."""
+        """Return the holders of pieces, and how much has arrived."""
         return [self.lab.db.rows(f"SELECT * FROM {table}") for table in ("session", "piece")]
 
     @precondition(lambda self: self.any_in("downloading"))
@@ -350,7 +350,7 @@ class WorkerControl(RuleBasedStateMachine):
     @precondition(lambda self: self.any_in("downloading"))
     @rule(which=which)
     def lose(self, which: int) -> None:
-        """Somebody takes away what is being put together."""
+        """A user removes a staging directory."""
         if known := self.lab.db.rows("SELECT staging FROM product WHERE staging IS NOT NULL"):
             self.disk.remove(known[which % len(known)]["staging"])
 
@@ -407,14 +407,14 @@ class WorkerControl(RuleBasedStateMachine):
 
     @invariant()
     def look(self) -> None:
-        """Look whether everything holds that must."""
+        """Check all rules."""
         if hasattr(self, "lab"):
             self.the_rules_hold()
             self.fences_only_grow()
             self.what_is_reported_is_finished()
             self.what_was_promised_is_kept()
             self.who_has_no_work_holds_none()
-            self.nobody_pays_more_than_there_is()
+            self.no_more_attempts_are_charged_than_there_are()
 
     def the_rules_hold(self) -> None:
         assert audit.rules_broken(self.lab.db) == []
@@ -429,14 +429,14 @@ class WorkerControl(RuleBasedStateMachine):
             "SELECT listing.id FROM listing JOIN want ON want.listing = listing.id"
             " JOIN product ON product.id = want.product"
             " WHERE listing.state = 'reported'"
-            " AND product.state NOT IN ('done', 'present', 'missing', 'corrupt', 'failed', 'cancelled')"
+            " AND product.state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled')"
             " AND NOT EXISTS (SELECT 1 FROM want AS later JOIN listing AS other ON other.id = later.listing"
             " WHERE later.product = product.id AND other.state = 'open')"
         )
         assert open_ones == []
 
     def what_was_promised_is_kept(self) -> None:
-        """Each open listing wants what it named, and what is finished stays so until somebody asks for it."""
+        """Each open listing wants what it named, and what is finished stays so until a request for it."""
         for listing in self.lab.db.rows("SELECT id FROM listing WHERE state = 'open'"):
             rows = listings.report_rows(self.lab.db, listing["id"])
             assert {row.safename for row in rows} == self.promised[listing["id"]]
@@ -451,22 +451,22 @@ class WorkerControl(RuleBasedStateMachine):
         held = {row["fence"] for row in self.lab.db.rows("SELECT fence FROM piece WHERE fence IS NOT NULL")}
         assert not idle & held
 
-    def nobody_pays_more_than_there_is(self) -> None:
+    def no_more_attempts_are_charged_than_there_are(self) -> None:
         assert not self.lab.db.rows("SELECT 1 FROM product WHERE attempts > :most", most=_ATTEMPTS)
 
 
-TestLife = WorkerControl.TestCase
-TestLife.settings = settings(
+TestProductRules = ProductRules.TestCase
+TestProductRules.settings = settings(
     max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(6, 200))])
-def test_in_a_long_life_the_rules_hold_too(seed: int) -> None:
-    life = WorkerControl()
-    life.begin()
+def test_in_a_long_run_the_rules_hold_too(seed: int) -> None:
+    run = ProductRules()
+    run.begin()
     try:
         for stretch in range(10):
-            life.go_on(1000 * seed + stretch)
+            run.run_steps(1000 * seed + stretch)
     finally:
-        life.teardown()
+        run.teardown()

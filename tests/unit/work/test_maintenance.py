@@ -1,4 +1,4 @@
-"""The state is looked through while the daemon runs, and what is found is told."""
+"""The state is checked while the daemon runs, and violations are reported."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def look(maintenance: Maintenance) -> None:
         maintenance._backup.join(60)
 
 
-def test_a_damaged_page_that_nobody_reads_is_found_within_an_hour_and_told(lab, tmp_path, maintenance):
+def test_a_damaged_page_that_is_never_read_is_reported_within_an_hour(lab, tmp_path, maintenance):
     damage(lab, tmp_path / "state", "event_by_product")
     lab.clock.pass_s(_HOUR_S - 10)
     look(maintenance)

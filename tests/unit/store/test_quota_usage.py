@@ -1,4 +1,4 @@
-"""What an account may use: sessions that follow the service, requests and volume claimed before they are made."""
+"""What an account may use: sessions limited by the service, requests and volume reserved before use."""
 
 import itertools
 
@@ -108,7 +108,7 @@ def test_a_delivery_from_before_the_refusal_says_nothing_about_after_it(lab):
     assert now(lab).grows_s == lab.clock.boot_s() + GROW_S
 
 
-def test_a_refusal_with_all_sessions_in_use_is_ours_and_with_fewer_somebody_elses(lab):
+def test_a_refusal_is_ours_with_all_sessions_in_use_else_of_other_use(lab):
     lab.accounts("a", "b")
     mine = [lab.lease("a") for _ in range(4)]
     refuse(lab, mine[0].fence)
@@ -254,14 +254,14 @@ def test_a_session_that_is_no_longer_held_may_send_nothing(lab):
     "sent",
     [pytest.param({"requests": 95}, id="its-own-requests"), pytest.param({"size_bytes": 10**13}, id="its-own-volume")],
 )
-def test_a_refusal_that_our_own_books_explain_is_nobody_elses(lab, sent):
+def test_a_refusal_that_our_own_counts_explain_is_ours(lab, sent):
     lab.accounts("a", requests_per_minute=100)
     leases.count_traffic(lab.db, lab.clock, "a", **{"requests": 0, "size_bytes": 0, **sent})
     quota_usage.throttled(lab.db, lab.clock, "a", 10**6, grow_after_s=GROW_S)
     assert now(lab).throttle_reason is ThrottleReason.THROTTLED
 
 
-def test_a_refusal_while_sessions_rest_that_the_service_may_count_still_is_nobody_elses(lab):
+def test_a_refusal_while_our_sessions_cool_down_is_ours(lab):
     lab.accounts("a")
     held = [lab.lease() for _ in range(4)]
     for lease in held[:3]:
@@ -271,7 +271,7 @@ def test_a_refusal_while_sessions_rest_that_the_service_may_count_still_is_nobod
 
 
 def test_no_sixty_seconds_see_more_requests_than_the_limit(lab):
-    """Two sessions work through many tiny objects, whatever way the minute slides."""
+    """Two sessions fetch many tiny objects, wherever the minute begins."""
     limit = 60
     unsafe(lab)
     lab.accounts("a", requests_per_minute=limit, sessions=2)

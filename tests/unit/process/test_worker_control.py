@@ -1,4 +1,4 @@
-"""A worker run by hand, without any supervisor."""
+"""A worker started by hand, without a supervisor."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def leaves_when_told(control):
 
 def does_not_leave(control):
     leaves_when_told(control)
-    print("told", flush=True)
+    print("asked", flush=True)
     while True:
         control.now.wait()
         print("now" if control.now.is_set() else "?", flush=True)
@@ -76,7 +76,7 @@ def test_a_second_term_ends_a_worker_that_does_not_leave_and_tells_it_so_before(
     with start("does_not_leave") as worker:
         assert says(worker, "ready")
         worker.send_signal(signal.SIGTERM)
-        assert says(worker, "told")
+        assert says(worker, "asked")
         worker.send_signal(signal.SIGTERM)
         assert says(worker, "now")
         assert worker.wait(60) == 1

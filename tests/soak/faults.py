@@ -1,4 +1,4 @@
-"""Everything that can be done to a daemon here, each with its end: the service, the processes, the disks, the keys."""
+"""All faults that the soak injects, each with its end: of the service, the processes, the disks, the keys."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ def kill_supervisor(world: World, dice: random.Random) -> None:
     all_of_them = dice.random() < 0.3
     pids = world.daemon.worker_pids()
     if world.daemon.running():
-        world.message["kills"] += 1
+        world.counts["kills"] += 1
         world.daemon.kill()
     for pid in pids if all_of_them else []:
         world.kill(pid)
@@ -57,7 +57,7 @@ def terminate(world: World, dice: random.Random) -> None:
         world.daemon.wait(30)
     if world.daemon.running():
         world.found.append("it did not stop within 30 s of TERM")
-        world.message["rules broken"] += 1
+        world.counts["rules broken"] += 1
         world.daemon.kill()
     world.revive()
 
@@ -83,7 +83,7 @@ def stop_and_continue(world: World, dice: random.Random) -> Undo:
     return go_on
 
 
-def trouble_of_the_service(world: World, dice: random.Random) -> Undo:
+def service_faults(world: World, dice: random.Random) -> Undo:
     """Let some operation fail for a while, in any of the ways the sandbox knows."""
     fault = {
         "kind": dice.choice(_SERVICE),
@@ -96,7 +96,7 @@ def trouble_of_the_service(world: World, dice: random.Random) -> Undo:
     return _until_later(world, fault)
 
 
-def trouble_of_objects(world: World, dice: random.Random) -> Undo:
+def object_faults(world: World, dice: random.Random) -> Undo:
     """Let bytes be wrong, change under way, or vanish for a while."""
     return _until_later(
         world,
@@ -135,7 +135,7 @@ def keys_replaced(world: World, dice: random.Random) -> Undo:
 
 
 def settings_broken(world: World, dice: random.Random) -> Undo:
-    """Spoil the settings file, and reload; what is in force stays."""
+    """Spoil the settings file, and reload; the old settings stay in force."""
     text = world.lab.config.read_text(encoding="utf-8")
     world.lab.config.write_text(text[: dice.randrange(len(text))] + "\n  : [", encoding="utf-8")
     if world.daemon.running():
@@ -161,7 +161,7 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
     if (
         world.small_disk is None
         or world.disk_is_away()
-        or (world.small_disk / ".ballast").exists()  # which would have to be removed from it meanwhile
+        or (world.small_disk / ".ballast").exists()  # which would have to be removed from the read-only disk
         or not _remount(world.small_disk, "ro", tries=dice.randrange(20, 60))
     ):
         return None
@@ -176,7 +176,7 @@ def read_only_disk(world: World, dice: random.Random) -> Undo | None:
 
 def disk_away(world: World, dice: random.Random) -> Undo | None:
     """Unmount the first spool, so that only its bare mount point is left; later it comes back as it was."""
-    # What was never used cannot be missed. What another state has put on it cannot be seen by the second one.
+    # A disk that was never used is not missed. The second daemon would not see products of the first on it.
     if (
         world.second_state.running()
         or world.small_disk is None
@@ -194,7 +194,7 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
         written = [path.name for path in Path(disk).iterdir()]
         if written:
             world.found.append(f"in the bare mount point lies {written[:3]}")
-            world.message["rules broken"] += 1
+            world.counts["rules broken"] += 1
         _run("mount", "--bind", str(shelter), disk)
         _run("umount", "--lazy", str(shelter))
 
@@ -204,7 +204,7 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
 def second_state(world: World, dice: random.Random) -> Undo | None:
     """Let another daemon, with a state of its own, fetch what is under way here to the same spools; then it is killed.
 
-    Now and then it stops in order instead. What it leaves is taken over.
+    Now and then it stops in order instead. The first daemon takes over what it leaves.
     """
     in_order, other = dice.random() < 0.3, world.second_state
     rows = world.lab.query(
@@ -212,8 +212,8 @@ def second_state(world: World, dice: random.Random) -> Undo | None:
     )
     if not rows or other.running() or world.disk_is_away():
         return None
-    world.message["listings of the second state"] += 1
-    number = world.message["listings of the second state"]
+    world.counts["listings of the second state"] += 1
+    number = world.counts["listings of the second state"]
     other.lab.drop(f"second-{number}.txt", [str(row["safename"]) for row in rows])
     other.start()
 
@@ -251,7 +251,7 @@ def state_damaged(world: World, dice: random.Random) -> None:
             with path.open("r+b") as file:
                 file.seek(int(where * size_bytes) // 4096 * 4096)
                 file.write(garbage)
-        world.message["states spoilt"] += 1
+        world.counts["states spoilt"] += 1
     world.revive()
 
 
@@ -284,7 +284,7 @@ def backup_and_restore(world: World, dice: random.Random) -> None:
             break  # the soak damaged it, and has killed the daemon before that could recover it
         if done.returncode != 0:
             world.found.append(f"cdsed {' '.join(arguments)}: {done.returncode} {done.stderr}")
-            world.message["rules broken"] += 1
+            world.counts["rules broken"] += 1
             break
     world.revive()
 
@@ -306,7 +306,7 @@ def _until_later(world: World, fault: dict[str, object]) -> Undo:
 
 
 def _remount(disk: Path, how: str, *, tries: int) -> bool:
-    """Remount; while somebody writes, the kernel refuses ``ro``."""
+    """Remount; while a process writes, the kernel refuses ``ro``."""
     for _ in range(tries):
         if (
             subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], capture_output=True, check=False).returncode
@@ -318,14 +318,14 @@ def _remount(disk: Path, how: str, *, tries: int) -> bool:
 
 
 #: How often each is chosen, and for how long (seconds) it lasts at most.
-SQLITE_ERRORS: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]] = {
+FAULTS: dict[Callable[[World, random.Random], Undo | None], tuple[int, float]] = {
     kill_worker: (60, 0),
     kill_supervisor: (8, 0),
     terminate: (3, 0),
     reload_storm: (3, 0),
     stop_and_continue: (5, 8),
-    trouble_of_the_service: (20, 10),
-    trouble_of_objects: (8, 10),
+    service_faults: (20, 10),
+    object_faults: (8, 10),
     refusals: (5, 10),
     penalty: (2, 10),
     keys_replaced: (2, 10),
