@@ -67,7 +67,7 @@ def test_an_outage_of_the_service_takes_few_lines_however_many_sessions_ask(tmp_
         lab.drop("sixty.txt", names)
         with DaemonProcess(lab) as daemon:
             # The first pause is of 5 s or so, the second of twice that.
-            second = r"in trouble .* pause for (8|9|1\d) s"
+            second = r"the service fails .* pause for (8|9|1\d) s"
             wait_until("it is probed in vain", lambda: re.search(second, daemon.log()), daemon=daemon)
             reported = [line for line in daemon.log().split("\n") if re.search(r"WARNING|ERROR|tried again", line)]
             assert len(reported) <= 30  # of one kind, each of both processes logs ten

@@ -89,7 +89,7 @@ def test_a_service_that_goes_away_and_comes_back_is_taken_up_again_without_a_rel
         with DaemonProcess(lab) as daemon:
             wait_until("it has begun", lambda: list(lab.spool.glob(".cdsed/S1*/measurement/*")), daemon=daemon)
             sandbox.stop()
-            wait_until("it is missed", lambda: "in trouble" in daemon.log(), daemon=daemon)
+            wait_until("it is missed", lambda: "the service fails" in daemon.log(), daemon=daemon)
             sandbox.start()
             sandbox.add_products(*products)
             wait_until("the report", lambda: lab.report("three.txt"), 90, daemon=daemon)
