@@ -147,7 +147,7 @@ def test_what_is_not_a_file_is_ignored_and_delays_nothing(lab: Lab, tmp_path: Pa
         lab.accepted("after-them.txt")
     for name in ("fifo.txt", "directory.txt", "link.txt", "null.txt", "s"):
         assert os.path.lexists(lab.inbox / name)
-        wait_until("it is said", lambda: f"{name} is left alone" in lab.daemon.log(), daemon=lab.daemon)  # noqa: B023
+        wait_until("it is said", lambda: f"{name} is ignored" in lab.daemon.log(), daemon=lab.daemon)  # noqa: B023
 
 
 def test_two_thousand_links_are_said_in_a_few_lines(lab: Lab) -> None:
@@ -155,7 +155,7 @@ def test_two_thousand_links_are_said_in_a_few_lines(lab: Lab) -> None:
         (lab.inbox / f"link-{number}").symlink_to("nowhere")
     lab.drop("among-links.txt", f"{NAMES[14]}\n".encode())
     lab.accepted("among-links.txt")
-    wait_until("it is said", lambda: re.search(r"\d+ more in .* are left alone", lab.daemon.log()), daemon=lab.daemon)
+    wait_until("it is said", lambda: re.search(r"\d+ more in .* are ignored", lab.daemon.log()), daemon=lab.daemon)
     for number in range(2000):
         (lab.inbox / f"link-{number}").unlink()
 
@@ -189,7 +189,7 @@ def test_products_are_never_put_into_the_inbox_the_state_or_the_pre_spool(lab: L
     places = {"in.txt": lab.inbox / ".accepted", "st.txt": lab.installation.root / "way" / "x", "pre.txt": staging}
     for name, place in places.items():
         lab.drop(name, f"# cdsed: outputdir={place}\n{NAMES[18]}\n".encode())
-        assert "no place for products" in lab.refused(name)
+        assert "not a place for products" in lab.refused(name)
 
 
 def test_a_listing_saved_as_editors_do_is_taken_whole_and_once(lab: Lab) -> None:
