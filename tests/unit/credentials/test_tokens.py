@@ -265,7 +265,7 @@ def test_a_file_of_another_boot_or_a_broken_one_is_as_good_as_none(site):
 
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path):
     script = (
-        "import sys\nfrom pathlib import Path\nfrom cdsed.credentials.token_file import TokenGrant, TokenFile\n"
+        "import sys\nfrom pathlib import Path\nfrom cdsed.credentials.token_file import TokenFile, TokenGrant\n"
         "file = TokenFile(Path(sys.argv[1]))\nnumber = 0\nprint('begun', flush=True)\n"
         "while True:\n    number += 1\n    file.write(TokenGrant(access_token=str(number) * 2000))\n"
     )
