@@ -36,7 +36,7 @@ class FaultDomain(StrEnum):
     DISK = "disk"
     MACHINE = "machine"
     BUG = "bug"
-    NOBODY = "nobody"
+    NONE = "none"
 
 
 class ExitCode(IntEnum):
@@ -183,7 +183,7 @@ class MachineError(TransferError):
 class OwnedElsewhere(TransferError):
     """Another cdsed, with its own state, owns the place of a product; the text says which."""
 
-    fault_domain = FaultDomain.NOBODY
+    fault_domain = FaultDomain.NONE
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="OtherState")
@@ -192,7 +192,7 @@ class OwnedElsewhere(TransferError):
 class Stopped(TransferError):
     """Work was interrupted because the process has to stop."""
 
-    fault_domain = FaultDomain.NOBODY
+    fault_domain = FaultDomain.NONE
 
     def __init__(self, message: str = "the process has to stop") -> None:
         super().__init__(message, code="Stopped")
@@ -201,7 +201,7 @@ class Stopped(TransferError):
 class LeaseLost(TransferError):
     """The fence has grown since: another worker owns the work now."""
 
-    fault_domain = FaultDomain.NOBODY
+    fault_domain = FaultDomain.NONE
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="LeaseLost")

@@ -94,7 +94,7 @@ def _lines(checked: "Checked") -> list[str]:
         lines.append(f"this user may not read {folder}, so it was not checked; run this as the daemon's user")
     for owner, count in sorted(checked.others.items()):
         lines.append(printable(f"another cdsed ({owner}) has begun {plural(count, 'product')} at the same place"))
-    if checked.left_by_the_dead:
-        left = plural(checked.left_by_the_dead, "lock")
+    if checked.left_by_dead_workers:
+        left = plural(checked.left_by_dead_workers, "lock")
         lines.append(f"the daemon died and left {left} behind; its next start releases them")
     return lines

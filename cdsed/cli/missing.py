@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, os.environ)
     on_disk = presence_of(settings, SYSTEM_CLOCK)
     for root in on_disk.missing_roots():
-        say(f"{root} does not exist, perhaps it is not mounted: its products count as absent")
+        say(f"{root} does not exist, perhaps not mounted: its products count as absent")
     with as_file(arguments.listing) as file:
         contents = read_contents(file)
         outputdir = _outputdir(file, arguments.outputdir)

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     state_dir = load_settings(arguments.config, os.environ).state_dir
     with open_status(state_dir) as (_, there):  # refuses what another version of cdsed has made
         if there is None:
-            raise UsageError(f"there is no state at {state_dir}: the daemon has not run yet")
+            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for")
     if not os.access(state_dir / FILE_NAME, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(state_dir / FILE_NAME))
     db = open_state(state_dir)

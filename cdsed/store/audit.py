@@ -67,9 +67,9 @@ _RULES = (
     _AuditRule("fence", _SQL.fence_ahead, "{name}", "its fence {fence} is ahead of the counter, {value}"),
     _AuditRule("fence", _SQL.fence_shared, "{sessions}", "these sessions share the fence {fence}"),
     _AuditRule(
-        "piece", _SQL.piece_of_nobody, "{safename}", "its piece {piece} is held under fence {fence}, which no lease has"
+        "piece", _SQL.piece_unowned, "{safename}", "its piece {piece} is held under fence {fence}, which no lease has"
     ),
-    _AuditRule("claim", _SQL.claim_of_nobody, "{name}", "it is held by process {process}, which does not exist"),
+    _AuditRule("claim", _SQL.claim_unowned, "{name}", "it is held by process {process}, which does not exist"),
     _AuditRule(
         "pieces",
         _SQL.object_cut_wrongly,

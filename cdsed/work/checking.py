@@ -49,7 +49,7 @@ class Checked:
         many listings were checked.
     gone
         How many of the products have left their path: their owner took them away.
-    left_by_the_dead
+    left_by_dead_workers
         How many leases and workers are left of a daemon that died. The next daemon reclaims them at its start.
     replaced
         How many files and directories were moved aside to publish products; they are kept beside the staging.
@@ -64,7 +64,7 @@ class Checked:
     opened: int = 0
     listings: int = 0
     gone: int = 0
-    left_by_the_dead: int = 0
+    left_by_dead_workers: int = 0
     replaced: int = 0
     unseen: list[str] = field(default_factory=list)
     others: dict[str, int] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def _look_at_processes(db: Database, settings: Settings, checked: Checked, *, di
         if not is_free(held.lock):
             continue
         if died:
-            checked.left_by_the_dead += 1
+            checked.left_by_dead_workers += 1
             continue
         checked.violations.append(
             Violation(

@@ -233,14 +233,14 @@ RULES = (
     FailureRule(
         FaultDomain.BUG, (), "an unexpected error, with a traceback in the log: code `Bug`", FailureAction.ATTEMPT
     ),
-    FailureRule(FaultDomain.NOBODY, ("Stopped",), "the daemon stops", FailureAction.RELEASE),
+    FailureRule(FaultDomain.NONE, ("Stopped",), "the daemon stops", FailureAction.RELEASE),
     FailureRule(
-        FaultDomain.NOBODY,
+        FaultDomain.NONE,
         ("OtherState",),
         "another cdsed downloads it to the same place",
         FailureAction.WAIT_FOR_OTHER,
     ),
-    FailureRule(FaultDomain.NOBODY, ("LeaseLost",), "another worker has it now", FailureAction.RELEASE),
+    FailureRule(FaultDomain.NONE, ("LeaseLost",), "another worker has it now", FailureAction.RELEASE),
 )
 
 

@@ -60,7 +60,7 @@ def _tidy(context: DiskContext, root: Path) -> None:
             continue
         if path.suffix == _GONE_SUFFIX:
             discard(path)
-        elif _is_nobodys(context, path):
+        elif _has_no_owner(context, path):
             gone = path.with_name(path.name + _GONE_SUFFIX)
             discard(gone)
             with suppress(FileNotFoundError):  # the product was just finished, which removed it
@@ -102,7 +102,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _is_nobodys(context: DiskContext, path: Path) -> bool:
+def _has_no_owner(context: DiskContext, path: Path) -> bool:
     product = products.find(context.db, path.name.removesuffix(COPY_SUFFIX))
     if product is None:
         return False

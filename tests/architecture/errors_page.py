@@ -16,7 +16,7 @@ _TITLES = {
     FaultDomain.DISK: "A disk",
     FaultDomain.MACHINE: "The machine",
     FaultDomain.BUG: "A bug",
-    FaultDomain.NOBODY: "Not a failure",
+    FaultDomain.NONE: "Not a failure",
 }
 
 _HEAD = """\

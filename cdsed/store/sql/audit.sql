@@ -36,13 +36,13 @@ WHERE fence > (SELECT value FROM fence) LIMIT :most
 SELECT fence, group_concat(account || '.' || slot, ', ') AS sessions
 FROM session WHERE fence IS NOT NULL GROUP BY fence HAVING count(*) > 1 LIMIT :most
 
--- name: piece_of_nobody
+-- name: piece_unowned
 SELECT product.safename, piece.id AS piece, piece.fence
 FROM piece JOIN product ON product.id = piece.product
 WHERE piece.fence IS NOT NULL AND piece.fence NOT IN (SELECT fence FROM session WHERE fence IS NOT NULL)
 LIMIT :most
 
--- name: claim_of_nobody
+-- name: claim_unowned
 SELECT name, process FROM (
     SELECT safename AS name, process FROM product WHERE process IS NOT NULL
     UNION ALL

@@ -416,7 +416,7 @@ _ROWS = [
 
 
 def error_of(rule, code):
-    if rule.fault_domain is FaultDomain.NOBODY:
+    if rule.fault_domain is FaultDomain.NONE:
         return {"Stopped": Stopped, "OtherState": OwnedElsewhere, "LeaseLost": LeaseLost}[code]("what happened")
     return _CLASSES[rule.fault_domain]("what happened", code=code)
 
