@@ -187,15 +187,15 @@ def test_products_started_again_while_their_report_is_written_are_reported_once_
     listing = head(worker_lab, "l.txt", str(tmp_path))
     number = worker_lab.queued(NAMES[0])
     listings.want(worker_lab.db, listing.id, number, 1)
-    listings.settle(worker_lab.db, listing.id, accepted=True, path="l.txt")
-    worker_lab.settle(number, State.FAILED)
+    listings.finish(worker_lab.db, listing.id, accepted=True, path="l.txt")
+    worker_lab.finish(number, State.FAILED)
     seen = listings.newest_event(worker_lab.db)
     assert listings.finished(worker_lab.db, 1)
     assert [row.state for row in listings.report_rows(worker_lab.db, listing.id)] == [State.FAILED]
     assert requeue(worker_lab.db, SYSTEM_CLOCK, [products.get(worker_lab.db, number)])[0].started
     listings.reported(worker_lab.db, SYSTEM_CLOCK, listing.id, seen=seen)
     assert listings.unreported(worker_lab.db) == 1
-    worker_lab.settle(number, State.UNAVAILABLE)
+    worker_lab.finish(number, State.UNAVAILABLE)
     assert listings.finished(worker_lab.db, 1)
     listings.reported(worker_lab.db, SYSTEM_CLOCK, listing.id, seen=listings.newest_event(worker_lab.db))
     assert listings.unreported(worker_lab.db) == 0

@@ -92,7 +92,7 @@ def desk(tmp_path: Path) -> Desk:
     desk.publish(*_REPORTED[:3])
     desk.drop("reported.txt", *_REPORTED, _REPORTED[0], "no product")
     desk.take(db)
-    lab.settle(products.find(db, _REPORTED[3]).id, products.State.UNAVAILABLE)  # type: ignore[union-attr]
+    lab.finish(products.find(db, _REPORTED[3]).id, products.State.UNAVAILABLE)  # type: ignore[union-attr]
     desk.take(db)
     desk.drop("night/open.txt", f"# cdsed: priority=7 outputdir={desk.root}/out", *_OPEN)
     desk.take(db)
@@ -195,7 +195,7 @@ def test_what_was_delivered_since_the_backup_and_taken_away_is_not_fetched_again
     (desk.root / "workers").mkdir()
     lab = StateLab(db, desk.clock, desk.root / "workers")
     for name in _OPEN:
-        lab.settle(products.find(db, name).id, products.State.ALREADY_PRESENT)  # type: ignore[union-attr]
+        lab.finish(products.find(db, name).id, products.State.ALREADY_PRESENT)  # type: ignore[union-attr]
     desk.take(db)  # its report is written. The owner moves the products away, so none is on disk
     db.close()
     (desk.state / FILE_NAME).write_bytes(b"nothing of it is left")

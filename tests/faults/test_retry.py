@@ -19,7 +19,7 @@ _ENDS = [State.FAILED, State.UNAVAILABLE, State.CORRUPT, State.CANCELLED, State.
 
 def _finished(lab: Any, state: State) -> int:
     number = lab.queued(f"X_{state}")
-    lab.settle(number, state)
+    lab.finish(number, state)
     return int(number)
 
 
@@ -150,7 +150,7 @@ def test_without_a_state_nothing_was_ever_asked_for(tmp_path: Path) -> None:
     with SandboxProcess() as sandbox:
         reported = Installation(tmp_path, sandbox).command("retry", "--all")
     assert reported.returncode == 64
-    assert "the daemon has not run yet" in reported.stderr
+    assert "nothing was ever asked for" in reported.stderr
 
 
 def test_status_says_which_attempt_it_was_and_when_the_next_is(tmp_path: Path) -> None:
