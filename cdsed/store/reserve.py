@@ -17,11 +17,11 @@ def shortage(state_dir: Path) -> str | None:
     """Return why the disk of the state stops the workers; None if it does not."""
     status = os.statvfs(state_dir)
     if status.f_flag & os.ST_RDONLY:
-        return f"the disk of the state {state_dir} is read-only; the workers rest until it can be written"
+        return f"the disk of the state {state_dir} is read-only; the workers pause until it can be written"
     free_bytes = status.f_bavail * status.f_frsize
     if free_bytes >= 2 * SIZE_BYTES or (state_dir / _NAME).exists():
         return None
-    message = f"{free_bytes / 1e6:.0f} MB free; the workers rest until there are {2 * SIZE_BYTES / 1e6:.0f} MB"
+    message = f"{free_bytes / 1e6:.0f} MB free; the workers pause until there are {2 * SIZE_BYTES / 1e6:.0f} MB"
     return f"the disk of the state {state_dir} is full: {message}"
 
 

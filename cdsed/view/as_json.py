@@ -86,6 +86,8 @@ def _account(account: AccountStatus) -> dict[str, Any]:
 def _plain(values: dict[Any, Any]) -> dict[str, Any]:
     """Return values for JSON: times as ISO 8601 texts; enums are texts already."""
     return {
-        str(name): iso(value) if value is not None and (name == "at" or str(name).endswith("_at")) else value
+        str(name): iso(value)
+        if isinstance(value, int | float) and (name == "at" or str(name).endswith("_at"))
+        else value
         for name, value in values.items()
     }

@@ -37,7 +37,7 @@ def test_a_full_state_disk_makes_workers_wait_for_space_and_charges_no_product(
             wait_until("it is in the middle", lambda: list(lab.spool.glob(".cdsed/S1*/*")), daemon=daemon)
             wait_until("room is kept", lambda: (lab.state / "reserve").exists(), daemon=daemon)
             fill(filler)
-            wait_until("the workers rest", lambda: "the workers rest until" in daemon.log(), daemon=daemon)
+            wait_until("the workers pause", lambda: "the workers pause until" in daemon.log(), daemon=daemon)
             wait_until("they have left", lambda: not daemon.worker_pids(), daemon=daemon)
             held = "SELECT count(*) AS held FROM session WHERE process IS NOT NULL"
             wait_until("it could be noted", lambda: lab.query(held) == [{"held": 0}], daemon=daemon)

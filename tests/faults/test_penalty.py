@@ -27,14 +27,14 @@ def test_an_account_spent_by_others_is_recognised_and_delays_no_other(tmp_path: 
         with DaemonProcess(lab) as daemon:
 
             def seen() -> bool:
-                return any(account["throttle"] == "penalised" for account in lab.status()["accounts"])
+                return any(account["throttle_reason"] == "penalised" for account in lab.status()["accounts"])
 
             wait_until("the penalty is recognised", seen, 120, daemon=daemon)
             response, screen = lab.status(), lab.command("status").stdout
         accounts = {account["name"]: account for account in response["accounts"]}
         assert accounts["sandbox-1"]["sessions_usable"] == 1
         assert accounts["sandbox-2"]["sessions_usable"] == 4
-        assert accounts["sandbox-2"]["throttle"] is None
+        assert accounts["sandbox-2"]["throttle_reason"] is None
         assert "runs at about 1 MB/s, as if its volume were spent at CDSE: find out what else uses it" in screen
         assert "looked at again in 59 min" in screen or "looked at again in 1 h" in screen
         assert "account sandbox-1 runs at about 1 MB/s on one connection" in daemon.log()

@@ -205,10 +205,10 @@ def test_a_folder_is_left_by_no_path(spool, outside, path):
     before = _shape(outside)
     with DirHandle.at(spool) as folder:
         (spool / "a").mkdir()
-        with pytest.raises(OSError, match="no name"):
+        with pytest.raises(OSError, match="not a name"):
             folder.open(path, os.O_WRONLY | os.O_CREAT, make=True)
         for do in (folder.remove, folder.size, folder.exists):
-            with pytest.raises(OSError, match="no name"):
+            with pytest.raises(OSError, match="not a name"):
                 do(path)
     assert _shape(outside) == before
 

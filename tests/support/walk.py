@@ -54,7 +54,7 @@ def walk(config: Path) -> None:
     settings = load_settings(config, os.environ)
     accounts = load_accounts(settings, os.environ)
     control = WorkerControl("walk", None, math.inf)
-    order = daemon._Order(config, once=True, idle_timeout_s=_WITHIN_S)
+    order = daemon._RunOptions(config, once=True, idle_timeout_s=_WITHIN_S)
     with (
         closing(daemon._Daemon(settings, accounts, SYSTEM_CLOCK, order)),
         roles._registered("walk", settings, control) as worker,

@@ -186,7 +186,7 @@ def test_missing_looks_in_the_listings_own_output_directory(cli_lab: CliLab) -> 
     assert response["products"] == 2
     assert response["places"] == {str(cli_lab.root / "mine"): 1, str(cli_lab.root / "spool"): 0}
     assert response["absent"] == [GRD]
-    assert "perhaps it is not mounted" in done.stderr
+    assert "perhaps not mounted" in done.stderr
 
 
 def test_convert_turns_odata_and_opensearch_answers_into_listings(cli_lab: CliLab) -> None:

@@ -1,8 +1,9 @@
 import json
 from dataclasses import replace
 
+from cdsed.model.quota import QuotaFreeAt
 from cdsed.view import as_json
-from tests.unit.view.example import CRASHING, VIEW
+from tests.unit.view.example import CRASHING, FIRST, NOW, REPORT, VIEW
 
 ISO = "2027-01-15T08:00:00Z"
 
@@ -74,3 +75,9 @@ def test_the_names_of_schema_2_are_these() -> None:
     assert response["crashing"] == [{"name": "resolve", "crashes": 7, **ending}]
     assert response["open_breakers"] == [{"name": "disk:/spool", "reason": "no room left", "probe_in_s": 40.0}]
     assert set(response["errors"][0]) == {"code", "state", "products", "example", "cause", "next_in_s"}
+
+
+def test_an_account_whose_volume_is_spent_says_when_how_much_of_it_is_free_again() -> None:
+    account = replace(FIRST, quota_free_at=QuotaFreeAt(NOW + 3600, 1_200_000_000_000))
+    response = as_json.render(replace(VIEW, report=replace(REPORT, accounts=(account,))))
+    assert response["accounts"][0]["quota_free_at"] == {"at": "2027-01-15T09:00:00Z", "size_bytes": 1_200_000_000_000}
