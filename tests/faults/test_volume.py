@@ -27,7 +27,7 @@ def test_no_account_passes_its_volume_and_the_fuller_one_gives_more(tmp_path: Pa
         for name, volume_bytes in volumes.items():
             assert 0.89 * volume_bytes < counted[name]["bytes"] < volume_bytes
             assert counted[name]["refused"] == 0
-        assert all(account["room"]["size_bytes"] > 0 for account in response["accounts"])
+        assert all(account["quota_free_at"]["size_bytes"] > 0 for account in response["accounts"])
         assert "free again from 20" in screen
         assert "by the 30-day volumes" in screen
         assert response["eta_by_volume"]
