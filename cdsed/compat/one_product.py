@@ -10,11 +10,9 @@ from pathlib import Path
 
 from cdsed.model.eodata import S3Location
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.product import FetchOptions, FetchProgress, StagedProduct, fetch_product
+from cdsed.transfer.product import FetchProgress, StagedProduct, fetch_product
 from cdsed.transfer.publish import publish
 from cdsed.transfer.s3_errors import on_disk
-
-_OPTIONS = FetchOptions(checkpoint_every_s=60.0)  # an interrupted product is not resumed here
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def download(connection: Connection, job: Job) -> int:
         job.pre_spool.mkdir(parents=True, exist_ok=True)
         private = Path(tempfile.mkdtemp(prefix=".cdsed-", dir=job.pre_spool))
     try:
-        staged = fetch_product(connection, job.location, private / job.final.name, _show_nothing, _OPTIONS)
+        staged = fetch_product(connection, job.location, private / job.final.name, _show_nothing)
         _publish(staged, job.final)
     finally:
         shutil.rmtree(private, ignore_errors=True)

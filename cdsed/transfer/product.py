@@ -5,7 +5,6 @@ between several connections and note each step in the state.
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,14 @@ from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
 from cdsed.transfer.blips import through_blips
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, ProgressCallback, fetch_piece
-from cdsed.transfer.progress_record import ProgressRecord
 from cdsed.transfer.s3_list import list_product
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.verify import VerificationResult, algorithms_for, verify
 
 #: Surrounds each time in which a connection must bring bytes, e.g. the stall detector's.
 Watch = Callable[[Connection], AbstractContextManager[object]]
+
+_CHECKPOINT_EVERY_S = 60.0  # a product without a state is not resumed, so syncing often has no use
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,6 @@ class FetchOptions:
         Our name of the account, for messages.
     bandwidth_bytes_per_s
         The limit of the settings; None: no limit.
-    checkpoint_every_s
-        How often the bytes that have arrived are synced to the disk and recorded.
     md5
         The catalogue's MD5, which counts for a product that is one single object.
     manifest_counts
@@ -59,7 +57,6 @@ class FetchOptions:
 
     account: str = "of these keys"
     bandwidth_bytes_per_s: int | None = None
-    checkpoint_every_s: float = 2.0
     md5: str | None = None
     manifest_counts: bool = True
     stop: threading.Event = field(default_factory=threading.Event)
@@ -100,8 +97,7 @@ def fetch_product(
 ) -> StagedProduct:
     """Fetch one product into its staging directory and verify it.
 
-    An interrupted product is resumed: `NAME.progress` beside the staging directory records the safe bytes. Remove both
-    after publishing. Only one call at a time may work in a staging directory.
+    It always begins with an empty staging directory. Only one call at a time may work there.
 
     Parameters
     ----------
@@ -110,7 +106,7 @@ def fetch_product(
     location
         Where the product is in the object store.
     staging
-        The directory in which it is put together; made when absent. Only cdsed may write to its parent.
+        The directory in which it is put together; made again when it exists. Only cdsed may write to its parent.
     on_progress
         Called after each buffer. It may raise a TransferError to end the work.
     options
@@ -120,25 +116,19 @@ def fetch_product(
     ------
     ProductError
         The location is empty (``NotListed``), the product changed meanwhile, or its bytes contradict its manifest
-        (``VerificationFailed``, ``Incomplete``). The next call fetches the bad objects again.
+        (``VerificationFailed``, ``Incomplete``).
     AccountError, ServiceError, DiskError, MachineError, Stopped
         See these classes. ``Damaged``: an object differs from its own ETag.
     """
     options = options or FetchOptions()
     listed = list_objects(connection, options.account, location, options.stop, options.watch)
-    record = ProgressRecord(staging, listed)
-    record.save()  # before files are made again without content: the record must not count their bytes as safe
-    prepare(staging, listed, record.staged, record.safe_bytes)
-    objects = _fetch_all(connection, location, staging, listed, _Recorder(record, listed, on_progress, options))
+    prepare(staging, listed)
+    objects = _fetch_all(connection, location, staging, listed, on_progress, options)
     safename = location.key.rpartition("/")[2]
     verdict = verify(
         staging, safename, objects, md5=options.md5, manifest_counts=options.manifest_counts, stop=options.stop
     )
     if not verdict.good:
-        for item in objects:
-            if item.id in verdict.bad:
-                record.safe_bytes.pop(item.path, None)
-        record.save()
         raise verdict.error(damaged=verdict.damaged)
     single = listed[0].path if len(listed) == 1 and listed[0].key == location.key else None
     return StagedProduct(staging, tuple(objects), verdict, single)
@@ -195,76 +185,52 @@ class _Resuming:
         self.piece = replace(self.piece, done_bytes=done_bytes)
 
 
-class _Recorder:
-    """Reports the progress of a whole product, and records its safe bytes."""
+class _WholeProgress:
+    """Reports how far the whole product is while one of its objects is fetched."""
 
-    def __init__(
-        self,
-        record: ProgressRecord,
-        listed: Sequence[ListedObject],
-        on_progress: Callable[[FetchProgress], object],
-        options: FetchOptions,
-    ) -> None:
-        self.options = options
-        self.record = record
+    def __init__(self, on_progress: Callable[[FetchProgress], object], size_bytes: int) -> None:
         self._on_progress = on_progress
-        self._size_bytes = sum(item.size_bytes for item in listed)
-        self._saved_s = time.monotonic()
-        self._path = ""
-        self._others_bytes = 0
+        self._size_bytes = size_bytes
+        self._path, self._before_bytes = "", 0
 
-    def begin(self, path: str) -> int:
-        """Start with an object; return how many bytes of it are safe."""
-        self._path = path
-        safe_bytes = self.record.safe_bytes.get(path, 0)
-        self._others_bytes = sum(self.record.safe_bytes.values()) - safe_bytes
-        return safe_bytes
+    def begin(self, path: str, before_bytes: int) -> None:
+        """Go to an object; so many bytes came before it."""
+        self._path, self._before_bytes = path, before_bytes
 
     def written(self, done_bytes: int) -> None:
-        self._on_progress(FetchProgress(self._path, self._others_bytes + done_bytes, self._size_bytes))
+        self._on_progress(FetchProgress(self._path, self._before_bytes + done_bytes, self._size_bytes))
 
-    def safe(self, done_bytes: int) -> None:
-        self.record.safe_bytes[self._path] = done_bytes
-        if time.monotonic() - self._saved_s >= self.options.checkpoint_every_s:
-            self.record.save()
-            self._saved_s = time.monotonic()
+    def safe(self, done_bytes: int) -> None: ...
 
 
 def _fetch_all(
-    connection: Connection, location: S3Location, staging: Path, listed: Sequence[ListedObject], recorder: _Recorder
+    connection: Connection,
+    location: S3Location,
+    staging: Path,
+    listed: Sequence[ListedObject],
+    on_progress: Callable[[FetchProgress], object],
+    options: FetchOptions,
 ) -> list[StoredObject]:
-    """Fetch the missing bytes of each object; record the safe bytes even after an error."""
-    options = recorder.options
+    """Fetch each object that has bytes."""
     context = FetchContext(
         connection=connection,
         account=options.account,
         bucket=location.bucket,
         buffer=memoryview(bytearray(BUFFER_BYTES)),
         bandwidth_bytes_per_s=options.bandwidth_bytes_per_s,
-        checkpoint_every_s=options.checkpoint_every_s,
+        checkpoint_every_s=_CHECKPOINT_EVERY_S,
         stop=options.stop,
     )
     safename = location.key.rpartition("/")[2]
-    objects = []
-    try:
-        for number, item in enumerate(listed, start=1):
-            digests, safe_bytes, size_bytes = Digests(), recorder.begin(item.path), item.size_bytes
-            if safe_bytes < size_bytes:
-                piece = Piece(
-                    number,
-                    number,
-                    item.key,
-                    item.path,
-                    item.etag,
-                    size_bytes,
-                    0,
-                    size_bytes,
-                    safe_bytes,
-                    transient_failures=0,
-                )
-                digests = fetch_object(context, piece, staging, safename, recorder, options.watch)
-                recorder.safe(size_bytes)
-            objects.append(StoredObject(number, item.key, item.path, size_bytes, item.etag, digests, None))
-    finally:
-        recorder.record.save()
+    progress = _WholeProgress(on_progress, sum(item.size_bytes for item in listed))
+    objects: list[StoredObject] = []
+    for number, item in enumerate(listed, start=1):
+        digests, size_bytes = Digests(), item.size_bytes
+        if size_bytes:
+            progress.begin(item.path, sum(each.size_bytes for each in objects))
+            piece = Piece(
+                number, number, item.key, item.path, item.etag, size_bytes, 0, size_bytes, 0, transient_failures=0
+            )
+            digests = fetch_object(context, piece, staging, safename, progress, options.watch)
+        objects.append(StoredObject(number, item.key, item.path, size_bytes, item.etag, digests, None))
     return objects

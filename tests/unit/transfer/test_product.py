@@ -1,8 +1,6 @@
-"""One product over one connection: complete and verified, resumed from staged files, and without any state."""
+"""One product over one connection: complete and verified, without any state."""
 
 import hashlib
-import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.errors import AccountError, DiskError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.errors import AccountError, DiskError, ProductError, Stopped
 from cdsed.model.eodata import split_s3_path
-from cdsed.transfer import product as transfer_product
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import FetchOptions, FetchProgress, StagedProduct, fetch_product
 from cdsed.transfer.publish import publish
@@ -33,21 +30,10 @@ class Fetch:
     def add(self, kind: str, size_bytes: int = 3 * _MB, **options: object) -> None:
         self.name, self.path = self.lab.product(kind, size_bytes, **options)
         self.staging = self.root / "pre-spool" / self.name
-        self.record = self.staging.with_name(f"{self.name}.progress")
 
     def __call__(self, **options: object) -> StagedProduct:
-        given = FetchOptions(**{"checkpoint_every_s": 0.0, **options})
+        given = FetchOptions(**options)
         return fetch_product(self.lab.connection, split_s3_path(self.path), self.staging, self.on_progress, given)
-
-    def stop_after(self, written_bytes: int, error: BaseException) -> None:
-        """Have the next call end with an error when so much of the product is written."""
-
-        def watch(progress: FetchProgress) -> None:
-            if progress.written_bytes >= written_bytes:
-                self.on_progress = self.seen.append
-                raise error
-
-        self.on_progress = watch
 
     def requested(self) -> Callable[[], list[str]]:
         """Return what tells which files are asked for from now on."""
@@ -94,73 +80,17 @@ def test_progress_counts_the_bytes_of_the_whole_product(fetch: Fetch) -> None:
     assert (written[-1], {progress.size_bytes for progress in fetch.seen}) == (size_bytes, {size_bytes})
 
 
-def test_an_interrupted_product_continues_with_the_byte_after_the_last_safe_one(fetch: Fetch) -> None:
-    fetch.add("S5P", 4 * _MB)
+def test_a_product_that_was_stopped_begins_again_with_an_empty_directory(fetch: Fetch) -> None:
+    fetch.add("S1_OCN")
     stopping = threading.Event()
     fetch.on_progress = lambda progress: stopping.set() if progress.written_bytes > 2 * _MB else None
     with pytest.raises(Stopped):
         fetch(stop=stopping)
     fetch.on_progress = fetch.seen.append
-    fetch()
-    assert fetch.differences() == []
-    assert fetch.seen[0].written_bytes > 2 * _MB
-
-
-def test_objects_that_are_safe_are_not_asked_for_again_after_a_new_start(fetch: Fetch) -> None:
-    fetch.add("S1_OCN")
-    fetch.stop_after(2 * _MB, DiskError("full", code="ENOSPC"))
-    requested = fetch.requested()
-    with pytest.raises(DiskError, match="full"):
-        fetch()
-    first = requested()
-    fetch.lab.connection.close()
-    fetch.lab.connection = fetch.lab.connect()
     requested = fetch.requested()
     fetch()
     assert fetch.differences() == []
-    assert set(first[:-1]).isdisjoint(requested())
-    assert requested(), "something was left to fetch"
-
-
-def test_a_complete_staged_product_is_verified_again_and_nothing_is_fetched(fetch: Fetch) -> None:
-    fetch.add("S1_OCN")
-    fetch()
-    requested = fetch.requested()
-    assert fetch().verdict.good
-    assert requested() == []
-
-
-def test_a_product_that_changed_on_the_service_begins_again(fetch: Fetch) -> None:
-    fetch.add("S5P")
-    fetch()
-    record = json.loads(fetch.record.read_text())
-    record = {path: [size_bytes, "another", safe_bytes] for path, (size_bytes, _, safe_bytes) in record.items()}
-    fetch.record.write_text(json.dumps(record))
-    requested = fetch.requested()
-    fetch()
-    assert len(requested()) == 1
-    assert fetch.differences() == []
-
-
-@pytest.mark.parametrize("record", ["", "[]", '{"a": 3}', '{"a": ["1", 2, 3]}', "{", '{"manifest.safe": [1, "e", 1]}'])
-def test_a_record_that_cannot_be_used_costs_only_time(fetch: Fetch, record: str) -> None:
-    fetch.add("S5P")
-    fetch()
-    fetch.record.write_text(record)
-    fetch()
-    assert fetch.differences() == []
-
-
-def test_files_that_the_disk_has_lost_are_fetched_again(fetch: Fetch) -> None:
-    fetch.add("S1_OCN")
-    fetch()
-    gone, short = sorted(fetch.staging.rglob("*.*"), key=lambda path: path.stat().st_size)[-2:]
-    gone.unlink()
-    os.truncate(short, 10)
-    requested = fetch.requested()
-    fetch()
-    assert sorted(requested()) == sorted(str(path.relative_to(fetch.staging)) for path in (gone, short))
-    assert fetch.differences() == []
+    assert set(requested()) == {path for path, each in fetch.lab.sandbox.truth(fetch.name).items() if each.size_bytes}
 
 
 def test_a_file_that_does_not_belong_to_the_product_is_removed(fetch: Fetch) -> None:
@@ -180,32 +110,16 @@ def test_a_blip_of_the_service_costs_only_the_bytes_that_were_under_way(fetch: F
     assert fault["matched"] > 1, "the blip never came"
 
 
-def test_what_contradicts_its_manifest_is_a_bad_copy_and_is_fetched_again(fetch: Fetch) -> None:
+def test_what_contradicts_its_manifest_is_a_bad_copy(fetch: Fetch) -> None:
     fetch.add("S1_GRD", manifest_lies=True)
     with pytest.raises(ProductError, match="verification failed") as caught:
         fetch()
     assert caught.value.code == "VerificationFailed"
-    requested = fetch.requested()
-    with pytest.raises(ProductError):
-        fetch()
-    assert 0 < len(requested()) < len(fetch.lab.sandbox.truth(fetch.name))
 
 
 def test_a_manifest_that_does_not_count_is_remarked(fetch: Fetch) -> None:
     fetch.add("S1_GRD", manifest_lies=True)
     assert fetch(manifest_counts=False).verdict.remarks
-
-
-def test_what_was_damaged_on_the_disk_is_no_fault_of_the_product(fetch: Fetch) -> None:
-    fetch.add("S5P")
-    fetch()
-    file = fetch.staging / fetch.name
-    file.write_bytes(bytes(file.stat().st_size))
-    with pytest.raises(ServiceError) as caught:
-        fetch()
-    assert caught.value.code == "Damaged"
-    fetch()
-    assert fetch.differences() == []
 
 
 def test_the_md5_of_the_catalogue_counts_for_a_single_object(fetch: Fetch) -> None:
@@ -251,21 +165,3 @@ def test_each_transfer_is_watched(fetch: Fetch) -> None:
 
     staged = fetch(watch=watch)
     assert len(watched) == 1 + sum(1 for item in staged.objects if item.size_bytes)
-
-
-def test_what_ended_the_work_is_raised_and_the_record_is_true(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch.add("S1_OCN")
-    plain, calls = transfer_product.fetch_piece, []
-
-    def broken(*arguments):
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise TransferError("no more", code="Test")
-        return plain(*arguments)
-
-    monkeypatch.setattr(transfer_product, "fetch_piece", broken)
-    with pytest.raises(TransferError, match="no more"):
-        fetch()
-    record = json.loads(fetch.record.read_text())
-    assert len(record) == 2
-    assert all(safe_bytes == size_bytes for size_bytes, _, safe_bytes in record.values())
