@@ -1,7 +1,7 @@
 """The one table of failures: whose fault each is, what becomes of the product, when it is retried, and what is charged.
 
 `cdsed.work.outcome` looks up every error of a transfer in `RULES`, and carries out its action. ``docs/errors.md`` is
-generated from it and from `cdsed.work.other_failures`.
+generated from it, and lists the failures that other modules decide on, too.
 """
 
 from dataclasses import dataclass

@@ -4,8 +4,8 @@ import ast
 
 from cdsed.errors import AccountError, DiskError, LeaseLost, MachineError, ProductError, ServiceError, Stopped
 from cdsed.work.failure_rules import RULES
-from cdsed.work.other_failures import OTHER_FAILURES
 from tests.architecture.errors_page import PAGE, page
+from tests.architecture.other_failures import OTHER_FAILURES
 from tests.architecture.sources import sources
 
 _RAISED = {

@@ -1,11 +1,15 @@
 """A real state on disk with accounts, products and a clock that the test moves."""
 
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.config.settings import Settings
 from cdsed.errors import ServiceError
 from cdsed.model.objects import Digests, Lease, ListedObject, Places
 from cdsed.model.product_state import PathSource, Product, State
+from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import leases, pieces, processes, products
 from cdsed.store.database import Database
 from cdsed.store.leases import AccountLimits, FreeSession
@@ -125,3 +129,21 @@ class StateLab:
 
 def listed(path: str, size_bytes: int, etag: str = "e") -> ListedObject:
     return ListedObject(f"x/{path}", path, size_bytes, etag)
+
+
+@dataclass
+class DiskLab:
+    """The parts of a worker's `DiskContext` that every test of disks needs; a test adds what it needs besides."""
+
+    lab: StateLab
+    settings: Settings
+    watch: ThreadWatch = field(default_factory=ThreadWatch, kw_only=True)
+    stop: threading.Event = field(default_factory=threading.Event, kw_only=True)
+
+    @property
+    def db(self) -> Database:
+        return self.lab.db
+
+    @property
+    def clock(self) -> SetClock:
+        return self.lab.clock

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,33 +11,21 @@ from cdsed.config.settings import RetrySettings, Settings
 from cdsed.errors import DiskError
 from cdsed.local import marker
 from cdsed.model.product_state import State
-from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import disks, products
 from cdsed.store.products import Move
 from cdsed.transfer.s3_errors import disk_error
 from cdsed.work.destination import Destination
 from cdsed.work.outcome import Outcome
-from tests.support.state import StateLab
+from tests.support.state import DiskLab
 
 
 @dataclass
-class DestinationContext:
+class DestinationContext(DiskLab):
     """What the choice of a place needs: two spools."""
 
-    lab: StateLab
-    settings: Settings
     spool: Path
     other: Path
     outcome: Outcome
-    watch: ThreadWatch = field(default_factory=ThreadWatch)
-
-    @property
-    def db(self):
-        return self.lab.db
-
-    @property
-    def clock(self):
-        return self.lab.clock
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import errno
 import os
-import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,35 +11,22 @@ import pytest
 from cdsed.config.settings import Settings
 from cdsed.errors import DiskError, OwnedElsewhere
 from cdsed.model.objects import ListedObject, Places
-from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import breakers, pieces, products
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import GRACE_S, Owners
 from cdsed.work.destination import Destination
-from tests.support.state import StateLab
+from tests.support.state import DiskLab
 
 _OTHER = "b" * 32
 
 
 @dataclass
-class OwnerContext:
+class OwnerContext(DiskLab):
     """What owning needs of a worker's context, with two spools and their pre-spools."""
 
-    lab: StateLab
-    settings: Settings
     rooms: list[Path]
     owners: Owners
-    watch: ThreadWatch = field(default_factory=ThreadWatch)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def db(self):
-        return self.lab.db
-
-    @property
-    def clock(self):
-        return self.lab.clock
 
 
 @pytest.fixture

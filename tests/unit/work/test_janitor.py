@@ -2,8 +2,7 @@
 
 import os
 import shutil
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,33 +10,20 @@ import pytest
 from cdsed.config.settings import Settings
 from cdsed.model.objects import Places
 from cdsed.model.product_state import State
-from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import notices, products
 from cdsed.store.products import Move
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.work.janitor import tidy
-from tests.support.state import StateLab
+from tests.support.state import DiskLab
 
 
 @dataclass
-class JanitorContext:
+class JanitorContext(DiskLab):
     """What the janitor needs of a worker's context, with one spool."""
 
-    lab: StateLab
-    settings: Settings
     spool: Path
     owners: Owners
-    watch: ThreadWatch = field(default_factory=ThreadWatch)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def db(self):
-        return self.lab.db
-
-    @property
-    def clock(self):
-        return self.lab.clock
 
 
 @pytest.fixture
