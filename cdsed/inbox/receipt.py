@@ -1,4 +1,4 @@
-"""What the owner of a listing is told: the receipt at once, the report at the end; as JSON and for people."""
+"""Write the receipt of a listing at once and its report at the end, each as JSON and as text."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, Report
 from cdsed.model.product_state import SUCCEEDED, State
 
 REPORT_FILES = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
-"""What the names of receipts and reports end in; the rest is the listing's name."""
+"""The suffixes of receipts and reports; the rest of the name is the listing's."""
 
 _STATE_COLUMNS = max(map(len, State))
-SCHEMA = 2  # of the JSON; grows when a member changes its meaning
+SCHEMA = 2  # of the JSON; it is raised when a member changes its meaning
 
 _SECTIONS = {
     LineVerdict.REJECTED: "Rejected",
@@ -38,11 +38,11 @@ def write_receipt(
     Parameters
     ----------
     batch
-        Makes both appear, with other files.
+        The batch of files with which both appear.
     base
-        Where the listing is to lie; the receipt is beside it.
+        The path to which the listing is moved; the receipt is beside it.
     remarks
-        Read once and not held, so there may be millions.
+        Read once and not held in memory, so there may be millions.
     """
     with ExitStack() as stack:
         text_file = stack.enter_context(batch.text(_beside(base, ".receipt.txt")))
@@ -67,7 +67,7 @@ def write_refusal(batch: DurableFileBatch, base: Path, name: str, reason: str) -
 
 
 def write_report(batch: DurableFileBatch, base: Path, head: ListingHead, rows: Iterable[ReportRow]) -> None:
-    """Write ``<base>.report.json`` and ``<base>.report.txt``; `rows` are read once and not held."""
+    """Write ``<base>.report.json`` and ``<base>.report.txt``; `rows` are read once and not held in memory."""
     states: Counter[str] = Counter()
     with ExitStack() as stack:
         text_file = stack.enter_context(batch.text(_beside(base, ".report.txt")))
@@ -96,7 +96,7 @@ def _json_head(head: ListingHead) -> dict[str, object]:
 def _text_head(head: ListingHead) -> str:
     return (
         f"listing {head.name} (no. {head.id})\n"
-        f"dropped by {head.user or 'somebody'}, taken {iso(head.taken_at)}\n"
+        f"dropped by {head.user or 'an unknown user'}, taken {iso(head.taken_at)}\n"
         f"account group {head.group}, priority {head.priority}, into {head.outputdir or 'the spool'}\n"
     )
 
@@ -120,7 +120,7 @@ def _row(row: ReportRow) -> str:
 
 
 def _words(*words: str | None) -> str:
-    """Join what there is; a line break in it would look like another row."""
+    """Join the words that are not empty, on one line: a line break would look like another row."""
     return "  ".join(" ".join(word.split("\n")) for word in words if word)
 
 

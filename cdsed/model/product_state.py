@@ -1,7 +1,7 @@
-"""The life of a product: its states, the transitions that are allowed, and its record.
+"""The states of a product, the transitions that are allowed, and its record.
 
-`TRANSITIONS` is the one table of them. The database refuses any other move (a trigger compares with its
-own copy of the table, which a test holds equal), and ``docs/states.md`` is generated from it.
+`TRANSITIONS` is the one table of transitions. The database refuses any other: a trigger compares with its own copy of
+the table, and a test checks that the copies are equal. ``docs/states.md`` is generated from `TRANSITIONS`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a product stands."""
+    """The state of a product."""
 
     QUEUED = "queued"
     RESOLVING = "resolving"
@@ -25,12 +25,12 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-#: A product in one of these states is finished: nothing moves until somebody asks for it again.
+#: A product in one of these states is finished: it stays so until you ask for it again.
 TERMINAL = frozenset(
     {State.DONE, State.ALREADY_PRESENT, State.UNAVAILABLE, State.CORRUPT, State.FAILED, State.CANCELLED}
 )
 
-#: Settled the way its owner wished.
+#: Finished, and on disk.
 SUCCEEDED = frozenset({State.DONE, State.ALREADY_PRESENT})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -39,7 +39,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.READY: frozenset({State.DOWNLOADING, State.FAILED, State.CANCELLED}),
     State.DOWNLOADING: frozenset(
         {
-            State.QUEUED,  # the path it was thought to be at is wrong: ask the catalogue
+            State.QUEUED,  # its path is wrong: ask the catalogue
             State.READY,
             State.VERIFYING,
             State.RETRY_WAIT,
@@ -64,7 +64,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class PathSource(StrEnum):
-    """Who said where a product lies; the catalogue's word is not doubted."""
+    """Where the path of a product comes from; only the path of the catalogue is final."""
 
     LISTING = "listing"
     NAME = "name"
@@ -73,9 +73,9 @@ class PathSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One row of the product table, as the rooms that work on it need it.
+    """One row of the product table, with the columns that the work on it needs.
 
-    ``attempts`` are failures charged to the product; ``transient_failures`` those of the service on the way to it.
+    ``attempts`` are failures charged to the product; ``transient_failures`` those that it was not charged for.
     ``planned`` says that its objects are known and that sessions may join it.
     """
 

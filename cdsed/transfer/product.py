@@ -130,8 +130,12 @@ def fetch_product(
     )
     if not verdict.good:
         raise verdict.error(damaged=verdict.damaged)
-    single = listed[0].path if len(listed) == 1 and listed[0].key == location.key else None
-    return StagedProduct(staging, tuple(objects), verdict, single)
+    return StagedProduct(staging, tuple(objects), verdict, single_file(objects, location))
+
+
+def single_file(objects: Sequence[StoredObject], location: S3Location) -> str | None:
+    """Return the name of the file of a product that is one object at the product's own key; None for a directory."""
+    return objects[0].path if [item.key for item in objects] == [location.key] else None
 
 
 def list_objects(

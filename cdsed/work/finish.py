@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from cdsed.errors import TransferError
+from cdsed.model.eodata import split_s3_path
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.product_state import Product, State
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
+from cdsed.transfer.product import single_file
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
@@ -70,7 +72,8 @@ def _finish(context: WorkerContext, product: Product) -> None:
     kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
-    single = _single(objects, product)
+    assert product.s3_path is not None, f"{product.safename} was planned without a path"
+    single = single_file(objects, split_s3_path(product.s3_path))
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
@@ -113,13 +116,6 @@ def _record(context: WorkerContext, product: Product, path: Path, state: State) 
     products.move(context.store.db, context.store.clock, product, Move(state, path=str(path)))
     Destination(context.disks, product).release()
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
-
-
-def _single(objects: Sequence[StoredObject], product: Product) -> str | None:
-    """Return the file name of a product whose one object has the path of the product as its key, else None."""
-    if len(objects) == 1 and objects[0].key.endswith((product.s3_path or "").rpartition("/")[2]):
-        return objects[0].path
-    return None
 
 
 def _bad(

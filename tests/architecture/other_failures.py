@@ -8,7 +8,7 @@ from cdsed.work.failure_action import FailureAction
 
 @dataclass(frozen=True, slots=True)
 class OtherFailure:
-    """A failure that another module decides on: ``room`` is the path of that module."""
+    """A failure that another module than `cdsed.work.outcome` decides on."""
 
     fault_domain: FaultDomain
     codes: tuple[str, ...]
@@ -16,7 +16,6 @@ class OtherFailure:
     product: str
     delay: str
     charged_to: str
-    room: str
 
 
 _LOGIN = "5 min, doubled each time, 6 h at most"
@@ -29,7 +28,6 @@ OTHER_FAILURES = (
         "*corrupt*: the copy goes to quarantine",
         "none",
         "the product: an attempt",
-        "work/finish.py",
     ),
     OtherFailure(
         FaultDomain.PRODUCT,
@@ -39,7 +37,6 @@ OTHER_FAILURES = (
         "after the third, unless it advanced in between",
         "none",
         "the product",
-        "store/processes.py",
     ),
     OtherFailure(
         FaultDomain.PRODUCT,
@@ -48,7 +45,6 @@ OTHER_FAILURES = (
         "*unavailable* at once",
         "none",
         "the product",
-        "work/resolve.py",
     ),
     OtherFailure(
         FaultDomain.SERVICE,
@@ -58,7 +54,6 @@ OTHER_FAILURES = (
         "its own name fails, only this product waits, 15 min at most",
         "5 s, doubled each time, 5 min at most. A longer `Retry-After` wins",
         "the catalogue: it backs off",
-        "work/resolve.py",
     ),
     OtherFailure(
         FaultDomain.ACCOUNT,
@@ -67,7 +62,6 @@ OTHER_FAILURES = (
         "untouched",
         _LOGIN,
         "the account: it backs off",
-        "credentials/temporary_keys.py",
     ),
     OtherFailure(
         FaultDomain.ACCOUNT,
@@ -76,7 +70,6 @@ OTHER_FAILURES = (
         "untouched",
         "1 min, doubled each time, 1 h at most",
         "the account: it backs off",
-        "credentials/temporary_keys.py",
     ),
     OtherFailure(
         FaultDomain.ACCOUNT,
@@ -85,7 +78,6 @@ OTHER_FAILURES = (
         "untouched",
         FailureAction.BACK_OFF_ACCOUNT.value.delay,
         "the account: it backs off",
-        "credentials/temporary_keys.py",
     ),
     OtherFailure(
         FaultDomain.SERVICE,
@@ -94,6 +86,5 @@ OTHER_FAILURES = (
         "untouched",
         FailureAction.BACK_OFF_ACCOUNT.value.delay,
         "the account: it backs off",
-        "credentials/temporary_keys.py",
     ),
 )

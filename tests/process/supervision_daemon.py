@@ -40,7 +40,7 @@ class JournalHooks:
             raise OSError("the tick fails")
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
-        assert not Path(f"/proc/{pid}").exists(), "told before the child is collected"
+        assert not Path(f"/proc/{pid}").exists(), "reported before the child is collected"
         self.note("buried", name, pid, end.describe())
 
     def on_reload(self) -> Sequence[ChildSpec] | None:

@@ -338,5 +338,5 @@ def test_the_supervisor_leaves_in_order_when_its_program_is_finished(daemon: Dae
 
 def test_a_child_has_a_session_of_its_own_no_input_and_nothing_of_systemd(daemon: Daemon) -> None:
     daemon.start({"a": "tells"})
-    daemon.until("it told", lambda: daemon.lines("a", "tells"))
+    daemon.until("its report", lambda: daemon.lines("a", "tells"))
     assert daemon.lines("a", "tells")[0] == f"a tells {daemon.pids('a')[0]} /dev/null []"

@@ -193,7 +193,7 @@ def disk_away(world: World, dice: random.Random) -> Undo | None:
     def come_back() -> None:
         written = [path.name for path in Path(disk).iterdir()]
         if written:
-            world.found.append(f"in the bare mount point lies {written[:3]}")
+            world.found.append(f"{written[:3]} is in the unmounted mount point")
             world.counts["rules broken"] += 1
         _run("mount", "--bind", str(shelter), disk)
         _run("umount", "--lazy", str(shelter))
