@@ -1,8 +1,6 @@
 """The unit as shipped, under a real systemd, does every kind of work that cdsed does."""
 
 from cdsed.sandbox.names import KINDS, realistic_safenames
-from tests.support.machine.machine import Machine
-from tests.support.machine.sandbox import MachineSandbox
 from tests.support.machine.service import MEMBER, OTHER, Service
 
 ROLES = ["download", "download", "intake", "keys", "resolve"]
@@ -111,11 +109,11 @@ def test_a_member_of_the_group_can_check_the_state(service: Service) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_an_instance_is_a_daemon_of_its_own(service: Service, machine: Machine, sandbox: MachineSandbox) -> None:
+def test_an_instance_is_a_daemon_of_its_own(service: Service) -> None:
     (name,) = realistic_safenames("S1_GRD", 1, seed=37)
-    sandbox.add_products({"safename": name, "size_bytes": 500_000})
-    lab = Service(machine, sandbox, "lab")  # its settings name no directory
-    lab.write_groups({"default": [sandbox.accounts[4]]})
+    service.sandbox.add_products({"safename": name, "size_bytes": 500_000})
+    lab = Service(service.machine, service.sandbox, "lab")  # its settings name no directory
+    lab.write_groups({"default": [service.sandbox.accounts[4]]})
 
     lab.start()
     lab.add("lab.txt", [name])
@@ -125,7 +123,7 @@ def test_an_instance_is_a_daemon_of_its_own(service: Service, machine: Machine, 
     assert service.report("lab.txt") is None
     assert lab.status()["daemon"]["pid"] != service.status()["daemon"]["pid"]
     assert lab.status()["state_dir"] == "/var/lib/cdsed-lab"
-    read = machine.attempt("ls", f"/var/spool/cdsed-lab/{name}", user=MEMBER)
+    read = service.machine.attempt("ls", f"/var/spool/cdsed-lab/{name}", user=MEMBER)
     assert read.returncode == 0, read.stderr
     lab.stop()
     assert service.show("ActiveState") == "active"

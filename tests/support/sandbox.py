@@ -106,7 +106,7 @@ class SandboxProcess:
                 str(self.seed),
             ]
             command += ["--accounts-file", str(accounts_file), "--ready-file", str(ready_file)]
-            environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
+            environ = {**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONFAULTHANDLER": "1"}
             self._process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
             until = time.monotonic() + deadline_s
             while not ready_file.exists():
@@ -119,13 +119,17 @@ class SandboxProcess:
             self.port = urlsplit(self.url).port or 0
         return self
 
-    def stop(self) -> int | None:
-        """End the process with SIGTERM; return its exit code."""
+    def stop(self, deadline_s: float = 60) -> int | None:
+        """End the process with SIGTERM; return its exit code. One that hangs prints the stacks of its threads."""
         if self._process is None:
             return None
         self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(10)
+            return self._process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait(10)
+            raise
         finally:
             self._process.kill()
             self._process.wait()
