@@ -19,7 +19,7 @@ from cdsed.model.manifest import (
     Manifest,
     ManifestEntry,
     ManifestError,
-    manifest_name,
+    manifest_of,
     parse_manifest,
     product_of,
 )
@@ -114,13 +114,14 @@ def _zip(path: Path, archive: zipfile.ZipFile, expected: str, *, thorough: bool,
     members = [item for item in archive.infolist() if not item.is_dir()]
     tops = {item.filename.partition("/")[0] for item in members}
     mission = product_of(expected).family.mission
-    if mission.manifest is not None and expected in tops:
+    manifest, required = manifest_of(expected)
+    if expected in tops and (required or f"{expected}/{manifest}" in archive.namelist()):
         return _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough).against_manifest()
     others = sorted(top for top in tops if parse(top).start is not None and top != expected)
     if others:
         return Check(path, 0, (f"it holds {others[0]} instead of {expected}",))
-    if mission.manifest is not None:
-        return Check(path, 0, (f"it has no {expected}/{mission.manifest} to compare with",))
+    if required:
+        return Check(path, 0, (f"it has no {expected}/{manifest} to compare with",))
     if mission.form is not None:
         members = [item for item in members if item.filename.rpartition("/")[2] == expected]
     problem = None if members else f"it holds no file of {expected}"
@@ -147,7 +148,8 @@ class _Judge:
         if mission.form is not None and not mission.is_directory:
             return self._folder_of_a_file()
         record = file_record.read(self._path)
-        if mission.manifest is None and not record:
+        has_manifest = mission.manifest is not None or isinstance(self._manifest(), Manifest)
+        if not has_manifest and not record:
             if not any(self._files.paths()):
                 return self._check(("it is empty",))
             nothing = "it has no manifest to compare with"
@@ -159,7 +161,7 @@ class _Judge:
             return check
         problems = self._problems(record)
         if problems:
-            return check if mission.manifest else self._check(problems, record, compared_with=_RECORD)
+            return check if has_manifest else self._check(problems, record, compared_with=_RECORD)
         remarks = (*check.problems, *check.remarks)
         return self._check((), record, remarks[:_REMARKS_MAX], compared_with=_RECORD)
 
@@ -175,7 +177,7 @@ class _Judge:
 
     def _manifest(self) -> Manifest | str:
         """Return the manifest, or why the product cannot be compared with it."""
-        name = manifest_name(product_of(self._safename).family)
+        name, _ = manifest_of(self._safename)
         if name is None or self._files.size_bytes(name) is None:
             return f"it has no {name or 'manifest'} to compare with"
         try:

@@ -13,7 +13,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from cdsed.model.eodata import safe_segments
-from cdsed.model.families import Family
+from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.safename import Safename, normalise, parse
 
 MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024  # the largest seen has 3.2 MB: SY_2_VG1 of Europe, 2021
@@ -69,6 +69,17 @@ class Manifest:
 def manifest_name(family: Family) -> str | None:
     """Return the name of the manifest at the root of such products; None if they have no manifest."""
     return family.mission.manifest
+
+
+def manifest_of(name: str) -> tuple[str | None, bool]:
+    """Return the name of the manifest of a product, and whether it must have one.
+
+    Names that have the form of no mission, such as those of Sentinel-1 slices and auxiliary files, begin like those of
+    one. Such a product need not have its manifest. If it has one, the manifest counts.
+    """
+    family = product_of(name).family
+    required = family.mission.manifest is not None
+    return manifest_name(family if required or family.mission.form else family_by_beginning(name)), required
 
 
 def product_of(name: str) -> Safename:

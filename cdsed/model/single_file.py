@@ -29,6 +29,7 @@ _UNPACKED_MAX = 256 * 2**20  # of a gzip; the real ones, parameters of Sentinel-
 _BLOCK_BYTES = 2**20
 _BOM = b"\xef\xbb\xbf"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_SUPERBLOCK_BYTES = 48  # the shortest, of version 2 and 3
 _NETCDF = (b"CDF\x01", b"CDF\x02", b"CDF\x05", _HDF5)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PAGE = re.compile(rb"<(!doctype\s+)?html\b", re.IGNORECASE)
@@ -87,13 +88,19 @@ def _netcdf(_file: IO[bytes], head: bytes, size_bytes: int) -> str | None:
     if not head.startswith(_NETCDF):
         return "it does not begin like netCDF or HDF5"
     end = _hdf5_end(head) if head.startswith(_HDF5) else None
-    return None if end is None or end <= size_bytes else f"it has {size_bytes} of {end} bytes"
+    return None if end is None or end <= size_bytes else f"it has {size_bytes} of at least {end} bytes"
 
 
 def _hdf5_end(head: bytes) -> int | None:
-    """Return where an HDF5 file ends, by its superblock; None if that is of an unknown form."""
-    at = {0: 24 + 16, 1: 28 + 16, 2: 12 + 16, 3: 12 + 16}.get(head[8] if len(head) > 8 else -1)
-    if at is None or len(head) < at + 8 or head[13 if head[8] < 2 else 9] != 8:  # the size of an address
+    """Return the least size of an HDF5 file, by its superblock; None if that is of an unknown form."""
+    if len(head) < len(_HDF5) + 1:
+        return _SUPERBLOCK_BYTES
+    at = {0: 24 + 16, 1: 28 + 16, 2: 12 + 16, 3: 12 + 16}.get(head[8])
+    if at is None:
+        return None
+    if len(head) < _SUPERBLOCK_BYTES:
+        return _SUPERBLOCK_BYTES
+    if head[13 if head[8] < 2 else 9] != 8:  # the size of an address
         return None
     end = int.from_bytes(head[at : at + 8], "little")
     return None if end == 2**64 - 1 else end

@@ -22,9 +22,8 @@ from cdsed.model.manifest import (
     Manifest,
     ManifestEntry,
     ManifestError,
-    manifest_name,
+    manifest_of,
     parse_manifest,
-    product_of,
 )
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.single_file import form_fault, single_file
@@ -179,14 +178,16 @@ class _ManifestResult:
 
 def _against_manifest(staging: Path, safename: str, files: "_Staged") -> _ManifestResult:
     """Compare objects with the product's own manifest; one that cannot be read is itself a bad object."""
-    name = manifest_name(product_of(safename).family)
-    if name is None:
+    name, required = manifest_of(safename)
+    if name is None or (not required and name not in files.by_path):
         return _ManifestResult()
     if name not in files.by_path:
         return _ManifestResult(missing=(name,), remarks=(f"{name}: not on the service",))
     try:
         manifest = _read_manifest(staging, safename, name)
     except ManifestError as error:
+        if not required:
+            return _ManifestResult(remarks=(f"{name}: {error}",))
         return _ManifestResult(bad={files.by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
     found = list(differences(manifest.entries, files, every=True))
     absent = [each.entry.path for each in found if each.kind is DifferenceKind.ABSENT]
