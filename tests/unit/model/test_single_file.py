@@ -46,7 +46,7 @@ def tarred() -> bytes:
     return data.getvalue()
 
 
-EOF = b'<?xml version="1.0" ?>\n<!-- orbit -->\n<Earth_Explorer_File>\n<Data_Block>x</Data_Block>\n</Earth_Explorer_File>\n'
+EOF = b'<?xml version="1.0" ?>\n<!-- orbit -->\n<Earth_Explorer_File>\n<Data>x</Data>\n</Earth_Explorer_File>\n'
 
 
 def fault(name: str, body: bytes) -> str | None:
