@@ -148,7 +148,7 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """Whether every file of the manifest is there with its size and digest."""
+        """Whether every file is there, and is the right one."""
         return self.check.good
 
     @property
