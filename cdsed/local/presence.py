@@ -11,7 +11,7 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
 from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.whole import is_whole
-from cdsed.model.families import Family
+from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS, Family
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
 from cdsed.model.single_file import ARCHIVE_EXTENSIONS, stem_of
@@ -19,7 +19,7 @@ from cdsed.model.single_file import ARCHIVE_EXTENSIONS, stem_of
 _log = logging.getLogger(__name__)
 
 #: Extensions of stored objects whose names in the catalogue have none.
-_FILE_EXTENSIONS = (".nc", ".tif", ".DEM", ".EOF")
+_FILE_EXTENSIONS = (*sorted({*EXTENSIONS} - {*DIRECTORY_EXTENSIONS}), ".tif", ".DEM", ".EOF")
 _DIRECTORIES_MAX = 512  # directories whose names are held in memory
 
 

@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from typing import IO
+from typing import IO, NamedTuple
 
 from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.manifest import product_of
@@ -29,13 +29,22 @@ _UNPACKED_MAX = 256 * 2**20  # of a gzip; the real ones, parameters of Sentinel-
 _BLOCK_BYTES = 2**20
 _BOM = b"\xef\xbb\xbf"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_SUPERBLOCK_BYTES = 48  # the shortest, of version 2 and 3
 _NETCDF = (b"CDF\x01", b"CDF\x02", b"CDF\x05", _HDF5)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PAGE = re.compile(rb"<(!doctype\s+)?html\b", re.IGNORECASE)
 # Nothing follows the star, so it never backtracks.
 _PROLOGUE = re.compile(rb"(\s+|<\?.*?\?>|<!--.*?-->|<![A-Za-z][^>\[]*(\[[^\]]*\])?\s*>)*", re.DOTALL)
 _ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]*)")
+
+
+class _Superblock(NamedTuple):
+    """Where an HDF5 superblock states the size of its addresses, and the address at which the file ends."""
+
+    address_bytes_at: int
+    end_at: int
+
+
+_SUPERBLOCKS = {0: _Superblock(13, 40), 1: _Superblock(13, 44), 2: _Superblock(9, 28), 3: _Superblock(9, 28)}
 
 
 def stem_of(safename: str) -> str:
@@ -77,10 +86,10 @@ def form_fault(name: str, file: IO[bytes], size_bytes: int) -> str | None:
     if name.endswith(DIRECTORY_EXTENSIONS):
         return "it is a file, and products of this name are directories"
     head = file.read(_HEAD_BYTES)
-    lower = name.lower()
-    if _PAGE.match(head.removeprefix(_BOM).lstrip()) and not lower.endswith((".html", ".htm")):
+    extension = name.rpartition(".")[2].lower()
+    if _PAGE.match(head.removeprefix(_BOM).lstrip()) and extension not in ("html", "htm"):
         return "it is a web page"
-    form = next((form for ends, form in _FORMS if lower.endswith(ends)), None)
+    form = _FORMS.get(extension)
     return form(file, head, size_bytes) if form else None
 
 
@@ -93,15 +102,12 @@ def _netcdf(_file: IO[bytes], head: bytes, size_bytes: int) -> str | None:
 
 def _hdf5_end(head: bytes) -> int | None:
     """Return the least size of an HDF5 file, by its superblock; None if that is of an unknown form."""
-    if len(head) < len(_HDF5) + 1:
-        return _SUPERBLOCK_BYTES
-    at = {0: 24 + 16, 1: 28 + 16, 2: 12 + 16, 3: 12 + 16}.get(head[8])
-    if at is None:
+    form = _SUPERBLOCKS.get(head[8] if len(head) > 8 else -1)
+    if form is None or head[form.address_bytes_at : form.address_bytes_at + 1] != b"\x08":
         return None
-    if len(head) < _SUPERBLOCK_BYTES:
-        return _SUPERBLOCK_BYTES
-    if head[13 if head[8] < 2 else 9] != 8:  # the size of an address
-        return None
+    at = form.end_at
+    if len(head) < at + 8:
+        return at + 8
     end = int.from_bytes(head[at : at + 8], "little")
     return None if end == 2**64 - 1 else end
 
@@ -165,11 +171,11 @@ def _xml(file: IO[bytes], head: bytes, size_bytes: int) -> str | None:
 
 
 _Form = Callable[[IO[bytes], bytes, int], str | None]
-_FORMS: tuple[tuple[tuple[str, ...], _Form], ...] = (
-    ((".nc", ".nc4", ".h5", ".hdf5", ".he5"), _netcdf),
-    ((".tif", ".tiff"), _tiff),
-    ((".zip",), _zip),
-    ((".tar",), _tar),
-    ((".tgz", ".gz"), _gzip),
-    ((".xml", ".eof", ".kml", ".gml"), _xml),
-)
+_FORMS: dict[str, _Form] = {
+    **dict.fromkeys(("nc", "nc4", "h5", "hdf5", "he5"), _netcdf),
+    **dict.fromkeys(("tif", "tiff"), _tiff),
+    "zip": _zip,
+    "tar": _tar,
+    **dict.fromkeys(("tgz", "gz"), _gzip),
+    **dict.fromkeys(("xml", "eof", "kml", "gml"), _xml),
+}

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdsed.dir_handle import Stamp
@@ -123,6 +123,29 @@ def verify(
         text = "; ".join(f"not all {item.size_bytes} bytes of {item.path} are left" for item in lost[:_LOST_SHOWN])
         raise DiskError(f"{staging}: its disk has lost what had arrived: {text}", code="Lost")
     digests = _DigestsOf(staging, algorithms_for(safename), stamps, stop)
+    by_service = _against_service(objects, md5, digests)
+    if by_service.damaged:  # the manifest itself may be damaged, so it is not compared with the others yet
+        return by_service
+    if single_file(objects, safename):
+        by_manifest = _ManifestResult(unproven=False)
+        if fault := _file_fault(staging, objects[0]):
+            by_service.bad.setdefault(objects[0].id, fault)
+            by_manifest = replace(by_manifest, remarks=(f"{objects[0].path}: {fault}",))
+    else:
+        by_manifest = _against_manifest(staging, safename, _Staged(objects, digests))
+    bad = by_manifest.bad | by_service.bad if manifest_counts else by_service.bad
+    missing = by_manifest.missing if manifest_counts else ()
+    unproven: tuple[ManifestEntry, ...] = ()
+    if by_manifest.unproven and not bad and not missing:
+        unproven = tuple(
+            ManifestEntry(item.path, item.size_bytes, "md5", digests.find(item, "md5")) for item in objects
+        )
+    remarks = (*by_service.remarks, *by_manifest.remarks)
+    return VerificationResult(bad, missing, remarks, stamps=stamps, unproven=unproven)
+
+
+def _against_service(objects: Sequence[StoredObject], md5: str | None, digests: "_DigestsOf") -> VerificationResult:
+    """Compare objects with the MD5s that the service states, and with those of the bytes that arrived."""
     bad: dict[int, str] = {}
     remarks: list[str] = []
     damaged = False
@@ -136,24 +159,7 @@ def verify(
             bad[item.id] = found
             remarks.append(f"{item.path}: MD5 {found}, but {item.digests.md5} when it arrived")
             damaged = True
-    if damaged:  # the manifest itself may be damaged, so it is not compared with the others yet
-        return VerificationResult(bad, (), tuple(remarks), damaged=True)
-    if single_file(objects, safename):
-        fault = _file_fault(staging, objects[0])
-        if fault:
-            bad[objects[0].id] = bad.get(objects[0].id, fault)
-            remarks.append(f"{objects[0].path}: {fault}")
-        return VerificationResult(bad, (), tuple(remarks), stamps=stamps)
-    by_manifest = _against_manifest(staging, safename, _Staged(objects, digests))
-    if manifest_counts:
-        bad = by_manifest.bad | bad
-    missing = by_manifest.missing if manifest_counts else ()
-    unproven: tuple[ManifestEntry, ...] = ()
-    if by_manifest.unproven and not bad and not missing:
-        unproven = tuple(
-            ManifestEntry(item.path, item.size_bytes, "md5", digests.find(item, "md5")) for item in objects
-        )
-    return VerificationResult(bad, missing, (*remarks, *by_manifest.remarks), stamps=stamps, unproven=unproven)
+    return VerificationResult(bad, (), tuple(remarks), damaged=damaged)
 
 
 def _file_fault(staging: Path, item: StoredObject) -> str | None:

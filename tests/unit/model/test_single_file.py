@@ -97,7 +97,7 @@ def test_a_file_of_another_kind_is_refused(name: str, other: bytes) -> None:
 )
 def test_a_file_that_was_cut_off_anywhere_is_refused(name: str, body: bytes) -> None:
     ends = len(body) if name != "x.tar" else 512 + 5120  # behind it are empty blocks
-    for size_bytes in {1, 9, 20, 100, ends // 4, ends // 2, ends - 513, ends - 1} & set(range(1, ends)):
+    for size_bytes in {1, 5, 20, 100, ends // 4, ends // 2, ends - 513, ends - 1} & set(range(1, ends)):
         assert fault(name, body[:size_bytes]), size_bytes
 
 
