@@ -75,7 +75,7 @@ def test_a_file_that_looks_like_what_its_name_says_is_good(name: str, body: byte
 
 @pytest.mark.parametrize("name", [f"{S5P}.nc", "x.zip", "x.tar", "x.TGZ", "x.EOF", "x.xml", "x.tif", "x.DBL"])
 @pytest.mark.parametrize("body", [b"", HTML, b"\n<!DOCTYPE html>\n<html></html>", b"\xef\xbb\xbf <HTML></HTML>"])
-def test_an_empty_file_or_a_web_page_is_no_product(name: str, body: bytes) -> None:
+def test_an_empty_file_or_a_web_page_is_not_a_product(name: str, body: bytes) -> None:
     assert fault(name, body)
 
 
