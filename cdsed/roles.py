@@ -170,7 +170,7 @@ def _intake(worker: Worker) -> None:
         if worker.control.stop.wait(_BREATH_S):
             raise Stopped
 
-    groups, on_disk = worker.accounts.groups, presence_of(worker.settings, worker.clock)
+    groups, on_disk = worker.accounts.groups, presence_of(worker.settings, worker.clock, between_batches)
     intake = Intake(worker.db, worker.clock, worker.settings, groups, on_disk, between_batches)
     with suppress(Stopped):
         while not worker.control.stop.is_set():

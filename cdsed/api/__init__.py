@@ -217,7 +217,10 @@ def status(*, config: Setting = None) -> Status:
 
 
 def verify(path: str | os.PathLike[str]) -> Verification:
-    """Compare a product on disk, a directory or a zip, with its own manifest: sizes and digests.
+    """Compare a product on disk, a directory or a zip, with its own manifest: the digest of each file.
+
+    A product that was published although it differs from its manifest is compared with what was downloaded. A single
+    file must look like what its name says.
 
     Raises
     ------

@@ -148,7 +148,7 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """Whether every file of the manifest is there with its size and digest."""
+        """Whether every file is there, and is the right one."""
         return self.check.good
 
     @property
@@ -159,15 +159,20 @@ class Verification:
     def __bool__(self) -> bool:
         return self.good
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What differs from the manifest, but does not make the product incomplete."""
+        return self.check.remarks
+
     def __repr__(self) -> str:
-        return "\n".join([self._title(), *(f"  {problem}" for problem in self.problems[:_SHOWN])])
+        return "\n".join([self._title(), *(f"  {text}" for text in (*self.problems, *self.remarks)[:_SHOWN])])
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{escape(problem)}</li>" for problem in self.problems[:_SHOWN])
+        items = "".join(f"<li>{escape(text)}</li>" for text in (*self.problems, *self.remarks)[:_SHOWN])
         return f"<p>{escape(self._title())}</p>{f'<ul>{items}</ul>' if items else ''}"
 
     def _title(self) -> str:
-        verdict = f"{self.check.files} files agree with the manifest" if self.good else "NOT complete"
+        verdict = f"{self.check.files} files agree with {self.check.compared_with}" if self.good else "NOT complete"
         return f"{self.check.path.name}: {verdict}"
 
 

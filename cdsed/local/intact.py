@@ -1,51 +1,94 @@
-"""Compare a product on disk with the sizes and digests of its manifest."""
+"""Judge whether a product on disk is whole: a directory, a zip of one, or a single file.
 
-import hashlib
+Every command asks this module, and a transfer applies the same rules (`cdsed.model.wholeness`,
+`cdsed.model.single_file`). A thorough judgement computes the digest of each file. Presence computes only those of files
+that do not have the size that the manifest states.
+"""
+
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO
 
-from cdsed.local.whole import UNREADABLE_ZIP, open_plain
-from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestEntry, ManifestError, manifest_name, parse_manifest
+from cdsed.local import file_record
+from cdsed.local.contents import DirectoryFiles, Pulse, ZipFiles, no_pulse, open_plain
+from cdsed.model.manifest import (
+    MANIFEST_BYTES_MAX,
+    Manifest,
+    ManifestEntry,
+    ManifestError,
+    manifest_of,
+    parse_manifest,
+    product_of,
+)
 from cdsed.model.safename import parse
+from cdsed.model.single_file import UNREADABLE_ZIP, form_fault, stem_of
+from cdsed.model.wholeness import DifferenceKind, differences, have_stated_sizes, size_remark
 
-_BLOCK_BYTES = 2**20
+_MANIFEST = "the manifest"
+_RECORD = "what was downloaded"
+_REMARKS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of the comparison of a product with its manifest.
+    """The judgement of a product.
 
     Attributes
     ----------
     path
         The product.
     files
-        How many files the manifest names.
+        How many files it was compared with.
     problems
-        One sentence for each file that is absent, or has another size or digest, and for a product without a
-        manifest.
+        One sentence for each file that is absent, or has another digest, and for a product without a manifest. A
+        judgement that is not thorough ends with the first.
     unlisted
-        Files that the manifest does not name, which is not a problem: itself, schemas, quick-looks.
+        Files that the manifest does not name, which is not a problem: itself, schemas, quick-looks. Empty if the
+        judgement is not thorough.
+    remarks
+        What differs from the manifest, but does not make the product incomplete.
+    compared_with
+        ``the manifest``, or ``what was downloaded`` if its manifest does not show that it is whole.
     """
 
     path: Path
-    files: int
-    problems: tuple[str, ...]
-    unlisted: tuple[str, ...]
+    files: int = 0
+    problems: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    compared_with: str = _MANIFEST
 
     @property
     def good(self) -> bool:
-        """Whether every file of the manifest is there, with its size and digest."""
+        """Whether every file is there, and is the right one."""
         return not self.problems
 
 
 def check_product(path: Path) -> Check:
-    """Compare a product, a directory or a zip of one, with its manifest.
+    """Judge a product thoroughly: compare the digest of each of its files.
+
+    Raises
+    ------
+    OSError
+        It does not exist, or cannot be read.
+    """
+    return judge(path, None, thorough=True)
+
+
+def judge(path: Path, safename: str | None, *, thorough: bool, pulse: Pulse = no_pulse) -> Check:
+    """Judge whether a path has a complete product.
+
+    Parameters
+    ----------
+    safename
+        Of the product; None: the name of the path says it.
+    thorough
+        Compute all digests, and find all problems.
+    pulse
+        Called now and then while digests are computed.
 
     Raises
     ------
@@ -53,81 +96,136 @@ def check_product(path: Path) -> Check:
         It does not exist, or cannot be read.
     """
     if path.is_dir():
-        return _check(path, path.name, _Directory(path))
-    if path.suffix.lower() == ".zip":
-        try:
-            with open_plain(path) as file, zipfile.ZipFile(file) as archive:
-                names = [name for name in archive.namelist() if not name.endswith("/")]
-                top = os.path.commonpath(names).split("/")[0] if names else ""
-                return _check(path, top, _Zip(archive, top, names))
-        except UNREADABLE_ZIP as error:
-            return Check(path, 0, (f"it is not a complete zip: {error}",), ())
-    path.stat()
-    return Check(path, 0, ("it is a single file, without a manifest to compare with",), ())
-
-
-class _Directory:
-    def __init__(self, top: Path) -> None:
-        self._top = top
-
-    def sizes(self) -> dict[str, int]:
-        found = (Path(folder, name) for folder, _, names in os.walk(self._top) for name in names)
-        return {file.relative_to(self._top).as_posix(): file.stat().st_size for file in found}
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[IO[bytes]]:
-        with open_plain(self._top / path) as file:
-            yield file
-
-
-class _Zip:
-    def __init__(self, archive: zipfile.ZipFile, top: str, names: list[str]) -> None:
-        self._archive = archive
-        self._top = top
-        self._names = names
-
-    def sizes(self) -> dict[str, int]:
-        return {name.removeprefix(f"{self._top}/"): self._archive.getinfo(name).file_size for name in self._names}
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[IO[bytes]]:
-        with self._archive.open(f"{self._top}/{path}") as file:
-            yield file
-
-
-def _check(path: Path, safename: str, files: _Directory | _Zip) -> Check:
-    sizes = files.sizes()
-    name = manifest_name(parse(safename).family)
-    if name is None or name not in sizes:
-        return Check(path, 0, (f"it has no {name or 'manifest'} to compare with",), tuple(sorted(sizes)))
+        return _Judge(path, path.name, DirectoryFiles(path, pulse), thorough=thorough).directory()
+    if path.suffix.lower() != ".zip":
+        with open_plain(path) as file:
+            fault = form_fault(path.name, file, os.fstat(file.fileno()).st_size)
+        alone = "it is a single file, without a manifest to compare with"
+        return Check(path, 1, (f"{fault}; {alone}",) if fault else (), remarks=() if fault else (alone,))
+    expected = product_of(safename or path.name[:-4]).name
     try:
-        with files.open(name) as file:
-            entries = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1)).entries
-    except ManifestError as error:
-        return Check(path, 0, (f"{name}: {error}",), ())
-    if not entries:
-        return Check(path, 0, (f"{name} names no file",), tuple(sorted(sizes)))
-    problems = tuple(problem for entry in entries if (problem := _problem(entry, sizes, files)))
-    unlisted = tuple(sorted(sizes.keys() - {entry.path for entry in entries}))
-    return Check(path, len(entries), problems, unlisted)
-
-
-def _problem(entry: ManifestEntry, sizes: dict[str, int], files: _Directory | _Zip) -> str | None:
-    size_bytes = sizes.get(entry.path)
-    if size_bytes is None:
-        return f"{entry.path} is absent"
-    if entry.size_bytes not in {None, size_bytes}:
-        return f"{entry.path} has {size_bytes} bytes instead of {entry.size_bytes}"
-    try:
-        with files.open(entry.path) as file:
-            found = _digest(file, entry.algorithm)
+        with open_plain(path) as file, zipfile.ZipFile(file) as archive:
+            return _zip(path, archive, expected, thorough=thorough, pulse=pulse)
     except UNREADABLE_ZIP as error:
-        return f"{entry.path}: {error}"
-    return None if found == entry.digest else f"{entry.path}: {entry.algorithm} is {found} instead of {entry.digest}"
+        return Check(path, 0, (f"it is not a complete zip: {error}",))
 
 
-def _digest(file: IO[bytes], algorithm: str) -> str:
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    while block := file.read(_BLOCK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
+def _zip(path: Path, archive: zipfile.ZipFile, expected: str, *, thorough: bool, pulse: Pulse) -> Check:
+    members = [item for item in archive.infolist() if not item.is_dir()]
+    tops = {item.filename.partition("/")[0] for item in members}
+    mission = product_of(expected).family.mission
+    manifest, required = manifest_of(expected)
+    if expected in tops and (required or f"{expected}/{manifest}" in archive.namelist()):
+        return _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough).against_manifest()
+    others = sorted(top for top in tops if parse(top).start is not None and top != expected)
+    if others:
+        return Check(path, 0, (f"it holds {others[0]} instead of {expected}",))
+    if required:
+        return Check(path, 0, (f"it has no {expected}/{manifest} to compare with",))
+    if mission.form is not None:
+        members = [item for item in members if item.filename.rpartition("/")[2] == expected]
+    problem = None if members else f"it holds no file of {expected}"
+    for item in members:
+        with archive.open(item) as file:
+            problem = problem or form_fault(item.filename, file, item.file_size or 1)
+    damaged = archive.testzip() if thorough and not problem else None
+    problem = problem or (f"{damaged} is damaged" if damaged else None)
+    return Check(path, len(members), (problem,) if problem else ())
+
+
+class _Judge:
+    """Judges a product that consists of several files."""
+
+    def __init__(self, path: Path, safename: str, files: DirectoryFiles | ZipFiles, *, thorough: bool) -> None:
+        self._path = path
+        self._safename = safename
+        self._files = files
+        self._thorough = thorough
+
+    def directory(self) -> Check:
+        """Compare it with its manifest, or with the record of what was downloaded."""
+        mission = product_of(self._safename).family.mission
+        if mission.form is not None and not mission.is_directory:
+            return self._folder_of_a_file()
+        record = file_record.read(self._path)
+        has_manifest = mission.manifest is not None or isinstance(self._manifest(), Manifest)
+        if not has_manifest and not record:
+            if not any(self._files.paths()):
+                return self._check(("it is empty",))
+            nothing = "it has no manifest to compare with"
+            return self._check((nothing,)) if self._thorough else self._check(())
+        if record and not self._thorough and have_stated_sizes(record, self._files):
+            return Check(self._path, len(record), compared_with=_RECORD)
+        check = self.against_manifest()
+        if check.good or not record:
+            return check
+        problems = self._problems(record)
+        if problems:
+            return check if has_manifest else self._check(problems, record, compared_with=_RECORD)
+        remarks = (*check.problems, *check.remarks)
+        return self._check((), record, remarks[:_REMARKS_MAX], compared_with=_RECORD)
+
+    def against_manifest(self) -> Check:
+        """Compare it with its manifest."""
+        manifest = self._manifest()
+        if isinstance(manifest, str):
+            return self._check((manifest,))
+        if not self._thorough and have_stated_sizes(manifest.entries, self._files):
+            return Check(self._path, len(manifest.entries))
+        problems, remarks = self._compared(manifest.entries)
+        return self._check(problems, manifest.entries, remarks)
+
+    def _manifest(self) -> Manifest | str:
+        """Return the manifest, or why the product cannot be compared with it."""
+        name, _ = manifest_of(self._safename)
+        if name is None or self._files.size_bytes(name) is None:
+            return f"it has no {name or 'manifest'} to compare with"
+        try:
+            with self._files.open(name) as file:
+                manifest = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1), self._safename)
+        except (ManifestError, *UNREADABLE_ZIP) as error:
+            return f"{name}: {error}"
+        if not manifest.complete:
+            return f"{name} names no file" if not manifest.entries else f"{name} does not say which files belong to it"
+        return manifest
+
+    def _compared(self, entries: Sequence[ManifestEntry]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        found = differences(entries, self._files, every=self._thorough)
+        if not self._thorough:
+            return self._first(str(each) for each in found if each.kind is not DifferenceKind.SIZE), ()
+        every = list(found)
+        remark = size_remark(every)
+        problems = tuple(str(each) for each in every if each.kind is not DifferenceKind.SIZE)
+        return problems, (remark,) if remark else ()
+
+    def _problems(self, entries: Sequence[ManifestEntry]) -> tuple[str, ...]:
+        if self._thorough:
+            return self._compared(entries)[0]
+        return () if have_stated_sizes(entries, self._files) else ("it is not what was downloaded",)
+
+    def _folder_of_a_file(self) -> Check:
+        """Judge a folder that should hold a product which is one file."""
+        stem = stem_of(self._safename)
+        names = [path for path in self._files.paths() if path.startswith(stem) and "/" not in path]
+        faults = [f"it holds no file {self._safename}"] if not names else []
+        for name in names:
+            with self._files.open(name) as file:
+                if fault := form_fault(name, file, self._files.size_bytes(name) or 0):
+                    faults.append(f"{name}: {fault}")
+        return self._check(tuple(faults))
+
+    @staticmethod
+    def _first(problems: Iterator[str]) -> tuple[str, ...]:
+        return tuple(islice(problems, 1))
+
+    def _check(
+        self,
+        problems: tuple[str, ...],
+        entries: Sequence[ManifestEntry] = (),
+        remarks: tuple[str, ...] = (),
+        compared_with: str = _MANIFEST,
+    ) -> Check:
+        unlisted: tuple[str, ...] = ()
+        if self._thorough:
+            unlisted = tuple(sorted({*self._files.paths()} - {entry.path for entry in entries}))
+        return Check(self._path, len(entries), problems, unlisted, remarks, compared_with)

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
+from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.whole import is_whole
-from cdsed.model.families import Family
+from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS, Family
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
+from cdsed.model.single_file import ARCHIVE_EXTENSIONS, stem_of
 
 _log = logging.getLogger(__name__)
 
+#: Extensions of stored objects whose names in the catalogue have none.
+_FILE_EXTENSIONS = (*sorted({*EXTENSIONS} - {*DIRECTORY_EXTENSIONS}), ".tif", ".DEM", ".EOF")
 _DIRECTORIES_MAX = 512  # directories whose names are held in memory
 
 
@@ -36,6 +40,8 @@ class _Listed:
 class Presence:
     """Finds products under ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip`` (other extensions likewise).
 
+    Those that may be one file are also found with one more extension, as the service stores some: ``X.TGZ``.
+
     Parameters
     ----------
     spools, archives
@@ -43,6 +49,8 @@ class Presence:
     fresh_s
         How long the names of a directory are cached. A product found in them is confirmed on disk, so old names can
         only miss a product that has just appeared.
+    pulse
+        Called now and then while a digest is computed.
     """
 
     def __init__(
@@ -51,11 +59,13 @@ class Presence:
         archives: Sequence[Archive],
         clock: Clock = SYSTEM_CLOCK,
         fresh_s: float = 30,
+        pulse: Pulse = no_pulse,
     ) -> None:
         self._spools = tuple(spools)
         self._archives = tuple(archives)
         self._clock = clock
         self._fresh_s = fresh_s
+        self._pulse = pulse
         self._listed: OrderedDict[Path, _Listed] = OrderedDict()
 
     def find(self, safename: str, outputdir: Path | None = None) -> Path | None:
@@ -71,7 +81,7 @@ class Presence:
         for directory in self._directories(safename, outputdir):
             names = self._names(directory)
             for name in _forms(safename):
-                if name in names and is_whole(directory / name):
+                if name in names and is_whole(directory / name, safename, self._pulse):
                     return directory / name
         return None
 
@@ -79,7 +89,7 @@ class Presence:
         """Do the same without the cache; call it just before a download."""
         places = self._directories(safename, outputdir)
         paths = (place / name for place in places for name in _forms(safename))
-        return next((path for path in paths if is_whole(path)), None)
+        return next((path for path in paths if is_whole(path, safename, self._pulse)), None)
 
     def missing_roots(self) -> list[Path]:
         """Return spools that are missing and archives that are missing or empty: presumably they are not mounted."""
@@ -108,9 +118,10 @@ class Presence:
         return listed.names
 
 
-def presence_of(settings: Settings, clock: Clock) -> Presence:
+def presence_of(settings: Settings, clock: Clock, pulse: Pulse = no_pulse) -> Presence:
     """Return a `Presence` for the spools and archives of the settings."""
-    return Presence(settings.spools, [Archive(each.root, each.layouts) for each in settings.archives], clock)
+    archives = [Archive(each.root, each.layouts) for each in settings.archives]
+    return Presence(settings.spools, archives, clock, pulse=pulse)
 
 
 def _list(directory: Path) -> frozenset[str]:
@@ -124,6 +135,7 @@ def _list(directory: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _forms(safename: str) -> tuple[str, str, str]:
-    stem = safename.rpartition(".")[0] or safename
-    return safename, f"{safename}.zip", f"{stem}.zip"
+def _forms(safename: str) -> list[str]:
+    stem, mission = stem_of(safename), parse(safename).family.mission
+    more = (".zip",) if mission.form and mission.is_directory else (*ARCHIVE_EXTENSIONS, *_FILE_EXTENSIONS)
+    return list(dict.fromkeys([safename, *(f"{name}{extension}" for extension in more for name in (safename, stem))]))

@@ -9,6 +9,7 @@ from typing import Protocol
 # The largest prime below 1 MiB: usual offsets (multiples of powers of two) then never fall on the same place of the
 # block, so a piece at a wrong offset is never correct by accident.
 BLOCK_BYTES = 1_048_573
+_NETCDF = b"CDF\x01"
 
 
 class Body(Protocol):
@@ -68,6 +69,29 @@ class RandomBody:
         return _digest(self, algorithm)
 
 
+@dataclass(frozen=True)
+class NetcdfBody:
+    """Content that begins like a netCDF file; the bytes after that are those of `data`."""
+
+    data: Body
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of the content."""
+        return self.data.size_bytes
+
+    def pieces(self, start: int, length: int) -> Iterator[memoryview]:
+        """Yield the bytes ``[start, start + length)`` in order."""
+        head = memoryview(_NETCDF[: self.size_bytes])[start : start + length]
+        if head:
+            yield head
+        yield from self.data.pieces(start + len(head), length - len(head))
+
+    def digest(self, algorithm: str) -> str:
+        """Return the lower-case hex digest of the whole content; it is computed once, then it is cached."""
+        return _digest(self, algorithm)
+
+
 def random_body(seed: int, key: str, size_bytes: int, variant: int = 0) -> RandomBody:
     """Return the content of the object `key`; another `variant` is other content of the same size."""
     digest = hashlib.sha256(f"{seed}\n{key}\n{variant}".encode()).digest()
@@ -76,6 +100,8 @@ def random_body(seed: int, key: str, size_bytes: int, variant: int = 0) -> Rando
 
 def spoilt(body: Body) -> Body:
     """Return content of the same length as `body` that differs from it."""
+    if isinstance(body, NetcdfBody):
+        return NetcdfBody(spoilt(body.data))
     if isinstance(body, RandomBody):
         return RandomBody(body.seed, (body.phase + 1) % BLOCK_BYTES, body.size_bytes)
     data = b"".join(body.pieces(0, body.size_bytes))
@@ -90,7 +116,7 @@ def _doubled_block(seed: int) -> memoryview:
 
 
 @lru_cache(maxsize=200_000)
-def _digest(body: RandomBody, algorithm: str) -> str:
+def _digest(body: "RandomBody | NetcdfBody", algorithm: str) -> str:
     digest = hashlib.new(algorithm)
     for piece in body.pieces(0, body.size_bytes):
         digest.update(piece)

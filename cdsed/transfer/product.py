@@ -13,6 +13,7 @@ from pathlib import Path
 from cdsed.errors import ProductError
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
+from cdsed.model.single_file import single_file
 from cdsed.transfer.blips import through_blips
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, ProgressCallback, fetch_piece
@@ -130,12 +131,7 @@ def fetch_product(
     )
     if not verdict.good:
         raise verdict.error(damaged=verdict.damaged)
-    return StagedProduct(staging, tuple(objects), verdict, single_file(objects, location))
-
-
-def single_file(objects: Sequence[StoredObject], location: S3Location) -> str | None:
-    """Return the name of the file of a product that is one object at the product's own key; None for a directory."""
-    return objects[0].path if [item.key for item in objects] == [location.key] else None
+    return StagedProduct(staging, tuple(objects), verdict, single_file(objects, safename))
 
 
 def list_objects(

@@ -1,24 +1,33 @@
 """Verifying that a staged product is complete and correct: sizes, ETags, and its own manifest.
 
 First every listed object: its file exists, with its size, and with the MD5 of its ETag (single-part ETags are MD5s).
-Then every entry of the manifest: it is listed, with its size and digest. Files that the manifest does not name
-(schemas, icons, CDSE's own quick-looks) are normal. The first step also covers the manifest itself.
+Then every entry of the manifest: it is listed, with its digest (`cdsed.model.wholeness`). Files that the manifest does
+not name (schemas, icons, CDSE's own quick-looks) are normal. The first step also covers the manifest itself. A product
+that is one file must look like what its name says.
 """
 
 import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.families import family_by_beginning
-from cdsed.model.manifest import MANIFEST_BYTES_MAX, ManifestError, manifest_name, parse_manifest
+from cdsed.model.manifest import (
+    MANIFEST_BYTES_MAX,
+    Manifest,
+    ManifestEntry,
+    ManifestError,
+    manifest_of,
+    parse_manifest,
+)
 from cdsed.model.objects import Digests, StoredObject
-from cdsed.model.safename import parse
+from cdsed.model.single_file import form_fault, single_file
+from cdsed.model.wholeness import DifferenceKind, differences, size_remark
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import opened, staged_stamps
 
@@ -45,6 +54,9 @@ class VerificationResult:
         then, so the object was damaged on the way or on the disk. The manifest is compared only after all are whole.
     stamps
         Of the verified files, by path: exactly these may be published.
+    unproven
+        All files, with MD5 digests, if sizes in the manifest do not show that the product is whole: they are wrong or
+        missing, or ``transfer.manifest`` is ``warn``. Empty otherwise.
     """
 
     bad: dict[int, str] = field(default_factory=dict)
@@ -52,6 +64,7 @@ class VerificationResult:
     remarks: tuple[str, ...] = ()
     damaged: bool = False
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    unproven: tuple[ManifestEntry, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -110,6 +123,29 @@ def verify(
         text = "; ".join(f"not all {item.size_bytes} bytes of {item.path} are left" for item in lost[:_LOST_SHOWN])
         raise DiskError(f"{staging}: its disk has lost what had arrived: {text}", code="Lost")
     digests = _DigestsOf(staging, algorithms_for(safename), stamps, stop)
+    by_service = _against_service(objects, md5, digests)
+    if by_service.damaged:  # the manifest itself may be damaged, so it is not compared with the others yet
+        return by_service
+    if single_file(objects, safename):
+        by_manifest = _ManifestResult(unproven=False)
+        if fault := _file_fault(staging, objects[0]):
+            by_service.bad.setdefault(objects[0].id, fault)
+            by_manifest = replace(by_manifest, remarks=(f"{objects[0].path}: {fault}",))
+    else:
+        by_manifest = _against_manifest(staging, safename, _Staged(objects, digests))
+    bad = by_manifest.bad | by_service.bad if manifest_counts else by_service.bad
+    missing = by_manifest.missing if manifest_counts else ()
+    unproven: tuple[ManifestEntry, ...] = ()
+    if by_manifest.unproven and not bad and not missing:
+        unproven = tuple(
+            ManifestEntry(item.path, item.size_bytes, "md5", digests.find(item, "md5")) for item in objects
+        )
+    remarks = (*by_service.remarks, *by_manifest.remarks)
+    return VerificationResult(bad, missing, remarks, stamps=stamps, unproven=unproven)
+
+
+def _against_service(objects: Sequence[StoredObject], md5: str | None, digests: "_DigestsOf") -> VerificationResult:
+    """Compare objects with the MD5s that the service states, and with those of the bytes that arrived."""
     bad: dict[int, str] = {}
     remarks: list[str] = []
     damaged = False
@@ -123,50 +159,63 @@ def verify(
             bad[item.id] = found
             remarks.append(f"{item.path}: MD5 {found}, but {item.digests.md5} when it arrived")
             damaged = True
-    if damaged:  # the manifest itself may be damaged, so it is not compared with the others yet
-        return VerificationResult(bad, (), tuple(remarks), damaged=True)
-    by_manifest = _against_manifest(staging, safename, objects, digests.find)
-    if not manifest_counts:
-        return VerificationResult(bad, (), (*remarks, *by_manifest.remarks), stamps=stamps)
-    return VerificationResult(
-        by_manifest.bad | bad, by_manifest.missing, (*remarks, *by_manifest.remarks), stamps=stamps
-    )
+    return VerificationResult(bad, (), tuple(remarks), damaged=damaged)
 
 
-def _against_manifest(
-    staging: Path, safename: str, objects: Sequence[StoredObject], digest_of: "_DigestOf"
-) -> VerificationResult:
+def _file_fault(staging: Path, item: StoredObject) -> str | None:
+    """Return why the file of a product that is one file cannot be that product; None if it can be."""
+    with (
+        on_disk(f"{staging}/{item.path}"),
+        opened(staging) as product,
+        os.fdopen(product.open(item.path, os.O_RDONLY), "rb") as file,
+    ):
+        return form_fault(item.path, file, item.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _ManifestResult:
+    """What the manifest says against a product; `unproven` if its sizes do not show that the product is whole."""
+
+    bad: dict[int, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    unproven: bool = True
+
+
+def _against_manifest(staging: Path, safename: str, files: "_Staged") -> _ManifestResult:
     """Compare objects with the product's own manifest; one that cannot be read is itself a bad object."""
-    name = manifest_name(parse(safename).family)
-    by_path = {item.path: item for item in objects}
-    if name is None or (len(objects) == 1 and name not in by_path):
-        return VerificationResult()
-    if name not in by_path:
-        return VerificationResult(missing=(name,), remarks=(f"{name}: not on the service",))
+    name, required = manifest_of(safename)
+    if name is None or (not required and name not in files.by_path):
+        return _ManifestResult()
+    if name not in files.by_path:
+        return _ManifestResult(missing=(name,), remarks=(f"{name}: not on the service",))
     try:
-        with (
-            on_disk(f"{staging}/{name}"),
-            opened(staging) as product,
-            os.fdopen(product.open(name, os.O_RDONLY), "rb") as file,
-        ):
-            manifest = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1))
+        manifest = _read_manifest(staging, safename, name)
     except ManifestError as error:
-        return VerificationResult(bad={by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
-    bad: dict[int, str] = {}
-    missing, remarks = [], []
-    for entry in manifest.entries:
-        listed = by_path.get(entry.path)
-        if listed is None:
-            missing.append(entry.path)
-            remarks.append(f"{entry.path}: in the manifest, but not on the service")
-            continue
-        found = digest_of(listed, entry.algorithm)
-        if found == entry.digest and entry.size_bytes not in (None, listed.size_bytes):
-            found = f"size {listed.size_bytes}"
-        if found != entry.digest:
-            bad[listed.id] = found
-            remarks.append(f"{entry.path}: {entry.algorithm} {found}, the manifest states {entry.digest}")
-    return VerificationResult(bad, tuple(missing), tuple(remarks))
+        if not required:
+            return _ManifestResult(remarks=(f"{name}: {error}",))
+        return _ManifestResult(bad={files.by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
+    found = list(differences(manifest.entries, files, every=True))
+    absent = [each.entry.path for each in found if each.kind is DifferenceKind.ABSENT]
+    changed = [each for each in found if each.kind is DifferenceKind.CHANGED]
+    remarks = [f"{path}: in the manifest, but not on the service" for path in absent]
+    for each in changed:
+        text = f"{each.entry.path}: {each.entry.algorithm} {each.digest}, the manifest states {each.entry.digest}"
+        remarks.append(text)
+    if remark := size_remark(found):
+        remarks.append(remark)
+    bad = {files.by_path[each.entry.path].id: each.digest for each in changed}
+    unproven = bool(found) or not manifest.complete or any(entry.size_bytes is None for entry in manifest.entries)
+    return _ManifestResult(bad, tuple(absent), tuple(remarks), unproven=unproven)
+
+
+def _read_manifest(staging: Path, safename: str, name: str) -> Manifest:
+    with (
+        on_disk(f"{staging}/{name}"),
+        opened(staging) as product,
+        os.fdopen(product.open(name, os.O_RDONLY), "rb") as file,
+    ):
+        return parse_manifest(file.read(MANIFEST_BYTES_MAX + 1), safename)
 
 
 def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
@@ -176,9 +225,6 @@ def _stated_md5(item: StoredObject, catalogue_md5: str | None) -> str | None:
     # The catalogue's MD5 may be absent, "N/A" or all zeros.
     stated = (catalogue_md5 or "").lower()
     return stated if _MD5.fullmatch(stated) and stated.strip("0") else None
-
-
-_DigestOf = Callable[[StoredObject, str], str]
 
 
 class _DigestsOf:
@@ -204,6 +250,23 @@ class _DigestsOf:
         if getattr(self._read.get(item.path), algorithm, None) is None:
             self._read[item.path] = file_digests(self._staging, item.path, self._algorithms | {algorithm}, self._stop)
         return str(getattr(self._read[item.path], algorithm))
+
+
+class _Staged:
+    """The objects of a staged product, as `cdsed.model.wholeness` asks for them."""
+
+    def __init__(self, objects: Sequence[StoredObject], digests: _DigestsOf) -> None:
+        self.by_path = {item.path: item for item in objects}
+        self._digests = digests
+
+    def size_bytes(self, path: str) -> int | None:
+        """Return the size of an object's file; None if S3 did not list it."""
+        item = self.by_path.get(path)
+        return None if item is None else item.size_bytes
+
+    def digest(self, path: str, algorithm: str) -> str:
+        """Return a digest of an object's file."""
+        return self._digests.find(self.by_path[path], algorithm)
 
 
 def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: threading.Event) -> Digests:

@@ -191,7 +191,7 @@ def _look_at_products(db: Database, settings: Settings, checked: Checked, *, eve
             checked.violations += _duplicate(product, places)
         if product.position > opened_from:
             checked.opened += 1
-            if not is_whole(Path(product.path)):
+            if not is_whole(Path(product.path), product.safename):
                 checked.violations.append(_incomplete(product))
 
 

@@ -70,8 +70,8 @@ RULES = (
     FailureRule(
         FaultDomain.PRODUCT,
         ("VerificationFailed",),
-        "verification: a size, the catalogue's MD5 or an entry of the manifest does not fit, or a zip "
-        "is broken at its source. Only what is bad is fetched again: see below",
+        "verification: the catalogue's MD5 or a digest of the manifest does not fit, a single file is not what its "
+        "name says, or a zip is broken at its source. Only what is bad is fetched again: see below",
         FailureAction.ATTEMPT,
     ),
     FailureRule(

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from cdsed.errors import TransferError
-from cdsed.model.eodata import split_s3_path
+from cdsed.local import file_record
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.product_state import Product, State
+from cdsed.model.single_file import single_file
 from cdsed.store import pieces, products
 from cdsed.store.products import Move
-from cdsed.transfer.product import single_file
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
@@ -72,8 +72,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
     kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
-    assert product.s3_path is not None, f"{product.safename} was planned without a path"
-    single = single_file(objects, split_s3_path(product.s3_path))
+    single = single_file(objects, product.safename)
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
@@ -106,6 +105,9 @@ def _finish(context: WorkerContext, product: Product) -> None:
         _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
     place.check()  # verification may have taken long
+    if verdict.unproven and not single:
+        with on_disk(str(final)):
+            file_record.write(destination, final.name, verdict.unproven)
     published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
     if published.set_aside:
         _log.warning("%s: an incomplete copy was there; it is at %s now", final, published.set_aside)

@@ -84,15 +84,16 @@ class Lines:
             if known is not None and known.state not in TERMINAL:
                 continue
             reported_before = _reported_path(known)
-            found = Path(reported_before) if reported_before and self._is_there(Path(reported_before)) else None
+            there = reported_before is not None and self._is_there(Path(reported_before), line.safename)
+            found = Path(reported_before) if reported_before and there else None
             yield line.safename, PresenceCheck(reported_before, found or self._presence.find(line.safename, outputdir))
 
-    def _is_there(self, place: Path) -> bool:
+    def _is_there(self, place: Path, safename: str) -> bool:
         """Tell whether a product is complete at its path; True also if its disk is not mounted or does not respond."""
         try:
             identity = disks.get(self._db, place.parent)
             if place.exists():
-                return is_whole(place)
+                return is_whole(place, safename)
             return identity is not None and identity.is_lost(marker.look(place.parent))
         except OSError:
             return True

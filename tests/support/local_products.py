@@ -1,6 +1,7 @@
 """Small real products on disk."""
 
 import hashlib
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -22,7 +23,10 @@ def make_product(directory: Path, name: str = SAFENAME) -> Path:
     return product
 
 
-def make_zip(path: Path) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("manifest.safe", "x")
+def make_zip(path: Path, product: Path | None = None) -> Path:
+    """Make a zip of a product, by default of a new one."""
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as archive:
+        product = product or make_product(Path(folder))
+        for file in sorted(product.rglob("*")):
+            archive.write(file, file.relative_to(product.parent))
     return path

@@ -1,5 +1,6 @@
 """What the rest of cdsed needs to know of a mission."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,9 @@ class Mission:
         Whether a product is a directory. Such a product comes as a zip from the download service.
     manifest
         Name of the manifest at the root of a product; None if it has no manifest.
+    factory
+        Pattern of the factory's directory in which a product was made, for manifests that name files by their path
+        there. Its groups are fields of the name, perhaps with dots. None: no manifest does so.
     digests
         Digests that a manifest or an ETag may state, as `hashlib` names.
     eodata_folder
@@ -57,6 +61,7 @@ class Mission:
     beginning: str
     is_directory: bool
     manifest: str | None = None
+    factory: re.Pattern[str] | None = None
     digests: frozenset[str] = frozenset({"md5"})
     eodata_folder: Callable[[NameFields, datetime], str | None] = _no_folder
     archive_layout: str | None = None
@@ -68,3 +73,10 @@ class Mission:
     polarisations: Mapping[str, str] = field(default_factory=dict)
     sensor: str | None = None
     explode: Callable[[NameFields], dict[str, Any]] | None = None
+
+    def is_factory(self, directory: str, name: NameFields | None) -> bool:
+        """Tell whether a directory is that of the factory in which a product was made; None: any product."""
+        found = self.factory.fullmatch(directory) if self.factory else None
+        if found is None or name is None:
+            return found is not None
+        return all(name.fields.get(each) == text.replace(".", "") for each, text in found.groupdict().items())

@@ -1,9 +1,11 @@
 """Sentinel-2: optical images.
 
 Names and packages: Sentinel-2 Products Specification Document, S2-PDGS-TAS-DI-PSD, as of its compact form of December
-2016. Manifests: XFDU with SHA3-256 since baseline 03.01, as measured on real products, and MD5 before.
+2016. Manifests: XFDU with SHA3-256 since baseline 03.01, as measured on real products, and MD5 before. Those of L2A
+N0208 (2018) name files by their path in the factory, those of Sen2Cor (N0207, N9999) state sizes that are not theirs.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +17,10 @@ _REPROCESSED_AFTER = timedelta(days=30)
 _REPROCESSED_SINCE = "N0500"
 
 _UNIT = "S2[A-Z]"
+_FACTORY = re.compile(
+    rf"\.?(?P<unit>{_UNIT})_OPER_MSI_(?P<level>L1C|L2A)_TL_[A-Z0-9_]{{4}}_{TIME}_A[0-9]{{6}}_"
+    r"(?P<tile>T[0-9]{2}[A-Z]{3})_(?P<baseline>N[0-9]{2}\.[0-9]{2})"
+)
 
 
 def _folder(name: NameFields, start: datetime) -> str | None:
@@ -64,6 +70,7 @@ MISSION = Mission(
     beginning=beginning(_UNIT, "MSIL(?:1C|2A)", "20[0-9]{3}"),
     is_directory=True,
     manifest="manifest.safe",
+    factory=_FACTORY,
     digests=frozenset({"md5", "sha3_256"}),
     eodata_folder=_folder,
     archive_layout=BY_DATE,

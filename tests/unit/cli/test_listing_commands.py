@@ -157,7 +157,7 @@ def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(cli_la
     with cli_lab.config.open("a", encoding="utf-8") as file:
         file.write(f"archives: [{{root: {archive}}}]\n")
     (cli_lab.root / "spool").mkdir()
-    (cli_lab.root / "spool" / S5P).write_bytes(b"netcdf")
+    (cli_lab.root / "spool" / S5P).write_bytes(b"CDF\x01netcdf")
     place = archive / "sentinel-2a" / "L1C" / "MSI" / "S2A_MSIL1C" / "2024" / "256"
     (place / S2).mkdir(parents=True)
     path = f"/eodata/Sentinel-1/SAR/IW_GRDH_1S/2024/06/04/{GRD}"
@@ -180,7 +180,7 @@ def test_missing_counts_per_place_and_lists_the_absent_as_they_were_given(cli_la
 
 def test_missing_looks_in_the_listings_own_output_directory(cli_lab: CliLab) -> None:
     (cli_lab.root / "mine").mkdir()
-    (cli_lab.root / "mine" / S5P).write_bytes(b"netcdf")
+    (cli_lab.root / "mine" / S5P).write_bytes(b"CDF\x01netcdf")
     done = cli_lab.cdsed("missing", listing(cli_lab, f"# cdsed: outputdir={cli_lab.root / 'mine'}", S5P, GRD), "--json")
     response = json.loads(done.stdout)
     assert response["products"] == 2

@@ -52,6 +52,10 @@ def test_a_product_without_a_manifest_is_not_called_good(tmp_path: Path) -> None
     single = tmp_path / "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc"
     single.write_bytes(b"CDF")
     assert "without a manifest" in check_product(single).problems[0]
+    mosaic = tmp_path / "Sentinel-1_IW_mosaic_2020_M01_33UUP_0_0"
+    mosaic.mkdir()
+    (mosaic / "VV.tif").write_bytes(b"x")
+    assert "no manifest" in check_product(mosaic).problems[0]
     (tmp_path / SAFENAME).mkdir()
     assert "manifest.safe" in check_product(tmp_path / SAFENAME).problems[0]
     with pytest.raises(FileNotFoundError):

@@ -32,7 +32,7 @@ def test_a_zipped_product_is_found_under_both_its_names(tmp_path: Path, clock: H
 
 def test_a_single_object_product_is_found(tmp_path: Path, clock: HandClock) -> None:
     name = "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc"
-    (tmp_path / name).write_bytes(b"CDF")
+    (tmp_path / name).write_bytes(b"CDF\x01")
     assert Presence([tmp_path], [], clock).find(name) == tmp_path / name
 
 

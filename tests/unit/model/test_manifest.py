@@ -117,6 +117,61 @@ def test_a_hostile_href_is_refused(href: str) -> None:
         parse_manifest(xfdu(stream(href)))
 
 
+FACTORY = "/dpc/app/launch_1/.9810_15/.S2A_OPER_MSI_L2A_TL_MPS__20180528T112321_A015306_T31UFS_N02.08"
+L2A = "S2A_MSIL2A_20180528T104021_N0208_R008_T31UFS_20180528T112321"
+
+
+@pytest.mark.parametrize("safename", [f"{L2A}.SAFE", L2A, None])
+def test_what_follows_the_factorys_directory_is_the_path_in_the_product(safename: str | None) -> None:
+    manifest = parse_manifest(xfdu(stream(f"{FACTORY}/GRANULE/a.jp2")), safename)
+    assert [entry.path for entry in manifest.entries] == ["GRANULE/a.jp2"]
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        FACTORY,
+        f"{FACTORY}/",
+        f"{FACTORY}/../a.jp2",
+        f"{FACTORY}/GRANULE/../../a.jp2",
+        f"{FACTORY[1:]}/a.jp2/../b",
+        f"/{FACTORY}/a.jp2",
+        f"file://{FACTORY}/a.jp2",
+        f"{FACTORY}x/a.jp2",
+        "/dpc/app/launch_1/GRANULE/a.jp2",
+        f"{FACTORY.replace('S2A_', 'S2B_')}/a.jp2",
+        f"{FACTORY.replace('T31UFS', 'T31UFT')}/a.jp2",
+        f"{FACTORY.replace('N02.08', 'N02.07')}/a.jp2",
+        f"{FACTORY.replace('L2A', 'L1C')}/a.jp2",
+    ],
+)
+def test_an_absolute_path_that_leads_anywhere_else_is_refused(href: str) -> None:
+    with pytest.raises(ManifestError, match="names the file"):
+        parse_manifest(xfdu(stream(href)), f"{L2A}.SAFE")
+
+
+def test_only_the_mission_that_has_such_a_factory_may_name_it() -> None:
+    with pytest.raises(ManifestError, match="absolute"):
+        parse_manifest(
+            xfdu(stream(f"{FACTORY}/a")), "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+        )
+
+
+def test_the_manifests_of_2018_with_paths_of_the_factory_are_read_whole() -> None:
+    for name in (L2A, "S2B_MSIL2A_20180526T105029_N0208_R051_T31UFS_20180526T151308"):
+        manifest = parse_manifest(real(f"sentinel-2/{name}.manifest.safe"), name)
+        assert manifest.complete
+        assert len(manifest.entries) == 123
+        assert {entry.path.partition("/")[0] for entry in manifest.entries} == {
+            *("GRANULE", "DATASTRIP", "MTD_MSIL2A.xml", "INSPIRE.xml", "HTML")
+        }
+
+
+def test_a_manifest_as_large_as_the_largest_real_ones_is_read() -> None:
+    manifest = parse_manifest(xfdu(*(stream(f"./measurement/{number:06}.nc") for number in range(17_000))))
+    assert len(manifest.entries) == 17_000  # 3.2 MB
+
+
 @pytest.mark.parametrize(
     "head",
     [

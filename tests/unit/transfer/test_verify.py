@@ -1,6 +1,8 @@
 """Verification: only a complete product passes."""
 
 import dataclasses
+import hashlib
+import re
 import threading
 
 import pytest
@@ -146,3 +148,72 @@ def test_digests_of_passing_bytes_spare_a_second_reading(s3_lab, monkeypatch):
     read.clear()
     assert judge(s3_lab, name, objects).good
     assert worst.path in read
+
+
+def rewritten(s3_lab, objects, change):
+    """Change the text of the staged manifest; return the objects as the service would list them then."""
+    [manifest] = [item for item in objects if item.path == "manifest.safe"]
+    body = change((s3_lab.staging / manifest.path).read_text(encoding="utf-8")).encode()
+    (s3_lab.staging / manifest.path).write_bytes(body)
+    listed = dataclasses.replace(manifest, size_bytes=len(body), etag=hashlib.md5(body).hexdigest())
+    return from_disk([listed if item is manifest else item for item in objects])
+
+
+def test_a_wrong_stated_size_is_a_remark_where_the_digest_is_right(s3_lab):
+    name, objects = s3_lab.whole_product("S2_L2A", size_bytes=300_000)
+    assert not judge(s3_lab, name, objects).unproven
+    objects = rewritten(s3_lab, objects, lambda text: re.sub('size="[0-9]+"', 'size="880"', text))
+    verdict = judge(s3_lab, name, objects)
+    assert verdict.good
+    assert len(verdict.remarks) == 1
+    assert "wrong sizes" in verdict.summary
+    assert {entry.path: entry.size_bytes for entry in verdict.unproven} == {
+        item.path: item.size_bytes for item in objects
+    }
+
+
+def test_a_wrong_digest_is_bad_whatever_the_stated_size(s3_lab):
+    name, objects = s3_lab.whole_product("S2_L2A", size_bytes=300_000, manifest_lies="MTD_MSIL2A.xml")
+    objects = rewritten(s3_lab, objects, lambda text: re.sub('size="[0-9]+"', 'size="880"', text))
+    [liar] = [item for item in objects if item.path == "MTD_MSIL2A.xml"]
+    assert set(judge(s3_lab, name, objects).bad) == {liar.id}
+
+
+def test_a_manifest_with_paths_of_the_factory_counts_for_its_own_product_only(s3_lab):
+    name, objects = s3_lab.whole_product("S2_L2A", size_bytes=300_000)
+    unit, baseline, tile = name[:3], name[27:32], name[38:44]
+    factory = (
+        f"/dpc/app/.1_2/.{unit}_OPER_MSI_L2A_TL_MPS__20180528T112321_A015306_{tile}_{baseline[:3]}.{baseline[3:]}/"
+    )
+    own = rewritten(s3_lab, objects, lambda text: text.replace('"./', f'"{factory}'))
+    assert judge(s3_lab, name, own).good
+    foreign = rewritten(s3_lab, own, lambda text: text.replace(unit, "S2Z"))
+    verdict = judge(s3_lab, name, foreign)
+    assert set(verdict.bad) == {item.id for item in objects if item.path == "manifest.safe"}
+    assert "absolute" in verdict.summary
+
+
+def test_a_manifest_that_names_no_file_leaves_the_product_to_its_record(s3_lab):
+    name, objects = s3_lab.whole_product("S2_L2A", size_bytes=300_000)
+    verdict = judge(s3_lab, name, rewritten(s3_lab, objects, lambda text: text.replace("href=", "title=")))
+    assert verdict.good
+    assert len(verdict.unproven) == len(objects)
+
+
+@pytest.mark.parametrize("manifest_counts", [True, False])
+def test_a_web_page_under_the_name_of_a_file_is_bad_in_the_same_way_each_time(s3_lab, manifest_counts):
+    name, [item] = s3_lab.whole_product("S5P", size_bytes=36)
+    page = b"<html><body>Not found</body></html>\n"
+    (s3_lab.staging / item.path).write_bytes(page)
+    [item] = from_disk([dataclasses.replace(item, etag=hashlib.md5(page).hexdigest())])
+    verdict = judge(s3_lab, name, [item], manifest_counts=manifest_counts)
+    assert verdict.bad == {item.id: "it is a web page"}
+    assert not verdict.damaged
+
+
+def test_one_file_of_a_directory_does_not_pass_as_a_product_of_one_file(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000)
+    [alone] = [item for item in objects if item.path == "preview/quick-look.png"]
+    verdict = judge(s3_lab, name, [alone])
+    assert not verdict.good
+    assert verdict.missing == ("manifest.safe",)

@@ -110,7 +110,7 @@ def test_what_failed_is_tried_again_when_it_is_dropped_again(desk):
 
 def test_what_is_on_disk_is_present(desk):
     name = realistic_safenames("S5P", 1, seed=9)[0]
-    (desk.spool / name).write_bytes(b"netcdf")
+    (desk.spool / name).write_bytes(b"CDF\x01netcdf")
     assert take(desk, "l.txt", [name]) == {"already_present": 1}
     assert products.find(desk.db, name).path == str(desk.spool / name)
     worker = intake(desk)
@@ -120,7 +120,7 @@ def test_what_is_on_disk_is_present(desk):
 
 def test_what_its_owner_has_half_deleted_since_is_fetched_again(desk):
     name = realistic_safenames("S5P", 1, seed=9)[0]
-    (desk.spool / name).write_bytes(b"netcdf")
+    (desk.spool / name).write_bytes(b"CDF\x01netcdf")
     assert take(desk, "one.txt", [name]) == {"already_present": 1}
     (desk.spool / name).write_bytes(b"")
     assert take(desk, "two.txt", [name]) == {"accepted": 1}

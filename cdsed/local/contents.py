@@ -1,0 +1,121 @@
+"""The files of a product on disk, in a directory or in a zip, as `cdsed.model.wholeness` asks for them."""
+
+import errno
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from cdsed.model.single_file import UNREADABLE_ZIP
+
+_BLOCK_BYTES = 2**20
+_PULSE_BYTES = 256 * 2**20
+
+#: Called now and then while a digest is computed, which may take long. It may raise to end the work.
+Pulse = Callable[[], object]
+
+
+def no_pulse() -> None:
+    """Do nothing: for commands, which send no heartbeats."""
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a file for reading; OSError if it is, for example, a named pipe, which may never end.
+
+    Links are followed: users may have made them in spools and archives, and the file is only read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is not a plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+class DirectoryFiles:
+    """The files below a directory."""
+
+    def __init__(self, top: Path, pulse: Pulse = no_pulse) -> None:
+        self._top = top
+        self._pulse = pulse
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of each file below the product."""
+        for folder, _, names in os.walk(self._top):
+            yield from (Path(folder, name).relative_to(self._top).as_posix() for name in names)
+
+    def size_bytes(self, path: str) -> int | None:
+        """Return the size of a plain file; None if there is no such file."""
+        try:
+            found = (self._top / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def digest(self, path: str, algorithm: str) -> str:
+        """Return the digest of a file, hexadecimal in lower case; raises OSError if it cannot be read."""
+        with self.open(path) as file:
+            return _digest(file, algorithm, self._pulse)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading."""
+        with open_plain(self._top / path) as file:
+            yield file
+
+
+class ZipFiles:
+    """The files below the topmost directory `top` of a zip."""
+
+    def __init__(self, archive: zipfile.ZipFile, top: str, pulse: Pulse = no_pulse) -> None:
+        self._archive = archive
+        self._pulse = pulse
+        self._members = {
+            item.filename.removeprefix(f"{top}/"): item
+            for item in archive.infolist()
+            if item.filename.startswith(f"{top}/") and not item.is_dir()
+        }
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of each file below the product."""
+        return iter(self._members)
+
+    def size_bytes(self, path: str) -> int | None:
+        """Return the size of a file when it is unpacked; None if there is no such file, or only its entry is left."""
+        item = self._members.get(path)
+        if item is None:
+            return None
+        try:
+            self._archive.open(item).close()  # reads the member's own header
+        except UNREADABLE_ZIP:
+            return None
+        return item.file_size
+
+    def digest(self, path: str, algorithm: str) -> str:
+        """Return the digest of a file; empty for a member that is damaged."""
+        try:
+            with self.open(path) as file:
+                return _digest(file, algorithm, self._pulse)
+        except UNREADABLE_ZIP:
+            return ""
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading."""
+        with self._archive.open(self._members[path]) as file:
+            yield file
+
+
+def _digest(file: IO[bytes], algorithm: str, pulse: Pulse) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    read_bytes = 0
+    while block := file.read(_BLOCK_BYTES):
+        digest.update(block)
+        read_bytes += len(block)
+        if read_bytes % _PULSE_BYTES < len(block):
+            pulse()
+    pulse()
+    return digest.hexdigest()
