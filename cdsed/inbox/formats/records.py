@@ -1,0 +1,202 @@
+"""What one line, row or JSON object says about products, and the judgement on it, for every form of a listing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from cdsed.inbox.formats.words import Certainty, Place, certainty_of, id_of, is_absent, is_path, name_of, place_of
+from cdsed.model.families.other import ANY_NAME
+from cdsed.model.listing import Named, Rejected
+from cdsed.model.quoting import NotAName, holds_like_a_name, quotable
+
+_NAMES = (
+    "safename safe name title identifier filename producturi productidentifier productname product scenename scene "
+    "sceneid granulename granule granuleid fileid file id key prefix path location"
+)
+#: Headers of columns and names of JSON members, without blanks and underscores; the first one of names is used first.
+_RANKS = {word: rank for rank, word in enumerate(_NAMES.split())}
+_IDS = frozenset({"id", "uuid", "uid", "productid", "productuuid"})
+_PATHS = frozenset({"s3path", "productidentifier", "downloadlink", "key", "prefix", "location"})
+#: Of these columns a path that cannot be used deserves a remark: they are for the paths of this service.
+_S3_PATHS = frozenset({"s3path"})
+#: Columns with the names of other products than the row's: `cdsed match` writes one.
+_OTHER_PRODUCTS = frozenset({"counterpartof"})
+#: As long as the shortest names with a date and time: a shorter word that is not a name is not a lost product.
+_NAME_CHARACTERS_MIN = 24
+
+
+class Meaning(Enum):
+    """What the header says about a column."""
+
+    NAME = auto()
+    ID = auto()
+    S3_PATH = auto()
+    PATH = auto()
+    OTHER_PRODUCT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field of a row, or one member of a JSON object: its header, or '', and its text."""
+
+    header: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The words about products in one line, row or JSON object, as they are written.
+
+    Attributes
+    ----------
+    names
+        Each must be a good name; else the line is rejected.
+    ids
+        UUIDs, in small letters.
+    paths
+        Paths in the object store.
+    links
+        Paths that are used if they can be, without a remark otherwise.
+    """
+
+    names: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+def key_of(header: str) -> str:
+    """Return a header as it is compared: ``S3 Path``, ``s3_path`` and ``x:s3Path`` are the same."""
+    key = header.rpartition(":")[2].lower()
+    return "".join(character for character in key if character not in " _-'\"")
+
+
+def is_known(header: str) -> bool:
+    """Tell whether a header is that of a column of names, ids or S3 paths."""
+    key = key_of(header)
+    return key in _RANKS or key in _IDS or key in _PATHS or key in _S3_PATHS
+
+
+def only_ids(headers: Iterable[str]) -> bool:
+    """Tell whether a header has a column of ids, and none of names or paths."""
+    keys = {key_of(header) for header in headers if is_known(header)}
+    return bool(keys) and keys <= _IDS
+
+
+def judge(line: int, record: Record, text: str) -> list[Named | Rejected]:
+    """Check what a line, row or JSON object says about products.
+
+    Parameters
+    ----------
+    line
+        Its number; that of the product in a JSON document.
+    text
+        The whole line, or what stands for it.
+
+    Returns
+    -------
+    list
+        Each product once, or one rejection: a line is never taken in part.
+    """
+    try:
+        return list(_named(line, record))
+    except NotAName as error:
+        return [Rejected(line, quotable(text), error.why, len(text))]
+
+
+def record_of(cells: Iterable[Cell]) -> Record:
+    """Choose the words about products in a row, by their headers and by what stands in them."""
+    sorter = _Sorter()
+    for cell in cells:
+        sorter.add(key_of(cell.header) if cell.header else "", cell.text.strip(" '\""))
+    return sorter.record()
+
+
+def _named(line: int, record: Record) -> Iterable[Named]:
+    names = list(dict.fromkeys(name_of(word)[0] for word in record.names))
+    places = [place_of(path, names) for path in record.paths]
+    links = [place_of(path, names) for path in record.links]
+    if not names:
+        names = list(dict.fromkeys(place.name for place in [*places, *links] if place.name))
+    elif any(place.name and place.name not in names for place in [*places, *filter(_is_sure, links)]):
+        raise NotAName("", "has an S3 path that leads to another product than its name")
+    if not names and record.ids:
+        return [Named(line, each, each) for each in dict.fromkeys(record.ids)]
+    if not names:
+        for path in record.paths:
+            name_of(path)  # says why it names nothing
+        raise NotAName("", "there is no product name")
+    product_id = record.ids[0] if len(record.ids) == 1 and len(names) == 1 else None
+    paths: dict[str, str] = {}
+    for place in [*places, *links]:
+        if place.name and place.s3_path:
+            paths.setdefault(place.name, place.s3_path)
+    remark = next((place.remark for place in places if place.remark), "")
+    return [Named(line, name, product_id, paths.get(name), "" if name in paths else remark) for name in names]
+
+
+def _is_sure(place: Place) -> bool:
+    return place.name is not None and certainty_of(place.name) is Certainty.FULL
+
+
+class _Sorter:
+    """Collects the fields of one row by what they are."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._marked_ids: list[str] = []
+        self._paths: list[str] = []
+        self._links: list[str] = []
+        self._by_header: list[tuple[int, int, str]] = []  # less certain is more, rank, word
+        self._others: list[tuple[Certainty, str]] = []
+        self._misspelt: list[str] = []
+        self._words: list[tuple[int, str]] = []
+
+    def add(self, key: str, text: str) -> None:
+        """Sort one field."""
+        if is_absent(text) or key in _OTHER_PRODUCTS:
+            return
+        found = id_of(text)
+        if found:
+            (self._marked_ids if key in _IDS else self._ids).append(found)
+        elif key in _S3_PATHS or (is_path(text) and (not key or key in _PATHS)):
+            (self._paths if not key or key in _S3_PATHS else self._links).append(text)
+        elif is_path(text):
+            self._links.append(text)
+        else:
+            self._add_word(key, text)
+
+    def _add_word(self, key: str, text: str) -> None:
+        rank = _RANKS.get(key)
+        if key and rank is None and not ANY_NAME.search(text):
+            return  # a catalogue's row has dozens of such fields
+        certainty = certainty_of(text)
+        self._words.append((len(_RANKS) if rank is None else rank, text))
+        if certainty is Certainty.NOT:
+            if len(text) >= _NAME_CHARACTERS_MIN and holds_like_a_name(text) and (not key or rank is not None):
+                self._misspelt.append(text)
+        elif rank is None:
+            self._others.append((certainty, text))
+        else:
+            self._by_header.append((-certainty, rank, text))
+
+    def record(self) -> Record:
+        """Return the words about products."""
+        ids = self._marked_ids[:1] or self._ids
+        return Record(tuple(self._names()), tuple(ids), tuple(self._paths), tuple(self._links))
+
+    def _names(self) -> list[str]:
+        if self._by_header and -min(self._by_header)[0] > Certainty.LIKE_ONE:
+            full = [word for certainty, _, word in sorted(self._by_header) if -certainty == Certainty.FULL]
+            others = [word for certainty, word in self._others if certainty is Certainty.FULL]
+            return [*(full or [min(self._by_header)[2]]), *others]
+        found = [word for certainty, word in self._others if certainty > Certainty.LIKE_ONE]
+        if found or self._misspelt:
+            return [*found, *self._misspelt]
+        if self._by_header:
+            return [min(self._by_header)[2]]
+        if self._others:
+            return [word for _, word in self._others]
+        if self._words and not (self._paths or self._links or self._ids or self._marked_ids):
+            return [min(self._words, key=lambda each: each[0])[1]]
+        return []
