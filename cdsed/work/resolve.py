@@ -17,6 +17,7 @@ from cdsed.store import breakers, products
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.products import Found, Move
+from cdsed.work.bare_ids import take_name
 from cdsed.work.retrying import pause_s
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,11 @@ class Resolver:
                     self._missing(product, absence)
                     continue
                 entry = facts.found[product.safename]
+                if product.safename == product.product_id:
+                    named = take_name(self._db, self._clock, product, entry)
+                    if named is None:
+                        continue
+                    product = named
                 found = Found(
                     entry.s3_path,
                     PathSource.CATALOGUE,

@@ -28,7 +28,7 @@ def is_summary(text: str) -> bool:
 
 def record(text: str) -> Record | None:
     """Read a line of a directory; None if it has other words than such lines have."""
-    words = _words(text)
+    words = [word.lstrip("*") for word in _words(text)]
     if len(words) > _FIELDS_BEFORE_NAME and _PERMISSIONS.fullmatch(words[0]):
         words = [" ".join(words[_FIELDS_BEFORE_NAME:]).partition(" -> ")[0]]
     elif len(words) < 2:
@@ -41,8 +41,10 @@ def record(text: str) -> Record | None:
 
 def names_several(text: str) -> bool:
     """Tell whether a line that is separated by blanks alone names several products."""
-    names = {name_of(word)[0] for word in _words(text) if certainty_of(word) > Certainty.LIKE_ONE}
-    return len(names) > 1 and not re.search("[,;\t]", text)
+    words = [] if re.search("[,;\t]", text) else _words(text)
+    if len(words) < 2:
+        return False
+    return len({name_of(word)[0] for word in words if certainty_of(word) > Certainty.LIKE_ONE}) > 1
 
 
 def _words(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cdsed.inbox.formats.records import Cell, Record, is_known, record_of
+from cdsed.inbox.formats.records import Cell, Record, record_of
 
 #: The members that hold the products of a response.
 CONTAINERS = (
@@ -24,26 +24,25 @@ CONTAINERS = (
 
 def items_in(value: object) -> Iterator[object]:
     """Yield the items of a JSON value that should each name a product: the members of a response, or the value."""
-    if isinstance(value, list):
-        for each in value:
-            yield from items_in(each)
-    elif is_container(value):
-        for name in CONTAINERS:
-            members = value.get(name)
-            if isinstance(members, list):
-                yield from members
-    else:
+    members = _members(value)
+    if members is None:
         yield value
+    for each in members or ():
+        yield from items_in(each) if isinstance(each, list) else (each,)
 
 
 def is_container(value: object) -> bool:
     """Tell whether a JSON value is a response that holds products, not a product."""
-    return isinstance(value, Mapping) and any(isinstance(value.get(name), list) for name in CONTAINERS)
+    return _members(value) is not None
 
 
-def names_a_product(value: object) -> bool:
-    """Tell whether a JSON object has a member that may name a product."""
-    return isinstance(value, Mapping) and any(isinstance(each, str) and is_known(name) for name, each in _texts(value))
+def _members(value: object) -> list[object] | None:
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping):
+        return None
+    arrays = [value[name] for name in CONTAINERS if isinstance(value.get(name), list)]
+    return [member for array in arrays for member in array] if arrays else None
 
 
 def record(item: object) -> Record:

@@ -29,7 +29,9 @@ def check_parquet(file: BinaryIO, name: str) -> None:
     table = _open(file, name)
     columns = _columns(table)
     _check_size(table, columns, name)
-    if not any(map(is_known, columns)) and not any(_named(row) for _, row in zip(range(100), _rows(table), strict=False)):
+    if not any(map(is_known, columns)) and not any(
+        _named(row) for _, row in zip(range(100), _rows(table), strict=False)
+    ):
         raise InboxError(f"{name} is parquet without a column of products, such as name, Name or S3Path")
 
 

@@ -4,10 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from cdsed.inbox.formats.words import Certainty, Place, certainty_of, id_of, is_absent, is_path, name_of, place_of
+from cdsed.inbox.formats.words import (
+    Certainty,
+    Place,
+    certainty_of,
+    id_of,
+    is_absent,
+    is_path,
+    is_plain,
+    name_of,
+    place_of,
+)
 from cdsed.model.families.other import ANY_NAME
 from cdsed.model.listing import Named, Rejected
 from cdsed.model.quoting import NotAName, holds_like_a_name, quotable
+from cdsed.model.safename import normalise
 
 _NAMES = (
     "safename safe name title identifier filename producturi productidentifier productname product scenename scene "
@@ -113,7 +124,7 @@ def record_of(cells: Iterable[Cell]) -> Record:
 
 
 def _named(line: int, record: Record) -> Iterable[Named]:
-    names = list(dict.fromkeys(name_of(word)[0] for word in record.names))
+    names = list(dict.fromkeys(normalise(word) if is_plain(word) else name_of(word)[0] for word in record.names))
     places = [place_of(path, names) for path in record.paths]
     links = [place_of(path, names) for path in record.links]
     if not names:
@@ -147,10 +158,7 @@ class _Sorter:
         self._marked_ids: list[str] = []
         self._paths: list[str] = []
         self._links: list[str] = []
-        self._by_header: list[tuple[int, int, str]] = []  # less certain is more, rank, word
-        self._others: list[tuple[Certainty, str]] = []
-        self._misspelt: list[str] = []
-        self._words: list[tuple[int, str]] = []
+        self._words: list[tuple[str, str]] = []  # header and text of those that may be names
 
     def add(self, key: str, text: str) -> None:
         """Sort one field."""
@@ -163,40 +171,44 @@ class _Sorter:
             (self._paths if not key or key in _S3_PATHS else self._links).append(text)
         elif is_path(text):
             self._links.append(text)
-        else:
-            self._add_word(key, text)
-
-    def _add_word(self, key: str, text: str) -> None:
-        rank = _RANKS.get(key)
-        if key and rank is None and not ANY_NAME.search(text):
-            return  # a catalogue's row has dozens of such fields
-        certainty = certainty_of(text)
-        self._words.append((len(_RANKS) if rank is None else rank, text))
-        if certainty is Certainty.NOT:
-            if len(text) >= _NAME_CHARACTERS_MIN and holds_like_a_name(text) and (not key or rank is not None):
-                self._misspelt.append(text)
-        elif rank is None:
-            self._others.append((certainty, text))
-        else:
-            self._by_header.append((-certainty, rank, text))
+        elif not key or key in _RANKS or ANY_NAME.search(text):  # a catalogue's row has dozens of other fields
+            self._words.append((key, text))
 
     def record(self) -> Record:
         """Return the words about products."""
         ids = self._marked_ids[:1] or self._ids
-        return Record(tuple(self._names()), tuple(ids), tuple(self._paths), tuple(self._links))
+        paths = (*self._paths, *self._links)
+        names = _chosen(self._words, beside_a_path=bool(paths)) or ([] if ids or paths else _first(self._words))
+        return Record(tuple(names), tuple(ids), tuple(self._paths), tuple(self._links))
 
-    def _names(self) -> list[str]:
-        if self._by_header and -min(self._by_header)[0] > Certainty.LIKE_ONE:
-            full = [word for certainty, _, word in sorted(self._by_header) if -certainty == Certainty.FULL]
-            others = [word for certainty, word in self._others if certainty is Certainty.FULL]
-            return [*(full or [min(self._by_header)[2]]), *others]
-        found = [word for certainty, word in self._others if certainty > Certainty.LIKE_ONE]
-        if found or self._misspelt:
-            return [*found, *self._misspelt]
-        if self._by_header:
-            return [min(self._by_header)[2]]
-        if self._others:
-            return [word for _, word in self._others]
-        if self._words and not (self._paths or self._links or self._ids or self._marked_ids):
-            return [min(self._words, key=lambda each: each[0])[1]]
-        return []
+
+def _chosen(words: list[tuple[str, str]], *, beside_a_path: bool) -> list[str]:
+    """Return the names among the words of a row: by what they are, then by their headers."""
+    if len(words) == 1 and words[0][0] in _RANKS and is_plain(words[0][1]) and ANY_NAME.match(words[0][1]):
+        return [words[0][1]]  # in most rows: nothing else is tried
+    certain = [(certainty_of(text), key, text) for key, text in words]
+    by_header = sorted(
+        (-certainty, _RANKS[key], text) for certainty, key, text in certain if certainty and key in _RANKS
+    )
+    best = Certainty(-by_header[0][0]) if by_header else Certainty.NOT
+    full = [text for certainty, _, text in certain if certainty is Certainty.FULL]
+    if best is Certainty.FULL:
+        return full
+    if best > Certainty.LIKE_ONE:
+        return [by_header[0][2], *full]
+    timed = [text for certainty, _, text in certain if certainty > Certainty.LIKE_ONE]
+    timed += [text for certainty, key, text in certain if not certainty and _is_misspelt(key, text)]
+    if timed or by_header:
+        return timed or [by_header[0][2]]
+    # Words for types and missions are like names, too.
+    return [] if beside_a_path else [text for certainty, _, text in certain if certainty]
+
+
+def _is_misspelt(key: str, text: str) -> bool:
+    """Tell whether a word that cannot be a name should have been one."""
+    return len(text) >= _NAME_CHARACTERS_MIN and holds_like_a_name(text) and (not key or key in _RANKS)
+
+
+def _first(words: list[tuple[str, str]]) -> list[str]:
+    """Return the word that should have been the name."""
+    return [min(words, key=lambda each: _RANKS.get(each[0], len(_RANKS)))[1]] if words else []

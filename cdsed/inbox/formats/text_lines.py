@@ -11,8 +11,9 @@ from typing import BinaryIO
 from cdsed.errors import InboxError
 from cdsed.inbox.formats import directory_lines
 from cdsed.inbox.formats.records import Cell, Record, is_known, judge, only_ids, record_of
-from cdsed.inbox.formats.words import Certainty, certainty_of, id_of, is_path
+from cdsed.inbox.formats.words import Certainty, certainty_of, id_of, is_path, is_plain
 from cdsed.inbox.source import PhysicalLine, physical_lines
+from cdsed.model.families.other import ANY_NAME
 from cdsed.model.listing import Ignored, ListingLine, Rejected
 from cdsed.model.quoting import quotable
 
@@ -115,16 +116,17 @@ class _Table:
         if any(_is_of_a_product(field) for field in best.headers):
             return None
         if best.known:
-            if only_ids(best.headers) and not best._leads_to_products(following):
+            if only_ids(best.headers) and not best.leads_to_products(following):
                 raise InboxError("its header has no column safename, Name or S3Path")
             return best
-        return best if best._is_plausible() and best._leads_to_products(following) else None
+        return best if best.is_plausible() and best.leads_to_products(following) else None
 
     @property
     def known(self) -> int:
+        """How many of the headers are known."""
         return sum(is_known(header) for header in self.headers)
 
-    def _is_plausible(self) -> bool:
+    def is_plausible(self) -> bool:
         """Tell whether the words can be headers that are not known here."""
         if len(self.headers) == 1:
             return _HEADER_ALONE.fullmatch(self.headers[0]) is not None
@@ -132,7 +134,8 @@ class _Table:
         numbered = [str(number) for number in range(len(words))]  # by pandas
         return bool(words) and (words == numbered or all(map(_HEADER_WORD.fullmatch, words)))
 
-    def _leads_to_products(self, following: str) -> bool:
+    def leads_to_products(self, following: str) -> bool:
+        """Tell whether the next line has a product in one of the columns."""
         return any(_is_of_a_product(field) for field in _fields(following, self.delimiter))
 
     def record(self, text: str) -> Record:
@@ -157,6 +160,8 @@ def _fields(text: str, delimiter: str) -> list[str]:
 
 def _by_content(text: str) -> Record:
     """Recognise the fields of a line without a header by their form."""
+    if is_plain(text) and ANY_NAME.match(text):
+        return Record(names=(text,))  # most listings have a million of these, so nothing else is tried
     fields = [field.strip(_AROUND) for field in re.split(f"[{_DELIMITERS}]", text)]
     if len(fields) == 1:
         return directory_lines.record(text) or record_of([Cell("", text)])

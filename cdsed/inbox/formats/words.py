@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from cdsed.model.eodata import BUCKET, split_s3_path
@@ -24,6 +25,7 @@ _ADDRESS = re.compile(r"https?://[^/?#]*/?([^?#]*)", re.IGNORECASE)
 _PATH = re.compile(rf"(?:/vsi|s3[an]?://|https?://|/?{BUCKET}/|Sentinel-[^/]+/)", re.IGNORECASE)
 # As some archives write the file of a product: the level is appended.
 _APPENDED = re.compile(r"-[A-Z_]+$")
+_PLAIN = re.compile(r"[A-Za-z0-9_.+]+")
 _TIME = re.compile(TIME)
 
 
@@ -73,6 +75,12 @@ def is_path(word: str) -> bool:
     return _PATH.match(word) is not None
 
 
+def is_plain(word: str) -> bool:
+    """Tell whether a word has nothing around a name, so that its normal form is all that there is to find out."""
+    return _PLAIN.fullmatch(word) is not None
+
+
+@lru_cache(maxsize=256)  # a word is classified first, and then read
 def name_of(word: str) -> tuple[str, Certainty]:
     """Return the name of the product that a word names, and how surely.
 
@@ -90,8 +98,10 @@ def name_of(word: str) -> tuple[str, Certainty]:
             return normalise(inside), Certainty.FULL
     name = normalise(word)
     certainty = _of_name(name)
+    if certainty is Certainty.FULL:
+        return name, certainty
     appended = _APPENDED.search(word)
-    if certainty is not Certainty.FULL and appended and _certainty(word[: appended.start()]) is Certainty.FULL:
+    if appended and _certainty(word[: appended.start()]) is Certainty.FULL:
         return normalise(word[: appended.start()]), Certainty.FULL
     return name, certainty
 
