@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, os.environ)
     options = _options(arguments, settings)
     with _files(arguments.listings) as files:
-        refused = [complaint for file in files if (complaint := _complaint(file, strict=arguments.strict))]
+        ignored = settings.inbox.ignored_names
+        refused = [complaint for file in files if (complaint := _complaint(file, ignored, strict=arguments.strict))]
         if refused:
             raise InboxError("\n".join([*refused, "nothing was put into the inbox"]))
         for file in files:
@@ -125,13 +126,13 @@ def _files(listings: list[Path]) -> Iterator[list[Path]]:
         yield [stack.enter_context(as_file(listing, name)) for listing in listings]
 
 
-def _complaint(file: Path, *, strict: bool) -> str | None:
+def _complaint(file: Path, ignored_names: Sequence[str], *, strict: bool) -> str | None:
     """Check a listing and print a summary; return why it cannot be accepted, None when it can."""
     from cdsed.inbox.scan import is_ignored
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
-    if is_ignored(file.name):
+    if is_ignored(file.name, ignored_names):
         return f"{file.name} has a name that the inbox ignores, like those of hidden or unfinished files; rename it"
     try:
         content = _content(file)

@@ -214,7 +214,6 @@ def add_missing_cdse_hash_ids_in_listing(
         absence = facts.absence(name)
         if absence is not None:
             _log.warning("%s: %s", name, absence.cause)
-    # The listing may have an id instead of a name.
     rows = [(entry.product_id, entry.name, entry.s3_path.removeprefix("/eodata/")) for entry in facts.found.values()]
     return pd.DataFrame(rows, columns=["id", "safename", "S3Path"])
 

@@ -18,7 +18,7 @@ _COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
 # The last alternative matches a response without products.
 _OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"|"(?:value|features)"\s*:\s*\[\s*\]')
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_ID = re.compile(rf"[ \t'\"]*{_UUID}[ \t'\",;]*")
+_IDS = re.compile(rf"(?:[ \t,;'\"]*(?:https?://[^\s,;]+\bProducts\()?{_UUID}(?:\)[^\s,;]*)?)+[ \t,;'\"]*")
 # An array of ids, or the member of a catalogue's product. Other services write "id", beside their secrets.
 _IDS_IN_JSON = re.compile(rf'(?:^|[\r\n])\s*\[\s*"{_UUID}"|"(?:Id|uuid)"\s*:\s*"{_UUID}"')
 # Tables of other things may have the columns `id` and `name`, too.
@@ -53,8 +53,8 @@ def _is_strange(lines: Iterable[str]) -> bool:
     """Tell whether lines without product names have more than comments and a header."""
     content = (text for line in lines if (text := line.strip(" \x1a")).strip() and not text.startswith("#"))
     first = next(content, "")
-    if _ID.fullmatch(first):
-        return not all(_ID.fullmatch(each) for each in content)
+    if _IDS.fullmatch(first):
+        return not all(_IDS.fullmatch(each) for each in content)
     header = {field.strip(" '\"").lower() for field in re.split(r"[,;\t]", first)}
     if header & _COLUMNS or header == {""}:
         return False

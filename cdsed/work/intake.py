@@ -74,7 +74,8 @@ class Intake:
         self._groups = groups
         self._lines = Lines(db, clock, presence)
         self._between_batches = between_batches
-        self._scan = InboxScan(self._root, groups, settings.inbox.stable_for_s, clock)
+        inbox = settings.inbox
+        self._scan = InboxScan(self._root, groups, inbox.stable_for_s, clock, inbox.ignored_names)
         self._stuck: set[Path] = set()
         self._deadly: set[Path] = set()
         self._left_behind = False

@@ -156,7 +156,7 @@ def read_document(file: BinaryIO, layout: Layout, name: str) -> Iterator[Listing
     number = 0
     try:
         for item in _items(file, layout, name):
-            for each in items_in(item) if layout.shape is not Shape.COLUMNS else [item]:
+            for each in [item] if _is_row(item) else items_in(item):
                 number += 1
                 words = record(_with_headers(each, layout.headers))
                 yield from judge(number, words, text_of(words))
@@ -189,6 +189,10 @@ def _by_columns(file: BinaryIO, layout: Layout, name: str) -> Iterator[dict[str,
             metered.heard()
             rows.setdefault(key, {})[header] = value
     yield from rows.values()
+
+
+def _is_row(item: object) -> bool:
+    return isinstance(item, list) and not any(isinstance(each, list | dict) for each in item)
 
 
 def _with_headers(item: object, headers: list[str]) -> object:

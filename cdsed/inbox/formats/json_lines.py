@@ -14,20 +14,17 @@ _LINE_BYTES_MAX = 1024 * 1024
 
 
 def are_json_lines(file: BinaryIO) -> bool:
-    """Tell whether the first two lines are one JSON object each, and the first is not a response with several."""
-    values = []
-    for line in physical_lines(file, _LINE_BYTES_MAX):
-        if _is_blank(line):
-            continue
-        try:
-            values.append(_value(line))
-        except ValueError:
-            return False
-        if is_container(values[0]) or not isinstance(values[-1], dict):
-            return False
-        if len(values) > 1:
-            return True
-    return False
+    """Tell whether the first line is a JSON object, but not a response with several, and another object follows."""
+    lines = (line for line in physical_lines(file, _LINE_BYTES_MAX) if not _is_blank(line))
+    first = next(lines, None)
+    if first is None or first.problem:
+        return False
+    try:
+        value = _value(first)
+    except ValueError:
+        return False
+    following = next(lines, None) if isinstance(value, dict) and not is_container(value) else None
+    return following is not None and following.text.lstrip().startswith("{")
 
 
 def read_json_lines(file: BinaryIO) -> Iterator[ListingLine]:

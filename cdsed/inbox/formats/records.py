@@ -1,5 +1,6 @@
 """What one line, row or JSON object says about products, and the judgement on it, for every form of a listing."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -34,6 +35,8 @@ _S3_PATHS = frozenset({"s3path"})
 _OTHER_PRODUCTS = frozenset({"counterpartof"})
 #: As long as the shortest names with a date and time: a shorter word that is not a name is not a lost product.
 _NAME_CHARACTERS_MIN = 24
+#: A misspelt name in a column of unknown meaning.
+_LIKE_A_NAME = re.compile(r"(?i:S[0-9A-Z_]{2}_[\w.]{20,})")
 
 
 class Meaning(Enum):
@@ -142,8 +145,10 @@ def _named(line: int, record: Record) -> Iterable[Named]:
     for place in [*places, *links]:
         if place.name and place.s3_path:
             paths.setdefault(place.name, place.s3_path)
-    remark = next((place.remark for place in places if place.remark), "")
-    return [Named(line, name, product_id, paths.get(name), "" if name in paths else remark) for name in names]
+    remark = "" if paths else next((place.remark for place in places if place.remark), "")
+    if len(set(record.ids)) > 1 and len(names) == 1:
+        remark = remark or "it has several ids, and none of them was used"
+    return [Named(line, name, product_id, paths.get(name), remark) for name in names]
 
 
 def _is_sure(place: Place) -> bool:
@@ -171,7 +176,8 @@ class _Sorter:
             (self._paths if not key or key in _S3_PATHS else self._links).append(text)
         elif is_path(text):
             self._links.append(text)
-        elif not key or key in _RANKS or ANY_NAME.search(text):  # a catalogue's row has dozens of other fields
+        elif not key or key in _RANKS or ANY_NAME.search(text) or _LIKE_A_NAME.fullmatch(text):
+            # A catalogue's row has dozens of other fields, which are left out.
             self._words.append((key, text))
 
     def record(self) -> Record:
@@ -206,7 +212,9 @@ def _chosen(words: list[tuple[str, str]], *, beside_a_path: bool) -> list[str]:
 
 def _is_misspelt(key: str, text: str) -> bool:
     """Tell whether a word that cannot be a name should have been one."""
-    return len(text) >= _NAME_CHARACTERS_MIN and holds_like_a_name(text) and (not key or key in _RANKS)
+    if key and key not in _RANKS:
+        return _LIKE_A_NAME.fullmatch(text) is not None
+    return len(text) >= _NAME_CHARACTERS_MIN and holds_like_a_name(text)
 
 
 def _first(words: list[tuple[str, str]]) -> list[str]:
