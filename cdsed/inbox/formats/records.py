@@ -218,5 +218,6 @@ def _is_misspelt(key: str, text: str) -> bool:
 
 
 def _first(words: list[tuple[str, str]]) -> list[str]:
-    """Return the word that should have been the name."""
+    """Return the word that should have been the name; a column of ids may also hold row numbers."""
+    words = [(key, text) for key, text in words if key not in _IDS]
     return [min(words, key=lambda each: _RANKS.get(each[0], len(_RANKS)))[1]] if words else []

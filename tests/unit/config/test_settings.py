@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from cdsed.config import instance
 from cdsed.config.load import load_settings

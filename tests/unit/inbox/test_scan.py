@@ -161,23 +161,10 @@ def test_an_unreadable_group_directory_is_an_unexpected_entry(tmp_path: Path, sc
     assert scan.unexpected() == [tmp_path / "lops"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "x.filepart",
-        "x.csv.crdownload",
-        "x.TMP",
-        "x.PART",
-        "x.Part",
-        "~$x.csv",
-        "#x#",
-        "x.bak",
-        ".x",
-        ".~lock.x.csv#",
-        "x~",
-    ]
-    + ["x.partial", "x.swp", "x.csv._COPYING_"],
-)
+_UNFINISHED = ("x.filepart", "x.csv.crdownload", "x.TMP", "x.PART", "x.Part", "x.partial", "~$x.csv", "#x#", "x.bak")
+
+
+@pytest.mark.parametrize("name", [*_UNFINISHED, ".x", ".~lock.x.csv#", "x~", "x.swp", "x.csv._COPYING_"])
 def test_an_unfinished_upload_is_left_alone_whatever_the_case(tmp_path: Path, scan: InboxScan, name: str) -> None:
     os.utime(write(tmp_path / name), (0, 0))
     os.utime(write(tmp_path / "x.csv"), (0, 0))

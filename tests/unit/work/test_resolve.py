@@ -48,7 +48,7 @@ class Catalogue:
 
 def entry(name, *, online=True):
     fields = {
-        "safename": name,
+        "name": name,
         "product_id": "id",
         "s3_path": f"/eodata/there/{name}",
         "size_bytes": 7,
