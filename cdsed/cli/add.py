@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
 class _Content:
     """The result of checking a listing; only the first rejected lines are kept."""
 
+    products: int
     named: int
     rejected: int
     first_rejected: list["Rejected"]
@@ -139,7 +140,8 @@ def _complaint(file: Path, ignored_names: Sequence[str], *, strict: bool) -> str
     except InboxError as error:
         return str(error)
     rejected = f", {plural(content.rejected, 'line')} rejected" if content.rejected else ""
-    print(f"{printable(file.name)}: {plural(content.named, 'line')} with products{rejected}")
+    products = "products" if content.products == content.named else plural(content.products, "product")
+    print(f"{printable(file.name)}: {plural(content.named, 'line')} with {products}{rejected}")
     for line in content.first_rejected:
         print(f"  line {number(line.line)}: {printable(line.message)}")
     if content.rejected > len(content.first_rejected):
@@ -156,14 +158,17 @@ def _content(file: Path) -> _Content:
     from cdsed.model.listing import Named, Rejected
 
     read_options(file)
-    named = rejected = 0
+    products = named = rejected = latest = 0
     first_rejected: list[Rejected] = []
     for line in read_listing(file):
-        named += isinstance(line, Named)
+        if isinstance(line, Named):
+            products += 1
+            named += line.line != latest
+            latest = line.line
         if isinstance(line, Rejected):
             rejected += 1
             first_rejected += [line] if rejected <= _REJECTED_SHOWN else []
-    return _Content(named, rejected, first_rejected)
+    return _Content(products, named, rejected, first_rejected)
 
 
 def _mention_absent_daemon(settings: "Settings") -> None:

@@ -78,7 +78,7 @@ class _Metered:
         self._heard_at_bytes = self._bytes
 
 
-class _Finder:
+class _ShapeFinder:
     """Notes where products are while the events of a file pass."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ def find_products(file: BinaryIO, name: str, heartbeat: Callable[[], None] = nev
     InboxError
         It is not well-formed, or does not name products, or is a table by columns that is too large.
     """
-    finder, depth = _Finder(), 0
+    finder, depth = _ShapeFinder(), 0
     begin = file.tell()
     metered = _Metered(file, name, heartbeat)
     try:

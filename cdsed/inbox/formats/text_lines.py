@@ -33,7 +33,7 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
     InboxError
         There is a header, but no column of it names products.
     """
-    lines = _Lines(physical_lines(file))
+    lines = _Lookahead(physical_lines(file))
     table: _Table | None = None
     is_first, separator = True, ""
     for line in lines:
@@ -64,7 +64,7 @@ def _products(number: int, text: str, table: "_Table | None") -> Iterator[Listin
     yield from judge(number, table.record(text) if table else _by_content(text), text)
 
 
-class _Lines:
+class _Lookahead:
     """The lines of a file, with a look at those ahead."""
 
     def __init__(self, lines: Iterator[PhysicalLine]) -> None:
