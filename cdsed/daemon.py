@@ -144,7 +144,7 @@ class _Daemon:
         self._moved = -1
         self._moved_s = clock.boot_s()
         self._supervisor: Supervisor | None = None
-        self._scan = InboxScan(settings.inbox.path, accounts.groups, 0.0, clock)
+        self._scan = InboxScan(settings.inbox.path, accounts.groups, 0.0, clock, settings.inbox.ignored_names)
         with ExitStack() as stack:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
             # For the supervisor's thread: it feeds the watchdog, so it must not wait for the write lock.

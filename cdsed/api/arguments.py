@@ -71,7 +71,7 @@ def _of_listing(listing: Path) -> Iterable[Row]:
     for line in read_listing(listing):
         match line:
             case Named():
-                yield line.product_id or "", line.safename, line.s3_path or ""
+                yield line.product_id or "", line.known_name or "", line.s3_path or ""
             case Rejected():
                 raise InboxError(f"{listing}, line {line.line}: {line.message}")
 

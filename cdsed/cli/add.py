@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
 class _Content:
     """The result of checking a listing; only the first rejected lines are kept."""
 
+    products: int
     named: int
     rejected: int
     first_rejected: list["Rejected"]
@@ -61,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, os.environ)
     options = _options(arguments, settings)
     with _files(arguments.listings) as files:
-        refused = [complaint for file in files if (complaint := _complaint(file, strict=arguments.strict))]
+        ignored = settings.inbox.ignored_names
+        refused = [complaint for file in files if (complaint := _complaint(file, ignored, strict=arguments.strict))]
         if refused:
             raise InboxError("\n".join([*refused, "nothing was put into the inbox"]))
         for file in files:
@@ -125,20 +127,21 @@ def _files(listings: list[Path]) -> Iterator[list[Path]]:
         yield [stack.enter_context(as_file(listing, name)) for listing in listings]
 
 
-def _complaint(file: Path, *, strict: bool) -> str | None:
+def _complaint(file: Path, ignored_names: Sequence[str], *, strict: bool) -> str | None:
     """Check a listing and print a summary; return why it cannot be accepted, None when it can."""
     from cdsed.inbox.scan import is_ignored
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
-    if is_ignored(file.name):
+    if is_ignored(file.name, ignored_names):
         return f"{file.name} has a name that the inbox ignores, like those of hidden or unfinished files; rename it"
     try:
         content = _content(file)
     except InboxError as error:
         return str(error)
     rejected = f", {plural(content.rejected, 'line')} rejected" if content.rejected else ""
-    print(f"{printable(file.name)}: {plural(content.named, 'line')} with products{rejected}")
+    products = "products" if content.products == content.named else plural(content.products, "product")
+    print(f"{printable(file.name)}: {plural(content.named, 'line')} with {products}{rejected}")
     for line in content.first_rejected:
         print(f"  line {number(line.line)}: {printable(line.message)}")
     if content.rejected > len(content.first_rejected):
@@ -155,14 +158,17 @@ def _content(file: Path) -> _Content:
     from cdsed.model.listing import Named, Rejected
 
     read_options(file)
-    named = rejected = 0
+    products = named = rejected = latest = 0
     first_rejected: list[Rejected] = []
     for line in read_listing(file):
-        named += isinstance(line, Named)
+        if isinstance(line, Named):
+            products += 1
+            named += line.line != latest
+            latest = line.line
         if isinstance(line, Rejected):
             rejected += 1
             first_rejected += [line] if rejected <= _REJECTED_SHOWN else []
-    return _Content(named, rejected, first_rejected)
+    return _Content(products, named, rejected, first_rejected)
 
 
 def _mention_absent_daemon(settings: "Settings") -> None:

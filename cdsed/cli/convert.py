@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     check_output(arguments.output)
     contents = read_contents(arguments.response)
-    rows = [(each.product_id, each.safename, each.s3_path) for each in contents.products.values()]
+    rows = [(each.product_id, each.known_name, each.s3_path) for each in contents.products.values()]
     if arguments.json:
         products = [{"id": row[0], "safename": row[1], "S3Path": row[2]} for row in rows]
         response = {"schema": 2, "products": products, "rejected": rejected_lines(contents)}

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     counts = Counter(_place(path, places) for path in found.values() if path)
     absent = [contents.products[name] for name, path in found.items() if path is None]
     if arguments.output:
-        write_listing([(each.product_id, each.safename, each.s3_path) for each in absent], arguments.output)
+        write_listing([(each.product_id, each.known_name, each.s3_path) for each in absent], arguments.output)
     if arguments.json:
         response = {
             "schema": 2,

@@ -214,7 +214,7 @@ def add_missing_cdse_hash_ids_in_listing(
         absence = facts.absence(name)
         if absence is not None:
             _log.warning("%s: %s", name, absence.cause)
-    rows = [(entry.product_id, name, entry.s3_path.removeprefix("/eodata/")) for name, entry in facts.found.items()]
+    rows = [(entry.product_id, entry.name, entry.s3_path.removeprefix("/eodata/")) for entry in facts.found.values()]
     return pd.DataFrame(rows, columns=["id", "safename", "S3Path"])
 
 

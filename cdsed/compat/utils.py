@@ -89,13 +89,15 @@ def _convert(response: Path) -> str:
     listing = response.with_suffix(".txt")
     if listing == response:
         raise ValueError(f"{response} should end in .json: its listing would be written over it")
-    products: dict[str, str] = {}
+    products: dict[str, Named] = {}
     for line in read_listing(response):
         match line:
             case Named():
-                products.setdefault(line.safename, line.product_id or "")
+                products.setdefault(line.safename, line)
             case Rejected():
                 _log.warning("%s, product %d: %s", response, line.line, line.message)
     with atomic_text(listing) as file:
-        csv.writer(file, lineterminator="\n").writerows((number, name) for name, number in products.items())
+        csv.writer(file, lineterminator="\n").writerows(
+            (each.product_id or "", each.known_name or "") for each in products.values()
+        )
     return str(listing)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from cdsed.config.instance import MAIN
-from cdsed.config.values import AbsolutePath, Seconds, ServiceUrl, ShortName, Size
+from cdsed.config.values import AbsolutePath, NamePattern, Seconds, ServiceUrl, ShortName, Size
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
 
@@ -39,6 +39,9 @@ class InboxSettings(Section):
     path: AbsolutePath = Field(default=MAIN.inbox, description="directory for listings")
     stable_for_s: Seconds = Field(default=5, description="seconds unchanged until a file is complete")
     scan_every_s: Seconds = Field(default=5, description="seconds between two scans of the inbox")
+    ignored_names: tuple[NamePattern, ...] = Field(
+        default=(), description="patterns of further file names that are never taken, in capitals or not"
+    )
 
 
 class ArchiveSettings(Section):

@@ -47,6 +47,12 @@ def parse_size_bytes(value: object) -> int:
     return round(Decimal(match["number"]) * _UNIT_BYTES[(match["unit"] or "B").upper()])
 
 
+def _name_pattern(pattern: str) -> str:
+    if "/" in pattern or not pattern.strip("*"):
+        raise ValueError("should be a pattern of file names such as *.draft, and not match every name")
+    return pattern
+
+
 def _service_url(url: str) -> str:
     parts = urlsplit(url)
     try:
@@ -75,6 +81,7 @@ INTEGER_MAX = 2**63 - 1  # of SQLite, which stores quotas
 Seconds = Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
 Size = Annotated[int, BeforeValidator(parse_size_bytes), Field(ge=0, le=INTEGER_MAX)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
+NamePattern = Annotated[str, Field(strict=True, max_length=255), AfterValidator(_name_pattern)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 # Names of accounts and groups: they become names of files, of directories and of metrics.
 ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]

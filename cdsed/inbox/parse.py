@@ -3,13 +3,16 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
-from cdsed.inbox.catalogue_json import products_at, read_response
-from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing
-from cdsed.inbox.text_lines import read_rows
+from cdsed.inbox.formats.json_documents import Layout, find_products, read_document
+from cdsed.inbox.formats.json_lines import are_json_lines, read_json_lines
+from cdsed.inbox.formats.parquet import check_parquet, read_parquet
+from cdsed.inbox.formats.text_lines import read_rows
+from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing, parquet_at
 from cdsed.inbox.unexpected import refuse_unexpected
 from cdsed.model.listing import ListingLine, ListingOptions
 
@@ -42,8 +45,31 @@ def read_options(path: Path) -> ListingOptions:
         raise InboxError(f"the first line of {path.name}, '# cdsed: …', cannot be used: {error}") from error
 
 
+class Form(Enum):
+    """The form of a listing."""
+
+    LINES = auto()
+    JSON = auto()
+    JSON_LINES = auto()
+    PARQUET = auto()
+
+
+def form_of(file: BinaryIO) -> Form:
+    """Recognise the form of an open listing by its content."""
+    start = file.tell()
+    try:
+        if parquet_at(file.read(LINE_BYTES_MAX)) is not None:
+            return Form.PARQUET
+        file.seek(start)
+        if not _at_json(file):
+            return Form.LINES
+        return Form.JSON_LINES if are_json_lines(file) else Form.JSON
+    finally:
+        file.seek(start)
+
+
 def read_listing(path: Path, heartbeat: Callable[[], None] = never) -> Iterator[ListingLine]:
-    """Read a listing of any format, in memory that does not grow with its size.
+    """Read a listing of any form, in memory that does not grow with its size.
 
     Parameters
     ----------
@@ -53,32 +79,38 @@ def read_listing(path: Path, heartbeat: Callable[[], None] = never) -> Iterator[
     Returns
     -------
     iterator of ListingLine
-        One item per physical line; of a JSON response, one per product.
+        One item per physical line, row, or product of a JSON document; for several products in one, an item for each.
 
     Raises
     ------
     InboxError
-        At once, before the first item: the file is not a text, not a known response, or not like a listing. While
-        iterating: a header names no column with products.
+        At once, before the first item: the file is neither text nor parquet, or not like a listing. While iterating:
+        a header names no column with products.
     """
-    fingerprint(path, heartbeat)  # refuses what is not text
+    fingerprint(path, heartbeat)  # refuses what is neither text nor parquet
     with open_listing(path) as file:
-        is_json = _at_json(file)
-        prefix = products_at(file, path.name, heartbeat) if is_json else ""
-        file.seek(0)
-        refuse_unexpected(file, path.name, is_json=is_json)
-    return _from_response(path, prefix) if is_json else _from_rows(path)
+        form = form_of(file)
+        layout = None
+        if form is Form.PARQUET:
+            check_parquet(file, path.name)
+        if form is Form.JSON:
+            _at_json(file)
+            layout = find_products(file, path.name, heartbeat)
+        if form is not Form.PARQUET:
+            file.seek(0)
+            refuse_unexpected(file, path.name, is_json=form is not Form.LINES)
+    return _read(path, form, layout)
 
 
-def _from_rows(path: Path) -> Iterator[ListingLine]:
+def _read(path: Path, form: Form, layout: Layout | None) -> Iterator[ListingLine]:
     with open_listing(path) as file:
-        yield from read_rows(file)
-
-
-def _from_response(path: Path, prefix: str) -> Iterator[ListingLine]:
-    with open_listing(path) as file:
-        _at_json(file)
-        yield from read_response(file, prefix, path.name)
+        if form is Form.PARQUET:
+            yield from read_parquet(file, path.name)
+        elif layout is not None:
+            _at_json(file)
+            yield from read_document(file, layout, path.name)
+        else:
+            yield from (read_rows if form is Form.LINES else read_json_lines)(file)
 
 
 def _at_json(file: BinaryIO) -> bool:

@@ -5,9 +5,12 @@ import fcntl
 import logging
 import os
 import pwd
+import re
 import signal
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from fnmatch import translate
+from functools import cache
 from pathlib import Path
 
 from cdsed.clock import Clock
@@ -16,7 +19,16 @@ _log = logging.getLogger(__name__)
 
 _OVERFLOW_UID = 65534  # user_namespaces(7)
 _NAMED_MAX = 20  # unexpected entries that are logged by name in one scan
-_UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".swp")
+# How programs name files that they have not finished, locks and backups: transfer programs, browsers, editors, Office.
+# fmt: off
+_UNFINISHED = (
+    ".*", "*~", "~$*", "#*#",
+    "*.tmp", "*.temp", "*.part", "*.partial",
+    "*.filepart", "*.crdownload", "*.download", "*.opdownload", "*.aria2", "*.!ut",
+    "*.upload", "*.uploading", "*.incomplete", "*.unfinished", "*._copying_",
+    "*.swp", "*.swo", "*.swx", "*.bak",
+)
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class InboxScan:
 
     A file is complete when no process has it open for writing and it has been stable for `stable_for_s`. A file that
     was renamed in, or was old when first seen, is complete at once if the kernel confirms that no process writes to
-    it. Names such as ``.*``, ``*~``, ``*.tmp``, ``*.part`` and ``*.swp`` are ignored.
+    it. Names of unfinished files, such as ``.*``, ``*~`` and ``*.part``, are ignored, see `is_ignored`.
 
     Parameters
     ----------
@@ -65,13 +77,23 @@ class InboxScan:
         Names of account groups.
     stable_for_s
         How long size and modification time must not change.
+    ignored_names
+        Patterns of further names that are ignored.
     """
 
-    def __init__(self, root: Path, groups: Collection[str], stable_for_s: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        groups: Collection[str],
+        stable_for_s: float,
+        clock: Clock,
+        ignored_names: Collection[str] = (),
+    ) -> None:
         self._root = root
         self._groups = frozenset(groups)
         self._stable_for_s = stable_for_s
         self._clock = clock
+        self._ignored_names = ignored_names
         self._sights: dict[Path, _Sight] = {}
         self._pending = 0
         self._unexpected: dict[Path, None] = {}
@@ -107,7 +129,7 @@ class InboxScan:
 
     def _visible(self, unexpected: list[Path]) -> Iterator[tuple[Path, str | None]]:
         """Yield files that may be listings; collect what is neither one nor a group's directory."""
-        for entry in _entries(self._root):
+        for entry in _entries(self._root, self._ignored_names):
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False) and entry.name in self._groups:
                 yield from self._group_files(path, unexpected)
@@ -118,7 +140,7 @@ class InboxScan:
 
     def _group_files(self, directory: Path, unexpected: list[Path]) -> Iterator[tuple[Path, str | None]]:
         try:
-            entries = _entries(directory)
+            entries = _entries(directory, self._ignored_names)
         except FileNotFoundError:
             return  # its owner has just removed it
         except PermissionError:
@@ -163,15 +185,26 @@ class InboxScan:
         self._unexpected = dict.fromkeys(unexpected)
 
 
-def is_ignored(name: str) -> bool:
-    """Tell whether files of this name are never taken: hidden ones, and those with a suffix of unfinished files."""
-    return name.startswith(".") or name.endswith(_UNFINISHED_SUFFIXES)
+def is_ignored(name: str, more: Collection[str] = ()) -> bool:
+    """Tell whether files of this name are never taken: hidden and unfinished ones, whatever the case of the letters.
+
+    Parameters
+    ----------
+    more
+        Patterns of further names, from the settings.
+    """
+    return _pattern(tuple(more)).match(name) is not None
 
 
-def _entries(directory: Path) -> list[os.DirEntry[str]]:
+@cache
+def _pattern(more: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, (*_UNFINISHED, *more))), re.IGNORECASE)
+
+
+def _entries(directory: Path, ignored_names: Collection[str]) -> list[os.DirEntry[str]]:
     """List the entries whose names are not ignored."""
     with os.scandir(directory) as entries:
-        return [entry for entry in entries if not is_ignored(entry.name)]
+        return [entry for entry in entries if not is_ignored(entry.name, ignored_names)]
 
 
 def _is_being_written(path: Path) -> bool | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _CHUNK_BYTES = 256 * 1024
 _CHUNKS_BETWEEN_HEARTBEATS = 256
 UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_PARQUET = re.compile(rb"(?:\s*#[^\r\n]*[\r\n]+)*(?=PAR1)")  # `cdsed add` puts its options in front
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,12 @@ def never() -> None:
     """Do nothing: the heartbeat of a caller that does not need one."""
 
 
+def parquet_at(head: bytes) -> int | None:
+    """Return where a parquet file begins in the first bytes of a listing; None if it is not one."""
+    found = _PARQUET.match(head)
+    return found.end() if found else None
+
+
 def fingerprint(path: Path, heartbeat: Callable[[], None] = never) -> str:
     """Return the SHA-256 of a listing's content, in hexadecimal; it identifies the listing.
 
@@ -76,7 +84,7 @@ def fingerprint(path: Path, heartbeat: Callable[[], None] = never) -> str:
     Raises
     ------
     InboxError
-        The file cannot be read as a listing, or is not text: it is UTF-16 or holds NUL bytes.
+        The file cannot be read as a listing, or is neither text nor parquet: it is UTF-16 or holds NUL bytes.
     """
     with open_listing(path) as file:
         file.seek(0)
@@ -84,27 +92,28 @@ def fingerprint(path: Path, heartbeat: Callable[[], None] = never) -> str:
         chunk = file.read(_CHUNK_BYTES)
         if chunk.startswith(_UTF16_BOMS):
             raise InboxError(f"{path.name} is UTF-16; save it as UTF-8 and drop it again")
+        is_text = parquet_at(chunk) is None
         for number in count(1):
             if not chunk:
                 break
             if number % _CHUNKS_BETWEEN_HEARTBEATS == 0:
                 heartbeat()
-            if b"\0" in chunk:
+            if is_text and b"\0" in chunk:
                 raise InboxError(f"{path.name} is not text: it holds NUL bytes")
             digest.update(chunk)
             chunk = file.read(_CHUNK_BYTES)
         return digest.hexdigest()
 
 
-def physical_lines(file: BinaryIO) -> Iterator[PhysicalLine]:
+def physical_lines(file: BinaryIO, bytes_max: int = LINE_BYTES_MAX) -> Iterator[PhysicalLine]:
     r"""Split a file into lines at ``\n``, ``\r\n`` and ``\r``, and nowhere else.
 
-    A line that is not UTF-8, or is longer than `LINE_BYTES_MAX`, has its `problem` set; a long line is never held in
+    A line that is not UTF-8, or is longer than `bytes_max`, has its `problem` set; a long line is never held in
     memory. `str.splitlines` would also split at U+2028, U+0085 and others that editors do not show.
     """
-    for number, raw in enumerate(_raw_lines(file), start=1):
-        if len(raw) > LINE_BYTES_MAX:
-            yield PhysicalLine(number, _beginning(raw), f"the line is longer than {LINE_BYTES_MAX // 1024} KiB")
+    for number, raw in enumerate(_raw_lines(file, bytes_max), start=1):
+        if len(raw) > bytes_max:
+            yield PhysicalLine(number, _beginning(raw), f"the line is longer than {bytes_max // 1024} KiB")
             continue
         try:
             yield PhysicalLine(number, raw.decode())
@@ -116,7 +125,7 @@ def _beginning(raw: bytes) -> str:
     return raw[:_BEGINNING_BYTES].decode(errors="replace")
 
 
-def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+def _raw_lines(file: BinaryIO, bytes_max: int) -> Iterator[bytes]:
     """Yield lines without their ends; a line that is too long is cut just above the limit."""
     rest = b""
     while chunk := file.read(_CHUNK_BYTES):
@@ -125,6 +134,6 @@ def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
         text = text.removesuffix(half).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, tail = text.split(b"\n")
         yield from lines
-        rest = tail[: LINE_BYTES_MAX + 1] + half
+        rest = tail[: bytes_max + 1] + half
     if rest:
         yield rest.removesuffix(b"\r")

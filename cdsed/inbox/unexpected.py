@@ -17,6 +17,10 @@ _MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|-----BEGIN )")
 _COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
 # The last alternative matches a response without products.
 _OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"|"(?:value|features)"\s*:\s*\[\s*\]')
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_IDS = re.compile(rf"(?:[ \t,;'\"]*(?:https?://[^\s,;]+\bProducts\()?{_UUID}(?:\)[^\s,;]*)?)+[ \t,;'\"]*")
+# An array of ids, or the member of a catalogue's product. Other services write "id", beside their secrets.
+_IDS_IN_JSON = re.compile(rf'(?:^|[\r\n])\s*\[\s*"{_UUID}"|"(?:Id|uuid)"\s*:\s*"{_UUID}"')
 # Tables of other things may have the columns `id` and `name`, too.
 _COLUMNS = frozenset({"safename", "safe", "s3path", "s3_path"})
 _AMBIGUOUS = frozenset({"id", "name"})
@@ -36,7 +40,7 @@ def refuse_unexpected(file: BinaryIO, name: str, *, is_json: bool) -> None:
     if _MARKUP.match(head):
         raise InboxError(f"{name} does not look like a listing, but like a page, XML or a key; {_remedy()}")
     text = _COMMENT.sub("", head.decode(errors="replace"))
-    if holds_like_a_name(text) or (is_json and _OF_A_CATALOGUE.search(text)):
+    if holds_like_a_name(text) or (is_json and _shows_a_catalogue(text)):
         return
     if is_json or _is_strange(line.text for line in physical_lines(BytesIO(head)) if not _is_long(line.problem)):
         raise InboxError(
@@ -48,12 +52,19 @@ def refuse_unexpected(file: BinaryIO, name: str, *, is_json: bool) -> None:
 def _is_strange(lines: Iterable[str]) -> bool:
     """Tell whether lines without product names have more than comments and a header."""
     content = (text for line in lines if (text := line.strip(" \x1a")).strip() and not text.startswith("#"))
-    header = {field.strip(" '\"").lower() for field in re.split(r"[,;\t]", next(content, ""))}
+    first = next(content, "")
+    if _IDS.fullmatch(first):
+        return not all(_IDS.fullmatch(each) for each in content)
+    header = {field.strip(" '\"").lower() for field in re.split(r"[,;\t]", first)}
     if header & _COLUMNS or header == {""}:
         return False
-    if "id" in header and "name" not in header:
+    if header & {"id", "uuid"} and "name" not in header:
         return False  # `read_rows` gives a better message for such a header
     return not header & _AMBIGUOUS or next(content, None) is not None
+
+
+def _shows_a_catalogue(text: str) -> bool:
+    return _OF_A_CATALOGUE.search(text) is not None or _IDS_IN_JSON.search(text) is not None
 
 
 def _is_long(problem: str | None) -> bool:

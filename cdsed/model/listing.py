@@ -25,12 +25,28 @@ class ListingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A line that names a product; `s3_path`, where given, is ``/bucket/key``."""
+    """A line that names a product; a line with several products becomes several of these.
+
+    Attributes
+    ----------
+    safename
+        The canonical name; if the line has only an id, that id: the catalogue knows the name.
+    s3_path
+        ``/bucket/key``, where given.
+    remark
+        What the receipt says although the line is good, e.g. that its path was not used; mostly empty.
+    """
 
     line: int
     safename: str
     product_id: str | None = None
     s3_path: str | None = None
+    remark: str = ""
+
+    @property
+    def known_name(self) -> str | None:
+        """The name; None if the line has only an id."""
+        return None if self.safename == self.product_id else self.safename
 
 
 @dataclass(frozen=True, slots=True)

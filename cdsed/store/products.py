@@ -82,6 +82,13 @@ def add(db: Database, clock: Clock, request: ProductRequest, *, path: str | None
         )
 
 
+def name(db: Database, product: Product, safename: str) -> Product:
+    """Give a claimed product, of which only the id was known, its name, which no other product has."""
+    with db.write():
+        db.rows(_SQL.name, id=product.id, fence=product.fence, safename=safename)
+    return get(db, product.id)
+
+
 def ask_again(db: Database, clock: Clock, product: int, request: ProductRequest) -> None:
     """Queue a finished product again, without its earlier attempts."""
     values = _requested(request)

@@ -74,7 +74,8 @@ class Intake:
         self._groups = groups
         self._lines = Lines(db, clock, presence)
         self._between_batches = between_batches
-        self._scan = InboxScan(self._root, groups, settings.inbox.stable_for_s, clock)
+        inbox = settings.inbox
+        self._scan = InboxScan(self._root, groups, inbox.stable_for_s, clock, inbox.ignored_names)
         self._stuck: set[Path] = set()
         self._deadly: set[Path] = set()
         self._left_behind = False
@@ -268,11 +269,11 @@ class Intake:
 
     def _unread(self, path: Path, sha256: str, taken: int) -> Iterator[ListingLine]:
         """Yield the lines that were not taken yet; if the rest cannot be read, the last one is a rejection."""
-        read = 0
+        read, number = 0, 0
         try:
             self._refuse_deadly(path)
             for line in read_listing(path, self._between_batches):
-                read += 1
+                read, number = read + 1, line.line
                 if read > taken:
                     yield line
                 elif read % _SKIPPED_BETWEEN_HEARTBEATS == 0:
@@ -281,7 +282,7 @@ class Intake:
         except (InboxError, OSError) as error:
             _log.warning("%s: %s", path.name, error)
             reason = f"from here on the file could not be taken; drop it again: {error}"
-            yield Rejected(max(read, taken) + 1, "", reason)
+            yield Rejected((number if read >= taken else taken) + 1, "", reason)
 
     def _refuse_deadly(self, path: Path) -> None:
         if path in self._deadly:

@@ -25,7 +25,7 @@ class _Batch:
 
     def add(self, line: int, verdict: LineVerdict, safename: str | None = None, text: str = "") -> None:
         self.verdicts.append(verdict)
-        if verdict not in (LineVerdict.ACCEPTED, LineVerdict.IGNORED):
+        if text or verdict not in (LineVerdict.ACCEPTED, LineVerdict.IGNORED):
             self.remarks.append(Remark(line, verdict, safename, text))
 
     @property
@@ -78,7 +78,7 @@ class Lines:
     def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, PresenceCheck]]:
         outputdir = Path(head.outputdir) if head.outputdir else None
         for line in lines:
-            if not isinstance(line, Named):
+            if not isinstance(line, Named) or line.known_name is None:
                 continue
             known = products.find(self._db, line.safename)
             if known is not None and known.state not in TERMINAL:
@@ -123,7 +123,7 @@ class Lines:
         else:
             if known is not None:
                 products.ask_again(self._db, self._clock, number, request)
-            batch.add(line.line, LineVerdict.ACCEPTED)
+            batch.add(line.line, LineVerdict.ACCEPTED, line.safename, line.remark)
 
     def _found_again(self, known: Product, found: Path) -> None:
         if known.state not in SUCCEEDED or known.path != str(found):

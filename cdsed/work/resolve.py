@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
-from cdsed.model.catalogue_entry import Absence, Facts
+from cdsed.model.catalogue_entry import Absence, CatalogueEntry, Facts
 from cdsed.model.eodata import guess_s3_path
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.safename import parse
@@ -17,6 +17,7 @@ from cdsed.store import breakers, products
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.products import Found, Move
+from cdsed.work.bare_ids import take_name
 from cdsed.work.retrying import pause_s
 
 _log = logging.getLogger(__name__)
@@ -108,16 +109,22 @@ class Resolver:
                 if absence:
                     self._missing(product, absence)
                     continue
-                entry = facts.found[product.safename]
-                found = Found(
-                    entry.s3_path,
-                    PathSource.CATALOGUE,
-                    product_id=entry.product_id,
-                    md5=entry.md5,
-                    size_bytes=entry.size_bytes or None,
-                )
-                self._found(product, found)
+                self._known(product, facts.found[product.safename])
         self._in_vain.clear()
+
+    def _known(self, product: Product, entry: CatalogueEntry) -> None:
+        """Store what the catalogue says of a claimed product."""
+        by_id = product.safename == product.product_id
+        named = take_name(self._db, self._clock, product, entry) if by_id else product
+        if named is not None:
+            found = Found(
+                entry.s3_path,
+                PathSource.CATALOGUE,
+                product_id=entry.product_id,
+                md5=entry.md5,
+                size_bytes=entry.size_bytes or None,
+            )
+            self._found(named, found)
 
     def _wait_alone(self, product: Product, error: ServiceError) -> None:
         """Let a product wait whose look-up failed where another succeeded: its own name may cause the failure."""

@@ -1,7 +1,6 @@
 """Split the work of intake: several small listings, or some lines of a long one, at a time."""
 
 from collections.abc import Iterator
-from itertools import islice
 
 from cdsed.inbox.scan import DroppedFile
 from cdsed.model.listing import ListingLine
@@ -25,6 +24,12 @@ def rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
 
 
 def batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
-    """Split the lines of a listing into batches; each is one transaction."""
-    while batch := list(islice(lines, _BATCH)):
+    """Split the lines of a listing into batches, each one transaction; the products of one line stay together."""
+    batch: list[ListingLine] = []
+    for line in lines:
+        if len(batch) >= _BATCH and line.line != batch[-1].line:
+            yield batch
+            batch = []
+        batch.append(line)
+    if batch:
         yield batch

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, Any] = {
     "inbox.path": "/data/inbox",
     "inbox.stable_for_s": 30,
     "inbox.scan_every_s": 60,
+    "inbox.ignored_names": ["*.draft", "test-*"],
     "spools": ["/data/spool-1", "/data/spool-2"],
     "pre_spool": "/data/staging",
     "archives[].root": "/data/archive",

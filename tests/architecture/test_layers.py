@@ -65,7 +65,7 @@ _OWNERS = {
     "geopandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
     "shapely": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query", "cdsed.sandbox"},
     "numpy": {"cdsed.catalogue"},
-    "pyarrow": {"cdsed.catalogue"},
+    "pyarrow": {"cdsed.catalogue", "cdsed.inbox.formats.parquet"},
     "odata_query": {"cdsed.sandbox"},
 }
 _SOURCES = sources()

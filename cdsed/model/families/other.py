@@ -14,6 +14,8 @@ MISSION = Mission(beginning="S[1-9][A-Z_]_", is_directory=False)
 UNIT = re.compile("S[1-9][A-Z_]")
 #: The beginning of every name of a Sentinel product.
 ANY_NAME = re.compile(r"S[1-9][A-Z_][A-Za-z0-9]*_.|Sentinel-.")
+#: The words for a mission or a satellite, which tables of products have in a column.
+PLATFORM = re.compile(r"(?i:sentinel[-_ ]?[1-9][A-Z]{0,2})")
 #: Names that begin like those of a mission, but have forms of their own.
 AUXILIARY = re.compile(r"S[1-9][A-Z_]_(AUX|OPER)_")
 #: Auxiliary files of this kind have one of several extensions, so a missing one cannot be added.

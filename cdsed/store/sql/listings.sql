@@ -36,7 +36,7 @@ UPDATE listing SET items_taken = :items_taken, accepted = accepted + :accepted, 
 WHERE id = :id
 
 -- name: remark
-INSERT INTO remark (listing, line, verdict, safename, text) VALUES (:listing, :line, :verdict, :safename, :text)
+INSERT INTO remark (listing, line, verdict, safename, text) VALUES (:listing, :key, :verdict, :safename, :text)
 
 -- name: want
 INSERT INTO want (listing, product, line) VALUES (:listing, :product, :line)
@@ -83,7 +83,7 @@ WHERE (taken_at >= :since OR reported_at >= :since)
                   AND tally.state NOT IN ('done', 'already_present')))
 
 -- name: remarks
-SELECT line AS position, line, verdict, safename, text FROM remark
+SELECT line AS position, verdict, safename, text FROM remark
 WHERE listing = :listing AND line > :after ORDER BY line LIMIT 1000
 
 -- name: report_rows

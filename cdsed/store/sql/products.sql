@@ -20,6 +20,9 @@ VALUES (:safename, :state, :account_group, :priority, :outputdir, :product_id, :
         :path, :at)
 RETURNING id
 
+-- name: name
+UPDATE product SET safename = :safename WHERE id = :id AND fence = :fence
+
 -- name: ask_again
 UPDATE product SET state = 'queued', account_group = :account_group, priority = :priority, outputdir = :outputdir,
     destination = CASE WHEN outputdir IS :outputdir THEN destination END,  -- start again at another output directory

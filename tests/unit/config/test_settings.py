@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from cdsed.config import instance
 from cdsed.config.load import load_settings
@@ -396,3 +397,9 @@ def test_problems_stand_in_the_order_of_their_lines_and_in_our_words(tmp_path):
 def test_a_state_in_the_inbox_is_refused(tmp_path):
     reported = problems_of(tmp_path, "state_dir: /data/inbox/state\ninbox: {path: /data/inbox}\n")
     assert "inbox: should not contain state_dir (/data/inbox/state)" in reported[0]
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "**", "a/b", 5])
+def test_a_pattern_of_ignored_names_that_takes_nothing_or_everything_is_refused(pattern):
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"inbox": {"ignored_names": [pattern]}})

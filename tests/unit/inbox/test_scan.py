@@ -159,3 +159,20 @@ def test_an_unreadable_group_directory_is_an_unexpected_entry(tmp_path: Path, sc
     os.utime(write(tmp_path / "a.txt"), (0, 0))
     assert names(scan) == ["a.txt"]
     assert scan.unexpected() == [tmp_path / "lops"]
+
+
+_UNFINISHED = ("x.filepart", "x.csv.crdownload", "x.TMP", "x.PART", "x.Part", "x.partial", "~$x.csv", "#x#", "x.bak")
+
+
+@pytest.mark.parametrize("name", [*_UNFINISHED, ".x", ".~lock.x.csv#", "x~", "x.swp", "x.csv._COPYING_"])
+def test_an_unfinished_upload_is_left_alone_whatever_the_case(tmp_path: Path, scan: InboxScan, name: str) -> None:
+    os.utime(write(tmp_path / name), (0, 0))
+    os.utime(write(tmp_path / "x.csv"), (0, 0))
+    assert names(scan) == ["x.csv"]
+    assert (scan.pending(), scan.unexpected()) == (0, [])
+
+
+def test_the_settings_may_name_more_patterns(tmp_path: Path, clock: HandClock) -> None:
+    for name in ("a.draft", "B.DRAFT", "test-1.txt", "x.csv"):
+        os.utime(write(tmp_path / name), (0, 0))
+    assert names(InboxScan(tmp_path, [], REST_S, clock, ["*.draft", "TEST-*"])) == ["x.csv"]

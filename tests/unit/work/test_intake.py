@@ -17,7 +17,7 @@ from cdsed.inbox import source
 from cdsed.local.presence import Presence
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import listings, products
+from cdsed.store import audit, listings, products
 from cdsed.store.database import open_state
 from cdsed.work.intake import Intake
 from tests.support.state import SetClock, StateLab
@@ -269,3 +269,32 @@ def test_an_inbox_that_is_bare_at_a_start_is_waited_for_while_a_listing_of_it_is
     (tmp_path / "away").rename(desk.inbox)
     after_a_start.go_on()
     after_a_start.look()
+
+
+def test_every_product_of_a_line_has_its_remark_with_the_number_of_the_line(desk):
+    lines = [f"{NAMES[0]},{NAMES[1]}", f"{NAMES[1]};{NAMES[0]};{NAMES[2]}", f"{NAMES[3]},s3://elsewhere/x/", "?"]
+    assert take(desk, "l.txt", lines) == {"accepted": 4, "duplicate": 2, "rejected": 1}
+    [receipt] = (desk.inbox / ".accepted").rglob("l.txt.receipt.json")
+    remarks = json.loads(receipt.read_text(encoding="utf-8"))["remarks"]
+    assert [(each["line"], each["verdict"], each["safename"]) for each in remarks] == [
+        (2, "duplicate", NAMES[1]),
+        (2, "duplicate", NAMES[0]),
+        (3, "accepted", NAMES[3]),
+        (4, "rejected", None),
+    ]
+    assert remarks[2]["text"] == "its path is not in the bucket eodata and was not used"
+    assert "Accepted\n  line         3" in receipt.with_suffix(".txt").read_text(encoding="utf-8")
+    assert products.find(desk.db, NAMES[3]).s3_path is None
+    assert audit.rules_broken(desk.db) == []
+
+
+def test_a_line_of_several_products_is_taken_in_one_transaction(desk):
+    lines = [*NAMES[:499], ",".join(NAMES[495:520]), *NAMES[520:600]]
+    assert take(desk, "l.txt", lines) == {"accepted": 600, "duplicate": 4}
+    assert audit.rules_broken(desk.db) == []
+
+
+def test_an_id_alone_is_accepted_for_the_catalogue(desk):
+    number = "7fa0bb0c-6f5d-4c55-a3a5-4d6b3b1a6f10"
+    assert take(desk, "l.txt", [number, number.upper()]) == {"accepted": 1, "duplicate": 1}
+    assert products.find(desk.db, number).product_id == number

@@ -48,7 +48,7 @@ class Catalogue:
 
 def entry(name, *, online=True):
     fields = {
-        "safename": name,
+        "name": name,
         "product_id": "id",
         "s3_path": f"/eodata/there/{name}",
         "size_bytes": 7,
@@ -227,3 +227,73 @@ def test_names_that_spoil_every_question_wait_alone_and_delay_no_other(lab, code
     put_aside = [products.get(lab.db, numbers[n]) for n in (0, 33, 34)]
     assert State.RETRY_WAIT in {product.state for product in put_aside}
     assert {product.attempts for product in put_aside} == {0}
+
+
+UUID = "7fa0bb0c-6f5d-4c55-a3a5-4d6b3b1a6f10"
+
+
+def by_id(lab, catalogue):
+    """Request a product by its id alone, and return its number and the resolver."""
+    number = products.add(lab.db, lab.clock, ProductRequest(UUID, "default", 0, None, UUID))
+    return number, Resolver(lab.db, lab.clock, catalogue, lab.process)
+
+
+def wake(lab, resolver):
+    lab.clock.boot += 100
+    products.wake_due(lab.db, lab.clock)
+    exhaust(resolver)
+
+
+def test_a_product_requested_by_its_id_gets_its_name_and_path_from_the_catalogue(lab):
+    number, resolver = by_id(lab, Catalogue(**{UUID: entry(S3)}))
+    exhaust(resolver)
+    product = products.get(lab.db, number)
+    assert (product.safename, product.state, product.s3_path) == (S3, State.READY, f"/eodata/there/{S3}")
+
+
+def test_an_id_that_the_catalogue_does_not_know_is_unavailable(lab):
+    number, resolver = by_id(lab, Catalogue())
+    exhaust(resolver)
+    assert products.get(lab.db, number).state is State.UNAVAILABLE
+    assert "not in the catalogue" in products.get(lab.db, number).cause
+
+
+def end(lab, number, move):
+    with lab.db.write():
+        claimed = products.claim_ready(lab.db, lab.clock, number, lab.process)
+    products.move(lab.db, lab.clock, claimed, move)
+
+
+@pytest.mark.parametrize(
+    ("ending", "state"),
+    [
+        (Move(State.ALREADY_PRESENT, path="/spool/x"), State.ALREADY_PRESENT),
+        (Move(State.FAILED, cause="broken"), State.UNAVAILABLE),
+    ],
+)
+def test_an_id_of_a_product_under_way_waits_for_it_and_ends_as_it_does(lab, ending, state):
+    catalogue = Catalogue(**{UUID: entry(GRD)})
+    other = resolve(lab, GRD, catalogue)
+    number, resolver = by_id(lab, catalogue)
+    exhaust(resolver)
+    waiting = products.get(lab.db, number)
+    assert (waiting.state, waiting.safename) == (State.RETRY_WAIT, UUID)
+    assert GRD in waiting.cause
+    end(lab, other.id, ending)
+    wake(lab, resolver)
+    ended = products.get(lab.db, number)
+    assert (ended.state, ended.path) == (state, ending.path)
+    assert ending.cause is None or ending.cause in ended.cause
+
+
+def test_an_id_of_a_product_that_ended_earlier_requests_it_once_more(lab):
+    catalogue = Catalogue(**{UUID: entry(GRD)})
+    other = resolve(lab, GRD, catalogue)
+    end(lab, other.id, Move(State.FAILED, cause="broken"))
+    number, resolver = by_id(lab, catalogue)
+    exhaust(resolver)
+    assert products.get(lab.db, other.id).state is State.READY
+    end(lab, other.id, Move(State.FAILED, cause="broken again"))
+    wake(lab, resolver)
+    assert products.get(lab.db, number).state is State.UNAVAILABLE
+    assert products.get(lab.db, other.id).state is State.FAILED, "it is requested once only"

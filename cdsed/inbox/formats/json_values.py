@@ -1,0 +1,75 @@
+"""What a JSON value says about products, as catalogues, their clients, STAC and tools for S3 write it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cdsed.inbox.formats.records import Cell, Record, record_of
+
+#: The members that hold the products of a response.
+CONTAINERS = (
+    "value",  # OData
+    "features",  # GeoJSON, STAC, OpenSearch
+    "Contents",  # S3: objects
+    "CommonPrefixes",  # S3: directories
+    "products",  # cdsed convert
+    "found",  # cdsed resolve
+    "missing",
+    "matches",  # cdsed match
+    "absent",  # cdsed missing
+    "results",
+    "items",
+    "data",
+)
+
+
+def items_in(value: object) -> Iterator[object]:
+    """Yield the items of a JSON value that should each name a product: the members of a response, or the value."""
+    members = _members(value)
+    if members is None:
+        yield value
+    for each in members or ():
+        yield from items_in(each) if isinstance(each, list) else (each,)
+
+
+def is_container(value: object) -> bool:
+    """Tell whether a JSON value is a response that holds products, not a product."""
+    return _members(value) is not None
+
+
+def _members(value: object) -> list[object] | None:
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping):
+        return None
+    arrays = [value[name] for name in CONTAINERS if isinstance(value.get(name), list)]
+    return [member for array in arrays for member in array] if arrays else None
+
+
+def record(item: object) -> Record:
+    """Return the words about products in one item: a JSON object, a row, or a name alone."""
+    if isinstance(item, str):
+        return record_of([Cell("", item)])
+    if isinstance(item, list):
+        return record_of(Cell("", each) for each in item if isinstance(each, str))
+    if not isinstance(item, Mapping):
+        return Record()
+    return record_of(Cell(name, each) for name, each in [*_texts(item), *_asset_links(item)])
+
+
+def text_of(record: Record) -> str:
+    """Return what stands for the item where its text would be quoted."""
+    return next(iter((*record.names, *record.paths)), "")
+
+
+def _texts(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for members in (item.get("properties"), item):
+        if isinstance(members, Mapping):
+            yield from ((name, each) for name, each in members.items() if isinstance(each, str) and name)
+
+
+def _asset_links(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    assets = item.get("assets")
+    for asset in assets.values() if isinstance(assets, Mapping) else ():
+        href = asset.get("href") if isinstance(asset, Mapping) else None
+        if isinstance(href, str):
+            yield "href", href

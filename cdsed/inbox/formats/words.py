@@ -1,0 +1,195 @@
+"""Recognise what one word of a listing is: a name, how surely; an id; a path; or nothing."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from urllib.parse import unquote
+
+from cdsed.model.eodata import BUCKET, split_s3_path
+from cdsed.model.families import Family
+from cdsed.model.families.form import TIME
+from cdsed.model.families.other import ANY_NAME, PLATFORM
+from cdsed.model.quoting import NotAName
+from cdsed.model.safename import normalise, parse
+
+_ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "nat", "null", "nil", "none", "<na>", "-", "--"})
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ID = re.compile(_UUID)
+_ID_IN_ADDRESS = re.compile(rf"https?://\S*\bProducts\(({_UUID})\)", re.IGNORECASE)
+# How GDAL writes an object: its handlers may be chained.
+_HANDLERS = re.compile(r"(?:/vsi(?:s3|curl|zip|tar|gzip)(?:_streaming)?/)+")
+_S3_SCHEME = re.compile(r"s3[an]?://", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^/?#]*/?([^?#]*)", re.IGNORECASE)
+_PATH = re.compile(rf"(?:/vsi|s3[an]?://|https?://|/?{BUCKET}/|Sentinel-[^/]+/)", re.IGNORECASE)
+# As some archives write the file of a product: the level is appended.
+_APPENDED = re.compile(r"-[A-Z_]+$")
+_PLAIN = re.compile(r"[A-Za-z0-9_.+]+")
+_TIME = re.compile(TIME)
+
+
+class Certainty(IntEnum):
+    """How surely a word is the name of a product."""
+
+    NOT = 0
+    LIKE_ONE = 1  # it only begins like a name, as words for missions and types do
+    TIMED = 2  # it has a date and time, too: an auxiliary file, a misspelt name
+    FULL = 3  # it has the form of its mission's names
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a path says.
+
+    Attributes
+    ----------
+    s3_path
+        The product's ``/eodata/…``; None if the path cannot be used.
+    name
+        The product to which it leads, or None.
+    remark
+        Why it cannot be used, as a sentence; or empty.
+    """
+
+    s3_path: str | None
+    name: str | None
+    remark: str = ""
+
+
+def is_absent(word: str) -> bool:
+    """Tell whether a field is empty, or says that it has no value."""
+    return word.lower() in _ABSENT
+
+
+def id_of(word: str) -> str | None:
+    """Return the id that a word is, or that the address of a product at the catalogue has; in small letters."""
+    found = _ID_IN_ADDRESS.match(word)
+    if found:
+        return found[1].lower()
+    return word.lower() if _ID.fullmatch(word) else None
+
+
+def is_path(word: str) -> bool:
+    """Tell whether a word has the form of a path in an object store, or of an address."""
+    return _PATH.match(word) is not None
+
+
+def is_plain(word: str) -> bool:
+    """Tell whether a word has nothing around a name, so that its normal form is all that there is to find out."""
+    return _PLAIN.fullmatch(word) is not None
+
+
+@lru_cache(maxsize=256)  # a word is classified first, and then read
+def name_of(word: str) -> tuple[str, Certainty]:
+    """Return the name of the product that a word names, and how surely.
+
+    The word may also be the path of a file inside a product.
+
+    Raises
+    ------
+    NotAName
+        It cannot be a name.
+    """
+    segments = re.split(r"[/\\]", word)
+    if len(segments) > 1 and segments[-1] and _certainty(segments[-1]) is not Certainty.FULL:
+        inside = next((each for each in segments[:-1] if _certainty(each) is Certainty.FULL), None)
+        if inside is not None:
+            return normalise(inside), Certainty.FULL
+    name = normalise(word)
+    certainty = _of_name(name)
+    if certainty is Certainty.FULL:
+        return name, certainty
+    appended = _APPENDED.search(word)
+    if appended and _certainty(word[: appended.start()]) is Certainty.FULL:
+        return normalise(word[: appended.start()]), Certainty.FULL
+    return name, certainty
+
+
+def certainty_of(word: str) -> Certainty:
+    """Return how surely a word names a product; `Certainty.NOT` if it cannot."""
+    try:
+        return name_of(word)[1]
+    except NotAName:
+        return Certainty.NOT
+
+
+def place_of(path: str, names: Iterable[str]) -> Place:
+    """Read a path as people and tools write it.
+
+    Parameters
+    ----------
+    names
+        The products that the line names. A path that leads below one of them is shortened to its own.
+
+    Raises
+    ------
+    NotAName
+        It is a path of the catalogue's bucket that is not safe.
+    """
+    plain = _S3_SCHEME.sub("s3://", _HANDLERS.sub("", path, count=1), count=1)
+    address = _ADDRESS.match(plain)
+    if address:
+        plain = unquote(address[1])
+        if not plain.startswith(f"{BUCKET}/"):
+            return _not_used(plain, names, "its path is a web address and was not used")
+    elif _HANDLERS.match(path) and not plain.startswith(("/", "s3://")):
+        plain = f"/{plain}"
+    bucket = _bucket(plain)
+    if bucket != BUCKET:
+        return _not_used(plain, names, f"its path is not in the bucket {BUCKET} and was not used")
+    try:
+        location = split_s3_path(plain)
+    except ValueError as error:
+        raise NotAName(path, "has an S3 path that cannot be used") from error
+    segments = location.key.split("/")
+    number, name = _product_among(segments, names)
+    if name is None:
+        return Place(None, None, "its path does not lead to a product and was not used")
+    return Place(f"/{BUCKET}/{'/'.join(segments[: number + 1])}", name)
+
+
+def same_product(name: str, segment: str) -> bool:
+    """Tell whether the last part of a path is that of a product: they may differ in their extensions."""
+    stem = name.rpartition(".")[0] or name
+    return segment == stem or segment.startswith(f"{stem}.")
+
+
+def _bucket(plain: str) -> str:
+    first = plain.removeprefix("s3://").removeprefix("/").partition("/")[0]
+    if plain.startswith(("s3://", "/")) or first == BUCKET or not ANY_NAME.match(first):
+        return first
+    return BUCKET  # older tools leave it out: Sentinel-1/SAR/…
+
+
+def _not_used(plain: str, names: Iterable[str], remark: str) -> Place:
+    return Place(None, _product_among(plain.split("/"), names)[1], remark)
+
+
+def _product_among(segments: list[str], names: Iterable[str]) -> tuple[int, str | None]:
+    """Return the position of the product in a path, and its name: one of `names` if it is there."""
+    segments = [each for each in segments if each] or [""]
+    for number, segment in enumerate(segments):
+        for name in names:
+            if same_product(name, segment):
+                return number, name
+    full = next((number for number, each in enumerate(segments) if _certainty(each) is Certainty.FULL), None)
+    last = len(segments) - 1
+    if full is None and _certainty(segments[last]) is not Certainty.NOT and last > 0:
+        full = last
+    return (0, None) if full is None else (full, normalise(segments[full]))
+
+
+def _certainty(segment: str) -> Certainty:
+    try:
+        return _of_name(normalise(segment))
+    except NotAName:
+        return Certainty.NOT
+
+
+def _of_name(name: str) -> Certainty:
+    if PLATFORM.fullmatch(name):
+        return Certainty.NOT
+    if parse(name).family is not Family.OTHER:
+        return Certainty.FULL
+    return Certainty.TIMED if _TIME.search(name) else Certainty.LIKE_ONE
