@@ -15,6 +15,37 @@ _FORECAST_LONGEST_H = 366 * 24
 _NEARLY = 0.95
 
 
+class Limit(StrEnum):
+    """What a session or product may have to wait for."""
+
+    CONNECTIONS = "connections"
+    REQUESTS = "requests"  # of the minute
+    VOLUME = "volume"  # of 30 days
+    BANDWIDTH = "bandwidth"
+    PENALTY = "penalty"  # the service has asked for less
+
+
+#: What the accounts of a group may share, because CDSE counts it for their organisation.
+SHAREABLE = (Limit.VOLUME, Limit.REQUESTS, Limit.CONNECTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWait:
+    """A limit that something waits for.
+
+    Attributes
+    ----------
+    until_at
+        When it may continue, in seconds UTC; None: when another session is given back, or work in flight has arrived.
+    shared
+        Whether the accounts of its group share the limit.
+    """
+
+    limit: Limit
+    until_at: float | None
+    shared: bool = False
+
+
 class ThrottleReason(StrEnum):
     """Why an account may use fewer sessions than it has."""
 
