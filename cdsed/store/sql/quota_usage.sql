@@ -1,26 +1,15 @@
 -- Quota is reserved when work is handed out: the bytes of a session's pieces, and the requests that it has claimed.
--- `peer`: the account itself (own = 1) and, if its group shares a quota, the others of the group, those that have left
--- the accounts file included. For a login that had another name before, the usage under the former name counts too.
+-- The usage of a shared quota is that of the whole group (views `peer` and `counted`).
 -- name: usages
-WITH peer (account, name, login, own, volume, requests) AS (
-    SELECT account.name, other.name, other.login, other.name = account.name,
-           other.name = account.name OR account.shares_volume, other.name = account.name OR account.shares_requests
-    FROM account JOIN account AS other ON other.name = account.name
-        OR (other.account_group = account.account_group
-            AND (account.shares_volume OR account.shares_requests OR account.pool_sessions IS NOT NULL))
-    WHERE account.listed = 1 AND account.name = coalesce(:account, account.name)),
-counted (account, name, volume, requests) AS MATERIALIZED (
-    SELECT peer.account, other.name, max(peer.volume), max(peer.requests)
-    FROM peer JOIN account AS other ON other.name = peer.name OR (other.login = peer.login AND peer.login <> '')
-    GROUP BY peer.account, other.name),
-traffic (name, bytes, requests) AS MATERIALIZED (
+WITH traffic (name, bytes, requests) AS MATERIALIZED (
     SELECT name, (SELECT sum(bytes) FROM traffic_hour WHERE traffic_hour.account = name AND hour > :oldest_hour),
            (SELECT sum(requests) FROM traffic_step
             WHERE traffic_step.account = name AND step BETWEEN :oldest_step AND :step)
-    FROM (SELECT DISTINCT name FROM counted)),
+    FROM (SELECT DISTINCT name FROM counted WHERE counted.account = coalesce(:account, counted.account))),
 used (account, bytes, requests) AS (
     SELECT counted.account, sum(iif(counted.volume, traffic.bytes, 0)), sum(iif(counted.requests, traffic.requests, 0))
-    FROM counted JOIN traffic USING (name) GROUP BY counted.account),
+    FROM counted JOIN traffic USING (name) WHERE counted.account = coalesce(:account, counted.account)
+    GROUP BY counted.account),
 leased (account, slot, login, requests, bytes) AS MATERIALIZED (
     SELECT session.account, session.slot, session.login, session.requests,
            (SELECT coalesce(sum(size_bytes - done_bytes), 0) FROM piece WHERE piece.fence = session.fence)
@@ -30,6 +19,7 @@ flight (account, held, requests, bytes, in_pool) AS (
     FROM (SELECT peer.account, max(peer.own) AS own, max(peer.volume) AS volume, max(peer.requests) AS by_requests,
                  leased.requests, leased.bytes
           FROM peer JOIN leased ON leased.account = peer.name OR (leased.login = peer.login AND peer.login <> '')
+          WHERE peer.account = coalesce(:account, peer.account)
           GROUP BY peer.account, leased.account, leased.slot)
     GROUP BY account)
 SELECT account.name, account.account_group, account.has_keys, account.key_expires_at,
