@@ -8,7 +8,7 @@ together stay below each limit; see docs/decisions/0013-in-flight-counts-as-used
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
-from cdsed.model.quota import PENALTY_BYTES_PER_S, VOLUME_WINDOW_H, ThrottleReason
+from cdsed.model.quota import PENALTY_BYTES_PER_S, SHAREABLE, VOLUME_WINDOW_H, Limit, ThrottleReason
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
@@ -91,6 +91,16 @@ class QuotaUsage:
     shares_requests: bool
     pool_sessions: int | None
     held_in_pool: int
+
+    @property
+    def shares(self) -> tuple[Limit, ...]:
+        """The quotas whose limits and usage are those of its group."""
+        shared = {
+            Limit.VOLUME: self.shares_volume,
+            Limit.REQUESTS: self.shares_requests,
+            Limit.CONNECTIONS: self.pool_sessions is not None,
+        }
+        return tuple(limit for limit in SHAREABLE if shared[limit])
 
     @property
     def pool_is_full(self) -> bool:

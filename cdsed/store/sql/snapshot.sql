@@ -25,10 +25,6 @@ SELECT state, products FROM tally WHERE listing = :id AND products > 0
 -- name: groups
 SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_group
 
--- name: sessions
-SELECT account, slot, process IS NOT NULL AS busy, rest_until_s > :now_s AS resting
-FROM session WHERE enabled = 1 ORDER BY account, slot
-
 -- name: open_breakers
 SELECT name, reason, until_s FROM breaker WHERE open = 1 AND until_s > :now_s AND name NOT LIKE 'account:%' ORDER BY name
 
