@@ -10,7 +10,7 @@ from cdsed.store import breakers, forecast, quota_waits
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
-_SQL = Queries("snapshot")
+_SQL = Queries("idleness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,6 @@ WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY pro
 -- name: example
 SELECT safename, cause FROM product WHERE id = :id
 
--- name: due
-SELECT count(*) AS products, min(due_s) AS due_s FROM product WHERE due_s IS NOT NULL
-
 -- name: movement
 SELECT (SELECT coalesce(max(id), 0) FROM event) + (SELECT coalesce(sum(bytes), 0) FROM traffic_hour) AS moved
 
@@ -61,18 +58,3 @@ FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :
 
 -- name: due_of
 SELECT due_s FROM product WHERE id = :product
-
--- Groups without an account in the accounts file, whose products wait for one.
--- name: deserted_groups
-WITH RECURSIVE wanted (account_group) AS (
-    SELECT min(account_group) FROM product WHERE state = 'ready'
-    UNION ALL
-    SELECT (SELECT min(account_group) FROM product
-            WHERE state = 'ready' AND product.account_group > wanted.account_group)
-    FROM wanted WHERE account_group IS NOT NULL)
-SELECT account_group FROM wanted WHERE account_group IS NOT NULL
-UNION
-SELECT account_group FROM product WHERE state = 'downloading'
-EXCEPT
-SELECT account_group FROM account WHERE listed = 1
-ORDER BY account_group
