@@ -298,6 +298,8 @@ class _Daemon:
                     has_keys=keyring.keys_of(account) is not None,
                     bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
                     login=account.login_mark,
+                    shares=account.shares,
+                    pool_sessions=account.pool_sessions,
                 )
                 for account in accounts
             ],

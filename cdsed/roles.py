@@ -244,7 +244,8 @@ def _download(worker: Worker) -> None:
     settings, stop = worker.settings, worker.control.stop
     context = _worker_context(worker, WorkSignal())
     pool = SessionPool(
-        context, math.ceil(sum(account.sessions for account in worker.accounts) / settings.transfer.processes)
+        context,
+        math.ceil(sum(group.sessions for group in worker.accounts.groups.values()) / settings.transfer.processes),
     )
     worker.control.ready()
     heartbeat_s = 0.0

@@ -68,7 +68,7 @@ def _accounts(settings: Any) -> list[str]:
 
     accounts = load_accounts(settings, os.environ)
     expiries = sorted(account.s3_key_expires for account in accounts if account.s3_key_expires)
-    sessions = sum(account.sessions for account in accounts)
+    sessions = sum(group.sessions for group in accounts.groups.values())
     now = datetime.fromtimestamp(SYSTEM_CLOCK.utc_s(), UTC)
     return [
         f"accounts: {accounts_file(settings, os.environ)}",

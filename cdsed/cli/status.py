@@ -24,8 +24,9 @@ def add_parser(subparsers: Any) -> None:
         "status",
         help="show what the daemon does and its progress",
         description="Show what the daemon does and its progress, whether it runs or not; or the details of one listing "
-        "or product. Exits with 0 when the daemon runs, 1 when it runs and a worker crashes in a loop or no account "
-        "can be used for the pending work, 3 when it does not run; 72, 74 or 75 when its state cannot be read.",
+        "or product. Exits with 0 when the daemon runs, also while the work waits for a quota; 1 when it runs and a "
+        "worker crashes in a loop or no account can be used for the pending work; 3 when it does not run; 72, 74 or 75 "
+        "when its state cannot be read.",
     )
     command.add_argument("name", nargs="?", metavar="LISTING|PRODUCT", help="show the details of this one")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
@@ -83,7 +84,7 @@ def _response(arguments: argparse.Namespace, directory: Path, live: "Live") -> E
     if report.daemon.state is not DaemonState.RUNNING:
         return ExitCode.NOT_RUNNING
     to_do = any(tally.products for state, tally in report.products.items() if state not in TERMINAL)
-    stuck = to_do and report.why_idle is not None and all(account.error for account in report.accounts)
+    stuck = to_do and (report.needs_account or (report.why_idle is not None and not report.accounts))
     return ExitCode.UNFINISHED if stuck or report.crashing else ExitCode.OK
 
 

@@ -63,7 +63,7 @@ complete -c cdsed -n '_shtab_cdsed_using run' -s h -l help -d 'show this help me
 complete -c cdsed -n '_shtab_cdsed_using run' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using run' -l once -d 'exit when the inbox is empty and every listing has its report: 0 if all products are on disk, else 1'
 complete -c cdsed -n '_shtab_cdsed_using run' -l idle-timeout -x -d 'with --once: exit with 1 after this time without progress (default: 600)'
-complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a status -d 'Show what the daemon does and its progress, whether it runs or not; or the details of one listing or product. Exits with 0 when the daemon runs, 1 when it runs and a worker crashes in a loop or no account can be used for the pending work, 3 when it does not run; 72, 74 or 75 when its state cannot be read.'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a status -d 'Show what the daemon does and its progress, whether it runs or not; or the details of one listing or product. Exits with 0 when the daemon runs, also while the work waits for a quota; 1 when it runs and a worker crashes in a loop or no account can be used for the pending work; 3 when it does not run; 72, 74 or 75 when its state cannot be read.'
 complete -c cdsed -n '_shtab_cdsed_using status' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using status' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using status' -l json -d 'print JSON; its member `schema` is 2'

@@ -4,21 +4,18 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, field_validator
 
 from cdsed import log
+from cdsed.config.account_entries import AccountEntry, AccountsFile, GroupEntry, Quotas, own_limits
 from cdsed.config.document import Document, read_document
 from cdsed.config.secrets import Secret
-from cdsed.config.settings import Section, Settings
+from cdsed.config.settings import Settings
 from cdsed.config.validate import validate
-from cdsed.config.values import INTEGER_MAX, ShortName, Size
 from cdsed.errors import ConfigError
+from cdsed.model.quota import Limit
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,10 @@ class Account:
         Bytes in any 30 days.
     totp
         The second factor of its login: a base32 seed, or one code; None if the login has no second factor.
+    shares
+        The quotas whose limits are those of all accounts of its group together.
+    pool_sessions
+        Connections that all accounts of its group may hold together; None: each has its own.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Account:
     requests_per_minute: int
     volume_bytes: int
     totp: Secret | None = None
+    shares: frozenset[Limit] = frozenset()
+    pool_sessions: int | None = None
 
     @property
     def login_mark(self) -> str:
@@ -88,6 +91,12 @@ class Group:
 
     name: str
     accounts: tuple[Account, ...]
+
+    @property
+    def sessions(self) -> int:
+        """Connections that its accounts may hold together."""
+        each = sum(account.sessions for account in self.accounts)
+        return min([each, *(account.pool_sessions for account in self.accounts if account.pool_sessions)])
 
 
 @dataclass(frozen=True)
@@ -134,11 +143,13 @@ def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
         )
     except ConfigError as error:
         raise ConfigError([*error.problems, *_without_credential(path, environ)]) from None
-    accounts = _build(validate(document, _AccountsFile))
+    file = validate(document, AccountsFile)
+    accounts = _build(file)
     for account in accounts:
         for secret in _secrets(account):
             log.hide(secret.reveal())
-    if problems := [*_unknown_members(document, settings), *_twins(document, accounts)]:
+    problems = [*_unknown_members(document, settings), *_twins(document, accounts), *own_limits(document, file)]
+    if problems:
         raise ConfigError(problems)
     return accounts
 
@@ -170,81 +181,7 @@ def _loose(path: Path, status: os.stat_result) -> list[str]:
     return problems
 
 
-def _secret(value: object) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if not isinstance(value, str) or not value:
-        # YAML reads 0123 as a number and 2027-01-31 as a date, so the text as written is lost
-        raise ValueError("should be text; put it in quotes")
-    if value != value.strip() or not value.isprintable():
-        raise ValueError("begins or ends with a space, or holds a line break or control character; write it again")
-    return Secret(value)
-
-
-def _timestamp(value: object) -> object:
-    with suppress(ValueError, OverflowError):
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, date):
-            return datetime.combine(value, time(), UTC)
-    raise ValueError("should be a date such as 2027-01-31, or 2027-01-31T12:00:00Z")
-
-
-_SecretText = Annotated[Secret, PlainValidator(_secret)]
-
-
-class _Quotas(Section):
-    sessions: int = Field(default=4, strict=True, ge=1, le=100, description="number of connections at once")
-    bandwidth_bytes_per_s: Size | None = Field(
-        default=None,
-        ge=1,
-        description="bytes per second and connection at most; null: what the service gives",
-    )
-    requests_per_minute: int = Field(
-        default=2000, strict=True, ge=1, le=INTEGER_MAX, description="S3 requests per minute"
-    )
-    volume_bytes: Size = Field(default=12 * 10**12, ge=1, description="bytes in any 30 days")
-
-
-class _AccountEntry(_Quotas):
-    login: str = Field(min_length=1, description="CDSE user name, in quotes if it is a number")
-    password: _SecretText | None = Field(default=None, description="CDSE password")
-    totp: _SecretText | None = Field(
-        default=None, description="base32 seed of the second factor, or one code of six digits"
-    )
-    s3_access_key: _SecretText | None = Field(default=None, description="S3 access key")
-    s3_secret_key: _SecretText | None = Field(default=None, description="S3 secret key")
-    s3_key_expires: Annotated[datetime, BeforeValidator(_timestamp)] | None = Field(
-        default=None,
-        description="date on which the S3 keys expire (at 00:00 UTC), or the date and time",
-    )
-
-    @field_validator("s3_access_key", "s3_secret_key")
-    @classmethod
-    def _keys_are_filled_in(cls, value: Secret | None) -> Secret | None:
-        if value is not None and any(character.isspace() for character in value.reveal()):
-            raise ValueError("should have no space in it: put in the key that CDSE gave you")
-        return value
-
-    @field_validator("s3_secret_key")
-    @classmethod
-    def _keys_come_in_pairs(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:
-        if "s3_access_key" in info.data and (value is None) != (info.data["s3_access_key"] is None):
-            raise ValueError("should be given together with s3_access_key: both or neither")
-        return value
-
-
-class _GroupEntry(_Quotas):
-    accounts: dict[ShortName, _AccountEntry] = Field(min_length=1, description="accounts, by name")
-
-
-class _AccountsFile(Section):
-    groups: dict[ShortName, _GroupEntry] = Field(min_length=1, description="groups of accounts, by name")
-
-
-def _build(file: _AccountsFile) -> Accounts:
+def _build(file: AccountsFile) -> Accounts:
     groups = {}
     for name, group in file.groups.items():
         accounts = tuple(_account(name, group, alias, entry) for alias, entry in group.accounts.items())
@@ -252,10 +189,10 @@ def _build(file: _AccountsFile) -> Accounts:
     return Accounts(groups)
 
 
-def _account(group_name: str, group: _GroupEntry, name: str, entry: _AccountEntry) -> Account:
+def _account(group_name: str, group: GroupEntry, name: str, entry: AccountEntry) -> Account:
     # A value of the account itself, even null, overrides that of its group.
-    own = _Quotas.model_fields.keys() & entry.model_fields_set
-    quotas = group.model_dump(include=set(_Quotas.model_fields)) | entry.model_dump(include=own)
+    own = Quotas.model_fields.keys() & entry.model_fields_set
+    quotas = group.model_dump(include=set(Quotas.model_fields)) | entry.model_dump(include=own)
     access_key, secret_key = entry.s3_access_key, entry.s3_secret_key
     return Account(
         name=name,
@@ -265,6 +202,8 @@ def _account(group_name: str, group: _GroupEntry, name: str, entry: _AccountEntr
         s3_keys=S3Keys(access_key, secret_key) if access_key and secret_key else None,
         s3_key_expires=entry.s3_key_expires,
         totp=entry.totp,
+        shares=frozenset(group.shared),
+        pool_sessions=group.sessions if Limit.CONNECTIONS in group.shared else None,
         **quotas,
     )
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdsed.clock import iso
+
 #: CDSE counts an account's transfer over the last 30 days, hour by hour.
 #: https://documentation.dataspace.copernicus.eu/Quotas.html
 VOLUME_WINDOW_H = 30 * 24
@@ -13,6 +15,67 @@ PENALTY_BYTES_PER_S = 1_000_000
 
 _FORECAST_LONGEST_H = 366 * 24
 _NEARLY = 0.95
+
+
+class Limit(StrEnum):
+    """What a session or product may have to wait for."""
+
+    CONNECTIONS = "connections"
+    REQUESTS = "requests"  # of the minute
+    VOLUME = "volume"  # of 30 days
+    BANDWIDTH = "bandwidth"
+    PENALTY = "penalty"  # the service has asked for less
+
+
+_REASONS = {
+    Limit.CONNECTIONS: "all its connections are in use",
+    Limit.REQUESTS: "its requests of this minute are used up",
+    Limit.VOLUME: "its 30-day volume is spent",
+    Limit.BANDWIDTH: "it runs at the bandwidth of the accounts file",
+    Limit.PENALTY: "the service has asked for less",
+}
+_SHARED_REASONS = _REASONS | {
+    Limit.CONNECTIONS: "all connections that its group shares are in use",
+    Limit.REQUESTS: "the requests of this minute that its group shares are used up",
+    Limit.VOLUME: "the 30-day volume that its group shares is spent",
+}
+_SOON_S = 600.0
+
+#: Codes of errors with which a service asks for less: 429 of S3, of the zipper, and of proxies before them. SlowDown
+#: (503) is how S3 elsewhere does, never seen from eodata so far.
+THROTTLE_CODES = frozenset({"Throttled", "ThrottledElsewhere", "SlowDown"})
+
+#: What the accounts of a group may share, because CDSE counts it for their organisation.
+SHAREABLE = (Limit.VOLUME, Limit.REQUESTS, Limit.CONNECTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWait:
+    """A limit that something waits for.
+
+    Attributes
+    ----------
+    until_at
+        When it may continue, in seconds UTC; None: when another session is given back, or work in flight has arrived.
+    shared
+        Whether the accounts of its group share the limit.
+    """
+
+    limit: Limit
+    until_at: float | None
+    shared: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, in words that need no action."""
+        return (_SHARED_REASONS if self.shared else _REASONS)[self.limit]
+
+    def end(self, now: float) -> str:
+        """Return when it continues, in words; `now` in seconds UTC."""
+        if self.until_at is None:
+            return "continues when one of its sessions is given back"
+        in_s = max(0.0, self.until_at - now)
+        return f"continues in {in_s:.0f} s" if in_s < _SOON_S else f"continues at {iso(self.until_at)}"
 
 
 class ThrottleReason(StrEnum):

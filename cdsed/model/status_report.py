@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
-from cdsed.model.quota import QuotaFreeAt, ThrottleReason
+from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 
 
 class DaemonState(StrEnum):
@@ -34,6 +34,7 @@ class SessionMark(StrEnum):
     FREE = "free"
     RESTING = "resting"
     WITHHELD = "withheld"  # not used while the account is throttled
+    WAITING = "waiting"  # for a quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class AccountStatus:
     Attributes
     ----------
     error
-        Why it may not be used now, in one sentence; None if it may.
+        Why it may not be used now, in one sentence; None if it may, or only waits for a quota.
     probe_in_s
         Seconds until it is tried again, if it backs off.
     volume_used_bytes, volume_bytes, volume_left_bytes
@@ -58,6 +59,14 @@ class AccountStatus:
         Why they are fewer than all, and seconds until there is one more (None: after the next delivery).
     error_code
         The code of the failure for which it backs off, e.g. ``KeyRevoked``; None if it does not.
+    wait
+        The quota for which no further session of it can be used now.
+    session_waits
+        For each of `sessions`, the quota that it waits for, or that holds it back.
+    shares
+        The quotas whose limits and usage are those of its whole group.
+    requests_per_minute, bandwidth_bytes_per_s
+        Its other limits in the accounts file; bytes per second are for each connection (None: no limit).
     """
 
     name: str
@@ -75,6 +84,35 @@ class AccountStatus:
     grows_in_s: float | None = None
     quota_free_at: QuotaFreeAt | None = None
     error_code: str | None = None
+    wait: QuotaWait | None = None
+    session_waits: tuple[QuotaWait | None, ...] = ()
+    shares: tuple[Limit, ...] = ()
+    requests_per_minute: int = 0
+    bandwidth_bytes_per_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """The quotas that the accounts of one group share; None for a quota that each has for itself.
+
+    Attributes
+    ----------
+    sessions, sessions_held
+        Connections that they may hold together, and those held or closed just now.
+    requests_per_minute, requests_last_minute
+        Requests that they may send together, and have sent in the last 60 to 65 s.
+    volume_bytes, volume_used_bytes
+        What they may transfer together in 30 days, and have transferred.
+    """
+
+    group: str
+    sessions: int | None
+    sessions_held: int | None
+    requests_per_minute: int | None
+    requests_last_minute: int | None
+    volume_bytes: int | None
+    volume_used_bytes: int | None
+    quota_free_at: QuotaFreeAt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +236,12 @@ class StatusReport:
         Whether the accounts' 30-day volumes delay it.
     why_idle
         One sentence on why no transfer runs, if there is work but no transfer runs.
+    quota_wait
+        The quota that the work waits for, if no transfer runs for that reason alone: it needs no person.
+    needs_account
+        Whether the work waits for a person to mend an account.
+    pools
+        The groups whose accounts share quotas.
     """
 
     at: float
@@ -214,10 +258,19 @@ class StatusReport:
     why_idle: str | None = None
     notices: tuple[Notice, ...] = ()
     crashing: tuple[CrashingWorker, ...] = ()
+    quota_wait: QuotaWait | None = None
+    needs_account: bool = False
+    pools: tuple[PoolStatus, ...] = ()
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes that all accounts have transferred in 30 days; a shared volume counts once."""
+        own = sum(each.volume_used_bytes for each in self.accounts if Limit.VOLUME not in each.shares)
+        return own + sum(pool.volume_used_bytes or 0 for pool in self.pools)
 
     @property
     def moving(self) -> bool:
-        """Whether any session is held."""
+        """Whether any session is at work."""
         return any(SessionMark.BUSY in account.sessions for account in self.accounts)
 
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+#: What accounts may share, and the field with its limit.
+SHAREABLE = {"volume": "volume_bytes", "requests": "requests_per_minute", "connections": "sessions"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class SandboxAccount:
         ``<name>@example.org``.
     totp
         The second factor that a login also needs; empty: not needed.
+    organisation, shares
+        What the account shares with the others of its organisation: ``volume``, ``requests``, ``connections``. The
+        limit is then for all of them together, and each states the same.
     """
 
     name: str
@@ -48,6 +54,8 @@ class SandboxAccount:
     login: str = ""
     password: str = ""
     totp: str = ""
+    organisation: str = ""
+    shares: tuple[str, ...] = ()
 
     @property
     def user_name(self) -> str:
@@ -79,7 +87,23 @@ def read_accounts(path: Path) -> list[SandboxAccount]:
     items = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError(f"{path}: a JSON list of accounts is needed")
-    return [_account(item, f"{path}: account {number}") for number, item in enumerate(items, start=1)]
+    accounts = [_account(item, f"{path}: account {number}") for number, item in enumerate(items, start=1)]
+    _check_pools(path, accounts)
+    return accounts
+
+
+def _check_pools(path: Path, accounts: Iterable[SandboxAccount]) -> None:
+    """Refuse accounts of one organisation that state different limits for what they share."""
+    stated: dict[tuple[str, str], tuple[Any, bool]] = {}
+    for account in accounts:
+        for quota, field in SHAREABLE.items() if account.organisation else ():
+            limit = (getattr(account, field), quota in account.shares)
+            known = stated.setdefault((account.organisation, quota), limit)
+            if known[1] != limit[1] or (limit[1] and known != limit):
+                raise ValueError(
+                    f"{path}: account {account.name}: should share the same {quota} ({field}) as the others of "
+                    f"organisation {account.organisation}"
+                )
 
 
 def _account(item: Mapping[str, Any], where: str) -> SandboxAccount:
@@ -89,7 +113,12 @@ def _account(item: Mapping[str, Any], where: str) -> SandboxAccount:
     times = {name: datetime.fromisoformat(item[name]) for name in ("key_valid_from", "key_expires") if item.get(name)}
     if any(time.tzinfo is None for time in times.values()):
         raise ValueError(f"{where}: times need a zone, e.g. 2026-01-31T00:00:00Z")
+    shares = item.get("shares", [])
+    if not isinstance(shares, list) or not set(shares) <= set(SHAREABLE):
+        raise ValueError(f"{where}: shares should be a list of {', '.join(SHAREABLE)}")
+    if shares and not item.get("organisation"):
+        raise ValueError(f"{where}: shares needs an organisation")
     try:
-        return SandboxAccount(**{**item, **times})
+        return SandboxAccount(**{**item, **times, "shares": tuple(shares)})
     except TypeError as error:
         raise ValueError(f"{where}: name, access_key and secret_key are needed") from error

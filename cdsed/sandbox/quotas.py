@@ -1,9 +1,9 @@
 """Quotas of the accounts, with counters: open connections, requests per minute, and volume in 30 days."""
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cdsed.clock import Clock
@@ -29,16 +29,34 @@ class AccountCounters:
     bytes: int = 0
 
 
-class AccountQuota:
-    """The connections and counters of one account."""
+@dataclass
+class _Usage:
+    """What one account uses, or all accounts that share a quota; held under one lock."""
 
-    def __init__(self, account: SandboxAccount, clock: Clock) -> None:
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    open: dict[ClientConnection, None] = field(default_factory=dict)  # in the order of their first request
+    minute: deque[float] = field(default_factory=deque)
+    volume: deque[tuple[float, int]] = field(default_factory=deque)  # bytes by the hour
+
+
+class AccountQuota:
+    """The connections and counters of one account.
+
+    Parameters
+    ----------
+    shared
+        The usage of its organisation, for the quotas that the account shares.
+    """
+
+    def __init__(self, account: SandboxAccount, clock: Clock, shared: _Usage) -> None:
         self.account = account
         self._clock = clock
-        self._lock = threading.Lock()
-        self._open: dict[ClientConnection, Pacer | None] = {}  # in the order of their first request
-        self._minute: deque[float] = deque()
-        self._volume: deque[tuple[float, int]] = deque()  # bytes by the hour
+        own = _Usage(shared.lock)
+        self._lock = shared.lock
+        self._mine: dict[ClientConnection, Pacer | None] = {}
+        self._open = (shared if "connections" in account.shares else own).open
+        self._minute = (shared if "requests" in account.shares else own).minute
+        self._volume = (shared if "volume" in account.shares else own).volume
         self._counters = AccountCounters()
 
     def admit(self, connection: ClientConnection) -> bool:
@@ -60,6 +78,7 @@ class AccountQuota:
         """Remove `connection` from the account's open ones."""
         with self._lock:
             self._open.pop(connection, None)
+            self._mine.pop(connection, None)
 
     def sent(self, count_bytes: int) -> None:
         """Count bytes of bodies."""
@@ -74,43 +93,47 @@ class AccountQuota:
         """Return the current pacer of the connection; None: its rate is not limited."""
         with self._lock:
             rate = _SPENT_BYTES_PER_S if self._is_spent() else self.account.bandwidth_bytes_per_s
-            pacer = self._open.get(connection)
+            pacer = self._mine.get(connection)
             if rate is None:
                 return None
             if pacer is None or pacer.bytes_per_s != rate:
                 pacer = Pacer(self._clock, rate)
-                if connection in self._open:
-                    self._open[connection] = pacer
+                if connection in self._mine:
+                    self._mine[connection] = pacer
             return pacer
 
     def counters(self) -> dict[str, Any]:
         """Return the counters by name."""
         with self._lock:
             self._drop_closed()
-            self._counters.open_now = len(self._open)
+            self._counters.open_now = len(self._mine)
             return asdict(self._counters)
 
     def reset(self) -> None:
         """Set the counters to zero; the use of the quotas stays."""
         with self._lock:
-            self._counters = AccountCounters(open_max=len(self._open))
+            self._counters = AccountCounters(open_max=len(self._mine))
 
     def _take_place(self, connection: ClientConnection) -> bool:
         sessions = _SPENT_SESSIONS if self._is_spent() else self.account.sessions
         if connection in self._open:
             return list(self._open).index(connection) < sessions
         self._drop_closed()
-        self._counters.open_max = max(self._counters.open_max, len(self._open) + 1)
+        self._counters.open_max = max(self._counters.open_max, len(self._mine) + 1)
         if len(self._open) >= sessions:
             self._counters.overbooked += 1
             return False
         self._open[connection] = None
+        self._mine[connection] = None
         return True
 
     def _drop_closed(self) -> None:
         """Drop connections that are closed in the kernel but whose thread has not run since."""
         for connection in [connection for connection in self._open if not connection.is_open()]:
             del self._open[connection]
+            self._mine.pop(connection, None)
+        for connection in [connection for connection in self._mine if not connection.is_open()]:
+            del self._mine[connection]
 
     def _within_minute(self) -> bool:
         now_s = self._clock.boot_s()
@@ -134,7 +157,13 @@ class SandboxQuotas:
     """All accounts of a sandbox, by access key and by name."""
 
     def __init__(self, accounts: Iterable[SandboxAccount], clock: Clock) -> None:
-        self._by_key = {account.access_key: AccountQuota(account, clock) for account in accounts}
+        shared: defaultdict[str, _Usage] = defaultdict(_Usage)
+        self._by_key = {
+            account.access_key: AccountQuota(
+                account, clock, shared[account.organisation] if account.organisation else _Usage()
+            )
+            for account in accounts
+        }
         self._by_name = {quota.account.name: quota for quota in self._by_key.values()}
 
         self._made: dict[str, SandboxAccount] = {}

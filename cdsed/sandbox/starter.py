@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cdsed.errors import UsageError
 from cdsed.sandbox import identity, keysmanager, zipper
-from cdsed.sandbox.accounts import SandboxAccount
+from cdsed.sandbox.accounts import SHAREABLE, SandboxAccount
 
+_IN_ORDER = ("connections", "requests", "volume")
 _OURS = "# Written by `cdsed sandbox --write`, which may replace it."
 
 
@@ -34,13 +35,29 @@ def settings_yaml(url: str, directory: Path) -> str:
 
 def accounts_yaml(accounts: Iterable[SandboxAccount]) -> str:
     """Return the accounts file of cdsed for the accounts of a sandbox; these keys are not secret."""
-    lines = [_OURS, "groups:", "  default:", "    accounts:"]
+    accounts = list(accounts)
+    lines = [_OURS, "groups:"]
+    for organisation in dict.fromkeys(account.organisation for account in accounts):
+        members = [account for account in accounts if account.organisation == organisation]
+        lines += [f"  {organisation or 'default'}:", *_pool(members[0]), "    accounts:", *_members(members)]
+    return "\n".join([*lines, ""])
+
+
+def _pool(account: SandboxAccount) -> list[str]:
+    """Return the lines of what an organisation shares."""
+    if not account.shares:
+        return []
+    return [f"    shared: [{', '.join(account.shares)}]", *_limits(account, account.shares, indent=4)]
+
+
+def _limits(account: SandboxAccount, quotas: Iterable[str], indent: int) -> list[str]:
+    limits = {SHAREABLE[quota]: getattr(account, SHAREABLE[quota]) for quota in quotas}
+    return [f"{' ' * indent}{name}: {value}" for name, value in limits.items() if value is not None]
+
+
+def _members(accounts: Iterable[SandboxAccount]) -> list[str]:
+    lines = []
     for account in accounts:
-        limits = {
-            "sessions": account.sessions,
-            "requests_per_minute": account.requests_per_minute,
-            "volume_bytes": account.volume_bytes,
-        }
         lines += [
             f"      {account.name}:",
             f"        login: {account.user_name}",
@@ -48,8 +65,8 @@ def accounts_yaml(accounts: Iterable[SandboxAccount]) -> str:
             f"        s3_secret_key: {account.secret_key}",
         ]
         lines += [f'        password: "{account.password}"'] if account.password else []
-        lines += [f"        {name}: {value}" for name, value in limits.items() if value is not None]
-    return "\n".join([*lines, ""])
+        lines += _limits(account, (quota for quota in _IN_ORDER if quota not in account.shares), indent=8)
+    return lines
 
 
 def write_starter(directory: Path, url: str, accounts: Sequence[SandboxAccount], safenames: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cdsed.clock import Clock
 from cdsed.model.product_state import TERMINAL
@@ -9,12 +10,13 @@ from cdsed.model.quota import VOLUME_WINDOW_H, Forecast, HourOfTraffic, QuotaFre
 from cdsed.store import quota_usage
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
-from cdsed.store.quota_usage import MINUTE_STEPS, QuotaUsage
+from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage
 
 _SQL = Queries("forecast")
 
 # An account that has spent its volume is expected to download later at the mean rate of its last busy hours.
 _BUSY_HOURS = 24
+_RATE_STEPS = 4
 
 
 def quota_free_at(db: Database, clock: Clock, account: QuotaUsage) -> QuotaFreeAt | None:
@@ -34,9 +36,8 @@ def backlog_eta(
     """
     if not to_go_bytes:
         return None
-    shares = _shares(db)
-    last_minutes = db.rows(_SQL.recent, step=quota_usage.step_of(clock), steps=2 * MINUTE_STEPS)
-    recent = {row["account"]: row["bytes"] for row in last_minutes}
+    shares = backlog_shares(db)
+    recent = _recent(db, clock, 2 * MINUTE_STEPS)
     total = sum(recent.values())
     longest: Forecast | None = None
     for group in {account.group for account in accounts} & set(shares):
@@ -45,6 +46,8 @@ def backlog_eta(
             for account in accounts
             if account.group == group
         ]
+        if any(account.shares_volume for account in accounts if account.group == group):
+            supplies = [_pooled(supplies)]
         found = forecast(to_go_bytes * shares[group], supplies, clock.utc_s())
         if found is None:
             return None
@@ -53,13 +56,29 @@ def backlog_eta(
     return longest
 
 
-def _shares(db: Database) -> dict[str, float]:
+def backlog_shares(db: Database) -> dict[str, float]:
     """Return the share of each group in the backlog; a product that two groups request counts for both."""
     wanted = {
         row["account_group"]: row["products"] for row in db.rows(_SQL.backlog, terminal=json.dumps(sorted(TERMINAL)))
     }
     total = sum(wanted.values())
     return {group: products / total for group, products in wanted.items()}
+
+
+def rates(db: Database, clock: Clock) -> dict[str, float]:
+    """Return the mean bytes per second of each account in the last 20 to 25 s, by its name."""
+    for_s = _RATE_STEPS * STEP_S + clock.boot_s() % STEP_S
+    return {name: size_bytes / for_s for name, size_bytes in _recent(db, clock, _RATE_STEPS).items()}
+
+
+def _recent(db: Database, clock: Clock, steps: int) -> dict[str, int]:
+    rows = db.rows(_SQL.recent, step=quota_usage.step_of(clock), steps=steps)
+    return {row["account"]: row["bytes"] for row in rows}
+
+
+def _pooled(supplies: Sequence[Supply]) -> Supply:
+    """Return what accounts with one volume can transfer together; each supply has the volume of all."""
+    return replace(supplies[0], rate_bytes_per_s=sum(supply.rate_bytes_per_s for supply in supplies))
 
 
 def _supply(db: Database, clock: Clock, account: QuotaUsage, rate_bytes_per_s: float) -> Supply:

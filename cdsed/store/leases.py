@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.objects import Lease
-from cdsed.model.quota import VOLUME_WINDOW_H
+from cdsed.model.quota import VOLUME_WINDOW_H, Limit
 from cdsed.store import quota_usage
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
-from cdsed.store.quota_usage import MINUTE_STEPS, PROBE_S, step_of
+from cdsed.store.quota_usage import MINUTE_STEPS, PROBE_S, QuotaUsage, step_of
 
 _SQL = Queries("leases")
 
@@ -21,6 +21,8 @@ class AccountLimits:
     """The limits of an account, and our own ceiling per connection; without secrets.
 
     ``login`` is a digest of the CDSE login: connections and volume belong to the login, even if the name changes.
+    ``shares`` names the quotas that are those of its whole group; ``pool_sessions`` is how many connections its group
+    shares, if it shares them.
     """
 
     name: str
@@ -32,6 +34,8 @@ class AccountLimits:
     has_keys: bool
     bandwidth_bytes_per_s: int | None = None
     login: str = ""
+    shares: frozenset[Limit] = frozenset()
+    pool_sessions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ def sync_accounts(db: Database, accounts: Iterable[AccountLimits]) -> None:
                 has_keys=account.has_keys,
                 bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
                 login=account.login,
+                shares_volume=Limit.VOLUME in account.shares,
+                shares_requests=Limit.REQUESTS in account.shares,
+                pool_sessions=account.pool_sessions,
             )
             for slot in range(1, account.sessions + 1):
                 db.rows(_SQL.add_session, account=account.name, slot=slot)
@@ -89,11 +96,15 @@ def free_sessions(db: Database, clock: Clock, groups: Iterable[str]) -> list[Fre
     An account gets sessions in proportion to the volume that it has left. Accounts with equal volumes share the load
     evenly. Accounts with unequal volumes are spent at the same time, so that all connections can be used until then.
     """
+    wanted = set(groups)
+    return _free(db, clock, [each for each in quota_usage.of_all(db, clock) if each.group in wanted])
+
+
+def _free(db: Database, clock: Clock, usages: Iterable[QuotaUsage]) -> list[FreeSession]:
     service = db.row(_SQL.service_breaker, hangs_since_s=clock.boot_s() - PROBE_S)
     if service is not None and service["open"] and (service["until_s"] > clock.boot_s() or service["probes"]):
         return []
-    wanted = set(groups)
-    able = {each.name: each for each in quota_usage.of_all(db, clock) if each.group in wanted and each.may_lease(clock)}
+    able = {each.name: each for each in usages if each.may_lease(clock)}
     rows = db.rows(_SQL.free_sessions, accounts=json.dumps(list(able)), now_s=clock.boot_s()) if able else []
     free = [FreeSession(row["account"], row["slot"], row["login"]) for row in rows]
     load = {name: (each.held + 1) / each.left_bytes for name, each in able.items()}
@@ -106,8 +117,8 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
     The limits are checked again inside the transaction, so that two processes never send a probe at once.
     """
     with db.write():
-        group = db.value(_SQL.account_group, account=session.account)
-        if session not in free_sessions(db, clock, [group]):
+        now = quota_usage.of(db, clock, session.account)
+        if now is None or session not in _free(db, clock, [now]):
             return None
         fence = db.value(_SQL.next_fence)
         taken = db.value(
@@ -120,7 +131,7 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
             at=clock.utc_s(),
             now_s=clock.boot_s(),
         )
-        return None if taken is None else Lease(session.account, session.slot, group, fence)
+        return None if taken is None else Lease(session.account, session.slot, now.group, fence)
 
 
 def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> None:
@@ -141,12 +152,20 @@ def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
 
     When an account holds more sessions than it may, those that were leased first continue.
     """
-    held = db.row(_SQL.held, account=lease.account, slot=lease.slot, fence=lease.fence, now_s=clock.boot_s())
     now = quota_usage.of(db, clock, lease.account)
+    held = db.row(
+        _SQL.held,
+        account=lease.account,
+        account_group=now.group if now and now.pool_sessions else None,
+        slot=lease.slot,
+        fence=lease.fence,
+        now_s=clock.boot_s(),
+    )
     return (
         held is not None
         and now is not None
         and held["older"] < now.usable_sessions
+        and (now.pool_sessions is None or held["older_in_pool"] < now.pool_sessions)
         and not now.key_has_expired(clock)
         and now.requests_left + held["requests"] >= 1
         and now.left_bytes >= 1
@@ -169,12 +188,15 @@ def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
         if before is None or now is None:
             raise LeaseLost(f"session {lease.slot} of account {lease.account} has been given to another worker")
         requests = min(most, max(0, now.requests_left) + int(before["requests"]))
-        db.rows(_SQL.claim, requests=requests, **at)
+        if requests != before["requests"]:
+            db.rows(_SQL.claim, requests=requests, **at)
         return requests
 
 
 def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
     """Let a session send one request beyond what it has claimed; return False when its account may send none.
+
+    The state then knows that the session waits, until a claim succeeds or the session is given back.
 
     Raises
     ------
@@ -182,8 +204,12 @@ def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
         The lease does not hold the session any more.
     """
     with db.write():
-        claimed = db.value(_SQL.claimed, account=lease.account, slot=lease.slot, fence=lease.fence) or 0
-        return claim_requests(db, clock, lease, claimed + 1) > claimed
+        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
+        claimed = db.value(_SQL.claimed, **at) or 0
+        if claim_requests(db, clock, lease, claimed + 1) > claimed:
+            return True
+        db.rows(_SQL.wait_for_requests, **at)
+        return False
 
 
 def claim_unleased(db: Database, clock: Clock, account: str) -> bool:

@@ -8,7 +8,7 @@ together stay below each limit; see docs/decisions/0013-in-flight-counts-as-used
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
-from cdsed.model.quota import PENALTY_BYTES_PER_S, VOLUME_WINDOW_H, ThrottleReason
+from cdsed.model.quota import PENALTY_BYTES_PER_S, SHAREABLE, VOLUME_WINDOW_H, Limit, ThrottleReason
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
@@ -50,6 +50,11 @@ class QuotaUsage:
         The number of sessions in the accounts file.
     held
         The number of sessions that are leased now.
+    shares_volume, shares_requests
+        Whether its group shares this quota: limit and usage are then those of the group.
+    pool_sessions, held_in_pool
+        The connections that the accounts of its group may hold together (None: they share none), and those that they
+        hold or closed just now.
     probes
         Sessions that were leased through the open breaker to see whether the failure is over. Leases from before it
         opened do not count: a thread that is stuck at a dead file server may hold one for days.
@@ -81,6 +86,26 @@ class QuotaUsage:
     throttle_reason: ThrottleReason | None
     session_limit: int | None
     grows_s: float | None
+    bandwidth_bytes_per_s: int | None
+    shares_volume: bool
+    shares_requests: bool
+    pool_sessions: int | None
+    held_in_pool: int
+
+    @property
+    def shares(self) -> tuple[Limit, ...]:
+        """The quotas whose limits and usage are those of its group."""
+        shared = {
+            Limit.VOLUME: self.shares_volume,
+            Limit.REQUESTS: self.shares_requests,
+            Limit.CONNECTIONS: self.pool_sessions is not None,
+        }
+        return tuple(limit for limit in SHAREABLE if shared[limit])
+
+    @property
+    def pool_is_full(self) -> bool:
+        """Whether the accounts of its group hold all connections that they share."""
+        return self.pool_sessions is not None and self.held_in_pool >= self.pool_sessions
 
     @property
     def usable_sessions(self) -> int:
@@ -113,6 +138,7 @@ class QuotaUsage:
         margin = max(1, self.requests_per_minute // _MARGIN_SHARE)
         return (
             self.held + resting < self.sessions
+            and not self.pool_is_full
             and self.requests + self.claimed_requests + margin < self.requests_per_minute
             and self.left_bytes >= 1
         )
@@ -129,6 +155,7 @@ class QuotaUsage:
             and self.has_keys
             and not self.key_has_expired(clock)
             and self.held < self.usable_sessions
+            and not self.pool_is_full
             and self.requests_left >= 1
             and self.left_bytes >= 1
         )
@@ -149,6 +176,7 @@ def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Quota
         oldest_hour=int(clock.utc_s() // 3600) - VOLUME_WINDOW_H,
         oldest_step=step - MINUTE_STEPS,
         step=step,
+        now_s=clock.boot_s(),
     )
     return [_usage(row) for row in rows]
 
@@ -252,6 +280,8 @@ def _usage(row: Row) -> QuotaUsage:
         breaker_code=row["code"],
         breaker_reason=row["reason"],
         throttle_reason=ThrottleReason(row["cause"]) if row["cause"] else None,
+        shares_volume=bool(row["shares_volume"]),
+        shares_requests=bool(row["shares_requests"]),
         **{name: row[name] for name in _COPIED},
     )
 
@@ -269,4 +299,7 @@ _COPIED = (
     "claimed_bytes",
     "session_limit",
     "grows_s",
+    "bandwidth_bytes_per_s",
+    "pool_sessions",
+    "held_in_pool",
 )

@@ -1,7 +1,10 @@
 """The whole status, for `cdsed status` and the daemon's status line; reading it takes no lock."""
 
+from collections.abc import Mapping
+
 from cdsed.clock import Clock
 from cdsed.model.product_state import TERMINAL, Product, State
+from cdsed.model.quota import QuotaWait
 from cdsed.model.status_report import (
     AccountStatus,
     DaemonState,
@@ -11,15 +14,16 @@ from cdsed.model.status_report import (
     ListingStatus,
     ObjectProgress,
     OpenBreaker,
+    PoolStatus,
     Rates,
-    SessionMark,
     StatusReport,
     Tally,
 )
-from cdsed.store import breakers, crash_loops, forecast, notices, processes, quota_usage
+from cdsed.store import crash_loops, forecast, idleness, notices, processes, quota_usage, quota_waits
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage
+from cdsed.store.quota_waits import SessionStatus
 
 _SQL = Queries("snapshot")
 
@@ -40,14 +44,17 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
         daemon = _daemon(db, running=running)
         usages = quota_usage.of_all(db, clock)
-        accounts = _accounts(db, clock, usages)
+        sessions = quota_waits.of_sessions(db, clock, usages, forecast.rates(db, clock))
+        accounts = _accounts(db, clock, usages, sessions)
         rates = _rates(db, clock) if running or not processes.booted_again(db, clock) else Rates()
         to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
         open_breakers = tuple(
             OpenBreaker(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s())
         )
-        moving = any(account.held for account in usages)
+        # The mean of the last minute holds while the accounts wait for the next one.
+        moving = any(each.held or (each.has_keys and each.requests_left < 1) for each in usages)
+        idle = idleness.why(db, clock, daemon, tallies, accounts, open_breakers)
         backlog_eta = forecast.backlog_eta(db, clock, usages, to_go_bytes, rates.over_1_min if moving else 0.0)
         return StatusReport(
             at=clock.utc_s(),
@@ -61,9 +68,12 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             eta_by_volume=backlog_eta.by_volume if backlog_eta else False,
             open_breakers=open_breakers,
             errors=tuple(_errors(db, clock)),
-            why_idle=_why_idle(db, clock, daemon, tallies, accounts, open_breakers),
+            why_idle=idle.reason,
             notices=tuple(notices.active(db, clock, running=running)),
             crashing=crash_loops.active(db, clock, running=running),
+            quota_wait=idle.quota_wait,
+            needs_account=idle.needs_account,
+            pools=_pools(db, clock, usages),
         )
 
 
@@ -114,6 +124,13 @@ def next_try_in_s(db: Database, clock: Clock, product: Product) -> float | None:
     return _in_s(db.value(_SQL.due_of, product=product.id), clock)
 
 
+def quota_wait(db: Database, clock: Clock, product: Product) -> QuotaWait | None:
+    """Return the quota that a product waits for; None if it does not wait for one."""
+    usages = quota_usage.of_all(db, clock)
+    sessions = quota_waits.of_sessions(db, clock, usages, forecast.rates(db, clock))
+    return quota_waits.of_product(db, clock, product, usages, sessions)
+
+
 def listing(db: Database, number: int) -> ListingStatus:
     """Return the progress of one listing."""
     row = db.row(_SQL.listing, id=number)
@@ -149,16 +166,14 @@ def _listing(db: Database, row: Row) -> ListingStatus:
     )
 
 
-def _accounts(db: Database, clock: Clock, usages: list[QuotaUsage]) -> tuple[AccountStatus, ...]:
-    marks: dict[str, list[SessionMark]] = {}
-    for row in db.rows(_SQL.sessions, now_s=clock.boot_s()):
-        mark = SessionMark.BUSY if row["busy"] else SessionMark.RESTING if row["resting"] else SessionMark.FREE
-        marks.setdefault(row["account"], []).append(mark)
+def _accounts(
+    db: Database, clock: Clock, usages: list[QuotaUsage], sessions: Mapping[str, list[SessionStatus]]
+) -> tuple[AccountStatus, ...]:
     return tuple(
         AccountStatus(
             name=each.name,
             group=each.group,
-            sessions=_withheld(marks.get(each.name, []), each.usable_sessions),
+            sessions=tuple(session.mark for session in sessions[each.name]),
             error=_account_error(each, clock),
             probe_in_s=_in_s(each.breaker_until_s, clock),
             volume_used_bytes=each.used_bytes,
@@ -171,20 +186,32 @@ def _accounts(db: Database, clock: Clock, usages: list[QuotaUsage]) -> tuple[Acc
             grows_in_s=_in_s(each.grows_s, clock),
             quota_free_at=forecast.quota_free_at(db, clock, each),
             error_code=each.breaker_code,
+            wait=quota_waits.of_account(db, clock, each),
+            session_waits=tuple(session.wait for session in sessions[each.name]),
+            shares=each.shares,
+            requests_per_minute=each.requests_per_minute,
+            bandwidth_bytes_per_s=each.bandwidth_bytes_per_s,
         )
         for each in usages
     )
 
 
-def _withheld(marks: list[SessionMark], usable: int) -> tuple[SessionMark, ...]:
-    """Mark the free sessions beyond the usable number as withheld."""
-    spare = usable - marks.count(SessionMark.BUSY)
-    shown = []
-    for mark in marks:
-        if mark is not SessionMark.BUSY:
-            spare -= 1
-        shown.append(mark if mark is SessionMark.BUSY or spare >= 0 else SessionMark.WITHHELD)
-    return tuple(shown)
+def _pools(db: Database, clock: Clock, usages: list[QuotaUsage]) -> tuple[PoolStatus, ...]:
+    """Return what the groups share; each of its accounts knows the usage of the whole group."""
+    members = {each.group: each for each in usages if each.shares}
+    return tuple(
+        PoolStatus(
+            group=group,
+            sessions=each.pool_sessions,
+            sessions_held=None if each.pool_sessions is None else each.held_in_pool,
+            requests_per_minute=each.requests_per_minute if each.shares_requests else None,
+            requests_last_minute=each.requests if each.shares_requests else None,
+            volume_bytes=each.volume_bytes if each.shares_volume else None,
+            volume_used_bytes=each.used_bytes if each.shares_volume else None,
+            quota_free_at=forecast.quota_free_at(db, clock, each) if each.shares_volume else None,
+        )
+        for group, each in members.items()
+    )
 
 
 def _in_s(then_s: float | None, clock: Clock) -> float | None:
@@ -192,17 +219,13 @@ def _in_s(then_s: float | None, clock: Clock) -> float | None:
 
 
 def _account_error(account: QuotaUsage, clock: Clock) -> str | None:
-    """Return why an account may not be used now; None when it may."""
+    """Return why an account may not be used now; None when it may, or waits for a quota."""
     if not account.has_keys:
         return account.breaker_reason or "it has no S3 keys yet: neither in the accounts file nor temporary ones"
     if account.key_has_expired(clock):
         return "its S3 key has expired; make a new one and put it into the accounts file"
-    if account.breaker_reason is not None:
+    if account.breaker_reason is not None and quota_waits.is_unusable(account, clock):
         return account.breaker_reason.removeprefix(f"account {account.name}: ")
-    if account.used_bytes >= account.ceiling_bytes:
-        return "its 30-day volume is spent"
-    if account.requests >= account.requests_per_minute:
-        return "its requests of this minute are used up"
     return None
 
 
@@ -247,45 +270,3 @@ def _errors(db: Database, clock: Clock) -> list[ErrorGroup]:
             )
         )
     return errors
-
-
-def _why_idle(
-    db: Database,
-    clock: Clock,
-    daemon: DaemonStatus,
-    tallies: dict[State, Tally],
-    accounts: tuple[AccountStatus, ...],
-    open_breakers: tuple[OpenBreaker, ...],
-) -> str | None:
-    """Return in one sentence why nothing moves; None when something does."""
-    to_go = {state: tally.products for state, tally in tallies.items() if state not in TERMINAL}
-    total = sum(to_go.values())
-    if daemon.state is not DaemonState.RUNNING:
-        return f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None
-    inbox = [each.reason for each in open_breakers if each.name == breakers.INBOX]
-    passed_by = {breakers.INBOX}  # products continue without it; without the catalogue, those whose S3 path is known
-    if to_go.get(State.READY) or to_go.get(State.DOWNLOADING):
-        passed_by.add(breakers.CATALOGUE)
-    open_breakers = tuple(each for each in open_breakers if each.name not in passed_by)
-    if not total:
-        return inbox[0] if inbox else "every product asked for is finished; drop a listing into the inbox"
-    if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):
-        return None
-    if open_breakers:
-        first = min(open_breakers, key=lambda item: item.probe_in_s)
-        return f"{first.title} backs off, next try in {first.probe_in_s:.0f} s: {first.reason}"
-    usable = [account for account in accounts if account.error is None]
-    if not accounts:
-        return "there is no account in the accounts file"
-    if not usable:
-        return "no account can be used: " + "; ".join(f"{account.name}: {account.error}" for account in accounts)
-    if to_go.get(State.RETRY_WAIT) == total:
-        due = db.row(_SQL.due) or {"products": 0, "due_s": 0.0}
-        return f"all {total} products wait; the next is tried again in {max(0.0, due['due_s'] - clock.boot_s()):.0f} s"
-    return _deserted(db)
-
-
-def _deserted(db: Database) -> str | None:
-    groups = ", ".join(row["account_group"] for row in db.rows(_SQL.deserted_groups))
-    message = f"the accounts file has no account of group {groups}, and products wait for one: add it, then reload"
-    return message if groups else None

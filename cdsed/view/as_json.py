@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from cdsed.clock import iso
-from cdsed.model.status_report import AccountStatus, ListingStatus, StatusReport
+from cdsed.model.quota import QuotaFreeAt, QuotaWait
+from cdsed.model.status_report import AccountStatus, ListingStatus, PoolStatus, StatusReport
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 
 SCHEMA = 2  # it grows when a member changes its name or meaning
@@ -28,7 +29,7 @@ def _body(view: StatusView) -> dict[str, Any]:
         case None:
             return _overview(view.report)
         case ProductDetails() as details:
-            return {"product": _product(details)}
+            return {"product": _product(details) | {"quota_wait": _wait(details.quota_wait, view.report.at)}}
         case ListingDetails() as details:
             return {"listing": _listing(details)}
 
@@ -44,9 +45,12 @@ def _overview(report: StatusReport) -> dict[str, Any]:
         "eta_by_volume": report.eta_by_volume,
         "rates_bytes_per_s": _plain(asdict(report.rates)),
         "listings": [_progress(listing) for listing in report.listings],
-        "accounts": [_account(account) for account in report.accounts],
+        "accounts": [_account(account, report.at) for account in report.accounts],
         "open_breakers": [_plain(asdict(each)) for each in report.open_breakers],
         "errors": [_plain(asdict(error)) for error in report.errors],
+        "quota_wait": _wait(report.quota_wait, report.at),
+        "needs_account": report.needs_account,
+        "pools": [_pool(pool) for pool in report.pools],
     }
 
 
@@ -77,10 +81,27 @@ def _progress(listing: ListingStatus) -> dict[str, Any]:
     return _plain(asdict(listing)) | sums
 
 
-def _account(account: AccountStatus) -> dict[str, Any]:
+def _account(account: AccountStatus, now: float) -> dict[str, Any]:
     return _plain(asdict(account)) | {
-        "quota_free_at": _plain(asdict(account.quota_free_at)) if account.quota_free_at else None
+        "quota_free_at": _free(account.quota_free_at),
+        "wait": _wait(account.wait, now),
+        "session_waits": [_wait(wait, now) for wait in account.session_waits],
     }
+
+
+def _pool(pool: PoolStatus) -> dict[str, Any]:
+    return _plain(asdict(pool)) | {"quota_free_at": _free(pool.quota_free_at)}
+
+
+def _free(free: QuotaFreeAt | None) -> dict[str, Any] | None:
+    return _plain(asdict(free)) if free else None
+
+
+def _wait(wait: QuotaWait | None, now: float) -> dict[str, Any] | None:
+    """Return a wait with `in_s`, the seconds until its end; None: its end has no time."""
+    if wait is None:
+        return None
+    return _plain(asdict(wait)) | {"in_s": None if wait.until_at is None else max(0.0, wait.until_at - now)}
 
 
 def _plain(values: dict[Any, Any]) -> dict[str, Any]:

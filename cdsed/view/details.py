@@ -26,7 +26,9 @@ _VERDICTS = {
 
 def details(view: StatusView, about: ListingDetails | ProductDetails, canvas: Canvas) -> list[str]:
     """Return the lines about one listing or product; if the daemon does not run, they begin with that."""
-    lines = _listing(view, about, canvas) if isinstance(about, ListingDetails) else _product(about, canvas)
+    lines = (
+        _listing(view, about, canvas) if isinstance(about, ListingDetails) else _product(about, view.report.at, canvas)
+    )
     if view.report.daemon.state is not DaemonState.RUNNING:
         lines = service(view, canvas) + lines
     return [canvas.marks(line) for line in lines]
@@ -72,7 +74,7 @@ def _failed_products(about: ListingDetails, canvas: Canvas) -> list[str]:
     return [*lines, f"  and {number(more)} more; the report has them all"] if more > 0 else lines
 
 
-def _product(about: ProductDetails, canvas: Canvas) -> list[str]:
+def _product(about: ProductDetails, now: float, canvas: Canvas) -> list[str]:
     product = about.product
     lines = [canvas.paint(line, Colour.TITLE) for line in canvas.wrap(product.safename)]
     entries = {
@@ -84,6 +86,7 @@ def _product(about: ProductDetails, canvas: Canvas) -> list[str]:
         "request": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),
         "next try": [f"in {span(about.next_try_in_s)}" if about.next_try_in_s is not None else ""],
+        "waits": [f"{about.quota_wait.reason}; {about.quota_wait.end(now)}" if about.quota_wait else ""],
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():

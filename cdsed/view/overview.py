@@ -2,7 +2,7 @@
 
 from cdsed.clock import iso
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
-from cdsed.model.quota import ThrottleReason, spent_by_us
+from cdsed.model.quota import Limit, ThrottleReason, spent_by_us
 from cdsed.model.status_report import (
     AccountStatus,
     CrashingWorker,
@@ -17,7 +17,8 @@ from cdsed.view.terminal import Canvas, Colour
 from cdsed.view.wording import ago, number, plural, rate, size, span
 
 _BAR_COLUMNS = 20
-_MARKS = {SessionMark.BUSY: "●", SessionMark.FREE: "○", SessionMark.RESTING: "·", SessionMark.WITHHELD: "·"}
+_MARKS = {SessionMark.BUSY: "●", SessionMark.FREE: "○"}
+_NOT_NOW = "·"
 _OUT_OF_USE = "✕"
 _START = "start it with `cdsed run` or `systemctl start cdsed`"
 
@@ -26,7 +27,9 @@ def overview(view: StatusView, canvas: Canvas) -> list[str]:
     """Return the lines of the screen."""
     report = view.report
     lines = service(view, canvas)
-    if report.why_idle:
+    if report.quota_wait and not report.needs_account:
+        lines += canvas.wrap(f"Waiting: {report.why_idle}")  # it ends without a person, so it is not painted
+    elif report.why_idle:
         lines += [canvas.paint(line, Colour.CAREFUL) for line in canvas.wrap(f"Nothing moves: {report.why_idle}")]
     for notice in report.notices:
         message = canvas.wrap(f"{ago(notice.since_at, report.at)}: {notice.text}")
@@ -92,7 +95,8 @@ def session_marks(account: AccountStatus, *, running: bool) -> str:
     if not running:
         return _OUT_OF_USE * len(account.sessions)
     return "".join(
-        _OUT_OF_USE if account.error and mark is not SessionMark.BUSY else _MARKS[mark] for mark in account.sessions
+        _OUT_OF_USE if account.error and mark is not SessionMark.BUSY else _MARKS.get(mark, _NOT_NOW)
+        for mark in account.sessions
     )
 
 
@@ -140,7 +144,7 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
         [
             f"{account.group}/{account.name}",
             session_marks(account, running=running),
-            f"{size(account.volume_left_bytes)} of {size(account.volume_bytes)} left",
+            f"{size(account.volume_left_bytes)} of {size(account.volume_bytes)} {_left(account)}",
             f"{plural(account.requests_last_minute, 'request')} in a minute",
             f"key until {iso(account.key_expires_at)[:10]}" if account.key_expires_at else "",
         ]
@@ -152,6 +156,8 @@ def _accounts(report: StatusReport, canvas: Canvas) -> list[str]:
         if account.error:
             message = _once(account.error, _again(account, running=running), report.why_idle)
             lines += [canvas.paint(each, Colour.BAD) for each in canvas.wrap(message, "      ")]
+        elif account.wait and _is_news(account, report):
+            lines += canvas.wrap(_once(account.wait.reason, _end(account, report.at), report.why_idle), "      ")
         if account.throttle_reason:
             lines += [canvas.paint(each, Colour.CAREFUL) for each in canvas.wrap(_throttle(account), "      ")]
     return lines
@@ -166,10 +172,28 @@ def _again(account: AccountStatus, *, running: bool) -> str:
     """Return when an account with an error can be used again, if that is known."""
     if running and account.probe_in_s is not None:
         return f"tried again {f'in {span(account.probe_in_s)}' if account.probe_in_s else 'with the next product'}"
-    if account.quota_free_at:
+    return ""
+
+
+def _is_news(account: AccountStatus, report: StatusReport) -> bool:
+    """Tell whether the wait of an account says more than its marks and the line about its throttled sessions."""
+    assert account.wait is not None, f"{account.name} does not wait"
+    if account.wait.limit is Limit.PENALTY:
+        return account.probe_in_s is not None
+    return account.wait.limit is not Limit.CONNECTIONS or not report.moving
+
+
+def _end(account: AccountStatus, now: float) -> str:
+    """Return when an account that waits for a quota continues."""
+    assert account.wait is not None, f"{account.name} does not wait"
+    if account.wait.limit is Limit.VOLUME and account.quota_free_at:
         free = account.quota_free_at
         return f"free again from {iso(free.at)}, {size(free.size_bytes)} within a day of that"
-    return ""
+    return account.wait.end(now)
+
+
+def _left(account: AccountStatus) -> str:
+    return "left in its group" if Limit.VOLUME in account.shares else "left"
 
 
 def _throttle(account: AccountStatus) -> str:

@@ -44,7 +44,7 @@ class ProgressLine:
 
     def _speed(self, report: StatusReport) -> float:
         """Return bytes per second; 0 in the first seconds, which are too few for a mean."""
-        fetched_bytes = sum(account.volume_used_bytes for account in report.accounts)
+        fetched_bytes = report.used_bytes
         self._seen.append((report.at, fetched_bytes))
         while self._seen[-1][0] - self._seen[0][0] > _SPEED_OVER_S:
             self._seen.popleft()

@@ -80,7 +80,8 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
     product = products.find(db, safename) if safename else None
     if product is not None:
         due_in_s = snapshot.next_try_in_s(db, SYSTEM_CLOCK, product)
-        return ProductDetails(product, snapshot.progress(db, product), snapshot.history(db, product), due_in_s)
+        wait = snapshot.quota_wait(db, SYSTEM_CLOCK, product)
+        return ProductDetails(product, snapshot.progress(db, product), snapshot.history(db, product), due_in_s, wait)
     spellings = (name, str(Path(name).absolute()), Path(name).name)
     listing = next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
     if listing is not None:

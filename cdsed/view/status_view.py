@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cdsed.model.listing import ReportRow
 from cdsed.model.product_state import Product
+from cdsed.model.quota import QuotaWait
 from cdsed.model.status_report import Event, ListingStatus, ObjectProgress, StatusReport
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ class ListingDetails:
 
 @dataclass(frozen=True, slots=True)
 class ProductDetails:
-    """One product; without a back-off, `next_try_in_s` is None."""
+    """One product; without a back-off, `next_try_in_s` is None, and `quota_wait` unless it waits for a quota."""
 
     product: Product
     progress: ObjectProgress
     history: list[Event]
     next_try_in_s: float | None
+    quota_wait: QuotaWait | None = None
 
 
 @dataclass(frozen=True, slots=True)

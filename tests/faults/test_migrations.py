@@ -171,6 +171,17 @@ def test_an_upgraded_schema_is_the_one_a_new_state_has(released: Path, tmp_path:
     assert columns_of(tmp_path / "old") == columns_of(tmp_path / "new")
 
 
+@pytest.mark.parametrize("released", _RELEASED, ids=lambda path: path.stem)
+def test_the_accounts_of_an_older_state_share_nothing_and_their_sessions_wait_for_nothing(
+    released: Path, tmp_path: Path
+) -> None:
+    golden(released, tmp_path / "state")
+    open_state(tmp_path / "state").close()
+    columns = {"account": ["shares_volume", "shares_requests", "pool_sessions"], "session": ["waits_for"]}
+    rows = rows_of(tmp_path / "state", columns)
+    assert (set(rows["account"]), set(rows["session"])) == ({(0, 0, None)}, {(None,)})
+
+
 def test_before_an_upgrade_a_backup_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     golden(_RELEASED[0], tmp_path / "state")
     _one_more_migration(monkeypatch)

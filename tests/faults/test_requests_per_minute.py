@@ -38,11 +38,42 @@ def test_three_processes_stop_together_before_the_limit(tmp_path: Path) -> None:
 
         with DaemonProcess(lab) as daemon:
             wait_until("the limit is near", lambda: requests() >= _LIMIT - 8, daemon=daemon)
-            time.sleep(3)  # a worker that ignored the limit would have time to
+            # Meanwhile a worker that ignored the limit would have time to exceed it.
+            wait_until("all wait for the minute", lambda: lab.status()["quota_wait"], daemon=daemon)
+            screen, waits = lab.command("status"), lab.status()
             counted = sandbox.counters()["accounts"]["sandbox-1"]
         assert counted["refused"] == 0, daemon.log()
+        assert screen.returncode == 0, screen.stdout
+        assert (
+            "Waiting: the work waits for a quota: sandbox-1: its requests of this minute are used up" in screen.stdout
+        )
+        assert "····" in screen.stdout
+        assert "✕" not in screen.stdout
+        assert (waits["quota_wait"]["limit"], waits["needs_account"]) == ("requests", False)
+        assert 0 < waits["quota_wait"]["in_s"] <= 65
         assert _LIMIT - 8 <= counted["requests"] <= _LIMIT
         assert lab.query("SELECT 1 FROM breaker") == []
+
+
+def test_accounts_that_share_their_quotas_never_exceed_them_together(tmp_path: Path) -> None:
+    shares = {"organisation": "lops", "shares": ("requests", "connections"), "requests_per_minute": _LIMIT}
+    accounts = [replace(account, sessions=3, **shares) for account in make_accounts(2, 1)]
+    with SandboxProcess(accounts=accounts) as sandbox:
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 3})
+        _tiny_objects(lab, sandbox)
+
+        def counted() -> list[dict[str, int]]:
+            return [sandbox.counters()["accounts"][account.name] for account in accounts]
+
+        with DaemonProcess(lab) as daemon:
+            wait_until("all wait for the minute", lambda: lab.status()["quota_wait"], daemon=daemon)
+            response = lab.status()
+        assert all(each["refused"] == each["overbooked"] == 0 for each in counted()), daemon.log()
+        assert _LIMIT - 8 <= sum(each["requests"] for each in counted()) <= _LIMIT
+        assert all(each["requests"] for each in counted()), "both accounts were used"
+        assert response["quota_wait"]["shared"]
+        [pool] = response["pools"]
+        assert (pool["sessions"], pool["requests_per_minute"], pool["volume_bytes"]) == (3, _LIMIT, None)
 
 
 def _counted(sandbox: SandboxProcess) -> dict[str, int]:

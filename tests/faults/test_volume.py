@@ -18,10 +18,12 @@ def test_no_account_passes_its_volume_and_the_fuller_one_gives_more(tmp_path: Pa
         sandbox.add_products(*({"safename": name, "size_bytes": 8_000_000} for name in names))
         lab.drop("much.txt", names)
         with DaemonProcess(lab) as daemon:
-            spent = (
-                "no account can be used: sandbox-1: its 30-day volume is spent; sandbox-2: its 30-day volume is spent"
-            )
-            wait_until("both are spent", lambda: lab.status()["why_idle"] == spent, daemon=daemon)
+
+            def spent() -> bool:
+                return [(each["wait"] or {}).get("limit") for each in lab.status()["accounts"]] == ["volume"] * 2
+
+            wait_until("both are spent", lambda: spent() and lab.status()["quota_wait"], daemon=daemon)
+            assert lab.command("status").returncode == 0
             response, screen = lab.status(), lab.command("status").stdout
         counted = sandbox.counters()["accounts"]
         for name, volume_bytes in volumes.items():
@@ -29,6 +31,7 @@ def test_no_account_passes_its_volume_and_the_fuller_one_gives_more(tmp_path: Pa
             assert counted[name]["refused"] == 0
         assert all(account["quota_free_at"]["size_bytes"] > 0 for account in response["accounts"])
         assert "free again from 20" in screen
+        assert "Waiting: the work waits for a quota: sandbox-1: its 30-day volume is spent" in screen
         assert "by the 30-day volumes" in screen
         assert response["eta_by_volume"]
         assert 29 * 86_400 < response["eta_s"] < 31 * 86_400

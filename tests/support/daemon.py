@@ -31,6 +31,16 @@ QUICK: dict[str, Any] = {
 }
 
 
+def _limits(account: SandboxAccount, *, shared: bool) -> dict[str, int]:
+    """Return the limits that an account shares with its group, or those that it has for itself."""
+    limits = {
+        "connections": ("sessions", account.sessions),
+        "requests": ("requests_per_minute", account.requests_per_minute or 1_000_000),
+        "volume": ("volume_bytes", account.volume_bytes),
+    }
+    return {key: value for quota, (key, value) in limits.items() if (quota in account.shares) is shared and value}
+
+
 class Installation:
     """Settings, accounts, inbox and spool below one directory, pointing at a sandbox.
 
@@ -82,6 +92,8 @@ class Installation:
         document = {
             "groups": {
                 group: {
+                    "shared": list(accounts[0].shares) if accounts else [],
+                    **(_limits(accounts[0], shared=True) if accounts else {}),
                     "accounts": {
                         account.name: {
                             "login": account.user_name,
@@ -90,12 +102,10 @@ class Installation:
                                 if keys
                                 else {"password": account.password}
                             ),
-                            "sessions": account.sessions,
-                            "requests_per_minute": account.requests_per_minute or 1_000_000,
-                            **({"volume_bytes": account.volume_bytes} if account.volume_bytes else {}),
+                            **_limits(account, shared=False),
                         }
                         for account in accounts
-                    }
+                    },
                 }
                 for group, accounts in groups.items()
             }

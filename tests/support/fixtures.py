@@ -104,7 +104,7 @@ def shared_sandbox() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def start_site() -> Iterator[Callable[..., Site]]:
-    """Start sandboxes in this process, whose first account has the given limits."""
+    """Start sandboxes in this process, whose first account (or whole organisation) has the given limits."""
     from cdsed.sandbox.accounts import make_accounts
     from cdsed.sandbox.server import Sandbox
     from tests.support.sandbox_site import Site
@@ -114,6 +114,7 @@ def start_site() -> Iterator[Callable[..., Site]]:
         def begin(clock: Any = None, **limits: Any) -> Site:
             first, *others = make_accounts(2, seed=1)
             extra = {} if clock is None else {"clock": clock}
+            others = [replace(each, **limits) for each in others] if "organisation" in limits else others
             sandbox = stack.enter_context(Sandbox([replace(first, **limits), *others], **extra))
             return Site(sandbox, stack)
 

@@ -1,5 +1,6 @@
 -- name: hours
-SELECT hour, bytes FROM traffic_hour WHERE account = :account AND hour > :oldest_hour ORDER BY hour
+SELECT hour, sum(bytes) AS bytes FROM counted JOIN traffic_hour ON traffic_hour.account = counted.name
+WHERE counted.account = :account AND counted.volume AND hour > :oldest_hour GROUP BY hour ORDER BY hour
 
 -- name: recent
 SELECT account, sum(bytes) AS bytes FROM traffic_step WHERE step BETWEEN :step - :steps AND :step GROUP BY account

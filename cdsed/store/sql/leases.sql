@@ -1,12 +1,14 @@
 -- name: add_account
 INSERT INTO account (name, account_group, listed, requests_per_minute, volume_bytes, key_expires_at, has_keys,
-                     bandwidth_bytes_per_s, login)
+                     bandwidth_bytes_per_s, login, shares_volume, shares_requests, pool_sessions)
 VALUES (:name, :account_group, 1, :requests_per_minute, :volume_bytes, :key_expires_at, :has_keys,
-        :bandwidth_bytes_per_s, :login)
+        :bandwidth_bytes_per_s, :login, :shares_volume, :shares_requests, :pool_sessions)
 ON CONFLICT (name) DO UPDATE SET account_group = excluded.account_group, listed = 1,
     requests_per_minute = excluded.requests_per_minute, volume_bytes = excluded.volume_bytes,
     key_expires_at = excluded.key_expires_at, has_keys = excluded.has_keys,
-    bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s, login = excluded.login
+    bandwidth_bytes_per_s = excluded.bandwidth_bytes_per_s, login = excluded.login,
+    shares_volume = excluded.shares_volume, shares_requests = excluded.shares_requests,
+    pool_sessions = excluded.pool_sessions
 
 -- The last account that could try a product has left the accounts file: let the remaining accounts try it again, so
 -- that the product is finished.
@@ -56,19 +58,19 @@ UPDATE session SET process = :process, fence = :fence, since_at = :at, leased_s 
 WHERE account = :account AND slot = :slot AND process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
 RETURNING fence
 
--- name: account_group
-SELECT account_group FROM account WHERE name = :account
-
 -- name: release_pieces
 UPDATE piece SET fence = NULL WHERE fence = :fence
 
 -- name: release
-UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, rest_until_s = :rest_until_s
+UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL,
+    rest_until_s = :rest_until_s
 WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: held
 SELECT requests, (SELECT count(*) FROM session AS other
-        WHERE other.account = session.account AND other.enabled = 1 AND other.fence < session.fence) AS older
+        WHERE other.account = session.account AND other.enabled = 1 AND other.fence < session.fence) AS older,
+       (SELECT count(*) FROM session AS other JOIN account ON account.name = other.account
+        WHERE account.account_group = :account_group AND other.fence < session.fence) AS older_in_pool
 FROM session
 WHERE account = :account AND slot = :slot AND fence = :fence AND enabled = 1
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name IN ('account:' || session.account, 'service:s3')
@@ -78,7 +80,11 @@ WHERE account = :account AND slot = :slot AND fence = :fence AND enabled = 1
 SELECT requests FROM session WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: claim
-UPDATE session SET requests = :requests WHERE account = :account AND slot = :slot AND fence = :fence
+UPDATE session SET requests = :requests, waits_for = NULL WHERE account = :account AND slot = :slot AND fence = :fence
+
+-- name: wait_for_requests
+UPDATE session SET waits_for = 'requests'
+WHERE account = :account AND slot = :slot AND fence = :fence AND waits_for IS NULL
 
 -- Requests that were sent count as traffic from now on, so the claim gets smaller.
 -- name: sent

@@ -54,7 +54,8 @@ SELECT account, :step, sum(requests), 0 FROM session WHERE process = :id GROUP B
 ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests
 
 -- name: release_sessions
-UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, rest_until_s = :rest_until_s
+UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL,
+    rest_until_s = :rest_until_s
 WHERE process = :id
 
 -- name: release_objects

@@ -1,7 +1,7 @@
 -- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
 -- It is what all migrations make together. To change it, add a migration.
 PRAGMA application_id = 1128551237;
-PRAGMA user_version = 9;
+PRAGMA user_version = 10;
 
 CREATE TABLE daemon (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -35,7 +35,10 @@ CREATE TABLE account (                                  -- what the accounts fil
     key_expires_at REAL,
     has_keys INTEGER NOT NULL CHECK (has_keys IN (0, 1)),
     bandwidth_bytes_per_s INTEGER,  -- our own ceiling per connection
-    login TEXT NOT NULL DEFAULT ''  -- a digest that tells one from another; '': unknown
+    login TEXT NOT NULL DEFAULT '',  -- a digest that tells one from another; '': unknown
+    shares_volume INTEGER NOT NULL DEFAULT 0 CHECK (shares_volume IN (0, 1)),
+    shares_requests INTEGER NOT NULL DEFAULT 0 CHECK (shares_requests IN (0, 1)),
+    pool_sessions INTEGER CHECK (pool_sessions > 0)  -- of its whole group; NULL: not shared
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX account_by_group ON account (account_group);
 
@@ -50,6 +53,7 @@ CREATE TABLE session (                                  -- the right to one conn
     leased_s REAL,
     login TEXT NOT NULL DEFAULT '',  -- of its latest lease
     requests INTEGER NOT NULL DEFAULT 0,  -- claimed: not sent yet, or sent and not counted
+    waits_for TEXT CHECK (waits_for = 'requests'),  -- while leased; NULL: for no quota
     PRIMARY KEY (account, slot),
     CHECK ((process IS NULL) = (fence IS NULL))
 ) STRICT, WITHOUT ROWID;
@@ -286,6 +290,18 @@ WITH RECURSIVE step (account_group, place) AS (         -- without looking at ea
     FROM step WHERE place IS NOT NULL
 )
 SELECT account_group, place FROM step WHERE place IS NOT NULL;
+
+CREATE VIEW peer (account, name, login, own, volume, requests) AS
+SELECT account.name, other.name, other.login, other.name = account.name,
+       other.name = account.name OR account.shares_volume, other.name = account.name OR account.shares_requests
+FROM account JOIN account AS other ON other.name = account.name
+    OR (other.account_group = account.account_group
+        AND (account.shares_volume OR account.shares_requests OR account.pool_sessions IS NOT NULL));
+
+CREATE VIEW counted (account, name, volume, requests) AS
+SELECT peer.account, other.name, max(peer.volume), max(peer.requests)
+FROM peer JOIN account AS other ON other.name = peer.name OR (other.login = peer.login AND peer.login <> '')
+GROUP BY peer.account, other.name;
 
 CREATE TRIGGER product_moves_as_allowed BEFORE UPDATE OF state ON product
 WHEN OLD.state <> NEW.state

@@ -25,10 +25,6 @@ SELECT state, products FROM tally WHERE listing = :id AND products > 0
 -- name: groups
 SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_group
 
--- name: sessions
-SELECT account, slot, process IS NOT NULL AS busy, rest_until_s > :now_s AS resting
-FROM session WHERE enabled = 1 ORDER BY account, slot
-
 -- name: open_breakers
 SELECT name, reason, until_s FROM breaker WHERE open = 1 AND until_s > :now_s AND name NOT LIKE 'account:%' ORDER BY name
 
@@ -49,9 +45,6 @@ WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY pro
 -- name: example
 SELECT safename, cause FROM product WHERE id = :id
 
--- name: due
-SELECT count(*) AS products, min(due_s) AS due_s FROM product WHERE due_s IS NOT NULL
-
 -- name: movement
 SELECT (SELECT coalesce(max(id), 0) FROM event) + (SELECT coalesce(sum(bytes), 0) FROM traffic_hour) AS moved
 
@@ -65,18 +58,3 @@ FROM object LEFT JOIN piece ON piece.object = object.id WHERE object.product = :
 
 -- name: due_of
 SELECT due_s FROM product WHERE id = :product
-
--- Groups without an account in the accounts file, whose products wait for one.
--- name: deserted_groups
-WITH RECURSIVE wanted (account_group) AS (
-    SELECT min(account_group) FROM product WHERE state = 'ready'
-    UNION ALL
-    SELECT (SELECT min(account_group) FROM product
-            WHERE state = 'ready' AND product.account_group > wanted.account_group)
-    FROM wanted WHERE account_group IS NOT NULL)
-SELECT account_group FROM wanted WHERE account_group IS NOT NULL
-UNION
-SELECT account_group FROM product WHERE state = 'downloading'
-EXCEPT
-SELECT account_group FROM account WHERE listed = 1
-ORDER BY account_group

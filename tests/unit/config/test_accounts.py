@@ -13,6 +13,7 @@ from cdsed.config.accounts import accounts_file, load_accounts
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import ConfigError
+from cdsed.model.quota import Limit
 
 ETC = Path(__file__).parents[3] / "etc"
 TWO_GROUPS = """\
@@ -63,6 +64,45 @@ def test_an_account_has_the_quotas_of_its_group_unless_it_has_its_own(tmp_path):
     assert (first.sessions, first.bandwidth_bytes_per_s) == (2, None)
     assert (second.sessions, second.bandwidth_bytes_per_s) == (3, 20_000_000)
     assert (spare.sessions, spare.requests_per_minute, spare.volume_bytes) == (4, 2000, 12 * 10**12)
+
+
+SHARED = """\
+groups:
+  default:
+    shared: [%s]
+    volume_bytes: 100TB
+    sessions: 6
+    accounts:
+      a: {login: a@example.org, s3_access_key: canary-1, s3_secret_key: canary-2%s}
+      b: {login: b@example.org, s3_access_key: canary-3, s3_secret_key: canary-4}
+"""
+
+
+def test_a_group_may_share_its_volume_its_requests_and_its_connections(tmp_path):
+    text = SHARED % ("volume, requests, connections", ", sessions: 2")
+    loaded = load_accounts(write(tmp_path, text), {})
+    first, second = loaded
+    assert first.shares == second.shares == {Limit.VOLUME, Limit.REQUESTS, Limit.CONNECTIONS}
+    assert (first.sessions, first.pool_sessions, second.sessions, second.volume_bytes) == (2, 6, 6, 100 * 10**12)
+    assert loaded.groups["default"].sessions == 6
+    first, second = load_accounts(write(tmp_path, SHARED % ("volume", "")), {})
+    assert (first.shares, first.pool_sessions) == ({Limit.VOLUME}, None)
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "complaint"),
+    [
+        ("volumes", "", "default.shared[0]: should be one of volume, requests, connections; it is the list of the"),
+        ("bandwidth", "", "default.shared[0]: should be one of volume, requests, connections"),
+        ("volume, volume", "", "default.shared: should name each quota once"),
+        ("volume", ", volume_bytes: 1TB", "a.volume_bytes: is for one account, but its group shares volume: put it"),
+        ("requests", ", requests_per_minute: 9", "a.requests_per_minute: is for one account, but its group shares req"),
+        ("connections", ", sessions: 7", "a.sessions: should be at most 6, the connections that its group shares"),
+    ],
+)
+def test_a_shared_quota_that_cannot_be_is_refused_with_its_place(tmp_path, shared, own, complaint):
+    (problem,) = problems_of(tmp_path, SHARED % (shared, own))
+    assert complaint in problem
 
 
 def test_keys_logins_and_expiry_are_typed(tmp_path):

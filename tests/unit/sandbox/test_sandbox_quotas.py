@@ -1,8 +1,14 @@
 """Quotas: what is counted is really open connections, and throttling is smooth."""
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cdsed.sandbox.accounts import read_accounts
+from cdsed.sandbox.starter import accounts_yaml
 
 
 def test_a_fifth_connection_is_answered_with_an_empty_429_and_counted(site):
@@ -104,3 +110,55 @@ def test_bytes_and_requests_are_counted_by_key_and_account(site):
     connection.get(product.key, Range="bytes=0-49999")
     assert site.sandbox.counters.values()["keys"][product.key] == {"requests": 2, "bytes_sent": 250_000}
     assert site.account()["bytes"] == 250_000
+
+
+def _organisation(start_site, *shares, **limits):
+    """Return a running sandbox whose two accounts share quotas."""
+    return start_site(organisation="lops", shares=shares, **limits)
+
+
+def test_accounts_of_an_organisation_may_share_their_connections(start_site):
+    site = _organisation(start_site, "connections", sessions=3)
+    product = site.add("S5P")
+    connections = [site.connect(number) for number in (0, 1, 0, 1)]
+    assert [each.get(product.key)[0] for each in connections] == [200, 200, 200, 429]
+    assert [site.account(number)["open_now"] for number in (0, 1)] == [2, 1]
+    assert site.account(1)["overbooked"] == 1
+    connections[0].connection.close()
+    assert connections[3].get(product.key)[0] == 200
+
+
+def test_accounts_of_an_organisation_may_share_their_requests(start_site):
+    site = _organisation(start_site, "requests", requests_per_minute=3)
+    product = site.add("S5P", size_bytes=1000)
+    assert [site.connect(number).get(product.key)[0] for number in (0, 1, 0, 1)] == [200, 200, 200, 429]
+
+
+def test_accounts_of_an_organisation_may_share_their_volume(start_site):
+    site = _organisation(start_site, "volume", volume_bytes=500_000)
+    product = site.add("S5P", size_bytes=300_000)
+    first, second, third = site.connect(0), site.connect(1), site.connect(1)
+    assert [first.get(product.key)[0], second.get(product.key)[0]] == [200, 200]
+    assert third.get(product.key)[0] == 429  # one connection is left to each account, at 1 MB/s
+
+
+def test_an_accounts_file_shares_what_all_of_an_organisation_share(tmp_path):
+    def written(**second):
+        account = {"access_key": "A", "secret_key": "s", "organisation": "lops", "shares": ["volume"]}
+        accounts = [{**account, "name": "a"}, {**account, "name": "b", "access_key": "B", **second}]
+        path = tmp_path / "accounts.json"
+        path.write_text(json.dumps(accounts), encoding="utf-8")
+        return path
+
+    assert [account.shares for account in read_accounts(written())] == [("volume",)] * 2
+    shown = accounts_yaml(read_accounts(written()))
+    assert "  lops:\n    shared: [volume]\n    volume_bytes: 12000000000000\n    accounts:\n      a:\n" in shown
+    assert shown.count("volume_bytes") == 1
+    for wrong, complaint in (
+        ({"shares": []}, "account b: should share the same volume"),
+        ({"volume_bytes": 5}, r"account b: should share the same volume \(volume_bytes\)"),
+        ({"shares": ["bytes"]}, "account 2: shares should be a list of volume, requests, connections"),
+        ({"organisation": ""}, "account 2: shares needs an organisation"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            read_accounts(written(**wrong))

@@ -26,6 +26,7 @@ class Leasing(RuleBasedStateMachine):
         self.lab = StateLab(open_state(Path(self.folder.name)), SetClock(), Path(self.folder.name))
         self.lab.db.rows("PRAGMA synchronous = OFF")  # no power cut is tested here
         self.sessions = {"a": 4, "b": 4}
+        self.pool: int | None = None
         self.processes = [self.lab.process, self.lab.new_process("two"), self.lab.new_process("three")]
         self.held: list[tuple[int, Lease]] = []
         self.newest_fence = 0
@@ -56,6 +57,7 @@ class Leasing(RuleBasedStateMachine):
         self.newest_fence = lease.fence
         self.held.append((self.processes[process], lease))
         assert sum(each.account == lease.account for _, each in self.held) <= self.allowed(lease.account)
+        assert self.pool is None or len(self.held) <= self.pool
 
     @rule(which=which, cooldown_s=st.sampled_from([0.0, 2.0]))
     def complete(self, which: int, cooldown_s: float) -> None:
@@ -81,13 +83,14 @@ class Leasing(RuleBasedStateMachine):
     def expire(self, seconds: float) -> None:
         self.lab.clock.pass_s(seconds)
 
-    @rule(a=st.integers(0, 5), b=st.integers(0, 5))
-    def reload(self, a: int, b: int) -> None:
+    @rule(a=st.integers(0, 5), b=st.integers(0, 5), pool=st.sampled_from([None, 1, 3, 6]))
+    def reload(self, a: int, b: int, pool: int | None) -> None:
+        self.pool = pool
         self.sessions = {name: count for name, count in (("a", a), ("b", b)) if count}
         leases.sync_accounts(
             self.lab.db,
             [
-                leases.AccountLimits(name, "default", count, 2000, 10**13, None, has_keys=True)
+                leases.AccountLimits(name, "default", count, 2000, 10**13, None, has_keys=True, pool_sessions=pool)
                 for name, count in self.sessions.items()
             ],
         )
@@ -123,6 +126,7 @@ class Leasing(RuleBasedStateMachine):
             going = [lease for _, lease in self.held if leases.may_continue(self.lab.db, self.lab.clock, lease)]
             for account in ("a", "b"):
                 assert sum(lease.account == account for lease in going) <= self.allowed(account)
+            assert self.pool is None or len(going) <= self.pool
 
 
 TestLeasing = Leasing.TestCase

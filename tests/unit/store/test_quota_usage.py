@@ -6,7 +6,7 @@ import pytest
 
 from cdsed.errors import LeaseLost
 from cdsed.model.objects import Lease
-from cdsed.model.quota import ThrottleReason
+from cdsed.model.quota import Limit, ThrottleReason
 from cdsed.store import leases, pieces, processes, quota_usage, snapshot
 from cdsed.store.leases import FreeSession
 from tests.support.state import StateLab
@@ -353,7 +353,9 @@ def test_status_says_when_volume_is_free_again_and_how_much(lab):
         download(lab, 10**11)
         lab.clock.pass_s(2 * HOUR_S)
     [account] = snapshot.report(lab.db, lab.clock, running=True).accounts
-    assert account.error == "its 30-day volume is spent"
+    assert account.error is None
+    assert account.wait is not None
+    assert (account.wait.limit, account.wait.reason) == (Limit.VOLUME, "its 30-day volume is spent")
     assert account.volume_left_bytes == 0
     assert account.quota_free_at is not None
     assert account.quota_free_at.at == (begun_hour + 720) * HOUR_S

@@ -21,6 +21,7 @@ from cdsed.model.status_report import (
 from cdsed.view.status_view import StatusView
 
 BUSY, FREE, RESTING, WITHHELD = SessionMark.BUSY, SessionMark.FREE, SessionMark.RESTING, SessionMark.WITHHELD
+WAITING = SessionMark.WAITING
 NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 NOW = 1_800_000_000.0
 FIRST = AccountStatus(
@@ -33,6 +34,7 @@ FIRST = AccountStatus(
     volume_bytes=12_000_000_000_000,
     volume_left_bytes=11_900_000_000_000,
     requests_last_minute=133,
+    requests_per_minute=2000,
     sessions_usable=4,
     key_expires_at=NOW + 86_400,
 )

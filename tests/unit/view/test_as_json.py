@@ -1,9 +1,10 @@
 import json
 from dataclasses import replace
 
-from cdsed.model.quota import QuotaFreeAt
+from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait
+from cdsed.model.status_report import PoolStatus
 from cdsed.view import as_json
-from tests.unit.view.example import CRASHING, FIRST, NOW, REPORT, VIEW
+from tests.unit.view.example import CRASHING, FIRST, NOW, REPORT, VIEW, WAITING
 
 ISO = "2027-01-15T08:00:00Z"
 
@@ -29,6 +30,9 @@ def test_the_names_of_schema_2_are_these() -> None:
         "accounts",
         "open_breakers",
         "errors",
+        "quota_wait",
+        "needs_account",
+        "pools",
     }
     assert response["daemon"] == {
         "state": "running",
@@ -69,6 +73,11 @@ def test_the_names_of_schema_2_are_these() -> None:
         "grows_in_s": None,
         "quota_free_at": None,
         "error_code": None,
+        "wait": None,
+        "session_waits": [],
+        "shares": [],
+        "requests_per_minute": 2000,
+        "bandwidth_bytes_per_s": None,
     }
     assert response["notices"] == [{"name": "recovered", "text": "the state was made again", "since_at": ISO}]
     ending = {"ending": "exited with 70 (an error in cdsed itself)", "code": 70, "next_start_in_s": 24.0}
@@ -81,3 +90,27 @@ def test_an_account_whose_volume_is_spent_says_when_how_much_of_it_is_free_again
     account = replace(FIRST, quota_free_at=QuotaFreeAt(NOW + 3600, 1_200_000_000_000))
     response = as_json.render(replace(VIEW, report=replace(REPORT, accounts=(account,))))
     assert response["accounts"][0]["quota_free_at"] == {"at": "2027-01-15T09:00:00Z", "size_bytes": 1_200_000_000_000}
+
+
+def test_a_quota_wait_has_its_limit_its_end_and_the_seconds_until_then() -> None:
+    wait = QuotaWait(Limit.REQUESTS, NOW + 23, shared=True)
+    account = replace(FIRST, sessions=(WAITING,) * 2, wait=wait, session_waits=(wait, None), shares=(Limit.REQUESTS,))
+    pool = PoolStatus("default", None, None, 2000, 1990, None, None)
+    report = replace(REPORT, accounts=(account,), quota_wait=wait, pools=(pool,))
+    response = json.loads(json.dumps(as_json.render(replace(VIEW, report=report))))
+    shown = {"limit": "requests", "until_at": "2027-01-15T08:00:23Z", "shared": True, "in_s": 23.0}
+    assert response["quota_wait"] == response["accounts"][0]["wait"] == shown
+    assert response["accounts"][0]["session_waits"] == [shown, None]
+    assert response["accounts"][0]["shares"] == ["requests"]
+    assert response["pools"] == [
+        {
+            "group": "default",
+            "sessions": None,
+            "sessions_held": None,
+            "requests_per_minute": 2000,
+            "requests_last_minute": 1990,
+            "volume_bytes": None,
+            "volume_used_bytes": None,
+            "quota_free_at": None,
+        }
+    ]

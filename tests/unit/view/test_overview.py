@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.model.product_state import State
-from cdsed.model.quota import QuotaFreeAt, ThrottleReason
+from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
     DaemonState,
     DaemonStatus,
@@ -27,6 +27,7 @@ from tests.unit.view.example import (
     REPORT,
     SECOND,
     VIEW,
+    WAITING,
     WITHHELD,
 )
 
@@ -82,11 +83,32 @@ def test_a_throttled_account_says_how_many_sessions_it_has_why_and_until_when(
 
 def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
     spent = "its 30-day volume is spent"
-    account = replace(FIRST, error=spent, volume_left_bytes=0, quota_free_at=QuotaFreeAt(NOW + 3600, 1_200_000_000_000))
+    free = QuotaFreeAt(NOW + 3600, 1_200_000_000_000)
+    account = replace(FIRST, wait=QuotaWait(Limit.VOLUME, free.at), volume_left_bytes=0, quota_free_at=free)
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
     assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
     assert "0 B of 12.0 TB left" in text
     assert "ready in 10 d, by the 30-day volumes" in text
+
+
+def test_a_wait_for_a_quota_is_said_calmly_with_its_end() -> None:
+    wait = QuotaWait(Limit.REQUESTS, NOW + 23)
+    account = replace(FIRST, sessions=(WAITING,) * 4, wait=wait)
+    why = f"the work waits for a quota: first: {wait.reason}, {wait.end(NOW)}"
+    report = replace(REPORT, accounts=(account,), why_idle=why, quota_wait=wait)
+    lines = overview(replace(VIEW, report=report), Canvas(width=120, height=40, colour=True))
+    said = "Waiting: the work waits for a quota: first: its requests of this minute are used up, continues in 23 s"
+    assert lines[1] == said  # no colour: nothing is wrong
+    assert "····" in "\n".join(lines)
+    assert "Nothing moves" not in "\n".join(lines)
+
+
+def test_an_account_that_waits_beside_others_says_so_below_it() -> None:
+    shared = QuotaWait(Limit.REQUESTS, NOW + 23, shared=True)
+    account = replace(FIRST, wait=shared, shares=(Limit.VOLUME, Limit.REQUESTS))
+    text = screen(replace(VIEW, report=replace(REPORT, accounts=(account, SECOND))))
+    assert "11.9 TB of 12.0 TB left in its group" in text
+    assert "      the requests of this minute that its group shares are used up; continues in 23 s\n" in text
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -1,0 +1,189 @@
+"""What accounts, sessions and products wait for, as far as it is a quota, and until when.
+
+A quota wait has an end and needs no person. Why an account cannot be used at all is an error instead.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cdsed.clock import Clock
+from cdsed.model.product_state import Product, State
+from cdsed.model.quota import THROTTLE_CODES, Limit, QuotaWait, ThrottleReason
+from cdsed.model.status_report import SessionMark
+from cdsed.store import forecast
+from cdsed.store.database import Database, Row
+from cdsed.store.queries import Queries
+from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage, step_of
+
+_SQL = Queries("quota_waits")
+
+# Connections at this share of the ceiling in the accounts file are held back by it.
+_NEARLY = 0.9
+_WAITS_FOR_QUOTA = (State.READY, State.DOWNLOADING)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """One session: its mark and, if it waits for a quota, for which."""
+
+    slot: int
+    mark: SessionMark
+    wait: QuotaWait | None
+
+
+def is_unusable(account: QuotaUsage, clock: Clock) -> bool:
+    """Tell whether an account cannot be used for another reason than a quota."""
+    broken = account.breaker_code is not None and account.breaker_code not in THROTTLE_CODES
+    return not account.has_keys or account.key_has_expired(clock) or broken
+
+
+def of_account(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | None:
+    """Return the limit for which no further session of an account can be leased; None if it is not a quota."""
+    if is_unusable(account, clock):
+        return None
+    if account.breaker_until_s is not None:
+        return QuotaWait(Limit.PENALTY, max(clock.utc_s(), _utc(clock, account.breaker_until_s)))
+    if account.left_bytes < 1:
+        free = forecast.quota_free_at(db, clock, account)
+        return QuotaWait(Limit.VOLUME, free.at if free else None, account.shares_volume)
+    if account.requests_left < 1:
+        return QuotaWait(Limit.REQUESTS, _requests_free_at(db, clock, account), account.shares_requests)
+    if account.usable_sessions < account.sessions and account.held >= account.usable_sessions:
+        return QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s))
+    if account.held < account.usable_sessions and account.pool_is_full:
+        return QuotaWait(Limit.CONNECTIONS, None, shared=True)
+    return None
+
+
+def of_sessions(
+    db: Database, clock: Clock, accounts: Sequence[QuotaUsage], rates_bytes_per_s: Mapping[str, float]
+) -> dict[str, list[SessionStatus]]:
+    """Return the sessions of each account, by its name.
+
+    Parameters
+    ----------
+    rates_bytes_per_s
+        The present rate of each account.
+    """
+    rows: dict[str, list[Row]] = {}
+    for row in db.rows(_SQL.sessions):
+        rows.setdefault(row["account"], []).append(row)
+    return {
+        each.name: _sessions(db, clock, each, rows.get(each.name, []), rates_bytes_per_s.get(each.name, 0.0))
+        for each in accounts
+    }
+
+
+def of_product(
+    db: Database,
+    clock: Clock,
+    product: Product,
+    accounts: Iterable[QuotaUsage],
+    sessions: Mapping[str, list[SessionStatus]],
+) -> QuotaWait | None:
+    """Return the quota that a product waits for: the one that ends first.
+
+    None if it waits for something else, a session works on it, or an account can take it at once.
+    """
+    if product.state not in _WAITS_FOR_QUOTA:
+        return None
+    working = {(row["account"], row["slot"]) for row in db.rows(_SQL.sessions_of_product, product=product.id)}
+    waits = [
+        each.wait if each.mark is SessionMark.WAITING else None
+        for name, statuses in sessions.items()
+        for each in statuses
+        if (name, each.slot) in working
+    ]
+    if not waits:
+        denied = {row["account"] for row in db.rows(_SQL.denied, product=product.id)}
+        waits = [
+            _for_a_session(db, clock, each)
+            for each in accounts
+            if each.group == product.account_group and each.name not in denied and not is_unusable(each, clock)
+        ]
+    return first(waits)
+
+
+def first(waits: Sequence[QuotaWait | None]) -> QuotaWait | None:
+    """Return the wait that ends first; None if there are none, or one place does not wait."""
+    known = [wait for wait in waits if wait is not None]
+    if not known or len(known) < len(waits):
+        return None
+    return min(known, key=lambda wait: float("inf") if wait.until_at is None else wait.until_at)
+
+
+def _for_a_session(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | None:
+    wait = of_account(db, clock, account)
+    if wait is None and account.held >= account.sessions:
+        return QuotaWait(Limit.CONNECTIONS, None, account.pool_is_full)
+    return wait
+
+
+@dataclass(frozen=True, slots=True)
+class _AccountWaits:
+    """What the sessions of one account wait for: free ones, busy ones, those between requests, and withheld ones."""
+
+    free: QuotaWait | None
+    busy: QuotaWait | None
+    requests: QuotaWait | None
+    withheld: QuotaWait
+
+
+def _sessions(
+    db: Database, clock: Clock, account: QuotaUsage, rows: Sequence[Row], rate_bytes_per_s: float
+) -> list[SessionStatus]:
+    requests = None
+    if any(row["waits_for"] for row in rows):
+        requests = QuotaWait(Limit.REQUESTS, _requests_free_at(db, clock, account), account.shares_requests)
+    waits = _AccountWaits(
+        free=of_account(db, clock, account),
+        busy=_held_back(clock, account, rate_bytes_per_s),
+        requests=requests,
+        withheld=QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s)),
+    )
+    spare = account.usable_sessions - sum(row["busy"] for row in rows)
+    statuses = []
+    for row in rows:
+        spare -= not row["busy"]
+        statuses.append(SessionStatus(row["slot"], *_session(clock, row, waits, withheld=spare < 0)))
+    return statuses
+
+
+def _session(clock: Clock, row: Row, waits: _AccountWaits, *, withheld: bool) -> tuple[SessionMark, QuotaWait | None]:
+    """Return the mark of a session and the quota that it waits for."""
+    if row["busy"]:
+        return (SessionMark.WAITING, waits.requests) if row["waits_for"] else (SessionMark.BUSY, waits.busy)
+    if withheld:
+        return SessionMark.WITHHELD, waits.withheld
+    if waits.free is not None:
+        return SessionMark.WAITING, waits.free
+    if row["rest_until_s"] > clock.boot_s():
+        return SessionMark.RESTING, QuotaWait(Limit.CONNECTIONS, _utc(clock, row["rest_until_s"]))
+    return SessionMark.FREE, None
+
+
+def _held_back(clock: Clock, account: QuotaUsage, rate_bytes_per_s: float) -> QuotaWait | None:
+    """Return what limits the rate of the connections of an account."""
+    if account.throttle_reason is ThrottleReason.PENALISED:
+        return QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s))
+    ceiling = account.bandwidth_bytes_per_s
+    if ceiling and account.held and rate_bytes_per_s >= _NEARLY * ceiling * account.held:
+        return QuotaWait(Limit.BANDWIDTH, None)
+    return None
+
+
+def _requests_free_at(db: Database, clock: Clock, account: QuotaUsage) -> float | None:
+    """Return when the next request may be claimed; None: not before claims that are in flight are used or given up."""
+    step = step_of(clock)
+    missing = 1 - account.requests_left
+    if missing < 1:
+        return clock.utc_s()
+    for row in db.rows(_SQL.steps, account=account.name, oldest_step=step - MINUTE_STEPS, step=step):
+        missing -= row["requests"]
+        if missing < 1:
+            return _utc(clock, (row["step"] + MINUTE_STEPS + 1) * STEP_S)
+    return None
+
+
+def _utc(clock: Clock, boot_s: float) -> float:
+    return clock.utc_s() + boot_s - clock.boot_s()

@@ -1,0 +1,202 @@
+"""Accounts that share quotas: together they never exceed the connections, requests or volume of their pool."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.model.quota import Limit, ThrottleReason
+from cdsed.store import forecast, leases, pieces, quota_usage, snapshot
+from cdsed.store.database import open_state
+from cdsed.store.leases import AccountLimits
+from tests.support.state import SetClock, StateLab
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def now(lab: StateLab, account: str = "a") -> quota_usage.QuotaUsage:
+    found = quota_usage.of(lab.db, lab.clock, account)
+    assert found is not None
+    return found
+
+
+def test_two_accounts_hold_no_more_connections_than_their_pool(lab):
+    lab.accounts("a", "b", sessions=4, pool_sessions=5)
+    held = []
+    while free := lab.free():
+        held.append(leases.take(lab.db, lab.clock, free[0], lab.process))
+    assert sorted(lease.account for lease in held) == ["a", "a", "a", "b", "b"]
+    assert now(lab).held_in_pool == now(lab, "b").held_in_pool == 5
+    assert [leases.may_continue(lab.db, lab.clock, lease) for lease in held] == [True] * 5
+
+
+def test_a_connection_that_was_just_closed_counts_in_the_pool_until_it_has_cooled_down(lab):
+    lab.accounts("a", "b", sessions=2, pool_sessions=2)
+    first, _second = lab.lease("a"), lab.lease("a")
+    leases.release(lab.db, lab.clock, first, cooldown_s=2)
+    assert lab.free() == []
+    lab.clock.pass_s(2.1)
+    assert {session.account for session in lab.free()} == {"a", "b"}
+
+
+def test_a_pool_that_has_become_smaller_keeps_the_oldest_leases(lab):
+    lab.accounts("a", "b", sessions=4, pool_sessions=4)
+    held = [lab.lease(name) for name in "abab"]
+    lab.accounts("a", "b", sessions=4, pool_sessions=2)
+    assert [leases.may_continue(lab.db, lab.clock, lease) for lease in held] == [True, True, False, False]
+
+
+def test_two_accounts_send_no_more_requests_than_their_pool(lab):
+    lab.accounts("a", "b", requests_per_minute=10, shares=frozenset({Limit.REQUESTS}))
+    lab.planned("A", (10,) * 50)
+    first, second = lab.lease("a"), lab.lease("b")
+    assert len(pieces.next_work(lab.db, lab.clock, first, lab.process).pieces) == 9  # the other has claimed one
+    assert len(pieces.next_work(lab.db, lab.clock, second, lab.process).pieces) == 1
+    assert not leases.claim_one_more(lab.db, lab.clock, first)
+    assert not leases.claim_unleased(lab.db, lab.clock, "b")
+    assert now(lab).requests_left == now(lab, "b").requests_left == 0
+
+
+def test_two_accounts_are_handed_out_no_more_than_the_volume_of_their_pool(lab):
+    lab.accounts("a", "b", volume_bytes=100_000_000, shares=frozenset({Limit.VOLUME}))
+    lab.planned("A", (30_000_000,) * 9)
+    held = [lab.lease(name) for name in "abab"]
+    handed = [pieces.next_work(lab.db, lab.clock, lease, lab.process) for lease in held]
+    assert [len(work.pieces) if work else 0 for work in handed] == [1, 1, 1, 0]
+    assert now(lab, "b").handout_bytes == 10_000_000
+
+
+def test_what_left_the_accounts_file_still_counts_in_the_pool(lab):
+    lab.accounts("a", "b", volume_bytes=1000, shares=frozenset({Limit.VOLUME}))
+    leases.count_traffic(lab.db, lab.clock, "b", requests=1, size_bytes=600)
+    lab.accounts("a", volume_bytes=1000, shares=frozenset({Limit.VOLUME}))
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=300)
+    assert now(lab).used_bytes == 900
+
+
+def test_each_group_has_its_own_pool_and_accounts_that_share_nothing_count_for_themselves(lab):
+    shared = {"shares": frozenset({Limit.VOLUME, Limit.REQUESTS}), "pool_sessions": 1}
+    limits = [("a", "one", shared), ("b", "one", shared), ("c", "two", shared), ("d", "three", {}), ("e", "three", {})]
+    leases.sync_accounts(
+        lab.db,
+        [
+            AccountLimits(name, group, 1, 100, 10_000, None, has_keys=True, **more)  # type: ignore[arg-type]
+            for name, group, more in limits
+        ],
+    )
+    for number, name in enumerate("abcde", start=1):
+        leases.count_traffic(lab.db, lab.clock, name, requests=number, size_bytes=number * 10)
+    lab.clock.pass_s(0)
+    used = {each.name: (each.used_bytes, each.requests) for each in quota_usage.of_all(lab.db, lab.clock)}
+    assert used == {"a": (30, 3), "b": (30, 3), "c": (30, 3), "d": (40, 4), "e": (50, 5)}
+    for group in ("one", "two", "three"):
+        while free := lab.free(group):
+            leases.take(lab.db, lab.clock, free[0], lab.process)
+    held = {each.name: each.held for each in quota_usage.of_all(lab.db, lab.clock)}
+    assert (held["a"] + held["b"], held["c"], held["d"], held["e"]) == (1, 1, 1, 1)
+
+
+def test_a_refusal_of_a_full_pool_is_ours(lab):
+    lab.accounts("a", "b", sessions=4, pool_sessions=4)
+    held = [lab.lease("a"), *(lab.lease("b") for _ in range(3))]
+    quota_usage.throttled(lab.db, lab.clock, "a", held[0].fence, grow_after_s=60)
+    assert now(lab).throttle_reason is ThrottleReason.THROTTLED
+
+
+def test_a_pool_frees_with_the_traffic_of_all_its_accounts(lab):
+    lab.accounts("a", "b", volume_bytes=10**12, shares=frozenset({Limit.VOLUME}))
+    hour = int(lab.clock.utc_s() // 3600)
+    leases.count_traffic(lab.db, lab.clock, "b", requests=1, size_bytes=7 * 10**11)
+    lab.clock.pass_s(26 * 3600)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=1, size_bytes=3 * 10**11)
+    report = snapshot.report(lab.db, lab.clock, running=True)
+    [pool] = report.pools
+    assert (pool.volume_used_bytes, pool.volume_bytes, pool.requests_per_minute, pool.sessions) == (
+        10**12,
+        10**12,
+        None,
+        None,
+    )
+    assert pool.quota_free_at is not None
+    assert pool.quota_free_at.at == (hour + 720) * 3600
+    assert report.used_bytes == 10**12, "a shared volume counts once"
+    assert {each.wait.reason for each in report.accounts} == {"the 30-day volume that its group shares is spent"}
+
+
+def test_the_forecast_spends_the_volume_of_a_pool_once(lab):
+    number = lab.planned("A", (10,))
+    listing = "INSERT INTO listing (sha256, account_group, priority, name, state, path, taken_at) VALUES"
+    lab.db.rows(f"{listing} ('x', 'default', 0, 'x', 'open', '/x', 0)")
+    lab.db.rows("INSERT INTO want VALUES ((SELECT id FROM listing), :product, 1)", product=number)
+
+    def in_s() -> float:
+        for name in "ab":
+            leases.count_traffic(lab.db, lab.clock, name, requests=1, size_bytes=500)
+        usages = quota_usage.of_all(lab.db, lab.clock)
+        found = forecast.backlog_eta(lab.db, lab.clock, usages, 1.5e12, 1e9)
+        assert found is not None
+        return found.in_s
+
+    lab.accounts("a", "b", volume_bytes=10**12)
+    assert in_s() == pytest.approx(1500, rel=0.01)
+    lab.accounts("a", "b", volume_bytes=10**12, shares=frozenset({Limit.VOLUME}))
+    assert in_s() > 29 * 86_400
+
+
+_PROCESS = """
+import random, sys
+from pathlib import Path
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.store import leases, pieces, processes
+from cdsed.store.database import open_state
+
+db = open_state(Path(sys.argv[1]))
+lock = Path(sys.argv[1]) / f"process.{sys.argv[2]}.lock"
+lock.touch()
+process = processes.register(db, SYSTEM_CLOCK, name=sys.argv[2], lock=lock)
+dice = random.Random(sys.argv[2])
+most_held = 0
+for _ in range(60):
+    free = leases.free_sessions(db, SYSTEM_CLOCK, ["default"])
+    lease = leases.take(db, SYSTEM_CLOCK, dice.choice(free), process) if free else None
+    if lease is None:
+        continue
+    held = db.value("SELECT count(*) FROM session WHERE process IS NOT NULL OR rest_until_s > :now_s",
+                    now_s=SYSTEM_CLOCK.boot_s())
+    most_held = max(most_held, held)
+    work = pieces.next_work(db, SYSTEM_CLOCK, lease, process)
+    for piece in work.pieces if work else ():
+        pieces.let_go(db, lease, piece)
+        leases.count_traffic(db, SYSTEM_CLOCK, lease.account, requests=1, size_bytes=piece.size_bytes, lease=lease)
+    leases.release(db, SYSTEM_CLOCK, lease, cooldown_s=dice.choice([0, 0.01]))
+print(most_held)
+"""
+
+
+@pytest.mark.parametrize(
+    ("requests", "volume_bytes"),
+    [pytest.param(300, 10**13, id="requests"), pytest.param(10**6, 40_000_000, id="volume")],
+)
+def test_three_processes_together_never_exceed_a_pool(tmp_path, requests, volume_bytes):
+    lab = StateLab(open_state(tmp_path), SetClock(), tmp_path)
+    lab.db.rows("PRAGMA synchronous = OFF")
+    shared = frozenset({Limit.VOLUME, Limit.REQUESTS})
+    limits = {"requests_per_minute": requests, "volume_bytes": volume_bytes, "pool_sessions": 2}
+    lab.accounts("a", "b", sessions=2, shares=shared, **limits)
+    lab.planned("A", (200_000,) * 60)
+    command = [sys.executable, "-c", _PROCESS, str(tmp_path)]
+    running = [
+        subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True, cwd=_ROOT) for number in range(3)
+    ]
+    most_held = [int(process.communicate(timeout=60)[0]) for process in running]
+    assert max(most_held) <= 2
+    sent = lab.db.row("SELECT sum(requests) AS requests, sum(bytes) AS bytes FROM traffic_hour")
+    used = quota_usage.of(lab.db, SYSTEM_CLOCK, "a")
+    assert sent is not None
+    assert used is not None
+    assert used.used_bytes == sent["bytes"] <= volume_bytes
+    assert sent["requests"] <= requests
+    assert sent["requests"] == requests or sent["bytes"] > 0.85 * volume_bytes, "the limit was reached"
+    lab.db.close()
