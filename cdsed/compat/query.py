@@ -21,6 +21,7 @@ from cdsed.catalogue.query import Query
 from cdsed.catalogue.sea import sea_percent
 from cdsed.catalogue.search import search
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.compat.errors import MissingColumn
 from cdsed.compat.rows import as_rows
 from cdsed.compat.token import bearer
 from cdsed.config.load import settings_or_defaults
@@ -44,6 +45,7 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     email: str | None = None,
     password: str | None = None,
     display_tqdm: bool = False,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> gpd.GeoDataFrame:
     """Search the catalogue for each row, and return all results, by ``id_query``.
 
@@ -65,6 +67,8 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
         Send the requests as this account.
     display_tqdm
         Show progress on stderr.
+    checkpoint_dir
+        Used as `cache_dir` if that is None: an interrupted search is resumed, and the result has every row of `gdf`.
 
     Returns
     -------
@@ -73,8 +77,10 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
 
     Raises
     ------
+    MissingColumn
+        A mandatory column is missing.
     ValueError
-        A mandatory column is missing, or a row has a condition that is not valid; the text says which.
+        A row has a condition that is not valid; the text says which.
     Incomplete, ServiceError
         The catalogue did not return everything; partial results are not returned.
     """
@@ -82,10 +88,11 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
         raise ValueError(f"querymode {querymode!r} should be seq or multi")
     asked = gdf.rename(columns={old: new for old, new in _OTHER_NAMES.items() if new not in gdf.columns})
     if missing := [name for name in _MANDATORY if name not in asked.columns]:
-        raise ValueError(f"the table lacks the column {missing[0]!r}; it needs {', '.join(_MANDATORY)}")
+        raise MissingColumn(f"the table lacks the column {missing[0]!r}; it needs {', '.join(_MANDATORY)}")
     queries = [(row["id_query"], _query(row, number)) for number, (_, row) in enumerate(asked.iterrows())]
     settings, stop = settings_or_defaults(None, os.environ), threading.Event()
-    kept = Cache(Path(cache_dir), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if cache_dir else None
+    place = cache_dir or checkpoint_dir
+    kept = Cache(Path(place), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if place else None
     with (
         bearer(settings, email, password, stop) as token,
         connect(settings, clock=SYSTEM_CLOCK, stop=stop, token=token) as service,

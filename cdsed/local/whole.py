@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from cdsed.model.families import DIRECTORY_EXTENSIONS
+from cdsed.model.families import DIRECTORY_EXTENSIONS, Family
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
     ManifestEntry,
@@ -17,7 +17,7 @@ from cdsed.model.manifest import (
     manifest_name,
     parse_manifest,
 )
-from cdsed.model.safename import parse
+from cdsed.model.safename import normalise, parse
 
 #: What zipfile raises for a file that is not an archive, is of an unknown kind, or has names that are not UTF-8.
 UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
@@ -62,13 +62,21 @@ def is_whole(path: Path) -> bool:
 
 
 def _is_whole_directory(directory: Path) -> bool:
-    manifest = manifest_name(parse(directory.name).family)
+    manifest = manifest_name(_family(directory.name))
     if manifest is None:
         with os.scandir(directory) as entries:
             return any(True for _ in entries)
     with open_plain(directory / manifest) as file:
         entries_of = parse_manifest(file.read(MANIFEST_BYTES_MAX + 1)).entries
     return all(_is_there(directory, entry) for entry in entries_of)
+
+
+def _family(name: str) -> Family:
+    """Return the family of a directory's name; scripts of cdsodatacli have some named X.SAFE.zip, and X."""
+    try:
+        return parse(normalise(name)).family
+    except ValueError:
+        return parse(name).family
 
 
 def _is_there(directory: Path, entry: ManifestEntry) -> bool:
