@@ -1,5 +1,6 @@
 """cdsodatacli's ``query``: a search of the catalogue for each row of a table."""
 
+import logging
 import os
 import sys
 import threading
@@ -17,9 +18,11 @@ from cdsed.catalogue.attributes import AttributeFilter, Operator, parse_conditio
 from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.client import connect
 from cdsed.catalogue.frame import frame_of, whole_frame
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.sea import sea_percent
 from cdsed.catalogue.search import search
+from cdsed.catalogue.words import unknown_words
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.errors import MissingColumn
 from cdsed.compat.rows import as_rows
@@ -27,6 +30,8 @@ from cdsed.compat.token import bearer
 from cdsed.config.load import settings_or_defaults
 from cdsed.model.families import EXTENSIONS
 from cdsed.view.terminal import Live
+
+_log = logging.getLogger(__name__)
 
 _OTHER_NAMES = {"startdate": "start_datetime", "stopdate": "end_datetime", "geofeature": "geometry", "Name": "name"}
 _MANDATORY = ("start_datetime", "end_datetime", "id_query")
@@ -99,8 +104,16 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     ):
         workers = _WORKERS[querymode]
         ask = partial(search, service=service, cache=kept, workers=workers, slice_length=timedelta_slice)
-        found = _together(_by_id(queries, ask, Live(sys.stderr) if display_tqdm else None))
+        found = _together(_by_id(queries, partial(_asked, ask, service), Live(sys.stderr) if display_tqdm else None))
     return found if min_sea_percent is None else _at_sea(found, min_sea_percent)
+
+
+def _asked(ask: _Ask, service: ODataClient, query: Query) -> gpd.GeoDataFrame:
+    """Run a query; log which of its words the catalogue does not have, if it finds nothing."""
+    found = ask(query)
+    for problem in unknown_words(query, service) if found.empty else ():
+        _log.warning("%s", problem)
+    return found
 
 
 def _together(frames: Iterator[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:

@@ -239,3 +239,10 @@ def test_get_fresh_s3_client_makes_keys_and_a_resource_with_them(there: Old) -> 
 def test_a_whole_name_stands_for_itself_and_a_part_for_every_name_that_has_it(extension: str) -> None:
     assert _pattern(f"X{extension}") == f"X{extension}"
     assert _pattern("X") == "*X*"
+
+
+def test_a_word_that_the_catalogue_does_not_have_is_logged(old: Old, caplog: pytest.LogCaptureFixture) -> None:
+    gdf = pd.DataFrame({"start_datetime": [None], "end_datetime": [None], "id_query": ["a"], "collection": ["S1"]})
+    assert fetch_data(gdf, checkpoint_dir=old.root / "checkpoints").empty
+    assert "no collection 'S1'; it has SENTINEL-1" in caplog.text
+    assert list((old.root / "checkpoints").iterdir()) != []
