@@ -52,9 +52,10 @@ class Wanted:
 
 @dataclass(slots=True)
 class Installation:
-    """A private daemon: its settings file, and whether its state is of no more use."""
+    """A private daemon: its settings file and state, and whether the state is of no more use."""
 
     config: Path
+    state_dir: Path
     finished: bool = False
 
 
@@ -85,7 +86,7 @@ def installation(wanted: Wanted) -> Iterator[Installation]:
             config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
             config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
             replace_private(accounts_file, json.dumps(accounts))
-            private = Installation(config)
+            private = Installation(config, path / "state")
             yield private
         if private.finished:
             root.remove()

@@ -16,6 +16,7 @@ from cdsed.compat.wording import in_their_words
 from cdsed.errors import CdsedError
 from cdsed.model.listing import ListingOptions
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
+from cdsed.view.read import read_status
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +52,14 @@ def download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> list[tu
         try:
             results = foreground.download(private.config, request, show, environ())
         except CdsedError as error:
-            raise CdsedError(in_their_words(str(error))) from error
+            text = str(error).replace("groups.default.accounts.", f"{wanted.group}.")
+            raise CdsedError(in_their_words(text)) from error
         private.finished = all(product.state in TERMINAL for product in results.values())
+        waits_for = "" if private.finished else _waits_for(private.state_dir)
     products = [results.get(canonical(name)) for name in rows["safe"]]
     for name, product in zip(rows["safe"], products, strict=True):
         if _status(product) == FAILED:
-            cause = (product.cause or product.state) if product else "the inbox rejected its line"
+            cause = (product.cause or f"not finished: {waits_for}") if product else "the inbox rejected its line"
             _log.error("%s: %s", name, in_their_words(cause))
     expected = map(Path, rows["outputpath"])
     return [(_status(product), _path(product, path)) for product, path in zip(products, expected, strict=True)]
@@ -73,6 +76,13 @@ def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
         key = s3_path.removeprefix("s3://").strip("/").removeprefix(f"{bucket}/") if isinstance(s3_path, str) else ""
         writer.writerow((number, name, f"/{bucket}/{key}" if key else ""))
     return text.getvalue()
+
+
+def _waits_for(state_dir: Path) -> str:
+    """Return why products of a state wait."""
+    report = read_status(state_dir).report
+    accounts = (f"account {each.name}: {each.error}" for each in report.accounts if each.error)
+    return "; ".join(accounts) or report.why_idle or "nothing moved"
 
 
 def _status(product: Product | None) -> float:

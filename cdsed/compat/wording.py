@@ -2,7 +2,7 @@
 
 import re
 
-_ACCOUNTS_FILE = re.compile(r"(?:the|its) accounts file|\S*\baccounts\.yml\b")
+_ACCOUNTS_FILE = re.compile(r"(?:the|its) accounts file|\S*\baccounts\.yml\b(?::\d+)?")
 _RELOAD = re.compile(r",? (?:and|then) reload\b")
 
 

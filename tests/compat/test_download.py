@@ -21,7 +21,7 @@ from cdsed.compat.download import (
 from cdsed.compat.private_root import in_use, sweep
 from cdsed.compat.session import get_sessions_download_available_s3, release_s3_session_after_usage
 from cdsed.compat.utils import check_safe_in_outputdir
-from cdsed.errors import ConfigError
+from cdsed.errors import CdsedError, ConfigError
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.cdsodatacli import Old
 from tests.support.daemon import wait_until
@@ -207,7 +207,9 @@ def test_a_product_of_an_archive_is_fetched_only_when_disks_are_not_checked(old:
     assert old.differences(old.root / "out" / name) == []
 
 
-def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_no_account_that_works_ends(
+    old: Old, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     dead = [replace(account, secret_key="wrong") for account in old.sandbox.accounts]
     table = _table(old, 3, seed=407)
     monkeypatch.setattr(foreground, "IDLE_TIMEOUT_S", 4.0)
@@ -215,6 +217,8 @@ def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.Mon
         table, str(old.root / "out"), "team", True, cdsodatacli_conf_file=old.write({"team": old.group(*dead)})
     )
     assert list(df2["status"]) == [-1] * 3
+    assert "localconfig.yml" in caplog.text
+    assert "accounts file" not in caplog.text
     [state] = old.root.glob("cdsed-compat-*/*/state")
     assert state.is_dir(), "what is not finished is resumed by the next call"
     (state.parent / "call-killed").mkdir()
@@ -247,6 +251,11 @@ def test_a_group_without_usable_accounts_is_refused_before_anything_starts(old: 
     with pytest.raises(ConfigError, match="'nobody'"):
         download_list_product_multithread_v4(table, str(old.root / "out"), "nobody", cdsodatacli_conf_file=old.write())
     assert not list(Path(old.root / "out").iterdir())
+    unusable = {"a@x": {"s3-access-key": "x y", "s3-secret": "z"}}
+    with pytest.raises(CdsedError, match=r"localconfig.yml: team\.a-.*s3_access_key: should have no space in it"):
+        download_list_product_multithread_v4(
+            table, str(old.root / "out"), "team", cdsodatacli_conf_file=old.write({"team": unusable})
+        )
 
 
 def test_two_calls_at_once_share_the_sessions_of_an_account(old: Old) -> None:
