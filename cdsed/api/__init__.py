@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack, cast
 
@@ -21,7 +20,6 @@ from cdsed.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy as np
     import pandas as pd
     from shapely.geometry.base import BaseGeometry
 
@@ -44,8 +42,8 @@ class Conditions(TypedDict, total=False):
     ``orbitNumber >= 100``.
     """
 
-    start: "date | str | np.datetime64 | None"
-    end: "date | str | np.datetime64 | None"
+    start: object
+    end: object
     area: "BaseGeometry | gpd.GeoDataFrame | gpd.GeoSeries | str | Path | None"
     collection: str | None
     name: str | None

@@ -11,11 +11,12 @@ from cdsed.catalogue.filter import filter_text
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.errors import ServiceError
+from cdsed.model.families import Family
 
 # Of the service's documentation; another one counts as known as soon as it has a product.
-_MISSIONS = ("SENTINEL-1", "SENTINEL-2", "SENTINEL-3", "SENTINEL-5P", "SENTINEL-6", "SENTINEL-1-RTC")
 _LANDSAT = ("LANDSAT-5", "LANDSAT-7", "LANDSAT-8", "LANDSAT-8-ESA")
 _OTHERS = ("CCM", "COP-DEM", "ENVISAT", "GLOBAL-MOSAICS", "S2GLC", "SMOS", "TERRAAQUA")
+_MISSIONS = [family.mission.collection for family in Family if family.mission.collection]
 _COLLECTIONS = [*_MISSIONS, *_LANDSAT, *_OTHERS]
 _SHORT = re.compile(r"^S(?:ENTINEL)?[ _-]?(?=\d)", re.IGNORECASE)
 _ATTRIBUTES = {"product_type": "productType", "sensor_mode": "operationalMode"}

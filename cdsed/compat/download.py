@@ -261,15 +261,12 @@ def download_list_product_multithread_v4(
     -------
     DataFrame
         The rows that were not on disk, each product once: ``safe`` for ``safename``, the other columns of `inputdf`,
-        ``outputpath``, where the product is, and ``status``: 1: it is on disk, verified; -1: it is not, and the log
-        says why.
+        ``outputpath``, and ``status``: 1: it is there, verified; -1: it is not, and the log says why.
 
     Raises
     ------
-    ConfigKeyError
-        The configuration lacks the group, or its accounts lack keys.
-    KeyError
-        `inputdf` lacks a column.
+    ConfigKeyError, KeyError
+        The configuration lacks the group, or its accounts lack keys; `inputdf` lacks a column.
     TypeError
         A row has no safename; the text says which one.
     """

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.process.lock import LOCK_NAME, holder
+from cdsed.foreground import is_running
 from cdsed.store.state_id import known_state_id
 from cdsed.transfer.ownerfile import FOLDER
 from cdsed.transfer.publish import NEAR, REPLACED
@@ -34,7 +34,7 @@ class PrivateRoot:
         """Remove what calls that were killed have left, such as copies of accounts; not while another call runs."""
         with suppress(BlockingIOError):
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._is_running():
+            if not is_running(self.path / "state"):
                 for left in self.path.glob("call-*"):
                     shutil.rmtree(left, ignore_errors=True)
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
@@ -46,7 +46,7 @@ class PrivateRoot:
         """
         with suppress(BlockingIOError):
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._is_running():
+            if is_running(self.path / "state"):
                 return
             with suppress(OSError, ValueError):
                 self._leave_rooms(**json.loads((self.path / _ROOMS).read_text(encoding="utf-8")))
@@ -59,9 +59,6 @@ class PrivateRoot:
                 Path(spool, NEAR, FOLDER, f"{state_id}.state").unlink()
         if pre_spool is not None and not Path(pre_spool, REPLACED).exists():
             shutil.rmtree(pre_spool, ignore_errors=True)
-
-    def _is_running(self) -> bool:
-        return holder(self.path / "state" / LOCK_NAME).running
 
 
 @contextmanager

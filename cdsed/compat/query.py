@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.sea import sea_percent
 from cdsed.catalogue.search import search
+from cdsed.catalogue.timestamps import timestamp_of
 from cdsed.catalogue.words import unknown_words
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.errors import MissingColumn
 from cdsed.compat.rows import as_rows
 from cdsed.compat.token import bearer
 from cdsed.config.load import settings_or_defaults
+from cdsed.config.settings import Settings
 from cdsed.model.families import EXTENSIONS
 from cdsed.view.terminal import Live
 
@@ -65,15 +67,11 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     min_sea_percent
         Keep only products with at least this percentage of sea; adds a column ``sea_percent``.
     cache_dir
-        Where responses are cached, for ``catalogue.cache_ttl_s`` of the settings; None: without a cache.
-    querymode
-        ``seq``, or ``multi`` to read four slices at a time.
-    email, password
-        Send the requests as this account.
-    display_tqdm
-        Show progress on stderr.
+        Where responses are cached, for ``catalogue.cache_ttl_s``; None: nowhere.
+    querymode, email, password, display_tqdm
+        ``seq``, or ``multi`` to read four slices at a time; an account to send the requests as; whether to show progress.
     checkpoint_dir
-        Used as `cache_dir` if that is None: an interrupted search is resumed, and the result has every row of `gdf`.
+        The same as `cache_dir`, if that is None: an interrupted search is resumed, with the rows of all queries.
 
     Returns
     -------
@@ -82,10 +80,8 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
 
     Raises
     ------
-    MissingColumn
-        A mandatory column is missing.
-    ValueError
-        A row has a condition that is not valid; the text says which.
+    MissingColumn, ValueError
+        A column is missing; a row has a condition that is not valid. The text says which.
     Incomplete, ServiceError
         The catalogue did not return everything; partial results are not returned.
     """
@@ -96,8 +92,7 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
         raise MissingColumn(f"the table lacks the column {missing[0]!r}; it needs {', '.join(_MANDATORY)}")
     queries = [(row["id_query"], _query(row, number)) for number, (_, row) in enumerate(asked.iterrows())]
     settings, stop = settings_or_defaults(None, os.environ), threading.Event()
-    place = cache_dir or checkpoint_dir
-    kept = Cache(Path(place), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if place else None
+    kept = _cache(cache_dir or checkpoint_dir, settings)
     with (
         bearer(settings, email, password, stop) as token,
         connect(settings, clock=SYSTEM_CLOCK, stop=stop, token=token) as service,
@@ -106,6 +101,10 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
         ask = partial(search, service=service, cache=kept, workers=workers, slice_length=timedelta_slice)
         found = _together(_by_id(queries, partial(_asked, ask, service), Live(sys.stderr) if display_tqdm else None))
     return found if min_sea_percent is None else _at_sea(found, min_sea_percent)
+
+
+def _cache(place: str | os.PathLike[str] | None, settings: Settings) -> Cache | None:
+    return Cache(Path(place), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if place else None
 
 
 def _asked(ask: _Ask, service: ODataClient, query: Query) -> gpd.GeoDataFrame:
@@ -152,10 +151,9 @@ def _query(row: Mapping[str, Any], number: int) -> Query:
 
 
 def _timestamp(value: Any) -> datetime | None:
-    timestamp = pd.Timestamp(value)
-    if timestamp is pd.NaT:
+    if value is None or value is pd.NaT or value != value:  # NaN is not equal to itself  # noqa: PLR0124
         return None
-    return (timestamp.tz_convert(UTC) if timestamp.tzinfo else timestamp.tz_localize(UTC)).to_pydatetime()  # type: ignore[no-any-return]
+    return timestamp_of(pd.Timestamp(value) if isinstance(value, str) else value)
 
 
 def _area(value: Any) -> BaseGeometry | None:

@@ -81,7 +81,11 @@ def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
 def _waits_for(state_dir: Path) -> str:
     """Return why products of a state wait."""
     report = read_status(state_dir).report
-    accounts = (f"account {each.name}: {each.error}" for each in report.accounts if each.error)
+    accounts = (
+        f"account {each.name}: {each.error.removeprefix(f'account {each.name}: ')}"
+        for each in report.accounts
+        if each.error
+    )
     return "; ".join(accounts) or report.why_idle or "nothing moved"
 
 

@@ -13,11 +13,12 @@ from cdsed.compat.s3_path import guess_s3_path
 from cdsed.compat.session import get_sessions_download_available_s3
 from cdsed.compat.wording import in_their_words
 from cdsed.errors import ConfigError, InboxError
-from tests.compat.test_session import CONF, _products
 
 ODATA = utils.convert_json_odata_query_to_listing_safe_4_download
 OPENSEARCH = utils.convert_json_opensearch_query_to_listing_safe_4_dowload
 BROKEN = '{"value": ['
+CONF = {"logins": {"a@x": {"s3-access-key": "key", "s3-secret": "secret"}}}
+PRODUCTS = pd.DataFrame({"safe": ["P"], "S3Path": ["k/P"], "outputpath": ["/o/P"]})
 SESSIONS = {"a@x": {0: False}}
 
 
@@ -26,12 +27,12 @@ SESSIONS = {"a@x": {0: False}}
     [
         (lambda _: utils.get_conf("/absent.yml"), (AssertionError, ConfigError), "/absent.yml: no such file"),
         (
-            lambda _: get_sessions_download_available_s3(CONF, SESSIONS, _products(1), [], "nobody"),
+            lambda _: get_sessions_download_available_s3(CONF, SESSIONS, PRODUCTS, [], "nobody"),
             (KeyError, ConfigError),
             "there is no group of accounts 'nobody'; there are logins",
         ),
         (
-            lambda _: get_sessions_download_available_s3({"g": "x"}, SESSIONS, _products(1), [], "g"),
+            lambda _: get_sessions_download_available_s3({"g": "x"}, SESSIONS, PRODUCTS, [], "g"),
             (ValueError, ConfigError),
             "g: should be a mapping of logins, or a list of such mappings",
         ),

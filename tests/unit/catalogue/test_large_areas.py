@@ -12,8 +12,8 @@ from cdsed.catalogue.area import parts
 from cdsed.catalogue.areaparts import AREA_CHARACTERS_MAX, in_requests
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search
+from tests.support.catalogue_client import connect
 from tests.support.catalogue_server import Response, product, rows
-from tests.unit.catalogue.test_search import connect
 
 
 def _star(corners: int, x: float = 5, y: float = 45, radius: float = 4) -> Polygon:
