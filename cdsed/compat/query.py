@@ -69,7 +69,7 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     cache_dir
         Where responses are cached, for ``catalogue.cache_ttl_s``; None: nowhere.
     querymode, email, password, display_tqdm
-        ``seq``, or ``multi`` to read four slices at a time; an account to send the requests as; whether to show progress.
+        ``seq``, or ``multi`` to read four slices at a time; the account to ask as; whether to show progress.
     checkpoint_dir
         The same as `cache_dir`, if that is None: an interrupted search is resumed, with the rows of all queries.
 
