@@ -96,8 +96,8 @@ def download(
     watch = _ProgressWatch(settings, name, request.idle_timeout_s, show)
     refused = 0
     while not watch.ended():
-        if holder(settings.state_dir / LOCK_NAME).running:
-            watch.until(lambda: not holder(settings.state_dir / LOCK_NAME).running)
+        if is_running(settings.state_dir):
+            watch.until(lambda: not is_running(settings.state_dir))
             continue
         with _daemon(config, settings, request.idle_timeout_s, environ) as process:
             watch.until(lambda: process.poll() is not None)
@@ -109,6 +109,11 @@ def download(
             raise CdsedError(f"the daemon ended with {process.returncode}; its log ends with:\n{_last_words(settings)}")
     with open_status(settings.state_dir) as (_view, db):
         return {} if db is None else dict(_results(db, request.safenames))
+
+
+def is_running(state_dir: Path) -> bool:
+    """Tell whether a daemon runs with this state."""
+    return holder(state_dir / LOCK_NAME).running
 
 
 def _drop(settings: Settings, request: DownloadRequest) -> str:

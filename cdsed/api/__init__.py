@@ -12,9 +12,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack, cast
 
 from cdsed.api.results import Downloads, Resolution, Status, Verification
 from cdsed.clock import SYSTEM_CLOCK
@@ -38,13 +37,14 @@ Setting: TypeAlias = str | os.PathLike[str] | None
 class Conditions(TypedDict, total=False):
     """What `search` takes; see `cdsed.catalogue.query.Query` for each.
 
-    Times may be ISO 8601 text (UTC when they name no zone). The area may be WKT, GeoJSON or the path of a file.
-    Conditions on attributes may be text such as ``orbitNumber >= 100``.
+    Times may be ISO 8601 text, dates, datetimes, or those of numpy and pandas (UTC when they have no zone). The area
+    may be WKT, GeoJSON, the path of a file, or a table of geopandas. Conditions on attributes may be text such as
+    ``orbitNumber >= 100``.
     """
 
-    start: datetime | str | None
-    end: datetime | str | None
-    area: "BaseGeometry | str | None"
+    start: object
+    end: object
+    area: "BaseGeometry | gpd.GeoDataFrame | gpd.GeoSeries | str | Path | None"
     collection: str | None
     name: str | None
     sensor_mode: str | None
@@ -91,7 +91,8 @@ def search(
     Raises
     ------
     ValueError
-        A condition is not valid; the text says which.
+        A condition is not valid, or nothing was found because the catalogue does not have a collection, type, mode or
+        attribute; the text says which.
     Incomplete
         The catalogue returned fewer products than it counts.
     ServiceError
@@ -101,6 +102,7 @@ def search(
     from cdsed.catalogue.cache import Cache, cache_directory
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.search import search as search_catalogue
+    from cdsed.catalogue.words import unknown_words
     from cdsed.config.load import settings_or_defaults
 
     if query is not None and conditions:
@@ -111,6 +113,8 @@ def search(
     kept = Cache(cache_directory(settings, os.environ), ttl_s, SYSTEM_CLOCK) if cache else None
     with connect(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as service:
         found = search_catalogue(wanted, service, cache=kept, progress=progress)
+        if found.empty and (unknown := unknown_words(wanted, service)):
+            raise ValueError("; ".join(unknown))
     return found.assign(sea_percent=sea.sea_percent(found.geometry)) if sea_percent else found
 
 
@@ -238,20 +242,19 @@ def _path(config: Setting) -> Path | None:
 
 def _query(conditions: Conditions) -> "Query":
     """Make a query from the conditions of a caller."""
-    from cdsed.catalogue.areafile import read_area
-    from cdsed.catalogue.attributes import parse_condition, parse_timestamp
+    from cdsed.catalogue.areafile import area_of
+    from cdsed.catalogue.attributes import parse_condition
     from cdsed.catalogue.query import Query
 
     values: dict[str, object] = dict(conditions)
-    for name in ("start", "end"):
-        if isinstance(values.get(name), str):
-            values[name] = parse_timestamp(str(values[name]))
-    if isinstance(values.get("area"), str):
-        values["area"] = read_area(str(values["area"]))
-    attributes, columns = conditions.get("attributes", ()), conditions.get("columns", ())
+    if values.get("area") is not None:
+        values["area"] = area_of(values["area"])
+    for name in ("attributes", "columns"):
+        given = values.get(name) or ()
+        if not isinstance(given, Iterable):
+            raise ValueError(f"{name} {given!r} is neither text nor several")  # noqa: TRY004 - what search raises
+        values[name] = (given,) if isinstance(given, str) else tuple(given)
     values["attributes"] = tuple(
-        parse_condition(each) if isinstance(each, str) else each
-        for each in ([attributes] if isinstance(attributes, str) else attributes)
+        parse_condition(each) if isinstance(each, str) else each for each in cast("tuple[object]", values["attributes"])
     )
-    values["columns"] = (columns,) if isinstance(columns, str) else tuple(columns)
     return Query(**values)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import shapely
@@ -13,6 +14,25 @@ from shapely.geometry.base import BaseGeometry
 from cdsed.catalogue.frame import CRS
 
 _EWKT = re.compile(r"(?:SRID=(?P<srid>\d+);)?\s*(?P<wkt>[A-Z]+\s*(?:Z\s*)?\(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def area_of(value: Any) -> BaseGeometry:
+    """Return an area that a caller gives: text or a path as for `read_area`, a geometry, or a table of geopandas.
+
+    Raises
+    ------
+    ValueError
+        It cannot be read, or is something else.
+    """
+    match value:
+        case BaseGeometry():
+            return value
+        case str() | os.PathLike():
+            return read_area(os.fspath(value))
+        case gpd.GeoDataFrame() | gpd.GeoSeries():
+            shapes = value.geometry if value.crs is None else value.to_crs(CRS).geometry
+            return _whole(list(shapes.dropna()))
+    raise ValueError(f"the area {value!r:.100} is neither a geometry, nor WKT, GeoJSON or a file")
 
 
 def read_area(text: str) -> BaseGeometry:

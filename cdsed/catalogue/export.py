@@ -21,6 +21,7 @@ class Format(StrEnum):
     JSON = "json"
     GEOJSON = "geojson"
     PARQUET = "parquet"
+    CDSODATACLI = "cdsodatacli"
 
 
 def format_of(suffix: str) -> Format:
@@ -38,7 +39,8 @@ def render(frame: gpd.GeoDataFrame, form: Format) -> bytes:
         As `cdsed.catalogue.frame` describes.
     form
         ``listing``: ``id,safename,S3Path``; ``csv`` and ``json``: all columns, footprints as WKT, times in
-        ISO 8601; ``geojson``: RFC 7946; ``parquet``: GeoParquet with all types kept.
+        ISO 8601; ``geojson``: RFC 7946; ``parquet``: GeoParquet with all types kept; ``cdsodatacli``: the CSV of its
+        ``queryCDS``, with the columns ``Id,Name,S3Path,geometry,Checksum``.
     """
     match form:
         case Format.LISTING:
@@ -53,6 +55,8 @@ def render(frame: gpd.GeoDataFrame, form: Format) -> bytes:
             buffer = io.BytesIO()
             frame.to_parquet(buffer, index=False)
             return buffer.getvalue()
+        case Format.CDSODATACLI:
+            return _cdsodatacli(frame)
 
 
 def records(frame: gpd.GeoDataFrame) -> list[dict[str, Any]]:
@@ -68,6 +72,23 @@ def _listing(frame: gpd.GeoDataFrame) -> bytes:
     writer.writerow(("id", "safename", "S3Path"))
     writer.writerows(zip(frame["id"], frame["name"], frame["s3_path"].fillna(""), strict=True))
     return text.getvalue().encode()
+
+
+def _cdsodatacli(frame: gpd.GeoDataFrame) -> bytes:
+    """Return the columns that scripts read from ``queryCDS``; digests as Python writes a list of dictionaries."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("Id", "Name", "S3Path", "geometry", "Checksum"))
+    paths, shapes = frame["s3_path"].fillna(""), [shape.wkt if shape else "" for shape in frame.geometry]
+    writer.writerows(zip(frame["id"], frame["name"], paths, shapes, checksums(frame), strict=True))
+    return text.getvalue().encode()
+
+
+def checksums(frame: gpd.GeoDataFrame) -> list[list[dict[str, str]]]:
+    """Return the digests of each product as the catalogue writes them."""
+    known = zip(frame["md5"], frame["blake3"], strict=True)
+    pairs = [(("MD5", md5), ("BLAKE3", blake3)) for md5, blake3 in known]
+    return [[{"Value": value, "Algorithm": name} for name, value in pair if not pd.isna(value)] for pair in pairs]
 
 
 def _geojson(frame: gpd.GeoDataFrame) -> bytes:

@@ -30,6 +30,11 @@ def filter_text(query: Query, start: datetime | None, end: datetime | None) -> s
     return " and ".join(_conditions(query, start, end))
 
 
+def selects_everything(query: Query) -> bool:
+    """Tell whether a query has no condition: neither a window nor anything that `filter_text` writes."""
+    return not filter_text(query, query.start, query.end)
+
+
 def _conditions(query: Query, start: datetime | None, end: datetime | None) -> Iterator[str]:
     if query.collection is not None:
         yield f"Collection/Name eq {literal(query.collection)}"

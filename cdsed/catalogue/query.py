@@ -1,14 +1,19 @@
 """The conditions of a search as a value, which are validated when it is made."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 from shapely.geometry.base import BaseGeometry
 
 from cdsed.catalogue.area import parts
 from cdsed.catalogue.attributes import INTEGER_MAX, AttributeFilter, check_name
 from cdsed.catalogue.frame import COLUMNS
+from cdsed.catalogue.timestamps import timestamp_of
 from cdsed.model.families import Family
 
 # The code in the name of a product, and the catalogue's value for it.
@@ -16,6 +21,16 @@ _POLARISATIONS = {code: words for family in Family for code, words in family.mis
 _CHANNELS = frozenset({"VV", "VH", "HH", "HV", "VV&VH", "HH&HV"})
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)  # in any zone
 _DIRECTIONS = frozenset({"ASCENDING", "DESCENDING"})
+_BOOLEAN = (bool, np.bool_)
+_TYPES: Mapping[str, tuple[Any, Callable[[Any], object], str]] = {
+    **dict.fromkeys(
+        ("collection", "name", "sensor_mode", "product_type", "polarisation", "orbit_direction"), (str, str, "text")
+    ),
+    **dict.fromkeys(("orbit", "relative_orbit"), (Integral, int, "a whole number")),
+    "cloud_max_percent": (Real, float, "a number"),
+    "online": (_BOOLEAN, bool, "True or False"),
+    "area": (BaseGeometry, lambda area: area, "a geometry of shapely"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,8 @@ class Query:
     Parameters
     ----------
     start, end
-        Window of the sensing start, ``start <= sensing start < end``, with time zone.
+        Window of the sensing start, ``start <= sensing start < end``: what `cdsed.catalogue.timestamps.timestamp_of`
+        takes; UTC without a zone.
     area
         An area that the footprint has to intersect, longitude and latitude on WGS 84: Point, LineString, Polygon
         (with holes) or a Multi… of them. It may cross the antimeridian, either by longitudes beyond 180 or by an edge
@@ -77,6 +93,7 @@ class Query:
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_types()
         self._check_window()
         if self.area is not None:
             parts(self.area)
@@ -91,10 +108,24 @@ class Query:
         if self.cloud_max_percent is not None and not 0 <= self.cloud_max_percent <= 100:
             raise ValueError(f"a cloud cover of {self.cloud_max_percent} is not between 0 and 100 %")
 
+    def _check_types(self) -> None:
+        """Convert numbers of numpy; refuse what has another type, before it fails somewhere else."""
+        for name, (kind, convert, words) in _TYPES.items():
+            value = getattr(self, name)
+            if value is not None:
+                if not isinstance(value, kind) or (isinstance(value, bool) and kind is not _BOOLEAN):
+                    raise ValueError(f"{name.replace('_', ' ')} {value!r:.100} is not {words}")
+                object.__setattr__(self, name, convert(value))
+        for name, kind in (("attributes", AttributeFilter), ("columns", str)):
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or not all(isinstance(each, kind) for each in values):
+                raise ValueError(f"{name} {values!r:.100} is not a tuple of {kind.__name__}")
+
     def _check_window(self) -> None:
+        for name in ("start", "end"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, timestamp_of(getattr(self, name)))
         for timestamp in filter(None, (self.start, self.end)):
-            if timestamp.tzinfo is None:
-                raise ValueError(f"{timestamp} needs a time zone")
             if not _EARLIEST < timestamp < _LATEST:
                 raise ValueError(f"{timestamp} is not a time that the catalogue knows")
         if self.start and self.end and self.start >= self.end:

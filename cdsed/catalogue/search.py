@@ -4,13 +4,15 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import geopandas as gpd
+from shapely.geometry.base import BaseGeometry
 
+from cdsed.catalogue.areaparts import in_requests
 from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.filter import filter_text
 from cdsed.catalogue.frame import frame_of, whole_frame
@@ -82,11 +84,21 @@ def search(
     if cache:
         cache.prune()
     searching = _Searching(query, service, cache)
+    areas = [None] if query.area is None else in_requests(query.area)
     with ThreadPoolExecutor(workers, thread_name_prefix="search") as pool:
-        frames = searching.frames(pool, windows(query.start, query.end, slice_length), progress)
+        first = [_Slice(area, each) for area in areas for each in windows(query.start, query.end, slice_length)]
+        frames = searching.frames(pool, first, progress)
     found = whole_frame(frames, query.columns)
     fitting = found["name"].map(query.fits).astype(bool)
     return found if fitting.all() else found[fitting].reset_index(drop=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """What one filter selects: a part of the area, and a window of time."""
+
+    area: BaseGeometry | None
+    window: Window
 
 
 class _Searching:
@@ -101,17 +113,17 @@ class _Searching:
         self._cache = cache
 
     def frames(
-        self, pool: ThreadPoolExecutor, first: Iterable[Window], progress: Callable[[SearchProgress], None] | None
+        self, pool: ThreadPoolExecutor, first: Iterable[_Slice], progress: Callable[[SearchProgress], None] | None
     ) -> list[gpd.GeoDataFrame]:
         """Read all slices, and the shorter ones they are cut into; the first failure stops the others."""
         frames: list[gpd.GeoDataFrame] = []
-        waiting = {pool.submit(self._read, window) for window in first}
+        waiting = {pool.submit(self._read, each) for each in first}
         try:
             while waiting:
                 done, waiting = wait(waiting, _TELL_EVERY_S, FIRST_COMPLETED)
                 for part in [future.result() for future in done]:
                     if isinstance(part, list):
-                        waiting |= {pool.submit(self._read, window) for window in part}
+                        waiting |= {pool.submit(self._read, each) for each in part}
                     else:
                         frames.append(part)
                 if progress:
@@ -122,14 +134,14 @@ class _Searching:
                 future.cancel()
         return frames
 
-    def _read(self, window: Window) -> gpd.GeoDataFrame | list[Window]:
+    def _read(self, part: _Slice) -> gpd.GeoDataFrame | list[_Slice]:
         """Return the rows of a slice, or the shorter slices to read instead."""
-        first = self._first_url(window)
+        first, window = self._first_url(part), part.window
         for fresh in (False, True):  # rows change while pages are read, and cached pages may be from different times
             page = self._page(first, fresh=fresh)
             count = _count(page, self._service.url)
             if count > REACH:
-                return _cut(window, count)
+                return [replace(part, window=shorter) for shorter in _cut(window, count)]
             rows = self._rows(page, first, fresh=fresh)
             if len(rows) == count:
                 return self._frame(list(rows.values()))
@@ -138,9 +150,10 @@ class _Searching:
             f"{self._service.url}: counts {count} products from {window} and gave {len(rows)}; search again later"
         )
 
-    def _first_url(self, window: Window) -> str:
+    def _first_url(self, part: _Slice) -> str:
+        query = replace(self._query, area=part.area)
         options = {
-            "$filter": filter_text(self._query, window.start, window.end),
+            "$filter": filter_text(query, part.window.start, part.window.end),
             "$orderby": "ContentDate/Start asc",
             "$top": str(TOP_MAX),
             "$count": "True",

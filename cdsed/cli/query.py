@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cdsed.catalogue.search import SearchProgress
     from cdsed.config.settings import Settings
 
-_FORMATS = ("listing", "csv", "json", "geojson", "parquet")  # as `cdsed.catalogue.export.Format`
+_FORMATS = ("listing", "csv", "json", "geojson", "parquet", "cdsodatacli")  # as `cdsed.catalogue.export.Format`
 _SLICE_MIN_DAYS = 0.01  # with shorter slices, a window of years has millions of them
 _DESCRIPTION = """\
 Search the catalogue for products that meet all given conditions, and write a listing of them, or another
@@ -52,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="DAYS",
         help="ask for at most so many days at once (default: the whole window, cut where it holds too many)",
     )
+    command.add_argument("--everything", action="store_true", help="do not ask if no condition is given")
     command.add_argument("--no-cache", action="store_true", help="neither use nor store cached responses")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.set_defaults(command=run)
@@ -92,10 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
         the catalogue cannot be asked or its responses are incomplete.
     """
     from cdsed.catalogue.export import render
+    from cdsed.catalogue.filter import selects_everything
     from cdsed.config.load import settings_or_defaults
 
     check_output(arguments.output)
     query, form = _query(arguments), _format(arguments)
+    if not arguments.everything and selects_everything(query):
+        _confirm()
     settings = settings_or_defaults(arguments.config, os.environ)
     found = _search(arguments, settings, query)
     if arguments.sea_min is not None:
@@ -117,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _query(arguments: argparse.Namespace) -> "Query":
     from cdsed.catalogue.areafile import read_area
-    from cdsed.catalogue.attributes import parse_condition, parse_timestamp
+    from cdsed.catalogue.attributes import parse_condition
     from cdsed.catalogue.query import Query
 
     if arguments.slice is not None and not _SLICE_MIN_DAYS <= arguments.slice < 1e6:
@@ -126,8 +130,8 @@ def _query(arguments: argparse.Namespace) -> "Query":
         raise UsageError(f"--sea-min {arguments.sea_min:g} is not between 0 and 100 %")
     try:
         return Query(
-            start=None if arguments.start is None else parse_timestamp(arguments.start),
-            end=None if arguments.end is None else parse_timestamp(arguments.end),
+            start=arguments.start,
+            end=arguments.end,
             area=None if arguments.area is None else read_area(arguments.area),
             collection=arguments.collection,
             name=arguments.name,
@@ -144,6 +148,16 @@ def _query(arguments: argparse.Namespace) -> "Query":
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _confirm() -> None:
+    """Ask before the whole catalogue is read; without a terminal, refuse."""
+    question = "no condition is given: this reads the whole catalogue, hundreds of millions of products"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{question}; give a condition, or --everything if you mean it")
+    print(f"cdsed: {question}. Do you mean it? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("give a condition, e.g. --collection SENTINEL-1 --start 2024-06-04 --end 2024-06-05")
 
 
 def _format(arguments: argparse.Namespace) -> "Format":
@@ -164,6 +178,7 @@ def _search(arguments: argparse.Namespace, settings: "Settings", query: "Query")
     from cdsed.catalogue.cache import Cache, cache_directory
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.search import search
+    from cdsed.catalogue.words import unknown_words
 
     kept = None
     if not arguments.no_cache:
@@ -174,7 +189,10 @@ def _search(arguments: argparse.Namespace, settings: "Settings", query: "Query")
         connect(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as service,
     ):
         length = timedelta(days=arguments.slice) if arguments.slice else None
-        return search(query, service, cache=kept, progress=progress, slice_length=length)
+        found = search(query, service, cache=kept, progress=progress, slice_length=length)
+        if found.empty and (unknown := unknown_words(query, service)):
+            raise UsageError("\n".join(unknown))
+        return found
 
 
 @contextmanager

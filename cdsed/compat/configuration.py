@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cdsed.compat.errors import ConfigKeyError, ConfigValueError, NoConfiguration
 from cdsed.config.document import read_document
 from cdsed.errors import ConfigError
 from cdsed.local.presence import Archive
@@ -21,7 +22,10 @@ def read_localconfig(path: str | os.PathLike[str] | None, environ: Mapping[str, 
     """Return a configuration; parameters and errors are those of `cdsed.compat.utils.get_conf`."""
     file = Path(path) if path is not None else next(filter(os.path.isfile, _places(environ)), _DEFAULT)
     _log.debug("configuration: %s", file)
-    document = read_document(file, str(_DEFAULT), secret=True)
+    try:
+        document = read_document(file, str(_DEFAULT), secret=True)
+    except ConfigError as error:
+        raise error if file.exists() else NoConfiguration(error.problems) from None
     if not isinstance(document.content, dict):
         raise ConfigError([f"{file}: should be a mapping of keys to values, as in {_DEFAULT}"])
     for problem in document.problems:
@@ -58,16 +62,18 @@ def logins(conf: Mapping[str, Any], group: str) -> dict[str, dict[str, str]]:
 
     Raises
     ------
-    ConfigError
-        The group does not exist, or has another form. The message does not show values of it.
+    ConfigKeyError
+        The group does not exist.
+    ConfigValueError
+        It has another form. The message does not show values of it.
     """
     if group not in conf:
         groups = [name for name, value in conf.items() if "login" in str(name) and isinstance(value, dict | list)]
-        raise ConfigError([f"there is no group of accounts {group!r}; there are {', '.join(groups) or 'none'}"])
+        raise ConfigKeyError([f"there is no group of accounts {group!r}; there are {', '.join(groups) or 'none'}"])
     members = conf[group]
     mappings = members if isinstance(members, list) else [members]
     if not all(isinstance(mapping, dict) for mapping in mappings):
-        raise ConfigError([f"{group}: should be a mapping of logins, or a list of such mappings"])
+        raise ConfigValueError([f"{group}: should be a mapping of logins, or a list of such mappings"])
     return {
         str(login): dict(keys) if isinstance(keys, dict) else {"cdse-psswd": str(keys)}
         for mapping in mappings

@@ -1,7 +1,5 @@
 """cdsodatacli's ``download``: one product, or a table of them, over S3."""
 
-import csv
-import io
 import logging
 import os
 import ssl
@@ -11,33 +9,34 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 
-from cdsed import foreground
 from cdsed.catalogue.client import connect
 from cdsed.catalogue.names import look_up
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.compat import one_product
-from cdsed.compat.places import Counters, DiskPresence
-from cdsed.compat.private_settings import Wanted, environ, installation
+from cdsed.compat import one_product, table_download
+from cdsed.compat.errors import NoListing
+from cdsed.compat.places import Counters, DiskPresence, canonical
+from cdsed.compat.private_settings import Wanted
+from cdsed.compat.table_download import TO_DO
 from cdsed.compat.token import bearer
 from cdsed.compat.utils import get_conf
+from cdsed.compat.wording import in_their_words
 from cdsed.config.load import settings_or_defaults
 from cdsed.config.secrets import Secret
 from cdsed.errors import DiskError, ProductError, TransferError
 from cdsed.inbox.parse import read_listing
 from cdsed.model.eodata import S3Location, split_s3_path
-from cdsed.model.listing import ListingOptions, Named, Rejected
-from cdsed.model.product_state import SUCCEEDED, Product
-from cdsed.model.safename import normalise
+from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS
+from cdsed.model.listing import Named, Rejected
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 
 _log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 60.0
-_DONE, _FAILED, _TO_DO = 1.0, -1.0, 0.0
+_OF_ONE_FILE = frozenset(EXTENSIONS) - frozenset(DIRECTORY_EXTENSIONS)
 
 
 def cds_s3_download_one_product(
@@ -72,14 +71,11 @@ def cds_s3_download_one_product(
     safename_base : str
         The basename without ``.zip``.
 
-    Raises
-    ------
-    ValueError
-        `output_filepath` names a zip, which S3 does not have.
+    Notes
+    -----
+    S3 has products, not zips. An `output_filepath` that ends in ``.zip`` becomes a directory of that name, as ever.
     """
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
-    if final.suffix == ".zip" and not s3_path.rstrip("/").endswith(".zip"):
-        raise ValueError(f"output_filepath {final} names a zip, but S3 has the product itself: leave out .zip")
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
     url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
     tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
@@ -91,7 +87,7 @@ def cds_s3_download_one_product(
     try:
         size_bytes = one_product.download(connection, job)
     except TransferError as error:
-        _log.error("%s: %s", final.name, error)
+        _log.error("%s: %s", final.name, in_their_words(str(error)))
         meaning = _meaning(error)
     finally:
         connection.close()
@@ -140,7 +136,7 @@ def filter_product_already_present(
     force_download
         Leave out only repetitions; products that are present are still counted.
     extension
-        Of the names in ``outputpath``.
+        Of the names in ``outputpath``; products that are one file keep their name.
 
     Returns
     -------
@@ -158,12 +154,14 @@ def filter_product_already_present(
         if not isinstance(safename, str):
             raise TypeError(f"row {row} of the table: its safename is {safename!r}, not text; correct or drop it")
     places = DiskPresence(Path(outputdir), cdsodatacli_conf, cpt)
-    once = df[~df["safe"].duplicated()]
+    names = df["safe"].map(lambda name: canonical(name) or name)
+    names, once = names[~names.duplicated()], df[~names.duplicated()]
     if len(once) < len(df):
         places.count("duplicate_product", len(df) - len(once))
-    absent = [not places.have(safename) for safename in once["safe"]]
+    absent = [not places.have(safename) for safename in names]
     wanted = once if force_download else once[pd.Series(absent, once.index, bool)]
-    added = {"outputpath": [f"{Path(outputdir, name)}{extension}" for name in wanted["safe"]]}
+    outputs = [Path(outputdir, name) for name in wanted["safe"]]
+    added = {"outputpath": [f"{path}{'' if path.suffix in _OF_ONE_FILE else extension}" for path in outputs]}
     if "id" in wanted.columns and "URL_download" in cdsodatacli_conf:
         added["urls"] = [cdsodatacli_conf["URL_download"] % number for number in wanted["id"]]
     return wanted.assign(**added), cpt
@@ -199,8 +197,10 @@ def add_missing_cdse_hash_ids_in_listing(
     ------
     ServiceError
         The catalogue could not be asked. This does not mean that a product is unavailable.
+    NoListing
+        The file does not exist.
     InboxError
-        The file is not a listing.
+        It is not a listing.
     """
     names = list(_names(Path(listing_path)))
     settings = settings_or_defaults(None, os.environ)
@@ -220,6 +220,8 @@ def add_missing_cdse_hash_ids_in_listing(
 
 def _names(listing: Path) -> Iterable[str]:
     seen = set()
+    if not listing.exists():
+        raise NoListing(f"{listing}: no such file")
     for line in read_listing(listing):
         match line:
             case Named() if line.safename not in seen:
@@ -242,8 +244,8 @@ def download_list_product_multithread_v4(
     Parameters
     ----------
     inputdf
-        Columns ``safename`` and ``S3Path`` (empty: it is looked up), perhaps ``id``, and ``status``: rows that have
-        another one than 0 are left as they are.
+        Columns ``safename`` (``.SAFE`` may be missing) and ``S3Path`` (empty: it is looked up), perhaps ``id``, and
+        ``status``: rows that have another one than 0 are left as they are.
     outputdir
         Where products appear.
     account_group
@@ -259,71 +261,31 @@ def download_list_product_multithread_v4(
     -------
     DataFrame
         The rows that were not on disk, each product once: ``safe`` for ``safename``, the other columns of `inputdf`,
-        ``outputpath``, and ``status``: 1: the product is on disk, verified; -1: it is not, and the log says why.
+        ``outputpath``, and ``status``: 1: it is there, verified; -1: it is not, and the log says why.
 
     Raises
     ------
-    ConfigError
-        The configuration lacks the group, or its accounts lack keys.
+    ConfigKeyError, KeyError
+        The configuration lacks the group, or its accounts lack keys; `inputdf` lacks a column.
     TypeError
         A row has no safename; the text says which one.
     """
     conf = get_conf(path_config_file=cdsodatacli_conf_file)
     rows = inputdf.rename(columns={"safename": "safe"})
     if "status" not in rows.columns:
-        rows = rows.assign(status=_TO_DO)
+        rows = rows.assign(status=TO_DO)
     cpt: Counters = defaultdict(int, products_in_initial_listing=len(rows))
     df2, cpt = filter_product_already_present(
         cpt, rows, outputdir, conf, force_download=not check_on_disk, extension=""
     )
     _log.info("counter: %s", dict(cpt))
-    to_do = df2[df2["status"] == _TO_DO]
+    df2 = df2.assign(outputpath=[str(Path(outputdir, canonical(name) or name)) for name in df2["safe"]])
+    to_do = df2[df2["status"] == TO_DO]
     if to_do.empty:
         return df2
     place = Path(os.path.abspath(outputdir))  # noqa: PTH100 - Path.resolve would follow links
     wanted = Wanted(conf, account_group, place, search_disks=check_on_disk)
-    results = _download(to_do, wanted, None if hideprogressbar else sys.stderr)
-    status = [
-        _status(results.get(_safename(name))) if status == _TO_DO else status
-        for name, status in zip(df2["safe"], df2["status"], strict=True)
-    ]
-    return df2.assign(status=status)
-
-
-def _download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> dict[str, Product]:
-    """Download products; return the result of each, and log those that failed."""
-    names = [name for name in map(_safename, rows["safe"]) if name]
-    options = ListingOptions(outputdir=str(wanted.outputdir))
-    request = foreground.DownloadRequest(_listing(rows, wanted.conf), names, options, foreground.IDLE_TIMEOUT_S)
-    with installation(wanted) as config:
-        results = foreground.download(config, request, show, environ())
-    for name in rows["safe"]:
-        product = results.get(_safename(name))
-        if _status(product) == _FAILED:
-            _log.error("%s: %s", name, (product.cause or product.state) if product else "the inbox rejected its line")
-    return results
-
-
-def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
-    """Return the rows as a listing for the inbox, with paths that name the bucket."""
-    bucket = conf.get("s3_bucket", "eodata")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "safename", "S3Path"))
-    ids = rows["id"] if "id" in rows.columns else [""] * len(rows)
-    for number, name, s3_path in zip(ids, rows["safe"], rows["S3Path"], strict=True):
-        key = s3_path.removeprefix("s3://").strip("/").removeprefix(f"{bucket}/") if isinstance(s3_path, str) else ""
-        writer.writerow((number, name, f"/{bucket}/{key}" if key else ""))
-    return text.getvalue()
-
-
-def _safename(name: str) -> str:
-    """Return the canonical name that the daemon uses; empty when `name` is not the name of a product."""
-    try:
-        return normalise(name)
-    except ValueError:
-        return ""
-
-
-def _status(product: Product | None) -> float:
-    return _DONE if product is not None and product.state in SUCCEEDED else _FAILED
+    done = iter(table_download.download(to_do, wanted, None if hideprogressbar else sys.stderr))
+    before = zip(df2["status"], df2["outputpath"], strict=True)
+    rows_after = [next(done) if status == TO_DO else (status, path) for status, path in before]
+    return df2.assign(status=[row[0] for row in rows_after], outputpath=[row[1] for row in rows_after])

@@ -6,8 +6,17 @@ from typing import Any
 
 from cdsed.compat.configuration import archives, spools
 from cdsed.local.presence import Presence
+from cdsed.model.safename import normalise
 
 Counters = MutableMapping[str, int]
+
+
+def canonical(name: str) -> str:
+    """Return the canonical name that the core uses; empty when `name` is not the name of a product."""
+    try:
+        return normalise(name)
+    except ValueError:
+        return ""
 
 
 class DiskPresence:

@@ -1,8 +1,8 @@
 """The settings, accounts and state of a private daemon for one configuration of cdsodatacli.
 
 The state is in the directory for temporary files, which is on a local disk and survives a crash: if you repeat the
-call, it is resumed. The locks of sessions are there too, one set for all configurations of this user, so that an
-account never has more connections than it may.
+call, it is resumed. When all products are finished, it is removed. The locks of sessions are there too, one set for all
+configurations of this user, so that an account never has more connections than it may.
 """
 
 import hashlib
@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cdsed.compat import private_root
 from cdsed.compat.configuration import logins, spools
+from cdsed.compat.errors import ConfigKeyError
 from cdsed.config.load import settings_or_defaults
 from cdsed.config.private import replace_private
 from cdsed.errors import ConfigError
@@ -48,31 +50,46 @@ class Wanted:
     search_disks: bool
 
 
+@dataclass(slots=True)
+class Installation:
+    """A private daemon: its settings file and state, and whether the state is of no more use."""
+
+    config: Path
+    state_dir: Path
+    finished: bool = False
+
+
 @contextmanager
-def installation(wanted: Wanted) -> Iterator[Path]:
-    """Yield the settings file of a daemon for this configuration; afterwards the copy of the accounts is deleted.
+def installation(wanted: Wanted) -> Iterator[Installation]:
+    """Yield a daemon for this configuration; afterwards the copy of the accounts is deleted, and perhaps its state.
 
     Raises
     ------
-    ConfigError
+    ConfigKeyError
         The group does not exist, or none of its logins can download.
     """
     accounts = _accounts(wanted)
     settings = _settings(wanted)
     text = json.dumps(settings, indent=1, sort_keys=True)  # JSON is YAML
-    root = own_directory(hashlib.sha256(f"{wanted.group}\n{text}".encode()).hexdigest()[:16])
+    private_root.sweep(own_directory())
+    path = own_directory() / hashlib.sha256(f"{wanted.group}\n{text}".encode()).hexdigest()[:16]
     settings |= {
-        "state_dir": str(root / "state"),
+        "state_dir": str(path / "state"),
         "runtime_dir": str(own_directory("sessions")),
-        "inbox": {"path": str(root / "inbox"), "stable_for_s": 0.1, "scan_every_s": 0.5},
+        "inbox": {"path": str(path / "inbox"), "stable_for_s": 0.1, "scan_every_s": 0.5},
     }
     if pre_spool := wanted.conf.get("pre_spool"):
-        settings["pre_spool"] = str(_absolute(pre_spool) / f".cdsed-{root.name}")  # each state needs its own
-    with tempfile.TemporaryDirectory(prefix="call-", dir=root) as call:
-        config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
-        config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
-        replace_private(accounts_file, json.dumps(accounts))
-        yield config
+        settings["pre_spool"] = str(_absolute(pre_spool) / f".cdsed-{path.name}")  # each state needs its own
+    with private_root.in_use(path) as root:
+        root.note(settings["spools"], settings.get("pre_spool"))
+        with tempfile.TemporaryDirectory(prefix="call-", dir=path) as call:
+            config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
+            config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
+            replace_private(accounts_file, json.dumps(accounts))
+            private = Installation(config, path / "state")
+            yield private
+        if private.finished:
+            root.remove()
 
 
 def environ() -> dict[str, str]:
@@ -107,7 +124,7 @@ def _accounts(wanted: Wanted) -> dict[str, Any]:
         if entry:
             entries[alias(login)] = {"login": login, **entry}
     if not entries:
-        raise ConfigError([f"{wanted.group}: none of its logins has s3-access-key and s3-secret, or cdse-psswd"])
+        raise ConfigKeyError([f"{wanted.group}: none of its logins has s3-access-key and s3-secret, or cdse-psswd"])
     return {"groups": {_GROUP: {"accounts": entries}}}
 
 
@@ -121,8 +138,8 @@ def _absolute(place: object) -> Path:
     return Path(os.path.abspath(str(place)))  # noqa: PTH100 - Path.resolve would follow links
 
 
-def own_directory(name: str) -> Path:
-    """Return a directory below this user's directory for temporary files; refuse one that another user made."""
+def own_directory(name: str = "") -> Path:
+    """Return a directory at or below this user's one for temporary files; refuse one that another user made."""
     base = Path(tempfile.gettempdir(), f"cdsed-compat-{os.geteuid()}")
     base.mkdir(mode=0o700, exist_ok=True)
     status = base.lstat()

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from cdsed.compat.errors import NoSafename
 from cdsed.model.safename import Safename, misfit, normalise, parse
 
 
@@ -32,16 +33,19 @@ class ExplodeSAFE:
 
     Raises
     ------
-    ValueError
+    NoSafename
         It is a path, or not a name of a known form; the text says which part is wrong.
     """
 
     def __init__(self, basename_safe: str) -> None:
         if "/" in basename_safe:
-            raise ValueError(f"{basename_safe!r} is a path; give the basename alone")
-        parsed = parse(normalise(basename_safe))
+            raise NoSafename(f"{basename_safe!r} is a path; give the basename alone")
+        try:
+            parsed = parse(normalise(basename_safe))
+        except ValueError as error:
+            raise NoSafename(str(error)) from error
         if parsed.start is None:
-            raise ValueError(f"{basename_safe!r}: {misfit(parsed.name) or 'names of this form are not known'}")
+            raise NoSafename(f"{basename_safe!r}: {misfit(parsed.name) or 'names of this form are not known'}")
         self.safename = basename_safe
         self.satellite = parsed.unit
         self.startdate = _naive(parsed.start)

@@ -1,10 +1,11 @@
 """cdsodatacli's ``query``: a search of the catalogue for each row of a table."""
 
+import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,22 @@ from cdsed.catalogue.attributes import AttributeFilter, Operator, parse_conditio
 from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.client import connect
 from cdsed.catalogue.frame import frame_of, whole_frame
+from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.sea import sea_percent
 from cdsed.catalogue.search import search
+from cdsed.catalogue.timestamps import timestamp_of
+from cdsed.catalogue.words import unknown_words
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.compat.errors import MissingColumn
 from cdsed.compat.rows import as_rows
 from cdsed.compat.token import bearer
 from cdsed.config.load import settings_or_defaults
+from cdsed.config.settings import Settings
 from cdsed.model.families import EXTENSIONS
 from cdsed.view.terminal import Live
+
+_log = logging.getLogger(__name__)
 
 _OTHER_NAMES = {"startdate": "start_datetime", "stopdate": "end_datetime", "geofeature": "geometry", "Name": "name"}
 _MANDATORY = ("start_datetime", "end_datetime", "id_query")
@@ -44,6 +52,7 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     email: str | None = None,
     password: str | None = None,
     display_tqdm: bool = False,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> gpd.GeoDataFrame:
     """Search the catalogue for each row, and return all results, by ``id_query``.
 
@@ -58,13 +67,11 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
     min_sea_percent
         Keep only products with at least this percentage of sea; adds a column ``sea_percent``.
     cache_dir
-        Where responses are cached, for ``catalogue.cache_ttl_s`` of the settings; None: without a cache.
-    querymode
-        ``seq``, or ``multi`` to read four slices at a time.
-    email, password
-        Send the requests as this account.
-    display_tqdm
-        Show progress on stderr.
+        Where responses are cached, for ``catalogue.cache_ttl_s``; None: nowhere.
+    querymode, email, password, display_tqdm
+        ``seq``, or ``multi`` to read four slices at a time; the account to ask as; whether to show progress.
+    checkpoint_dir
+        The same as `cache_dir`, if that is None: an interrupted search is resumed, with the rows of all queries.
 
     Returns
     -------
@@ -73,8 +80,8 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
 
     Raises
     ------
-    ValueError
-        A mandatory column is missing, or a row has a condition that is not valid; the text says which.
+    MissingColumn, ValueError
+        A column is missing; a row has a condition that is not valid. The text says which.
     Incomplete, ServiceError
         The catalogue did not return everything; partial results are not returned.
     """
@@ -82,18 +89,30 @@ def fetch_data(  # noqa: PLR0913, PLR0917 - cdsodatacli's own parameters
         raise ValueError(f"querymode {querymode!r} should be seq or multi")
     asked = gdf.rename(columns={old: new for old, new in _OTHER_NAMES.items() if new not in gdf.columns})
     if missing := [name for name in _MANDATORY if name not in asked.columns]:
-        raise ValueError(f"the table lacks the column {missing[0]!r}; it needs {', '.join(_MANDATORY)}")
+        raise MissingColumn(f"the table lacks the column {missing[0]!r}; it needs {', '.join(_MANDATORY)}")
     queries = [(row["id_query"], _query(row, number)) for number, (_, row) in enumerate(asked.iterrows())]
     settings, stop = settings_or_defaults(None, os.environ), threading.Event()
-    kept = Cache(Path(cache_dir), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if cache_dir else None
+    kept = _cache(cache_dir or checkpoint_dir, settings)
     with (
         bearer(settings, email, password, stop) as token,
         connect(settings, clock=SYSTEM_CLOCK, stop=stop, token=token) as service,
     ):
         workers = _WORKERS[querymode]
         ask = partial(search, service=service, cache=kept, workers=workers, slice_length=timedelta_slice)
-        found = _together(_by_id(queries, ask, Live(sys.stderr) if display_tqdm else None))
+        found = _together(_by_id(queries, partial(_asked, ask, service), Live(sys.stderr) if display_tqdm else None))
     return found if min_sea_percent is None else _at_sea(found, min_sea_percent)
+
+
+def _cache(place: str | os.PathLike[str] | None, settings: Settings) -> Cache | None:
+    return Cache(Path(place), settings.catalogue.cache_ttl_s, SYSTEM_CLOCK) if place else None
+
+
+def _asked(ask: _Ask, service: ODataClient, query: Query) -> gpd.GeoDataFrame:
+    """Run a query; log which of its words the catalogue does not have, if it finds nothing."""
+    found = ask(query)
+    for problem in unknown_words(query, service) if found.empty else ():
+        _log.warning("%s", problem)
+    return found
 
 
 def _together(frames: Iterator[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
@@ -132,10 +151,9 @@ def _query(row: Mapping[str, Any], number: int) -> Query:
 
 
 def _timestamp(value: Any) -> datetime | None:
-    timestamp = pd.Timestamp(value)
-    if timestamp is pd.NaT:
+    if value is None or value is pd.NaT or value != value:  # NaN is not equal to itself  # noqa: PLR0124
         return None
-    return (timestamp.tz_convert(UTC) if timestamp.tzinfo else timestamp.tz_localize(UTC)).to_pydatetime()  # type: ignore[no-any-return]
+    return timestamp_of(pd.Timestamp(value) if isinstance(value, str) else value)
 
 
 def _area(value: Any) -> BaseGeometry | None:

@@ -5,6 +5,8 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
+from cdsed.catalogue.export import checksums
+
 _TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -29,7 +31,7 @@ def as_rows(frame: gpd.GeoDataFrame, id_query: Any) -> gpd.GeoDataFrame:
         "Online": frame["online"],
         "EvictionDate": _timestamps(frame["evicted"]),
         "S3Path": frame["s3_path"].astype(object),
-        "Checksum": _objects(map(_checksums, frame["md5"], frame["blake3"])),
+        "Checksum": _objects(checksums(frame)),
         "ContentDate": _objects({"Start": one, "End": other} for one, other in zip(start, end, strict=True)),
         "Footprint": _objects(each and f"geography'SRID=4326;{each.wkt}'" for each in geometries),
         "GeoFootprint": _objects(each and each.__geo_interface__ for each in geometries),
@@ -46,8 +48,3 @@ def _timestamps(timestamps: pd.Series) -> pd.Series:
     """Return times as text, None where the time is missing."""
     texts = timestamps.dt.strftime(_TIMESTAMP).astype(object)
     return texts.where(timestamps.notna(), None)
-
-
-def _checksums(md5: Any, blake3: Any) -> list[dict[str, str]]:
-    known = {"MD5": md5, "BLAKE3": blake3}
-    return [{"Value": value, "Algorithm": name} for name, value in known.items() if not pd.isna(value)]

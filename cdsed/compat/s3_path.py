@@ -1,5 +1,6 @@
 """``guess_s3_path``: the S3 path of a product, from its name alone."""
 
+from cdsed.compat.errors import NoSafename
 from cdsed.model import eodata
 from cdsed.model.safename import normalise, parse
 
@@ -19,11 +20,15 @@ def guess_s3_path(safebasename: str) -> str:
 
     Raises
     ------
-    ValueError
+    NoSafename
         The path does not follow from the name: Sentinel-3 and -6, reprocessed Sentinel-2, or not a name of a product.
         Look the path up in the catalogue (`cdsed.resolve`).
     """
-    path = eodata.guess_s3_path(parse(normalise(safebasename)))
+    try:
+        parsed = parse(normalise(safebasename))
+    except ValueError as error:
+        raise NoSafename(f"safebasename not handled: {error}") from error
+    path = eodata.guess_s3_path(parsed)
     if path is None:
-        raise ValueError(f"safebasename not handled: {safebasename}; only the catalogue has its path")
+        raise NoSafename(f"safebasename not handled: {safebasename}; only the catalogue has its path")
     return path.removeprefix(f"/{eodata.BUCKET}/")

@@ -1,7 +1,7 @@
 """cdsodatacli's ``session``: free sessions of an account group, in a mapping of the caller.
 
 cdsed itself leases sessions through its state and the kernel's locks (`cdsed.store.leases`), so that processes can
-share an account. This function is for scripts that still have their own loop.
+share an account. These functions are for scripts that still have their own loop.
 """
 
 import threading
@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from cdsed.compat.configuration import logins
+
+MAX_SESSION_PER_ACCOUNT = 4
 
 _COLUMNS = ("s3_session", "login", "S3Path", "output_path", "safe", "s3_access_key", "s3_secret")
 
@@ -51,8 +53,10 @@ def get_sessions_download_available_s3(
 
     Raises
     ------
-    ConfigError
+    ConfigKeyError
         The group does not exist.
+    KeyError
+        It lacks a login, or the login lacks its S3 keys.
     """
     credentials = logins(conf, logins_group)
     columns = zip(subset_to_treat["S3Path"], subset_to_treat["outputpath"], subset_to_treat["safe"], strict=True)
@@ -65,6 +69,26 @@ def get_sessions_download_available_s3(
             active_s3_sessions_status[login][session] = True
             rows.append((session, login, s3_path, output_path, safe, keys["s3-access-key"], keys["s3-secret"]))
     return pd.DataFrame(rows, columns=list(_COLUMNS)), active_s3_sessions_status
+
+
+def release_s3_session_after_usage(active_s3_sessions_status: Sessions, login: str, session_id: int) -> Sessions:
+    """Mark a session as free again.
+
+    Parameters
+    ----------
+    active_s3_sessions_status
+        As for `get_sessions_download_available_s3`; updated in place.
+    login, session_id
+        The session, as the columns ``login`` and ``s3_session`` name it.
+
+    Raises
+    ------
+    KeyError
+        The login is not one of `active_s3_sessions_status`.
+    """
+    with _one_at_a_time:
+        active_s3_sessions_status[login][session_id] = False
+    return active_s3_sessions_status
 
 
 def _free(sessions: Sessions, blacklist: Sequence[str]) -> Iterator[tuple[str, int]]:

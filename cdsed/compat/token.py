@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.private_settings import alias, own_directory
+from cdsed.compat.wording import in_their_words
 from cdsed.config.accounts import Account
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.credentials.tokens import Tokens
+from cdsed.errors import TransferError
 
 
 @contextmanager
@@ -37,4 +39,17 @@ def bearer(
     with HttpClient(
         timeout_s=settings.catalogue.timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file
     ) as http_client:
-        yield Tokens(services.identity_url, account, own_directory("tokens"), http_client).access_token
+        yield _of_a_call(Tokens(services.identity_url, account, own_directory("tokens"), http_client).access_token)
+
+
+def _of_a_call(access_token: Callable[[], str]) -> Callable[[], str]:
+    """Return the function with errors that speak of the call, not of cdsed's accounts file."""
+
+    def token() -> str:
+        try:
+            return access_token()
+        except TransferError as error:
+            text = in_their_words(str(error), "this call")
+            raise type(error)(text, code=error.code, retry_after_s=error.retry_after_s) from error
+
+    return token

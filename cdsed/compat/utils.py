@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cdsed.compat.configuration import archives, read_localconfig, spools
+from cdsed.compat.errors import NoListing, NoResponse
+from cdsed.compat.places import canonical
+from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing
 from cdsed.inbox.report_writer import atomic_text
 from cdsed.local.presence import Presence
@@ -30,20 +33,22 @@ def get_conf(path_config_file: str | os.PathLike[str] | None = None) -> dict[str
 
     Raises
     ------
+    NoConfiguration
+        The file does not exist.
     ConfigError
-        The file does not exist, or is not a mapping in YAML.
+        It is not a mapping in YAML.
     """
     return read_localconfig(path_config_file, os.environ)
 
 
 def check_safe_in_outputdir(outputdir: str | os.PathLike[str], safename: str) -> bool:
     """Tell whether a directory has a complete product, as ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip``."""
-    return Presence([Path(outputdir)], []).find_now(safename) is not None
+    return Presence([Path(outputdir)], []).find_now(canonical(safename) or safename) is not None
 
 
 def check_safe_in_spool(safename: str, conf: Mapping[str, Any]) -> bool:
     """Tell whether one of the spools of the configuration has a complete product."""
-    return Presence(spools(conf), []).find_now(safename) is not None
+    return Presence(spools(conf), []).find_now(canonical(safename) or safename) is not None
 
 
 def WhichArchiveDir(safe: str, conf: Mapping[str, Any], archive_type: str) -> str:  # noqa: N802 - its old name
@@ -71,7 +76,7 @@ def WhichArchiveDir(safe: str, conf: Mapping[str, Any], archive_type: str) -> st
 
 def check_safe_in_archive(safename: str, conf: Mapping[str, Any]) -> bool:
     """Tell whether one of the archives of the configuration has a complete product."""
-    return Presence([], archives(conf)).find_now(safename) is not None
+    return Presence([], archives(conf)).find_now(canonical(safename) or safename) is not None
 
 
 def convert_json_opensearch_query_to_listing_safe_4_dowload(json_path: str | os.PathLike[str]) -> str:
@@ -89,8 +94,14 @@ def _convert(response: Path) -> str:
     listing = response.with_suffix(".txt")
     if listing == response:
         raise ValueError(f"{response} should end in .json: its listing would be written over it")
+    if not response.exists():
+        raise NoListing(f"{response}: no such file")
+    try:
+        lines = list(read_listing(response))
+    except InboxError as error:
+        raise NoResponse(str(error)) from error
     products: dict[str, Named] = {}
-    for line in read_listing(response):
+    for line in lines:
         match line:
             case Named():
                 products.setdefault(line.safename, line)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,8 +13,15 @@ import pandas as pd
 import pytest
 
 from cdsed import foreground
-from cdsed.compat.download import download_list_product_multithread_v4, filter_product_already_present
-from cdsed.errors import ConfigError
+from cdsed.compat.download import (
+    cds_s3_download_one_product,
+    download_list_product_multithread_v4,
+    filter_product_already_present,
+)
+from cdsed.compat.private_root import in_use, sweep
+from cdsed.compat.session import get_sessions_download_available_s3, release_s3_session_after_usage
+from cdsed.compat.utils import check_safe_in_outputdir
+from cdsed.errors import CdsedError, ConfigError
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.cdsodatacli import Old
 from tests.support.daemon import wait_until
@@ -82,6 +90,36 @@ def test_a_table_without_rows_and_a_configuration_without_addresses_will_do(old:
         assert list(found["safe"]) == list(table["safe"])
 
 
+def test_a_loop_of_ones_own_ends_with_every_product_present(old: Old) -> None:
+    table = _table(old, 3, seed=421).rename(columns={"safename": "safe"}).assign(status=0)
+    table.loc[2, "safe"] = table.loc[2, "safe"].removesuffix(".SAFE")
+    conf, out = old.conf(), old.root / "out"
+    todo, _ = filter_product_already_present(defaultdict(int), table, str(out), conf)
+    assert list(todo["outputpath"]) == [str(out / f"{name}.zip") for name in table["safe"]]
+    sessions = {login: dict.fromkeys(range(2), False) for login in conf["logins"]}
+    while (todo["status"] == 0).any():
+        ready, sessions = get_sessions_download_available_s3(conf, sessions, todo[todo["status"] == 0], [], "logins")
+        assert not ready.empty
+        for row in ready.itertuples():
+            keys = {"s3-access-key": row.s3_access_key, "s3-secret": row.s3_secret}
+            result = cds_s3_download_one_product(row.S3Path, keys, row.output_path, conf)
+            assert result[3:] == ("Downloaded", row.safe)
+            todo.loc[todo["safe"] == row.safe, "status"] = 1
+            sessions = release_s3_session_after_usage(sessions, row.login, row.s3_session)
+    assert [path for path in todo["outputpath"] if not Path(path).is_dir()] == []
+    for name in table["safe"]:
+        assert check_safe_in_outputdir(out, name)
+    assert filter_product_already_present(defaultdict(int), table, str(out), conf)[0].empty
+    next(Path(todo["outputpath"].iloc[0]).glob("measurement/*")).unlink()
+    assert list(filter_product_already_present(defaultdict(int), table, out, conf)[0]["safe"]) == [table["safe"][0]]
+
+
+def test_a_product_that_is_one_file_is_not_called_a_zip(old: Old) -> None:
+    name = realistic_safenames("S5P", 1, seed=422)[0]
+    todo, _ = filter_product_already_present(defaultdict(int), pd.DataFrame({"safe": [name]}), old.root, old.conf())
+    assert list(todo["outputpath"]) == [str(old.root / name)]
+
+
 def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.CaptureFixture[str]) -> None:
     table = _table(old, 6, seed=401)
     before = table.copy()
@@ -104,6 +142,21 @@ def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.Captur
     again = download_list_product_multithread_v4(table, str(outputdir), "logins", True, True, str(old.write()))
     assert list(again.columns) == ["safe", "S3Path", "status", "outputpath"]
     assert again.empty, "what is there is not fetched again"
+
+
+def test_nothing_is_left_of_a_finished_call_but_the_locks_of_sessions(old: Old) -> None:
+    table = _table(old, 2, seed=420)
+    bare = table.assign(safename=table["safename"].str.removesuffix(".SAFE"))
+    df2 = download_list_product_multithread_v4(bare, old.root / "out", "logins", True, True, old.write())
+    assert list(df2["safe"]) == list(bare["safename"])
+    assert list(df2["outputpath"]) == [str(old.root / "out" / name) for name in table["safename"]]
+    assert [path for path in df2["outputpath"] if old.differences(Path(path))] == []
+    [temporary] = old.root.glob("cdsed-compat-*")
+    assert [path.name for path in temporary.iterdir()] == ["sessions"]
+    assert list((old.root / "pre_spool").iterdir()) == []
+    assert list((old.root / "out").rglob("*.state")) == []
+    again = pd.concat([bare, table], ignore_index=True)
+    assert download_list_product_multithread_v4(again, old.root / "out", "logins", True, True, old.write()).empty
 
 
 def test_one_dead_account_fails_no_product(old: Old) -> None:
@@ -154,7 +207,9 @@ def test_a_product_of_an_archive_is_fetched_only_when_disks_are_not_checked(old:
     assert old.differences(old.root / "out" / name) == []
 
 
-def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_no_account_that_works_ends(
+    old: Old, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     dead = [replace(account, secret_key="wrong") for account in old.sandbox.accounts]
     table = _table(old, 3, seed=407)
     monkeypatch.setattr(foreground, "IDLE_TIMEOUT_S", 4.0)
@@ -162,6 +217,29 @@ def test_a_run_with_no_account_that_works_ends(old: Old, monkeypatch: pytest.Mon
         table, str(old.root / "out"), "team", True, cdsodatacli_conf_file=old.write({"team": old.group(*dead)})
     )
     assert list(df2["status"]) == [-1] * 3
+    assert "localconfig.yml" in caplog.text
+    assert "accounts file" not in caplog.text
+    [state] = old.root.glob("cdsed-compat-*/*/state")
+    assert state.is_dir(), "what is not finished is resumed by the next call"
+    (state.parent / "call-killed").mkdir()
+    month_ago_s = time.time() - 31 * 86_400
+    os.utime(state.parent, (month_ago_s, month_ago_s))
+    sweep(state.parent.parent)
+    assert not state.exists(), "a call that was not repeated leaves its state"
+    assert list((old.root / "pre_spool").iterdir()) == []
+
+
+def test_a_private_root_stays_while_another_call_uses_it(tmp_path: Path) -> None:
+    with in_use(tmp_path / "root") as first:
+        with in_use(tmp_path / "root") as second:
+            (second.path / "call-2").mkdir()
+            first.clean()
+            first.remove()
+            assert (second.path / "call-2").is_dir()
+        first.clean()
+        assert not (first.path / "call-2").exists()
+        first.remove()
+    assert not (tmp_path / "root").exists()
 
 
 def test_a_group_without_usable_accounts_is_refused_before_anything_starts(old: Old) -> None:
@@ -173,6 +251,11 @@ def test_a_group_without_usable_accounts_is_refused_before_anything_starts(old: 
     with pytest.raises(ConfigError, match="'nobody'"):
         download_list_product_multithread_v4(table, str(old.root / "out"), "nobody", cdsodatacli_conf_file=old.write())
     assert not list(Path(old.root / "out").iterdir())
+    unusable = {"a@x": {"s3-access-key": "x y", "s3-secret": "z"}}
+    with pytest.raises(CdsedError, match=r"localconfig.yml: team\.a-.*s3_access_key: should have no space in it"):
+        download_list_product_multithread_v4(
+            table, str(old.root / "out"), "team", cdsodatacli_conf_file=old.write({"team": unusable})
+        )
 
 
 def test_two_calls_at_once_share_the_sessions_of_an_account(old: Old) -> None:

@@ -45,11 +45,13 @@ def test_the_path_may_name_the_bucket_and_the_output_another_place(old: Old) -> 
     assert old.differences(output) == []
 
 
-def test_an_output_that_is_named_as_a_zip_is_refused(old: Old) -> None:
-    output = old.root / "out" / "S1A_X.SAFE.zip"
-    with pytest.raises(ValueError, match=r"leave out \.zip"):
-        cds_s3_download_one_product("Sentinel-1/x/S1A_X.SAFE", _credentials(old), output, old.conf())
-    assert not output.exists()
+def test_an_output_that_is_named_as_a_zip_becomes_a_directory_of_that_name(old: Old) -> None:
+    name, s3_path = _add(old, "S1_GRD", 309)
+    output = old.root / "out" / f"{name}.zip"
+    result = cds_s3_download_one_product(s3_path, _credentials(old), output, old.conf())
+    assert result[3:] == ("Downloaded", name)
+    output.rename(output.with_suffix(""))
+    assert old.differences(output.with_suffix("")) == []
 
 
 def test_an_absent_product_is_not_found_and_leaves_nothing(old: Old) -> None:
@@ -76,6 +78,8 @@ def test_a_refused_key_is_an_s3_error_and_no_secret_is_logged(old: Old, caplog: 
     result = cds_s3_download_one_product(s3_path, wrong, str(old.root / "out" / name), old.conf())
     assert result[3:] == ("S3Error", name)
     assert "canary-secret" not in caplog.text
+    assert "localconfig.yml" in caplog.text
+    assert "accounts file" not in caplog.text
     assert not (old.root / "out" / name).exists()
 
 

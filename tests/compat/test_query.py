@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import geopandas as gpd
@@ -239,3 +239,17 @@ def test_get_fresh_s3_client_makes_keys_and_a_resource_with_them(there: Old) -> 
 def test_a_whole_name_stands_for_itself_and_a_part_for_every_name_that_has_it(extension: str) -> None:
     assert _pattern(f"X{extension}") == f"X{extension}"
     assert _pattern("X") == "*X*"
+
+
+def test_a_word_that_the_catalogue_does_not_have_is_logged(old: Old, caplog: pytest.LogCaptureFixture) -> None:
+    gdf = pd.DataFrame({"start_datetime": [None], "end_datetime": [None], "id_query": ["a"], "collection": ["S1"]})
+    assert fetch_data(gdf, checkpoint_dir=old.root / "checkpoints").empty
+    assert "no collection 'S1'; it has SENTINEL-1" in caplog.text
+    assert list((old.root / "checkpoints").iterdir()) != []
+
+
+def test_a_time_in_the_table_is_a_time_or_refused(old: Old) -> None:
+    gdf = pd.DataFrame({"start_datetime": [date(2024, 1, 1)], "end_datetime": ["2024/01/02"], "id_query": ["a"]})
+    assert fetch_data(gdf.assign(collection="SENTINEL-1")).empty
+    with pytest.raises(ValueError, match="row 0 of the table: 20240101 is not a date or time"):
+        fetch_data(gdf.assign(start_datetime=20240101))

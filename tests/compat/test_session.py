@@ -5,7 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
-from cdsed.compat.session import get_sessions_download_available_s3
+from cdsed.compat.session import (
+    MAX_SESSION_PER_ACCOUNT,
+    get_sessions_download_available_s3,
+    release_s3_session_after_usage,
+)
 from cdsed.errors import ConfigError
 
 COLUMNS = ["s3_session", "login", "S3Path", "output_path", "safe", "s3_access_key", "s3_secret"]
@@ -14,7 +18,7 @@ CONF = {"logins": {"a@x": KEYS, "b@x": KEYS | {"s3-access-key": "key-b"}}, "list
 
 
 def _sessions(*logins: str) -> dict[str, dict[int, bool]]:
-    return {login: dict.fromkeys(range(4), False) for login in logins}
+    return {login: dict.fromkeys(range(MAX_SESSION_PER_ACCOUNT), False) for login in logins}
 
 
 def _products(count: int) -> pd.DataFrame:
@@ -67,3 +71,11 @@ def test_two_threads_never_get_the_same_session() -> None:
 def test_a_group_that_does_not_exist_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'nobody'.*logins"):
         get_sessions_download_available_s3(CONF, _sessions("a@x"), _products(1), [], "nobody")
+
+
+def test_a_released_session_is_given_again() -> None:
+    sessions = _sessions("a@x")
+    get_sessions_download_available_s3(CONF, sessions, _products(4), [])
+    assert release_s3_session_after_usage(sessions, login="a@x", session_id=2) is sessions
+    ready, _ = get_sessions_download_available_s3(CONF, sessions, _products(4), [])
+    assert list(ready["s3_session"]) == [2]

@@ -5,11 +5,11 @@ import inspect
 
 import pytest
 
-# As its documentation writes them.
+# As its documentation writes them, and its release 2026.10.15 where that has more.
 API = [
     (
         "query.fetch_data(gdf, timedelta_slice=None, min_sea_percent=None, top=None, cache_dir=None, querymode='seq', "
-        "email=None, password=None, display_tqdm=False)"
+        "email=None, password=None, display_tqdm=False, checkpoint_dir=None)"
     ),
     "download.cds_s3_download_one_product(s3_path, s3_credentials, output_filepath, conf)",
     (
@@ -32,6 +32,7 @@ API = [
         "session.get_sessions_download_available_s3(conf, active_s3_sessions_status, subset_to_treat, blacklist, "
         "logins_group='logins')"
     ),
+    "session.release_s3_session_after_usage(active_s3_sessions_status, login, session_id)",
     "s3_temporary_access_token._get_fresh_s3_client(conf, headers)",
     "s3_path.guess_s3_path(safebasename)",
 ]
@@ -49,3 +50,10 @@ def test_a_function_has_its_documented_parameters_and_defaults(documented: str) 
     )
     assert f"{path}{plain}" == documented
     assert inspect.getdoc(function)
+
+
+def test_the_package_itself_has_what_scripts_import_from_it() -> None:
+    from cdsed import __version__, compat
+    from cdsed.compat.query import fetch_data
+
+    assert (compat.fetch_data, compat.__version__) == (fetch_data, __version__)

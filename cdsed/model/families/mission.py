@@ -42,7 +42,7 @@ class Mission:
     archive_modes
         Names of modes that differ in an archive.
     collection
-        Its name in the catalogue, e.g. ``SENTINEL-1``; empty if cdsed does not need it.
+        Its name in the catalogue, e.g. ``SENTINEL-1``; empty if it has none.
     datatake
         Template of the part of a name that all products of one datatake share; empty if names do not show it.
     observation

@@ -68,6 +68,7 @@ MISSION = Mission(
         ),
     ),
     beginning=beginning(_UNIT, "MSIL(?:1C|2A)", "20[0-9]{3}"),
+    collection="SENTINEL-2",
     is_directory=True,
     manifest="manifest.safe",
     factory=_FACTORY,

@@ -58,6 +58,7 @@ MISSION = Mission(
         ),
     ),
     beginning=beginning(_UNIT, _SOURCE, _LEVEL, _TYPE),
+    collection="SENTINEL-3",
     is_directory=True,
     manifest="xfdumanifest.xml",
     explode=_explode,

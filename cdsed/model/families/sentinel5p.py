@@ -35,6 +35,7 @@ MISSION = Mission(
         ),
     ),
     beginning=beginning(_UNIT, _CLASS, "L[0-9]_[A-Z0-9_]{4}"),
+    collection="SENTINEL-5P",
     is_directory=False,
     eodata_folder=_folder,
     sensor="TROPOMI",

@@ -35,6 +35,7 @@ MISSION = Mission(
         ),
     ),
     beginning=beginning(_UNIT, _INSTRUMENT, "[0-9_][A-Z_]", "[A-Z0-9_]{6}"),
+    collection="SENTINEL-6",
     is_directory=True,
     manifest="xfdumanifest.xml",
 )

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -78,6 +79,15 @@ def test_search_refuses_what_it_cannot_honour(lab: Installation) -> None:
     ):
         with pytest.raises(ValueError, match=complaint):
             cdsed.search(**conditions)
+
+
+def test_a_search_never_finds_nothing_because_of_a_word(lab: Installation) -> None:
+    _add(lab.sandbox, 1, seed=606)
+    with pytest.raises(
+        ValueError, match=r"no products of product type 'OCN' in SENTINEL-1; it has, for example, \w+OCN"
+    ):
+        cdsed.search(collection="SENTINEL-1", product_type="OCN", start=date(2014, 1, 1))
+    assert cdsed.search(collection="SENTINEL-1", start=datetime.now(UTC)).empty
 
 
 def test_a_single_column_and_condition_need_no_list(lab: Installation) -> None:

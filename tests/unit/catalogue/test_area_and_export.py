@@ -1,3 +1,4 @@
+import ast
 import io
 import json
 
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from cdsed.catalogue.areafile import read_area
+from cdsed.catalogue.areafile import area_of, read_area
 from cdsed.catalogue.export import Format, format_of, records, render
 from cdsed.catalogue.frame import frame_of
 from tests.support.catalogue_server import product
@@ -148,3 +149,23 @@ def test_the_name_decides_the_format(suffix, form):
 def test_a_name_that_tells_nothing_is_refused():
     with pytest.raises(ValueError, match="docx"):
         format_of(".docx")
+
+
+def test_the_columns_of_cdsodatacli_are_written_as_its_readers_expect(frame):
+    table = pd.read_csv(io.BytesIO(render(frame, Format.CDSODATACLI)))
+
+    assert list(table.columns) == ["Id", "Name", "S3Path", "geometry", "Checksum"]
+    assert list(table["Name"]) == list(frame["name"])
+    assert shapely.from_wkt(table["geometry"][0]).equals(frame.geometry[0])
+    assert pd.isna(table["geometry"][1])
+    assert pd.isna(table["S3Path"][1])
+    expected = {"Value": "4eec48737ecab7aab2bf590a8dec23b1", "Algorithm": "MD5"}
+    assert [ast.literal_eval(text) for text in table["Checksum"]] == [[expected], []]
+
+
+@pytest.mark.parametrize("given", [gpd.GeoSeries([HOLED], crs=4326), gpd.GeoDataFrame(geometry=[HOLED])])
+def test_an_area_may_be_a_table_of_geopandas(given):
+    assert area_of(given).equals(HOLED)
+    assert area_of(HOLED) is HOLED
+    with pytest.raises(ValueError, match="the area 5 is neither"):
+        area_of(5)

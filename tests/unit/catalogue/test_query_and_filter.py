@@ -1,10 +1,13 @@
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
+import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
 from cdsed.catalogue.attributes import AttributeFilter, Operator, parse_condition, parse_timestamp
-from cdsed.catalogue.filter import filter_text, literal
+from cdsed.catalogue.filter import filter_text, literal, selects_everything
 from cdsed.catalogue.query import Query
 
 
@@ -186,7 +189,26 @@ def test_an_area_in_another_reference_system_is_refused():
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"start": datetime(2024, 1, 1)}, "needs a time zone"),  # noqa: DTZ001 - the point of it
+        ({"start": time(1)}, "is not a date or time"),
+        ({"start": 20240101}, "is not a date or time"),
+        ({"end": float("nan")}, "is not a date or time"),
+        ({"end": pd.NaT}, "NaT is not a date or time"),
+        ({"end": np.datetime64("NaT")}, "is not a date or time"),
+        ({"end": np.datetime64("20240-01-01")}, "is not a date or time"),
+        ({"start": pd.Series([pd.Timestamp(2024, 1, 1)])}, "is not a date or time"),
+        ({"start": pd.Period("2024-06")}, "is not a date or time"),
+        ({"start": b"2024-01-01"}, "is not a date or time"),
+        ({"start": ["2024-01-01"]}, "is not a date or time"),
+        ({"orbit": "5"}, "orbit '5' is not a whole number"),
+        ({"orbit": True}, "orbit True is not a whole number"),
+        ({"relative_orbit": 5.5}, "relative orbit 5.5 is not a whole number"),
+        ({"cloud_max_percent": "5"}, "is not a number"),
+        ({"collection": 5}, "collection 5 is not text"),
+        ({"name": ["a"]}, "is not text"),
+        ({"online": "yes"}, "is not True or False"),
+        ({"area": "POINT (1 2)"}, "is not a geometry"),
+        ({"columns": "orbitNumber"}, "is not a tuple of str"),
+        ({"attributes": ("orbitNumber > 5",)}, "is not a tuple of AttributeFilter"),
         ({"start": datetime(2024, 1, 2, tzinfo=UTC), "end": datetime(2024, 1, 2, tzinfo=UTC)}, "ends at"),
         ({"collection": ""}, "collection is empty"),
         ({"product_type": "*GRD*"}, "only names can be patterns"),
@@ -200,6 +222,43 @@ def test_an_area_in_another_reference_system_is_refused():
 def test_what_cannot_be_honoured_is_refused(fields, complaint):
     with pytest.raises(ValueError, match=complaint):
         Query(**fields)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        date(2024, 6, 4),
+        datetime(2024, 6, 4),  # noqa: DTZ001 - UTC is meant
+        datetime(2024, 6, 4, tzinfo=UTC),
+        datetime(2024, 6, 4, 2, tzinfo=timezone(timedelta(hours=2))),
+        np.datetime64("2024-06-04"),
+        np.datetime64("2024-06-04T00:00:00.000000001"),
+        pd.Timestamp("2024-06-04"),
+        pd.Timestamp("2024-06-04T00:00:00.000000001Z"),
+        pd.Timestamp("2024-06-04 02:00", tz="Europe/Paris"),
+        "2024-06-04",
+        "2024-06-04 00:00",
+        "2024-06-04T02:00:00+02:00",
+    ],
+)
+def test_a_time_may_be_given_as_people_have_it(given):
+    start = Query(start=given).start
+
+    assert type(start) is datetime
+    assert start == datetime(2024, 6, 4, tzinfo=UTC)
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    query = Query(orbit=np.int64(5), cloud_max_percent=np.float32(20), online=np.True_)
+
+    assert [type(each) for each in (query.orbit, query.cloud_max_percent, query.online)] == [int, float, bool]
+    assert "eq 5)" in filter_text(query, None, None)
+
+
+@pytest.mark.parametrize("query", [Query(), Query(name="*"), Query(columns=("orbitNumber",))])
+def test_a_query_that_selects_everything_is_known(query):
+    assert selects_everything(query)
+    assert not selects_everything(replace(query, end="2024-01-01"))
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cdsed.catalogue.cache import Cache
-from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
-from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.catalogue.search import search
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import Incomplete, ServiceError, Stopped
+from tests.support.catalogue_client import connect
 from tests.support.catalogue_server import Response, product
-from tests.support.clocks import HastyClock
 
 DAY = Query(start=datetime(2024, 1, 1, tzinfo=UTC), end=datetime(2024, 1, 2, tzinfo=UTC), collection="SENTINEL-1")
-
-
-def connect(url: str, stop: threading.Event | None = None) -> ODataClient:
-    stop = stop or threading.Event()
-    return ODataClient(url, rate_limiter=RateLimiter(1e6, SYSTEM_CLOCK), timeout_s=30, clock=HastyClock(), stop=stop)
 
 
 @pytest.fixture

@@ -119,6 +119,65 @@ def test_nothing_found_is_not_put_into_the_inbox(query, tmp_path):
     assert list((tmp_path / "inbox").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--collection", "sentinel-1"], "no collection 'sentinel-1'; it has SENTINEL-1"),
+        ([*HOUR, "--type", "GRD"], "no products of product type 'GRD' in SENTINEL-1"),
+        ([*HOUR, "--mode", "XX", "--output", "found.csv"], "no products of sensor mode 'XX' in SENTINEL-1"),
+    ],
+)
+def test_a_word_that_the_catalogue_does_not_have_is_no_empty_result(query, options, complaint):
+    code, out, err = query(*options)
+
+    assert (code, out) == (64, "")
+    assert complaint in err
+
+
+@pytest.mark.parametrize("options", [[], ["--name", "*"], ["--column", "orbitNumber"], ["--no-cache"]])
+def test_a_query_without_a_condition_is_refused_unless_it_is_meant(query, options, filled):
+    asked = filled.counters()["odata_requests"]
+    code, out, err = query(*options)
+
+    assert (code, out) == (64, "")
+    assert "give a condition, or --everything" in err
+    assert filled.counters()["odata_requests"] == asked
+    code, out, _ = query(*options, "--everything")
+    assert (code, len(out.splitlines())) == (0, 481)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 64)])
+def test_on_a_terminal_a_query_without_a_condition_asks_first(config, answer, code):
+    controller, terminal = os.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "cdsed",
+        "query",
+        "--config",
+        str(config),
+        "--output",
+        str(config.parent / "x.csv"),
+    ]
+    process = subprocess.Popen(command, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE)
+    os.close(terminal)
+    seen = b""
+    while b"[y/N]" not in seen:
+        seen += os.read(controller, 1000)
+    os.write(controller, f"{answer}\n".encode())
+    assert process.wait(60) == code
+    os.close(controller)
+    process.communicate()
+
+
+def test_the_columns_of_cdsodatacli_are_there_on_request(query):
+    _, out, _ = query(*HOUR, "--format", "cdsodatacli")
+
+    lines = list(csv.DictReader(io.StringIO(out)))
+    assert list(lines[0]) == ["Id", "Name", "S3Path", "geometry", "Checksum"]
+    assert len(lines) == 20
+
+
 def test_a_second_search_sends_no_request_unless_asked_to(query, filled):
     def requests() -> int:
         return filled.counters()["odata_requests"]
