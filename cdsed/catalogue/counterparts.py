@@ -44,7 +44,7 @@ def counterparts(
         within = f"Collection/Name eq {quoted(family.mission.collection)}"  # without a collection the service is slow
         batch = BatchQuery(service, "Products", _DATATAKES_PER_FILTER, within=within, order="ContentDate/Start asc")
         rows = [row for page in batch.pages(conditions) for row in parse_entries(page, service.url)]
-        entries = {row.name: row for row in sorted(rows, key=lambda row: row.modified_at)}
+        entries = {row.name: row for row in sorted(rows, key=lambda row: (row.can_be_had, row.modified_at))}
         candidates = _by_datatake(family, map(parse, entries))
         for datatake, same in datatakes.items():
             for each in same:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from cdsed.errors import InboxError
 from cdsed.inbox.source import physical_lines
-from cdsed.model.eodata import split_s3_path
+from cdsed.model.eodata import is_place_of, split_s3_path
 from cdsed.model.listing import Ignored, ListingLine, Named, Rejected
 from cdsed.model.quoting import NotAName, quotable
 from cdsed.model.safename import normalise
@@ -55,12 +55,13 @@ def product(line: int, words: Words, text: str) -> Named | Rejected:
 
 def _named(line: int, words: Words) -> Named:
     try:
-        s3_path = split_s3_path(words.s3_path).s3_path if words.s3_path else None
+        location = split_s3_path(words.s3_path) if words.s3_path else None
     except ValueError as error:
         raise NotAName(words.s3_path or "", "has an S3 path that cannot be used") from error
+    s3_path = location.s3_path if location else None
     safename = normalise(words.safename or s3_path or "")
-    if s3_path and normalise(s3_path) != safename:
-        raise NotAName(s3_path, "has an S3 path that leads to another product than its name")
+    if location and not is_place_of(location, safename):
+        raise NotAName(location.s3_path, "has an S3 path that leads to another product than its name")
     # An `id` column may also hold row numbers.
     product_id = words.product_id if _UUID.fullmatch(words.product_id or "") else None
     return Named(line, safename, product_id, s3_path)

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.families.form import NameFields
-from cdsed.model.families.other import ANY_EXTENSION, ANY_NAME, AUXILIARY, EXTENSIONS_OF_AUXILIARY, UNIT
+from cdsed.model.families.other import (
+    ANY_EXTENSION,
+    ANY_NAME,
+    AUXILIARY,
+    EXTENSIONS_OF_ARCHIVES,
+    EXTENSIONS_OF_AUXILIARY,
+    UNIT,
+)
 from cdsed.model.quoting import NotAName
 
 NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
@@ -116,13 +123,13 @@ def spellings(name: str) -> tuple[str, ...]:
     name
         As `normalise` returns it, or without its extension.
     """
-    form = family_by_beginning(name).mission.form
-    if form and name.endswith(form.extension):
-        return name, name.removesuffix(form.extension)
-    if form is None or "." in name:
-        return (name,)
-    added = EXTENSIONS_OF_AUXILIARY if ANY_EXTENSION.match(name) else (form.extension,)
-    return name, *(name + extension for extension in dict.fromkeys((*added, form.extension)))
+    form, bare = family_by_beginning(name).mission.form, stem_of(name)
+    known = () if form is None else (form.extension,)
+    if name == bare:
+        added = known if form is None or not ANY_EXTENSION.match(name) else (*EXTENSIONS_OF_AUXILIARY, *known)
+    else:
+        added = ("", *(known if name.endswith(EXTENSIONS_OF_ARCHIVES) else ()))
+    return tuple(dict.fromkeys((name, *(bare + extension for extension in added))))
 
 
 def stem_of(name: str) -> str:

@@ -83,7 +83,7 @@ MISSION = Mission(
     eodata_bare=_is_bare,
     archive_layout=BY_DATE,
     collection="SENTINEL-2",
-    versions=("{unit}_{type}_{start}_N", "_{relative_orbit}_{tile}_"),
+    versions=("{unit}_{type}_", "_{relative_orbit}_{tile}_"),
     sensor="MultiSpectralImager",
     explode=_explode,
 )

@@ -64,7 +64,7 @@ MISSION = Mission(
             START,
             STOP,
             CREATION,
-            Part("instance", "[A-Z0-9_]{17}", "17 characters, such as 0179_083_158_1080"),
+            Part("instance", "[A-Z0-9_]{4}(?P<frame>[A-Z0-9_]{13})", "17 characters, such as 0179_083_158_1080"),
             Part("centre", "[A-Z0-9_]{3}", "three characters, such as PS1"),
             Part("class", "[OFDR_]", "O, F, D or R"),
             Part("timeliness", "NR|ST|NT|SN|NN|AL|__", "NR, ST or NT"),
@@ -76,6 +76,6 @@ MISSION = Mission(
     manifest="xfdumanifest.xml",
     eodata_folder=_folder,
     collection="SENTINEL-3",
-    versions=("{unit}_{source}_{level}_{type}_{start}_", ""),
+    versions=("{unit}_{source}_{level}_{type}_", "{frame}_"),
     explode=_explode,
 )

@@ -41,6 +41,6 @@ MISSION = Mission(
     is_directory=False,
     eodata_folder=_folder,
     collection="SENTINEL-5P",
-    versions=("{unit}_", "_{type}_{start}_"),
+    versions=("{unit}_", "_{type}_"),
     sensor="TROPOMI",
 )

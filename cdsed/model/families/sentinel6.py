@@ -47,5 +47,5 @@ MISSION = Mission(
     manifest="xfdumanifest.xml",
     eodata_folder=_folder,
     collection="SENTINEL-6",
-    versions=("{unit}_{instrument}_{processing}_{type}_{start}_", ""),
+    versions=("{unit}_{instrument}_{processing}_{type}_", ""),
 )

@@ -106,7 +106,9 @@ def test_seconds_of_60_are_those_of_the_next_minute() -> None:
     [
         (GRD, [GRD.removesuffix(".SAFE")]),
         (S5P.removesuffix(".nc"), [S5P]),
-        (AUXILIARY[1], []),
+        (AUXILIARY[1], [AUXILIARY[1].removesuffix(".EOF")]),
+        ("S2GLC_T32TQR_2017.TGZ", ["S2GLC_T32TQR_2017"]),
+        (f"{S6}.tar", [S6.removesuffix(".SEN6"), S6]),
         (AUXILIARY[1].removesuffix(".EOF"), [AUXILIARY[1].removesuffix("EOF") + each for each in EXTENSIONS]),
         ("Sentinel-1_IW_mosaic_2020_M01_33UUP_0_0", []),
     ],
