@@ -25,7 +25,7 @@ _PATTERNS = {
     "S3": re.compile(
         r"(?P<unit>S3[A-Z_])_(?P<type>(?P<source>OL|SL|SR|SY)_[012]_.{6})_(?P<start>\d{8}T\d{6})_"
         r"(?P<stop>\d{8}T\d{6})_(?P<made>\d{8}T\d{6})_(?P<instance>.{17})_(?P<centre>.{3})_[OFDR_]_"
-        r"(?P<timeliness>NR|ST|NT|AL|__)_(?P<baseline>.{3})\.SEN3"
+        r"(?P<timeliness>NR|ST|NT|SN|NN|AL|__)_(?P<baseline>.{3})\.SEN3"
     ),
     "S5P": re.compile(
         r"(?P<unit>S5P)_(?P<stream>NRTI|OFFL|RPRO)_(?P<type>.{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"

@@ -37,7 +37,7 @@ class _Rule:
 _RULES = (
     _Rule(rf"S1[A-Z_]_(?P<type>AUX_[A-Z0-9]{{3}})_V{_DATE}_G{TIME}", "Sentinel-1/AUX/{type}", ".SAFE.zip"),
     _Rule(
-        rf"S1[A-Z]_OPER_(?P<type>AUX_(?:POE|RES|PRE)ORB)_OPOD_{_MADE_AND_VALID}_{TIME}",
+        rf"S1[A-Z]_OPER_(?P<type>AUX_(?:POEORB|PREORB|RESORB|RESATT))_OPOD_{_MADE_AND_VALID}_{TIME}",
         "Sentinel-1/AUX/{type}",
         ".EOF",
     ),
