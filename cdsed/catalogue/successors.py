@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from cdsed.catalogue.batch_query import BatchQuery, quoted
-from cdsed.catalogue.filter import literal
+from cdsed.catalogue.batch_query import BatchQuery, instant, quoted
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.response import parse_entries
 from cdsed.model.catalogue_entry import CatalogueEntry
@@ -58,8 +57,8 @@ def _condition(name: Safename) -> str:
     assert name.start
     first, later = _shared(name)
     parts = [
-        f"ContentDate/Start ge {literal(name.start - _MARGIN)}",
-        f"ContentDate/Start le {literal(name.start + _MARGIN + timedelta(seconds=1))}",
+        f"ContentDate/Start ge {instant(name.start - _MARGIN)}",
+        f"ContentDate/Start le {instant(name.start + _MARGIN + timedelta(seconds=1))}",
         f"startswith(Name,{quoted(first)})",
     ]
     return f"({' and '.join([*parts, f'contains(Name,{quoted(later)})'] if later else parts)})"
