@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cdsed.catalogue.odata_client import ODataClient
@@ -14,6 +15,11 @@ ROWS_MAX = 1000  # the catalogue's own limit of $top
 def quoted(text: str) -> str:
     """Return a text as an OData literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def instant(timestamp: datetime) -> str:
+    """Return a time in UTC as an OData literal."""
+    return f"{timestamp:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 @dataclass(frozen=True, slots=True)

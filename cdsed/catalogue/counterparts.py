@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from cdsed.catalogue.batch_query import BatchQuery, quoted
+from cdsed.catalogue.batch_query import BatchQuery, instant, quoted
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.response import parse_entries
 from cdsed.model.catalogue_entry import CatalogueEntry
@@ -44,7 +44,7 @@ def counterparts(
         within = f"Collection/Name eq {quoted(family.mission.collection)}"  # without a collection the service is slow
         batch = BatchQuery(service, "Products", _DATATAKES_PER_FILTER, within=within, order="ContentDate/Start asc")
         rows = [row for page in batch.pages(conditions) for row in parse_entries(page, service.url)]
-        entries = {row.name: row for row in sorted(rows, key=lambda row: row.modified_at)}
+        entries = {row.name: row for row in sorted(rows, key=lambda row: (row.can_be_had, row.modified_at))}
         candidates = _by_datatake(family, map(parse, entries))
         for datatake, same in datatakes.items():
             for each in same:
@@ -64,7 +64,7 @@ def _by_datatake(family: Family, names: Iterable[Safename]) -> dict[str, list[Sa
 def _condition(datatake: str, same_datatake: Sequence[Safename], to: str, tolerance_s: float) -> str:
     starts = [each.start for each in same_datatake if each.start]
     margin = timedelta(seconds=tolerance_s) + _NAMES_ROUND_TO
-    first, last = _instant(min(starts) - margin), _instant(max(starts) + margin)
+    first, last = instant(min(starts) - margin), instant(max(starts) + margin)
     parts = (
         f"ContentDate/Start ge {first}",
         f"ContentDate/Start le {last}",
@@ -72,7 +72,3 @@ def _condition(datatake: str, same_datatake: Sequence[Safename], to: str, tolera
         f"contains(Name,{quoted('_' + to)})",
     )
     return f"({' and '.join(parts)})"
-
-
-def _instant(timestamp: datetime) -> str:
-    return f"{timestamp:%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -10,6 +10,7 @@ from decimal import Decimal
 from cdsed.catalogue.area import parts
 from cdsed.catalogue.attributes import AttributeFilter, Operator, Value
 from cdsed.catalogue.query import Query
+from cdsed.model.safename import spellings
 
 
 def filter_text(query: Query, start: datetime | None, end: datetime | None) -> str:
@@ -71,7 +72,8 @@ def _name(pattern: str) -> Iterator[str]:
     """Yield conditions for the pieces of a pattern; `Query.fits` checks their order."""
     first, *others = pattern.split("*")
     if not others:
-        yield f"Name eq {literal(first)}"
+        names = [f"Name eq {literal(name)}" for name in spellings(first)]
+        yield names[0] if len(names) == 1 else f"({' or '.join(names)})"
         return
     if first:
         yield f"startswith(Name,{literal(first)})"

@@ -1,4 +1,19 @@
-"""Footprints of catalogue rows as geometries, many at once."""
+"""Footprints of catalogue rows as geometries, many at once.
+
+Rows of products that cross the antimeridian or enclose a pole come in these forms, as ``Footprint`` and as
+``GeoFootprint``. The first three are valid on the plane, reach both edges of it, and are taken as they are:
+
+============================================ ======================================================================
+product                                      form
+============================================ ======================================================================
+a scene across the antimeridian              MultiPolygon of two parts, cut at 180 and -180 degrees
+an orbit around a pole (S5P, S3)             Polygon from -180 to 180 degrees, with an edge along latitude 90 or -90
+an orbit that also crosses the antimeridian  MultiPolygon of two parts, one of them with such an edge
+of an older catalogue, and of other tools    Polygon that jumps from 180 to -180 degrees, or goes beyond 180
+============================================ ======================================================================
+
+Some orbits of Sentinel-3 in 2016 have a footprint of half the globe. They stay so: the catalogue finds them by it.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,9 +43,11 @@ def footprints(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.object_]:
     for number in np.flatnonzero(shapely.is_missing(geometries)):
         geometries[number] = _from_geojson(rows[int(number)].get("GeoFootprint"))
     bounds = shapely.bounds(geometries)
+    is_valid = shapely.is_valid(geometries)
     with np.errstate(invalid="ignore"):
+        is_cut = is_valid & (bounds[:, 0] == -180) & (bounds[:, 2] == 180)
         wide = (bounds[:, 2] - bounds[:, 0] > 180) | (np.abs(bounds[:, [0, 2]]) > 180).any(axis=1)
-    for number in np.flatnonzero(wide | ~(shapely.is_valid(geometries) | shapely.is_missing(geometries))):
+    for number in np.flatnonzero((wide & ~is_cut) | ~(is_valid | shapely.is_missing(geometries))):
         geometries[number] = _mended(geometries[number])
     return geometries
 

@@ -79,11 +79,11 @@ def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
 
 def whole_frame(frames: Sequence[gpd.GeoDataFrame], columns: Sequence[str] = ()) -> gpd.GeoDataFrame:
-    """Return several frames as one: the newest row of each name, ordered by sensing time."""
+    """Return several frames as one, ordered by sensing time: of each name the newest row of those that are online."""
     filled = [frame for frame in frames if len(frame)] or [frame_of([], columns)]
     together = pd.concat(filled, ignore_index=True)
-    newest_last = together.sort_values(["modified", "id"], kind="stable")
-    once = newest_last.drop_duplicates("name", keep="last")
+    best_last = together.sort_values(["online", "modified", "id"], kind="stable")
+    once = best_last.drop_duplicates("name", keep="last")
     return once.sort_values(["start", "name"], kind="stable", ignore_index=True)
 
 

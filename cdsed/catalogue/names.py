@@ -3,15 +3,17 @@
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cdsed.catalogue.batch_query import ROWS_MAX, BatchQuery, quoted
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.response import parse_deletions, parse_entries
+from cdsed.catalogue.successors import successors
 from cdsed.clock import Clock
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
+from cdsed.model.safename import spellings
 
 NAMES_PER_FILTER = 15
 
@@ -25,6 +27,7 @@ _REMEMBERED_MAX = 100_000
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _Row = TypeVar("_Row", CatalogueEntry, Deletion)
+_Rows = dict[str, tuple[CatalogueEntry, ...]]
 
 _log = logging.getLogger(__name__)
 
@@ -108,21 +111,33 @@ class Names:
     def look_up(self, names_or_ids: Sequence[str]) -> Facts:
         """Look products up; see the function of this name.
 
-        A name that is missing in a FilterList response is looked up again with ``$filter``, then in DeletedProducts.
-        So a name is never in `Facts.unknown` because a page was cut.
+        A name that is missing in a FilterList response is looked up again with ``$filter``, then with or without its
+        extension, then in DeletedProducts. So a name is never in `Facts.unknown` because a page was cut.
         """
         asked = list(dict.fromkeys(names_or_ids))
         known = self._cache.recall(asked) if self._cache else Facts()
         to_ask = [each for each in asked if each not in known.deleted and each not in known.unknown]
         ids = [each for each in to_ask if _ID.fullmatch(each)]
         names = [each for each in to_ask if not _ID.fullmatch(each)]
-        newest = _newest([*self._by_list(names), *self._by_filter(ids)])
-        found = {each: newest[_key(each)] for each in to_ask if _key(each) in newest}
+        rows = _by_key([*self._by_list(names), *self._by_filter(ids)])
+        rows |= self._otherwise_spelt([name for name in names if name not in rows])
+        found = {each: rows[_key(each)] for each in to_ask if _key(each) in rows}
         gone = self._deletions([each for each in to_ask if each not in found])
-        fresh = Facts(found, gone, frozenset(to_ask) - found.keys() - gone.keys())
+        fresh = Facts(
+            {each: several[0] for each, several in found.items()},
+            gone,
+            frozenset(to_ask) - found.keys() - gone.keys(),
+            {each: several[1:] for each, several in found.items() if len(several) > 1},
+        )
         if self._cache:
             self._cache.remember(fresh)
-        return Facts(found, {**known.deleted, **fresh.deleted}, known.unknown | fresh.unknown)
+        return replace(fresh, deleted={**known.deleted, **fresh.deleted}, unknown=known.unknown | fresh.unknown)
+
+    def _otherwise_spelt(self, names: Sequence[str]) -> _Rows:
+        """Return the rows of products that the catalogue has under their name with or without its extension."""
+        others = {name: spellings(name)[1:] for name in names}
+        rows = _by_key(self._by_filter([other for several in others.values() for other in several]))
+        return {name: rows[other] for name, several in others.items() for other in reversed(several) if other in rows}
 
     def _by_list(self, names: Sequence[str]) -> list[CatalogueEntry]:
         entries: list[CatalogueEntry] = []
@@ -164,11 +179,20 @@ class Names:
         return rows
 
     def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:
-        pages = self._deleted.pages([_condition(each) for each in names_or_ids])
+        spelt = {each: (each,) if _ID.fullmatch(each) else spellings(each) for each in names_or_ids}
+        asked = [spelling for several in spelt.values() for spelling in several]
+        pages = self._deleted.pages([_condition(each) for each in asked])
         found = [row for page in pages for row in parse_deletions(page, self._service.url)]
-        rows = self._asked_for(names_or_ids, found)
+        rows = sorted(self._asked_for(asked, found), key=lambda row: (row.at is not None, row.at))
         by_key = {key: row for row in rows for key in (row.name, row.product_id.lower())}
-        return {each: by_key[_key(each)] for each in names_or_ids if _key(each) in by_key}
+        gone = {
+            each: by_key[_key(spelling)]
+            for each, several in spelt.items()
+            for spelling in reversed(several)
+            if _key(spelling) in by_key
+        }
+        later = successors([deletion.name for deletion in gone.values()], self._service)
+        return {each: replace(row, successor=later.get(row.name, "")) for each, row in gone.items()}
 
 
 @dataclass(slots=True)
@@ -199,14 +223,15 @@ def _lacking(asked: Sequence[str], entries: Sequence[CatalogueEntry]) -> list[st
     return [name for name in asked if name not in names]
 
 
-def _newest(entries: Sequence[CatalogueEntry]) -> dict[str, CatalogueEntry]:
-    """Return entries by name and by id; the newest one when several have the same name."""
-    newest: dict[str, CatalogueEntry] = {}
-    for entry in entries:
-        newest[entry.product_id.lower()] = entry
-        if entry.name not in newest or newest[entry.name].modified_at < entry.modified_at:
-            newest[entry.name] = entry
-    return newest
+def _by_key(entries: Sequence[CatalogueEntry]) -> _Rows:
+    """Return entries by name and by id: of a name those that can be had, the newest first, or else the newest."""
+    rows: dict[str, dict[str, CatalogueEntry]] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.can_be_had, entry.modified_at), reverse=True):
+        of_name = rows.setdefault(entry.name, {})
+        if not of_name or entry.can_be_had:
+            of_name.setdefault(entry.product_id.lower(), entry)
+        rows.setdefault(entry.product_id.lower(), {}).setdefault(entry.product_id.lower(), entry)
+    return {key: tuple(several.values()) for key, several in rows.items()}
 
 
 def _key(name_or_id: str) -> str:

@@ -15,6 +15,7 @@ from cdsed.catalogue.attributes import INTEGER_MAX, AttributeFilter, check_name
 from cdsed.catalogue.frame import COLUMNS
 from cdsed.catalogue.timestamps import timestamp_of
 from cdsed.model.families import Family
+from cdsed.model.safename import spellings
 
 # The code in the name of a product, and the catalogue's value for it.
 _POLARISATIONS = {code: words for family in Family for code, words in family.mission.polarisations.items()}
@@ -49,7 +50,8 @@ class Query:
     collection
         E.g. ``SENTINEL-1``. The catalogue is slow without one.
     name
-        Pattern of the name, ``*`` for any characters, e.g. ``S1A_IW_SLC_*``; without one, the whole name.
+        Pattern of the name, ``*`` for any characters, e.g. ``S1A_IW_SLC_*``; without one, the whole name, whose
+        extension may be absent here or in the catalogue.
     sensor_mode
         Attribute ``operationalMode``, e.g. ``IW``.
     product_type
@@ -156,5 +158,7 @@ class Query:
         """Return whether a name fits the pattern; the catalogue checks only its pieces, not their order."""
         if self.name is None:
             return True
+        if "*" not in self.name:
+            return name in spellings(self.name)
         pattern = ".*".join(re.escape(piece) for piece in self.name.split("*"))
         return re.fullmatch(pattern, name, re.DOTALL) is not None

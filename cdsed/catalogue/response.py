@@ -70,6 +70,7 @@ def _entry(row: Mapping[str, Any]) -> CatalogueEntry:
         modified_at=_instant(row["ModificationDate"]),
         blake3=digest_of(row, "BLAKE3"),
         footprint_wkt=_footprint(row),
+        published_at=_instant(row["PublicationDate"]) if row.get("PublicationDate") else None,
     )
 
 

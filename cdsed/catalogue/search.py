@@ -69,7 +69,8 @@ def search(
     Returns
     -------
     geopandas.GeoDataFrame
-        As `cdsed.catalogue.frame` describes, ordered by sensing time; the newest row when several have one name.
+        As `cdsed.catalogue.frame` describes, ordered by sensing time; when several rows have one name, the newest of
+        those that are online.
 
     Raises
     ------

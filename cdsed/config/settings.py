@@ -138,7 +138,8 @@ class RetrySettings(Section):
     longest_delay_s: Seconds = Field(default=21_600, description="seconds between two attempts at most")
     refused_for_s: Seconds = Field(
         default=86_400,
-        description="seconds for which every account must be refused a product (403) until it is unavailable",
+        description="seconds for which every account must be refused a product (403) until it is unavailable, and for "
+        "which S3 may not list one yet that the catalogue has just published",
     )
     account_first_delay_s: Seconds = Field(default=30, description="seconds for which an account backs off first")
     account_longest_delay_s: Seconds = Field(

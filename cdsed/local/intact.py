@@ -23,8 +23,8 @@ from cdsed.model.manifest import (
     parse_manifest,
     product_of,
 )
-from cdsed.model.safename import parse
-from cdsed.model.single_file import UNREADABLE_ZIP, form_fault, stem_of
+from cdsed.model.safename import parse, stem_of
+from cdsed.model.single_file import UNREADABLE_ZIP, form_fault
 from cdsed.model.wholeness import DifferenceKind, differences, have_stated_sizes, size_remark
 
 _MANIFEST = "the manifest"

@@ -13,8 +13,8 @@ from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.whole import is_whole
 from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS, Family
 from cdsed.model.layout import archive_dir
-from cdsed.model.safename import parse
-from cdsed.model.single_file import ARCHIVE_EXTENSIONS, stem_of
+from cdsed.model.safename import parse, stem_of
+from cdsed.model.single_file import ARCHIVE_EXTENSIONS
 
 _log = logging.getLogger(__name__)
 

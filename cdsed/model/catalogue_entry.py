@@ -31,6 +31,8 @@ class CatalogueEntry:
         Another digest of the same bytes, or None.
     footprint_wkt
         The area it shows, longitude first, or None: auxiliary files show no area.
+    published_at
+        When the product appeared in the catalogue, UTC, or None if the row does not say it.
     """
 
     name: str
@@ -42,16 +44,33 @@ class CatalogueEntry:
     modified_at: datetime
     blake3: str | None = None
     footprint_wkt: str | None = None
+    published_at: datetime | None = None
+
+    @property
+    def can_be_had(self) -> bool:
+        """Whether it is online, and the catalogue says where."""
+        return self.online and bool(self.s3_path)
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A product that the catalogue has deleted; `cause` in CDSE's words, `at` in UTC, or None if not known."""
+    """A product that the catalogue has deleted.
+
+    Attributes
+    ----------
+    cause
+        In CDSE's words.
+    at
+        When, UTC, or None if not known.
+    successor
+        The name of another version of the product, which the catalogue has; empty if it has none.
+    """
 
     name: str
     product_id: str
     cause: str
     at: datetime | None
+    successor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +93,22 @@ class Facts:
         Those that the catalogue has deleted.
     unknown
         Those that the catalogue does not know.
+    others
+        Further rows of a name in `found` that can be had, too: the catalogue may have a name several times.
     """
 
     found: Mapping[str, CatalogueEntry] = field(default_factory=dict)
     deleted: Mapping[str, Deletion] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    others: Mapping[str, tuple[CatalogueEntry, ...]] = field(default_factory=dict)
 
     def absence(self, asked: str) -> Absence | None:
         """Return why a product that was asked for is unavailable; None if it is available."""
         entry, deletion = self.found.get(asked), self.deleted.get(asked)
         if deletion:
             when = f" on {deletion.at:%Y-%m-%d}" if deletion.at else ""
-            return Absence("Deleted", f"CDSE deleted it{when}: {deletion.cause}")
+            instead = f"; the catalogue has {deletion.successor} instead" if deletion.successor else ""
+            return Absence("Deleted", f"CDSE deleted it{when}: {deletion.cause}{instead}")
         if entry is None:
             wrong = misfit(asked)  # a misspelt name is the most likely reason
             return Absence("NotInCatalogue", f"not in the catalogue{f'; perhaps misspelt: {wrong}' if wrong else ''}")

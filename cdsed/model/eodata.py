@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 from cdsed.errors import ProductError
-from cdsed.model.safename import Safename
+from cdsed.model.families.places import key_of_auxiliary
+from cdsed.model.safename import Safename, stem_of
 
 BUCKET = "eodata"
 
@@ -31,13 +32,16 @@ def guess_s3_path(safename: Safename) -> str | None:
     Returns
     -------
     str or None
-        ``/eodata/…``; None for auxiliary files, unknown products, and names from which the mission derives no
-        folder: ask the catalogue.
+        ``/eodata/…``; None for unknown products, and names from which no folder can be derived: ask the catalogue.
     """
+    if key := key_of_auxiliary(safename.name):
+        return f"/{BUCKET}/{key}"
     if safename.start is None:
         return None
-    folder = safename.family.mission.eodata_folder(safename, safename.start)
-    return folder and f"/{BUCKET}/{folder}/{safename.start:%Y/%m/%d}/{safename.name}"
+    mission = safename.family.mission
+    folder = mission.eodata_folder(safename, safename.start)
+    name = safename.stem if mission.eodata_bare(safename) else safename.name
+    return folder and f"/{BUCKET}/{folder}/{safename.start:%Y/%m/%d}/{name}"
 
 
 def split_s3_path(s3_path: str) -> S3Location:
@@ -62,8 +66,7 @@ def split_s3_path(s3_path: str) -> S3Location:
 
 def is_place_of(location: S3Location, safename: str) -> bool:
     """Tell whether a location can be that of a product: its last part is the name, extensions aside."""
-    stem = safename.removesuffix(".zip").rpartition(".")[0] or safename
-    return location.key.rpartition("/")[2].startswith(stem)
+    return stem_of(location.key.rpartition("/")[2]) == stem_of(safename)
 
 
 def location_of(safename: str, s3_path: str) -> S3Location:

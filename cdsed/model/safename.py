@@ -5,11 +5,19 @@ from dataclasses import dataclass
 
 from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.families.form import NameFields
-from cdsed.model.families.other import ANY_EXTENSION, ANY_NAME, AUXILIARY, UNIT
+from cdsed.model.families.other import (
+    ANY_EXTENSION,
+    ANY_NAME,
+    AUXILIARY,
+    EXTENSIONS_OF_ARCHIVES,
+    EXTENSIONS_OF_AUXILIARY,
+    UNIT,
+)
 from cdsed.model.quoting import NotAName
 
 NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 
+_EXTENSIONS = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,4}){1,2}$")
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
 
 
@@ -81,12 +89,12 @@ def normalise(token: str) -> str:
     """Turn one word of a listing into a canonical name.
 
     Spaces and quotes around it, a path in front, a slash at the end and ``.zip`` are dropped; a missing extension is
-    added. Nothing else is repaired.
+    added where the family has but one. Nothing else is repaired.
 
     Raises
     ------
     NotAName
-        The word cannot be the name of a Sentinel product; a ValueError whose text says why.
+        The word cannot be the name of a product on CDSE; a ValueError whose text says why.
     """
     name = re.split(r"[/\\]", token.strip(" \t'\"").rstrip("/\\"))[-1]
     if name.lower().endswith(".zip"):
@@ -107,7 +115,29 @@ def normalise(token: str) -> str:
     return name
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the names that the catalogue may have for a product: this one first, then with or without an extension.
+
+    Parameters
+    ----------
+    name
+        As `normalise` returns it, or without its extension.
+    """
+    form, bare = family_by_beginning(name).mission.form, stem_of(name)
+    known = () if form is None else (form.extension,)
+    if name == bare:
+        added = known if form is None or not ANY_EXTENSION.match(name) else (*EXTENSIONS_OF_AUXILIARY, *known)
+    else:
+        added = ("", *(known if name.endswith(EXTENSIONS_OF_ARCHIVES) else ()))
+    return tuple(dict.fromkeys((name, *(bare + extension for extension in added))))
+
+
+def stem_of(name: str) -> str:
+    """Return a name without its extensions, of which the object of a product may have one more, as in ``.SAFE.zip``."""
+    return _EXTENSIONS.sub("", name)
+
+
 def _with_extension(name: str) -> str:
     """Add the family's extension to a name that has no extension."""
     form = family_by_beginning(name).mission.form
-    return name if form is None or "." in name or ANY_EXTENSION in name else name + form.extension
+    return name if form is None or "." in name or ANY_EXTENSION.match(name) else name + form.extension

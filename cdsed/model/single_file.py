@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.manifest import product_of
 from cdsed.model.objects import ListedObject, StoredObject
+from cdsed.model.safename import stem_of
 
 #: Extensions that the stored object may have beyond those of the name. Products that are directories come as archives.
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".TGZ", ".tgz", ".tar.gz")
@@ -45,11 +46,6 @@ class _Superblock(NamedTuple):
 
 
 _SUPERBLOCKS = {0: _Superblock(13, 40), 1: _Superblock(13, 44), 2: _Superblock(9, 28), 3: _Superblock(9, 28)}
-
-
-def stem_of(safename: str) -> str:
-    """Return a name without its extension."""
-    return safename.rpartition(".")[0] or safename
 
 
 def single_file(objects: Sequence[ListedObject | StoredObject], safename: str) -> str | None:

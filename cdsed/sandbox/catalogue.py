@@ -266,6 +266,7 @@ def _row_of(product: SandboxProduct, seed: int) -> MadeRow:
         footprint=spec.footprint,
         has_checksums=spec.has_checksums,
         deletion=DeletedEntry(spec.deletion_cause, product.deleted_at) if spec.deletion_cause else None,
+        catalogue_name=spec.catalogue_name,
     )
     made_geometry(facts)  # raise now if the footprint is not valid
     return MadeRow(facts, lambda: _delivered(seed, spec))  # a reference to the product would keep its files in memory

@@ -53,6 +53,8 @@ class EntryFacts:
         False for old products.
     deletion
         None while it exists.
+    catalogue_name
+        The name of the row; empty: `safename`, of which the rest of the entry is made.
     """
 
     safename: str
@@ -64,6 +66,7 @@ class EntryFacts:
     footprint: str = ""
     has_checksums: bool = True
     deletion: DeletedEntry | None = None
+    catalogue_name: str = ""
 
     @property
     def end(self) -> datetime:
@@ -85,7 +88,7 @@ def entry(facts: EntryFacts, delivered: Delivered) -> dict[str, Any]:
     whole: dict[str, Any] = {
         "@odata.mediaContentType": "application/octet-stream",
         "Id": facts.product_id,
-        "Name": facts.safename,
+        "Name": facts.catalogue_name or facts.safename,
         "ContentType": "application/octet-stream",
         "ContentLength": delivered.size_bytes,
         "OriginDate": stamp(facts.published - timedelta(seconds=336.880131)),

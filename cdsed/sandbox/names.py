@@ -1,8 +1,8 @@
 """Safenames as CDSE writes them: reading them, where they are on eodata, and making realistic ones.
 
 The forms are those of the Sentinel naming conventions (sentiwiki.copernicus.eu); the folders are those seen
-in eodata: Sentinel-1 changed from ``GRD`` to ``IW_GRDH_1S`` for acquisitions from 2023-02-20 on, some
-Sentinel-3 types lost their trailing underscores before 2023.
+in eodata: Sentinel-1 changed from ``GRD`` to ``IW_GRDH_1S`` for acquisitions from 2023-02-20 on, and the folders of
+Sentinel-3 got their trailing underscores on that day of creation.
 """
 
 import re
@@ -25,7 +25,7 @@ _PATTERNS = {
     "S3": re.compile(
         r"(?P<unit>S3[A-Z_])_(?P<type>(?P<source>OL|SL|SR|SY)_[012]_.{6})_(?P<start>\d{8}T\d{6})_"
         r"(?P<stop>\d{8}T\d{6})_(?P<made>\d{8}T\d{6})_(?P<instance>.{17})_(?P<centre>.{3})_[OFDR_]_"
-        r"(?P<timeliness>NR|ST|NT|AL|__)_(?P<baseline>.{3})\.SEN3"
+        r"(?P<timeliness>NR|ST|NT|SN|NN|AL|__)_(?P<baseline>.{3})\.SEN3"
     ),
     "S5P": re.compile(
         r"(?P<unit>S5P)_(?P<stream>NRTI|OFFL|RPRO)_(?P<type>.{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
@@ -33,8 +33,8 @@ _PATTERNS = {
     ),
 }
 _NEW_S1_FOLDERS = datetime(2023, 2, 20, tzinfo=UTC)
-_PADDED_S3_FOLDERS = datetime(2023, 1, 1, tzinfo=UTC)
-_ONCE_UNPADDED = {"OL_2_LFR", "SL_1_RBT", "SL_2_LST", "SL_2_WST", "SR_1_SRA", "SR_2_LAN", "SR_2_WAT"}
+_PADDED_S3_FOLDERS = "20230220"
+_ALWAYS_PADDED = ("SL_2_FRP", "SL_2_AOD", "SY_2_")
 _S3_INSTRUMENTS = {"OL": "OLCI", "SL": "SLSTR", "SR": "SRAL", "SY": "SYNERGY"}
 
 
@@ -78,7 +78,7 @@ def _folder(name: ParsedName) -> str:
     product_type = name.fields["type"]
     if name.mission == "S5P":
         return f"Sentinel-5P/TROPOMI/{product_type}"
-    if name.start < _PADDED_S3_FOLDERS and product_type.rstrip("_") in _ONCE_UNPADDED:
+    if name.fields["made"] < _PADDED_S3_FOLDERS and not product_type.startswith(_ALWAYS_PADDED):
         product_type = product_type.rstrip("_")
     return f"Sentinel-3/{_S3_INSTRUMENTS[name.fields['source']]}/{product_type}"
 

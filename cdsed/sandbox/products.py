@@ -18,6 +18,7 @@ from cdsed.sandbox.names import ParsedName, eodata_path, parse_name, realistic_s
 SINGLE_PART_BYTES = 16 * 2**20
 # A manifest needs the digests of the whole product: that of a larger product is made only when it is fetched.
 _CHEAP_MANIFEST_BYTES = 64 * 2**20
+_ARCHIVES = (".zip", ".tar", ".TGZ")  # extensions of objects that are a whole product
 _ZERO_DIGESTS = {"md5": "0" * 32, "sha3_256": "0" * 64}
 
 
@@ -32,7 +33,9 @@ class ProductSpec:
     size_bytes
         Of all objects together, without the manifest.
     s3_path
-        ``/eodata/…``; empty: the path that CDSE would use.
+        ``/eodata/…``; empty: the path that CDSE would use. With the extension of an archive it is a single object.
+    catalogue_name
+        The name that the catalogue has; empty: `safename`.
     online
         False: the catalogue has it as offline, and eodata has none of its objects.
     listed
@@ -64,6 +67,7 @@ class ProductSpec:
     safename: str
     size_bytes: int = 10_000_000
     s3_path: str = ""
+    catalogue_name: str = ""
     online: bool = True
     listed: bool = True
     in_catalogue: bool = True
@@ -135,7 +139,7 @@ class SandboxProduct:
         if not self.s3_path.startswith("/eodata/"):
             raise ValueError(f"s3_path of {spec.safename} is {spec.s3_path!r}; it must begin with /eodata/")
         self.key = self.s3_path.removeprefix("/eodata/")
-        self.is_single_object = self.name.mission == "S5P"
+        self.is_single_object = self.name.mission == "S5P" or self.key.endswith(_ARCHIVES)
         self.product_id = str(uuid.uuid5(uuid.NAMESPACE_URL, self.s3_path))
         self._seed = seed
         self._changes = changes or {}

@@ -39,7 +39,7 @@ DELETED_FIELD_KINDS = {
 }
 EXPANSIONS = ("Attributes", "Assets", "Locations")
 _FACTS: dict[str, Callable[[EntryFacts], Value]] = {
-    "Name": lambda facts: facts.safename,
+    "Name": lambda facts: facts.catalogue_name or facts.safename,
     "Id": lambda facts: facts.product_id,
     "Online": lambda facts: facts.online,
     "ContentDate/End": lambda facts: nanoseconds(facts.end),
@@ -203,8 +203,8 @@ class MadeRow:
 
     @property
     def name(self) -> str:
-        """Return the safename."""
-        return self._facts.safename
+        """Return the name in the catalogue."""
+        return self._facts.catalogue_name or self._facts.safename
 
     @property
     def product_id(self) -> str:
@@ -225,7 +225,7 @@ class MadeRow:
 
     def attributes(self, type_name: str) -> Iterable[AttributeRecord]:
         """Yield the attributes of one type."""
-        made = attributes(parse_name(self.name), self._facts.start, self._facts.end)
+        made = attributes(parse_name(self._facts.safename), self._facts.start, self._facts.end)
         return (AttributeRecord(attribute) for attribute in made if attribute["ValueType"] == type_name)
 
     def geometry(self) -> BaseGeometry | None:

@@ -1,4 +1,4 @@
-"""How long every account has been refused a product (403): an unstable service may deliver it later."""
+"""How long S3 has not delivered a product that the catalogue offers: it refuses it to all, or does not list it."""
 
 from dataclasses import dataclass
 
@@ -46,6 +46,16 @@ def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals
     return Refusals(row["refusals"] + 1, lasting, bool(row["offered_again"]))
 
 
+def rounds(db: Database, product: Product) -> int:
+    """Return how often in a row S3 did not deliver the product."""
+    return int(db.value(_SQL.rounds, id=product.id))
+
+
+def rounds_not_listed(db: Database, product: Product) -> int:
+    """Return the same if S3 listed nothing at the path of the catalogue the last time; else 0."""
+    return int(db.value(_SQL.rounds_not_listed, id=product.id))
+
+
 def add_denial(db: Database, clock: Clock, product: Product, account: str) -> int:
     """Note that the service refused a product to an account; return how many accounts could still try."""
     with db.write():
@@ -55,7 +65,7 @@ def add_denial(db: Database, clock: Clock, product: Product, account: str) -> in
 
 
 def count(db: Database, clock: Clock, product: Product, pause_s: float) -> None:
-    """Note a round in which every account was refused a product; after a pause all of them try again."""
+    """Note a round in which S3 did not deliver a product; after a pause all accounts try again."""
     with db.write():
         db.rows(_SQL.count, id=product.id, at=clock.utc_s(), pause_s=pause_s)
         forget_denials(db, product.id)

@@ -50,11 +50,12 @@ class FailureAction(Enum):
     )
     GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
     ASK_CATALOGUE = Terms(
-        "the catalogue is asked. If the path is the catalogue's own, it is an attempt, and the second time "
-        "*unavailable*",
+        "the catalogue is asked. If the path is its own, it is asked again after a pause, and its rows of that name "
+        "are tried in turn. The second time *unavailable*, but a new product is waited for until a day after its "
+        "publication (`retry.refused_for_s`)",
         State.QUEUED,
-        "none, then as an attempt",
-        "not charged, then the product: an attempt",
+        "none. For a path of the catalogue 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
+        "not charged",
     )
     OTHER_ACCOUNT = Terms(
         "fetched as a zip (`transfer.zip_fallback`), else by other accounts of the group, all of them again and again. "

@@ -4,6 +4,7 @@ import logging
 import os
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
@@ -18,7 +19,7 @@ from cdsed.store.products import Move
 from cdsed.transfer.s3_errors import local_error
 from cdsed.work.failure_action import FailureAction
 from cdsed.work.failure_rules import rule_of
-from cdsed.work.retrying import is_charged_by_now, pause_s, transient_pause_s
+from cdsed.work.retrying import is_charged_by_now, pause_s, refused_pause_s, transient_pause_s
 from cdsed.work.throttling import Throttling
 
 _log = logging.getLogger(__name__)
@@ -28,15 +29,11 @@ _SERVICE_THRESHOLD = 8
 _SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
 #: After so many refusals in a row an account that has delivered nothing backs off.
 _REFUSED_THRESHOLD = 3
-#: All accounts try a refused product again after a pause of at most `retry.refused_for_s` divided by this.
-_REFUSED_PAUSES = 8
 NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
 _BACKOFF_FIRST_S, _BACKOFF_LONGEST_S = 5.0, 300.0
 #: A new key becomes valid within a minute, so an account with one backs off no longer than that.
 _YOUNG_KEY_LONGEST_S = 60.0
-#: After so many tries at the path that the catalogue names, the product is unavailable.
-_NOT_LISTED_MAX = 2
 
 #: Pauses of products that another state downloads, and how many of these products are remembered.
 _OTHER_FIRST_S, _OTHER_LONGEST_S, _WAITED_MAX = 2.0, 120.0, 10_000
@@ -179,14 +176,15 @@ class Outcome:
         self._move(product, Move(State.RETRY_WAIT, cause=cause, code=error.code, due_s=due_s, attempts=1))
 
     def _not_listed(self, error: TransferError, product: Product) -> None:
-        if product.path_source is not PathSource.CATALOGUE:
-            _log.info("%s: there is nothing at %s; asking the catalogue", product.safename, product.s3_path)
-            self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
-        elif product.attempts + 1 >= _NOT_LISTED_MAX:
-            cause = f"the catalogue names {product.s3_path}, but there is nothing"
-            self._move(product, Move(State.UNAVAILABLE, cause=cause, code=error.code, attempts=1))
-        else:
-            self._charge(error, product)
+        """Ask the catalogue for the path; if it named this one, after a pause that grows, for S3 may be behind it."""
+        move = Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True)
+        if product.path_source is PathSource.CATALOGUE:
+            rounds = refusals.rounds(self._db, product) + 1
+            pause = refused_pause_s(rounds, self._retry)
+            refusals.count(self._db, self._clock, product, pause)
+            move = replace(move, state=State.RETRY_WAIT, due_s=self._clock.boot_s() + pause)
+        _log.info("%s: there is nothing at %s; asking the catalogue", product.safename, product.s3_path)
+        self._move(product, move)
 
     def _refused(self, error: TransferError, lease: Lease, product: Product) -> None:
         """Let other accounts try; when no account is left, all of them try again later.
@@ -216,8 +214,7 @@ class Outcome:
             cause = f"not for this account: {error} (asked {refused.rounds} times in {lasts_s / 3600:.3g} h or more)"
             self._move(product, Move(State.UNAVAILABLE, cause=cause, code=error.code))
             return
-        first_s = self._retry.first_delay_s
-        pause = pause_s(refused.rounds, first_s, max(first_s, lasts_s / _REFUSED_PAUSES))
+        pause = refused_pause_s(refused.rounds, self._retry)
         refusals.count(self._db, self._clock, product, pause)
         if may_be_final and refused.lasting:
             refusals.ask_catalogue(self._db, product)

@@ -13,7 +13,7 @@ from cdsed.model.catalogue_entry import Absence, CatalogueEntry, Facts
 from cdsed.model.eodata import guess_s3_path
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.safename import parse
-from cdsed.store import breakers, products
+from cdsed.store import breakers, products, refusals
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.products import Found, Move
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _BATCH = 500
 _COOLING = BreakerPolicy(threshold=1, first_s=5.0, longest_s=300.0)
 _ALONE_FIRST_S, _ALONE_LONGEST_S = 5.0, 900.0
+#: After so many looks in vain at the paths that the catalogue names, a product is unavailable.
+_NOT_LISTED_MAX = 2
 
 
 class Finder(Protocol):
@@ -41,13 +43,18 @@ class Resolver:
     ----------
     process
         This process's number in the database.
+    new_for_s
+        For so long after its publication S3 may not list a product yet.
     """
 
-    def __init__(self, db: Database, clock: Clock, catalogue: Finder, process: int) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, catalogue: Finder, process: int, *, new_for_s: float = 86_400
+    ) -> None:
         self._db = db
         self._clock = clock
         self._catalogue = catalogue
         self._process = process
+        self._new_for_s = new_for_s
         self._at_once = _BATCH
         self._in_vain: dict[int, ServiceError] = {}  # products asked for alone since the last response
 
@@ -105,15 +112,17 @@ class Resolver:
             for product in self._claim(self._in_vain):
                 self._wait_alone(product, self._in_vain[product.id])
             for product in self._claim(product.id for product in asked):
-                absence = facts.absence(product.safename)
+                in_vain = refusals.rounds_not_listed(self._db, product)
+                absence = facts.absence(product.safename) or self._not_listed(product, facts, in_vain)
                 if absence:
                     self._missing(product, absence)
-                    continue
-                self._known(product, facts.found[product.safename])
+                else:
+                    self._known(product, facts, in_vain)
         self._in_vain.clear()
 
-    def _known(self, product: Product, entry: CatalogueEntry) -> None:
+    def _known(self, product: Product, facts: Facts, in_vain: int) -> None:
         """Store what the catalogue says of a claimed product."""
+        entry = _row_of(facts, product, in_vain)
         by_id = product.safename == product.product_id
         named = take_name(self._db, self._clock, product, entry) if by_id else product
         if named is not None:
@@ -125,6 +134,17 @@ class Resolver:
                 size_bytes=entry.size_bytes or None,
             )
             self._found(named, found)
+
+    def _not_listed(self, product: Product, facts: Facts, rounds: int) -> Absence | None:
+        """Give a product up of which S3 has listed nothing at the catalogue's path several times, unless it is new."""
+        if rounds < _NOT_LISTED_MAX:
+            return None
+        entry = facts.found[product.safename]
+        published_at = entry.published_at
+        age_s = self._clock.utc_s() - published_at.timestamp() if published_at else self._new_for_s
+        if age_s < self._new_for_s and not refusals.of(self._db, self._clock, product, self._new_for_s).lasting:
+            return None
+        return Absence("NotListed", f"the catalogue names {entry.s3_path}, but there is nothing")
 
     def _wait_alone(self, product: Product, error: ServiceError) -> None:
         """Let a product wait whose look-up failed where another succeeded: its own name may cause the failure."""
@@ -141,6 +161,12 @@ class Resolver:
     def _missing(self, product: Product, absence: Absence) -> None:
         _log.info("%s: %s", product.safename, absence.cause)
         products.move(self._db, self._clock, product, Move(State.UNAVAILABLE, cause=absence.cause, code=absence.code))
+
+
+def _row_of(facts: Facts, product: Product, rounds: int) -> CatalogueEntry:
+    """Return a row of the catalogue; after each round in vain the next one of several rows."""
+    rows = (facts.found[product.safename], *facts.others.get(product.safename, ()))
+    return rows[rounds % len(rows)]
 
 
 def _place(product: Product) -> Found | None:

@@ -2,17 +2,26 @@
 
 import random
 
+from cdsed.config.settings import RetrySettings
 from cdsed.errors import TransferError
 from cdsed.work.failure_rules import rule_of
 
 #: The transient failure in a row, of one piece or of one product's list of objects, that is charged as an attempt.
 _CHARGED_FROM = 6
+#: A product that S3 does not deliver is tried again after a pause of at most `retry.refused_for_s` divided by this.
+_REFUSED_PAUSES = 8
 _TRANSIENT_FIRST_S, _TRANSIENT_LONGEST_S = 2.0, 300.0
 
 
 def pause_s(failures: int, first_s: float, longest_s: float) -> float:
     """Return the pause (s) after the n-th failure: doubled up to `longest_s`, with 20 % of jitter."""
     return float(min(longest_s, first_s * 2.0 ** min(max(failures - 1, 0), 32)) * random.uniform(0.8, 1.2))
+
+
+def refused_pause_s(rounds: int, retry: RetrySettings) -> float:
+    """Return the pause (s) after the n-th round in a row in which S3 did not deliver what the catalogue offers."""
+    longest_s = max(retry.first_delay_s, retry.refused_for_s / _REFUSED_PAUSES)
+    return pause_s(rounds, retry.first_delay_s, longest_s)
 
 
 def transient_pause_s(error: TransferError, earlier: int) -> float:

@@ -17,7 +17,7 @@ from cdsed.store.products import ProductRequest
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
-LST = "S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{:04d}_PS1_O_NR_004.SEN3"
+LST = "S3A_SL_0_SLT____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{:04d}_PS1_O_NR_004.SEN3"
 
 
 def test_a_daemon_asks_once_brings_what_it_can_says_why_the_rest_waits_and_brings_it_later(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cdsed.model.families import Family
 from cdsed.model.families.form import TIME
 from cdsed.model.families.other import ANY_NAME, PLATFORM
 from cdsed.model.quoting import NotAName
-from cdsed.model.safename import normalise, parse
+from cdsed.model.safename import normalise, parse, stem_of
 
 _ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "nat", "null", "nil", "none", "<na>", "-", "--"})
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -149,12 +149,6 @@ def place_of(path: str, names: Iterable[str]) -> Place:
     return Place(f"/{BUCKET}/{'/'.join(segments[: number + 1])}", name)
 
 
-def same_product(name: str, segment: str) -> bool:
-    """Tell whether the last part of a path is that of a product: they may differ in their extensions."""
-    stem = name.rpartition(".")[0] or name
-    return segment == stem or segment.startswith(f"{stem}.")
-
-
 def _bucket(plain: str) -> str:
     first = plain.removeprefix("s3://").removeprefix("/").partition("/")[0]
     if plain.startswith(("s3://", "/")) or first == BUCKET or not ANY_NAME.match(first):
@@ -171,7 +165,7 @@ def _product_among(segments: list[str], names: Iterable[str]) -> tuple[int, str 
     segments = [each for each in segments if each] or [""]
     for number, segment in enumerate(segments):
         for name in names:
-            if same_product(name, segment):
+            if stem_of(segment) == stem_of(name):  # their extensions may differ
                 return number, name
     full = next((number for number, each in enumerate(segments) if _certainty(each) is Certainty.FULL), None)
     last = len(segments) - 1

@@ -40,4 +40,4 @@ DIRECTORY_EXTENSIONS = tuple({form.extension: None for family, form in _FORMS.it
 
 def family_by_beginning(name: str) -> Family:
     """Return the family whose names begin like this one, well-formed or not; ``OTHER`` if no family does."""
-    return _BY_BEGINNING.get(name[:2], Family.OTHER)
+    return _BY_BEGINNING.get(name[:2], Family.OTHER) if other.UNIT.match(name) else Family.OTHER

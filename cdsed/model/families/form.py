@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 
 TIME = r"[0-9]{8}T[0-9]{6}"
 A_TIME = "a date and time such as 20240604T110100"
@@ -114,14 +115,28 @@ class NameForm:
         if dot + extension != self.extension:
             return f"extension {dot + extension!r} should be {self.extension!r}"
         at = 0
-        for part in self.parts[:-1]:
-            found = re.compile(f"{part.pattern}(?=_)").match(stem, at)
+        for part, following in pairwise(self.parts):
+            found = re.compile(f"{part.pattern}(?=_|$)").match(stem, at)
             if not found:
                 return _complaint(part, stem[at:])
             at = found.end() + 1
+            if at > len(stem):
+                return _complaint(following, "")
         if not re.fullmatch(self.parts[-1].pattern + self.tail, stem[at:]):
             return _complaint(self.parts[-1], stem[at:])
         return None if self.read(name) else "one of its times is not a date"
+
+
+def read_time(text: str) -> datetime:
+    """Return a time of a name as UTC; 60 seconds are those of the next minute, as in some real names.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        It is not a date.
+    """
+    leap = timedelta(minutes=text.endswith("60"))
+    return datetime.fromisoformat(text[:-2] + "00" if leap else text).replace(tzinfo=UTC) + leap
 
 
 def beginning(first: str, *others: str) -> str:
@@ -131,16 +146,16 @@ def beginning(first: str, *others: str) -> str:
 
 def _complaint(part: Part, rest: str) -> str:
     found = rest.partition("_")[0]
-    return f"{part.called} {found!r} should be {part.should_be}" if rest else f"{part.called} is missing"
+    return (
+        f"{part.called} {found!r} should be {part.should_be}"
+        if rest
+        else f"{part.called} is missing; it should be {part.should_be}"
+    )
 
 
 def _times(found: re.Match[str]) -> list[datetime] | None:
     """Return every time in a name, in order; None if one is not a date."""
     try:
-        return [
-            datetime.fromisoformat(value).replace(tzinfo=UTC)
-            for value in found.groups()
-            if value and re.fullmatch(TIME, value)
-        ]
-    except ValueError:
+        return [read_time(value) for value in found.groups() if value and re.fullmatch(TIME, value)]
+    except (ValueError, OverflowError):
         return None

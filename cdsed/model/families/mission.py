@@ -16,6 +16,10 @@ def _no_folder(_name: NameFields, _start: datetime) -> str | None:
     return None
 
 
+def _never(_name: NameFields) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mission:
     """Everything that depends on the mission; each has one value of this, in a file of its own.
@@ -37,12 +41,17 @@ class Mission:
         Digests that a manifest or an ETag may state, as `hashlib` names.
     eodata_folder
         Maps a name and its sensing start to the folder in the bucket, above the date; None if it cannot be derived.
+    eodata_bare
+        Whether the catalogue's name of a product, and so its folder in the bucket, has no extension.
     archive_layout
         Template of the directory below the root of an archive; None if cdsed has no built-in one.
     archive_modes
         Names of modes that differ in an archive.
     collection
         Its name in the catalogue, e.g. ``SENTINEL-1``; empty if it has none.
+    versions
+        Templates of the beginning of a name, and of a later part (or empty), that the versions of one product share,
+        which were made by other baselines of the processor; None if names do not show it.
     datatake
         Template of the part of a name that all products of one datatake share; empty if names do not show it.
     observation
@@ -64,9 +73,11 @@ class Mission:
     factory: re.Pattern[str] | None = None
     digests: frozenset[str] = frozenset({"md5"})
     eodata_folder: Callable[[NameFields, datetime], str | None] = _no_folder
+    eodata_bare: Callable[[NameFields], bool] = _never
     archive_layout: str | None = None
     archive_modes: Mapping[str, str] = field(default_factory=dict)
     collection: str = ""
+    versions: tuple[str, str] | None = None
     datatake: str = ""
     observation: tuple[str, ...] = ()
     types: tuple[str, ...] = ()

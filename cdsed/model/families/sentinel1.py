@@ -14,9 +14,10 @@ from cdsed.model.families.mission import BY_DATE, Mission
 _LONG_FOLDERS_SINCE = datetime(2023, 2, 20, tzinfo=UTC)
 
 _UNIT = "S1[A-Z]"  # any letter, so that S1E needs no new release
-_MODE = "IW|EW|WV|EN|S[1-6]"
+_MODE = "IW|EW|WV|EN|IM|S[1-6]|N[1-6]|Z[1-6EIW]|RF|GP|HK|AI"
 _TYPE = "[A-Z]{3}[FHM_]"
-_POLARISATION = "SH|SV|DH|DV|HH|HV|VV|VH"
+_CLASS = "[A-Z_]"
+_POLARISATION = "SH|SV|DH|DV|HH|HV|VV|VH|__"
 
 
 def _folder(name: NameFields, start: datetime) -> str:
@@ -55,28 +56,29 @@ MISSION = Mission(
         product_type=slice(4, 14),
         parts=(
             Part("unit", _UNIT, "a unit such as S1A"),
-            Part("mode", _MODE, "IW, EW, WV, EN or S1 to S6"),
+            Part("mode", _MODE, "IW, EW, WV, EN or S1 to S6, or one of level 0, such as N1, RF, GP, HK"),
             Part("type", _TYPE, "four characters, padded with '_': GRDH, SLC_, OCN_, RAW_"),
             Part(
                 "level and polarisation",
-                f"(?P<level>[0-3A])(?P<product_class>[A-Z])(?P<polarisation>{_POLARISATION})",
+                f"(?P<level>[0-3A])(?P<product_class>{_CLASS})(?P<polarisation>{_POLARISATION})",
                 "level, class and polarisation such as 1SDV",
             ),
             START,
             STOP,
             Part("orbit", "[0-9]{6}", "six digits"),
-            Part("datatake", "[0-9A-F]{6}", "six hexadecimal digits"),
+            Part("datatake", "[0-9A-F]{6}|_{6}", "six hexadecimal digits"),
             Part("checksum", "[0-9A-F]{4}", "four hexadecimal digits"),
         ),
         tail="(?P<cog>_COG)?",
     ),
-    beginning=beginning(_UNIT, _MODE, _TYPE, f"[0-3A][A-Z](?:{_POLARISATION})"),
+    beginning=beginning(_UNIT, _MODE, _TYPE, f"[0-3A]{_CLASS}(?:{_POLARISATION})"),
     is_directory=True,
     manifest="manifest.safe",
     eodata_folder=_folder,
     archive_layout=BY_DATE,
     archive_modes={f"S{beam}": "SM" for beam in range(1, 7)},
     collection="SENTINEL-1",
+    versions=("{unit}_{mode}_{type}_{level}{product_class}{polarisation}_", "_{orbit}_{datatake}_"),
     datatake="_{orbit}_{datatake}",
     # The class keeps the annotation and calibration products of level 0 (RAW__0ADV, RAW__0CDV) apart from the
     # measurement RAW__0SDV.

@@ -6,15 +6,18 @@ N0208 (2018) name files by their path in the factory, those of Sen2Cor (N0207, N
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from cdsed.model.families.form import A_TIME, START, TIME, NameFields, NameForm, Part, beginning
+from cdsed.model.families.form import A_TIME, START, TIME, NameFields, NameForm, Part, beginning, read_time
 from cdsed.model.families.mission import BY_DATE, Mission
 
-# Collection-1 is in L1C_N0500 and L2A_N0500 whatever baseline its names say.
-_REPROCESSED_AFTER = timedelta(days=30)
+# Collection-1 is in L1C_N0500 and L2A_N0500 whatever baseline its names say. The longest delay of a product in a folder
+# without it is 158 days, the shortest of one in it 361.
+_REPROCESSED_AFTER = timedelta(days=250)
 _REPROCESSED_SINCE = "N0500"
+_MADE_BY_SEN2COR = "N9999"
+_BARE_MONTHS = frozenset({f"2022{month:02}" for month in range(1, 12)})
 
 _UNIT = "S2[A-Z]"
 _FACTORY = re.compile(
@@ -23,11 +26,22 @@ _FACTORY = re.compile(
 )
 
 
-def _folder(name: NameFields, start: datetime) -> str | None:
-    made = datetime.fromisoformat(name.fields["discriminator"]).replace(tzinfo=UTC)
-    if name.fields["baseline"] >= _REPROCESSED_SINCE and made - start > _REPROCESSED_AFTER:
-        return None
-    return f"Sentinel-2/MSI/{name.level}"
+def _is_late(name: NameFields) -> bool:
+    assert name.start
+    return read_time(name.fields["discriminator"]) - name.start > _REPROCESSED_AFTER
+
+
+def _folder(name: NameFields, _start: datetime) -> str:
+    reprocessed = _REPROCESSED_SINCE <= name.fields["baseline"] < _MADE_BY_SEN2COR and _is_late(name)
+    return f"Sentinel-2/MSI/{name.level}{'_N0500' if reprocessed else ''}"
+
+
+def _is_bare(name: NameFields) -> bool:
+    """Tell whether a product is one of the L2A that were made of older L1C in 2022: their names have no extension."""
+    again = name.fields["baseline"] == _MADE_BY_SEN2COR or (
+        name.fields["baseline"] < _REPROCESSED_SINCE and _is_late(name)
+    )
+    return name.level == "L2A" and again and name.fields["discriminator"][:6] in _BARE_MONTHS
 
 
 def _explode(name: NameFields) -> dict[str, Any]:
@@ -42,7 +56,7 @@ def _explode(name: NameFields) -> dict[str, Any]:
         "processing_baseline": fields["baseline"],
         "relative_orbit_number": int(fields["relative_orbit"][1:]),
         "tile": fields["tile"],
-        "production_date": datetime.fromisoformat(fields["discriminator"]),
+        "production_date": read_time(fields["discriminator"]).replace(tzinfo=None),
         "duration": 0,
         "absolute_orbit_number": None,
         "mission_data_take": None,
@@ -74,7 +88,9 @@ MISSION = Mission(
     factory=_FACTORY,
     digests=frozenset({"md5", "sha3_256"}),
     eodata_folder=_folder,
+    eodata_bare=_is_bare,
     archive_layout=BY_DATE,
+    versions=("{unit}_{type}_", "_{relative_orbit}_{tile}_"),
     sensor="MultiSpectralImager",
     explode=_explode,
 )

@@ -13,8 +13,11 @@ _UNIT = "S5P"
 _CLASS = "NRTI|OFFL|RPRO|TEST|OGCA|GSOV|OPER"
 
 
-def _folder(name: NameFields, _start: datetime) -> str:
-    return f"Sentinel-5P/TROPOMI/{name.product_type}"
+def _folder(name: NameFields, _start: datetime) -> str | None:
+    if name.fields["orbit"] == "00000":
+        return None  # of many orbits: its date in the bucket is not the one of its name
+    folder = "L1B" if name.product_type.startswith("L1B_IR_") else name.product_type
+    return f"Sentinel-5P/TROPOMI/{folder}"
 
 
 MISSION = Mission(
@@ -38,5 +41,6 @@ MISSION = Mission(
     collection="SENTINEL-5P",
     is_directory=False,
     eodata_folder=_folder,
+    versions=("{unit}_", "_{type}_"),
     sensor="TROPOMI",
 )

@@ -72,7 +72,7 @@ def refusal(catalogue: Catalogue, names: list[str] | None = None, **options: int
 
 
 def test_names_are_found_and_unknown_ones_left_out(server, catalogue):
-    server.responses(rows(product(A)))
+    server.responses(rows(product(A)), rows())  # the second one is asked for B without its extension
 
     found = catalogue.find([B, A])
 
@@ -91,7 +91,8 @@ def test_names_are_found_and_unknown_ones_left_out(server, catalogue):
 def test_the_question_is_one_filter_with_an_explicit_limit(server, catalogue):
     catalogue.find([A, B])
 
-    assert server.filters() == [f"Name eq '{A}' or Name eq '{B}'"]
+    bare_a, bare_b = A.removesuffix(".SAFE"), B.removesuffix(".SAFE")
+    assert server.filters() == [f"Name eq '{A}' or Name eq '{B}'", f"Name eq '{bare_a}' or Name eq '{bare_b}'"]
     assert server.paths[0].startswith("/odata/v1/Products?$filter=")
     assert server.paths[0].endswith("&$top=1000")
     assert server.agents[0].startswith("cdsed/")
@@ -100,7 +101,7 @@ def test_the_question_is_one_filter_with_an_explicit_limit(server, catalogue):
 def test_quotes_and_separators_in_a_name_cannot_change_the_question(server, catalogue):
     catalogue.find(["S1A_'&$top=0#% +é.SAFE"])
 
-    assert server.filters() == ["Name eq 'S1A_''&$top=0#% +é.SAFE'"]
+    assert server.filters() == ["Name eq 'S1A_''&$top=0#% +é.SAFE'", "Name eq 'S1A_''&$top=0#% +é'"]
 
 
 def test_nothing_asked_is_no_request(server, catalogue):
@@ -111,7 +112,7 @@ def test_nothing_asked_is_no_request(server, catalogue):
 def test_a_name_asked_twice_is_asked_once(server, catalogue):
     catalogue.find([A, A])
 
-    assert server.filters() == [f"Name eq '{A}'"]
+    assert server.filters() == [f"Name eq '{name}'" for name in (A, A.removesuffix(".SAFE"))]
 
 
 def test_many_names_go_in_batches_over_one_connection(server, catalogue):
@@ -129,8 +130,9 @@ def test_long_names_make_smaller_batches_so_that_no_url_passes_2048_characters(s
     catalogue.find(names)
 
     assert max(len(server.url.removesuffix("/odata/v1") + path) for path in server.paths) <= 2048
-    assert " or ".join(server.filters()) == " or ".join(f"Name eq '{name}'" for name in names)
-    assert len(server.paths) == 3
+    asked = [*names, *(name.removesuffix(".SAFE") for name in names)]
+    assert " or ".join(server.filters()) == " or ".join(f"Name eq '{name}'" for name in asked)
+    assert len(server.paths) == 6
 
 
 def test_of_two_rows_with_one_name_the_newest_counts(server, catalogue):
@@ -354,7 +356,7 @@ def test_tls_is_verified_and_a_ca_file_can_vouch(certificate, clock, stop):
 
     assert error.code == "TlsFailed"
     assert "services.ca_file" in str(error)
-    assert len(server.paths) == 1
+    assert len(server.paths) == 2
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared sample data is not here (CDSED_SHARED_DATA)")

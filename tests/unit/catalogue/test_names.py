@@ -10,6 +10,7 @@ from cdsed.catalogue.names import Names, Negatives, look_up
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.errors import ServiceError
+from cdsed.model.safename import normalise, parse
 from tests.support.catalogue_server import Response, Server, product, rows
 from tests.support.clocks import HandClock
 
@@ -123,7 +124,7 @@ def test_a_name_is_unknown_only_when_the_filter_and_the_deletions_say_so(server,
 
     assert list(facts.found) == [A]
     assert facts.unknown == {B}
-    assert [unquote(path).count("Name eq") for path in server.deleted_paths] == [1]
+    assert [unquote(path).count("Name eq") for path in server.deleted_paths] == [2]
 
 
 def test_a_deleted_product_comes_with_its_cause_and_date(server, service):
@@ -136,6 +137,72 @@ def test_a_deleted_product_comes_with_its_cause_and_date(server, service):
     assert facts.deleted[A].cause == "Duplicated product"
     assert facts.absence(A).cause == "CDSE deleted it on 2025-03-01: Duplicated product"
     assert facts.unknown == {B}
+
+
+BARE = "S2B_MSIL2A_20171207T105419_N9999_R051_T31UFS_20220927T131413"
+
+
+@pytest.mark.parametrize("asked", [BARE, f"{BARE}.SAFE"])
+@pytest.mark.parametrize("known", [BARE, f"{BARE}.SAFE"])
+def test_a_name_is_found_with_and_without_the_extension_that_either_side_lacks(server, service, asked, known):
+    server.respond_to_list = listing(known)
+    server.respond = having(known)
+    assert look_up([asked, A], service).found[asked].name == known
+
+
+def test_of_several_rows_of_a_name_the_one_that_can_be_had_wins_whatever_is_newest(server, service):
+    newest = product(A, Id="1" * 8, ModificationDate="2026-01-01T00:00:00Z", Online=False)
+    nowhere = product(A, Id="2" * 8, ModificationDate="2025-12-01T00:00:00Z", S3Path=None)
+    old, older = product(A, Id="3" * 8), product(A, Id="4" * 8, ModificationDate="2023-01-01T00:00:00Z")
+    server.respond_to_list = lambda _: rows(newest, older, nowhere, old)
+    facts = look_up([A], service)
+    assert facts.found[A].product_id == "3" * 8
+    assert [entry.product_id for entry in facts.others[A]] == ["4" * 8]
+    assert facts.absence(A) is None
+    server.respond_to_list = lambda _: rows(nowhere, newest)
+    assert look_up([A], service).absence(A).code == "Offline"
+
+
+@pytest.mark.parametrize(
+    ("gone", "versions", "successor"),
+    [
+        (
+            "S2A_MSIL2A_20180918T105021_N0208_R051_T31UFS_20180918T141223",
+            [
+                "S2A_MSIL2A_20180918T105021_N0500_R051_T31UFS_20230801T120000",
+                "S2A_MSIL2A_20180918T105021_N0510_R051_T31UFS_20240801T120000",
+                "S2A_MSIL2A_20180918T105021_N0511_R051_T31UGS_20240901T120000",  # another tile
+            ],
+            1,
+        ),
+        (
+            "S3A_OL_1_EFR____20160501T023119_20160501T023419_20180207T115114_0179_003_317_2520_LR2_R_NT_002",
+            [
+                "S3A_OL_1_EFR____20160501T023118_20160501T023418_20241003T093342_0180_003_317_2520_MAR_R_NT_004",
+                "S3A_OL_1_EFR____20160501T023119_20160501T023419_20241003T093342_0179_003_317_2700_MAR_R_NT_004",
+            ],
+            0,
+        ),
+        (
+            "S5P_OFFL_L2__NO2____20180430T001950_20180430T020120_02818_01_010200_20180510T120000",
+            ["S5P_RPRO_L2__NO2____20180430T001950_20180430T020120_02818_03_020400_20221104T100000"],
+            0,
+        ),
+        (A.removesuffix(".SAFE"), [A.replace("E33E.SAFE", "0001"), A.replace("_E33E.SAFE", "_0001_COG")], 0),
+        ("S1A_AUX_INS_V20140406T010000_G20140409T142540", [], None),
+    ],
+)
+def test_a_deleted_version_names_its_successor(server, service, gone, versions, successor):
+    names = [parse(normalise(name)).name for name in (gone, *versions)]
+    deletion = {"Name": names[0], "Id": ID, "DeletionDate": None, "DeletionCause": "Obsolete product or Other"}
+    server.respond_to_list = listing()
+    server.respond = lambda path: (
+        rows(*(product(name, Id=name) for name in names[1:])) if "startswith" in path else rows()
+    )
+    server.respond_on_deleted = lambda _: rows(deletion)
+    absence = look_up([names[0]], service).absence(names[0])
+    instead = "" if successor is None else f"; the catalogue has {names[1 + successor]} instead"
+    assert absence.cause == f"CDSE deleted it: Obsolete product or Other{instead}"
 
 
 def test_ids_are_looked_up_too_in_either_case(server, service):

@@ -24,7 +24,7 @@ from cdsed.store.products import ProductRequest
 from cdsed.work.resolve import Resolver
 from tests.support.sandbox import SandboxProcess
 
-LST = "S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{:04d}_PS1_O_NR_004.SEN3"
+LST = "S3A_SL_0_SLT____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{:04d}_PS1_O_NR_004.SEN3"
 
 
 @pytest.fixture(scope="module")

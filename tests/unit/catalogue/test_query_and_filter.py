@@ -67,7 +67,8 @@ def test_quotes_cannot_end_a_text():
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
-        ("X.SAFE", "Name eq 'X.SAFE'"),
+        ("X.SAFE", "(Name eq 'X.SAFE' or Name eq 'X')"),
+        ("S2B_MSIL1C_X", "(Name eq 'S2B_MSIL1C_X' or Name eq 'S2B_MSIL1C_X.SAFE')"),
         ("X*", "startswith(Name,'X')"),
         ("*X", "endswith(Name,'X')"),
         ("*X*", "contains(Name,'X')"),
@@ -77,6 +78,15 @@ def test_quotes_cannot_end_a_text():
 )
 def test_a_pattern_is_asked_for_by_its_pieces(pattern, text):
     assert filter_text(Query(name=pattern), None, None) == text
+
+
+def test_a_whole_name_fits_with_and_without_its_extension():
+    query = Query(name="S2B_MSIL1C_X")
+    assert [query.fits(name) for name in ("S2B_MSIL1C_X", "S2B_MSIL1C_X.SAFE", "S2B_MSIL1C_XY.SAFE")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

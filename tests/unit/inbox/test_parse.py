@@ -119,11 +119,13 @@ def test_lines_are_counted_right_wherever_the_reading_blocks_fall(tmp_path: Path
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([b"S1A_x", b",", b";", b"\t", b'"', b"#", b"\r", b"\n", b"\xe9", b"id", b" "])))
-def test_every_physical_line_is_exactly_one_item(tmp_path: Path, parts: list[bytes]) -> None:
+def test_every_physical_line_has_its_items_in_order(tmp_path: Path, parts: list[bytes]) -> None:
     content = b"safename\n" + b"".join(parts)
     lines = re.split(rb"\r\n|\r|\n", content)
     count = len(lines) - (lines[-1] == b"")
-    assert [item.line for item in read(tmp_path, content)] == list(range(1, count + 1))
+    numbers = [item.line for item in read(tmp_path, content)]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, count + 1))
 
 
 @pytest.mark.parametrize(

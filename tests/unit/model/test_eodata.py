@@ -46,6 +46,52 @@ from cdsed.model.safename import normalise, parse
             "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc",
             "Sentinel-5P/TROPOMI/L2__NO2___/2021/12/11",
         ),
+        (
+            "S5P_OFFL_L1B_IR_UVN_20180501T014222_20180501T032352_02833_01_010000_20180503T164434.nc",
+            "Sentinel-5P/TROPOMI/L1B/2018/05/01",
+        ),
+        # Collection-1, even where the name says N0510; the baseline N9999 is none of it
+        (
+            "S2A_MSIL1C_20180801T104021_N0500_R008_T31UFS_20230812T103406.SAFE",
+            "Sentinel-2/MSI/L1C_N0500/2018/08/01",
+        ),
+        (
+            "S2A_MSIL2A_20220801T104021_N0510_R008_T31UFS_20240612T103406.SAFE",
+            "Sentinel-2/MSI/L2A_N0500/2022/08/01",
+        ),
+        (
+            "S2A_MSIL2A_20220801T104021_N0510_R008_T31UFS_20230106T103406.SAFE",
+            "Sentinel-2/MSI/L2A/2022/08/01",
+        ),
+        (
+            "S2B_MSIL2A_20171104T104209_N9999_R008_T31UFS_20221201T173622.SAFE",
+            "Sentinel-2/MSI/L2A/2017/11/04",
+        ),
+        # Sentinel-3: the folder depends on the day of creation, but for some types
+        (
+            "S3B_SL_2_LST____20230824T223252_20230824T223552_20230825T011047_0179_083_158_1080_PS2_O_NR_004.SEN3",
+            "Sentinel-3/SLSTR/SL_2_LST___/2023/08/24",
+        ),
+        (
+            "S3A_OL_1_EFR____20160406T012156_20160406T012355_20241003T093342_0119_002_345_1440_MAR_R_NT_004.SEN3",
+            "Sentinel-3/OLCI/OL_1_EFR___/2016/04/06",
+        ),
+        (
+            "S3A_SR_1_SRA_A__20200501T000548_20200501T005617_20200526T211408_3029_057_358______LN3_O_NT_003.SEN3",
+            "Sentinel-3/SRAL/SR_1_SRA_A/2020/05/01",
+        ),
+        (
+            "S3A_SY_2_VG1____20200701T120000_20200702T120000_20200707T122256_NORTH_AMERICA_____LN2_O_NT_002.SEN3",
+            "Sentinel-3/SYNERGY/SY_2_VG1___/2020/07/01",
+        ),
+        (
+            "S3B_SL_2_FRP____20201230T045236_20201230T045436_20201231T092222_0119_047_218_5940_LN2_O_NT_004.SEN3",
+            "Sentinel-3/SLSTR/SL_2_FRP___/2020/12/30",
+        ),
+        (
+            "S6A_MW_2__AMR_____20240224T173236_20240224T190719_20240224T191551_5683_121_108_054_EUM__OPE_NR_F08.SEN6",
+            "Sentinel-6/AMR-C/MW_2__AMR____/2024/02/24",
+        ),
     ],
 )
 def test_a_path_is_derived_where_the_layout_is_known(name: str, folder: str) -> None:
@@ -53,14 +99,43 @@ def test_a_path_is_derived_where_the_layout_is_known(name: str, folder: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (
+            "S1A_AUX_INS_V20140406T010000_G20140409T142540",
+            "Sentinel-1/AUX/AUX_INS/2014/04/06/*.SAFE.zip",
+        ),
+        (
+            "S1A_OPER_AUX_GNSSRD_POD__20171211T085448_V20140406T235949_20140407T235939",  # begins in GPS time
+            "Sentinel-1/AUX/AUX_GNSSRD/2014/04/07/*",
+        ),
+        (
+            "S2A_OPER_GIP_R2EQOG_MPC__20231108T144900_V20231109T000000_21000101T000000_B01",
+            "Sentinel-2/AUX/GIP_R2EQOG_B01/2023/11/09/*.TGZ",
+        ),
+        (
+            "S2B_MSIL2A_20171008T105009_N0208_R051_T31UFS_20221104T151528",
+            "Sentinel-2/MSI/L2A/2017/10/08/*",
+        ),
+        (
+            "Sentinel-2_mosaic_2022_Q4_18LUL_0_0",
+            "Global-Mosaics/Sentinel-2/S2MSI_L3__MCQ/2022/10/01/*",
+        ),
+    ],
+)
+def test_a_path_is_derived_where_its_object_has_another_extension_than_the_name(name: str, path: str) -> None:
+    assert guess_s3_path(parse(normalise(name))) == f"/eodata/{path.replace('*', name)}"
+
+
+@pytest.mark.parametrize(
     "name",
     [
-        # Sentinel-2 Collection-1: in L1C_N0500, even where the name says N0510
-        "S2A_MSIL1C_20180801T104021_N0500_R008_T31UFS_20230812T103406.SAFE",
-        "S2A_MSIL1C_20220801T104021_N0510_R008_T31UFS_20240612T103406.SAFE",
-        "S3B_SL_2_LST____20230824T223252_20230824T223552_20230825T011047_0179_083_158_1080_PS2_O_NR_004.SEN3",
-        "S1A_AUX_INS_V20140406T010000_G20140409T142540.SAFE",
+        "S3A_OL_0_EFR____20240116T050535_20240116T050835_20240117T125958_0179_021_048_2160_PS1_O_NT_003.SEN3",
+        "S3A_TM_0_NAT____20210325T004713_20210325T022924_20210325T023230_6130_070_031______LN2_O_AL_002.SEN3",
+        "S5P_NRTI_L2__O3_TCL_20240917T000000_20240918T000000_00000_03_000000_20240919T000001.nc",
+        "S1A_OPER_AUX_GNSSRD_POD__20171211T085448_V20140406T255949_20140407T235939",
         "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE",
+        "LC08_L1TP_091076_20130425_20170505_01_T1",
     ],
 )
 def test_no_path_is_guessed_where_a_guess_would_be_wrong(name: str) -> None:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdsed.model.eodata import guess_s3_path
 from cdsed.model.families import Family
-from cdsed.model.safename import misfit, normalise, parse
+from cdsed.model.safename import misfit, normalise, parse, spellings
 
 GRD = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 SLC = "S1A_IW_SLC__1SDV_20190118T023637_20190118T023705_025526_02D4A8_08A8.SAFE"
@@ -27,11 +28,29 @@ SUCCEEDED = [
     "S1E_S3_RAW__0SDV_20250327T110100_20250327T110131_054172_069690_EFC8.SAFE",
     "S3A_OL_1_EFR____20240116T050535_20240116T050835_20240117T125958_0179_021_048_2160_PS1_O_NT_003.SEN3",
     "S3__SY_2_V10____20240116T050535_20240116T050835_20240117T125958_EUROPE____________PS1_O_NT_003.SEN3",
+    "S1B_GP_RAW__0____20181230T101110_20181230T145913_014270________6C03.SAFE",
+    "S1B_N1_RAW__0SHH_20160615T060457_20160615T060608_000734_0003B7_DE41.SAFE",
+    "S1B_RF_RAW__0SDV_20190916T120034_20190916T120036_018062_022016_A624.SAFE",
+    "S3A_SL_1_VSC_AX_20210802T005711_20500101T000000_20210802T031426___________________LN2_O_NN____.SEN3",
+    "S3A_TM_0_NAT____20210325T004713_20210325T022924_20210325T023230_6130_070_031______LN2_O_AL_002.SEN3",
+    "S3__AX___MA1_AX_20210511T150000_20210512T030000_20210512T054258___________________ECW_O_SN_001.SEN3",
+    "S6A_AX____POE__AX_20240628T215923_20240630T015923_20240724T173052__________________SALP_OPE_NT_002.SEN6",
 ]
+EXTENSIONS = ("EOF", "TGZ", "nc", "SAFE")
 AUXILIARY = [
     "S1A_AUX_INS_V20140406T010000_G20140409T142540.SAFE",
     "S1A_OPER_AUX_POEORB_OPOD_20210301T134450_V20140408T225944_20140410T005944.EOF",
     "Sentinel-1_IW_mosaic_2020_M01_33UUP_0_0",
+    "S3A_REP1_AUX_POEORB_POD__20161216T181714_V20160225T215943_20160226T235943_DGNS.EOF",
+    "S3A_SR___POE_AX_20160311T215524_20160313T002324_20190524T115739___________________CNE_O_NT____.TGZ",
+    "S2A_OPER_GIP_R2EQOG_MPC__20231108T144900_V20231109T000000_21000101T000000_B01",
+    "S1A_20141012T144415__1A__20141006T025210_20141006T025235_CARD-COH6",
+    "S1A_IW_GRDH_1SSH_20141022T043522_20141022T043547_002937_00355B_95D6_CARD_BS",
+    "S2GLC_T32TQR_2017",
+    "S11E024_2018_01_19_010906",
+    "LC08_L1TP_091076_20130425_20170505_01_T1",
+    "SP04_HIR_I____3_20080131T145321_20080131T145321_CDS__0000",
+    "SM_OPER_MIR_SCLF1C_20240410T132847_20240410T142207_724_001_1",
 ]
 
 
@@ -73,6 +92,31 @@ def test_names_of_other_families_tell_theirs(name: str, unit: str, mode: str, pr
     assert safename.start is not None
 
 
+def test_seconds_of_60_are_those_of_the_next_minute() -> None:
+    name = parse("S3A_SR_2_LAN____20161231T225041_20161231T234060_20170704T185629_3019_012_343______LR1_R_NT_002.SEN3")
+    assert (name.family, name.stop) == (Family.S3, datetime(2016, 12, 31, 23, 41, tzinfo=UTC))
+    late = parse("S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T235960.SAFE")
+    assert guess_s3_path(late) == f"/eodata/Sentinel-2/MSI/L1C/2024/09/12/{late.name}"
+    assert misfit(GRD.replace("T110131", "T110161")) == "one of its times is not a date"
+    assert misfit(GRD.replace("20240604T110131", "99991231T235960")) == "one of its times is not a date"
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        (GRD, [GRD.removesuffix(".SAFE")]),
+        (S5P.removesuffix(".nc"), [S5P]),
+        (AUXILIARY[1], [AUXILIARY[1].removesuffix(".EOF")]),
+        ("S2GLC_T32TQR_2017.TGZ", ["S2GLC_T32TQR_2017"]),
+        (f"{S6}.tar", [S6.removesuffix(".SEN6"), S6]),
+        (AUXILIARY[1].removesuffix(".EOF"), [AUXILIARY[1].removesuffix("EOF") + each for each in EXTENSIONS]),
+        ("Sentinel-1_IW_mosaic_2020_M01_33UUP_0_0", []),
+    ],
+)
+def test_the_catalogue_may_write_a_name_with_or_without_its_extension(name: str, others: list[str]) -> None:
+    assert spellings(name) == (name, *others)
+
+
 def test_a_sentinel_2_name_has_no_stop_but_a_tile_and_a_baseline() -> None:
     name = parse(S2)
     assert name.stop is None
@@ -96,7 +140,7 @@ def test_a_name_of_unknown_form_is_a_name_all_the_same(name: str) -> None:
         (SLC.replace("SLC__", "SLC_"), "type 'SLC' should be four characters"),
         (GRD.replace("1SDV", "1SXX"), "level and polarisation '1SXX' should be"),
         (GRD.replace("E33E", "E33G"), "checksum 'E33G' should be four hexadecimal digits"),
-        (GRD.replace("_E33E", ""), "datatake '069690' should be six hexadecimal digits"),
+        (GRD.replace("_E33E", ""), "checksum is missing; it should be four hexadecimal digits"),
         (GRD.replace(".SAFE", ".SAVE"), "extension '.SAVE' should be '.SAFE'"),
         (GRD.replace("20240604T110131", "20241304T110131"), "one of its times is not a date"),
         (S2.replace("T28PHQ", "28PHQ"), "tile '28PHQ' should be T, two digits and three letters"),

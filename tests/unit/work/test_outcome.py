@@ -105,17 +105,23 @@ def test_nothing_at_a_guessed_place_asks_the_catalogue_uncharged(lab):
     assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
 
 
-def test_nothing_at_the_catalogues_path_is_an_attempt_then_unavailable(lab):
+def test_nothing_at_the_catalogues_path_asks_the_catalogue_again_after_growing_pauses_uncharged(lab):
     product = claimed(lab)
-    lab.db.rows("UPDATE product SET path_source = :source", source=PathSource.CATALOGUE)
-    lab.outcome.of_product(NOT_LISTED, lab.lease(), now(lab, product))
-    assert (now(lab, product).state, now(lab, product).attempts) == (State.RETRY_WAIT, 1)
-    lab.clock.pass_s(100)
-    products.wake_due(lab.db, lab.clock)
-    with lab.db.write():
-        again = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
-    lab.outcome.of_product(NOT_LISTED, None, again)
-    assert now(lab, product).state is State.UNAVAILABLE
+    pauses = []
+    for _ in range(4):
+        lab.db.rows("UPDATE product SET s3_path = 'x', path_source = :source", source=PathSource.CATALOGUE)
+        lab.outcome.of_product(NOT_LISTED, None, now(lab, product))
+        after = now(lab, product)
+        assert (after.state, after.attempts, after.s3_path) == (State.RETRY_WAIT, 0, None)
+        pauses.append(lab.db.value("SELECT due_s FROM product") - lab.clock.boot_s())
+        lab.clock.pass_s(pauses[-1])
+        products.wake_due(lab.db, lab.clock)
+        assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
+        [claim] = products.claim_resolving(lab.db, lab.clock, lab.process, [product.id])
+        products.resolved(lab.db, lab.clock, claim, Found("x", PathSource.CATALOGUE))
+        with lab.db.write():
+            product = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
+    assert pauses == pytest.approx([1, 2, 4, 8], rel=0.21)
 
 
 def test_a_hostile_key_fails_at_once(lab):

@@ -4,20 +4,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cdsed.errors import ServiceError
+from cdsed.config.settings import RetrySettings
+from cdsed.errors import ProductError, ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
+from cdsed.model.eodata import location_of
 from cdsed.model.product_state import PathSource, State
 from cdsed.store import leases, processes, products
 from cdsed.store.products import Move, ProductRequest
+from cdsed.work.outcome import Outcome
 from cdsed.work.requeue import RETRYABLE, requeue_all
 from cdsed.work.resolve import Resolver
 
 GRD = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 SEVERAL = [
-    f"S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{number:04d}_PS1_O_NR_004.SEN3"
+    f"S3A_SL_0_SLT____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{number:04d}_PS1_O_NR_004.SEN3"
     for number in range(60)
 ]
-S3 = "S3A_SL_2_LST____20240604T110100_20240604T110400_20240604T130000_0179_113_094_2160_PS1_O_NR_004.SEN3"
+S3 = "S3A_SL_0_SLT____20240604T110100_20240604T110400_20240604T130000_0179_113_094_2160_PS1_O_NR_004.SEN3"
 
 
 class Catalogue:
@@ -26,6 +29,7 @@ class Catalogue:
     def __init__(self, **entries: CatalogueEntry) -> None:
         self.entries = entries
         self.deleted: dict[str, Deletion] = {}
+        self.others: dict[str, tuple[CatalogueEntry, ...]] = {}
         self.down: ServiceError | None = None
         self.spoilt: set[str] = set()
         self.code = ""
@@ -43,10 +47,10 @@ class Catalogue:
             raise ServiceError("no answer for that", code=self.code)
         found = {name: entry for name, entry in self.entries.items() if name in names}
         deleted = {name: deletion for name, deletion in self.deleted.items() if name in names}
-        return Facts(found, deleted, frozenset(names) - found.keys() - deleted.keys())
+        return Facts(found, deleted, frozenset(names) - found.keys() - deleted.keys(), self.others)
 
 
-def entry(name, *, online=True):
+def entry(name, *, online=True, **more):
     fields = {
         "name": name,
         "product_id": "id",
@@ -54,7 +58,7 @@ def entry(name, *, online=True):
         "size_bytes": 7,
         "md5": None,
         "online": online,
-    }
+    } | more
     known = CatalogueEntry.__dataclass_fields__
     return CatalogueEntry(**{key: fields.get(key) for key in known})
 
@@ -135,6 +139,69 @@ def test_what_was_deleted_is_unavailable_with_the_cause_of_cdse(lab):
     product = resolve(lab, S3, catalogue)
     assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
     assert product.cause == "CDSE deleted it on 2025-03-01: Duplicated product"
+
+
+def look_in_vain(lab, number, resolver):
+    """Let S3 list nothing at the path that was found, and resolve the product again after its pause."""
+    with lab.db.write():
+        claimed = products.claim_ready(lab.db, lab.clock, number, lab.process)
+    nothing = ProductError("there is nothing", code="NotListed")
+    Outcome(lab.db, lab.clock, RetrySettings()).of_product(nothing, None, claimed)
+    due_s = lab.db.value("SELECT due_s FROM product WHERE id = :id", id=number)
+    pause = max(0.0, (due_s or 0.0) - lab.clock.boot_s())
+    lab.clock.pass_s(pause)
+    products.wake_due(lab.db, lab.clock)
+    exhaust(resolver)
+    return pause
+
+
+def test_what_the_catalogue_has_and_s3_does_not_list_is_unavailable_after_two_looks(lab):
+    old = datetime.fromtimestamp(lab.clock.utc_s() - 90_000, UTC)
+    catalogue = Catalogue(**{S3: entry(S3, published_at=old)})
+    product = resolve(lab, S3, catalogue)
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    assert look_in_vain(lab, product.id, resolver) < 40
+    assert lab.state(product.id) is State.READY
+    look_in_vain(lab, product.id, resolver)
+    product = products.get(lab.db, product.id)
+    assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
+    assert product.cause == f"the catalogue names /eodata/there/{S3}, but there is nothing"
+
+
+@pytest.mark.parametrize("comes", [False, True])
+def test_a_new_product_that_s3_does_not_list_yet_is_waited_for_with_growing_pauses_for_a_day(lab, comes):
+    began = lab.clock.utc_s()
+    catalogue = Catalogue(**{S3: entry(S3, published_at=datetime.fromtimestamp(began - 300, UTC))})
+    product = resolve(lab, S3, catalogue)
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    pauses = []
+    while lab.state(product.id) is State.READY and not (comes and len(pauses) == 9):
+        pauses.append(look_in_vain(lab, product.id, resolver))
+    assert len(pauses) < 20
+    assert pauses[:6] == pytest.approx([30 * 2**number for number in range(6)], rel=0.21)
+    if comes:
+        found = products.get(lab.db, product.id)
+        assert (found.state, found.attempts, found.s3_path) == (State.READY, 0, f"/eodata/there/{S3}")
+    else:
+        assert lab.state(product.id) is State.UNAVAILABLE
+        assert 86_000 < lab.clock.utc_s() - began < 86_400 + 13_000
+
+
+def test_of_several_rows_each_path_is_tried_in_turn(lab):
+    rows = [entry(S3, product_id=str(number), s3_path=f"/eodata/{number}/{S3}") for number in range(2)]
+    catalogue = Catalogue(**{S3: rows[0]})
+    catalogue.others = {S3: (rows[1],)}
+    product = resolve(lab, S3, catalogue)
+    assert product.s3_path == f"/eodata/0/{S3}"
+    look_in_vain(lab, product.id, Resolver(lab.db, lab.clock, catalogue, lab.process))
+    assert products.get(lab.db, product.id).s3_path == f"/eodata/1/{S3}"
+
+
+def test_a_name_that_the_catalogue_has_without_its_extension_gets_that_path(lab):
+    bare = S3.removesuffix(".SEN3")
+    product = resolve(lab, S3, Catalogue(**{S3: entry(bare)}))
+    assert (product.safename, product.s3_path) == (S3, f"/eodata/there/{bare}")
+    assert location_of(product.safename, product.s3_path).key == f"there/{bare}"
 
 
 def test_a_misspelt_name_is_unavailable_with_its_wrong_field(lab):
