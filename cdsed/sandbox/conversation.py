@@ -178,7 +178,8 @@ class Conversation:
         if kind == "xml_body":
             error = Refused(200, "InternalError", "We encountered an internal error. Please try again.")
             return s3.error_response(error, request)
-        return s3.respond(self._site.bucket, request, question, spoil=kind == "wrong_bytes")
+        response = s3.respond(self._site.bucket, request, question, spoil=kind == "wrong_bytes")
+        return replace(response, status=200) if kind == "range_as_200" else response
 
     def _deliver(self, response: Response, *, fault: Fault | None = None, key: str = "") -> None:
         quota = self._quota

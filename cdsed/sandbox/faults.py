@@ -26,7 +26,7 @@ REFUSALS = {
 DELIVERY_FAULTS = ("reset", "stall", "trickle", "short_body")
 #: Faults that replace the response of any service.
 FOREIGN = ("page", "empty_body", "truncated_body", "foreign_answer", "redirect")
-KINDS = (*REFUSALS, *DELIVERY_FAULTS, *FOREIGN, "wrong_bytes", "xml_body", "changed_etag")
+KINDS = (*REFUSALS, *DELIVERY_FAULTS, *FOREIGN, "wrong_bytes", "xml_body", "changed_etag", "range_as_200")
 FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
 
 
