@@ -33,6 +33,12 @@ RULES = (
     ),
     FailureRule(
         FaultDomain.PRODUCT,
+        ("ForeignBucket",),
+        "its path is in another bucket than `services.s3_bucket`; S3 is not asked for that",
+        FailureAction.ASK_CATALOGUE,
+    ),
+    FailureRule(
+        FaultDomain.PRODUCT,
         ("NoSuchKey",),
         "404 or 410 `NoSuchKey` for an object that was listed",
         FailureAction.ATTEMPT,

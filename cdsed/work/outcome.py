@@ -180,10 +180,10 @@ class Outcome:
 
     def _not_listed(self, error: TransferError, product: Product) -> None:
         if product.path_source is not PathSource.CATALOGUE:
-            _log.info("%s: there is nothing at %s; asking the catalogue", product.safename, product.s3_path)
+            _log.info("%s: %s; asking the catalogue", product.safename, error)
             self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
         elif product.attempts + 1 >= _NOT_LISTED_MAX:
-            cause = f"the catalogue names {product.s3_path}, but there is nothing"
+            cause = f"the catalogue names {product.s3_path}, but {error}"
             self._move(product, Move(State.UNAVAILABLE, cause=cause, code=error.code, attempts=1))
         else:
             self._charge(error, product)

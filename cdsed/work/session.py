@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cdsed.errors import AccountError, LeaseLost, ProductError, Stopped, TransferError
-from cdsed.model.eodata import split_s3_path
+from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
 from cdsed.store import pieces, products
@@ -146,10 +146,10 @@ class _DownloadSession:
 
     def _blamed(self, error: TransferError, product: Product) -> TransferError:
         """Find the fault domain of a refusal: if the key lists other products, it is the product's fault."""
-        if error.code != "AccessDenied" or product.s3_path is None:
+        if error.code != "AccessDenied":
             return error
         try:
-            if not key_works(self._connection, self._lease.account, split_s3_path(product.s3_path)):
+            if not key_works(self._connection, self._lease.account, self._location(product)):
                 return error
         except Stopped as stopped:
             return stopped
@@ -178,14 +178,17 @@ class _DownloadSession:
         context.outcome.delivered(self._lease, product)
         return True
 
+    def _location(self, product: Product) -> S3Location:
+        assert product.s3_path is not None, f"{product.safename} is downloading without a path"
+        return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
+
     def _fetch_one(self, product: Product, piece: Piece) -> Digests:
         context = self._context
-        assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
         fetch_context = FetchContext(
             connection=self._connection,
             account=self._lease.account,
-            bucket=split_s3_path(product.s3_path).bucket,
+            bucket=self._location(product).bucket,
             buffer=self._buffer,
             bandwidth_bytes_per_s=self._grant.bandwidth_bytes_per_s,
             checkpoint_every_s=context.settings.transfer.checkpoint_every_s,

@@ -6,6 +6,7 @@ NOTHING = "Nothing: cdsed tries again"
 
 ADVICE = {
     "NotListed": "Nothing. If it ends *unavailable*, look the product up with `cdsed resolve`",
+    "ForeignBucket": "Nothing. Leave such paths out of your listings, or correct `services.s3_bucket`",
     "NoSuchKey": "Nothing. If it fails for good, the product is being replaced at CDSE: ask again later",
     "Changed": "Nothing: the product was replaced at CDSE meanwhile",
     "NotOnline": "Order the product at CDSE, or wait until it is online. Then `cdsed retry`",

@@ -396,3 +396,9 @@ def test_problems_stand_in_the_order_of_their_lines_and_in_our_words(tmp_path):
 def test_a_state_in_the_inbox_is_refused(tmp_path):
     reported = problems_of(tmp_path, "state_dir: /data/inbox/state\ninbox: {path: /data/inbox}\n")
     assert "inbox: should not contain state_dir (/data/inbox/state)" in reported[0]
+
+
+@pytest.mark.parametrize("bucket", ["EODATA", "e", "eo/data", "eodata/", "", "-eodata"])
+def test_a_name_that_no_bucket_has_is_refused(tmp_path, bucket):
+    with pytest.raises(ConfigError, match="should be the name of a bucket"):
+        load_settings(write(tmp_path, f"services: {{s3_bucket: '{bucket}'}}\n"), {})

@@ -105,6 +105,18 @@ def test_nothing_at_a_guessed_place_asks_the_catalogue_uncharged(lab):
     assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
 
 
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_path_of_another_bucket_costs_that_path_only(lab, planned):
+    lease, product, *pieces_ = at_work(lab) if planned else (lab.lease(), claimed(lab))
+    foreign = ProductError("it is in another bucket", code="ForeignBucket")
+    decide = lab.outcome.of_piece if planned else lab.outcome.of_product
+    assert decide(foreign, lease, product, *pieces_)
+    after = now(lab, product)
+    assert (after.state, after.attempts, after.s3_path) == (State.QUEUED, 0, None)
+    assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
+    assert lab.db.value("SELECT count(*) FROM breaker") == 0
+
+
 def test_nothing_at_the_catalogues_path_is_an_attempt_then_unavailable(lab):
     product = claimed(lab)
     lab.db.rows("UPDATE product SET path_source = :source", source=PathSource.CATALOGUE)
