@@ -61,7 +61,7 @@ class ServiceSettings(Section):
     s3_region: str = Field(default="default", min_length=1, description="S3 region that requests are signed for")
     s3_bucket: BucketName = Field(
         default=BUCKET,
-        description=f"bucket that products are fetched from; paths in `/{BUCKET}/` mean it, those of others are not used",
+        description=f"bucket that products are fetched from; `/{BUCKET}/…` means it, too; paths of others are not used",
     )
     catalogue_url: ServiceUrl = Field(
         default="https://catalogue.dataspace.copernicus.eu/odata/v1",

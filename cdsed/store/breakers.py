@@ -16,6 +16,7 @@ _SQL = Queries("breakers")
 
 SERVICE = "service:s3"
 CATALOGUE = "service:catalogue"
+ZIPPER = "service:zip"
 INBOX = "inbox"
 #: Open for a while after each death of a worker: a third death by chance must not fail a product that two died over.
 SUSPECTS = "suspects"
@@ -95,6 +96,12 @@ def last_failure(db: Database, name: str) -> str | None:
     """Return the code of the last failure since the last success; None without a failure."""
     row = db.row(_SQL.get, name=name)
     return None if row is None else str(row["code"])
+
+
+def failures(db: Database, name: str) -> int:
+    """Return how many failures there were in a row since the last success."""
+    row = db.row(_SQL.get, name=name)
+    return 0 if row is None else int(row["failures"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 # 429 of S3, of the zipper, and of proxies before them; SlowDown (503) is how S3 elsewhere asks for less, never seen
 # from eodata so far.
-_CODES = frozenset({"Throttled", "ThrottledElsewhere", "SlowDown"})
+THROTTLE_CODES = frozenset({"Throttled", "ThrottledElsewhere", "SlowDown"})
 
 # An account gets more sessions after twice its first pause, a minute by default. CDSE counts requests by the minute,
 # so a whole minute has passed without a refusal.
@@ -31,7 +31,7 @@ class Throttling:
 
     def refused(self, error: TransferError, lease: Lease) -> None:
         """Halve the sessions of the lease's account if `error` means that the service asks for less."""
-        if error.code not in _CODES:
+        if error.code not in THROTTLE_CODES:
             return
         account = lease.account
         before = quota_usage.throttled(
