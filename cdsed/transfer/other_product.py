@@ -17,6 +17,8 @@ from cdsed.transfer.s3_list import list_some
 # So many of the next products are tried, because some may share the fault. Where each takes a time-out, two are enough.
 _NEXT_MAX, _SLOW_MAX = 4, 2
 _SLOW = {"Timeout", "TooSlow"}
+#: What S3 says of one product, in its own words: it answers as it should.
+_OF_ONE_PRODUCT = {"AccessDenied", "NoSuchKey", "Changed", "NotOnline"}
 #: Small responses pass where large ones are dropped, e.g. with a wrong MTU.
 _PROBE_BYTES = 2**20
 _AFTER_SLASH = "0"  # sorts right behind `/`: a list that starts after it has nothing of the product
@@ -44,7 +46,8 @@ def other_product_fails(context: FetchContext, location: S3Location, watch: Watc
             error = _failure(context, piece, watch)
             if error is None:
                 return None
-            failures += [error] if isinstance(error, ServiceError) else []
+            if error.code not in _OF_ONE_PRODUCT:
+                failures.append(error)
             if sum(each.code in _SLOW for each in failures) == _SLOW_MAX:
                 break
     except TransferError as error:
@@ -54,16 +57,12 @@ def other_product_fails(context: FetchContext, location: S3Location, watch: Watc
 
 
 def _failure(context: FetchContext, piece: Piece, watch: Watch) -> TransferError | None:
-    """Return what went wrong with one other product; raise what says that none can be had."""
+    """Return what went wrong with one other product; raise what is not about the service, such as `Stopped`."""
     try:
         with watch(context.connection):
             _read(context, piece)
-    except (ServiceError, ProductError) as error:
+    except (ServiceError, ProductError, AccountError) as error:
         context.connection.close()
-        return error
-    except AccountError as error:
-        if error.code != "AccessDenied":
-            raise
         return error
     return None
 

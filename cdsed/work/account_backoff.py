@@ -1,6 +1,7 @@
 """Let an account back off after a refusal; tell the refusals of one product from those of the account."""
 
 import logging
+import threading
 from collections import Counter
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ class AccountBackoff:
         self._retry = retry
         self._repeated: dict[tuple[int, str], _Repeated] = {}
         self._deliveries: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def works(self, account: str) -> None:
         """Close the breaker of an account that was served."""
@@ -45,9 +47,10 @@ class AccountBackoff:
 
     def delivered(self, account: str, product: Product) -> None:
         """Note that bytes of a product arrived over an account."""
-        self._deliveries[account] += 1
-        for key in [key for key in self._repeated if key[0] == product.id]:
-            del self._repeated[key]
+        with self._lock:
+            self._deliveries[account] += 1
+            for key in [key for key in self._repeated if key[0] == product.id]:
+                del self._repeated[key]
 
     def times(self, account: str, product: Product) -> int:
         """Return how often in a row the account was refused this product."""
@@ -56,13 +59,14 @@ class AccountBackoff:
 
     def refused(self, account: str, product: Product) -> bool:
         """Count a refusal; return whether it is the product's: the account delivered others since the one before."""
-        if len(self._repeated) > _REMEMBERED_MAX:
-            self._repeated.clear()
-        known = self._repeated.setdefault((product.id, account), _Repeated())
-        is_products = known.times > 0 and self._deliveries[account] > known.deliveries
-        known.times += 1
-        known.deliveries = self._deliveries[account]
-        return is_products
+        with self._lock:
+            if len(self._repeated) > _REMEMBERED_MAX:
+                self._repeated.clear()
+            known = self._repeated.setdefault((product.id, account), _Repeated())
+            is_products = known.times > 0 and self._deliveries[account] > known.deliveries
+            known.times += 1
+            known.deliveries = self._deliveries[account]
+            return is_products
 
     def back_off(self, error: TransferError, account: str, threshold: int = 1) -> float:
         """Count a failure of an account; return for how many seconds it backs off, 0 below the threshold."""

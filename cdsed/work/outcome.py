@@ -108,7 +108,8 @@ class Outcome:
                 wait_s = self._account_refused(error, lease, product, probe)
                 due_s = self._clock.boot_s() + wait_s if wait_s else 0.0
                 ours = pieces.let_go(self._db, lease, piece, due_s=due_s)
-                pieces.postpone(self._db, product.id, due_s, failed_min=0)
+                if wait_s:
+                    pieces.postpone(self._db, product.id, due_s, failed_min=0)
                 if ours and probe is Probe.ARRIVES:
                     self._moves.charge(error, products.get(self._db, product.id))
                 return False
@@ -238,15 +239,17 @@ class Outcome:
 
     def _piece_failed(self, error: TransferError, lease: Lease, product: Product, piece: Piece, probe: Probe) -> None:
         sick = self._services.count(error, breakers.SERVICE, probe)
-        pause = transient_pause_s(error, piece.transient_failures)
+        charged = not sick and self._services.is_charged(error, piece.transient_failures, probe)
+        # After an attempt the product itself waits.
+        pause = 0.0 if charged else transient_pause_s(error, piece.transient_failures)
         due_s = self._clock.boot_s() + pause
         ours = pieces.let_go(self._db, lease, piece, transient_failure=not sick, due_s=due_s)
-        _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
-        if not ours or sick:
-            return
-        if self._services.is_charged(error, piece.transient_failures, probe):
+        if ours and charged:
+            _log.warning("%s: %s", product.safename, error)
             self._moves.charge(error, products.get(self._db, product.id))
-        else:
+            return
+        _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
+        if ours and not sick:
             pieces.postpone(self._db, product.id, due_s)
 
     def _retry_soon(self, error: TransferError, product: Product, probe: Probe, service: str) -> None:
