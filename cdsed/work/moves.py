@@ -23,9 +23,11 @@ class ProductMoves:
         attempts = product.attempts + 1
         cause = f"{error} (attempt {attempts} of {self._retry.attempts})"
         if attempts >= self._retry.attempts:
-            gone = (
-                State.UNAVAILABLE if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
+            # What the catalogue never answers for is not known to be there.
+            is_gone = product.state is State.RESOLVING or (
+                error.code == "NoSuchKey" and product.state is State.DOWNLOADING
             )
+            gone = State.UNAVAILABLE if is_gone else State.FAILED
             self.move(product, Move(gone, cause=cause, code=error.code, attempts=1))
             return
         due_s = self._clock.boot_s() + pause_s(attempts, self._retry.first_delay_s, self._retry.longest_delay_s)
