@@ -120,6 +120,12 @@ def why_open(db: Database, clock: Clock, name: str) -> OpenReason | None:
     return OpenReason(row["code"], row["reason"])
 
 
+def open_for_s(db: Database, clock: Clock, name: str) -> float:
+    """Return for how many more seconds a breaker is open; 0 when it is closed or its time is over."""
+    row = db.row(_SQL.get, name=name)
+    return 0.0 if row is None or not row["open"] else max(0.0, float(row["until_s"]) - clock.boot_s())
+
+
 def is_open(db: Database, clock: Clock, name: str) -> bool:
     """Tell whether a breaker is open and its time is not over."""
     row = db.row(_SQL.get, name=name)

@@ -211,6 +211,9 @@ RULES = (
         "the zipper: the token has expired on the way",
         FailureAction.RETRY,
     ),
+    FailureRule(
+        FaultDomain.SERVICE, ("Zipper",), "the zipper backs off, after failures of its own", FailureAction.RETRY
+    ),
     FailureRule(FaultDomain.SERVICE, (), "any other fault of the service or of the network", FailureAction.RETRY),
     FailureRule(FaultDomain.DISK, ("ENOSPC", "EDQUOT"), "the disk or its quota is full", FailureAction.PAUSE_DISK),
     FailureRule(

@@ -12,7 +12,7 @@ from cdsed.errors import AccountError, LeaseLost, ProductError, ServiceError, St
 from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
-from cdsed.store import pieces, products
+from cdsed.store import breakers, pieces, products
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
 from cdsed.transfer.lease_broker import Grant
@@ -143,7 +143,11 @@ class _DownloadSession:
         try:
             zipped.fetch(context, self._lease, self._claims, product, self._buffer)
         except TransferError as error:
-            return context.outcome.of_product(error, self._lease, product)
+            probe = Probe.NOT_SENT
+            if context.outcome.needs_probe(error, self._lease, product, service=breakers.ZIPPER):
+                other = zipped.zipper_fails(context, self._lease, self._claims, product, self._buffer)
+                error, probe = _weighed(error, other)
+            return context.outcome.of_product(error, self._lease, product, probe, breakers.ZIPPER)
         context.outcome.delivered(self._lease, products.get(context.store.db, product.id), by_key=False)
         context.work_signal.notify()
         return True
@@ -164,11 +168,7 @@ class _DownloadSession:
         watch = context.transfer.stall_detector.watch
         other = other_product_fails(self._fetch_context(product), self._location(product), watch)
         self._traffic.count()
-        if other is None:
-            return error, Probe.ARRIVES
-        if isinstance(other, ServiceError | ProductError):
-            return error, Probe.FAILS
-        return other, Probe.NOT_SENT
+        return _weighed(error, other)
 
     def _blamed(self, error: TransferError, product: Product) -> TransferError:
         """Find the fault domain of a refusal: if the key lists other products, it is not the account's fault."""
@@ -246,6 +246,15 @@ class _DownloadSession:
             _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
         arrived.clear()
         context.work_signal.notify()
+
+
+def _weighed(error: TransferError, other: TransferError | None) -> tuple[TransferError, Probe]:
+    """Return the error that counts if, after `error`, `other` came of asking for something else."""
+    if other is None:
+        return error, Probe.ARRIVES
+    if isinstance(other, ServiceError | ProductError):
+        return error, Probe.FAILS
+    return other, Probe.NOT_SENT  # the account, this machine, or the process must leave
 
 
 class _PieceProgress:

@@ -40,6 +40,7 @@ ADVICE = {
     "UnexpectedObject": "Log in to your proxy, or let it pass the hosts of CDSE",
     "ProxyResponse": "Log in to your proxy, or let it pass the hosts of CDSE",
     "Redirected": "Log in to your proxy, or correct the addresses in your settings",
+    "Zipper": NOTHING,
     "WrongRefusal": "Nothing. If it fails for good, report the product to CDSE",
     "BadRequest": "Correct `services` in your settings: bucket, region, address",
     "InternalError": "Nothing. See the status page of CDSE if it lasts",

@@ -1,5 +1,7 @@
 """A session at work, at a sandbox: events of other sessions do not end it, and it does not spin without work."""
 
+import pytest
+
 from cdsed.model.product_state import State
 from cdsed.store import products, refusals
 from cdsed.store.products import Move
@@ -55,3 +57,31 @@ def test_work_of_other_accounts_does_not_make_a_session_spin(worker_lab):
     before = worker_lab.db.value("SELECT value FROM fence")
     worker_lab.context.stop.wait(1.5)  # what is measured is how often it looks in this time
     assert worker_lab.db.value("SELECT value FROM fence") - before <= 3
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
+@pytest.mark.parametrize("operation", ["list", "get"])
+def test_a_key_that_is_refused_for_one_product_only_is_not_a_bad_key(worker_lab, code, operation):
+    number = worker_lab.wanted()
+    key = products.get(worker_lab.db, number).s3_path.removeprefix("/eodata/")
+    fault = worker_lab.sandbox.fault(kind="forbidden", code=code, key=f"{key}*", operation=operation)
+    worker_lab.start()
+    wait_until(
+        "it has failed",
+        lambda: (
+            worker_lab.db.value("SELECT max(transient_failures) FROM product") == 1
+            or worker_lab.db.value("SELECT max(transient_failures) FROM piece") == 1
+        ),
+    )
+    assert worker_lab.db.value("SELECT count(*) FROM breaker WHERE name LIKE 'account:%'") == 0
+    assert fault is not None
+
+
+def test_a_product_planned_in_another_bucket_is_not_asked_for_there(worker_lab):
+    number = worker_lab.wanted()
+    worker_lab.db.rows("UPDATE product SET s3_path = replace(s3_path, '/eodata/', '/sentinel-s1-l1c/')")
+    before = len(worker_lab.sandbox.requests())
+    worker_lab.start()
+    wait_until("the catalogue is asked", lambda: worker_lab.state(number) is State.QUEUED)
+    assert products.get(worker_lab.db, number).s3_path is None
+    assert len(worker_lab.sandbox.requests()) == before
