@@ -10,7 +10,7 @@ from cdsed.config.settings import RetrySettings
 from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.objects import Lease, Piece
 from cdsed.model.product_state import PathSource, Product, State
-from cdsed.store import breakers, key_history, pieces, products
+from cdsed.store import breakers, key_history, leases, pieces, products
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.products import Move
@@ -89,6 +89,8 @@ class Outcome:
                 return self._services.needs_probe(earlier, service)
             case FailureAction.BACK_OFF_ACCOUNT:
                 return is_the_sixth(self._accounts.times(lease.account, product))
+            case FailureAction.OTHER_ACCOUNT:  # what arrives counts as delivered: the account reads other products
+                return not leases.has_delivered(self._db, lease.account)
         return False
 
     def of_piece(
