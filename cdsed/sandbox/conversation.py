@@ -116,7 +116,9 @@ class Conversation:
 
     def _respond_odata(self, request: Request) -> Response:
         asked = FaultRequest("odata", request.method, request.parameters().get("$filter") or unquote(request.path), "")
-        fault = self._site.faults.pick(asked)
+        # A list of names is in the body of a POST.
+        whole = replace(asked, key=f"{asked.key} {request.body.decode(errors='replace')}") if request.body else asked
+        fault = self._site.faults.pick(whole)
         if fault and fault.kind in REFUSALS:
             response = odata.error_response(fault.kind, fault.retry_after_s)
         elif fault and fault.kind in {"xml_body", "wrong_bytes"}:

@@ -32,7 +32,7 @@ FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 
 @dataclass(frozen=True)
 class FaultRequest:
-    """A request, for matching; `key` is the prefix of a list request and the filter of an OData query."""
+    """A request, for matching; `key` is the prefix of a list request, and the filter or body of an OData query."""
 
     operation: str
     method: str
