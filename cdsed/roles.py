@@ -229,8 +229,7 @@ def _resolve(worker: Worker) -> None:
     from cdsed.work.resolve import Resolver
 
     with Catalogue(worker.settings, clock=_HeartbeatClock(worker), stop=worker.control.stop) as catalogue:
-        new_for_s = worker.settings.retry.refused_for_s
-        resolver = Resolver(worker.db, worker.clock, catalogue, worker.process, new_for_s=new_for_s)
+        resolver = Resolver(worker.db, worker.clock, catalogue, worker.process, worker.settings.retry)
         worker.control.ready()
         while not worker.control.stop.is_set():
             worker.heartbeat()

@@ -103,6 +103,7 @@ def _settings(wanted: Wanted) -> dict[str, Any]:
         places += [_absolute(place) for place in spools(conf)]
     services = settings_or_defaults(None, os.environ).services.model_dump(mode="json")
     services |= {"s3_url": conf.get("s3_endpoint", services["s3_url"]), "s3_region": conf.get("s3_region", "default")}
+    services |= {"s3_bucket": conf["s3_bucket"]} if conf.get("s3_bucket") else {}
     services |= {"identity_url": conf["URL_identity"]} if conf.get("URL_identity") else {}
     searched = (conf.get("archives") or {}).values() if wanted.search_disks else ()
     return {

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from cdsed.config.instance import MAIN
-from cdsed.config.values import AbsolutePath, NamePattern, Seconds, ServiceUrl, ShortName, Size
+from cdsed.config.values import AbsolutePath, BucketName, NamePattern, Seconds, ServiceUrl, ShortName, Size
+from cdsed.model.eodata import BUCKET
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
 
@@ -61,6 +62,10 @@ class ServiceSettings(Section):
         default="https://eodata.dataspace.copernicus.eu", description="address of the S3 service"
     )
     s3_region: str = Field(default="default", min_length=1, description="S3 region that requests are signed for")
+    s3_bucket: BucketName = Field(
+        default=BUCKET,
+        description=f"bucket that products are fetched from; `/{BUCKET}/…` means it, too; paths of others are not used",
+    )
     catalogue_url: ServiceUrl = Field(
         default="https://catalogue.dataspace.copernicus.eu/odata/v1",
         description="address of the OData catalogue",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from cdsed.config.locate import absolute
+from cdsed.model.eodata import BUCKET_NAME
 
 _UNIT_BYTES = {
     "B": 1,
@@ -76,6 +77,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _bucket_name(name: str) -> str:
+    if not BUCKET_NAME.fullmatch(name):
+        raise ValueError("should be the name of a bucket, such as eodata: 3 to 63 of a-z, 0-9, . and -")
+    return name
+
+
 INTEGER_MAX = 2**63 - 1  # of SQLite, which stores quotas
 # The kernel and Python refuse longer time-outs. 1e9 s are thirty years.
 Seconds = Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
@@ -83,5 +90,6 @@ Size = Annotated[int, BeforeValidator(parse_size_bytes), Field(ge=0, le=INTEGER_
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 NamePattern = Annotated[str, Field(strict=True, max_length=255), AfterValidator(_name_pattern)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]
 # Names of accounts and groups: they become names of files, of directories and of metrics.
 ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]

@@ -10,7 +10,7 @@ from cdsed.model.safename import Safename, stem_of
 BUCKET = "eodata"
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,254}")  # a leading - would be an option in `rm *`
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def split_s3_path(s3_path: str) -> S3Location:
     path = s3_path.removeprefix("s3://").removeprefix("/").removesuffix("/")
     first, _, rest = path.partition("/")
     # Bucket names have no capitals, so `Sentinel-1/SAR/…`, as older tools write it, has no bucket.
-    location = S3Location(first, rest) if _BUCKET.fullmatch(first) else S3Location(BUCKET, path)
+    location = S3Location(first, rest) if BUCKET_NAME.fullmatch(first) else S3Location(BUCKET, path)
     try:
         safe_segments(location.key)
     except ValueError as error:
@@ -69,18 +69,27 @@ def is_place_of(location: S3Location, safename: str) -> bool:
     return stem_of(location.key.rpartition("/")[2]) == stem_of(safename)
 
 
-def location_of(safename: str, s3_path: str) -> S3Location:
+def location_of(safename: str, s3_path: str, bucket: str = BUCKET) -> S3Location:
     """Return where a product is in the object store, by the path that a listing or the catalogue gives.
+
+    Parameters
+    ----------
+    bucket
+        The one of the settings. Listings and the catalogue may call it `BUCKET`, too.
 
     Raises
     ------
     ProductError
-        ``UnsafePath``: the path cannot be used, or is that of another product.
+        ``UnsafePath``: the path cannot be used, or is that of another product. ``ForeignBucket``: it is in another
+        bucket, which must not be asked for: its refusals would say nothing about the service or the account.
     """
     try:
         location = split_s3_path(s3_path)
     except ValueError as error:
         raise ProductError(f"{safename}: {error}", code="UnsafePath") from error
+    if location.bucket not in {bucket, BUCKET}:
+        raise ProductError(f"{s3_path} is in another bucket than {bucket} (services.s3_bucket)", code="ForeignBucket")
+    location = S3Location(bucket, location.key)
     if not is_place_of(location, safename):
         raise ProductError(f"{s3_path} is the place of another product than {safename}", code="UnsafePath")
     return location

@@ -116,7 +116,9 @@ class Conversation:
 
     def _respond_odata(self, request: Request) -> Response:
         asked = FaultRequest("odata", request.method, request.parameters().get("$filter") or unquote(request.path), "")
-        fault = self._site.faults.pick(asked)
+        # A list of names is in the body of a POST.
+        whole = replace(asked, key=f"{asked.key} {request.body.decode(errors='replace')}") if request.body else asked
+        fault = self._site.faults.pick(whole)
         if fault and fault.kind in REFUSALS:
             response = odata.error_response(fault.kind, fault.retry_after_s)
         elif fault and fault.kind in {"xml_body", "wrong_bytes"}:
@@ -178,7 +180,8 @@ class Conversation:
         if kind == "xml_body":
             error = Refused(200, "InternalError", "We encountered an internal error. Please try again.")
             return s3.error_response(error, request)
-        return s3.respond(self._site.bucket, request, question, spoil=kind == "wrong_bytes")
+        response = s3.respond(self._site.bucket, request, question, spoil=kind == "wrong_bytes")
+        return replace(response, status=200) if kind == "range_as_200" else response
 
     def _deliver(self, response: Response, *, fault: Fault | None = None, key: str = "") -> None:
         quota = self._quota

@@ -26,13 +26,13 @@ REFUSALS = {
 DELIVERY_FAULTS = ("reset", "stall", "trickle", "short_body")
 #: Faults that replace the response of any service.
 FOREIGN = ("page", "empty_body", "truncated_body", "foreign_answer", "redirect")
-KINDS = (*REFUSALS, *DELIVERY_FAULTS, *FOREIGN, "wrong_bytes", "xml_body", "changed_etag")
+KINDS = (*REFUSALS, *DELIVERY_FAULTS, *FOREIGN, "wrong_bytes", "xml_body", "changed_etag", "range_as_200")
 FORBIDDEN_CODES = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
 
 
 @dataclass(frozen=True)
 class FaultRequest:
-    """A request, for matching; `key` is the prefix of a list request and the filter of an OData query."""
+    """A request, for matching; `key` is the prefix of a list request, and the filter or body of an OData query."""
 
     operation: str
     method: str

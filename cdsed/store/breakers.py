@@ -16,6 +16,7 @@ _SQL = Queries("breakers")
 
 SERVICE = "service:s3"
 CATALOGUE = "service:catalogue"
+ZIPPER = "service:zip"
 INBOX = "inbox"
 #: Open for a while after each death of a worker: a third death by chance must not fail a product that two died over.
 SUSPECTS = "suspects"
@@ -97,6 +98,12 @@ def last_failure(db: Database, name: str) -> str | None:
     return None if row is None else str(row["code"])
 
 
+def failures(db: Database, name: str) -> int:
+    """Return how many failures there were in a row since the last success."""
+    row = db.row(_SQL.get, name=name)
+    return 0 if row is None else int(row["failures"])
+
+
 @dataclass(frozen=True, slots=True)
 class OpenReason:
     """Why a breaker is open: the code and the text of the last failure."""
@@ -111,6 +118,12 @@ def why_open(db: Database, clock: Clock, name: str) -> OpenReason | None:
     if row is None or not row["open"] or row["until_s"] <= clock.boot_s():
         return None
     return OpenReason(row["code"], row["reason"])
+
+
+def open_for_s(db: Database, clock: Clock, name: str) -> float:
+    """Return for how many more seconds a breaker is open; 0 when it is closed or its time is over."""
+    row = db.row(_SQL.get, name=name)
+    return 0.0 if row is None or not row["open"] else max(0.0, float(row["until_s"]) - clock.boot_s())
 
 
 def is_open(db: Database, clock: Clock, name: str) -> bool:

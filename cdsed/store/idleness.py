@@ -48,7 +48,7 @@ def why(
     inbox = [each.reason for each in open_breakers if each.name == breakers.INBOX]
     passed_by = {breakers.INBOX}  # products continue without it; without the catalogue, those whose S3 path is known
     if to_go.get(State.READY) or to_go.get(State.DOWNLOADING):
-        passed_by.add(breakers.CATALOGUE)
+        passed_by |= {breakers.CATALOGUE, breakers.ZIPPER}
     open_breakers = tuple(each for each in open_breakers if each.name not in passed_by)
     if not total:
         return Idleness(inbox[0] if inbox else "every product asked for is finished; drop a listing into the inbox")

@@ -17,6 +17,7 @@ _SQL = Queries("pieces")
 # Small pieces are handed out in batches, because each hand-out costs a commit, that is an fsync.
 _BATCH_BYTES = 8 * 2**20
 _BATCH_PIECES = 32
+_POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
 
 
@@ -200,6 +201,15 @@ def let_go(db: Database, lease: Lease, piece: Piece, *, transient_failure: bool 
             db.row(_SQL.let_go, id=piece.id, fence=lease.fence, transient_failures=int(transient_failure), due_s=due_s)
             is not None
         )
+
+
+def postpone(db: Database, product: int, due_s: float, failed_min: int = _POSTPONED_FROM) -> None:
+    """Let all pieces of a product wait until `due_s` if so many of them have failed: the others probably fail, too.
+
+    Sessions work on other products meanwhile.
+    """
+    with db.write():
+        db.rows(_SQL.postpone, product=product, due_s=due_s, failed_min=failed_min)
 
 
 def objects(db: Database, product: int) -> list[StoredObject]:

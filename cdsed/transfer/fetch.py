@@ -82,13 +82,7 @@ def fetch_piece(
     AccountError, ServiceError, DiskError, Stopped
         See these classes.
     """
-    first = piece.first_byte + piece.done_bytes
-    last = piece.first_byte + piece.size_bytes - 1
-    headers = {"If-Match": f'"{piece.etag}"'}
-    if not piece.whole:
-        headers["Range"] = f"bytes={first}-{last}"
-    response = context.connection.request("GET", context.bucket, piece.key, headers)
-    _check(context, piece, response, first, last)
+    response = request_piece(context, piece)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
         with _open(staging, piece, context.check_owner) as file:
@@ -100,21 +94,41 @@ def fetch_piece(
     return Digests(**{name: digest.hexdigest() for name, digest in hashes.items()}, stamp=stamp if hashes else None)
 
 
+def request_piece(context: FetchContext, piece: Piece) -> http.client.HTTPResponse:
+    """Ask for the missing bytes of a piece; return a response that has exactly these, with its body unread.
+
+    Raises
+    ------
+    ProductError, AccountError, ServiceError, Stopped
+        The response is something else.
+    """
+    first = piece.first_byte + piece.done_bytes
+    last = piece.first_byte + piece.size_bytes - 1
+    headers = {"If-Match": f'"{piece.etag}"'}
+    if not piece.whole:
+        headers["Range"] = f"bytes={first}-{last}"
+    response = context.connection.request("GET", context.bucket, piece.key, headers)
+    _check(context, piece, response, first, last)
+    return response
+
+
 def _check(context: FetchContext, piece: Piece, response: http.client.HTTPResponse, first: int, last: int) -> None:
     """Refuse a response that is not exactly the requested bytes of the object that was listed."""
-    wanted = 200 if piece.whole else 206
+    content_range = response.headers.get("Content-Range")
+    # `rclone serve s3` answers 200 to a range, with its Content-Range. Without that, 200 means the whole object.
+    ranged = response.status == 206 or (response.status == 200 and content_range is not None)
+    status_fits = response.status == 200 if piece.whole else ranged
     if response.status not in (200, 206):
         body = read_small(context.connection, response, 2**16)
         raise s3_error(context.account, piece.key, response.status, dict(response.headers), body)
     etag = response.headers.get("ETag", "").strip('"')
-    if etag and etag != piece.etag and response.status == wanted and not _is_page(context, response):
+    if etag and etag != piece.etag and status_fits and not _is_page(context, response):
         _drop(context, response)
         raise ProductError(f"{piece.key} has changed since it was listed (ETag)", code="Changed")
     length = response.headers.get("Content-Length")
-    content_range = response.headers.get("Content-Range")
     range_fits = piece.whole or content_range == f"bytes {first}-{last}/{piece.object_bytes}"
     # An error body under status 200 has neither the object's ETag nor its length.
-    fits = response.status == wanted and etag == piece.etag and length == str(last - first + 1) and range_fits
+    fits = status_fits and etag == piece.etag and length == str(last - first + 1) and range_fits
     if not fits:
         _drop(context, response)
         raise ServiceError(

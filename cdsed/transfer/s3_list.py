@@ -102,6 +102,36 @@ def _unreadable(location: S3Location, why: str) -> ServiceError:
     return ServiceError(f"the list of {location.s3_path} cannot be read: {printable}", code="InvalidResponse")
 
 
+def list_some(
+    connection: Connection, account: str, location: S3Location, after: str, most: int = 20
+) -> list[ListedObject]:
+    """List the objects that follow a key, below the top folder of a location.
+
+    Parameters
+    ----------
+    after
+        The list begins behind this key; '' is for the first objects.
+
+    Raises
+    ------
+    AccountError, ServiceError, Stopped
+        The request was refused or broke; the process must leave.
+    """
+    top, slash, _ = location.key.partition("/")
+    asked = ListRequest(location.s3_path, location.bucket, top + slash if slash else "")
+    try:
+        page = _client(connection, account, asked).list_objects_v2(
+            Bucket=asked.bucket, Prefix=asked.prefix, MaxKeys=most, StartAfter=after or asked.prefix
+        )
+        listed = [
+            ListedObject(item["Key"], item["Key"], item["Size"], item["ETag"].strip('"'))
+            for item in page.get("Contents", [])
+        ]
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LookupError, ValueError) as error:
+        raise _unreadable(location, str(error)) from error
+    return [item for item in listed if 0 <= item.size_bytes <= _SIZE_BYTES_MAX and _ETAG.fullmatch(item.etag)]
+
+
 def key_works(connection: Connection, account: str, location: S3Location) -> bool:
     """Tell whether the account may list anything, to find the fault domain of a refusal.
 
@@ -110,12 +140,11 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
     Stopped
         The process must leave before the result is known.
     """
-    asked = ListRequest(location.s3_path, location.bucket, f"{location.key.partition('/')[0]}/")
     try:
-        _client(connection, account, asked).list_objects_v2(Bucket=asked.bucket, Prefix=asked.prefix, MaxKeys=1)
+        list_some(connection, account, location, "", most=1)
     except Stopped:
         raise
-    except (TransferError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+    except TransferError:
         return False
     return True
 

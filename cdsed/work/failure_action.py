@@ -67,18 +67,21 @@ class FailureAction(Enum):
         breaker="account",
     )
     BACK_OFF_ACCOUNT = Terms(
-        "untouched: other accounts continue with it",
+        "untouched: other accounts continue with it. If the same account is refused it again, it waits until the "
+        "account has tried another one. The sixth in a row is an attempt, if another product arrives",
         State.READY,
         "30 s, doubled each time, 1 h at most (`retry.account_…`). A longer `Retry-After` wins",
-        "the account: it backs off, and its session is released",
+        "the account: it backs off, and its session is released. Not if it delivered others since the last refusal "
+        "of this product",
         breaker="account",
     )
     RETRY = Terms(
-        "untouched, the piece or the list of objects is fetched again. The sixth in a row while others arrive: an "
-        "attempt",
+        "untouched, the piece or the list of objects is fetched again. The sixth in a row is an attempt, if another "
+        "product that is asked for after it arrives",
         State.RETRY_WAIT,
         _SOON,
-        "the service: the eighth in a row opens its breaker for 5 s, doubled each time, 5 min at most",
+        "the service: the eighth in a row opens its breaker for 5 s, doubled each time, 5 min at most, unless another "
+        "product arrives. For a zip: the zipper, likewise",
         breaker="service",
     )
     PAUSE_DISK = Terms(

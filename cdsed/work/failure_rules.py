@@ -14,7 +14,8 @@ from cdsed.work.failure_action import FailureAction
 class FailureRule:
     """One row: errors of this fault domain with one of these codes (no code: any other) lead to this action.
 
-    ``never_charged``: not even the sixth in a row is an attempt, because no product can cause it.
+    ``never_charged``: not even the sixth in a row is an attempt, unless another product that was asked for after it
+    arrived: only that shows that it is not something on the way.
     """
 
     fault_domain: FaultDomain
@@ -29,6 +30,12 @@ RULES = (
         FaultDomain.PRODUCT,
         ("NotListed",),
         "S3 lists nothing at its path, and says `NoSuchKey` of it",
+        FailureAction.ASK_CATALOGUE,
+    ),
+    FailureRule(
+        FaultDomain.PRODUCT,
+        ("ForeignBucket",),
+        "its path is in another bucket than `services.s3_bucket`; S3 is not asked for that",
         FailureAction.ASK_CATALOGUE,
     ),
     FailureRule(
@@ -154,8 +161,7 @@ RULES = (
     FailureRule(
         FaultDomain.SERVICE,
         ("UnexpectedObject",),
-        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200. Never an "
-        "attempt, however often",
+        "200 or 206 without the ETag, length or range asked for, such as an error page under status 200",
         FailureAction.RETRY,
         never_charged=True,
     ),
@@ -163,17 +169,22 @@ RULES = (
         FaultDomain.SERVICE,
         ("ProxyResponse",),
         "a response that is not the service's own: a page, JSON, nothing or another list in place of a list or a "
-        "zip, or 401, 403, 404, 407, 410, 412, 416, 451 not in its words. A proxy, a firewall. Never an attempt, "
-        "however often",
+        "zip, or 401, 403, 404, 407, 410, 412, 416, 451 not in its words. A proxy, a firewall",
         FailureAction.RETRY,
         never_charged=True,
     ),
     FailureRule(
         FaultDomain.SERVICE,
         ("Redirected",),
-        "3xx: another address or region, a login page. Never followed, and never an attempt, however often",
+        "3xx: another address or region, a login page. Never followed",
         FailureAction.RETRY,
         never_charged=True,
+    ),
+    FailureRule(
+        FaultDomain.SERVICE,
+        ("WrongRefusal",),
+        "401, 403 or 400 with the code of a bad key for one product, though the same key lists others",
+        FailureAction.RETRY,
     ),
     FailureRule(
         FaultDomain.SERVICE,
@@ -199,6 +210,9 @@ RULES = (
         ("DAT-ZIP-109", "DAT-ZIP-604"),
         "the zipper: the token has expired on the way",
         FailureAction.RETRY,
+    ),
+    FailureRule(
+        FaultDomain.SERVICE, ("Zipper",), "the zipper backs off, after failures of its own", FailureAction.RETRY
     ),
     FailureRule(FaultDomain.SERVICE, (), "any other fault of the service or of the network", FailureAction.RETRY),
     FailureRule(FaultDomain.DISK, ("ENOSPC", "EDQUOT"), "the disk or its quota is full", FailureAction.PAUSE_DISK),

@@ -8,32 +8,31 @@ from dataclasses import replace
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
-from cdsed.credentials.key_diagnosis import diagnose_refusal
 from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.objects import Lease, Piece
 from cdsed.model.product_state import PathSource, Product, State
+from cdsed.model.quota import THROTTLE_CODES
 from cdsed.store import breakers, key_history, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.products import Move
 from cdsed.transfer.s3_errors import local_error
+from cdsed.work.access_refusals import AccessRefusals
+from cdsed.work.account_backoff import AccountBackoff
 from cdsed.work.failure_action import FailureAction
 from cdsed.work.failure_rules import rule_of
-from cdsed.work.retrying import is_charged_by_now, pause_s, refused_pause_s, transient_pause_s
+from cdsed.work.moves import ProductMoves
+from cdsed.work.retrying import is_charged_by_now, is_the_sixth, pause_s, refused_pause_s, transient_pause_s
+from cdsed.work.service_failures import Probe, ServiceFailures
 from cdsed.work.throttling import Throttling
 
 _log = logging.getLogger(__name__)
 
-#: So many failures in a row, over all sessions, open the breaker of the service.
-_SERVICE_THRESHOLD = 8
-_SERVICE_FIRST_S, _SERVICE_LONGEST_S = 5.0, 300.0
-#: After so many refusals in a row an account that has delivered nothing backs off.
-_REFUSED_THRESHOLD = 3
 NO_PLACE = "unknown"  # for products that have no destination yet, as in the column `place` of the state
 _DISK_LONGEST_S = 600.0
 _BACKOFF_FIRST_S, _BACKOFF_LONGEST_S = 5.0, 300.0
-#: A new key becomes valid within a minute, so an account with one backs off no longer than that.
-_YOUNG_KEY_LONGEST_S = 60.0
+#: A product that its account was refused again waits this much longer than the account, which tries another one then.
+_AFTER_ACCOUNT_TIMES, _AFTER_ACCOUNT_S = 1.1, 3.0
 
 #: Pauses of products that another state downloads, and how many of these products are remembered.
 _OTHER_FIRST_S, _OTHER_LONGEST_S, _WAITED_MAX = 2.0, 120.0, 10_000
@@ -47,6 +46,10 @@ class Outcome:
         self._clock = clock
         self._retry = retry
         self._throttling = Throttling(db, clock, retry)
+        self._accounts = AccountBackoff(db, clock, retry)
+        self._services = ServiceFailures(db, clock)
+        self._moves = ProductMoves(db, clock, retry)
+        self._refusals = AccessRefusals(db, clock, retry, self._accounts, self._moves)
         self._waited: Counter[int] = Counter()
 
     def listed(self, lease: Lease) -> None:
@@ -56,7 +59,7 @@ class Outcome:
         """
         key_history.worked(self._db, self._clock, lease.account)
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
-            self._works(lease)
+            self._accounts.works(lease.account)
         breakers.close(self._db, self._clock, breakers.SERVICE)
         breakers.forget(self._db, disk_breaker(NO_PLACE))
 
@@ -64,46 +67,91 @@ class Outcome:
         """Note that pieces arrived: account, service and disk work, and so does the key, unless it was a zip."""
         self._throttling.delivered(lease)
         self._waited.pop(product.id, None)
+        self._accounts.delivered(lease.account, product)
         if by_key:
             key_history.worked(self._db, self._clock, lease.account)
-        self._works(lease)
-        breakers.close(self._db, self._clock, breakers.SERVICE)
+        self._accounts.works(lease.account)
+        breakers.close(self._db, self._clock, breakers.SERVICE if by_key else breakers.ZIPPER)
         breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
 
-    def of_piece(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> bool:
-        """Decide after a piece failed; return whether the session may continue."""
+    def needs_probe(
+        self,
+        error: TransferError,
+        lease: Lease,
+        product: Product,
+        piece: Piece | None = None,
+        service: str = breakers.SERVICE,
+    ) -> bool:
+        """Tell whether another product must be asked for before it is decided what follows from this failure."""
+        match rule_of(error).action:
+            case FailureAction.RETRY:
+                earlier = product.transient_failures if piece is None else piece.transient_failures
+                return self._services.needs_probe(earlier, service)
+            case FailureAction.BACK_OFF_ACCOUNT:
+                return is_the_sixth(self._accounts.times(lease.account, product))
+            case FailureAction.OTHER_ACCOUNT:  # what arrives counts as delivered: the account reads other products
+                return not leases.has_delivered(self._db, lease.account)
+        return False
+
+    def of_piece(
+        self, error: TransferError, lease: Lease, product: Product, piece: Piece, probe: Probe = Probe.NOT_SENT
+    ) -> bool:
+        """Decide after a piece failed; return whether the session may continue.
+
+        `probe` says what came of asking for another product, where `needs_probe` says so.
+        """
         action = self._action(error, product)
         with self._db.write():
-            self._throttling.refused(error, lease)
             if action is FailureAction.RETRY:
-                self._piece_failed(error, lease, product, piece)
+                self._slowed_down(error, lease, product, probe)
+                self._piece_failed(error, lease, product, piece, probe)
                 return True
-            ours = pieces.let_go(self._db, lease, piece)
             if action is FailureAction.BACK_OFF_ACCOUNT:
-                self._back_off_account(error, lease.account)
+                wait_s = self._account_refused(error, lease, product, probe)
+                due_s = self._clock.boot_s() + wait_s if wait_s else 0.0
+                ours = pieces.let_go(self._db, lease, piece, due_s=due_s)
+                if wait_s:
+                    pieces.postpone(self._db, product.id, due_s, failed_min=0)
+                if ours and probe is Probe.ARRIVES:
+                    self._moves.charge(error, products.get(self._db, product.id))
                 return False
-            if ours:  # else the failure of another session has already changed the state of the product
+            if pieces.let_go(self._db, lease, piece):  # else another session has already changed the product's state
                 self._carry_out(action, error, products.get(self._db, product.id), lease)
         return action is not FailureAction.BACKOFF and not isinstance(error, Stopped)
 
-    def of_product(self, error: TransferError, lease: Lease | None, product: Product) -> bool:
-        """Decide after planning, verifying or publishing a claimed product failed; return whether to continue."""
-        if lease is not None:
-            self._throttling.refused(error, lease)
+    def of_product(
+        self,
+        error: TransferError,
+        lease: Lease | None,
+        product: Product,
+        probe: Probe = Probe.NOT_SENT,
+        service: str = breakers.SERVICE,
+    ) -> bool:
+        """Decide after planning, verifying or publishing a claimed product failed; return whether to continue.
+
+        `probe` as for `of_piece`; `service` is the breaker that counts failures of the service.
+        """
         action = self._action(error, product)
         match action:
             case FailureAction.BACK_OFF_ACCOUNT if lease is not None:
-                self._back_off_account(error, lease.account)
-                self._move(product, Move(State.READY))
+                wait_s = self._account_refused(error, lease, product, probe)
+                if probe is Probe.ARRIVES:
+                    self._moves.charge(error, product)
+                elif wait_s:
+                    self._moves.wait(error, product, wait_s)
+                else:
+                    self._moves.move(product, Move(State.READY))
                 return False
             case FailureAction.RETRY:
-                self._retry_soon(error, product)
+                if lease is not None:
+                    self._slowed_down(error, lease, product, probe)
+                self._retry_soon(error, product, probe, service)
                 return True
             case FailureAction.BACK_OFF_ACCOUNT | FailureAction.RELEASE:
                 # The process stops, or another worker has the product: release it as it was.
                 back = State.DOWNLOADING if product.state is State.VERIFYING else State.READY
                 with suppress(LeaseLost):
-                    self._move(product, Move(back))
+                    self._moves.move(product, Move(back))
                 return False
         self._carry_out(action, error, product, lease)
         return action is not FailureAction.BACKOFF
@@ -136,13 +184,13 @@ class Outcome:
         """Carry out the action on the product."""
         match action:
             case FailureAction.OTHER_ACCOUNT if lease is not None:
-                self._refused(error, lease, product)
+                self._refusals.refused(error, lease, product)
             case FailureAction.ATTEMPT | FailureAction.OTHER_ACCOUNT:
                 _log.warning("%s: %s", product.safename, error)
-                self._charge(error, product)
+                self._moves.charge(error, product)
             case FailureAction.GIVE_UP:
                 _log.error("%s: %s", product.safename, error)
-                self._move(product, Move(State.FAILED, cause=str(error), code=error.code))
+                self._moves.move(product, Move(State.FAILED, cause=str(error), code=error.code))
             case FailureAction.ASK_CATALOGUE:
                 self._not_listed(error, product)
             case FailureAction.PAUSE_DISK:
@@ -151,29 +199,14 @@ class Outcome:
                 self._replan(error, product)
             case FailureAction.REFETCH:
                 _log.warning("%s: %s; fetched again", product.safename, error)
-                self._wait(error, product, transient_pause_s(error, 0))  # the object itself counts its damaged copies
+                self._moves.wait(
+                    error, product, transient_pause_s(error, 0)
+                )  # the object itself counts its damaged copies
             case FailureAction.WAIT_FOR_OTHER:
                 self._wait_for_other(error, product)
             case FailureAction.BACKOFF:
                 _log.warning("%s: %s", product.safename, error)
-                self._wait(error, product, self._longer_s(product, _BACKOFF_FIRST_S, _BACKOFF_LONGEST_S))
-
-    def _works(self, lease: Lease) -> None:
-        if breakers.close(self._db, self._clock, account_breaker(lease.account)):
-            _log.info("account %s works again", lease.account)
-
-    def _charge(self, error: TransferError, product: Product) -> None:
-        """Count an attempt of the product; it waits longer each time, and fails when they are used up."""
-        attempts = product.attempts + 1
-        cause = f"{error} (attempt {attempts} of {self._retry.attempts})"
-        if attempts >= self._retry.attempts:
-            gone = (
-                State.UNAVAILABLE if error.code == "NoSuchKey" and product.state is State.DOWNLOADING else State.FAILED
-            )
-            self._move(product, Move(gone, cause=cause, code=error.code, attempts=1))
-            return
-        due_s = self._clock.boot_s() + pause_s(attempts, self._retry.first_delay_s, self._retry.longest_delay_s)
-        self._move(product, Move(State.RETRY_WAIT, cause=cause, code=error.code, due_s=due_s, attempts=1))
+                self._moves.wait(error, product, self._longer_s(product, _BACKOFF_FIRST_S, _BACKOFF_LONGEST_S))
 
     def _not_listed(self, error: TransferError, product: Product) -> None:
         """Ask the catalogue for the path; if it named this one, after a pause that grows, for S3 may be behind it."""
@@ -183,99 +216,67 @@ class Outcome:
             pause = refused_pause_s(rounds, self._retry)
             refusals.count(self._db, self._clock, product, pause)
             move = replace(move, state=State.RETRY_WAIT, due_s=self._clock.boot_s() + pause)
-        _log.info("%s: there is nothing at %s; asking the catalogue", product.safename, product.s3_path)
-        self._move(product, move)
+        _log.info("%s: %s; asking the catalogue", product.safename, error)
+        self._moves.move(product, move)
 
-    def _refused(self, error: TransferError, lease: Lease, product: Product) -> None:
-        """Let other accounts try; when no account is left, all of them try again later.
-
-        The account's key reads other products, or the error would be the account's. But an account that never delivered
-        anything may be refused everything, and no product is charged for that.
-        """
-        with self._db.write():
-            left = refusals.add_denial(self._db, self._clock, product, lease.account)
-            delivers = leases.has_delivered(self._db, lease.account)
-            if not delivers:
-                self._back_off_account(error, lease.account, threshold=_REFUSED_THRESHOLD)
-            if left:
-                self._move(product, Move(State.READY, cause=str(error), code=error.code))
-            else:
-                self._refused_to_all(error, product, may_be_final=delivers)
-
-    def _refused_to_all(self, error: TransferError, product: Product, *, may_be_final: bool) -> None:
-        """Let every account try again after growing pauses; after a day of refusals the product is unavailable.
-
-        That also requires that the catalogue still offers it. An unstable service may refuse a product for minutes that
-        it delivers before and after.
-        """
-        lasts_s = self._retry.refused_for_s
-        refused = refusals.of(self._db, self._clock, product, lasts_s)
-        if may_be_final and refused.lasting and refused.offered:
-            cause = f"not for this account: {error} (asked {refused.rounds} times in {lasts_s / 3600:.3g} h or more)"
-            self._move(product, Move(State.UNAVAILABLE, cause=cause, code=error.code))
+    def _slowed_down(self, error: TransferError, lease: Lease, product: Product, probe: Probe) -> None:
+        """Lower the sessions of the account if the service asks for less, and not for this product only."""
+        if error.code not in THROTTLE_CODES:
             return
-        pause = refused_pause_s(refused.rounds, self._retry)
-        refusals.count(self._db, self._clock, product, pause)
-        if may_be_final and refused.lasting:
-            refusals.ask_catalogue(self._db, product)
-            self._move(product, Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True))
+        if not self._accounts.refused(lease.account, product) and probe is not Probe.ARRIVES:
+            self._throttling.refused(error, lease)
+
+    def _account_refused(self, error: TransferError, lease: Lease, product: Product, probe: Probe) -> float:
+        """Let the account back off, unless the refusals are the product's; return for how long the product waits (s).
+
+        At first it does not wait: another account may be served. Later it waits longer than the account, so that this
+        one tries another product first.
+        """
+        times = self._accounts.times(lease.account, product)
+        if self._accounts.refused(lease.account, product) or probe is Probe.ARRIVES:
+            _log.info("%s: %s; other products arrive", product.safename, error)
+            return transient_pause_s(error, times)
+        self._throttling.refused(error, lease)
+        pause = self._accounts.back_off(error, lease.account)
+        return pause * _AFTER_ACCOUNT_TIMES + _AFTER_ACCOUNT_S if times else 0.0
+
+    def _piece_failed(self, error: TransferError, lease: Lease, product: Product, piece: Piece, probe: Probe) -> None:
+        sick = self._services.count(error, breakers.SERVICE, probe)
+        charged = not sick and self._services.is_charged(error, piece.transient_failures, probe)
+        # After an attempt the product itself waits.
+        pause = 0.0 if charged else transient_pause_s(error, piece.transient_failures)
+        due_s = self._clock.boot_s() + pause
+        ours = pieces.let_go(self._db, lease, piece, transient_failure=not sick, due_s=due_s)
+        if ours and charged:
+            _log.warning("%s: %s", product.safename, error)
+            self._moves.charge(error, products.get(self._db, product.id))
             return
-        _log.info("%s: %s; every account is asked again in %.0f s", product.safename, error, pause)
-        self._wait(error, product, pause)
-
-    def _back_off_account(self, error: TransferError, account: str, threshold: int = 1) -> None:
-        error = diagnose_refusal(error, account, key_history.of_account(self._db, account), self._clock.utc_s())
-        longest_s = self._retry.account_longest_delay_s
-        if error.code == "KeyNotYetValid":
-            longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)
-        policy = BreakerPolicy(threshold, self._retry.account_first_delay_s, longest_s)
-        with self._db.write():  # so that two sessions do not log the same error
-            known = breakers.is_open(self._db, self._clock, account_breaker(account))
-            pause = breakers.fail(self._db, self._clock, account_breaker(account), policy, error)
-        if pause and not known:
-            _log.warning("%s; it backs off for %.0f s", error, pause)
-
-    def _service_failed(self, error: TransferError) -> bool:
-        """Count a failure of the service; return whether its breaker is open."""
-        policy = BreakerPolicy(_SERVICE_THRESHOLD, _SERVICE_FIRST_S, _SERVICE_LONGEST_S)
-        with self._db.write():
-            known = breakers.is_open(self._db, self._clock, breakers.SERVICE)
-            pause = breakers.fail(self._db, self._clock, breakers.SERVICE, policy, error)
-        if pause and not known:
-            _log.warning("the service fails (%s); transfers pause for %.0f s", error, pause)
-        return pause > 0
-
-    def _piece_failed(self, error: TransferError, lease: Lease, product: Product, piece: Piece) -> None:
-        sick = self._service_failed(error)
-        pause = transient_pause_s(error, piece.transient_failures)
-        ours = pieces.let_go(self._db, lease, piece, transient_failure=not sick, due_s=self._clock.boot_s() + pause)
         _log.info("%s: %s; tried again in %.0f s", product.safename, error, pause)
-        if ours and not sick and is_charged_by_now(error, piece.transient_failures):
-            self._charge(error, products.get(self._db, product.id))
+        if ours and not sick:
+            pieces.postpone(self._db, product.id, due_s)
 
-    def _retry_soon(self, error: TransferError, product: Product) -> None:
-        sick = self._service_failed(error)
-        if not sick and is_charged_by_now(error, product.transient_failures):
-            self._charge(error, product)
+    def _retry_soon(self, error: TransferError, product: Product, probe: Probe, service: str) -> None:
+        sick = self._services.count(error, service, probe)
+        if not sick and self._services.is_charged(error, product.transient_failures, probe):
+            self._moves.charge(error, product)
         elif product.state is State.VERIFYING:  # verification is never retried as a failure of the service
             raise error
         else:
-            self._wait(
-                error, product, transient_pause_s(error, product.transient_failures), transient_failures=int(not sick)
-            )
+            pause = transient_pause_s(error, product.transient_failures)
+            self._moves.wait(error, product, pause, transient_failures=int(not sick))
 
     def _replan(self, error: TransferError, product: Product) -> None:
         _log.warning("%s: %s; what is lost is fetched again", product.safename, error)
         if is_charged_by_now(error, product.transient_failures):
-            self._charge(error, product)
+            self._moves.charge(error, product)
         else:
-            self._wait(error, product, transient_pause_s(error, product.transient_failures), transient_failures=1)
+            self._moves.wait(error, product, transient_pause_s(error, product.transient_failures), transient_failures=1)
 
     def _wait_for_other(self, error: TransferError, product: Product) -> None:
         """Wait for the other cdsed, longer after each look."""
         if self._waited[product.id] == 0:
             _log.info("%s", error)
-        self._wait(error, product, self._longer_s(product, _OTHER_FIRST_S, _OTHER_LONGEST_S))
+        self._moves.wait(error, product, self._longer_s(product, _OTHER_FIRST_S, _OTHER_LONGEST_S))
 
     def _longer_s(self, product: Product, first_s: float, longest_s: float) -> float:
         """Return a pause that doubles each time in this process; it is not a transient failure of the product."""
@@ -305,18 +306,6 @@ class Outcome:
         pause = self.disk_failed(error, place)
         if place != nowhere and not pieces.objects(self._db, product.id):
             products.forget_place(self._db, product)
-            self._move(product, Move(State.READY, cause=str(error), code=error.code))
+            self._moves.move(product, Move(State.READY, cause=str(error), code=error.code))
         else:
-            self._wait(error, product, pause * (1 + homeless))
-
-    def _wait(self, error: TransferError, product: Product, pause: float, *, transient_failures: int = 0) -> None:
-        due_s = self._clock.boot_s() + pause
-        self._move(
-            product,
-            Move(
-                State.RETRY_WAIT, cause=str(error), code=error.code, due_s=due_s, transient_failures=transient_failures
-            ),
-        )
-
-    def _move(self, product: Product, move: Move) -> None:
-        products.move(self._db, self._clock, product, move)
+            self._moves.wait(error, product, pause * (1 + homeless))

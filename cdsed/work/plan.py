@@ -30,7 +30,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
     if destination.settle_if_present():
         return
     destination.refuse_other()
-    location = location_of(product.safename, product.s3_path)
+    location = location_of(product.safename, product.s3_path, context.settings.services.s3_bucket)
     listed = list_objects(connection, account, location, context.stop, context.transfer.stall_detector.watch)
     size_bytes = sum(item.size_bytes for item in listed)
     places = destination.choose(size_bytes)

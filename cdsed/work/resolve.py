@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cdsed.clock import Clock
+from cdsed.config.settings import RetrySettings
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue_entry import Absence, CatalogueEntry, Facts
 from cdsed.model.eodata import guess_s3_path
@@ -18,13 +19,18 @@ from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.products import Found, Move
 from cdsed.work.bare_ids import take_name
-from cdsed.work.retrying import pause_s
+from cdsed.work.moves import ProductMoves
+from cdsed.work.retrying import is_the_sixth, pause_s
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
-_COOLING = BreakerPolicy(threshold=1, first_s=5.0, longest_s=300.0)
-_ALONE_FIRST_S, _ALONE_LONGEST_S = 5.0, 900.0
+#: A batch and two products that are asked for alone: one name may spoil a batch, and one look-up of its own.
+_FAILURES_MIN = 3
+_FIRST_S, _LONGEST_S = 5.0, 300.0
+_ALONE_FIRST_S, _ALONE_LONGEST_S = 2.0, 300.0
+#: A name that no product has, a new one each time, because answers about absent products are remembered.
+_PROBE = "S1A_IW_GRDH_1SDV_20141003T054012_20141003T054037_002662_002F5D_{:04X}.SAFE"
 #: After so many looks in vain at the paths that the catalogue names, a product is unavailable.
 _NOT_LISTED_MAX = 2
 
@@ -43,18 +49,20 @@ class Resolver:
     ----------
     process
         This process's number in the database.
-    new_for_s
-        For so long after its publication S3 may not list a product yet.
+    retry
+        The attempts of a product, its pauses, and for how long S3 may not list a new one yet.
     """
 
     def __init__(
-        self, db: Database, clock: Clock, catalogue: Finder, process: int, *, new_for_s: float = 86_400
+        self, db: Database, clock: Clock, catalogue: Finder, process: int, retry: RetrySettings | None = None
     ) -> None:
         self._db = db
         self._clock = clock
         self._catalogue = catalogue
         self._process = process
-        self._new_for_s = new_for_s
+        retry = retry or RetrySettings()
+        self._new_for_s = retry.refused_for_s
+        self._moves = ProductMoves(db, clock, retry)
         self._at_once = _BATCH
         self._in_vain: dict[int, ServiceError] = {}  # products asked for alone since the last response
 
@@ -90,27 +98,54 @@ class Resolver:
         return True
 
     def _to_ask(self) -> list[Product]:
-        """Return the products to ask for next: another one after each probe, because one name may cause the failure."""
+        """Return the products to ask for next: another one after each probe, because one name may cause the failure.
+
+        A product whose look-up has failed is asked for alone, so that it delays no other.
+        """
         asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
         if not asked and self._in_vain:
             del self._in_vain[next(iter(self._in_vain))]  # the product that was asked for longest ago is next
             asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
-        return asked
+        return [product for product in asked if not product.transient_failures] or asked[:1]
 
     def _failed(self, error: ServiceError, asked: list[Product]) -> None:
+        """Pause if the catalogue fails; if it answers for another name, the fault is that of the product asked for."""
         self._at_once = 1
+        first_failure = self._in_vain or not asked[0].transient_failures
         if len(asked) == 1:
             self._in_vain[asked[0].id] = error
-        pause = breakers.fail(self._db, self._clock, breakers.CATALOGUE, _COOLING, error)
-        _log.warning("the catalogue fails (%s); it is asked again in %.0f s", error, pause)
+        others = products.queued(self._db, 1, asks_catalogue=True, but=self._in_vain)
+        decides = len(asked) == 1 and not (others and first_failure) and error.retry_after_s is None
+        if decides and self._answers_otherwise():
+            with self._db.write():
+                breakers.forget(self._db, breakers.CATALOGUE)
+                self._put_aside()
+            return
+        policy = BreakerPolicy(_FAILURES_MIN if others and error.retry_after_s is None else 1, _FIRST_S, _LONGEST_S)
+        pause = breakers.fail(self._db, self._clock, breakers.CATALOGUE, policy, error)
+        if pause:
+            _log.warning("the catalogue fails (%s); it is asked again in %.0f s", error, pause)
+
+    def _answers_otherwise(self) -> bool:
+        """Tell whether the catalogue answers for a name that no product has."""
+        try:
+            self._catalogue.look_up([_PROBE.format(int(self._clock.utc_s()) & 0xFFFF)])
+        except ServiceError:
+            return False
+        return True
+
+    def _put_aside(self) -> None:
+        """Let the products wait whose look-up failed while another one succeeded."""
+        for product in self._claim(self._in_vain):
+            self._wait_alone(product, self._in_vain[product.id])
+        self._in_vain.clear()
 
     def _answered(self, facts: Facts, asked: list[Product]) -> None:
         self._at_once = min(2 * self._at_once, _BATCH)
         if breakers.close(self._db, self._clock, breakers.CATALOGUE):
             _log.info("the catalogue responds again")
         with self._db.write():
-            for product in self._claim(self._in_vain):
-                self._wait_alone(product, self._in_vain[product.id])
+            self._put_aside()
             for product in self._claim(product.id for product in asked):
                 in_vain = refusals.rounds_not_listed(self._db, product)
                 absence = facts.absence(product.safename) or self._not_listed(product, facts, in_vain)
@@ -118,7 +153,6 @@ class Resolver:
                     self._missing(product, absence)
                 else:
                     self._known(product, facts, in_vain)
-        self._in_vain.clear()
 
     def _known(self, product: Product, facts: Facts, in_vain: int) -> None:
         """Store what the catalogue says of a claimed product."""
@@ -147,10 +181,13 @@ class Resolver:
         return Absence("NotListed", f"the catalogue names {entry.s3_path}, but there is nothing")
 
     def _wait_alone(self, product: Product, error: ServiceError) -> None:
-        """Let a product wait whose look-up failed where another succeeded: its own name may cause the failure."""
-        due_s = self._clock.boot_s() + pause_s(product.transient_failures + 1, _ALONE_FIRST_S, _ALONE_LONGEST_S)
-        move = Move(State.RETRY_WAIT, cause=str(error), code=error.code, due_s=due_s, transient_failures=1)
-        products.move(self._db, self._clock, product, move)
+        """Let a product wait whose look-up failed where another succeeded; the sixth time in a row is an attempt."""
+        _log.info("%s: the catalogue does not answer for this name: %s", product.safename, error)
+        if is_the_sixth(product.transient_failures):
+            self._moves.charge(error, product)
+            return
+        pause = pause_s(product.transient_failures + 1, _ALONE_FIRST_S, _ALONE_LONGEST_S)
+        self._moves.wait(error, product, pause, transient_failures=1)
 
     def _claim(self, chosen: Iterable[int]) -> list[Product]:
         return products.claim_resolving(self._db, self._clock, self._process, chosen)

@@ -29,6 +29,11 @@ def transient_pause_s(error: TransferError, earlier: int) -> float:
     return max(error.retry_after_s or 0.0, pause_s(earlier + 1, _TRANSIENT_FIRST_S, _TRANSIENT_LONGEST_S))
 
 
+def is_the_sixth(earlier: int) -> bool:
+    """Tell whether a transient failure after `earlier` ones is the one that can be charged as an attempt."""
+    return earlier + 1 >= _CHARGED_FROM
+
+
 def is_charged_by_now(error: TransferError, earlier: int) -> bool:
     """Tell whether a transient failure after `earlier` ones is charged as an attempt."""
-    return earlier + 1 >= _CHARGED_FROM and not rule_of(error).never_charged
+    return is_the_sixth(earlier) and not rule_of(error).never_charged

@@ -8,14 +8,16 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from cdsed.errors import AccountError, LeaseLost, ProductError, Stopped, TransferError
-from cdsed.model.eodata import split_s3_path
+from cdsed.errors import AccountError, LeaseLost, ProductError, ServiceError, Stopped, TransferError
+from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
-from cdsed.store import pieces, products
+from cdsed.model.quota import THROTTLE_CODES
+from cdsed.store import breakers, pieces, products
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
 from cdsed.transfer.lease_broker import Grant
+from cdsed.transfer.other_product import other_product_fails
 from cdsed.transfer.product import fetch_object
 from cdsed.transfer.s3_list import key_works
 from cdsed.work import zipped
@@ -24,6 +26,7 @@ from cdsed.work.claims import RequestClaims
 from cdsed.work.context import StoreContext, WorkerContext
 from cdsed.work.destination import Destination
 from cdsed.work.plan import plan_product
+from cdsed.work.service_failures import Probe
 from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
@@ -126,7 +129,8 @@ class _DownloadSession:
                     case zipped.ZipAvailability.ASK_FIRST:
                         zipped.ask_catalogue(context, product, error)
                         return True
-            return context.outcome.of_product(self._blamed(error, product), self._lease, product)
+            error, probe = self._judge(error, product)
+            return context.outcome.of_product(error, self._lease, product, probe)
         self._traffic.count()
         context.outcome.listed(self._lease)
         context.work_signal.notify()
@@ -139,21 +143,45 @@ class _DownloadSession:
         try:
             zipped.fetch(context, self._lease, self._claims, product, self._buffer)
         except TransferError as error:
-            return context.outcome.of_product(error, self._lease, product)
+            probe = Probe.NOT_SENT
+            if context.outcome.needs_probe(error, self._lease, product, service=breakers.ZIPPER):
+                other = zipped.zipper_fails(context, self._lease, self._claims, product, self._buffer)
+                error, probe = _weighed(error, other)
+            return context.outcome.of_product(error, self._lease, product, probe, breakers.ZIPPER)
         context.outcome.delivered(self._lease, products.get(context.store.db, product.id), by_key=False)
         context.work_signal.notify()
         return True
 
+    def _judge(self, error: TransferError, product: Product, piece: Piece | None = None) -> tuple[TransferError, Probe]:
+        """Find the fault domain of a failure; where it matters, ask for another product over the same connection.
+
+        Returns
+        -------
+        tuple
+            The error that counts, and what came of asking for the other product.
+        """
+        context = self._context
+        error = self._blamed(error, product)
+        if not context.outcome.needs_probe(error, self._lease, product, piece):
+            return error, Probe.NOT_SENT
+        _log.info("%s: %s; asking for another product", product.safename, error)
+        watch = context.transfer.stall_detector.watch
+        other = other_product_fails(self._fetch_context(product), self._location(product), watch)
+        self._traffic.count()
+        return _weighed(error, other)
+
     def _blamed(self, error: TransferError, product: Product) -> TransferError:
-        """Find the fault domain of a refusal: if the key lists other products, it is the product's fault."""
-        if error.code != "AccessDenied" or product.s3_path is None:
+        """Find the fault domain of a refusal: if the key lists other products, it is not the account's fault."""
+        if not isinstance(error, AccountError) or error.code in THROTTLE_CODES:
             return error
         try:
-            if not key_works(self._connection, self._lease.account, split_s3_path(product.s3_path)):
+            if not key_works(self._connection, self._lease.account, self._location(product)):
                 return error
         except Stopped as stopped:
             return stopped
-        return ProductError(str(error), code="Refused")
+        if error.code == "AccessDenied":
+            return ProductError(str(error), code="Refused")
+        return ServiceError(f"{error}; but the same key lists other products", code="WrongRefusal")
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
         """Fetch a batch of pieces; add to `arrived` those that are not in the state yet."""
@@ -173,28 +201,37 @@ class _DownloadSession:
                 self._note(arrived)
                 for untouched in todo[number + 1 :]:
                     pieces.let_go(context.store.db, self._lease, untouched)
-                return context.outcome.of_piece(self._blamed(error, product), self._lease, product, piece)
+                error, probe = self._judge(error, product, piece)
+                return context.outcome.of_piece(error, self._lease, product, piece, probe)
         self._note(arrived)
         context.outcome.delivered(self._lease, product)
         return True
 
+    def _location(self, product: Product) -> S3Location:
+        assert product.s3_path is not None, f"{product.safename} is downloading without a path"
+        return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
+
     def _fetch_one(self, product: Product, piece: Piece) -> Digests:
         context = self._context
-        assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        fetch_context = FetchContext(
+        progress = _PieceProgress(context.store, self._grant, piece, self._traffic)
+        watch = context.transfer.stall_detector.watch
+        return fetch_object(
+            self._fetch_context(product), piece, Path(product.staging), product.safename, progress, watch
+        )
+
+    def _fetch_context(self, product: Product) -> FetchContext:
+        context = self._context
+        return FetchContext(
             connection=self._connection,
             account=self._lease.account,
-            bucket=split_s3_path(product.s3_path).bucket,
+            bucket=self._location(product).bucket,
             buffer=self._buffer,
             bandwidth_bytes_per_s=self._grant.bandwidth_bytes_per_s,
             checkpoint_every_s=context.settings.transfer.checkpoint_every_s,
             stop=context.stop,
             check_owner=Destination(context.disks, product).check_owner,
         )
-        progress = _PieceProgress(context.store, self._grant, piece, self._traffic)
-        watch = context.transfer.stall_detector.watch
-        return fetch_object(fetch_context, piece, Path(product.staging), product.safename, progress, watch)
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
         """Write to the state, in one commit, that pieces arrived."""
@@ -209,6 +246,15 @@ class _DownloadSession:
             _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
         arrived.clear()
         context.work_signal.notify()
+
+
+def _weighed(error: TransferError, other: TransferError | None) -> tuple[TransferError, Probe]:
+    """Return the error that counts if, after `error`, `other` came of asking for something else."""
+    if other is None:
+        return error, Probe.ARRIVES
+    if isinstance(other, ServiceError | ProductError):
+        return error, Probe.FAILS
+    return other, Probe.NOT_SENT  # the account, this machine, or the process must leave
 
 
 class _PieceProgress:

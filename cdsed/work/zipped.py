@@ -1,6 +1,7 @@
 """The zip fallback: fetch a product as a zip if S3 refuses it to an account."""
 
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -10,10 +11,10 @@ from urllib.parse import quote
 
 from cdsed.config.secrets import Secret
 from cdsed.credentials.token_file import TokenFile, token_path
-from cdsed.errors import TransferError
+from cdsed.errors import ServiceError, TransferError
 from cdsed.model.objects import Lease
 from cdsed.model.product_state import PathSource, Product, State
-from cdsed.store import pieces, products
+from cdsed.store import breakers, pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
@@ -24,6 +25,8 @@ from cdsed.work.destination import Destination
 from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
+
+_NO_PRODUCT = "00000000-0000-0000-0000-000000000000"
 
 
 class ZipAvailability(Enum):
@@ -58,21 +61,14 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
         What prevents it; the caller decides what follows.
     """
     assert product.product_id is not None, f"{product.safename} has no id in the catalogue"
-    assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
-    services = context.settings.services
-    download = ZipDownload(
-        url=f"{services.download_url}/Products({quote(product.product_id)})/$value",
-        origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
-        token=Secret(_token(context, lease.account)),
-        account=lease.account,
-        safename=product.safename,
-        md5=product.md5,
-    )
+    pause_s = breakers.open_for_s(context.store.db, context.store.clock, breakers.ZIPPER)
+    if pause_s:
+        raise ServiceError("the zipper backs off", code="Zipper", retry_after_s=pause_s)
+    download = _download(context, lease, product, product.product_id)
     destination = Destination(context.disks, product)
     places = destination.choose(2 * (product.size_bytes or 0))  # the zip, and its unpacked files
     staging = Path(places.staging)
-    counted = partial(_counted, context, lease, claims)
-    zip_context = ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
+    zip_context = _zip_context(context, lease, claims, buffer)
     pieces.forget_arrived(context.store.db, product)
     destination.claim()
     with context.disks.watch.at(places.destination):
@@ -82,6 +78,38 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
         pieces.plan(context.store.db, product, listed, places, context.settings.transfer.piece_bytes)
         pieces.arrived_whole(context.store.db, product)
     _log.info("%s: came as a zip, %d files", product.safename, len(listed))
+
+
+def zipper_fails(
+    context: WorkerContext, lease: Lease, claims: RequestClaims, product: Product, buffer: memoryview
+) -> TransferError | None:
+    """Ask the zipper for a product that does not exist; return what fails, None if it answers as it should."""
+    download = _download(context, lease, product, _NO_PRODUCT)
+    zip_context = _zip_context(context, lease, claims, buffer)
+    try:
+        with tempfile.TemporaryDirectory(dir=context.settings.sessions_dir, prefix="probe-") as empty:
+            fetch_zip(download, zip_context, Path(empty))
+    except TransferError as error:
+        return None if error.code == "ZipRefused" else error  # in its own words: there is no such product
+    return ServiceError("the zipper has a product that does not exist", code="InvalidResponse")
+
+
+def _download(context: WorkerContext, lease: Lease, product: Product, product_id: str) -> ZipDownload:
+    assert product.md5 is not None, f"{product.safename} has no MD5 in the catalogue"
+    services = context.settings.services
+    return ZipDownload(
+        url=f"{services.download_url}/Products({quote(product_id)})/$value",
+        origins=frozenset({origin(services.download_url), origin(services.catalogue_url)}),
+        token=Secret(_token(context, lease.account)),
+        account=lease.account,
+        safename=product.safename,
+        md5=product.md5,
+    )
+
+
+def _zip_context(context: WorkerContext, lease: Lease, claims: RequestClaims, buffer: memoryview) -> ZipContext:
+    counted = partial(_counted, context, lease, claims)
+    return ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
 
 
 @contextmanager

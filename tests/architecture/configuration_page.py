@@ -35,6 +35,7 @@ EXAMPLES: dict[str, Any] = {
     "default_group": "lab",
     "services.s3_url": "http://127.0.0.1:8333",
     "services.s3_region": "other",
+    "services.s3_bucket": "mirror",
     "services.catalogue_url": "http://127.0.0.1:8333/odata/v1",
     "services.identity_url": "http://127.0.0.1:8333/auth/realms/CDSE/protocol/openid-connect/token",
     "services.keys_manager_url": "http://127.0.0.1:8333/api/user",

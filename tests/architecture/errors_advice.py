@@ -6,6 +6,7 @@ NOTHING = "Nothing: cdsed tries again"
 
 ADVICE = {
     "NotListed": "Nothing. If it ends *unavailable*, look the product up with `cdsed resolve`",
+    "ForeignBucket": "Nothing. Leave such paths out of your listings, or correct `services.s3_bucket`",
     "NoSuchKey": "Nothing. If it fails for good, the product is being replaced at CDSE: ask again later",
     "Changed": "Nothing: the product was replaced at CDSE meanwhile",
     "NotOnline": "Order the product at CDSE, or wait until it is online. Then `cdsed retry`",
@@ -39,6 +40,8 @@ ADVICE = {
     "UnexpectedObject": "Log in to your proxy, or let it pass the hosts of CDSE",
     "ProxyResponse": "Log in to your proxy, or let it pass the hosts of CDSE",
     "Redirected": "Log in to your proxy, or correct the addresses in your settings",
+    "Zipper": NOTHING,
+    "WrongRefusal": "Nothing. If it fails for good, report the product to CDSE",
     "BadRequest": "Correct `services` in your settings: bucket, region, address",
     "InternalError": "Nothing. See the status page of CDSE if it lasts",
     "UntrustedRedirect": "Add the host to `services` in your settings if you trust it",

@@ -51,9 +51,10 @@ OTHER_FAILURES = (
         ("ConnectionFailed", "TlsFailed", "ServerError", "TooManyRequests", "BadQuery", "NotTheCatalogue"),
         "the catalogue: 3xx, 4xx, 5xx, timeouts, broken responses, responses with too few rows",
         "stays *queued*. If the listing or the name says where it is, it is downloaded. If only the look-up of "
-        "its own name fails, only this product waits, 15 min at most",
+        "its own name fails, only this product waits. The sixth time in a row is an attempt, and "
+        "*unavailable* when they are used up",
         "5 s, doubled each time, 5 min at most. A longer `Retry-After` wins",
-        "the catalogue: it backs off",
+        "the catalogue: it backs off, if the look-up of other names fails, too",
     ),
     OtherFailure(
         FaultDomain.ACCOUNT,

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,14 +81,18 @@ class _NoProgress:
 
 def _fetch(url: str, staging: Path) -> TransferError:
     """Fetch an object of ten bytes; return the error."""
-    (staging / _PIECE.path).parent.mkdir(parents=True, exist_ok=True)
-    (staging / _PIECE.path).write_bytes(bytes(_PIECE.object_bytes))
+    with pytest.raises(TransferError) as caught:
+        _fetch_rest(url, staging, _PIECE)
+    return caught.value
+
+
+def _fetch_rest(url: str, staging: Path, piece: Piece) -> None:
+    (staging / piece.path).parent.mkdir(parents=True, exist_ok=True)
+    (staging / piece.path).write_bytes(bytes(piece.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with _connected(url) as connection:
         context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
-        with pytest.raises(TransferError) as caught:
-            fetch_piece(context, _PIECE, staging, frozenset({"md5"}), _NoProgress())
-    return caught.value
+        fetch_piece(context, piece, staging, frozenset({"md5"}), _NoProgress())
 
 
 def _list(url: str) -> TransferError:
@@ -214,6 +219,46 @@ def test_a_malformed_response_is_the_services_fault(
     error = _fetch(_url(server), tmp_path)
     assert _judged(error) == (ServiceError, code)
     assert rule_of(error).action is FailureAction.RETRY
+
+
+_REST = b"3456789"
+_RANGE = "Content-Range: bytes 3-9/10"
+_TAG = 'ETag: "e"'
+
+
+@pytest.mark.parametrize("status", [200, 206])
+@pytest.mark.parametrize(
+    ("body", "headers", "judged"),
+    [
+        pytest.param(_REST, (_TAG, _RANGE), None, id="exactly the range"),
+        pytest.param(_REST, ('ETag: "f"', _RANGE), (ProductError, "Changed"), id="of another object"),
+        pytest.param(_REST, (_RANGE,), (ServiceError, "UnexpectedObject"), id="without an ETag"),
+        pytest.param(_REST, (_TAG,), (ServiceError, "UnexpectedObject"), id="without the range"),
+        pytest.param(b"0123456789", (_TAG,), (ServiceError, "UnexpectedObject"), id="the whole object"),
+        pytest.param(_REST, (_TAG, "Content-Range: bytes 0-6/10"), (ServiceError, "UnexpectedObject"), id="another"),
+        pytest.param(_REST, (_TAG, "Content-Range: bytes 3-9/11"), (ServiceError, "UnexpectedObject"), id="longer"),
+        pytest.param(_REST[1:], (_TAG, _RANGE), (ServiceError, "UnexpectedObject"), id="another length"),
+        pytest.param(_PAGE, ("Content-Type: text/html", 'ETag: "p"'), (ServiceError, "UnexpectedObject"), id="a page"),
+    ],
+)
+def test_a_range_is_taken_only_if_the_response_is_exactly_it_whatever_its_status(
+    server: _Server,
+    tmp_path: Path,
+    status: int,
+    body: bytes,
+    headers: tuple[str, ...],
+    judged: tuple[type[TransferError], str] | None,
+) -> None:
+    server.response = _response(status, body, *headers)
+    rest = replace(_PIECE, done_bytes=3)
+    if judged is None:
+        _fetch_rest(_url(server), tmp_path, rest)
+        assert (tmp_path / _PIECE.path).read_bytes() == bytes(3) + _REST
+    else:
+        with pytest.raises(TransferError) as caught:
+            _fetch_rest(_url(server), tmp_path, rest)
+        assert _judged(caught.value) == judged
+        assert (tmp_path / _PIECE.path).read_bytes() == bytes(10)
 
 
 def test_an_unreachable_address_is_the_services_fault(tmp_path: Path) -> None:

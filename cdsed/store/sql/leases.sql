@@ -45,7 +45,7 @@ SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
 FROM breaker WHERE name = 'service:s3'
 
 -- name: close_breakers
-DELETE FROM breaker WHERE name LIKE 'account:%' OR name = 'service:catalogue'
+DELETE FROM breaker WHERE name LIKE 'account:%' OR name IN ('service:catalogue', 'service:zip')
 
 -- name: forget_throttles
 DELETE FROM throttle

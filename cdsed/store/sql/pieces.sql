@@ -71,6 +71,12 @@ WHERE id = (SELECT product FROM piece WHERE id = :piece) AND (deaths > 0 OR tran
 UPDATE piece SET fence = NULL, transient_failures = transient_failures + :transient_failures, due_s = :due_s WHERE id = :id AND fence = :fence
 RETURNING transient_failures
 
+-- name: postpone
+UPDATE piece SET due_s = max(due_s, :due_s)
+WHERE product = :product AND done_bytes < size_bytes AND fence IS NULL
+  AND (SELECT count(*) FROM piece AS failed WHERE failed.product = :product AND failed.done_bytes < failed.size_bytes
+       AND failed.transient_failures > 0) >= :failed_min
+
 -- name: objects
 SELECT id, key, path, size_bytes, etag, md5, sha3_256, stamp, bad_digest FROM object WHERE product = :product ORDER BY path
 

@@ -27,7 +27,7 @@ SELECT refusals, refused_at, refused_for_s, offered_again FROM product WHERE id 
 SELECT refusals FROM product WHERE id = :id
 
 -- name: rounds_not_listed
-SELECT CASE WHEN code = 'NotListed' THEN refusals ELSE 0 END FROM product WHERE id = :id
+SELECT CASE WHEN code IN ('NotListed', 'ForeignBucket') THEN refusals ELSE 0 END FROM product WHERE id = :id
 
 -- name: count
 UPDATE product SET refusals = refusals + 1, refused_at = coalesce(refused_at, :at),

@@ -403,3 +403,9 @@ def test_a_state_in_the_inbox_is_refused(tmp_path):
 def test_a_pattern_of_ignored_names_that_takes_nothing_or_everything_is_refused(pattern):
     with pytest.raises(ValidationError):
         Settings.model_validate({"inbox": {"ignored_names": [pattern]}})
+
+
+@pytest.mark.parametrize("bucket", ["EODATA", "e", "eo/data", "eodata/", "", "-eodata"])
+def test_a_name_that_no_bucket_has_is_refused(tmp_path, bucket):
+    with pytest.raises(ConfigError, match="should be the name of a bucket"):
+        load_settings(write(tmp_path, f"services: {{s3_bucket: '{bucket}'}}\n"), {})

@@ -213,3 +213,24 @@ def test_a_path_that_is_unsafe_or_of_another_product_is_refused(s3_path: str, me
     with pytest.raises(ProductError, match=message) as caught:
         location_of("A.SAFE", s3_path)
     assert caught.value.code == "UnsafePath"
+
+
+@pytest.mark.parametrize(
+    ("s3_path", "bucket", "used"),
+    [
+        ("/eodata/Sentinel-1/A.SAFE", "eodata", True),
+        ("s3://sentinel-s1-l1c/GRD/A.SAFE", "eodata", False),
+        ("some-folder/A.SAFE", "eodata", False),
+        ("/mirror/Sentinel-1/A.SAFE", "mirror", True),
+        ("/eodata/Sentinel-1/A.SAFE", "mirror", True),  # as the catalogue names it
+        ("/other/Sentinel-1/A.SAFE", "mirror", False),
+        ("/other/Sentinel-1/B.SAFE", "eodata", False),
+    ],
+)
+def test_only_the_bucket_of_the_settings_is_ever_asked(s3_path: str, bucket: str, used: bool) -> None:
+    if used:
+        assert location_of("A.SAFE", s3_path, bucket).bucket == bucket
+        return
+    with pytest.raises(ProductError, match="another bucket") as caught:
+        location_of("A.SAFE", s3_path, bucket)
+    assert caught.value.code == "ForeignBucket"

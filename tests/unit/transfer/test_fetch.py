@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,14 @@ def test_a_reset_before_the_headers_is_a_lost_connection(s3_lab, item):
 def test_a_kept_connection_the_server_has_closed_is_opened_again_once(s3_lab, item):
     fault(s3_lab, item, "reset", times=1)
     assert s3_lab.fetch(piece_of(item)).md5 == item.etag
+
+
+def test_a_range_that_is_answered_with_200_as_rclone_does_is_taken(s3_lab, item):
+    fault(s3_lab, item, "range_as_200", times=3)
+    for first, last in ((0, 200_000), (200_000, 400_000), (400_000, item.size_bytes)):
+        piece = replace(piece_of(item), first_byte=first, size_bytes=last - first)
+        assert s3_lab.fetch(piece).md5 is None
+    assert is_true(s3_lab, item)
 
 
 @pytest.mark.parametrize("part", [False, True])

@@ -22,12 +22,13 @@ from cdsed.errors import (
 from cdsed.model.objects import Digests, Places
 from cdsed.model.product_state import PathSource, State
 from cdsed.store import breakers, leases, pieces, products
-from cdsed.store.breakers import SERVICE, account_breaker, disk_breaker
+from cdsed.store.breakers import SERVICE, ZIPPER, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.products import Found
 from cdsed.work.boundary import bounded
 from cdsed.work.failure_rules import RULES, FailureAction
 from cdsed.work.outcome import Outcome
+from cdsed.work.service_failures import Probe, ServiceFailures
 from tests.support.state import SetClock, StateLab, listed
 
 REFUSED = ProductError("may not read", code="Refused")
@@ -103,6 +104,18 @@ def test_nothing_at_a_guessed_place_asks_the_catalogue_uncharged(lab):
     after = now(lab, product)
     assert (after.state, after.attempts, after.s3_path) == (State.QUEUED, 0, None)
     assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_path_of_another_bucket_costs_that_path_only(lab, planned):
+    lease, product, *pieces_ = at_work(lab) if planned else (lab.lease(), claimed(lab))
+    foreign = ProductError("it is in another bucket", code="ForeignBucket")
+    decide = lab.outcome.of_piece if planned else lab.outcome.of_product
+    assert decide(foreign, lease, product, *pieces_)
+    after = now(lab, product)
+    assert (after.state, after.attempts, after.s3_path) == (State.QUEUED, 0, None)
+    assert [each.id for each in products.queued(lab.db, 9, asks_catalogue=True)] == [product.id]
+    assert lab.db.value("SELECT count(*) FROM breaker") == 0
 
 
 def test_nothing_at_the_catalogues_path_asks_the_catalogue_again_after_growing_pauses_uncharged(lab):
@@ -313,6 +326,115 @@ def test_what_something_on_the_way_answers_is_never_an_attempt_however_often_it_
     lab.outcome.of_product(foreign, lease, now(lab, planned))
     assert (now(lab, product).state, now(lab, product).attempts) == (State.DOWNLOADING, 0)
     assert (now(lab, planned).state, now(lab, planned).attempts) == (State.RETRY_WAIT, 0)
+
+
+_OF_THE_SERVICE = [
+    ServiceError("no", code=code)
+    for rule in RULES
+    if rule.fault_domain is FaultDomain.SERVICE and rule.action is FailureAction.RETRY
+    for code in (rule.codes or ("Other",))
+]
+_SOME = ("ConnectionLost", "UnexpectedObject", "ProxyResponse", "WrongRefusal")
+
+
+@pytest.mark.parametrize("error", _OF_THE_SERVICE, ids=lambda error: error.code)
+def test_every_failure_of_a_service_can_be_that_of_one_product(error):
+    assert ServiceFailures.is_charged(error, 5, Probe.ARRIVES)
+    assert not ServiceFailures.is_charged(error, 4, Probe.ARRIVES)
+
+
+def fails_until_it_ends(lab, error, probe, account="a"):
+    """Let a product's one piece fail again and again; return the product when it ends, or after 20 times."""
+    lease, product, piece = at_work(lab, account=account)
+    for _ in range(20):
+        asked = lab.outcome.needs_probe(error, lease, product, piece)
+        lab.outcome.of_piece(error, lease, product, piece, probe if asked else Probe.NOT_SENT)
+        lab.clock.pass_s(4000)
+        products.wake_due(lab.db, lab.clock)
+        if now(lab, product).state is State.READY:
+            with lab.db.write():
+                again = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
+            lab.plan(again, [listed("f0", 10)], staged={"f0": 10})
+        work = pieces.next_work(lab.db, lab.clock, lease, lab.process)
+        if work is None:
+            break
+        [piece], product = work.pieces, work.product
+    return now(lab, product)
+
+
+@pytest.mark.parametrize("code", _SOME)
+def test_one_product_that_always_fails_ends_while_another_arrives_and_opens_no_breaker(lab, code):
+    after = fails_until_it_ends(lab, ServiceError("no", code=code), Probe.ARRIVES)
+    assert (after.state, after.attempts) == (State.FAILED, 3)
+    assert not backs_off(lab, SERVICE)
+
+
+@pytest.mark.parametrize("code", _SOME)
+def test_no_product_is_charged_for_an_outage_however_long(lab, code):
+    after = fails_until_it_ends(lab, ServiceError("no", code=code), Probe.FAILS)
+    assert (after.state, after.attempts) == (State.DOWNLOADING, 0)
+    assert backs_off(lab, SERVICE)
+
+
+@pytest.mark.parametrize("probe", [Probe.ARRIVES, Probe.FAILS])
+@pytest.mark.parametrize("code", ["Throttled", "ThrottledElsewhere", "SlowDown"])
+def test_a_product_that_is_always_refused_like_one_too_many_ends_and_an_account_is_not_blamed_for_it(lab, code, probe):
+    error = ServiceError("slow", code=code) if code == "SlowDown" else AccountError("429", code=code)
+    after = fails_until_it_ends(lab, error, probe)
+    ends = probe is Probe.ARRIVES
+    assert (after.state, after.attempts) == ((State.FAILED, 3) if ends else (State.DOWNLOADING, 0))
+
+
+def test_an_account_that_delivers_others_does_not_back_off_for_one_product_more_than_once(lab):
+    throttled = AccountError("429", code="Throttled")
+    lease, product, piece = at_work(lab, "A")
+    lab.planned("B", tuple(2**24 + n for n in range(5)))
+    lab.outcome.of_piece(throttled, lease, product, piece)
+    assert backs_off(lab, account_breaker("a"))
+    for _ in range(4):
+        lab.clock.pass_s(4000)
+        lab.outcome.delivered(lease, products.find(lab.db, "B"))
+        assert not backs_off(lab, account_breaker("a"))
+        work = pieces.next_work(lab.db, lab.clock, lease, lab.process)
+        assert work.product.id == product.id
+        lab.outcome.of_piece(throttled, lease, product, work.pieces[0])
+        assert not backs_off(lab, account_breaker("a"))
+        assert pieces.next_work(lab.db, lab.clock, lease, lab.process).product.safename == "B"
+
+
+def test_an_account_that_is_refused_a_product_again_tries_another_one_first(lab):
+    throttled = AccountError("429", code="Throttled")
+    lease, product, piece = at_work(lab, "A", sizes=(10, 2**25))
+    for _ in range(2):
+        lab.clock.pass_s(4000)
+        lab.outcome.of_piece(throttled, lease, product, piece)
+    lab.planned("B")
+    until_s = lab.db.value("SELECT until_s FROM breaker")
+    lab.clock.pass_s(until_s - lab.clock.boot_s() + 0.1)
+    assert pieces.next_work(lab.db, lab.clock, lease, lab.process).product.safename == "B"
+
+
+def test_a_product_whose_pieces_all_fail_leaves_the_sessions_to_others(lab):
+    lease, product, _ = at_work(lab, "A", sizes=tuple(2**24 + n for n in range(30)))
+    lab.planned("B")
+    failed = [pieces.next_work(lab.db, lab.clock, lease, lab.process).pieces[0] for _ in range(3)]
+    for piece in failed:
+        lab.outcome.of_piece(BROKEN, lease, product, piece)
+    assert pieces.next_work(lab.db, lab.clock, lease, lab.process).product.safename == "B"
+
+
+def test_failures_of_the_zipper_do_not_stop_s3(lab):
+    number = lab.ready("A")
+    for _ in range(9):
+        with lab.db.write():
+            product = products.claim_ready(lab.db, lab.clock, number, lab.process)
+        lease = lab.lease()
+        assert lab.outcome.of_product(BROKEN, lease, product, Probe.FAILS, ZIPPER)
+        leases.release(lab.db, lab.clock, lease, cooldown_s=0)
+        lab.clock.pass_s(400)
+        products.wake_due(lab.db, lab.clock)
+    assert (now(lab, product).attempts, backs_off(lab, ZIPPER)) == (0, True)
+    assert breakers.last_failure(lab.db, SERVICE) is None
 
 
 def test_a_service_error_while_planning_waits_uncharged(lab):

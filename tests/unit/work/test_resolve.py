@@ -9,7 +9,7 @@ from cdsed.errors import ProductError, ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
 from cdsed.model.eodata import location_of
 from cdsed.model.product_state import PathSource, State
-from cdsed.store import leases, processes, products
+from cdsed.store import breakers, leases, processes, products
 from cdsed.store.products import Move, ProductRequest
 from cdsed.work.outcome import Outcome
 from cdsed.work.requeue import RETRYABLE, requeue_all
@@ -243,7 +243,8 @@ def test_a_product_alone_in_the_queue_is_not_moved_while_the_catalogue_is_down(l
     for _ in range(20):
         lab.clock.pass_s(330)
         exhaust(resolver)
-    assert (len(catalogue.questions), lab.db.value("SELECT max(id) FROM event")) == (21, 1)
+    assert (catalogue.questions.count([S3]), lab.db.value("SELECT max(id) FROM event")) == (21, 1)
+    assert len(catalogue.questions) == 42, "each time it is asked for another name, too"
     catalogue.down = None
     lab.clock.pass_s(330)
     exhaust(resolver)
@@ -291,9 +292,48 @@ def test_names_that_spoil_every_question_wait_alone_and_delay_no_other(lab, code
     lab.clock.pass_s(330)
     exhaust(resolver)
     assert lab.state(late) is State.READY
+    for _ in range(60):
+        lab.clock.pass_s(300)
+        products.wake_due(lab.db, lab.clock)
+        exhaust(resolver)
     put_aside = [products.get(lab.db, numbers[n]) for n in (0, 33, 34)]
-    assert State.RETRY_WAIT in {product.state for product in put_aside}
-    assert {product.attempts for product in put_aside} == {0}
+    assert {(product.state, product.attempts) for product in put_aside} == {(State.UNAVAILABLE, 6)}
+    assert "no answer for that (attempt 6 of 6)" in put_aside[0].cause
+
+
+@pytest.mark.parametrize("spoilt", [1, 3])
+def test_names_that_the_catalogue_never_answers_end_although_no_other_is_asked_for(lab, spoilt):
+    names = SEVERAL[:spoilt]
+    catalogue = Catalogue()
+    catalogue.spoilt, catalogue.code = set(names), "ServerError"
+    numbers = [lab.queued(name) for name in names]
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    began_s = lab.clock.boot_s()
+    while {lab.state(number) for number in numbers} != {State.UNAVAILABLE}:
+        exhaust(resolver)
+        lab.clock.pass_s(5)
+        products.wake_due(lab.db, lab.clock)
+        assert lab.clock.boot_s() - began_s < 3600
+    late = lab.queued(S3)
+    catalogue.entries[S3] = entry(S3)
+    exhaust(resolver)
+    assert lab.state(late) is State.READY, "the breaker is closed"
+
+
+def test_a_name_that_spoils_questions_never_delays_another_after_its_first_failure(lab):
+    catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
+    catalogue.spoilt, catalogue.code = {SEVERAL[20]}, "ServerError"
+    for name in SEVERAL[:40]:
+        lab.queued(name)
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    exhaust(resolver)
+    for name in SEVERAL[40:]:
+        lab.clock.pass_s(30)
+        products.wake_due(lab.db, lab.clock)
+        number = lab.queued(name)
+        exhaust(resolver)
+        assert lab.state(number) is State.READY
+        assert not breakers.is_open(lab.db, lab.clock, breakers.CATALOGUE)
 
 
 UUID = "7fa0bb0c-6f5d-4c55-a3a5-4d6b3b1a6f10"

@@ -1,6 +1,9 @@
 """A session at work, at a sandbox: events of other sessions do not end it, and it does not spin without work."""
 
+import pytest
+
 from cdsed.model.product_state import State
+from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products, refusals
 from cdsed.store.products import Move
 from cdsed.transfer import product as transfer_product
@@ -55,3 +58,74 @@ def test_work_of_other_accounts_does_not_make_a_session_spin(worker_lab):
     before = worker_lab.db.value("SELECT value FROM fence")
     worker_lab.context.stop.wait(1.5)  # what is measured is how often it looks in this time
     assert worker_lab.db.value("SELECT value FROM fence") - before <= 3
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
+@pytest.mark.parametrize("operation", ["list", "get"])
+def test_a_key_that_is_refused_for_one_product_only_is_not_a_bad_key(worker_lab, code, operation):
+    number = worker_lab.wanted()
+    key = products.get(worker_lab.db, number).s3_path.removeprefix("/eodata/")
+    worker_lab.sandbox.fault(kind="forbidden", code=code, key=f"{key}*", operation=operation)
+    worker_lab.start()
+    wait_until(
+        "it has failed",
+        lambda: (
+            worker_lab.db.value("SELECT max(transient_failures) FROM product") == 1
+            or worker_lab.db.value("SELECT max(transient_failures) FROM piece") == 1
+        ),
+    )
+    assert worker_lab.db.value("SELECT count(*) FROM breaker WHERE name LIKE 'account:%'") == 0
+
+
+_AT_THE_LIST = [
+    {"kind": "internal_error"},
+    {"kind": "page"},
+    {"kind": "redirect"},
+    {"kind": "foreign_answer"},
+    {"kind": "truncated_body"},
+    {"kind": "key_revoked"},
+]
+_AT_AN_OBJECT = [{"kind": "internal_error"}, {"kind": "page", "etag": "x"}, {"kind": "empty_body"}, {"kind": "reset"}]
+
+
+@pytest.mark.parametrize("one_only", [True, False])
+@pytest.mark.parametrize(
+    "fault",
+    [{"operation": "list", **each} for each in _AT_THE_LIST] + [{"operation": "get", **each} for each in _AT_AN_OBJECT],
+    ids=lambda fault: f"{fault['operation']}-{fault['kind']}",
+)
+def test_the_sixth_failure_is_charged_only_if_it_is_one_products(worker_lab, fault, one_only):
+    """The five before it are entered in the state, because they take a minute."""
+    sandbox, db = worker_lab.sandbox, worker_lab.db
+    sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in realistic_safenames("S5P", 2, seed=9)))
+    number = worker_lab.wanted()
+    key = products.get(db, number).s3_path.removeprefix("/eodata/")
+    db.rows("UPDATE product SET transient_failures = 5")
+    sandbox.fault(**fault, **({"key": f"{key}*"} if one_only else {}))
+    worker_lab.start()
+    if fault["operation"] == "get":
+        wait_until("it has failed once", lambda: db.value("SELECT max(transient_failures) FROM piece"))
+        db.rows("UPDATE piece SET transient_failures = 5, due_s = 0")
+        worker_lab.context.work_signal.notify()
+    wait_until("it is charged, or S3", lambda: products.get(db, number).attempts or _waits_again(db, fault))
+    assert products.get(db, number).attempts == int(one_only)
+    assert bool(db.value("SELECT count(*) FROM breaker")) is not one_only
+
+
+def _waits_again(db, fault):
+    """Tell whether the failure was decided, and not charged."""
+    if fault["kind"] == "key_revoked":
+        return db.value("SELECT count(*) FROM breaker WHERE name = 'account:a'")
+    if fault["operation"] == "get":
+        return db.value("SELECT count(*) FROM piece WHERE fence IS NULL AND due_s > 0 AND transient_failures = 5")
+    return db.value("SELECT count(*) FROM product WHERE state = 'retry_wait'")
+
+
+def test_a_product_planned_in_another_bucket_is_not_asked_for_there(worker_lab):
+    number = worker_lab.wanted()
+    worker_lab.db.rows("UPDATE product SET s3_path = replace(s3_path, '/eodata/', '/sentinel-s1-l1c/')")
+    before = len(worker_lab.sandbox.requests())
+    worker_lab.start()
+    wait_until("the catalogue is asked", lambda: worker_lab.state(number) is State.QUEUED)
+    assert products.get(worker_lab.db, number).s3_path is None
+    assert len(worker_lab.sandbox.requests()) == before

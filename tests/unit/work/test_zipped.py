@@ -107,3 +107,18 @@ def test_an_account_that_brings_a_zip_works_again(zipped):
     zipped.lab.start()
     _arrives(zipped)
     wait_until("it works again", lambda: not zipped.lab.db.value(_BACKS_OFF))
+
+
+@pytest.mark.parametrize("one_only", [True, False])
+def test_the_zipper_fails_for_one_product_only_if_it_still_answers_for_another(zipped, one_only):
+    """Five failures are entered in the state, because they take a minute."""
+    lab = zipped.lab
+    product_id = products.get(lab.db, zipped.number).product_id
+    lab.db.rows("UPDATE product SET transient_failures = 5")
+    narrowed = {"key": f"*{product_id}*"} if one_only else {}
+    lab.sandbox.fault(kind="page", status=502, operation="zip", **narrowed)
+    lab.start()
+    wait_until("it waits", lambda: lab.state(zipped.number) is State.RETRY_WAIT)
+    assert products.get(lab.db, zipped.number).attempts == int(one_only)
+    assert breakers.last_failure(lab.db, breakers.SERVICE) is None
+    assert (breakers.last_failure(lab.db, breakers.ZIPPER) is None) is one_only
