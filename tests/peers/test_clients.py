@@ -1,0 +1,92 @@
+"""Real clients of CDSE work at the sandbox, changed in nothing but the addresses."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdsed.sandbox.names import realistic_safenames
+from tests.peers.clients import CLIENTS, Client
+from tests.peers.environment import peers_python
+from tests.support.sandbox import SandboxProcess
+
+_NAMES = realistic_safenames("S1_SLC", 5, seed=3)
+_NAME = _NAMES[0]
+
+
+@pytest.fixture(scope="module")
+def products() -> Iterator[SandboxProcess]:
+    """A sandbox with five products of Sentinel-1, of which the clients get the first."""
+    with SandboxProcess() as sandbox:
+        sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000, "zipped": True} for name in _NAMES))
+        yield sandbox
+
+
+def _case(sandbox: SandboxProcess, out: Path) -> dict[str, Any]:
+    account = sandbox.accounts[0]
+    item = sandbox.stac_item("sentinel-1-slc", _NAME.removesuffix(".SAFE"))
+    return {
+        "url": sandbox.url,
+        "access_key": account.access_key,
+        "secret_key": account.secret_key,
+        "login": account.user_name,
+        "password": account.password,
+        "safename": _NAME,
+        "s3_path": item["assets"]["safe_manifest"]["href"].removeprefix("s3:/").removesuffix("/manifest.safe"),
+        "files": sorted(sandbox.truth(_NAME)),
+        "bounds": item["bbox"],
+        "collection": "SENTINEL-1",
+        "type": item["properties"]["product:type"],
+        "stac": "sentinel-1-slc",
+        "eodag": "S1_SAR_SLC",
+        "start": "2014-01-01T00:00:00Z",
+        "end": "2027-01-01T00:00:00Z",
+        "out": str(out),
+    }
+
+
+def _tree(out: Path) -> dict[str, str]:
+    """Return the MD5 of each file of the product below `out`, out of a zip where it is one, by its path in it."""
+    for path in list(out.rglob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(out)
+        path.unlink()
+    [root] = [path for path in out.rglob("*") if path.name == _NAME and path.is_dir()]
+    return {
+        str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def _run(client: Client, case: dict[str, Any], cwd: Path) -> "subprocess.CompletedProcess[str]":
+    python = Path(sys.executable) if client.in_test_environment else peers_python()
+    program, *arguments = client.program.split()
+    command = [str(python), str(Path(__file__).parent / "programs" / program), *arguments]
+    environ = {**os.environ, "CASE": json.dumps(case), "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1"}
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=150, check=False)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(each, id=each.name, marks=() if each.in_test_environment else pytest.mark.peers)
+        for each in CLIENTS
+    ],
+)
+def test_a_client_works_with_nothing_changed_but_the_addresses(
+    client: Client, products: SandboxProcess, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    done = _run(client, _case(products, out), tmp_path)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    if client.downloads:
+        assert _tree(out) == {path: truth.md5 for path, truth in products.truth(_NAME).items()}
