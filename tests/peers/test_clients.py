@@ -7,11 +7,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.peers.clients import CLIENTS, Client
 from tests.peers.environment import peers_python
@@ -19,18 +21,23 @@ from tests.support.sandbox import SandboxProcess
 
 _NAMES = realistic_safenames("S1_SLC", 5, seed=3)
 _NAME = _NAMES[0]
+_PEERS = (pytest.mark.peers, pytest.mark.timeout(1800))  # the first one installs them all
 
 
 @pytest.fixture(scope="module")
 def products() -> Iterator[SandboxProcess]:
     """A sandbox with five products of Sentinel-1, of which the clients get the first."""
-    with SandboxProcess() as sandbox:
+    accounts = [
+        replace(account, sessions=client.connections)
+        for account, client in zip(make_accounts(len(CLIENTS), 1), CLIENTS)
+    ]
+    with SandboxProcess(accounts) as sandbox:
         sandbox.add_products(*({"safename": name, "size_bytes": 1_000_000, "zipped": True} for name in _NAMES))
         yield sandbox
 
 
-def _case(sandbox: SandboxProcess, out: Path) -> dict[str, Any]:
-    account = sandbox.accounts[0]
+def _case(sandbox: SandboxProcess, client: Client, out: Path) -> dict[str, Any]:
+    account = sandbox.accounts[CLIENTS.index(client)]
     item = sandbox.stac_item("sentinel-1-slc", _NAME.removesuffix(".SAFE"))
     return {
         "url": sandbox.url,
@@ -58,7 +65,7 @@ def _tree(out: Path) -> dict[str, str]:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(out)
         path.unlink()
-    [root] = [path for path in out.rglob("*") if path.name == _NAME and path.is_dir()]
+    [root, *_inner] = [path for path in sorted(out.rglob("*")) if path.is_dir() and _NAME.startswith(path.name)]
     return {
         str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest()
         for path in root.rglob("*")
@@ -76,17 +83,14 @@ def _run(client: Client, case: dict[str, Any], cwd: Path) -> "subprocess.Complet
 
 @pytest.mark.parametrize(
     "client",
-    [
-        pytest.param(each, id=each.name, marks=() if each.in_test_environment else pytest.mark.peers)
-        for each in CLIENTS
-    ],
+    [pytest.param(each, id=each.name, marks=() if each.in_test_environment else _PEERS) for each in CLIENTS],
 )
 def test_a_client_works_with_nothing_changed_but_the_addresses(
     client: Client, products: SandboxProcess, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    done = _run(client, _case(products, out), tmp_path)
+    done = _run(client, _case(products, client, out), tmp_path)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
     if client.downloads:
         assert _tree(out) == {path: truth.md5 for path, truth in products.truth(_NAME).items()}

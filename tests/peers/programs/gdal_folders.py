@@ -14,7 +14,7 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": CASE["secret_key"],
     "GDAL_HTTP_MAX_RETRY": "0",
 }
-import pyogrio  # noqa: E402 - GDAL reads the variables when it is loaded
+import pyogrio
 
 folder = f"/vsis3{CASE['s3_path']}"
 found = {path.removeprefix(f"{folder}/") for path in pyogrio.vsi_listtree(folder) if not path.endswith("/")}

@@ -9,19 +9,19 @@ import requests
 CASE: dict[str, Any] = json.loads(os.environ.get("CASE", "{}"))
 
 
-def point_to(url: str) -> None:
+def point_to(sandbox_url: str) -> None:
     """Send the requests of this process that are for hosts of CDSE to a sandbox instead; nothing else is changed."""
     places = {
-        "https://catalogue.dataspace.copernicus.eu": url,
-        "https://identity.dataspace.copernicus.eu": url,
-        "https://download.dataspace.copernicus.eu": f"{url}/download",
-        "https://zipper.dataspace.copernicus.eu": f"{url}/download",
+        "https://catalogue.dataspace.copernicus.eu": sandbox_url,
+        "https://identity.dataspace.copernicus.eu": sandbox_url,
+        "https://download.dataspace.copernicus.eu": f"{sandbox_url}/download",
+        "https://zipper.dataspace.copernicus.eu": f"{sandbox_url}/download",
     }
     original = requests.Session.request
 
-    def request(session: requests.Session, method: str, address: str, *arguments: Any, **named: Any) -> Any:
+    def request(session: requests.Session, method: str, url: str, *arguments: Any, **named: Any) -> Any:
         for host, place in places.items():
-            address = address.replace(host, place, 1) if address.startswith(host) else address
-        return original(session, method, address, *arguments, **named)
+            url = url.replace(host, place, 1) if url.startswith(host) else url
+        return original(session, method, url, *arguments, **named)
 
-    requests.Session.request = request  # type: ignore[method-assign, assignment]
+    requests.Session.request = request  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 searcher = CopernicusDataSearcher()
 searcher.query_by_filter(
     collection_name=CASE["collection"],
-    product_type=CASE["type"],
+    product_type="SLC",
     start_date=CASE["start"],
     end_date=CASE["end"],
     top=2,

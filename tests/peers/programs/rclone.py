@@ -20,7 +20,12 @@ environ = {**os.environ, **{f"RCLONE_CONFIG_CDSE_{name}": value for name, value 
 rclone = [str(Path(sys.executable).with_name("rclone")), "--config", "/dev/null"]
 rclone += ["--retries", "1", "--transfers", "2", "--checkers", "2"]
 source, target = f"cdse:{CASE['s3_path'].lstrip('/')}", f"{CASE['out']}/{CASE['safename']}"
-for command in (["copy", source, target], ["check", source, target], ["lsf", f"{source.rpartition('/')[0]}/"], ["lsd", "cdse:"]):
+for command in (
+    ["copy", source, target],
+    ["check", source, target],
+    ["lsf", f"{source.rpartition('/')[0]}/"],
+    ["lsd", "cdse:"],
+):
     done = subprocess.run([*rclone, *command], env=environ, check=True, stdout=subprocess.PIPE, text=True)
     assert command[0] != "lsf" or f"{CASE['safename']}/" in done.stdout.splitlines(), done.stdout
     assert command[0] != "lsd" or done.stdout.rstrip().endswith(" eodata"), done.stdout
