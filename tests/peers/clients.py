@@ -8,6 +8,9 @@ ROOT = Path(__file__).parents[2]
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
+#: Kinds of product of the sandbox, with the collection in the STAC API and in eodag.
+KINDS = {"S1_SLC": ("sentinel-1-slc", "S1_SAR_SLC"), "S1_GRD": ("sentinel-1-grd", "S1_SAR_GRD")}
+
 
 @dataclass(frozen=True)
 class Client:
@@ -29,6 +32,8 @@ class Client:
         Whether the tests have it installed anyway; the others get an environment of their own.
     downloads
         Whether the product is on disk afterwards, to be compared with the sandbox's truth.
+    kind
+        The kind of product, of `KINDS`.
     connections
         How many connections the account has; 4 as at CDSE.
     remark
@@ -42,6 +47,7 @@ class Client:
     addresses: str
     in_test_environment: bool = False
     downloads: bool = True
+    kind: str = "S1_SLC"
     connections: int = 4
     remark: str = ""
 
@@ -101,7 +107,9 @@ CLIENTS = (
         "the same search, download through S3",
         "`EODAG__COP_DATASPACE_S3__…` variables: endpoints",
         connections=32,
-        remark="With 4 connections it leaves out files that were answered with 429, and reports success.",
+        kind="S1_GRD",
+        remark="With 4 connections it leaves out files that were answered with 429, and reports success. "
+        "Of a Sentinel-1 IW SLC it fetches one measurement of each polarisation, not of each sub-swath.",
     ),
     Client(
         "CDSETool",

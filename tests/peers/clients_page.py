@@ -18,8 +18,9 @@ Programs of others work at [`cdsed sandbox`](sandbox.md) as they do at CDSE. You
 `https://identity.dataspace.copernicus.eu/…` |
 | zip downloads | `http://127.0.0.1:PORT/download/odata/v1` | `https://download.dataspace.copernicus.eu/odata/v1` |
 
-Each client below is run by `tests/peers/test_clients.py`, and what it downloads is compared with what the sandbox has. Its
-program is in `tests/peers/programs`, where you see how it is set up. `make test` runs the first three, `make peers` all.
+Each client below is run by `tests/peers/test_clients.py`, and what it downloads is compared with what the sandbox has.
+Its program is in `tests/peers/programs`, where you see how it is set up. `make test` runs the first three, `make peers`
+the others.
 
 | client | version | what it does | given the addresses by | connections |
 |---|---|---|---|---|

@@ -20,7 +20,8 @@ environ = {**os.environ, **{f"RCLONE_CONFIG_CDSE_{name}": value for name, value 
 rclone = [str(Path(sys.executable).with_name("rclone")), "--config", "/dev/null"]
 rclone += ["--retries", "1", "--transfers", "2", "--checkers", "2"]
 source, target = f"cdse:{CASE['s3_path'].lstrip('/')}", f"{CASE['out']}/{CASE['safename']}"
-for command in (
+folder = f"{source.rpartition('/')[0]}/"
+for command in (["copy", source, target], ["check", source, target], ["lsf", folder], ["lsd", "cdse:"]):
     ["copy", source, target],
     ["check", source, target],
     ["lsf", f"{source.rpartition('/')[0]}/"],
