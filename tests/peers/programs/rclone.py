@@ -22,11 +22,6 @@ rclone += ["--retries", "1", "--transfers", "2", "--checkers", "2"]
 source, target = f"cdse:{CASE['s3_path'].lstrip('/')}", f"{CASE['out']}/{CASE['safename']}"
 folder = f"{source.rpartition('/')[0]}/"
 for command in (["copy", source, target], ["check", source, target], ["lsf", folder], ["lsd", "cdse:"]):
-    ["copy", source, target],
-    ["check", source, target],
-    ["lsf", f"{source.rpartition('/')[0]}/"],
-    ["lsd", "cdse:"],
-):
     done = subprocess.run([*rclone, *command], env=environ, check=True, stdout=subprocess.PIPE, text=True)
     assert command[0] != "lsf" or f"{CASE['safename']}/" in done.stdout.splitlines(), done.stdout
     assert command[0] != "lsd" or done.stdout.rstrip().endswith(" eodata"), done.stdout
