@@ -34,7 +34,16 @@ def peers_python() -> Path:
 
 def _make(place: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command = [
+        place / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--only-binary=:all:",
+    ]
     command += [f"--no-binary={_FROM_SOURCE}", "-r", str(REQUIREMENTS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S_MAX, check=False)
     if done.returncode:
