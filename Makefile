@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage bench soak fresh-machines docs lock install uninstall dist deb clean
+.PHONY: help demo test check coverage bench soak peers fresh-machines docs lock install uninstall dist deb clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,10 +44,13 @@ bench: $(VENV)/.tests-installed ## Measure, as ratios against something run besi
 soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
+peers: $(VENV)/.tests-installed ## Install the clients of others into build/ (needs the index; minutes), and run them at the sandbox
+	$(BIN)/python -m pytest -m peers tests/peers
+
 fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours); PYTHONS=a:b, MACHINES=debian-12
 	CDSED_PYTHONS='$(PYTHONS)' CDSED_TESTS='$(TESTS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
 
-docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, errors.md, configuration.md, evidence.md, listings-of-other-tools.md, tables.md, schema.sql, the completions
+docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, errors.md, configuration.md, evidence.md, listings-of-other-tools.md, tables.md, schema.sql, sandbox-clients.md, the completions
 	$(BIN)/python -m tests.architecture.states
 	$(BIN)/python -m tests.architecture.errors_page
 	$(BIN)/python -m tests.architecture.configuration_page
@@ -55,6 +58,7 @@ docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, error
 	$(BIN)/python -m tests.architecture.other_tools_page
 	$(BIN)/python -m tests.architecture.schema_page
 	$(BIN)/python -m tests.packaging.completions
+	$(BIN)/python -m tests.peers.clients_page
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: $(VENV)/.tests-installed ## Resolve the versions of the lock files again (needs uv and the index; minutes)

@@ -36,5 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_installed(command: str) -> None:
     """Raise `CdsedError` when this installation lacks a library that only the sandbox needs."""
-    if find_spec("odata_query") is None:
-        raise CdsedError(f"cdsed {command} needs odata-query, which is not installed: pip install 'cdsed[sandbox]'")
+    for module, name in (("odata_query", "odata-query"), ("jwt", "pyjwt"), ("cryptography", "cryptography")):
+        if find_spec(module) is None:
+            raise CdsedError(f"cdsed {command} needs {name}, which is not installed: pip install 'cdsed[sandbox]'")

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from cdsed.clock import Clock
-from cdsed.sandbox import control, foreign, identity, keysmanager, odata, s3, zipper
+from cdsed.sandbox import control, foreign, keysmanager, odata, s3, stac, tokens, zipper
 from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.connection import ClientConnection, PeerGone
 from cdsed.sandbox.delivery import Delivery
@@ -70,18 +70,18 @@ class Conversation:
         if request.path.startswith(control.PATH):
             response = control.respond(self._site, request)
             self._deliver(response)
-        elif request.path == identity.PATH or request.path.startswith(f"{keysmanager.PATH}/"):
+        elif request.path.startswith((f"{tokens.REALM}/", f"{keysmanager.PATH}/")):
             response = self._respond_account(request)
         elif zipper.is_for_zipper(request):
             response = self._respond_zipper(request)
-        elif request.path.startswith("/odata/"):
-            response = self._respond_odata(request)
+        elif request.path.startswith("/odata/") or stac.is_for_stac(request):
+            response = self._respond_catalogue(request)
         else:
             response = self._respond_s3(request)
         return not response.close and request.headers.get("connection", "").lower() != "close"
 
     def _respond_account(self, request: Request) -> Response:
-        is_identity = request.path == identity.PATH
+        is_identity = request.path.startswith(tokens.REALM)
         asked = FaultRequest("identity" if is_identity else "keys", request.method, request.path, "")
         fault = self._site.faults.pick(asked)
         if fault and fault.kind in REFUSALS:
@@ -98,9 +98,11 @@ class Conversation:
         response = zipper.redirect(request, self._site.port)
         fault = None
         if response is None:
-            account = self._site.identity.bearer(request)
+            account = self._site.identity.bearer(request, in_query=True)
             fault = self._site.faults.pick(asked)
             response = foreign.in_place_of(self._zip_or_refusal(request, account), fault, asked.operation)
+        if request.method == "HEAD":
+            response = replace(response, body=())
         self._note(request, asked, response.status)
         self._deliver(response, fault=fault, key=asked.key if response.status == 200 else "")
         return response
@@ -114,8 +116,10 @@ class Conversation:
             return zipper.overbooked(account.sessions)
         return zipper.respond(self._site.bucket, request)
 
-    def _respond_odata(self, request: Request) -> Response:
-        asked = FaultRequest("odata", request.method, request.parameters().get("$filter") or unquote(request.path), "")
+    def _respond_catalogue(self, request: Request) -> Response:
+        is_stac = stac.is_for_stac(request)
+        key = request.parameters().get("$filter") or unquote(request.path)
+        asked = FaultRequest("stac" if is_stac else "odata", request.method, key, "")
         # A list of names is in the body of a POST.
         whole = replace(asked, key=f"{asked.key} {request.body.decode(errors='replace')}") if request.body else asked
         fault = self._site.faults.pick(whole)
@@ -126,7 +130,8 @@ class Conversation:
         elif not self._site.waf.admits(self._site.catalogue.settings.requests_per_s):
             response = odata.error_response("throttle", self._site.catalogue.settings.retry_after_s)
         else:
-            response = foreign.in_place_of(odata.respond(self._site, request), fault, asked.operation)
+            answer = (stac if is_stac else odata).respond(self._site, request)
+            response = foreign.in_place_of(answer, fault, asked.operation)
         self._note(request, asked, response.status)
         self._deliver(response, fault=fault)
         return response

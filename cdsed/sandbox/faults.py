@@ -51,7 +51,8 @@ class Fault:
     key
         An object key, the beginning of one, or a pattern of `fnmatch`.
     account, method, operation
-        Names; the operation is ``list``, ``get``, ``head``, ``odata``, ``identity``, ``keys`` or ``zip``.
+        Names; the operation is ``list``, ``get``, ``head``, ``buckets``, ``location``, ``odata``, ``stac``,
+        ``identity``, ``keys`` or ``zip``.
     skip, times
         Let `skip` matching requests pass, then apply the fault to `times` requests (None: all). ``changed_etag`` is
         applied once to each object.

@@ -1,25 +1,26 @@
 """The identity service: Keycloak's token endpoint with password and refresh grants, with the responses of CDSE."""
 
-import secrets
 import threading
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from cdsed.clock import Clock
+from cdsed.sandbox import tokens
 from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.http import Request, Response, json_response
 from cdsed.sandbox.rules import Rules
 
-PATH = "/auth/realms/CDSE/protocol/openid-connect/token"
-_CLIENT_ID = "cdse-public"
+PATH = f"{tokens.REALM}/protocol/openid-connect/token"
 
 
 @dataclass
 class _LoginSession:
     account: SandboxAccount
+    session_id: str
     refresh_token: str
     ends_s: float
 
@@ -38,12 +39,23 @@ class LoginRefusal:
 
 
 class Identity:
-    """All sessions and tokens of a sandbox."""
+    """All sessions and tokens of a sandbox.
 
-    def __init__(self, accounts: Iterable[SandboxAccount], rules: Rules, clock: Clock) -> None:
+    Parameters
+    ----------
+    accounts
+        Those that can log in.
+    rules, clock
+        The limits, and the time.
+    url
+        The address of the sandbox.
+    """
+
+    def __init__(self, accounts: Iterable[SandboxAccount], rules: Rules, clock: Clock, url: str) -> None:
         self._accounts = {account.user_name: account for account in accounts}
         self._rules = rules
         self._clock = clock
+        self._issuer = f"{url}{tokens.REALM}"
         self._lock = threading.Lock()
         self._sessions: dict[str, _LoginSession] = {}  # by refresh token
         self._tokens: dict[str, _Token] = {}
@@ -52,11 +64,16 @@ class Identity:
         self._grants: Counter[str] = Counter()
 
     def respond(self, request: Request) -> Response:
-        """Answer a request of the token endpoint."""
+        """Answer a request below the realm: of the token endpoint, or for what clients discover."""
+        discovered = _DISCOVERED.get(request.path)
+        if discovered is not None and request.method == "GET":
+            return json_response(200, discovered(self._issuer))
+        if request.path != PATH:
+            return json_response(404, {"error": "HTTP 404 Not Found"})
         if request.method != "POST":
             return json_response(405, {"error": "HTTP 405 Method Not Allowed"})
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-        if form.get("client_id") != _CLIENT_ID:
+        if form.get("client_id") != tokens.CLIENT_ID:
             return _refusal(401, "invalid_client", "Invalid client or Invalid client credentials")
         with self._lock:
             self._forget_ended()
@@ -68,9 +85,19 @@ class Identity:
                     return self._refresh(form.get("refresh_token", ""))
         return _refusal(400, "unsupported_grant_type", "Unsupported grant_type")
 
-    def bearer(self, request: Request) -> SandboxAccount | LoginRefusal:
-        """Return the account whose access token a request has, or why the token is refused."""
+    def bearer(self, request: Request, *, in_query: bool = False) -> SandboxAccount | LoginRefusal:
+        """Return the account whose access token a request has, or why the token is refused.
+
+        Parameters
+        ----------
+        request
+            As received.
+        in_query
+            Whether the token may also be the parameter ``token``, as the zipper takes it.
+        """
         kind, _space, value = request.headers.get("authorization", "").partition(" ")
+        if in_query and not value:
+            kind, value = "bearer", request.parameters().get("token", "")
         if kind.lower() != "bearer" or not value:
             return LoginRefusal("missing")
         with self._lock:
@@ -106,8 +133,9 @@ class Identity:
         self._failures.pop(name, None)
         if sum(session.account is account for session in self._sessions.values()) >= self._rules.sessions_max:
             return _refusal(400, "invalid_grant", "Session limit")
-        refresh_token = secrets.token_urlsafe(24)
-        session = _LoginSession(account, refresh_token, self._clock.boot_s() + self._rules.refresh_s)
+        session_id, lifetime_s = str(uuid.uuid4()), self._rules.refresh_s
+        refresh_token = tokens.refresh_token(account, self._issuer, session_id, self._clock.utc_s(), lifetime_s)
+        session = _LoginSession(account, session_id, refresh_token, self._clock.boot_s() + lifetime_s)
         self._sessions[refresh_token] = session
         return self._granted(session)
 
@@ -119,18 +147,22 @@ class Identity:
 
     def _granted(self, session: _LoginSession) -> Response:
         now_s = self._clock.boot_s()
-        access_token = secrets.token_urlsafe(48)
-        self._tokens[access_token] = _Token(session.account, now_s + self._rules.token_s)
+        token_s = self._rules.token_s
+        access_token = tokens.access_token(
+            session.account, self._issuer, session.session_id, self._clock.utc_s(), token_s
+        )
+        self._tokens[access_token] = _Token(session.account, now_s + token_s)
         return json_response(
             200,
             {
                 "access_token": access_token,
-                "expires_in": self._rules.token_s,
+                "expires_in": token_s,
                 "refresh_expires_in": max(0, session.ends_s - now_s),
                 "refresh_token": session.refresh_token,
                 "token_type": "Bearer",
                 "not-before-policy": 0,
-                "scope": "AUDIENCE_PUBLIC openid email profile",
+                "session_state": session.session_id,
+                "scope": tokens.SCOPE,
             },
         )
 
@@ -141,3 +173,9 @@ class Identity:
 
 def _refusal(status: int, error: str, description: str) -> Response:
     return json_response(status, {"error": error, "error_description": description})
+
+
+_DISCOVERED: dict[str, Callable[[str], Mapping[str, Any]]] = {
+    f"{tokens.REALM}/.well-known/openid-configuration": tokens.openid_configuration,
+    f"{tokens.REALM}/protocol/openid-connect/certs": lambda _issuer: tokens.public_keys(),
+}

@@ -40,7 +40,10 @@ _TEXT_FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "endswith": str.endswith,
 }
 _TEXT = r"'(?:[^']|'')*'"
-# Two forms that the grammar does not accept: `not(` without a blank, and a list of one. Texts are skipped.
+# A name with its namespace. Texts are skipped.
+_QUALIFIED = re.compile(rf"{_TEXT}|(?<![\w.])(?P<namespace>(?:[A-Za-z_]\w*\.)*)(?P<name>[A-Za-z_]\w*)(?P<call>\s*\()?")
+_NAMESPACE = "OData.CSC."
+# Two forms that the grammar does not accept: `not(` without a blank, and a list of one.
 _REWRITTEN = re.compile(rf"{_TEXT}|\b(?P<no>not)\(|(?P<within>\bin\s*\(\s*(?:{_TEXT}|[^'(),\s]+))\s*\)", re.IGNORECASE)
 
 
@@ -104,6 +107,7 @@ def parse_filter(text: str, kinds: Mapping[str, str]) -> Filter:
     """
     if not text.strip():
         return Filter(text, lambda _record: True, {})
+    _check_namespaces(text)
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(_REWRITTEN.sub(_rewrite, text.strip())))
         among: dict[str, frozenset[Value]] = {}
@@ -115,6 +119,15 @@ def parse_filter(text: str, kinds: Mapping[str, str]) -> Filter:
     except (ODataException, RecursionError) as error:
         raise FilterError(str(error)) from error
     return Filter(text, _all(parts), among, bounds.get("from"), bounds.get("to"))
+
+
+def _check_namespaces(text: str) -> None:
+    """Refuse a type or field in a wrong namespace: the grammar drops that of paths, and keeps that of functions."""
+    for match in _QUALIFIED.finditer(text):
+        name = match["name"] or ""
+        is_type = name.removesuffix("Attribute") in ATTRIBUTE_KINDS and name.endswith("Attribute")
+        if match["namespace"] != _NAMESPACE if is_type else match["namespace"] and not match["call"]:
+            raise FilterError(f"no type or field {match['namespace']}{name}")
 
 
 def _rewrite(match: re.Match[str]) -> str:

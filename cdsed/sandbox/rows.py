@@ -1,6 +1,7 @@
 """Rows of the catalogue: loaded entries, and entries that are made from facts when they are read."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -37,6 +38,8 @@ DELETED_FIELD_KINDS = {
     "DeletionDate": "timestamp",
     "DeletionCause": "text",
 }
+# Public clients (eodag among them) ask for the class, and the entries have the type.
+_S1_TYPE = re.compile(r"[A-Z0-9]{2}_(RAW|SLC|GRD|OCN)[FHM_]_[0-2][SA](?:_C)?(-COG)?")
 EXPANSIONS = ("Attributes", "Assets", "Locations")
 _FACTS: dict[str, Callable[[EntryFacts], Value]] = {
     "Name": lambda facts: facts.catalogue_name or facts.safename,
@@ -162,8 +165,7 @@ class LoadedRow:
 
     def attributes(self, type_name: str) -> Iterable[AttributeRecord]:
         """Yield the attributes of one type."""
-        given = self._whole.get("Attributes") or ()
-        return (AttributeRecord(attribute) for attribute in given if attribute.get("ValueType") == type_name)
+        return _records(self._whole.get("Attributes") or (), type_name)
 
     def geometry(self) -> BaseGeometry | None:
         """Return the footprint in degrees."""
@@ -225,8 +227,7 @@ class MadeRow:
 
     def attributes(self, type_name: str) -> Iterable[AttributeRecord]:
         """Yield the attributes of one type."""
-        made = attributes(parse_name(self._facts.safename), self._facts.start, self._facts.end)
-        return (AttributeRecord(attribute) for attribute in made if attribute["ValueType"] == type_name)
+        return _records(attributes(parse_name(self._facts.safename), self._facts.start, self._facts.end), type_name)
 
     def geometry(self) -> BaseGeometry | None:
         """Return the footprint in degrees."""
@@ -236,6 +237,16 @@ class MadeRow:
         """Return the entry."""
         whole = entry(self._facts, self._delivery())
         return whole | {what: expansion(what, self._facts, whole) for what in expand}
+
+
+def _records(given: Iterable[Mapping[str, Any]], type_name: str) -> Iterator[AttributeRecord]:
+    """Yield the attributes of one type; a type of Sentinel-1 (``IW_GRDH_1S``) is found by its class (``GRD``), too."""
+    for attribute in given:
+        if attribute.get("ValueType") == type_name:
+            yield AttributeRecord(attribute)
+            match = _S1_TYPE.fullmatch(str(attribute["Value"])) if attribute["Name"] == "productType" else None
+            if match:
+                yield AttributeRecord({**attribute, "Value": f"{match[1]}{match[2] or ''}"})
 
 
 def _typed(whole: Mapping[str, Any], path: str) -> Value:

@@ -1,15 +1,12 @@
-"""The part of S3 that eodata offers for reading: ListObjectsV2, GET with Range and If-Match, HEAD."""
+"""The part of S3 that eodata offers for reading: lists, GET with Range and If-Match, HEAD, and two calls of buckets."""
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import format_datetime
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
+from cdsed.sandbox import s3list, s3listv1
 from cdsed.sandbox.bucket import Bucket
 from cdsed.sandbox.content import Body, spoilt
 from cdsed.sandbox.http import Request, Response, data_response
@@ -17,14 +14,22 @@ from cdsed.sandbox.products import SandboxObject
 from cdsed.sandbox.signature import Refused
 
 BUCKET_NAME = "eodata"
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+REGION = "default"  # of CDSE
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_MAX_KEYS = 1000
+_CREATED = "2023-01-24T00:00:00.000Z"
+# Subresources that S3 has and the sandbox has not: without this, a request for one would be answered with a list.
+_NOT_OFFERED = frozenset(
+    """
+    accelerate acl analytics attributes cors encryption intelligent-tiering inventory legal-hold lifecycle logging
+    metrics notification object-lock ownershipControls partNumber policy policyStatus publicAccessBlock replication
+    requestPayment restore retention select tagging torrent uploadId uploads versionId versioning versions website
+    """.split()  # noqa: SIM905 - one name a line would take a page
+)
 
 
 @dataclass(frozen=True)
 class S3Question:
-    """A parsed S3 request; `key` is the prefix of a list request."""
+    """A parsed S3 request: ``buckets``, ``location``, ``list``, ``get`` or ``head``; `key` is the prefix of a list."""
 
     operation: str
     key: str
@@ -35,13 +40,20 @@ def question(request: Request) -> S3Question:
     bucket, _slash, key = unquote(request.path).removeprefix("/").partition("/")
     if request.method not in {"GET", "HEAD"}:
         raise Refused(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+    if not bucket and request.method == "GET":
+        return S3Question("buckets", "")
+    parameters = request.parameters()
+    if not_offered := sorted(_NOT_OFFERED.intersection(parameters)):
+        raise Refused(501, "NotImplemented", f"The sandbox does not have ?{not_offered[0]}")
     if bucket != BUCKET_NAME:
         raise Refused(404, "NoSuchBucket", "The specified bucket does not exist")
     if request.method == "HEAD":
         return S3Question("head", key)
     if key:
         return S3Question("get", key)
-    return S3Question("list", request.parameters().get("prefix", ""))
+    if "location" in parameters:
+        return S3Question("location", "")
+    return S3Question("list", parameters.get("prefix", ""))
 
 
 def error_response(error: Refused, request: Request) -> Response:
@@ -74,8 +86,13 @@ def respond(bucket: Bucket, request: Request, asked: S3Question, *, spoil: bool 
     Refused
         No such key, a range outside of it, or ``If-Match`` does not match.
     """
+    if asked.operation == "buckets":
+        return _buckets()
+    if asked.operation == "location":
+        return _document(f'<LocationConstraint xmlns="{s3list.NAMESPACE}">{REGION}</LocationConstraint>')
     if asked.operation == "list":
-        return _list(bucket, request)
+        is_v2 = request.parameters().get("list-type") == "2"
+        return (s3list.respond if is_v2 else s3listv1.respond)(bucket, BUCKET_NAME, request)
     if asked.operation == "head" and not asked.key:
         return Response(200)
     stored = bucket.get(asked.key)
@@ -122,69 +139,13 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
     return start, end - start
 
 
-def _list(bucket: Bucket, request: Request) -> Response:
-    parameters = request.parameters()
-    if parameters.get("list-type") != "2":
-        raise Refused(501, "NotImplemented", "The sandbox lists with ListObjectsV2 only")
-    prefix, delimiter = parameters.get("prefix", ""), parameters.get("delimiter", "")
-    token = parameters.get("continuation-token", "")
-    try:
-        limit = min(_MAX_KEYS, int(parameters.get("max-keys", _MAX_KEYS)))
-        after = base64.urlsafe_b64decode(token).decode() if token else parameters.get("start-after", "")
-    except (ValueError, binascii.Error) as error:
-        raise Refused(400, "InvalidArgument", "max-keys or continuation-token is not valid") from error
-    contents: list[str] = []
-    folders: list[str] = []
-    last, truncated = after, False
-    encode = quote if parameters.get("encoding-type") == "url" else escape
-    for entry in _entries(bucket, prefix, delimiter, after):
-        if len(contents) + len(folders) >= limit:
-            truncated = limit > 0
-            break
-        if isinstance(entry, str):
-            folders.append(f"<CommonPrefixes><Prefix>{encode(entry)}</Prefix></CommonPrefixes>")
-            last = f"{entry}\U0010ffff"  # everything below the folder is done
-        else:
-            contents.append(_content(entry, encode(entry.key)))
-            last = entry.key
-    fields = {
-        "Name": BUCKET_NAME,
-        "Prefix": encode(prefix),
-        "Delimiter": encode(delimiter),
-        "MaxKeys": str(limit),
-        "KeyCount": str(len(contents) + len(folders)),
-        "IsTruncated": "true" if truncated else "false",
-        "EncodingType": escape(parameters.get("encoding-type", "")),
-        "ContinuationToken": escape(token),
-        "NextContinuationToken": base64.urlsafe_b64encode(last.encode()).decode() if truncated else "",
-    }
-    head = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value or name == "Prefix")
-    document = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{_NAMESPACE}">'
-        f"{head}{''.join(contents)}{''.join(folders)}</ListBucketResult>"
-    )
-    return data_response(200, document.encode(), "application/xml")
-
-
-def _entries(bucket: Bucket, prefix: str, delimiter: str, after: str) -> Iterator[SandboxObject | str]:
-    """Yield objects, or the common prefixes that `delimiter` makes of them, each once."""
-    folder = ""
-    for stored in bucket.listing(prefix, after):
-        end = stored.key.find(delimiter, len(prefix)) if delimiter else -1
-        if end < 0:
-            yield stored
-        elif stored.key[: end + len(delimiter)] != folder:
-            folder = stored.key[: end + len(delimiter)]
-            yield folder
-
-
-def _content(stored: SandboxObject, key: str) -> str:
-    return (
-        f"<Contents><Key>{key}</Key><LastModified>{_stamp(stored.modified)}</LastModified>"
-        f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{stored.body.size_bytes}</Size>"
-        "<StorageClass>STANDARD</StorageClass></Contents>"
+def _buckets() -> Response:
+    owner = "<Owner><ID>cdse</ID><DisplayName>cdse</DisplayName></Owner>"
+    entry = f"<Bucket><Name>{BUCKET_NAME}</Name><CreationDate>{_CREATED}</CreationDate></Bucket>"
+    return _document(
+        f'<ListAllMyBucketsResult xmlns="{s3list.NAMESPACE}">{owner}<Buckets>{entry}</Buckets></ListAllMyBucketsResult>'
     )
 
 
-def _stamp(timestamp: datetime) -> str:
-    return f"{timestamp:%Y-%m-%dT%H:%M:%S}.000Z"
+def _document(xml: str) -> Response:
+    return data_response(200, f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}'.encode(), "application/xml")

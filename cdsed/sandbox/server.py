@@ -65,8 +65,6 @@ class Sandbox:
         self.faults = FaultBook(clock)
         self.counters = Counters(clock)
         self.rules = Rules()
-        self.identity = Identity(self.accounts, self.rules, clock)
-        self.keys_manager = SandboxKeysManager(self.identity, self.quotas, self.rules, clock)
         self._lock = threading.Lock()
         self._connections: dict[ClientConnection, threading.Thread] = {}
         self._acceptor = threading.Thread(target=self._accept, name="accept", daemon=True)
@@ -77,6 +75,8 @@ class Sandbox:
             raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
+        self.identity = Identity(self.accounts, self.rules, clock, self.url)
+        self.keys_manager = SandboxKeysManager(self.identity, self.quotas, self.rules, clock)
 
     def start(self) -> Self:
         """Start the server; return itself."""

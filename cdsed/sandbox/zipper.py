@@ -1,4 +1,4 @@
-"""The zipper: ``$value`` of a product as one zip, after a redirect to another host, with its ``DAT-ZIP`` errors."""
+"""The zipper: ``$value`` of a product as one zip or of one of its files, after a redirect, with ``DAT-ZIP`` errors."""
 
 import io
 import re
@@ -7,13 +7,16 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from cdsed.sandbox.bucket import Bucket
-from cdsed.sandbox.content import LiteralBody
+from cdsed.sandbox.content import Body, LiteralBody
 from cdsed.sandbox.http import Request, Response, json_response
 from cdsed.sandbox.identity import LoginRefusal
 from cdsed.sandbox.products import SandboxProduct
 
 DOWNLOAD_PATH = "/download/odata/v1"
-_VALUE = re.compile(r"(?P<base>/odata/v1|/download/odata/v1)/Products\((?P<id>[^)]*)\)/\$value")
+_VALUE = re.compile(
+    r"(?P<base>/odata/v1|/download/odata/v1)/(?P<resource>Products\((?P<id>[^)]*)\)(?P<nodes>(?:/Nodes\([^)]*\))*)/\$value)"
+)
+_NODE = re.compile(r"/Nodes\(([^)]*)\)")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNAUTHORIZED = {
     "missing": ("DAT-ZIP-604", "Token not found"),
@@ -38,7 +41,8 @@ def redirect(request: Request, port: int) -> Response | None:
     match = _VALUE.fullmatch(unquote(request.path))
     if match is None or match["base"] == DOWNLOAD_PATH:
         return None
-    place = f"http://localhost:{port}{DOWNLOAD_PATH}/Products({match['id']})/$value"
+    query = f"?{request.query}" if request.query else ""
+    place = f"http://localhost:{port}{DOWNLOAD_PATH}/{match['resource']}{query}"
     return Response(301, headers={"Location": place})
 
 
@@ -53,22 +57,21 @@ def overbooked(sessions: int) -> Response:
 
 
 def respond(bucket: Bucket, request: Request) -> Response:
-    """Return the requested product: a folder as a zip of stored files, a single object as it is."""
+    """Return the requested product, a folder as a zip of stored files and a single object as it is, or a file of it."""
     match = _VALUE.fullmatch(unquote(request.path))
     if match is None:
         return _error(400, "DAT-ZIP-104", "Malformed OData request path")
     if not _UUID.fullmatch(match["id"]):
         return _error(422, "DAT-ZIP-111", "Invalid product UUID")
     product = bucket.identified(match["id"])
-    if product is None or not product.spec.online or product.total_bytes > _ZIPPED_BYTES_MAX:
+    if product is None or not product.spec.online:
         return _error(404, "DAT-ZIP-118", "Product not found")
-    body = zipped(product)
+    if match["nodes"]:
+        return _node(product, _NODE.findall(match["nodes"]))
+    if product.total_bytes > _ZIPPED_BYTES_MAX:
+        return _error(404, "DAT-ZIP-118", "Product not found")
     suffix = "" if product.is_single_object else ".zip"
-    headers = {
-        "Content-Type": "application/octet-stream",
-        "Content-Disposition": f'attachment; filename="{product.spec.safename}{suffix}"',
-    }
-    return Response(200, body.size_bytes, body.pieces(0, body.size_bytes), headers)
+    return _attachment(zipped(product), f"{product.spec.safename}{suffix}")
 
 
 @lru_cache(maxsize=16)
@@ -83,6 +86,23 @@ def zipped(product: SandboxProduct) -> LiteralBody:
             entry = zipfile.ZipInfo(f"{product.spec.safename}/{path}", _DATE)
             archive.writestr(entry, b"".join(body.pieces(0, body.size_bytes)))
     return LiteralBody(file.getvalue())
+
+
+def _node(product: SandboxProduct, names: list[str]) -> Response:
+    """Return the file at the end of a chain of nodes, of which the first is the product."""
+    path = "/".join(names if product.is_single_object else names[1:])
+    body = product.bodies.get(path) if names[0] == product.spec.safename else None
+    if body is None:
+        return _error(404, "DAT-ZIP-118", "Node not found")  # the code of the service for this was not seen
+    return _attachment(body, names[-1])
+
+
+def _attachment(body: Body, name: str) -> Response:
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    return Response(200, body.size_bytes, body.pieces(0, body.size_bytes), headers)
 
 
 def _error(status: int, code: str, message: str) -> Response:

@@ -67,6 +67,8 @@ _OWNERS = {
     "numpy": {"cdsed.catalogue"},
     "pyarrow": {"cdsed.catalogue", "cdsed.inbox.formats.parquet"},
     "odata_query": {"cdsed.sandbox"},
+    "jwt": {"cdsed.sandbox"},
+    "cryptography": {"cdsed.sandbox"},
 }
 _SOURCES = sources()
 

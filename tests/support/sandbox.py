@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -171,6 +172,12 @@ class SandboxProcess:
         """Return size and MD5 of every file of a product, by its path in it."""
         objects = self.call("GET", f"truth/{quote(safename)}")["objects"]
         return {item["path"]: Truth(item["size_bytes"], item["md5"]) for item in objects}
+
+    def stac_item(self, collection: str, identifier: str) -> dict[str, Any]:
+        """Return an item of its STAC API."""
+        with urllib.request.urlopen(f"{self.url}/stac/v1/collections/{collection}/items/{identifier}") as response:
+            item: dict[str, Any] = json.load(response)
+        return item
 
     def load(self, *pages: dict[str, Any]) -> int:
         """Give its catalogue the rows of answer pages, as they are; return how many."""

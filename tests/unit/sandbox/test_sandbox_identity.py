@@ -3,10 +3,11 @@ import json
 from contextlib import closing
 from urllib.parse import urlencode
 
+import jwt
 import pytest
 
 from cdsed.clock import Clock
-from cdsed.sandbox import identity, keysmanager
+from cdsed.sandbox import identity, keysmanager, tokens
 from cdsed.sandbox.accounts import SandboxAccount
 from cdsed.sandbox.server import Sandbox
 
@@ -138,3 +139,37 @@ def test_a_senseless_expiry_is_refused(client, date, status):
 def test_a_rule_that_is_none_is_refused(client):
     with pytest.raises(ValueError, match="colour"):
         client.sandbox.rules.change({"colour": 1})
+
+
+def _certificates(client):
+    status, configuration = client.ask("GET", f"{tokens.REALM}/.well-known/openid-configuration")
+    assert status == 200
+    assert configuration["token_endpoint"] == f"{client.sandbox.url}{identity.PATH}"
+    keys = client.ask("GET", configuration["jwks_uri"].removeprefix(client.sandbox.url))[1]
+    return configuration, jwt.PyJWKSet.from_dict(keys)
+
+
+def test_an_access_token_is_signed_with_the_published_key(client):
+    token = client.grant(password="right")[1]["access_token"]
+    configuration, keys = _certificates(client)
+    key = keys[jwt.get_unverified_header(token)["kid"]].key
+    algorithms = configuration["id_token_signing_alg_values_supported"]
+    options = {"audience": "CLOUDFERRO_PUBLIC", "issuer": configuration["issuer"]}
+    claims = jwt.decode(token, key, algorithms, **options)
+    assert claims["exp"] - claims["iat"] == 600
+    assert claims["preferred_username"] == "a@example.org"
+
+
+def test_two_tokens_of_one_second_differ(client):
+    assert client.grant(password="right")[1]["access_token"] != client.grant(password="right")[1]["access_token"]
+
+
+def test_a_token_that_the_service_did_not_give_is_unknown_even_if_it_is_signed(client):
+    account = client.sandbox.accounts[0]
+    forged = tokens.access_token(account, f"{client.sandbox.url}{tokens.REALM}", "x", client.clock.utc_s(), 600)
+    assert client.keys("GET", forged)[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/.well-known/other", "/protocol/openid-connect/auth"])
+def test_the_realm_has_nothing_else(client, path):
+    assert client.ask("GET", f"{tokens.REALM}{path}")[0] == 404

@@ -293,3 +293,46 @@ def test_an_index_may_leave_out_only_what_cannot_match():
     neither = parse_filter(f"not ({start}) and not (Name eq 'a')", FIELD_KINDS)
     assert (neither.from_ns, neither.to_ns, neither.among) == (None, None, {})
     assert parse_filter("Name in ('a','b') and Name in ('b','c')", FIELD_KINDS).among == {"Name": {"b"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Attributes/OData.Foo.StringAttribute/any(att:att/Name eq 'productType')",
+        "Attributes/StringAttribute/any(att:att/Name eq 'productType')",
+        "Attributes/odata.csc.StringAttribute/any(att:att/Name eq 'productType')",
+        "Attributes/OData.CSC.StringAttribute/any(att:att/CSC.StringAttribute/Value eq 'x')",
+        "Attributes/OData.CSC.DoubleAttribute/any(att:att/OData.DoubleAttribute/Value le 5.5)",
+        "OData.CSC.Name eq 'x'",
+        "Collection/OData.CSC.Name eq 'SENTINEL-1'",
+        "Foo.Intersects(area=geography'SRID=4326;POINT(1 2)')",
+    ],
+)
+def test_a_wrong_namespace_is_refused(text):
+    with pytest.raises(FilterError):
+        parse_filter(text, FIELD_KINDS)
+
+
+def test_a_namespace_in_a_text_is_a_text():
+    assert parse_filter("Name eq 'OData.Foo.StringAttribute'", FIELD_KINDS).among["Name"] == {
+        "OData.Foo.StringAttribute"
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_name", "holds"),
+    [
+        ("S1_GRD", "GRD", True),
+        ("S1_GRD", "SLC", False),
+        ("S1_SLC", "SLC", True),
+        ("S1_OCN", "OCN", True),
+        ("S1_GRD", "GRD-COG", False),
+        ("S2_L1C", "L1C", False),
+    ],
+)
+def test_a_type_of_sentinel_1_is_found_by_its_class(site, kind, type_name, holds):
+    product = site.add(kind)
+    condition = "att/Name eq 'productType' and att/OData.CSC.StringAttribute/Value"
+    wanted = parse_filter(f"Attributes/OData.CSC.StringAttribute/any(att:{condition} eq '{type_name}')", FIELD_KINDS)
+    [row] = site.sandbox.catalogue.named(product.spec.safename)
+    assert wanted.matches(row) is holds

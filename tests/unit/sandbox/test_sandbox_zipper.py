@@ -115,3 +115,34 @@ def test_one_download_too_many_is_refused(client):
         status, _, body = client.ask_on(third, download(product), client.token)
     assert status == 429
     assert b'"Max session number 2 exceeded."' in body
+
+
+def test_a_file_of_a_product_is_a_chain_of_nodes(client):
+    product = add(client)
+    path, body = next(item for item in product.bodies.items() if "/" in item[0])
+    base = f"{zipper.DOWNLOAD_PATH}/Products({product.product_id})/Nodes({product.spec.safename})"
+    nodes = "".join(f"/Nodes({part})" for part in path.split("/"))
+    status, headers, data = client.ask(f"{base}{nodes}/$value", client.token)
+    assert (status, data) == (200, b"".join(body.pieces(0, body.size_bytes)))
+    assert headers["Content-Disposition"].endswith(f'"{path.rpartition("/")[2]}"')
+    assert client.ask(f"{base}/Nodes(unknown)/$value", client.token)[0] == 404
+    assert client.ask(f"{base}{nodes}/$value")[0] == 401
+
+
+def test_the_token_may_be_in_the_query_and_stays_there_after_the_redirect(client):
+    product = add(client)
+    status, headers, _ = client.ask(f"/odata/v1/Products({product.product_id})/$value?token={client.token}")
+    assert status == 301
+    place = urlsplit(headers["Location"])
+    assert client.ask(f"{place.path}?{place.query}")[0] == 200
+    assert client.ask(f"{place.path}?token=wrong")[0] == 401
+
+
+def test_head_says_how_long_a_download_is_and_sends_nothing(client):
+    product = add(client)
+    with client.open() as connection:
+        for _ in range(2):  # a body would spoil the second response
+            connection.request("HEAD", download(product), headers={"Authorization": f"Bearer {client.token}"})
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"")
+            assert int(response.headers["Content-Length"]) > 300_000
