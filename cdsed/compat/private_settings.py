@@ -70,7 +70,10 @@ def installation(wanted: Wanted) -> Iterator[Path]:
         settings["pre_spool"] = str(_absolute(pre_spool) / f".cdsed-{root.name}")  # each state needs its own
     with tempfile.TemporaryDirectory(prefix="call-", dir=root) as call:
         config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
-        config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
+        settings["accounts_file"] = str(accounts_file)
+        if proxy_url := settings_or_defaults(None, os.environ).services.proxy_url:  # may have a password
+            settings["services"]["proxy_url"] = proxy_url.reveal()
+        replace_private(config, json.dumps(settings, indent=1))
         replace_private(accounts_file, json.dumps(accounts))
         yield config
 
@@ -84,7 +87,7 @@ def _settings(wanted: Wanted) -> dict[str, Any]:
     conf, places = wanted.conf, [wanted.outputdir]
     if wanted.search_disks:
         places += [_absolute(place) for place in spools(conf)]
-    services = settings_or_defaults(None, os.environ).services.model_dump(mode="json")
+    services = settings_or_defaults(None, os.environ).services.model_dump(mode="json", exclude={"proxy_url"})
     services |= {"s3_url": conf.get("s3_endpoint", services["s3_url"]), "s3_region": conf.get("s3_region", "default")}
     services |= {"identity_url": conf["URL_identity"]} if conf.get("URL_identity") else {}
     searched = (conf.get("archives") or {}).values() if wanted.search_disks else ()
