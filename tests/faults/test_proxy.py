@@ -53,6 +53,8 @@ def canaries_below(root: Path) -> list[str]:
 
 def test_the_whole_job_takes_the_proxy_of_the_settings_for_every_service(tmp_path: Path, tinyproxy: Tinyproxy) -> None:
     names = realistic_safenames("S1_GRD", 2, seed=3)
+    (tmp_path / "names.txt").write_text("\n".join(names), encoding="utf-8")
+    commands = ["status", "--json"], ["config", "check"], ["resolve", str(tmp_path / "names.txt")]
     with SandboxProcess(accounts=1) as sandbox:
         lab = Installation(tmp_path / "lab", sandbox, services={"proxy_url": tinyproxy.url})
         lab.write_accounts({"default": sandbox.accounts}, keys=False)  # so that they get keys, with tokens
@@ -60,7 +62,7 @@ def test_the_whole_job_takes_the_proxy_of_the_settings_for_every_service(tmp_pat
         lab.drop("all.txt", names)
         with DaemonProcess(lab) as daemon:
             wait_until("the report", lambda: lab.report("all.txt"), daemon=daemon)
-            shown = "".join(lab.command(*words).stdout for words in (["status", "--json"], ["config", "check"]))
+            shown = "".join(lab.command(*words).stdout for words in commands)
         assert lab.states("all.txt") == dict.fromkeys(names, "done")
         assert lab.differences(names) == []
         asked = tinyproxy.requests()

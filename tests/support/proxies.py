@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.debian import program
+from tests.support.ports import answers, free_port
 
 LOGIN = "proxyuser", "canary%2Dproxy.password"  # as an address has it
 PASSWORD = "canary-proxy.password"  # tinyproxy takes few other characters
@@ -27,7 +28,7 @@ class Tinyproxy:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://{LOGIN[0]}:{LOGIN[1]}@127.0.0.1:{self.port}"
         self._log = folder / "tinyproxy.log"
         self._config = folder / "tinyproxy.conf"
@@ -44,7 +45,7 @@ class Tinyproxy:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             until = time.monotonic() + 20
-            while not _answers(self.port):
+            while not answers(self.port):
                 assert process.poll() is None, f"tinyproxy ended with {process.returncode}"
                 assert time.monotonic() < until, "tinyproxy does not answer"
                 time.sleep(0.02)
@@ -114,16 +115,3 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         while received := source.recv(65_536):
             target.sendall(received)
         target.shutdown(socket.SHUT_WR)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
