@@ -185,6 +185,7 @@ def _ceph_conf(folder: Path, libraries: Path, cluster: str, monitor: str, port: 
         "public addr": "127.0.0.1",
         "cluster addr": "127.0.0.1",
         **{f"auth {which} required": "none" for which in ("cluster", "service", "client")},
+        "ms mon client mode": "crc",  # the gateway's own is "secure", which needs authentication
         "osd pool default size": 1,
         "osd pool default min size": 1,
         "osd pool default pg num": 1,
