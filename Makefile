@@ -47,12 +47,13 @@ soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (
 fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours); PYTHONS=a:b, MACHINES=debian-12
 	CDSED_PYTHONS='$(PYTHONS)' CDSED_TESTS='$(TESTS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
 
-docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, errors.md, configuration.md, evidence.md, tables.md, schema.sql, the completions
+docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, errors.md, configuration.md, evidence.md, tables.md, servers.md, schema.sql, the completions
 	$(BIN)/python -m tests.architecture.states
 	$(BIN)/python -m tests.architecture.errors_page
 	$(BIN)/python -m tests.architecture.configuration_page
 	$(BIN)/python -m tests.architecture.evidence_page
 	$(BIN)/python -m tests.architecture.schema_page
+	$(BIN)/python -m tests.architecture.servers_page
 	$(BIN)/python -m tests.packaging.completions
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

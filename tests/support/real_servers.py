@@ -43,7 +43,7 @@ class Case:
     title: str
 
 
-WHOLE = Case("whole", "the whole job with a product of every kind, compared byte by byte")
+WHOLE = Case("whole", "the whole job with products of Sentinel-1, -2, -3 and -5P, compared byte by byte")
 PIECES = Case("pieces", "objects that were uploaded in parts and are fetched in pieces (`Range`, ETag `…-N`)")
 MANY = Case("many", "a product of more than 1000 objects, whose list has pages")
 WRONG_KEY = Case("wrong-key", "a wrong secret is the account's fault, and costs no attempt")
