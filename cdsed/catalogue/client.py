@@ -11,6 +11,7 @@ from cdsed.catalogue.names import Names, Negatives
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import Clock
+from cdsed.config.proxies import ProxyRules
 from cdsed.config.settings import Settings
 from cdsed.model.catalogue_entry import Facts
 
@@ -37,6 +38,7 @@ def connect(
         clock=clock,
         stop=stop,
         ca_file=services.ca_file,
+        proxies=ProxyRules(services.proxy_url),
         token=token,
     )
 

@@ -4,6 +4,8 @@ TLS is always verified, no redirect is followed, and no password comes from ``~/
 """
 
 import json
+import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +19,12 @@ from requests.adapters import HTTPAdapter
 from cdsed._version import __version__
 from cdsed.catalogue.http_errors import PASSING, from_status, one_line
 from cdsed.clock import Clock
+from cdsed.config.proxies import ProxyRules
 from cdsed.errors import ServiceError
 
 _CONNECTIONS = 4  # the same number as another client uses, to stay within the limits of the catalogue's firewall
 _QUOTED_CHARACTERS = 200
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # of http.client: what a proxy answers to CONNECT
 _ADVICE = "look at proxies and firewalls, and at `services` in the settings"
 
 
@@ -120,6 +124,17 @@ class HttpResponse:
         return ServiceError(message, code="ProxyResponse")
 
 
+class _Adapter(HTTPAdapter):
+    """Sends the login of a proxy itself: requests would have it in addresses, and fails if it is not Latin-1."""
+
+    def __init__(self, logins: Mapping[str, dict[str, str]]) -> None:
+        super().__init__(pool_maxsize=_CONNECTIONS, pool_block=True)
+        self._logins = logins
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        return dict(self._logins[proxy])
+
+
 class HttpClient:
     """Sends requests over kept connections. Several threads may use it.
 
@@ -133,6 +148,8 @@ class HttpClient:
         Ends the waits between tries. A request that is running is finished.
     ca_file
         PEM file of certificate authorities, instead of the default ones. TLS is always verified.
+    proxies
+        Which proxy leads to an address; None: as the environment says.
     connect_timeout_s
         Seconds until a connection is made. None: as long as `timeout_s`.
     service_url
@@ -149,6 +166,7 @@ class HttpClient:
         clock: Clock,
         stop: threading.Event,
         ca_file: Path | None = None,
+        proxies: ProxyRules | None = None,
         connect_timeout_s: float | None = None,
         service_url: str | None = None,
         refuses_in_json: bool = True,
@@ -158,13 +176,16 @@ class HttpClient:
         self._timeouts_s = (timeout_s if connect_timeout_s is None else connect_timeout_s, timeout_s)
         self._service_url = service_url
         self._refuses_in_json = refuses_in_json
-        # Given with each request, because only then it overrides $REQUESTS_CA_BUNDLE.
-        self._verify = True if ca_file is None else str(ca_file)
+        self._proxies = proxies or ProxyRules()
+        self._logins: dict[str, dict[str, str]] = {}  # headers, by the address of a proxy
+        by_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        self._verify = by_environment if ca_file is None else str(ca_file)
         self._session = requests.Session()
+        self._session.trust_env = False  # otherwise requests has rules of its own for proxies
         self._session.headers["User-Agent"] = f"cdsed/{__version__}"
         self._session.auth = lambda request: request  # otherwise requests looks for a password in ~/.netrc
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+            self._session.mount(scheme, _Adapter(self._logins))
 
     def __enter__(self) -> Self:
         return self
@@ -216,16 +237,26 @@ class HttpClient:
                 headers={"Authorization": f"Bearer {token}"} if token else {},
                 timeout=self._timeouts_s,
                 verify=self._verify,
+                proxies=self._proxies_to(url),
                 allow_redirects=False,
             ) as answered:
                 response = HttpResponse(service_url, answered.status_code, answered.content, answered.headers)
         except requests.RequestException as error:
             raise _no_response(error, service_url) from None  # the request inside it holds token and password
+        if response.status == 407:
+            raise response.proxy_error()
         if response.status == 429 or response.status >= 500:
             raise from_status(response.status, response.headers, response.body, service_url, self.clock.utc_s())
         if self._refuses_in_json:
             _refuse_other_services(response)
         return response
+
+    def _proxies_to(self, url: str) -> dict[str, str]:
+        proxy = self._proxies.proxy_for(url)
+        if proxy is None:
+            return {}
+        self._logins[proxy.url] = proxy.headers()
+        return dict.fromkeys(("http", "https"), proxy.url)
 
     def send_with_retry(
         self,
@@ -270,6 +301,11 @@ def _no_response(error: requests.RequestException, url: str) -> ServiceError:
         root = root.__context__
     why = one_line(str(root) or type(root).__name__)
     match error:
+        case requests.exceptions.ProxyError() if (refused := _TUNNEL.search(why)) and int(refused[1]) < 500:
+            message = f"{url}: its proxy refuses to connect ({refused[1]}); look at services.proxy_url"
+            return ServiceError(message, code="ProxyResponse")
+        case requests.exceptions.ProxyError():
+            return ServiceError(f"{url}: no connection through its proxy: {why}", code="ConnectionFailed")
         case requests.exceptions.SSLError():
             return ServiceError(f"{url}: TLS failed: {why}; look at services.ca_file", code="TlsFailed")
         case requests.exceptions.Timeout():

@@ -14,6 +14,7 @@ from cdsed.catalogue.http_client import HttpClient, RetryPolicy, failure_of
 from cdsed.catalogue.http_errors import PASSING, from_status
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import Clock
+from cdsed.config.proxies import ProxyRules
 from cdsed.errors import ServiceError
 
 # For a longer wait, the request fails and the schedule repeats it later, so that no process is blocked.
@@ -47,8 +48,8 @@ class ODataClient:
         What time it is, and how to wait.
     stop
         Ends every wait at once.
-    ca_file
-        PEM file of certificate authorities, instead of the default ones. TLS is always verified.
+    ca_file, proxies
+        As for `HttpClient`.
     token
         Returns the access token to send; None: anonymous, which suffices for public products.
     """
@@ -62,6 +63,7 @@ class ODataClient:
         clock: Clock,
         stop: threading.Event,
         ca_file: Path | None = None,
+        proxies: ProxyRules | None = None,
         token: Callable[[], str] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
@@ -76,6 +78,7 @@ class ODataClient:
             clock=clock,
             stop=stop,
             ca_file=ca_file,
+            proxies=proxies,
             service_url=self.url,
             refuses_in_json=False,
         )

@@ -58,8 +58,20 @@ def _check(config: Path | None, *, with_accounts: bool) -> None:
     settings = load_settings(config, os.environ)
     summary = _accounts(settings) if with_accounts else ["the accounts were not checked"]
     print(f"settings: {source}")
-    for line in (*summary, *(f"warning: {warning}" for warning in _warnings_of_file(source))):
+    warnings = (f"warning: {warning}" for warning in _warnings_of_file(source, settings))
+    for line in (*_proxies(settings), *summary, *warnings):
         print(line)
+
+
+def _proxies(settings: Any) -> Iterator[str]:
+    """Yield a line for each proxy that leads to a service, without its login."""
+    from cdsed.config.proxies import ProxyRules
+
+    services = settings.services
+    rules = ProxyRules(services.proxy_url)
+    by = "services.proxy_url" if services.proxy_url else "of the environment"
+    for proxy in dict.fromkeys(filter(None, map(rules.proxy_for, services.urls))):
+        yield f"proxy: {proxy}{', with a login' if proxy.authorization else ''} ({by})"
 
 
 def _accounts(settings: Any) -> list[str]:
@@ -79,9 +91,12 @@ def _accounts(settings: Any) -> list[str]:
     ]
 
 
-def _warnings_of_file(source: Path) -> Iterator[str]:
-    if source.stat().st_mode & stat.S_IWOTH:
+def _warnings_of_file(source: Path, settings: Any) -> Iterator[str]:
+    mode, proxy_url = source.stat().st_mode, settings.services.proxy_url
+    if mode & stat.S_IWOTH:
         yield f"{source}: every user may change it; run: chmod o-w {source}"
+    if mode & stat.S_IROTH and proxy_url and "@" in proxy_url.reveal():
+        yield f"{source}: every user may read the login of the proxy in it; run: chmod o-r {source}"
 
 
 def _warnings_of_accounts(accounts: Any, settings: Any, now: datetime) -> Iterator[str]:

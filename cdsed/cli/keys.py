@@ -140,6 +140,7 @@ def _manager(arguments: argparse.Namespace) -> Iterator["KeysManager"]:
     from cdsed.catalogue.http_client import HttpClient
     from cdsed.config.accounts import load_accounts
     from cdsed.config.load import load_settings
+    from cdsed.config.proxies import ProxyRules
     from cdsed.credentials.keys_manager import KeysManager
     from cdsed.credentials.tokens import Tokens
 
@@ -152,6 +153,7 @@ def _manager(arguments: argparse.Namespace) -> Iterator["KeysManager"]:
         clock=SYSTEM_CLOCK,
         stop=threading.Event(),
         ca_file=services.ca_file,
+        proxies=ProxyRules(services.proxy_url),
     ) as http_client:
         tokens = Tokens(services.identity_url, account, settings.sessions_dir, http_client)
         yield KeysManager(services.keys_manager_url, account.name, tokens, http_client)

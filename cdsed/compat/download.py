@@ -2,12 +2,12 @@
 
 import logging
 import os
-import ssl
 import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ from cdsed.transfer.connection import Connection, Credentials, Endpoint
 
 _log = logging.getLogger(__name__)
 
-_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 60.0
 _OF_ONE_FILE = frozenset(EXTENSIONS) - frozenset(DIRECTORY_EXTENSIONS)
 
 
@@ -78,8 +77,8 @@ def cds_s3_download_one_product(
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
     url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
-    tls = ssl.create_default_context(cafile=settings_or_defaults(None, os.environ).services.ca_file)
-    endpoint = Endpoint(url, conf.get("s3_region", "default"), _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S, tls)
+    ours = Endpoint.from_settings(settings_or_defaults(None, os.environ))
+    endpoint = replace(ours, url=url, region=conf.get("s3_region", "default"))
     connection = Connection(endpoint, keys)
     job = one_product.Job(_location(s3_path, conf), final, Path(conf["pre_spool"]))
     begun_s = time.monotonic()

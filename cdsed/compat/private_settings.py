@@ -84,7 +84,10 @@ def installation(wanted: Wanted) -> Iterator[Installation]:
         root.note(settings["spools"], settings.get("pre_spool"))
         with tempfile.TemporaryDirectory(prefix="call-", dir=path) as call:
             config, accounts_file = Path(call, "cdsed.yml"), Path(call, "accounts.yml")
-            config.write_text(json.dumps(settings | {"accounts_file": str(accounts_file)}, indent=1), encoding="utf-8")
+            settings["accounts_file"] = str(accounts_file)
+            if proxy_url := settings_or_defaults(None, os.environ).services.proxy_url:  # may have a password
+                settings["services"]["proxy_url"] = proxy_url.reveal()
+            replace_private(config, json.dumps(settings, indent=1))
             replace_private(accounts_file, json.dumps(accounts))
             private = Installation(config, path / "state")
             yield private
@@ -101,7 +104,7 @@ def _settings(wanted: Wanted) -> dict[str, Any]:
     conf, places = wanted.conf, [wanted.outputdir]
     if wanted.search_disks:
         places += [_absolute(place) for place in spools(conf)]
-    services = settings_or_defaults(None, os.environ).services.model_dump(mode="json")
+    services = settings_or_defaults(None, os.environ).services.model_dump(mode="json", exclude={"proxy_url"})
     services |= {"s3_url": conf.get("s3_endpoint", services["s3_url"]), "s3_region": conf.get("s3_region", "default")}
     services |= {"s3_bucket": conf["s3_bucket"]} if conf.get("s3_bucket") else {}
     services |= {"identity_url": conf["URL_identity"]} if conf.get("URL_identity") else {}

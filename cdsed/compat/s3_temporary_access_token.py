@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from cdsed.catalogue.http_client import HttpClient
 from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.config.load import settings_or_defaults
+from cdsed.config.proxies import ProxyRules
 from cdsed.credentials.keys_manager import KeysManager
 from cdsed.credentials.token_file import check_token
 from cdsed.credentials.tokens import Tokens
@@ -63,16 +65,22 @@ def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) ->
     services = settings.services
     stop, timeout_s = threading.Event(), settings.catalogue.timeout_s
     bearer = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
-    with HttpClient(timeout_s=timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file) as http_client:
+    proxies = ProxyRules(services.proxy_url)
+    with HttpClient(
+        timeout_s=timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file, proxies=proxies
+    ) as http_client:
         tokens = _Given(bearer.partition(" ")[2].strip())
         made = KeysManager(services.keys_manager_url, "of these headers", tokens, http_client).create()
     keys = {"access_id": made.keys.access_key.reveal(), "secret": made.keys.secret_key.reveal()}
+    url = conf.get("s3_endpoint", services.s3_url)
+    proxy = proxies.proxy_for(url)
     resource = boto3.resource(
         "s3",
-        endpoint_url=conf.get("s3_endpoint", services.s3_url),
+        endpoint_url=url,
         region_name=conf.get("s3_region", services.s3_region),
         aws_access_key_id=keys["access_id"],
         aws_secret_access_key=keys["secret"],
+        config=Config(proxies=dict.fromkeys(("http", "https"), proxy.url_with_login()) if proxy else {}),
         verify=None if services.ca_file is None else str(services.ca_file),
     )
     return keys | ({"expiration_date": iso(made.expires.timestamp())} if made.expires else {}), resource

@@ -9,6 +9,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.private_settings import alias, own_directory
 from cdsed.compat.wording import in_their_words
 from cdsed.config.accounts import Account
+from cdsed.config.proxies import ProxyRules
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.credentials.tokens import Tokens
@@ -37,7 +38,11 @@ def bearer(
     )
     services = settings.services
     with HttpClient(
-        timeout_s=settings.catalogue.timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file
+        timeout_s=settings.catalogue.timeout_s,
+        clock=SYSTEM_CLOCK,
+        stop=stop,
+        ca_file=services.ca_file,
+        proxies=ProxyRules(services.proxy_url),
     ) as http_client:
         yield _of_a_call(Tokens(services.identity_url, account, own_directory("tokens"), http_client).access_token)
 

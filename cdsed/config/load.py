@@ -8,6 +8,7 @@ from typing import Any
 from cdsed.config.document import Document, Key
 from cdsed.config.instance import MAIN, InstancePaths, places_of
 from cdsed.config.locate import default_state_dir, read_settings, settings_file
+from cdsed.config.proxies import ProxyRules
 from cdsed.config.settings import Settings
 from cdsed.config.validate import validate
 from cdsed.errors import ConfigError
@@ -27,7 +28,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises
     ------
     ConfigError
-        With every problem of the file: file, line, key, what is wrong, what to do.
+        With every problem of the file: file, line, key, what is wrong, what to do. Or ``https_proxy`` of the
+        environment is not understood.
     """
     document = read_settings(path, environ)
     if not isinstance(document.content, dict):
@@ -36,6 +38,9 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = validate(_with_places(document, places, environ), Settings)
     if problems := list(_of_the_main_daemon(document, settings, places)):
         raise ConfigError(problems)
+    rules = ProxyRules(settings.services.proxy_url, environ)
+    for url in settings.services.urls:
+        rules.proxy_for(url)  # an environment that it does not understand ends it here, not in a worker
     return settings
 
 

@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from cdsed.config.instance import MAIN
-from cdsed.config.values import AbsolutePath, BucketName, NamePattern, Seconds, ServiceUrl, ShortName, Size
+from cdsed.config.values import (
+    AbsolutePath,
+    BucketName,
+    NamePattern,
+    ProxyUrl,
+    Seconds,
+    ServiceUrl,
+    ShortName,
+    Size,
+)
 from cdsed.model.eodata import BUCKET
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
@@ -92,6 +101,12 @@ class ServiceSettings(Section):
         description="PEM file of certificate authorities; null: those that come with Python's requests",
     )
 
+    proxy_url: ProxyUrl = Field(
+        default=None,
+        description="address of an HTTP proxy for all services, or direct for none; null: as https_proxy and no_proxy "
+        "of the environment say",
+    )
+
     @field_validator("ca_file")
     @classmethod
     def _ca_file_holds_authorities(cls, value: Path | None) -> Path | None:
@@ -103,6 +118,11 @@ class ServiceSettings(Section):
             except OSError as error:
                 raise ValueError(f"cannot be read as one: {error.strerror or error}") from None
         return value
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of all services."""
+        return (self.s3_url, self.catalogue_url, self.identity_url, self.keys_manager_url, self.download_url)
 
 
 class TransferSettings(Section):

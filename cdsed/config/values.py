@@ -1,15 +1,16 @@
 """The types of values of settings: sizes, durations, paths, addresses, names."""
 
-import ipaddress
 import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 
 from cdsed.config.locate import absolute
+from cdsed.config.proxies import DIRECT, is_loopback, parse_proxy
+from cdsed.config.secrets import Secret
 from cdsed.model.eodata import BUCKET_NAME
 
 _UNIT_BYTES = {
@@ -64,17 +65,21 @@ def _service_url(url: str) -> str:
         raise ValueError("should be an address such as https://host/path")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("should have neither user, password, query nor fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("should begin with https://; http:// is for a sandbox on this machine only")
     # The signed header has the host in lower case.
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _proxy_url(value: object) -> object:
+    """Keep the address of a proxy as a secret: it may have a password."""
+    if value is None or isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"should be an address such as http://proxy.example.org:3128, or {DIRECT}")  # noqa: TRY004
+    if value != DIRECT:
+        parse_proxy(value)
+    return Secret(value)
 
 
 def _bucket_name(name: str) -> str:
@@ -91,5 +96,6 @@ AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 NamePattern = Annotated[str, Field(strict=True, max_length=255), AfterValidator(_name_pattern)]
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
+ProxyUrl = Annotated[InstanceOf[Secret] | None, BeforeValidator(_proxy_url)]
 # Names of accounts and groups: they become names of files, of directories and of metrics.
 ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]

@@ -20,6 +20,7 @@ import botocore.awsrequest
 import botocore.credentials
 
 from cdsed._version import __version__
+from cdsed.config.proxies import Proxy, ProxyRules
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
@@ -38,6 +39,8 @@ class Endpoint:
         Seconds until a connection is made, and until the next byte of a response.
     tls
         Verifying context; used when the URL is https.
+    proxies
+        Which proxy leads to it: https through a tunnel (CONNECT), http by asking the proxy for the whole address.
     """
 
     url: str
@@ -45,6 +48,7 @@ class Endpoint:
     connect_timeout_s: float
     read_timeout_s: float
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+    proxies: ProxyRules = field(default_factory=ProxyRules, repr=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -56,6 +60,7 @@ class Endpoint:
             connect_timeout_s=settings.transfer.connect_timeout_s,
             read_timeout_s=settings.transfer.read_timeout_s,
             tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
+            proxies=ProxyRules(settings.services.proxy_url),
         )
 
 
@@ -92,15 +97,12 @@ class Connection:
         self.waits = False  # read by the stall detector
         self._claim = claim
         parts = urlsplit(endpoint.url)
-        assert parts.hostname, f"{endpoint.url} has no host"
-        if parts.scheme == "https":
-            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=endpoint.connect_timeout_s, context=endpoint.tls
-            )
-        else:
-            self._http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=endpoint.connect_timeout_s)
+        proxy = endpoint.proxies.proxy_for(endpoint.url)
+        self._http = _open_later(endpoint, proxy)
+        self._asked_proxy = proxy if parts.scheme == "http" else None
         self._base_path = parts.path.rstrip("/")
         self._host = parts.netloc
+        self._named = f"{parts.netloc} through the proxy {proxy}" if proxy else parts.netloc
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._signer = botocore.auth.S3SigV4Auth(
             botocore.credentials.Credentials(credentials.access_key.reveal(), credentials.secret_key.reveal()),
@@ -154,8 +156,8 @@ class Connection:
         if reason == "stop":
             return Stopped()
         if reason is not None:
-            return ServiceError(f"{self._host}: {reason}", code="TooSlow")
-        return network_error(self._host, error)
+            return ServiceError(f"{self._named}: {reason}", code="TooSlow")
+        return network_error(self._named, error)
 
     def abort(self, reason: str) -> None:
         """Break the connection from another thread; its reader then raises what `reason` says."""
@@ -183,6 +185,8 @@ class Connection:
             self._http.timeout = self.endpoint.connect_timeout_s
             self._http.connect()
             self._keep(self._http.sock)
+        if self._asked_proxy:
+            target, headers = self._origin + target, {**headers, **self._asked_proxy.headers()}
         self._http.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         self._http.putheader("Host", self._host)
         for name, value in headers.items():
@@ -195,6 +199,19 @@ class Connection:
         sock.settimeout(self.endpoint.read_timeout_s)
         with self._lock:
             self._socket = sock
+
+
+def _open_later(endpoint: Endpoint, proxy: Proxy | None) -> http.client.HTTPConnection:
+    """Make the connection, which its first request opens: to the server, or to the proxy that leads to it."""
+    parts = urlsplit(endpoint.url)
+    assert parts.hostname, f"{endpoint.url} has no host"
+    host, port = (proxy.host, proxy.port) if proxy else (parts.hostname, parts.port)
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, port, timeout=endpoint.connect_timeout_s)
+    connection = http.client.HTTPSConnection(host, port, timeout=endpoint.connect_timeout_s, context=endpoint.tls)
+    if proxy:
+        connection.set_tunnel(parts.hostname, parts.port, proxy.headers())
+    return connection
 
 
 def read_into(connection: Connection, response: http.client.HTTPResponse, buffer: memoryview) -> int:

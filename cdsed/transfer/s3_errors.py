@@ -61,6 +61,8 @@ _DISK_ADVICE = {
 }
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
 
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # of http.client: what a proxy answers to CONNECT
+
 
 def foreign(status: int, what: str, retry_after_s: float | None = None) -> ServiceError:
     """Return the error for a response of something on the way to S3, such as a proxy."""
@@ -151,10 +153,20 @@ def network_error(host: str, error: BaseException) -> ServiceError | MachineErro
         case OSError() if error.errno in _NO_WAY:
             code, text = "Unreachable", f"there is no route to it ({error.strerror})"
         case OSError():
-            code, text = "ConnectionLost", f"the connection broke ({error.strerror or error})"
+            code, text = _broken(error)
         case _:
             code, text = "ConnectionLost", "the connection was closed"
     return ServiceError(f"{host}: {text}", code=code)
+
+
+def _broken(error: OSError) -> tuple[str, str]:
+    refused = _TUNNEL.match(str(error))
+    if not refused:
+        return "ConnectionLost", f"the connection broke ({error.strerror or error})"
+    if int(refused[1]) >= 500:
+        return "Unreachable", f"the proxy cannot connect to it ({refused[1]})"
+    advice = "give its login in services.proxy_url" if refused[1] in ("401", "407") else "let it pass the hosts of CDSE"
+    return "ProxyResponse", f"the proxy refuses to connect ({refused[1]}); {advice}"
 
 
 def disk_error(where: str, error: OSError) -> DiskError | MachineError | ProductError:

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -156,7 +156,7 @@ def _redirected(url: str, location: str) -> str:
 
 
 def _at(endpoint: Endpoint, url: str) -> Endpoint:
-    return Endpoint(origin(url), endpoint.region, endpoint.connect_timeout_s, endpoint.read_timeout_s, tls=endpoint.tls)
+    return replace(endpoint, url=origin(url))
 
 
 def _target(url: str) -> str:

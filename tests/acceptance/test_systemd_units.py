@@ -54,6 +54,14 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_unit_reads_an_environment_that_may_be_missing_and_shows_none_of_its_own(name):
+    service = read(name)["Service"]
+
+    assert service["EnvironmentFile"] == "-/etc/cdsed/environment"
+    assert "Environment" not in service
+
+
 @needs("systemd-analyze")
 def test_systemd_has_nothing_to_say_about_a_unit(unit):
     verified = run("systemd-analyze", "verify", "--man=no", unit)

@@ -42,6 +42,7 @@ EXAMPLES: dict[str, Any] = {
     "services.download_url": "http://127.0.0.1:8333/download/odata/v1",
     "services.temporary_keys": False,
     "services.ca_file": "/etc/ssl/certs/ca-certificates.crt",
+    "services.proxy_url": "http://proxy.example.org:3128",
     "transfer.processes": 4,
     "transfer.piece_bytes": "64MiB",
     "transfer.connect_timeout_s": 20,

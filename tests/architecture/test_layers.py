@@ -50,7 +50,7 @@ _CREDENTIALS_OF_A_DAEMON = {"cdsed.credentials.temporary_keys", "cdsed.credentia
 _OWNERS = {
     "apsw": {"cdsed.store"},
     "boto3": {"cdsed.transfer", "cdsed.compat.s3_temporary_access_token"},
-    "botocore": {"cdsed.transfer"},
+    "botocore": {"cdsed.transfer", "cdsed.compat.s3_temporary_access_token"},
     "mypy_boto3_s3": {"cdsed.transfer"},
     "requests": {"cdsed.catalogue.http_client"},
     "watchdog": {"cdsed.inbox"},

@@ -4,6 +4,7 @@ The record (``lock.json``) keeps what the index says of each pinned file: the re
 a test can judge the lock for every supported Python without the network.
 """
 
+import functools
 import json
 import re
 import subprocess
@@ -112,8 +113,13 @@ def problems(
             yield f"Python {python}: {asker} requires {requirement}, but {pin} is pinned"
         for each in {"", *requirement.extras} - {extra for name, extra in done if name == pin.name}:
             done.add((pin.name, each))
-            to_do += [(str(pin), Requirement(text), each) for text in record[str(pin)]["requires"]]
+            to_do += [(str(pin), _parsed(text), each) for text in record[str(pin)]["requires"]]
     yield from (f"Python {python}: nothing requires {pinned[name]}" for name in pinned.keys() - {n for n, _ in done})
+
+
+@functools.cache  # moto alone states 200, and a test reads them once for each pin
+def _parsed(text: str) -> Requirement:
+    return Requirement(text)
 
 
 def _index_report(pins: Sequence[Pin], *options: str) -> list[dict[str, Any]]:
