@@ -102,7 +102,7 @@ def search(
     from cdsed.catalogue.cache import Cache, cache_directory
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.search import search as search_catalogue
-    from cdsed.catalogue.words import unknown_words
+    from cdsed.catalogue.unknown_words import unknown_words
     from cdsed.config.load import settings_or_defaults
 
     if query is not None and conditions:

@@ -178,7 +178,7 @@ def _search(arguments: argparse.Namespace, settings: "Settings", query: "Query")
     from cdsed.catalogue.cache import Cache, cache_directory
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.search import search
-    from cdsed.catalogue.words import unknown_words
+    from cdsed.catalogue.unknown_words import unknown_words
 
     kept = None
     if not arguments.no_cache:

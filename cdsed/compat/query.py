@@ -23,7 +23,7 @@ from cdsed.catalogue.query import Query
 from cdsed.catalogue.sea import sea_percent
 from cdsed.catalogue.search import search
 from cdsed.catalogue.timestamps import timestamp_of
-from cdsed.catalogue.words import unknown_words
+from cdsed.catalogue.unknown_words import unknown_words
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.errors import MissingColumn
 from cdsed.compat.rows import as_rows

@@ -12,6 +12,7 @@ from cdsed.config.settings import RetrySettings
 from cdsed.errors import ServiceError
 from cdsed.model.catalogue_entry import Absence, CatalogueEntry, Facts
 from cdsed.model.eodata import guess_s3_path
+from cdsed.model.families.other import NAME_OF_NOTHING
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.safename import parse
 from cdsed.store import breakers, products, refusals
@@ -29,8 +30,6 @@ _BATCH = 500
 _FAILURES_MIN = 3
 _FIRST_S, _LONGEST_S = 5.0, 300.0
 _ALONE_FIRST_S, _ALONE_LONGEST_S = 2.0, 300.0
-#: A name that no product has, a new one each time, because answers about absent products are remembered.
-_PROBE = "S1A_IW_GRDH_1SDV_20141003T054012_20141003T054037_002662_002F5D_{:04X}.SAFE"
 #: After so many looks in vain at the paths that the catalogue names, a product is unavailable.
 _NOT_LISTED_MAX = 2
 
@@ -129,7 +128,7 @@ class Resolver:
     def _answers_otherwise(self) -> bool:
         """Tell whether the catalogue answers for a name that no product has."""
         try:
-            self._catalogue.look_up([_PROBE.format(int(self._clock.utc_s()) & 0xFFFF)])
+            self._catalogue.look_up([NAME_OF_NOTHING.format(int(self._clock.utc_s()) & 0xFFFF)])
         except ServiceError:
             return False
         return True

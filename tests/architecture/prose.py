@@ -1,8 +1,9 @@
 """Measure how plain the pages and the comments are: ``python -m tests.architecture.prose``.
 
 Literary words, semicolons and "you" are counted in 1000 words of prose; examples are the lines of indented or fenced
-blocks, as a share of all lines that are not blank. Decisions (``docs/decisions``) are a record, and evidence.md is a
-list of tests: both are not measured. Of the source, literary words are counted in 100 lines of comments and docstrings.
+blocks, as a share of all lines that are not blank. Decisions (``docs/decisions``) are a record, evidence.md and
+real-world.md are lists of tests: these are not measured. Of the source, literary words are counted in 100 lines of
+comments and docstrings.
 """
 
 import io
@@ -50,9 +51,12 @@ class Measure:
         return 100 * self.example_lines / max(1, self.lines)
 
 
+_LISTS_OF_TESTS = {ROOT / "docs/evidence.md", ROOT / "docs/real-world.md"}
+
+
 def pages() -> list[Path]:
     """Return the pages that are measured."""
-    return [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs/evidence.md"})]
+    return [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - _LISTS_OF_TESTS)]
 
 
 def measure(text: str) -> Measure:

@@ -17,6 +17,16 @@ same keys, for example a mirror of your own. Name its address in the settings:
     services:
       s3_url: https://s3.example.org
       s3_region: default
+      s3_bucket: eodata
+
+and its keys in the accounts file:
+
+    groups:
+      default:
+        accounts:
+          mirror:
+            s3_access_key: "the access key of that server"
+            s3_secret_key: "its secret key"
 
 These servers, which others wrote, run in the tests as processes. Each does the whole job: a listing in the inbox,
 objects from the server, the catalogue from the sandbox, and products in the spool that are compared byte by byte.

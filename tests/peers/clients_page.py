@@ -18,6 +18,16 @@ Programs of others work at [`cdsed sandbox`](sandbox.md) as they do at CDSE. You
 `https://identity.dataspace.copernicus.eu/…` |
 | zip downloads | `http://127.0.0.1:PORT/download/odata/v1` | `https://download.dataspace.copernicus.eu/odata/v1` |
 
+In a configuration of rclone, for example (the keys are printed when the sandbox starts):
+
+    [cdse]
+    type = s3
+    provider = Ceph
+    endpoint = http://127.0.0.1:PORT
+    region = default
+    access_key_id = …
+    secret_access_key = …
+
 Each client below is run by `tests/peers/test_clients.py`, and what it downloads is compared with what the sandbox has.
 Its program is in `tests/peers/programs`, where you see how it is set up. `make test` runs the first three, `make peers`
 the others.

@@ -43,3 +43,5 @@ LIKE_A_BEGINNING = (
     r"(?:S(?:[1-46-9][A-Z_]|5P)_[A-Z0-9]|Sentinel-[0-9]_\w*mosaic|Landsat_mosaic_|ESA_WorldCover_"
     r"|L[A-Z][0-9]{2}_L[0-9][A-Z]{2}_[0-9]{6}_|L[A-Z][0-9]{14}[A-Z]{3}[0-9]{2}|[NS][0-9]{2}[EW][0-9]{3}_[0-9]{4}_)"
 )
+#: A name that no product has, with a number, because what the catalogue says of absent products is remembered.
+NAME_OF_NOTHING = "S1A_IW_GRDH_1SDV_20141003T054012_20141003T054037_002662_002F5D_{:04X}.SAFE"

@@ -4,7 +4,7 @@ import pytest
 
 from cdsed.catalogue.attributes import parse_condition
 from cdsed.catalogue.query import Query
-from cdsed.catalogue.words import unknown_words
+from cdsed.catalogue.unknown_words import unknown_words
 from tests.support.catalogue_client import connect
 from tests.support.catalogue_server import Response
 from tests.support.sandbox import SandboxProcess
