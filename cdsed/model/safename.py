@@ -11,6 +11,7 @@ from cdsed.model.quoting import NotAName
 NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
+_SLASH = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def normalise(token: str) -> str:
     NotAName
         The word cannot be the name of a Sentinel product; a ValueError whose text says why.
     """
-    name = re.split(r"[/\\]", token.strip(" \t'\"").rstrip("/\\"))[-1]
+    name = _SLASH.split(token.strip(" \t'\"").rstrip("/\\"))[-1]
     if name.lower().endswith(".zip"):
         name = name[:-4]
     shown = name if len(name) <= 80 else f"{name[:77]}..."

@@ -5,7 +5,7 @@ Such a line has one name, and beside it dates, sizes, digests and short words, s
 
 import re
 
-from cdsed.inbox.formats.records import Cell, Record, record_of
+from cdsed.inbox.formats.records import Record, record_of
 from cdsed.inbox.formats.words import Certainty, certainty_of, id_of, is_absent, is_path, name_of
 
 _SUMMARY = re.compile(r"\s*(total\s+[0-9][0-9.,]*[KMGTP]?|Total (Objects|Size):.*)")
@@ -36,7 +36,7 @@ def record(text: str) -> Record | None:
     named = [word for word in words if not (_BESIDE.fullmatch(word) or is_absent(word))]
     if not named or not all(_is_of_a_product(word) for word in named):
         return None
-    return record_of(Cell("", word) for word in named)
+    return record_of(("", word) for word in named)
 
 
 def names_several(text: str) -> bool:

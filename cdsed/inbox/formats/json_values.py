@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cdsed.inbox.formats.records import Cell, Record, record_of
+from cdsed.inbox.formats.records import Record, key_of, record_of
 
 #: The members that hold the products of a response.
 CONTAINERS = (
@@ -48,17 +48,12 @@ def _members(value: object) -> list[object] | None:
 def record(item: object) -> Record:
     """Return the words about products in one item: a JSON object, a row, or a name alone."""
     if isinstance(item, str):
-        return record_of([Cell("", item)])
+        return record_of([("", item)])
     if isinstance(item, list):
-        return record_of(Cell("", each) for each in item if isinstance(each, str))
+        return record_of(("", each) for each in item if isinstance(each, str))
     if not isinstance(item, Mapping):
         return Record()
-    return record_of(Cell(name, each) for name, each in [*_texts(item), *_asset_links(item)])
-
-
-def text_of(record: Record) -> str:
-    """Return what stands for the item where its text would be quoted."""
-    return next(iter((*record.names, *record.paths)), "")
+    return record_of((key_of(name), each) for name, each in [*_texts(item), *_asset_links(item)])
 
 
 def _texts(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from cdsed.errors import InboxError
 from cdsed.inbox.formats import directory_lines
-from cdsed.inbox.formats.records import Cell, Record, is_known, judge, only_ids, record_of
+from cdsed.inbox.formats.records import Record, is_known, judge, key_of, only_ids, record_of
 from cdsed.inbox.formats.words import Certainty, certainty_of, id_of, is_path, is_plain
 from cdsed.inbox.source import PhysicalLine, physical_lines
 from cdsed.model.families.other import ANY_NAME
@@ -99,6 +99,13 @@ class _Table:
 
     delimiter: str
     headers: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @classmethod
+    def by(cls, delimiter: str, text: str) -> "_Table":
+        """Split the first line."""
+        headers = tuple(_fields(text, delimiter))
+        return cls(delimiter, headers, tuple(key_of(header) or _NO_HEADER for header in headers))
 
     @classmethod
     def of(cls, text: str, following: str, separator: str) -> "_Table | None":
@@ -111,12 +118,12 @@ class _Table:
         separator
             The delimiter, if the file names it.
         """
-        readings = [cls(each, tuple(_fields(text, each))) for each in separator or _DELIMITERS]
+        readings = [cls.by(each, text) for each in separator or _DELIMITERS]
         best = max(readings, key=lambda reading: (reading.known, len(reading.headers)))
         if any(_is_of_a_product(field) for field in best.headers):
             return None
         if best.known:
-            if only_ids(best.headers) and not best.leads_to_products(following):
+            if only_ids(best.keys) and not best.leads_to_products(following):
                 raise InboxError("its header has no column safename, Name or S3Path")
             return best
         return best if best.is_plausible() and best.leads_to_products(following) else None
@@ -124,7 +131,7 @@ class _Table:
     @property
     def known(self) -> int:
         """How many of the headers are known."""
-        return sum(is_known(header) for header in self.headers)
+        return sum(map(is_known, self.keys))
 
     def is_plausible(self) -> bool:
         """Tell whether the words can be headers that are not known here."""
@@ -141,8 +148,8 @@ class _Table:
     def record(self, text: str) -> Record:
         """Choose the words about products in a row."""
         fields = _fields(text, self.delimiter)
-        headers = [*self.headers, *[""] * (len(fields) - len(self.headers))]
-        return record_of(Cell(header or _NO_HEADER, field) for header, field in zip(headers, fields, strict=False))
+        beyond = len(fields) - len(self.keys)
+        return record_of(zip(self.keys + (_NO_HEADER,) * beyond, fields, strict=False))
 
 
 _NO_HEADER = "unnamed"
@@ -164,5 +171,5 @@ def _by_content(text: str) -> Record:
         return Record(names=(text,))  # most listings have a million of these, so nothing else is tried
     fields = [field.strip(_AROUND) for field in re.split(f"[{_DELIMITERS}]", text)]
     if len(fields) == 1:
-        return directory_lines.record(text) or record_of([Cell("", text)])
-    return record_of(Cell("", field) for field in fields)
+        return directory_lines.record(text) or record_of([("", text)])
+    return record_of(("", field) for field in fields)

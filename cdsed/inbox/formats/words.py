@@ -14,14 +14,17 @@ from cdsed.model.families.other import ANY_NAME, PLATFORM
 from cdsed.model.quoting import NotAName
 from cdsed.model.safename import normalise, parse
 
+_ABSENT_CHARACTERS_MAX = 4
 _ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "nat", "null", "nil", "none", "<na>", "-", "--"})
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ID = re.compile(_UUID)
-_ID_IN_ADDRESS = re.compile(rf"https?://\S*\bProducts\(({_UUID})\)", re.IGNORECASE)
+_ID_CHARACTERS = 36
+_ID_IN_ADDRESS = re.compile(rf"(?i:https?)://\S*\bProducts\(({_UUID})\)")
 # How GDAL writes an object: its handlers may be chained.
 _HANDLERS = re.compile(r"(?:/vsi(?:s3|curl|zip|tar|gzip)(?:_streaming)?/)+")
 _S3_SCHEME = re.compile(r"s3[an]?://", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://[^/?#]*/?([^?#]*)", re.IGNORECASE)
+_IN_BUCKET = f"/{BUCKET}/"
 _PATH = re.compile(rf"(?:/vsi|s3[an]?://|https?://|/?{BUCKET}/|Sentinel-[^/]+/)", re.IGNORECASE)
 # As some archives write the file of a product: the level is appended.
 _APPENDED = re.compile(r"-[A-Z_]+$")
@@ -59,20 +62,25 @@ class Place:
 
 def is_absent(word: str) -> bool:
     """Tell whether a field is empty, or says that it has no value."""
-    return word.lower() in _ABSENT
+    return len(word) <= _ABSENT_CHARACTERS_MAX and word.lower() in _ABSENT
 
 
 def id_of(word: str) -> str | None:
     """Return the id that a word is, or that the address of a product at the catalogue has; in small letters."""
-    found = _ID_IN_ADDRESS.match(word)
-    if found:
-        return found[1].lower()
-    return word.lower() if _ID.fullmatch(word) else None
+    if len(word) == _ID_CHARACTERS:
+        return word.lower() if _ID.fullmatch(word) else None
+    found = _ID_IN_ADDRESS.match(word) if "Products(" in word else None
+    return found[1].lower() if found else None
 
 
 def is_path(word: str) -> bool:
     """Tell whether a word has the form of a path in an object store, or of an address."""
-    return _PATH.match(word) is not None
+    return "/" in word and _PATH.match(word) is not None
+
+
+def has_time(word: str) -> bool:
+    """Tell whether a word has a date and time, as the names of products have."""
+    return _TIME.search(word) is not None
 
 
 def is_plain(word: str) -> bool:
@@ -127,17 +135,18 @@ def place_of(path: str, names: Iterable[str]) -> Place:
     NotAName
         It is a path of the catalogue's bucket that is not safe.
     """
-    plain = _S3_SCHEME.sub("s3://", _HANDLERS.sub("", path, count=1), count=1)
-    address = _ADDRESS.match(plain)
-    if address:
-        plain = unquote(address[1])
-        if not plain.startswith(f"{BUCKET}/"):
-            return _not_used(plain, names, "its path is a web address and was not used")
-    elif _HANDLERS.match(path) and not plain.startswith(("/", "s3://")):
-        plain = f"/{plain}"
-    bucket = _bucket(plain)
-    if bucket != BUCKET:
-        return _not_used(plain, names, f"its path is not in the bucket {BUCKET} and was not used")
+    plain = path
+    if not path.startswith(_IN_BUCKET):
+        plain = _S3_SCHEME.sub("s3://", _HANDLERS.sub("", path, count=1), count=1)
+        address = _ADDRESS.match(plain)
+        if address:
+            plain = unquote(address[1])
+            if not plain.startswith(f"{BUCKET}/"):
+                return _not_used(plain, names, "its path is a web address and was not used")
+        elif _HANDLERS.match(path) and not plain.startswith(("/", "s3://")):
+            plain = f"/{plain}"
+        if _bucket(plain) != BUCKET:
+            return _not_used(plain, names, f"its path is not in the bucket {BUCKET} and was not used")
     try:
         location = split_s3_path(plain)
     except ValueError as error:
@@ -146,13 +155,7 @@ def place_of(path: str, names: Iterable[str]) -> Place:
     number, name = _product_among(segments, names)
     if name is None:
         return Place(None, None, "its path does not lead to a product and was not used")
-    return Place(f"/{BUCKET}/{'/'.join(segments[: number + 1])}", name)
-
-
-def same_product(name: str, segment: str) -> bool:
-    """Tell whether the last part of a path is that of a product: they may differ in their extensions."""
-    stem = name.rpartition(".")[0] or name
-    return segment == stem or segment.startswith(f"{stem}.")
+    return Place(_IN_BUCKET + "/".join(segments[: number + 1]), name)
 
 
 def _bucket(plain: str) -> str:
@@ -169,9 +172,10 @@ def _not_used(plain: str, names: Iterable[str], remark: str) -> Place:
 def _product_among(segments: list[str], names: Iterable[str]) -> tuple[int, str | None]:
     """Return the position of the product in a path, and its name: one of `names` if it is there."""
     segments = [each for each in segments if each] or [""]
+    stems = [(name.rpartition(".")[0] or name, name) for name in names]
     for number, segment in enumerate(segments):
-        for name in names:
-            if same_product(name, segment):
+        for stem, name in stems:
+            if segment.startswith(stem) and segment[len(stem) :][:1] in ("", "."):  # extensions may differ
                 return number, name
     full = next((number for number, each in enumerate(segments) if _certainty(each) is Certainty.FULL), None)
     last = len(segments) - 1
