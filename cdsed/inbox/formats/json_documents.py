@@ -94,7 +94,7 @@ class _ShapeFinder:
             self._found[Shape.ARRAYS][f"{prefix}.item"] = None
         elif event == "start_map" and prefix and "." not in prefix and is_known(key_of(prefix)):
             self._found[Shape.COLUMNS][prefix] = None
-        elif event == "string":
+        elif event == "string" and "item" not in self._found[Shape.ARRAYS]:
             self._see_text(prefix, str(value))
 
     def _see_text(self, prefix: str, text: str) -> None:
@@ -141,9 +141,9 @@ def find_products(file: BinaryIO, name: str, heartbeat: Callable[[], None] = nev
             depth += _STEPS.get(event, 0)
             if depth <= _DEPTH_BETWEEN_PRODUCTS:
                 metered.heard()
+                finder.see(prefix, event, value)
             if depth > _DEPTH_MAX or len(prefix) > _PREFIX_CHARACTERS_MAX:
                 raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue sends")
-            finder.see(prefix, event, value)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise InboxError(f"{name} begins like JSON, with [ or {{, but is broken or not JSON") from error
     layout = finder.layout()

@@ -30,7 +30,9 @@ def check_parquet(file: BinaryIO, name: str) -> None:
     table = _open(file, name)
     columns = _columns(table)
     _check_size(table, columns, name)
-    if not any(is_known(key_of(column)) for column in columns) and all(row.is_empty for row in islice(_rows(table), 100)):
+    if not any(is_known(key_of(column)) for column in columns) and all(
+        row.is_empty for row in islice(_rows(table), 100)
+    ):
         raise InboxError(f"{name} is parquet without a column of products, such as name, Name or S3Path")
 
 

@@ -15,12 +15,12 @@ from cdsed.inbox.formats.words import (
     is_path,
     is_plain,
     name_of,
+    normal_form,
     place_of,
 )
 from cdsed.model.families.other import ANY_NAME
 from cdsed.model.listing import Named, Rejected
 from cdsed.model.quoting import NotAName, holds_like_a_name, quotable
-from cdsed.model.safename import normalise
 
 _NAMES = (
     "safename safe name title identifier filename producturi productidentifier productname product scenename scene "
@@ -136,7 +136,7 @@ def record_of(fields: Iterable[tuple[str, str]]) -> Record:
             continue
         if found := id_of(text):
             (marked_ids if key in _IDS else ids).append(found)
-        elif key in _S3_PATHS or is_path(text):
+        elif is_path(text) or (key in _S3_PATHS and not ANY_NAME.match(text)):
             (paths if key in _S3_PATHS or not key else links).append(text)
         elif not key or key in _RANKS or ANY_NAME.search(text) or _LIKE_A_NAME.fullmatch(text):
             # A catalogue's row has dozens of other fields, which are left out.
@@ -148,7 +148,7 @@ def record_of(fields: Iterable[tuple[str, str]]) -> Record:
 
 
 def _named(line: int, record: Record) -> Iterable[Named]:
-    names = list(dict.fromkeys(normalise(word) if is_plain(word) else name_of(word)[0] for word in record.names))
+    names = list(dict.fromkeys(map(normal_form, record.names)))
     places = [place_of(path, names) for path in record.paths]
     links = [place_of(path, names) for path in record.links]
     if not names:

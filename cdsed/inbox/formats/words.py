@@ -1,7 +1,7 @@
 """Recognise what one word of a listing is: a name, how surely; an id; a path; or nothing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -25,11 +25,18 @@ _HANDLERS = re.compile(r"(?:/vsi(?:s3|curl|zip|tar|gzip)(?:_streaming)?/)+")
 _S3_SCHEME = re.compile(r"s3[an]?://", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://[^/?#]*/?([^?#]*)", re.IGNORECASE)
 _IN_BUCKET = f"/{BUCKET}/"
+_SAFE_FOLDER = re.compile(rf"/{BUCKET}(?:/[A-Za-z0-9][A-Za-z0-9_-]{{0,99}}){{1,20}}")
+_UNIT_CHARACTERS = 4  # S1A_
 _PATH = re.compile(rf"(?:/vsi|s3[an]?://|https?://|/?{BUCKET}/|Sentinel-[^/]+/)", re.IGNORECASE)
 # As some archives write the file of a product: the level is appended.
 _APPENDED = re.compile(r"-[A-Z_]+$")
 _PLAIN = re.compile(r"[A-Za-z0-9_.+]+")
 _TIME = re.compile(TIME)
+# Of a name, to its first time; S1A_…__S1A_… is one product of two acquisitions.
+_BEGINNING = re.compile(rf"(?<!__)S[1-9][A-Z_]_[A-Z0-9_]*?{TIME}")
+_GLUED_CHARACTERS_MIN = 110  # two names are longer than this, and one is rarely
+#: What may stand around a name: quotes of all kinds, and the brackets of lists.
+AROUND = " '\"`\u201c\u201d\u2018\u2019[](){}"
 
 
 class Certainty(IntEnum):
@@ -88,6 +95,17 @@ def is_plain(word: str) -> bool:
     return _PLAIN.fullmatch(word) is not None
 
 
+def normal_form(word: str) -> str:
+    """Return the name of the product that a word names, as `name_of` does; quick for a word that is plain.
+
+    Raises
+    ------
+    NotAName
+        It cannot be a name.
+    """
+    return normalise(word) if len(word) < _GLUED_CHARACTERS_MIN and is_plain(word) else name_of(word)[0]
+
+
 @lru_cache(maxsize=256)  # a word is classified first, and then read
 def name_of(word: str) -> tuple[str, Certainty]:
     """Return the name of the product that a word names, and how surely.
@@ -97,8 +115,15 @@ def name_of(word: str) -> tuple[str, Certainty]:
     Raises
     ------
     NotAName
-        It cannot be a name.
+        It cannot be a name, or it has the names of several products.
     """
+    found = _name_of(word)
+    if len(set(_BEGINNING.findall(word))) > 1:
+        raise NotAName(word, "names several products in one word; write each on a line of its own")
+    return found
+
+
+def _name_of(word: str) -> tuple[str, Certainty]:
     segments = re.split(r"[/\\]", word)
     if len(segments) > 1 and segments[-1] and _certainty(segments[-1]) is not Certainty.FULL:
         inside = next((each for each in segments[:-1] if _certainty(each) is Certainty.FULL), None)
@@ -122,7 +147,7 @@ def certainty_of(word: str) -> Certainty:
         return Certainty.NOT
 
 
-def place_of(path: str, names: Iterable[str]) -> Place:
+def place_of(path: str, names: Collection[str]) -> Place:
     """Read a path as people and tools write it.
 
     Parameters
@@ -135,6 +160,9 @@ def place_of(path: str, names: Iterable[str]) -> Place:
     NotAName
         It is a path of the catalogue's bucket that is not safe.
     """
+    folder, _, last = path.rpartition("/")
+    if last in names and last[:_UNIT_CHARACTERS] not in folder and _SAFE_FOLDER.fullmatch(folder):
+        return Place(path, last)  # in most rows: nothing else is tried
     plain = path
     if not path.startswith(_IN_BUCKET):
         plain = _S3_SCHEME.sub("s3://", _HANDLERS.sub("", path, count=1), count=1)
@@ -165,11 +193,11 @@ def _bucket(plain: str) -> str:
     return BUCKET  # older tools leave it out: Sentinel-1/SAR/…
 
 
-def _not_used(plain: str, names: Iterable[str], remark: str) -> Place:
+def _not_used(plain: str, names: Collection[str], remark: str) -> Place:
     return Place(None, _product_among(plain.split("/"), names)[1], remark)
 
 
-def _product_among(segments: list[str], names: Iterable[str]) -> tuple[int, str | None]:
+def _product_among(segments: list[str], names: Collection[str]) -> tuple[int, str | None]:
     """Return the position of the product in a path, and its name: one of `names` if it is there."""
     segments = [each for each in segments if each] or [""]
     stems = [(name.rpartition(".")[0] or name, name) for name in names]
