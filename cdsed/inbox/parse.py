@@ -22,7 +22,8 @@ _PATH_CHARACTERS_MAX = 1000  # PATH_MAX is 4096 bytes, and the paths inside a pr
 _NAME_CHARACTERS_MAX = 255
 
 _OPTIONS_LINE = re.compile(r"#\s*cdsed:(.*)")
-_JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{])")  # comments may stand before it
+# Comments may stand before it. Lists with single quotes are Python's, and read as lines.
+_JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{](?!\s*'))")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

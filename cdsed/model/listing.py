@@ -116,7 +116,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a receipt says about a line that was not accepted: why not, or where its product is."""
+    """What a receipt says about a line or one of its products: why it was not accepted, or what was not used."""
 
     line: int
     verdict: LineVerdict

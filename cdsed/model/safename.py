@@ -19,6 +19,7 @@ NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 
 _EXTENSIONS = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,4}){1,2}$")
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
+_SLASH = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def normalise(token: str) -> str:
     NotAName
         The word cannot be the name of a product on CDSE; a ValueError whose text says why.
     """
-    name = re.split(r"[/\\]", token.strip(" \t'\"").rstrip("/\\"))[-1]
+    name = _SLASH.split(token.strip(" \t'\"").rstrip("/\\"))[-1]
     if name.lower().endswith(".zip"):
         name = name[:-4]
     shown = name if len(name) <= 80 else f"{name[:77]}..."

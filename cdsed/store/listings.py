@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from cdsed.clock import Clock
@@ -10,12 +11,6 @@ from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
 _SQL = Queries("listings")
-
-# A line may have several remarks, and one about an accepted product, for which the table has neither the key nor the
-# verdict. So the key of a remark holds its line, its number among those of the line, and in the lowest bit whether
-# the product was accepted. Keys below the first of these are plain lines, of an older version.
-_KEYS_FROM = 1 << 62
-_LINE_BITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +81,19 @@ def want(db: Database, listing: int, product: int, line: int) -> int | None:
 
 
 def count(db: Database, listing: int, items_taken: int, counts: Counts, remarks: Iterable[Remark]) -> None:
-    """Commit one batch of lines: their verdicts, and how far the listing is taken now."""
+    """Commit one batch of whole lines: their verdicts, and how far the listing is taken now."""
     with db.write():
-        for remark, following in _numbered(remarks):
-            accepted = remark.verdict is LineVerdict.ACCEPTED
-            db.rows(
-                _SQL.remark,
-                listing=listing,
-                key=_KEYS_FROM + (remark.line << _LINE_BITS) + (following << 1) + accepted,
-                verdict=LineVerdict.KNOWN if accepted else remark.verdict,
-                safename=remark.safename,
-                text=remark.text,
-            )
+        for line, about_line in groupby(remarks, key=lambda remark: remark.line):
+            for part, remark in enumerate(about_line):
+                db.rows(
+                    _SQL.remark,
+                    listing=listing,
+                    line=line,
+                    part=part,
+                    verdict=remark.verdict,
+                    safename=remark.safename,
+                    text=remark.text,
+                )
         db.rows(
             _SQL.count,
             id=listing,
@@ -154,13 +150,9 @@ def unsatisfied(db: Database, since: float) -> int:
 
 
 def remarks(db: Database, listing: int) -> Iterator[Remark]:
-    """Yield the remarks about the lines of a listing, by line."""
+    """Yield the remarks about the lines of a listing, by line and in their order within it."""
     for row in db.stream(_SQL.remarks, listing=listing):
-        key, verdict = row["position"], LineVerdict(row["verdict"])
-        if key >= _KEYS_FROM:
-            verdict = LineVerdict.ACCEPTED if key & 1 else verdict
-            key = (key - _KEYS_FROM) >> _LINE_BITS
-        yield Remark(key, verdict, row["safename"], row["text"])
+        yield Remark(row["position"], LineVerdict(row["verdict"]), row["safename"], row["text"])
 
 
 def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
@@ -172,14 +164,6 @@ def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
 def failed_products(db: Database, listing: int, most: int) -> list[ReportRow]:
     """Return up to `most` failed products of a listing, by line."""
     return [ReportRow(**row) for row in db.rows(_SQL.failed_products, listing=listing, most=most)]
-
-
-def _numbered(remarks: Iterable[Remark]) -> Iterator[tuple[Remark, int]]:
-    """Yield remarks with their number among those of their line, which follow each other."""
-    line, number = 0, 0
-    for remark in remarks:
-        line, number = remark.line, number + 1 if remark.line == line else 0
-        yield remark, number
 
 
 def _listing(row: Row) -> Listing:

@@ -5,10 +5,16 @@ Such a line has one name, and beside it dates, sizes, digests and short words, s
 
 import re
 
-from cdsed.inbox.formats.records import Cell, Record, record_of
-from cdsed.inbox.formats.words import Certainty, certainty_of, id_of, is_absent, is_path, name_of
+from cdsed.inbox.formats.records import Record, record_of
+from cdsed.inbox.formats.words import AROUND, Certainty, certainty_of, id_of, is_absent, is_path, name_of
 
-_SUMMARY = re.compile(r"\s*(total\s+[0-9][0-9.,]*[KMGTP]?|Total (Objects|Size):.*)")
+_SUMMARY = re.compile(
+    r"total\s+[0-9][0-9.,]*[KMGTP]?|Total (Objects|Size):.*"
+    r"|\([0-9]+ rows?\)|\[[0-9]+ rows x [0-9]+ columns\]"
+    r"|[\[\](){}],?"  # a bracket of a list
+)
+_RULE = re.compile(r"[-+=:|\s\u2500-\u257f]+")
+_IN_RULES = ("---", "===", "\u2500\u2500\u2500", "\u2550\u2550\u2550")
 _PERMISSIONS = re.compile(r"[bcdlps-][rwxsStT-]{9}[.+@]?")
 _FIELDS_BEFORE_NAME = 8  # of `ls -l`: permissions, links, user, group, size, and three of the date
 _BESIDE = re.compile(
@@ -22,8 +28,10 @@ _BESIDE = re.compile(
 
 
 def is_summary(text: str) -> bool:
-    """Tell whether a line is the sum that a tool prints above or below a directory."""
-    return _SUMMARY.fullmatch(text) is not None
+    """Tell whether a line holds no product by its form: a sum below a directory, a rule of a table, a bracket."""
+    if _RULE.fullmatch(text) and any(each in text for each in _IN_RULES):
+        return True
+    return _SUMMARY.fullmatch(text.strip()) is not None
 
 
 def record(text: str) -> Record | None:
@@ -36,19 +44,19 @@ def record(text: str) -> Record | None:
     named = [word for word in words if not (_BESIDE.fullmatch(word) or is_absent(word))]
     if not named or not all(_is_of_a_product(word) for word in named):
         return None
-    return record_of(Cell("", word) for word in named)
+    return record_of(("", word) for word in named)
 
 
 def names_several(text: str) -> bool:
     """Tell whether a line that is separated by blanks alone names several products."""
-    words = [] if re.search("[,;\t]", text) else _words(text)
+    words = _words(text)
     if len(words) < 2:
         return False
     return len({name_of(word)[0] for word in words if certainty_of(word) > Certainty.LIKE_ONE}) > 1
 
 
 def _words(text: str) -> list[str]:
-    return [word.strip("'\"") for word in re.split(r"[ \t]+", text.strip())]
+    return [word.strip(AROUND) for word in re.split(r"[ \t]+", text.strip())]
 
 
 def _is_of_a_product(word: str) -> bool:

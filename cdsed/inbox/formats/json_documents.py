@@ -8,14 +8,15 @@ from typing import Any, BinaryIO
 import ijson
 
 from cdsed.errors import InboxError
-from cdsed.inbox.formats.json_values import CONTAINERS, items_in, record, text_of
-from cdsed.inbox.formats.records import is_known, judge
+from cdsed.inbox.formats.json_values import CONTAINERS, items_in, record
+from cdsed.inbox.formats.records import is_known, judge, key_of
 from cdsed.inbox.source import never
 from cdsed.model.listing import ListingLine
 
 # ijson processes a whole buffer at a time. Its time and memory grow with the square of the levels in the buffer.
 _DEPTH_MAX = 100
 _DEPTH_BETWEEN_PRODUCTS = 2
+_STEPS = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 _PREFIX_CHARACTERS_MAX = 64 * 1024
 _BUFFER_BYTES = 4096
 # Limit of one string or one product, which ijson holds in memory. A product with all attributes has 20 000 bytes.
@@ -87,19 +88,27 @@ class _ShapeFinder:
 
     def see(self, prefix: str, event: str, value: object) -> None:
         """Note one event of `ijson.parse`."""
-        name, _, rest = prefix.partition(".")
-        if event == "start_array" and prefix in CONTAINERS:
-            self._found[Shape.ARRAYS][f"{prefix}.item"] = None
-        elif prefix == "item" and event in ("start_map", "start_array", "string"):
+        if prefix == "item" and event in ("start_map", "start_array", "string"):
             self._found[Shape.ARRAYS]["item"] = None
-        elif prefix == "columns.item" and event == "string" and len(self._headers) < _HEADERS_MAX:
-            self._headers.append(str(value))
-        elif event == "start_map" and prefix and "." not in prefix and is_known(prefix):
+        elif event == "start_array" and prefix in CONTAINERS:
+            self._found[Shape.ARRAYS][f"{prefix}.item"] = None
+        elif event == "start_map" and prefix and "." not in prefix and is_known(key_of(prefix)):
             self._found[Shape.COLUMNS][prefix] = None
-        elif event == "string" and is_known(rest) and "." not in rest and name not in (*CONTAINERS, "properties"):
+        elif event == "string" and "item" not in self._found[Shape.ARRAYS]:
+            self._see_text(prefix, str(value))
+
+    def _see_text(self, prefix: str, text: str) -> None:
+        name, _, rest = prefix.partition(".")
+        if name in CONTAINERS or "." in rest:
+            return
+        if prefix == "columns.item":
+            if len(self._headers) < _HEADERS_MAX:
+                self._headers.append(text)
+        elif not rest or name == "properties":
+            if is_known(key_of(rest or name)):
+                self._found[Shape.ALONE][""] = None
+        elif is_known(key_of(rest)):
             self._found[Shape.ROWS][""] = None
-        elif event == "string" and is_known(rest if name == "properties" else prefix):
-            self._found[Shape.ALONE][""] = None
 
     def layout(self) -> Layout | None:
         """Return where the products are; None if there are none."""
@@ -129,12 +138,12 @@ def find_products(file: BinaryIO, name: str, heartbeat: Callable[[], None] = nev
         # Without use_float a number of 5000 digits ends the process (SIGSEGV in yajl2_c of ijson 3.6).
         events = ijson.parse(metered, buf_size=_BUFFER_BYTES, use_float=True, multiple_values=True)
         for prefix, event, value in events:
-            depth += event.startswith("start_") - event.startswith("end_")
+            depth += _STEPS.get(event, 0)
             if depth <= _DEPTH_BETWEEN_PRODUCTS:
                 metered.heard()
+                finder.see(prefix, event, value)
             if depth > _DEPTH_MAX or len(prefix) > _PREFIX_CHARACTERS_MAX:
                 raise InboxError(f"{name} is JSON of more than {_DEPTH_MAX} levels, which no catalogue sends")
-            finder.see(prefix, event, value)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise InboxError(f"{name} begins like JSON, with [ or {{, but is broken or not JSON") from error
     layout = finder.layout()
@@ -159,7 +168,7 @@ def read_document(file: BinaryIO, layout: Layout, name: str) -> Iterator[Listing
             for each in [item] if _is_row(item) else items_in(item):
                 number += 1
                 words = record(_with_headers(each, layout.headers))
-                yield from judge(number, words, text_of(words))
+                yield from judge(number, words, words.text)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise InboxError(f"{name} was changed while it was read") from error
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from cdsed.inbox.formats.json_values import is_container, items_in, record, text_of
+from cdsed.inbox.formats.json_values import is_container, items_in, record
 from cdsed.inbox.formats.records import judge
 from cdsed.inbox.source import PhysicalLine, physical_lines
 from cdsed.model.listing import Ignored, ListingLine, Rejected
@@ -48,7 +48,7 @@ def _products(line: PhysicalLine) -> Iterator[ListingLine]:
         yield Ignored(line.number)  # a response without products
     for item in items:
         words = record(item)
-        yield from judge(line.number, words, text_of(words))
+        yield from judge(line.number, words, words.text)
 
 
 def _value(line: PhysicalLine) -> object:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cdsed.inbox.formats.records import Cell, Record, record_of
+from cdsed.inbox.formats.records import Record, key_of, record_of
+from cdsed.inbox.formats.words import Certainty, certainty_of, is_plain
 
 #: The members that hold the products of a response.
 CONTAINERS = (
@@ -20,6 +21,7 @@ CONTAINERS = (
     "items",
     "data",
 )
+_NAMES_OF_CONTAINERS = frozenset(CONTAINERS)
 
 
 def items_in(value: object) -> Iterator[object]:
@@ -39,7 +41,7 @@ def is_container(value: object) -> bool:
 def _members(value: object) -> list[object] | None:
     if isinstance(value, list):
         return value
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or _NAMES_OF_CONTAINERS.isdisjoint(value):
         return None
     arrays = [value[name] for name in CONTAINERS if isinstance(value.get(name), list)]
     return [member for array in arrays for member in array] if arrays else None
@@ -48,23 +50,25 @@ def _members(value: object) -> list[object] | None:
 def record(item: object) -> Record:
     """Return the words about products in one item: a JSON object, a row, or a name alone."""
     if isinstance(item, str):
-        return record_of([Cell("", item)])
+        return record_of([("", item)])
     if isinstance(item, list):
-        return record_of(Cell("", each) for each in item if isinstance(each, str))
+        return record_of(("", each) for each in item if isinstance(each, str))
     if not isinstance(item, Mapping):
         return Record()
-    return record_of(Cell(name, each) for name, each in [*_texts(item), *_asset_links(item)])
-
-
-def text_of(record: Record) -> str:
-    """Return what stands for the item where its text would be quoted."""
-    return next(iter((*record.names, *record.paths)), "")
+    return record_of((key_of(name), each) for name, each in [*_texts(item), *_asset_links(item)])
 
 
 def _texts(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for members in (item.get("properties"), item):
-        if isinstance(members, Mapping):
-            yield from ((name, each) for name, each in members.items() if isinstance(each, str) and name)
+        for name, each in members.items() if isinstance(members, Mapping) else ():
+            if isinstance(each, str) and name:
+                yield name, each
+            elif isinstance(each, list):  # a pair or a stack may be an array of names
+                yield from ((name, text) for text in each if isinstance(text, str) and _is_a_name(text))
+
+
+def _is_a_name(text: str) -> bool:
+    return is_plain(text) and certainty_of(text) is Certainty.FULL
 
 
 def _asset_links(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

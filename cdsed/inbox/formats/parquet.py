@@ -3,10 +3,11 @@
 import io
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cdsed.errors import InboxError
-from cdsed.inbox.formats.records import Cell, Record, is_known, judge, record_of
+from cdsed.inbox.formats.records import Record, is_known, judge, key_of, record_of
 from cdsed.inbox.source import LINE_BYTES_MAX, parquet_at
 from cdsed.model.listing import ListingLine
 
@@ -29,8 +30,8 @@ def check_parquet(file: BinaryIO, name: str) -> None:
     table = _open(file, name)
     columns = _columns(table)
     _check_size(table, columns, name)
-    if not any(map(is_known, columns)) and not any(
-        _named(row) for _, row in zip(range(100), _rows(table), strict=False)
+    if not any(is_known(key_of(column)) for column in columns) and all(
+        row.is_empty for row in islice(_rows(table), 100)
     ):
         raise InboxError(f"{name} is parquet without a column of products, such as name, Name or S3Path")
 
@@ -44,11 +45,7 @@ def read_parquet(file: BinaryIO, name: str) -> Iterator[ListingLine]:
         It has changed since `check_parquet` read it, or is broken.
     """
     for number, row in enumerate(_rows(_open(file, name)), start=1):
-        yield from judge(number, row, next(iter((*row.names, *row.paths)), ""))
-
-
-def _named(row: Record) -> bool:
-    return bool(row.names or row.ids or row.paths or row.links)
+        yield from judge(number, row, row.text)
 
 
 def _rows(table: "pq.ParquetFile") -> Iterator[Record]:
@@ -58,7 +55,7 @@ def _rows(table: "pq.ParquetFile") -> Iterator[Record]:
     try:
         for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns, use_threads=False):
             for row in batch.to_pylist():
-                yield record_of(Cell(header, text) for header, text in row.items() if isinstance(text, str))
+                yield record_of((key_of(header), text) for header, text in row.items() if isinstance(text, str))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InboxError("it is parquet that is broken") from error
 

@@ -3,23 +3,24 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum, auto
+from functools import lru_cache
 
 from cdsed.inbox.formats.words import (
     Certainty,
     Place,
     certainty_of,
+    has_time,
     id_of,
     is_absent,
     is_path,
     is_plain,
     name_of,
+    normal_form,
     place_of,
 )
 from cdsed.model.families.other import ANY_NAME
 from cdsed.model.listing import Named, Rejected
 from cdsed.model.quoting import NotAName, holds_like_a_name, quotable
-from cdsed.model.safename import normalise
 
 _NAMES = (
     "safename safe name title identifier filename producturi productidentifier productname product scenename scene "
@@ -33,28 +34,13 @@ _PATHS = frozenset({"s3path", "productidentifier", "downloadlink", "key", "prefi
 _S3_PATHS = frozenset({"s3path"})
 #: Columns with the names of other products than the row's: `cdsed match` writes one.
 _OTHER_PRODUCTS = frozenset({"counterpartof"})
+_KNOWN = _RANKS.keys() | _IDS | _PATHS | _S3_PATHS
+_HEADER_CHARACTERS_MAX = 100  # no known one is so long
+_NOT_COMPARED = str.maketrans("", "", " _-'\"")
 #: As long as the shortest names with a date and time: a shorter word that is not a name is not a lost product.
 _NAME_CHARACTERS_MIN = 24
 #: A misspelt name in a column of unknown meaning.
 _LIKE_A_NAME = re.compile(r"(?i:S[0-9A-Z_]{2}_[\w.]{20,})")
-
-
-class Meaning(Enum):
-    """What the header says about a column."""
-
-    NAME = auto()
-    ID = auto()
-    S3_PATH = auto()
-    PATH = auto()
-    OTHER_PRODUCT = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One field of a row, or one member of a JSON object: its header, or '', and its text."""
-
-    header: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +64,36 @@ class Record:
     paths: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing about products."""
+        return not (self.names or self.ids or self.paths or self.links)
+
+    @property
+    def text(self) -> str:
+        """What stands for the row or object where its text would be quoted."""
+        return next(iter((*self.names, *self.paths)), "")
+
 
 def key_of(header: str) -> str:
     """Return a header as it is compared: ``S3 Path``, ``s3_path`` and ``x:s3Path`` are the same."""
-    key = header.rpartition(":")[2].lower()
-    return "".join(character for character in key if character not in " _-'\"")
+    return _key_of(header[-_HEADER_CHARACTERS_MAX:])
 
 
-def is_known(header: str) -> bool:
-    """Tell whether a header is that of a column of names, ids or S3 paths."""
-    key = key_of(header)
-    return key in _RANKS or key in _IDS or key in _PATHS or key in _S3_PATHS
+@lru_cache(maxsize=256)  # the objects of a JSON document have the same members
+def _key_of(header: str) -> str:
+    return header.rpartition(":")[2].lower().translate(_NOT_COMPARED)
 
 
-def only_ids(headers: Iterable[str]) -> bool:
+def is_known(key: str) -> bool:
+    """Tell whether a key, as `key_of` returns it, is that of a column of names, ids or S3 paths."""
+    return key in _KNOWN
+
+
+def only_ids(keys: Iterable[str]) -> bool:
     """Tell whether a header has a column of ids, and none of names or paths."""
-    keys = {key_of(header) for header in headers if is_known(header)}
-    return bool(keys) and keys <= _IDS
+    known = _KNOWN.intersection(keys)
+    return bool(known) and known <= _IDS
 
 
 def judge(line: int, record: Record, text: str) -> list[Named | Rejected]:
@@ -118,16 +117,38 @@ def judge(line: int, record: Record, text: str) -> list[Named | Rejected]:
         return [Rejected(line, quotable(text), error.why, len(text))]
 
 
-def record_of(cells: Iterable[Cell]) -> Record:
-    """Choose the words about products in a row, by their headers and by what stands in them."""
-    sorter = _Sorter()
-    for cell in cells:
-        sorter.add(key_of(cell.header) if cell.header else "", cell.text.strip(" '\""))
-    return sorter.record()
+def record_of(fields: Iterable[tuple[str, str]]) -> Record:
+    """Choose the words about products in a row, by their headers and by what is in them.
+
+    Parameters
+    ----------
+    fields
+        The key of each field, as `key_of` returns it, or ''; and its text.
+    """
+    ids: list[str] = []
+    marked_ids: list[str] = []
+    paths: list[str] = []
+    links: list[str] = []
+    words: list[tuple[str, str]] = []  # key and text of those that may be names
+    for key, field in fields:
+        text = field.strip(" '\"")
+        if is_absent(text) or key in _OTHER_PRODUCTS:
+            continue
+        if found := id_of(text):
+            (marked_ids if key in _IDS else ids).append(found)
+        elif is_path(text) or (key in _S3_PATHS and not ANY_NAME.match(text)):
+            (paths if key in _S3_PATHS or not key else links).append(text)
+        elif not key or key in _RANKS or ANY_NAME.search(text) or _LIKE_A_NAME.fullmatch(text):
+            # A catalogue's row has dozens of other fields, which are left out.
+            words.append((key, text))
+    ids = marked_ids[:1] or ids
+    is_placed = bool(paths or links)
+    names = _chosen(words, beside_a_path=is_placed) or ([] if ids or is_placed else _first(words))
+    return Record(tuple(names), tuple(ids), tuple(paths), tuple(links))
 
 
 def _named(line: int, record: Record) -> Iterable[Named]:
-    names = list(dict.fromkeys(normalise(word) if is_plain(word) else name_of(word)[0] for word in record.names))
+    names = list(dict.fromkeys(map(normal_form, record.names)))
     places = [place_of(path, names) for path in record.paths]
     links = [place_of(path, names) for path in record.links]
     if not names:
@@ -155,43 +176,12 @@ def _is_sure(place: Place) -> bool:
     return place.name is not None and certainty_of(place.name) is Certainty.FULL
 
 
-class _Sorter:
-    """Collects the fields of one row by what they are."""
-
-    def __init__(self) -> None:
-        self._ids: list[str] = []
-        self._marked_ids: list[str] = []
-        self._paths: list[str] = []
-        self._links: list[str] = []
-        self._words: list[tuple[str, str]] = []  # header and text of those that may be names
-
-    def add(self, key: str, text: str) -> None:
-        """Sort one field."""
-        if is_absent(text) or key in _OTHER_PRODUCTS:
-            return
-        found = id_of(text)
-        if found:
-            (self._marked_ids if key in _IDS else self._ids).append(found)
-        elif key in _S3_PATHS or (is_path(text) and (not key or key in _PATHS)):
-            (self._paths if not key or key in _S3_PATHS else self._links).append(text)
-        elif is_path(text):
-            self._links.append(text)
-        elif not key or key in _RANKS or ANY_NAME.search(text) or _LIKE_A_NAME.fullmatch(text):
-            # A catalogue's row has dozens of other fields, which are left out.
-            self._words.append((key, text))
-
-    def record(self) -> Record:
-        """Return the words about products."""
-        ids = self._marked_ids[:1] or self._ids
-        paths = (*self._paths, *self._links)
-        names = _chosen(self._words, beside_a_path=bool(paths)) or ([] if ids or paths else _first(self._words))
-        return Record(tuple(names), tuple(ids), tuple(self._paths), tuple(self._links))
-
-
 def _chosen(words: list[tuple[str, str]], *, beside_a_path: bool) -> list[str]:
     """Return the names among the words of a row: by what they are, then by their headers."""
-    if len(words) == 1 and words[0][0] in _RANKS and is_plain(words[0][1]) and ANY_NAME.match(words[0][1]):
-        return [words[0][1]]  # in most rows: nothing else is tried
+    if len(words) == 1:
+        [(key, text)] = words
+        if (key in _RANKS or has_time(text)) and is_plain(text) and ANY_NAME.match(text):
+            return [text]  # in most rows: nothing else is tried
     certain = [(certainty_of(text), key, text) for key, text in words]
     by_header = sorted(
         (-certainty, _RANKS[key], text) for certainty, key, text in certain if certainty and key in _RANKS

@@ -3,23 +3,24 @@
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
 from cdsed.inbox.formats import directory_lines
-from cdsed.inbox.formats.records import Cell, Record, is_known, judge, only_ids, record_of
-from cdsed.inbox.formats.words import Certainty, certainty_of, id_of, is_path, is_plain
+from cdsed.inbox.formats.records import Record, is_known, judge, key_of, only_ids, record_of
+from cdsed.inbox.formats.words import AROUND, Certainty, certainty_of, id_of, is_path, is_plain
 from cdsed.inbox.source import PhysicalLine, physical_lines
 from cdsed.model.families.other import ANY_NAME
 from cdsed.model.listing import Ignored, ListingLine, Rejected
-from cdsed.model.quoting import quotable
+from cdsed.model.quoting import holds_like_a_name, quotable
 
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
+_BLANK = " "  # between the columns of printed tables, whose rows are read by their content
+_DELIMITER = re.compile(f"[{_DELIMITERS}]")
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)  # by which spreadsheets name the delimiter
-_AROUND = " '\"[]()"
 _HEADER_WORD = re.compile(r"[A-Za-z_@][A-Za-z0-9_@:./ ()?#%-]{0,60}")
 _HEADER_ALONE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 _LOOKED_AHEAD = 1000  # lines after the first, to tell whether that is a header
@@ -35,33 +36,37 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
     """
     lines = _Lookahead(physical_lines(file))
     table: _Table | None = None
-    is_first, separator = True, ""
+    is_first, separator, header = True, "", ""
     for line in lines:
         text = _content(line)
         if line.problem:
             yield Rejected(line.number, "", line.problem)
-        elif not text or directory_lines.is_summary(text):
+        elif table is None and not is_first and _is_bare(text):
+            yield from judge(line.number, Record(names=(text,)), text)  # most listings have a million of these
+        elif not text or (is_first and directory_lines.is_summary(text)):
             yield Ignored(line.number)
         elif is_first and (found := _SEPARATOR.fullmatch(text)):
             separator = found[1]
             yield Ignored(line.number)
-        elif is_first:
-            is_first = False
-            table = _Table.of(text, lines.next_content(), separator)
-            if table:
-                yield Ignored(line.number)
-            else:
-                yield from _products(line.number, text, None)
+        elif is_first and (begun := _Table.of(text, lines.next_content(), separator)):
+            is_first, table, header = False, begun.with_columns, text
+            yield Ignored(line.number)
         else:
-            yield from _products(line.number, text, table)
+            is_first = False
+            products = _products(line.number, text, table)
+            if isinstance(products[0], Rejected):
+                begun = _Table.later(text)
+                table = begun or table
+                if begun or text == header or directory_lines.is_summary(text):
+                    products = [Ignored(line.number)]
+            yield from products
 
 
-def _products(number: int, text: str, table: "_Table | None") -> Iterator[ListingLine]:
-    if table is None and directory_lines.names_several(text):
+def _products(number: int, text: str, table: "_Table | None") -> Sequence[ListingLine]:
+    if table is None and not _DELIMITER.search(text) and directory_lines.names_several(text):
         reason = "holds ' ' between two products; write each on a line of its own"
-        yield Rejected(number, quotable(text), reason, len(text))
-        return
-    yield from judge(number, table.record(text) if table else _by_content(text), text)
+        return [Rejected(number, quotable(text), reason, len(text))]
+    return judge(number, table.record(text) if table else _by_content(text), text)
 
 
 class _Lookahead:
@@ -99,6 +104,13 @@ class _Table:
 
     delimiter: str
     headers: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @classmethod
+    def by(cls, delimiter: str, text: str) -> "_Table":
+        """Split the first line."""
+        headers = tuple(_fields(text, delimiter))
+        return cls(delimiter, headers, tuple(key_of(header) or _NO_HEADER for header in headers))
 
     @classmethod
     def of(cls, text: str, following: str, separator: str) -> "_Table | None":
@@ -111,25 +123,44 @@ class _Table:
         separator
             The delimiter, if the file names it.
         """
-        readings = [cls(each, tuple(_fields(text, each))) for each in separator or _DELIMITERS]
-        best = max(readings, key=lambda reading: (reading.known, len(reading.headers)))
-        if any(_is_of_a_product(field) for field in best.headers):
+        best = cls.best(text, separator)
+        if best is None:
             return None
         if best.known:
-            if only_ids(best.headers) and not best.leads_to_products(following):
+            if only_ids(best.keys) and not best.leads_to_products(following):
                 raise InboxError("its header has no column safename, Name or S3Path")
             return best
         return best if best.is_plausible() and best.leads_to_products(following) else None
 
+    @classmethod
+    def later(cls, text: str) -> "_Table | None":
+        """Read a line as the header of a table below a title or another table; None if it is not surely one."""
+        best = None if holds_like_a_name(text) else cls.best(text)
+        return best if best and best.known > 1 and not only_ids(best.keys) else None
+
+    @classmethod
+    def best(cls, text: str, separator: str = "") -> "_Table | None":
+        """Split a line by the delimiter that gives the most known headers; None if a field is a product."""
+        delimiters = separator or (_DELIMITERS if any(each in text for each in _DELIMITERS) else _BLANK)
+        readings = [cls.by(each, text) for each in delimiters]
+        best = max(readings, key=lambda reading: (reading.known, len(reading.headers)))
+        like_a_name = best.delimiter == _BLANK and len(best.headers) > 1 and holds_like_a_name(text)
+        return None if like_a_name or any(_is_of_a_product(field) for field in best.headers) else best
+
+    @property
+    def with_columns(self) -> "_Table | None":
+        """The table, if its rows have columns that can be told apart; else they are read without it."""
+        return self if len(self.headers) > 1 and self.delimiter != _BLANK else None
+
     @property
     def known(self) -> int:
         """How many of the headers are known."""
-        return sum(is_known(header) for header in self.headers)
+        return sum(map(is_known, self.keys))
 
     def is_plausible(self) -> bool:
         """Tell whether the words can be headers that are not known here."""
-        if len(self.headers) == 1:
-            return _HEADER_ALONE.fullmatch(self.headers[0]) is not None
+        if self.delimiter == _BLANK or len(self.headers) == 1:
+            return len(self.headers) == 1 and _HEADER_ALONE.fullmatch(self.headers[0]) is not None
         words = [header for header in self.headers if header]
         numbered = [str(number) for number in range(len(words))]  # by pandas
         return bool(words) and (words == numbered or all(map(_HEADER_WORD.fullmatch, words)))
@@ -141,8 +172,8 @@ class _Table:
     def record(self, text: str) -> Record:
         """Choose the words about products in a row."""
         fields = _fields(text, self.delimiter)
-        headers = [*self.headers, *[""] * (len(fields) - len(self.headers))]
-        return record_of(Cell(header or _NO_HEADER, field) for header, field in zip(headers, fields, strict=False))
+        beyond = len(fields) - len(self.keys)
+        return record_of(zip(self.keys + (_NO_HEADER,) * beyond, fields, strict=False))
 
 
 _NO_HEADER = "unnamed"
@@ -158,11 +189,13 @@ def _fields(text: str, delimiter: str) -> list[str]:
     return [field.strip(" '\"") for field in row]
 
 
+def _is_bare(text: str) -> bool:
+    return is_plain(text) and ANY_NAME.match(text) is not None
+
+
 def _by_content(text: str) -> Record:
     """Recognise the fields of a line without a header by their form."""
-    if is_plain(text) and ANY_NAME.match(text):
-        return Record(names=(text,))  # most listings have a million of these, so nothing else is tried
-    fields = [field.strip(_AROUND) for field in re.split(f"[{_DELIMITERS}]", text)]
+    fields = [field.strip(AROUND) for field in _DELIMITER.split(text)]
     if len(fields) == 1:
-        return directory_lines.record(text) or record_of([Cell("", text)])
-    return record_of(Cell("", field) for field in fields)
+        return directory_lines.record(text) or record_of([("", fields[0])])
+    return record_of(("", field) for field in fields)

@@ -76,9 +76,7 @@ SELECT name, items_taken, verdicts, named, wants, remarked, remarks FROM (
     SELECT name, state, items_taken, accepted + duplicate + known + already_present + rejected + ignored AS verdicts,
            accepted + known + already_present AS named, (SELECT count(*) FROM want WHERE listing = listing.id) AS wants,
            CASE state WHEN 'taking' THEN duplicate + known + already_present + rejected ELSE 0 END AS remarked,
-           -- Those about accepted products are marked in the lowest bit of their keys, see listings.py.
-           (SELECT count(*) FROM remark
-            WHERE listing = listing.id AND NOT (line >= 1 << 62 AND line & 1)) AS remarks
+           (SELECT count(*) FROM remark WHERE listing = listing.id AND verdict <> 'accepted') AS remarks
     FROM listing WHERE state <> 'refused')
 WHERE items_taken <> verdicts
    OR remarks <> remarked

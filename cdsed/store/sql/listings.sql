@@ -36,7 +36,8 @@ UPDATE listing SET items_taken = :items_taken, accepted = accepted + :accepted, 
 WHERE id = :id
 
 -- name: remark
-INSERT INTO remark (listing, line, verdict, safename, text) VALUES (:listing, :key, :verdict, :safename, :text)
+INSERT INTO remark (listing, line, part, verdict, safename, text)
+VALUES (:listing, :line, :part, :verdict, :safename, :text)
 
 -- name: want
 INSERT INTO want (listing, product, line) VALUES (:listing, :product, :line)
@@ -82,9 +83,13 @@ WHERE (taken_at >= :since OR reported_at >= :since)
        OR EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'already_present')))
 
+-- Pages of whole lines.
 -- name: remarks
 SELECT line AS position, verdict, safename, text FROM remark
-WHERE listing = :listing AND line > :after ORDER BY line LIMIT 1000
+WHERE listing = :listing AND line > :after
+  AND line <= (SELECT max(line) FROM (SELECT line FROM remark WHERE listing = :listing AND line > :after
+                                      ORDER BY line LIMIT 1000))
+ORDER BY line, part
 
 -- name: report_rows
 SELECT want.product AS position, want.line, product.safename, product.state, product.path, product.size_bytes,

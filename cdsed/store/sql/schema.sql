@@ -1,7 +1,7 @@
 -- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
 -- It is what all migrations make together. To change it, add a migration.
 PRAGMA application_id = 1128551237;
-PRAGMA user_version = 10;
+PRAGMA user_version = 11;
 
 CREATE TABLE daemon (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -220,15 +220,6 @@ CREATE TABLE crash_loop (                               -- workers that crash ag
     start_s REAL                                        -- boot-clock second of its next start; NULL: it runs
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE "remark" (                               -- every line of a listing that was not simply accepted
-    listing INTEGER NOT NULL REFERENCES listing (id),
-    line INTEGER NOT NULL,
-    verdict TEXT NOT NULL CHECK (verdict IN ('duplicate', 'known', 'already_present', 'rejected')),
-    safename TEXT,
-    text TEXT NOT NULL,
-    PRIMARY KEY (listing, line)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE "product" (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     safename TEXT NOT NULL UNIQUE,
@@ -277,6 +268,16 @@ CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
 CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
 CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
 CREATE INDEX product_with_error ON product (changed_at) WHERE code IS NOT NULL;
+
+CREATE TABLE "remark" (                               -- what a receipt says about a line of a listing, and its products
+    listing INTEGER NOT NULL REFERENCES listing (id),
+    line INTEGER NOT NULL,
+    part INTEGER NOT NULL DEFAULT 0 CHECK (part >= 0),  -- number of the remark among those about the line
+    verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'duplicate', 'known', 'already_present', 'rejected')),
+    safename TEXT,
+    text TEXT NOT NULL,
+    PRIMARY KEY (listing, line, part)
+) STRICT, WITHOUT ROWID;
 
 CREATE VIEW ready_place (account_group, place) AS       -- the places at which products are ready
 WITH RECURSIVE step (account_group, place) AS (         -- without looking at each product

@@ -41,6 +41,10 @@ def products(lines: list[ListingLine]) -> list[tuple[int, str]]:
         f'"{A}","{B}","{C}"',
         f"{A},{B};{C}",
         f"x,{A},7,{B},S1A_IW_GRDH,{C}",
+        f"{A}|{B}|{C}",
+        f"| {A} | {B} | {C} |",
+        f"['{A}', '{B}', '{C}'],",
+        f"{{`{A}`, “{B}”, '{C}'}}",
     ],
 )
 def test_a_line_with_several_products_gives_each_with_the_number_of_the_line(tmp_path: Path, line: str) -> None:
@@ -59,7 +63,13 @@ def test_a_line_with_several_products_gives_each_with_the_number_of_the_line(tmp
         (f"{A},s3://sentinel-s1-l1c/GRD/{B}", "leads to another product"),
         (f"{A},{MISSPELT}", "does not begin like"),
         (f"{A};{B} x", "holds ' '"),
-        (f"{A}|{B}", "holds '|'"),
+        (f"{A}^{B}", "holds '^'"),
+        (f"{A}/{B}", "several products in one word"),
+        (f"{A}+{B}", "several products in one word"),
+        (f"{A}{B}", "several products in one word"),  # two files, of which the first has no last line end
+        (f"{A[:-5]}{B[:-5]}", "several products in one word"),
+        (f"{A}: {PATH_B}", "several products in one word"),
+        (f"D:\\{A}\\{B}", "several products in one word"),
     ],
 )
 def test_a_line_of_which_a_product_would_be_lost_is_rejected(tmp_path: Path, line: str, reason: str) -> None:
@@ -115,6 +125,63 @@ def test_the_column_of_names_is_found_by_what_is_in_it(
     tmp_path: Path, table: str, named: list[tuple[int, str]]
 ) -> None:
     assert products(read(tmp_path, table)) == named
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        f"| id | name |\n|:---|-----:|\n| 1 | {A} |\n| 2 | {B} |\n",
+        f" id |  name\n----+------\n  1 | {A}\n  2 | {B}\n(2 rows)\n",
+        f"+----+------+\n| id | name |\n+====+======+\n|  1 | {A} |\n|  2 | {B} |\n+----+------+\n",
+        f"          Name  cloud\n0  {A}    NaN\n1  {B}   13.5\n\n[2 rows x 2 columns]\n",
+        f"          Name\n0  {A}\n1  {B}\n",
+        f"['{A}'\n '{B}']\n",
+        f"[\n  '{A}',\n  '{B}',\n]\n",
+        f"- `{A}`\n- `{B}`\n",
+        f"Name,S3Path\n{A},{PATH}\nName,S3Path\n{B},\n",
+        f"Name,S3Path\n{A},{PATH}\nS3Path;Name\n{PATH_B};{B}\n",
+        f"scenes_to_get\n{A}\nscenes_to_get\n{B}\n",
+        f"product,product\nName,S3Path\n{A},\n{B},\n",
+        f'Name;cloud;Footprint;S3Path\n{A};3,5;"POLYGON ((1 2; 3 4, 5 6))";{PATH}\n{B};1,5;"";\n',
+    ],
+)
+def test_what_stands_around_products_in_a_printed_table_is_no_rejected_line(tmp_path: Path, printed: str) -> None:
+    assert [name for _, name in products(read(tmp_path, printed))] == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("...", "does not begin like"),  # rows are left out
+        (f"0  {A[:50]}...", "holds ' '"),
+        (f"name,id,{MISSPELT}", "does not begin like"),
+        (A.replace("_", " "), "holds ' '"),
+        ("My name", "holds ' '"),
+    ],
+)
+def test_a_line_of_a_printed_table_that_may_hold_a_product_is_rejected(tmp_path: Path, line: str, reason: str) -> None:
+    bad = read(tmp_path, f"{A}\n{line}\n{B}\n")[1]
+    assert isinstance(bad, Rejected)
+    assert reason in bad.reason
+
+
+def test_a_misspelt_name_in_the_first_line_is_no_header(tmp_path: Path) -> None:
+    for line in (A.replace("_", " "), f"name {MISSPELT}", f"{MISSPELT} name"):
+        assert isinstance(read(tmp_path, f"{line}\n{B}\n")[0], Rejected)
+
+
+def test_a_rule_of_any_length_is_read_in_a_moment(tmp_path: Path) -> None:
+    rules = ["-" * 60_000 + "x", "\t" * 60_000 + "-x", "+-" * 30_000 + "=", "---" + "\t" * 60_000 + "x"]
+    assert len(read(tmp_path, "\n".join([A, *rules]))) == 5
+
+
+def test_a_name_in_the_column_of_paths_is_a_name(tmp_path: Path) -> None:
+    assert read(tmp_path, f"S3Path,x\n{A},1\n")[1] == Named(2, A)
+
+
+def test_the_names_in_an_array_of_an_object_are_taken_too(tmp_path: Path) -> None:
+    stack = {"reference": A, "secondaries": [B, C], "keywords": ["S1A_IW_GRDH", "x"], "links": [{"href": PATH}]}
+    assert products(read(tmp_path, json.dumps([stack]))) == [(1, A), (1, B), (1, C)]
 
 
 def test_a_column_of_ids_belongs_to_the_names(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_line_without_a_verdict_product_or_remark_is_missed(lab: StateLab, sta
         "INSERT INTO listing (id, sha256, account_group, priority, name, state, path, items_taken, accepted, rejected, "
         "taken_at) VALUES (1, 'x', 'default', 0, 'storm.txt', 'taking', '/x', 3, 2, 1, 0)",
         f"INSERT INTO want VALUES (1, {first}, 1), (1, {second}, 2)",
-        "INSERT INTO remark VALUES (1, 3, 'rejected', NULL, 'nonsense')",
+        "INSERT INTO remark VALUES (1, 1, 0, 'accepted', NULL, 'x'), (1, 3, 0, 'rejected', NULL, 'nonsense')",
     )
     assert _rules(lab) == []
     _break(lab, statement)
