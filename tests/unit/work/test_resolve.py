@@ -141,11 +141,11 @@ def test_what_was_deleted_is_unavailable_with_the_cause_of_cdse(lab):
     assert product.cause == "CDSE deleted it on 2025-03-01: Duplicated product"
 
 
-def look_in_vain(lab, number, resolver):
+def look_in_vain(lab, number, resolver, code="NotListed"):
     """Let S3 list nothing at the path that was found, and resolve the product again after its pause."""
     with lab.db.write():
         claimed = products.claim_ready(lab.db, lab.clock, number, lab.process)
-    nothing = ProductError("there is nothing", code="NotListed")
+    nothing = ProductError("there is nothing", code=code)
     Outcome(lab.db, lab.clock, RetrySettings()).of_product(nothing, None, claimed)
     due_s = lab.db.value("SELECT due_s FROM product WHERE id = :id", id=number)
     pause = max(0.0, (due_s or 0.0) - lab.clock.boot_s())
@@ -155,14 +155,15 @@ def look_in_vain(lab, number, resolver):
     return pause
 
 
-def test_what_the_catalogue_has_and_s3_does_not_list_is_unavailable_after_two_looks(lab):
+@pytest.mark.parametrize("codes", [["NotListed"] * 2, ["ForeignBucket"] * 2, ["ForeignBucket", "NotListed"]])
+def test_what_the_catalogue_has_and_s3_does_not_list_is_unavailable_after_two_looks(lab, codes):
     old = datetime.fromtimestamp(lab.clock.utc_s() - 90_000, UTC)
     catalogue = Catalogue(**{S3: entry(S3, published_at=old)})
     product = resolve(lab, S3, catalogue)
     resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
-    assert look_in_vain(lab, product.id, resolver) < 40
+    assert look_in_vain(lab, product.id, resolver, codes[0]) < 40
     assert lab.state(product.id) is State.READY
-    look_in_vain(lab, product.id, resolver)
+    look_in_vain(lab, product.id, resolver, codes[1])
     product = products.get(lab.db, product.id)
     assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
     assert product.cause == f"the catalogue names /eodata/there/{S3}, but there is nothing"
