@@ -376,6 +376,15 @@ def test_no_product_is_charged_for_an_outage_however_long(lab, code):
     assert backs_off(lab, SERVICE)
 
 
+def test_where_only_part_of_the_service_is_out_nothing_else_waits_and_a_product_ends_late(lab):
+    error = ServiceError("no", code="InternalError")
+    after = fails_until_it_ends(lab, error, Probe.ELSEWHERE)
+    assert (after.state, after.attempts) == (State.DOWNLOADING, 0)
+    assert not backs_off(lab, SERVICE)
+    assert not ServiceFailures.is_charged(error, 58, Probe.ELSEWHERE)
+    assert ServiceFailures.is_charged(error, 59, Probe.ELSEWHERE)
+
+
 @pytest.mark.parametrize("probe", [Probe.ARRIVES, Probe.FAILS])
 @pytest.mark.parametrize("code", ["Throttled", "ThrottledElsewhere", "SlowDown"])
 def test_a_product_that_is_always_refused_like_one_too_many_ends_and_an_account_is_not_blamed_for_it(lab, code, probe):
