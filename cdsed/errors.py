@@ -173,8 +173,8 @@ class DiskError(TransferError):
 
     fault_domain = FaultDomain.DISK
 
-    def __init__(self, message: str, *, code: str, where: str = "") -> None:
-        super().__init__(message, code=code)
+    def __init__(self, message: str, *, code: str, retry_after_s: float | None = None, where: str = "") -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
         self.where = where
 
 

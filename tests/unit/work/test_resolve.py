@@ -321,6 +321,23 @@ def test_names_that_the_catalogue_never_answers_end_although_no_other_is_asked_f
     assert lab.state(late) is State.READY, "the breaker is closed"
 
 
+def test_names_that_spoilt_questions_before_come_after_all_others_and_take_turns(lab):
+    catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
+    catalogue.spoilt, catalogue.code = set(SEVERAL[:3]), "ServerError"
+    for name in SEVERAL[:4]:
+        lab.queued(name)
+    for number, failures in enumerate((4, 4, 2)):
+        lab.db.rows(
+            "UPDATE product SET transient_failures = :failures WHERE safename = :name",
+            failures=failures,
+            name=SEVERAL[number],
+        )
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    for _ in range(3):
+        resolver.resolve_some()
+    assert [names for names in catalogue.questions if names[0] in SEVERAL][:2] == [[SEVERAL[3]], [SEVERAL[2]]]
+
+
 def test_a_name_that_spoils_questions_never_delays_another_after_its_first_failure(lab):
     catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
     catalogue.spoilt, catalogue.code = {SEVERAL[20]}, "ServerError"
