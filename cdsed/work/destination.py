@@ -14,7 +14,6 @@ from cdsed.store import breakers, disks, pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer import ownership
 from cdsed.transfer.s3_errors import on_disk
-from cdsed.transfer.staging import only_this_fails
 from cdsed.work.context import DiskContext
 from cdsed.work.failure_action import FailureAction
 from cdsed.work.failure_rules import RULES
@@ -180,15 +179,13 @@ class Destination:
             return None
         try:
             self.check_disk(Path(product.destination))
-            with context.watch.at(product.destination), on_disk(product.staging):
-                return Places(product.staging, product.destination) if Path(product.staging).exists() else None
         except DiskError as error:
-            if only_this_fails(error, product.staging):
-                raise
             context.outcome.disk_failed(error, product.destination)
             if pieces.have_all_arrived(context.db, product.id):
                 raise  # a worker may have died between rename and commit: a second place would make a duplicate
             return None
+        with context.watch.at(product.destination), on_disk(product.staging):
+            return Places(product.staging, product.destination) if Path(product.staging).exists() else None
 
     def _usable(self, candidates: Sequence[Path]) -> tuple[list[_Room], list[DiskError]]:
         """Check each destination that is not paused; return those that respond, and the errors of the others.
