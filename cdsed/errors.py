@@ -169,9 +169,13 @@ class Incomplete(ServiceError):
 
 
 class DiskError(TransferError):
-    """The fault is our own disk's: full, read-only, gone."""
+    """The fault is our own disk's: full, read-only, gone; ``where`` is the path of the failed call, '' if unknown."""
 
     fault_domain = FaultDomain.DISK
+
+    def __init__(self, message: str, *, code: str, retry_after_s: float | None = None, where: str = "") -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.where = where
 
 
 class MachineError(TransferError):

@@ -41,11 +41,12 @@ def of_account(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | N
     """Return the limit for which no further session of an account can be leased; None if it is not a quota."""
     if is_unusable(account, clock):
         return None
-    if account.breaker_until_s is not None:
-        return QuotaWait(Limit.PENALTY, max(clock.utc_s(), _utc(clock, account.breaker_until_s)))
-    if account.left_bytes < 1:
+    if account.left_bytes < 1:  # it ends last, so it comes first
         free = forecast.quota_free_at(db, clock, account)
         return QuotaWait(Limit.VOLUME, free.at if free else None, account.shares_volume)
+    penalty_until_s = account.breaker_until_s
+    if penalty_until_s is not None and (penalty_until_s > clock.boot_s() or account.requests_left >= 1):
+        return QuotaWait(Limit.PENALTY, max(clock.utc_s(), _utc(clock, penalty_until_s)))
     if account.requests_left < 1:
         return QuotaWait(Limit.REQUESTS, _requests_free_at(db, clock, account), account.shares_requests)
     if account.usable_sessions < account.sessions and account.held >= account.usable_sessions:

@@ -1,10 +1,13 @@
 """Ask S3 for bytes of another product, to find out whether a failure is the service's or one product's own.
 
-A probe lists the objects that follow a product in the bucket, and fetches the beginning of one. Most often that is a
-product of the same kind and day. So what an account may read, and what a slow network still carries, is alike.
+A probe asks again for what arrived before. Else it lists the objects that follow a product in the bucket, and fetches
+the beginning of one. Most often that is a product of the same kind and day. So what an account may read, and what a
+slow network still carries, is alike.
 """
 
+import threading
 from collections.abc import Iterator
+from itertools import chain
 
 from cdsed.errors import AccountError, ProductError, ServiceError, TransferError
 from cdsed.model.eodata import S3Location
@@ -22,9 +25,53 @@ _OF_ONE_PRODUCT = {"AccessDenied", "NoSuchKey", "Changed", "NotOnline"}
 #: Small responses pass where large ones are dropped, e.g. with a wrong MTU.
 _PROBE_BYTES = 2**20
 _AFTER_SLASH = "0"  # sorts right behind `/`: a list that starts after it has nothing of the product
+_REMEMBERED_MAX = 32
 
 
-def other_product_fails(context: FetchContext, location: S3Location, watch: Watch) -> TransferError | None:
+class Arrivals:
+    """Objects that arrived, one of each of the last products of this process."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, Piece] = {}
+        self._lock = threading.Lock()
+
+    def note(self, location: S3Location, piece: Piece) -> None:
+        """Remember that a piece of the product at a location arrived."""
+        with self._lock:
+            self._pieces.pop(location.key, None)
+            self._pieces[location.key] = _beginning(piece.key, piece.etag, piece.object_bytes)
+            if len(self._pieces) > _REMEMBERED_MAX:
+                del self._pieces[next(iter(self._pieces))]
+
+    def beside(self, location: S3Location) -> Piece | None:
+        """Return the newest of another product in the same top folder."""
+        top = location.key.partition("/")[0] + "/"
+        with self._lock:
+            newest_first = reversed(self._pieces.items())
+            return next((piece for key, piece in newest_first if key.startswith(top) and key != location.key), None)
+
+
+def other_folder_works(context: FetchContext, location: S3Location, watch: Watch) -> bool:
+    """Tell whether a product of another top folder arrives, such as one of another mission.
+
+    Parameters are those of `other_product_fails`.
+    """
+    top = location.key.partition("/")[0]
+    try:
+        for after in (top + _AFTER_SLASH, ""):
+            with watch(context.connection):
+                listed = list_some(context.connection, context.account, S3Location(location.bucket, top), after)
+            for item in listed:
+                if item.size_bytes and not item.key.startswith(f"{top}/"):
+                    return _failure(context, _beginning(item.key, item.etag, item.size_bytes), watch) is None
+    except TransferError:
+        context.connection.close()
+    return False
+
+
+def other_product_fails(
+    context: FetchContext, location: S3Location, watch: Watch, known: Piece | None = None
+) -> TransferError | None:
     """Fetch a little of another product than the one at `location`.
 
     Parameters
@@ -33,6 +80,8 @@ def other_product_fails(context: FetchContext, location: S3Location, watch: Watc
         The connection, account, bucket and buffer of the session.
     watch
         Surrounds the requests, e.g. with the stall detector's minimum rate.
+    known
+        What arrived before, of another product; it is asked for first.
 
     Returns
     -------
@@ -42,7 +91,7 @@ def other_product_fails(context: FetchContext, location: S3Location, watch: Watc
     """
     failures: list[TransferError] = []
     try:
-        for piece in _others(context, location, watch):
+        for piece in chain([known] if known else [], _others(context, location, watch)):
             error = _failure(context, piece, watch)
             if error is None:
                 return None
@@ -54,6 +103,10 @@ def other_product_fails(context: FetchContext, location: S3Location, watch: Watc
         context.connection.close()
         return error
     return failures[-1] if failures else None
+
+
+def _beginning(key: str, etag: str, object_bytes: int) -> Piece:
+    return Piece(0, 0, key, key, etag, object_bytes, 0, min(object_bytes, _PROBE_BYTES), 0, 0)
 
 
 def _failure(context: FetchContext, piece: Piece, watch: Watch) -> TransferError | None:
@@ -93,8 +146,7 @@ def _others(context: FetchContext, location: S3Location, watch: Watch) -> Iterat
             return
         after = "/".join(found.key.split("/")[:depth])
         seen.add(after)
-        size_bytes = min(found.size_bytes, _PROBE_BYTES)
-        yield Piece(0, 0, found.key, found.path, found.etag, found.size_bytes, 0, size_bytes, 0, 0)
+        yield _beginning(found.key, found.etag, found.size_bytes)
 
 
 def _first(

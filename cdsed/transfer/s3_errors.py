@@ -182,7 +182,7 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
     if error.errno in _FULL:
         return DiskError(f"{where}: no space left ({name}); free some; transfers continue then", code=name)
     advice = _DISK_ADVICE.get(name, "").format(uid=os.geteuid())
-    return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name)
+    return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name, where=where)
 
 
 @contextmanager

@@ -5,13 +5,18 @@ If another user could, cdsed would still not write through it (`cdsed.dir_handle
 """
 
 import os
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
+from cdsed.errors import DiskError
 from cdsed.model.objects import ListedObject
 from cdsed.transfer.s3_errors import on_disk
+
+#: What a kernel says of a directory or file that is damaged or another user's, and of a whole disk.
+_OF_ONE_DIRECTORY = frozenset({"EACCES", "EPERM", "EIO", "ESTALE", "EUCLEAN", "EBADMSG"})
 
 
 @contextmanager
@@ -80,6 +85,33 @@ def discard(staging: Path) -> None:
     """Remove a staging directory; an absent one, or one that cannot be removed, is ignored."""
     with suppress(OSError), pre_spool(staging) as folder:
         folder.remove(staging.name)
+
+
+def only_this_fails(error: DiskError, staging: str | None) -> bool:
+    """Tell whether a failure is that of one staging directory, and not of its disk: files can be written beside it."""
+    if error.code not in _OF_ONE_DIRECTORY or staging is None or not Path(error.where).is_relative_to(staging):
+        return False
+    return _works_beside(Path(staging))
+
+
+def _works_beside(staging: Path) -> bool:
+    # The janitor removes what ends so, if this process dies here.
+    name = f"{staging.name}.{os.getpid()}-{threading.get_native_id()}.gone"
+    try:
+        with pre_spool(staging) as folder:
+            try:
+                with folder.child(name, make=True) as aside:
+                    file = aside.open("probe", os.O_WRONLY | os.O_CREAT)
+                    try:
+                        os.write(file, b"probe")
+                        os.fsync(file)
+                    finally:
+                        os.close(file)
+            finally:
+                folder.remove(name)
+    except OSError:
+        return False
+    return True
 
 
 def quarantine(staging: Path) -> Path:

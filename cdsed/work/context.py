@@ -14,6 +14,7 @@ from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.lease_broker import LeaseBroker
+from cdsed.transfer.other_product import Arrivals
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.stall_detector import StallDetector
 from cdsed.work.outcome import Outcome
@@ -68,12 +69,13 @@ class DiskContext:
 
 @dataclass(frozen=True, slots=True)
 class TransferContext:
-    """The object store, its sessions, and the detector that aborts connections that are too slow."""
+    """The object store, its sessions, the detector that aborts connections that are too slow, and what arrived."""
 
     endpoint: Endpoint
     stall_detector: StallDetector
     broker: LeaseBroker
     shared: SharedAccounts
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,13 +179,13 @@ class Destination:
             return None
         try:
             self.check_disk(Path(product.destination))
-            with context.watch.at(product.destination), on_disk(product.staging):
-                return Places(product.staging, product.destination) if Path(product.staging).exists() else None
         except DiskError as error:
             context.outcome.disk_failed(error, product.destination)
             if pieces.have_all_arrived(context.db, product.id):
                 raise  # a worker may have died between rename and commit: a second place would make a duplicate
             return None
+        with context.watch.at(product.destination), on_disk(product.staging):
+            return Places(product.staging, product.destination) if Path(product.staging).exists() else None
 
     def _usable(self, candidates: Sequence[Path]) -> tuple[list[_Room], list[DiskError]]:
         """Check each destination that is not paused; return those that respond, and the errors of the others.

@@ -77,7 +77,7 @@ class FailureAction(Enum):
     )
     RETRY = Terms(
         "untouched, the piece or the list of objects is fetched again. The sixth in a row is an attempt, if another "
-        "product that is asked for after it arrives",
+        "product that is asked for after it arrives. If that comes from another top folder only, it is the sixtieth",
         State.RETRY_WAIT,
         _SOON,
         "the service: the eighth in a row opens its breaker for 5 s, doubled each time, 5 min at most, unless another "

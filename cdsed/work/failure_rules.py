@@ -231,7 +231,8 @@ RULES = (
     FailureRule(
         FaultDomain.DISK,
         ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "EEXIST", "ENOTEMPTY", "Lost"),
-        "its staging directory was changed: removed, truncated (by a power cut?), or a file was put there",
+        "its staging directory was changed: removed, truncated (by a power cut?), or a file was put there. Also `EIO`, "
+        "`EACCES`, `EPERM` and `ESTALE` in it, if a file can be written beside it",
         FailureAction.REPLAN,
     ),
     FailureRule(FaultDomain.DISK, (), "any other fault of a disk", FailureAction.PAUSE_DISK),

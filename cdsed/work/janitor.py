@@ -55,18 +55,25 @@ def _in_each(
 def _tidy(context: DiskContext, root: Path) -> None:
     _tell_replaced(context, root / REPLACED)
     for path in _directories(root):
-        name = path.name.removesuffix(_GONE_SUFFIX).removesuffix(COPY_SUFFIX)
-        if context.owners.other(root, name) is not None:
-            continue
-        if path.suffix == _GONE_SUFFIX:
-            discard(path)
-        elif _has_no_owner(context, path):
-            gone = path.with_name(path.name + _GONE_SUFFIX)
-            discard(gone)
-            with suppress(FileNotFoundError):  # the product was just finished, which removed it
-                path.rename(gone)  # at once: its product may be requested again at any time
-                _log.info("%s: no product under way needs it; removed", path)
-            discard(gone)
+        try:
+            _tidy_directory(context, root, path)
+        except OSError as error:  # a disk that fails as a whole cannot be listed either
+            _log.info("%s: left as it is: %s", path, error.strerror)
+
+
+def _tidy_directory(context: DiskContext, root: Path, path: Path) -> None:
+    name = path.name.removesuffix(_GONE_SUFFIX).removesuffix(COPY_SUFFIX)
+    if context.owners.other(root, name) is not None:
+        return
+    if path.suffix == _GONE_SUFFIX:
+        discard(path)
+    elif _has_no_owner(context, path):
+        gone = path.with_name(path.name + _GONE_SUFFIX)
+        discard(gone)
+        with suppress(FileNotFoundError):  # the product was just finished, which removed it
+            path.rename(gone)  # at once: its product may be requested again at any time
+            _log.info("%s: no product under way needs it; removed", path)
+        discard(gone)
 
 
 def _former_rooms(context: DiskContext, rooms: set[Path]) -> set[Path]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
-from cdsed.errors import LeaseLost, StateError, Stopped, TransferError
+from cdsed.errors import DiskError, LeaseLost, StateError, Stopped, TransferError
 from cdsed.model.objects import Lease, Piece
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import THROTTLE_CODES
@@ -17,6 +17,7 @@ from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import Database
 from cdsed.store.products import Move
 from cdsed.transfer.s3_errors import local_error
+from cdsed.transfer.staging import only_this_fails
 from cdsed.work.access_refusals import AccessRefusals
 from cdsed.work.account_backoff import AccountBackoff
 from cdsed.work.failure_action import FailureAction
@@ -175,6 +176,10 @@ class Outcome:
     def _action(self, error: TransferError, product: Product) -> FailureAction:
         """Look up the action. Call it before the transaction: a disk that hangs must not block other workers."""
         action = rule_of(error).action
+        if isinstance(error, DiskError) and only_this_fails(
+            error, product.staging or products.get(self._db, product.id).staging
+        ):
+            action = FailureAction.REPLAN  # a bad block, or another owner below it
         # Unlike `Path.is_dir`, this returns False for a directory that does not respond.
         if action is FailureAction.REPLAN and not os.path.isdir(product.destination or "/"):  # noqa: PTH112
             return FailureAction.PAUSE_DISK  # the whole destination is gone, not only this product's staging

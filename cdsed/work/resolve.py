@@ -99,13 +99,15 @@ class Resolver:
     def _to_ask(self) -> list[Product]:
         """Return the products to ask for next: another one after each probe, because one name may cause the failure.
 
-        A product whose look-up has failed is asked for alone, so that it delays no other.
+        A product whose look-up has failed is asked for alone and after all others, so that it delays none: a look-up in
+        vain may take minutes.
         """
-        asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
-        if not asked and self._in_vain:
+        queued = products.queued(self._db, _BATCH, asks_catalogue=True, but=self._in_vain)
+        if not queued and self._in_vain:
             del self._in_vain[next(iter(self._in_vain))]  # the product that was asked for longest ago is next
-            asked = products.queued(self._db, self._at_once, asks_catalogue=True, but=self._in_vain)
-        return [product for product in asked if not product.transient_failures] or asked[:1]
+            queued = products.queued(self._db, _BATCH, asks_catalogue=True, but=self._in_vain)
+        fresh = [product for product in queued if not product.transient_failures]
+        return fresh[: self._at_once] or sorted(queued, key=lambda product: product.transient_failures)[:1]
 
     def _failed(self, error: ServiceError, asked: list[Product]) -> None:
         """Pause if the catalogue fails; if it answers for another name, the fault is that of the product asked for."""

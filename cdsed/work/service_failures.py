@@ -2,7 +2,8 @@
 
 A product that always gets the same failure looks like an outage if nothing else is asked for. So before a failure opens
 the breaker of a service, and before it is charged to a product, the session asks for another product. Only if that
-arrives, the failure is the product's. During an outage it does not, and no product is charged.
+arrives, the failure is the product's. During an outage it does not, and no product is charged. If products of another
+mission arrive, and none of this one, part of the service is out: the others do not wait for it.
 """
 
 import logging
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 #: So many failures in a row, over all sessions, open the breaker of a service.
 _THRESHOLD = 8
+#: The failure in a row that is charged to a product while part of the service is out: after pauses of four hours.
+_CHARGED_FROM = 60
 _POLICY = BreakerPolicy(_THRESHOLD, first_s=5.0, longest_s=300.0)
 
 
@@ -27,6 +30,7 @@ class Probe(Enum):
 
     NOT_SENT = auto()
     ARRIVES = auto()
+    ELSEWHERE = auto()  # only in another top folder of the bucket
     FAILS = auto()
 
 
@@ -48,7 +52,7 @@ class ServiceFailures:
 
     def count(self, error: TransferError, service: str, probe: Probe) -> bool:
         """Count a failure; return whether the service itself fails, so that nothing counts for the product."""
-        if probe is Probe.ARRIVES:
+        if probe in (Probe.ARRIVES, Probe.ELSEWHERE):
             breakers.forget(self._db, service)
             return False
         with self._db.write():
@@ -62,4 +66,9 @@ class ServiceFailures:
     @staticmethod
     def is_charged(error: TransferError, earlier: int, probe: Probe) -> bool:
         """Tell whether a failure that is not the service's is an attempt of its product."""
-        return is_the_sixth(earlier) if probe is Probe.ARRIVES else is_charged_by_now(error, earlier)
+        match probe:
+            case Probe.ARRIVES:
+                return is_the_sixth(earlier)
+            case Probe.ELSEWHERE:
+                return earlier + 1 >= _CHARGED_FROM
+        return is_charged_by_now(error, earlier)

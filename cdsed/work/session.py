@@ -17,7 +17,7 @@ from cdsed.store import breakers, pieces, products
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
 from cdsed.transfer.lease_broker import Grant
-from cdsed.transfer.other_product import other_product_fails
+from cdsed.transfer.other_product import other_folder_works, other_product_fails
 from cdsed.transfer.product import fetch_object
 from cdsed.transfer.s3_list import key_works
 from cdsed.work import zipped
@@ -165,10 +165,14 @@ class _DownloadSession:
         if not context.outcome.needs_probe(error, self._lease, product, piece):
             return error, Probe.NOT_SENT
         _log.info("%s: %s; asking for another product", product.safename, error)
+        location, fetch_context = self._location(product), self._fetch_context(product)
         watch = context.transfer.stall_detector.watch
-        other = other_product_fails(self._fetch_context(product), self._location(product), watch)
+        known = context.transfer.arrivals.beside(location)
+        error, probe = _weighed(error, other_product_fails(fetch_context, location, watch, known))
+        if probe is Probe.FAILS and other_folder_works(fetch_context, location, watch):
+            probe = Probe.ELSEWHERE
         self._traffic.count()
-        return _weighed(error, other)
+        return error, probe
 
     def _blamed(self, error: TransferError, product: Product) -> TransferError:
         """Find the fault domain of a refusal: if the key lists other products, it is not the account's fault."""
@@ -204,6 +208,7 @@ class _DownloadSession:
                 error, probe = self._judge(error, product, piece)
                 return context.outcome.of_piece(error, self._lease, product, piece, probe)
         self._note(arrived)
+        context.transfer.arrivals.note(self._location(product), todo[-1])
         context.outcome.delivered(self._lease, product)
         return True
 

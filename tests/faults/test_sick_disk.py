@@ -76,3 +76,23 @@ def test_a_sick_spool_is_probed_now_and_then_not_by_each_product(tmp_path: Path,
         assert lab.differences(names) == []
         assert daemon.log().count("pauses for") <= 6
         assert "Traceback" not in daemon.log()
+
+
+def test_one_product_whose_own_directory_always_fails_stops_no_other(tmp_path: Path) -> None:
+    switch = tmp_path / "sick"
+    switch.touch()
+    with SandboxProcess() as sandbox:
+        names = _products(sandbox, 4, seed=325)
+        lab = Installation(tmp_path / "lab", sandbox)
+        sick = _SICK.format(place=f"{lab.spool}/.cdsed/{names[0]}/", switch=switch, number=errno.EIO)
+        lab.drop("four.txt", names)
+        with DaemonProcess(lab, environ=when_opening(tmp_path / "hook", sick)) as daemon:
+            failed = f"SELECT 1 FROM product WHERE safename = '{names[0]}' AND transient_failures > 1"
+            wait_until("it fails again and again", lambda: lab.query(failed), daemon=daemon)
+            done = "SELECT 1 FROM product WHERE state = 'done'"
+            wait_until("the others have come", lambda: len(lab.query(done)) == 3, daemon=daemon)
+            assert lab.query("SELECT * FROM breaker") == []
+            switch.unlink()
+            wait_until("the first one too", lambda: lab.report("four.txt"), daemon=daemon)
+        assert lab.endings("four.txt") == [("done", 0)] * 4
+        assert "pauses for" not in daemon.log()

@@ -137,6 +137,21 @@ def test_the_accounts_of_another_group_do_not_hide_why_nothing_moves(lab):
     assert report(lab).quota_wait == QuotaWait(Limit.REQUESTS, lab.clock.utc_s() + 65)
 
 
+@pytest.mark.parametrize(
+    ("spent", "limit"), [({"size_bytes": 10**9}, Limit.VOLUME), ({"requests": 150}, Limit.REQUESTS)]
+)
+def test_a_penalty_that_is_over_does_not_hide_the_quota_that_still_lasts(lab, spent, limit):
+    lab.accounts("a", requests_per_minute=150, volume_bytes=10**9)
+    lab.ready("A")
+    refuse(lab, "a", "Throttled")
+    lab.clock.pass_s(100)
+    assert report(lab).accounts[0].wait.limit is Limit.PENALTY
+    spend(lab, **spent)
+    [account] = report(lab).accounts
+    assert account.wait.limit is limit
+    assert account.wait.until_at > lab.clock.utc_s()
+
+
 def test_a_throttled_account_names_its_penalty_and_the_next_session(lab):
     lab.accounts("a")
     held = [lab.lease() for _ in range(2)]

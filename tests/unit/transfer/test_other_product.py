@@ -5,7 +5,9 @@ from contextlib import nullcontext
 import pytest
 
 from cdsed.model.eodata import S3Location, split_s3_path
-from cdsed.transfer.other_product import other_product_fails
+from cdsed.model.objects import Piece
+from cdsed.transfer.other_product import Arrivals, other_folder_works, other_product_fails
+from cdsed.transfer.s3_list import list_some
 
 
 @pytest.fixture
@@ -72,3 +74,27 @@ def test_where_there_is_no_other_product_the_list_decides(s3_lab):
     assert other_product_fails(s3_lab.context(), alone, nullcontext) is None
     s3_lab.sandbox.fault(kind="slow_down", operation="list")
     assert other_product_fails(s3_lab.context(), alone, nullcontext).code == "SlowDown"
+
+
+def test_what_arrived_before_is_asked_for_first_because_all_neighbours_may_fail(s3_lab, products):
+    good, bad = split_s3_path(products[3]), split_s3_path(products[0])
+    [item, *_] = list_some(s3_lab.connection, "a", good, f"{good.key}/", most=1)
+    arrivals = Arrivals()
+    assert arrivals.beside(bad) is None
+    arrivals.note(good, Piece(1, 1, item.key, item.path, item.etag, item.size_bytes, 0, item.size_bytes, 0, 0))
+    s3_lab.sandbox.reset_counters()
+    assert other_product_fails(s3_lab.context(), bad, nullcontext, arrivals.beside(bad)) is None
+    assert requests(s3_lab)[-1:] == [("get", item.key)]
+    assert arrivals.beside(good) is None, "a product is no evidence for itself"
+
+
+@pytest.mark.parametrize("operation", ["get", "list"])
+def test_a_mission_that_fails_is_not_the_whole_service(s3_lab, products, operation):
+    s3_lab.product("S2_L2A", size_bytes=100_000)
+    number = s3_lab.sandbox.fault(kind="internal_error", operation=operation, key="Sentinel-1")
+    assert fails(s3_lab, products[0]) is not None
+    location = split_s3_path(products[0])
+    assert other_folder_works(s3_lab.context(), location, nullcontext)
+    s3_lab.sandbox.clear_faults(number)
+    s3_lab.sandbox.fault(kind="internal_error", operation=operation)
+    assert not other_folder_works(s3_lab.context(), location, nullcontext)

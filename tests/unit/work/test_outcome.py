@@ -376,6 +376,15 @@ def test_no_product_is_charged_for_an_outage_however_long(lab, code):
     assert backs_off(lab, SERVICE)
 
 
+def test_where_only_part_of_the_service_is_out_nothing_else_waits_and_a_product_ends_late(lab):
+    error = ServiceError("no", code="InternalError")
+    after = fails_until_it_ends(lab, error, Probe.ELSEWHERE)
+    assert (after.state, after.attempts) == (State.DOWNLOADING, 0)
+    assert not backs_off(lab, SERVICE)
+    assert not ServiceFailures.is_charged(error, 58, Probe.ELSEWHERE)
+    assert ServiceFailures.is_charged(error, 59, Probe.ELSEWHERE)
+
+
 @pytest.mark.parametrize("probe", [Probe.ARRIVES, Probe.FAILS])
 @pytest.mark.parametrize("code", ["Throttled", "ThrottledElsewhere", "SlowDown"])
 def test_a_product_that_is_always_refused_like_one_too_many_ends_and_an_account_is_not_blamed_for_it(lab, code, probe):
@@ -400,6 +409,14 @@ def test_an_account_that_delivers_others_does_not_back_off_for_one_product_more_
         lab.outcome.of_piece(throttled, lease, product, work.pieces[0])
         assert not backs_off(lab, account_breaker("a"))
         assert pieces.next_work(lab.db, lab.clock, lease, lab.process).product.safename == "B"
+
+
+@pytest.mark.parametrize(("account", "asks"), [("a", False), ("b", True)])
+def test_whether_an_account_reads_others_is_asked_only_of_one_that_never_delivered(lab, account, asks):
+    deliver(lab, "a")
+    lease, product, piece = at_work(lab, account=account)
+    assert lab.outcome.needs_probe(REFUSED, lease, product) is asks
+    assert lab.outcome.needs_probe(REFUSED, lease, product, piece) is asks
 
 
 def test_an_account_that_is_refused_a_product_again_tries_another_one_first(lab):
@@ -639,6 +656,39 @@ def test_a_staging_directory_that_is_lost_again_and_again_is_an_attempt(lab):
     lab.db.rows("UPDATE product SET transient_failures = 5")
     lab.outcome.of_product(DiskError("gone", code="ENOENT"), None, now(lab, product))
     assert now(lab, product).attempts == 1
+
+
+@pytest.mark.parametrize("code", ["EACCES", "EPERM", "EIO", "ESTALE", "EUCLEAN"])
+def test_a_staging_directory_that_always_fails_costs_its_product_and_not_the_destination(lab, code):
+    (lab.root / "spool").mkdir()
+    (lab.root / "staging").mkdir(mode=0o700)
+    lease, product, piece = at_work(lab)
+    error = DiskError("bad", code=code, where=f"{product.staging}/f0")
+    assert lab.outcome.of_piece(error, lease, product, piece)
+    assert (now(lab, product).state, now(lab, product).attempts) == (State.RETRY_WAIT, 0)
+    lab.db.rows("UPDATE product SET transient_failures = 5")
+    lab.clock.pass_s(10)
+    products.wake_due(lab.db, lab.clock)
+    with lab.db.write():
+        product = products.claim_ready(lab.db, lab.clock, product.id, lab.process)
+    lab.outcome.of_product(error, lease, product)
+    assert now(lab, product).attempts == 1
+    assert paid(lab) == set()
+    assert list((lab.root / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "mode", "code"),
+    [("staging/A", 0o700, "EROFS"), ("spool/A", 0o700, "EIO"), ("", 0o700, "EACCES"), ("staging/A", 0o777, "EPERM")],
+)
+def test_a_disk_that_fails_elsewhere_too_pauses_and_no_product_is_charged(lab, where, mode, code):
+    (lab.root / "spool").mkdir()
+    (lab.root / "staging").mkdir()
+    (lab.root / "staging").chmod(mode)
+    lease, product, piece = at_work(lab)
+    lab.outcome.of_piece(DiskError("bad", code=code, where=where and f"{lab.root}/{where}"), lease, product, piece)
+    assert backs_off(lab, disk_breaker(product.destination))
+    assert now(lab, product).transient_failures == 0
 
 
 def test_where_the_spool_itself_is_gone_it_pauses_and_no_product_begins_again(lab):

@@ -141,11 +141,11 @@ def test_what_was_deleted_is_unavailable_with_the_cause_of_cdse(lab):
     assert product.cause == "CDSE deleted it on 2025-03-01: Duplicated product"
 
 
-def look_in_vain(lab, number, resolver):
+def look_in_vain(lab, number, resolver, code="NotListed"):
     """Let S3 list nothing at the path that was found, and resolve the product again after its pause."""
     with lab.db.write():
         claimed = products.claim_ready(lab.db, lab.clock, number, lab.process)
-    nothing = ProductError("there is nothing", code="NotListed")
+    nothing = ProductError("there is nothing", code=code)
     Outcome(lab.db, lab.clock, RetrySettings()).of_product(nothing, None, claimed)
     due_s = lab.db.value("SELECT due_s FROM product WHERE id = :id", id=number)
     pause = max(0.0, (due_s or 0.0) - lab.clock.boot_s())
@@ -155,14 +155,15 @@ def look_in_vain(lab, number, resolver):
     return pause
 
 
-def test_what_the_catalogue_has_and_s3_does_not_list_is_unavailable_after_two_looks(lab):
+@pytest.mark.parametrize("codes", [["NotListed"] * 2, ["ForeignBucket"] * 2, ["ForeignBucket", "NotListed"]])
+def test_what_the_catalogue_has_and_s3_does_not_list_is_unavailable_after_two_looks(lab, codes):
     old = datetime.fromtimestamp(lab.clock.utc_s() - 90_000, UTC)
     catalogue = Catalogue(**{S3: entry(S3, published_at=old)})
     product = resolve(lab, S3, catalogue)
     resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
-    assert look_in_vain(lab, product.id, resolver) < 40
+    assert look_in_vain(lab, product.id, resolver, codes[0]) < 40
     assert lab.state(product.id) is State.READY
-    look_in_vain(lab, product.id, resolver)
+    look_in_vain(lab, product.id, resolver, codes[1])
     product = products.get(lab.db, product.id)
     assert (product.state, product.attempts) == (State.UNAVAILABLE, 0)
     assert product.cause == f"the catalogue names /eodata/there/{S3}, but there is nothing"
@@ -318,6 +319,23 @@ def test_names_that_the_catalogue_never_answers_end_although_no_other_is_asked_f
     catalogue.entries[S3] = entry(S3)
     exhaust(resolver)
     assert lab.state(late) is State.READY, "the breaker is closed"
+
+
+def test_names_that_spoilt_questions_before_come_after_all_others_and_take_turns(lab):
+    catalogue = Catalogue(**{name: entry(name) for name in SEVERAL})
+    catalogue.spoilt, catalogue.code = set(SEVERAL[:3]), "ServerError"
+    for name in SEVERAL[:4]:
+        lab.queued(name)
+    for number, failures in enumerate((4, 4, 2)):
+        lab.db.rows(
+            "UPDATE product SET transient_failures = :failures WHERE safename = :name",
+            failures=failures,
+            name=SEVERAL[number],
+        )
+    resolver = Resolver(lab.db, lab.clock, catalogue, lab.process)
+    for _ in range(3):
+        resolver.resolve_some()
+    assert [names for names in catalogue.questions if names[0] in SEVERAL][:2] == [[SEVERAL[3]], [SEVERAL[2]]]
 
 
 def test_a_name_that_spoils_questions_never_delays_another_after_its_first_failure(lab):
