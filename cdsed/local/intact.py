@@ -8,7 +8,7 @@ that do not have the size that the manifest states.
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -154,9 +154,9 @@ class _Judge:
                 return self._check(("it is empty",))
             nothing = "it has no manifest to compare with"
             return self._check((nothing,)) if self._thorough else self._check(())
-        if record and not self._thorough and have_stated_sizes(record, self._files):
+        if record and not self._thorough and not self._problems(record):
             return Check(self._path, len(record), compared_with=_RECORD)
-        check = self.against_manifest()
+        check = self.against_manifest(record)
         if check.good or not record:
             return check
         problems = self._problems(record)
@@ -165,14 +165,16 @@ class _Judge:
         remarks = (*check.problems, *check.remarks)
         return self._check((), record, remarks[:_REMARKS_MAX], compared_with=_RECORD)
 
-    def against_manifest(self) -> Check:
-        """Compare it with its manifest."""
+    def against_manifest(self, record: Sequence[ManifestEntry] = ()) -> Check:
+        """Compare it with its manifest; a size that differs from the recorded one shows nothing."""
         manifest = self._manifest()
         if isinstance(manifest, str):
             return self._check((manifest,))
-        if not self._thorough and have_stated_sizes(manifest.entries, self._files):
-            return Check(self._path, len(manifest.entries))
-        problems, remarks = self._compared(manifest.entries)
+        changed = {each.path for each in record if each.size_bytes != self._files.size_bytes(each.path)}
+        entries = tuple(replace(each, size_bytes=None) if each.path in changed else each for each in manifest.entries)
+        if not self._thorough and have_stated_sizes(entries, self._files):
+            return Check(self._path, len(entries))
+        problems, remarks = self._compared(manifest.entries if self._thorough else entries)
         return self._check(problems, manifest.entries, remarks)
 
     def _manifest(self) -> Manifest | str:
@@ -199,6 +201,12 @@ class _Judge:
         return problems, (remark,) if remark else ()
 
     def _problems(self, entries: Sequence[ManifestEntry]) -> tuple[str, ...]:
+        """Return why it is not what was recorded; a record that stayed behind is that of another manifest."""
+        name, _ = manifest_of(self._safename)
+        manifest = next((entry for entry in entries if entry.path == name), None)
+        there = name is not None and self._files.size_bytes(name) is not None
+        if name and there and (manifest is None or self._files.digest(name, manifest.algorithm) != manifest.digest):
+            return (f"{name} is not the one that was downloaded",)
         if self._thorough:
             return self._compared(entries)[0]
         return () if have_stated_sizes(entries, self._files) else ("it is not what was downloaded",)

@@ -110,6 +110,48 @@ def test_a_cut_file_is_not_whole_even_where_its_wrong_size_is_the_stated_one(tmp
     assert not check_product(product).good  # and a thorough look does
 
 
+def test_a_manifest_that_states_one_wrong_size_shows_nothing_by_its_others(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    _state_size(product, 880)
+    manifest, preview = product / "manifest.safe", product / "preview.png"
+    entry = '<byteStream size="3"><fileLocation href="preview.png"/><checksum checksumName="MD5">{}</checksum>'
+    entry = f"{entry.format(hashlib.md5(b'preview').hexdigest())}</byteStream></x>"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("</x>", entry), encoding="utf-8")
+    preview.write_bytes(b"preview")
+    assert is_whole(product)
+    assert is_whole(make_zip(tmp_path / f"{SAFENAME}.zip", product))
+    preview.write_bytes(b"pre")
+    assert not is_whole(product)
+    assert not is_whole(make_zip(tmp_path / f"{SAFENAME}.zip", product))
+
+
+def test_a_recorded_file_that_was_cut_to_its_wrong_stated_size_is_not_whole(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    _state_size(product, 3)
+    _record(product)
+    assert is_whole(product)
+    (product / "measurement" / "a.tiff").write_bytes(b"pix")
+    assert not is_whole(product)
+    assert not check_product(product).good
+
+
+def test_a_record_of_another_manifest_does_not_count(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    manifest = product / "manifest.safe"
+    body = manifest.read_bytes()
+    manifest.write_bytes(b" " * len(body))  # the former product had a manifest of the same size, without this file
+    (product / "measurement" / "a.tiff").unlink()
+    _record(product)
+    manifest.write_bytes(body)
+    assert not is_whole(product)
+    assert not check_product(product).good
+    manifest.unlink()
+    _record(product)  # the former one had no manifest
+    manifest.write_bytes(body)
+    assert not is_whole(product)
+    assert not check_product(product).good
+
+
 def test_a_file_of_a_wrong_size_without_end_is_not_digested(tmp_path: Path) -> None:
     product = make_product(tmp_path)
     os.truncate(product / "measurement" / "a.tiff", 2**42)
