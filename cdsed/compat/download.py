@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _OF_ONE_FILE = tuple({*ARCHIVE_EXTENSIONS, *FILE_EXTENSIONS} - {".zip"})
 
+
 def cds_s3_download_one_product(
     s3_path: str,
     s3_credentials: Mapping[str, str],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cdsed.local import file_record
 from cdsed.local.contents import DirectoryFiles, Pulse, ZipFiles, no_pulse, open_plain
+from cdsed.model.families.other import AUXILIARY
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
     Manifest,
@@ -114,15 +115,17 @@ def _zip(path: Path, archive: zipfile.ZipFile, expected: str, *, thorough: bool,
     members = [item for item in archive.infolist() if not item.is_dir()]
     tops = {item.filename.partition("/")[0] for item in members}
     mission = product_of(expected).family.mission
+    product = _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough)
     manifest, required = manifest_of(expected)
-    if expected in tops and (required or f"{expected}/{manifest}" in archive.namelist()):
-        return _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough).against_manifest()
+    required = required and not AUXILIARY.match(expected)  # the service stores these as archives, some without one
+    if expected in tops and (required or isinstance(product.manifest(), Manifest)):
+        return product.against_manifest()
     others = sorted(top for top in tops if parse(top).start is not None and top != expected)
     if others:
         return Check(path, 0, (f"it holds {others[0]} instead of {expected}",))
     if required:
         return Check(path, 0, (f"it has no {expected}/{manifest} to compare with",))
-    if mission.form is not None:
+    if mission.form is not None and not mission.is_directory:
         members = [item for item in members if item.filename.rpartition("/")[2] == expected]
     problem = None if members else f"it holds no file of {expected}"
     for item in members:
@@ -148,7 +151,7 @@ class _Judge:
         if mission.form is not None and not mission.is_directory:
             return self._folder_of_a_file()
         record = file_record.read(self._path)
-        has_manifest = mission.manifest is not None or isinstance(self._manifest(), Manifest)
+        has_manifest = mission.manifest is not None or isinstance(self.manifest(), Manifest)
         if not has_manifest and not record:
             if not any(self._files.paths()):
                 return self._check(("it is empty",))
@@ -167,7 +170,7 @@ class _Judge:
 
     def against_manifest(self, record: Sequence[ManifestEntry] = ()) -> Check:
         """Compare it with its manifest; a size that differs from the recorded one shows nothing."""
-        manifest = self._manifest()
+        manifest = self.manifest()
         if isinstance(manifest, str):
             return self._check((manifest,))
         changed = {each.path for each in record if each.size_bytes != self._files.size_bytes(each.path)}
@@ -177,7 +180,7 @@ class _Judge:
         problems, remarks = self._compared(manifest.entries if self._thorough else entries)
         return self._check(problems, manifest.entries, remarks)
 
-    def _manifest(self) -> Manifest | str:
+    def manifest(self) -> Manifest | str:
         """Return the manifest, or why the product cannot be compared with it."""
         name, _ = manifest_of(self._safename)
         if name is None or self._files.size_bytes(name) is None:

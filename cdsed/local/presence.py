@@ -38,7 +38,7 @@ class _Listed:
 class Presence:
     """Finds products under ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip`` (other extensions likewise).
 
-    Those that may be one file are also found with one more extension, as the service stores some: ``X.TGZ``.
+    They are also found with one more extension, as the service stores some: ``X.TGZ``, ``X.SEN6.tar``.
 
     Parameters
     ----------
@@ -135,5 +135,5 @@ def _list(directory: Path) -> frozenset[str]:
 
 def _forms(safename: str) -> list[str]:
     stem, mission = stem_of(safename), parse(safename).family.mission
-    more = (".zip",) if mission.form and mission.is_directory else (*ARCHIVE_EXTENSIONS, *FILE_EXTENSIONS)
+    more = (*ARCHIVE_EXTENSIONS, *(() if mission.form and mission.is_directory else FILE_EXTENSIONS))
     return list(dict.fromkeys([safename, *(f"{name}{extension}" for extension in more for name in (safename, stem))]))

@@ -89,6 +89,17 @@ def test_a_zip_with_a_hole_in_it_is_not_whole(tmp_path: Path) -> None:
     assert not is_whole(path)
 
 
+def test_a_repaired_zip_with_a_file_that_was_cut_is_not_whole(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / f"{SAFENAME}.zip")
+    body = path.read_bytes().replace(b"pixels", b"pix")
+    end = body.rindex(b"PK\x05\x06")
+    begin = int.from_bytes(body[end + 16 : end + 20], "little") - 3  # of the central directory
+    path.write_bytes(body[: end + 16] + begin.to_bytes(4, "little") + body[end + 20 :])
+    assert "measurement/a.tiff" in str(zipfile.ZipFile(path).namelist())
+    assert not is_whole(path)
+    assert not check_product(path).good
+
+
 def test_a_wrong_stated_size_does_not_count_where_the_digest_is_right(tmp_path: Path) -> None:
     product = make_product(tmp_path)
     _state_size(product, 880)
