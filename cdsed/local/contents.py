@@ -14,6 +14,7 @@ from typing import IO
 from cdsed.model.single_file import UNREADABLE_ZIP
 
 _BLOCK_BYTES = 2**20
+_MEMBER_HEADER_BYTES = 30  # of a member of a zip, before its name
 _PULSE_BYTES = 256 * 2**20
 
 #: Called now and then while a digest is computed, which may take long. It may raise to end the work.
@@ -98,7 +99,7 @@ class ZipFiles:
 
     def _has_room(self, item: zipfile.ZipInfo) -> bool:
         """Tell whether all bytes of a member are there: a repaired zip may name one that was cut off."""
-        begins_at = item.header_offset + zipfile.sizeFileHeader + len(item.orig_filename)
+        begins_at = item.header_offset + _MEMBER_HEADER_BYTES + len(item.orig_filename)
         ends_at = self._next_at.get(item.header_offset, self._archive.start_dir)
         is_stored = item.compress_type == zipfile.ZIP_STORED
         return begins_at + item.compress_size <= ends_at and (not is_stored or item.compress_size == item.file_size)

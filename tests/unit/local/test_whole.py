@@ -163,6 +163,28 @@ def test_a_record_of_another_manifest_does_not_count(tmp_path: Path) -> None:
     assert not check_product(product).good
 
 
+def test_a_record_that_is_removed_counts_no_more(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    (product / "measurement" / "a.tiff").unlink()
+    _record(product)
+    assert is_whole(product)
+    file_record.remove(tmp_path, product.name)
+    assert not is_whole(product)
+    file_record.remove(tmp_path / "absent", product.name)
+
+
+def test_a_link_in_the_place_of_the_records_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / SAFENAME).write_text("not of cdsed", encoding="utf-8")
+    (tmp_path / file_record.FOLDER).symlink_to(tmp_path / "other")
+    product = make_product(tmp_path)
+    file_record.remove(tmp_path, product.name)
+    with pytest.raises(NotADirectoryError, match="symbolic link"):
+        _record(product)
+    assert (tmp_path / "other" / SAFENAME).read_text(encoding="utf-8") == "not of cdsed"
+    assert is_whole(product)
+
+
 def test_a_file_of_a_wrong_size_without_end_is_not_digested(tmp_path: Path) -> None:
     product = make_product(tmp_path)
     os.truncate(product / "measurement" / "a.tiff", 2**42)
