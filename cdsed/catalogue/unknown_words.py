@@ -12,6 +12,8 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.errors import ServiceError
 from cdsed.model.families import Family
+from cdsed.model.quoting import NotAName
+from cdsed.model.safename import misfit, normalise
 
 # Of the service's documentation; another one counts as known as soon as it has a product.
 _LANDSAT = ("LANDSAT-5", "LANDSAT-7", "LANDSAT-8", "LANDSAT-8-ESA")
@@ -35,7 +37,7 @@ def unknown_words(query: Query, service: ODataClient) -> list[str]:
     Parameters
     ----------
     query
-        Its collection, type, mode and attributes are asked for.
+        Its collection, type, mode and attributes are asked for. A whole name must have the form of one.
     service
         The catalogue.
     """
@@ -49,6 +51,9 @@ def unknown_words(query: Query, service: ODataClient) -> list[str]:
 
 
 def _unknown(query: Query, service: ODataClient) -> Iterator[str]:
+    if query.name and "*" not in query.name and (wrong := _misspelt(query.name)):
+        yield wrong
+        return
     collection = Query(collection=query.collection)
     conditions = [
         *((f"{name.replace('_', ' ')} {getattr(query, name)!r}", _only(query, name)) for name in _ATTRIBUTES),
@@ -67,6 +72,17 @@ def _unknown(query: Query, service: ODataClient) -> Iterator[str]:
     place = f" in {query.collection}" if query.collection else ""
     for words, alone in missing:
         yield f"the catalogue has no products of {words}{place}{_known(alone, service)}"
+
+
+def _misspelt(name: str) -> str | None:
+    """Return a sentence for a whole name that no product can have; None for a name that one may have later."""
+    try:
+        canonical = normalise(name)
+    except NotAName as error:
+        return str(error)
+    if wrong := misfit(canonical):
+        return f"the catalogue has no product {name!r}; perhaps misspelt: {wrong}"
+    return f"the catalogue has no product {name!r}; give the name alone" if re.search(r"[/\\ ]", name) else None
 
 
 def _only(query: Query, name: str = "", **fields: Any) -> Query:

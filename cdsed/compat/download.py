@@ -29,13 +29,13 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import DiskError, ProductError, TransferError
 from cdsed.inbox.parse import read_listing
 from cdsed.model.eodata import S3Location, split_s3_path
-from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS
 from cdsed.model.listing import Named, Rejected
+from cdsed.model.single_file import ARCHIVE_EXTENSIONS, FILE_EXTENSIONS
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 
 _log = logging.getLogger(__name__)
 
-_OF_ONE_FILE = frozenset(EXTENSIONS) - frozenset(DIRECTORY_EXTENSIONS)
+_OF_ONE_FILE = tuple({*ARCHIVE_EXTENSIONS, *FILE_EXTENSIONS} - {".zip"})
 
 
 def cds_s3_download_one_product(
@@ -72,7 +72,8 @@ def cds_s3_download_one_product(
 
     Notes
     -----
-    S3 has products, not zips. An `output_filepath` that ends in ``.zip`` becomes a directory of that name, as ever.
+    S3 has products, not zips. An `output_filepath` that ends in ``.zip`` becomes a directory of that name, as ever. A
+    product that is one file, and no zip, gets its own name there.
     """
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
@@ -159,8 +160,8 @@ def filter_product_already_present(
         places.count("duplicate_product", len(df) - len(once))
     absent = [not places.have(safename) for safename in names]
     wanted = once if force_download else once[pd.Series(absent, once.index, bool)]
-    outputs = [Path(outputdir, name) for name in wanted["safe"]]
-    added = {"outputpath": [f"{path}{'' if path.suffix in _OF_ONE_FILE else extension}" for path in outputs]}
+    outputs = [str(Path(outputdir, name)) for name in wanted["safe"]]
+    added = {"outputpath": [path if path.endswith(_OF_ONE_FILE) else f"{path}{extension}" for path in outputs]}
     if "id" in wanted.columns and "URL_download" in cdsodatacli_conf:
         added["urls"] = [cdsodatacli_conf["URL_download"] % number for number in wanted["id"]]
     return wanted.assign(**added), cpt

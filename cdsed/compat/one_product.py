@@ -58,7 +58,8 @@ def _publish(staged: StagedProduct, final: Path) -> None:
     sizes = {item.path: item.size_bytes for item in staged.objects}
     single = None
     if staged.single is not None:
-        single = final.name
+        is_no_zip = final.suffix == ".zip" and not staged.single.endswith(".zip")
+        single = staged.single if is_no_zip else final.name
         (staged.staging / staged.single).rename(staged.staging / single)
         sizes = {single: staged.size_bytes}
     published = publish(staged.staging, final.parent, sizes, single=single)

@@ -7,12 +7,14 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 from cdsed.model.single_file import UNREADABLE_ZIP
 
 _BLOCK_BYTES = 2**20
+_MEMBER_HEADER_BYTES = 30  # of a member of a zip, before its name
 _PULSE_BYTES = 256 * 2**20
 
 #: Called now and then while a digest is computed, which may take long. It may raise to end the work.
@@ -73,6 +75,7 @@ class ZipFiles:
     def __init__(self, archive: zipfile.ZipFile, top: str, pulse: Pulse = no_pulse) -> None:
         self._archive = archive
         self._pulse = pulse
+        self._next_at = dict(pairwise(sorted(item.header_offset for item in archive.infolist())))
         self._members = {
             item.filename.removeprefix(f"{top}/"): item
             for item in archive.infolist()
@@ -92,7 +95,14 @@ class ZipFiles:
             self._archive.open(item).close()  # reads the member's own header
         except UNREADABLE_ZIP:
             return None
-        return item.file_size
+        return item.file_size if self._has_room(item) else None
+
+    def _has_room(self, item: zipfile.ZipInfo) -> bool:
+        """Tell whether all bytes of a member are there: a repaired zip may name one that was cut off."""
+        begins_at = item.header_offset + _MEMBER_HEADER_BYTES + len(item.orig_filename)
+        ends_at = self._next_at.get(item.header_offset, self._archive.start_dir)
+        is_stored = item.compress_type == zipfile.ZIP_STORED
+        return begins_at + item.compress_size <= ends_at and (not is_stored or item.compress_size == item.file_size)
 
     def digest(self, path: str, algorithm: str) -> str:
         """Return the digest of a file; empty for a member that is damaged."""

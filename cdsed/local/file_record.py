@@ -9,6 +9,7 @@ verified when the product was published, so half of a product never agrees with 
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, mkdir_durable
@@ -51,6 +52,16 @@ def write(destination: Path, name: str, entries: Sequence[ManifestEntry]) -> Non
         folder.rename(f"{name}{_NEW}", folder, name)
         folder.sync()
         place.sync()
+
+
+def remove(destination: Path, name: str) -> None:
+    """Remove the record of a former product of this name, which the next one does not need.
+
+    One that cannot be removed does no harm: it is that of another manifest.
+    """
+    with suppress(OSError), DirHandle.at(destination) as place, place.child(FOLDER) as folder:
+        folder.remove(name)
+        folder.sync()
 
 
 def read(product: Path) -> tuple[ManifestEntry, ...]:

@@ -8,12 +8,13 @@ that do not have the size that the manifest states.
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from cdsed.local import file_record
 from cdsed.local.contents import DirectoryFiles, Pulse, ZipFiles, no_pulse, open_plain
+from cdsed.model.families.other import AUXILIARY
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
     Manifest,
@@ -114,15 +115,17 @@ def _zip(path: Path, archive: zipfile.ZipFile, expected: str, *, thorough: bool,
     members = [item for item in archive.infolist() if not item.is_dir()]
     tops = {item.filename.partition("/")[0] for item in members}
     mission = product_of(expected).family.mission
+    product = _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough)
     manifest, required = manifest_of(expected)
-    if expected in tops and (required or f"{expected}/{manifest}" in archive.namelist()):
-        return _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough).against_manifest()
+    required = required and not AUXILIARY.match(expected)  # the service stores these as archives, some without one
+    if expected in tops and (required or isinstance(product.manifest(), Manifest)):
+        return product.against_manifest()
     others = sorted(top for top in tops if parse(top).start is not None and top != expected)
     if others:
         return Check(path, 0, (f"it holds {others[0]} instead of {expected}",))
     if required:
         return Check(path, 0, (f"it has no {expected}/{manifest} to compare with",))
-    if mission.form is not None:
+    if mission.form is not None and not mission.is_directory:
         members = [item for item in members if item.filename.rpartition("/")[2] == expected]
     problem = None if members else f"it holds no file of {expected}"
     for item in members:
@@ -148,15 +151,15 @@ class _Judge:
         if mission.form is not None and not mission.is_directory:
             return self._folder_of_a_file()
         record = file_record.read(self._path)
-        has_manifest = mission.manifest is not None or isinstance(self._manifest(), Manifest)
+        has_manifest = mission.manifest is not None or isinstance(self.manifest(), Manifest)
         if not has_manifest and not record:
             if not any(self._files.paths()):
                 return self._check(("it is empty",))
             nothing = "it has no manifest to compare with"
             return self._check((nothing,)) if self._thorough else self._check(())
-        if record and not self._thorough and have_stated_sizes(record, self._files):
+        if record and not self._thorough and not self._problems(record):
             return Check(self._path, len(record), compared_with=_RECORD)
-        check = self.against_manifest()
+        check = self.against_manifest(record)
         if check.good or not record:
             return check
         problems = self._problems(record)
@@ -165,17 +168,19 @@ class _Judge:
         remarks = (*check.problems, *check.remarks)
         return self._check((), record, remarks[:_REMARKS_MAX], compared_with=_RECORD)
 
-    def against_manifest(self) -> Check:
-        """Compare it with its manifest."""
-        manifest = self._manifest()
+    def against_manifest(self, record: Sequence[ManifestEntry] = ()) -> Check:
+        """Compare it with its manifest; a size that differs from the recorded one shows nothing."""
+        manifest = self.manifest()
         if isinstance(manifest, str):
             return self._check((manifest,))
-        if not self._thorough and have_stated_sizes(manifest.entries, self._files):
-            return Check(self._path, len(manifest.entries))
-        problems, remarks = self._compared(manifest.entries)
+        changed = {each.path for each in record if each.size_bytes != self._files.size_bytes(each.path)}
+        entries = tuple(replace(each, size_bytes=None) if each.path in changed else each for each in manifest.entries)
+        if not self._thorough and have_stated_sizes(entries, self._files):
+            return Check(self._path, len(entries))
+        problems, remarks = self._compared(manifest.entries if self._thorough else entries)
         return self._check(problems, manifest.entries, remarks)
 
-    def _manifest(self) -> Manifest | str:
+    def manifest(self) -> Manifest | str:
         """Return the manifest, or why the product cannot be compared with it."""
         name, _ = manifest_of(self._safename)
         if name is None or self._files.size_bytes(name) is None:
@@ -199,6 +204,12 @@ class _Judge:
         return problems, (remark,) if remark else ()
 
     def _problems(self, entries: Sequence[ManifestEntry]) -> tuple[str, ...]:
+        """Return why it is not what was recorded; a record that stayed behind is that of another manifest."""
+        name, _ = manifest_of(self._safename)
+        manifest = next((entry for entry in entries if entry.path == name), None)
+        there = name is not None and self._files.size_bytes(name) is not None
+        if name and there and (manifest is None or self._files.digest(name, manifest.algorithm) != manifest.digest):
+            return (f"{name} is not the one that was downloaded",)
         if self._thorough:
             return self._compared(entries)[0]
         return () if have_stated_sizes(entries, self._files) else ("it is not what was downloaded",)

@@ -11,15 +11,13 @@ from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
 from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.whole import is_whole
-from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS, Family
+from cdsed.model.families import Family
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse, stem_of
-from cdsed.model.single_file import ARCHIVE_EXTENSIONS
+from cdsed.model.single_file import ARCHIVE_EXTENSIONS, FILE_EXTENSIONS
 
 _log = logging.getLogger(__name__)
 
-#: Extensions of stored objects whose names in the catalogue have none.
-_FILE_EXTENSIONS = (*sorted({*EXTENSIONS} - {*DIRECTORY_EXTENSIONS}), ".tif", ".DEM", ".EOF")
 _DIRECTORIES_MAX = 512  # directories whose names are held in memory
 
 
@@ -40,7 +38,7 @@ class _Listed:
 class Presence:
     """Finds products under ``X.SAFE``, ``X.SAFE.zip`` or ``X.zip`` (other extensions likewise).
 
-    Those that may be one file are also found with one more extension, as the service stores some: ``X.TGZ``.
+    They are also found with one more extension, as the service stores some: ``X.TGZ``, ``X.SEN6.tar``.
 
     Parameters
     ----------
@@ -137,5 +135,5 @@ def _list(directory: Path) -> frozenset[str]:
 
 def _forms(safename: str) -> list[str]:
     stem, mission = stem_of(safename), parse(safename).family.mission
-    more = (".zip",) if mission.form and mission.is_directory else (*ARCHIVE_EXTENSIONS, *_FILE_EXTENSIONS)
+    more = (*ARCHIVE_EXTENSIONS, *(() if mission.form and mission.is_directory else FILE_EXTENSIONS))
     return list(dict.fromkeys([safename, *(f"{name}{extension}" for extension in more for name in (safename, stem))]))

@@ -13,13 +13,15 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
-from cdsed.model.families import DIRECTORY_EXTENSIONS
+from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS
 from cdsed.model.manifest import product_of
 from cdsed.model.objects import ListedObject, StoredObject
 from cdsed.model.safename import stem_of
 
 #: Extensions that the stored object may have beyond those of the name. Products that are directories come as archives.
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".TGZ", ".tgz", ".tar.gz")
+#: Extensions of stored objects whose names in the catalogue may have none.
+FILE_EXTENSIONS = (*sorted({*EXTENSIONS} - {*DIRECTORY_EXTENSIONS}), ".tif", ".DEM", ".EOF")
 #: What zipfile raises for a file that is not an archive, is of an unknown kind, or has names that are not UTF-8.
 UNREADABLE_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error, zlib.error, RuntimeError)
 

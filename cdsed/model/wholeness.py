@@ -3,7 +3,7 @@
 Transfers, presence on disk, `missing`, `check` and `verify` all apply it. The digest decides: a file with the right
 digest is good even if its stated size is wrong, which is remarked. One with a wrong digest is bad, whatever its size.
 Presence takes a file of the stated size for good, because its digest was checked when it was fetched. So a digest is
-computed there only where the size differs.
+computed there only where the size differs, or if the manifest states wrong sizes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -75,24 +75,37 @@ def differences(entries: Sequence[ManifestEntry], files: Files, *, every: bool) 
     Parameters
     ----------
     every
-        Compute the digest of every file; False: only of those that do not have their stated size. One that also has
-        more than 4 GiB counts as changed, because presence must be found quickly.
+        Compute the digest of every file; False: only of those that do not have their stated size, and of all others if
+        one of these is right, because then the manifest states wrong sizes. A file that has another size and more than
+        4 GiB counts as changed, because presence must be found quickly.
     """
     unsure: list[tuple[int, ManifestEntry]] = []
+    alike: list[tuple[int, ManifestEntry]] = []
     for entry in entries:
         size_bytes = files.size_bytes(entry.path)
         if size_bytes is None:
             yield Difference(entry, DifferenceKind.ABSENT)
         elif not every and entry.size_bytes != size_bytes and size_bytes > _QUICK_BYTES_MAX:
             yield Difference(entry, DifferenceKind.CHANGED, size_bytes)
-        elif every or entry.size_bytes != size_bytes:
-            unsure.append((size_bytes, entry))
+        else:
+            (unsure if every or entry.size_bytes != size_bytes else alike).append((size_bytes, entry))
+    sizes_count = True
     for size_bytes, entry in sorted(unsure, key=lambda item: item[0]):
-        found = files.digest(entry.path, entry.algorithm)
-        if found != entry.digest:
-            yield Difference(entry, DifferenceKind.CHANGED, size_bytes, found)
-        elif entry.size_bytes not in (None, size_bytes):
-            yield Difference(entry, DifferenceKind.SIZE, size_bytes, found)
+        if difference := _compared(entry, size_bytes, files):
+            sizes_count = sizes_count and difference.kind is not DifferenceKind.SIZE
+            yield difference
+    for size_bytes, entry in () if sizes_count else alike:
+        if difference := _compared(entry, size_bytes, files):
+            yield difference
+
+
+def _compared(entry: ManifestEntry, size_bytes: int, files: Files) -> Difference | None:
+    found = files.digest(entry.path, entry.algorithm)
+    if found != entry.digest:
+        return Difference(entry, DifferenceKind.CHANGED, size_bytes, found)
+    if entry.size_bytes in (None, size_bytes):
+        return None
+    return Difference(entry, DifferenceKind.SIZE, size_bytes, found)
 
 
 def size_remark(found: Sequence[Difference]) -> str | None:

@@ -51,8 +51,8 @@ class FailureAction(Enum):
     GIVE_UP = Terms("*failed* at once", State.FAILED, "none", "the product")
     ASK_CATALOGUE = Terms(
         "the catalogue is asked. If the path is its own, it is asked again after a pause, and its rows of that name "
-        "are tried in turn. The second time *unavailable*, but a new product is waited for until a day after its "
-        "publication (`retry.refused_for_s`)",
+        "are tried in turn. After each of them, at least twice, *unavailable*, but a new product is waited for until a "
+        "day after its publication (`retry.refused_for_s`)",
         State.QUEUED,
         "none. For a path of the catalogue 30 s (`retry.first_delay_s`), doubled each time, 3 h at most",
         "not charged",

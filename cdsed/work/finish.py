@@ -105,9 +105,11 @@ def _finish(context: WorkerContext, product: Product) -> None:
         _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
     place.check()  # verification may have taken long
-    if verdict.unproven and not single:
-        with on_disk(str(final)):
+    with on_disk(str(final)):
+        if verdict.unproven and not single:
             file_record.write(destination, final.name, verdict.unproven)
+        else:
+            file_record.remove(destination, final.name)
     published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
     if published.set_aside:
         _log.warning("%s: an incomplete copy was there; it is at %s now", final, published.set_aside)

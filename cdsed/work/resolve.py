@@ -171,11 +171,12 @@ class Resolver:
             self._found(named, found)
 
     def _not_listed(self, product: Product, facts: Facts, rounds: int) -> Absence | None:
-        """Give a product up of which S3 has listed nothing at the catalogue's path several times, unless it is new."""
-        if rounds < _NOT_LISTED_MAX:
+        """Give a product up of which S3 has listed nothing at the catalogue's paths several times, unless it is new."""
+        rows = _rows_of(facts, product)
+        if rounds < max(_NOT_LISTED_MAX, len(rows)):
             return None
-        entry = facts.found[product.safename]
-        published_at = entry.published_at
+        entry = rows[0]
+        published_at = max((row.published_at for row in rows if row.published_at), default=None)
         age_s = self._clock.utc_s() - published_at.timestamp() if published_at else self._new_for_s
         if age_s < self._new_for_s and not refusals.of(self._db, self._clock, product, self._new_for_s).lasting:
             return None
@@ -203,8 +204,12 @@ class Resolver:
 
 def _row_of(facts: Facts, product: Product, rounds: int) -> CatalogueEntry:
     """Return a row of the catalogue; after each round in vain the next one of several rows."""
-    rows = (facts.found[product.safename], *facts.others.get(product.safename, ()))
+    rows = _rows_of(facts, product)
     return rows[rounds % len(rows)]
+
+
+def _rows_of(facts: Facts, product: Product) -> tuple[CatalogueEntry, ...]:
+    return (facts.found[product.safename], *facts.others.get(product.safename, ()))
 
 
 def _place(product: Product) -> Found | None:

@@ -120,6 +120,26 @@ def test_a_product_that_is_one_file_is_not_called_a_zip(old: Old) -> None:
     assert list(todo["outputpath"]) == [str(old.root / name)]
 
 
+@pytest.mark.parametrize("extension", [".EOF", ".TGZ", ".tar"])
+def test_an_auxiliary_file_is_not_called_a_zip(old: Old, extension: str) -> None:
+    table = pd.DataFrame({"safe": [f"S1A_OPER_AUX_POEORB_OPOD_20210316T161714{extension}"]})
+    todo, _ = filter_product_already_present(defaultdict(int), table, old.root, old.conf())
+    assert list(todo["outputpath"]) == [str(old.root / table["safe"][0])]
+
+
+def test_a_product_that_is_one_file_is_found_again_although_its_name_lacks_the_extension(old: Old) -> None:
+    name = realistic_safenames("S5P", 1, seed=423)[0]
+    s3_path = old.sandbox.add_products({"safename": name, "size_bytes": 1000})[name]
+    table = pd.DataFrame({"safe": [name.removesuffix(".nc")]})
+    todo, _ = filter_product_already_present(defaultdict(int), table, old.root / "out", old.conf())
+    account = old.sandbox.accounts[0]
+    keys = {"s3-access-key": account.access_key, "s3-secret": account.secret_key}
+    result = cds_s3_download_one_product(s3_path, keys, todo["outputpath"][0], old.conf())
+    assert result[3:] == ("Downloaded", table["safe"][0])
+    assert check_safe_in_outputdir(old.root / "out", name)
+    assert filter_product_already_present(defaultdict(int), table, old.root / "out", old.conf())[0].empty
+
+
 def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.CaptureFixture[str]) -> None:
     table = _table(old, 6, seed=401)
     before = table.copy()

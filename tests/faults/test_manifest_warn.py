@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cdsed
+from cdsed.local import file_record
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import Installation
 from tests.support.sandbox import SandboxProcess
@@ -60,8 +61,10 @@ def test_a_single_file_in_a_folder_of_its_name_is_published_as_the_file(tmp_path
         place = f"/eodata/Sentinel-5P/TROPOMI/L2__NO2___/2023/01/01/{name.removesuffix('.nc') if folder else name}"
         path = f"{place}/{name}" if folder else place
         sandbox.add_products({"safename": name, "size_bytes": 300_000, "s3_path": path})
+        file_record.write(lab.spool, name, [])  # of a former product of this name
         lab.drop("first.csv", ["id,safename,S3Path", f",{name},{place}"])
         lab.run_once()
+        assert list((lab.spool / file_record.FOLDER).iterdir()) == []
         assert lab.states("first.csv") == {name: "done"}
         assert lab.differences([name]) == []
         assert (lab.spool / name).is_file()

@@ -84,9 +84,9 @@ def test_search_refuses_what_it_cannot_honour(lab: Installation) -> None:
 def test_a_search_never_finds_nothing_because_of_a_word(lab: Installation) -> None:
     _add(lab.sandbox, 1, seed=606)
     with pytest.raises(
-        ValueError, match=r"no products of product type 'OCN' in SENTINEL-1; it has, for example, \w+OCN"
+        ValueError, match=r"no products of product type 'OCNX' in SENTINEL-1; it has, for example, \w+OCN"
     ):
-        cdsed.search(collection="SENTINEL-1", product_type="OCN", start=date(2014, 1, 1))
+        cdsed.search(collection="SENTINEL-1", product_type="OCNX", start=date(2014, 1, 1))
     assert cdsed.search(collection="SENTINEL-1", start=datetime.now(UTC)).empty
 
 

@@ -9,6 +9,8 @@ from tests.support.catalogue_client import connect
 from tests.support.catalogue_server import Response
 from tests.support.sandbox import SandboxProcess
 
+NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+
 
 @pytest.fixture(scope="module")
 def filled():
@@ -28,19 +30,26 @@ def filled():
         ({"collection": "Sentinel2"}, ["no collection 'Sentinel2'; it has SENTINEL-2"]),
         ({"collection": "zzz"}, ["no collection 'zzz'; it has SENTINEL-1"]),
         (
-            {"collection": "SENTINEL-1", "product_type": "GRD"},
-            ["product type 'GRD' in SENTINEL-1; it has, for example,"],
+            {"collection": "SENTINEL-1", "product_type": "GRDX"},
+            ["product type 'GRDX' in SENTINEL-1; it has, for example,"],
         ),
-        ({"product_type": "GRD"}, ["no products of product type 'GRD'; it has, for example,"]),
+        ({"product_type": "GRDX"}, ["no products of product type 'GRDX'; it has, for example,"]),
         (
-            {"collection": "SENTINEL-1", "product_type": "SLC", "sensor_mode": "XX"},
-            ["product type 'SLC' in", "sensor mode 'XX' in SENTINEL-1; it has, for example, "],
+            {"collection": "SENTINEL-1", "product_type": "SLCX", "sensor_mode": "XX"},
+            ["product type 'SLCX' in", "sensor mode 'XX' in SENTINEL-1; it has, for example, "],
         ),
         (
             {"collection": "SENTINEL-1", "attributes": (parse_condition("orbitNumbr >= 5"),)},
             ["orbitNumbr ge 5 in SENTINEL-1"],
         ),
         ({"attributes": (parse_condition("orbitNumber >= 5"),)}, []),
+        ({"name": NAME}, []),
+        ({"name": "s1a_iw_*"}, []),
+        ({"name": NAME.replace(".SAFE", ".safe")}, ["extension '.safe' should be '.SAFE'"]),
+        ({"name": NAME.replace("_E33E", "")}, ["checksum is missing"]),
+        ({"name": f"/eodata/x/{NAME}", "collection": "zzz"}, ["give the name alone"]),
+        ({"name": f"{NAME}/"}, ["give the name alone"]),
+        ({"name": NAME.lower()}, ["does not begin like the name of a Sentinel product"]),
     ],
 )
 def test_each_word_that_no_product_has_is_named_with_those_it_has(filled, conditions, problems):

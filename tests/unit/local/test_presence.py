@@ -1,3 +1,5 @@
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,18 @@ def test_a_directory_that_cannot_be_read_is_logged_and_skipped(
     whole = make_product(tmp_path / "open")
     assert Presence([loop, tmp_path / "open"], [], clock).find(SAFENAME) == whole
     assert "cannot be searched" in caplog.text
+
+
+@pytest.mark.parametrize("extension", [".tar", ".zip"])
+def test_an_archive_of_an_auxiliary_directory_is_found(tmp_path: Path, clock: HandClock, extension: str) -> None:
+    name = "S6A_AX____ROE__AX_20240604T110100_20240604T115713_20240604T133100___________________CNE_OPE_NT_F01.SEN6"
+    path = tmp_path / f"{name}{extension}"
+    if extension == ".tar":
+        with tarfile.open(path, "w") as tar:
+            tar.addfile(tarfile.TarInfo(f"{name}/orbit.xml"))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{name}/orbit.dbl", "orbit")  # the service has it so, without a manifest
+    assert Presence([tmp_path], [], clock).find(name) == path
+    path.write_bytes(path.read_bytes()[:100])
+    assert Presence([tmp_path], [], clock).find_now(name) is None

@@ -89,6 +89,17 @@ def test_a_zip_with_a_hole_in_it_is_not_whole(tmp_path: Path) -> None:
     assert not is_whole(path)
 
 
+def test_a_repaired_zip_with_a_file_that_was_cut_is_not_whole(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / f"{SAFENAME}.zip")
+    body = path.read_bytes().replace(b"pixels", b"pix")
+    end = body.rindex(b"PK\x05\x06")
+    begin = int.from_bytes(body[end + 16 : end + 20], "little") - 3  # of the central directory
+    path.write_bytes(body[: end + 16] + begin.to_bytes(4, "little") + body[end + 20 :])
+    assert "measurement/a.tiff" in str(zipfile.ZipFile(path).namelist())
+    assert not is_whole(path)
+    assert not check_product(path).good
+
+
 def test_a_wrong_stated_size_does_not_count_where_the_digest_is_right(tmp_path: Path) -> None:
     product = make_product(tmp_path)
     _state_size(product, 880)
@@ -108,6 +119,70 @@ def test_a_cut_file_is_not_whole_even_where_its_wrong_size_is_the_stated_one(tmp
     (product / "measurement" / "a.tiff").write_bytes(b"pix")
     assert is_whole(product)  # presence computes no digest then,
     assert not check_product(product).good  # and a thorough look does
+
+
+def test_a_manifest_that_states_one_wrong_size_shows_nothing_by_its_others(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    _state_size(product, 880)
+    manifest, preview = product / "manifest.safe", product / "preview.png"
+    entry = '<byteStream size="3"><fileLocation href="preview.png"/><checksum checksumName="MD5">{}</checksum>'
+    entry = f"{entry.format(hashlib.md5(b'preview').hexdigest())}</byteStream></x>"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("</x>", entry), encoding="utf-8")
+    preview.write_bytes(b"preview")
+    assert is_whole(product)
+    assert is_whole(make_zip(tmp_path / f"{SAFENAME}.zip", product))
+    preview.write_bytes(b"pre")
+    assert not is_whole(product)
+    assert not is_whole(make_zip(tmp_path / f"{SAFENAME}.zip", product))
+
+
+def test_a_recorded_file_that_was_cut_to_its_wrong_stated_size_is_not_whole(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    _state_size(product, 3)
+    _record(product)
+    assert is_whole(product)
+    (product / "measurement" / "a.tiff").write_bytes(b"pix")
+    assert not is_whole(product)
+    assert not check_product(product).good
+
+
+def test_a_record_of_another_manifest_does_not_count(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    manifest = product / "manifest.safe"
+    body = manifest.read_bytes()
+    manifest.write_bytes(b" " * len(body))  # the former product had a manifest of the same size, without this file
+    (product / "measurement" / "a.tiff").unlink()
+    _record(product)
+    manifest.write_bytes(body)
+    assert not is_whole(product)
+    assert not check_product(product).good
+    manifest.unlink()
+    _record(product)  # the former one had no manifest
+    manifest.write_bytes(body)
+    assert not is_whole(product)
+    assert not check_product(product).good
+
+
+def test_a_record_that_is_removed_counts_no_more(tmp_path: Path) -> None:
+    product = make_product(tmp_path)
+    (product / "measurement" / "a.tiff").unlink()
+    _record(product)
+    assert is_whole(product)
+    file_record.remove(tmp_path, product.name)
+    assert not is_whole(product)
+    file_record.remove(tmp_path / "absent", product.name)
+
+
+def test_a_link_in_the_place_of_the_records_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / SAFENAME).write_text("not of cdsed", encoding="utf-8")
+    (tmp_path / file_record.FOLDER).symlink_to(tmp_path / "other")
+    product = make_product(tmp_path)
+    file_record.remove(tmp_path, product.name)
+    with pytest.raises(NotADirectoryError, match="symbolic link"):
+        _record(product)
+    assert (tmp_path / "other" / SAFENAME).read_text(encoding="utf-8") == "not of cdsed"
+    assert is_whole(product)
 
 
 def test_a_file_of_a_wrong_size_without_end_is_not_digested(tmp_path: Path) -> None:

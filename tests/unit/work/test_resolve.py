@@ -198,6 +198,39 @@ def test_of_several_rows_each_path_is_tried_in_turn(lab):
     assert products.get(lab.db, product.id).s3_path == f"/eodata/1/{S3}"
 
 
+def test_a_product_of_many_rows_is_given_up_only_after_a_look_at_each_of_them(lab):
+    old = datetime.fromtimestamp(lab.clock.utc_s() - 90_000, UTC)
+    first, *others = (entry(S3, published_at=old, s3_path=f"/eodata/{number}/{S3}") for number in range(4))
+    catalogue = Catalogue(**{S3: first})
+    catalogue.others = {S3: tuple(others)}
+    paths = [resolve(lab, S3, catalogue).s3_path]
+    number, resolver = 1, Resolver(lab.db, lab.clock, catalogue, lab.process)
+    while look_in_vain(lab, number, resolver) and lab.state(number) is State.READY:
+        paths.append(products.get(lab.db, number).s3_path)
+    assert paths == [f"/eodata/{number}/{S3}" for number in range(4)]
+    assert lab.state(number) is State.UNAVAILABLE
+
+
+def test_a_product_whose_second_row_is_new_is_waited_for(lab):
+    old, new = (datetime.fromtimestamp(lab.clock.utc_s() - age_s, UTC) for age_s in (90_000, 60))
+    catalogue = Catalogue(**{S3: entry(S3, published_at=old)})
+    catalogue.others = {S3: (entry(S3, published_at=new, s3_path=f"/eodata/new/{S3}"),)}
+    product = resolve(lab, S3, catalogue)
+    for _ in range(4):
+        look_in_vain(lab, product.id, Resolver(lab.db, lab.clock, catalogue, lab.process))
+        assert lab.state(product.id) is State.READY
+
+
+def test_a_product_that_is_published_in_the_future_is_given_up_after_a_day(lab):
+    began = lab.clock.utc_s()
+    later = datetime.fromtimestamp(began + 10**9, UTC)
+    catalogue = Catalogue(**{S3: entry(S3, published_at=later)})
+    product = resolve(lab, S3, catalogue)
+    while lab.state(product.id) is State.READY:
+        look_in_vain(lab, product.id, Resolver(lab.db, lab.clock, catalogue, lab.process))
+    assert lab.clock.utc_s() - began < 86_400 + 13_000
+
+
 def test_a_name_that_the_catalogue_has_without_its_extension_gets_that_path(lab):
     bare = S3.removesuffix(".SEN3")
     product = resolve(lab, S3, Catalogue(**{S3: entry(bare)}))
