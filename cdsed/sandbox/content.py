@@ -1,6 +1,10 @@
 """The bytes of every object: generated when they are read, from the seed and the object key, without disk space."""
 
+import gzip
 import hashlib
+import io
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,6 +100,32 @@ def random_body(seed: int, key: str, size_bytes: int, variant: int = 0) -> Rando
     """Return the content of the object `key`; another `variant` is other content of the same size."""
     digest = hashlib.sha256(f"{seed}\n{key}\n{variant}".encode()).digest()
     return RandomBody(seed, int.from_bytes(digest[:8], "big") % BLOCK_BYTES, size_bytes)
+
+
+def single_body(key: str, data: Body) -> Body:
+    """Return the content of a product of one object: an archive if its key says so, else a netCDF file.
+
+    Both have the size of `data`, and begin with bytes of it. An archive is small, and the rest are zeros.
+    """
+    content = b"".join(data.pieces(0, min(64, data.size_bytes)))
+    extension = key.rpartition(".")[2].lower()
+    if extension not in ("tgz", "tar", "zip"):
+        return NetcdfBody(data)
+    if extension == "tgz":
+        archive = gzip.compress(content, mtime=0)
+    else:
+        file = io.BytesIO()
+        if extension == "zip":
+            with zipfile.ZipFile(file, "w") as packed:
+                packed.writestr(zipfile.ZipInfo("data"), content)
+        else:
+            with tarfile.open(fileobj=file, mode="w") as packed_tar:
+                member = tarfile.TarInfo("data")
+                member.size = len(content)
+                packed_tar.addfile(member, io.BytesIO(content))
+        archive = file.getvalue()
+    zeros = bytes(max(0, data.size_bytes - len(archive)))
+    return LiteralBody(zeros + archive if extension == "zip" else archive + zeros)  # a zip is read from its end
 
 
 def spoilt(body: Body) -> Body:

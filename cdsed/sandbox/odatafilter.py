@@ -34,6 +34,7 @@ _COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_S1_TYPE = re.compile(r"[A-Z0-9]{2}_(RAW|SLC|GRD|OCN)[FHM_]_[0-2][SA](?:_C)?(-COG)?")
 _TEXT_FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": operator.contains,
     "startswith": str.startswith,
@@ -148,6 +149,12 @@ def _chain(tree: Any, operation: type) -> list[Any]:
     return operands
 
 
+def _class_of(value: Value) -> str | None:
+    """Return ``GRD`` of ``IW_GRDH_1S``: public clients (eodag among them) ask for the class of Sentinel-1."""
+    match = _S1_TYPE.fullmatch(value) if isinstance(value, str) else None
+    return f"{match[1]}{match[2] or ''}" if match else None
+
+
 @dataclass(frozen=True)
 class _Scope:
     """The scope of field names: a product, or after `variable` an attribute of `attribute_type`."""
@@ -213,6 +220,8 @@ class _Scope:
         path, kind = self._field(node.left)
         wanted = self._literal(node.right, kind)
         if isinstance(node.comparator, ast.Eq):
+            if self.variable and isinstance(wanted, str):
+                return lambda record: wanted in ((value := record.value(path)), _class_of(value))
             return lambda record: record.value(path) == wanted
         if isinstance(node.comparator, ast.NotEq):
             return lambda record: record.value(path) != wanted

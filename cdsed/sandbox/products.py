@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from cdsed.sandbox.content import Body, LiteralBody, NetcdfBody, random_body
+from cdsed.sandbox.content import Body, LiteralBody, random_body, single_body
 from cdsed.sandbox.filesets import FileShape, file_shapes
 from cdsed.sandbox.manifests import SandboxManifestEntry, manifest_algorithm, manifest_file_name, manifest_xml
 from cdsed.sandbox.names import ParsedName, eodata_path, parse_name, realistic_safenames
@@ -180,7 +180,7 @@ class SandboxProduct:
     def bodies(self) -> dict[str, Body]:
         """Return the content of every file by its path in the product; a single object has its name."""
         if self.is_single_object:
-            return {self.spec.safename: NetcdfBody(self._data_body(self.spec.safename, self.spec.size_bytes))}
+            return {self.spec.safename: single_body(self.key, self._data_body(self.key, self.spec.size_bytes))}
         missing = _first_match(self.spec.missing_object, self._data)
         bodies: dict[str, Body] = {path: body for path, body in self._data.items() if path != missing}
         bodies[manifest_file_name(self.name.mission)] = self._manifest

@@ -1,6 +1,5 @@
 """Rows of the catalogue: loaded entries, and entries that are made from facts when they are read."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,8 +37,6 @@ DELETED_FIELD_KINDS = {
     "DeletionDate": "timestamp",
     "DeletionCause": "text",
 }
-# Public clients (eodag among them) ask for the class, and the entries have the type.
-_S1_TYPE = re.compile(r"[A-Z0-9]{2}_(RAW|SLC|GRD|OCN)[FHM_]_[0-2][SA](?:_C)?(-COG)?")
 EXPANSIONS = ("Attributes", "Assets", "Locations")
 _FACTS: dict[str, Callable[[EntryFacts], Value]] = {
     "Name": lambda facts: facts.catalogue_name or facts.safename,
@@ -240,13 +237,8 @@ class MadeRow:
 
 
 def _records(given: Iterable[Mapping[str, Any]], type_name: str) -> Iterator[AttributeRecord]:
-    """Yield the attributes of one type; a type of Sentinel-1 (``IW_GRDH_1S``) is found by its class (``GRD``), too."""
-    for attribute in given:
-        if attribute.get("ValueType") == type_name:
-            yield AttributeRecord(attribute)
-            match = _S1_TYPE.fullmatch(str(attribute["Value"])) if attribute["Name"] == "productType" else None
-            if match:
-                yield AttributeRecord({**attribute, "Value": f"{match[1]}{match[2] or ''}"})
+    """Yield the attributes of one type."""
+    return (AttributeRecord(attribute) for attribute in given if attribute.get("ValueType") == type_name)
 
 
 def _typed(whole: Mapping[str, Any], path: str) -> Value:

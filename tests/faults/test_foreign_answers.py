@@ -12,7 +12,7 @@ from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
-# Sentinel-5P is asked for by HEAD, and Sentinel-3 only the catalogue knows.
+# Sentinel-5P is asked for by HEAD, and where the last two are only the catalogue knows.
 _NAMES = [
     *realistic_safenames("S1_OCN", 2, seed=601),
     *realistic_safenames("S5P", 2, seed=602),
@@ -23,7 +23,9 @@ _ALL_DONE = [("done", 0)] * len(_NAMES)
 
 
 def _lab(tmp_path: Path, sandbox: SandboxProcess, **settings: Any) -> Installation:
-    sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in _NAMES))
+    sandbox.add_products(*({"safename": name, "size_bytes": 200_000} for name in _NAMES[:4]))
+    moved = ({"safename": name, "size_bytes": 200_000, "s3_path": f"/eodata/moved/{name}"} for name in _NAMES[4:])
+    sandbox.add_products(*moved)
     return Installation(tmp_path, sandbox, transfer=_IMPATIENT, catalogue={"timeout_s": 2}, **settings)
 
 

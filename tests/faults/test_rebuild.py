@@ -66,7 +66,7 @@ class Desk:
 
     def publish(self, *names: str) -> None:
         for name in names:
-            (self.spool / name).write_bytes(b"netcdf")
+            (self.spool / name).write_bytes(b"CDF\x01")
 
     def receipt(self, name: str) -> dict[str, object]:
         path = self.inbox / ".accepted" / f"{name}.receipt.json"
@@ -230,7 +230,7 @@ def test_open_listings_are_taken_again_in_the_order_in_which_they_came(desk: Des
         desk.drop(name, f"# cdsed: outputdir={place}", NAMES[8], NAMES[3])
         desk.take(db)
     db.close()
-    (first / NAMES[8]).write_bytes(b"netcdf")
+    (first / NAMES[8]).write_bytes(b"CDF\x01")
     shutil.rmtree(desk.state)
     db = open_for_daemon(desk.settings, desk.clock)
     desk.take(db)

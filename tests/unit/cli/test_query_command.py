@@ -123,7 +123,7 @@ def test_nothing_found_is_not_put_into_the_inbox(query, tmp_path):
     ("options", "complaint"),
     [
         (["--collection", "sentinel-1"], "no collection 'sentinel-1'; it has SENTINEL-1"),
-        ([*HOUR, "--type", "GRD"], "no products of product type 'GRD' in SENTINEL-1"),
+        ([*HOUR, "--type", "GRDX"], "no products of product type 'GRDX' in SENTINEL-1"),
         ([*HOUR, "--mode", "XX", "--output", "found.csv"], "no products of sensor mode 'XX' in SENTINEL-1"),
     ],
 )
