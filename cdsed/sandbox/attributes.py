@@ -4,12 +4,14 @@ Names and types are those of products seen in the catalogue of CDSE in 2024.
 """
 
 import hashlib
+import re
 from datetime import datetime
 from typing import Any
 
 from cdsed.sandbox.names import ParsedName, timestamp_of
 from cdsed.sandbox.timestamps import stamp
 
+_S1_TYPE = re.compile(r"[A-Z0-9]{2}_(RAW|SLC|GRD|OCN)[FHM_]_[0-2][SA](?:_C)?(-COG)?")
 _TYPES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", datetime: "DateTimeOffset"}
 _POLARISATIONS = {"SH": "HH", "SV": "VV", "DH": "HH&HV", "DV": "VV&VH"}
 # Relative orbit = (absolute orbit - offset) mod 175 + 1; source: Sentinel-1 product specification and orbit files.
@@ -27,6 +29,12 @@ def attributes(name: ParsedName, start: datetime, end: datetime) -> list[dict[st
         "endingDateTime": end,
     }
     return [_attribute(key, value) for key, value in values.items()]
+
+
+def class_of(value: object) -> str | None:
+    """Return ``GRD`` of ``IW_GRDH_1S``: public clients (eodag among them) ask for the class of a Sentinel-1 type."""
+    match = _S1_TYPE.fullmatch(value) if isinstance(value, str) else None
+    return f"{match[1]}{match[2] or ''}" if match else None
 
 
 def _attribute(name: str, value: Any) -> dict[str, Any]:

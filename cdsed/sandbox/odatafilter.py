@@ -16,6 +16,7 @@ from odata_query.exceptions import ODataException
 from odata_query.grammar import ODataLexer, ODataParser
 from shapely.geometry.base import BaseGeometry
 
+from cdsed.sandbox.attributes import class_of
 from cdsed.sandbox.odataarea import meets, read_area
 from cdsed.sandbox.timestamps import timestamp_ns
 
@@ -34,7 +35,6 @@ _COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_S1_TYPE = re.compile(r"[A-Z0-9]{2}_(RAW|SLC|GRD|OCN)[FHM_]_[0-2][SA](?:_C)?(-COG)?")
 _TEXT_FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": operator.contains,
     "startswith": str.startswith,
@@ -149,12 +149,6 @@ def _chain(tree: Any, operation: type) -> list[Any]:
     return operands
 
 
-def _class_of(value: Value) -> str | None:
-    """Return ``GRD`` of ``IW_GRDH_1S``: public clients (eodag among them) ask for the class of Sentinel-1."""
-    match = _S1_TYPE.fullmatch(value) if isinstance(value, str) else None
-    return f"{match[1]}{match[2] or ''}" if match else None
-
-
 @dataclass(frozen=True)
 class _Scope:
     """The scope of field names: a product, or after `variable` an attribute of `attribute_type`."""
@@ -221,7 +215,7 @@ class _Scope:
         wanted = self._literal(node.right, kind)
         if isinstance(node.comparator, ast.Eq):
             if self.variable and isinstance(wanted, str):
-                return lambda record: wanted in ((value := record.value(path)), _class_of(value))
+                return lambda record: wanted in ((value := record.value(path)), class_of(value))
             return lambda record: record.value(path) == wanted
         if isinstance(node.comparator, ast.NotEq):
             return lambda record: record.value(path) != wanted
