@@ -122,7 +122,7 @@ def test_a_file_that_is_not_a_listing_is_refused_with_a_reason(lab: Lab, name: s
         (
             "mixed.txt",
             f"{NAMES[10]}\n{{\n/x/{NAMES[11]}\n1,{NAMES[12]}\n".encode(),
-            {"accepted": 3, "rejected": 1, "lines": 4},
+            {"accepted": 3, "ignored": 1, "lines": 4},
         ),
         ("empty.txt", b"", {}),
         ("blank.txt", b"\n" * 5000, {"ignored": 5000, "lines": 5000}),

@@ -178,7 +178,7 @@ def place_of(path: str, names: Collection[str]) -> Place:
     try:
         location = split_s3_path(plain)
     except ValueError as error:
-        if names:
+        if names and ".." not in plain.split("/"):
             return Place(None, None, "its path cannot be used and was not used")
         raise NotAName(path, "has an S3 path that cannot be used") from error
     segments = location.key.split("/")

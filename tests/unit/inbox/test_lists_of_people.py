@@ -228,7 +228,6 @@ def test_a_path_that_can_be_understood_is_used(tmp_path: Path, form: str, path: 
         ("https://x.example/abc", WEB),
         ("/eodata/Sentinel-1/SAR/", "its path does not lead to a product and was not used"),
         ("s3://eodata/", "its path cannot be used and was not used"),
-        (f"/eodata/../x/{A}", "its path cannot be used and was not used"),
     ],
 )
 def test_a_path_that_cannot_be_used_is_forgotten_with_a_remark_and_the_name_decides(

@@ -77,6 +77,7 @@ def test_every_format_is_understood(tmp_path: Path, content: str, expected: list
         ("hello world", "holds ' '"),
         ("README.md", "does not begin like"),
         (f"/eodata/../x/{A}", "cannot be used"),
+        (f"/eodata/../x/{A},{A}", "cannot be used"),
         (f"{PATH},{B}", "leads to another product"),
         (",,", "there is no product name"),
         (f"{A}\u2028{B}", "holds '\\u2028'"),
