@@ -24,7 +24,7 @@ from cdsed.model.listing import ListingOptions
 from cdsed.model.product_state import Product
 from cdsed.model.status_report import Tally
 from cdsed.process.interpreter import module_command
-from cdsed.process.lock import LOCK_NAME, holder
+from cdsed.process.lock import is_running
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database
 from cdsed.view.progress import ProgressLine
@@ -109,11 +109,6 @@ def download(
             raise CdsedError(f"the daemon ended with {process.returncode}; its log ends with:\n{_last_words(settings)}")
     with open_status(settings.state_dir) as (_view, db):
         return {} if db is None else dict(_results(db, request.safenames))
-
-
-def is_running(state_dir: Path) -> bool:
-    """Tell whether a daemon runs with this state."""
-    return holder(state_dir / LOCK_NAME).running
 
 
 def _drop(settings: Settings, request: DownloadRequest) -> str:

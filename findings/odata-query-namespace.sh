@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# odata-query forgets the namespace of a type in a path, so a wrong one cannot be told from a right one.
+# odata-query forgets the namespace of a type in a path, so a wrong one looks like a right one.
 #
 # odata-query 0.10.0. The catalogue of CDSE filters attributes by Attributes/OData.CSC.StringAttribute/any(...). The syntax
 # tree of that and of Foo.Bar.StringAttribute are equal: the type is Attribute(..., attr="StringAttribute") in both. The

@@ -19,7 +19,7 @@ def timestamp_of(value: Any) -> datetime:
     Raises
     ------
     ValueError
-        It is none of these, or a missing time such as ``NaT``.
+        It is something else, or a missing time such as ``NaT``.
     """
     match value:
         case str():

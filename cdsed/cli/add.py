@@ -98,12 +98,12 @@ def _options(arguments: argparse.Namespace, settings: "Settings") -> "ListingOpt
 def _groups(settings: "Settings") -> list[str] | None:
     """Return the existing account groups; None when this user may read neither state nor accounts."""
     from cdsed.config.accounts import load_accounts
-    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.process.lock import is_running
     from cdsed.store import snapshot
     from cdsed.store.database import open_read_only
 
     try:
-        db = open_read_only(settings.state_dir, daemon_runs=holder(settings.state_dir / LOCK_NAME).running)
+        db = open_read_only(settings.state_dir, daemon_runs=is_running(settings.state_dir))
         if db is not None:
             try:
                 return snapshot.groups(db)
@@ -172,10 +172,10 @@ def _content(file: Path) -> _Content:
 
 
 def _mention_absent_daemon(settings: "Settings") -> None:
-    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.process.lock import is_running
 
     try:
-        if holder(settings.state_dir / LOCK_NAME).running:
+        if is_running(settings.state_dir):
             return
     except PermissionError:
         return  # the daemon of another user; this user may not see whether it runs

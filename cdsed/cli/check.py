@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     # Imported here, so that other commands start faster.
     from cdsed.config.load import load_settings
-    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.process.lock import is_running
     from cdsed.store.database import open_read_only
     from cdsed.work.checking import Checked, check_state
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("say what to check: cdsed check --state")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     settings = load_settings(arguments.config, os.environ)
-    runs = holder(settings.state_dir / LOCK_NAME).running
+    runs = is_running(settings.state_dir)
     db = open_read_only(settings.state_dir, daemon_runs=runs)
     if db is None:
         checked = Checked()

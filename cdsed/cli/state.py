@@ -179,10 +179,10 @@ def _file(settings: "Settings") -> Path:
 def _judge(settings: "Settings") -> tuple[int | None, list[str]]:
     """Return the schema of the state, None when it does not exist, and its problems; write nothing."""
     from cdsed.errors import StateDamaged
-    from cdsed.process.lock import LOCK_NAME, holder
+    from cdsed.process.lock import is_running
     from cdsed.store.database import open_read_only
 
-    running = holder(settings.state_dir / LOCK_NAME).running
+    running = is_running(settings.state_dir)
     try:
         db = open_read_only(settings.state_dir, daemon_runs=running)
         if db is None:

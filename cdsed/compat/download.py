@@ -20,6 +20,7 @@ from cdsed.compat import one_product, table_download
 from cdsed.compat.errors import NoListing
 from cdsed.compat.places import Counters, DiskPresence, canonical
 from cdsed.compat.private_settings import Wanted
+from cdsed.compat.s3_path import key_of_path
 from cdsed.compat.table_download import TO_DO
 from cdsed.compat.token import bearer
 from cdsed.compat.utils import get_conf
@@ -28,14 +29,15 @@ from cdsed.config.load import settings_or_defaults
 from cdsed.config.secrets import Secret
 from cdsed.errors import DiskError, ProductError, TransferError
 from cdsed.inbox.parse import read_listing
-from cdsed.model.eodata import S3Location, split_s3_path
+from cdsed.model.eodata import BUCKET, S3Location, split_s3_path
+from cdsed.model.families.other import EXTENSIONS_OF_ARCHIVES
 from cdsed.model.listing import Named, Rejected
-from cdsed.model.single_file import ARCHIVE_EXTENSIONS, FILE_EXTENSIONS
+from cdsed.model.single_file import FILE_EXTENSIONS
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 
 _log = logging.getLogger(__name__)
 
-_OF_ONE_FILE = tuple({*ARCHIVE_EXTENSIONS, *FILE_EXTENSIONS} - {".zip"})
+_OF_ONE_FILE = tuple({*EXTENSIONS_OF_ARCHIVES, *FILE_EXTENSIONS} - {".zip"})
 
 
 def cds_s3_download_one_product(
@@ -77,9 +79,8 @@ def cds_s3_download_one_product(
     """
     final = Path(os.path.abspath(output_filepath))  # noqa: PTH100 - Path.resolve would follow links
     keys = Credentials(Secret(s3_credentials["s3-access-key"]), Secret(s3_credentials["s3-secret"]))
-    url = conf.get("s3_endpoint", "https://eodata.dataspace.copernicus.eu")
     ours = Endpoint.from_settings(settings_or_defaults(None, os.environ))
-    endpoint = replace(ours, url=url, region=conf.get("s3_region", "default"))
+    endpoint = replace(ours, url=conf.get("s3_endpoint", ours.url), region=conf.get("s3_region", "default"))
     connection = Connection(endpoint, keys)
     job = one_product.Job(_location(s3_path, conf), final, Path(conf["pre_spool"]))
     begun_s = time.monotonic()
@@ -97,9 +98,8 @@ def cds_s3_download_one_product(
 
 
 def _location(s3_path: str, conf: Mapping[str, Any]) -> S3Location:
-    bucket = conf.get("s3_bucket", "eodata")
-    key = s3_path.removeprefix("s3://").strip("/").removeprefix(f"{bucket}/")
-    return split_s3_path(f"/{bucket}/{key}")
+    bucket = conf.get("s3_bucket", BUCKET)
+    return split_s3_path(f"/{bucket}/{key_of_path(s3_path, bucket)}")
 
 
 def _meaning(error: TransferError) -> str:

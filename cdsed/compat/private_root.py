@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdsed.foreground import is_running
+from cdsed.process.lock import is_running
 from cdsed.store.state_id import known_state_id
 from cdsed.transfer.ownerfile import FOLDER
 from cdsed.transfer.publish import NEAR, REPLACED

@@ -21,7 +21,7 @@ def guess_s3_path(safebasename: str) -> str:
     Raises
     ------
     NoSafename
-        The path does not follow from the name: Sentinel-3 and -6, reprocessed Sentinel-2, or not a name of a product.
+        The path does not follow from the name, e.g. level 0 of Sentinel-3, or it is not the name of a product.
         Look the path up in the catalogue (`cdsed.resolve`).
     """
     try:
@@ -32,3 +32,9 @@ def guess_s3_path(safebasename: str) -> str:
     if path is None:
         raise NoSafename(f"safebasename not handled: {safebasename}; only the catalogue has its path")
     return path.removeprefix(f"/{eodata.BUCKET}/")
+
+
+def key_of_path(s3_path: str, bucket: str) -> str:
+    """Return the object key of a path with ``s3://`` or not, and with the bucket, the name eodata, or neither."""
+    key = s3_path.removeprefix("s3://").strip("/")
+    return key.removeprefix(f"{bucket}/").removeprefix(f"{eodata.BUCKET}/")

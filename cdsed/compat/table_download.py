@@ -12,8 +12,10 @@ import pandas as pd
 from cdsed import foreground
 from cdsed.compat.places import canonical
 from cdsed.compat.private_settings import Wanted, environ, installation
+from cdsed.compat.s3_path import key_of_path
 from cdsed.compat.wording import in_their_words
 from cdsed.errors import CdsedError
+from cdsed.model.eodata import BUCKET
 from cdsed.model.listing import ListingOptions
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
 from cdsed.view.read import read_status
@@ -66,15 +68,15 @@ def download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> list[tu
 
 
 def _listing(rows: pd.DataFrame, conf: Mapping[str, Any]) -> str:
-    """Return the rows as a listing for the inbox, with paths that name the bucket."""
-    bucket = conf.get("s3_bucket", "eodata")
+    """Return the rows as a listing for the inbox, with paths that begin with ``/eodata/``: the configured bucket."""
+    bucket = conf.get("s3_bucket", BUCKET)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("id", "safename", "S3Path"))
     ids = rows["id"] if "id" in rows.columns else [""] * len(rows)
     for number, name, s3_path in zip(ids, rows["safe"], rows["S3Path"], strict=True):
-        key = s3_path.removeprefix("s3://").strip("/").removeprefix(f"{bucket}/") if isinstance(s3_path, str) else ""
-        writer.writerow((number, name, f"/{bucket}/{key}" if key else ""))
+        key = key_of_path(s3_path, bucket) if isinstance(s3_path, str) else ""
+        writer.writerow((number, name, f"/{BUCKET}/{key}" if key else ""))
     return text.getvalue()
 
 

@@ -17,7 +17,6 @@ from cdsed.credentials.key_rotation import KeyRotation
 from cdsed.credentials.keys_manager import KeysManager
 from cdsed.credentials.tokens import Tokens
 from cdsed.errors import TransferError
-from cdsed.model.eodata import BUCKET
 from cdsed.model.objects import Lease
 from cdsed.process.lock import KernelLock
 from cdsed.store import breakers, leases
@@ -167,7 +166,7 @@ class TemporaryKeyManager:
     def _accepted(self, keys: S3Keys) -> bool:
         connection = Connection(self._endpoint, Credentials(keys.access_key, keys.secret_key))
         try:
-            response = connection.request("HEAD", BUCKET, "", {})
+            response = connection.request("HEAD", self._settings.services.s3_bucket, "", {})
             response.read()
             # A login page, or a redirect to one, does not prove that S3 accepts the key.
             return response.status == 200 and not is_page(response.headers["Content-Type"])

@@ -14,6 +14,7 @@ from cdsed.inbox.formats.parquet import check_parquet, read_parquet
 from cdsed.inbox.formats.text_lines import read_rows
 from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing, parquet_at
 from cdsed.inbox.unexpected import refuse_unexpected
+from cdsed.model.eodata import BUCKET
 from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000
@@ -69,13 +70,15 @@ def form_of(file: BinaryIO) -> Form:
         file.seek(start)
 
 
-def read_listing(path: Path, heartbeat: Callable[[], None] = never) -> Iterator[ListingLine]:
+def read_listing(path: Path, heartbeat: Callable[[], None] = never, *, bucket: str = BUCKET) -> Iterator[ListingLine]:
     """Read a listing of any form, in memory that does not grow with its size.
 
     Parameters
     ----------
     heartbeat
         Called every few megabytes while the file is checked, before the first item; may raise.
+    bucket
+        The one of the settings: of others, paths are not used.
 
     Returns
     -------
@@ -100,18 +103,18 @@ def read_listing(path: Path, heartbeat: Callable[[], None] = never) -> Iterator[
         if form is not Form.PARQUET:
             file.seek(0)
             refuse_unexpected(file, path.name, is_json=form is not Form.LINES)
-    return _read(path, form, layout)
+    return _read(path, form, layout, bucket)
 
 
-def _read(path: Path, form: Form, layout: Layout | None) -> Iterator[ListingLine]:
+def _read(path: Path, form: Form, layout: Layout | None, bucket: str) -> Iterator[ListingLine]:
     with open_listing(path) as file:
         if form is Form.PARQUET:
-            yield from read_parquet(file, path.name)
+            yield from read_parquet(file, path.name, bucket)
         elif layout is not None:
             _at_json(file)
-            yield from read_document(file, layout, path.name)
+            yield from read_document(file, layout, path.name, bucket)
         else:
-            yield from (read_rows if form is Form.LINES else read_json_lines)(file)
+            yield from (read_rows if form is Form.LINES else read_json_lines)(file, bucket)
 
 
 def _at_json(file: BinaryIO) -> bool:

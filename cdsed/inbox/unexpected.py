@@ -10,17 +10,16 @@ from typing import BinaryIO
 
 from cdsed.errors import InboxError
 from cdsed.inbox.source import UTF8_BOM, physical_lines
-from cdsed.model.quoting import holds_like_a_name
+from cdsed.model.quoting import UUID, holds_like_a_name
 
 _HEAD_BYTES = 1024 * 1024
 _MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|-----BEGIN )")
 _COMMENT = re.compile(r"(?:^|(?<=[\r\n]))[ \t]*#[^\r\n]*")
 # The last alternative matches a response without products.
 _OF_A_CATALOGUE = re.compile(r'"@odata\.|"FeatureCollection"|"(?:value|features)"\s*:\s*\[\s*\]')
-_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_IDS = re.compile(rf"(?:[ \t,;'\"]*(?:https?://[^\s,;]+\bProducts\()?{_UUID}(?:\)[^\s,;]*)?)+[ \t,;'\"]*")
+_IDS = re.compile(rf"(?:[ \t,;'\"]*(?:https?://[^\s,;]+\bProducts\()?{UUID}(?:\)[^\s,;]*)?)+[ \t,;'\"]*")
 # An array of ids, or the member of a catalogue's product. Other services write "id", beside their secrets.
-_IDS_IN_JSON = re.compile(rf'(?:^|[\r\n])\s*\[\s*"{_UUID}"|"(?:Id|uuid)"\s*:\s*"{_UUID}"')
+_IDS_IN_JSON = re.compile(rf'(?:^|[\r\n])\s*\[\s*"{UUID}"|"(?:Id|uuid)"\s*:\s*"{UUID}"')
 # Tables of other things may have the columns `id` and `name`, too.
 _COLUMNS = frozenset({"safename", "safe", "s3path", "s3_path"})
 _AMBIGUOUS = frozenset({"id", "name"})

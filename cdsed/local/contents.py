@@ -50,7 +50,7 @@ class DirectoryFiles:
             yield from (Path(folder, name).relative_to(self._top).as_posix() for name in names)
 
     def size_bytes(self, path: str) -> int | None:
-        """Return the size of a plain file; None if there is no such file."""
+        """Return the size of a plain file; None if it does not exist."""
         try:
             found = (self._top / path).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -87,7 +87,7 @@ class ZipFiles:
         return iter(self._members)
 
     def size_bytes(self, path: str) -> int | None:
-        """Return the size of a file when it is unpacked; None if there is no such file, or only its entry is left."""
+        """Return the size of a file when it is unpacked; None if it does not exist, or only its entry is left."""
         item = self._members.get(path)
         if item is None:
             return None

@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _zip(path: Path, archive: zipfile.ZipFile, expected: str, *, thorough: bool,
     product = _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough)
     manifest, required = manifest_of(expected)
     required = required and not AUXILIARY.match(expected)  # the service stores these as archives, some without one
-    if expected in tops and (required or isinstance(product.manifest(), Manifest)):
+    if expected in tops and (required or isinstance(product.manifest, Manifest)):
         return product.against_manifest()
     others = sorted(top for top in tops if parse(top).start is not None and top != expected)
     if others:
@@ -151,26 +152,26 @@ class _Judge:
         if mission.form is not None and not mission.is_directory:
             return self._folder_of_a_file()
         record = file_record.read(self._path)
-        has_manifest = mission.manifest is not None or isinstance(self.manifest(), Manifest)
+        has_manifest = mission.manifest is not None or isinstance(self.manifest, Manifest)
         if not has_manifest and not record:
             if not any(self._files.paths()):
                 return self._check(("it is empty",))
             nothing = "it has no manifest to compare with"
             return self._check((nothing,)) if self._thorough else self._check(())
-        if record and not self._thorough and not self._problems(record):
+        problems = self._problems(record) if record and not self._thorough else ()
+        if record and not self._thorough and not problems:
             return Check(self._path, len(record), compared_with=_RECORD)
         check = self.against_manifest(record)
         if check.good or not record:
             return check
-        problems = self._problems(record)
-        if problems:
+        if problems or (problems := self._problems(record)):
             return check if has_manifest else self._check(problems, record, compared_with=_RECORD)
         remarks = (*check.problems, *check.remarks)
         return self._check((), record, remarks[:_REMARKS_MAX], compared_with=_RECORD)
 
     def against_manifest(self, record: Sequence[ManifestEntry] = ()) -> Check:
         """Compare it with its manifest; a size that differs from the recorded one shows nothing."""
-        manifest = self.manifest()
+        manifest = self.manifest
         if isinstance(manifest, str):
             return self._check((manifest,))
         changed = {each.path for each in record if each.size_bytes != self._files.size_bytes(each.path)}
@@ -180,6 +181,7 @@ class _Judge:
         problems, remarks = self._compared(manifest.entries if self._thorough else entries)
         return self._check(problems, manifest.entries, remarks)
 
+    @cached_property
     def manifest(self) -> Manifest | str:
         """Return the manifest, or why the product cannot be compared with it."""
         name, _ = manifest_of(self._safename)

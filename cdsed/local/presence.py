@@ -12,9 +12,10 @@ from cdsed.config.settings import Settings
 from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.whole import is_whole
 from cdsed.model.families import Family
+from cdsed.model.families.other import EXTENSIONS_OF_ARCHIVES
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse, stem_of
-from cdsed.model.single_file import ARCHIVE_EXTENSIONS, FILE_EXTENSIONS
+from cdsed.model.single_file import FILE_EXTENSIONS
 
 _log = logging.getLogger(__name__)
 
@@ -135,5 +136,5 @@ def _list(directory: Path) -> frozenset[str]:
 
 def _forms(safename: str) -> list[str]:
     stem, mission = stem_of(safename), parse(safename).family.mission
-    more = (*ARCHIVE_EXTENSIONS, *(() if mission.form and mission.is_directory else FILE_EXTENSIONS))
+    more = (*EXTENSIONS_OF_ARCHIVES, *(() if mission.form and mission.is_directory else FILE_EXTENSIONS))
     return list(dict.fromkeys([safename, *(f"{name}{extension}" for extension in more for name in (safename, stem))]))

@@ -66,11 +66,6 @@ class Manifest:
     complete: bool
 
 
-def manifest_name(family: Family) -> str | None:
-    """Return the name of the manifest at the root of such products; None if they have no manifest."""
-    return family.mission.manifest
-
-
 def manifest_of(name: str) -> tuple[str | None, bool]:
     """Return the name of the manifest of a product, and whether it must have one.
 
@@ -79,7 +74,8 @@ def manifest_of(name: str) -> tuple[str | None, bool]:
     """
     family = product_of(name).family
     required = family.mission.manifest is not None
-    return manifest_name(family if required or family.mission.form else family_by_beginning(name)), required
+    shown_by = family if required or family.mission.form else family_by_beginning(name)
+    return shown_by.mission.manifest, required
 
 
 def product_of(name: str) -> Safename:

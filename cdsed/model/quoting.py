@@ -12,6 +12,8 @@ from cdsed.model.families.other import LIKE_A_BEGINNING
 
 QUOTED_CHARACTERS_MAX = 16
 
+#: The pattern of an id of the catalogue.
+UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _BEGINNING = re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(family.mission.beginning for family in Family)})")
 # Looser than the above, for whole files: any case and any field, because a misspelt listing is still a listing.
 _LIKE_A_NAME = re.compile(

@@ -102,7 +102,7 @@ def normalise(token: str) -> str:
         name = name[:-4]
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     if not name:
-        raise NotAName("", "there is no product name")
+        raise NotAName("", "it has no product name")
     if not _ALLOWED.fullmatch(name):
         strange = next(character for character in name if not _ALLOWED.fullmatch(character))
         raise NotAName(shown, f"holds {strange!r}; names are made of letters, digits and . _ + -")

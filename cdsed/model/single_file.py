@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
 from cdsed.model.families import DIRECTORY_EXTENSIONS, EXTENSIONS
+from cdsed.model.families.other import EXTENSIONS_OF_ARCHIVES
 from cdsed.model.manifest import product_of
 from cdsed.model.objects import ListedObject, StoredObject
 from cdsed.model.safename import stem_of
 
-#: Extensions that the stored object may have beyond those of the name. Products that are directories come as archives.
-ARCHIVE_EXTENSIONS = (".zip", ".tar", ".TGZ", ".tgz", ".tar.gz")
 #: Extensions of stored objects whose names in the catalogue may have none.
 FILE_EXTENSIONS = (*sorted({*EXTENSIONS} - {*DIRECTORY_EXTENSIONS}), ".tif", ".DEM", ".EOF")
 #: What zipfile raises for a file that is not an archive, is of an unknown kind, or has names that are not UTF-8.
@@ -63,7 +62,7 @@ def single_file(objects: Sequence[ListedObject | StoredObject], safename: str) -
         return None
     mission = product_of(safename).family.mission
     whole = mission.form is None or not mission.is_directory
-    return name if whole or name.endswith(ARCHIVE_EXTENSIONS) else None
+    return name if whole or name.endswith(EXTENSIONS_OF_ARCHIVES) else None
 
 
 def form_fault(name: str, file: IO[bytes], size_bytes: int) -> str | None:

@@ -20,7 +20,7 @@ class Files(Protocol):
     """The files of a product: staged, in a directory, or in a zip."""
 
     def size_bytes(self, path: str) -> int | None:
-        """Return the size of a plain file; None if there is no such file."""
+        """Return the size of a plain file; None if it does not exist."""
 
     def digest(self, path: str, algorithm: Algorithm) -> str:
         """Return the digest of a file, hexadecimal in lower case."""

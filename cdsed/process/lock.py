@@ -179,3 +179,8 @@ def is_free(path: Path) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def is_running(state_dir: Path) -> bool:
+    """Tell whether a daemon runs with this state."""
+    return holder(state_dir / LOCK_NAME).running

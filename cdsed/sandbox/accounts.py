@@ -94,12 +94,11 @@ def read_accounts(path: Path) -> list[SandboxAccount]:
 
 def _check_pools(path: Path, accounts: Iterable[SandboxAccount]) -> None:
     """Refuse accounts of one organisation that state different limits for what they share."""
-    stated: dict[tuple[str, str], tuple[Any, bool]] = {}
+    stated: dict[tuple[str, str], list[Any]] = {}
     for account in accounts:
         for quota, field in SHAREABLE.items() if account.organisation else ():
-            limit = (getattr(account, field), quota in account.shares)
-            known = stated.setdefault((account.organisation, quota), limit)
-            if known[1] != limit[1] or (limit[1] and known != limit):
+            limit = [getattr(account, field)] if quota in account.shares else []
+            if stated.setdefault((account.organisation, quota), limit) != limit:
                 raise ValueError(
                     f"{path}: account {account.name}: should share the same {quota} ({field}) as the others of "
                     f"organisation {account.organisation}"

@@ -102,6 +102,10 @@ def random_body(seed: int, key: str, size_bytes: int, variant: int = 0) -> Rando
     return RandomBody(seed, int.from_bytes(digest[:8], "big") % BLOCK_BYTES, size_bytes)
 
 
+#: The extensions of keys of a product that is an archive, in small letters.
+ARCHIVES = ("zip", "tar", "tgz")
+
+
 def single_body(key: str, data: Body) -> Body:
     """Return the content of a product of one object: an archive if its key says so, else a netCDF file.
 
@@ -109,7 +113,7 @@ def single_body(key: str, data: Body) -> Body:
     """
     content = b"".join(data.pieces(0, min(64, data.size_bytes)))
     extension = key.rpartition(".")[2].lower()
-    if extension not in ("tgz", "tar", "zip"):
+    if extension not in ARCHIVES:
         return NetcdfBody(data)
     if extension == "tgz":
         archive = gzip.compress(content, mtime=0)

@@ -119,6 +119,8 @@ class Conversation:
     def _respond_catalogue(self, request: Request) -> Response:
         is_stac = stac.is_for_stac(request)
         key = request.parameters().get("$filter") or unquote(request.path)
+        if is_stac and request.query:
+            key = f"{key}?{unquote(request.query)}"
         asked = FaultRequest("stac" if is_stac else "odata", request.method, key, "")
         # A list of names is in the body of a POST.
         whole = replace(asked, key=f"{asked.key} {request.body.decode(errors='replace')}") if request.body else asked

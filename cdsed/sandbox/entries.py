@@ -69,6 +69,11 @@ class EntryFacts:
     catalogue_name: str = ""
 
     @property
+    def name(self) -> str:
+        """Return the name of the row."""
+        return self.catalogue_name or self.safename
+
+    @property
     def end(self) -> datetime:
         """Return when sensing ended: from the name; for Sentinel-2 it is the start, as in the catalogue."""
         fields = parse_name(self.safename).fields
@@ -88,7 +93,7 @@ def entry(facts: EntryFacts, delivered: Delivered) -> dict[str, Any]:
     whole: dict[str, Any] = {
         "@odata.mediaContentType": "application/octet-stream",
         "Id": facts.product_id,
-        "Name": facts.catalogue_name or facts.safename,
+        "Name": facts.name,
         "ContentType": "application/octet-stream",
         "ContentLength": delivered.size_bytes,
         "OriginDate": stamp(facts.published - timedelta(seconds=336.880131)),

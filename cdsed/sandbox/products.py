@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from cdsed.sandbox.content import Body, LiteralBody, random_body, single_body
+from cdsed.sandbox.content import ARCHIVES, Body, LiteralBody, random_body, single_body
 from cdsed.sandbox.filesets import FileShape, file_shapes
 from cdsed.sandbox.manifests import SandboxManifestEntry, manifest_algorithm, manifest_file_name, manifest_xml
 from cdsed.sandbox.names import ParsedName, eodata_path, parse_name, realistic_safenames
@@ -18,7 +18,6 @@ from cdsed.sandbox.names import ParsedName, eodata_path, parse_name, realistic_s
 SINGLE_PART_BYTES = 16 * 2**20
 # A manifest needs the digests of the whole product: that of a larger product is made only when it is fetched.
 _CHEAP_MANIFEST_BYTES = 64 * 2**20
-_ARCHIVES = (".zip", ".tar", ".TGZ")  # extensions of objects that are a whole product
 _ZERO_DIGESTS = {"md5": "0" * 32, "sha3_256": "0" * 64}
 
 
@@ -139,7 +138,7 @@ class SandboxProduct:
         if not self.s3_path.startswith("/eodata/"):
             raise ValueError(f"s3_path of {spec.safename} is {spec.s3_path!r}; it must begin with /eodata/")
         self.key = self.s3_path.removeprefix("/eodata/")
-        self.is_single_object = self.name.mission == "S5P" or self.key.endswith(_ARCHIVES)
+        self.is_single_object = self.name.mission == "S5P" or self.key.rpartition(".")[2].lower() in ARCHIVES
         self.product_id = str(uuid.uuid5(uuid.NAMESPACE_URL, self.s3_path))
         self._seed = seed
         self._changes = changes or {}

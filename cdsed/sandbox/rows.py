@@ -39,7 +39,7 @@ DELETED_FIELD_KINDS = {
 }
 EXPANSIONS = ("Attributes", "Assets", "Locations")
 _FACTS: dict[str, Callable[[EntryFacts], Value]] = {
-    "Name": lambda facts: facts.catalogue_name or facts.safename,
+    "Name": lambda facts: facts.name,
     "Id": lambda facts: facts.product_id,
     "Online": lambda facts: facts.online,
     "ContentDate/End": lambda facts: nanoseconds(facts.end),
@@ -203,7 +203,7 @@ class MadeRow:
     @property
     def name(self) -> str:
         """Return the name in the catalogue."""
-        return self._facts.catalogue_name or self._facts.safename
+        return self._facts.name
 
     @property
     def product_id(self) -> str:

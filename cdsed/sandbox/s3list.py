@@ -132,7 +132,7 @@ def document(name: str, query: ListQuery, page: ListPage, fields: Mapping[str, s
     return data_response(200, text.encode(), "application/xml")
 
 
-def stamp(timestamp: datetime) -> str:
+def _stamp(timestamp: datetime) -> str:
     """Return a UTC time as S3 writes it in its documents."""
     return f"{timestamp:%Y-%m-%dT%H:%M:%S}.000Z"
 
@@ -156,7 +156,7 @@ def _entries(bucket: Bucket, query: ListQuery, after: str) -> Iterator[SandboxOb
 
 def _content(stored: SandboxObject, key: str) -> str:
     return (
-        f"<Contents><Key>{key}</Key><LastModified>{stamp(stored.modified)}</LastModified>"
+        f"<Contents><Key>{key}</Key><LastModified>{_stamp(stored.modified)}</LastModified>"
         f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{stored.body.size_bytes}</Size>"
         "<StorageClass>STANDARD</StorageClass></Contents>"
     )

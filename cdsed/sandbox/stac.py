@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlencode
 from cdsed.sandbox.catalogue import SandboxCatalogue
 from cdsed.sandbox.http import Request, Response, json_response
 from cdsed.sandbox.odatafilter import Filter
-from cdsed.sandbox.stacitems import VERSION, collection, collection_id, item, item_id
+from cdsed.sandbox.stacitems import VERSION, collection, collection_id, item, item_id, link
 from cdsed.sandbox.stacquery import BadSearch, StacSearch, from_query, read_search
 
 PATH = "/stac/v1"
@@ -66,7 +66,7 @@ def _resource(site: StacSite, request: Request, parts: list[str]) -> Response:
             return json_response(200, {"conformsTo": _CONFORMANCE})
         case ["collections"]:
             found = [collection(each, api_url) for each in _collections(site)]
-            links = [_link("root", f"{api_url}/"), _link("self", f"{api_url}/collections")]
+            links = [link("root", f"{api_url}/"), link("self", f"{api_url}/collections")]
             return json_response(200, {"collections": found, "links": links})
         case ["collections", name] if name in _collections(site):
             return json_response(200, collection(name, api_url))
@@ -80,12 +80,12 @@ def _resource(site: StacSite, request: Request, parts: list[str]) -> Response:
 
 def _landing_page(site: StacSite, api_url: str) -> dict[str, Any]:
     links = [
-        _link("self", f"{api_url}/"),
-        _link("root", f"{api_url}/"),
-        _link("data", f"{api_url}/collections"),
-        _link("conformance", f"{api_url}/conformance"),
-        {**_link("search", f"{api_url}/search", "application/geo+json"), "method": "GET"},
-        {**_link("search", f"{api_url}/search", "application/geo+json"), "method": "POST"},
+        link("self", f"{api_url}/"),
+        link("root", f"{api_url}/"),
+        link("data", f"{api_url}/collections"),
+        link("conformance", f"{api_url}/conformance"),
+        {**link("search", f"{api_url}/search", "application/geo+json"), "method": "GET"},
+        {**link("search", f"{api_url}/search", "application/geo+json"), "method": "POST"},
     ]
     return {
         "type": "Catalog",
@@ -94,7 +94,7 @@ def _landing_page(site: StacSite, api_url: str) -> dict[str, Any]:
         "description": "The products of a sandbox.",
         "stac_version": VERSION,
         "conformsTo": _CONFORMANCE,
-        "links": links + [_link("child", f"{api_url}/collections/{each}") for each in _collections(site)],
+        "links": links + [link("child", f"{api_url}/collections/{each}") for each in _collections(site)],
     }
 
 
@@ -120,7 +120,7 @@ def _search(site: StacSite, request: Request) -> Response:
         raise BadSearch(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadSearch("the body is not an object")
-    following = {**_link("next", f"{site.url}{PATH}/search", "application/geo+json"), "method": "POST"}
+    following = {**link("next", f"{site.url}{PATH}/search", "application/geo+json"), "method": "POST"}
     return _page(site, read_search(body), lambda token: {**following, "body": {**body, "token": token}})
 
 
@@ -135,7 +135,7 @@ def _page(site: StacSite, search: StacSearch, next_link: Any) -> Response:
         first = places[-1] + 1
     page = rows[first : first + search.limit]
     api_url = f"{site.url}{PATH}"
-    links: list[Mapping[str, Any]] = [_link("root", f"{api_url}/")]
+    links: list[Mapping[str, Any]] = [link("root", f"{api_url}/")]
     if len(rows) > first + search.limit:
         links.append(next_link(f"next:{collection_id(page[-1].name)}:{item_id(page[-1].name)}"))
     features = [item(row.entry(("Attributes",)), site.url, api_url) for row in page]
@@ -144,13 +144,9 @@ def _page(site: StacSite, search: StacSearch, next_link: Any) -> Response:
 
 
 def _next_of_get(request: Request) -> Any:
-    def link(token: str) -> dict[str, Any]:
+    def following(token: str) -> dict[str, Any]:
         query = urlencode({**request.parameters(), "token": token})
         place = f"http://{request.headers.get('host', '')}{request.path}?{query}"
-        return {**_link("next", place, "application/geo+json"), "method": "GET"}
+        return {**link("next", place, "application/geo+json"), "method": "GET"}
 
-    return link
-
-
-def _link(rel: str, href: str, media_type: str = "application/json") -> dict[str, Any]:
-    return {"rel": rel, "href": href, "type": media_type}
+    return following

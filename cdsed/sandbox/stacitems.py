@@ -88,10 +88,10 @@ def item(entry: Mapping[str, Any], url: str, api_url: str) -> dict[str, Any]:
         "properties": _properties(entry, url),
         "geometry": geometry,
         "links": [
-            _link("collection", place, "application/json"),
-            _link("parent", place, "application/json"),
-            _link("root", f"{api_url}/", "application/json"),
-            _link("self", f"{place}/items/{identifier}", "application/geo+json"),
+            link("collection", place),
+            link("parent", place),
+            link("root", f"{api_url}/"),
+            link("self", f"{place}/items/{identifier}", "application/geo+json"),
         ],
         "assets": _assets(entry, url),
     }
@@ -99,7 +99,7 @@ def item(entry: Mapping[str, Any], url: str, api_url: str) -> dict[str, Any]:
         whole["bbox"] = list(shapely.geometry.shape(geometry).bounds)
     if "netcdf" not in whole["assets"]:
         folder = {"title": "S3 path to source directory", "auth:refs": ["s3"], "storage:refs": ["cdse-s3"]}
-        whole["links"].append({**_link("enclosure", f"{_s3(entry)}/", "application/x-directory"), **folder})
+        whole["links"].append({**link("enclosure", f"{_s3(entry)}/", "application/x-directory"), **folder})
     return whole
 
 
@@ -119,10 +119,10 @@ def collection(identifier: str, api_url: str) -> dict[str, Any]:
             "temporal": {"interval": [["2014-10-03T00:00:00Z", None]]},
         },
         "links": [
-            _link("items", f"{place}/items", "application/geo+json"),
-            _link("parent", f"{api_url}/", "application/json"),
-            _link("root", f"{api_url}/", "application/json"),
-            _link("self", place, "application/json"),
+            link("items", f"{place}/items", "application/geo+json"),
+            link("parent", f"{api_url}/"),
+            link("root", f"{api_url}/"),
+            link("self", place),
         ],
     }
 
@@ -176,7 +176,7 @@ def _properties(entry: Mapping[str, Any], url: str) -> dict[str, Any]:
 def _assets(entry: Mapping[str, Any], url: str) -> dict[str, Any]:
     name, product_url = entry["Name"], f"{url}{zipper.DOWNLOAD_PATH}/Products({entry['Id']})"
     if name.endswith(".nc"):
-        netcdf = _file(f"{_s3(entry)}", f"{product_url}/Nodes({name})/$value", name)
+        netcdf = _file(_s3(entry), f"{product_url}/Nodes({name})/$value", name)
         return {"netcdf": {**netcdf, "type": "application/netcdf", "roles": ["data"], **_digest(entry)}}
     manifest = "xfdumanifest.xml" if name.endswith(".SEN3") else "manifest.safe"
     node = f"{product_url}/Nodes({name})/Nodes({manifest})/$value"
@@ -224,7 +224,8 @@ def _s3(entry: Mapping[str, Any]) -> str:
     return f"s3:/{entry.get('S3Path') or ''}"
 
 
-def _link(rel: str, href: str, media_type: str) -> dict[str, Any]:
+def link(rel: str, href: str, media_type: str = "application/json") -> dict[str, Any]:
+    """Return a link of a STAC document."""
     return {"rel": rel, "href": href, "type": media_type}
 
 

@@ -115,7 +115,7 @@ class OpenReason:
 def why_open(db: Database, clock: Clock, name: str) -> OpenReason | None:
     """Return why a breaker is open; None when it is closed or its time is over."""
     row = db.row(_SQL.get, name=name)
-    if row is None or not row["open"] or row["until_s"] <= clock.boot_s():
+    if row is None or not is_open(db, clock, name):
         return None
     return OpenReason(row["code"], row["reason"])
 
@@ -128,5 +128,4 @@ def open_for_s(db: Database, clock: Clock, name: str) -> float:
 
 def is_open(db: Database, clock: Clock, name: str) -> bool:
     """Tell whether a breaker is open and its time is not over."""
-    row = db.row(_SQL.get, name=name)
-    return row is not None and bool(row["open"]) and row["until_s"] > clock.boot_s()
+    return open_for_s(db, clock, name) > 0

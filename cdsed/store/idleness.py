@@ -61,7 +61,7 @@ def why(
         reason = f"{nearest.title} backs off, next try in {nearest.probe_in_s:.0f} s: {nearest.reason}"
         return Idleness(reason, needs_account=by_accounts.needs_account)
     if not accounts:
-        return Idleness("there is no account in the accounts file")
+        return Idleness("the accounts file has no account")
     if by_accounts.reason:
         return by_accounts
     if to_go.get(State.RETRY_WAIT) == total:

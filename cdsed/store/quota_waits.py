@@ -50,10 +50,14 @@ def of_account(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | N
     if account.requests_left < 1:
         return QuotaWait(Limit.REQUESTS, _requests_free_at(db, clock, account), account.shares_requests)
     if account.usable_sessions < account.sessions and account.held >= account.usable_sessions:
-        return QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s))
+        return _throttled(clock, account)
     if account.held < account.usable_sessions and account.pool_is_full:
         return QuotaWait(Limit.CONNECTIONS, None, shared=True)
     return None
+
+
+def _throttled(clock: Clock, account: QuotaUsage) -> QuotaWait:
+    return QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s))
 
 
 def of_sessions(
@@ -140,7 +144,7 @@ def _sessions(
         free=of_account(db, clock, account),
         busy=_held_back(clock, account, rate_bytes_per_s),
         requests=requests,
-        withheld=QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s)),
+        withheld=_throttled(clock, account),
     )
     spare = account.usable_sessions - sum(row["busy"] for row in rows)
     statuses = []
@@ -166,7 +170,7 @@ def _session(clock: Clock, row: Row, waits: _AccountWaits, *, withheld: bool) ->
 def _held_back(clock: Clock, account: QuotaUsage, rate_bytes_per_s: float) -> QuotaWait | None:
     """Return what limits the rate of the connections of an account."""
     if account.throttle_reason is ThrottleReason.PENALISED:
-        return QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s))
+        return _throttled(clock, account)
     ceiling = account.bandwidth_bytes_per_s
     if ceiling and account.held and rate_bytes_per_s >= _NEARLY * ceiling * account.held:
         return QuotaWait(Limit.BANDWIDTH, None)

@@ -38,7 +38,7 @@ def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals
     The shorter of two times counts: the wall clock may have been set, and a reboot cuts the pauses short.
     """
     row = db.row(_SQL.get, id=product.id)
-    assert row is not None, f"there is no product {product.id}"
+    assert row is not None, f"product {product.id} does not exist"
     began_at = clock.utc_s() if row["refused_at"] is None else row["refused_at"]
     for_s = min(clock.utc_s() - began_at, row["refused_for_s"])
     proven = bool(db.value(_SQL.reads_others, id=product.id, since_hour=int(began_at // 3600)))
@@ -46,14 +46,11 @@ def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals
     return Refusals(row["refusals"] + 1, lasting, bool(row["offered_again"]))
 
 
-def rounds(db: Database, product: Product) -> int:
-    """Return how often in a row S3 did not deliver the product."""
-    return int(db.value(_SQL.rounds, id=product.id))
-
-
-def rounds_not_listed(db: Database, product: Product) -> int:
-    """Return the same if S3 listed nothing at the path of the catalogue the last time; else 0."""
-    return int(db.value(_SQL.rounds_not_listed, id=product.id))
+def last_failure(db: Database, product: Product) -> tuple[str | None, int]:
+    """Return the code of the product's last failure, and how often in a row S3 did not deliver it."""
+    row = db.row(_SQL.last_failure, id=product.id)
+    assert row is not None, f"product {product.id} does not exist"
+    return row["code"], row["refusals"]
 
 
 def add_denial(db: Database, clock: Clock, product: Product, account: str) -> int:

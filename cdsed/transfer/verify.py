@@ -10,8 +10,10 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import BufferedReader
 from pathlib import Path
 
 from cdsed.dir_handle import Stamp
@@ -56,7 +58,7 @@ class VerificationResult:
         Of the verified files, by path: exactly these may be published.
     unproven
         All files, with MD5 digests, if sizes in the manifest do not show that the product is whole: they are wrong or
-        missing, or ``transfer.manifest`` is ``warn``. Empty otherwise.
+        missing, or the files differ from it and ``transfer.manifest`` is ``warn``. Empty otherwise.
     """
 
     bad: dict[int, str] = field(default_factory=dict)
@@ -162,13 +164,20 @@ def _against_service(objects: Sequence[StoredObject], md5: str | None, digests: 
     return VerificationResult(bad, (), tuple(remarks), damaged=damaged)
 
 
+@contextmanager
+def _reading(staging: Path, path: str) -> Iterator[BufferedReader]:
+    """Open a file of a product in staging."""
+    with (
+        on_disk(f"{staging}/{path}"),
+        opened(staging) as product,
+        os.fdopen(product.open(path, os.O_RDONLY), "rb") as file,
+    ):
+        yield file
+
+
 def _file_fault(staging: Path, item: StoredObject) -> str | None:
     """Return why the file of a product that is one file cannot be that product; None if it can be."""
-    with (
-        on_disk(f"{staging}/{item.path}"),
-        opened(staging) as product,
-        os.fdopen(product.open(item.path, os.O_RDONLY), "rb") as file,
-    ):
+    with _reading(staging, item.path) as file:
         return form_fault(item.path, file, item.size_bytes)
 
 
@@ -210,11 +219,7 @@ def _against_manifest(staging: Path, safename: str, files: "_Staged") -> _Manife
 
 
 def _read_manifest(staging: Path, safename: str, name: str) -> Manifest:
-    with (
-        on_disk(f"{staging}/{name}"),
-        opened(staging) as product,
-        os.fdopen(product.open(name, os.O_RDONLY), "rb") as file,
-    ):
+    with _reading(staging, name) as file:
         return parse_manifest(file.read(MANIFEST_BYTES_MAX + 1), safename)
 
 
@@ -279,11 +284,7 @@ def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: thr
     """
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     block = memoryview(bytearray(_BLOCK_BYTES))
-    with (
-        on_disk(f"{staging}/{path}"),
-        opened(staging) as product,
-        os.fdopen(product.open(path, os.O_RDONLY), "rb", buffering=0) as file,
-    ):
+    with _reading(staging, path) as file:
         before = Stamp.of(os.fstat(file.fileno()))
         while count := file.readinto(block):
             for digest in digests.values():

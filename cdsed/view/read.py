@@ -9,7 +9,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import UsageError
 from cdsed.model.safename import normalise
 from cdsed.model.status_report import DaemonState, DaemonStatus, StatusReport
-from cdsed.process.lock import LOCK_NAME, holder
+from cdsed.process.lock import LOCK_NAME, is_running
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
 from cdsed.store.listings import Listing
@@ -51,7 +51,7 @@ def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]
     OSError
         You may not read the directory.
     """
-    running = holder(state_dir / LOCK_NAME).running
+    running = is_running(state_dir)
     db = open_read_only(state_dir, daemon_runs=running)
     if db is None:
         state = DaemonState.RUNNING if running else DaemonState.NEVER

@@ -8,7 +8,7 @@ from cdsed.store.database import Database
 from cdsed.store.products import Move, ProductRequest
 from cdsed.work.retrying import pause_s
 
-_PAUSE_FIRST_S, _PAUSE_LONGEST_S = 2.0, 60.0
+_PAUSE_S = 30.0
 
 
 def take_name(db: Database, clock: Clock, product: Product, entry: CatalogueEntry) -> Product | None:
@@ -27,7 +27,7 @@ def take_name(db: Database, clock: Clock, product: Product, entry: CatalogueEntr
         return products.name(db, product, entry.name)
     if other.state not in TERMINAL:
         _wait(db, clock, product, other)
-    elif not product.transient_failures:  # it ended for an earlier listing: this one requests it once more
+    elif product.cause != _waits_for(other):  # it ended for an earlier listing: this one requests it once more
         request = ProductRequest(
             other.safename, product.account_group, product.priority, product.outputdir, entry.product_id
         )
@@ -44,7 +44,9 @@ def take_name(db: Database, clock: Clock, product: Product, entry: CatalogueEntr
 
 
 def _wait(db: Database, clock: Clock, product: Product, other: Product) -> None:
-    pause = pause_s(product.transient_failures + 1, _PAUSE_FIRST_S, _PAUSE_LONGEST_S)
-    cause = f"it is {other.safename}, which is under way"
-    due_s = clock.boot_s() + pause
-    products.move(db, clock, product, Move(State.RETRY_WAIT, cause=cause, due_s=due_s, transient_failures=1))
+    due_s = clock.boot_s() + pause_s(1, _PAUSE_S, _PAUSE_S)
+    products.move(db, clock, product, Move(State.RETRY_WAIT, cause=_waits_for(other), due_s=due_s))
+
+
+def _waits_for(other: Product) -> str:
+    return f"it is {other.safename}, which is under way"

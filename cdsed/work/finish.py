@@ -106,7 +106,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
         return
     place.check()  # verification may have taken long
     with on_disk(str(final)):
-        if verdict.unproven and not single:
+        if verdict.unproven:
             file_record.write(destination, final.name, verdict.unproven)
         else:
             file_record.remove(destination, final.name)

@@ -272,7 +272,8 @@ class Intake:
         read, number = 0, 0
         try:
             self._refuse_deadly(path)
-            for line in read_listing(path, self._between_batches):
+            bucket = self._settings.services.s3_bucket
+            for line in read_listing(path, self._between_batches, bucket=bucket):
                 read, number = read + 1, line.line
                 if read > taken:
                     yield line

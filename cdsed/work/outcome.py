@@ -217,8 +217,8 @@ class Outcome:
         """Ask the catalogue for the path; if it named this one, after a pause that grows, for S3 may be behind it."""
         move = Move(State.QUEUED, cause=str(error), code=error.code, refute_path=True)
         if product.path_source is PathSource.CATALOGUE:
-            rounds = refusals.rounds(self._db, product) + 1
-            pause = refused_pause_s(rounds, self._retry)
+            _, rounds = refusals.last_failure(self._db, product)
+            pause = refused_pause_s(rounds + 1, self._retry)
             refusals.count(self._db, self._clock, product, pause)
             move = replace(move, state=State.RETRY_WAIT, due_s=self._clock.boot_s() + pause)
         _log.info("%s: %s; asking the catalogue", product.safename, error)

@@ -30,6 +30,8 @@ _BATCH = 500
 _FAILURES_MIN = 3
 _FIRST_S, _LONGEST_S = 5.0, 300.0
 _ALONE_FIRST_S, _ALONE_LONGEST_S = 2.0, 300.0
+#: What a look at the path that the catalogue names may end with.
+_AT_THE_PATH = ("NotListed", "ForeignBucket")
 #: After so many looks in vain at the paths that the catalogue names, a product is unavailable.
 _NOT_LISTED_MAX = 2
 
@@ -148,8 +150,9 @@ class Resolver:
         with self._db.write():
             self._put_aside()
             for product in self._claim(product.id for product in asked):
-                in_vain = refusals.rounds_not_listed(self._db, product)
-                absence = facts.absence(product.safename) or self._not_listed(product, facts, in_vain)
+                code, rounds = refusals.last_failure(self._db, product)
+                in_vain = rounds if code in _AT_THE_PATH else 0
+                absence = facts.absence(product.safename) or self._not_listed(product, facts, code, in_vain)
                 if absence:
                     self._missing(product, absence)
                 else:
@@ -170,11 +173,13 @@ class Resolver:
             )
             self._found(named, found)
 
-    def _not_listed(self, product: Product, facts: Facts, rounds: int) -> Absence | None:
+    def _not_listed(self, product: Product, facts: Facts, code: str | None, rounds: int) -> Absence | None:
         """Give a product up of which S3 has listed nothing at the catalogue's paths several times, unless it is new."""
         rows = _rows_of(facts, product)
         if rounds < max(_NOT_LISTED_MAX, len(rows)):
             return None
+        if code == "ForeignBucket":
+            return Absence(code, product.cause or "")
         entry = rows[0]
         published_at = max((row.published_at for row in rows if row.published_at), default=None)
         age_s = self._clock.utc_s() - published_at.timestamp() if published_at else self._new_for_s

@@ -1,7 +1,7 @@
 """The zip fallback: fetch a product as a zip if S3 refuses it to an account."""
 
 import logging
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -86,11 +86,16 @@ def zipper_fails(
     """Ask the zipper for a product that does not exist; return what fails, None if it answers as it should."""
     download = _download(context, lease, product, _NO_PRODUCT)
     zip_context = _zip_context(context, lease, claims, buffer)
+    # Of this session alone. What a killed process left is removed by the next one.
+    empty = context.settings.sessions_dir / f"{lease.account}.{lease.slot}.probe"
+    shutil.rmtree(empty, ignore_errors=True)
+    empty.mkdir(mode=0o700)
     try:
-        with tempfile.TemporaryDirectory(dir=context.settings.sessions_dir, prefix="probe-") as empty:
-            fetch_zip(download, zip_context, Path(empty))
+        fetch_zip(download, zip_context, empty)
     except TransferError as error:
-        return None if error.code == "ZipRefused" else error  # in its own words: there is no such product
+        return None if error.code == "ZipRefused" else error  # in its own words: it does not exist
+    finally:
+        shutil.rmtree(empty, ignore_errors=True)
     return ServiceError("the zipper has a product that does not exist", code="InvalidResponse")
 
 

@@ -194,7 +194,7 @@ def _type(info: FieldInfo) -> str:
     if any(getattr(each, "func", None) is parse_size_bytes for each in info.metadata):
         return "size"
     if "tuple" in annotation:
-        return "list of paths"
+        return "list of paths" if "Path" in annotation else "list of patterns"
     if "dict" in annotation:
         return "mapping of families to templates"
     if "Path" in annotation:

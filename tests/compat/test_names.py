@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from cdsed.compat.product_parser import ExplodeSAFE
-from cdsed.compat.s3_path import guess_s3_path
+from cdsed.compat.s3_path import guess_s3_path, key_of_path
 
 S1 = "S1A_IW_SLC__1SDV_20190118T023637_20190118T023705_025526_02D4A8_08A8.SAFE"
 S2 = "S2A_MSIL1C_20170105T013442_N0204_R031_T53NMJ_20170105T013443.SAFE"
@@ -94,3 +94,8 @@ def test_explode_safe_is_copied_and_pickled_as_any_value() -> None:
         assert {name: other.get(name) for name in other.props()} == {name: safe.get(name) for name in safe.props()}
     with pytest.raises(AttributeError, match="tile"):
         safe.get("tile")
+
+
+@pytest.mark.parametrize("begin", ["s3://mirror/", "/mirror/", "mirror/", "/eodata/", "s3://eodata/", ""])
+def test_the_key_of_a_path_is_the_same_with_the_bucket_of_the_configuration_and_with_eodata(begin):
+    assert key_of_path(f"{begin}Sentinel-1/SAR/X.SAFE/", "mirror") == "Sentinel-1/SAR/X.SAFE"

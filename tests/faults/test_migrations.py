@@ -182,29 +182,6 @@ def test_the_accounts_of_an_older_state_share_nothing_and_their_sessions_wait_fo
     assert (set(rows["account"]), set(rows["session"])) == ({(0, 0, None)}, {(None,)})
 
 
-def test_remarks_that_schema_10_packed_into_the_line_are_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = tmp_path / "state"
-    golden(_ROOT / "tests" / "data" / "schema-8.sql", state)
-    with monkeypatch.context() as former:
-        former.setattr("cdsed.store.migration.migrations", lambda: migrations()[:10])
-        open_state(state).close()
-    connection = apsw.Connection(str(state / FILE_NAME))
-    for line, part, accepted in ((7, 0, 0), (7, 1, 1), (2**31, 0, 1), (2**31, 2**19 - 1, 0)):
-        key = (1 << 62) + (line << 20) + (part << 1) + accepted
-        connection.execute("INSERT INTO remark VALUES (4, ?, 'known', 'S1B', 'x')", (key,))
-    connection.close()
-    open_state(state).close()
-    assert rows_of(state, {"remark": ["listing", "line", "part", "verdict", "safename", "text"]})["remark"] == [
-        (4, 2, 0, "already_present", "S1A", "/archive/x"),
-        (4, 2**31, 0, "accepted", "S1B", "x"),
-        (4, 2**31, 2**19 - 1, "known", "S1B", "x"),
-        (4, 7, 0, "known", "S1B", "x"),
-        (4, 7, 1, "accepted", "S1B", "x"),
-    ]
-
-
 def test_before_an_upgrade_a_backup_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     golden(_RELEASED[0], tmp_path / "state")
     _one_more_migration(monkeypatch)

@@ -4,7 +4,6 @@ import contextlib
 import gc
 import logging
 import shutil
-import socket
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import ServiceError, TransferError
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.ports import free_port
 from tests.support.proxies import PASSWORD, SECRETS, ConnectProxy, Tinyproxy
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import CLIENTS, Certificates, TlsServer, make_certificates
@@ -151,8 +151,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_the_services_fault(ask, status, code, 
 @pytest.mark.parametrize("ask", [CLIENTS[0], CLIENTS[2]])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_does_not_listen_is_named(ask, scheme, tmp_path, caplog):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     rules = ProxyRules(Secret(f"http://u:{PASSWORD.replace('@', '%40')}@127.0.0.1:{port}"), {})
     with caplog.at_level(logging.DEBUG), pytest.raises(ServiceError, match="proxy") as error:
         ask(f"{scheme}://{HOST}", None, tmp_path, rules)

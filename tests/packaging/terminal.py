@@ -8,7 +8,6 @@ import re
 import select
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Self
 
 from tests.packaging.documents import Step
 from tests.packaging.transcript import Comparison
+from tests.support.ports import free_port
 
 PORT, PLACE = "8333", "/tmp/tour"  # as the documents have them
 _STAYS = re.compile(r"cdsed (?:sandbox|run)\b(?!.*--(?:once|help))")
@@ -54,7 +54,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.comparison = Comparison()
         self._started = 0
         self._printed = b""
@@ -191,14 +191,6 @@ class Terminal:
 def _differs(step: Step, printed: str) -> str:
     shown = "\n".join(step.shown)
     return f"{step}\n--- the document shows\n{shown}\n--- it printed\n{printed}"
-
-
-def _free_port() -> int:
-    """Return a port that nothing uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _group_lives(group: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import yaml
 
 from cdsed.errors import StateError
-from cdsed.sandbox.accounts import SandboxAccount
+from cdsed.sandbox.accounts import SHAREABLE, SandboxAccount
 from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess
 
@@ -33,12 +33,9 @@ QUICK: dict[str, Any] = {
 
 def _limits(account: SandboxAccount, *, shared: bool) -> dict[str, int]:
     """Return the limits that an account shares with its group, or those that it has for itself."""
-    limits = {
-        "connections": ("sessions", account.sessions),
-        "requests": ("requests_per_minute", account.requests_per_minute or 1_000_000),
-        "volume": ("volume_bytes", account.volume_bytes),
-    }
-    return {key: value for quota, (key, value) in limits.items() if (quota in account.shares) is shared and value}
+    limits = {quota: getattr(account, field) for quota, field in SHAREABLE.items()}
+    limits["requests"] = limits["requests"] or 1_000_000
+    return {SHAREABLE[quota]: limit for quota, limit in limits.items() if (quota in account.shares) is shared and limit}
 
 
 class Installation:

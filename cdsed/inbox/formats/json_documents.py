@@ -154,7 +154,7 @@ def find_products(file: BinaryIO, name: str, heartbeat: Callable[[], None] = nev
     return layout
 
 
-def read_document(file: BinaryIO, layout: Layout, name: str) -> Iterator[ListingLine]:
+def read_document(file: BinaryIO, layout: Layout, name: str, bucket: str) -> Iterator[ListingLine]:
     """Read the products of a file; each item is numbered from 1.
 
     Raises
@@ -168,7 +168,7 @@ def read_document(file: BinaryIO, layout: Layout, name: str) -> Iterator[Listing
             for each in [item] if _is_row(item) else items_in(item):
                 number += 1
                 words = record(_with_headers(each, layout.headers))
-                yield from judge(number, words, words.text)
+                yield from judge(number, words, words.text, bucket)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise InboxError(f"{name} was changed while it was read") from error
 

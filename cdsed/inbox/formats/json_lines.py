@@ -27,7 +27,7 @@ def are_json_lines(file: BinaryIO) -> bool:
     return following is not None and following.text.lstrip().startswith("{")
 
 
-def read_json_lines(file: BinaryIO) -> Iterator[ListingLine]:
+def read_json_lines(file: BinaryIO, bucket: str) -> Iterator[ListingLine]:
     """Read JSON lines; a line that is not JSON is one rejected line."""
     for line in physical_lines(file, _LINE_BYTES_MAX):
         if line.problem:
@@ -35,10 +35,10 @@ def read_json_lines(file: BinaryIO) -> Iterator[ListingLine]:
         elif _is_blank(line):
             yield Ignored(line.number)
         else:
-            yield from _products(line)
+            yield from _products(line, bucket)
 
 
-def _products(line: PhysicalLine) -> Iterator[ListingLine]:
+def _products(line: PhysicalLine, bucket: str) -> Iterator[ListingLine]:
     try:
         items = list(items_in(_value(line)))
     except ValueError:
@@ -48,7 +48,7 @@ def _products(line: PhysicalLine) -> Iterator[ListingLine]:
         yield Ignored(line.number)  # a response without products
     for item in items:
         words = record(item)
-        yield from judge(line.number, words, words.text)
+        yield from judge(line.number, words, words.text, bucket)
 
 
 def _value(line: PhysicalLine) -> object:

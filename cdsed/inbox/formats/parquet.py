@@ -31,12 +31,12 @@ def check_parquet(file: BinaryIO, name: str) -> None:
     columns = _columns(table)
     _check_size(table, columns, name)
     if not any(is_known(key_of(column)) for column in columns) and all(
-        row.is_empty for row in islice(_rows(table), 100)
+        row.is_empty for row in islice(_rows(table, name), 100)
     ):
         raise InboxError(f"{name} is parquet without a column of products, such as name, Name or S3Path")
 
 
-def read_parquet(file: BinaryIO, name: str) -> Iterator[ListingLine]:
+def read_parquet(file: BinaryIO, name: str, bucket: str) -> Iterator[ListingLine]:
     """Read the rows of a parquet file; they are numbered from 1.
 
     Raises
@@ -44,11 +44,11 @@ def read_parquet(file: BinaryIO, name: str) -> Iterator[ListingLine]:
     InboxError
         It has changed since `check_parquet` read it, or is broken.
     """
-    for number, row in enumerate(_rows(_open(file, name)), start=1):
-        yield from judge(number, row, row.text)
+    for number, row in enumerate(_rows(_open(file, name), name), start=1):
+        yield from judge(number, row, row.text, bucket)
 
 
-def _rows(table: "pq.ParquetFile") -> Iterator[Record]:
+def _rows(table: "pq.ParquetFile", name: str) -> Iterator[Record]:
     import pyarrow as pa
 
     columns = _columns(table)
@@ -57,7 +57,7 @@ def _rows(table: "pq.ParquetFile") -> Iterator[Record]:
             for row in batch.to_pylist():
                 yield record_of((key_of(header), text) for header, text in row.items() if isinstance(text, str))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InboxError("it is parquet that is broken") from error
+        raise InboxError(f"{name} is parquet that is broken") from error
 
 
 def _columns(table: "pq.ParquetFile") -> list[str]:

@@ -29,12 +29,11 @@ _NAMES = (
 #: Headers of columns and names of JSON members, without blanks and underscores; the first one of names is used first.
 _RANKS = {word: rank for rank, word in enumerate(_NAMES.split())}
 _IDS = frozenset({"id", "uuid", "uid", "productid", "productuuid"})
-_PATHS = frozenset({"s3path", "productidentifier", "downloadlink", "key", "prefix", "location"})
 #: Of these columns a path that cannot be used deserves a remark: they are for the paths of this service.
 _S3_PATHS = frozenset({"s3path"})
 #: Columns with the names of other products than the row's: `cdsed match` writes one.
 _OTHER_PRODUCTS = frozenset({"counterpartof"})
-_KNOWN = _RANKS.keys() | _IDS | _PATHS | _S3_PATHS
+_KNOWN = _RANKS.keys() | _IDS | _S3_PATHS | {"downloadlink"}
 _HEADER_CHARACTERS_MAX = 100  # no known one is so long
 _NOT_COMPARED = str.maketrans("", "", " _-'\"")
 #: As long as the shortest names with a date and time: a shorter word that is not a name is not a lost product.
@@ -96,7 +95,7 @@ def only_ids(keys: Iterable[str]) -> bool:
     return bool(known) and known <= _IDS
 
 
-def judge(line: int, record: Record, text: str) -> list[Named | Rejected]:
+def judge(line: int, record: Record, text: str, bucket: str) -> list[Named | Rejected]:
     """Check what a line, row or JSON object says about products.
 
     Parameters
@@ -105,6 +104,8 @@ def judge(line: int, record: Record, text: str) -> list[Named | Rejected]:
         Its number; that of the product in a JSON document.
     text
         The whole line, or what stands for it.
+    bucket
+        The one of the settings: paths of others are not used.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def judge(line: int, record: Record, text: str) -> list[Named | Rejected]:
         Each product once, or one rejection: a line is never taken in part.
     """
     try:
-        return list(_named(line, record))
+        return list(_named(line, record, bucket))
     except NotAName as error:
         return [Rejected(line, quotable(text), error.why, len(text))]
 
@@ -147,10 +148,10 @@ def record_of(fields: Iterable[tuple[str, str]]) -> Record:
     return Record(tuple(names), tuple(ids), tuple(paths), tuple(links))
 
 
-def _named(line: int, record: Record) -> Iterable[Named]:
+def _named(line: int, record: Record, bucket: str) -> Iterable[Named]:
     names = list(dict.fromkeys(map(normal_form, record.names)))
-    places = [place_of(path, names) for path in record.paths]
-    links = [place_of(path, names) for path in record.links]
+    places = [place_of(path, names, bucket) for path in record.paths]
+    links = [place_of(path, names, bucket) for path in record.links]
     if not names:
         names = list(dict.fromkeys(place.name for place in [*places, *links] if place.name))
     elif any(place.name and place.name not in names for place in [*places, *filter(_is_sure, links)]):
@@ -160,7 +161,7 @@ def _named(line: int, record: Record) -> Iterable[Named]:
     if not names:
         for path in record.paths:
             name_of(path)  # says why it names nothing
-        raise NotAName("", "there is no product name")
+        raise NotAName("", "it has no product name")
     product_id = record.ids[0] if len(record.ids) == 1 and len(names) == 1 else None
     paths: dict[str, str] = {}
     for place in [*places, *links]:

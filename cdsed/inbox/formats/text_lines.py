@@ -26,7 +26,7 @@ _HEADER_ALONE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 _LOOKED_AHEAD = 1000  # lines after the first, to tell whether that is a header
 
 
-def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
+def read_rows(file: BinaryIO, bucket: str) -> Iterator[ListingLine]:
     """Read a listing of lines; every physical line becomes an item, one with several products an item for each.
 
     Raises
@@ -42,7 +42,7 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
         if line.problem:
             yield Rejected(line.number, "", line.problem)
         elif table is None and not is_first and _is_bare(text):
-            yield from judge(line.number, Record(names=(text,)), text)  # most listings have a million of these
+            yield from judge(line.number, Record(names=(text,)), text, bucket)  # most listings have a million of these
         elif not text or (is_first and directory_lines.is_summary(text)):
             yield Ignored(line.number)
         elif is_first and (found := _SEPARATOR.fullmatch(text)):
@@ -53,7 +53,7 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
             yield Ignored(line.number)
         else:
             is_first = False
-            products = _products(line.number, text, table)
+            products = _products(line.number, text, table, bucket)
             if isinstance(products[0], Rejected):
                 begun = _Table.later(text)
                 table = begun or table
@@ -62,11 +62,11 @@ def read_rows(file: BinaryIO) -> Iterator[ListingLine]:
             yield from products
 
 
-def _products(number: int, text: str, table: "_Table | None") -> Sequence[ListingLine]:
+def _products(number: int, text: str, table: "_Table | None", bucket: str) -> Sequence[ListingLine]:
     if table is None and not _DELIMITER.search(text) and directory_lines.names_several(text):
         reason = "holds ' ' between two products; write each on a line of its own"
         return [Rejected(number, quotable(text), reason, len(text))]
-    return judge(number, table.record(text) if table else _by_content(text), text)
+    return judge(number, table.record(text) if table else _by_content(text), text, bucket)
 
 
 class _Lookahead:
@@ -149,7 +149,7 @@ class _Table:
 
     @property
     def with_columns(self) -> "_Table | None":
-        """The table, if its rows have columns that can be told apart; else they are read without it."""
+        """The table, if its rows have columns that can be distinguished; else they are read without it."""
         return self if len(self.headers) > 1 and self.delimiter != _BLANK else None
 
     @property

@@ -11,15 +11,14 @@ from cdsed.model.eodata import BUCKET, split_s3_path
 from cdsed.model.families import Family
 from cdsed.model.families.form import TIME
 from cdsed.model.families.other import ANY_NAME, PLATFORM
-from cdsed.model.quoting import NotAName
+from cdsed.model.quoting import UUID, NotAName
 from cdsed.model.safename import normalise, parse, stem_of
 
 _ABSENT_CHARACTERS_MAX = 4
 _ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "nat", "null", "nil", "none", "<na>", "-", "--"})
-_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_ID = re.compile(_UUID)
+_ID = re.compile(UUID)
 _ID_CHARACTERS = 36
-_ID_IN_ADDRESS = re.compile(rf"(?i:https?)://\S*\bProducts\(({_UUID})\)")
+_ID_IN_ADDRESS = re.compile(rf"(?i:https?)://\S*\bProducts\(({UUID})\)")
 # How GDAL writes an object: its handlers may be chained.
 _HANDLERS = re.compile(r"(?:/vsi(?:s3|curl|zip|tar|gzip)(?:_streaming)?/)+")
 _S3_SCHEME = re.compile(r"s3[an]?://", re.IGNORECASE)
@@ -147,18 +146,20 @@ def certainty_of(word: str) -> Certainty:
         return Certainty.NOT
 
 
-def place_of(path: str, names: Collection[str]) -> Place:
+def place_of(path: str, names: Collection[str], bucket: str = BUCKET) -> Place:
     """Read a path as people and tools write it.
 
     Parameters
     ----------
     names
         The products that the line names. A path that leads below one of them is shortened to its own.
+    bucket
+        The one of the settings. Its paths are returned as ``/eodata/…``, which means it, too.
 
     Raises
     ------
     NotAName
-        It is a path of the catalogue's bucket that is not safe.
+        It is a path of that bucket that is not safe.
     """
     folder, _, last = path.rpartition("/")
     if last in names and last[:_UNIT_CHARACTERS] not in folder and _SAFE_FOLDER.fullmatch(folder):
@@ -169,12 +170,12 @@ def place_of(path: str, names: Collection[str]) -> Place:
         address = _ADDRESS.match(plain)
         if address:
             plain = unquote(address[1])
-            if not plain.startswith(f"{BUCKET}/"):
+            if not plain.startswith((f"{BUCKET}/", f"{bucket}/")):
                 return _not_used(plain, names, "its path is a web address and was not used")
         elif _HANDLERS.match(path) and not plain.startswith(("/", "s3://")):
             plain = f"/{plain}"
-        if _bucket(plain) != BUCKET:
-            return _not_used(plain, names, f"its path is not in the bucket {BUCKET} and was not used")
+        if _bucket(plain) not in {bucket, BUCKET}:
+            return _not_used(plain, names, f"its path is not in the bucket {bucket} and was not used")
     try:
         location = split_s3_path(plain)
     except ValueError as error:

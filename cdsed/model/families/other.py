@@ -37,7 +37,7 @@ ANY_EXTENSION = re.compile(r"S[1-9][A-Z_]_(?:OPER|TEST|REP[0-9A-Z])_(?!PRD_)|S1[
 #: Extensions of auxiliary files, which a name without any may lack.
 EXTENSIONS_OF_AUXILIARY = (".EOF", ".TGZ", ".nc", ".SAFE")
 #: Extensions of objects, which the catalogue's name of their product lacks.
-EXTENSIONS_OF_ARCHIVES = (".TGZ", ".tgz", ".tar", ".zip")
+EXTENSIONS_OF_ARCHIVES = (".zip", ".tar", ".TGZ", ".tgz", ".tar.gz")
 #: Looser, without regard to case: the beginning of a name that may be misspelt.
 LIKE_A_BEGINNING = (
     r"(?:S(?:[1-46-9][A-Z_]|5P)_[A-Z0-9]|Sentinel-[0-9]_\w*mosaic|Landsat_mosaic_|ESA_WorldCover_"

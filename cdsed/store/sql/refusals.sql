@@ -23,11 +23,8 @@ SELECT NOT EXISTS (
 -- name: get
 SELECT refusals, refused_at, refused_for_s, offered_again FROM product WHERE id = :id
 
--- name: rounds
-SELECT refusals FROM product WHERE id = :id
-
--- name: rounds_not_listed
-SELECT CASE WHEN code IN ('NotListed', 'ForeignBucket') THEN refusals ELSE 0 END FROM product WHERE id = :id
+-- name: last_failure
+SELECT code, refusals FROM product WHERE id = :id
 
 -- name: count
 UPDATE product SET refusals = refusals + 1, refused_at = coalesce(refused_at, :at),

@@ -26,7 +26,7 @@ ORBIT = (
     "MULTIPOLYGON (((170 1, 180 1, 180 3, 170 3, 170 1)),"
     " ((-180 1, -178 1, -178 3, -170 85, 0 85, 180 85, 180 90, -180 90, -180 1)))"
 )
-# As some orbits of 2016: an edge of 270 degrees on the plane is no jump, because the catalogue has cut it already.
+# As some orbits of 2016: an edge of 270 degrees on the plane does not jump, because the catalogue has cut it already.
 HALF_THE_GLOBE = "POLYGON ((-180 89, 90 89, 180 80, 180 -60, -47 -68, -180 -69, -180 89))"
 ALL = [CUT, JUMPS, BEYOND, POLE, POLE_SHORT, POLE_JUMPS, SOUTH, ORBIT, HALF_THE_GLOBE]
 

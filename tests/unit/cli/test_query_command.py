@@ -1,3 +1,4 @@
+import ast
 import csv
 import io
 import json
@@ -176,6 +177,8 @@ def test_the_columns_of_cdsodatacli_are_there_on_request(query):
     lines = list(csv.DictReader(io.StringIO(out)))
     assert list(lines[0]) == ["Id", "Name", "S3Path", "geometry", "Checksum"]
     assert len(lines) == 20
+    assert all(each["S3Path"].startswith("/eodata/") and each["geometry"] for each in lines)
+    assert {digest["Algorithm"] for digest in ast.literal_eval(lines[0]["Checksum"])} >= {"MD5"}
 
 
 def test_a_second_search_sends_no_request_unless_asked_to(query, filled):

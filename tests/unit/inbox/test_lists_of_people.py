@@ -239,6 +239,17 @@ def test_a_path_that_cannot_be_used_is_forgotten_with_a_remark_and_the_name_deci
     assert read(tmp_path, json.dumps([{}, {"Name": A, "S3Path": path}]))[1] == expected
 
 
+@pytest.mark.parametrize("form", ["safename,S3Path\n{1},{0}", "{0}", '{{"Name": "{1}", "S3Path": "{0}"}}'])
+@pytest.mark.parametrize("begin", ["s3://mirror/", "s3://eodata/", "/eodata/"])
+def test_a_path_of_the_bucket_of_the_settings_is_used_by_its_own_name_and_as_eodata(
+    tmp_path: Path, form: str, begin: str
+) -> None:
+    path = PATH.replace("/eodata/", begin, 1)
+    (tmp_path / "list").write_text(form.format(path, A), encoding="utf-8")
+    found = list(read_listing(tmp_path / "list", bucket="mirror"))[-1]
+    assert (found.safename, found.s3_path, found.remark) == (A, PATH, "")  # type: ignore[union-attr]
+
+
 def test_a_local_path_in_the_column_of_paths_never_reaches_the_service(tmp_path: Path) -> None:
     assert read(tmp_path, f"safename,S3Path\n{A},/data/spool/{A}\n")[1] == Named(2, A, None, None, AWAY)
 

@@ -79,7 +79,7 @@ def test_every_format_is_understood(tmp_path: Path, content: str, expected: list
         (f"/eodata/../x/{A}", "cannot be used"),
         (f"/eodata/../x/{A},{A}", "cannot be used"),
         (f"{PATH},{B}", "leads to another product"),
-        (",,", "there is no product name"),
+        (",,", "it has no product name"),
         (f"{A}\u2028{B}", "holds '\\u2028'"),
         (f"{A}\x85{B}", "holds '\\x85'"),
         (f"{A} {B}", "holds ' '"),
@@ -181,7 +181,7 @@ def test_an_odata_answer_gives_one_item_per_product(tmp_path: Path) -> None:
     }
     first, second, third, fourth = read(tmp_path, json.dumps(response))
     assert (first, third) == (Named(1, A, ID, PATH), Named(3, B))
-    assert second == Rejected(2, "", "there is no product name")
+    assert second == Rejected(2, "", "it has no product name")
     assert isinstance(fourth, Rejected)
 
 

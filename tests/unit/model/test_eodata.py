@@ -50,7 +50,7 @@ from cdsed.model.safename import normalise, parse
             "S5P_OFFL_L1B_IR_UVN_20180501T014222_20180501T032352_02833_01_010000_20180503T164434.nc",
             "Sentinel-5P/TROPOMI/L1B/2018/05/01",
         ),
-        # Collection-1, even where the name says N0510; the baseline N9999 is none of it
+        # Collection-1, even where the name says N0510; the baseline N9999 does not belong to it
         (
             "S2A_MSIL1C_20180801T104021_N0500_R008_T31UFS_20230812T103406.SAFE",
             "Sentinel-2/MSI/L1C_N0500/2018/08/01",

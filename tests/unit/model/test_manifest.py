@@ -9,7 +9,6 @@ from cdsed.model.manifest import (
     Manifest,
     ManifestEntry,
     ManifestError,
-    manifest_name,
     parse_manifest,
 )
 
@@ -207,7 +206,7 @@ def test_an_oversized_manifest_is_refused_unread() -> None:
 
 
 def test_every_family_knows_its_manifest() -> None:
-    assert {family: manifest_name(family) for family in Family} == {
+    assert {family: family.mission.manifest for family in Family} == {
         Family.S1: "manifest.safe",
         Family.S2: "manifest.safe",
         Family.S3: "xfdumanifest.xml",

@@ -181,8 +181,8 @@ def test_a_word_of_a_listing_becomes_the_canonical_name(token: str, name: str) -
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        ("", "there is no product name"),
-        ("/", "there is no product name"),
+        ("", "it has no product name"),
+        ("/", "it has no product name"),
         ("hello", "does not begin like"),
         ("manifest.safe", "does not begin like"),
         ("LC08_L1TP_193024", "does not begin like"),

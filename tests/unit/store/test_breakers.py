@@ -95,7 +95,7 @@ def test_the_catalogue_is_the_reason_why_nothing_moves_only_while_no_place_is_kn
     reported = snapshot.report(lab.db, lab.clock, running=True).why_idle
     assert reported == f"service:catalogue backs off, next try in {pause:.0f} s: the connection broke"
     lab.ready("B")
-    assert snapshot.report(lab.db, lab.clock, running=True).why_idle == "there is no account in the accounts file"
+    assert snapshot.report(lab.db, lab.clock, running=True).why_idle == "the accounts file has no account"
 
 
 def test_an_account_below_its_threshold_is_still_used(lab):

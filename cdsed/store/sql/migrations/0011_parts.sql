@@ -9,12 +9,6 @@ CREATE TABLE new_remark (                               -- what a receipt says a
     text TEXT NOT NULL,
     PRIMARY KEY (listing, line, part)
 ) STRICT, WITHOUT ROWID;
--- The former version kept all three in `line`: from 1 << 62 on, the line, 19 bits of the part, and 1 for "accepted".
-INSERT INTO new_remark
-SELECT listing, (line - (1 << 62)) >> 20, (line & ((1 << 20) - 1)) >> 1, iif(line & 1, 'accepted', verdict), safename,
-       text
-FROM remark WHERE line >= 1 << 62
-UNION ALL
-SELECT listing, line, 0, verdict, safename, text FROM remark WHERE line < 1 << 62;
+INSERT INTO new_remark SELECT listing, line, 0, verdict, safename, text FROM remark;
 DROP TABLE remark;
 ALTER TABLE new_remark RENAME TO remark;
