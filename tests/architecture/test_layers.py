@@ -39,7 +39,7 @@ _MAY_IMPORT = {
     "cli": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule", "roles", "daemon", "view"},
     "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "view"},
     "api": _BASE | _VALUES | _ADAPTERS | {"view", "foreground"},
-    "compat": _BASE | _VALUES | _ADAPTERS | {"credentials", "work", "view", "foreground"},
+    "compat": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "view", "foreground"},
     "__main__": {"cli"},
     "": {"api", "_version"},
 }
