@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, fie
 
 from cdsed.config.document import Document
 from cdsed.config.secrets import Secret
-from cdsed.config.settings import Section
+from cdsed.config.section import Section
 from cdsed.config.values import INTEGER_MAX, ShortName, Size
 from cdsed.model.quota import SHAREABLE, Limit
 

@@ -4,11 +4,12 @@ Secrets are not settings: see `cdsed.config.accounts`.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from cdsed.config.instance import MAIN
+from cdsed.config.section import Section
 from cdsed.config.values import (
     AbsolutePath,
     BucketName,
@@ -22,18 +23,6 @@ from cdsed.config.values import (
 from cdsed.model.eodata import BUCKET
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
-
-
-class Section(BaseModel):
-    """A mapping in a file of cdsed: typed, frozen, without unknown keys, and without values in its errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_all_defaults(cls, value: Any) -> Any:
-        # YAML reads `transfer:` as null if every key below it is commented out.
-        return {} if value is None else value
 
 
 def _not_below(smaller_key: str, value: float, info: ValidationInfo) -> float:

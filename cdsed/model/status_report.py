@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, Named, Pause, Transfer
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 
@@ -135,6 +136,7 @@ class ListingStatus:
     taken_at: float
     lines: int
     by_state: dict[State, int]
+    eta: Eta | None = None
 
     @property
     def products(self) -> int:
@@ -242,6 +244,20 @@ class StatusReport:
         Whether the work waits for a person to mend an account.
     pools
         The groups whose accounts share quotas.
+    eta
+        When the known work is done, with what decides it.
+    transfers
+        The products in transfer, oldest first.
+    rate_steps
+        Mean bytes per second in each of the last twelve periods of 5 min, oldest first.
+    rate_bytes_per_s
+        Of all transfers together, over the last minute.
+    stalled_for_s
+        Seconds for which sessions have been at work without receiving a byte, if that is too long; else None.
+    last_published, oldest_waiting
+        The product published last, and the one that has waited longest since it was listed.
+    disks, pauses, bandwidth_limits
+        The directories that products are written to, what is paused, and the limits of bandwidth now.
     """
 
     at: float
@@ -261,6 +277,16 @@ class StatusReport:
     quota_wait: QuotaWait | None = None
     needs_account: bool = False
     pools: tuple[PoolStatus, ...] = ()
+    eta: Eta | None = None
+    transfers: tuple[Transfer, ...] = ()
+    rate_steps: tuple[float, ...] = ()
+    rate_bytes_per_s: float = 0.0
+    stalled_for_s: float | None = None
+    last_published: Named | None = None
+    oldest_waiting: Named | None = None
+    disks: tuple[DiskStatus, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    bandwidth_limits: tuple[BandwidthLimit, ...] = ()
 
     @property
     def used_bytes(self) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from cdsed.config.settings import ArchiveSettings, Section, Settings
+from cdsed.config.section import Section
+from cdsed.config.settings import ArchiveSettings, Settings
 from cdsed.config.values import parse_size_bytes
 
 ROOT = Path(__file__).resolve().parents[2]

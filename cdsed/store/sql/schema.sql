@@ -1,7 +1,7 @@
 -- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
 -- It is what all migrations make together. To change it, add a migration.
 PRAGMA application_id = 1128551237;
-PRAGMA user_version = 11;
+PRAGMA user_version = 17;
 
 CREATE TABLE daemon (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -277,6 +277,23 @@ CREATE TABLE "remark" (                               -- what a receipt says abo
     safename TEXT,
     text TEXT NOT NULL,
     PRIMARY KEY (listing, line, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pause (                                    -- what begins no transfer until it is resumed
+    kind TEXT NOT NULL CHECK (kind IN ('all', 'listing', 'account', 'group', 'disk')),
+    name TEXT NOT NULL,                                 -- of a listing: its id; of a disk: its directory; of all: ''
+    source TEXT NOT NULL CHECK (source IN ('person', 'window')),
+    since_at REAL NOT NULL,
+    until_at REAL,                                      -- NULL: until a person resumes it
+    PRIMARY KEY (kind, name, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bandwidth_limit (
+    kind TEXT NOT NULL CHECK (kind IN ('machine', 'group', 'account')),
+    name TEXT NOT NULL,                                 -- '' for the machine
+    bytes_per_s INTEGER NOT NULL CHECK (bytes_per_s > 0),
+    until_at REAL,                                      -- when the settings change it; NULL: they do not
+    PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIEW ready_place (account_group, place) AS       -- the places at which products are ready

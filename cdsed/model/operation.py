@@ -1,0 +1,96 @@
+"""What the status says of transfers, times to go, pauses and limits."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EtaLimit(StrEnum):
+    """What decides how long the known work takes."""
+
+    BANDWIDTH = "bandwidth"
+    REQUESTS = "requests"
+    VOLUME = "volume"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """When work is done.
+
+    Attributes
+    ----------
+    seconds
+        From now on.
+    limit
+        What decides it.
+    lower_bound
+        Whether it may take longer, for example because a pause has no end.
+    """
+
+    seconds: float
+    limit: EtaLimit
+    lower_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One product that is being transferred.
+
+    Attributes
+    ----------
+    done_bytes, size_bytes
+        What is written of it, and what it is made of.
+    rate_bytes_per_s
+        Mean of the last minute, or since its beginning if that is later; None if it began just now.
+    accounts, sessions
+        The accounts whose sessions fetch it, and how many sessions these are.
+    since_at
+        When it began, seconds UTC.
+    """
+
+    safename: str
+    group: str
+    done_bytes: int
+    size_bytes: int
+    rate_bytes_per_s: float | None
+    accounts: tuple[str, ...]
+    sessions: int
+    since_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiskStatus:
+    """One directory that products are written to; `free_bytes` is None if it cannot be asked."""
+
+    place: str
+    free_bytes: int | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What begins no transfer: `kind` is all, listing, account, group or disk; `source` is person or window."""
+
+    kind: str
+    name: str
+    source: str
+    since_at: float
+    until_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BandwidthLimit:
+    """The bandwidth that the settings allow now; `kind` is machine, group or account."""
+
+    kind: str
+    name: str
+    bytes_per_s: int
+    until_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A product and a time in seconds UTC, such as the one published last."""
+
+    safename: str
+    at: float

@@ -1,0 +1,1 @@
+-- What of a product is fetched, and where to.

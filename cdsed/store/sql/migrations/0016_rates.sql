@@ -1,0 +1,1 @@
+-- What the status needs to know of rates.

@@ -1,0 +1,9 @@
+-- The bandwidth that the settings allow now, for the machine, a group or an account.
+
+CREATE TABLE bandwidth_limit (
+    kind TEXT NOT NULL CHECK (kind IN ('machine', 'group', 'account')),
+    name TEXT NOT NULL,                                 -- '' for the machine
+    bytes_per_s INTEGER NOT NULL CHECK (bytes_per_s > 0),
+    until_at REAL,                                      -- when the settings change it; NULL: they do not
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
