@@ -89,7 +89,7 @@ class BandwidthLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ProductAt:
     """A product and a time in seconds UTC, such as the one published last."""
 
     safename: str

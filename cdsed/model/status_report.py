@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, Named, Pause, Transfer
+from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, Pause, ProductAt, Transfer
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 
@@ -282,8 +282,8 @@ class StatusReport:
     rate_steps: tuple[float, ...] = ()
     rate_bytes_per_s: float = 0.0
     stalled_for_s: float | None = None
-    last_published: Named | None = None
-    oldest_waiting: Named | None = None
+    last_published: ProductAt | None = None
+    oldest_waiting: ProductAt | None = None
     disks: tuple[DiskStatus, ...] = ()
     pauses: tuple[Pause, ...] = ()
     bandwidth_limits: tuple[BandwidthLimit, ...] = ()

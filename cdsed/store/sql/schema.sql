@@ -288,7 +288,7 @@ CREATE TABLE pause (                                    -- what begins no transf
     PRIMARY KEY (kind, name, source)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE bandwidth_limit (
+CREATE TABLE bandwidth_limit (                          -- the bandwidth that the settings allow now
     kind TEXT NOT NULL CHECK (kind IN ('machine', 'group', 'account')),
     name TEXT NOT NULL,                                 -- '' for the machine
     bytes_per_s INTEGER NOT NULL CHECK (bytes_per_s > 0),

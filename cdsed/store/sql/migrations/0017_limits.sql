@@ -1,6 +1,6 @@
--- The bandwidth that the settings allow now, for the machine, a group or an account.
+-- Limits of bandwidth, for the machine, a group or an account.
 
-CREATE TABLE bandwidth_limit (
+CREATE TABLE bandwidth_limit (                          -- the bandwidth that the settings allow now
     kind TEXT NOT NULL CHECK (kind IN ('machine', 'group', 'account')),
     name TEXT NOT NULL,                                 -- '' for the machine
     bytes_per_s INTEGER NOT NULL CHECK (bytes_per_s > 0),
