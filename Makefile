@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage bench soak peers fresh-machines docs lock install uninstall dist deb clean
+.PHONY: help demo test lint check coverage bench soak peers fresh-machines docs lock install uninstall dist deb clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,13 @@ demo: $(VENV)/.installed ## Install into .venv, then run the main job end to end
 test: $(VENV)/.tests-installed ## Install the test tools too, then run the tests, JOBS (3) at a time; TESTS= names some
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
 
-check: $(VENV)/.tests-installed ## Lint, types, layers: what must be clean before a commit
+lint: $(VENV)/.tests-installed ## Lint and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/architecture
+
+check: lint ## Lint, types, layers: what must be clean before a commit
+	$(BIN)/python -m pytest -q --numprocesses $(JOBS) tests/architecture
 
 coverage: $(VENV)/.tests-installed ## Run the tests under coverage; print it by room, with what model, store, work, process, transfer lack
 	$(BIN)/coverage erase

@@ -81,7 +81,7 @@ def test_a_killed_search_continues_where_it_stopped(sandbox, tmp_path):
     sandbox.fault(kind="internal_error", operation="odata", every=10)
     searcher = Searcher(tmp_path, sandbox)
     pages = 0
-    for kill in range(1, 6):  # each time more pages are cached
+    for kill in range(1, 4):  # each time more pages are cached
         kept = searcher.kept()
         before = len(searcher.asked())
         process = searcher.start()
@@ -97,7 +97,7 @@ def test_a_killed_search_continues_where_it_stopped(sandbox, tmp_path):
 
     assert_each_once(lines)
     assert not kept & set(searcher.asked()[before:])
-    assert len(kept) >= 5
+    assert len(kept) >= 3
     asked = len(searcher.asked())
     assert searcher.finish() == lines
     assert len(searcher.asked()) == asked

@@ -105,9 +105,12 @@ def test_products_that_need_two_requests_to_be_found_are_never_asked_for_beyond_
 
 
 @pytest.mark.timeout(240)
-def test_a_product_that_needs_more_requests_than_are_left_waits_for_them_and_arrives(tmp_path: Path) -> None:
-    """One request a minute, and planning needs two: the first must not be wasted."""
-    with _limited(1) as sandbox:
+@pytest.mark.parametrize("limit", [pytest.param(1, marks=pytest.mark.soak), 2])
+def test_a_product_that_needs_more_requests_than_are_left_waits_for_them_and_arrives(
+    tmp_path: Path, limit: int
+) -> None:
+    """Planning needs two requests: with one a minute, the first must not be wasted."""
+    with _limited(limit) as sandbox:
         lab = Installation(tmp_path, sandbox)
         [name] = realistic_safenames("S5P", 1, seed=62)
         sandbox.add_products({"safename": name, "size_bytes": 2_000})
