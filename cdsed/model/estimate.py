@@ -14,6 +14,7 @@ from cdsed.model.quota import Supply, forecast
 WINDOW_S = 65.0
 
 _FAST = 1e12
+_LONGEST_S = 1e9
 _EXACT_S, _EXACT_SHARE = 0.2, 0.002
 # The time at full speed is this much shorter if the quota of requests decides.
 _NOTICEABLE_SHARE, _NOTICEABLE_S = 1.05, 2.0
@@ -68,27 +69,33 @@ class Source:
         """Return requests per second in the long run."""
         return min(self.speed(bytes_per_request), self.requests_per_window / WINDOW_S)
 
-    def served(self, within_s: float, speed: float) -> float:
-        """Return how many requests it sends within some seconds from now, at full `speed` where the quota allows it."""
-        within_s -= self.begins_in_s
-        if within_s <= 0:
-            return 0.0
-        if within_s <= WINDOW_S:
-            return self._in_window(within_s, speed)
-        first = self._in_window(WINDOW_S, speed)
-        if speed * WINDOW_S < self.requests_per_window:
-            return first + speed * (within_s - WINDOW_S)
-        whole, rest_s = divmod(within_s, WINDOW_S)
-        return first + (whole - 1) * self.requests_per_window + self._in_window(rest_s, speed)
 
-    def _in_window(self, within_s: float, speed: float) -> float:
-        served, credit = speed * within_s, 0.0
-        for in_s, requests in self.returns:
-            if in_s - self.begins_in_s > within_s:
-                break
-            served = min(served, credit + speed * (within_s - max(0.0, in_s - self.begins_in_s)))
-            credit += requests
-        return min(served, credit)
+class _Schedule:
+    """When a source sends how many requests at full `speed` (requests per second) where its quota allows it."""
+
+    def __init__(self, source: Source, speed: float) -> None:
+        self._speed = speed
+        self._saturated = speed * WINDOW_S >= source.requests_per_window
+        self._batches: list[tuple[float, float]] = []
+        self._end_s = source.begins_in_s
+        for in_s, requests in source.returns:
+            if requests and speed:
+                begins_s = max(in_s, self._end_s)
+                self._batches.append((begins_s, requests))
+                self._end_s = begins_s + requests / speed
+
+    def served(self, within_s: float) -> float:
+        """Return how many requests are sent within some seconds from now."""
+        if not self._saturated and within_s > self._end_s:
+            return sum(requests for _, requests in self._batches) + self._speed * (within_s - self._end_s)
+        total = 0.0
+        for begins_s, requests in self._batches:
+            if within_s > begins_s:  # requests that were sent may be sent again, one window later
+                windows, rest_s = (
+                    divmod(within_s - begins_s, WINDOW_S) if self._saturated else (0.0, within_s - begins_s)
+                )
+                total += windows * requests + min(requests, self._speed * rest_s)
+        return total
 
 
 def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
@@ -109,16 +116,17 @@ def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
     unknown = any(each.requests_per_s is None and each.bytes_per_s is None for each in sources)
     if not sources or not any(each.speed(bytes_per_request) > 0 for each in sources):
         return None
-    unlimited = [
-        replace(each, requests_per_window=_FAST * WINDOW_S, returns=((0.0, _FAST * WINDOW_S),)) for each in sources
-    ]
-    in_s, at_speed_s = (_time(load.requests, each, bytes_per_request) for each in (sources, unlimited))
+    unlimited = [replace(each, requests_per_window=_FAST * _FAST, returns=((0.0, _FAST),)) for each in sources]
+    schedules = [_Schedule(each, each.speed(bytes_per_request)) for each in sources]
+    in_s = _time(load.requests, schedules)
+    at_speed_s = _time(load.requests, [_Schedule(each, each.speed(bytes_per_request)) for each in unlimited])
     limit = EtaLimit.REQUESTS if in_s > at_speed_s * _NOTICEABLE_SHARE + _NOTICEABLE_S else EtaLimit.BANDWIDTH
     if limit is EtaLimit.BANDWIDTH and unknown:
         return None
     if limit is EtaLimit.BANDWIDTH and 2 * min(each.begins_in_s for each in sources) > in_s:
         limit = EtaLimit.PAUSE
-    if not _volume_suffices(in_s, sources, bytes_per_request):
+    volumes = [each.volume.left_bytes if each.volume else _FAST * _FAST for each in sources]
+    if any(each.served(in_s) * bytes_per_request > left for each, left in zip(schedules, volumes, strict=True)):
         found = forecast(load.size_bytes, [_supply(each, bytes_per_request) for each in sources], now)
         if found is None:
             return None
@@ -127,30 +135,21 @@ def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
     return Eta(in_s, limit, lower_bound=unknown)
 
 
-def _time(requests: float, sources: Sequence[Source], bytes_per_request: float) -> float:
-    """Return the seconds in which the sources send so many requests."""
-    speeds = [(each, each.speed(bytes_per_request)) for each in sources]
+def _time(requests: float, schedules: Sequence[_Schedule]) -> float:
+    """Return the seconds in which so many requests are sent."""
 
     def done(within_s: float) -> bool:
-        return sum(each.served(within_s, speed) for each, speed in speeds) >= requests
+        return sum(each.served(within_s) for each in schedules) >= requests
 
-    low, high = 0.0, max(each.begins_in_s for each in sources) + 1.0
+    low, high = 0.0, 1.0
     while not done(high):
         low, high = high, 2 * high
-        if high > 1e9:
+        if high > _LONGEST_S:
             return high
     while high - low > max(_EXACT_S, _EXACT_SHARE * high):
         middle = (low + high) / 2
         low, high = (low, middle) if done(middle) else (middle, high)
     return high
-
-
-def _volume_suffices(in_s: float, sources: Sequence[Source], bytes_per_request: float) -> bool:
-    return all(
-        each.volume is None
-        or each.served(in_s, each.speed(bytes_per_request)) * bytes_per_request <= each.volume.left_bytes
-        for each in sources
-    )
 
 
 def _supply(source: Source, bytes_per_request: float) -> Supply:
