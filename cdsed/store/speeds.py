@@ -14,6 +14,7 @@ _THROTTLED_STEPS = 4  # earlier steps may be from before the sessions were halve
 _GAP_STEPS = 3  # after such a gap another stretch of work begins
 _RAMP_STEPS = 3  # from this length on, the step in which the work began is left out
 _SATURATED_SHARE = 0.9
+_SHORT_S = 0.5
 _HOUR_STEPS = 60 * MINUTE_STEPS
 _BUSY_HOURS = 24
 
@@ -31,8 +32,11 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    requests: int = 0
-    size_bytes: int = 0
+    """What an account sent and received in one step, of which `for_s` seconds count."""
+
+    requests: int
+    size_bytes: int
+    for_s: float
 
 
 def of_accounts(db: Database, clock: Clock, accounts: Sequence[QuotaUsage]) -> dict[str, Speed]:
@@ -42,13 +46,16 @@ def of_accounts(db: Database, clock: Clock, accounts: Sequence[QuotaUsage]) -> d
     to have the mean speed of the others of its group for each of its sessions.
     """
     step = step_of(clock)
-    steps: dict[str, dict[int, _Step]] = {}
+    numbers = range(step - MINUTE_STEPS, step + 1)
+    steps: dict[str, dict[int, Row]] = {}
     for row in db.rows(_SQL.steps, step=step, steps=MINUTE_STEPS):
-        steps.setdefault(row["account"], {})[row["step"]] = _Step(row["requests"], row["bytes"])
+        steps.setdefault(row["account"], {})[row["step"]] = row
+    leased = {row["account"]: row["since_s"] for row in db.rows(_SQL.leased)}
     found = {}
     for each in accounts:
-        series = [steps.get(each.name, {}).get(number, _Step()) for number in range(step - MINUTE_STEPS, step + 1)]
-        speed = _measured(each, series, clock.boot_s() % STEP_S)
+        counts = steps.get(each.name, {})
+        series = [_timed(number, counts.get(number), clock.boot_s(), leased.get(each.name, 0.0)) for number in numbers]
+        speed = _measured(each, series)
         if speed is not None:
             found[each.name] = speed
     if len(found) < len(accounts):
@@ -56,34 +63,39 @@ def of_accounts(db: Database, clock: Clock, accounts: Sequence[QuotaUsage]) -> d
     return _with_peers(accounts, found)
 
 
-def _measured(account: QuotaUsage, series: Sequence[_Step], present_s: float) -> Speed | None:
-    """Return the speed of the last minute; `series` ends with the present step, of which `present_s` have passed."""
+def _timed(step: int, row: Row | None, now_s: float, leased_s: float) -> _Step:
+    """Return a step; it counts until now, and only from the lease of its first session, if that was within it."""
+    begins_s, ends_s = step * STEP_S, min(now_s, (step + 1) * STEP_S)
+    for_s = ends_s - (leased_s if begins_s < leased_s < ends_s else begins_s)
+    return _Step(row["requests"] if row else 0, row["bytes"] if row else 0, max(_SHORT_S, for_s))
+
+
+def _measured(account: QuotaUsage, series: Sequence[_Step]) -> Speed | None:
+    """Return the speed of the last minute."""
     if account.throttle_reason is not None:
         series = series[-_THROTTLED_STEPS:]
-    lengths = [STEP_S] * (len(series) - 1) + [max(0.5, present_s)]
-    timed = list(zip(series, lengths, strict=True))
     used = account.requests + account.claimed_requests
     if used >= _SATURATED_SHARE * account.requests_per_minute:
         most = max(each.requests for each in series)
-        timed = [(each, length_s) for each, length_s in timed if each.requests and 2 * each.requests >= most]
+        series = [each for each in series if each.requests and 2 * each.requests >= most]
     else:
-        timed = _stretch(timed, at_work=account.held > 0)
-    if not sum(each.size_bytes for each, _ in timed):
+        series = _stretch(series, at_work=account.held > 0)
+    if not sum(each.size_bytes for each in series):
         return None
-    in_s = sum(length_s for _, length_s in timed)
-    return Speed(sum(each.requests for each, _ in timed) / in_s, sum(each.size_bytes for each, _ in timed) / in_s)
+    in_s = sum(each.for_s for each in series)
+    return Speed(sum(each.requests for each in series) / in_s, sum(each.size_bytes for each in series) / in_s)
 
 
-def _stretch(timed: list[tuple[_Step, float]], *, at_work: bool) -> list[tuple[_Step, float]]:
+def _stretch(series: Sequence[_Step], *, at_work: bool) -> Sequence[_Step]:
     """Return the steps of the present stretch of work, or of the last one."""
-    last = max((i for i, (each, _) in enumerate(timed) if each.requests), default=-1)
+    last = max((i for i, each in enumerate(series) if each.requests), default=-1)
     first = last
     for i in range(last - 1, -1, -1):
-        if timed[i][0].requests:
+        if series[i].requests:
             first = i
         elif first - i > _GAP_STEPS:
             break
-    stretch = timed[first:] if at_work and last >= 0 else timed[max(0, first) : last + 1]
+    stretch = series[first:] if at_work and last >= 0 else series[max(0, first) : last + 1]
     return stretch[1:] if len(stretch) > _RAMP_STEPS else stretch
 
 

@@ -4,6 +4,9 @@ SELECT account.name AS account, step, requests, bytes
 FROM account CROSS JOIN traffic_step ON traffic_step.account = account.name
 WHERE account.listed = 1 AND step BETWEEN :step - :steps AND :step
 
+-- name: leased
+SELECT account, min(leased_s) AS since_s FROM session WHERE process IS NOT NULL GROUP BY account
+
 -- name: last_hour
 SELECT account.name AS account, count(*) AS steps, sum(requests) AS requests, sum(bytes) AS bytes
 FROM account CROSS JOIN traffic_step ON traffic_step.account = account.name

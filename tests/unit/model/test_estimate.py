@@ -45,7 +45,7 @@ def _free_s(sent_s: float) -> float:
 
 
 def simulated(requests: list[float], accounts: list[Account]) -> float:
-    """Return the seconds in which the accounts bring requests of these sizes, each by the session that is free first."""
+    """Return the seconds in which requests of these sizes arrive, each over the session that is free first."""
     free = [
         (account.begins_in_s, number, account)
         for number, account in enumerate(accounts)
