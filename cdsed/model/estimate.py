@@ -13,11 +13,20 @@ from cdsed.model.quota import Supply, forecast
 #: Requests are counted in steps of 5 s, so that each counts for up to this long.
 WINDOW_S = 65.0
 
+_REQUEST_BYTES = 32_768
 _FAST = 1e12
 _LONGEST_S = 1e9
 _EXACT_S, _EXACT_SHARE = 0.2, 0.002
 # The time at full speed is this much shorter if the quota of requests decides.
 _NOTICEABLE_SHARE, _NOTICEABLE_S = 1.05, 2.0
+
+
+def weight(requests: float, size_bytes: float) -> float:
+    """Return the bytes of requests, where each request counts as `_REQUEST_BYTES` more.
+
+    So a speed that was measured with large objects is about right for small ones, too.
+    """
+    return requests * _REQUEST_BYTES + size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +49,11 @@ class Source:
 
     Attributes
     ----------
-    requests_per_s, bytes_per_s
-        Its speed while no quota holds it back; None: not known, so the time is a lower bound.
+    speed
+        Bytes per second while no quota holds it back, as `weight` counts them; None: not known, so the time is a lower
+        bound unless `bytes_per_s_max` is known.
+    bytes_per_s_max
+        What limits its bytes; None: no limit.
     requests_per_window
         Its quota of requests.
     returns
@@ -53,21 +65,23 @@ class Source:
         The volume of 30 days; its rate is not used. None: there is no limit.
     """
 
-    requests_per_s: float | None
-    bytes_per_s: float | None
+    speed: float | None
+    bytes_per_s_max: float | None
     requests_per_window: float
     returns: tuple[tuple[float, float], ...]
     begins_in_s: float = 0.0
     volume: Supply | None = None
 
-    def speed(self, bytes_per_request: float) -> float:
+    def requests_per_s(self, bytes_per_request: float) -> float:
         """Return requests per second at full speed, for requests of this size."""
-        by_bytes = self.bytes_per_s / bytes_per_request if self.bytes_per_s is not None and bytes_per_request else _FAST
-        return min(_FAST if self.requests_per_s is None else self.requests_per_s, by_bytes)
+        most = _FAST if self.speed is None else self.speed / weight(1.0, bytes_per_request)
+        if self.bytes_per_s_max is not None and bytes_per_request:
+            most = min(most, self.bytes_per_s_max / bytes_per_request)
+        return most
 
     def lasting(self, bytes_per_request: float) -> float:
         """Return requests per second in the long run."""
-        return min(self.speed(bytes_per_request), self.requests_per_window / WINDOW_S)
+        return min(self.requests_per_s(bytes_per_request), self.requests_per_window / WINDOW_S)
 
 
 class _Schedule:
@@ -113,13 +127,13 @@ def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
     """
     bytes_per_request = load.size_bytes / max(1.0, load.requests)
     load = replace(load, requests=max(1.0, load.requests))
-    unknown = any(each.requests_per_s is None and each.bytes_per_s is None for each in sources)
-    if not sources or not any(each.speed(bytes_per_request) > 0 for each in sources):
+    unknown = any(each.speed is None and each.bytes_per_s_max is None for each in sources)
+    if not sources or not any(each.requests_per_s(bytes_per_request) > 0 for each in sources):
         return None
     unlimited = [replace(each, requests_per_window=_FAST * _FAST, returns=((0.0, _FAST),)) for each in sources]
-    schedules = [_Schedule(each, each.speed(bytes_per_request)) for each in sources]
+    schedules = [_Schedule(each, each.requests_per_s(bytes_per_request)) for each in sources]
     in_s = _time(load.requests, schedules)
-    at_speed_s = _time(load.requests, [_Schedule(each, each.speed(bytes_per_request)) for each in unlimited])
+    at_speed_s = _time(load.requests, [_Schedule(each, each.requests_per_s(bytes_per_request)) for each in unlimited])
     limit = EtaLimit.REQUESTS if in_s > at_speed_s * _NOTICEABLE_SHARE + _NOTICEABLE_S else EtaLimit.BANDWIDTH
     if limit is EtaLimit.BANDWIDTH and unknown:
         return None

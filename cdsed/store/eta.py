@@ -14,7 +14,6 @@ from cdsed.store.paused import WITHOUT_END, Paused
 from cdsed.store.queries import Queries
 from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage, step_of
 from cdsed.store.quota_waits import is_unusable
-from cdsed.store.speeds import Speed
 
 _SQL = Queries("eta")
 
@@ -99,7 +98,7 @@ class _Supply:
 
     def _source(self, account: QuotaUsage) -> Source:
         speed = self._speeds.get(account.name)
-        limits = [speed.bytes_per_s] if speed else []
+        limits = []
         if account.bandwidth_bytes_per_s:
             limits.append(float(account.bandwidth_bytes_per_s * account.usable_sessions))
         if ("account", account.name) in self._limits:
@@ -107,8 +106,8 @@ class _Supply:
         penalty_s = max(0.0, (account.breaker_until_s or 0.0) - self._clock.boot_s())
         paused_s = self._pauses.account(account.name)
         return Source(
-            requests_per_s=speed.requests_per_s if speed else None,
-            bytes_per_s=min(limits) if limits else None,
+            speed=speed,
+            bytes_per_s_max=min(limits, default=None),
             requests_per_window=account.requests_per_minute,
             returns=self._returns(account),
             begins_in_s=max(penalty_s, self._service_in_s, 0.0 if paused_s == WITHOUT_END else paused_s),
@@ -140,14 +139,15 @@ class _Supply:
             widest = max(each.bandwidth_bytes_per_s or 0 for each in pooled)
             caps.append(float(widest * min(sessions, pooled[0].pool_sessions or sessions)))
         cap = min(caps)
-        total = sum(each.bytes_per_s or 0.0 for each in sources)
+        speeds_known = all(each.speed is not None for each in sources)
+        total = sum(each.speed or 0.0 for each in sources)
         for each in sources:
-            if cap == WITHOUT_END or (each.bytes_per_s is not None and total <= cap):
+            if cap == WITHOUT_END or (speeds_known and total <= cap):
                 yield each
-            elif each.bytes_per_s is None:
-                yield replace(each, bytes_per_s=cap / len(sources))
             else:
-                yield replace(each, bytes_per_s=each.bytes_per_s * cap / total)
+                share = (each.speed or 0.0) / total if speeds_known else 1 / len(sources)
+                own = cap if each.bytes_per_s_max is None else each.bytes_per_s_max
+                yield replace(each, bytes_per_s_max=min(own, cap * share))
 
 
 def _pooled(members: Sequence[QuotaUsage], sources: Sequence[Source]) -> Source:
@@ -157,10 +157,9 @@ def _pooled(members: Sequence[QuotaUsage], sources: Sequence[Source]) -> Source:
     volumes = [each.volume for each in sources if each.volume is not None]
     volumes = volumes[:1] if Limit.VOLUME in first.shares else volumes
     returns = sorted(each for source in requests for each in source.returns)
-    speed = _together(sources)
     return Source(
-        requests_per_s=speed.requests_per_s if speed else None,
-        bytes_per_s=speed.bytes_per_s if speed else None,
+        speed=_sum(each.speed for each in sources),
+        bytes_per_s_max=_sum(each.bytes_per_s_max for each in sources),
         requests_per_window=sum(each.requests_per_window for each in requests),
         returns=tuple(returns),
         begins_in_s=min(each.begins_in_s for each in sources),
@@ -179,7 +178,7 @@ def _by_hour(hours: Iterable[HourOfTraffic]) -> tuple[HourOfTraffic, ...]:
     return tuple(HourOfTraffic(hour, found[hour]) for hour in sorted(found))
 
 
-def _together(sources: Sequence[Source]) -> Speed | None:
-    if any(each.requests_per_s is None or each.bytes_per_s is None for each in sources):
-        return None
-    return Speed(sum(each.requests_per_s or 0.0 for each in sources), sum(each.bytes_per_s or 0.0 for each in sources))
+def _sum(values: Iterable[float | None]) -> float | None:
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

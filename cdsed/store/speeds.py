@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.model.estimate import weight
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage, step_of
@@ -20,17 +21,6 @@ _BUSY_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """Requests and bytes per second of one account."""
-
-    requests_per_s: float
-    bytes_per_s: float
-
-    def __mul__(self, factor: float) -> "Speed":
-        return Speed(self.requests_per_s * factor, self.bytes_per_s * factor)
-
-
-@dataclass(frozen=True, slots=True)
 class _Step:
     """What an account sent and received in one step, of which `for_s` seconds count."""
 
@@ -39,8 +29,8 @@ class _Step:
     for_s: float
 
 
-def of_accounts(db: Database, clock: Clock, accounts: Sequence[QuotaUsage]) -> dict[str, Speed]:
-    """Return the speeds of accounts by their names, without those of which nothing is known.
+def of_accounts(db: Database, clock: Clock, accounts: Sequence[QuotaUsage]) -> dict[str, float]:
+    """Return the speeds of accounts (`cdsed.model.estimate.Source`) by their names, as far as they are known.
 
     The last minute counts, else the last hour, else the last busy hours. An account that has not worked yet is expected
     to have the mean speed of the others of its group for each of its sessions.
@@ -70,7 +60,7 @@ def _timed(step: int, row: Row | None, now_s: float, leased_s: float) -> _Step:
     return _Step(row["requests"] if row else 0, row["bytes"] if row else 0, max(_SHORT_S, for_s))
 
 
-def _measured(account: QuotaUsage, series: Sequence[_Step]) -> Speed | None:
+def _measured(account: QuotaUsage, series: Sequence[_Step]) -> float | None:
     """Return the speed of the last minute."""
     if account.throttle_reason is not None:
         series = series[-_THROTTLED_STEPS:]
@@ -83,7 +73,7 @@ def _measured(account: QuotaUsage, series: Sequence[_Step]) -> Speed | None:
     if not sum(each.size_bytes for each in series):
         return None
     in_s = sum(each.for_s for each in series)
-    return Speed(sum(each.requests for each in series) / in_s, sum(each.size_bytes for each in series) / in_s)
+    return weight(sum(each.requests for each in series), sum(each.size_bytes for each in series)) / in_s
 
 
 def _stretch(series: Sequence[_Step], *, at_work: bool) -> Sequence[_Step]:
@@ -99,7 +89,7 @@ def _stretch(series: Sequence[_Step], *, at_work: bool) -> Sequence[_Step]:
     return stretch[1:] if len(stretch) > _RAMP_STEPS else stretch
 
 
-def _earlier(db: Database, step: int, accounts: Sequence[QuotaUsage]) -> dict[str, Speed]:
+def _earlier(db: Database, step: int, accounts: Sequence[QuotaUsage]) -> dict[str, float]:
     found = {
         row["account"]: _over(row, row["steps"] * STEP_S)
         for row in db.rows(_SQL.last_hour, step=step, steps=_HOUR_STEPS)
@@ -112,19 +102,15 @@ def _earlier(db: Database, step: int, accounts: Sequence[QuotaUsage]) -> dict[st
     return found
 
 
-def _over(row: Row, in_s: float) -> Speed:
-    return Speed(row["requests"] / in_s, row["bytes"] / in_s)
+def _over(row: Row, in_s: float) -> float:
+    return weight(row["requests"], row["bytes"]) / in_s
 
 
-def _with_peers(accounts: Sequence[QuotaUsage], found: Mapping[str, Speed]) -> dict[str, Speed]:
+def _with_peers(accounts: Sequence[QuotaUsage], found: Mapping[str, float]) -> dict[str, float]:
     speeds = dict(found)
     for each in accounts:
         peers = [other for other in accounts if other.group == each.group and other.name in found]
         sessions = sum(max(1, other.usable_sessions) for other in peers)
         if each.name not in found and peers:
-            own = each.usable_sessions / sessions
-            speeds[each.name] = Speed(
-                own * sum(found[other.name].requests_per_s for other in peers),
-                own * sum(found[other.name].bytes_per_s for other in peers),
-            )
+            speeds[each.name] = sum(found[other.name] for other in peers) * each.usable_sessions / sessions
     return speeds

@@ -221,9 +221,9 @@ def test_a_limit_of_bandwidth_counts_at_once(lab, kind, name):
     lab.accounts("a")
     lab.listed("x", lab.planned("A", (30_000_000,) * 10))
     works(lab)
-    assert report(lab).eta.seconds == pytest.approx(300, rel=0.02)
+    assert report(lab).eta.seconds == pytest.approx(300, rel=0.1)
     lab.db.rows("INSERT INTO bandwidth_limit VALUES (:kind, :name, 100000, NULL)", kind=kind, name=name)
-    assert report(lab).eta.seconds == pytest.approx(3000, rel=0.02)
+    assert report(lab).eta.seconds == pytest.approx(3000, rel=0.1)
     assert report(lab).eta.limit is EtaLimit.BANDWIDTH
 
 
@@ -305,7 +305,7 @@ def test_a_new_account_is_expected_to_be_as_fast_as_the_others(lab):
     lab.accounts("a", "b")
     lab.listed("x", lab.planned("A", (30_000_000,) * 10))
     works(lab, "a")
-    assert report(lab).eta.seconds == pytest.approx(150, rel=0.05)
+    assert report(lab).eta.seconds == pytest.approx(150, rel=0.1)
 
 
 def test_a_daemon_that_does_not_run_gives_no_time_and_no_transfer(lab):
