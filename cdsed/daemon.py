@@ -284,6 +284,7 @@ class _Daemon:
             breakers.forget(self._db, breakers.SERVICE)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
+        processes.stalls_after(self._db, self._settings.transfer.silence_longest_s)
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
         leases.sync_accounts(
             self._db,

@@ -141,6 +141,11 @@ class TransferSettings(Section):
         default="fail", description="what a product whose files differ from its manifest does: fail or warn"
     )
 
+    @property
+    def silence_longest_s(self) -> float:
+        """How long a connection may deliver nothing before it is cut."""
+        return max(self.read_timeout_s, self.rate_window_s if self.rate_min_bytes_per_s else 0.0)
+
 
 class RetrySettings(Section):
     """When a failed product, or an account that backs off, is tried again."""

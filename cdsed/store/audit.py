@@ -83,6 +83,12 @@ _RULES = (
         r"the tally says \{recorded} products of \{recorded_bytes} bytes, and there are {counted} of {counted_bytes}",
     ),
     _AuditRule(
+        "backlog",
+        _SQL.backlog_miscounted,
+        "listing {listing}, {kind}",
+        r"the backlog says \{recorded} products of \{recorded_bytes} bytes, and there are {counted} of {counted_bytes}",
+    ),
+    _AuditRule(
         "sums",
         _SQL.lines_and_verdicts,
         "listing {name}",

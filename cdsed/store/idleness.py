@@ -1,16 +1,21 @@
 """Why nothing moves although there is work, and whether a person is needed for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.model.product_state import TERMINAL, State
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import AccountStatus, DaemonState, DaemonStatus, OpenBreaker, SessionMark, Tally
-from cdsed.store import breakers, forecast, quota_waits
+from cdsed.store import breakers, quota_waits
+from cdsed.store.backlog import ListingLoad
 from cdsed.store.database import Database
+from cdsed.store.paused import Paused
 from cdsed.store.queries import Queries
 
 _SQL = Queries("idleness")
+
+_MOMENT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,53 +37,79 @@ class Idleness:
     needs_account: bool = False
 
 
-def why(
-    db: Database,
-    clock: Clock,
-    daemon: DaemonStatus,
-    tallies: dict[State, Tally],
-    accounts: tuple[AccountStatus, ...],
-    open_breakers: tuple[OpenBreaker, ...],
-) -> Idleness:
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides whether anything moves; `listings` are those with unfinished products."""
+
+    daemon: DaemonStatus
+    tallies: dict[State, Tally]
+    accounts: tuple[AccountStatus, ...]
+    open_breakers: tuple[OpenBreaker, ...]
+    listings: tuple[ListingLoad, ...]
+    pauses: Paused
+
+    @property
+    def to_go(self) -> dict[State, int]:
+        """How many products are in each unfinished state."""
+        return {state: tally.products for state, tally in self.tallies.items() if state not in TERMINAL}
+
+
+def why(db: Database, clock: Clock, now: Situation) -> Idleness:
     """Return why nothing moves."""
-    to_go = {state: tally.products for state, tally in tallies.items() if state not in TERMINAL}
-    total = sum(to_go.values())
-    if daemon.state is not DaemonState.RUNNING:
-        return Idleness(f"the daemon does not run ({daemon.state}); {total} products wait for it" if total else None)
-    inbox = [each.reason for each in open_breakers if each.name == breakers.INBOX]
-    passed_by = {breakers.INBOX}  # products continue without it; without the catalogue, those whose S3 path is known
-    if to_go.get(State.READY) or to_go.get(State.DOWNLOADING):
-        passed_by |= {breakers.CATALOGUE, breakers.ZIPPER}
-    open_breakers = tuple(each for each in open_breakers if each.name not in passed_by)
+    to_go, total = now.to_go, sum(now.to_go.values())
+    if now.daemon.state is not DaemonState.RUNNING:
+        return Idleness(
+            f"the daemon does not run ({now.daemon.state}); {total} products wait for it" if total else None
+        )
     if not total:
+        inbox = [each.reason for each in now.open_breakers if each.name == breakers.INBOX]
         return Idleness(inbox[0] if inbox else "every product asked for is finished; drop a listing into the inbox")
-    if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):
+    if any(SessionMark.BUSY in account.sessions for account in now.accounts) or to_go.get(State.VERIFYING):
         return Idleness()
-    needed = _needed(db, accounts)
-    by_accounts = _by_accounts(clock, needed)
-    if open_breakers:
-        nearest = min(open_breakers, key=lambda item: item.probe_in_s)
+    if paused := now.pauses.reason(now.listings, now.accounts):
+        return Idleness(paused)
+    by_accounts = _by_accounts(clock, _needed(now), now.pauses)
+    if blocking := _blocking(now):
+        nearest = min(blocking, key=lambda item: item.probe_in_s)
         reason = f"{nearest.title} backs off, next try in {nearest.probe_in_s:.0f} s: {nearest.reason}"
         return Idleness(reason, needs_account=by_accounts.needs_account)
-    if not accounts:
+    if not now.accounts:
         return Idleness("the accounts file has no account")
-    if by_accounts.reason:
-        return by_accounts
-    if to_go.get(State.RETRY_WAIT) == total:
+    return by_accounts if by_accounts.reason else Idleness(_by_products(db, clock, now))
+
+
+def _blocking(now: Situation) -> list[OpenBreaker]:
+    """Return the open breakers that products cannot pass by."""
+    passed_by = {breakers.INBOX}  # products continue without it; without the catalogue, those whose S3 path is known
+    if now.to_go.get(State.READY) or now.to_go.get(State.DOWNLOADING):
+        passed_by |= {breakers.CATALOGUE, breakers.ZIPPER}
+    return [each for each in now.open_breakers if each.name not in passed_by]
+
+
+def _by_products(db: Database, clock: Clock, now: Situation) -> str | None:
+    """Return what the products themselves wait for; None if they move within a moment."""
+    waiting = now.to_go.get(State.RETRY_WAIT, 0)
+    if waiting == sum(now.to_go.values()):
         due = db.row(_SQL.due) or {"products": 0, "due_s": 0.0}
         in_s = max(0.0, due["due_s"] - clock.boot_s())
-        return Idleness(f"all {total} products wait; the next is tried again in {in_s:.0f} s")
-    return Idleness(_deserted(db))
+        return f"all {waiting} products wait; the next is tried again in {in_s:.0f} s"
+    if deserted := _deserted(db):
+        return deserted
+    paused = now.pauses.reason([each for each in now.listings if now.pauses.of_listing(each)], now.accounts)
+    if waiting and paused:
+        return f"{waiting} products wait for their next try; {paused}"
+    return _resting(clock, now.accounts)
 
 
-def _needed(db: Database, accounts: tuple[AccountStatus, ...]) -> tuple[AccountStatus, ...]:
+def _needed(now: Situation) -> tuple[AccountStatus, ...]:
     """Return the accounts of the groups that have work to do."""
-    groups = forecast.backlog_shares(db)
-    return tuple(account for account in accounts if account.group in groups) or accounts
+    groups = {each.group for each in now.listings if not now.pauses.of_listing(each)}
+    return tuple(account for account in now.accounts if account.group in groups) or now.accounts
 
 
-def _by_accounts(clock: Clock, accounts: tuple[AccountStatus, ...]) -> Idleness:
+def _by_accounts(clock: Clock, accounts: tuple[AccountStatus, ...], pauses: Paused) -> Idleness:
     """Return why none of these accounts can be used; without a reason, one can."""
+    accounts = tuple(account for account in accounts if not pauses.account(account.name))
     if not accounts or any(account.error is None and account.wait is None for account in accounts):
         return Idleness()
     waits = [account.wait for account in accounts if account.wait and account.error is None]
@@ -98,3 +129,16 @@ def _deserted(db: Database) -> str | None:
     groups = ", ".join(row["account_group"] for row in db.rows(_SQL.deserted_groups))
     message = f"the accounts file has no account of group {groups}, and products wait for one: add it, then reload"
     return message if groups else None
+
+
+def _resting(clock: Clock, accounts: Iterable[AccountStatus]) -> str | None:
+    """Return for how long all sessions rest, if that is not just a moment."""
+    marks = [(mark, wait) for each in accounts for mark, wait in zip(each.sessions, each.session_waits, strict=True)]
+    if any(mark is SessionMark.FREE for mark, _ in marks):
+        return None
+    ends = [
+        wait.until_at - clock.utc_s() for mark, wait in marks if mark is SessionMark.RESTING and wait and wait.until_at
+    ]
+    if not ends or min(ends) < _MOMENT_S:
+        return None
+    return f"every session rests after its use; the first continues in {min(ends):.0f} s"

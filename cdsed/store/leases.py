@@ -225,10 +225,16 @@ def claim_unleased(db: Database, clock: Clock, account: str) -> bool:
 def count_traffic(
     db: Database, clock: Clock, account: str, *, requests: int, size_bytes: int, lease: Lease | None = None
 ) -> None:
-    """Add requests and bytes to the traffic of an account; claimed requests of `lease` become sent ones."""
+    """Add requests and bytes to the traffic of an account, and of the product that `lease` works on.
+
+    Claimed requests of the lease become sent ones.
+    """
     with db.write():
         if lease is not None:
-            db.rows(_SQL.sent, account=lease.account, slot=lease.slot, fence=lease.fence, requests=requests)
+            at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
+            db.rows(_SQL.sent, requests=requests, bytes=size_bytes, **at)
+            if size_bytes:
+                db.rows(_SQL.add_received, step=step_of(clock), bytes=size_bytes, **at)
         db.rows(_SQL.add_step, account=account, step=step_of(clock), requests=requests, bytes=size_bytes)
         db.rows(_SQL.add_hour, account=account, hour=_hour(clock), requests=requests, bytes=size_bytes)
 
@@ -243,6 +249,7 @@ def forget_old_traffic(db: Database, clock: Clock) -> None:
     step = step_of(clock)
     with db.write():
         db.rows(_SQL.forget_steps, oldest=step - 60 * MINUTE_STEPS, newest=step)
+        db.rows(_SQL.forget_received, oldest=step - 2 * MINUTE_STEPS, newest=step)
         db.rows(_SQL.forget_hours, hour=_hour(clock) - VOLUME_WINDOW_H - 1)
 
 

@@ -46,13 +46,16 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
         claimed = leases.claim_requests(db, clock, lease, _BATCH_PIECES if chosen["planned"] else 1)
         if left is None or not claimed:
             return None
+        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
         if not chosen["planned"]:
+            db.rows(_SQL.works_on, product=chosen["id"], **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
         pieces = _batch([_piece(row) for row in rows], left.handout_bytes)
         if not pieces:
             return None
         leases.claim_requests(db, clock, lease, len(pieces))
+        db.rows(_SQL.works_on, product=chosen["id"], **at)
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
         return Work(products.get(db, chosen["id"]), pieces, len(pieces))
 

@@ -72,6 +72,7 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
                 _SQL.reset_rests,
                 _SQL.reset_throttles,
                 _SQL.reset_steps,
+                _SQL.reset_received,
             ):
                 db.rows(reset)
         db.rows(
@@ -82,6 +83,12 @@ def daemon_started(db: Database, clock: Clock, *, version: str, once: bool) -> N
             version=version,
             once=once,
         )
+
+
+def stalls_after(db: Database, stalled_after_s: float) -> None:
+    """Note how long a connection may be silent before it is cut (seconds)."""
+    with db.write():
+        db.rows(_SQL.stalls_after, stalled_after_s=stalled_after_s)
 
 
 def booted_again(db: Database, clock: Clock) -> bool:

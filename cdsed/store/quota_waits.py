@@ -31,13 +31,21 @@ class SessionStatus:
     wait: QuotaWait | None
 
 
+@dataclass(frozen=True, slots=True)
+class AccountWaits:
+    """The quota for which no further session of an account can be leased, and its sessions."""
+
+    wait: QuotaWait | None
+    sessions: tuple[SessionStatus, ...]
+
+
 def is_unusable(account: QuotaUsage, clock: Clock) -> bool:
     """Tell whether an account cannot be used for another reason than a quota."""
     broken = account.breaker_code is not None and account.breaker_code not in THROTTLE_CODES
     return not account.has_keys or account.key_has_expired(clock) or broken
 
 
-def of_account(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | None:
+def _of_account(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | None:
     """Return the limit for which no further session of an account can be leased; None if it is not a quota."""
     if is_unusable(account, clock):
         return None
@@ -60,10 +68,10 @@ def _throttled(clock: Clock, account: QuotaUsage) -> QuotaWait:
     return QuotaWait(Limit.PENALTY, None if account.grows_s is None else _utc(clock, account.grows_s))
 
 
-def of_sessions(
+def of_all(
     db: Database, clock: Clock, accounts: Sequence[QuotaUsage], rates_bytes_per_s: Mapping[str, float]
-) -> dict[str, list[SessionStatus]]:
-    """Return the sessions of each account, by its name.
+) -> dict[str, AccountWaits]:
+    """Return what each account and its sessions wait for, by its name.
 
     Parameters
     ----------
@@ -74,7 +82,7 @@ def of_sessions(
     for row in db.rows(_SQL.sessions):
         rows.setdefault(row["account"], []).append(row)
     return {
-        each.name: _sessions(db, clock, each, rows.get(each.name, []), rates_bytes_per_s.get(each.name, 0.0))
+        each.name: _waits(db, clock, each, rows.get(each.name, []), rates_bytes_per_s.get(each.name, 0.0))
         for each in accounts
     }
 
@@ -84,7 +92,7 @@ def of_product(
     clock: Clock,
     product: Product,
     accounts: Iterable[QuotaUsage],
-    sessions: Mapping[str, list[SessionStatus]],
+    of_accounts: Mapping[str, AccountWaits],
 ) -> QuotaWait | None:
     """Return the quota that a product waits for: the one that ends first.
 
@@ -95,14 +103,14 @@ def of_product(
     working = {(row["account"], row["slot"]) for row in db.rows(_SQL.sessions_of_product, product=product.id)}
     waits = [
         each.wait if each.mark is SessionMark.WAITING else None
-        for name, statuses in sessions.items()
-        for each in statuses
+        for name, waiting in of_accounts.items()
+        for each in waiting.sessions
         if (name, each.slot) in working
     ]
     if not waits:
         denied = {row["account"] for row in db.rows(_SQL.denied, product=product.id)}
         waits = [
-            _for_a_session(db, clock, each)
+            _for_a_session(each, of_accounts[each.name].wait)
             for each in accounts
             if each.group == product.account_group and each.name not in denied and not is_unusable(each, clock)
         ]
@@ -117,15 +125,14 @@ def first(waits: Sequence[QuotaWait | None]) -> QuotaWait | None:
     return min(known, key=lambda wait: float("inf") if wait.until_at is None else wait.until_at)
 
 
-def _for_a_session(db: Database, clock: Clock, account: QuotaUsage) -> QuotaWait | None:
-    wait = of_account(db, clock, account)
+def _for_a_session(account: QuotaUsage, wait: QuotaWait | None) -> QuotaWait | None:
     if wait is None and account.held >= account.sessions:
         return QuotaWait(Limit.CONNECTIONS, None, account.pool_is_full)
     return wait
 
 
 @dataclass(frozen=True, slots=True)
-class _AccountWaits:
+class _SessionWaits:
     """What the sessions of one account wait for: free ones, busy ones, those between requests, and withheld ones."""
 
     free: QuotaWait | None
@@ -134,14 +141,14 @@ class _AccountWaits:
     withheld: QuotaWait
 
 
-def _sessions(
+def _waits(
     db: Database, clock: Clock, account: QuotaUsage, rows: Sequence[Row], rate_bytes_per_s: float
-) -> list[SessionStatus]:
+) -> AccountWaits:
     requests = None
     if any(row["waits_for"] for row in rows):
         requests = QuotaWait(Limit.REQUESTS, _requests_free_at(db, clock, account), account.shares_requests)
-    waits = _AccountWaits(
-        free=of_account(db, clock, account),
+    waits = _SessionWaits(
+        free=_of_account(db, clock, account),
         busy=_held_back(clock, account, rate_bytes_per_s),
         requests=requests,
         withheld=_throttled(clock, account),
@@ -151,10 +158,10 @@ def _sessions(
     for row in rows:
         spare -= not row["busy"]
         statuses.append(SessionStatus(row["slot"], *_session(clock, row, waits, withheld=spare < 0)))
-    return statuses
+    return AccountWaits(waits.free, tuple(statuses))
 
 
-def _session(clock: Clock, row: Row, waits: _AccountWaits, *, withheld: bool) -> tuple[SessionMark, QuotaWait | None]:
+def _session(clock: Clock, row: Row, waits: _SessionWaits, *, withheld: bool) -> tuple[SessionMark, QuotaWait | None]:
     """Return the mark of a session and the quota that it waits for."""
     if row["busy"]:
         return (SessionMark.WAITING, waits.requests) if row["waits_for"] else (SessionMark.BUSY, waits.busy)

@@ -1,8 +1,10 @@
 """The whole status, for `cdsed status` and the daemon's status line; reading it takes no lock."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cdsed.clock import Clock
+from cdsed.model.operation import EtaLimit
 from cdsed.model.product_state import TERMINAL, Product, State
 from cdsed.model.quota import QuotaWait
 from cdsed.model.status_report import (
@@ -15,15 +17,31 @@ from cdsed.model.status_report import (
     ObjectProgress,
     OpenBreaker,
     PoolStatus,
-    Rates,
     StatusReport,
     Tally,
 )
-from cdsed.store import crash_loops, forecast, idleness, notices, processes, quota_usage, quota_waits
+from cdsed.store import (
+    backlog,
+    crash_loops,
+    eta,
+    forecast,
+    free_space,
+    idleness,
+    notices,
+    processes,
+    quota_usage,
+    quota_waits,
+    rates,
+    transfers,
+)
 from cdsed.store.database import Database, Row
+from cdsed.store.eta import Etas
+from cdsed.store.idleness import Situation
+from cdsed.store.paused import Paused
 from cdsed.store.queries import Queries
-from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage
-from cdsed.store.quota_waits import SessionStatus
+from cdsed.store.quota_usage import QuotaUsage
+from cdsed.store.quota_waits import AccountWaits
+from cdsed.store.rates import RecentTraffic
 
 _SQL = Queries("snapshot")
 
@@ -44,28 +62,28 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         tallies = {State(row["state"]): Tally(row["products"], row["size_bytes"]) for row in db.rows(_SQL.tallies)}
         daemon = _daemon(db, running=running)
         usages = quota_usage.of_all(db, clock)
-        sessions = quota_waits.of_sessions(db, clock, usages, forecast.rates(db, clock))
-        accounts = _accounts(db, clock, usages, sessions)
-        rates = _rates(db, clock) if running or not processes.booted_again(db, clock) else Rates()
-        to_go_bytes = _to_go_bytes(tallies, db.value(_SQL.under_way_bytes))
+        accounts = _accounts(db, clock, usages, quota_waits.of_all(db, clock, usages, forecast.rates(db, clock)))
+        known = running or not processes.booted_again(db, clock)
+        recent = rates.recent(db, clock) if known else RecentTraffic()
+        to_go, pauses = backlog.read(db, clock), Paused(db, clock)
+        stalled_for_s = transfers.stalled_for_s(db, clock, recent) if running else None
+        etas = eta.of_backlog(db, clock, usages, to_go, pauses) if running and stalled_for_s is None else Etas()
         open_breakers = tuple(
             OpenBreaker(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s())
         )
-        # The mean of the last minute holds while the accounts wait for the next one.
-        moving = any(each.held or (each.has_keys and each.requests_left < 1) for each in usages)
-        idle = idleness.why(db, clock, daemon, tallies, accounts, open_breakers)
-        backlog_eta = forecast.backlog_eta(db, clock, usages, to_go_bytes, rates.over_1_min if moving else 0.0)
+        now = Situation(daemon, tallies, accounts, open_breakers, to_go.listings, pauses)
+        idle = idleness.why(db, clock, now)
         return StatusReport(
             at=clock.utc_s(),
             daemon=daemon,
             products=tallies,
-            listings=_listings(db),
+            listings=_listings(db, etas),
             accounts=accounts,
-            rates=rates,
-            to_go_bytes=to_go_bytes,
-            eta_s=backlog_eta.in_s if backlog_eta else None,
-            eta_by_volume=backlog_eta.by_volume if backlog_eta else False,
+            rates=recent.rates,
+            to_go_bytes=to_go.to_go_bytes,
+            eta_s=etas.of_all.seconds if etas.of_all else None,
+            eta_by_volume=etas.of_all is not None and etas.of_all.limit is EtaLimit.VOLUME,
             open_breakers=open_breakers,
             errors=tuple(_errors(db, clock)),
             why_idle=idle.reason,
@@ -74,6 +92,14 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             quota_wait=idle.quota_wait,
             needs_account=idle.needs_account,
             pools=_pools(db, clock, usages),
+            eta=etas.of_all,
+            transfers=transfers.under_way(db, clock) if running else (),
+            rate_steps=recent.steps,
+            rate_bytes_per_s=recent.rates.over_1_min,
+            stalled_for_s=stalled_for_s,
+            last_published=transfers.last_published(db),
+            oldest_waiting=transfers.oldest_waiting(db),
+            disks=free_space.of_all(db, clock, running=running),
         )
 
 
@@ -127,8 +153,8 @@ def next_try_in_s(db: Database, clock: Clock, product: Product) -> float | None:
 def quota_wait(db: Database, clock: Clock, product: Product) -> QuotaWait | None:
     """Return the quota that a product waits for; None if it does not wait for one."""
     usages = quota_usage.of_all(db, clock)
-    sessions = quota_waits.of_sessions(db, clock, usages, forecast.rates(db, clock))
-    return quota_waits.of_product(db, clock, product, usages, sessions)
+    waits = quota_waits.of_all(db, clock, usages, forecast.rates(db, clock))
+    return quota_waits.of_product(db, clock, product, usages, waits)
 
 
 def listing(db: Database, number: int) -> ListingStatus:
@@ -147,9 +173,9 @@ def _daemon(db: Database, *, running: bool) -> DaemonStatus:
     return DaemonStatus(state, row["pid"], row["started_at"], row["stopped_at"], row["version"])
 
 
-def _listings(db: Database) -> tuple[ListingStatus, ...]:
+def _listings(db: Database, etas: Etas) -> tuple[ListingStatus, ...]:
     rows = db.rows(_SQL.listings, most=_LISTINGS_SHOWN) + db.rows(_SQL.latest_listings, most=5)
-    return tuple(_listing(db, row) for row in rows)
+    return tuple(replace(_listing(db, row), eta=etas.of_listings.get(row["id"])) for row in rows)
 
 
 def _listing(db: Database, row: Row) -> ListingStatus:
@@ -167,13 +193,13 @@ def _listing(db: Database, row: Row) -> ListingStatus:
 
 
 def _accounts(
-    db: Database, clock: Clock, usages: list[QuotaUsage], sessions: Mapping[str, list[SessionStatus]]
+    db: Database, clock: Clock, usages: list[QuotaUsage], waits: Mapping[str, AccountWaits]
 ) -> tuple[AccountStatus, ...]:
     return tuple(
         AccountStatus(
             name=each.name,
             group=each.group,
-            sessions=tuple(session.mark for session in sessions[each.name]),
+            sessions=tuple(session.mark for session in waits[each.name].sessions),
             error=_account_error(each, clock),
             probe_in_s=_in_s(each.breaker_until_s, clock),
             volume_used_bytes=each.used_bytes,
@@ -186,8 +212,8 @@ def _accounts(
             grows_in_s=_in_s(each.grows_s, clock),
             quota_free_at=forecast.quota_free_at(db, clock, each),
             error_code=each.breaker_code,
-            wait=quota_waits.of_account(db, clock, each),
-            session_waits=tuple(session.wait for session in sessions[each.name]),
+            wait=waits[each.name].wait,
+            session_waits=tuple(session.wait for session in waits[each.name].sessions),
             shares=each.shares,
             requests_per_minute=each.requests_per_minute,
             bandwidth_bytes_per_s=each.bandwidth_bytes_per_s,
@@ -227,32 +253,6 @@ def _account_error(account: QuotaUsage, clock: Clock) -> str | None:
     if account.breaker_reason is not None and quota_waits.is_unusable(account, clock):
         return account.breaker_reason.removeprefix(f"account {account.name}: ")
     return None
-
-
-def _rates(db: Database, clock: Clock) -> Rates:
-    """Return mean rates; the present step counts with the seconds that it has so far."""
-    now_s, step = clock.boot_s(), quota_usage.step_of(clock)
-    begun = db.value(_SQL.first_step, step=step, steps=60 * MINUTE_STEPS)
-    if begun is None:
-        return Rates()
-
-    def over(minutes: int) -> float:
-        size_bytes = db.value(_SQL.traffic, step=step, steps=minutes * MINUTE_STEPS)
-        return float(size_bytes / max(1.0, min(now_s % STEP_S + 60 * minutes, now_s - begun * STEP_S)))
-
-    return Rates(over(1), over(10), over(60))
-
-
-def _to_go_bytes(tallies: dict[State, Tally], done_bytes: int) -> float | None:
-    """Estimate the bytes that are still to download; products of unknown size count as the mean of the others."""
-    to_go = [tally for state, tally in tallies.items() if state not in TERMINAL]
-    known = [tally for tally in tallies.values() if tally.size_bytes]
-    if to_go and not known:
-        return None
-    sized = sum(tally.size_bytes for tally in to_go)
-    mean = sum(tally.size_bytes for tally in known) / max(1, sum(tally.products for tally in known))
-    unsized = sum(tally.products for tally in to_go if not tally.size_bytes)
-    return max(0.0, sized + unsized * mean - done_bytes)
 
 
 def _errors(db: Database, clock: Clock) -> list[ErrorGroup]:

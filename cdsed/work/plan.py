@@ -6,7 +6,7 @@ from pathlib import Path
 from cdsed.errors import ProductError
 from cdsed.model.eodata import location_of
 from cdsed.model.product_state import Product
-from cdsed.store import pieces
+from cdsed.store import backlog, pieces
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import list_objects
 from cdsed.transfer.staging import prepare, staged_sizes
@@ -31,6 +31,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         return
     destination.refuse_other()
     location = location_of(product.safename, product.s3_path, context.settings.services.s3_bucket)
+    asked_before = connection.requests
     listed = list_objects(connection, account, location, context.stop, context.transfer.stall_detector.watch)
     size_bytes = sum(item.size_bytes for item in listed)
     places = destination.choose(size_bytes)
@@ -44,5 +45,9 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         if lost_again:  # a power cut does that once; an object that is lost again is charged
             raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
         prepare(staging, listed, staged, pieces.arrived(db, product, listed))
-    pieces.plan(db, product, listed, places, context.settings.transfer.piece_bytes)
+    piece_bytes = context.settings.transfer.piece_bytes
+    fetched = sum(-(-item.size_bytes // piece_bytes) for item in listed)
+    with db.write():
+        pieces.plan(db, product, listed, places, piece_bytes)
+        backlog.learn(db, product, connection.requests - asked_before + fetched)
     _log.info("%s: %d objects, %d bytes", product.safename, len(listed), size_bytes)

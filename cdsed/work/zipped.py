@@ -14,7 +14,7 @@ from cdsed.credentials.token_file import TokenFile, token_path
 from cdsed.errors import ServiceError, TransferError
 from cdsed.model.objects import Lease
 from cdsed.model.product_state import PathSource, Product, State
-from cdsed.store import breakers, pieces, products
+from cdsed.store import backlog, breakers, pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
@@ -26,6 +26,7 @@ from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 
+_REQUESTS = 3  # S3 refuses the list, the catalogue redirects, the zipper sends
 _NO_PRODUCT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -77,6 +78,7 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
     with context.store.db.write():
         pieces.plan(context.store.db, product, listed, places, context.settings.transfer.piece_bytes)
         pieces.arrived_whole(context.store.db, product)
+        backlog.learn(context.store.db, product, _REQUESTS)
     _log.info("%s: came as a zip, %d files", product.safename, len(listed))
 
 

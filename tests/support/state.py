@@ -7,10 +7,11 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import ServiceError
+from cdsed.model.listing import ListingHead
 from cdsed.model.objects import Digests, Lease, ListedObject, Places
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.process.threadwatch import ThreadWatch
-from cdsed.store import leases, pieces, processes, products
+from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.database import Database
 from cdsed.store.leases import AccountLimits, FreeSession
 from cdsed.store.products import Found, Move, ProductRequest
@@ -68,6 +69,15 @@ class StateLab:
 
     def queued(self, name: str, *, priority: int = 0, group: str = "default", outputdir: str | None = None) -> int:
         return products.add(self.db, self.clock, ProductRequest(name, group, priority, outputdir))
+
+    def listed(self, name: str, *numbers: int, group: str = "default", priority: int = 0) -> int:
+        """Let an open listing want these products; return its number."""
+        head = ListingHead(0, name, name, group, priority, None, self.clock.utc_s(), None)
+        listing = listings.begin(self.db, self.clock, head, f"/inbox/{name}").head.id
+        for line, number in enumerate(numbers, start=1):
+            listings.want(self.db, listing, number, line)
+        listings.finish(self.db, listing, accepted=True, path=f"/inbox/{name}")
+        return listing
 
     def ready(self, name: str, **options: object) -> int:
         number = self.queued(name, **options)  # type: ignore[arg-type]

@@ -69,6 +69,22 @@ WHERE coalesce(tally.products, 0) <> coalesce(counted.products, 0)
    OR coalesce(tally.size_bytes, 0) <> coalesce(counted.size_bytes, 0)
 LIMIT :most
 
+-- name: backlog_miscounted
+WITH counted (listing, kind, products, sized, size_bytes) AS (
+    SELECT listing, kind, count(*), count(size_bytes), coalesce(sum(size_bytes), 0)
+    FROM (SELECT 0 AS listing, id AS product FROM product UNION ALL SELECT listing, product FROM want)
+    CROSS JOIN product ON product.id = product
+    WHERE state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+    GROUP BY listing, kind)
+SELECT listing, kind, backlog.products AS recorded, coalesce(counted.products, 0) AS counted,
+       backlog.size_bytes AS recorded_bytes, coalesce(counted.size_bytes, 0) AS counted_bytes
+FROM counted FULL JOIN backlog USING (listing, kind) LEFT JOIN listing ON listing.id = backlog.listing
+WHERE coalesce(listing.state, 'open') IN ('taking', 'open')  -- a listing that was reported may have lost its products
+  AND (coalesce(backlog.products, 0) <> coalesce(counted.products, 0)
+       OR coalesce(backlog.sized, 0) <> coalesce(counted.sized, 0)
+       OR coalesce(backlog.size_bytes, 0) <> coalesce(counted.size_bytes, 0))
+LIMIT :most
+
 -- After the receipt is written, only the receipt has the remarks. Of a reported listing that was dropped again only
 -- the sums are left.
 -- name: lines_and_verdicts

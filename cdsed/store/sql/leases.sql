@@ -62,8 +62,8 @@ RETURNING fence
 UPDATE piece SET fence = NULL WHERE fence = :fence
 
 -- name: release
-UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL,
-    rest_until_s = :rest_until_s
+UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL, product = NULL,
+    received_bytes = 0, rest_until_s = :rest_until_s
 WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: held
@@ -88,8 +88,14 @@ WHERE account = :account AND slot = :slot AND fence = :fence AND waits_for IS NU
 
 -- Requests that were sent count as traffic from now on, so the claim gets smaller.
 -- name: sent
-UPDATE session SET requests = max(0, requests - :requests)
+UPDATE session SET requests = max(0, requests - :requests), received_bytes = received_bytes + :bytes
 WHERE account = :account AND slot = :slot AND fence = :fence
+
+-- name: add_received
+INSERT INTO received (product, step, bytes)
+SELECT product, :step, :bytes FROM session
+WHERE account = :account AND slot = :slot AND fence = :fence AND product IS NOT NULL
+ON CONFLICT (product, step) DO UPDATE SET bytes = bytes + excluded.bytes
 
 -- name: add_step
 INSERT INTO traffic_step (account, step, requests, bytes) VALUES (:account, :step, :requests, :bytes)
@@ -101,6 +107,9 @@ ON CONFLICT (account, hour) DO UPDATE SET requests = requests + excluded.request
 
 -- name: forget_steps
 DELETE FROM traffic_step WHERE step NOT BETWEEN :oldest AND :newest
+
+-- name: forget_received
+DELETE FROM received WHERE step NOT BETWEEN :oldest AND :newest
 
 -- name: forget_hours
 DELETE FROM traffic_hour WHERE hour < :hour

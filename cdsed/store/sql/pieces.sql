@@ -47,6 +47,10 @@ WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece
   AND piece.due_s <= :now_s
 ORDER BY object.size_bytes DESC, piece.object, piece.id LIMIT :most
 
+-- name: works_on
+UPDATE session SET received_bytes = CASE WHEN product IS :product THEN received_bytes ELSE 0 END, product = :product
+WHERE account = :account AND slot = :slot AND fence = :fence
+
 -- name: arrived_whole
 UPDATE piece SET done_bytes = size_bytes WHERE object IN (SELECT id FROM object WHERE product = :product)
 

@@ -54,8 +54,8 @@ SELECT account, :step, sum(requests), 0 FROM session WHERE process = :id GROUP B
 ON CONFLICT (account, step) DO UPDATE SET requests = requests + excluded.requests
 
 -- name: release_sessions
-UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL,
-    rest_until_s = :rest_until_s
+UPDATE session SET process = NULL, fence = NULL, since_at = NULL, requests = 0, waits_for = NULL, product = NULL,
+    received_bytes = 0, rest_until_s = :rest_until_s
 WHERE process = :id
 
 -- name: release_objects
@@ -79,6 +79,9 @@ INSERT INTO daemon (id, pid, started_at, stopped_at, booted_at, version, once)
 VALUES (1, :pid, :at, NULL, :booted_at, :version, :once)
 ON CONFLICT (id) DO UPDATE SET pid = excluded.pid, started_at = excluded.started_at, stopped_at = NULL,
     booted_at = excluded.booted_at, version = excluded.version, once = excluded.once
+
+-- name: stalls_after
+UPDATE daemon SET stalled_after_s = :stalled_after_s
 
 -- name: daemon_stopped
 UPDATE daemon SET stopped_at = :at WHERE id = 1
@@ -106,3 +109,6 @@ UPDATE throttle SET since_s = 0, grows_s = min(grows_s, 0)
 
 -- name: reset_steps
 DELETE FROM traffic_step
+
+-- name: reset_received
+DELETE FROM received

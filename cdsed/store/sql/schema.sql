@@ -10,7 +10,8 @@ CREATE TABLE daemon (
     stopped_at REAL,                                    -- NULL: running, or died
     booted_at REAL NOT NULL,                            -- UTC instant at which CLOCK_BOOTTIME was 0
     version TEXT NOT NULL,
-    once INTEGER NOT NULL DEFAULT 0 CHECK (once IN (0, 1))
+    once INTEGER NOT NULL DEFAULT 0 CHECK (once IN (0, 1)),
+    stalled_after_s REAL NOT NULL DEFAULT 60  -- a longer silence of a connection ends it
 ) STRICT;
 
 CREATE TABLE fence (                                    -- the one counter; it only grows
@@ -54,6 +55,8 @@ CREATE TABLE session (                                  -- the right to one conn
     login TEXT NOT NULL DEFAULT '',  -- of its latest lease
     requests INTEGER NOT NULL DEFAULT 0,  -- claimed: not sent yet, or sent and not counted
     waits_for TEXT CHECK (waits_for = 'requests'),  -- while leased; NULL: for no quota
+    product INTEGER REFERENCES product (id),  -- that it plans or fetches
+    received_bytes INTEGER NOT NULL DEFAULT 0,  -- of this product, by this lease
     PRIMARY KEY (account, slot),
     CHECK ((process IS NULL) = (fence IS NULL))
 ) STRICT, WITHOUT ROWID;
@@ -253,6 +256,8 @@ CREATE TABLE "product" (
     offered_again INTEGER NOT NULL DEFAULT 0,           -- the catalogue was asked since they lasted
     -- Where it will be written, as far as that is known: it waits while that place is paused.
     place TEXT GENERATED ALWAYS AS (coalesce(destination, outputdir, 'unknown')) VIRTUAL,
+    kind TEXT GENERATED ALWAYS AS (
+    substr(safename, 1, 2) || substr(safename, 4, iif(instr(safename, '_20') > 4, instr(safename, '_20') - 4, 4))) VIRTUAL,
     CHECK ((state = 'retry_wait') = (due_s IS NOT NULL)),
     CHECK (state NOT IN ('done', 'already_present') OR path IS NOT NULL),
     CHECK (state NOT IN ('unavailable', 'corrupt', 'failed') OR cause IS NOT NULL),
@@ -268,6 +273,8 @@ CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
 CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
 CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
 CREATE INDEX product_with_error ON product (changed_at) WHERE code IS NOT NULL;
+CREATE INDEX product_unfinished ON product (id)
+WHERE state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait');
 
 CREATE TABLE "remark" (                               -- what a receipt says about a line of a listing, and its products
     listing INTEGER NOT NULL REFERENCES listing (id),
@@ -286,6 +293,42 @@ CREATE TABLE pause (                                    -- what begins no transf
     since_at REAL NOT NULL,
     until_at REAL,                                      -- NULL: until a person resumes it
     PRIMARY KEY (kind, name, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE received (                                 -- bytes of one product in one step of 5 s, for the last minutes
+    product INTEGER NOT NULL REFERENCES product (id),
+    step INTEGER NOT NULL,                              -- since boot
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (product, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE product_kind (                             -- what one product of a kind needs: means of those planned
+    kind TEXT PRIMARY KEY,
+    products INTEGER NOT NULL CHECK (products > 0),
+    requests REAL NOT NULL,                             -- those that list its objects are included
+    size_bytes REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE backlog (                                  -- unfinished products by listing and kind; listing 0 is all
+    listing INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    products INTEGER NOT NULL,
+    sized INTEGER NOT NULL,                             -- those whose size is known
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (listing, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE last_published (                           -- one row
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    product INTEGER NOT NULL REFERENCES product (id),
+    at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE free_space (                               -- the directories that products are written to
+    place TEXT PRIMARY KEY,
+    free_bytes INTEGER,                                 -- NULL: it cannot be asked
+    error TEXT,
+    at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bandwidth_limit (                          -- the bandwidth that the settings allow now
@@ -366,6 +409,53 @@ BEGIN
     SELECT NEW.listing, state, 1, coalesce(size_bytes, 0) FROM product WHERE id = NEW.product
     ON CONFLICT (listing, state) DO UPDATE
     SET products = products + 1, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER product_joins_backlog AFTER INSERT ON product
+WHEN NEW.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+BEGIN
+    INSERT INTO backlog VALUES (0, NEW.kind, 1, NEW.size_bytes IS NOT NULL, coalesce(NEW.size_bytes, 0))
+    ON CONFLICT (listing, kind) DO UPDATE
+    SET products = products + 1, sized = sized + excluded.sized, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER want_joins_backlog AFTER INSERT ON want
+BEGIN
+    INSERT INTO backlog
+    SELECT NEW.listing, kind, 1, size_bytes IS NOT NULL, coalesce(size_bytes, 0) FROM product
+    WHERE id = NEW.product AND state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+    ON CONFLICT (listing, kind) DO UPDATE
+    SET products = products + 1, sized = sized + excluded.sized, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER product_leaves_backlog AFTER UPDATE OF state, size_bytes, safename ON product
+WHEN OLD.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+    AND (NEW.state NOT IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+         OR OLD.size_bytes IS NOT NEW.size_bytes OR OLD.kind <> NEW.kind)
+BEGIN
+    UPDATE backlog SET products = products - 1, sized = sized - (OLD.size_bytes IS NOT NULL),
+        size_bytes = size_bytes - coalesce(OLD.size_bytes, 0)
+    WHERE kind = OLD.kind AND listing IN (SELECT 0 UNION ALL SELECT listing FROM want WHERE product = NEW.id);
+END;
+
+CREATE TRIGGER product_returns_to_backlog AFTER UPDATE OF state, size_bytes, safename ON product
+WHEN NEW.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+    AND (OLD.state NOT IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+         OR OLD.size_bytes IS NOT NEW.size_bytes OR OLD.kind <> NEW.kind)
+BEGIN
+    INSERT INTO backlog
+    SELECT listing, NEW.kind, 1, NEW.size_bytes IS NOT NULL, coalesce(NEW.size_bytes, 0)
+    FROM (SELECT 0 AS listing UNION ALL SELECT listing FROM want WHERE product = NEW.id)
+    WHERE true
+    ON CONFLICT (listing, kind) DO UPDATE
+    SET products = products + 1, sized = sized + excluded.sized, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER product_published AFTER UPDATE OF state ON product
+WHEN NEW.state = 'done' AND OLD.state <> 'done'
+BEGIN
+    INSERT INTO last_published VALUES (1, NEW.id, NEW.changed_at)
+    ON CONFLICT (id) DO UPDATE SET product = excluded.product, at = excluded.at;
 END;
 
 INSERT INTO fence (id, value) VALUES

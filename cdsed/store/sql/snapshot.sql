@@ -28,16 +28,6 @@ SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_gro
 -- name: open_breakers
 SELECT name, reason, until_s FROM breaker WHERE open = 1 AND until_s > :now_s AND name NOT LIKE 'account:%' ORDER BY name
 
--- name: traffic
-SELECT coalesce(sum(bytes), 0) FROM traffic_step WHERE step BETWEEN :step - :steps AND :step
-
--- name: first_step
-SELECT min(step) FROM traffic_step WHERE step BETWEEN :step - :steps AND :step
-
--- name: under_way_bytes
-SELECT coalesce(sum(piece.done_bytes), 0) FROM piece JOIN product ON product.id = piece.product
-WHERE product.state = 'downloading' AND product.planned = 1
-
 -- name: errors
 SELECT code, state, count(*) AS products, max(id) AS example, min(due_s) AS due_s FROM product INDEXED BY product_with_error
 WHERE code IS NOT NULL AND changed_at > :since GROUP BY state, code ORDER BY products DESC LIMIT :most

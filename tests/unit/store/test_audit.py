@@ -57,6 +57,8 @@ def test_a_step_that_the_table_forbids_is_found_in_the_history(busy_lab: StateLa
         ("DELETE FROM piece WHERE size_bytes = 20", "pieces", NAME),
         ("UPDATE tally SET products = products + 1 WHERE state = 'done'", "tally", "listing 0, done"),
         ("DELETE FROM tally WHERE state = 'queued'", "tally", "listing 0, queued"),
+        ("UPDATE backlog SET sized = sized + 1 WHERE kind LIKE 'S1%'", "backlog", "listing 0, S1_IW_GRDH_1SDV"),
+        ("DELETE FROM backlog", "backlog", "listing 0, S1_IW_GRDH_1SDV"),
         ("INSERT INTO transition VALUES ('done', 'ready')", "transitions", "done -> ready"),
         ("DELETE FROM transition WHERE origin = 'done'", "transitions", "done -> queued"),
     ],

@@ -8,7 +8,8 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.model.quota import Limit, ThrottleReason
-from cdsed.store import forecast, leases, pieces, quota_usage, snapshot
+from cdsed.model.status_report import StatusReport
+from cdsed.store import leases, pieces, quota_usage, snapshot
 from cdsed.store.database import open_state
 from cdsed.store.leases import AccountLimits
 from tests.support.state import SetClock, StateLab
@@ -126,23 +127,20 @@ def test_a_pool_frees_with_the_traffic_of_all_its_accounts(lab):
 
 
 def test_the_forecast_spends_the_volume_of_a_pool_once(lab):
-    number = lab.planned("A", (10,))
-    listing = "INSERT INTO listing (sha256, account_group, priority, name, state, path, taken_at) VALUES"
-    lab.db.rows(f"{listing} ('x', 'default', 0, 'x', 'open', '/x', 0)")
-    lab.db.rows("INSERT INTO want VALUES ((SELECT id FROM listing), :product, 1)", product=number)
+    lab.listed("x", lab.planned("A", (1_500_000_000,)))
 
-    def in_s() -> float:
-        for name in "ab":
-            leases.count_traffic(lab.db, lab.clock, name, requests=1, size_bytes=500)
-        usages = quota_usage.of_all(lab.db, lab.clock)
-        found = forecast.backlog_eta(lab.db, lab.clock, usages, 1.5e12, 1e9)
-        assert found is not None
-        return found.in_s
+    def seen() -> StatusReport:
+        for _ in range(4):
+            for name in "ab":
+                leases.count_traffic(lab.db, lab.clock, name, requests=1, size_bytes=1_000_000)
+            lab.clock.pass_s(5)
+        return snapshot.report(lab.db, lab.clock, running=True)
 
-    lab.accounts("a", "b", volume_bytes=10**12)
-    assert in_s() == pytest.approx(1500, rel=0.01)
-    lab.accounts("a", "b", volume_bytes=10**12, shares=frozenset({Limit.VOLUME}))
-    assert in_s() > 29 * 86_400
+    lab.accounts("a", "b", volume_bytes=10**9)
+    assert seen().eta_s == pytest.approx(1_500_000_000 / 400_000, rel=0.05)
+    lab.accounts("a", "b", volume_bytes=10**9, shares=frozenset({Limit.VOLUME}))
+    assert seen().eta_s > 29 * 86_400
+    assert seen().eta_by_volume
 
 
 _PROCESS = """

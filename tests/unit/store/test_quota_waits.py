@@ -3,6 +3,7 @@
 import pytest
 
 from cdsed.errors import AccountError
+from cdsed.model.operation import EtaLimit
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import SessionMark, StatusReport
 from cdsed.store import breakers, leases, pieces, processes, products, quota_usage, snapshot
@@ -202,14 +203,12 @@ def test_a_product_that_waits_for_the_catalogue_waits_for_no_quota(lab):
     assert wait_of(lab, number) is None
 
 
-def test_while_the_minute_is_waited_for_the_rate_of_the_last_minute_gives_the_time_to_go(lab):
+def test_while_the_minute_is_waited_for_the_requests_give_the_time_to_go(lab):
     lab.accounts("a", requests_per_minute=10)
-    number = lab.planned("A", (10**9,) * 9)
-    listing = "INSERT INTO listing (sha256, account_group, priority, name, state, path, taken_at) VALUES"
-    lab.db.rows(f"{listing} ('x', 'default', 0, 'x', 'open', '/x', 0)")
-    lab.db.rows("INSERT INTO want VALUES ((SELECT id FROM listing), :product, 1)", product=number)
+    lab.listed("x", lab.planned("A", (6_000_000,) * 100))
     spend(lab, requests=10, size_bytes=60_000_000)
     lab.clock.pass_s(30)
     seen = report(lab)
     assert seen.quota_wait is not None
-    assert seen.eta_s == pytest.approx(9e9 / 2e6, rel=0.2)
+    assert seen.eta_s == pytest.approx(35 + 9 * 65, rel=0.02)
+    assert seen.eta.limit is EtaLimit.REQUESTS

@@ -1,0 +1,172 @@
+"""When work will be done: by the speed of its accounts, and their quotas of requests and volume.
+
+Work is seen as a fluid of requests that carry bytes. Every account serves it at its speed, but never beyond its quota
+of requests: a request that was sent counts for `WINDOW_S`, and then another one may follow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cdsed.model.operation import Eta, EtaLimit
+from cdsed.model.quota import Supply, forecast
+
+#: Requests are counted in steps of 5 s, so that each counts for up to this long.
+WINDOW_S = 65.0
+
+_REQUEST_BYTES = 32_768
+_FAST = 1e12
+_LONGEST_S = 1e9
+_EXACT_S, _EXACT_SHARE = 0.2, 0.002
+# The time at full speed is this much shorter if the quota of requests decides.
+_NOTICEABLE_SHARE, _NOTICEABLE_S = 1.05, 2.0
+
+
+def weight(requests: float, size_bytes: float) -> float:
+    """Return the bytes of requests, where each request counts as `_REQUEST_BYTES` more.
+
+    So a speed that was measured with large objects is about right for small ones, too.
+    """
+    return requests * _REQUEST_BYTES + size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests to send, and the bytes that they bring."""
+
+    requests: float = 0.0
+    size_bytes: float = 0.0
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(self.requests + other.requests, self.size_bytes + other.size_bytes)
+
+    def __mul__(self, factor: float) -> "Load":
+        return Load(self.requests * factor, self.size_bytes * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What serves the work: an account, or accounts that share their quotas.
+
+    Attributes
+    ----------
+    speed
+        Bytes per second while no quota holds it back, as `weight` counts them; None: not known, so the time is a lower
+        bound unless `bytes_per_s_max` is known.
+    bytes_per_s_max
+        What limits its bytes; None: no limit.
+    requests_per_window
+        Its quota of requests.
+    returns
+        When how many requests may be sent again: pairs of seconds from now, and requests. It begins with those that
+        are left now.
+    begins_in_s
+        Seconds until it may be used.
+    volume
+        The volume of 30 days; its rate is not used. None: there is no limit.
+    """
+
+    speed: float | None
+    bytes_per_s_max: float | None
+    requests_per_window: float
+    returns: tuple[tuple[float, float], ...]
+    begins_in_s: float = 0.0
+    volume: Supply | None = None
+
+    def requests_per_s(self, bytes_per_request: float) -> float:
+        """Return requests per second at full speed, for requests of this size."""
+        most = _FAST if self.speed is None else self.speed / weight(1.0, bytes_per_request)
+        if self.bytes_per_s_max is not None and bytes_per_request:
+            most = min(most, self.bytes_per_s_max / bytes_per_request)
+        return most
+
+    def lasting(self, bytes_per_request: float) -> float:
+        """Return requests per second in the long run."""
+        return min(self.requests_per_s(bytes_per_request), self.requests_per_window / WINDOW_S)
+
+
+class _Schedule:
+    """When a source sends how many requests at full `speed` (requests per second) where its quota allows it."""
+
+    def __init__(self, source: Source, speed: float) -> None:
+        self._speed = speed
+        self._saturated = speed * WINDOW_S >= source.requests_per_window
+        self._batches: list[tuple[float, float]] = []
+        self._end_s = source.begins_in_s
+        for in_s, requests in source.returns:
+            if requests and speed:
+                begins_s = max(in_s, self._end_s)
+                self._batches.append((begins_s, requests))
+                self._end_s = begins_s + requests / speed
+
+    def served(self, within_s: float) -> float:
+        """Return how many requests are sent within some seconds from now."""
+        if not self._saturated and within_s > self._end_s:
+            return sum(requests for _, requests in self._batches) + self._speed * (within_s - self._end_s)
+        total = 0.0
+        for begins_s, requests in self._batches:
+            if within_s > begins_s:  # requests that were sent may be sent again, one window later
+                windows, rest_s = (
+                    divmod(within_s - begins_s, WINDOW_S) if self._saturated else (0.0, within_s - begins_s)
+                )
+                total += windows * requests + min(requests, self._speed * rest_s)
+        return total
+
+
+def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
+    """Return when `load` will be done by all sources together.
+
+    Parameters
+    ----------
+    now
+        Seconds UTC; volume frees at full hours.
+
+    Returns
+    -------
+    Eta or None
+        None without a source, if nothing is known that takes time, or if it takes more than a year.
+    """
+    bytes_per_request = load.size_bytes / max(1.0, load.requests)
+    load = replace(load, requests=max(1.0, load.requests))
+    unknown = any(each.speed is None and each.bytes_per_s_max is None for each in sources)
+    if not sources or not any(each.requests_per_s(bytes_per_request) > 0 for each in sources):
+        return None
+    unlimited = [replace(each, requests_per_window=_FAST * _FAST, returns=((0.0, _FAST),)) for each in sources]
+    schedules = [_Schedule(each, each.requests_per_s(bytes_per_request)) for each in sources]
+    in_s = _time(load.requests, schedules)
+    at_speed_s = _time(load.requests, [_Schedule(each, each.requests_per_s(bytes_per_request)) for each in unlimited])
+    limit = EtaLimit.REQUESTS if in_s > at_speed_s * _NOTICEABLE_SHARE + _NOTICEABLE_S else EtaLimit.BANDWIDTH
+    if limit is EtaLimit.BANDWIDTH and unknown:
+        return None
+    if limit is EtaLimit.BANDWIDTH and 2 * min(each.begins_in_s for each in sources) > in_s:
+        limit = EtaLimit.PAUSE
+    volumes = [each.volume.left_bytes if each.volume else _FAST * _FAST for each in sources]
+    if any(each.served(in_s) * bytes_per_request > left for each, left in zip(schedules, volumes, strict=True)):
+        found = forecast(load.size_bytes, [_supply(each, bytes_per_request) for each in sources], now)
+        if found is None:
+            return None
+        if found.in_s > in_s:
+            in_s, limit = found.in_s, EtaLimit.VOLUME
+    return Eta(in_s, limit, lower_bound=unknown)
+
+
+def _time(requests: float, schedules: Sequence[_Schedule]) -> float:
+    """Return the seconds in which so many requests are sent."""
+
+    def done(within_s: float) -> bool:
+        return sum(each.served(within_s) for each in schedules) >= requests
+
+    low, high = 0.0, 1.0
+    while not done(high):
+        low, high = high, 2 * high
+        if high > _LONGEST_S:
+            return high
+    while high - low > max(_EXACT_S, _EXACT_SHARE * high):
+        middle = (low + high) / 2
+        low, high = (low, middle) if done(middle) else (middle, high)
+    return high
+
+
+def _supply(source: Source, bytes_per_request: float) -> Supply:
+    rate = source.lasting(bytes_per_request) * bytes_per_request
+    volume = source.volume or Supply(rate, 10**18)
+    return replace(volume, rate_bytes_per_s=rate)

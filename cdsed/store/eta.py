@@ -1,0 +1,184 @@
+"""When the known work will be done, of the daemon and of each listing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from cdsed.clock import Clock
+from cdsed.model.estimate import Load, Source, eta
+from cdsed.model.operation import Eta, EtaLimit
+from cdsed.model.quota import HourOfTraffic, Limit, Supply
+from cdsed.store import breakers, forecast, speeds
+from cdsed.store.backlog import Backlog, ListingLoad
+from cdsed.store.database import Database
+from cdsed.store.paused import WITHOUT_END, Paused
+from cdsed.store.queries import Queries
+from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage, step_of
+from cdsed.store.quota_waits import is_unusable
+
+_SQL = Queries("eta")
+
+
+@dataclass(frozen=True, slots=True)
+class Etas:
+    """When the known work is done: all of it, and that of each listing, by its number."""
+
+    of_all: Eta | None = None
+    of_listings: Mapping[int, Eta] = field(default_factory=dict)
+
+
+def of_backlog(db: Database, clock: Clock, accounts: Sequence[QuotaUsage], backlog: Backlog, pauses: Paused) -> Etas:
+    """Return when the backlog is done, at the speeds, quotas, limits, pauses and back-offs that are known now.
+
+    A listing waits for those of its group that have a higher priority or are older. What is not known of the work makes
+    a time a lower bound. Without any account that can be used for a listing, its time is not known.
+    """
+    if not backlog.listings:
+        return Etas()
+    supply = _Supply(db, clock, accounts, backlog, pauses)
+    found: dict[int, Eta] = {}
+    for group in {each.group for each in backlog.listings}:
+        before = Load()
+        listings = [each for each in backlog.listings if each.group == group]
+        for each in sorted(listings, key=lambda one: pauses.of_listing(one) > 0):  # others pass those that are paused
+            before += each.load
+            time = eta(before, supply.of_group(group), clock.utc_s())
+            if time is not None:
+                found[each.id] = _delayed(each, time, supply, pauses, known=backlog.requests_known)
+    missing = {each.id for each in backlog.listings} - set(found)
+    return Etas(None if missing else max(found.values(), key=lambda one: one.seconds), found)
+
+
+def _delayed(listing: ListingLoad, time: Eta, supply: "_Supply", pauses: Paused, *, known: bool) -> Eta:
+    """Return the time of a listing, with its pause and the back-offs of its products."""
+    paused_s = pauses.of_listing(listing)
+    bound = time.lower_bound or listing.taking or not known or pauses.windows or supply.is_bound
+    if WITHOUT_END in (paused_s, supply.paused_s(listing.group)):
+        return Eta(time.seconds, EtaLimit.PAUSE, lower_bound=True)
+    if paused_s > time.seconds or listing.due_in_s > time.seconds:
+        return Eta(max(paused_s, listing.due_in_s), EtaLimit.PAUSE, lower_bound=True)
+    return replace(time, lower_bound=bound)
+
+
+class _Supply:
+    """What serves each group; `is_bound`: something is known to be slower than this says."""
+
+    def __init__(
+        self, db: Database, clock: Clock, accounts: Sequence[QuotaUsage], backlog: Backlog, pauses: Paused
+    ) -> None:
+        self._db, self._clock, self._pauses = db, clock, pauses
+        self._accounts = [each for each in accounts if not is_unusable(each, clock)]
+        self._speeds = speeds.of_accounts(db, clock, accounts)
+        self._limits = {(row["kind"], row["name"]): row["bytes_per_s"] for row in db.rows(_SQL.limits)}
+        opened = {row["name"]: row["until_s"] - clock.boot_s() for row in db.rows(_SQL.breakers, now_s=clock.boot_s())}
+        self._service_in_s = opened.get(breakers.SERVICE, 0.0)
+        self.is_bound = any(name == breakers.CATALOGUE or name.startswith("disk:") for name in opened)
+        self._sent: dict[str, list[tuple[int, int]]] = {}
+        for row in db.rows(_SQL.sent, step=step_of(clock), steps=MINUTE_STEPS):
+            self._sent.setdefault(row["account"], []).append((row["step"], row["requests"]))
+        total = sum(each.load.size_bytes for each in backlog.listings) or 1.0
+        self._shares: dict[str, float] = {}
+        for each in backlog.listings:
+            self._shares[each.group] = self._shares.get(each.group, 0.0) + each.load.size_bytes / total
+        self._groups: dict[str, tuple[Source, ...]] = {}
+
+    def paused_s(self, group: str) -> float:
+        """Return for how many seconds every account that could be used for a group is paused."""
+        return min((self._pauses.account(each.name) for each in self._accounts if each.group == group), default=0.0)
+
+    def of_group(self, group: str) -> tuple[Source, ...]:
+        """Return what serves a group; accounts that share their volume or their requests are one source."""
+        if group not in self._groups:
+            members = [each for each in self._accounts if each.group == group]
+            able = [each for each in members if self._pauses.account(each.name) != WITHOUT_END]
+            sources = [self._source(each) for each in able or members]
+            if any(each.shares_volume or each.shares_requests for each in members):
+                sources = [_pooled(members, sources)]
+            self._groups[group] = tuple(self._limited(group, members, sources))
+        return self._groups[group]
+
+    def _source(self, account: QuotaUsage) -> Source:
+        speed = self._speeds.get(account.name)
+        limits = []
+        if account.bandwidth_bytes_per_s:
+            limits.append(float(account.bandwidth_bytes_per_s * account.usable_sessions))
+        if ("account", account.name) in self._limits:
+            limits.append(float(self._limits["account", account.name]))
+        penalty_s = max(0.0, (account.breaker_until_s or 0.0) - self._clock.boot_s())
+        paused_s = self._pauses.account(account.name)
+        return Source(
+            speed=speed,
+            bytes_per_s_max=min(limits, default=None),
+            requests_per_window=account.requests_per_minute,
+            returns=self._returns(account),
+            begins_in_s=max(penalty_s, self._service_in_s, 0.0 if paused_s == WITHOUT_END else paused_s),
+            volume=Supply(
+                0.0,
+                max(0, account.ceiling_bytes - account.used_bytes),
+                tuple(forecast.hours(self._db, self._clock, account.name)),
+            ),
+        )
+
+    def _returns(self, account: QuotaUsage) -> tuple[tuple[float, float], ...]:
+        """Return when requests may be sent: those left now, those sent when they are a minute old, claims at last."""
+        now_s = self._clock.boot_s()
+        sent = [
+            (max(0.0, (step + MINUTE_STEPS + 1) * STEP_S - now_s), float(requests))
+            for step, requests in self._sent.get(account.name, ())
+        ]
+        left = [(0.0, float(max(0, account.requests_left) + account.claimed_requests))]
+        return (*left, *sent)
+
+    def _limited(self, group: str, members: Iterable[QuotaUsage], sources: Sequence[Source]) -> Iterable[Source]:
+        """Yield sources that together keep to the limits of bandwidth, and to the connections that a group shares."""
+        caps = [self._limits.get(("group", group), WITHOUT_END)]
+        if ("machine", "") in self._limits:
+            caps.append(self._limits["machine", ""] * self._shares.get(group, 1.0))
+        pooled = [each for each in members if each.pool_sessions is not None]
+        sessions = sum(each.usable_sessions for each in pooled)
+        if pooled and all(each.bandwidth_bytes_per_s for each in pooled):
+            widest = max(each.bandwidth_bytes_per_s or 0 for each in pooled)
+            caps.append(float(widest * min(sessions, pooled[0].pool_sessions or sessions)))
+        cap = min(caps)
+        speeds_known = all(each.speed is not None for each in sources)
+        total = sum(each.speed or 0.0 for each in sources)
+        for each in sources:
+            if cap == WITHOUT_END or (speeds_known and total <= cap):
+                yield each
+            else:
+                share = (each.speed or 0.0) / total if speeds_known else 1 / len(sources)
+                own = cap if each.bytes_per_s_max is None else each.bytes_per_s_max
+                yield replace(each, bytes_per_s_max=min(own, cap * share))
+
+
+def _pooled(members: Sequence[QuotaUsage], sources: Sequence[Source]) -> Source:
+    """Return one source for the accounts of a group; each of them knows a shared quota as a whole."""
+    first = members[0]
+    requests = sources[:1] if Limit.REQUESTS in first.shares else sources
+    volumes = [each.volume for each in sources if each.volume is not None]
+    volumes = volumes[:1] if Limit.VOLUME in first.shares else volumes
+    returns = sorted(each for source in requests for each in source.returns)
+    return Source(
+        speed=_sum(each.speed for each in sources),
+        bytes_per_s_max=_sum(each.bytes_per_s_max for each in sources),
+        requests_per_window=sum(each.requests_per_window for each in requests),
+        returns=tuple(returns),
+        begins_in_s=min(each.begins_in_s for each in sources),
+        volume=Supply(
+            0.0,
+            sum(each.left_bytes for each in volumes),
+            _by_hour(hour for each in volumes for hour in each.hours),
+        ),
+    )
+
+
+def _by_hour(hours: Iterable[HourOfTraffic]) -> tuple[HourOfTraffic, ...]:
+    found: dict[int, int] = {}
+    for each in hours:
+        found[each.hour] = found.get(each.hour, 0) + each.size_bytes
+    return tuple(HourOfTraffic(hour, found[hour]) for hour in sorted(found))
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
