@@ -6,7 +6,7 @@ from cdsed.clock import Clock
 from cdsed.model.product_state import TERMINAL, State
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import AccountStatus, DaemonState, DaemonStatus, OpenBreaker, SessionMark, Tally
-from cdsed.store import breakers, forecast, quota_waits
+from cdsed.store import breakers, drains, forecast, pauses, quota_waits
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -54,6 +54,8 @@ def why(
         return Idleness(inbox[0] if inbox else "every product asked for is finished; drop a listing into the inbox")
     if any(SessionMark.BUSY in account.sessions for account in accounts) or to_go.get(State.VERIFYING):
         return Idleness()
+    if by_person := _by_person(db, clock, to_go):
+        return Idleness(by_person)
     needed = _needed(db, accounts)
     by_accounts = _by_accounts(clock, needed)
     if open_breakers:
@@ -69,6 +71,18 @@ def why(
         in_s = max(0.0, due["due_s"] - clock.boot_s())
         return Idleness(f"all {total} products wait; the next is tried again in {in_s:.0f} s")
     return Idleness(_deserted(db))
+
+
+def _by_person(db: Database, clock: Clock, to_go: dict[State, int]) -> str | None:
+    """Return which pauses or drains hold all work that could be transferred; None if they do not."""
+    paused = pauses.active(db, clock)
+    transfers = to_go.get(State.READY) or to_go.get(State.DOWNLOADING)
+    if any(pause.kind == "all" for pause in paused) or (paused and transfers and not pauses.leaves_work(db)):
+        return "; ".join(pauses.sentence(pause) for pause in paused)
+    drained = next((drain for drain in drains.active(db) if not drain.account), None)
+    if drained and to_go.get(State.READY) and not to_go.get(State.DOWNLOADING):
+        return drains.sentence(drained)
+    return None
 
 
 def _needed(db: Database, accounts: tuple[AccountStatus, ...]) -> tuple[AccountStatus, ...]:

@@ -19,7 +19,17 @@ from cdsed.model.status_report import (
     StatusReport,
     Tally,
 )
-from cdsed.store import crash_loops, forecast, idleness, notices, processes, quota_usage, quota_waits
+from cdsed.store import (
+    crash_loops,
+    drains,
+    forecast,
+    idleness,
+    notices,
+    pauses,
+    processes,
+    quota_usage,
+    quota_waits,
+)
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage
@@ -74,6 +84,8 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             quota_wait=idle.quota_wait,
             needs_account=idle.needs_account,
             pools=_pools(db, clock, usages),
+            pauses=pauses.active(db, clock),
+            drains=drains.active(db),
         )
 
 
