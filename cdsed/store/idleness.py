@@ -62,8 +62,6 @@ def why(
         nearest = min(open_breakers, key=lambda item: item.probe_in_s)
         reason = f"{nearest.title} backs off, next try in {nearest.probe_in_s:.0f} s: {nearest.reason}"
         return Idleness(reason, needs_account=by_accounts.needs_account)
-    if not accounts:
-        return Idleness("the accounts file has no account")
     if by_accounts.reason:
         return by_accounts
     if to_go.get(State.RETRY_WAIT) == total:
@@ -93,7 +91,9 @@ def _needed(db: Database, accounts: tuple[AccountStatus, ...]) -> tuple[AccountS
 
 def _by_accounts(clock: Clock, accounts: tuple[AccountStatus, ...]) -> Idleness:
     """Return why none of these accounts can be used; without a reason, one can."""
-    if not accounts or any(account.error is None and account.wait is None for account in accounts):
+    if not accounts:
+        return Idleness("the accounts file has no account")
+    if any(account.error is None and account.wait is None for account in accounts):
         return Idleness()
     waits = [account.wait for account in accounts if account.wait and account.error is None]
     if not waits:

@@ -51,6 +51,11 @@ def keys(db: Database, clock: Clock) -> set[tuple[str, str]]:
     return {(row["kind"], row["name"]) for row in db.rows(_SQL.all, now_at=clock.utc_s())}
 
 
+def held_by(db: Database, kind: str, name: str) -> int:
+    """Return how many unfinished products something has; of an account, how many sessions."""
+    return int(db.value(_SQL.held_by, kind=kind, name=name))
+
+
 def end_over(db: Database, clock: Clock) -> list[Pause]:
     """Remove the pauses whose time is over; return those of people."""
     now_at = clock.utc_s()

@@ -94,11 +94,13 @@ def requeue(db: Database, clock: Clock, product: Product) -> None:
         db.rows(_SQL.hasten_pieces, id=product.id)
 
 
-def to_requeue(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
-    """Yield the products in these states, of all listings or of one, read page by page."""
+def to_requeue(
+    db: Database, states: Iterable[State], listing: int | None, code: str | None = None
+) -> Iterator[Product]:
+    """Yield the products in these states (with this code), of all listings or of one, read page by page."""
     wanted = json.dumps([state.value for state in states])
     query = _SQL.in_states if listing is None else _SQL.in_states_of_listing
-    values = {} if listing is None else {"listing": listing}
+    values: dict[str, Any] = {"code": code} if listing is None else {"code": code, "listing": listing}
     for row in db.stream(query, states=wanted, **values):
         yield get(db, row["position"])
 

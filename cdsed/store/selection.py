@@ -9,11 +9,6 @@ from cdsed.store.queries import Queries
 _SQL = Queries("selection")
 
 
-def is_pattern(name: str) -> bool:
-    """Tell whether a name is a pattern, as a shell has them."""
-    return any(character in name for character in "*?[")
-
-
 def products_like(db: Database, pattern: str) -> list[int]:
     """Return the numbers of the products whose names match a pattern, with or without their extension."""
     return [row["id"] for row in db.rows(_SQL.products, pattern=_glob(pattern))]

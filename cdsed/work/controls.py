@@ -1,4 +1,4 @@
-"""What the daemon does for the commands of people: it ends pauses, notes finished drains, and writes both to its log."""
+"""What the daemon does for the commands of people: it logs them, ends pauses, and notes when a drain is done."""
 
 import logging
 from collections.abc import Iterable

@@ -11,7 +11,7 @@ from cdsed.local.space import free_bytes
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product, State
 from cdsed.store import breakers, disks, pauses, pieces, products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer import ownership
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.work.context import DiskContext
@@ -48,7 +48,7 @@ class Destination:
     product: Product
 
     def settle_if_present(self) -> bool:
-        """Finish the product if it is on disk already; return whether it is. One that replaces a copy is not looked for."""
+        """Finish the product if it is on disk already; return whether it is; False for one that replaces a copy."""
         context, product = self.context, self.product
         if product.replaces:
             return False
@@ -175,7 +175,7 @@ class Destination:
                         disks.remember(context.db, context.clock, place, now)
 
     def _candidates(self) -> list[Path]:
-        """Return the directories in which the product may appear: that of the copy that it replaces, if there is one."""
+        """Return the directories in which it may appear: that of the copy that it replaces, if there is one."""
         product = self.product
         if product.replaces:
             return [Path(product.replaces).parent]

@@ -12,7 +12,7 @@ from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
 from cdsed.store import cancelling, pieces, products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine

@@ -15,7 +15,7 @@ from cdsed.errors import ServiceError, TransferError
 from cdsed.model.objects import Lease
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.store import breakers, pieces, products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin

@@ -62,6 +62,10 @@ WHERE id = :id  -- CROSS JOIN begins with the events: few are new, and a listing
 UPDATE listing SET state = iif(state = 'taking', 'taking', 'open'), reported_at = NULL, cancelled_at = NULL
 WHERE (state = 'reported' OR cancelled_at IS NOT NULL) AND id IN (SELECT listing FROM want WHERE product = :product)
 
+-- name: take_up
+UPDATE listing SET state = iif(state = 'taking', 'taking', 'open'), reported_at = NULL, cancelled_at = NULL
+WHERE id = :id AND cancelled_at IS NOT NULL
+
 -- name: finished
 SELECT * FROM listing
 WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- IN: for the index listing_unreported

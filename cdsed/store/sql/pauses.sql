@@ -68,3 +68,15 @@ WHERE pause.kind = 'all'
            SELECT 1 FROM account WHERE account.account_group = product.account_group AND listed = 1
            AND account.name NOT IN (SELECT name FROM pause WHERE kind = 'account'))
        AND pause.name IN (SELECT name FROM account WHERE account_group = product.account_group))
+
+-- How much a pause holds: unfinished products, or the sessions of an account.
+-- name: held_by
+SELECT CASE :kind
+    WHEN 'account' THEN (SELECT count(*) FROM session WHERE account = :name AND enabled = 1)
+    WHEN 'group' THEN (SELECT count(*) FROM product WHERE account_group = :name
+                       AND state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
+    WHEN 'disk' THEN (SELECT count(*) FROM product WHERE place = :name
+                      AND state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
+    ELSE (SELECT coalesce(sum(products), 0) FROM tally WHERE listing = CAST(:name AS INTEGER)
+          AND state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
+    END

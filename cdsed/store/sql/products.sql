@@ -52,11 +52,16 @@ WHERE object IN (SELECT id FROM object WHERE product = :id) AND (due_s > 0 OR tr
 
 -- name: in_states
 SELECT id AS position FROM product
-WHERE state IN (SELECT value FROM json_each(:states)) AND id > :after ORDER BY id LIMIT 500
+WHERE (state IN (SELECT value FROM json_each(:states))
+       OR (cancels = 1 AND 'cancelled' IN (SELECT value FROM json_each(:states))))
+  AND (:code IS NULL OR code = :code) AND id > :after ORDER BY id LIMIT 500
 
 -- name: in_states_of_listing
 SELECT product AS position FROM want JOIN product ON product.id = want.product
-WHERE listing = :listing AND product > :after AND state IN (SELECT value FROM json_each(:states))
+WHERE listing = :listing AND product > :after
+  AND (state IN (SELECT value FROM json_each(:states))
+       OR (cancels = 1 AND 'cancelled' IN (SELECT value FROM json_each(:states))))
+  AND (:code IS NULL OR code = :code)
 ORDER BY product LIMIT 500
 
 -- name: return_to_queue
