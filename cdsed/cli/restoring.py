@@ -58,11 +58,12 @@ def _made_at(settings: "Settings", backup: Path) -> float:
 
 
 def _since(settings: "Settings", made_at: float) -> str:
+    from cdsed.process.lock import is_running
     from cdsed.store.audit import changes_since
     from cdsed.store.database import open_read_only
 
     try:
-        db = open_read_only(settings.state_dir, daemon_runs=False)
+        db = open_read_only(settings.state_dir, daemon_runs=is_running(settings.state_dir))
         if db is None:
             return "There is no state now, so nothing is lost."
         try:
@@ -73,7 +74,8 @@ def _since(settings: "Settings", made_at: float) -> str:
         return f"The present state cannot be read ({error}), so it is unknown what it has that the backup lacks."
     if not changes and not listings:
         return "The present state has nothing newer."
+    newer = f"{plural(listings, 'listing')} and {number(changes)} changes of products"
     return (
-        f"The present state has {plural(listings, 'listing')} and {number(changes)} changes of products that are newer: "
-        "their history, attempts and pauses are lost, listings are taken again, and what is on disk is found again."
+        f"The present state has {newer} that are newer: their history, attempts and pauses are lost, "
+        "listings are taken again, and what is on disk is found again."
     )

@@ -86,7 +86,7 @@ _RULES = (
         "pause",
         _SQL.held_wrongly,
         "{safename}",
-        "it is marked as held by a pause ({held}), which its listings do not say",
+        "that a pause holds it is marked as {held}, against its listings",
     ),
     _AuditRule("refetch", _SQL.controls_left, "{safename}", "it is {state}, and still to replace a copy"),
     _AuditRule(
