@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _question(found: "Cancelled") -> str:
     count = len(found.products) + len(found.undecided)
     lost = f", of which {size(found.lost_bytes)} have arrived" if found.lost_bytes else ""
-    return f"Cancel {plural(found.listings, 'listing')} and {plural(count, 'product')}{lost}?"
+    counts = [(found.listings, "listing"), (count, "product")]
+    return f"Cancel {' and '.join(plural(each, word) for each, word in counts if each)}{lost}?"
 
 
 def _tell(arguments: argparse.Namespace, found: "Cancelled") -> None:

@@ -14,8 +14,8 @@ def add_parser(subparsers: Any) -> None:
     command = subparsers.add_parser(
         "explain",
         help="say where a product is, why it does not move, and what you can do",
-        description="Say of a product where it is, what happened to it, why it does not move now, what happens next and "
-        "when, and what you can do. It reads the state only, and takes no lock.",
+        description="Say of a product where it is, what happened to it, why it does not move now, what happens next "
+        "and when, and what you can do. It reads the state only, and takes no lock.",
     )
     command.add_argument("product", metavar="PRODUCT", help="the name of a product")
     command.add_argument("--json", action="store_true", help="print JSON; its member `schema` is 1")

@@ -22,8 +22,8 @@ def add_parser(subparsers: Any) -> None:
     command = subparsers.add_parser(
         "refetch",
         help="fetch published products again",
-        description="Fetch published products again. The copy of each stays until the new one is verified. Then, if the "
-        "two differ, the former one is kept in .cdsed/replaced beside it. If no new copy comes, the former one stays.",
+        description="Fetch published products again. The copy of each stays until the new one is verified. Then, if "
+        "the two differ, the former one moves to .cdsed/replaced beside it. If no new copy comes, it stays.",
     )
     command.add_argument("names", nargs="+", metavar="PRODUCT|LISTING", help=NAMES_HELP)
     add_options(command, asks=True)

@@ -114,7 +114,8 @@ def _in_states(change: Change, arguments: argparse.Namespace, states: "frozenset
 
     done = change.do(work) if change.dry else work()
     where = f" of {arguments.listing}" if arguments.listing else ""
-    change.do(lambda: change.record(f"retry {len(done)} products that are {', '.join(sorted(states))}{where}"))
+    if done:
+        change.do(lambda: change.record(f"retry {len(done)} products that are {', '.join(sorted(states))}{where}"))
     return done
 
 

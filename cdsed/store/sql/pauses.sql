@@ -36,7 +36,8 @@ SELECT EXISTS (SELECT 1 FROM resumed WHERE until_at <= :now_at)
 -- Products without a destination wait as soon as every spool is paused.
 -- name: every_spool
 SELECT (SELECT count(*) FROM json_each(:spools)
-        WHERE value NOT IN (SELECT name FROM pause WHERE kind = 'disk')) = 0 AS paused,
+        WHERE value NOT IN (SELECT name FROM pause WHERE kind = 'disk')) = 0
+       AND json_array_length(:spools) > 0 AS paused,
        EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = 'unknown') AS noted
 
 -- name: disk_is_paused

@@ -30,15 +30,13 @@ CREATE TABLE command (                                  -- what people commanded
     logged INTEGER NOT NULL DEFAULT 0 CHECK (logged IN (0, 1))
 ) STRICT;
 
-ALTER TABLE listing ADD COLUMN cancelled_at REAL;
--- 1: every open listing that wants it is paused. Triggers keep it so, because it is asked for at each hand-out of work.
-ALTER TABLE product ADD COLUMN held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1));
--- 1: cancelled when all its bytes had arrived. Who finds it unpublished cancels it.
+ALTER TABLE listing ADD COLUMN cancelled_at REAL;  -- by a person; NULL: not
+-- Triggers keep `held` right, because it is looked at whenever work is handed out.
+ALTER TABLE product ADD COLUMN held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1));  -- 1: all open listings that want it are paused
 ALTER TABLE product ADD COLUMN cancels INTEGER NOT NULL DEFAULT 0
-    CHECK (cancels = 0 OR state IN ('ready', 'downloading', 'verifying', 'retry_wait'));
--- The published copy that it replaces when it is verified, and the inode of that copy. NULL: none.
-ALTER TABLE product ADD COLUMN replaces TEXT;
-ALTER TABLE product ADD COLUMN replaces_inode INTEGER CHECK ((replaces IS NULL) = (replaces_inode IS NULL));
+    CHECK (cancels = 0 OR state IN ('ready', 'downloading', 'verifying', 'retry_wait'));  -- 1: cancelled when all its bytes had arrived, so the disk decides whether it was published first
+ALTER TABLE product ADD COLUMN replaces TEXT;  -- the published copy that it replaces when it is verified
+ALTER TABLE product ADD COLUMN replaces_inode INTEGER CHECK ((replaces IS NULL) = (replaces_inode IS NULL));  -- of that copy
 
 INSERT INTO transition (origin, target) VALUES ('verifying', 'cancelled');
 
