@@ -46,15 +46,8 @@ class Change:
         dry
             Only try it, even without ``--dry-run``.
         """
-        results: list[_T] = []
-        try:
-            with self.db.write():
-                results.append(work())
-                if dry or self.dry:
-                    raise _Trial
-        except _Trial:
-            pass
-        return results[0]
+        with self.db.write(undo=dry or self.dry):
+            return work()
 
     def record(self, text: str) -> None:
         """Record the command for the daemon's log; call it in the work of `do`."""
@@ -62,10 +55,6 @@ class Change:
         from cdsed.store import commands
 
         commands.add(self.db, SYSTEM_CLOCK, self.owner, text)
-
-
-class _Trial(Exception):
-    """Ends a transaction whose result is only shown."""
 
 
 def add_options(command: Any, *, asks: bool = False, schema: int = SCHEMA) -> None:
