@@ -124,7 +124,7 @@ complete -c cdsed -n '_shtab_cdsed_using retry' -l all -d 'all of these states, 
 complete -c cdsed -n '_shtab_cdsed_using retry' -l dry-run -d 'show what it would do, and change nothing'
 complete -c cdsed -n '_shtab_cdsed_using retry' -l json -d 'print JSON; its member `schema` is 2'
 complete -c cdsed -n '_shtab_cdsed_using retry' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
-complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a refetch -d 'Fetch published products again. The copy of each stays until the new one is verified. Then, if the two differ, the former one is kept in .cdsed/replaced beside it. If no new copy comes, the former one stays.'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a refetch -d 'Fetch published products again. The copy of each stays until the new one is verified. Then, if the two differ, the former one moves to .cdsed/replaced beside it. If no new copy comes, it stays.'
 complete -c cdsed -n '_shtab_cdsed_using refetch' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using refetch' -l dry-run -d 'show what it would do, and change nothing'
 complete -c cdsed -n '_shtab_cdsed_using refetch' -l yes -d 'do not ask'

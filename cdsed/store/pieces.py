@@ -74,6 +74,11 @@ def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | Non
     return db.row(_SQL.next_product, **mine)
 
 
+def rests(db: Database, product: Product) -> bool:
+    """Tell whether a product in transfer is to rest, because it, its listings or its disk are paused or cancelled."""
+    return bool(db.value(_SQL.rests, product=product.id))
+
+
 def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> list[str]:
     """Reset the arrived bytes of objects whose staged file is missing or too short.
 

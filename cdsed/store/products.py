@@ -230,6 +230,12 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
             found_present(db, clock, product.id, str(former.path), cause=former.cause)
 
 
+def check_claim(db: Database, product: Product) -> None:
+    """Raise `LeaseLost` if the claim of a product has ended: it was cancelled, or another worker has it."""
+    if get(db, product.id).fence != product.fence:
+        raise LeaseLost(f"{product.safename}: it was cancelled, or another worker has taken it over")
+
+
 def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) -> None:
     """Move an unclaimed product under way to *failed*."""
     with db.write():

@@ -49,6 +49,11 @@ WHERE id = :only AND account_group = :group AND held = 0 AND cancels = 0
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
   AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = place)
 
+-- name: rests
+SELECT state <> 'downloading' OR held = 1 OR cancels = 1
+       OR EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
+FROM product WHERE id = :product
+
 -- Large objects first, so that small ones fill the gaps at the end. One object after the other, so that the digests of
 -- the first are computed while the last still arrive.
 -- name: open_pieces

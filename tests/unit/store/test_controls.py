@@ -109,6 +109,9 @@ def test_a_paused_product_in_transfer_stays_as_it_is_and_takes_no_attempt(lab):
     assert work(lab) is None
     product = products.get(lab.db, number)
     assert (product.state, product.attempts, product.planned) == (State.DOWNLOADING, 0, True)
+    assert pieces.rests(lab.db, product)  # a session ends its batch of small pieces early
+    pauses.remove(lab.db, "listing", str(paused))
+    assert not pieces.rests(lab.db, product)
 
 
 def test_a_product_that_joins_a_paused_listing_later_waits_too(lab):
