@@ -39,6 +39,7 @@ from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
+from cdsed.work import controls
 from cdsed.work.deaths import Deaths
 from cdsed.work.maintenance import Maintenance
 from cdsed.work.recover import open_for_daemon
@@ -184,6 +185,7 @@ class _Daemon:
             Tick("watch the state and its disk", 1.0, self._maintenance.look),
             Tick("follow a reload", 1.0, self._follow_reload),
             Tick("note what the status shows", 1.0, self._note),
+            Tick("follow commands", 1.0, lambda: controls.look(self._db, self._clock, self._settings.spools)),
             Tick("back up the state", 5.0, self._maintenance.back_up_when_due),
             Tick("look through the state", 5.0, self._maintenance.look_through_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),

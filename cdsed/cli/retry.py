@@ -1,21 +1,20 @@
-"""``cdsed retry``: start products again that wait, or are failed, unavailable or corrupt."""
+"""``cdsed retry``: start products again that wait, or are failed, unavailable, corrupt or cancelled."""
 
 import argparse
-import errno
 import json
-import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdsed.cli.choosing import choose, is_pattern, listings_named
+from cdsed.cli.commanding import Change, add_options, changing
 from cdsed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from cdsed.model.product_state import State
-    from cdsed.store.database import Database
     from cdsed.work.requeue import RetryResult
 
 _SHOWN = 20
+_SCHEMA = 2
 _SELECTIONS = {
     "failed": "products that failed, e.g. after their last attempt",
     "unavailable": "products that did not exist, were deleted or offline, or are refused to your accounts",
@@ -32,13 +31,20 @@ def add_parser(subparsers: Any) -> None:
         description="Start products again, at once and with all their attempts. Finished listings that name them get a "
         "new report. It works whether the daemon runs or not.",
     )
-    command.add_argument("products", nargs="*", metavar="PRODUCT", help="the name of a product")
+    command.add_argument("names", nargs="*", metavar="PRODUCT", help="names of products, or patterns such as 'S1A_*'")
     command.add_argument("--listing", metavar="LISTING", help="of this listing only; alone: all of the kinds below")
     for name, meaning in _SELECTIONS.items():
         command.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
-    command.add_argument("--all", action="store_true", help="all of these, and cancelled ones")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
+    command.add_argument(
+        "--state",
+        action="append",
+        choices=[*_SELECTIONS, "cancelled"],
+        default=[],
+        help="all in this state; repeatable",
+    )
+    command.add_argument("--code", metavar="CODE", help="only those with this class of error, e.g. NotInCatalogue")
+    command.add_argument("--all", action="store_true", help="all of these states, and cancelled ones")
+    add_options(command, schema=_SCHEMA)
     command.set_defaults(command=run)
 
 
@@ -51,30 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
         0; 1 when a named product is in progress or on disk; raises `UsageError` (64) for a product or listing that the
         state does not know.
     """
-    from cdsed.clock import SYSTEM_CLOCK
-    from cdsed.config.load import load_settings
-    from cdsed.store.database import FILE_NAME, open_state
-    from cdsed.view.read import open_status
-    from cdsed.work.requeue import requeue, requeue_all
-
     states = _states(arguments)
-    state_dir = load_settings(arguments.config, os.environ).state_dir
-    with open_status(state_dir) as (_, there):  # refuses what another version of cdsed has made
-        if there is None:
-            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for")
-    if not os.access(state_dir / FILE_NAME, os.W_OK):
-        raise PermissionError(errno.EACCES, "permission denied", str(state_dir / FILE_NAME))
-    db = open_state(state_dir)
-    try:
-        if arguments.products:
-            done = requeue(db, SYSTEM_CLOCK, [_product(db, name) for name in arguments.products])
-        else:
-            listing = _listing(db, arguments.listing) if arguments.listing else None
-            done = list(requeue_all(db, SYSTEM_CLOCK, states, listing))
-    finally:
-        db.close()
-    _tell_json(done) if arguments.json else _tell(done)
-    return ExitCode.OK if all(each.started for each in done) else ExitCode.UNFINISHED
+    with changing(arguments.config, dry=arguments.dry_run) as change:
+        done = _named(change, arguments.names) if arguments.names else _in_states(change, arguments, states)
+    _tell_json(arguments, done) if arguments.json else _tell(arguments, done)
+    exact = not any(is_pattern(name) for name in arguments.names)
+    return ExitCode.UNFINISHED if exact and not all(each.started for each in done) else ExitCode.OK
 
 
 def _states(arguments: argparse.Namespace) -> "frozenset[State]":
@@ -83,41 +71,62 @@ def _states(arguments: argparse.Namespace) -> "frozenset[State]":
     from cdsed.work.requeue import RETRYABLE
 
     chosen = frozenset(State(name) for name in _SELECTIONS if getattr(arguments, name))
-    if arguments.products and (chosen or arguments.all or arguments.listing):
+    chosen |= {State(name) for name in arguments.state}
+    if arguments.names and (chosen or arguments.all or arguments.listing or arguments.code):
         raise UsageError("name products, or choose them with options; not both")
-    if arguments.all or (arguments.listing and not chosen):
+    if arguments.all or ((arguments.listing or arguments.code) and not chosen):
         return RETRYABLE
-    if not arguments.products and not chosen:
-        raise UsageError("say what to start again: PRODUCT ..., --listing LISTING, --failed, --unavailable, --all ...")
+    if not arguments.names and not chosen:
+        raise UsageError("say what to start again: PRODUCT ..., --listing LISTING, --state failed, --all ...")
     return chosen
 
 
-def _product(db: "Database", name: str) -> Any:
-    from cdsed.view.read import details_of
-    from cdsed.view.status_view import ProductDetails
+def _named(change: Change, names: list[str]) -> "list[RetryResult]":
+    from cdsed.clock import SYSTEM_CLOCK
+    from cdsed.store import products
+    from cdsed.work.requeue import requeue
 
-    found = details_of(db, name)
-    if not isinstance(found, ProductDetails):
-        raise UsageError(f"{name!r} is a listing; give it with --listing")
-    return found.product
+    numbers = []
+    for name in names:
+        chosen = choose(change.db, [name])
+        if chosen.listings and not is_pattern(name):
+            raise UsageError(f"{name!r} is a listing; give it with --listing")
+        numbers += chosen.products
+    named = [products.get(change.db, number) for number in dict.fromkeys(numbers)]
+
+    def work() -> "list[RetryResult]":
+        change.record(f"retry {' '.join(names)}")
+        return requeue(change.db, SYSTEM_CLOCK, named)
+
+    return change.do(work)
 
 
-def _listing(db: "Database", name: str) -> int:
-    from cdsed.view.read import details_of
-    from cdsed.view.status_view import ListingDetails
+def _in_states(change: Change, arguments: argparse.Namespace, states: "frozenset[State]") -> "list[RetryResult]":
+    """Start all products in some states again, in batches, so that the daemon is not kept waiting."""
+    from cdsed.clock import SYSTEM_CLOCK
+    from cdsed.work.requeue import requeue_all
 
-    found = details_of(db, name)
-    if not isinstance(found, ListingDetails):
-        raise UsageError(f"{name!r} is a product, not a listing")
-    return found.listing.head.id
+    chosen: list[int | None] = list(listings_named(change.db, arguments.listing)) if arguments.listing else [None]
+
+    def work() -> "list[RetryResult]":
+        found = (requeue_all(change.db, SYSTEM_CLOCK, states, each, arguments.code) for each in chosen)
+        return [result for results in found for result in results]
+
+    done = change.do(work) if change.dry else work()
+    where = f" of {arguments.listing}" if arguments.listing else ""
+    if done:
+        change.do(lambda: change.record(f"retry {len(done)} products that are {', '.join(sorted(states))}{where}"))
+    return done
 
 
-def _tell(done: "list[RetryResult]") -> None:
+def _tell(arguments: argparse.Namespace, done: "list[RetryResult]") -> None:
     from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
     started = [each for each in done if each.started]
     left = [each for each in done if not each.started]
+    if arguments.dry_run:
+        print("dry run: nothing is changed")
     if not done:
         print("nothing to start again")
     if started:
@@ -128,10 +137,11 @@ def _tell(done: "list[RetryResult]") -> None:
         print(printable(f"  {each.safename}  was {each.was}, is {each.now}"))
     if len(started) > _SHOWN:
         print(f"  and {number(len(started) - _SHOWN)} more")
-    for each in left:
+    for each in left[:_SHOWN]:
         print(printable(f"  {each.safename}  is {each.now}: nothing to start again"))
 
 
-def _tell_json(done: "list[RetryResult]") -> None:
+def _tell_json(arguments: argparse.Namespace, done: "list[RetryResult]") -> None:
     rows = [{"safename": each.safename, "was": each.was, "now": each.now, "started": each.started} for each in done]
-    print(json.dumps({"schema": 2, "started": sum(each.started for each in done), "products": rows}, indent=2))
+    started = sum(each.started for each in done)
+    print(json.dumps({"schema": _SCHEMA, "dry_run": arguments.dry_run, "started": started, "products": rows}, indent=2))

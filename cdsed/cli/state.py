@@ -4,7 +4,6 @@ import argparse
 import errno
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +30,11 @@ def add_parser(subparsers: Any) -> None:
     backup = _action(actions, "backup", "make a backup now, whether the daemon runs or not")
     backup.set_defaults(command=run_backup)
     restore = _action(actions, "restore", "replace the state by a backup; the daemon must not run")
+    _add_question(restore)
     restore.add_argument("backup", nargs="?", metavar="BACKUP", help="its name or path (default: the newest good one)")
     restore.set_defaults(command=run_restore)
     rebuild = _action(actions, "rebuild", "make a new state from accepted listings and disks; the daemon must not run")
+    _add_question(rebuild)
     rebuild.set_defaults(command=run_rebuild)
 
 
@@ -109,42 +110,57 @@ def run_backup(arguments: argparse.Namespace) -> int:
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
-    """Replace the state by a backup.
+    """Replace the state by a backup, after a question.
 
     Returns
     -------
     int
-        0; raises `AlreadyRunning` while a daemon runs, `StateError` when the backup cannot be used.
+        0; 1 if you do not agree; raises `AlreadyRunning` while a daemon runs, `StateError` when the backup cannot be
+        used, `UsageError` (64) when there is none, or without a terminal to ask on.
     """
-    from cdsed.store.backup import backups
+    from cdsed.cli.restoring import chosen_backup
     from cdsed.work.recover import Source
 
     settings = _settings_of_daemons_user(arguments)
-    if arguments.backup is None and not backups(settings.backups_dir):
-        raise UsageError(f"there is no backup in {settings.backups_dir}; see cdsed state rebuild")
-
-    def source() -> "Source":
-        if arguments.backup is None:
-            return Source(newest=True)
-        named = [path for path in (Path(arguments.backup), settings.backups_dir / arguments.backup) if path.is_file()]
-        if not named:
-            raise UsageError(f"there is no backup {arguments.backup}; cdsed state check lists them")
-        return Source(path=named[0].resolve())
-
-    return _remake(arguments, settings, "cdsed state restore", source)
+    backup = chosen_backup(settings, arguments.backup)
+    newest = arguments.backup is None
+    source = Source(newest=True) if newest else Source(path=backup)
+    return _replace(arguments, settings, "cdsed state restore", source, backup)
 
 
 def run_rebuild(arguments: argparse.Namespace) -> int:
-    """Make a new state without a backup.
+    """Make a new state without a backup, after a question.
 
     Returns
     -------
     int
-        0; raises `AlreadyRunning` while a daemon runs.
+        As for `run_restore`.
     """
     from cdsed.work.recover import Source
 
-    return _remake(arguments, _settings_of_daemons_user(arguments), "cdsed state rebuild", Source)
+    return _replace(arguments, _settings_of_daemons_user(arguments), "cdsed state rebuild", Source(), None)
+
+
+def _add_question(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--yes", action="store_true", help="do not ask")
+    action.add_argument("--dry-run", action="store_true", help="show what it would use and what is lost")
+
+
+def _replace(
+    arguments: argparse.Namespace, settings: "Settings", why: str, source: "Source", backup: Path | None
+) -> int:
+    """Replace the state if you agree; a running daemon is refused without a question."""
+    from cdsed.cli.commanding import agreed
+    from cdsed.cli.restoring import loss
+    from cdsed.process.lock import is_running
+
+    lines = loss(settings, backup, named=source.path is not None)
+    if arguments.dry_run:
+        _say(arguments, {"dry_run": True, "backup": str(backup) if backup else None, "loses": lines}, lines)
+        return ExitCode.OK
+    if not is_running(settings.state_dir) and not agreed(" ".join([*lines, "Replace the state?"]), yes=arguments.yes):
+        return ExitCode.UNFINISHED
+    return _remake(arguments, settings, why, source)
 
 
 def _action(actions: Any, name: str, purpose: str) -> argparse.ArgumentParser:
@@ -195,14 +211,14 @@ def _judge(settings: "Settings") -> tuple[int | None, list[str]]:
         return None, [str(error)]
 
 
-def _remake(arguments: argparse.Namespace, settings: "Settings", why: str, source: Callable[[], "Source"]) -> int:
+def _remake(arguments: argparse.Namespace, settings: "Settings", why: str, source: "Source") -> int:
     from cdsed.process.lock import LOCK_NAME, DaemonLock
     from cdsed.store.filesystem import refuse_network_filesystem
     from cdsed.work.recover import remake
 
     refuse_network_filesystem(settings.state_dir)
     with DaemonLock(settings.state_dir / LOCK_NAME):
-        made, aside = remake(settings, SYSTEM_CLOCK, f"{why} was asked for", source())
+        made, aside = remake(settings, SYSTEM_CLOCK, f"{why} was asked for", source)
     facts = {"source": made.source, "listings_reported": made.reported, "listings_taken_again": made.again}
     facts |= {"products_found": made.present, "volumes_known": made.volumes_known, "set_aside": str(aside)}
     _say(arguments, facts, [*made.lines()[1:], f"the former state is in {aside}"])

@@ -79,6 +79,15 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """What begins no new product: an account, or with '' the daemon; `done_at` is when nothing was in transfer."""
+
+    account: str
+    since_at: float
+    done_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class BandwidthLimit:
     """The bandwidth that the settings allow now; `kind` is machine, group or account."""
 

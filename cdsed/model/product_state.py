@@ -50,7 +50,15 @@ TRANSITIONS: dict[State, frozenset[State]] = {
         }
     ),
     State.VERIFYING: frozenset(
-        {State.DONE, State.DOWNLOADING, State.RETRY_WAIT, State.ALREADY_PRESENT, State.CORRUPT, State.FAILED}
+        {
+            State.DONE,
+            State.DOWNLOADING,
+            State.RETRY_WAIT,
+            State.ALREADY_PRESENT,
+            State.CORRUPT,
+            State.FAILED,
+            State.CANCELLED,
+        }
     ),
     State.RETRY_WAIT: frozenset({State.QUEUED, State.READY, State.CANCELLED}),
     # Asked for again by a later listing:
@@ -76,7 +84,8 @@ class Product:
     """One row of the product table, with the columns that the work on it needs.
 
     ``attempts`` are failures charged to the product; ``transient_failures`` those that it was not charged for.
-    ``planned`` says that its objects are known and that sessions may join it.
+    ``planned`` says that its objects are known and that sessions may join it. ``replaces`` is the published copy that
+    it replaces when it is verified, and ``replaces_inode`` identifies that copy.
     """
 
     id: int
@@ -98,6 +107,8 @@ class Product:
     path: str | None
     cause: str | None
     fence: int | None
+    replaces: str | None = None
+    replaces_inode: int | None = None
 
 
 def diagram() -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, Pause, ProductAt, Transfer
+from cdsed.model.operation import BandwidthLimit, DiskStatus, Drain, Eta, Pause, ProductAt, Transfer
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 
@@ -258,6 +258,8 @@ class StatusReport:
         The product published last, and the one that has waited longest since it was listed.
     disks, pauses, bandwidth_limits
         The directories that products are written to, what is paused, and the limits of bandwidth now.
+    drains
+        What begins no new product.
     """
 
     at: float
@@ -287,6 +289,7 @@ class StatusReport:
     disks: tuple[DiskStatus, ...] = ()
     pauses: tuple[Pause, ...] = ()
     bandwidth_limits: tuple[BandwidthLimit, ...] = ()
+    drains: tuple[Drain, ...] = ()
 
     @property
     def used_bytes(self) -> int:

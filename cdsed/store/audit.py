@@ -88,6 +88,14 @@ _RULES = (
         "listing {listing}, {kind}",
         r"the backlog says \{recorded} products of \{recorded_bytes} bytes, and there are {counted} of {counted_bytes}",
     ),
+    ),
+    _AuditRule(
+        "pause",
+        _SQL.held_wrongly,
+        "{safename}",
+        "that a pause holds it is marked as {held}, against its listings",
+    ),
+    _AuditRule("refetch", _SQL.controls_left, "{safename}", "it is {state}, and still to replace a copy"),
     _AuditRule(
         "sums",
         _SQL.lines_and_verdicts,
@@ -189,6 +197,13 @@ def on_disk(db: Database) -> Iterator[OnDisk]:
 def newest(db: Database) -> int:
     """Return the highest number of a product, 0 without any."""
     return int(db.value(_SQL.newest) or 0)
+
+
+def changes_since(db: Database, at: float) -> tuple[int, int]:
+    """Return how many changes of products' states, and how many listings, are newer than `at` (s UTC)."""
+    row = db.row(_SQL.changes_since, at=at)
+    assert row is not None, "a row of two counts always exists"
+    return row["changes"], row["listings"]
 
 
 def outputdirs(db: Database) -> list[Path]:

@@ -40,8 +40,11 @@ class Database:
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
 
     @contextmanager
-    def write(self) -> Iterator[None]:
-        """Run a block in one ``BEGIN IMMEDIATE`` transaction, or join the one that this thread is in."""
+    def write(self, *, undo: bool = False) -> Iterator[None]:
+        """Run a block in one ``BEGIN IMMEDIATE`` transaction, or join the one that this thread is in.
+
+        With `undo`, the outermost block is rolled back at its end: it only shows what it would do.
+        """
         asked_s = time.monotonic()
         with self._lock:
             if self._depth == 0:
@@ -56,7 +59,7 @@ class Database:
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._commit()
+                self._run("ROLLBACK", {}) if undo else self._commit()
 
     @contextmanager
     def read(self) -> Iterator[None]:

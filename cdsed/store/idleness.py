@@ -7,7 +7,7 @@ from cdsed.clock import Clock
 from cdsed.model.product_state import TERMINAL, State
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import AccountStatus, DaemonState, DaemonStatus, OpenBreaker, SessionMark, Tally
-from cdsed.store import breakers, quota_waits
+from cdsed.store import breakers, drains, quota_waits
 from cdsed.store.backlog import ListingLoad
 from cdsed.store.database import Database
 from cdsed.store.paused import Paused
@@ -68,6 +68,9 @@ def why(db: Database, clock: Clock, now: Situation) -> Idleness:
         return Idleness()
     if paused := now.pauses.reason(now.listings, now.accounts):
         return Idleness(paused)
+    drained = next((drain for drain in drains.active(db) if not drain.account), None)
+    if drained and to_go.get(State.READY) and not to_go.get(State.DOWNLOADING):
+        return Idleness(drains.sentence(drained))
     by_accounts = _by_accounts(clock, _needed(now), now.pauses)
     if blocking := _blocking(now):
         nearest = min(blocking, key=lambda item: item.probe_in_s)

@@ -128,6 +128,12 @@ def reported(db: Database, clock: Clock, listing: int, *, seen: int) -> None:
         db.rows(_SQL.reported, id=listing, at=clock.utc_s(), seen=seen)
 
 
+def take_up(db: Database, listing: int) -> None:
+    """Take back that a listing is cancelled; nothing happens if it is not."""
+    with db.write():
+        db.rows(_SQL.take_up, id=listing)
+
+
 def reopen(db: Database, product: int) -> None:
     """Open the reported listings that want a product which is requeued: they get a new report."""
     with db.write():

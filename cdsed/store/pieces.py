@@ -1,8 +1,10 @@
 """Pieces: plan a product as pieces, hand them to sessions, and note what has arrived."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
@@ -63,12 +65,21 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
 def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | None:
     """Return the product that a session works on next, or None."""
     duty = suspects.duty(db, clock, process)
-    mine = {"group": lease.group, "account": lease.account, "now_s": clock.boot_s()}
-    if duty.drains:
+    mine: dict[str, Any] = {"group": lease.group, "account": lease.account}
+    control = db.row(_SQL.control, **mine)
+    assert control is not None, "a row of two values always exists"
+    if duty.drains or control["paused"]:
         return None
+    begins = control["drained_at"] is None
+    mine |= {"now_s": clock.boot_s(), "begins": begins, "begun_by": math.inf if begins else control["drained_at"]}
     if duty.only is not None:
         return db.row(_SQL.next_of_suspect, only=duty.only, **mine)
     return db.row(_SQL.next_product, **mine)
+
+
+def rests(db: Database, product: Product) -> bool:
+    """Tell whether a product in transfer is to rest, because it, its listings or its disk are paused or cancelled."""
+    return bool(db.value(_SQL.rests, product=product.id))
 
 
 def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> list[str]:

@@ -16,6 +16,7 @@ from cdsed.model.product_state import TERMINAL, PathSource, Product, State
 from cdsed.store import refusals, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.leases import next_fence
+from cdsed.store.move import Move, as_commanded, back_to_former
 from cdsed.store.queries import Queries
 
 _SQL = Queries("products")
@@ -31,23 +32,6 @@ class ProductRequest:
     outputdir: str | None
     product_id: str | None = None
     s3_path: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """The next state of a product, and why.
-
-    ``due_s`` (seconds since boot) belongs to `State.RETRY_WAIT`; ``attempts`` and ``transient_failures`` are added.
-    """
-
-    state: State
-    cause: str | None = None
-    code: str | None = None
-    due_s: float | None = None
-    path: str | None = None
-    attempts: int = 0
-    transient_failures: int = 0
-    refute_path: bool = False
 
 
 def get(db: Database, product: int) -> Product:
@@ -110,20 +94,22 @@ def requeue(db: Database, clock: Clock, product: Product) -> None:
         db.rows(_SQL.hasten_pieces, id=product.id)
 
 
-def to_requeue(db: Database, states: Iterable[State], listing: int | None) -> Iterator[Product]:
-    """Yield the products in these states, of all listings or of one, read page by page."""
+def to_requeue(
+    db: Database, states: Iterable[State], listing: int | None, code: str | None = None
+) -> Iterator[Product]:
+    """Yield the products in these states (with this code), of all listings or of one, read page by page."""
     wanted = json.dumps([state.value for state in states])
     query = _SQL.in_states if listing is None else _SQL.in_states_of_listing
-    values = {} if listing is None else {"listing": listing}
+    values: dict[str, Any] = {"code": code} if listing is None else {"code": code, "listing": listing}
     for row in db.stream(query, states=wanted, **values):
         yield get(db, row["position"])
 
 
-def found_present(db: Database, clock: Clock, product: int, path: str) -> None:
+def found_present(db: Database, clock: Clock, product: int, path: str, cause: str | None = None) -> None:
     """Note that a finished product is on disk although it failed, or at another path than the state says."""
     with db.write():
         db.rows(_SQL.return_to_queue, id=product, at=clock.utc_s())
-        move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, path=path))
+        move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, cause=cause, path=path))
 
 
 def raise_priority(db: Database, product: int, priority: int) -> None:
@@ -215,6 +201,8 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
         The claim has ended: another worker has the product now.
     """
     with db.write():
+        command = db.row(_SQL.commanded, id=product.id)
+        move = as_commanded(move, command)
         moved = db.row(
             _SQL.move,
             id=product.id,
@@ -227,6 +215,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
             attempts=move.attempts,
             transient_failures=move.transient_failures,
             planned=move.state in (State.DOWNLOADING, State.VERIFYING),
+            goes_on=move.state not in TERMINAL,
             at=clock.utc_s(),
         )
         if moved is None:
@@ -237,6 +226,14 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
         if move.state in TERMINAL:
             db.rows(_SQL.forget_objects, id=product.id)
             refusals.forget_denials(db, product.id)
+        if former := back_to_former(move, command):
+            found_present(db, clock, product.id, str(former.path), cause=former.cause)
+
+
+def check_claim(db: Database, product: Product) -> None:
+    """Raise `LeaseLost` if the claim of a product has ended: it was cancelled, or another worker has it."""
+    if get(db, product.id).fence != product.fence:
+        raise LeaseLost(f"{product.safename}: it was cancelled, or another worker has taken it over")
 
 
 def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) -> None:

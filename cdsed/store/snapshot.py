@@ -23,11 +23,13 @@ from cdsed.model.status_report import (
 from cdsed.store import (
     backlog,
     crash_loops,
+    drains,
     eta,
     forecast,
     free_space,
     idleness,
     notices,
+    pauses,
     processes,
     quota_usage,
     quota_waits,
@@ -65,14 +67,14 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         accounts = _accounts(db, clock, usages, quota_waits.of_all(db, clock, usages, forecast.rates(db, clock)))
         known = running or not processes.booted_again(db, clock)
         recent = rates.recent(db, clock) if known else RecentTraffic()
-        to_go, pauses = backlog.read(db, clock), Paused(db, clock)
+        to_go, paused = backlog.read(db, clock), Paused(db, clock)
         stalled_for_s = transfers.stalled_for_s(db, clock, recent) if running else None
-        etas = eta.of_backlog(db, clock, usages, to_go, pauses) if running and stalled_for_s is None else Etas()
+        etas = eta.of_backlog(db, clock, usages, to_go, paused) if running and stalled_for_s is None else Etas()
         open_breakers = tuple(
             OpenBreaker(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
             for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s())
         )
-        now = Situation(daemon, tallies, accounts, open_breakers, to_go.listings, pauses)
+        now = Situation(daemon, tallies, accounts, open_breakers, to_go.listings, paused)
         idle = idleness.why(db, clock, now)
         return StatusReport(
             at=clock.utc_s(),
@@ -100,6 +102,8 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             last_published=transfers.last_published(db),
             oldest_waiting=transfers.oldest_waiting(db),
             disks=free_space.of_all(db, clock, running=running),
+            pauses=pauses.active(db, clock),
+            drains=drains.active(db),
         )
 
 

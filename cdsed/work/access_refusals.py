@@ -9,7 +9,7 @@ from cdsed.model.objects import Lease
 from cdsed.model.product_state import Product, State
 from cdsed.store import leases, refusals
 from cdsed.store.database import Database
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.work.account_backoff import AccountBackoff
 from cdsed.work.moves import ProductMoves
 from cdsed.work.retrying import refused_pause_s

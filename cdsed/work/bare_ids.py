@@ -5,7 +5,8 @@ from cdsed.model.catalogue_entry import CatalogueEntry
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
 from cdsed.store import products
 from cdsed.store.database import Database
-from cdsed.store.products import Move, ProductRequest
+from cdsed.store.move import Move
+from cdsed.store.products import ProductRequest
 from cdsed.work.retrying import pause_s
 
 _PAUSE_S = 30.0

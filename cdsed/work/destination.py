@@ -10,8 +10,8 @@ from cdsed.local import marker
 from cdsed.local.space import free_bytes
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product, State
-from cdsed.store import breakers, disks, pieces, products
-from cdsed.store.products import Move
+from cdsed.store import breakers, disks, pauses, pieces, products
+from cdsed.store.move import Move
 from cdsed.transfer import ownership
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.work.context import DiskContext
@@ -48,8 +48,10 @@ class Destination:
     product: Product
 
     def settle_if_present(self) -> bool:
-        """Finish the product if it is on disk already; return whether it is."""
+        """Finish the product if it is on disk already; return whether it is; False for one that replaces a copy."""
         context, product = self.context, self.product
+        if product.replaces:
+            return False
         with context.watch.at(product.outputdir or NO_PLACE):
             found = context.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
         if found is None:
@@ -76,7 +78,7 @@ class Destination:
             Another cdsed does; the text says which.
         """
         context = self.context
-        for destination in [Path(self.product.outputdir)] if self.product.outputdir else context.settings.spools:
+        for destination in self._candidates():
             if not breakers.is_open(context.db, context.clock, breakers.disk_breaker(str(destination))):
                 pre_spool = context.settings.pre_spool_for(destination)
                 with context.watch.at(str(destination)):
@@ -96,10 +98,10 @@ class Destination:
             Another worker has claimed the product.
         """
         context, product = self.context, self.product
-        candidates = [Path(product.outputdir)] if product.outputdir else list(context.settings.spools)
+        candidates = self._candidates()
         places = self._begun(candidates)
         # Disks are checked before the transaction: a disk that hangs must not block the state for other workers.
-        rooms, failures = ([], []) if places else self._usable(candidates)
+        rooms, failures = ([], []) if places else self._usable(self._not_paused(candidates))
         with context.db.write():  # two products planned at once must not reserve the same bytes
             places = places or self._first_with_room(size_bytes, rooms, failures)
             products.choose_place(context.db, product, places, size_bytes)
@@ -171,6 +173,17 @@ class Destination:
                     now = marker.recognise(place, known)
                     if now != known:
                         disks.remember(context.db, context.clock, place, now)
+
+    def _candidates(self) -> list[Path]:
+        """Return the directories in which it may appear: that of the copy that it replaces, if there is one."""
+        product = self.product
+        if product.replaces:
+            return [Path(product.replaces).parent]
+        return [Path(product.outputdir)] if product.outputdir else list(self.context.settings.spools)
+
+    def _not_paused(self, candidates: Sequence[Path]) -> Sequence[Path]:
+        """Leave out paused disks; if all are paused, the product was begun before that, and waits where it is put."""
+        return [each for each in candidates if not pauses.disk_is_paused(self.context.db, str(each))] or candidates
 
     def _begun(self, candidates: Sequence[Path]) -> Places | None:
         """Return where the product was begun, if that directory still exists."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from cdsed.local import file_record
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
-from cdsed.store import pieces, products
-from cdsed.store.products import Move
+from cdsed.store import cancelling, pieces, products
+from cdsed.store.move import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
@@ -76,7 +77,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
     final = final_path(destination, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
-    if not source.exists() and is_published(final, sizes, single=single is not None):
+    if not source.exists() and _is_new(final, product) and is_published(final, sizes, single=single is not None):
         # A worker died between the rename and the commit. The product was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
         complete(final, folder)
@@ -97,7 +98,10 @@ def _finish(context: WorkerContext, product: Product) -> None:
         return
     for remark in verdict.remarks[:_REMARKS_SHOWN]:
         _log.warning("%s: %s", product.safename, remark)
-    present = context.disks.presence.find_now(product.safename, destination)
+    if cancelling.is_cancelled(context.store.db, product):
+        _cancel(context, product)
+        return
+    present = None if product.replaces else context.disks.presence.find_now(product.safename, destination)
     if present is not None:
         complete(present, folder)
         # A worker died after the rename. If it copied from another disk, the source is left.
@@ -112,8 +116,22 @@ def _finish(context: WorkerContext, product: Product) -> None:
             file_record.remove(destination, final.name)
     published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
     if published.set_aside:
-        _log.warning("%s: an incomplete copy was there; it is at %s now", final, published.set_aside)
+        former = "the former copy" if product.replaces else "an incomplete copy"
+        _log.warning("%s: %s was there; it is at %s now", final, former, published.set_aside)
     _record(context, product, published.path, State.DONE)
+
+
+def _is_new(final: Path, product: Product) -> bool:
+    """Tell whether what is under the final name is not the copy that the product is to replace."""
+    with on_disk(str(final)), suppress(FileNotFoundError):
+        return product.replaces is None or final.lstat().st_ino != product.replaces_inode
+    return False
+
+
+def _cancel(context: WorkerContext, product: Product) -> None:
+    """Cancel a product that was verified, and of which nothing is published; the janitor removes its staging."""
+    products.move(context.store.db, context.store.clock, product, Move(State.CANCELLED, cause="cancelled"))
+    _log.info("%s: cancelled after its verification", product.safename)
 
 
 def _record(context: WorkerContext, product: Product, path: Path, state: State) -> None:

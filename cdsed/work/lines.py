@@ -11,7 +11,7 @@ from cdsed.local.whole import is_whole
 from cdsed.log import redact
 from cdsed.model.listing import Counts, Ignored, LineVerdict, ListingHead, ListingLine, Named, Rejected, Remark
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
-from cdsed.store import disks, listings, products
+from cdsed.store import cancelling, disks, listings, products
 from cdsed.store.database import Database
 from cdsed.store.products import ProductRequest
 
@@ -74,6 +74,7 @@ class Lines:
                     case Ignored():
                         batch.add(line.line, LineVerdict.IGNORED)
             listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)
+            cancelling.cancel_rest(self._db, self._clock, head.id)
 
     def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, PresenceCheck]]:
         outputdir = Path(head.outputdir) if head.outputdir else None

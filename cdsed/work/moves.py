@@ -6,7 +6,7 @@ from cdsed.errors import TransferError
 from cdsed.model.product_state import Product, State
 from cdsed.store import products
 from cdsed.store.database import Database
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.work.retrying import pause_s
 
 

@@ -15,7 +15,7 @@ from cdsed.model.quota import THROTTLE_CODES
 from cdsed.store import breakers, key_history, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import Database
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer.s3_errors import local_error
 from cdsed.transfer.staging import only_this_fails
 from cdsed.work.access_refusals import AccessRefusals

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
-from cdsed.store import breakers, listings, products
+from cdsed.store import breakers, cancelling, listings, products
 from cdsed.store.database import Database
 
 #: The states from which a product can be requeued.
@@ -39,10 +39,20 @@ def requeue(db: Database, clock: Clock, chosen: list[Product]) -> list[RetryResu
         return [_start(db, clock, product.id) for product in chosen]
 
 
-def requeue_all(db: Database, clock: Clock, states: frozenset[State], listing: int | None) -> Iterator[RetryResult]:
-    """Requeue every product in one of these states, of all listings or of one, batch by batch."""
+def requeue_all(
+    db: Database, clock: Clock, states: frozenset[State], listing: int | None, code: str | None = None
+) -> Iterator[RetryResult]:
+    """Requeue every product in one of these states, of all listings or of one, batch by batch.
+
+    Parameters
+    ----------
+    code
+        Only those with this class of error, e.g. ``NotInCatalogue``.
+    """
+    if listing is not None and State.CANCELLED in states:
+        listings.take_up(db, listing)
     batch: list[Product] = []
-    for product in products.to_requeue(db, states & RETRYABLE, listing):
+    for product in products.to_requeue(db, states & RETRYABLE, listing, code):
         batch.append(product)
         if len(batch) == _BATCH:
             yield from requeue(db, clock, batch)
@@ -55,4 +65,7 @@ def _start(db: Database, clock: Clock, number: int) -> RetryResult:
     if product.state in RETRYABLE:
         products.requeue(db, clock, product)
         listings.reopen(db, number)
+    elif cancelling.undo(db, number):  # it had arrived, and was not cancelled yet
+        listings.reopen(db, number)
+        return RetryResult(product.safename, State.CANCELLED, product.state)
     return RetryResult(product.safename, product.state, products.get(db, number).state)

@@ -18,7 +18,8 @@ from cdsed.model.safename import parse
 from cdsed.store import breakers, products, refusals
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
-from cdsed.store.products import Found, Move
+from cdsed.store.move import Move
+from cdsed.store.products import Found
 from cdsed.work.bare_ids import take_name
 from cdsed.work.moves import ProductMoves
 from cdsed.work.retrying import is_the_sixth, pause_s

@@ -195,6 +195,9 @@ class _DownloadSession:
             if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
                 self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
                 noted_s = context.store.clock.boot_s()
+                if not self._grant.is_valid() or pieces.rests(context.store.db, product):
+                    self._let_go(todo[number:])  # a person paused it meanwhile
+                    return True
             try:
                 if not arrived:
                     Destination(context.disks, product).check()
@@ -203,14 +206,17 @@ class _DownloadSession:
             except TransferError as error:
                 self._traffic.count()
                 self._note(arrived)
-                for untouched in todo[number + 1 :]:
-                    pieces.let_go(context.store.db, self._lease, untouched)
+                self._let_go(todo[number + 1 :])
                 error, probe = self._judge(error, product, piece)
                 return context.outcome.of_piece(error, self._lease, product, piece, probe)
         self._note(arrived)
         context.transfer.arrivals.note(self._location(product), todo[-1])
         context.outcome.delivered(self._lease, product)
         return True
+
+    def _let_go(self, untouched: tuple[Piece, ...]) -> None:
+        for piece in untouched:
+            pieces.let_go(self._context.store.db, self._lease, piece)
 
     def _location(self, product: Product) -> S3Location:
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"

@@ -13,8 +13,10 @@ from functools import partial
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
+from cdsed.store import cancelling
 from cdsed.store import free_space as known_space
 from cdsed.work import free_space, owning
+from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkerContext
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.janitor import tidy
@@ -106,20 +108,27 @@ class SessionPool:
         context = self._context
         while not context.stop.is_set() and not relieved.is_set():
             generation = context.work_signal.generation
-            if not finish_next(context) and not digest_next(context):
+            if not settle_next(context.disks) and not finish_next(context) and not digest_next(context):
                 context.work_signal.wait_after(generation, _IDLE_S)
 
     def _tidy(self) -> None:
-        """Remove orphans, at the start and every minute; one process at a time does it."""
-        lock = KernelLock(self._context.settings.sessions_dir / "janitor.lock")
-        while not self._context.stop.is_set():
-            if lock.acquire():
+        """Remove orphans, at the start and every minute, and what was cancelled at once; one process at a time."""
+        context = self._context
+        lock = KernelLock(context.settings.sessions_dir / "janitor.lock")
+        next_s = 0.0
+        while not context.stop.is_set():
+            due = time.monotonic() >= next_s
+            if (due or cancelling.staged(context.store.db, context.store.clock, 0) is not None) and lock.acquire():
                 try:
-                    self._context.transfer.shared.note_all()
-                    tidy(self._context.disks, self._context.stop)
+                    remove_staging(context.disks)
+                    if due:
+                        context.transfer.shared.note_all()
+                        tidy(context.disks, context.stop)
                 finally:
                     lock.release()
-            self._context.stop.wait(_TIDY_EVERY_S)
+            if due:
+                next_s = time.monotonic() + _TIDY_EVERY_S
+            context.stop.wait(_IDLE_S)
 
     def _heartbeat(self) -> None:
         """Write a heartbeat wherever this state owns places of products."""

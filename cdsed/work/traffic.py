@@ -30,7 +30,9 @@ class Traffic:
             self._requests += requests
             self._bytes += size_bytes
 
-    def count_when_due(self) -> None:
-        """Call `count` once in `count_every_s`; call this after every buffer."""
-        if self._store.clock.boot_s() - self._counted_s >= self._count_every_s:
+    def count_when_due(self) -> bool:
+        """Call `count` once in `count_every_s`, and return whether it was due; call this after every buffer."""
+        due = self._store.clock.boot_s() - self._counted_s >= self._count_every_s
+        if due:
             self.count()
+        return due

@@ -15,7 +15,7 @@ from cdsed.errors import ServiceError, TransferError
 from cdsed.model.objects import Lease
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.store import backlog, breakers, pieces, products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
@@ -69,7 +69,7 @@ def fetch(context: WorkerContext, lease: Lease, claims: RequestClaims, product: 
     destination = Destination(context.disks, product)
     places = destination.choose(2 * (product.size_bytes or 0))  # the zip, and its unpacked files
     staging = Path(places.staging)
-    zip_context = _zip_context(context, lease, claims, buffer)
+    zip_context = _zip_context(context, lease, claims, buffer, product)
     pieces.forget_arrived(context.store.db, product)
     destination.claim()
     with context.disks.watch.at(places.destination):
@@ -114,24 +114,34 @@ def _download(context: WorkerContext, lease: Lease, product: Product, product_id
     )
 
 
-def _zip_context(context: WorkerContext, lease: Lease, claims: RequestClaims, buffer: memoryview) -> ZipContext:
-    counted = partial(_counted, context, lease, claims)
+def _zip_context(
+    context: WorkerContext, lease: Lease, claims: RequestClaims, buffer: memoryview, product: Product | None = None
+) -> ZipContext:
+    counted = partial(_counted, context, lease, claims, product)
     return ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
 
 
 @contextmanager
 def _counted(
-    context: WorkerContext, lease: Lease, claims: RequestClaims, connection: Connection
+    context: WorkerContext, lease: Lease, claims: RequestClaims, product: Product | None, connection: Connection
 ) -> Iterator[Callable[[], None]]:
-    """Require the minimum rate of a connection, and count what it delivers in the quota usage of the account."""
+    """Require the minimum rate of a connection, and count what it delivers in the quota usage of the account.
+
+    The transfer ends with `LeaseLost` soon after the product is cancelled: a zip may take long.
+    """
     traffic = Traffic(context.store, lease, connection, context.settings.transfer.checkpoint_every_s)
     former, claims.finish = claims.finish, traffic.count
     try:
         with context.transfer.stall_detector.watch(connection):
-            yield traffic.count_when_due
+            yield lambda: _count(context, traffic, product)
     finally:
         traffic.count()
         claims.finish = former
+
+
+def _count(context: WorkerContext, traffic: Traffic, product: Product | None) -> None:
+    if traffic.count_when_due() and product is not None:
+        products.check_claim(context.store.db, product)
 
 
 def _token(context: WorkerContext, account: str) -> str:

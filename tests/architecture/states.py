@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from cdsed.model.product_state import TERMINAL, TRANSITIONS, State, diagram
+from cdsed.model.product_state import TERMINAL, TRANSITIONS, diagram
 
-RESERVED = State.CANCELLED
-"""No command moves a product there yet; a test holds this true."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
 
 
@@ -26,10 +24,8 @@ Generated from `cdsed/model/product_state.py` by `make docs`. A test compares th
 |---|---|---|
 {rows}
 
-A finished product is queued again only when a later listing asks for it and it is on no disk, or by `cdsed retry`.
-
-*{RESERVED}* is reserved for a command that is to come. No command of this version cancels a product, so you do not see
-this state.
+A finished product is queued again only when a later listing asks for it and it is on no disk, or by `cdsed retry` or
+`cdsed refetch`. Only `cdsed cancel` leads to *cancelled*: see [controls](controls.md#cancel).
 """
 
 

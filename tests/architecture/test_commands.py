@@ -14,6 +14,7 @@ COMMANDS = next(action for action in parser()._actions if isinstance(action, arg
 def test_all_promised_commands_are_there():
     promised = {"run", "status", "add", "sandbox", "demo", "config", "version"}
     promised |= {"query", "resolve", "match", "missing", "convert", "parse", "check", "retry"}
+    promised |= {"pause", "resume", "drain", "cancel", "priority", "refetch", "explain"}
     assert promised <= set(COMMANDS)
 
 

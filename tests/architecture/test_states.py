@@ -5,7 +5,7 @@ import re
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, TRANSITIONS, State, diagram
 from cdsed.store.database import open_state
 from tests.architecture.sources import ROOT, sources
-from tests.architecture.states import PAGE, RESERVED, page
+from tests.architecture.states import PAGE, page
 
 
 def test_the_database_allows_exactly_the_transitions_of_the_table(tmp_path):
@@ -46,12 +46,12 @@ def test_the_diagram_shows_every_transition_once():
     assert len(arrows) == len(set(arrows)) == sum(map(len, TRANSITIONS.values()))
 
 
-def test_nothing_moves_a_product_to_the_reserved_state():
-    read_only = {"cdsed.model.product_state", "cdsed.inbox.reread"}  # the table, and a question about a state
-    named = {source.name for source in sources() if f"State.{RESERVED.name}" in source.text}
-    assert named == read_only
+def test_only_a_person_moves_a_product_to_cancelled():
+    moving = {source.name for source in sources() if re.search(r"Move\(\s*State\.CANCELLED", source.text)}
+    assert moving == {"cdsed.store.move", "cdsed.work.finish"}  # both only where a person has cancelled it before
     queries = (ROOT / "cdsed" / "store" / "sql").glob("*.sql")
-    assert not [path.name for path in queries if f"state = '{RESERVED}'" in path.read_text(encoding="utf-8")]
+    sets = [path.name for path in queries if "SET state = 'cancelled'" in path.read_text(encoding="utf-8")]
+    assert sets == ["cancelling.sql"]
 
 
 def test_docs_states_md_is_what_make_docs_writes():

@@ -14,7 +14,7 @@ from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products
 from cdsed.store.database import Database, open_state
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.work.intake import Intake
 from tests.benchmarks.result import Result
 

@@ -12,7 +12,7 @@ from cdsed.config.settings import Settings
 from cdsed.model.product_state import State
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import backup, processes, products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.work.maintenance import Maintenance
 from tests.support.state import StateLab
 

@@ -188,11 +188,11 @@ def test_restore_and_rebuild_refuse_a_running_daemon_and_work_without_one(used: 
             assert refused.returncode == 75
             assert f"pid {daemon.pid}" in refused.stderr
         assert lab.command("state", "backup").returncode == 0
-    restored = lab.command("state", "restore")
+    restored = lab.command("state", "restore", "--yes")
     assert lab.status()["daemon"]["state"] == "stopped"
     assert restored.returncode == 0, restored.stderr
     assert "the backup cdsed-000002-" in restored.stdout
-    recovery = lab.command("state", "rebuild", "--json")
+    recovery = lab.command("state", "rebuild", "--yes", "--json")
     assert recovery.returncode == 0, recovery.stderr
     assert '"source": null' in recovery.stdout
     assert '"listings_reported": 1' in recovery.stdout

@@ -20,7 +20,8 @@ from cdsed.model.product_state import Product, State
 from cdsed.process.lock import is_free
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, listings, pieces, processes, products
-from cdsed.store.products import Found, Move
+from cdsed.store.move import Move
+from cdsed.store.products import Found
 from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
 from cdsed.work.plan import plan_product

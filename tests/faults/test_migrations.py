@@ -140,8 +140,8 @@ def test_a_released_schema_is_upgraded_with_all_its_rows(released: Path, tmp_pat
     before = rows_of(state, columns)
     assert all(rows for table, rows in before.items()), "a golden state has rows in every table"
     sequences = rows_of(state, {"sqlite_sequence": ["name", "seq"]})
+    columns.pop("transition")  # the rules themselves may change; `rules_broken` compares them with those of the code
     if released.stem == "schema-1":
-        columns.pop("transition")  # the rules themselves may change
         columns.pop("traffic_minute")  # the speed of the last hour begins again
         columns.pop("remark")  # they are in the receipts, which are written
     db = open_state(state)

@@ -10,6 +10,7 @@ from cdsed.model.listing import ListingHead
 from cdsed.model.product_state import SUCCEEDED, State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import listings, products, refusals, snapshot
+from cdsed.store.move import Move
 from cdsed.work.requeue import RETRYABLE, requeue, requeue_all
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
@@ -37,7 +38,7 @@ def test_a_product_that_waits_is_due_at_once_with_all_its_attempts(lab: Any) -> 
     with lab.db.write():
         product = products.claim_ready(lab.db, lab.clock, number, lab.process)
     due_s = lab.clock.boot_s() + 9999
-    move = products.Move(State.RETRY_WAIT, cause="x", code="Changed", due_s=due_s, attempts=1, transient_failures=2)
+    move = Move(State.RETRY_WAIT, cause="x", code="Changed", due_s=due_s, attempts=1, transient_failures=2)
     products.move(lab.db, lab.clock, product, move)
     refusals.add_denial(lab.db, lab.clock, product, "a")
     assert snapshot.next_try_in_s(lab.db, lab.clock, product) == 9999
@@ -65,7 +66,7 @@ def test_a_thousand_products_of_one_listing_are_started_again_in_batches(lab: An
         for product in products.claim_resolving(
             lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1100))
         ):
-            products.move(lab.db, lab.clock, product, products.Move(State.UNAVAILABLE, cause="gone"))
+            products.move(lab.db, lab.clock, product, Move(State.UNAVAILABLE, cause="gone"))
     done = list(requeue_all(lab.db, lab.clock, frozenset({State.UNAVAILABLE, State.FAILED}), listing))
     assert len(done) == 1100
     assert lab.state(other) is State.FAILED

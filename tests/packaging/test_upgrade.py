@@ -100,7 +100,7 @@ def test_a_downgrade_is_refused_with_a_remedy_that_works(program, lab):
     assert "newer than" in old.log()
     assert "cdsed state restore" in old.log()
     (backup,) = (lab.state / "backups").glob("*-before-upgrade.sqlite")
-    restored = lab.command("state", "restore", str(backup))
+    restored = lab.command("state", "restore", "--yes", str(backup))
     assert restored.returncode == 0, restored.stderr
     with DaemonProcess(lab, environ=program.environ()) as old:
         wait_until("all is reported", lambda: lab.report("work.txt"), daemon=old)

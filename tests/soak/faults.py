@@ -278,7 +278,7 @@ def backup_and_restore(world: World, dice: random.Random) -> None:
     _stop(world)
     with contextlib.suppress(subprocess.TimeoutExpired):
         world.daemon.wait(30)
-    for arguments in (("state", "backup"), ("state", "restore")):
+    for arguments in (("state", "backup"), ("state", "restore", "--yes")):
         done = world.lab.command(*arguments)
         if done.returncode == ExitCode.DAMAGED:
             break  # the soak damaged it, and has killed the daemon before that could recover it

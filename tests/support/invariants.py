@@ -24,7 +24,7 @@ _STEPS = {
     "resolving": "queued ready unavailable retry_wait",
     "ready": "downloading failed cancelled",
     "downloading": "queued ready verifying retry_wait already_present unavailable failed cancelled",
-    "verifying": "done downloading retry_wait already_present corrupt failed",
+    "verifying": "done downloading retry_wait already_present corrupt failed cancelled",
     "retry_wait": "queued ready cancelled",
     **dict.fromkeys(("done", "already_present", "unavailable", "corrupt", "failed", "cancelled"), "queued"),
 }

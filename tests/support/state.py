@@ -14,7 +14,8 @@ from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.database import Database
 from cdsed.store.leases import AccountLimits, FreeSession
-from cdsed.store.products import Found, Move, ProductRequest
+from cdsed.store.move import Move
+from cdsed.store.products import Found, ProductRequest
 
 BROKEN = ServiceError("the connection broke", code="ConnectionLost")
 

@@ -124,3 +124,19 @@ SELECT state FROM product WHERE safename = :safename AND changed_at <= :by
 
 -- name: newest
 SELECT max(id) FROM product
+
+-- name: changes_since
+SELECT (SELECT count(*) FROM event WHERE at > :at) AS changes,
+       (SELECT count(*) FROM listing WHERE taken_at > :at) AS listings
+
+-- name: held_wrongly
+SELECT safename, held FROM product
+WHERE (held = 1 OR id IN (SELECT product FROM want WHERE listing IN
+                          (SELECT CAST(name AS INTEGER) FROM pause WHERE kind = 'listing')))
+  AND held <> coalesce((SELECT min(paused) FROM open_want WHERE open_want.product = product.id), 0)
+LIMIT :most
+
+-- name: controls_left
+SELECT safename, state FROM product
+WHERE state IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled') AND replaces IS NOT NULL
+LIMIT :most

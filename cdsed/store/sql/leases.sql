@@ -38,6 +38,12 @@ UPDATE session SET enabled = 0 WHERE account = :account AND slot > :sessions
 SELECT session.account, slot, account.login FROM session JOIN account ON account.name = session.account
 WHERE process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
   AND session.account IN (SELECT value FROM json_each(:accounts))
+  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'account' AND name = session.account)
+                  OR (kind = 'group' AND name = account_group))
+  AND NOT EXISTS (  -- drained, and nothing that was begun before is left
+      SELECT 1 FROM drain WHERE drain.account IN ('', session.account)
+      AND NOT EXISTS (SELECT 1 FROM product WHERE state = 'downloading' AND planned = 1
+                      AND product.account_group = account.account_group AND changed_at <= drain.since_at))
 
 -- name: service_breaker
 SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
@@ -75,6 +81,8 @@ FROM session
 WHERE account = :account AND slot = :slot AND fence = :fence AND enabled = 1
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name IN ('account:' || session.account, 'service:s3')
                   AND open = 1 AND until_s > :now_s)
+  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'account' AND name = session.account)
+                  OR (kind = 'group' AND name = (SELECT account_group FROM account WHERE name = session.account)))
 
 -- name: claimed
 SELECT requests FROM session WHERE account = :account AND slot = :slot AND fence = :fence

@@ -59,14 +59,22 @@ WHERE id = :id  -- CROSS JOIN begins with the events: few are new, and a listing
                   WHERE event.id > :seen)
 
 -- name: reopen
-UPDATE listing SET state = 'open', reported_at = NULL
-WHERE state = 'reported' AND id IN (SELECT listing FROM want WHERE product = :product)
+UPDATE listing SET state = iif(state = 'taking', 'taking', 'open'), reported_at = NULL, cancelled_at = NULL
+WHERE (state = 'reported' OR cancelled_at IS NOT NULL) AND id IN (SELECT listing FROM want WHERE product = :product)
+
+-- name: take_up
+UPDATE listing SET state = iif(state = 'taking', 'taking', 'open'), reported_at = NULL, cancelled_at = NULL
+WHERE id = :id AND cancelled_at IS NOT NULL
 
 -- name: finished
 SELECT * FROM listing
 WHERE id > :after AND state IN ('taking', 'open') AND state = 'open'  -- IN: for the index listing_unreported
-  AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
+  AND CASE WHEN cancelled_at IS NULL THEN
+      NOT EXISTS (SELECT 1 FROM tally WHERE tally.listing = listing.id AND products > 0
                   AND tally.state NOT IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'))
+      ELSE  -- products that another listing still wants do not delay its report
+      NOT EXISTS (SELECT 1 FROM product CROSS JOIN want ON want.product = product.id AND want.listing = listing.id
+                  WHERE product.cancels = 1) END
 ORDER BY id LIMIT :most
 
 -- name: unreported
@@ -91,10 +99,16 @@ WHERE listing = :listing AND line > :after
                                       ORDER BY line LIMIT 1000))
 ORDER BY line, part
 
+-- Of a cancelled listing: what another listing still wants is cancelled for this one.
 -- name: report_rows
-SELECT want.product AS position, want.line, product.safename, product.state, product.path, product.size_bytes,
-       product.attempts, product.cause
-FROM want JOIN product ON product.id = want.product
+SELECT want.product AS position, want.line, product.safename, product.path, product.size_bytes, product.attempts,
+       iif(cancelled_at IS NULL
+           OR product.state IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'),
+           product.state, 'cancelled') AS state,
+       iif(cancelled_at IS NULL
+           OR product.state IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'),
+           product.cause, 'cancelled for this listing; another one still wants it') AS cause
+FROM want JOIN product ON product.id = want.product JOIN listing ON listing.id = want.listing
 WHERE want.listing = :listing AND want.product > :after ORDER BY want.product LIMIT 1000
 
 -- name: failed_products

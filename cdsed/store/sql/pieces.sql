@@ -1,13 +1,22 @@
--- A session joins a planned product before it plans another one, unless the other has a higher priority.
+-- Whether a person or a window has paused an account or its group, and since when it is drained.
+-- name: control
+SELECT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'account' AND name = :account)
+               OR (kind = 'group' AND name = :group)) AS paused,
+       (SELECT min(since_at) FROM drain WHERE account IN ('', :account)) AS drained_at
+
+-- A session joins a planned product before it plans another one, unless the other has a higher priority. While it is
+-- drained (:begins is 0) it only joins products that were begun before (:begun_by).
 -- name: next_product
 SELECT id, planned FROM (
     SELECT * FROM (
         SELECT id, planned, priority FROM product
-        WHERE account_group = :group AND state = 'downloading' AND planned = 1
+        WHERE account_group = :group AND state = 'downloading' AND planned = 1 AND held = 0 AND cancels = 0
+          AND changed_at <= :begun_by
           AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
                       AND piece.fence IS NULL AND piece.due_s <= :now_s)
           AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
           AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+          AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
           AND deaths = 0
         ORDER BY priority DESC, id LIMIT 1)
     UNION ALL
@@ -15,12 +24,13 @@ SELECT id, planned FROM (
         SELECT id, planned, priority FROM product
         WHERE id IN (
             SELECT (SELECT id FROM product
-                    WHERE state = 'ready' AND account_group = :group AND product.place = ready_place.place
+                    WHERE state = 'ready' AND account_group = :group AND held = 0 AND product.place = ready_place.place
+                      AND cancels = 0
                       AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
                       AND deaths = 0
                     ORDER BY priority DESC, id LIMIT 1)
             FROM ready_place
-            WHERE account_group = :group
+            WHERE account_group = :group AND :begins
               AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s))
         ORDER BY priority DESC, id LIMIT 1)
 )
@@ -29,13 +39,20 @@ ORDER BY priority DESC, planned DESC LIMIT 1
 -- The one suspect that the process works on (see suspects.sql), if this session may join it.
 -- name: next_of_suspect
 SELECT id, planned FROM product
-WHERE id = :only AND account_group = :group
+WHERE id = :only AND account_group = :group AND held = 0 AND cancels = 0
+  AND (:begins OR (state = 'downloading' AND changed_at <= :begun_by))
   AND (state = 'ready'
        OR state = 'downloading' AND planned = 1
           AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes
                       AND piece.fence IS NULL AND piece.due_s <= :now_s))
   AND NOT EXISTS (SELECT 1 FROM access_denial WHERE access_denial.product = product.id AND access_denial.account = :account)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
+  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = place)
+
+-- name: rests
+SELECT state <> 'downloading' OR held = 1 OR cancels = 1
+       OR EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
+FROM product WHERE id = :product
 
 -- Large objects first, so that small ones fill the gaps at the end. One object after the other, so that the digests of
 -- the first are computed while the last still arrive.
@@ -124,6 +141,7 @@ WHERE product.state = 'downloading' AND product.planned = 1
   AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
   AND CASE WHEN :only IS NULL THEN product.deaths = 0 ELSE product.id = :only END
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
 ORDER BY product.priority DESC, product.id, object.id LIMIT 1
 

@@ -1,11 +1,13 @@
 -- name: get
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, transient_failures, planned, destination, staging, path, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       replaces, replaces_inode
 FROM product WHERE id = :id
 
 -- name: by_safename
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, transient_failures, planned, destination, staging, path, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       replaces, replaces_inode
 FROM product WHERE safename = :safename
 
 -- name: similar_names
@@ -30,7 +32,7 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     product_id = coalesce(:product_id, product_id),
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
     attempts = 0, transient_failures = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
-    planned = 0, path = NULL, cause = NULL, code = NULL,
+    planned = 0, path = NULL, cause = NULL, code = NULL, replaces = NULL, replaces_inode = NULL,
     changed_at = :at
 WHERE id = :id
 
@@ -40,7 +42,7 @@ UPDATE product SET state = CASE WHEN state = 'retry_wait' AND s3_path IS NOT NUL
     path_source = CASE WHEN state = 'retry_wait' OR path_source = 'listing' THEN path_source END,
     path_refuted = CASE WHEN state = 'retry_wait' THEN path_refuted ELSE 0 END,
     attempts = 0, transient_failures = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
-    planned = 0, due_s = NULL, path = NULL,
+    planned = 0, due_s = NULL, path = NULL, cancels = 0,
     cause = 'started again', code = NULL, changed_at = :at
 WHERE id = :id AND state IN ('retry_wait', 'unavailable', 'corrupt', 'failed', 'cancelled')
 
@@ -50,11 +52,16 @@ WHERE object IN (SELECT id FROM object WHERE product = :id) AND (due_s > 0 OR tr
 
 -- name: in_states
 SELECT id AS position FROM product
-WHERE state IN (SELECT value FROM json_each(:states)) AND id > :after ORDER BY id LIMIT 500
+WHERE (state IN (SELECT value FROM json_each(:states))
+       OR (cancels = 1 AND 'cancelled' IN (SELECT value FROM json_each(:states))))
+  AND (:code IS NULL OR code = :code) AND id > :after ORDER BY id LIMIT 500
 
 -- name: in_states_of_listing
 SELECT product AS position FROM want JOIN product ON product.id = want.product
-WHERE listing = :listing AND product > :after AND state IN (SELECT value FROM json_each(:states))
+WHERE listing = :listing AND product > :after
+  AND (state IN (SELECT value FROM json_each(:states))
+       OR (cancels = 1 AND 'cancelled' IN (SELECT value FROM json_each(:states))))
+  AND (:code IS NULL OR code = :code)
 ORDER BY product LIMIT 500
 
 -- name: return_to_queue
@@ -65,7 +72,8 @@ UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 
 -- name: queued
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, transient_failures, planned, destination, staging, path, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       replaces, replaces_inode
 FROM product
 WHERE state = 'queued' AND path_refuted = :asks_catalogue AND id NOT IN (SELECT value FROM json_each(:but))
 ORDER BY priority DESC, id LIMIT :most
@@ -78,7 +86,8 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND s3_path
 UPDATE product SET state = 'resolving', process = :process, fence = :fence, changed_at = :at
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, transient_failures, planned, destination, staging, path, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence,
+    replaces, replaces_inode
 
 -- name: resolved
 UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,
@@ -91,9 +100,18 @@ WHERE id = :id AND fence = :fence
 UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, path = :path,
     attempts = attempts + :attempts, transient_failures = transient_failures + :transient_failures,
     deaths = CASE WHEN :state IN ('done', 'already_present') THEN 0 ELSE deaths END,
+    cancels = cancels AND :goes_on, replaces = iif(:goes_on, replaces, NULL),
+    replaces_inode = iif(:goes_on, replaces_inode, NULL),
     planned = :planned, process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence IS :fence
 RETURNING id
+
+-- What a person has commanded of a product that now ends, or is released.
+-- name: commanded
+SELECT cancels, replaces,
+       EXISTS (SELECT 1 FROM object WHERE product = :id)
+       AND NOT EXISTS (SELECT 1 FROM piece WHERE product = :id AND done_bytes < size_bytes) AS arrived
+FROM product WHERE id = :id AND (cancels = 1 OR replaces IS NOT NULL)
 
 -- name: drop_pieces_held
 UPDATE piece SET fence = NULL WHERE product = :id AND fence IS NOT NULL
@@ -115,25 +133,31 @@ UPDATE product SET state = 'downloading', process = :process, fence = :fence, pl
     changed_at = :at
 WHERE id = :id AND state = 'ready'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, transient_failures, planned, destination, staging, path, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence,
+    replaces, replaces_inode
 
 -- name: groups_at_work
-SELECT DISTINCT account_group FROM ready_place
-WHERE NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
-UNION
-SELECT DISTINCT account_group FROM product
-WHERE state = 'downloading' AND planned = 1
-  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-  AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
-              AND piece.due_s <= :now_s)
+SELECT account_group FROM (
+    SELECT account_group FROM ready_place
+    WHERE NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
+      AND NOT EXISTS (SELECT 1 FROM drain WHERE account = '')
+    UNION
+    SELECT account_group FROM product
+    WHERE state = 'downloading' AND planned = 1 AND held = 0 AND cancels = 0
+      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+      AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
+      AND EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes AND fence IS NULL
+                  AND piece.due_s <= :now_s))
+WHERE NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'group' AND name = account_group))
 
 -- :only is the one suspect that the process works on, see suspects.sql.
 -- name: arrived
 SELECT id FROM product
-WHERE state = 'downloading' AND planned = 1
+WHERE state = 'downloading' AND planned = 1 AND cancels = 0
   AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < size_bytes)
   AND NOT EXISTS (SELECT 1 FROM object WHERE object.product = product.id AND object.process IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
   AND CASE WHEN :only IS NULL THEN deaths = 0 ELSE id = :only END
 ORDER BY priority DESC, id LIMIT 1
 
@@ -141,7 +165,8 @@ ORDER BY priority DESC, id LIMIT 1
 UPDATE product SET state = 'verifying', process = :process, fence = :fence, changed_at = :at
 WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, transient_failures, planned, destination, staging, path, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence,
+    replaces, replaces_inode
 
 -- Bytes that products under way will still write to the disk of a destination, which several destinations may share,
 -- or to the one pre-spool (:everywhere). A product that is not yet planned counts with its whole size.

@@ -39,7 +39,8 @@ UPDATE product SET state = 'queued', due_s = NULL, changed_at = :at
 WHERE id = :id AND state IN ('downloading', 'retry_wait')
 
 -- name: already_present
-UPDATE product SET state = 'already_present', path = :path, cause = NULL, code = NULL, changed_at = :at
+UPDATE product SET state = 'already_present', path = :path, cause = NULL, code = NULL, replaces = NULL,
+    replaces_inode = NULL, changed_at = :at
 WHERE id = :id AND state = 'queued'
 
 -- name: lift_fence

@@ -99,7 +99,8 @@ CREATE TABLE listing (
     ignored INTEGER NOT NULL DEFAULT 0,
     taken_at REAL NOT NULL,
     reported_at REAL,
-    reason TEXT,                                        -- why the file as a whole was refused
+    reason TEXT,            -- why the file as a whole was refused
+    cancelled_at REAL,  -- by a person; NULL: not
     CHECK ((state = 'reported') = (reported_at IS NOT NULL))
 ) STRICT;
 CREATE INDEX listing_by_content ON listing (sha256, account_group, outputdir);
@@ -256,6 +257,11 @@ CREATE TABLE "product" (
     offered_again INTEGER NOT NULL DEFAULT 0,           -- the catalogue was asked since they lasted
     -- Where it will be written, as far as that is known: it waits while that place is paused.
     place TEXT GENERATED ALWAYS AS (coalesce(destination, outputdir, 'unknown')) VIRTUAL,
+    held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),  -- 1: all open listings that want it are paused
+    cancels INTEGER NOT NULL DEFAULT 0
+    CHECK (cancels = 0 OR state IN ('ready', 'downloading', 'verifying', 'retry_wait')),
+    replaces TEXT,  -- the published copy that it replaces when it is verified
+    replaces_inode INTEGER CHECK ((replaces IS NULL) = (replaces_inode IS NULL)),  -- of that copy
     kind TEXT GENERATED ALWAYS AS (
     substr(safename, 1, 2) || substr(safename, 4, iif(instr(safename, '_20') > 4, instr(safename, '_20') - 4, 4))) VIRTUAL,
     CHECK ((state = 'retry_wait') = (due_s IS NOT NULL)),
@@ -268,11 +274,14 @@ CREATE TABLE "product" (
 ) STRICT;
 CREATE INDEX product_queued ON product (path_refuted, priority DESC, id) WHERE state = 'queued';
 CREATE INDEX product_downloading ON product (account_group, priority DESC, id) WHERE state = 'downloading';
-CREATE INDEX product_by_place ON product (account_group, place, priority DESC, id) WHERE state = 'ready';
 CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
 CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
 CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
 CREATE INDEX product_with_error ON product (changed_at) WHERE code IS NOT NULL;
+CREATE INDEX product_cancelling ON product (id) WHERE cancels = 1;
+CREATE INDEX product_cancelled ON product (id) WHERE state = 'cancelled' AND staging IS NOT NULL;
+CREATE INDEX product_held ON product (id) WHERE held = 1;
+CREATE INDEX product_by_place ON product (account_group, held, place, priority DESC, id) WHERE state = 'ready';
 CREATE INDEX product_unfinished ON product (id)
 WHERE state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait');
 
@@ -294,6 +303,27 @@ CREATE TABLE pause (                                    -- what begins no transf
     until_at REAL,                                      -- NULL: until a person resumes it
     PRIMARY KEY (kind, name, source)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE resumed (                                  -- pauses of windows that a person ended before their time
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    until_at REAL,                                      -- the end of the window; NULL: until a person pauses it again
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE drain (                                    -- what begins no new product, but finishes those in transfer
+    account TEXT PRIMARY KEY,                           -- '': all accounts
+    since_at REAL NOT NULL,
+    done_at REAL                                        -- when nothing of it was left in transfer; NULL: not yet
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE command (                                  -- what people commanded; the daemon copies it to its log
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    owner TEXT,
+    text TEXT NOT NULL,
+    logged INTEGER NOT NULL DEFAULT 0 CHECK (logged IN (0, 1))
+) STRICT;
 
 CREATE TABLE received (                                 -- bytes of one product in one step of 5 s, for the last minutes
     product INTEGER NOT NULL REFERENCES product (id),
@@ -339,19 +369,6 @@ CREATE TABLE bandwidth_limit (                          -- the bandwidth that th
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 
-CREATE VIEW ready_place (account_group, place) AS       -- the places at which products are ready
-WITH RECURSIVE step (account_group, place) AS (         -- without looking at each product
-    SELECT account_group, (SELECT min(place) FROM product
-                           WHERE state = 'ready' AND product.account_group = named.account_group)
-    FROM (SELECT DISTINCT account_group FROM account) AS named
-    UNION ALL
-    SELECT account_group, (SELECT min(place) FROM product
-                           WHERE state = 'ready' AND product.account_group = step.account_group
-                             AND product.place > step.place)
-    FROM step WHERE place IS NOT NULL
-)
-SELECT account_group, place FROM step WHERE place IS NOT NULL;
-
 CREATE VIEW peer (account, name, login, own, volume, requests) AS
 SELECT account.name, other.name, other.login, other.name = account.name,
        other.name = account.name OR account.shares_volume, other.name = account.name OR account.shares_requests
@@ -363,6 +380,26 @@ CREATE VIEW counted (account, name, volume, requests) AS
 SELECT peer.account, other.name, max(peer.volume), max(peer.requests)
 FROM peer JOIN account AS other ON other.name = peer.name OR (other.login = peer.login AND peer.login <> '')
 GROUP BY peer.account, other.name;
+
+CREATE VIEW ready_place (account_group, place) AS       -- the places at which products are ready and not held
+WITH RECURSIVE step (account_group, place) AS (         -- without looking at each product
+    SELECT account_group, (SELECT min(place) FROM product
+                           WHERE state = 'ready' AND product.account_group = named.account_group AND held = 0)
+    FROM (SELECT DISTINCT account_group FROM account) AS named
+    UNION ALL
+    SELECT account_group, (SELECT min(place) FROM product
+                           WHERE state = 'ready' AND product.account_group = step.account_group AND held = 0
+                             AND product.place > step.place)
+    FROM step WHERE place IS NOT NULL
+)
+SELECT account_group, place FROM step
+WHERE place IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = place);
+
+CREATE VIEW open_want (product, listing, paused) AS
+SELECT want.product, listing.id,
+       EXISTS (SELECT 1 FROM pause WHERE kind = 'listing' AND name = CAST(listing.id AS TEXT))
+FROM want JOIN listing ON listing.id = want.listing
+WHERE listing.state IN ('taking', 'open') AND listing.cancelled_at IS NULL;
 
 CREATE TRIGGER product_moves_as_allowed BEFORE UPDATE OF state ON product
 WHEN OLD.state <> NEW.state
@@ -409,6 +446,43 @@ BEGIN
     SELECT NEW.listing, state, 1, coalesce(size_bytes, 0) FROM product WHERE id = NEW.product
     ON CONFLICT (listing, state) DO UPDATE
     SET products = products + 1, size_bytes = size_bytes + excluded.size_bytes;
+END;
+
+CREATE TRIGGER listing_paused AFTER INSERT ON pause WHEN NEW.kind = 'listing'
+BEGIN
+    UPDATE product SET held = 1
+    WHERE id IN (SELECT product FROM want WHERE listing = CAST(NEW.name AS INTEGER)) AND held = 0
+      AND (SELECT min(paused) FROM open_want WHERE open_want.product = product.id) = 1;
+END;
+
+CREATE TRIGGER listing_resumed AFTER DELETE ON pause WHEN OLD.kind = 'listing'
+BEGIN
+    UPDATE product SET held = 0
+    WHERE id IN (SELECT product FROM want WHERE listing = CAST(OLD.name AS INTEGER)) AND held = 1
+      AND coalesce((SELECT min(paused) FROM open_want WHERE open_want.product = product.id), 0) = 0;
+END;
+
+CREATE TRIGGER listing_wants AFTER INSERT ON want WHEN EXISTS (SELECT 1 FROM pause WHERE kind = 'listing')
+BEGIN
+    UPDATE product SET held = coalesce((SELECT min(paused) FROM open_want WHERE open_want.product = NEW.product), 0)
+    WHERE id = NEW.product;
+END;
+
+CREATE TRIGGER listing_opened_or_closed AFTER UPDATE OF state, cancelled_at ON listing
+WHEN (OLD.state <> NEW.state OR OLD.cancelled_at IS NOT NEW.cancelled_at)
+     AND EXISTS (SELECT 1 FROM pause WHERE kind = 'listing')
+BEGIN
+    DELETE FROM pause WHERE kind = 'listing' AND name = CAST(NEW.id AS TEXT)
+        AND (NEW.state IN ('reported', 'refused') OR NEW.cancelled_at IS NOT NULL);
+    UPDATE product SET held = 1 - held
+    WHERE id IN (SELECT product FROM want WHERE listing = NEW.id)
+      AND held <> coalesce((SELECT min(paused) FROM open_want WHERE open_want.product = product.id), 0);
+END;
+
+CREATE TRIGGER window_was_resumed BEFORE INSERT ON pause
+WHEN NEW.source = 'window' AND EXISTS (SELECT 1 FROM resumed WHERE kind = NEW.kind AND name = NEW.name)
+BEGIN
+    SELECT raise(IGNORE);
 END;
 
 CREATE TRIGGER product_joins_backlog AFTER INSERT ON product
@@ -490,6 +564,7 @@ INSERT INTO transition (origin, target) VALUES
     ('retry_wait', 'ready'),
     ('unavailable', 'queued'),
     ('verifying', 'already_present'),
+    ('verifying', 'cancelled'),
     ('verifying', 'corrupt'),
     ('verifying', 'done'),
     ('verifying', 'downloading'),

@@ -15,7 +15,11 @@ SELECT id, account_group, arrived FROM (
                               (SELECT count(*) FROM access_denial WHERE access_denial.product = product.id), deaths, id) AS place_in_line
     FROM product
     WHERE deaths > 0 AND state IN ('ready', 'downloading', 'verifying')
+      AND held = 0 AND cancels = 0
       AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || place AND until_s > :now_s)
+      AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'group' AND name = account_group)
+                      OR (kind = 'disk' AND name = place))
+      AND NOT EXISTS (SELECT 1 FROM drain WHERE account = '' AND state = 'ready')
       AND (deaths = 1 OR NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'suspects' AND until_s > :now_s))
       AND (state <> 'downloading' OR planned = 0
            OR NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes)

@@ -3,6 +3,7 @@ import pytest
 from cdsed.model.objects import Digests
 from cdsed.model.product_state import State
 from cdsed.store import audit, pieces, products
+from cdsed.store.move import Move
 from tests.support.invariants import Eye
 from tests.support.state import StateLab
 
@@ -97,7 +98,7 @@ def test_a_history_of_which_only_the_latest_steps_are_kept_breaks_no_rule(lab: S
         [product] = products.claim_resolving(
             lab.db, lab.clock, lab.process, (each.id for each in products.queued(lab.db, 1))
         )
-        products.move(lab.db, lab.clock, product, products.Move(State.RETRY_WAIT, cause="no answer", due_s=0))
+        products.move(lab.db, lab.clock, product, Move(State.RETRY_WAIT, cause="no answer", due_s=0))
         products.wake_due(lab.db, lab.clock)
     assert lab.db.value("SELECT count(*) FROM event") == 32
     assert lab.state(number) is State.QUEUED
@@ -124,7 +125,7 @@ def test_what_finished_leaves_nothing_behind_that_a_rule_forbids(lab: StateLab) 
     pieces.finish(lab.db, lease, {piece: Digests(md5="0" * 32) for piece in work.pieces})
     verifying = products.claim_verifying(lab.db, lab.clock, lab.process)
     assert verifying is not None
-    products.move(lab.db, lab.clock, verifying, products.Move(State.DONE, path="/spool/x"))
+    products.move(lab.db, lab.clock, verifying, Move(State.DONE, path="/spool/x"))
     assert lab.state(number) is State.DONE
     assert _rules(lab) == []
 

@@ -8,7 +8,7 @@ from cdsed.model.product_state import State
 from cdsed.store import breakers, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import open_state
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from tests.support.state import BROKEN, listed
 
 _MIB = 2**20

@@ -9,8 +9,8 @@ from cdsed.model.product_state import State
 from cdsed.store import breakers, pieces, processes, products, snapshot
 from cdsed.store.breakers import SERVICE, BreakerPolicy
 from cdsed.store.database import open_state
+from cdsed.store.move import Move
 from cdsed.store.processes import Evidence
-from cdsed.store.products import Move
 from tests.support.state import BROKEN, SetClock, StateLab
 
 

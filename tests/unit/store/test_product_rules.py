@@ -23,8 +23,9 @@ from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places
 from cdsed.model.product_state import TERMINAL, PathSource, Product, State
 from cdsed.store import audit, leases, listings, pieces, processes, products
 from cdsed.store.database import open_state
+from cdsed.store.move import Move
 from cdsed.store.pieces import WholeObject, Work
-from cdsed.store.products import Found, Move
+from cdsed.store.products import Found
 from cdsed.work.lines import Lines
 from cdsed.work.outcome import Outcome
 from cdsed.work.requeue import requeue

@@ -16,7 +16,8 @@ from cdsed.model.listing import ListingHead
 from cdsed.model.product_state import TERMINAL, TRANSITIONS, State
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database, open_state
-from cdsed.store.products import Move, ProductRequest
+from cdsed.store.move import Move
+from cdsed.store.products import ProductRequest
 from tests.support.state import SetClock, StateLab
 
 

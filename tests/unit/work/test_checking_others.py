@@ -7,7 +7,7 @@ from cdsed.config.settings import Settings
 from cdsed.model.objects import Places
 from cdsed.model.product_state import State
 from cdsed.store import products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.work.checking import check_state

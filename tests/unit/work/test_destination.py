@@ -12,7 +12,7 @@ from cdsed.errors import DiskError
 from cdsed.local import marker
 from cdsed.model.product_state import State
 from cdsed.store import disks, products
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer.s3_errors import disk_error
 from cdsed.work.destination import Destination
 from cdsed.work.outcome import Outcome

@@ -10,7 +10,8 @@ from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
 from cdsed.model.eodata import location_of
 from cdsed.model.product_state import PathSource, State
 from cdsed.store import breakers, leases, processes, products
-from cdsed.store.products import Move, ProductRequest
+from cdsed.store.move import Move
+from cdsed.store.products import ProductRequest
 from cdsed.work.outcome import Outcome
 from cdsed.work.requeue import RETRYABLE, requeue_all
 from cdsed.work.resolve import Resolver

@@ -5,7 +5,7 @@ import pytest
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products, refusals
-from cdsed.store.products import Move
+from cdsed.store.move import Move
 from cdsed.transfer import product as transfer_product
 from cdsed.transfer.fetch import fetch_piece
 from cdsed.work.finish import finish_next

@@ -1,0 +1,129 @@
+"""What the commands share that change a state: its opening, a trial without effect, and the question before a loss."""
+
+import errno
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cdsed.errors import UsageError
+
+if TYPE_CHECKING:
+    from cdsed.config.settings import Settings
+    from cdsed.store.database import Database
+
+_T = TypeVar("_T")
+#: Version of the JSON of these commands, its member `schema`.
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A state that a command may change.
+
+    Attributes
+    ----------
+    owner
+        The name of the user who commands it, for the log and the history of products.
+    dry
+        Whether nothing may be changed.
+    """
+
+    db: "Database"
+    settings: "Settings"
+    owner: str | None
+    dry: bool
+
+    def do(self, work: Callable[[], _T], *, dry: bool = False) -> _T:
+        """Do the work in one transaction, and return its result; a trial is rolled back.
+
+        Parameters
+        ----------
+        dry
+            Only try it, even without ``--dry-run``.
+        """
+        with self.db.write(undo=dry or self.dry):
+            return work()
+
+    def record(self, text: str) -> None:
+        """Record the command for the daemon's log; call it in the work of `do`."""
+        from cdsed.clock import SYSTEM_CLOCK
+        from cdsed.store import commands
+
+        commands.add(self.db, SYSTEM_CLOCK, self.owner, text)
+
+
+def add_options(command: Any, *, asks: bool = False, schema: int = SCHEMA) -> None:
+    """Add the options that all of these commands have; `asks`: it asks before it does something."""
+    command.add_argument("--dry-run", action="store_true", help="show what it would do, and change nothing")
+    if asks:
+        command.add_argument("--yes", action="store_true", help="do not ask")
+    command.add_argument("--json", action="store_true", help=f"print JSON; its member `schema` is {schema}")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
+
+
+@contextmanager
+def changing(config: Path | None, *, dry: bool = False) -> Iterator[Change]:
+    """Open the state for a change, whether the daemon runs or not.
+
+    Raises
+    ------
+    UsageError
+        There is no state yet.
+    PermissionError
+        It belongs to another user: the daemon could not write files that this one makes.
+    StateError
+        It cannot be read, or another version of cdsed has made it.
+    """
+    from cdsed.config.load import load_settings
+    from cdsed.store.database import FILE_NAME, open_state
+    from cdsed.view.read import open_status
+
+    settings = load_settings(config, os.environ)
+    state_dir = settings.state_dir
+    with open_status(state_dir) as (_, there):
+        if there is None:
+            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for; start the daemon once")
+    file = state_dir / FILE_NAME
+    if file.stat().st_uid != os.geteuid() or not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, "permission denied", str(file))
+    db = open_state(state_dir)
+    try:
+        yield Change(db, settings, _user(), dry)
+    finally:
+        db.close()
+
+
+def agreed(question: str, *, yes: bool) -> bool:
+    """Ask a question on the terminal; `yes` answers it.
+
+    Raises
+    ------
+    UsageError
+        There is no terminal on which it could be answered.
+    """
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"{question} Without a terminal this is not asked: add --yes (--dry-run shows what it would do)"
+        )
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    print("nothing is changed", file=sys.stderr)
+    return False
+
+
+def _user() -> str | None:
+    """Return the name of the user at the keyboard; sudo(8) says who that is."""
+    if os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"]
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return None

@@ -1,0 +1,54 @@
+"""Fetch published products again, if cdsed may write where their copies are."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdsed.clock import Clock
+from cdsed.model.product_state import SUCCEEDED, Product, State
+from cdsed.store import products, refetching
+from cdsed.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Refetched:
+    """What came of one product: it is fetched again, or `refused` says why not."""
+
+    safename: str
+    path: str | None
+    refused: str | None = None
+
+
+def refetch(
+    db: Database, clock: Clock, chosen: Iterable[int], spools: Iterable[Path], owner: str | None
+) -> list[Refetched]:
+    """Queue published products again, in one transaction; the copy of each stays until the new one is verified."""
+    places = {str(spool) for spool in spools}
+    done = []
+    with db.write():
+        for number in chosen:
+            product = products.get(db, number)
+            refused = _why_not(product, places)
+            if refused is None and not refetching.refetch(db, clock, product, _inode(product), owner):
+                refused = "it has changed just now; try again"
+            done.append(Refetched(product.safename, product.path, refused))
+    return done
+
+
+def _why_not(product: Product, places: set[str]) -> str | None:
+    if product.state not in SUCCEEDED or product.path is None:
+        return f"it is {product.state}, not published"
+    folder, _, name = product.path.rpartition("/")
+    if folder not in places and folder != product.outputdir:
+        return f"it is in {folder}, where cdsed does not write: move it away, and add it again"
+    if product.state is State.ALREADY_PRESENT and name != product.safename:
+        return f"it is in {product.path}, which cdsed did not make: move it away, and add it again"
+    return None
+
+
+def _inode(product: Product) -> int | None:
+    try:
+        return os.lstat(product.path or "").st_ino
+    except FileNotFoundError:
+        return None

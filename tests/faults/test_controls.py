@@ -1,0 +1,195 @@
+"""Commands of people on the real daemon: remembered over kills, undone by their opposite, and nothing is lost."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdsed.cli.main import main
+from cdsed.clock import SYSTEM_CLOCK
+from cdsed.model.listing import Counts, ListingHead
+from cdsed.sandbox.names import realistic_safenames
+from cdsed.store import listings, products
+from cdsed.store.database import open_state
+from cdsed.store.products import ProductRequest
+from tests.support.daemon import DaemonProcess, Installation, wait_until
+from tests.support.injection import needs_strace
+from tests.support.invariants import Eye
+from tests.support.sandbox import SandboxProcess
+
+_MB = 10**6
+_NAMES = realistic_safenames("S1_GRD", 5, seed=911)
+
+
+@pytest.fixture
+def slow() -> Iterator[SandboxProcess]:
+    """Give a sandbox in which each product takes some seconds."""
+    with SandboxProcess(1, bandwidth_bytes_per_s=_MB // 4) as sandbox:
+        sandbox.add_products(*({"safename": name, "size_bytes": 3 * _MB} for name in _NAMES))
+        yield sandbox
+
+
+def _killed(daemon: DaemonProcess) -> None:
+    workers = daemon.worker_pids()
+    daemon.kill()
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _staged(lab: Installation) -> set[str]:
+    return {path.name for path in (lab.spool / ".cdsed").iterdir()} - {"marker", "owners", "replaced"}
+
+
+def test_pause_and_cancel_are_remembered_over_a_kill_and_undone_by_their_opposites(
+    slow: SandboxProcess, tmp_path: Path
+) -> None:
+    lab = Installation(tmp_path, slow, transfer={"processes": 1})
+    lab.drop("week.txt", _NAMES[:4])
+    lab.drop("other.txt", _NAMES[3:])
+    eye = Eye(lab.state)
+    with DaemonProcess(lab) as daemon:
+        wait_until("some bytes are there", lambda: slow.bytes_sent() > _MB // 2, daemon=daemon)
+        assert lab.command("pause", "listing", "week.*", "--for", "2h").returncode == 0
+        cancelled = json.loads(lab.command("cancel", "other.txt", "--yes", "--json").stdout)
+        assert (len(cancelled["products"]), cancelled["kept"]) == (1, 1)
+        assert lab.command("pause").returncode == 0
+        _killed(daemon)
+    assert eye.broken() == []
+    with DaemonProcess(lab) as daemon:
+        daemon.until_at_work(3)
+        report = wait_until("the cancelled listing is reported", lambda: lab.report("other.txt"), daemon=daemon)
+        assert {row["state"] for row in report["products"]} == {"cancelled"}
+        wait_until("its staging is gone", lambda: _NAMES[4] not in _staged(lab), daemon=daemon)
+        sent = slow.bytes_sent()
+        time.sleep(1)
+        assert slow.bytes_sent() == sent
+        assert "everything is paused by a person" in lab.command("status").stdout
+        assert "it continues when you resume it" in lab.command("explain", _NAMES[0]).stdout
+        assert lab.command("resume").returncode == 0
+        assert lab.command("retry", "--listing", "other.txt", "--state", "cancelled").returncode == 0
+        wait_until("other.txt is done", lambda: set(lab.states("other.txt").values()) == {"done"}, daemon=daemon)
+        assert lab.report("week.txt") is None  # its other products are still paused
+        assert lab.query("SELECT max(attempts) AS most FROM product") == [{"most": 0}]
+        assert lab.command("resume", "listing", "week.txt").returncode == 0
+        wait_until("week.txt is reported", lambda: lab.report("week.txt"), daemon=daemon)
+    assert set(lab.states("week.txt").values()) == {"done"}
+    assert lab.differences(_NAMES) == []
+    assert eye.broken() == []
+    assert "commanded: cancel other.txt" in daemon.log()
+
+
+def test_a_product_is_replaced_only_when_its_new_copy_is_verified_also_over_a_kill(tmp_path: Path) -> None:
+    names = _NAMES[:2]
+    with SandboxProcess(1, bandwidth_bytes_per_s=_MB // 2) as sandbox:
+        sandbox.add_products(*({"safename": name, "size_bytes": 3 * _MB} for name in names))
+        lab = Installation(tmp_path, sandbox, transfer={"processes": 1})
+        lab.drop("week.txt", names)
+        with DaemonProcess(lab) as daemon:
+            wait_until("it is reported", lambda: lab.report("week.txt"), daemon=daemon)
+            assert lab.command("drain", "--wait").stdout.endswith("nothing is in transfer\n")
+            damaged = next((lab.spool / names[0]).rglob("*.tiff"))
+            damaged.write_bytes(bytes(damaged.stat().st_size))
+            assert lab.command("refetch", "week.txt").returncode == 64  # there is no terminal to ask on
+            assert lab.command("refetch", "week.txt", "--yes").returncode == 0
+            assert damaged.exists()
+            assert lab.command("resume").returncode == 0
+            under_way = "SELECT 1 FROM product WHERE planned = 1 AND state = 'downloading'"
+            wait_until("one is in transfer", lambda: lab.query(under_way), daemon=daemon)
+            _killed(daemon)
+        assert all((lab.spool / name).is_dir() for name in names)
+        with DaemonProcess(lab) as daemon:
+            wait_until(
+                "both are done",
+                lambda: len(lab.query("SELECT 1 FROM product WHERE state = 'done'")) == 2,
+                daemon=daemon,
+            )
+            wait_until("there is a new report", lambda: lab.status("week.txt")["listing"]["state"] == "reported")
+        assert lab.differences(names) == []
+        assert [path.name for path in (lab.spool / ".cdsed" / "replaced").iterdir()] == [f"{names[0]}.1"]
+        checked = lab.command("check", "--state")
+        assert checked.returncode == 0, checked.stdout
+
+
+def test_a_question_is_asked_on_a_terminal_and_no_changes_nothing(used: Installation) -> None:
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "cdsed", "cancel", "week.txt", "--config", str(used.config)]
+    with subprocess.Popen(command, stdin=child, stdout=subprocess.PIPE, stderr=child, text=True) as process:
+        os.write(parent, b"n\n")
+        assert process.wait(30) == 1
+    os.close(child)
+    said = os.read(parent, 4096).decode()
+    os.close(parent)
+    assert "Cancel 1 listing and 2 products? [y/N]" in said
+    assert "nothing is changed" in said
+    assert used.query("SELECT count(*) AS n FROM product WHERE state = 'queued'") == [{"n": 2}]
+
+
+@needs_strace
+@pytest.mark.parametrize("call", ["fdatasync:signal=KILL:when=1", "pwrite64:signal=KILL:when=3"])
+def test_a_command_that_is_killed_did_all_or_nothing_and_can_be_given_again(used: Installation, call: str) -> None:
+    under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}"]
+    killed = used.command("cancel", "week.txt", "--yes", under=under)
+    assert killed.returncode != 0
+    eye = Eye(used.state)
+    assert eye.broken() == []
+    states = {row["state"] for row in used.query("SELECT state FROM product")}
+    assert len(states) == 1
+    assert used.command("cancel", "week.txt", "--yes").returncode == 0
+    assert {row["state"] for row in used.query("SELECT state FROM product")} == {"cancelled"}
+    assert used.command("retry", "--state", "cancelled").returncode == 0
+    assert eye.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("pause", "--dry-run"), 0, "2 unfinished products"),
+        (("pause", "listing"), 64, "say which listing"),
+        (("pause", "account", "nemo"), 64, "there is no account nemo"),
+        (("pause", "disk", "/nowhere"), 64, "no product is written to /nowhere"),
+        (("pause", "--until", "2020-01-01"), 64, "has passed"),
+        (("pause", "--for", "soon"), 64, "is not a duration"),
+        (("resume",), 0, "not everything was paused"),
+        (("cancel", "*.csv", "--yes"), 64, "no listing and no product matches"),
+        (("cancel", "week.txt", "--dry-run"), 0, "2 products of 1 listing cancelled"),
+        (("cancel", "week.txt"), 64, "add --yes"),
+        (("priority", "week.txt", "5"), 64, "should be +N, -N or =N"),
+        (("priority", "week.txt", "+5", "--dry-run"), 0, "priority 5, was 0; 2 unfinished products"),
+        (("priority", "week.txt", "=1001"), 64, "from -1000 to 1000"),
+        (("refetch", "week.txt", "--yes"), 1, "it is queued, not published"),
+        (("explain", "week.txt"), 64, "is a listing"),
+        (("drain", "--wait"), 3, "no daemon runs"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_each_command_says_what_it_did_or_would_do(
+    used: Installation, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    assert main([*arguments, "--config", str(used.config)]) == code
+    said = capsys.readouterr()
+    assert words in said.out + said.err
+    main(["resume", "--config", str(used.config)])
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Give a stopped installation with one listing of two queued products."""
+    with SandboxProcess(1) as sandbox:
+        lab = Installation(tmp_path_factory.mktemp("used") / "lab", sandbox)
+        with contextlib.closing(open_state(lab.state)) as db:
+            head = ListingHead(0, "week.txt", "0", "default", 0, None, SYSTEM_CLOCK.utc_s(), None)
+            listing = listings.begin(db, SYSTEM_CLOCK, head, str(lab.inbox / "week.txt")).head.id
+            for line, name in enumerate(_NAMES[:2], 1):
+                number = products.add(db, SYSTEM_CLOCK, ProductRequest(name, "default", 0, None))
+                listings.want(db, listing, number, line)
+            listings.count(db, listing, 2, Counts(accepted=2), [])
+            listings.finish(db, listing, accepted=True, path=str(lab.inbox / "week.txt"))
+        yield lab
