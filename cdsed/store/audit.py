@@ -88,7 +88,6 @@ _RULES = (
         "listing {listing}, {kind}",
         r"the backlog says \{recorded} products of \{recorded_bytes} bytes, and there are {counted} of {counted_bytes}",
     ),
-    ),
     _AuditRule(
         "pause",
         _SQL.held_wrongly,
