@@ -19,7 +19,7 @@ from cdsed.model.status_report import (
     StatusReport,
     Tally,
 )
-from cdsed.store import crash_loops, forecast, idleness, notices, processes, quota_usage, quota_waits
+from cdsed.store import bandwidth_limits, crash_loops, forecast, idleness, notices, processes, quota_usage, quota_waits
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 from cdsed.store.quota_usage import MINUTE_STEPS, STEP_S, QuotaUsage
@@ -74,6 +74,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             quota_wait=idle.quota_wait,
             needs_account=idle.needs_account,
             pools=_pools(db, clock, usages),
+            bandwidth_limits=tuple(bandwidth_limits.of_all(db)) if running else (),
         )
 
 
