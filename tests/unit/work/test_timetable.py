@@ -121,7 +121,8 @@ def test_a_clock_that_jumps_is_followed(lab: StateLab, jump_s: float) -> None:
 def test_listings_are_paused_by_name_those_that_come_later_too(lab: StateLab) -> None:
     lab.db.rows(
         "INSERT INTO listing (id, sha256, account_group, priority, name, state, path, taken_at) VALUES"
-        " (1, 'x', 'default', 0, 'Backlog-1.txt', 'open', '/x', 1.0), (2, 'y', 'default', 0, 'urgent.txt', 'open', '/y', 1.0)"
+        " (1, 'x', 'default', 0, 'Backlog-1.txt', 'open', '/x', 1.0),"
+        " (2, 'y', 'default', 0, 'urgent.txt', 'open', '/y', 1.0)"
     )
     followed = timetable(
         lab, "2026-11-25T12:00", pauses={"listings": {"backlog-*": [{"from": "07:00", "to": "22:00"}]}}
