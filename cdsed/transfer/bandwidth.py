@@ -21,7 +21,7 @@ from cdsed.transfer.connection import Connection
 
 _log = logging.getLogger(__name__)
 
-_TURN_S = 0.1  # how long a turn lasts at most
+_TURN_S = 0.05  # how long a turn lasts at most
 _TURN_BYTES_MIN = 1024
 _LATE_S = 0.1  # a late thread may catch up on so much
 _WAIT_S = 0.5  # how soon a thread that waits learns of another limit
