@@ -69,6 +69,10 @@ def about(event: LogEvent | None = None, /, **fields: object) -> dict[str, objec
     return {_ATTRIBUTE: (event, fields)}
 
 
+#: For a product that is on the disk already; the product is in the context of the record.
+PRESENT = about(LogEvent.PRODUCT_PRESENT)
+
+
 @contextmanager
 def within(**fields: object) -> Iterator[None]:
     """Give each record of this thread these fields for the duration of the block; see `about`."""
