@@ -24,11 +24,12 @@ from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.directory import taken
 from cdsed.inbox.scan import InboxScan
 from cdsed.local.making import remedy
+from cdsed.logevent import LogEvent, about
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
 from cdsed.process.interpreter import module_command
 from cdsed.process.limits import Limits
-from cdsed.process.lock import LOCK_NAME, DaemonLock, KernelLock, is_free
+from cdsed.process.lock import LOCK_NAME, DaemonLock, is_free
 from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
@@ -39,10 +40,11 @@ from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
-from cdsed.work import controls
+from cdsed.work import controls, run_files
 from cdsed.work.deaths import Deaths
 from cdsed.work.maintenance import Maintenance
 from cdsed.work.recover import open_for_daemon
+from cdsed.work.timetable import Timetable
 
 _log = logging.getLogger(__name__)
 
@@ -80,11 +82,12 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
     hold(signal.SIGHUP)  # a reload that is requested during the start happens when all workers are ready
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
-    log.setup("supervisor", settings.log_level)
+    log.setup("supervisor", settings.log_level, settings.log_format)
     accounts = load_accounts(settings, os.environ)
     _log.info(
         "cdsed %s begins; settings %s, state %s, inbox %s",
         *(__version__, config, settings.state_dir, settings.inbox.path),
+        extra=about(LogEvent.DAEMON_STARTED),
     )
     _make_state_dir(settings.state_dir)
     Reserve(settings.state_dir).give_up_if_needed()
@@ -157,8 +160,10 @@ class _Daemon:
             crash_loops.note(self._db, [])
             breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
             self._sync_accounts(accounts)
+            self._timetable = Timetable(self._db, clock, settings)
+            self._timetable.begin()
             self._reclaim()
-            self._tidy()
+            run_files.tidy(settings.sessions_dir)
             self._maintenance = Maintenance(self._db, settings, clock)
             self._open = stack.pop_all()
 
@@ -184,6 +189,7 @@ class _Daemon:
             Tick("reclaim from dead workers", 1.0, self._reclaim),
             Tick("watch the state and its disk", 1.0, self._maintenance.look),
             Tick("follow a reload", 1.0, self._follow_reload),
+            Tick("follow the windows of the settings", 1.0, self._timetable.follow),
             Tick("note what the status shows", 1.0, self._note),
             Tick("follow commands", 1.0, lambda: controls.look(self._db, self._clock, self._settings.spools)),
             Tick("back up the state", 5.0, self._maintenance.back_up_when_due),
@@ -198,6 +204,7 @@ class _Daemon:
             return ExitCode.DAMAGED
         self._reclaim()
         processes.daemon_stopped(self._db, self._clock)
+        _log.info("cdsed ends", extra=about(LogEvent.DAEMON_STOPPED))
         return code
 
     def on_tick(self) -> Sequence[ChildSpec] | None:
@@ -233,9 +240,11 @@ class _Daemon:
             _log.warning("state_dir cannot change while the daemon runs; %s stays", self._settings.state_dir)
             settings = settings.model_copy(update={"state_dir": self._settings.state_dir})
         self._settings, self._accounts = settings, accounts
-        logging.getLogger().setLevel(settings.log_level)
+        self._timetable.use(settings)
+        log.setup("supervisor", settings.log_level, settings.log_format)
         self._out_of_sync, self._reloaded_at = True, self._clock.utc_s()
-        _log.info("settings and accounts are reloaded; the workers are replaced one after the other")
+        extra = about(LogEvent.SETTINGS_RELOADED)
+        _log.info("settings and accounts are reloaded; the workers are replaced one after the other", extra=extra)
         return [] if self._maintenance.paused else child_specs(settings, accounts, self._options.config)
 
     def status_text(self) -> str:
@@ -319,11 +328,3 @@ class _Daemon:
         )
         for name in dead:
             _log.warning("%s died; what it held is released", name)
-
-    def _tidy(self) -> None:
-        """Remove lock files of workers that died before they entered the state, or after they left it."""
-        for path in self._settings.sessions_dir.glob("process.*.lock"):
-            lock = KernelLock(path)
-            if lock.acquire():
-                path.unlink()
-                lock.release()

@@ -40,6 +40,7 @@ class Flood(logging.Filter):
             said.count += 1
             if said.count > most:
                 return False
+            record.arguments = record.args  # for the fields of the record
             if kept_back:
                 record.msg = f"{record.getMessage()} (and {kept_back} more like this before)"
                 record.args = None

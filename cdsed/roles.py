@@ -26,6 +26,7 @@ from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
+from cdsed.logevent import LogEvent, about
 from cdsed.process.lock import KernelLock
 from cdsed.process.register import Register, register_dir
 from cdsed.process.worker_control import WorkerControl, run_worker
@@ -110,7 +111,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
         forbid_core_dumps()
         log.setup(name)  # before the settings are read, so that their errors are logged too
         settings = load_settings(config, os.environ)
-        log.setup(name, settings.log_level)
+        log.setup(name, settings.log_level, settings.log_format)
         with _registered(name, settings, control) as worker:
             body(worker)
 
@@ -206,7 +207,7 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
                 intake.look()
                 if breakers.last_failure(worker.db, breakers.INBOX) is not None:
                     breakers.forget(worker.db, breakers.INBOX)
-                    _log.info("the inbox %s can be used again", inbox.path)
+                    _log.info("the inbox %s can be used again", inbox.path, extra=about(LogEvent.INBOX_BACK))
                 next_scan_s = time.monotonic() + inbox.scan_every_s
             intake.report()
             worker.wait_for_changes(_HEARTBEAT_S, lambda: bool(woken))
@@ -218,7 +219,7 @@ def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
     message = f"the inbox {worker.settings.inbox.path} cannot be used ({why}); listings wait until it can"
     pause_s = breakers.fail(worker.db, worker.clock, breakers.INBOX, _INBOX_POLICY, DiskError(message, code=why.code))
     if not known:
-        _log.error("%s", message)
+        _log.error("%s", message, extra=about(LogEvent.INBOX_OUT, error=why.code))
     until_s = time.monotonic() + pause_s
     while time.monotonic() < until_s and not worker.control.stop.wait(_POLL_S):
         worker.heartbeat()
@@ -266,6 +267,7 @@ def _download(worker: Worker) -> None:
 
 def _worker_context(worker: Worker, work_signal: "WorkSignal") -> "WorkerContext":
     from cdsed.store.state_id import state_id
+    from cdsed.transfer.bandwidth import BandwidthBudget
     from cdsed.transfer.connection import Endpoint
     from cdsed.transfer.ownerfile import this_owner
     from cdsed.transfer.owners import Owners
@@ -291,6 +293,7 @@ def _worker_context(worker: Worker, work_signal: "WorkSignal") -> "WorkerContext
             stall_detector=StallDetector(settings.transfer.rate_min_bytes_per_s, settings.transfer.rate_window_s),
             broker=FlockBroker(store, settings, accounts, keyring, shared),
             shared=shared,
+            budget=BandwidthBudget(settings.sessions_dir, {account.name: account.group for account in worker.accounts}),
         ),
         settings=settings,
         outcome=outcome,

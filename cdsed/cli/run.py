@@ -27,14 +27,21 @@ def add_parser(subparsers: Any) -> None:
         metavar="SECONDS",
         help="with --once: exit with 1 after this time without progress (default: %(default)g)",
     )
+    command.add_argument(
+        "--log-format",
+        choices=["text", "json"],
+        help="form of the log: text, or json for one object per line (default: log_format of the settings)",
+    )
     command.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the daemon."""
-    from cdsed import daemon
+    from cdsed import daemon, log
     from cdsed.config.locate import settings_file
 
+    if arguments.log_format:
+        os.environ[log.VARIABLE] = arguments.log_format  # the workers inherit it
     # Not resolved: a link in /etc/cdsed names an instance, see `cdsed.config.instance`.
     config = Path(os.path.abspath(settings_file(arguments.config, os.environ)))  # noqa: PTH100
     return daemon.run(config, once=arguments.once, idle_timeout_s=arguments.idle_timeout)

@@ -10,7 +10,7 @@ _shtab_cdsed_keys_subparsers=(list create delete)
 _shtab_cdsed_state_subparsers=(check backup restore rebuild)
 _shtab_cdsed_subparsers=(run status explain add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config keys state sandbox demo completion version role)
 
-_shtab_cdsed_run_option_strings=(-h --help --config --once --idle-timeout)
+_shtab_cdsed_run_option_strings=(-h --help --config --once --idle-timeout --log-format)
 _shtab_cdsed_status_option_strings=(-h --help --config --json --watch)
 _shtab_cdsed_explain_option_strings=(-h --help --json --config)
 _shtab_cdsed_add_option_strings=(-h --help --group --priority --outputdir --strict --config)
@@ -90,6 +90,7 @@ _shtab_cdsed_sandbox___write_COMPGEN=_shtab_compgen_dirs
 _shtab_cdsed_demo_pos_0_COMPGEN=_shtab_compgen_dirs
 _shtab_cdsed_role___config_COMPGEN=_shtab_compgen_files
 
+_shtab_cdsed_run___log_format_choices=(text json)
 _shtab_cdsed_pause_pos_0_choices=(all listing account group disk)
 _shtab_cdsed_resume_pos_0_choices=(all listing account group disk)
 _shtab_cdsed_retry___state_choices=(failed unavailable corrupt retry_wait cancelled)

@@ -51,7 +51,7 @@ function _shtab_cdsed_using
 end
 
 set -g _shtab_cdsed_commands run status explain add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
-set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --for --format --group --idle-timeout --listing --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
+set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --for --format --group --idle-timeout --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
 complete -c cdsed -f
@@ -63,6 +63,7 @@ complete -c cdsed -n '_shtab_cdsed_using run' -s h -l help -d 'show this help me
 complete -c cdsed -n '_shtab_cdsed_using run' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using run' -l once -d 'exit when the inbox is empty and every listing has its report: 0 if all products are on disk, else 1'
 complete -c cdsed -n '_shtab_cdsed_using run' -l idle-timeout -x -d 'with --once: exit with 1 after this time without progress (default: 600)'
+complete -c cdsed -n '_shtab_cdsed_using run' -l log-format -xka "text json" -d 'form of the log: text, or json for one object per line (default: log_format of the settings)'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a status -d 'Show what the daemon does and its progress, whether it runs or not; or the details of one listing or product. Exits with 0 when the daemon runs, also while the work waits for a quota; 1 when it runs and a worker crashes in a loop or no account can be used for the pending work; 3 when it does not run; 72, 74 or 75 when its state cannot be read.'
 complete -c cdsed -n '_shtab_cdsed_using status' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using status' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'

@@ -13,6 +13,7 @@ from cdsed.config.account_entries import AccountEntry, AccountsFile, GroupEntry,
 from cdsed.config.document import Document, read_document
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
+from cdsed.config.time_windows import unknown_names
 from cdsed.config.validate import validate
 from cdsed.errors import ConfigError
 from cdsed.model.quota import Limit
@@ -148,7 +149,12 @@ def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     for account in accounts:
         for secret in _secrets(account):
             log.hide(secret.reveal())
-    problems = [*_unknown_members(document, settings), *_twins(document, accounts), *own_limits(document, file)]
+    problems = [
+        *_unknown_members(document, settings),
+        *_unknown_targets(settings, accounts),
+        *_twins(document, accounts),
+        *own_limits(document, file),
+    ]
     if problems:
         raise ConfigError(problems)
     return accounts
@@ -226,6 +232,14 @@ def _unknown_members(document: Document, settings: Settings) -> Iterator[str]:
         yield document.problem(
             ("groups",), f"lacks the default_group of the settings, {settings.default_group!r}; has {known}"
         )
+
+
+def _unknown_targets(settings: Settings, accounts: Accounts) -> Iterator[str]:
+    """Yield limits and pauses of the settings for a group or account that does not exist."""
+    known = {"groups": list(accounts.groups), "accounts": [account.name for account in accounts]}
+    for key, name in unknown_names(settings.limits, settings.pauses, known):
+        kind = key.partition(".")[2]
+        yield f"{key} of the settings: the accounts file has no {name!r}; its {kind} are {', '.join(known[kind])}"
 
 
 def _twins(document: Document, accounts: Accounts) -> Iterator[str]:

@@ -9,15 +9,19 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from cdsed.errors import ConfigError
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster, but not installed everywhere
+# libyaml is ten times faster, but not installed everywhere.
+_FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEPTH_MAX = 20
 _BYTES_MAX = 4 * 1024 * 1024
+
+# YAML 1.1 reads 18:00 as the number 1080, and 08:00 as text.
+_CLOCK_TIME = ("tag:yaml.org,2002:str", re.compile(r"\d{1,2}:\d\d$"))
 
 # Forms of the names of groups and accounts, and of keys of the file; hexadecimal digits may be an S3 key.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -28,6 +32,15 @@ _LIKE_A_KEY = re.compile(r"(?=.*[0-9])[0-9a-f-]{16,}|(?=(?:.*[0-9]){3})[a-z0-9]{
 _QUOTATION = re.compile(r"['\"][^'\"]{2,}['\"]")
 
 Key = tuple[int | str, ...]
+
+
+class _Loader(_FastLoader):  # type: ignore[misc]
+    """Reads a time of day as text, with or without quotes."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [*([_CLOCK_TIME] if first.isdigit() else []), *forms]
+        for first, forms in _FastLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from cdsed.config.instance import MAIN
 from cdsed.config.section import Section
+from cdsed.config.time_windows import LimitsSettings, PausesSettings, ZoneName
 from cdsed.config.values import (
     AbsolutePath,
     BucketName,
@@ -251,8 +252,16 @@ class Settings(Section):
     disk: DiskSettings = DiskSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     process: ProcessSettings = ProcessSettings()
+    time_zone: ZoneName | None = Field(
+        default=None, description="time zone of limits and pauses, such as Europe/Paris; null: that of this machine"
+    )
+    limits: LimitsSettings = LimitsSettings()
+    pauses: PausesSettings = PausesSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severity that is logged"
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="form of the log: text (in the journal, entries with fields), or json"
     )
 
     @field_validator("inbox")

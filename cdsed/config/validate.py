@@ -85,6 +85,8 @@ def _sentence(detail: ErrorDetails) -> str:
             return str(detail["ctx"]["error"])
         case "too_short":
             return "should name at least one"
+        case "tuple_type":
+            return "should be a list"
         case "model_type" | "dict_type":
             return "should be a mapping of keys to values"
         case "string_pattern_mismatch":
@@ -110,5 +112,5 @@ def _field_at(model: type[BaseModel], key: Key) -> FieldInfo | None:
 def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
     """Return the fields of a model, or of the model in a container type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation.model_fields
+        return {info.alias or name: info for name, info in annotation.model_fields.items()}
     return next(filter(None, map(_fields_of, get_args(annotation))), {})

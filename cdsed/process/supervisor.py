@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import CdsedError, ExitCode
+from cdsed.logevent import LogEvent, about
 from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.child_slot import ChildSlot, CrashLoop, crash_loops
 from cdsed.process.hooks import Hooks
@@ -220,11 +221,9 @@ class Supervisor:
         name = child.spec.name
         if child.was_ready:
             slot.record = replace(slot.record, booted=True)
-        log.log(
-            logging.INFO if asked else logging.WARNING,
-            "%s (pid %d) %s after %.1f s",
-            *(name, child.pid, end.describe(), lived_s),
-        )
+        level, event = (logging.INFO, None) if asked else (logging.WARNING, LogEvent.WORKER_CRASHED)
+        words = (name, child.pid, end.describe(), lived_s)
+        log.log(level, "%s (pid %d) %s after %.1f s", *words, extra=about(event, worker=name))
         self._guarded("recording the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end))
         if self._exit is not None or slot.retired:
             del self._slots[name]

@@ -68,7 +68,7 @@ def fail(db: Database, clock: Clock, name: str, policy: BreakerPolicy, error: Tr
 
 
 def close(db: Database, clock: Clock, name: str) -> bool:
-    """Note a success; return whether a failure was cleared.
+    """Note a success; return whether that ends a pause.
 
     A request that succeeds while the breaker is open was in flight when it opened, so it does not close it.
     """
@@ -76,7 +76,7 @@ def close(db: Database, clock: Clock, name: str) -> bool:
     if row is None or (row["open"] and row["until_s"] > clock.boot_s()):
         return False
     forget(db, name)
-    return True
+    return bool(row["open"])
 
 
 def forget(db: Database, name: str) -> None:

@@ -22,6 +22,7 @@ from cdsed.model.status_report import (
 )
 from cdsed.store import (
     backlog,
+    bandwidth_limits,
     crash_loops,
     drains,
     eta,
@@ -104,6 +105,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             disks=free_space.of_all(db, clock, running=running),
             pauses=pauses.active(db, clock),
             drains=drains.active(db),
+            bandwidth_limits=tuple(bandwidth_limits.of_all(db)) if running else (),
         )
 
 

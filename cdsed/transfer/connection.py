@@ -9,8 +9,9 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote, urlsplit
@@ -95,6 +96,7 @@ class Connection:
         self.delivered_bytes = 0  # of objects: lists and errors do not prove that an account works
         self.requests = 0
         self.waits = False  # read by the stall detector
+        self._held_s, self._held_since_s = 0.0, 0.0
         self._claim = claim
         parts = urlsplit(endpoint.url)
         proxy = endpoint.proxies.proxy_for(endpoint.url)
@@ -147,6 +149,22 @@ class Connection:
     def _count_one(self) -> None:
         self._claim(self)
         self.requests += 1
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Read nothing for the duration of the block, because of a limit of bandwidth."""
+        self._held_since_s = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held_s, self._held_since_s = self._held_s + time.monotonic() - self._held_since_s, 0.0
+
+    def held_s(self) -> float:
+        """Return for how many seconds it was held back so far; the stall detector does not count these."""
+        with self._lock:
+            since_s = self._held_since_s
+            return self._held_s + (time.monotonic() - since_s if since_s else 0.0)
 
     def broken(self, error: BaseException) -> ServiceError | MachineError | Stopped:
         """Close the connection after a failure, and return what to raise for it."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.objects import Digests, Piece
+from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
 from cdsed.transfer.s3_errors import on_disk, s3_error
@@ -30,8 +31,8 @@ class FetchContext:
     ----------
     buffer
         Reused for every body.
-    bandwidth_bytes_per_s
-        The limit of the settings; None: no limit.
+    pace
+        The limits of bandwidth.
     checkpoint_every_s
         How often the bytes that have arrived are synced to the disk and noted.
     stop
@@ -45,7 +46,7 @@ class FetchContext:
     account: str
     bucket: str
     buffer: memoryview
-    bandwidth_bytes_per_s: int | None
+    pace: Pace
     checkpoint_every_s: float
     stop: threading.Event
     check_owner: Callable[[], object] = lambda: None
@@ -159,7 +160,7 @@ def _receive(
     progress: ProgressCallback,
 ) -> None:
     done = piece.done_bytes
-    begun_s = noted_s = time.monotonic()
+    noted_s = time.monotonic()
 
     def note() -> None:
         _safe(file, piece.key)
@@ -167,7 +168,7 @@ def _receive(
 
     try:
         while done < piece.size_bytes:
-            count = _next_bytes(context, response)
+            count = _next_bytes(context, response, piece.size_bytes - done)
             chunk = context.buffer[:count]
             _write(file, chunk, piece.first_byte + done, piece.key)
             for digest in hashes.values():
@@ -178,9 +179,6 @@ def _receive(
             if now_s - noted_s >= context.checkpoint_every_s and done < piece.size_bytes:
                 note()
                 noted_s = now_s
-            if context.bandwidth_bytes_per_s:
-                due_s = begun_s + (done - piece.done_bytes) / context.bandwidth_bytes_per_s
-                context.stop.wait(max(0.0, due_s - now_s))
     except (ServiceError, Stopped):
         if done > piece.done_bytes:
             note()  # bytes that have arrived are not fetched again
@@ -188,11 +186,12 @@ def _receive(
     _safe(file, piece.key)
 
 
-def _next_bytes(context: FetchContext, response: http.client.HTTPResponse) -> int:
+def _next_bytes(context: FetchContext, response: http.client.HTTPResponse, missing_bytes: int) -> int:
     if context.stop.is_set():
         context.connection.close()
         raise Stopped
-    count = read_into(context.connection, response, context.buffer)
+    most = context.pace.next_bytes(context.connection, min(len(context.buffer), missing_bytes), context.stop)
+    count = read_into(context.connection, response, context.buffer[:most])
     if count == 0:
         raise context.connection.broken(http.client.IncompleteRead(b""))
     return count

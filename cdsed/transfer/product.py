@@ -14,6 +14,7 @@ from cdsed.errors import ProductError
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
 from cdsed.model.single_file import single_file
+from cdsed.transfer.bandwidth import BandwidthBudget, Pace
 from cdsed.transfer.blips import through_blips
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, ProgressCallback, fetch_piece
@@ -217,7 +218,7 @@ def _fetch_all(
         account=options.account,
         bucket=location.bucket,
         buffer=memoryview(bytearray(BUFFER_BYTES)),
-        bandwidth_bytes_per_s=options.bandwidth_bytes_per_s,
+        pace=Pace(BandwidthBudget(), options.account, options.bandwidth_bytes_per_s),
         checkpoint_every_s=_CHECKPOINT_EVERY_S,
         stop=options.stop,
     )

@@ -1,7 +1,8 @@
 """Aborting transfers that stall: a read time-out alone does not end a connection that trickles.
 
 One thread per process watches the connections of its sessions. It aborts a connection whose rate over the window is
-below the minimum. When the process must leave, it aborts all of them.
+below the minimum. The time for which a limit of bandwidth holds a connection back does not count. When the process
+must leave, it aborts all of them.
 """
 
 import threading
@@ -18,6 +19,16 @@ class _Watched:
     connection: Connection
     since_s: float
     bytes_then: int
+    held_then_s: float
+
+    def begin(self, now_s: float) -> None:
+        """Begin a window."""
+        self.since_s, self.bytes_then = now_s, self.connection.bytes_received
+        self.held_then_s = self.connection.held_s()
+
+    def passed_s(self, now_s: float) -> float:
+        """Return the seconds of the window in which bytes were due."""
+        return now_s - self.since_s - (self.connection.held_s() - self.held_then_s)
 
 
 class StallDetector:
@@ -41,7 +52,9 @@ class StallDetector:
     def watch(self, connection: Connection) -> Iterator[None]:
         """Hold a connection to the minimum rate for the duration of the block."""
         with self._lock:
-            self._watched[id(connection)] = _Watched(connection, time.monotonic(), connection.bytes_received)
+            self._watched[id(connection)] = _Watched(
+                *(connection, time.monotonic(), connection.bytes_received, connection.held_s())
+            )
         try:
             yield
         finally:
@@ -54,14 +67,14 @@ class StallDetector:
         with self._lock:
             for watched in self._watched.values():
                 if watched.connection.waits:
-                    watched.since_s = now_s
-                passed_s = now_s - watched.since_s
+                    watched.begin(now_s)
+                passed_s = watched.passed_s(now_s)
                 if passed_s < self._window_s:
                     continue
                 brought = watched.connection.bytes_received - watched.bytes_then
                 if brought < self._rate_min * passed_s:
                     watched.connection.abort(f"only {brought} bytes in {passed_s:.0f} s; connection cut")
-                watched.since_s, watched.bytes_then = now_s, watched.connection.bytes_received
+                watched.begin(now_s)
 
     def abort_all(self) -> None:
         """Abort every transfer because the process must leave now."""

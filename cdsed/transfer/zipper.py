@@ -29,6 +29,7 @@ from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, Tran
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.objects import ListedObject
+from cdsed.transfer.bandwidth import UNLIMITED, Pace
 from cdsed.transfer.connection import Connection, Credentials, Endpoint, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
 from cdsed.transfer.s3_errors import on_disk, retry_after_s
@@ -81,7 +82,7 @@ class ZipContext:
     """What to fetch it with: the time-outs of `endpoint`, one buffer, and the stop.
 
     `watch` aborts a connection that trickles; the function that it yields is called after every buffer. `claim` is
-    called before every request, see `Connection`.
+    called before every request, see `Connection`. `pace` has the limits of bandwidth.
     """
 
     endpoint: Endpoint
@@ -89,6 +90,7 @@ class ZipContext:
     buffer: memoryview = field(repr=False)
     stop: threading.Event
     claim: Callable[[Connection], None] = lambda _: None
+    pace: Pace = UNLIMITED
 
 
 def origin(url: str) -> str:
@@ -189,7 +191,11 @@ def _receive(
     digest = hashlib.md5(usedforsecurity=False)
     size_bytes = 0
     with _new(product, ARCHIVE_NAME) as file:
-        while count := read_into(connection, response, context.buffer):
+        while True:
+            most = context.pace.next_bytes(connection, len(context.buffer), context.stop)
+            count = read_into(connection, response, context.buffer[:most])
+            if count == 0:
+                break
             if context.stop.is_set():
                 raise Stopped
             file.write(context.buffer[:count])

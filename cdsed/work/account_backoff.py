@@ -9,6 +9,7 @@ from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.credentials.key_diagnosis import diagnose_refusal
 from cdsed.errors import TransferError
+from cdsed.logevent import LogEvent, about
 from cdsed.model.product_state import Product
 from cdsed.store import breakers, key_history
 from cdsed.store.breakers import BreakerPolicy, account_breaker
@@ -43,7 +44,7 @@ class AccountBackoff:
     def works(self, account: str) -> None:
         """Close the breaker of an account that was served."""
         if breakers.close(self._db, self._clock, account_breaker(account)):
-            _log.info("account %s works again", account)
+            _log.info("account %s works again", account, extra=about(LogEvent.ACCOUNT_BACK, account=account))
 
     def delivered(self, account: str, product: Product) -> None:
         """Note that bytes of a product arrived over an account."""
@@ -79,5 +80,6 @@ class AccountBackoff:
             known = breakers.is_open(self._db, self._clock, account_breaker(account))
             pause = breakers.fail(self._db, self._clock, account_breaker(account), policy, error)
         if pause and not known:
-            _log.warning("%s; it backs off for %.0f s", error, pause)
+            extra = about(LogEvent.ACCOUNT_OUT, account=account)
+            _log.warning("%s; it backs off for %.0f s", error, pause, extra=extra)
         return pause

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cdsed.errors import StateError, TransferError
+from cdsed.logevent import within
 from cdsed.model.product_state import Product
 from cdsed.work.outcome import Outcome
 
@@ -23,10 +24,11 @@ def bounded(outcome: Outcome, product: Product, step: Callable[[], bool]) -> boo
     TransferError, StateError
         Expected errors of the step. They are passed on, and not charged to the product here.
     """
-    try:
-        return step()
-    except (TransferError, StateError):
-        raise
-    except Exception as error:  # noqa: BLE001 - `bug` logs it
-        outcome.bug(error, product)
-        return False
+    with within(product=product.safename):
+        try:
+            return step()
+        except (TransferError, StateError):
+            raise
+        except Exception as error:  # noqa: BLE001 - `bug` logs it
+            outcome.bug(error, product)
+            return False

@@ -12,6 +12,7 @@ from cdsed.config.settings import Settings
 from cdsed.local.presence import Presence
 from cdsed.process.threadwatch import ThreadWatch
 from cdsed.store.database import Database
+from cdsed.transfer.bandwidth import BandwidthBudget
 from cdsed.transfer.connection import Endpoint
 from cdsed.transfer.lease_broker import LeaseBroker
 from cdsed.transfer.other_product import Arrivals
@@ -69,13 +70,14 @@ class DiskContext:
 
 @dataclass(frozen=True, slots=True)
 class TransferContext:
-    """The object store, its sessions, the detector that aborts connections that are too slow, and what arrived."""
+    """The object store, its sessions, the detector that aborts slow connections, what arrived, and the bandwidth."""
 
     endpoint: Endpoint
     stall_detector: StallDetector
     broker: LeaseBroker
     shared: SharedAccounts
     arrivals: Arrivals = field(default_factory=Arrivals)
+    budget: BandwidthBudget = field(default_factory=BandwidthBudget)
 
 
 @dataclass(frozen=True, slots=True)

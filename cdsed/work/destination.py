@@ -8,6 +8,7 @@ from pathlib import Path
 from cdsed.errors import DiskError, OwnedElsewhere
 from cdsed.local import marker
 from cdsed.local.space import free_bytes
+from cdsed.logevent import PRESENT
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product, State
 from cdsed.store import breakers, disks, pauses, pieces, products
@@ -20,6 +21,7 @@ from cdsed.work.failure_rules import RULES
 from cdsed.work.outcome import NO_PLACE
 
 _log = logging.getLogger(__name__)
+
 
 #: Codes that pause a disk, by the table of failures; any other code is reported as EIO.
 _PAUSING = frozenset(code for rule in RULES if rule.action is FailureAction.PAUSE_DISK for code in rule.codes)
@@ -56,7 +58,7 @@ class Destination:
             found = context.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
         if found is None:
             return False
-        _log.info("%s: already at %s", product.safename, found)
+        _log.info("%s: already at %s", product.safename, found, extra=PRESENT)
         begun = product.staging is not None and product.destination is not None
         if begun:
             # This state began the product. Perhaps its directory was not synced when the product was published.

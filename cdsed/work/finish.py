@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cdsed.errors import TransferError
 from cdsed.local import file_record
+from cdsed.logevent import LogEvent, about
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
@@ -137,7 +138,9 @@ def _cancel(context: WorkerContext, product: Product) -> None:
 def _record(context: WorkerContext, product: Product, path: Path, state: State) -> None:
     products.move(context.store.db, context.store.clock, product, Move(state, path=str(path)))
     Destination(context.disks, product).release()
-    _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
+    event = LogEvent.PRODUCT_PUBLISHED if state is State.DONE else LogEvent.PRODUCT_PRESENT
+    extra = about(event, product=product.safename)
+    _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path, extra=extra)
 
 
 def _bad(
@@ -155,7 +158,8 @@ def _bad(
         place = quarantine(Path(product.staging or ""))
         _make_room(place.parent)
         cause = f"corrupt at its source, two copies were alike: {verdict.summary}"
-        _log.error("%s: %s; set aside at %s", product.safename, cause, place)
+        extra = about(LogEvent.PRODUCT_CORRUPT, product=product.safename, error="Corrupt")
+        _log.error("%s: %s; set aside at %s", product.safename, cause, place, extra=extra)
         move = Move(State.CORRUPT, cause=cause, code="Corrupt", path=str(place), attempts=1)
         products.move(context.store.db, context.store.clock, product, move)
         return

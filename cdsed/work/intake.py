@@ -20,11 +20,12 @@ from cdsed.inbox.scan import DroppedFile, InboxScan, shown, user_name
 from cdsed.inbox.source import fingerprint
 from cdsed.local.presence import Presence
 from cdsed.log import redact
+from cdsed.logevent import about
 from cdsed.model.listing import ListingHead, ListingLine, Rejected
 from cdsed.store import listings
 from cdsed.store.database import Database
 from cdsed.store.listings import Listing
-from cdsed.work import unreadable
+from cdsed.work import listing_log, unreadable
 from cdsed.work.forgotten import return_unknown
 from cdsed.work.lines import Lines
 from cdsed.work.rounds import batches, rounds
@@ -166,7 +167,7 @@ class Intake:
             for listing in finished:
                 listings.reported(self._db, self._clock, listing.head.id, seen=seen)
         for listing in finished:
-            _log.info("listing %s: every product is finished; its report is written", listing.head.name)
+            listing_log.finished(listing)
 
     def _take_left_behind(self) -> None:
         self._left_behind = False
@@ -210,7 +211,7 @@ class Intake:
                 head = self._read_head(path, head, dropped.group)
                 next(read_listing(path, self._between_batches), None)  # refused before any line is entered
             except (InboxError, OSError) as error:
-                _log.warning("%s: %s", path.name, error)
+                listing_log.rejected(path, error)
                 refusals.append(_ListingRefusal(path, head, redact(str(error))))
             else:
                 heads.append((head, path))
@@ -281,7 +282,7 @@ class Intake:
                     self._between_batches()
             self._refuse_changed(path, sha256)
         except (InboxError, OSError) as error:
-            _log.warning("%s: %s", path.name, error)
+            _log.warning("%s: %s", path.name, error, extra=about(listing=path.name))
             reason = f"from here on the file could not be taken; drop it again: {error}"
             yield Rejected((number if read >= taken else taken) + 1, "", reason)
 
@@ -321,8 +322,7 @@ class Intake:
         unreadable.notify(self._db, self._clock, refused)
         self._forget_tries(handed)
         for listing in now:
-            counts = listing.counts
-            _log.info("listing %s: %d lines, %d accepted", listing.head.name, counts.lines, counts.accepted)
+            listing_log.taken(listing)
 
     def _forget_tries(self, paths: Iterable[Path]) -> None:
         for path in paths:

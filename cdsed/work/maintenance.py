@@ -8,6 +8,7 @@ from contextlib import suppress
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import ExitCode, StateDamaged, StateDiskError, StateError
+from cdsed.logevent import LogEvent, about
 from cdsed.store import backup, notices
 from cdsed.store.database import Database, join_state
 from cdsed.store.reserve import Reserve
@@ -93,7 +94,11 @@ class Maintenance:
         now_s = self._clock.boot_s()
         if self._disk_error is not None and not self.paused:
             self._reserve.give_up()
-            _log.error("%s; the workers pause until the state can be written and 32 MiB are free", self._disk_error)
+            _log.error(
+                "%s; the workers pause until the state can be written and 32 MiB are free",
+                self._disk_error,
+                extra=about(LogEvent.STATE_DISK_FULL, disk=self._settings.state_dir),
+            )
             self.paused, self._try_at_s = True, now_s + _TRY_AGAIN_S
             return True
         if now_s < self._try_at_s:
@@ -101,7 +106,8 @@ class Maintenance:
         self._try_at_s = now_s + _TRY_AGAIN_S
         room = self._reserve.make()
         if self.paused and room:
-            _log.info("the disk of the state has free space again: the workers continue")
+            extra = about(LogEvent.STATE_DISK_BACK, disk=self._settings.state_dir)
+            _log.info("the disk of the state has free space again: the workers continue", extra=extra)
             self.paused, self._disk_error = False, None
             return False
         return None

@@ -1,13 +1,18 @@
 """Move a product after a failure: let it wait, or charge an attempt to it."""
 
+import logging
+
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import TransferError
+from cdsed.logevent import LogEvent, about
 from cdsed.model.product_state import Product, State
 from cdsed.store import products
 from cdsed.store.database import Database
 from cdsed.store.move import Move
 from cdsed.work.retrying import pause_s
+
+_log = logging.getLogger(__name__)
 
 
 class ProductMoves:
@@ -44,5 +49,9 @@ class ProductMoves:
         )
 
     def move(self, product: Product, move: Move) -> None:
-        """Move the product; see `cdsed.store.products.move`."""
+        """Move the product, and log it if it failed for good; see `cdsed.store.products.move`."""
         products.move(self._db, self._clock, product, move)
+        if move.state in (State.FAILED, State.UNAVAILABLE):
+            level = logging.ERROR if move.state is State.FAILED else logging.WARNING
+            extra = about(LogEvent.PRODUCT_FAILED, product=product.safename, error=move.code)
+            _log.log(level, "%s: %s: %s", product.safename, move.state, move.cause, extra=extra)

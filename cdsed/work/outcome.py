@@ -9,6 +9,7 @@ from dataclasses import replace
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import DiskError, LeaseLost, StateError, Stopped, TransferError
+from cdsed.logevent import LogEvent, about
 from cdsed.model.objects import Lease, Piece
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import THROTTLE_CODES
@@ -18,6 +19,7 @@ from cdsed.store.database import Database
 from cdsed.store.move import Move
 from cdsed.transfer.s3_errors import local_error
 from cdsed.transfer.staging import only_this_fails
+from cdsed.work import works_again
 from cdsed.work.access_refusals import AccessRefusals
 from cdsed.work.account_backoff import AccountBackoff
 from cdsed.work.failure_action import FailureAction
@@ -61,7 +63,7 @@ class Outcome:
         key_history.worked(self._db, self._clock, lease.account)
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._accounts.works(lease.account)
-        breakers.close(self._db, self._clock, breakers.SERVICE)
+        works_again.service(self._db, self._clock, breakers.SERVICE)
         breakers.forget(self._db, disk_breaker(NO_PLACE))
 
     def delivered(self, lease: Lease, product: Product, *, by_key: bool = True) -> None:
@@ -72,8 +74,8 @@ class Outcome:
         if by_key:
             key_history.worked(self._db, self._clock, lease.account)
         self._accounts.works(lease.account)
-        breakers.close(self._db, self._clock, breakers.SERVICE if by_key else breakers.ZIPPER)
-        breakers.close(self._db, self._clock, disk_breaker(product.destination or NO_PLACE))
+        works_again.service(self._db, self._clock, breakers.SERVICE if by_key else breakers.ZIPPER)
+        works_again.disk(self._db, self._clock, product.destination or NO_PLACE)
 
     def needs_probe(
         self,
@@ -194,7 +196,6 @@ class Outcome:
                 _log.warning("%s: %s", product.safename, error)
                 self._moves.charge(error, product)
             case FailureAction.GIVE_UP:
-                _log.error("%s: %s", product.safename, error)
                 self._moves.move(product, Move(State.FAILED, cause=str(error), code=error.code))
             case FailureAction.ASK_CATALOGUE:
                 self._not_listed(error, product)
@@ -298,7 +299,7 @@ class Outcome:
             pause = breakers.fail(self._db, self._clock, disk_breaker(place), policy, error)
         if not known:
             what = "products without a destination" if place == NO_PLACE else place
-            _log.error("%s; %s pauses for %.0f s", error, what, pause)
+            _log.error("%s; %s pauses for %.0f s", error, what, pause, extra=about(LogEvent.DISK_OUT, disk=place))
         return pause
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:

@@ -14,6 +14,7 @@ from cdsed.config.settings import Settings
 from cdsed.errors import StateDamaged, StateDiskError, StateError
 from cdsed.inbox import reread
 from cdsed.local.presence import presence_of
+from cdsed.logevent import LogEvent, about
 from cdsed.process.lock import is_free
 from cdsed.store import backup, files, listings, notices, processes, recovery
 from cdsed.store.database import FILE_NAME, Database, examine, open_as_it_is, open_state
@@ -96,7 +97,7 @@ def open_for_daemon(settings: Settings, clock: Clock) -> Database:
         made, aside = remake(settings, clock, why, Source(newest=True))
         for line in made.lines()[1:]:
             _log.error("%s", line)
-        _log.error("what was there before is in %s", aside)
+        _log.error("what was there before is in %s", aside, extra=about(LogEvent.STATE_RECOVERED))
     db = open_state(state_dir)
     try:
         return_unknown(db, settings.inbox.path)

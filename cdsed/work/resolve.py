@@ -10,6 +10,7 @@ from typing import Protocol
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import ServiceError
+from cdsed.logevent import LogEvent, about
 from cdsed.model.catalogue_entry import Absence, CatalogueEntry, Facts
 from cdsed.model.eodata import guess_s3_path
 from cdsed.model.families.other import NAME_OF_NOTHING
@@ -128,7 +129,8 @@ class Resolver:
         policy = BreakerPolicy(_FAILURES_MIN if others and error.retry_after_s is None else 1, _FIRST_S, _LONGEST_S)
         pause = breakers.fail(self._db, self._clock, breakers.CATALOGUE, policy, error)
         if pause:
-            _log.warning("the catalogue fails (%s); it is asked again in %.0f s", error, pause)
+            extra = about(LogEvent.SERVICE_OUT)
+            _log.warning("the catalogue fails (%s); it is asked again in %.0f s", error, pause, extra=extra)
 
     def _answers_otherwise(self) -> bool:
         """Tell whether the catalogue answers for a name that no product has."""
@@ -147,7 +149,7 @@ class Resolver:
     def _answered(self, facts: Facts, asked: list[Product]) -> None:
         self._at_once = min(2 * self._at_once, _BATCH)
         if breakers.close(self._db, self._clock, breakers.CATALOGUE):
-            _log.info("the catalogue responds again")
+            _log.info("the catalogue responds again", extra=about(LogEvent.SERVICE_BACK))
         with self._db.write():
             self._put_aside()
             for product in self._claim(product.id for product in asked):
@@ -190,7 +192,8 @@ class Resolver:
 
     def _wait_alone(self, product: Product, error: ServiceError) -> None:
         """Let a product wait whose look-up failed where another succeeded; the sixth time in a row is an attempt."""
-        _log.info("%s: the catalogue does not answer for this name: %s", product.safename, error)
+        extra = about(product=product.safename)
+        _log.info("%s: the catalogue does not answer for this name: %s", product.safename, error, extra=extra)
         if is_the_sixth(product.transient_failures):
             self._moves.charge(error, product)
             return
@@ -204,8 +207,7 @@ class Resolver:
         products.resolved(self._db, self._clock, product, found)
 
     def _missing(self, product: Product, absence: Absence) -> None:
-        _log.info("%s: %s", product.safename, absence.cause)
-        products.move(self._db, self._clock, product, Move(State.UNAVAILABLE, cause=absence.cause, code=absence.code))
+        self._moves.move(product, Move(State.UNAVAILABLE, cause=absence.cause, code=absence.code))
 
 
 def _row_of(facts: Facts, product: Product, rounds: int) -> CatalogueEntry:

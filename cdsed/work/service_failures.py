@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from cdsed.clock import Clock
 from cdsed.errors import TransferError
+from cdsed.logevent import LogEvent, about
 from cdsed.store import breakers
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
@@ -60,7 +61,7 @@ class ServiceFailures:
             pause = breakers.fail(self._db, self._clock, service, _POLICY, error)
         if pause and not known:
             what = "transfers pause" if service == breakers.SERVICE else "downloads as a zip pause"
-            _log.warning("the service fails (%s); %s for %.0f s", error, what, pause)
+            _log.warning("the service fails (%s); %s for %.0f s", error, what, pause, extra=about(LogEvent.SERVICE_OUT))
         return pause > 0 or probe is Probe.FAILS
 
     @staticmethod

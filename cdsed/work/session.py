@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from cdsed.errors import AccountError, LeaseLost, ProductError, ServiceError, Stopped, TransferError
+from cdsed.logevent import within
 from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
 from cdsed.model.quota import THROTTLE_CODES
 from cdsed.store import breakers, pieces, products
+from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
 from cdsed.transfer.lease_broker import Grant
@@ -50,8 +52,12 @@ class SessionThread:
             generation = context.work_signal.generation
             grant = context.transfer.broker.grant()
             # The work of the group may be for other accounts, or not due yet.
-            if grant is None or not _DownloadSession(context, grant, self._buffer).work():
+            if grant is None or not self._work(grant):
                 context.work_signal.wait_after(generation, _IDLE_S)
+
+    def _work(self, grant: Grant) -> bool:
+        with within(account=grant.lease.account):
+            return _DownloadSession(self._context, grant, self._buffer).work()
 
 
 class _DownloadSession:
@@ -67,6 +73,7 @@ class _DownloadSession:
         count_every_s = context.settings.transfer.checkpoint_every_s
         self._traffic = Traffic(context.store, self._lease, self._connection, count_every_s)
         self._claims.finish = self._traffic.count
+        self._pace = Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s)
 
     def work(self) -> bool:
         """Plan and fetch until no work is left, the account may not continue, or the process must stop.
@@ -238,7 +245,7 @@ class _DownloadSession:
             account=self._lease.account,
             bucket=self._location(product).bucket,
             buffer=self._buffer,
-            bandwidth_bytes_per_s=self._grant.bandwidth_bytes_per_s,
+            pace=self._pace,
             checkpoint_every_s=context.settings.transfer.checkpoint_every_s,
             stop=context.stop,
             check_owner=Destination(context.disks, product).check_owner,

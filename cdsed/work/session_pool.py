@@ -13,7 +13,7 @@ from functools import partial
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
-from cdsed.store import cancelling
+from cdsed.store import bandwidth_limits, cancelling
 from cdsed.store import free_space as known_space
 from cdsed.work import free_space, owning
 from cdsed.work.cancelled import remove_staging, settle_next
@@ -45,6 +45,7 @@ class SessionPool:
         self._error: BaseException | None = None
         self._stuck: set[threading.Thread] = set()
         self._paused_s: dict[str, float] = {}
+        self._follow_limits()
         self._threads = [self._start(SessionThread(context).run, f"session {n}") for n in range(1, sessions + 1)]
         self._threads.append(self._start(self._tidy, "tidy"))
         self._threads.append(self._start(self._heartbeat, "owners"))
@@ -60,8 +61,9 @@ class SessionPool:
         return self._error is None and all(thread.is_alive() for thread in self._threads)
 
     def look(self) -> None:
-        """Abort connections that are too slow, and pause the disks of stuck threads; call it about once per second."""
+        """Follow the limits of bandwidth, abort slow connections, pause the disks of stuck threads: every second."""
         context = self._context
+        self._follow_limits()
         context.transfer.stall_detector.check()
         stuck = context.disks.watch.look(self._idle_timeout_s)
         for one in stuck:
@@ -86,6 +88,9 @@ class SessionPool:
             self._stuck = {one.thread for one in context.disks.watch.look(self._idle_timeout_s)}
         if self._error is not None:
             raise self._error
+
+    def _follow_limits(self) -> None:
+        self._context.transfer.budget.use(bandwidth_limits.of_all(self._context.store.db))
 
     def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
         def run() -> None:

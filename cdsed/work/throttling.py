@@ -5,6 +5,7 @@ import logging
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import TransferError
+from cdsed.logevent import LogEvent, about
 from cdsed.model.objects import Lease
 from cdsed.model.quota import THROTTLE_CODES, ThrottleReason, spent_by_us
 from cdsed.store import quota_usage
@@ -39,7 +40,9 @@ class Throttling:
         if before is None or now is None:
             return
         _log.warning(
-            "account %s: throttled; it continues with %d of %d sessions", account, now.usable_sessions, now.sessions
+            "account %s: throttled; it continues with %d of %d sessions",
+            *(account, now.usable_sessions, now.sessions),
+            extra=about(LogEvent.ACCOUNT_THROTTLED, account=account, error=error.code),
         )
         if now.throttle_reason is ThrottleReason.SHARED:
             _log.warning(

@@ -16,6 +16,7 @@ from cdsed.model.objects import Lease
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.store import backlog, breakers, pieces, products
 from cdsed.store.move import Move
+from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
@@ -118,7 +119,8 @@ def _zip_context(
     context: WorkerContext, lease: Lease, claims: RequestClaims, buffer: memoryview, product: Product | None = None
 ) -> ZipContext:
     counted = partial(_counted, context, lease, claims, product)
-    return ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim)
+    pace = Pace(context.transfer.budget, lease.account)
+    return ZipContext(context.transfer.endpoint, counted, buffer, context.stop, claims.claim, pace)
 
 
 @contextmanager

@@ -71,7 +71,17 @@ EXAMPLES: dict[str, Any] = {
     "process.ready_within_s": 600,
     "process.hung_after_s": 300,
     "process.rss_max_bytes": "2GB",
+    "time_zone": "Europe/Paris",
+    "limits.machine": [{"bytes_per_s": "50MB", "from": "08:00", "to": "18:00", "days": "mon-fri"}],
+    "limits.groups": {"lops": [{"bytes_per_s": "20MB"}]},
+    "limits.accounts": {"lab-1": [{"bytes_per_s": "10MB", "days": "sat,sun"}]},
+    "pauses.all": [{"from": "07:00", "to": "22:00"}],
+    "pauses.groups": {"lops": [{"days": "mon-fri"}]},
+    "pauses.accounts": {"lab-1": [{"from": "12:00", "to": "14:00"}]},
+    "pauses.listings": {"backlog-*": [{"from": "08:00", "to": "18:00", "days": ["mon", "tue"]}]},
+    "pauses.disks": {"/data/spool-2": [{"from": "01:00", "to": "03:00"}]},
     "log_level": "DEBUG",
+    "log_format": "json",
 }
 """A value other than the default for each key, as a file has it; a test loads each."""
 
@@ -194,6 +204,9 @@ def _type(info: FieldInfo) -> str:
     bounds = "".join(f" {part}" for part in (low, high) if part)
     if any(getattr(each, "func", None) is parse_size_bytes for each in info.metadata):
         return "size"
+    if "WindowRule" in annotation or "LimitRule" in annotation:
+        rules = "limits" if "LimitRule" in annotation else "windows"
+        return f"mapping of names to lists of {rules}" if "dict" in annotation else f"list of {rules}"
     if "tuple" in annotation:
         return "list of paths" if "Path" in annotation else "list of patterns"
     if "dict" in annotation:

@@ -12,7 +12,7 @@ import pytest
 import cdsed
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "dir_handle", "log", "_version"}
+_BASE = {"errors", "clock", "dir_handle", "log", "logevent", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -24,11 +24,13 @@ _MAY_IMPORT = {
     "clock": set(),
     "dir_handle": set(),
     "logflood": set(),
-    "log": {"logflood"},
+    "logevent": {"errors"},
+    "logjournal": set(),
+    "log": {"logevent", "logflood", "logjournal"},
     "model": _BASE,
     "config": _BASE | {"model"},
     **dict.fromkeys(_ADAPTERS, _BASE | _VALUES),
-    "process": {"errors", "clock", "log"},
+    "process": {"errors", "clock", "log", "logevent"},
     "credentials": _BASE | _VALUES | {"store", "catalogue", "transfer", "process"},
     "work": _BASE | _VALUES | _ADAPTERS | {"process", "credentials"},
     "schedule": _BASE | _VALUES | _ADAPTERS,
@@ -53,6 +55,7 @@ _OWNERS = {
     "botocore": {"cdsed.transfer", "cdsed.compat.s3_temporary_access_token"},
     "mypy_boto3_s3": {"cdsed.transfer"},
     "requests": {"cdsed.catalogue.http_client"},
+    "logging_journald": {"cdsed.logjournal"},
     "watchdog": {"cdsed.inbox"},
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},

@@ -21,6 +21,7 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import AccountError, DiskError, ProductError, ServiceError, TransferError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.objects import ListedObject, Piece
+from cdsed.transfer.bandwidth import UNLIMITED
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
 from cdsed.transfer.s3_errors import disk_error, network_error
@@ -91,7 +92,7 @@ def _fetch_rest(url: str, staging: Path, piece: Piece) -> None:
     (staging / piece.path).write_bytes(bytes(piece.object_bytes))
     buffer = memoryview(bytearray(BUFFER_BYTES))
     with _connected(url) as connection:
-        context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
+        context = FetchContext(connection, "me", "eodata", buffer, UNLIMITED, 60.0, threading.Event())
         fetch_piece(context, piece, staging, frozenset({"md5"}), _NoProgress())
 
 

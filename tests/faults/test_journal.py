@@ -18,7 +18,12 @@ def journal_of(*arguments: str) -> tuple[int, list[str]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         stream = os.fstat(theirs.fileno())
-        environ = {**os.environ, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}", "PYTHONPATH": str(ROOT)}
+        environ = {
+            **os.environ,
+            "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}",
+            "CDSED_JOURNAL_SOCKET": "/nonexistent",
+            "PYTHONPATH": str(ROOT),
+        }
         process = subprocess.Popen([sys.executable, "-m", "cdsed", *arguments], stderr=theirs, env=environ)
         theirs.close()
         with ours.makefile(encoding="utf-8") as text:

@@ -12,6 +12,7 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import CdsedError
 from cdsed.model.eodata import safe_segments, split_s3_path
 from cdsed.model.objects import ListedObject, Piece
+from cdsed.transfer.bandwidth import UNLIMITED
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import FetchContext, fetch_piece
 from cdsed.transfer.s3_list import list_product
@@ -167,7 +168,7 @@ def test_a_piece_is_what_was_asked_for_or_an_error_of_ours(
     server.respond = lambda _: raw
     connection.close()
     buffer = memoryview(bytearray(1000))
-    context = FetchContext(connection, "me", "eodata", buffer, None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", buffer, UNLIMITED, 60.0, threading.Event())
     piece = Piece(1, 1, f"{PREFIX}a.tiff", "a.tiff", ETAG, 300, 100, 100, 0, 0)
     try:
         fetch_piece(context, piece, staging, frozenset(), Untold())
@@ -184,7 +185,7 @@ def test_the_honest_answers_pass(server: RawServer, connection: Connection, tmp_
         "measurement/a.tiff",
     ]
     server.respond = lambda _: HONEST
-    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), UNLIMITED, 60.0, threading.Event())
     piece = Piece(1, 1, f"{PREFIX}a.tiff", "a.tiff", ETAG, 300, 100, 100, 0, 0)
     (tmp_path / "a.tiff").write_bytes(bytes(300))
     connection.close()

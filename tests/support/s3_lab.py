@@ -11,6 +11,7 @@ from cdsed.config.secrets import Secret
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
 from cdsed.sandbox.names import realistic_safenames
+from cdsed.transfer.bandwidth import UNLIMITED
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext, fetch_piece
 from cdsed.transfer.s3_list import list_product
@@ -63,7 +64,7 @@ class S3Lab:
             "account": "me",
             "bucket": "eodata",
             "buffer": memoryview(bytearray(BUFFER_BYTES)),
-            "bandwidth_bytes_per_s": None,
+            "pace": UNLIMITED,
             "checkpoint_every_s": 60.0,
             "stop": self.stop,
         }

@@ -10,6 +10,7 @@ import pytest
 
 from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, ServiceError, Stopped
 from cdsed.local.space import free_bytes
+from cdsed.transfer.bandwidth import BandwidthBudget, Pace
 from cdsed.transfer.stall_detector import StallDetector
 from tests.support.s3_lab import piece_of
 
@@ -217,7 +218,7 @@ def test_what_is_reported_safe_is_never_more_than_was_written(s3_lab, item):
 
 def test_our_own_ceiling_holds(s3_lab, item):
     begun = time.monotonic()
-    s3_lab.fetch(piece_of(item), bandwidth_bytes_per_s=600_000)
+    s3_lab.fetch(piece_of(item), pace=Pace(BandwidthBudget(), "me", 600_000))
     assert time.monotonic() - begun > 0.8 * item.size_bytes / 600_000
 
 

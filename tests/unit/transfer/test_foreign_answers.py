@@ -10,6 +10,7 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import ProductError, ServiceError
 from cdsed.model.eodata import split_s3_path
 from cdsed.model.objects import ListedObject, Piece
+from cdsed.transfer.bandwidth import UNLIMITED
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 from cdsed.transfer.fetch import FetchContext, fetch_piece
 from cdsed.transfer.s3_list import key_works, list_product
@@ -181,7 +182,7 @@ def fetched(server: RawServer, connection: Connection, staging: Path, raw: bytes
     (staging / "a.tiff").write_bytes(bytes(300))
     server.respond = lambda _: raw
     connection.close()
-    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), None, 60.0, threading.Event())
+    context = FetchContext(connection, "me", "eodata", memoryview(bytearray(1000)), UNLIMITED, 60.0, threading.Event())
     piece = Piece(1, 1, "P/a.tiff", "a.tiff", "e", 300, 0 if whole else 100, 300 if whole else 100, 0, 0)
     with pytest.raises((ServiceError, ProductError)) as caught:
         fetch_piece(context, piece, staging, frozenset(), _NoProgress())
