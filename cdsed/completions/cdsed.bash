@@ -12,7 +12,7 @@ _shtab_cdsed_subparsers=(run status add retry query resolve match missing conver
 
 _shtab_cdsed_run_option_strings=(-h --help --config --once --idle-timeout)
 _shtab_cdsed_status_option_strings=(-h --help --config --json --watch)
-_shtab_cdsed_add_option_strings=(-h --help --group --priority --outputdir --strict --config)
+_shtab_cdsed_add_option_strings=(-h --help --group --priority --outputdir --layout --include --exclude --strict --config)
 _shtab_cdsed_retry_option_strings=(-h --help --listing --failed --unavailable --corrupt --retry-wait --all --json --config)
 _shtab_cdsed_query_option_strings=(-h --help --area --start --end --collection --name --mode --type --polarisation --orbit --relative-orbit --direction --cloud-max --attribute --online --no-online --output --format --column --sea-min --submit --json --slice --everything --no-cache --config)
 _shtab_cdsed_resolve_option_strings=(-h --help --config --json --output)

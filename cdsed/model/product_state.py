@@ -76,7 +76,8 @@ class Product:
     """One row of the product table, with the columns that the work on it needs.
 
     ``attempts`` are failures charged to the product; ``transient_failures`` those that it was not charged for.
-    ``planned`` says that its objects are known and that sessions may join it.
+    ``planned`` says that its objects are known and that sessions may join it. ``layout`` and ``choice`` are texts of
+    `Layout` and `Choice`. ``partial`` says that only a part of it is in transfer or on disk.
     """
 
     id: int
@@ -98,6 +99,9 @@ class Product:
     path: str | None
     cause: str | None
     fence: int | None
+    layout: str | None = None
+    choice: str | None = None
+    partial: bool = False
 
 
 def diagram() -> str:

@@ -81,6 +81,16 @@ def prepare(
                     _preallocate(product, path, size_bytes)
 
 
+def write_file(staging: Path, name: str, data: bytes) -> None:
+    """Write a small file of cdsed's own into a staging directory, and sync it; raises DiskError as `prepare`."""
+    with on_disk(str(staging)), opened(staging) as product:
+        product.remove(name)
+        with os.fdopen(product.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
 def discard(staging: Path) -> None:
     """Remove a staging directory; an absent one, or one that cannot be removed, is ignored."""
     with suppress(OSError), pre_spool(staging) as folder:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cdsed.errors import TransferError
-from cdsed.local import file_record
+from cdsed.errors import DiskError, TransferError
+from cdsed.local import file_record, layouts
+from cdsed.local.partial import MARKER, Partial, is_marked, read_marker
+from cdsed.model.choice import Choice
+from cdsed.model.layout import Layout
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
-from cdsed.store import pieces, products
+from cdsed.store import choices, pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
@@ -72,10 +75,14 @@ def _finish(context: WorkerContext, product: Product) -> None:
     kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
-    single = single_file(objects, product.safename)
-    final = final_path(destination, folder, single=single)
+    single = single_file(objects, product.safename) if not product.partial else None
+    below = place.final_below
+    final = final_path(destination / below, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
+    marker = _marker(product, source if source.exists() else final)
+    if marker is not None:
+        sizes[MARKER] = marker.size_bytes
     if not source.exists() and is_published(final, sizes, single=single is not None):
         # A worker died between the rename and the commit. The product was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
@@ -84,6 +91,9 @@ def _finish(context: WorkerContext, product: Product) -> None:
             context, product, final, State.DONE if kept else State.ALREADY_PRESENT
         )  # else another state has published it
         return
+    if marker is not None and not marker.satisfies(Choice.from_json(product.choice)):
+        products.move(context.store.db, context.store.clock, product, choices.wanted_more(context.store.clock))
+        return
     verdict = verify(
         folder,
         product.safename,
@@ -91,13 +101,14 @@ def _finish(context: WorkerContext, product: Product) -> None:
         md5=product.md5,
         manifest_counts=context.settings.transfer.manifest == "fail",
         stop=context.stop,
+        choice=None if marker is None else marker.choice,
     )
     if not verdict.good:
         _bad(context, product, objects, verdict)
         return
     for remark in verdict.remarks[:_REMARKS_SHOWN]:
         _log.warning("%s: %s", product.safename, remark)
-    present = context.disks.presence.find_now(product.safename, destination)
+    present = place.find_now(destination)
     if present is not None:
         complete(present, folder)
         # A worker died after the rename. If it copied from another disk, the source is left.
@@ -106,18 +117,39 @@ def _finish(context: WorkerContext, product: Product) -> None:
         return
     place.check()  # verification may have taken long
     with on_disk(str(final)):
+        if product.layout is not None:
+            layouts.note(destination, Layout.parse(product.layout))
         if verdict.unproven:
-            file_record.write(destination, final.name, verdict.unproven)
+            file_record.write(destination, final.name, verdict.unproven, below)
         else:
-            file_record.remove(destination, final.name)
-    published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
+            file_record.remove(destination, final.name, below)
+    stamps, check_owner = verdict.stamps, place.check_owner
+    published = publish(folder, destination, sizes, single=single, stamps=stamps, check_owner=check_owner, below=below)
     if published.set_aside:
         _log.warning("%s: an incomplete copy was there; it is at %s now", final, published.set_aside)
     _record(context, product, published.path, State.DONE)
 
 
+def _marker(product: Product, place: Path) -> Partial | None:
+    """Return the marker of a product that is fetched in part, from its staging directory or where it was published.
+
+    Raises
+    ------
+    DiskError
+        ``Lost``: it is not there, so the product is planned again.
+    """
+    if not product.partial:
+        return None
+    found = read_marker(place)
+    if found is None:
+        raise DiskError(f"{place}: {MARKER} is gone or was changed", code="Lost")
+    return found
+
+
 def _record(context: WorkerContext, product: Product, path: Path, state: State) -> None:
-    products.move(context.store.db, context.store.clock, product, Move(state, path=str(path)))
+    move = Move(state, path=str(path), partial=is_marked(path))
+    if not choices.settle(context.store.db, context.store.clock, product, move):
+        return
     Destination(context.disks, product).release()
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path)
 

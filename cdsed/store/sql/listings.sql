@@ -1,6 +1,6 @@
 -- name: begin
-INSERT INTO listing (sha256, account_group, outputdir, priority, name, owner, state, path, taken_at)
-VALUES (:sha256, :account_group, :outputdir, :priority, :name, :owner, 'taking', :path, :at)
+INSERT INTO listing (sha256, account_group, outputdir, priority, name, owner, state, path, taken_at, layout, choice)
+VALUES (:sha256, :account_group, :outputdir, :priority, :name, :owner, 'taking', :path, :at, :layout, :choice)
 RETURNING id
 
 -- name: refuse
@@ -93,13 +93,13 @@ ORDER BY line, part
 
 -- name: report_rows
 SELECT want.product AS position, want.line, product.safename, product.state, product.path, product.size_bytes,
-       product.attempts, product.cause
+       product.attempts, product.cause, product.partial
 FROM want JOIN product ON product.id = want.product
 WHERE want.listing = :listing AND want.product > :after ORDER BY want.product LIMIT 1000
 
 -- name: failed_products
 SELECT want.line, product.safename, product.state, product.path, product.size_bytes, product.attempts,
-       product.cause
+       product.cause, product.partial
 FROM want JOIN product ON product.id = want.product
 WHERE want.listing = :listing AND product.state IN ('unavailable', 'corrupt', 'failed', 'cancelled')
 ORDER BY abs(want.line) LIMIT :most

@@ -1,11 +1,13 @@
 -- name: get
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, transient_failures, planned, destination, staging, path, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       layout, choice, partial
 FROM product WHERE id = :id
 
 -- name: by_safename
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, transient_failures, planned, destination, staging, path, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       layout, choice, partial
 FROM product WHERE safename = :safename
 
 -- name: similar_names
@@ -15,9 +17,9 @@ SELECT safename FROM (SELECT safename FROM product WHERE safename >= :safename O
 
 -- name: add
 INSERT INTO product (safename, state, account_group, priority, outputdir, product_id, s3_path, path_source,
-                     path, changed_at)
+                     path, changed_at, layout, choice, partial)
 VALUES (:safename, :state, :account_group, :priority, :outputdir, :product_id, :s3_path, :path_source,
-        :path, :at)
+        :path, :at, :layout, :choice, :partial)
 RETURNING id
 
 -- name: name
@@ -30,7 +32,7 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     product_id = coalesce(:product_id, product_id),
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
     attempts = 0, transient_failures = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
-    planned = 0, path = NULL, cause = NULL, code = NULL,
+    planned = 0, path = NULL, cause = NULL, code = NULL, layout = :layout, choice = :choice, partial = 0,
     changed_at = :at
 WHERE id = :id
 
@@ -65,7 +67,8 @@ UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 
 -- name: queued
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-       attempts, transient_failures, planned, destination, staging, path, cause, fence
+       attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       layout, choice, partial
 FROM product
 WHERE state = 'queued' AND path_refuted = :asks_catalogue AND id NOT IN (SELECT value FROM json_each(:but))
 ORDER BY priority DESC, id LIMIT :most
@@ -78,7 +81,8 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND s3_path
 UPDATE product SET state = 'resolving', process = :process, fence = :fence, changed_at = :at
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, transient_failures, planned, destination, staging, path, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       layout, choice, partial
 
 -- name: resolved
 UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,
@@ -91,7 +95,7 @@ WHERE id = :id AND fence = :fence
 UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s, path = :path,
     attempts = attempts + :attempts, transient_failures = transient_failures + :transient_failures,
     deaths = CASE WHEN :state IN ('done', 'already_present') THEN 0 ELSE deaths END,
-    planned = :planned, process = NULL, fence = NULL, changed_at = :at
+    planned = :planned, partial = coalesce(:partial, partial), process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence IS :fence
 RETURNING id
 
@@ -115,7 +119,8 @@ UPDATE product SET state = 'downloading', process = :process, fence = :fence, pl
     changed_at = :at
 WHERE id = :id AND state = 'ready'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, transient_failures, planned, destination, staging, path, cause, fence
+    attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       layout, choice, partial
 
 -- name: groups_at_work
 SELECT DISTINCT account_group FROM ready_place
@@ -141,19 +146,8 @@ ORDER BY priority DESC, id LIMIT 1
 UPDATE product SET state = 'verifying', process = :process, fence = :fence, changed_at = :at
 WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
-    attempts, transient_failures, planned, destination, staging, path, cause, fence
-
--- Bytes that products under way will still write to the disk of a destination, which several destinations may share,
--- or to the one pre-spool (:everywhere). A product that is not yet planned counts with its whole size.
--- name: reserved_bytes
-SELECT coalesce(sum(CASE WHEN planned = 1
-                         THEN (SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0) FROM piece
-                               WHERE piece.product = product.id AND piece.done_bytes < piece.size_bytes)
-                         ELSE coalesce(size_bytes, 0) END), 0)
-FROM product WHERE state = 'downloading' AND id <> :id
-  AND (:everywhere OR destination = :destination
-       OR destination IN (SELECT place FROM disk
-                          WHERE device = (SELECT device FROM disk WHERE place = :destination)))
+    attempts, transient_failures, planned, destination, staging, path, cause, fence,
+       layout, choice, partial
 
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes

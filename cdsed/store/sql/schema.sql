@@ -96,7 +96,9 @@ CREATE TABLE listing (
     ignored INTEGER NOT NULL DEFAULT 0,
     taken_at REAL NOT NULL,
     reported_at REAL,
-    reason TEXT,                                        -- why the file as a whole was refused
+    reason TEXT,            -- why the file as a whole was refused
+    layout TEXT,  -- NULL: products appear in the output directory itself
+    choice TEXT,  -- patterns of files, JSON; NULL: whole products
     CHECK ((state = 'reported') = (reported_at IS NOT NULL))
 ) STRICT;
 CREATE INDEX listing_by_content ON listing (sha256, account_group, outputdir);
@@ -253,6 +255,9 @@ CREATE TABLE "product" (
     offered_again INTEGER NOT NULL DEFAULT 0,           -- the catalogue was asked since they lasted
     -- Where it will be written, as far as that is known: it waits while that place is paused.
     place TEXT GENERATED ALWAYS AS (coalesce(destination, outputdir, 'unknown')) VIRTUAL,
+    layout TEXT,  -- of the listing that asked first
+    choice TEXT,  -- the files that all its listings want, JSON; NULL: all
+    partial INTEGER NOT NULL DEFAULT 0 CHECK (partial IN (0, 1)),
     CHECK ((state = 'retry_wait') = (due_s IS NOT NULL)),
     CHECK (state NOT IN ('done', 'already_present') OR path IS NOT NULL),
     CHECK (state NOT IN ('unavailable', 'corrupt', 'failed') OR cause IS NOT NULL),
