@@ -40,7 +40,7 @@ def note(place: Path, layout: Layout) -> None:
         top.child(FOLDER, make=True) as records,
         records.child(_LAYOUTS, make=True) as folder,
     ):
-        new = f"{name}{_NEW}.{os.getpid()}"
+        new = f"{name}{_NEW}"
         folder.remove(new)
         with os.fdopen(folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(text.encode())

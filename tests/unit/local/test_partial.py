@@ -125,6 +125,6 @@ def test_a_layout_is_noted_once_and_what_is_not_one_is_skipped(tmp_path: Path) -
     layouts.note(tmp_path, layout)
     folder = tmp_path / ".cdsed-files/.layouts"
     (folder / "bad").write_text("../{year}")
-    (folder / "x.new.1").write_text("{doy}")
+    (folder / "x.new").write_text("{doy}")
     assert layouts.noted(tmp_path) == (layout,)
     assert layouts.noted(tmp_path / "absent") == ()
