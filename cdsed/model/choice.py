@@ -22,6 +22,8 @@ _CHARACTERS_MAX = 500
 def checked_pattern(pattern: str) -> str:
     """Return a pattern in its plain form.
 
+    The errors do not repeat it: a file that is not a listing may have secrets in its first line.
+
     Raises
     ------
     ValueError
@@ -29,11 +31,11 @@ def checked_pattern(pattern: str) -> str:
     """
     plain = pattern.strip().removeprefix("./").rstrip("/")
     if pattern.strip().startswith("/"):
-        raise ValueError(f"{pattern!r} must be a path inside of the product: leave out the first /")
+        raise ValueError("a pattern must be a path inside of the product: leave out the first /")
     if not plain or not plain.isprintable() or len(plain) > _CHARACTERS_MAX or "," in plain:
-        raise ValueError(f"{pattern[:80]!r} must be a pattern of paths, such as *-vv-*, without a comma")
+        raise ValueError("a pattern must be one of paths, such as *-vv-*, and without a comma")
     if ".." in plain.split("/"):
-        raise ValueError(f"{pattern!r} must not lead out of the product: leave out '..'")
+        raise ValueError("a pattern must not lead out of the product: leave out '..'")
     return plain
 
 

@@ -36,6 +36,7 @@ NAME_FIELDS = tuple(
 PARTIAL = "partial"
 
 _TEMPLATE_CHARACTERS_MAX = 500
+_FIELD = re.compile("[a-z_]{1,20}")
 _OF_FAMILY = re.compile(f"({'|'.join(Family)}):(.*)")
 
 
@@ -49,9 +50,11 @@ def checked_template(template: str) -> str:
     """
     for name, form, conversion in _fields_of(template):
         if name not in FIELDS and name not in NAME_FIELDS:
-            raise ValueError(f"has no field {{{name}}}; there are {', '.join(FIELDS + NAME_FIELDS)}")
+            # Only what looks like a field is repeated: the first line of a file that is not a listing may have secrets.
+            shown = f" {{{name}}}" if _FIELD.fullmatch(name) else ""
+            raise ValueError(f"has no field{shown}; there are {', '.join(FIELDS + NAME_FIELDS)}")
         if form or conversion:
-            raise ValueError(f"must name {{{name}}} alone, without a format")
+            raise ValueError(f"must name {{{name}}} alone, without a format or conversion")
     path = PurePosixPath(template)
     if not template.isprintable() or not template or path.is_absolute() or ".." in path.parts:
         raise ValueError("must be a relative path without '..'")

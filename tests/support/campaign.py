@@ -66,7 +66,7 @@ class Campaign:
         What the listing wants of the product, by a layout: it appears below ``partial/by/date``. None: all of it.
     """
 
-    def __init__(  # noqa: PLR0913 - what is walked, and how
+    def __init__(
         self,
         root: Path,
         kind: str,

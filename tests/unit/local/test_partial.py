@@ -8,30 +8,16 @@ import pytest
 
 from cdsed.local import layouts
 from cdsed.local.intact import check_product
-from cdsed.local.partial import MARKER, content, is_marked, parse, read_marker
+from cdsed.local.partial import MARKER, is_marked, parse, read_marker
 from cdsed.local.presence import Presence
 from cdsed.local.whole import is_whole, satisfies
 from cdsed.model.choice import Choice
 from cdsed.model.layout import Layout
-from cdsed.model.objects import ListedObject
-from tests.support.local_products import SAFENAME, make_product, make_zip
+from tests.support.local_products import SAFENAME, make_part, make_product, make_zip
 
 VV = Choice.of(["measurement"], [])
 EVERYTHING_BUT_PREVIEWS = Choice.of([], ["preview"])
 PREVIEWS = Choice.of(["preview"], [])
-
-
-def make_part(directory: Path) -> Path:
-    """Make a product of which the preview was left out."""
-    product = make_product(directory)
-    taken = [
-        ListedObject("", file.relative_to(product).as_posix(), file.stat().st_size, "")
-        for file in sorted(product.rglob("*"))
-        if file.is_file()
-    ]
-    assert VV is not None
-    (product / MARKER).write_bytes(content(VV, taken, [ListedObject("", "preview/q.png", 5, "")]))
-    return product
 
 
 def test_a_product_that_was_fetched_in_part_is_never_complete(tmp_path: Path) -> None:

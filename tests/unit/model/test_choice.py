@@ -62,14 +62,14 @@ def test_two_choices_together_take_what_either_takes_and_the_whole_contains_both
 @pytest.mark.parametrize(
     ("pattern", "complaint"),
     [
-        ("", "must be a pattern"),
-        ("./", "must be a pattern"),
+        ("", "must be one of paths"),
+        ("./", "must be one of paths"),
         ("/measurement", "leave out the first /"),
         ("../x", "leave out '..'"),
         ("a,b", "without a comma"),
         ("a\n", None),
-        ("a\0b", "must be a pattern"),
-        ("x" * 501, "must be a pattern"),
+        ("a\0b", "must be one of paths"),
+        ("x" * 501, "must be one of paths"),
     ],
 )
 def test_a_bad_pattern_is_refused_with_the_reason(pattern: str, complaint: str | None) -> None:

@@ -55,9 +55,9 @@ def test_a_name_without_a_date_belongs_nowhere() -> None:
     ("template", "complaint"),
     [
         ("{tiles}/{year}", "has no field {tiles}; there are family, mission, .*tile"),
-        ("{unit.__class__}", "has no field {unit.__class__}"),
-        ("{0}", "has no field {0}"),
-        ("{}", "has no field {}"),
+        ("{unit.__class__}", "has no field; there are"),
+        ("{0}", "has no field; there are"),
+        ("{}", "has no field; there are"),
         ("{year:>9}", "without a format"),
         ("{year!r}", "without a format"),
         ("/abs/{year}", "must be a relative path without '..'"),
