@@ -7,17 +7,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 
 from cdsed.config.section import Section
 from cdsed.model.choice import checked_pattern
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import ListingOptions
 
 
 def _layout(value: object) -> object:
-    if value is None or isinstance(value, Layout):
+    if value is None or isinstance(value, ProductLayout):
         return value
     if isinstance(value, str):
-        return Layout.parse(value)
+        return ProductLayout.parse(value)
     if isinstance(value, Mapping) and all(isinstance(each, str) for pair in value.items() for each in pair):
-        return Layout.by_family(value)
+        return ProductLayout.by_family(value)
     raise ValueError("should be a template such as {unit}/{year}/{doy}, or one for each of some families")
 
 
@@ -27,7 +27,7 @@ FilePattern = Annotated[str, Field(strict=True), AfterValidator(checked_pattern)
 class GroupSettings(Section):
     """The layout and the choice of files of one group."""
 
-    layout: Annotated[InstanceOf[Layout] | None, BeforeValidator(_layout)] = Field(
+    layout: Annotated[InstanceOf[ProductLayout] | None, BeforeValidator(_layout)] = Field(
         default=None,
         description="template of the directory below the spool or output directory, or one by family; null: in it",
     )

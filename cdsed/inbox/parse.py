@@ -16,7 +16,7 @@ from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing,
 from cdsed.inbox.unexpected import refuse_unexpected
 from cdsed.model.choice import Choice, checked_pattern
 from cdsed.model.eodata import BUCKET
-from cdsed.model.layout import Layout as ProductLayout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000

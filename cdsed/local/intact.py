@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cdsed.local import file_record
 from cdsed.local.contents import DirectoryFiles, Pulse, ZipFiles, no_pulse, open_plain
-from cdsed.local.partial import MARKER, Partial, read_marker
+from cdsed.local.partial import read_marker
 from cdsed.model.families.other import AUXILIARY
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
@@ -26,6 +26,7 @@ from cdsed.model.manifest import (
     parse_manifest,
     product_of,
 )
+from cdsed.model.partial import MARKER, Partial
 from cdsed.model.safename import parse, stem_of
 from cdsed.model.single_file import UNREADABLE_ZIP, form_fault
 from cdsed.model.wholeness import DifferenceKind, differences, have_stated_sizes, size_remark

@@ -13,7 +13,7 @@ from pathlib import Path
 from cdsed.dir_handle import DirHandle, mkdir_durable
 from cdsed.local.contents import open_plain
 from cdsed.local.file_record import FOLDER
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.safename import parse
 
 _LAYOUTS = ".layouts"  # not the name of a product, for the records of products are beside it
@@ -22,7 +22,7 @@ _BYTES_MAX = 16 * 1024
 _READ_MAX = 200
 
 
-def note(place: Path, layout: Layout) -> None:
+def note(place: Path, layout: ProductLayout) -> None:
     """Note that products appear below a directory by a layout.
 
     Raises
@@ -51,7 +51,7 @@ def note(place: Path, layout: Layout) -> None:
             written.sync()
 
 
-def noted(place: Path) -> tuple[Layout, ...]:
+def noted(place: Path) -> tuple[ProductLayout, ...]:
     """Return the layouts by which products may be below a directory; what cannot be read is skipped."""
     folder = place / FOLDER / _LAYOUTS
     try:
@@ -61,7 +61,7 @@ def noted(place: Path) -> tuple[Layout, ...]:
     return tuple(layout for name in names if _NEW not in name for layout in _read(folder / name))
 
 
-def places_below(safename: str, layouts: tuple[Layout, ...]) -> Iterator[str]:
+def places_below(safename: str, layouts: tuple[ProductLayout, ...]) -> Iterator[str]:
     """Yield, relative to a directory, where layouts put a product; a name that lacks a field is nowhere."""
     parsed = parse(safename)
     for layout in layouts:
@@ -69,6 +69,6 @@ def places_below(safename: str, layouts: tuple[Layout, ...]) -> Iterator[str]:
             yield layout.below(parsed)
 
 
-def _read(path: Path) -> Iterator[Layout]:
+def _read(path: Path) -> Iterator[ProductLayout]:
     with suppress(OSError, ValueError), open_plain(path) as file:
-        yield Layout.parse(file.read(_BYTES_MAX).decode())
+        yield ProductLayout.parse(file.read(_BYTES_MAX).decode())

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
+from cdsed.errors import ProductError
 from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.layouts import noted, places_below
+from cdsed.local.partial import is_marked
 from cdsed.local.whole import satisfies
 from cdsed.model.choice import Choice
 from cdsed.model.families import Family
 from cdsed.model.families.other import EXTENSIONS_OF_ARCHIVES
-from cdsed.model.layout import PARTIAL, Layout, archive_dir
+from cdsed.model.layout import PARTIAL, ProductLayout, archive_dir
+from cdsed.model.product_state import Product
 from cdsed.model.safename import parse, stem_of
 from cdsed.model.single_file import FILE_EXTENSIONS
 
@@ -30,6 +33,14 @@ class Archive:
 
     root: Path
     templates: Mapping[Family, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundProduct:
+    """Where a product is on disk, and whether it was fetched in part."""
+
+    path: Path
+    partial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Presence:
         clock: Clock = SYSTEM_CLOCK,
         fresh_s: float = 30,
         pulse: Pulse = no_pulse,
-        layouts: Sequence[Layout] = (),
+        layouts: Sequence[ProductLayout] = (),
     ) -> None:
         self._spools = tuple(spools)
         self._archives = tuple(archives)
@@ -73,7 +84,7 @@ class Presence:
         self._pulse = pulse
         self._layouts = tuple(layouts)
         self._listed: OrderedDict[Path, _Listed] = OrderedDict()
-        self._noted: dict[Path, tuple[float, tuple[Layout, ...]]] = {}
+        self._noted: dict[Path, tuple[float, tuple[ProductLayout, ...]]] = {}
 
     def find(
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
@@ -107,6 +118,21 @@ class Presence:
         paths = (place / name for place in places for name in _forms(safename))
         return next((path for path in paths if satisfies(path, safename, choice, self._pulse)), None)
 
+    def find_product(self, product: Product, outputdir: Path | None) -> FoundProduct | None:
+        """Look for a product of the state as `find_now` does, with all files that its listings want.
+
+        Raises
+        ------
+        ProductError
+            ``NoLayoutField``: its name, which only the catalogue knew, lacks a field of its layout.
+        """
+        try:
+            below = product.below
+        except ValueError as error:
+            raise ProductError(f"it has no place in its layout: {error}", code="NoLayoutField") from error
+        found = self.find_now(product.safename, outputdir, below, Choice.from_json(product.choice))
+        return None if found is None else FoundProduct(found, is_marked(found))
+
     def missing_roots(self) -> list[Path]:
         """Return spools that are missing and archives that are missing or empty: presumably they are not mounted."""
         # Unlike `Path.is_dir`, this returns False for a directory that does not respond.
@@ -131,7 +157,7 @@ class Presence:
                 yield directory
         yield from parts if choice is not None else ()
 
-    def _noted_at(self, top: Path, fresh_s: float) -> tuple[Layout, ...]:
+    def _noted_at(self, top: Path, fresh_s: float) -> tuple[ProductLayout, ...]:
         now_s = self._clock.boot_s()
         at_s, known = self._noted.get(top, (0.0, ()))
         if top not in self._noted or now_s - at_s >= fresh_s:

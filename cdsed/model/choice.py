@@ -13,8 +13,6 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Self
 
-from cdsed.model.manifest import manifest_of
-
 _PATTERNS_MAX = 100
 _CHARACTERS_MAX = 500
 
@@ -104,10 +102,6 @@ class Choice:
 
     def __str__(self) -> str:
         return " or ".join(map(str, self.alternatives))
-
-    def takes(self, path: str, safename: str) -> bool:
-        """Tell whether a file of a product is taken; the manifest always is, because it verifies the others."""
-        return path == manifest_of(safename)[0] or self.wants(path)
 
     def wants(self, path: str) -> bool:
         """Tell whether a file fits the patterns."""

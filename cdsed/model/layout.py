@@ -88,7 +88,7 @@ def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str])
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ProductLayout:
     """Where products appear below a spool or an output directory.
 
     Attributes

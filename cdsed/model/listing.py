@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from cdsed.model.choice import Choice
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.safename import parse
 
 
@@ -30,7 +30,7 @@ class ListingOptions:
     priority: int = 0
     group: str | None = None
     outputdir: str | None = None
-    layout: Layout | None = None
+    layout: ProductLayout | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
@@ -172,7 +172,7 @@ class ListingHead:
 
     def below(self, safename: str) -> str:
         """Return the directory of one of its products below the spool; ValueError if its name lacks a field."""
-        return "" if self.layout is None else Layout.parse(self.layout).below(parse(safename))
+        return "" if self.layout is None else ProductLayout.parse(self.layout).below(parse(safename))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ the table, and a test checks that the copies are equal. ``docs/states.md`` is ge
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdsed.model.layout import PARTIAL, ProductLayout
+from cdsed.model.safename import parse
+
 
 class State(StrEnum):
     """The state of a product."""
@@ -102,6 +105,16 @@ class Product:
     layout: str | None = None
     choice: str | None = None
     partial: bool = False
+
+    @property
+    def below(self) -> str:
+        """Where its layout puts it, relative to its destination; ValueError: its name lacks a field of the layout."""
+        return "" if self.layout is None else ProductLayout.parse(self.layout).below(parse(self.safename))
+
+    @property
+    def final_below(self) -> str:
+        """The same as it is planned: a product that is fetched in part has a directory of its own."""
+        return f"{PARTIAL}/{self.below}".rstrip("/") if self.partial else self.below
 
 
 def diagram() -> str:

@@ -63,20 +63,16 @@ def publish(  # noqa: PLR0913 - what, where to, and what must hold until then
 
     Parameters
     ----------
-    staging
-        Its directory, verified.
-    destination
-        The directory in which it is to appear; made when absent.
+    staging, destination
+        Its directory, verified; and where it is to appear, made when absent.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
     sizes, stamps
-        Bytes and last change of its files, by path, as verification found them. Exactly these are published, or
-        nothing.
+        Bytes and last change of its files, by path, as verification found them. Exactly these are published.
     check_owner
         Called after the directory is opened. It raises when another state has taken the directory over.
     below
-        The directory in `destination` in which the product appears; made when absent, and removed again if nothing is
-        published in it.
+        Where in `destination`; made when absent, and removed again if nothing is published in it.
 
     Returns
     -------
@@ -90,21 +86,19 @@ def publish(  # noqa: PLR0913 - what, where to, and what must hold until then
     """
     final = final_path(destination / below, staging, single=single)
     with on_disk(str(final)):
-        mkdir_durable(destination)
         with (
-            pre_spool(staging) as folder,
-            folder.child(staging.name) as product,
-            DirHandle.at(destination) as top,
-            _opened(top, below) as spool,
+            pre_spool(staging) as room,
+            room.child(staging.name) as product,
+            _opened(destination, below) as (top, spool),
         ):
             check_owner()
             _refuse_other(product, sizes, stamps)
             product.sync_all()
-            source = product if single else folder
+            source = product if single else room
             set_aside = None
             if not _is_equal(product, spool, final.name, sizes, single=single is not None):
                 check_owner()  # syncing and comparing may have taken long
-                set_aside = _set_aside(spool, final.name, folder, staging.parent, top, destination)
+                set_aside = _set_aside(spool, final.name, room, staging.parent, top, destination)
                 try:
                     source.rename(single or staging.name, spool, final.name)
                 except OSError as error:
@@ -169,22 +163,23 @@ def _is_same(product: DirHandle, path: str, other: DirHandle, other_path: str) -
 
 
 @contextmanager
-def _opened(top: DirHandle, below: str) -> Iterator[DirHandle]:
-    """Open the directory in which a product appears; if the block fails, remove it again unless it holds others.
+def _opened(destination: Path, below: str) -> Iterator[tuple[DirHandle, DirHandle]]:
+    """Open a destination, and the directory in it in which a product appears; if the block fails, remove it again unless it holds others.
 
     Another process that fails may remove it meanwhile. Then the rename fails with ENOENT, which plans the product
     again. A link or a file in its place is charged to the product, because planning again does not remove it.
     """
-    try:
-        with ExitStack() as stack:
+    mkdir_durable(destination)
+    with DirHandle.at(destination) as top, ExitStack() as stack:
+        try:
             try:
                 place = stack.enter_context(top.descend(below, make=True))
             except NotADirectoryError as error:
                 raise OSError(errno.EINVAL, error.strerror) from error
-            yield place
-    except BaseException:
-        top.prune(below)
-        raise
+            yield top, place
+        except BaseException:
+            top.prune(below)
+            raise
 
 
 @contextmanager

@@ -5,15 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cdsed.errors import DiskError, OwnedElsewhere, ProductError
+from cdsed.errors import DiskError, OwnedElsewhere
 from cdsed.local import marker
-from cdsed.local.partial import is_marked
 from cdsed.local.space import free_bytes
-from cdsed.model.choice import Choice
-from cdsed.model.layout import PARTIAL, Layout
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product, State
-from cdsed.model.safename import parse
 from cdsed.store import breakers, choices, disks, pieces, products
 from cdsed.store.products import Move
 from cdsed.transfer import ownership
@@ -51,48 +47,20 @@ class Destination:
     context: DiskContext
     product: Product
 
-    @property
-    def below(self) -> str:
-        """The directory below the destination in which a complete product appears; empty: in it.
-
-        Raises
-        ------
-        ProductError
-            ``NoLayoutField``: its name, which only the catalogue knew, lacks a field of the layout.
-        """
-        if self.product.layout is None:
-            return ""
-        try:
-            return Layout.parse(self.product.layout).below(parse(self.product.safename))
-        except ValueError as error:
-            raise ProductError(f"it has no place in its layout: {error}", code="NoLayoutField") from error
-
-    @property
-    def final_below(self) -> str:
-        """The same for the product as it is planned: one that is fetched in part has a directory of its own."""
-        return f"{PARTIAL}/{self.below}".rstrip("/") if self.product.partial else self.below
-
-    def find_now(self, outputdir: Path | None) -> Path | None:
-        """Return where the product is on disk already, with all files that are wanted; None if it is not."""
-        product = self.product
-        choice = Choice.from_json(product.choice)
-        return self.context.presence.find_now(product.safename, outputdir, self.below, choice)
-
     def settle_if_present(self) -> bool:
         """Finish the product if it is on disk already; return whether it is."""
         context, product = self.context, self.product
         with context.watch.at(product.outputdir or NO_PLACE):
-            found = self.find_now(Path(product.outputdir) if product.outputdir else None)
-            in_part = found is not None and is_marked(found)
+            found = context.presence.find_product(product, Path(product.outputdir) if product.outputdir else None)
         if found is None:
             return False
-        _log.info("%s: already at %s", product.safename, found)
+        _log.info("%s: already at %s", product.safename, found.path)
         begun = product.staging is not None and product.destination is not None
         if begun:
             # This state began the product. Perhaps its directory was not synced when the product was published.
-            ownership.complete(context.owners, product, found)
+            ownership.complete(context.owners, product, found.path)
         cause = f"waited for: {product.cause.partition(';')[0]}" if product.cause else None
-        settled = Move(State.ALREADY_PRESENT, cause=cause, path=str(found), partial=in_part)
+        settled = Move(State.ALREADY_PRESENT, cause=cause, path=str(found.path), partial=found.partial)
         choices.settle(context.db, context.clock, product, settled)
         if begun:
             ownership.release(context.owners, product)

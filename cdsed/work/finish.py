@@ -7,10 +7,11 @@ from pathlib import Path
 
 from cdsed.errors import DiskError, TransferError
 from cdsed.local import file_record, layouts
-from cdsed.local.partial import MARKER, Partial, is_marked, read_marker
+from cdsed.local.partial import is_marked, read_marker
 from cdsed.model.choice import Choice
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.objects import Digests, StoredObject
+from cdsed.model.partial import MARKER, Partial
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
 from cdsed.store import choices, pieces, products
@@ -76,7 +77,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
     single = single_file(objects, product.safename) if not product.partial else None
-    below = place.final_below
+    below = product.final_below
     final = final_path(destination / below, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
@@ -108,7 +109,8 @@ def _finish(context: WorkerContext, product: Product) -> None:
         return
     for remark in verdict.remarks[:_REMARKS_SHOWN]:
         _log.warning("%s: %s", product.safename, remark)
-    present = place.find_now(destination)
+    found = context.disks.presence.find_product(product, destination)
+    present = found.path if found is not None else None
     if present is not None:
         complete(present, folder)
         # A worker died after the rename. If it copied from another disk, the source is left.
@@ -118,7 +120,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
     place.check()  # verification may have taken long
     with on_disk(str(final)):
         if product.layout is not None:
-            layouts.note(destination, Layout.parse(product.layout))
+            layouts.note(destination, ProductLayout.parse(product.layout))
         if verdict.unproven:
             file_record.write(destination, final.name, verdict.unproven, below)
         else:

@@ -1,7 +1,7 @@
 """Decide each line of a listing: its product is accepted, known, already present or a duplicate, or it is rejected."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdsed.clock import Clock
@@ -147,6 +147,10 @@ class Lines:
             batch.add(line.line, LineVerdict.ALREADY_PRESENT, line.safename, str(found))
         else:
             if known is not None:
+                if (
+                    known.partial and known.state in SUCCEEDED
+                ):  # the larger part takes the place of the one that is there
+                    request = replace(request, choice=union(Choice.from_json(known.choice), head.choice))
                 products.ask_again(self._db, self._clock, number, request)
             batch.add(line.line, LineVerdict.ACCEPTED, line.safename, line.remark)
 

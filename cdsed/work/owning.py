@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle
-from cdsed.errors import TransferError
 from cdsed.model.layout import PARTIAL
 from cdsed.model.product_state import SUCCEEDED, TERMINAL
 from cdsed.store import breakers, disks, products
@@ -15,7 +14,6 @@ from cdsed.transfer.ownerfile import Owner
 from cdsed.transfer.ownership import rooms_of
 from cdsed.transfer.publish import NEAR
 from cdsed.work.context import DiskContext
-from cdsed.work.destination import Destination
 
 
 def rooms_of_all(context: DiskContext) -> list[tuple[Path, Path]]:
@@ -41,8 +39,8 @@ def _prune(context: DiskContext, name: str) -> None:
     product = products.find(context.db, name)
     if product is None or product.state in SUCCEEDED or product.state not in TERMINAL or not product.destination:
         return
-    with suppress(OSError, TransferError), DirHandle.at(Path(product.destination)) as top:
-        below = Destination(context, product).below
+    with suppress(OSError, ValueError), DirHandle.at(Path(product.destination)) as top:
+        below = product.below
         for folder in (below, f"{PARTIAL}/{below}".rstrip("/")):
             top.prune(folder)
 

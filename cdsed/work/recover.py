@@ -18,7 +18,7 @@ from cdsed.inbox import reread
 from cdsed.local.partial import is_marked
 from cdsed.local.presence import Presence, presence_of
 from cdsed.model.choice import Choice
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.safename import parse
 from cdsed.process.lock import is_free
 from cdsed.store import backup, files, listings, notices, processes, recovery
@@ -153,7 +153,7 @@ def _place_of(presence: Presence, row: Row) -> tuple[Path, bool] | None:
     below = ""
     if row["layout"] is not None:
         with suppress(ValueError):  # an id whose name is not known yet
-            below = Layout.parse(row["layout"]).below(parse(row["safename"]))
+            below = ProductLayout.parse(row["layout"]).below(parse(row["safename"]))
     outputdir = Path(row["outputdir"]) if row["outputdir"] else None
     found = presence.find(row["safename"], outputdir, below, Choice.from_json(row["choice"]))
     return None if found is None else (found, is_marked(found))

@@ -15,8 +15,8 @@ from typing import Any, Self
 import yaml
 
 from cdsed.errors import StateError
-from cdsed.local.partial import MARKER
 from cdsed.model.choice import Choice
+from cdsed.model.partial import MARKER
 from cdsed.sandbox.accounts import SHAREABLE, SandboxAccount
 from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess
@@ -185,7 +185,7 @@ class Installation:
             truth = self.sandbox.truth(safename)
             files = {str(path.relative_to(top)): path for path in top.rglob("*") if path.is_file()}
             if part is not None:
-                truth = {path: known for path, known in truth.items() if part.takes(path, safename)}
+                truth = {path: known for path, known in truth.items() if path == "manifest.safe" or part.wants(path)}
                 if files.pop(MARKER, None) is None:
                     found.append(f"{safename}: without its marker")
             if top.is_file():

@@ -4,10 +4,10 @@ import pytest
 
 from cdsed.config.groups import GroupSettings, completed
 from cdsed.config.settings import Settings
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import ListingHead, ListingOptions
 
-LAYOUT = Layout.parse("{year}")
+LAYOUT = ProductLayout.parse("{year}")
 
 
 def test_a_group_has_a_layout_and_a_choice_of_files() -> None:
@@ -40,7 +40,7 @@ def test_the_first_line_of_a_listing_wins_over_its_group() -> None:
     group = GroupSettings(layout=LAYOUT, exclude=("preview",))
     assert completed(ListingOptions(), None) == ListingOptions()
     assert completed(ListingOptions(), group) == ListingOptions(layout=LAYOUT, exclude=("preview",))
-    own = ListingOptions(layout=Layout.parse("."), include=("*",))
+    own = ListingOptions(layout=ProductLayout.parse("."), include=("*",))
     assert completed(own, group) == own
     head = ListingHead(0, "x", "", "", 0, None, taken_at=0.0, user=None).asking(own, "lab", "ab")
     assert (head.layout, head.choice, head.group) == (None, None, "lab")

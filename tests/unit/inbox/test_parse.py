@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.source import fingerprint
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import Ignored, ListingLine, ListingOptions, Named, Rejected
 
 _SIBLING = Path(__file__).parents[3].parent / "shared" / "data"
@@ -227,7 +227,7 @@ def test_real_odata_pages_are_read() -> None:
         ('# cdsed: "outputdir=/data/my out"', ListingOptions(outputdir="/data/my out")),
         ("\ufeff# cdsed: group=a\r\nx", ListingOptions(group="a")),
         ("# cdsed: group=a\rx", ListingOptions(group="a")),
-        ("# cdsed: layout={unit}/{year}", ListingOptions(layout=Layout.parse("{unit}/{year}"))),
+        ("# cdsed: layout={unit}/{year}", ListingOptions(layout=ProductLayout.parse("{unit}/{year}"))),
         (
             "# cdsed: include=*-vv-*,./annotation/ exclude='two words'",
             ListingOptions(include=("*-vv-*", "annotation"), exclude=("two words",)),

@@ -8,11 +8,12 @@ import pytest
 
 from cdsed.local import layouts
 from cdsed.local.intact import check_product
-from cdsed.local.partial import MARKER, is_marked, parse, read_marker
+from cdsed.local.partial import is_marked, read_marker
 from cdsed.local.presence import Presence
 from cdsed.local.whole import is_whole, satisfies
 from cdsed.model.choice import Choice
-from cdsed.model.layout import Layout
+from cdsed.model.layout import ProductLayout
+from cdsed.model.partial import MARKER, parse
 from tests.support.local_products import SAFENAME, make_part, make_product, make_zip
 
 VV = Choice.of(["measurement"], [])
@@ -84,9 +85,9 @@ def test_presence_finds_a_part_only_for_a_choice_and_the_whole_for_all(tmp_path:
 
 
 def test_presence_finds_products_in_every_layout_that_was_used_there_without_the_state(tmp_path: Path) -> None:
-    layout = Layout.parse("{mission}/{year}/{doy}")
+    layout = ProductLayout.parse("{mission}/{year}/{doy}")
     layouts.note(tmp_path / "spool", layout)
-    layouts.note(tmp_path / "spool", Layout.parse("{tile}"))
+    layouts.note(tmp_path / "spool", ProductLayout.parse("{tile}"))
     product = make_product(tmp_path / "spool/sentinel-1/2024/156")
     assert Presence([tmp_path / "spool"], []).find_now(SAFENAME) == product
     shutil.move(tmp_path / "spool", tmp_path / "moved")
@@ -99,14 +100,14 @@ def test_presence_finds_products_in_every_layout_that_was_used_there_without_the
 
 def test_presence_finds_what_another_tool_put_where_the_settings_or_the_listing_say(tmp_path: Path) -> None:
     by_day = make_product(tmp_path / "2024/06/04")
-    layout = Layout.parse("{year}/{month}/{day}")
+    layout = ProductLayout.parse("{year}/{month}/{day}")
     assert Presence([tmp_path], []).find_now(SAFENAME) is None
     assert Presence([tmp_path], [], layouts=[layout]).find_now(SAFENAME) == by_day
     assert Presence([], []).find_now(SAFENAME, tmp_path, "2024/06/04") == by_day
 
 
 def test_a_layout_is_noted_once_and_what_is_not_one_is_skipped(tmp_path: Path) -> None:
-    layout = Layout.parse("{year}")
+    layout = ProductLayout.parse("{year}")
     layouts.note(tmp_path, layout)
     layouts.note(tmp_path, layout)
     folder = tmp_path / ".cdsed-files/.layouts"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.model.families import Family
-from cdsed.model.layout import Layout, archive_dir, checked_template
+from cdsed.model.layout import ProductLayout, archive_dir, checked_template
 from cdsed.model.safename import parse
 
 ROOT = Path("/archive")
@@ -88,17 +88,17 @@ S2 = parse("S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE")
     ],
 )
 def test_a_layout_puts_products_below_a_spool_by_any_field_of_their_names(text: str, of_s1: str, of_s2: str) -> None:
-    layout = Layout.parse(text)
+    layout = ProductLayout.parse(text)
     assert (layout.below(S1), layout.below(S2)) == (of_s1, of_s2)
-    assert Layout.parse(str(layout)) == layout
+    assert ProductLayout.parse(str(layout)) == layout
     assert layout.is_flat is (text == ".")
 
 
 def test_a_name_without_a_field_of_its_layout_is_refused_with_the_fields_that_it_has() -> None:
     with pytest.raises(ValueError, match=r"E33E.SAFE has no {tile}; it has family, mission, .*polarisation"):
-        Layout.parse("{tile}/{year}").below(S1)
+        ProductLayout.parse("{tile}/{year}").below(S1)
     with pytest.raises(ValueError, match=r"has no {year}; it has family, satellite, unit"):
-        Layout.parse("{year}").below(parse("S1A_AUX_INS_V20140406T010000_G20140409T142540.SAFE"))
+        ProductLayout.parse("{year}").below(parse("S1A_AUX_INS_V20140406T010000_G20140409T142540.SAFE"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_name_without_a_field_of_its_layout_is_refused_with_the_fields_that_it
 )
 def test_a_bad_layout_is_refused_with_the_reason(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        Layout.parse(text)
+        ProductLayout.parse(text)
 
 
 def test_an_archive_may_have_fields_that_only_some_names_have() -> None:
