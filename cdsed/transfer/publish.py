@@ -63,16 +63,14 @@ def publish(  # noqa: PLR0913 - what, where to, and what must hold until then
 
     Parameters
     ----------
-    staging, destination
-        Its directory, verified; and where it is to appear, made when absent.
+    staging, destination, below
+        Its directory, verified. The directory in which it is to appear, made when absent, and where in it.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
     sizes, stamps
-        Bytes and last change of its files, by path, as verification found them. Exactly these are published.
+        Bytes and last change of its files, by path, as verified: exactly these are published.
     check_owner
         Called after the directory is opened. It raises when another state has taken the directory over.
-    below
-        Where in `destination`; made when absent, and removed again if nothing is published in it.
 
     Returns
     -------
@@ -85,31 +83,30 @@ def publish(  # noqa: PLR0913 - what, where to, and what must hold until then
         The disk is full, read-only, or gone. Or files were added to the staging directory, or removed from it.
     """
     final = final_path(destination / below, staging, single=single)
-    with on_disk(str(final)):
-        with (
-            pre_spool(staging) as room,
-            room.child(staging.name) as product,
-            _opened(destination, below) as (top, spool),
-        ):
-            check_owner()
-            _refuse_other(product, sizes, stamps)
-            product.sync_all()
-            source = product if single else room
-            set_aside = None
-            if not _is_equal(product, spool, final.name, sizes, single=single is not None):
-                check_owner()  # syncing and comparing may have taken long
-                set_aside = _set_aside(spool, final.name, room, staging.parent, top, destination)
-                try:
-                    source.rename(single or staging.name, spool, final.name)
-                except OSError as error:
-                    if error.errno != errno.EXDEV:
-                        raise
-                    with _copied(product, sizes, top, final.name, single=single) as (near, copy):
-                        check_owner()
-                        _refuse_other(product, sizes, stamps)
-                        near.rename(copy, spool, final.name)
-            spool.sync()
-            source.sync()
+    with (
+        on_disk(str(final)),
+        pre_spool(staging) as room,
+        room.child(staging.name) as product,
+        _opened(destination, below) as (top, spool),
+    ):
+        check_owner()
+        _refuse_other(product, sizes, stamps)
+        product.sync_all()
+        source = product if single else room
+        set_aside = None
+        if not _is_equal(product, spool, final.name, sizes, single=single is not None):
+            check_owner()  # syncing and comparing may have taken long
+            set_aside = _set_aside(spool, final.name, room, staging.parent, top, destination)
+            try:
+                source.rename(single or staging.name, spool, final.name)
+            except OSError as error:
+                _expect_other_disk(error)
+                with _copied(product, sizes, top, final.name, single=single) as (near, copy):
+                    check_owner()
+                    _refuse_other(product, sizes, stamps)
+                    near.rename(copy, spool, final.name)
+        spool.sync()
+        source.sync()
     discard(staging)
     return Published(final, set_aside)
 
@@ -162,12 +159,19 @@ def _is_same(product: DirHandle, path: str, other: DirHandle, other_path: str) -
     return True
 
 
+def _expect_other_disk(error: OSError) -> None:
+    """Raise an error of a rename, unless it says that the target is on another file system."""
+    if error.errno != errno.EXDEV:
+        raise error
+
+
 @contextmanager
 def _opened(destination: Path, below: str) -> Iterator[tuple[DirHandle, DirHandle]]:
-    """Open a destination, and the directory in it in which a product appears; if the block fails, remove it again unless it holds others.
+    """Open a destination, and the directory in it in which a product appears.
 
-    Another process that fails may remove it meanwhile. Then the rename fails with ENOENT, which plans the product
-    again. A link or a file in its place is charged to the product, because planning again does not remove it.
+    If the block fails, that directory is removed again, unless it holds others. Another process that fails may remove
+    it meanwhile. Then the rename fails with ENOENT, which plans the product again. A link or a file in its place is
+    charged to the product, because planning again does not remove it.
     """
     mkdir_durable(destination)
     with DirHandle.at(destination) as top, ExitStack() as stack:
@@ -223,8 +227,7 @@ def _set_aside(
     try:
         return _move_aside(name, spool, room, place)
     except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
+        _expect_other_disk(error)
     with top.private(NEAR, make=True) as near:
         return _move_aside(name, spool, near, destination / NEAR)
 
