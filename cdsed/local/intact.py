@@ -26,7 +26,7 @@ from cdsed.model.manifest import (
     parse_manifest,
     product_of,
 )
-from cdsed.model.partial import MARKER, Partial
+from cdsed.model.part_marker import MARKER, Partial
 from cdsed.model.safename import parse, stem_of
 from cdsed.model.single_file import UNREADABLE_ZIP, form_fault
 from cdsed.model.wholeness import DifferenceKind, differences, have_stated_sizes, size_remark

@@ -1,10 +1,10 @@
-"""The marker in a product on disk that was fetched in part; see `cdsed.model.partial`."""
+"""The marker in a product on disk that was fetched in part; see `cdsed.model.part_marker`."""
 
 from contextlib import suppress
 from pathlib import Path
 
 from cdsed.local.contents import open_plain
-from cdsed.model.partial import MARKER, Partial, parse
+from cdsed.model.part_marker import MARKER, Partial, parse
 
 _BYTES_MAX = 64 * 2**20
 

@@ -7,7 +7,7 @@ from cdsed.errors import ProductError
 from cdsed.model.choice import Choice, union
 from cdsed.model.manifest import manifest_of
 from cdsed.model.objects import ListedObject
-from cdsed.model.partial import MARKER, content
+from cdsed.model.part_marker import MARKER, content
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
 from cdsed.store import products

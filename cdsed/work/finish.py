@@ -11,7 +11,7 @@ from cdsed.local.partial import is_marked, read_marker
 from cdsed.model.choice import Choice
 from cdsed.model.layout import ProductLayout
 from cdsed.model.objects import Digests, StoredObject
-from cdsed.model.partial import MARKER, Partial
+from cdsed.model.part_marker import MARKER, Partial
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
 from cdsed.store import choices, pieces, products

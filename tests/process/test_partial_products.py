@@ -10,7 +10,7 @@ import pytest
 
 from cdsed.local.intact import check_product
 from cdsed.local.whole import is_whole
-from cdsed.model.partial import MARKER
+from cdsed.model.part_marker import MARKER
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess

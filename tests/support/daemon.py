@@ -16,7 +16,7 @@ import yaml
 
 from cdsed.errors import StateError
 from cdsed.model.choice import Choice
-from cdsed.model.partial import MARKER
+from cdsed.model.part_marker import MARKER
 from cdsed.sandbox.accounts import SHAREABLE, SandboxAccount
 from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdsed.model.choice import Choice
 from cdsed.model.objects import ListedObject
-from cdsed.model.partial import MARKER, content
+from cdsed.model.part_marker import MARKER, content
 
 SAFENAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 BELOW_ARCHIVE = "sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156"

@@ -13,7 +13,7 @@ from cdsed.local.presence import Presence
 from cdsed.local.whole import is_whole, satisfies
 from cdsed.model.choice import Choice
 from cdsed.model.layout import ProductLayout
-from cdsed.model.partial import MARKER, parse
+from cdsed.model.part_marker import MARKER, parse
 from tests.support.local_products import SAFENAME, make_part, make_product, make_zip
 
 VV = Choice.of(["measurement"], [])
