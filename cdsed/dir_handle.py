@@ -126,6 +126,40 @@ class DirHandle:
             errno.EPERM, f"{name!r} must be cdsed's alone, but {why}; remove it, or chown and chmod 700 it"
         )
 
+    @contextmanager
+    def descend(self, path: str, *, make: bool = False) -> Iterator["DirHandle"]:
+        """Open a directory below this one, or this one where `path` is empty.
+
+        Parameters
+        ----------
+        make
+            Make absent directories, with the mode of the umask. Each is synced before anything appears in it.
+        """
+        here, opened = self, []
+        try:
+            for name in path.split("/") if path else ():
+                inner = here.child(name, make=make)
+                opened.append(inner)
+                if make:
+                    here.sync()  # also if another process has made it, which may not have synced it yet
+                here = inner
+            yield here
+        finally:
+            for handle in opened:
+                os.close(handle.descriptor)
+
+    def prune(self, path: str) -> None:
+        """Remove a directory below this one, and those above it, as far as they are empty."""
+        while path:
+            above, _, name = path.rpartition("/")
+            try:
+                with self.descend(above) as parent:
+                    os.rmdir(name, dir_fd=parent.descriptor)
+                    parent.sync()
+            except OSError:
+                return
+            path = above
+
     def open(self, path: str, flags: int, *, make: bool = False) -> int:
         """Open a plain file and return its descriptor.
 

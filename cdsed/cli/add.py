@@ -32,6 +32,11 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument("--group", help="use this account group")
     command.add_argument("--priority", type=int, default=0, help="higher numbers come first (default: 0)")
     command.add_argument("--outputdir", type=Path, metavar="DIR", help="publish the products here, not in the spool")
+    command.add_argument("--layout", metavar="TEMPLATE", help="directories below it, such as {unit}/{year}/{doy}")
+    command.add_argument(
+        "--include", action="append", default=[], metavar="PATTERN", help="fetch only these files of each product"
+    )
+    command.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="do not fetch these files")
     command.add_argument("--strict", action="store_true", help="refuse a listing in which any line is rejected")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: the search path)")
     command.set_defaults(command=run)
@@ -81,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace, settings: "Settings") -> "ListingOptions":
-    from cdsed.inbox.parse import PRIORITY_MAX
+    from cdsed.inbox.parse import PRIORITY_MAX, layout_of, patterns_of
     from cdsed.model.listing import ListingOptions
 
     if abs(arguments.priority) > PRIORITY_MAX:
@@ -92,7 +97,15 @@ def _options(arguments: argparse.Namespace, settings: "Settings") -> "ListingOpt
             raise UsageError(f"there is no account group {arguments.group!r}; there are {', '.join(groups) or 'none'}")
     # The working directory of the daemon differs from that of this command.
     outputdir = None if arguments.outputdir is None else os.path.abspath(arguments.outputdir)  # noqa: PTH100
-    return ListingOptions(arguments.priority, arguments.group, outputdir)
+    try:
+        layout = layout_of(arguments.layout)
+        include, exclude = (
+            tuple(pattern for given in texts for pattern in patterns_of(given))
+            for texts in (arguments.include, arguments.exclude)
+        )
+    except ValueError as error:
+        raise UsageError(f"--layout, --include, --exclude: {error}") from error
+    return ListingOptions(arguments.priority, arguments.group, outputdir, layout, include, exclude)
 
 
 def _groups(settings: "Settings") -> list[str] | None:

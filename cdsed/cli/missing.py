@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from cdsed.errors import ExitCode
 
 if TYPE_CHECKING:
     from cdsed.config.settings import Settings
+    from cdsed.local.presence import Presence
+    from cdsed.model.listing import ListingHead
 
 
 def add_parser(subparsers: Any) -> None:
@@ -56,8 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{root} does not exist, perhaps not mounted: its products count as absent")
     with as_file(arguments.listing) as file:
         contents = read_contents(file)
-        outputdir = _outputdir(file, arguments.outputdir)
-    found = {name: on_disk.find(name, outputdir) for name in contents.products}
+        head = _head(file, settings)
+    outputdir = arguments.outputdir or (Path(head.outputdir) if head.outputdir else None)
+    found = {name: _find(on_disk, name, outputdir, head) for name in contents.products}
     places = _places(settings, outputdir)
     counts = Counter(_place(path, places) for path in found.values() if path)
     absent = [contents.products[name] for name, path in found.items() if path is None]
@@ -77,11 +81,23 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _outputdir(listing: Path, given: Path | None) -> Path | None:
+def _head(listing: Path, settings: "Settings") -> "ListingHead":
+    """Return what a listing asks for by its first line, or else by the settings of its group."""
+    from cdsed.config.groups import completed
     from cdsed.inbox.parse import read_options
+    from cdsed.model.listing import ListingHead
 
-    wished = read_options(listing).outputdir
-    return given or (Path(wished) if wished else None)
+    options = read_options(listing)
+    group = options.group or settings.default_group
+    blank = ListingHead(0, listing.name, "", "", 0, None, taken_at=0.0, user=None)
+    return blank.asking(completed(options, settings.groups.get(group)), group, "")
+
+
+def _find(on_disk: "Presence", safename: str, outputdir: Path | None, head: "ListingHead") -> Path | None:
+    below = ""
+    with suppress(ValueError):  # a name without a field of the layout is looked for elsewhere only
+        below = head.below(safename)
+    return on_disk.find(safename, outputdir, below, head.choice)
 
 
 def _places(settings: "Settings", outputdir: Path | None) -> list[Path]:

@@ -51,7 +51,7 @@ function _shtab_cdsed_using
 end
 
 set -g _shtab_cdsed_commands run status explain add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
-set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --for --format --group --idle-timeout --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
+set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --exclude --for --format --group --idle-timeout --include --layout --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
 complete -c cdsed -f
@@ -78,6 +78,9 @@ complete -c cdsed -n '_shtab_cdsed_using add' -s h -l help -d 'show this help me
 complete -c cdsed -n '_shtab_cdsed_using add' -l group -x -d 'use this account group'
 complete -c cdsed -n '_shtab_cdsed_using add' -l priority -x -d 'higher numbers come first (default: 0)'
 complete -c cdsed -n '_shtab_cdsed_using add' -l outputdir -xka "(__fish_complete_directories)" -d 'publish the products here, not in the spool'
+complete -c cdsed -n '_shtab_cdsed_using add' -l layout -x -d 'directories below it, such as {unit}/{year}/{doy}'
+complete -c cdsed -n '_shtab_cdsed_using add' -l include -x -d 'fetch only these files of each product'
+complete -c cdsed -n '_shtab_cdsed_using add' -l exclude -x -d 'do not fetch these files'
 complete -c cdsed -n '_shtab_cdsed_using add' -l strict -d 'refuse a listing in which any line is rejected'
 complete -c cdsed -n '_shtab_cdsed_using add' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using add; and test $_shtab_cdsed_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'file with products; - for stdin'

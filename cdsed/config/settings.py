@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from cdsed.config.groups import GroupSettings
 from cdsed.config.instance import MAIN
 from cdsed.config.section import Section
 from cdsed.config.time_windows import LimitsSettings, PausesSettings, ZoneName
@@ -246,6 +247,9 @@ class Settings(Section):
         description="file of the accounts, mode 0600 ($CREDENTIALS_DIRECTORY/accounts.yml wins)",
     )
     default_group: ShortName = Field(default="default", description="group of accounts of a listing that names none")
+    groups: dict[ShortName, GroupSettings] = Field(
+        default_factory=dict, description="what is fetched, and where to, by account group"
+    )
     services: ServiceSettings = ServiceSettings()
     transfer: TransferSettings = TransferSettings()
     retry: RetrySettings = RetrySettings()

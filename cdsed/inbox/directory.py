@@ -221,12 +221,23 @@ def _let_the_daemon_read(file: int, root: Path) -> None:
 
 def _options_line(own: ListingOptions, given: ListingOptions) -> bytes:
     """Return the line to put in front; empty if the listing's own first line says the same."""
-    wanted = ListingOptions(given.priority or own.priority, given.group or own.group, given.outputdir or own.outputdir)
+    chooses = given if given.include or given.exclude else own
+    wanted = ListingOptions(
+        given.priority or own.priority,
+        given.group or own.group,
+        given.outputdir or own.outputdir,
+        given.layout or own.layout,
+        chooses.include,
+        chooses.exclude,
+    )
     if wanted == own:
         return b""
     words = [f"priority={wanted.priority}"]
     words += [f"group={wanted.group}"] if wanted.group else []
     words += [shlex.quote(f"outputdir={wanted.outputdir}")] if wanted.outputdir else []
+    words += [shlex.quote(f"layout={wanted.layout}")] if wanted.layout else []
+    words += [shlex.quote(f"include={','.join(wanted.include)}")] if wanted.include else []
+    words += [shlex.quote(f"exclude={','.join(wanted.exclude)}")] if wanted.exclude else []
     return f"# cdsed: {' '.join(words)}\n".encode()
 
 

@@ -14,7 +14,9 @@ from cdsed.inbox.formats.parquet import check_parquet, read_parquet
 from cdsed.inbox.formats.text_lines import read_rows
 from cdsed.inbox.source import LINE_BYTES_MAX, fingerprint, never, open_listing, parquet_at
 from cdsed.inbox.unexpected import refuse_unexpected
+from cdsed.model.choice import Choice, checked_pattern
 from cdsed.model.eodata import BUCKET
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import ListingLine, ListingOptions
 
 PRIORITY_MAX = 1000
@@ -22,6 +24,7 @@ PRIORITY_MAX = 1000
 _PATH_CHARACTERS_MAX = 1000  # PATH_MAX is 4096 bytes, and the paths inside a product are appended
 _NAME_CHARACTERS_MAX = 255
 
+_OPTIONS = ("priority", "group", "outputdir", "layout", "include", "exclude")
 _OPTIONS_LINE = re.compile(r"#\s*cdsed:(.*)")
 # Comments may stand before it. Lists with single quotes are Python's, and read as lines.
 _JSON = re.compile(rb"(?:\s*#[^\r\n]*[\r\n])*\s*(?=[\[{](?!\s*'))")
@@ -29,7 +32,7 @@ _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def read_options(path: Path) -> ListingOptions:
-    """Read the options of a listing: its first line ``# cdsed: priority=5 group=x outputdir=/abs``.
+    """Read the options of a listing: its first line ``# cdsed: priority=5 group=x outputdir=/abs layout={year}``.
 
     Raises
     ------
@@ -130,11 +133,45 @@ def _options(text: str) -> ListingOptions:
     given = dict(pairs)
     if len(given) < len(pairs):
         raise ValueError("an option is given twice")
-    if given.keys() - {"priority", "group", "outputdir"}:
-        raise ValueError("it has an unknown option; the options are priority, group and outputdir")
+    if given.keys() - {*_OPTIONS}:
+        raise ValueError(f"it has an unknown option; the options are {', '.join(_OPTIONS[:-1])} and {_OPTIONS[-1]}")
+    include, exclude = patterns_of(given.get("include")), patterns_of(given.get("exclude"))
+    Choice.of(include, exclude)  # refuses too many
     return ListingOptions(
-        _priority(given.get("priority", "0")), _group(given.get("group")), _outputdir(given.get("outputdir"))
+        _priority(given.get("priority", "0")),
+        _group(given.get("group")),
+        _outputdir(given.get("outputdir")),
+        layout_of(given.get("layout")),
+        include,
+        exclude,
     )
+
+
+def layout_of(text: str | None) -> ProductLayout | None:
+    """Read the option ``layout``; None without it.
+
+    Raises
+    ------
+    ValueError
+        It is not a layout; the text says why.
+    """
+    if text is None:
+        return None
+    try:
+        return ProductLayout.parse(text)
+    except ValueError as error:
+        raise ValueError(f"layout {error}") from error
+
+
+def patterns_of(text: str | None) -> tuple[str, ...]:
+    """Read the option ``include`` or ``exclude``: patterns with commas between them.
+
+    Raises
+    ------
+    ValueError
+        A pattern is not valid; the text says why.
+    """
+    return () if text is None else tuple(checked_pattern(each) for each in text.split(","))
 
 
 def _priority(text: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cdsed.clock import iso
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.report_writer import JsonWriter, TextWriter
+from cdsed.model.layout import PARTIAL
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
 from cdsed.model.product_state import SUCCEEDED, State
 
@@ -98,6 +99,8 @@ def _text_head(head: ListingHead) -> str:
         f"listing {head.name} (no. {head.id})\n"
         f"dropped by {head.user or 'an unknown user'}, taken {iso(head.taken_at)}\n"
         f"account group {head.group}, priority {head.priority}, into {head.outputdir or 'the spool'}\n"
+        + (f"layout {head.layout}\n" if head.layout else "")
+        + (f"only the files of {head.choice}; products that lack others are in {PARTIAL}/\n" if head.choice else "")
     )
 
 
@@ -116,7 +119,8 @@ def _sum(counts: Counts) -> str:
 def _row(row: ReportRow) -> str:
     tried = _plural(row.attempts, "attempt") if row.attempts else None
     size = None if row.size_bytes is None else _size(row.size_bytes)
-    return _words(_line(row.line), f"{row.state:<{_STATE_COLUMNS}}", row.safename, row.path, size, row.cause, tried)
+    state, in_part = f"{row.state:<{_STATE_COLUMNS}}", "in part" if row.partial else None
+    return _words(_line(row.line), state, row.safename, row.path, in_part, size, row.cause, tried)
 
 
 def _words(*words: str | None) -> str:

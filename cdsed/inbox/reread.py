@@ -71,6 +71,7 @@ def read_receipt(path: Path) -> tuple[ListingHead, Counts] | None:
     try:
         head = next(_items(receipt, "listing"))
         counts = _in_words_of_today(next(_items(receipt, "counts")))
+        head |= {name: tuple(head.get(name, ())) for name in ("include", "exclude")}
         head["taken_at"] = datetime.fromisoformat(head["taken_at"]).timestamp()
         return ListingHead(**head), Counts(**{verdict.value: int(counts[verdict.value]) for verdict in LineVerdict})
     except _UNREADABLE:

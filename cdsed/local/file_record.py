@@ -23,7 +23,7 @@ _BYTES_MAX = 64 * 2**20
 _NEW = ".new"
 
 
-def write(destination: Path, name: str, entries: Sequence[ManifestEntry]) -> None:
+def write(destination: Path, name: str, entries: Sequence[ManifestEntry], below: str = "") -> None:
     """Write the record of a product before it is published; a power cut leaves the former one or this one.
 
     Parameters
@@ -34,6 +34,8 @@ def write(destination: Path, name: str, entries: Sequence[ManifestEntry]) -> Non
         The last part of its path.
     entries
         Its files, with MD5 digests.
+    below
+        The directory in `destination` in which the product appears, if not in itself.
 
     Raises
     ------
@@ -43,7 +45,11 @@ def write(destination: Path, name: str, entries: Sequence[ManifestEntry]) -> Non
     files = [{"path": entry.path, "size_bytes": entry.size_bytes, "md5": entry.digest} for entry in entries]
     text = json.dumps({"schema": _SCHEMA, "files": files}, indent=0)
     mkdir_durable(destination)
-    with DirHandle.at(destination) as place, place.child(FOLDER, make=True) as folder:
+    with (
+        DirHandle.at(destination) as top,
+        top.descend(below, make=True) as place,
+        place.child(FOLDER, make=True) as folder,
+    ):
         folder.remove(f"{name}{_NEW}")
         with os.fdopen(folder.open(f"{name}{_NEW}", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(text.encode())
@@ -54,12 +60,17 @@ def write(destination: Path, name: str, entries: Sequence[ManifestEntry]) -> Non
         place.sync()
 
 
-def remove(destination: Path, name: str) -> None:
+def remove(destination: Path, name: str, below: str = "") -> None:
     """Remove the record of a former product of this name, which the next one does not need.
 
     One that cannot be removed does no harm: it is that of another manifest.
     """
-    with suppress(OSError), DirHandle.at(destination) as place, place.child(FOLDER) as folder:
+    with (
+        suppress(OSError),
+        DirHandle.at(destination) as top,
+        top.descend(below) as place,
+        place.child(FOLDER) as folder,
+    ):
         folder.remove(name)
         folder.sync()
 

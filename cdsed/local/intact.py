@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cdsed.local import file_record
 from cdsed.local.contents import DirectoryFiles, Pulse, ZipFiles, no_pulse, open_plain
+from cdsed.local.partial import read_marker
 from cdsed.model.families.other import AUXILIARY
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
@@ -25,6 +26,7 @@ from cdsed.model.manifest import (
     parse_manifest,
     product_of,
 )
+from cdsed.model.part_marker import MARKER, Partial
 from cdsed.model.safename import parse, stem_of
 from cdsed.model.single_file import UNREADABLE_ZIP, form_fault
 from cdsed.model.wholeness import DifferenceKind, differences, have_stated_sizes, size_remark
@@ -54,6 +56,8 @@ class Check:
         What differs from the manifest, but does not make the product incomplete.
     compared_with
         ``the manifest``, or ``what was downloaded`` if its manifest does not show that it is whole.
+    partial
+        What was taken of a product that was fetched in part; this is its first problem. None for any other.
     """
 
     path: Path
@@ -62,6 +66,12 @@ class Check:
     unlisted: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     compared_with: str = _MANIFEST
+    partial: Partial | None = None
+
+    @property
+    def as_taken(self) -> bool:
+        """Whether it was fetched in part, and every file that was taken is there, and is the right one."""
+        return self.partial is not None and len(self.problems) == 1
 
     @property
     def good(self) -> bool:
@@ -116,7 +126,10 @@ def _zip(path: Path, archive: zipfile.ZipFile, expected: str, *, thorough: bool,
     members = [item for item in archive.infolist() if not item.is_dir()]
     tops = {item.filename.partition("/")[0] for item in members}
     mission = product_of(expected).family.mission
-    product = _Judge(path, expected, ZipFiles(archive, expected, pulse), thorough=thorough)
+    files = ZipFiles(archive, expected, pulse)
+    if files.size_bytes(MARKER) is not None:
+        return Check(path, 0, (f"it holds {MARKER}: the product was fetched in part",))
+    product = _Judge(path, expected, files, thorough=thorough)
     manifest, required = manifest_of(expected)
     required = required and not AUXILIARY.match(expected)  # the service stores these as archives, some without one
     if expected in tops and (required or isinstance(product.manifest, Manifest)):
@@ -145,9 +158,20 @@ class _Judge:
         self._safename = safename
         self._files = files
         self._thorough = thorough
+        self._taken: Partial | None = None
 
     def directory(self) -> Check:
         """Compare it with its manifest, or with the record of what was downloaded."""
+        if self._files.size_bytes(MARKER) is None:
+            return self._directory()
+        self._taken = read_marker(self._path)
+        if self._taken is None:
+            return self._check((f"{MARKER} says that it was fetched in part, and cannot be read",))
+        check = self._directory()
+        problems = (str(self._taken), *self._taken.absent(self._files), *check.problems)
+        return replace(check, problems=problems, partial=self._taken)
+
+    def _directory(self) -> Check:
         mission = product_of(self._safename).family.mission
         if mission.form is not None and not mission.is_directory:
             return self._folder_of_a_file()
@@ -194,6 +218,9 @@ class _Judge:
             return f"{name}: {error}"
         if not manifest.complete:
             return f"{name} names no file" if not manifest.entries else f"{name} does not say which files belong to it"
+        if self._taken is not None:
+            choice = self._taken.choice
+            return replace(manifest, entries=tuple(each for each in manifest.entries if choice.wants(each.path)))
         return manifest
 
     def _compared(self, entries: Sequence[ManifestEntry]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,11 +9,16 @@ from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
+from cdsed.errors import ProductError
 from cdsed.local.contents import Pulse, no_pulse
-from cdsed.local.whole import is_whole
+from cdsed.local.layouts import noted, places_below
+from cdsed.local.partial import is_marked
+from cdsed.local.whole import satisfies
+from cdsed.model.choice import Choice
 from cdsed.model.families import Family
 from cdsed.model.families.other import EXTENSIONS_OF_ARCHIVES
-from cdsed.model.layout import archive_dir
+from cdsed.model.layout import PARTIAL, ProductLayout, archive_dir
+from cdsed.model.product_state import Product
 from cdsed.model.safename import parse, stem_of
 from cdsed.model.single_file import FILE_EXTENSIONS
 
@@ -31,6 +36,14 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundProduct:
+    """Where a product is on disk, and whether it was fetched in part."""
+
+    path: Path
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Listed:
     names: frozenset[str]
     at_boot_s: float
@@ -44,12 +57,15 @@ class Presence:
     Parameters
     ----------
     spools, archives
-        The directories to search, in this order.
+        The directories to search, in this order. Below spools and output directories, the directories of all layouts
+        are searched by which products ever appeared there.
     fresh_s
         How long the names of a directory are cached. A product found in them is confirmed on disk, so old names can
         only miss a product that has just appeared.
     pulse
         Called now and then while a digest is computed.
+    layouts
+        Layouts of the settings, by which other tools may have put products below the spools.
     """
 
     def __init__(
@@ -59,15 +75,20 @@ class Presence:
         clock: Clock = SYSTEM_CLOCK,
         fresh_s: float = 30,
         pulse: Pulse = no_pulse,
+        layouts: Sequence[ProductLayout] = (),
     ) -> None:
         self._spools = tuple(spools)
         self._archives = tuple(archives)
         self._clock = clock
         self._fresh_s = fresh_s
         self._pulse = pulse
+        self._layouts = tuple(layouts)
         self._listed: OrderedDict[Path, _Listed] = OrderedDict()
+        self._noted: dict[Path, tuple[float, tuple[ProductLayout, ...]]] = {}
 
-    def find(self, safename: str, outputdir: Path | None = None) -> Path | None:
+    def find(
+        self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
+    ) -> Path | None:
         """Return the path of a complete product, or None; the names of directories are cached.
 
         Parameters
@@ -76,19 +97,41 @@ class Presence:
             The canonical name.
         outputdir
             The listing's own output directory, searched first.
+        below
+            Where the listing's layout puts the product, relative to it or to the spools.
+        choice
+            The files that the listing wants: a product that was fetched in part and has them counts, too. None: only a
+            complete product counts.
         """
-        for directory in self._directories(safename, outputdir):
+        for directory in self._directories(safename, outputdir, below, choice, self._fresh_s):
             names = self._names(directory)
             for name in _forms(safename):
-                if name in names and is_whole(directory / name, safename, self._pulse):
+                if name in names and satisfies(directory / name, safename, choice, self._pulse):
                     return directory / name
         return None
 
-    def find_now(self, safename: str, outputdir: Path | None = None) -> Path | None:
+    def find_now(
+        self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
+    ) -> Path | None:
         """Do the same without the cache; call it just before a download."""
-        places = self._directories(safename, outputdir)
+        places = self._directories(safename, outputdir, below, choice, 0)
         paths = (place / name for place in places for name in _forms(safename))
-        return next((path for path in paths if is_whole(path, safename, self._pulse)), None)
+        return next((path for path in paths if satisfies(path, safename, choice, self._pulse)), None)
+
+    def find_product(self, product: Product, outputdir: Path | None) -> FoundProduct | None:
+        """Look for a product of the state as `find_now` does, with all files that its listings want.
+
+        Raises
+        ------
+        ProductError
+            ``NoLayoutField``: its name, which only the catalogue knew, lacks a field of its layout.
+        """
+        try:
+            below = product.below
+        except ValueError as error:
+            raise ProductError(f"it has no place in its layout: {error}", code="NoLayoutField") from error
+        found = self.find_now(product.safename, outputdir, below, Choice.from_json(product.choice))
+        return None if found is None else FoundProduct(found, is_marked(found))
 
     def missing_roots(self) -> list[Path]:
         """Return spools that are missing and archives that are missing or empty: presumably they are not mounted."""
@@ -96,15 +139,33 @@ class Presence:
         spools = [spool for spool in self._spools if not os.path.isdir(spool)]  # noqa: PTH112
         return spools + [archive.root for archive in self._archives if not _list(archive.root)]
 
-    def _directories(self, safename: str, outputdir: Path | None) -> Iterator[Path]:
-        if outputdir:
-            yield outputdir
-        yield from self._spools
+    def _directories(
+        self, safename: str, outputdir: Path | None, below: str, choice: Choice | None, fresh_s: float
+    ) -> Iterator[Path]:
+        """Yield the directories in which a product may be: first those of complete ones."""
+        tops = [*([outputdir] if outputdir else []), *self._spools]
+        parts: list[Path] = []
+        for top in tops:
+            known = (*self._noted_at(top, fresh_s), *self._layouts)
+            for folder in dict.fromkeys(("", below, *places_below(safename, known))):
+                yield top / folder
+                parts.append(top / PARTIAL / folder)
         parsed = parse(safename)
         for archive in self._archives:
             directory = archive_dir(archive.root, parsed, archive.templates)
             if directory:
                 yield directory
+        yield from parts if choice is not None else ()
+
+    def _noted_at(self, top: Path, fresh_s: float) -> tuple[ProductLayout, ...]:
+        now_s = self._clock.boot_s()
+        at_s, known = self._noted.get(top, (0.0, ()))
+        if top not in self._noted or now_s - at_s >= fresh_s:
+            known = noted(top)
+            if len(self._noted) >= _DIRECTORIES_MAX:
+                self._noted.clear()
+            self._noted[top] = (now_s, known)
+        return known
 
     def _names(self, directory: Path) -> frozenset[str]:
         now_s = self._clock.boot_s()
@@ -120,7 +181,8 @@ class Presence:
 def presence_of(settings: Settings, clock: Clock, pulse: Pulse = no_pulse) -> Presence:
     """Return a `Presence` for the spools and archives of the settings."""
     archives = [Archive(each.root, each.layouts) for each in settings.archives]
-    return Presence(settings.spools, archives, clock, pulse=pulse)
+    known = {group.layout: None for group in settings.groups.values() if group.layout is not None}
+    return Presence(settings.spools, archives, clock, pulse=pulse, layouts=tuple(known))
 
 
 def _list(directory: Path) -> frozenset[str]:

@@ -1,7 +1,12 @@
 """Listings: their options and lines, the verdict on each line, and the content of receipts and reports."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from typing import Any, Self
+
+from cdsed.model.choice import Choice
+from cdsed.model.layout import ProductLayout
+from cdsed.model.safename import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +21,22 @@ class ListingOptions:
         The account group to use; None leaves it to the inbox directory and the configuration.
     outputdir
         An absolute directory for the products of this listing; None for the spool.
+    layout
+        The directories below it; None leaves it to the settings of the group.
+    include, exclude
+        Patterns of the files to fetch; both empty leave it to the settings of the group.
     """
 
     priority: int = 0
     group: str | None = None
     outputdir: str | None = None
+    layout: ProductLayout | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def replaced(self, **values: Any) -> Self:
+        """Return the options with other values."""
+        return replace(self, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +142,10 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class ListingHead:
-    """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` is the owner of the file."""
+    """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` is the owner of the file.
+
+    `layout`, `include` and `exclude` are those of its first line, or of its group.
+    """
 
     id: int
     name: str
@@ -136,6 +155,24 @@ class ListingHead:
     outputdir: str | None
     taken_at: float
     user: str | None
+    layout: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def asking(self, options: ListingOptions, group: str, sha256: str) -> Self:
+        """Return the head of a listing that was read, with what it asks for."""
+        layout = None if options.layout is None or options.layout.is_flat else str(options.layout)
+        asked = {name: getattr(options, name) for name in ("priority", "outputdir", "include", "exclude")}
+        return replace(self, group=group, sha256=sha256, layout=layout, **asked)
+
+    @property
+    def choice(self) -> Choice | None:
+        """The files that it wants of each product; None: all."""
+        return Choice.of(self.include, self.exclude)
+
+    def below(self, safename: str) -> str:
+        """Return the directory of one of its products below the spool; ValueError if its name lacks a field."""
+        return "" if self.layout is None else ProductLayout.parse(self.layout).below(parse(safename))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +191,8 @@ class ReportRow:
         Failures charged to the product.
     cause
         Why it is not done, or None.
+    partial
+        Whether only the files of a choice were fetched.
     """
 
     line: int
@@ -163,3 +202,4 @@ class ReportRow:
     size_bytes: int | None
     attempts: int
     cause: str | None
+    partial: bool = False

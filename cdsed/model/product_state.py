@@ -7,6 +7,9 @@ the table, and a test checks that the copies are equal. ``docs/states.md`` is ge
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdsed.model.layout import PARTIAL, ProductLayout
+from cdsed.model.safename import parse
+
 
 class State(StrEnum):
     """The state of a product."""
@@ -85,7 +88,8 @@ class Product:
 
     ``attempts`` are failures charged to the product; ``transient_failures`` those that it was not charged for.
     ``planned`` says that its objects are known and that sessions may join it. ``replaces`` is the published copy that
-    it replaces when it is verified, and ``replaces_inode`` identifies that copy.
+    it replaces when it is verified, and ``replaces_inode`` identifies that copy. ``layout`` and ``choice`` are texts of
+    `Layout` and `Choice`. ``partial`` says that only a part of it is in transfer or on disk.
     """
 
     id: int
@@ -109,6 +113,19 @@ class Product:
     fence: int | None
     replaces: str | None = None
     replaces_inode: int | None = None
+    layout: str | None = None
+    choice: str | None = None
+    partial: bool = False
+
+    @property
+    def below(self) -> str:
+        """Where its layout puts it, relative to its destination; ValueError: its name lacks a field of the layout."""
+        return "" if self.layout is None else ProductLayout.parse(self.layout).below(parse(self.safename))
+
+    @property
+    def final_below(self) -> str:
+        """The same as it is planned: a product that is fetched in part has a directory of its own."""
+        return f"{PARTIAL}/{self.below}".rstrip("/") if self.partial else self.below
 
 
 def diagram() -> str:

@@ -134,6 +134,7 @@ class OnDisk:
     safename: str
     state: str
     path: str
+    partial: int
 
 
 def rules_broken(db: Database) -> list[Violation]:

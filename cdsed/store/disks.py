@@ -25,3 +25,14 @@ def remember(db: Database, clock: Clock, place: Path, identity: DirectoryIdentit
 def places(db: Database) -> list[Path]:
     """Return every directory to which products were ever written."""
     return [Path(row["place"]) for row in db.rows(_SQL.places)]
+
+
+def reserved_bytes(db: Database, destination: str, product: int, *, everywhere: bool) -> int:
+    """Return how many bytes the products under way, except `product`, will still write to the disk of a destination.
+
+    Parameters
+    ----------
+    everywhere
+        Count the products of every destination, because all are put together in the same pre-spool.
+    """
+    return int(db.value(_SQL.reserved_bytes, destination=destination, id=product, everywhere=everywhere))

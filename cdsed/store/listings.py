@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.model.choice import Choice, Patterns
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -42,6 +43,8 @@ def begin(db: Database, clock: Clock, head: ListingHead, path: str) -> Listing:
             owner=head.user,
             path=path,
             at=clock.utc_s(),
+            layout=head.layout,
+            choice=head.choice.to_json() if head.choice else None,
             **identity,
         )
         return get(db, number)
@@ -164,15 +167,23 @@ def remarks(db: Database, listing: int) -> Iterator[Remark]:
 def report_rows(db: Database, listing: int) -> Iterator[ReportRow]:
     """Yield the result of each product of a listing."""
     for row in db.stream(_SQL.report_rows, listing=listing):
-        yield ReportRow(**{name: row[name] for name in ReportRow.__slots__})
+        yield _report_row(row)
 
 
 def failed_products(db: Database, listing: int, most: int) -> list[ReportRow]:
     """Return up to `most` failed products of a listing, by line."""
-    return [ReportRow(**row) for row in db.rows(_SQL.failed_products, listing=listing, most=most)]
+    return [_report_row(row) for row in db.rows(_SQL.failed_products, listing=listing, most=most)]
+
+
+def _report_row(row: Row) -> ReportRow:
+    return ReportRow(
+        **{name: row[name] for name in ReportRow.__slots__ if name != "partial"}, partial=bool(row["partial"])
+    )
 
 
 def _listing(row: Row) -> Listing:
+    choice = Choice.from_json(row["choice"])
+    patterns = choice.alternatives[0] if choice else Patterns()
     head = ListingHead(
         id=row["id"],
         name=row["name"],
@@ -182,6 +193,9 @@ def _listing(row: Row) -> Listing:
         outputdir=row["outputdir"] or None,
         taken_at=row["taken_at"],
         user=row["owner"],
+        layout=row["layout"],
+        include=patterns.include,
+        exclude=patterns.exclude,
     )
     counts = Counts(**{verdict.value: row[verdict.value] for verdict in LineVerdict})
     return Listing(head, row["state"], row["path"], row["items_taken"], counts, row["reason"])

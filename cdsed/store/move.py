@@ -14,6 +14,7 @@ class Move:
     """The next state of a product, and why.
 
     ``due_s`` (seconds since boot) belongs to `State.RETRY_WAIT`; ``attempts`` and ``transient_failures`` are added.
+    ``partial``: whether only a part is on disk; None: as it was planned.
     """
 
     state: State
@@ -24,6 +25,7 @@ class Move:
     attempts: int = 0
     transient_failures: int = 0
     refute_path: bool = False
+    partial: bool | None = None
 
 
 def as_commanded(move: Move, command: Row | None) -> Move:

@@ -132,16 +132,20 @@ def plan(
     listed: Sequence[ListedObject],
     places: Places,
     piece_bytes: int,
+    *,
+    partial: bool = False,
 ) -> None:
     """Store the objects of a claimed product, and open it to every free session.
 
     Parameters
     ----------
     listed
-        All its objects. Arrived bytes of an object are kept if its key, size and ETag are unchanged; the others are
-        fetched from the start.
+        The objects to fetch. Arrived bytes of an object are kept if its key, size and ETag are unchanged. The others
+        are fetched from the start.
     piece_bytes
         The size of the largest piece.
+    partial
+        Whether the product has more objects.
 
     Raises
     ------
@@ -167,6 +171,7 @@ def plan(
             size_bytes=sum(item.size_bytes for item in listed),
             destination=places.destination,
             staging=places.staging,
+            partial=partial,
         )
         if planned is None:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")

@@ -11,6 +11,7 @@ from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
+from cdsed.model.choice import Choice
 from cdsed.model.objects import Places
 from cdsed.model.product_state import TERMINAL, PathSource, Product, State
 from cdsed.store import refusals, suspects
@@ -32,6 +33,8 @@ class ProductRequest:
     outputdir: str | None
     product_id: str | None = None
     s3_path: str | None = None
+    layout: str | None = None
+    choice: Choice | None = None
 
 
 def get(db: Database, product: int) -> Product:
@@ -52,14 +55,15 @@ def similar_names(db: Database, safename: str) -> list[str]:
     return [row["safename"] for row in db.rows(_SQL.similar_names, safename=safename)]
 
 
-def add(db: Database, clock: Clock, request: ProductRequest, *, path: str | None = None) -> int:
-    """Enter a new product: queued, or already present when `path` says where it is on disk."""
+def add(db: Database, clock: Clock, request: ProductRequest, *, path: str | None = None, partial: bool = False) -> int:
+    """Enter a new product: queued, or already present when `path` says where it is on disk, perhaps in part."""
     with db.write():
         return int(
             db.value(
                 _SQL.add,
                 state=State.ALREADY_PRESENT if path else State.QUEUED,
                 path=path,
+                partial=partial,
                 at=clock.utc_s(),
                 **_requested(request),
             )
@@ -105,11 +109,13 @@ def to_requeue(
         yield get(db, row["position"])
 
 
-def found_present(db: Database, clock: Clock, product: int, path: str, cause: str | None = None) -> None:
+def found_present(
+    db: Database, clock: Clock, product: int, path: str, cause: str | None = None, *, partial: bool = False
+) -> None:
     """Note that a finished product is on disk although it failed, or at another path than the state says."""
     with db.write():
         db.rows(_SQL.return_to_queue, id=product, at=clock.utc_s())
-        move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, cause=cause, path=path))
+        move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, cause=cause, path=path, partial=partial))
 
 
 def raise_priority(db: Database, product: int, priority: int) -> None:
@@ -216,6 +222,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
             transient_failures=move.transient_failures,
             planned=move.state in (State.DOWNLOADING, State.VERIFYING),
             goes_on=move.state not in TERMINAL,
+            partial=move.partial,
             at=clock.utc_s(),
         )
         if moved is None:
@@ -290,17 +297,6 @@ def forget_place(db: Database, product: Product) -> None:
         db.rows(_SQL.forget_place, id=product.id, fence=product.fence)
 
 
-def reserved_bytes(db: Database, destination: str, product: int, *, everywhere: bool) -> int:
-    """Return how many bytes the products under way, except `product`, will still write to the disk of a destination.
-
-    Parameters
-    ----------
-    everywhere
-        Count the products of every destination, because all are put together in the same pre-spool.
-    """
-    return int(db.value(_SQL.reserved_bytes, destination=destination, id=product, everywhere=everywhere))
-
-
 def _requested(request: ProductRequest) -> dict[str, Any]:
     return {
         "safename": request.safename,
@@ -310,6 +306,8 @@ def _requested(request: ProductRequest) -> dict[str, Any]:
         "product_id": request.product_id,
         "s3_path": request.s3_path,
         "path_source": PathSource.LISTING if request.s3_path else None,
+        "layout": request.layout,
+        "choice": request.choice.to_json() if request.choice else None,
     }
 
 
@@ -320,7 +318,9 @@ def _product(row: Row) -> Product:
         state=State(row["state"]),
         path_source=PathSource(source) if source else None,
         planned=bool(row["planned"]),
+        partial=bool(row["partial"]),
     )
 
 
-_PLAIN = [name for name in Product.__dataclass_fields__ if name not in ("state", "path_source", "planned")]
+_CONVERTED = ("state", "path_source", "planned", "partial")
+_PLAIN = [name for name in Product.__dataclass_fields__ if name not in _CONVERTED]

@@ -32,24 +32,23 @@ def release_all(db: Database, clock: Clock) -> None:
         db.rows(_SQL.lift_fence, least=int(clock.utc_s() * 1000))
 
 
-def rescan(db: Database, clock: Clock, find: Callable[[str, Path | None], Path | None]) -> int:
+def rescan(db: Database, clock: Clock, find: Callable[[Row], tuple[Path, bool] | None]) -> int:
     """Mark unfinished products that are on disk as already present; return their number.
 
     Parameters
     ----------
     find
-        Returns the path of a product by its name and the output directory of its listing; None if it is not on disk.
+        Returns the path of a product, and whether it is there in part, by its name, output directory, layout and
+        choice; None if it is not on disk.
     """
     found = 0
     for rows in _batches(db.stream(_SQL.unsettled)):
-        places = [
-            (row["id"], find(row["safename"], Path(row["outputdir"]) if row["outputdir"] else None)) for row in rows
-        ]
+        places = [(row["id"], find(row)) for row in rows]
         with db.write():
             for product, place in places:
                 if place is not None:
                     found += 1
-                    _present(db, clock, product, str(place))
+                    _present(db, clock, product, str(place[0]), partial=place[1])
     return found
 
 
@@ -60,14 +59,14 @@ def finish_delivered(db: Database, clock: Clock, rows: Iterator[ReportRow]) -> N
             for row in batch:
                 known = products.find(db, row.safename)
                 if known is not None and State(row.state) in SUCCEEDED:
-                    _present(db, clock, known.id, str(row.path))
+                    _present(db, clock, known.id, str(row.path), partial=row.partial)
 
 
-def _present(db: Database, clock: Clock, product: int, path: str) -> None:
+def _present(db: Database, clock: Clock, product: int, path: str, *, partial: bool) -> None:
     """Move an unfinished product to `already_present` by allowed transitions; a finished one is not changed."""
     for step in (_SQL.take_back_ready, _SQL.take_back):
         db.rows(step, id=product, at=clock.utc_s())
-    db.rows(_SQL.already_present, id=product, path=path, at=clock.utc_s())
+    db.rows(_SQL.already_present, id=product, path=path, partial=partial, at=clock.utc_s())
 
 
 def traffic_of(state_dir: Path) -> list[Row]:
@@ -131,6 +130,8 @@ def enter_listing(db: Database, head: ListingHead, path: Path, reported_at: floa
                 path=str(path),
                 taken_at=head.taken_at,
                 reported_at=reported_at,
+                layout=head.layout,
+                choice=head.choice.to_json() if head.choice else None,
             )
         )
 
@@ -159,6 +160,9 @@ def enter_report(db: Database, listing: int, head: ListingHead, rows: Iterator[R
                     attempts=row.attempts,
                     path=row.path,
                     cause=row.cause,
+                    layout=head.layout,
+                    choice=head.choice.to_json() if head.choice else None,
+                    partial=row.partial,
                     at=at,
                 )
                 db.rows(_SQL.enter_want, listing=listing, safename=row.safename, line=row.line)

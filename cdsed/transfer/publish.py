@@ -49,7 +49,7 @@ def is_published(final: Path, sizes: Mapping[str, int], *, single: bool) -> bool
     return False
 
 
-def publish(
+def publish(  # noqa: PLR0913 - what, where to, and what must hold until then
     staging: Path,
     destination: Path,
     sizes: Mapping[str, int],
@@ -57,20 +57,18 @@ def publish(
     single: str | None,
     stamps: Mapping[str, Stamp] | None = None,
     check_owner: Callable[[], object] = lambda: None,
+    below: str = "",
 ) -> Published:
     """Rename a staged product to its final name.
 
     Parameters
     ----------
-    staging
-        Its directory, verified.
-    destination
-        The directory in which it is to appear; made when absent.
+    staging, destination, below
+        Its directory, verified. The directory in which it is to appear, made when absent, and where in it.
     single
         For a product that is one object: the name of that file, which is published instead of the directory.
     sizes, stamps
-        Bytes and last change of its files, by path, as verification found them. Exactly these are published, or
-        nothing.
+        Bytes and last change of its files, by path, as verified: exactly these are published.
     check_owner
         Called after the directory is opened. It raises when another state has taken the directory over.
 
@@ -84,29 +82,31 @@ def publish(
     DiskError
         The disk is full, read-only, or gone. Or files were added to the staging directory, or removed from it.
     """
-    final = final_path(destination, staging, single=single)
-    with on_disk(str(final)):
-        mkdir_durable(destination)
-        with pre_spool(staging) as folder, folder.child(staging.name) as product, DirHandle.at(destination) as spool:
-            check_owner()
-            _refuse_other(product, sizes, stamps)
-            product.sync_all()
-            source = product if single else folder
-            set_aside = None
-            if not _is_equal(product, spool, final.name, sizes, single=single is not None):
-                check_owner()  # syncing and comparing may have taken long
-                set_aside = _set_aside(final, spool, folder, staging.parent)
-                try:
-                    source.rename(single or staging.name, spool, final.name)
-                except OSError as error:
-                    if error.errno != errno.EXDEV:
-                        raise
-                    with _copied(product, sizes, spool, final.name, single=single) as appear:
-                        check_owner()
-                        _refuse_other(product, sizes, stamps)
-                        appear()
-            spool.sync()
-            source.sync()
+    final = final_path(destination / below, staging, single=single)
+    with (
+        on_disk(str(final)),
+        pre_spool(staging) as room,
+        room.child(staging.name) as product,
+        _opened(destination, below) as (top, spool),
+    ):
+        check_owner()
+        _refuse_other(product, sizes, stamps)
+        product.sync_all()
+        source = product if single else room
+        set_aside = None
+        if not _is_equal(product, spool, final.name, sizes, single=single is not None):
+            check_owner()  # syncing and comparing may have taken long
+            set_aside = _set_aside(spool, final.name, room, staging.parent, top, destination)
+            try:
+                source.rename(single or staging.name, spool, final.name)
+            except OSError as error:
+                _expect_other_disk(error)
+                with _copied(product, sizes, top, final.name, single=single) as (near, copy):
+                    check_owner()
+                    _refuse_other(product, sizes, stamps)
+                    near.rename(copy, spool, final.name)
+        spool.sync()
+        source.sync()
     discard(staging)
     return Published(final, set_aside)
 
@@ -159,15 +159,42 @@ def _is_same(product: DirHandle, path: str, other: DirHandle, other_path: str) -
     return True
 
 
+def _expect_other_disk(error: OSError) -> None:
+    """Raise an error of a rename, unless it says that the target is on another file system."""
+    if error.errno != errno.EXDEV:
+        raise error
+
+
+@contextmanager
+def _opened(destination: Path, below: str) -> Iterator[tuple[DirHandle, DirHandle]]:
+    """Open a destination, and the directory in it in which a product appears.
+
+    If the block fails, that directory is removed again, unless it holds others. Another process that fails may remove
+    it meanwhile. Then the rename fails with ENOENT, which plans the product again. A link or a file in its place is
+    charged to the product, because planning again does not remove it.
+    """
+    mkdir_durable(destination)
+    with DirHandle.at(destination) as top, ExitStack() as stack:
+        try:
+            try:
+                place = stack.enter_context(top.descend(below, make=True))
+            except NotADirectoryError as error:
+                raise OSError(errno.EINVAL, error.strerror) from error
+            yield top, place
+        except BaseException:
+            top.prune(below)
+            raise
+
+
 @contextmanager
 def _copied(
-    product: DirHandle, sizes: Mapping[str, int], spool: DirHandle, name: str, *, single: str | None
-) -> Iterator[Callable[[], None]]:
-    """Copy a product to a hidden sibling of its final name, on the destination's own file system.
+    product: DirHandle, sizes: Mapping[str, int], top: DirHandle, name: str, *, single: str | None
+) -> Iterator[tuple[DirHandle, str]]:
+    """Copy a product to a hidden directory on the destination's own file system.
 
-    It yields the function that renames the copy. Copying may have taken long by then.
+    It yields that directory and the name of the copy. Copying may have taken long by then.
     """
-    with spool.private(NEAR, make=True) as near:
+    with top.private(NEAR, make=True) as near:
         copy = f"{name}{COPY_SUFFIX}"
         near.remove(copy)  # left by a process that died
         if single:
@@ -178,7 +205,7 @@ def _copied(
             with near.child(copy) as whole:
                 _refuse_other(whole, sizes)
                 whole.sync_all()
-        yield lambda: near.rename(copy, spool, name)
+        yield near, copy
         near.sync()
 
 
@@ -191,17 +218,18 @@ def _copy_file(source: DirHandle, path: str, target: DirHandle, target_path: str
         os.fsync(new.fileno())
 
 
-def _set_aside(final: Path, spool: DirHandle, room: DirHandle, place: Path) -> Path | None:
+def _set_aside(
+    spool: DirHandle, name: str, room: DirHandle, place: Path, top: DirHandle, destination: Path
+) -> Path | None:
     """Move away what is under the final name; it is not the product, which would have been found as present."""
-    if not spool.exists(final.name):
+    if not spool.exists(name):
         return None
     try:
-        return _move_aside(final.name, spool, room, place)
+        return _move_aside(name, spool, room, place)
     except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-    with spool.private(NEAR, make=True) as near:
-        return _move_aside(final.name, spool, near, final.parent / NEAR)
+        _expect_other_disk(error)
+    with top.private(NEAR, make=True) as near:
+        return _move_aside(name, spool, near, destination / NEAR)
 
 
 def _move_aside(name: str, spool: DirHandle, room: DirHandle, place: Path) -> Path:

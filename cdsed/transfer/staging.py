@@ -6,9 +6,10 @@ If another user could, cdsed would still not write through it (`cdsed.dir_handle
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
 from cdsed.errors import DiskError
@@ -53,6 +54,7 @@ def prepare(
     listed: Iterable[ListedObject] = (),
     staged: Iterable[str] = (),
     keep: Collection[str] = (),
+    own: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Make a staging directory hold exactly the files of a product, each at its full size.
 
@@ -63,6 +65,8 @@ def prepare(
     keep
         Files of which bytes have arrived. All others are made again, preallocated. A session that has lost its lease
         may still write to a file that it has open; the next session must write to another one.
+    own
+        Content of cdsed's own files in the product, by path. They are synced.
 
     Raises
     ------
@@ -79,6 +83,12 @@ def prepare(
                 if path not in keep:
                     product.remove(path)
                     _preallocate(product, path, size_bytes)
+            for path, content in own.items():
+                product.remove(path)
+                with os.fdopen(product.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
 
 
 def discard(staging: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.model.choice import Choice
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import (
     MANIFEST_BYTES_MAX,
@@ -91,7 +92,7 @@ def algorithms_for(safename: str) -> frozenset[str]:
     return family_by_beginning(safename).mission.digests
 
 
-def verify(
+def verify(  # noqa: PLR0913 - the files, and all that states what they should be
     staging: Path,
     safename: str,
     objects: Sequence[StoredObject],
@@ -99,6 +100,7 @@ def verify(
     md5: str | None,
     manifest_counts: bool,
     stop: threading.Event,
+    choice: Choice | None = None,
 ) -> VerificationResult:
     """Compare a staged product with what the service listed and what its manifest says.
 
@@ -110,6 +112,8 @@ def verify(
         False: a difference from the manifest is only remarked, and the product passes.
     stop
         When set, verification ends with `Stopped`.
+    choice
+        What was fetched of the product: only that is compared with the manifest. None: all of it.
 
     Raises
     ------
@@ -134,7 +138,7 @@ def verify(
             by_service.bad.setdefault(objects[0].id, fault)
             by_manifest = replace(by_manifest, remarks=(f"{objects[0].path}: {fault}",))
     else:
-        by_manifest = _against_manifest(staging, safename, _Staged(objects, digests))
+        by_manifest = _against_manifest(staging, safename, _Staged(objects, digests), choice)
     bad = by_manifest.bad | by_service.bad if manifest_counts else by_service.bad
     missing = by_manifest.missing if manifest_counts else ()
     unproven: tuple[ManifestEntry, ...] = ()
@@ -191,7 +195,7 @@ class _ManifestResult:
     unproven: bool = True
 
 
-def _against_manifest(staging: Path, safename: str, files: "_Staged") -> _ManifestResult:
+def _against_manifest(staging: Path, safename: str, files: "_Staged", choice: Choice | None) -> _ManifestResult:
     """Compare objects with the product's own manifest; one that cannot be read is itself a bad object."""
     name, required = manifest_of(safename)
     if name is None or (not required and name not in files.by_path):
@@ -204,7 +208,8 @@ def _against_manifest(staging: Path, safename: str, files: "_Staged") -> _Manife
         if not required:
             return _ManifestResult(remarks=(f"{name}: {error}",))
         return _ManifestResult(bad={files.by_path[name].id: str(error)}, remarks=(f"{name}: {error}",))
-    found = list(differences(manifest.entries, files, every=True))
+    entries = [each for each in manifest.entries if choice is None or choice.wants(each.path)]
+    found = list(differences(entries, files, every=True))
     absent = [each.entry.path for each in found if each.kind is DifferenceKind.ABSENT]
     changed = [each for each in found if each.kind is DifferenceKind.CHANGED]
     remarks = [f"{path}: in the manifest, but not on the service" for path in absent]
@@ -214,7 +219,7 @@ def _against_manifest(staging: Path, safename: str, files: "_Staged") -> _Manife
     if remark := size_remark(found):
         remarks.append(remark)
     bad = {files.by_path[each.entry.path].id: each.digest for each in changed}
-    unproven = bool(found) or not manifest.complete or any(entry.size_bytes is None for entry in manifest.entries)
+    unproven = bool(found) or not manifest.complete or any(entry.size_bytes is None for entry in entries)
     return _ManifestResult(bad, tuple(absent), tuple(remarks), unproven=unproven)
 
 

@@ -1,5 +1,6 @@
 """``cdsed status --json``: the same values, for programs. The names do not change within a schema."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -56,6 +57,7 @@ def _overview(report: StatusReport) -> dict[str, Any]:
 
 def _product(details: ProductDetails) -> dict[str, Any]:
     product = {name: value for name, value in asdict(details.product).items() if name not in _INTERNAL}
+    product["choice"] = json.loads(product["choice"]) if product["choice"] else None
     return _plain(product) | {
         "progress": asdict(details.progress),
         "next_try_in_s": details.next_try_in_s,
@@ -69,6 +71,9 @@ def _listing(details: ListingDetails) -> dict[str, Any]:
         **_progress(details.progress),
         "sha256": head.sha256,
         "outputdir": head.outputdir,
+        "layout": head.layout,
+        "include": list(head.include),
+        "exclude": list(head.exclude),
         "user": head.user,
         "counts": {**asdict(counts), "lines": counts.lines},
         "report_files": {kind: str(path) for kind, path in details.report_files.items()},

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from cdsed.clock import iso
+from cdsed.model.choice import Choice
 from cdsed.model.listing import LineVerdict
 from cdsed.model.product_state import TERMINAL, Product, State
 from cdsed.model.status_report import DaemonState, Event, ObjectProgress
@@ -44,6 +45,8 @@ def _listing(view: StatusView, about: ListingDetails, canvas: Canvas) -> list[st
     lines += _entry(
         canvas, "request", [f"group {head.group}", f"priority {head.priority}", f"into {_into(head.outputdir)}"]
     )
+    if head.layout or head.choice:
+        lines += _entry(canvas, "files", [f"layout {head.layout}" if head.layout else "", _only(head.choice)])
     lines += _entry(canvas, "lines", [f"{number(counts.lines)}:", *sums])
     finished = f"{number(progress.finished)}/{number(progress.products)} finished"
     lines += _entry(
@@ -81,6 +84,8 @@ def _product(about: ProductDetails, now: float, canvas: Canvas) -> list[str]:
         "state": [product.state.value, *_progress(product, about.progress)],
         "path": [product.path or ""],
         "goes to": ["" if product.state in TERMINAL else _into(product.destination or product.outputdir)],
+        "files": [_only(Choice.from_json(product.choice)), "in part: files were left out" if product.partial else ""],
+        "layout": [product.layout or ""],
         "on CDSE": [product.s3_path or "", f"known from the {product.path_source}" if product.path_source else ""],
         "size": [size(product.size_bytes) if product.size_bytes is not None else ""],
         "request": [f"group {product.account_group}", f"priority {product.priority}"],
@@ -90,8 +95,8 @@ def _product(about: ProductDetails, now: float, canvas: Canvas) -> list[str]:
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():
-        if filled := [item for item in items if item]:
-            lines += _entry(canvas, title, filled)
+        if any(items):
+            lines += _entry(canvas, title, items)
     return [*lines, canvas.paint("History", Colour.TITLE), *_history(about.history, canvas)]
 
 
@@ -125,7 +130,11 @@ def _history(events: list[Event], canvas: Canvas) -> list[str]:
 
 
 def _entry(canvas: Canvas, title: str, items: list[str]) -> list[str]:
-    return canvas.flow(f"  {title:<{_TITLE_COLUMNS - 2}}", items)
+    return canvas.flow(f"  {title:<{_TITLE_COLUMNS - 2}}", [item for item in items if item])
+
+
+def _only(choice: Choice | None) -> str:
+    return f"only {choice}" if choice else ""
 
 
 def _into(outputdir: str | None) -> str:

@@ -2,8 +2,9 @@
 
 from cdsed.clock import Clock
 from cdsed.model.catalogue_entry import CatalogueEntry
+from cdsed.model.choice import Choice
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
-from cdsed.store import products
+from cdsed.store import choices, products
 from cdsed.store.database import Database
 from cdsed.store.move import Move
 from cdsed.store.products import ProductRequest
@@ -26,18 +27,26 @@ def take_name(db: Database, clock: Clock, product: Product, entry: CatalogueEntr
     other = products.find(db, entry.name)
     if other is None:
         return products.name(db, product, entry.name)
+    choice = Choice.from_json(product.choice)
     if other.state not in TERMINAL:
+        choices.widen(db, other, choice)
         _wait(db, clock, product, other)
     elif product.cause != _waits_for(other):  # it ended for an earlier listing: this one requests it once more
         request = ProductRequest(
-            other.safename, product.account_group, product.priority, product.outputdir, entry.product_id
+            other.safename,
+            product.account_group,
+            product.priority,
+            product.outputdir,
+            entry.product_id,
+            layout=product.layout,
+            choice=choice,
         )
         products.ask_again(db, clock, other.id, request)
         _wait(db, clock, product, other)
     elif other.state in SUCCEEDED:
         products.move(db, clock, product, Move(State.QUEUED, cause=f"it is {other.safename}"))
         queued = products.get(db, product.id)
-        products.move(db, clock, queued, Move(State.ALREADY_PRESENT, path=other.path))
+        products.move(db, clock, queued, Move(State.ALREADY_PRESENT, path=other.path, partial=other.partial))
     else:
         cause = f"it is {other.safename}, which is {other.state}: {other.cause or 'without a cause'}"
         products.move(db, clock, product, Move(State.UNAVAILABLE, cause=cause))

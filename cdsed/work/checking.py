@@ -14,6 +14,7 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing
+from cdsed.local.intact import judge
 from cdsed.local.whole import is_whole
 from cdsed.model.product_state import SUCCEEDED
 from cdsed.process.lock import is_free
@@ -187,12 +188,22 @@ def _look_at_products(db: Database, settings: Settings, checked: Checked, *, eve
         if not os.path.lexists(product.path):
             checked.gone += 1
             continue
-        if len(places) > 1:
+        if len(places) > 1 and not product.partial:
             checked.violations += _duplicate(product, places)
         if product.position > opened_from:
             checked.opened += 1
-            if not is_whole(Path(product.path), product.safename):
+            if not _is_good(product):
                 checked.violations.append(_incomplete(product))
+
+
+def _is_good(product: OnDisk) -> bool:
+    path = Path(product.path)
+    if not product.partial:
+        return is_whole(path, product.safename)
+    try:
+        return judge(path, product.safename, thorough=False).as_taken
+    except OSError:
+        return False
 
 
 def _duplicate(product: OnDisk, places: list[Path]) -> Iterator[Violation]:

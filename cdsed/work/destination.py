@@ -11,7 +11,7 @@ from cdsed.local.space import free_bytes
 from cdsed.logevent import PRESENT
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product, State
-from cdsed.store import breakers, disks, pauses, pieces, products
+from cdsed.store import breakers, choices, disks, pauses, pieces, products
 from cdsed.store.move import Move
 from cdsed.transfer import ownership
 from cdsed.transfer.s3_errors import on_disk
@@ -55,16 +55,17 @@ class Destination:
         if product.replaces:
             return False
         with context.watch.at(product.outputdir or NO_PLACE):
-            found = context.presence.find_now(product.safename, Path(product.outputdir) if product.outputdir else None)
+            found = context.presence.find_product(product, Path(product.outputdir) if product.outputdir else None)
         if found is None:
             return False
-        _log.info("%s: already at %s", product.safename, found, extra=PRESENT)
+        _log.info("%s: already at %s", product.safename, found.path, extra=PRESENT)
         begun = product.staging is not None and product.destination is not None
         if begun:
             # This state began the product. Perhaps its directory was not synced when the product was published.
-            ownership.complete(context.owners, product, found)
+            ownership.complete(context.owners, product, found.path)
         cause = f"waited for: {product.cause.partition(';')[0]}" if product.cause else None
-        products.move(context.db, context.clock, product, Move(State.ALREADY_PRESENT, cause=cause, path=str(found)))
+        settled = Move(State.ALREADY_PRESENT, cause=cause, path=str(found.path), partial=found.partial)
+        choices.settle(context.db, context.clock, product, settled)
         if begun:
             ownership.release(context.owners, product)
         return True
@@ -239,7 +240,7 @@ class Destination:
         for room in rooms:
             shared = settings.pre_spool is not None
             where = str(room.destination)
-            reserved_bytes = products.reserved_bytes(self.context.db, where, product.id, everywhere=shared)
+            reserved_bytes = disks.reserved_bytes(self.context.db, where, product.id, everywhere=shared)
             left_bytes = room.free_bytes - reserved_bytes
             if left_bytes >= size_bytes + kept_bytes:
                 return Places(str(room.pre_spool / product.safename), where)

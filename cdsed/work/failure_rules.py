@@ -70,6 +70,12 @@ RULES = (
     ),
     FailureRule(
         FaultDomain.PRODUCT,
+        ("NothingChosen", "NoLayoutField"),
+        "none of its files fits `include` and `exclude`, or its name lacks a field of `layout`",
+        FailureAction.GIVE_UP,
+    ),
+    FailureRule(
+        FaultDomain.PRODUCT,
         ("ZipRefused",),
         "the zipper: 400, 404, 422 and other 4xx, with a code `DAT-ZIP-…`",
         FailureAction.ATTEMPT,

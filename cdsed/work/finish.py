@@ -6,13 +6,17 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from cdsed.errors import TransferError
-from cdsed.local import file_record
+from cdsed.errors import DiskError, TransferError
+from cdsed.local import file_record, layouts
+from cdsed.local.partial import is_marked, read_marker
 from cdsed.logevent import LogEvent, about
+from cdsed.model.choice import Choice
+from cdsed.model.layout import ProductLayout
 from cdsed.model.objects import Digests, StoredObject
+from cdsed.model.part_marker import MARKER, Partial
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
-from cdsed.store import cancelling, pieces, products
+from cdsed.store import cancelling, choices, pieces, products
 from cdsed.store.move import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
@@ -74,10 +78,14 @@ def _finish(context: WorkerContext, product: Product) -> None:
     kept = place.check()
     folder, destination = Path(product.staging or ""), Path(product.destination or "")
     objects = pieces.objects(context.store.db, product.id)
-    single = single_file(objects, product.safename)
-    final = final_path(destination, folder, single=single)
+    single = single_file(objects, product.safename) if not product.partial else None
+    below = product.final_below
+    final = final_path(destination / below, folder, single=single)
     sizes = {item.path: item.size_bytes for item in objects}
     source = folder / single if single else folder
+    marker = _marker(product, source if source.exists() else final)
+    if marker is not None:
+        sizes[MARKER] = marker.size_bytes
     if not source.exists() and _is_new(final, product) and is_published(final, sizes, single=single is not None):
         # A worker died between the rename and the commit. The product was verified before it was published.
         _log.info("%s: was published before a crash", product.safename)
@@ -86,23 +94,14 @@ def _finish(context: WorkerContext, product: Product) -> None:
             context, product, final, State.DONE if kept else State.ALREADY_PRESENT
         )  # else another state has published it
         return
-    verdict = verify(
-        folder,
-        product.safename,
-        objects,
-        md5=product.md5,
-        manifest_counts=context.settings.transfer.manifest == "fail",
-        stop=context.stop,
-    )
-    if not verdict.good:
-        _bad(context, product, objects, verdict)
+    if marker is not None and not marker.satisfies(Choice.from_json(product.choice)):
+        products.move(context.store.db, context.store.clock, product, choices.wanted_more(context.store.clock))
         return
-    for remark in verdict.remarks[:_REMARKS_SHOWN]:
-        _log.warning("%s: %s", product.safename, remark)
-    if cancelling.is_cancelled(context.store.db, product):
-        _cancel(context, product)
+    verdict = _verified(context, product, folder, objects, marker)
+    if verdict is None:
         return
-    present = None if product.replaces else context.disks.presence.find_now(product.safename, destination)
+    found = None if product.replaces else context.disks.presence.find_product(product, destination)
+    present = found.path if found is not None else None
     if present is not None:
         complete(present, folder)
         # A worker died after the rename. If it copied from another disk, the source is left.
@@ -111,15 +110,42 @@ def _finish(context: WorkerContext, product: Product) -> None:
         return
     place.check()  # verification may have taken long
     with on_disk(str(final)):
+        if product.layout is not None:
+            layouts.note(destination, ProductLayout.parse(product.layout))
         if verdict.unproven:
-            file_record.write(destination, final.name, verdict.unproven)
+            file_record.write(destination, final.name, verdict.unproven, below)
         else:
-            file_record.remove(destination, final.name)
-    published = publish(folder, destination, sizes, single=single, stamps=verdict.stamps, check_owner=place.check_owner)
+            file_record.remove(destination, final.name, below)
+    stamps, check_owner = verdict.stamps, place.check_owner
+    published = publish(folder, destination, sizes, single=single, stamps=stamps, check_owner=check_owner, below=below)
     if published.set_aside:
         former = "the former copy" if product.replaces else "an incomplete copy"
         _log.warning("%s: %s was there; it is at %s now", final, former, published.set_aside)
     _record(context, product, published.path, State.DONE)
+
+
+def _verified(
+    context: WorkerContext, product: Product, folder: Path, objects: list[StoredObject], marker: Partial | None
+) -> Verdict | None:
+    """Return what verification says of a product to publish; None if it was bad, or cancelled meanwhile: that is noted."""
+    verdict = verify(
+        folder,
+        product.safename,
+        objects,
+        md5=product.md5,
+        manifest_counts=context.settings.transfer.manifest == "fail",
+        stop=context.stop,
+        choice=None if marker is None else marker.choice,
+    )
+    if not verdict.good:
+        _bad(context, product, objects, verdict)
+        return None
+    for remark in verdict.remarks[:_REMARKS_SHOWN]:
+        _log.warning("%s: %s", product.safename, remark)
+    if cancelling.is_cancelled(context.store.db, product):
+        _cancel(context, product)
+        return None
+    return verdict
 
 
 def _is_new(final: Path, product: Product) -> bool:
@@ -135,8 +161,26 @@ def _cancel(context: WorkerContext, product: Product) -> None:
     _log.info("%s: cancelled after its verification", product.safename)
 
 
+def _marker(product: Product, place: Path) -> Partial | None:
+    """Return the marker of a product that is fetched in part, from its staging directory or where it was published.
+
+    Raises
+    ------
+    DiskError
+        ``Lost``: it is not there, so the product is planned again.
+    """
+    if not product.partial:
+        return None
+    found = read_marker(place)
+    if found is None:
+        raise DiskError(f"{place}: {MARKER} is gone or was changed", code="Lost")
+    return found
+
+
 def _record(context: WorkerContext, product: Product, path: Path, state: State) -> None:
-    products.move(context.store.db, context.store.clock, product, Move(state, path=str(path)))
+    move = Move(state, path=str(path), partial=is_marked(path))
+    if not choices.settle(context.store.db, context.store.clock, product, move):
+        return
     Destination(context.disks, product).release()
     event = LogEvent.PRODUCT_PUBLISHED if state is State.DONE else LogEvent.PRODUCT_PRESENT
     extra = about(event, product=product.safename)

@@ -7,10 +7,11 @@ batches. The transaction of a batch also records how far the listing is read, so
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.config.groups import completed
 from cdsed.config.settings import Settings
 from cdsed.errors import CdsedError, InboxError
 from cdsed.inbox import directory, receipt
@@ -224,16 +225,7 @@ class Intake:
             self._take_small(heads)
 
     def _blank_head(self, path: Path, dropped: DroppedFile) -> ListingHead:
-        return ListingHead(
-            id=0,
-            name=path.name,
-            sha256="",
-            group="",
-            priority=0,
-            outputdir=None,
-            taken_at=self._clock.utc_s(),
-            user=dropped.user,
-        )
+        return ListingHead(0, path.name, "", "", 0, None, taken_at=self._clock.utc_s(), user=dropped.user)
 
     def _read_head(self, path: Path, head: ListingHead, directory_group: str | None) -> ListingHead:
         self._refuse_deadly(path)
@@ -245,7 +237,7 @@ class Intake:
             if options.outputdir and Path(options.outputdir).resolve().is_relative_to(ours.resolve()):
                 raise InboxError(f"its outputdir {options.outputdir!r} is in {ours}, which is not a place for products")
         sha256 = fingerprint(path, self._between_batches)
-        return replace(head, sha256=sha256, group=group, priority=options.priority, outputdir=options.outputdir)
+        return head.asking(completed(options, self._settings.groups.get(group)), group, sha256)
 
     def _take_small(self, heads: list[tuple[ListingHead, Path]]) -> None:
         lines = [list(self._unread(path, head.sha256, 0)) for head, path in heads]

@@ -1,17 +1,19 @@
 """Decide each line of a listing: its product is accepted, known, already present or a duplicate, or it is rejected."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.local import marker
+from cdsed.local.partial import is_marked
 from cdsed.local.presence import Presence
-from cdsed.local.whole import is_whole
+from cdsed.local.whole import satisfies
 from cdsed.log import redact
+from cdsed.model.choice import Choice, union
 from cdsed.model.listing import Counts, Ignored, LineVerdict, ListingHead, ListingLine, Named, Rejected, Remark
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
-from cdsed.store import cancelling, disks, listings, products
+from cdsed.store import cancelling, choices, disks, listings, products
 from cdsed.store.database import Database
 from cdsed.store.products import ProductRequest
 
@@ -35,10 +37,11 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class PresenceCheck:
-    """Where the state said that a product is when it was looked for, and where it was found."""
+    """Where the state said that a product is when it was looked for, and where it was found, perhaps in part."""
 
     reported_before: str | None
     found: Path | None
+    in_part: bool = False
 
 
 _NOT_CHECKED = PresenceCheck(None, None)
@@ -82,33 +85,53 @@ class Lines:
             if not isinstance(line, Named) or line.known_name is None:
                 continue
             known = products.find(self._db, line.safename)
-            if known is not None and known.state not in TERMINAL:
+            if (known is not None and known.state not in TERMINAL) or _misfit(head, line):
                 continue
             reported_before = _reported_path(known)
-            there = reported_before is not None and self._is_there(Path(reported_before), line.safename)
+            there = known is not None and reported_before is not None and self._is_there(known, head.choice)
             found = Path(reported_before) if reported_before and there else None
-            yield line.safename, PresenceCheck(reported_before, found or self._presence.find(line.safename, outputdir))
+            found = found or self._presence.find(line.safename, outputdir, head.below(line.safename), head.choice)
+            yield line.safename, PresenceCheck(reported_before, found, in_part=found is not None and is_marked(found))
 
-    def _is_there(self, place: Path, safename: str) -> bool:
-        """Tell whether a product is complete at its path; True also if its disk is not mounted or does not respond."""
+    def _is_there(self, known: Product, choice: Choice | None) -> bool:
+        """Tell whether a product is at its path by the state, with all files of a choice.
+
+        True also if its disk is not mounted or does not respond, unless only a part was there and the whole is wanted.
+        """
+        if known.partial and choice is None:
+            return False
+        place = Path(known.path or "")
+        # A layout puts the product below the directory that is known as a disk.
+        top = Path(known.destination) if known.destination else place.parent
+        top = top if place.is_relative_to(top) else place.parent
         try:
-            identity = disks.get(self._db, place.parent)
+            identity = disks.get(self._db, top)
             if place.exists():
-                return is_whole(place, safename)
-            return identity is not None and identity.is_lost(marker.look(place.parent))
+                return satisfies(place, known.safename, choice)
+            return identity is not None and identity.is_lost(marker.look(top))
         except OSError:
             return True
 
     def _take(self, head: ListingHead, line: Named, check: PresenceCheck, batch: _Batch) -> None:
+        if why := _misfit(head, line):
+            batch.add(line.line, LineVerdict.REJECTED, None, why)
+            return
         request = ProductRequest(
-            line.safename, head.group, head.priority, head.outputdir, line.product_id, line.s3_path
+            line.safename,
+            head.group,
+            head.priority,
+            head.outputdir,
+            line.product_id,
+            line.s3_path,
+            head.layout,
+            head.choice,
         )
         known = products.find(self._db, line.safename)
-        reported_before, found = _reported_path(known), check.found
-        if reported_before and reported_before != check.reported_before:  # it was published after the look for it
-            found = Path(reported_before)
+        reported_before, found, in_part = _reported_path(known), check.found, check.in_part
+        if known and reported_before and reported_before != check.reported_before and _covers(known, head.choice):
+            found, in_part = Path(reported_before), known.partial  # it was published after the look for it
         if known is None:
-            number = products.add(self._db, self._clock, request, path=str(found) if found else None)
+            number = products.add(self._db, self._clock, request, path=str(found) if found else None, partial=in_part)
         else:
             number = known.id
         earlier = listings.want(self._db, head.id, number, line.line)
@@ -116,21 +139,53 @@ class Lines:
             batch.add(line.line, LineVerdict.DUPLICATE, line.safename, f"line {earlier} names it already")
         elif known is not None and known.state not in TERMINAL:
             products.raise_priority(self._db, number, head.priority)
-            batch.add(line.line, LineVerdict.KNOWN, line.safename, f"under way for an earlier listing ({known.state})")
+            choices.widen(self._db, known, head.choice)
+            text = f"under way for an earlier listing ({known.state}){_elsewhere(head, known)}"
+            batch.add(line.line, LineVerdict.KNOWN, line.safename, text)
         elif found is not None:
             if known is not None:
-                self._found_again(known, found)
+                self._found_again(known, found, in_part=in_part)
             batch.add(line.line, LineVerdict.ALREADY_PRESENT, line.safename, str(found))
         else:
             if known is not None:
+                if (
+                    known.partial and known.state in SUCCEEDED
+                ):  # the larger part takes the place of the one that is there
+                    request = replace(request, choice=union(Choice.from_json(known.choice), head.choice))
                 products.ask_again(self._db, self._clock, number, request)
             batch.add(line.line, LineVerdict.ACCEPTED, line.safename, line.remark)
 
-    def _found_again(self, known: Product, found: Path) -> None:
-        if known.state not in SUCCEEDED or known.path != str(found):
-            products.found_present(self._db, self._clock, known.id, str(found))
+    def _found_again(self, known: Product, found: Path, *, in_part: bool) -> None:
+        if known.state not in SUCCEEDED or known.path != str(found) or known.partial != in_part:
+            products.found_present(self._db, self._clock, known.id, str(found), partial=in_part)
 
 
 def _reported_path(known: Product | None) -> str | None:
     """Return the path of a product according to the state; None if the state has none."""
     return known.path if known is not None and known.state in SUCCEEDED else None
+
+
+def _misfit(head: ListingHead, line: Named) -> str | None:
+    """Return why a product has no place in the layout of its listing; None if it has, or only its id is known."""
+    if head.layout is None or line.known_name is None:
+        return None
+    try:
+        head.below(line.safename)
+    except ValueError as error:
+        return f"it has no place in the layout {head.layout}: {error}"
+    return None
+
+
+def _covers(known: Product, choice: Choice | None) -> bool:
+    """Tell whether a product, as it was asked for, has all files of a choice."""
+    if not known.partial:
+        return True
+    own = Choice.from_json(known.choice)
+    return choice is not None and union(own, choice) == own
+
+
+def _elsewhere(head: ListingHead, known: Product) -> str:
+    """Return what a receipt adds if a product will not be where its listing's layout says."""
+    if known.layout == head.layout:
+        return ""
+    return f"; it will be where that listing wants it (layout {known.layout or '.'}), not by {head.layout or '.'}"

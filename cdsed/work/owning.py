@@ -6,7 +6,9 @@
 from contextlib import suppress
 from pathlib import Path
 
-from cdsed.model.product_state import TERMINAL
+from cdsed.dir_handle import DirHandle
+from cdsed.model.layout import PARTIAL
+from cdsed.model.product_state import SUCCEEDED, TERMINAL
 from cdsed.store import breakers, disks, products
 from cdsed.transfer.ownerfile import Owner
 from cdsed.transfer.ownership import rooms_of
@@ -28,7 +30,19 @@ def tidy(context: DiskContext, room: Path) -> dict[str, Owner]:
     mine, others = context.owners.owned(room)
     for name in mine:
         context.owners.release(room, name, unless=lambda name=name: _is_needed(context, room, name))  # type: ignore[misc]
+        _prune(context, name)
     return others
+
+
+def _prune(context: DiskContext, name: str) -> None:
+    """Remove what a kill has left of the directories of a failed product, as far as they are empty."""
+    product = products.find(context.db, name)
+    if product is None or product.state in SUCCEEDED or product.state not in TERMINAL or not product.destination:
+        return
+    with suppress(OSError, ValueError), DirHandle.at(Path(product.destination)) as top:
+        below = product.below
+        for folder in (below, f"{PARTIAL}/{below}".rstrip("/")):
+            top.prune(folder)
 
 
 def _is_needed(context: DiskContext, room: Path, name: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from cdsed.errors import ProductError
 from cdsed.model.eodata import location_of
 from cdsed.model.product_state import Product
-from cdsed.store import backlog, pieces
+from cdsed.store import backlog, choices, pieces
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import list_objects
 from cdsed.transfer.staging import prepare, staged_sizes
@@ -33,7 +33,8 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
     location = location_of(product.safename, product.s3_path, context.settings.services.s3_bucket)
     asked_before = connection.requests
     listed = list_objects(connection, account, location, context.stop, context.transfer.stall_detector.watch)
-    size_bytes = sum(item.size_bytes for item in listed)
+    chosen = choices.chosen(product, listed)
+    size_bytes = sum(item.size_bytes for item in chosen.taken)
     places = destination.choose(size_bytes)
     destination.claim()
     with context.disks.watch.at(places.destination):
@@ -44,10 +45,10 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         lost_again = pieces.forget_lost(db, product, staged)
         if lost_again:  # a power cut does that once; an object that is lost again is charged
             raise ProductError(f"its disk has lost {lost_again[0]} once more", code="VerificationFailed")
-        prepare(staging, listed, staged, pieces.arrived(db, product, listed))
+        prepare(staging, chosen.taken, staged, pieces.arrived(db, product, chosen.taken), chosen.marker)
     piece_bytes = context.settings.transfer.piece_bytes
-    fetched = sum(-(-item.size_bytes // piece_bytes) for item in listed)
+    fetched = sum(-(-item.size_bytes // piece_bytes) for item in chosen.taken)
     with db.write():
-        pieces.plan(db, product, listed, places, piece_bytes)
+        pieces.plan(db, product, chosen.taken, places, piece_bytes, partial=bool(chosen.marker))
         backlog.learn(db, product, connection.requests - asked_before + fetched)
-    _log.info("%s: %d objects, %d bytes", product.safename, len(listed), size_bytes)
+    _log.info("%s: %d of %d objects, %d bytes", product.safename, len(chosen.taken), len(listed), size_bytes)

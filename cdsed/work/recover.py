@@ -6,18 +6,24 @@ the next start finds one of the two and continues.
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import StateDamaged, StateDiskError, StateError
 from cdsed.inbox import reread
-from cdsed.local.presence import presence_of
+from cdsed.local.partial import is_marked
+from cdsed.local.presence import Presence, presence_of
 from cdsed.logevent import LogEvent, about
+from cdsed.model.choice import Choice
+from cdsed.model.layout import ProductLayout
+from cdsed.model.safename import parse
 from cdsed.process.lock import is_free
 from cdsed.store import backup, files, listings, notices, processes, recovery
-from cdsed.store.database import FILE_NAME, Database, examine, open_as_it_is, open_state
+from cdsed.store.database import FILE_NAME, Database, Row, examine, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
 from cdsed.store.migration import newest_schema
 from cdsed.work.forgotten import return_unknown
@@ -133,7 +139,7 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
             processes.daemon_stopped(db, clock)  # the daemon that ran when the backup was made did not crash
             recovery.carry_traffic(db, traffic)
             reported, again = _enter_listings(db, clock, settings.inbox.path)
-            present = recovery.rescan(db, clock, presence_of(settings, clock).find)
+            present = recovery.rescan(db, clock, partial(_place_of, presence_of(settings, clock)))
             made = Recovered(why, name, reported, again, present, bool(traffic))
             notices.note(db, clock, notices.RECOVERED, made.notice())
         finally:
@@ -141,6 +147,17 @@ def remake(settings: Settings, clock: Clock, why: str, source: Source) -> tuple[
         return made, files.put_in_place(state_dir, "\n".join(made.lines()), clock)
     except OSError as error:
         raise StateDiskError(f"{error.filename or state_dir}: {error.strerror}; the state is as it was") from error
+
+
+def _place_of(presence: Presence, row: Row) -> tuple[Path, bool] | None:
+    """Return where a product is on disk, and whether it is there in part."""
+    below = ""
+    if row["layout"] is not None:
+        with suppress(ValueError):  # an id whose name is not known yet
+            below = ProductLayout.parse(row["layout"]).below(parse(row["safename"]))
+    outputdir = Path(row["outputdir"]) if row["outputdir"] else None
+    found = presence.find(row["safename"], outputdir, below, Choice.from_json(row["choice"]))
+    return None if found is None else (found, is_marked(found))
 
 
 def _damage(settings: Settings, clock: Clock) -> str | None:

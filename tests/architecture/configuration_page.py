@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
+from cdsed.config.groups import GroupSettings
 from cdsed.config.section import Section
 from cdsed.config.settings import ArchiveSettings, Settings
 from cdsed.config.values import parse_size_bytes
@@ -34,6 +35,9 @@ EXAMPLES: dict[str, Any] = {
     "archives[].layouts": {"S3": "{unit}/{product_type}/{year}/{doy}"},
     "accounts_file": "/data/cdsed/accounts.yml",
     "default_group": "lab",
+    "groups.NAME.layout": "{mission}/{year}/{month}/{day}",
+    "groups.NAME.include": ["*-vv-*"],
+    "groups.NAME.exclude": ["preview", "*-ql.jpg"],
     "services.s3_url": "http://127.0.0.1:8333",
     "services.s3_region": "other",
     "services.s3_bucket": "mirror",
@@ -131,6 +135,8 @@ def keys(section: type[Section] = Settings, above: str = "") -> Iterator[tuple[s
             yield from keys(info.annotation, f"{above}{name}.")
         elif name == "archives":
             yield from keys(ArchiveSettings, "archives[].")
+        elif name == "groups":
+            yield from keys(GroupSettings, "groups.NAME.")
         else:
             yield f"{above}{name}", info
 
@@ -141,6 +147,8 @@ def example(key: str) -> dict[str, Any]:
     value = EXAMPLES[key]
     if section == "archives[]":
         return {"archives": [{"root": EXAMPLES["archives[].root"], name: value}]}
+    if section == "groups.NAME":
+        return {"groups": {"lab": {name: value}}}
     return {section: {name: value}} if section else {name: value}
 
 
@@ -209,6 +217,8 @@ def _type(info: FieldInfo) -> str:
         return f"mapping of names to lists of {rules}" if "dict" in annotation else f"list of {rules}"
     if "tuple" in annotation:
         return "list of paths" if "Path" in annotation else "list of patterns"
+    if "Layout" in annotation:
+        return "template, or mapping of families to templates"
     if "dict" in annotation:
         return "mapping of families to templates"
     if "Path" in annotation:
@@ -236,7 +246,7 @@ def _default(key: str, info: FieldInfo) -> str:
     if info.is_required():
         return "Required."
     value: Any = yaml.safe_load(COMMENTED.read_text("utf-8"))
-    if key.startswith("archives"):
+    if key.startswith(("archives", "groups")):
         return "Default: none."
     for part in key.split("."):
         value = value[part]

@@ -12,6 +12,7 @@ ADVICE = {
     "NotOnline": "Order the product at CDSE, or wait until it is online. Then `cdsed retry`",
     "Refused": "Ask CDSE for access to this collection, or set `transfer.zip_fallback`",
     "UnsafePath": "Report the product to CDSE. cdsed never writes it",
+    "NothingChosen": "Correct the patterns or the layout (`cdsed add --include …`), and drop the listing again",
     "ZipRefused": "Read the message of CDSE in `cdsed status PRODUCT`",
     "VerificationFailed": "Nothing. If it ends *corrupt*, report the product to CDSE",
     "Incomplete": "Nothing at first: the product may still be arriving at CDSE. Later report it to CDSE",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.model.choice import Choice
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.campaign import KILL, Campaign, Injury, counted, sifted
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.injection import Strace, needs_strace
+from tests.support.injection import Point, Strace, needs_strace
 from tests.support.sandbox import SandboxProcess
 
 pytestmark = [needs_strace, pytest.mark.timeout(900)]
@@ -99,3 +100,31 @@ def test_a_worker_of_the_real_daemon_killed_at_a_call_loses_nothing(
     assert lab.differences([safename]) == []
     assert lab.query("SELECT max(attempts) AS most FROM product") == [{"most": 0}]
     assert {path.name for path in (lab.spool / ".cdsed").iterdir()} == {"marker", "owners"}
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """Give the way of a product of which only the measurements are fetched, into a directory of its layout."""
+    with Campaign(
+        tmp_path_factory.mktemp("part"), "S1_OCN", size_bytes=600_000, part=Choice.of(["measurement"], [])
+    ) as found:
+        yield found
+
+
+def _of_publishing(points: list[Point]) -> list[Point]:
+    """Return every second point in the spool from the first directory of the layout on, and what is just beside."""
+    made = next(
+        index for index, point in enumerate(points) if point.syscall.startswith("mkdir") and "partial" in point.path
+    )
+    last = max(index for index, point in enumerate(points) if point.path.startswith("spool"))
+    return sifted(points[made - 3 : last + 3], 6)[::2]
+
+
+def test_a_kill_while_a_part_is_published_never_leaves_it_without_its_marker(part: Campaign) -> None:
+    assert part.run([Injury(point, KILL) for point in _of_publishing(part.points)]) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_kill_at_every_point_of_a_part_leaves_what_a_restart_makes_good(part: Campaign) -> None:
+    assert part.run([Injury(point, KILL) for point in part.points]) == []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from cdsed.model.choice import Choice
 from cdsed.model.product_state import TRANSITIONS, State
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
@@ -61,11 +62,22 @@ class Campaign:
         How many walk at once.
     elsewhere
         A directory on another file system, in which products are put together; None: beside the spool.
+    part
+        What the listing wants of the product, by a layout: it appears below ``partial/by/date``. None: all of it.
     """
 
     def __init__(
-        self, root: Path, kind: str, *, size_bytes: int, walkers: int = 2, elsewhere: Path | None = None
+        self,
+        root: Path,
+        kind: str,
+        *,
+        size_bytes: int,
+        walkers: int = 2,
+        elsewhere: Path | None = None,
+        part: Choice | None = None,
     ) -> None:
+        self._part = part
+        self._below = "partial/by/date" if part else ""
         self._root = root
         self._count = walkers
         self._elsewhere = elsewhere
@@ -153,13 +165,16 @@ class Campaign:
 
     def _lasting_faults(self, lab: Installation) -> Iterator[str]:
         """Yield violations of what must always hold."""
-        published = [path.name for path in lab.spool.iterdir() if not path.name.startswith(".")]
-        if published not in ([], [self.safename]):
+        published = [str(path.relative_to(lab.spool)) for path in lab.spool.rglob(self.safename)]
+        published = [path for path in published if not path.startswith(".")]
+        if published not in ([], [f"{self._below}/{self.safename}".lstrip("/")]):
             yield f"the spool holds {published}"
         elif published:
-            yield from lab.differences(published)
+            yield from self._differences(lab)
         listings = [
-            path for path in lab.inbox.rglob(LISTING) if path.read_text(encoding="utf-8").split() == [self._s3_path]
+            path
+            for path in lab.inbox.rglob(LISTING)
+            if path.read_text(encoding="utf-8").split("\n") == [*self._lines(), ""]
         ]
         if len(listings) != 1:
             yield f"the listing is at {listings}"
@@ -167,9 +182,16 @@ class Campaign:
             if not report_file.name.startswith("."):
                 json.loads(report_file.read_text(encoding="utf-8"))
 
+    def _differences(self, lab: Installation) -> list[str]:
+        return lab.differences([self.safename], lab.spool / self._below, part=self._part)
+
+    def _lines(self) -> list[str]:
+        options = [f"# cdsed: layout=by/date {self._part}"] if self._part else []
+        return [*options, self._s3_path]
+
     def _final_faults(self, lab: Installation, finished: str = "done") -> list[str]:
         """Return violations of what must hold at the end."""
-        faults = [*self._lasting_faults(lab), *lab.differences([self.safename])]
+        faults = [*self._lasting_faults(lab), *self._differences(lab)]
         facts = {
             "products": lab.query("SELECT state, attempts FROM product"),
             "listings": lab.query("SELECT state, accepted, duplicate, known, already_present, rejected FROM listing"),
@@ -183,6 +205,7 @@ class Campaign:
             "left over": self._left_over(lab),
         }
         expected = {**_IN_THE_END, "products": [{"state": finished, "attempts": 0}], "reported": {finished: 1}}
+        expected["wants"] = [{"line": len(self._lines())}]
         faults += [f"{what}: {found}" for what, found in facts.items() if found != expected[what]]
         faults += _broken_history(lab)
         return faults
@@ -210,13 +233,12 @@ class Campaign:
             retry={"first_delay_s": 0.05, "longest_delay_s": 0.1},
         )
         _identify(lab)
-        lab.drop(LISTING, [self._s3_path])
+        lab.drop(LISTING, self._lines())
         return lab
 
 
 _IN_THE_END = {
     "listings": [{"state": "reported", "accepted": 1, "duplicate": 0, "known": 0, "already_present": 0, "rejected": 0}],
-    "wants": [{"line": 1}],
     "leases": [],
     "workers": [],
     "pieces": [],

@@ -15,6 +15,8 @@ from typing import Any, Self
 import yaml
 
 from cdsed.errors import StateError
+from cdsed.model.choice import Choice
+from cdsed.model.part_marker import MARKER
 from cdsed.sandbox.accounts import SHAREABLE, SandboxAccount
 from cdsed.store.database import open_read_only
 from tests.support.sandbox import SandboxProcess
@@ -173,13 +175,19 @@ class Installation:
             assert daemon.wait(120) == code, daemon.log()
         return daemon.log()
 
-    def differences(self, safenames: Iterable[str], place: Path | None = None) -> list[str]:
-        """Compare products on disk with the sandbox's truth, byte for byte; return what differs."""
+    def differences(
+        self, safenames: Iterable[str], place: Path | None = None, *, part: Choice | None = None
+    ) -> list[str]:
+        """Compare products on disk with the sandbox's truth, or a part of it, byte for byte; return what differs."""
         found = []
         for safename in safenames:
             top = (place or self.spool) / safename
             truth = self.sandbox.truth(safename)
             files = {str(path.relative_to(top)): path for path in top.rglob("*") if path.is_file()}
+            if part is not None:
+                truth = {path: known for path, known in truth.items() if path == "manifest.safe" or part.wants(path)}
+                if files.pop(MARKER, None) is None:
+                    found.append(f"{safename}: without its marker")
             if top.is_file():
                 files, truth = {"": top}, {"": next(iter(truth.values()))}
             if files.keys() != truth.keys():

@@ -5,6 +5,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from cdsed.model.choice import Choice
+from cdsed.model.objects import ListedObject
+from cdsed.model.part_marker import MARKER, content
+
 SAFENAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 BELOW_ARCHIVE = "sentinel-1a/L1/IW/S1A_IW_GRDH_1S/2024/156"
 
@@ -20,6 +24,19 @@ def make_product(directory: Path, name: str = SAFENAME) -> Path:
         f'<checksum checksumName="MD5">{digest}</checksum></byteStream></x>',
         encoding="utf-8",
     )
+    return product
+
+
+def make_part(directory: Path, name: str = SAFENAME) -> Path:
+    """Make a product of which the preview was left out, because only ``measurement`` was wanted."""
+    product, choice = make_product(directory, name), Choice.of(["measurement"], [])
+    assert choice is not None
+    taken = [
+        ListedObject("", file.relative_to(product).as_posix(), file.stat().st_size, "")
+        for file in sorted(product.rglob("*"))
+        if file.is_file()
+    ]
+    (product / MARKER).write_bytes(content(choice, taken, [ListedObject("", "preview/q.png", 5, "")]))
     return product
 
 

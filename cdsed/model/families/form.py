@@ -91,6 +91,11 @@ class NameForm:
         body = "_".join(part.group for part in self.parts)
         return re.compile(f"{body}{self.tail}{re.escape(self.extension)}")
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of `NameFields.fields`, in their order in a name."""
+        return tuple(self._pattern.groupindex)
+
     def read(self, name: str) -> NameFields | None:
         """Return the fields of a name; None when it breaks the form or one of its times is not a date."""
         found = self._pattern.fullmatch(name)

@@ -116,7 +116,7 @@ FROM listing WHERE state IN ('open', 'reported') ORDER BY id
 SELECT DISTINCT outputdir FROM product WHERE outputdir IS NOT NULL
 
 -- name: on_disk
-SELECT id AS position, safename, state, path FROM product
+SELECT id AS position, safename, state, path, partial FROM product
 WHERE id > :after AND state IN ('done', 'already_present') ORDER BY id LIMIT 10000
 
 -- name: state_of

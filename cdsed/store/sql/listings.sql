@@ -1,6 +1,6 @@
 -- name: begin
-INSERT INTO listing (sha256, account_group, outputdir, priority, name, owner, state, path, taken_at)
-VALUES (:sha256, :account_group, :outputdir, :priority, :name, :owner, 'taking', :path, :at)
+INSERT INTO listing (sha256, account_group, outputdir, priority, name, owner, state, path, taken_at, layout, choice)
+VALUES (:sha256, :account_group, :outputdir, :priority, :name, :owner, 'taking', :path, :at, :layout, :choice)
 RETURNING id
 
 -- name: refuse
@@ -102,6 +102,7 @@ ORDER BY line, part
 -- Of a cancelled listing: what another listing still wants is cancelled for this one.
 -- name: report_rows
 SELECT want.product AS position, want.line, product.safename, product.path, product.size_bytes, product.attempts,
+       product.partial,
        iif(cancelled_at IS NULL
            OR product.state IN ('done', 'already_present', 'unavailable', 'corrupt', 'failed', 'cancelled'),
            product.state, 'cancelled') AS state,
@@ -113,7 +114,7 @@ WHERE want.listing = :listing AND want.product > :after ORDER BY want.product LI
 
 -- name: failed_products
 SELECT want.line, product.safename, product.state, product.path, product.size_bytes, product.attempts,
-       product.cause
+       product.cause, product.partial
 FROM want JOIN product ON product.id = want.product
 WHERE want.listing = :listing AND product.state IN ('unavailable', 'corrupt', 'failed', 'cancelled')
 ORDER BY abs(want.line) LIMIT :most

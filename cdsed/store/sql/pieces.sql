@@ -121,7 +121,7 @@ INSERT INTO piece (product, object, first_byte, size_bytes) VALUES (:product, :o
 
 -- name: planned
 UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destination, staging = :staging,
-    cause = NULL, code = NULL, process = NULL, fence = NULL
+    partial = :partial, cause = NULL, code = NULL, process = NULL, fence = NULL
 WHERE id = :product AND fence = :fence
 RETURNING id
 

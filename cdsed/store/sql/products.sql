@@ -1,13 +1,13 @@
 -- name: get
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
        attempts, transient_failures, planned, destination, staging, path, cause, fence,
-       replaces, replaces_inode
+       replaces, replaces_inode, layout, choice, partial
 FROM product WHERE id = :id
 
 -- name: by_safename
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
        attempts, transient_failures, planned, destination, staging, path, cause, fence,
-       replaces, replaces_inode
+       replaces, replaces_inode, layout, choice, partial
 FROM product WHERE safename = :safename
 
 -- name: similar_names
@@ -17,9 +17,9 @@ SELECT safename FROM (SELECT safename FROM product WHERE safename >= :safename O
 
 -- name: add
 INSERT INTO product (safename, state, account_group, priority, outputdir, product_id, s3_path, path_source,
-                     path, changed_at)
+                     path, changed_at, layout, choice, partial)
 VALUES (:safename, :state, :account_group, :priority, :outputdir, :product_id, :s3_path, :path_source,
-        :path, :at)
+        :path, :at, :layout, :choice, :partial)
 RETURNING id
 
 -- name: name
@@ -33,6 +33,7 @@ UPDATE product SET state = 'queued', account_group = :account_group, priority = 
     s3_path = :s3_path, path_source = :path_source, path_refuted = 0,
     attempts = 0, transient_failures = 0, deaths = 0, refusals = 0, refused_at = NULL, refused_for_s = 0, offered_again = 0,
     planned = 0, path = NULL, cause = NULL, code = NULL, replaces = NULL, replaces_inode = NULL,
+    layout = :layout, choice = :choice, partial = 0,
     changed_at = :at
 WHERE id = :id
 
@@ -73,7 +74,7 @@ UPDATE product SET priority = max(priority, :priority) WHERE id = :id
 -- name: queued
 SELECT id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
        attempts, transient_failures, planned, destination, staging, path, cause, fence,
-       replaces, replaces_inode
+       replaces, replaces_inode, layout, choice, partial
 FROM product
 WHERE state = 'queued' AND path_refuted = :asks_catalogue AND id NOT IN (SELECT value FROM json_each(:but))
 ORDER BY priority DESC, id LIMIT :most
@@ -87,7 +88,7 @@ UPDATE product SET state = 'resolving', process = :process, fence = :fence, chan
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, transient_failures, planned, destination, staging, path, cause, fence,
-    replaces, replaces_inode
+    replaces, replaces_inode, layout, choice, partial
 
 -- name: resolved
 UPDATE product SET state = 'ready', s3_path = :s3_path, path_source = :path_source,
@@ -102,7 +103,7 @@ UPDATE product SET state = :state, cause = :cause, code = :code, due_s = :due_s,
     deaths = CASE WHEN :state IN ('done', 'already_present') THEN 0 ELSE deaths END,
     cancels = cancels AND :goes_on, replaces = iif(:goes_on, replaces, NULL),
     replaces_inode = iif(:goes_on, replaces_inode, NULL),
-    planned = :planned, process = NULL, fence = NULL, changed_at = :at
+    planned = :planned, partial = coalesce(:partial, partial), process = NULL, fence = NULL, changed_at = :at
 WHERE id = :id AND fence IS :fence
 RETURNING id
 
@@ -134,7 +135,7 @@ UPDATE product SET state = 'downloading', process = :process, fence = :fence, pl
 WHERE id = :id AND state = 'ready'
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, transient_failures, planned, destination, staging, path, cause, fence,
-    replaces, replaces_inode
+    replaces, replaces_inode, layout, choice, partial
 
 -- name: groups_at_work
 SELECT account_group FROM (
@@ -166,19 +167,7 @@ UPDATE product SET state = 'verifying', process = :process, fence = :fence, chan
 WHERE id = :id
 RETURNING id, safename, state, account_group, priority, outputdir, product_id, s3_path, path_source, md5, size_bytes,
     attempts, transient_failures, planned, destination, staging, path, cause, fence,
-    replaces, replaces_inode
-
--- Bytes that products under way will still write to the disk of a destination, which several destinations may share,
--- or to the one pre-spool (:everywhere). A product that is not yet planned counts with its whole size.
--- name: reserved_bytes
-SELECT coalesce(sum(CASE WHEN planned = 1
-                         THEN (SELECT coalesce(sum(piece.size_bytes - piece.done_bytes), 0) FROM piece
-                               WHERE piece.product = product.id AND piece.done_bytes < piece.size_bytes)
-                         ELSE coalesce(size_bytes, 0) END), 0)
-FROM product WHERE state = 'downloading' AND id <> :id
-  AND (:everywhere OR destination = :destination
-       OR destination IN (SELECT place FROM disk
-                          WHERE device = (SELECT device FROM disk WHERE place = :destination)))
+    replaces, replaces_inode, layout, choice, partial
 
 -- name: choose_place
 UPDATE product SET destination = :destination, staging = :staging, size_bytes = :size_bytes

@@ -27,7 +27,7 @@ DELETE FROM object
 UPDATE product SET state = 'queued', planned = 0, changed_at = :at WHERE state = 'downloading'
 
 -- name: unsettled
-SELECT id AS position, id, safename, outputdir FROM product
+SELECT id AS position, id, safename, outputdir, layout, choice FROM product
 WHERE state IN ('queued', 'ready', 'retry_wait') AND id > :after ORDER BY id LIMIT 1000
 
 -- The table of transitions allows ready to queued only by way of downloading.
@@ -39,8 +39,8 @@ UPDATE product SET state = 'queued', due_s = NULL, changed_at = :at
 WHERE id = :id AND state IN ('downloading', 'retry_wait')
 
 -- name: already_present
-UPDATE product SET state = 'already_present', path = :path, cause = NULL, code = NULL, replaces = NULL,
-    replaces_inode = NULL, changed_at = :at
+UPDATE product SET state = 'already_present', path = :path, partial = :partial, cause = NULL, code = NULL,
+    replaces = NULL, replaces_inode = NULL, changed_at = :at
 WHERE id = :id AND state = 'queued'
 
 -- name: lift_fence
@@ -55,15 +55,18 @@ ON CONFLICT (account, hour) DO UPDATE SET requests = max(requests, excluded.requ
 
 -- A listing keeps the number of its receipt, if that number is free.
 -- name: enter_listing
-INSERT INTO listing (id, sha256, account_group, outputdir, priority, name, owner, state, path, taken_at, reported_at)
+INSERT INTO listing (id, sha256, account_group, outputdir, priority, name, owner, state, path, taken_at, reported_at,
+                     layout, choice)
 VALUES (CASE WHEN EXISTS (SELECT 1 FROM listing WHERE id = :id) THEN NULL ELSE :id END,
-        :sha256, :account_group, :outputdir, :priority, :name, :owner, 'reported', :path, :taken_at, :reported_at)
+        :sha256, :account_group, :outputdir, :priority, :name, :owner, 'reported', :path, :taken_at, :reported_at,
+        :layout, :choice)
 RETURNING id
 
 -- name: enter_product
 INSERT INTO product (safename, state, account_group, priority, outputdir, size_bytes, attempts, path, cause,
-                     changed_at)
-VALUES (:safename, :state, :account_group, :priority, :outputdir, :size_bytes, :attempts, :path, :cause, :at)
+                     changed_at, layout, choice, partial)
+VALUES (:safename, :state, :account_group, :priority, :outputdir, :size_bytes, :attempts, :path, :cause, :at,
+        :layout, :choice, :partial)
 ON CONFLICT (safename) DO NOTHING
 
 -- name: enter_want

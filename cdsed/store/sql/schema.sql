@@ -101,6 +101,8 @@ CREATE TABLE listing (
     reported_at REAL,
     reason TEXT,            -- why the file as a whole was refused
     cancelled_at REAL,  -- by a person; NULL: not
+    layout TEXT,  -- NULL: products appear in the output directory itself
+    choice TEXT,  -- patterns of files, JSON; NULL: whole products
     CHECK ((state = 'reported') = (reported_at IS NOT NULL))
 ) STRICT;
 CREATE INDEX listing_by_content ON listing (sha256, account_group, outputdir);
@@ -262,6 +264,9 @@ CREATE TABLE "product" (
     CHECK (cancels = 0 OR state IN ('ready', 'downloading', 'verifying', 'retry_wait')),
     replaces TEXT,  -- the published copy that it replaces when it is verified
     replaces_inode INTEGER CHECK ((replaces IS NULL) = (replaces_inode IS NULL)),  -- of that copy
+    layout TEXT,  -- of the listing that asked first
+    choice TEXT,  -- the files that all its listings want, JSON; NULL: all
+    partial INTEGER NOT NULL DEFAULT 0 CHECK (partial IN (0, 1)),
     kind TEXT GENERATED ALWAYS AS (
     substr(safename, 1, 2) || substr(safename, 4, iif(instr(safename, '_20') > 4, instr(safename, '_20') - 4, 4))) VIRTUAL,
     CHECK ((state = 'retry_wait') = (due_s IS NOT NULL)),

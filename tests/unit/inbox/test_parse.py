@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cdsed.errors import InboxError
 from cdsed.inbox.parse import read_listing, read_options
 from cdsed.inbox.source import fingerprint
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import Ignored, ListingLine, ListingOptions, Named, Rejected
 
 _SIBLING = Path(__file__).parents[3].parent / "shared" / "data"
@@ -226,6 +227,11 @@ def test_real_odata_pages_are_read() -> None:
         ('# cdsed: "outputdir=/data/my out"', ListingOptions(outputdir="/data/my out")),
         ("\ufeff# cdsed: group=a\r\nx", ListingOptions(group="a")),
         ("# cdsed: group=a\rx", ListingOptions(group="a")),
+        ("# cdsed: layout={unit}/{year}", ListingOptions(layout=ProductLayout.parse("{unit}/{year}"))),
+        (
+            "# cdsed: include=*-vv-*,./annotation/ exclude='two words'",
+            ListingOptions(include=("*-vv-*", "annotation"), exclude=("two words",)),
+        ),
     ],
 )
 def test_the_first_line_sets_options(tmp_path: Path, line: str, options: ListingOptions) -> None:
@@ -247,6 +253,12 @@ def test_the_first_line_sets_options(tmp_path: Path, line: str, options: Listing
         ("outputdir=data", "outputdir should be"),
         ("outputdir=/data/../etc", "outputdir should be"),
         ("outputdir='/data", "No closing quotation"),
+        ("layout={yaer}", "layout has no field {yaer}; there are family, mission"),
+        ("layout=/data/{year}", "layout must be a relative path"),
+        ("layout={year:>9}", "layout must name {year} alone"),
+        ("include=/measurement", "leave out the first /"),
+        ("exclude=a,,b", "one of paths"),
+        ("include=" + ",".join(f"f{number}" for number in range(101)), "100 patterns"),
     ],
 )
 def test_options_that_cannot_be_followed_refuse_the_file(tmp_path: Path, options: str, reason: str) -> None:
@@ -256,7 +268,10 @@ def test_options_that_cannot_be_followed_refuse_the_file(tmp_path: Path, options
         read_options(path)
 
 
-@pytest.mark.parametrize("options", ["{}", "{}=1", "priority={}", "group=../{}", "outputdir={}", "group=a group={}"])
+@pytest.mark.parametrize(
+    "options",
+    ["{}", "{}=1", "priority={}", "group=../{}", "outputdir={}", "group=a group={}", "layout=/{}", "include=/{}"],
+)
 def test_nothing_of_options_that_cannot_be_followed_is_repeated(tmp_path: Path, options: str) -> None:
     path = tmp_path / "listing"
     path.write_text(f"# cdsed: {options.format('swordfish')}\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from cdsed.inbox import directory
 from cdsed.inbox.directory import finished, place_when_accepted, put, taken
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_listing, read_options
+from cdsed.model.layout import ProductLayout
 from cdsed.model.listing import Ignored, ListingOptions, Named
 
 A = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
@@ -121,6 +122,13 @@ def test_options_given_go_in_front_and_win(inbox: Path, tmp_path: Path) -> None:
     assert target == inbox / "lops" / "a.txt"
     assert read_options(target) == ListingOptions(7, "esa", "/data/my out")
     assert list(read_listing(target)) == [Ignored(1), Ignored(2), Named(3, A)]
+
+
+def test_a_choice_that_is_given_replaces_that_of_the_listing_and_its_layout_stays(inbox: Path, tmp_path: Path) -> None:
+    source = drop(tmp_path / "a.txt", f"# cdsed: layout=S1:{{unit}};S2:{{tile}} include=measurement exclude=a\n{A}\n")
+    given = ListingOptions(exclude=("*-ql.jpg", "two words"))
+    options = read_options(put(source, inbox, options=given))
+    assert options == ListingOptions(layout=ProductLayout.parse("S1:{unit};S2:{tile}"), exclude=given.exclude)
 
 
 def test_options_given_to_a_json_answer_leave_it_readable(inbox: Path, tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ def test_a_receipt_says_the_sums_and_every_remark(base: Path) -> None:
             "outputdir": None,
             "taken_at": "2026-05-28T20:26:40Z",
             "user": "alice",
+            "layout": None,
+            "include": [],
+            "exclude": [],
         },
         "counts": {
             "accepted": 1190,
@@ -114,6 +117,7 @@ def test_a_report_puts_failed_products_first_with_cause(base: Path) -> None:
         "size_bytes": None,
         "attempts": 6,
         "cause": "the body was cut\nsix times",
+        "partial": False,
     }
     assert text.endswith(
         "\n"

@@ -51,7 +51,7 @@ _ERRORS = (
 class _Nowhere:
     """A presence that finds no product on any disk."""
 
-    def find(self, _safename: str, _outputdir: Path | None = None) -> Path | None:
+    def find(self, *_wanted: object) -> Path | None:
         return None
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from cdsed.errors import DiskError, OwnedElsewhere
+from cdsed.errors import DiskError, OwnedElsewhere, ProductError
 from cdsed.local.space import free_bytes
 from cdsed.model.objects import ListedObject
 from cdsed.transfer.publish import final_path, is_published, publish
@@ -196,3 +196,39 @@ def test_a_worker_that_loses_its_place_during_the_copy_publishes_nothing(spool, 
     with pytest.raises(OwnedElsewhere):
         publish(stage(spool), small_disk, _SIZES, single=None, check_owner=taken_over)
     assert not (small_disk / "X.SAFE").exists()
+
+
+def test_a_product_is_published_below_the_destination_and_its_directories_are_made(spool, small_disk):
+    for destination in (spool, small_disk):
+        published = publish(stage(spool), destination, _SIZES, single=None, below="2024/06/04")
+        assert published.path == destination / "2024/06/04/X.SAFE"
+        assert contents(published.path) == _FILES
+        assert not (destination / "2024/06/04/.cdsed").exists()
+        again = publish(
+            stage(spool, files=dict.fromkeys(_FILES, b"x")),
+            destination,
+            dict.fromkeys(_FILES, 1),
+            single=None,
+            below="2024/06/04",
+        )
+        assert again.set_aside.parent in (spool / ".cdsed/replaced", destination / ".cdsed/replaced")
+        assert contents(again.set_aside) == _FILES
+
+
+def test_directories_in_which_nothing_is_published_are_removed_again_unless_they_hold_others(spool):
+    (spool / "2024/other").mkdir(parents=True)
+
+    def taken_over():
+        raise OwnedElsewhere("another state has it")
+
+    with pytest.raises(OwnedElsewhere):
+        publish(stage(spool), spool, _SIZES, single=None, check_owner=taken_over, below="2024/06/04")
+    assert sorted(path.name for path in spool.iterdir()) == [".cdsed", "2024"]
+    assert [path.name for path in (spool / "2024").iterdir()] == ["other"]
+
+
+def test_a_link_in_the_place_of_a_directory_of_a_layout_is_charged_to_the_product(spool):
+    (spool / "2024").symlink_to(spool.parent)
+    with pytest.raises(ProductError, match="'2024' is a symbolic link; remove it"):
+        publish(stage(spool), spool, _SIZES, single=None, below="2024/06")
+    assert not (spool.parent / "06").exists()

@@ -8,12 +8,15 @@ import threading
 import pytest
 
 from cdsed.errors import DiskError, Stopped
+from cdsed.model.choice import Choice
 from cdsed.model.objects import Digests
 from cdsed.transfer.verify import file_digests, verify
 
 
-def judge(s3_lab, name, objects, *, md5=None, manifest_counts=True):
-    return verify(s3_lab.staging, name, objects, md5=md5, manifest_counts=manifest_counts, stop=s3_lab.stop)
+def judge(s3_lab, name, objects, *, md5=None, manifest_counts=True, choice=None):
+    return verify(
+        s3_lab.staging, name, objects, md5=md5, manifest_counts=manifest_counts, stop=s3_lab.stop, choice=choice
+    )
 
 
 def from_disk(objects):
@@ -217,3 +220,15 @@ def test_one_file_of_a_directory_does_not_pass_as_a_product_of_one_file(s3_lab):
     verdict = judge(s3_lab, name, [alone])
     assert not verdict.good
     assert verdict.missing == ("manifest.safe",)
+
+
+def test_of_a_part_only_what_was_chosen_is_compared_and_a_chosen_file_that_is_missing_is_an_error(s3_lab):
+    name, objects = s3_lab.whole_product("S1_GRD", size_bytes=300_000)
+    choice = Choice.of(["measurement"], [])
+    taken = [item for item in objects if item.path == "manifest.safe" or choice.wants(item.path)]
+    assert len(taken) < len(objects)
+    assert judge(s3_lab, name, taken).missing
+    assert judge(s3_lab, name, taken, choice=choice).good
+    measured = next(item for item in taken if item.path.startswith("measurement/"))
+    verdict = judge(s3_lab, name, [item for item in taken if item is not measured], choice=choice)
+    assert verdict.missing == (measured.path,)

@@ -146,7 +146,7 @@ def test_the_product_knows_the_place_that_was_chosen_and_the_state_has_it_reserv
     stored = products.get(context.db, product.id)
     assert (destination.product.staging, destination.product.destination) == (places.staging, places.destination)
     assert (stored.staging, stored.destination) == (places.staging, places.destination)
-    assert products.reserved_bytes(context.db, places.destination, 0, everywhere=False) == 10
+    assert disks.reserved_bytes(context.db, places.destination, 0, everywhere=False) == 10
 
 
 def test_a_destination_without_room_is_passed_over_and_all_are_named_when_none_has_room(context, monkeypatch):

@@ -15,11 +15,13 @@ from cdsed.config.settings import Settings
 from cdsed.errors import InboxError, Stopped
 from cdsed.inbox import source
 from cdsed.local.presence import Presence
+from cdsed.model.choice import Choice, union
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import audit, listings, products
 from cdsed.store.database import open_state
 from cdsed.work.intake import Intake
+from tests.support.local_products import make_part
 from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -182,6 +184,7 @@ from cdsed.local.presence import Presence
 from cdsed.store import listings
 from cdsed.store.database import open_state
 from cdsed.work.intake import Intake
+from tests.support.local_products import make_part
 from tests.support.state import SetClock, StateLab
 settings = Settings.model_validate(json.loads(sys.argv[1]))
 db = open_state(settings.state_dir)
@@ -298,3 +301,56 @@ def test_an_id_alone_is_accepted_for_the_catalogue(desk):
     number = "7fa0bb0c-6f5d-4c55-a3a5-4d6b3b1a6f10"
     assert take(desk, "l.txt", [number, number.upper()]) == {"accepted": 1, "duplicate": 1}
     assert products.find(desk.db, number).product_id == number
+
+
+FIRST = "# cdsed: layout={tile}/{year} exclude=GRANULE"
+
+
+def test_a_listing_says_where_to_and_what_and_the_first_listing_of_a_product_decides_where(desk):
+    assert take(desk, "first.txt", [FIRST, NAMES[0], NAMES[1]]) == {"accepted": 2, "ignored": 1}
+    product = products.find(desk.db, NAMES[0])
+    assert (product.layout, product.choice) == ("{tile}/{year}", Choice.of([], ["GRANULE"]).to_json())
+    assert take(desk, "second.txt", ["# cdsed: layout={year} include=*.xml", NAMES[0]]) == {"known": 1, "ignored": 1}
+    [remark] = receipt_of(desk, "second.txt")
+    assert "(layout {tile}/{year}), not by {year}" in remark["text"]
+    product = products.find(desk.db, NAMES[0])
+    assert product.layout == "{tile}/{year}"
+    assert Choice.from_json(product.choice) == union(Choice.of([], ["GRANULE"]), Choice.of(["*.xml"], []))
+    take(desk, "third.txt", [NAMES[0]])
+    assert products.find(desk.db, NAMES[0]).choice is None
+
+
+def receipt_of(desk, name):
+    path = desk.inbox / ".accepted" / f"{name}.receipt.json"
+    return json.loads(path.read_text(encoding="utf-8"))["remarks"]
+
+
+def test_a_name_without_a_field_of_the_layout_is_rejected_with_the_fields_that_it_has(desk):
+    assert take(desk, "l.txt", ["# cdsed: layout={orbit}", NAMES[0]]) == {"rejected": 1, "ignored": 1}
+    [remark] = receipt_of(desk, "l.txt")
+    assert "no place in the layout {orbit}" in remark["text"]
+    assert "has no {orbit}; it has family, mission" in remark["text"]
+    assert products.find(desk.db, NAMES[0]) is None
+
+
+def test_a_part_on_disk_is_present_for_a_listing_that_wants_it_and_fetched_for_one_that_wants_more(desk):
+    part = make_part(desk.spool / "partial", NAMES[0])
+    assert take(desk, "part.txt", ["# cdsed: include=measurement", NAMES[0]]) == {"already_present": 1, "ignored": 1}
+    product = products.find(desk.db, NAMES[0])
+    assert (product.state, product.path, product.partial) == (State.ALREADY_PRESENT, str(part), True)
+    assert take(desk, "whole.txt", [NAMES[0]]) == {"accepted": 1}
+    product = products.find(desk.db, NAMES[0])
+    assert (product.state, product.partial, product.choice) == (State.QUEUED, False, None)
+
+
+def test_the_settings_of_a_group_hold_for_a_listing_that_says_nothing(desk):
+    group = {"layout": "{year}", "exclude": ["GRANULE"]}
+    desk.settings = Settings.model_validate(
+        {**desk.settings.model_dump(exclude={"groups"}), "groups": {"default": group}}
+    )
+    take(desk, "l.txt", [NAMES[0]])
+    head = listings.find(desk.db, "l.txt").head
+    assert (head.layout, head.exclude) == ("{year}", ("GRANULE",))
+    take(desk, "own.txt", ["# cdsed: layout=. include=*", NAMES[1]])
+    product = products.find(desk.db, NAMES[1])
+    assert (product.layout, product.choice) == (None, None)

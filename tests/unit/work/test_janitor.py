@@ -151,3 +151,17 @@ def test_a_place_is_given_back_when_no_product_under_way_needs_it(context):
     products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
     tidy(context, context.stop)
     assert context.owners.owned(room) == ([], {})
+
+
+def test_empty_directories_of_a_layout_that_a_kill_left_of_a_failed_product_are_removed(context):
+    name = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
+    product = under_way(context, context.spool / ".cdsed" / name, name)
+    context.db.rows("UPDATE product SET layout = '{year}/{doy}' WHERE id = :id", id=product.id)
+    (context.spool / "2024/156").mkdir(parents=True)
+    (context.spool / "partial/2024/156").mkdir(parents=True)
+    context.owners.claim(context.spool / ".cdsed", name, lambda: None)
+    tidy(context, context.stop)
+    assert (context.spool / "2024/156").is_dir()
+    products.move(context.db, context.clock, product, Move(State.FAILED, cause="test"))
+    tidy(context, context.stop)
+    assert sorted(path.name for path in context.spool.iterdir()) == [".cdsed"]

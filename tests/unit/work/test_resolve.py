@@ -7,6 +7,7 @@ import pytest
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import ProductError, ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
+from cdsed.model.choice import Choice
 from cdsed.model.eodata import location_of
 from cdsed.model.product_state import PathSource, State
 from cdsed.store import breakers, leases, processes, products
@@ -460,3 +461,14 @@ def test_an_id_of_a_product_that_ended_earlier_requests_it_once_more(lab):
     wake(lab, resolver)
     assert products.get(lab.db, number).state is State.UNAVAILABLE
     assert products.get(lab.db, other.id).state is State.FAILED, "it is requested once only"
+
+
+def test_an_id_of_a_product_under_way_widens_what_is_fetched_of_it(lab):
+    catalogue = Catalogue(**{UUID: entry(GRD)})
+    other = resolve(lab, GRD, catalogue)
+    lab.db.rows(
+        "UPDATE product SET choice = :choice WHERE id = :id", id=other.id, choice=Choice.of(["a"], []).to_json()
+    )
+    _, resolver = by_id(lab, catalogue)
+    exhaust(resolver)
+    assert products.get(lab.db, other.id).choice is None

@@ -1,0 +1,2 @@
+-- name: widen
+UPDATE product SET choice = :choice WHERE id = :id
