@@ -22,7 +22,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """A state that a command may change.
 
     Attributes
@@ -67,7 +67,7 @@ def add_options(command: Any, *, asks: bool = False, schema: int = SCHEMA) -> No
 
 
 @contextmanager
-def changing(config: Path | None, *, dry: bool = False) -> Iterator[Change]:
+def changing(config: Path | None, *, dry: bool = False) -> Iterator[StateChange]:
     """Open the state for a change, whether the daemon runs or not.
 
     Raises
@@ -93,7 +93,7 @@ def changing(config: Path | None, *, dry: bool = False) -> Iterator[Change]:
         raise PermissionError(errno.EACCES, "permission denied", str(file))
     db = open_state(state_dir)
     try:
-        yield Change(db, settings, _user(), dry)
+        yield StateChange(db, settings, _user(), dry)
     finally:
         db.close()
 

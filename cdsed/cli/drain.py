@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any
 
-from cdsed.cli.commanding import SCHEMA, Change, add_options, changing
+from cdsed.cli.commanding import SCHEMA, StateChange, add_options, changing
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode, UsageError
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _accounts(change: Change, names: list[str]) -> list[str]:
+def _accounts(change: StateChange, names: list[str]) -> list[str]:
     from fnmatch import fnmatchcase
 
     from cdsed.store import selection
@@ -78,7 +78,7 @@ def _accounts(change: Change, names: list[str]) -> list[str]:
     return [each for each in known if any(fnmatchcase(each, name) for name in names)] if names else [""]
 
 
-def _wait(change: Change, accounts: list[str], *, waits: bool) -> bool:
+def _wait(change: StateChange, accounts: list[str], *, waits: bool) -> bool:
     """Tell whether the drains are done; wait until they are if asked to, as long as a daemon runs."""
     from cdsed.process.lock import is_running
     from cdsed.store import drains

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import listings_named
-from cdsed.cli.commanding import SCHEMA, Change, add_options, changing
+from cdsed.cli.commanding import SCHEMA, StateChange, add_options, changing
 from cdsed.cli.moments import seconds_of, time_of
 from cdsed.clock import SYSTEM_CLOCK, iso
 from cdsed.errors import ExitCode, UsageError
@@ -126,7 +126,7 @@ def _end(arguments: argparse.Namespace) -> float | None:
     return None if arguments.until is None else time_of(arguments.until, SYSTEM_CLOCK.utc_s())
 
 
-def _keys(change: Change, kind: str, names: Sequence[str], *, resumes: bool = False) -> list[_Key]:
+def _keys(change: StateChange, kind: str, names: Sequence[str], *, resumes: bool = False) -> list[_Key]:
     """Return what is meant; raises UsageError for a name that the state and the settings do not know."""
     if (kind == "all") != (not names):
         raise UsageError("`all` takes no name" if names else f"say which {kind}: cdsed pause {kind} NAME")
@@ -137,7 +137,7 @@ def _keys(change: Change, kind: str, names: Sequence[str], *, resumes: bool = Fa
     return list(dict.fromkeys(keys))
 
 
-def _listings(change: Change, name: str, resumes: bool) -> list[_Key]:
+def _listings(change: StateChange, name: str, resumes: bool) -> list[_Key]:
     from cdsed.store import listings
 
     found = [listings.get(change.db, number) for number in listings_named(change.db, name)]
@@ -147,13 +147,13 @@ def _listings(change: Change, name: str, resumes: bool) -> list[_Key]:
     return [("listing", str(each.head.id), each.head.name) for each in unfinished]
 
 
-def _accounts(change: Change, name: str, resumes: bool) -> list[_Key]:
+def _accounts(change: StateChange, name: str, resumes: bool) -> list[_Key]:
     from cdsed.store import selection
 
     return _named(change.db, "account", name, selection.accounts_like(change.db, "*"), resumes=resumes)
 
 
-def _groups(change: Change, name: str, resumes: bool) -> list[_Key]:
+def _groups(change: StateChange, name: str, resumes: bool) -> list[_Key]:
     from cdsed.store import selection
 
     return _named(change.db, "group", name, selection.groups_like(change.db, "*"), resumes=resumes)
@@ -175,7 +175,7 @@ def _named(db: "Database", kind: str, name: str, known: list[str], *, resumes: b
     return [(kind, each, each) for each in found]
 
 
-def _disks(change: Change, name: str, resumes: bool) -> list[_Key]:
+def _disks(change: StateChange, name: str, resumes: bool) -> list[_Key]:
     from cdsed.store import pauses, selection
 
     known = [*map(str, change.settings.spools), *selection.outputdirs(change.db)]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import NAMES_HELP, choose
-from cdsed.cli.commanding import SCHEMA, Change, add_options, changing
+from cdsed.cli.commanding import SCHEMA, StateChange, add_options, changing
 from cdsed.errors import ExitCode, UsageError
 from cdsed.view.wording import number, plural
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK if done else ExitCode.UNFINISHED
 
 
-def _of_listings(change: Change, chosen: "Chosen", by: "re.Match[str]") -> list[dict[str, Any]]:
+def _of_listings(change: StateChange, chosen: "Chosen", by: "re.Match[str]") -> list[dict[str, Any]]:
     from cdsed.store import listings, priorities
 
     done = []
@@ -70,7 +70,7 @@ def _of_listings(change: Change, chosen: "Chosen", by: "re.Match[str]") -> list[
     return done
 
 
-def _of_products(change: Change, chosen: "Chosen", by: "re.Match[str]") -> list[dict[str, Any]]:
+def _of_products(change: StateChange, chosen: "Chosen", by: "re.Match[str]") -> list[dict[str, Any]]:
     from cdsed.store import priorities, products
 
     done: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import choose, is_pattern, listings_named
-from cdsed.cli.commanding import Change, add_options, changing
+from cdsed.cli.commanding import StateChange, add_options, changing
 from cdsed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _states(arguments: argparse.Namespace) -> "frozenset[State]":
     return chosen
 
 
-def _named(change: Change, names: list[str]) -> "list[RetryResult]":
+def _named(change: StateChange, names: list[str]) -> "list[RetryResult]":
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.store import products
     from cdsed.work.requeue import requeue
@@ -101,7 +101,7 @@ def _named(change: Change, names: list[str]) -> "list[RetryResult]":
     return change.do(work)
 
 
-def _in_states(change: Change, arguments: argparse.Namespace, states: "frozenset[State]") -> "list[RetryResult]":
+def _in_states(change: StateChange, arguments: argparse.Namespace, states: "frozenset[State]") -> "list[RetryResult]":
     """Start all products in some states again, in batches, so that the daemon is not kept waiting."""
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.work.requeue import requeue_all

@@ -64,7 +64,7 @@ def test_pause_and_cancel_are_remembered_over_a_kill_and_undone_by_their_opposit
         _killed(daemon)
     assert eye.broken() == []
     with DaemonProcess(lab) as daemon:
-        daemon.until_at_work(3)
+        wait_until("it runs", lambda: lab.status()["daemon"]["state"] == "running", daemon=daemon)
         report = wait_until("the cancelled listing is reported", lambda: lab.report("other.txt"), daemon=daemon)
         assert {row["state"] for row in report["products"]} == {"cancelled"}
         wait_until("its staging is gone", lambda: _NAMES[4] not in _staged(lab), daemon=daemon)

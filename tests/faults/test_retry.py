@@ -109,6 +109,7 @@ def test_it_works_while_the_daemon_runs_and_fails_again_with_1(tmp_path: Path) -
             assert reported.returncode == 0, reported.stderr
             assert json.loads(reported.stdout) == {
                 "schema": 2,
+                "dry_run": False,
                 "started": 1,
                 "products": [{"safename": names[0], "was": "unavailable", "now": "queued", "started": True}],
             }
