@@ -126,8 +126,8 @@ def _finish(context: WorkerContext, product: Product) -> None:
 
 def _verified(
     context: WorkerContext, product: Product, folder: Path, objects: list[StoredObject], marker: Partial | None
-) -> Verdict | None:
-    """Return what verification says of a product to publish; None if it was bad, or cancelled meanwhile: that is noted."""
+) -> VerificationResult | None:
+    """Return what its verification says; None if it was bad or cancelled meanwhile, which is noted."""
     verdict = verify(
         folder,
         product.safename,
