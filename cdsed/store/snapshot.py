@@ -27,7 +27,7 @@ from cdsed.store.quota_waits import SessionStatus
 
 _SQL = Queries("snapshot")
 
-_LISTINGS_SHOWN = 20
+_LISTINGS_SHOWN = 200
 _ERRORS_SHOWN = 8
 _ERRORS_SINCE_S = 24 * 3600.0
 

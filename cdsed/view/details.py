@@ -6,7 +6,8 @@ from cdsed.clock import iso
 from cdsed.model.listing import LineVerdict
 from cdsed.model.product_state import TERMINAL, Product, State
 from cdsed.model.status_report import DaemonState, Event, ObjectProgress
-from cdsed.view.overview import bar, by_state, service
+from cdsed.view.marks import bar, by_state
+from cdsed.view.overview import service
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 from cdsed.view.table import Column, table
 from cdsed.view.terminal import Canvas, Colour
