@@ -41,7 +41,11 @@ _KEY_WARNING_DAYS = 14
 _KEY_CRITICAL_DAYS = 1
 _DISK = "disk:"
 _BREAKERS = {
-    "service:s3": ("service", "S3", "wait: cdsed tries again; if it stays, look at the network and at CDSE's status page"),
+    "service:s3": (
+        "service",
+        "S3",
+        "wait: cdsed tries again; if it stays, look at the network and at CDSE's status page",
+    ),
     "service:zip": ("service", "zip", "wait: cdsed tries again; if it stays, look at CDSE's status page"),
     "service:catalogue": ("catalogue", "", "wait: cdsed tries again; if it stays, check services.catalogue_url"),
     "inbox": ("inbox", "", "mount its disk, or let the user of the daemon write to it"),
@@ -156,7 +160,9 @@ def _accounts(report: StatusReport) -> Iterator[Alarm]:
         if each.error is not None:
             text = f"account {each.name}: {each.error}"
             if running and each.probe_in_s is not None:
-                text += f"; tried again {f'in {_span(each.probe_in_s)}' if each.probe_in_s else 'with the next product'}"
+                text += (
+                    f"; tried again {f'in {_span(each.probe_in_s)}' if each.probe_in_s else 'with the next product'}"
+                )
             remedy = "run `cdsed keys list`, and mend its entry in the accounts file"
             yield Alarm("account", each.name, Severity.WARNING, text, remedy)
         elif each.key_expires_at is not None and each.key_expires_at - report.at <= _KEY_WARNING_DAYS * _DAY_S:

@@ -69,20 +69,21 @@ def _state(account: AccountStatus, report: StatusReport) -> tuple[str, str]:
     if account.throttle_reason:
         return f"{account.sessions_usable} of {len(account.sessions)} sessions", _throttle(account)
     if account.wait and _is_news(account, report):
-        return _wait(account, report.at)
+        return _wait(account, report)
     return "ok" if report.daemon.state is DaemonState.RUNNING else "", ""
 
 
-def _wait(account: AccountStatus, now: float) -> tuple[str, str]:
-    """Return until when an account waits, and for what."""
+def _wait(account: AccountStatus, report: StatusReport) -> tuple[str, str]:
+    """Return until when an account waits, and for what; a reason that is shown further up is left out."""
     assert account.wait is not None, f"{account.name} does not wait"
-    wait = account.wait
+    wait, now = account.wait, report.at
+    reason = "" if wait.reason in (report.why_idle or "") else f"{wait.reason}; "
     if wait.limit is Limit.VOLUME and account.quota_free_at:
         free = account.quota_free_at
         then = f"free again from {iso(free.at)}, {size(free.size_bytes)} within a day of that"
-        return f"frees {clock_time(free.at, now)}", f"{wait.reason}; {then}"
+        return f"frees {clock_time(free.at, now)}", f"{reason}{then}"
     brief = "waits" if wait.until_at is None else f"continues in {span(max(0.0, wait.until_at - now))}"
-    return brief, f"{wait.reason}; {wait.end(now)}"
+    return brief, f"{reason}{wait.end(now)}" if reason else ""
 
 
 def _is_news(account: AccountStatus, report: StatusReport) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from cdsed.view.wording import number
 
+_URGENT_ROWS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -19,7 +21,7 @@ class Block:
     brief_rows
         The same rows for a small screen; without them a row keeps its first line.
     urgent
-        Whether its rows are shown before any other block gets a second one.
+        Whether its first rows are shown before those of any other block.
     """
 
     title: str
@@ -47,18 +49,23 @@ class Block:
 def fit(blocks: Sequence[Block], height: int | None) -> list[str]:
     """Return the lines of all blocks, in at most `height` lines.
 
-    What explains a row is left out first. Then the blocks share the lines: each gets a row, in their order, the urgent
-    ones get all, and the others take turns until no line is left.
+    What explains a row is left out first. Then the blocks share the lines: the urgent ones get some rows, each other
+    gets one, in their order, the urgent ones get all of theirs, and the others take turns until no line is left.
     """
     whole = [block.whole() for block in blocks]
     if height is None or sum(map(len, whole)) <= height:
         return _spaced(whole, height)
-    shown = _grown(blocks, [0] * len(blocks), height, range(len(blocks)))
+    shown = [min(len(block.rows), _URGENT_ROWS) if block.urgent else 0 for block in blocks]
+    shown = _grown(blocks, shown, height, [index for index, block in enumerate(blocks) if not block.urgent])
     urgent = [index for index, block in enumerate(blocks) if block.urgent]
     for indices in (urgent, range(len(blocks))):
         while (grown := _grown(blocks, shown, height, indices)) != shown:
             shown = grown
-    return [line for block, rows in zip(blocks, shown, strict=True) for line in block.first(rows)][: max(1, height)]
+    parts = [block.first(rows) for block, rows in zip(blocks, shown, strict=True)]
+    for index, block in enumerate(blocks):
+        if shown[index] == len(block.rows) and sum(map(len, parts)) + len(whole[index]) - len(parts[index]) <= height:
+            parts[index] = whole[index]
+    return [line for part in parts for line in part][: max(1, height)]
 
 
 def _spaced(blocks: Sequence[Sequence[str]], height: int | None) -> list[str]:

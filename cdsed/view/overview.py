@@ -32,7 +32,7 @@ def overview(view: StatusView, canvas: Canvas, reserved_lines: int = _SHELL_LINE
     found = alarms(report)
     shown = "\n".join([report.why_idle or "", *(alarm.text for alarm in found)])
     blocks = [
-        _unit(head(view, canvas)),
+        _unit(head(view, canvas), urgent=True),
         _alarms(report, found, canvas),
         listings(report, canvas),
         transfers(report, canvas),
@@ -155,12 +155,15 @@ def _alarms(report: StatusReport, found: tuple[Alarm, ...], canvas: Canvas) -> B
         text = _hanging(canvas, f"{mark} {alarm.text}")
         rows.append([canvas.paint(line, colour) for line in text] + canvas.wrap(alarm.remedy, "    "))
         if canvas.width is not None and len(text) > lines_max:
-            text = [*text[: lines_max - 1], clipped(" ".join(text[lines_max - 1 : lines_max + 1]), canvas.width)]
+            rest = " ".join(line.strip() for line in text[lines_max - 1 :])
+            text = [*text[: lines_max - 1], clipped(f"{'  ' if lines_max > 1 else ''}{rest}", canvas.width)]
         brief_rows.append([canvas.paint(line, colour) for line in text])
     texts = "\n".join(alarm.text for alarm in found)
     for each in report.open_breakers:
         if each.reason not in texts:
-            rows.append(_hanging(canvas, f"{WAITS} {each.title}: {each.reason}; tried again in {span(each.probe_in_s)}"))
+            rows.append(
+                _hanging(canvas, f"{WAITS} {each.title}: {each.reason}; tried again in {span(each.probe_in_s)}")
+            )
             brief_rows.append(rows[-1][:1])
     return Block("", rows, brief_rows, urgent=True)
 
@@ -185,9 +188,9 @@ def _titled(canvas: Canvas, title: str, items: list[str]) -> list[str]:
     return [f"{canvas.paint(title, Colour.TITLE)}{first[len(title) :]}", *rest]
 
 
-def _unit(lines: list[str]) -> Block:
+def _unit(lines: list[str], *, urgent: bool = False) -> Block:
     """Return lines that are shown all or not at all."""
-    return Block("", [lines] if lines else [], [lines])
+    return Block("", [lines] if lines else [], [lines], urgent=urgent)
 
 
 def _when(then: float | None, now: float) -> str:

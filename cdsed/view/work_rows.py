@@ -44,7 +44,11 @@ _PAUSE_HEADS = [
     Column(title="BY", rank=1),
     Column(title="SINCE", rank=2, right=True),
 ]
-_DISK_HEADS = [Column(title="DISK", shrinks_to=20), Column(title="FREE", right=True), Column(title="STATE", shrinks_to=20)]
+_DISK_HEADS = [
+    Column(title="DISK", shrinks_to=20),
+    Column(title="FREE", right=True),
+    Column(title="STATE", shrinks_to=20),
+]
 _ERROR_HEADS = [Column(right=True), Column(), Column(), Column(rank=1, shrinks_to=20)]
 
 
@@ -103,7 +107,9 @@ def _ready(listing: ListingStatus, report: StatusReport) -> str:
     paused = [each for each in report.pauses if (each.kind, each.name) == ("listing", listing.name)]
     if paused and listing.state == "open":
         return "paused"
-    return "" if listing.eta is None else ready(listing.eta, report.at)
+    if listing.eta is None or report.daemon.state is not DaemonState.RUNNING:
+        return ""
+    return ready(listing.eta, report.at)
 
 
 def ready(eta: Eta, now: float) -> str:

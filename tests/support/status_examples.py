@@ -54,14 +54,10 @@ def account(name: str, group: str = "default", **values: object) -> AccountStatu
 
 def _waits(name: str, limit: Limit, until_at: float | None) -> AccountStatus:
     wait = QuotaWait(limit, until_at)
-    return account(
-        name, sessions=(WAITING,) * 4, wait=wait, session_waits=(wait,) * 4, requests_last_minute=2000
-    )
+    return account(name, sessions=(WAITING,) * 4, wait=wait, session_waits=(wait,) * 4, requests_last_minute=2000)
 
 
-DEAD = account(
-    "second", sessions=(FREE,) * 4, error=KEY_REASON, error_code="InvalidAccessKeyId", probe_in_s=29.0
-)
+DEAD = account("second", sessions=(FREE,) * 4, error=KEY_REASON, error_code="InvalidAccessKeyId", probe_in_s=29.0)
 WEEK = ListingStatus(
     1,
     "week12.csv",
