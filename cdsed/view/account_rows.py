@@ -14,13 +14,13 @@ _NARROW_GAUGE_COLUMNS = 6
 _WIDE_GAUGE_COLUMNS = 10
 _HEADS = [
     Column(title="ACCOUNT", shrinks_to=14),
-    Column(title="SESSIONS"),
-    Column(title="MINUTE", rank=1, right=True),
-    Column(title="30 DAYS", rank=3),
-    Column(rank=2, right=True),
-    Column(title="SHARED", rank=5),
-    Column(title="KEY UNTIL", rank=4),
-    Column(title="STATE", shrinks_to=18),
+    Column(title="SESSIONS", rank=1),
+    Column(title="MINUTE", rank=3, right=True),
+    Column(title="30 DAYS", rank=5),
+    Column(rank=4, right=True),
+    Column(title="SHARED", rank=7),
+    Column(title="KEY UNTIL", rank=6),
+    Column(title="STATE", rank=2, shrinks_to=18),
 ]
 
 
@@ -35,7 +35,7 @@ def accounts(report: StatusReport, canvas: Canvas) -> Block:
     title, lines = titled_table(canvas, _HEADS, cells)
     rows = []
     for account, line, (brief, full) in zip(shown, lines, states, strict=True):
-        before = line.removesuffix(brief) if brief else f"{line}  "
+        before = line.removesuffix(brief) if brief and line.endswith(brief) else f"{line}  "
         if not full or canvas.width is None or columns(before + full) <= canvas.width:
             rows.append([_painted(account, before + full if full else line, canvas, running=running)])
         else:

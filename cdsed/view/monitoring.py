@@ -103,10 +103,14 @@ def _performance(report: StatusReport) -> list[str]:
         if Limit.VOLUME not in each.shares:
             volume = f"{each.volume_used_bytes}B"
             data.append(_datum(f"volume {each.name}", volume, "0", str(each.volume_bytes)))
-    for pool in report.pools:
-        if pool.volume_bytes is not None:
-            data.append(_datum(f"volume {pool.group}", f"{pool.volume_used_bytes or 0}B", "0", str(pool.volume_bytes)))
-    data += [_datum(f"free {each.place}", f"{each.free_bytes}B", "0") for each in report.disks if each.free_bytes]
+    data += [
+        _datum(f"volume {pool.group}", f"{pool.volume_used_bytes or 0}B", "0", str(pool.volume_bytes))
+        for pool in report.pools
+        if pool.volume_bytes is not None
+    ]
+    data += [
+        _datum(f"free {each.place}", f"{each.free_bytes}B", "0") for each in report.disks if each.free_bytes is not None
+    ]
     return data
 
 

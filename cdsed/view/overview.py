@@ -8,7 +8,7 @@ from cdsed.view.account_rows import accounts
 from cdsed.view.fit import Block, fit
 from cdsed.view.marks import BUSY, OUT_OF_USE, WAITS, WARNS, sparkline
 from cdsed.view.status_view import StatusView
-from cdsed.view.terminal import Canvas, Colour, clipped, columns
+from cdsed.view.terminal import Canvas, Colour, columns
 from cdsed.view.wording import ago, clock_time, number, plural, rate, size, span
 from cdsed.view.work_rows import WIDE_COLUMNS, disks, errors, held_back, listings, transfers
 
@@ -106,7 +106,7 @@ def _running(report: StatusReport, canvas: Canvas) -> list[str]:
     right = f"{rate(report.rate_bytes_per_s or report.rates.over_1_min)}  {busy} of {plural(len(sessions), 'session')}"
     gap = 2 if canvas.width is None else canvas.width - columns(left) - columns(right)
     if gap < 2:
-        return [*(canvas.paint(line, colour) for line in _hanging(canvas, left)), f"  {right}"]
+        return [*(canvas.paint(line, colour) for line in _hanging(canvas, left)), canvas.clip(f"  {right}")]
     return [f"{canvas.paint(left, colour)}{' ' * gap}{right}"]
 
 
@@ -133,7 +133,7 @@ def _prospect(report: StatusReport, canvas: Canvas) -> list[str]:
         items.append(f"last published {span(max(0.0, report.at - last.at))} ago{f': {last.safename}' if named else ''}")
     if oldest := report.oldest_waiting:
         items.append(f"oldest waits {span(max(0.0, report.at - oldest.at))}{f': {oldest.safename}' if named else ''}")
-    return canvas.flow("", items) if items else []
+    return [canvas.clip(line) for line in canvas.flow("", items) if line] if items else []
 
 
 def _without_details(report: StatusReport) -> str:
@@ -156,7 +156,7 @@ def _alarms(report: StatusReport, found: tuple[Alarm, ...], canvas: Canvas) -> B
         rows.append([canvas.paint(line, colour) for line in text] + canvas.wrap(alarm.remedy, "    "))
         if canvas.width is not None and len(text) > lines_max:
             rest = " ".join(line.strip() for line in text[lines_max - 1 :])
-            text = [*text[: lines_max - 1], clipped(f"{'  ' if lines_max > 1 else ''}{rest}", canvas.width)]
+            text = [*text[: lines_max - 1], canvas.clip(f"{'  ' if lines_max > 1 else ''}{rest}")]
         brief_rows.append([canvas.paint(line, colour) for line in text])
     texts = "\n".join(alarm.text for alarm in found)
     for each in report.open_breakers:
@@ -184,7 +184,7 @@ def _totals(report: StatusReport, canvas: Canvas) -> Block:
 
 
 def _titled(canvas: Canvas, title: str, items: list[str]) -> list[str]:
-    first, *rest = canvas.flow(title, items)
+    first, *rest = map(canvas.clip, canvas.flow(title, items))
     return [f"{canvas.paint(title, Colour.TITLE)}{first[len(title) :]}", *rest]
 
 

@@ -61,6 +61,14 @@ class Canvas:
         """Return `text` in a colour, or unchanged where colours are off."""
         return f"\x1b[{colour.value}m{text}\x1b[0m" if self.colour and text else text
 
+    def clip(self, text: str) -> str:
+        """Return a line in at most the width; if it is clipped, it ends with an ellipsis."""
+        if self.width is None or columns(text) <= self.width:
+            return text
+        while text and columns(text) >= self.width:
+            text = text[:-1]
+        return f"{text.rstrip()}…"
+
     def wrap(self, text: str, indent: str = "", hanging: str = "") -> list[str]:
         """Return a sentence wrapped to the width; every line is indented, and those below the first also hang."""
         text = printable(text)
@@ -92,15 +100,6 @@ def columns(text: str) -> int:
     return sum(
         0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in _WIDE else 1 for each in text
     )
-
-
-def clipped(text: str, width: int) -> str:
-    """Return `text` in at most `width` columns; if it is clipped, it ends with an ellipsis."""
-    if columns(text) <= width:
-        return text
-    while text and columns(text) > width - 1:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
 
 
 def cut(text: str, width: int) -> str:

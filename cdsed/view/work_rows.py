@@ -22,34 +22,34 @@ _LIMITS = {
 }
 _LISTING_HEADS = [
     Column(title="LISTING", shrinks_to=14),
-    Column(title="DONE", rank=3),
-    Column(right=True),
-    Column(title="READY", rank=2),
+    Column(title="DONE", rank=4),
+    Column(right=True, rank=1),
+    Column(title="READY", rank=3),
     Column(title="GROUP", rank=5, shrinks_to=7),
     Column(title="PRIO", rank=6, right=True),
-    Column(title="NOTE", rank=1, shrinks_to=8),
+    Column(title="NOTE", rank=2, shrinks_to=8),
 ]
 _TRANSFER_HEADS = [
-    Column(title="IN TRANSFER", shrinks_to=34),
-    Column(title="DONE", right=True),
-    Column(title="OF", rank=4, right=True),
-    Column(title="RATE", rank=1, right=True),
-    Column(title="SESSIONS", rank=2, shrinks_to=8),
-    Column(title="SINCE", rank=3, right=True),
+    Column(title="IN TRANSFER", shrinks_to=30),
+    Column(title="DONE", rank=1, right=True),
+    Column(title="OF", rank=5, right=True),
+    Column(title="RATE", rank=2, right=True),
+    Column(title="SESSIONS", rank=3, shrinks_to=8),
+    Column(title="SINCE", rank=4, right=True),
 ]
 _PAUSE_HEADS = [
     Column(title="HELD BACK", shrinks_to=16),
-    Column(title="HOW"),
-    Column(title="UNTIL"),
-    Column(title="BY", rank=1),
-    Column(title="SINCE", rank=2, right=True),
+    Column(title="HOW", rank=1),
+    Column(title="UNTIL", rank=2),
+    Column(title="BY", rank=3),
+    Column(title="SINCE", rank=4, right=True),
 ]
 _DISK_HEADS = [
-    Column(title="DISK", shrinks_to=20),
-    Column(title="FREE", right=True),
-    Column(title="STATE", shrinks_to=20),
+    Column(title="DISK", shrinks_to=16),
+    Column(title="FREE", rank=1, right=True),
+    Column(title="STATE", rank=2, shrinks_to=12),
 ]
-_ERROR_HEADS = [Column(right=True), Column(), Column(), Column(rank=1, shrinks_to=20)]
+_ERROR_HEADS = [Column(right=True), Column(rank=2), Column(rank=1), Column(rank=3, shrinks_to=20)]
 
 
 def marked(line: str, mark: str, canvas: Canvas, colour: Colour) -> str:
@@ -199,7 +199,7 @@ def errors(report: StatusReport, canvas: Canvas, shown: str) -> Block:
         painted = marked(line, OUT_OF_USE, canvas, Colour.BAD) if error in bad else line
         rows.append([painted, *canvas.wrap(_cause(error, shown), "      ")])
         shown += error.cause
-    return Block(canvas.paint(f"LAST ERRORS{hint}", Colour.TITLE), rows)
+    return Block(canvas.paint(canvas.clip(f"LAST ERRORS{hint}"), Colour.TITLE), rows)
 
 
 def _cause(error: ErrorGroup, shown: str) -> str:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cdsed.errors import FaultDomain
-from cdsed.work.failure_rules import RULES
 from cdsed.model.advice import ADVICE, ADVICE_OTHERWISE
+from cdsed.work.failure_rules import RULES
 from tests.architecture.other_failures import OTHER_FAILURES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"

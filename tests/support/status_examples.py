@@ -173,7 +173,8 @@ REPORTS = {
         open_breakers=(
             OpenBreaker("disk:/data/spool", "no space is left on /data/spool; free some, or add a spool", 40.0),
         ),
-        why_idle="disk:/data/spool backs off, next try in 40 s: no space is left on /data/spool; free some, or add a spool",
+        why_idle="disk:/data/spool backs off, next try in 40 s: "
+        "no space is left on /data/spool; free some, or add a spool",
     ),
     "stopped": replace(
         _STILL,
