@@ -37,9 +37,10 @@ of a product. To see one, start a [sandbox](sandbox.md) in another terminal, and
     1
     $ cdsed status
     …
-    Last errors
-      1  unavailable  NotInCatalogue  e.g. S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE
+    LAST ERRORS  what to do: `cdsed status --failed`
+    ✕ 1  unavailable  NotInCatalogue  e.g. S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE
           not in the catalogue; perhaps misspelt: orbit '05417' should be six digits
+    …
 
 Only failures charged to the product use up its attempts (6, `retry.attempts`). For everything else the product waits,
 and it is never dropped for good. You can start products again:

@@ -93,7 +93,7 @@ def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
     assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
     assert "ready in 10 d (2027-01-25), by the 30-day volumes" in text
     narrow = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))), Canvas(80, 40))
-    assert "· default/first  ●●○·      133/2 000  ░░░░░░  0.1/12 TB  frees 09:00Z\n      its 30-day" in narrow
+    assert "· default/first  ●●○·      133/2 000  ░░░░░░   0.1/12 TB  frees 09:00Z\n      its 30-day" in narrow
 
 
 def test_a_wait_for_a_quota_is_said_calmly_with_its_end() -> None:
