@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cdsed.model.listing import Counts, ListingHead, ReportRow
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, Pause, ProductAt, Transfer
-from cdsed.model.product_state import State
+from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
     AccountStatus,
@@ -12,8 +13,11 @@ from cdsed.model.status_report import (
     DaemonState,
     DaemonStatus,
     ErrorGroup,
+    Event,
+    FailedProduct,
     ListingStatus,
     Notice,
+    ObjectProgress,
     OpenBreaker,
     PoolStatus,
     Rates,
@@ -21,7 +25,8 @@ from cdsed.model.status_report import (
     StatusReport,
     Tally,
 )
-from cdsed.view.status_view import StatusView
+from cdsed.store.listings import Listing
+from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 
 NOW = 1_800_000_000.0
 SLC = "S1A_IW_SLC__1SDV_20210609T114848_20210609T114915_054484_0DACCA_D672.SAFE"
@@ -235,4 +240,28 @@ VIEWS = {name: StatusView(Path("/var/lib/cdsed"), report) for name, report in RE
         last_heard_at=NOW - 120,
     ),
     "never": StatusView(Path("/var/lib/cdsed"), StatusReport(NOW, DaemonStatus(DaemonState.NEVER))),
+}
+
+HEAD = ListingHead(1, "week12.csv", "0" * 64, "default", 5, None, NOW, "jean")
+PRODUCT = Product(
+    *(1, SLC, State.DOWNLOADING, "default", 0, None, None, "/eodata/x", PathSource.CATALOGUE, None, 8_000_000_000),
+    *(1, 2, True, "/data/spool", "/data/spool/.cdsed/x", None, "the connection broke", 7),
+)
+DETAILS = {
+    "product": ProductDetails(
+        PRODUCT,
+        ObjectProgress(40, 10, 20),
+        [Event(NOW, None, State.QUEUED, 0, None), Event(NOW + 2, State.QUEUED, State.RESOLVING, 0, "why")],
+        12.0,
+        QuotaWait(Limit.REQUESTS, NOW + 23),
+    ),
+    "listing": ListingDetails(
+        Listing(HEAD, "open", "/inbox/.accepted/week12.csv", 3, Counts(accepted=3), None),
+        WEEK,
+        [ReportRow(4, L1C, "unavailable", None, None, 0, "not in the catalogue")],
+        {"receipt": Path("/inbox/.accepted/week12.csv.receipt.txt")},
+    ),
+    "failed": FailedProducts(
+        (FailedProduct(L1C, State.UNAVAILABLE, "NotInCatalogue", "not in the catalogue", 0, NOW),), 3
+    ),
 }

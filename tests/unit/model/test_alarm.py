@@ -1,6 +1,7 @@
 """Each alarm begins with its cause, ends with it, and says what you do."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +20,9 @@ from cdsed.model.status_report import (
     StatusReport,
     Tally,
 )
-from tests.architecture.sources import ROOT
 from tests.support.status_examples import BUSY_REPORT, NOW, REPORTS, SLC, account
 
+ROOT = Path(__file__).parents[3]
 WELL = replace(BUSY_REPORT, errors=())
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 STOPPED = DaemonStatus(DaemonState.STOPPED, 1, NOW - 10, NOW - 5, "0.2.0")

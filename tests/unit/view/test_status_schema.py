@@ -9,41 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from cdsed.model.listing import Counts, ListingHead, ReportRow
-from cdsed.model.product_state import PathSource, Product, State
-from cdsed.model.quota import Limit, QuotaWait
-from cdsed.model.status_report import Event, FailedProduct, ObjectProgress
-from cdsed.store.listings import Listing
 from cdsed.view import as_json
-from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
+from cdsed.view.status_view import StatusView
 from tests.support.cli_lab import ON_DISK, CliLab
-from tests.support.status_examples import BUSY_REPORT, L1C, NOW, REPORTS, SLC, VIEWS, WEEK
+from tests.support.status_examples import BUSY_REPORT, DETAILS, REPORTS, VIEWS
 
 SCHEMA = json.loads(files("cdsed.view").joinpath("status.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
-HEAD = ListingHead(1, "week12.csv", "0" * 64, "default", 5, None, NOW, "jean")
-PRODUCT = Product(
-    *(1, SLC, State.DOWNLOADING, "default", 0, None, None, "/eodata/x", PathSource.CATALOGUE, None, 8_000_000_000),
-    *(1, 2, True, "/data/spool", "/data/spool/.cdsed/x", None, "the connection broke", 7),
-)
-DETAILS = {
-    "product": ProductDetails(
-        PRODUCT,
-        ObjectProgress(40, 10, 20),
-        [Event(NOW, None, State.QUEUED, 0, None), Event(NOW + 2, State.QUEUED, State.RESOLVING, 0, "why")],
-        12.0,
-        QuotaWait(Limit.REQUESTS, NOW + 23),
-    ),
-    "listing": ListingDetails(
-        Listing(HEAD, "open", "/inbox/.accepted/week12.csv", 3, Counts(accepted=3), None),
-        WEEK,
-        [ReportRow(4, L1C, "unavailable", None, None, 0, "not in the catalogue")],
-        {"receipt": Path("/inbox/.accepted/week12.csv.receipt.txt")},
-    ),
-    "failed": FailedProducts(
-        (FailedProduct(L1C, State.UNAVAILABLE, "NotInCatalogue", "not in the catalogue", 0, NOW),), 3
-    ),
-}
 
 
 def printed(view: StatusView) -> Any:
