@@ -18,6 +18,7 @@ from cdsed.store.reserve import shortage
 from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 
 _FAILED_SHOWN = 20
+_NAMED = 10
 
 
 def read_status(state_dir: Path, name: str | None = None) -> StatusView:
@@ -156,5 +157,5 @@ def _unknown(db: Database, name: str, safename: str | None) -> str:
     if similar:
         return f"{message}; did you mean {' or '.join(similar)}?"
     if known and not safename:
-        return f"{message}; the latest listings are {', '.join(known)}"
+        return f"{message}; the latest listings are {', '.join(known[-_NAMED:])}"
     return f"{message}; add it with `cdsed add`"
