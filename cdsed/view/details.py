@@ -14,7 +14,7 @@ from cdsed.view.wording import ago, number, plural, size, span
 _TITLE_COLUMNS = 10
 _STATE_COLUMNS = max(map(len, State))
 _LASTED_COLUMNS = 14
-_TIMELINE_COLUMNS = 20
+_TIMELINE_COLUMNS = 12
 _VERDICTS = {
     LineVerdict.ACCEPTED: "accepted",
     LineVerdict.DUPLICATE: "named twice",
@@ -125,7 +125,7 @@ def _history(events: list[Event], now: float, canvas: Canvas) -> list[str]:
     for event, seconds in zip(events, lasted, strict=True):
         last = event is events[-1]
         words = "" if last and event.target in TERMINAL else f"{span(seconds)}{' so far' if last else ''}"
-        share = "█" * round(_TIMELINE_COLUMNS * seconds / longest) if longest else ""
+        share = bar(seconds, longest, _TIMELINE_COLUMNS) if words and longest else ""
         line = f"  {iso(event.at)}  {event.target:<{_STATE_COLUMNS}}  {words:<{_LASTED_COLUMNS}}  {share}"
         lines.append(line.rstrip())
         if event.cause:

@@ -27,10 +27,10 @@ def timeline(product: object, events: list[Event]) -> list[str]:
 
 def test_the_history_of_a_product_is_a_timeline_with_durations() -> None:
     assert timeline(PRODUCT, EVENTS) == [
-        "  2027-01-15T07:58:20Z  queued           10 s            ███",
-        "  2027-01-15T07:58:30Z  resolving        10 s            ███",
-        "  2027-01-15T07:58:40Z  ready            1 s",
-        "  2027-01-15T07:58:41Z  retry_wait       1 min 19 s so far  ████████████████████",
+        "  2027-01-15T07:58:20Z  queued           10 s            █░░░░░░░░░░░",
+        "  2027-01-15T07:58:30Z  resolving        10 s            █░░░░░░░░░░░",
+        "  2027-01-15T07:58:40Z  ready            1 s             ░░░░░░░░░░░░",
+        "  2027-01-15T07:58:41Z  retry_wait       1 min 19 s so far  ████████████",
         "      the connection broke",
     ]
 
