@@ -50,7 +50,7 @@ def run() -> list[Result]:
 
 
 def _peak_bytes(environ: dict[str, str]) -> int:
-    """Return the largest resident size of the command; what wait4(2) says would include this process before its exec."""
+    """Return the largest resident size of the command; wait4(2) would count this process before its exec."""
     run = subprocess.run([sys.executable, "-c", _WITH_SIZE], env=environ, capture_output=True, text=True, check=True)
     [line] = [line for line in run.stderr.split("\n") if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
