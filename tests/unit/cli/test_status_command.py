@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ def test_a_stopped_daemon_is_shown_as_such(used_cli_lab: CliLab) -> None:
     done = used_cli_lab.cdsed("status")
     assert done.returncode == 3, done.stderr
     assert "○ The daemon is stopped since" in done.stdout
-    assert "! storm.txt  █████████████░░░░░░░  2/3  default     0  1 failed\n" in done.stdout
+    words = " ".join(done.stdout.split())
+    assert "! storm.txt █████████████░░░░░░░ 2/3" in words
+    assert re.search(r"default \d+ 1 failed", words)
     assert "Nothing moves: the daemon does not run (stopped); 1 products wait for it" in done.stdout
     assert "1 queued" in done.stdout
     assert "\x1b" not in done.stdout
@@ -183,7 +186,7 @@ def test_failed_products_are_shown_with_reason_and_remedy(used_cli_lab: CliLab) 
             f"1 failed product{' of storm.txt' if arguments == ['storm.txt'] else ''}, the latest"
         )
         assert "unavailable  NotInCatalogue\n  Check the spelling of the name. If the product is new," in done.stdout
-        assert f"  {MISSES}  0 s ago\n      not in the catalogue" in done.stdout.replace("1 s ago", "0 s ago")
+        assert re.search(rf"  {MISSES}  \d s ago\n      not in the catalogue", done.stdout)
     failed = json.loads(used_cli_lab.cdsed("status", "--json", "--failed").stdout)["failed"]
     assert (failed["total"], failed["products"][0]["safename"]) == (1, MISSES)
     assert used_cli_lab.cdsed("status", "--failed", "strom.txt").returncode == 64
