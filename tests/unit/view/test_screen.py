@@ -20,13 +20,21 @@ def terminal():
     signal.signal(signal.SIGTERM, before)
 
 
+def read(screen: int, ends: bytes) -> bytes:
+    """Return what came on the terminal, until it ends so."""
+    shown = b""
+    while not shown.endswith(ends):
+        shown += os.read(screen, 100)
+    return shown
+
+
 def test_lines_are_written_over_and_the_rest_is_cleared(terminal) -> None:
     stream, screen = terminal
     with Screen(stream) as live:
-        assert os.read(screen, 100) == b"\x1b[?1049h\x1b[?25l"
+        assert read(screen, b"l\x1b[?25l") == b"\x1b[?1049h\x1b[?25l"
         live.draw(["one", "two"])
-        assert os.read(screen, 100) == b"\x1b[Hone\x1b[K\r\r\ntwo\x1b[K\x1b[J"
-    assert os.read(screen, 100) == b"\x1b[?25h\x1b[?1049l"
+        assert read(screen, b"\x1b[J") == b"\x1b[Hone\x1b[K\r\r\ntwo\x1b[K\x1b[J"
+    assert read(screen, b"\x1b[?1049l") == b"\x1b[?25h\x1b[?1049l"
 
 
 def test_the_screen_is_given_back_when_the_program_is_stopped(terminal) -> None:
@@ -34,7 +42,7 @@ def test_the_screen_is_given_back_when_the_program_is_stopped(terminal) -> None:
     with pytest.raises(SystemExit) as left, Screen(stream):
         os.kill(os.getpid(), signal.SIGTERM)
     assert left.value.code == 143
-    assert os.read(screen, 100).endswith(b"\x1b[?25h\x1b[?1049l")
+    assert read(screen, b"\x1b[?1049l").endswith(b"\x1b[?25h\x1b[?1049l")
 
 
 def test_another_size_of_the_terminal_ends_the_waiting(terminal) -> None:
