@@ -31,7 +31,7 @@ def read(screen: int, ends: bytes) -> bytes:
 def test_lines_are_written_over_and_the_rest_is_cleared(terminal) -> None:
     stream, screen = terminal
     with Screen(stream) as live:
-        assert read(screen, b"l\x1b[?25l") == b"\x1b[?1049h\x1b[?25l"
+        assert read(screen, b"\x1b[?25l") == b"\x1b[?1049h\x1b[?25l"
         live.draw(["one", "two"])
         assert read(screen, b"\x1b[J") == b"\x1b[Hone\x1b[K\r\r\ntwo\x1b[K\x1b[J"
     assert read(screen, b"\x1b[?1049l") == b"\x1b[?25h\x1b[?1049l"
