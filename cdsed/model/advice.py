@@ -76,7 +76,6 @@ _ADVICE_FINISHED = {
     State.UNAVAILABLE: "Check the name. If the product is new, `cdsed retry --unavailable` later",
     State.CORRUPT: "Report the product to CDSE, and `cdsed retry --corrupt` when it is replaced",
     State.FAILED: "Read the cause. `cdsed retry --failed` tries again",
-    State.CANCELLED: "Nothing. `cdsed retry PRODUCT` asks for it again",
 }
 
 

@@ -318,15 +318,3 @@ class ObjectProgress:
     objects: int
     done_bytes: int
     size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class FailedProduct:
-    """A product that ended without being on disk; `ended_at` in seconds UTC, `attempts` are those charged to it."""
-
-    safename: str
-    state: State
-    code: str | None
-    cause: str | None
-    attempts: int
-    ended_at: float

@@ -1,7 +1,7 @@
 """The products that failed, newest first."""
 
+from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import State
-from cdsed.model.status_report import FailedProduct
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 

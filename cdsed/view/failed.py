@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from cdsed.model.advice import advice_for
-from cdsed.model.status_report import FailedProduct
+from cdsed.model.operation import FailedProduct
 from cdsed.view.status_view import FailedProducts
 from cdsed.view.table import Column, table
 from cdsed.view.terminal import Canvas, Colour

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsed.model.listing import ReportRow
+from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import Product
 from cdsed.model.quota import QuotaWait
-from cdsed.model.status_report import Event, FailedProduct, ListingStatus, ObjectProgress, StatusReport
+from cdsed.model.status_report import Event, ListingStatus, ObjectProgress, StatusReport
 
 if TYPE_CHECKING:
     from cdsed.store.listings import Listing

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cdsed.model.listing import Counts, ListingHead, ReportRow
-from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, Pause, ProductAt, Transfer
+from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, FailedProduct, Pause, ProductAt, Transfer
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
@@ -14,7 +14,6 @@ from cdsed.model.status_report import (
     DaemonStatus,
     ErrorGroup,
     Event,
-    FailedProduct,
     ListingStatus,
     Notice,
     ObjectProgress,

@@ -1,8 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import State
-from cdsed.model.status_report import Event, FailedProduct, ObjectProgress
+from cdsed.model.status_report import Event, ObjectProgress
 from cdsed.view import text
 from cdsed.view.status_view import FailedProducts, ProductDetails, StatusView
 from cdsed.view.terminal import Canvas, columns
