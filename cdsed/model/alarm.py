@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cdsed.clock import iso
-from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
+from cdsed.model.product_state import FAILURES, TERMINAL
 from cdsed.model.quota import Limit, ThrottleReason, spent_by_us
 from cdsed.model.status_report import AccountStatus, DaemonState, Notice, OpenBreaker, StatusReport
 
@@ -43,7 +43,7 @@ _DISK = "disk:"
 _BREAKERS = {
     "service:s3": (
         "service",
-        "S3",
+        "s3",
         "wait: cdsed tries again; if it stays, look at the network and at CDSE's status page",
     ),
     "service:zip": ("service", "zip", "wait: cdsed tries again; if it stays, look at CDSE's status page"),
@@ -218,7 +218,7 @@ def _volumes(report: StatusReport) -> Iterator[Alarm]:
 
 
 def _failed(report: StatusReport) -> Iterator[Alarm]:
-    failed = [each for each in report.errors if each.state in TERMINAL - SUCCEEDED - {State.CANCELLED}]
+    failed = [each for each in report.errors if each.state in FAILURES]
     if failed:
         count = sum(each.products for each in failed)
         codes = ", ".join(f"{each.products} {each.code}" for each in failed)

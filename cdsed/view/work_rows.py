@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cdsed.model.operation import DiskStatus, Eta, EtaLimit, Transfer
-from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
+from cdsed.model.product_state import FAILURES
 from cdsed.model.status_report import DaemonState, ErrorGroup, ListingStatus, StatusReport
 from cdsed.view.fit import Block
 from cdsed.view.marks import OUT_OF_USE, WARNS, bar
@@ -192,7 +192,7 @@ def errors(report: StatusReport, canvas: Canvas, shown: str) -> Block:
         return Block("")
     cells = [[number(each.products), each.state, each.code, f"e.g. {each.example}"] for each in report.errors]
     lines = table(canvas, _ERROR_HEADS, cells)
-    bad = [each for each in report.errors if each.state in TERMINAL - SUCCEEDED - {State.CANCELLED}]
+    bad = [each for each in report.errors if each.state in FAILURES]
     hint = "  what to do: `cdsed status --failed`" if bad else ""
     rows = []
     for error, line in zip(report.errors, lines, strict=True):

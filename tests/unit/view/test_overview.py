@@ -197,7 +197,7 @@ def test_a_long_reason_is_shown_once() -> None:
     assert text.count(reason) == 1
     for line in (
         "! Nothing moves: service:s3 backs off, next try in 164 s",
-        f"! S3: {reason}; tried again in 3 min",
+        f"! s3: {reason}; tried again in 3 min",
         "      next in 20 s",
     ):
         assert line in text.split("\n")
