@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check coverage bench soak peers fresh-machines docs lock install uninstall dist deb clean
+.PHONY: help demo test lint check coverage bench soak peers fresh-machines docs screenshots lock install uninstall dist deb clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, error
 	$(BIN)/python -m tests.architecture.servers_page
 	$(BIN)/python -m tests.packaging.completions
 	$(BIN)/python -m tests.peers.clients_page
+
+screenshots: $(VENV)/.tests-installed ## Write docs/pictures/ from a sandbox run: look at them before you commit
+	$(BIN)/python -m tests.screenshots
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: $(VENV)/.tests-installed ## Resolve the versions of the lock files again (needs uv and the index; minutes)

@@ -137,7 +137,9 @@ class Status:
         return "\n".join(text.render(self.view, Canvas()))
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        from cdsed.view import as_html
+
+        return as_html.render(self.view)
 
 
 @dataclass(frozen=True, repr=False)

@@ -208,7 +208,7 @@ def _dying_at_once() -> Iterator[None]:
 @contextmanager
 def _progress() -> "Iterator[Callable[[SearchProgress], None] | None]":
     """Yield a function that draws a bar on the terminal; None when stderr is not a terminal."""
-    from cdsed.view.overview import bar
+    from cdsed.view.marks import bar
     from cdsed.view.terminal import Live
     from cdsed.view.wording import number
 

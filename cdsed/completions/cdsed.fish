@@ -51,7 +51,7 @@ function _shtab_cdsed_using
 end
 
 set -g _shtab_cdsed_commands run status explain add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
-set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --exclude --for --format --group --idle-timeout --include --layout --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
+set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --exclude --for --format --group --idle-timeout --include --layout --limit --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
 complete -c cdsed -f
@@ -64,10 +64,13 @@ complete -c cdsed -n '_shtab_cdsed_using run' -l config -xka "(__fish_complete_p
 complete -c cdsed -n '_shtab_cdsed_using run' -l once -d 'exit when the inbox is empty and every listing has its report: 0 if all products are on disk, else 1'
 complete -c cdsed -n '_shtab_cdsed_using run' -l idle-timeout -x -d 'with --once: exit with 1 after this time without progress (default: 600)'
 complete -c cdsed -n '_shtab_cdsed_using run' -l log-format -xka "text json" -d 'form of the log: text, or json for one object per line (default: log_format of the settings)'
-complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a status -d 'Show what the daemon does and its progress, whether it runs or not; or the details of one listing or product. Exits with 0 when the daemon runs, also while the work waits for a quota; 1 when it runs and a worker crashes in a loop or no account can be used for the pending work; 3 when it does not run; 72, 74 or 75 when its state cannot be read.'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a status -d 'Show what the daemon does and its progress, whether it runs or not; or the details of one listing or product. Exits with 0 when the daemon runs, also while the work waits for a quota; 1 when it runs and something needs you at once, e.g. a worker crashes in a loop or no account can be used; 3 when it does not run; 72, 74 or 75 when its state cannot be read. With --check the exit codes are those of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.'
 complete -c cdsed -n '_shtab_cdsed_using status' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using status' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
-complete -c cdsed -n '_shtab_cdsed_using status' -l json -d 'print JSON; its member `schema` is 2'
+complete -c cdsed -n '_shtab_cdsed_using status' -l failed -d 'show the products that failed, why, and what to do; of LISTING, or of all'
+complete -c cdsed -n '_shtab_cdsed_using status' -l limit -x -d 'with --failed: show so many products (default: 20)'
+complete -c cdsed -n '_shtab_cdsed_using status' -l json -d 'print JSON; its member `schema` is 3'
+complete -c cdsed -n '_shtab_cdsed_using status' -l check -d 'print one line for Icinga or Nagios, with performance data'
 complete -c cdsed -n '_shtab_cdsed_using status' -l watch -x -d 'repeat every so many seconds (default: 2), until ^C'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a explain -d 'Say of a product where it is, what happened to it, why it does not move now, what happens next and when, and what you can do. It reads the state only, and takes no lock.'
 complete -c cdsed -n '_shtab_cdsed_using explain' -s h -l help -d 'show this help message and exit'

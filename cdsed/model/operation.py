@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdsed.model.product_state import State
+
 
 class EtaLimit(StrEnum):
     """What decides how long the known work takes."""
@@ -103,3 +105,15 @@ class ProductAt:
 
     safename: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailedProduct:
+    """A product that ended without being on disk; `ended_at` in seconds UTC, `attempts` are those charged to it."""
+
+    safename: str
+    state: State
+    code: str | None
+    cause: str | None
+    attempts: int
+    ended_at: float

@@ -36,6 +36,9 @@ TERMINAL = frozenset(
 #: Finished, and on disk.
 SUCCEEDED = frozenset({State.DONE, State.ALREADY_PRESENT})
 
+#: Finished, and not on disk although nothing but a failure prevents it.
+FAILURES = frozenset({State.UNAVAILABLE, State.CORRUPT, State.FAILED})
+
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RESOLVING, State.ALREADY_PRESENT, State.CANCELLED}),
     State.RESOLVING: frozenset({State.QUEUED, State.READY, State.UNAVAILABLE, State.RETRY_WAIT}),

@@ -48,7 +48,7 @@ from cdsed.store.rates import RecentTraffic
 
 _SQL = Queries("snapshot")
 
-_LISTINGS_SHOWN = 20
+_LISTINGS_SHOWN = 200
 _ERRORS_SHOWN = 8
 _ERRORS_SINCE_S = 24 * 3600.0
 

@@ -5,16 +5,20 @@ from dataclasses import asdict
 from typing import Any
 
 from cdsed.clock import iso
+from cdsed.model.advice import advice_for
+from cdsed.model.alarm import alarms
+from cdsed.model.operation import Eta
 from cdsed.model.quota import QuotaFreeAt, QuotaWait
 from cdsed.model.status_report import AccountStatus, ListingStatus, PoolStatus, StatusReport
-from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
+from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 
-SCHEMA = 2  # it grows when a member changes its name or meaning
+#: It grows when a member changes its name or meaning; status.schema.json beside this file describes all of them.
+SCHEMA = 3
 _INTERNAL = frozenset({"id", "fence", "planned"})
 
 
 def render(view: StatusView) -> dict[str, Any]:
-    """Return a view as a JSON object: the overview, or the details of the requested listing or product."""
+    """Return a view as a JSON object: the overview, details of a listing or product, or the failed products."""
     heard = None if view.last_heard_at is None else iso(view.last_heard_at)
     return {
         "schema": SCHEMA,
@@ -32,7 +36,10 @@ def _body(view: StatusView) -> dict[str, Any]:
         case ProductDetails() as details:
             return {"product": _product(details) | {"quota_wait": _wait(details.quota_wait, view.report.at)}}
         case ListingDetails() as details:
-            return {"listing": _listing(details)}
+            return {"listing": _listing(details, view.report.at)}
+        case FailedProducts() as failed:
+            rows = [_plain(asdict(each)) | {"advice": advice_for(each.code, each.state)} for each in failed.products]
+            return {"failed": {"listing": failed.listing, "total": failed.total, "products": rows}}
 
 
 def _overview(report: StatusReport) -> dict[str, Any]:
@@ -45,14 +52,30 @@ def _overview(report: StatusReport) -> dict[str, Any]:
         "eta_s": report.eta_s,
         "eta_by_volume": report.eta_by_volume,
         "rates_bytes_per_s": _plain(asdict(report.rates)),
-        "listings": [_progress(listing) for listing in report.listings],
+        "listings": [_progress(listing, report.at) for listing in report.listings],
         "accounts": [_account(account, report.at) for account in report.accounts],
         "open_breakers": [_plain(asdict(each)) for each in report.open_breakers],
         "errors": [_plain(asdict(error)) for error in report.errors],
         "quota_wait": _wait(report.quota_wait, report.at),
         "needs_account": report.needs_account,
         "pools": [_pool(pool) for pool in report.pools],
+        "alarms": [asdict(alarm) for alarm in alarms(report)],
+        "eta": _eta(report.eta, report.at),
+        "transfers": [_plain(asdict(each)) for each in report.transfers],
+        "rate_bytes_per_s": report.rate_bytes_per_s,
+        "rate_steps_bytes_per_s": report.rate_steps,
+        "stalled_for_s": report.stalled_for_s,
+        "last_published": _plain(asdict(report.last_published)) if report.last_published else None,
+        "oldest_waiting": _plain(asdict(report.oldest_waiting)) if report.oldest_waiting else None,
+        "disks": [asdict(each) for each in report.disks],
+        "pauses": [_plain(asdict(each)) for each in report.pauses],
+        "bandwidth_limits": [_plain(asdict(each)) for each in report.bandwidth_limits],
     }
+
+
+def _eta(eta: Eta | None, now: float) -> dict[str, Any] | None:
+    """Return when work is ready, also as a time."""
+    return None if eta is None else asdict(eta) | {"at": iso(now + eta.seconds)}
 
 
 def _product(details: ProductDetails) -> dict[str, Any]:
@@ -65,10 +88,10 @@ def _product(details: ProductDetails) -> dict[str, Any]:
     }
 
 
-def _listing(details: ListingDetails) -> dict[str, Any]:
+def _listing(details: ListingDetails, now: float) -> dict[str, Any]:
     head, counts = details.listing.head, details.listing.counts
     return {
-        **_progress(details.progress),
+        **_progress(details.progress, now),
         "sha256": head.sha256,
         "outputdir": head.outputdir,
         "layout": head.layout,
@@ -81,9 +104,9 @@ def _listing(details: ListingDetails) -> dict[str, Any]:
     }
 
 
-def _progress(listing: ListingStatus) -> dict[str, Any]:
+def _progress(listing: ListingStatus, now: float) -> dict[str, Any]:
     sums = {"products": listing.products, "finished": listing.finished, "failed_products": listing.failed_products}
-    return _plain(asdict(listing)) | sums
+    return _plain(asdict(listing)) | {"eta": _eta(listing.eta, now)} | sums
 
 
 def _account(account: AccountStatus, now: float) -> dict[str, Any]:

@@ -1,20 +1,21 @@
 """``cdsed status LISTING`` and ``cdsed status PRODUCT`` for people."""
 
-from itertools import pairwise
-
 from cdsed.clock import iso
 from cdsed.model.choice import Choice
 from cdsed.model.listing import LineVerdict
 from cdsed.model.product_state import TERMINAL, Product, State
 from cdsed.model.status_report import DaemonState, Event, ObjectProgress
-from cdsed.view.overview import bar, by_state, service
+from cdsed.view.marks import bar, by_state
+from cdsed.view.overview import service
 from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
 from cdsed.view.table import Column, table
 from cdsed.view.terminal import Canvas, Colour
 from cdsed.view.wording import ago, number, plural, size, span
 
 _TITLE_COLUMNS = 10
-_PASSED_COLUMNS = 9
+_STATE_COLUMNS = max(map(len, State))
+_LASTED_COLUMNS = 14
+_TIMELINE_COLUMNS = 12
 _VERDICTS = {
     LineVerdict.ACCEPTED: "accepted",
     LineVerdict.DUPLICATE: "named twice",
@@ -95,9 +96,9 @@ def _product(about: ProductDetails, now: float, canvas: Canvas) -> list[str]:
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():
-        if any(items):
-            lines += _entry(canvas, title, items)
-    return [*lines, canvas.paint("History", Colour.TITLE), *_history(about.history, canvas)]
+        if filled := [item for item in items if item]:
+            lines += _entry(canvas, title, filled)
+    return [*lines, canvas.paint("History", Colour.TITLE), *_history(about.history, now, canvas)]
 
 
 def _progress(product: Product, progress: ObjectProgress) -> list[str]:
@@ -118,12 +119,20 @@ def _attempts(product: Product) -> list[str]:
     return [f"{product.attempts} charged", transient_failures] if product.attempts or transient_failures else []
 
 
-def _history(events: list[Event], canvas: Canvas) -> list[str]:
-    passed = ["", *(f"+{span(event.at - earlier.at)}" for earlier, event in pairwise(events))]
-    columns = max(_PASSED_COLUMNS, *map(len, passed))
+def _history(events: list[Event], now: float, canvas: Canvas) -> list[str]:
+    """Return a timeline: when each state began, how long it lasted, and a bar of that; the last one lasts until now."""
+    ends = [*(event.at for event in events[1:]), now]
+    lasted = [max(0.0, end - event.at) for event, end in zip(events, ends, strict=True)]
+    if events and events[-1].target in TERMINAL:
+        lasted[-1] = 0.0
+    longest = max(lasted, default=0.0)
     lines = ["  earlier ones are not kept"] if events and events[0].origin else []
-    for since, event in zip(passed, events, strict=False):  # a product may have no event yet
-        lines.append(f"  {iso(event.at)}  {since:>{columns}}  {event.target}")
+    for event, seconds in zip(events, lasted, strict=True):
+        last = event is events[-1]
+        words = "" if last and event.target in TERMINAL else f"{span(seconds)}{' so far' if last else ''}"
+        share = bar(seconds, longest, _TIMELINE_COLUMNS) if words and longest else ""
+        line = f"  {iso(event.at)}  {event.target:<{_STATE_COLUMNS}}  {words:<{_LASTED_COLUMNS}}  {share}"
+        lines.append(line.rstrip())
         if event.cause:
             lines += canvas.wrap(event.cause, "      ")
     return lines

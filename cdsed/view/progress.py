@@ -4,7 +4,7 @@ from collections import deque
 
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.status_report import DaemonState, StatusReport
-from cdsed.view.overview import bar, session_marks
+from cdsed.view.marks import bar, session_marks
 from cdsed.view.terminal import Canvas
 from cdsed.view.wording import number, rate, span
 

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import UsageError
+from cdsed.model.operation import DiskStatus
 from cdsed.model.safename import normalise
 from cdsed.model.status_report import DaemonState, DaemonStatus, StatusReport
 from cdsed.process.lock import LOCK_NAME, is_running
-from cdsed.store import listings, products, snapshot
+from cdsed.store import failures, listings, products, snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
 from cdsed.store.listings import Listing
 from cdsed.store.reserve import shortage
-from cdsed.view.status_view import ListingDetails, ProductDetails, StatusView
+from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 
 _FAILED_SHOWN = 20
+_NAMED = 10
 
 
 def read_status(state_dir: Path, name: str | None = None) -> StatusView:
@@ -40,6 +42,29 @@ def read_status(state_dir: Path, name: str | None = None) -> StatusView:
         return view if db is None or name is None else replace(view, details=details_of(db, name))
 
 
+def read_failed_products(state_dir: Path, most: int, name: str | None = None) -> StatusView:
+    """Return the status with up to `most` failed products, of the listing with this name or of all.
+
+    Raises
+    ------
+    UsageError
+        No listing has this name.
+    StateError
+        The state cannot be read.
+    OSError
+        You may not read the directory.
+    """
+    with open_status(state_dir) as (view, db):
+        if db is None:
+            return view
+        listing = None if name is None else _find_listing(db, name)
+        if name is not None and listing is None:
+            raise UsageError(_unknown(db, name, None))
+        number = None if listing is None else listing.head.id
+        found = FailedProducts(failures.latest(db, most, number), failures.count(db, number), name)
+        return replace(view, details=found)
+
+
 @contextmanager
 def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]:
     """Read the status and keep the database open inside the block; the database is None without a state.
@@ -60,8 +85,10 @@ def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]
         return
     try:
         report = snapshot.report(db, SYSTEM_CLOCK, running=running)
-        if running and report.why_idle is None and not report.moving:
-            report = replace(report, why_idle=shortage(state_dir))  # on a full disk the workers cannot write it down
+        if running and (full := shortage(state_dir)):  # on a full disk the workers cannot write it down
+            why = full if report.why_idle is None and not report.moving else report.why_idle
+            disks = (*report.disks, DiskStatus(str(state_dir), None, full))
+            report = replace(report, why_idle=why, disks=disks)
         died = report.daemon.state is DaemonState.DIED
         yield StatusView(state_dir, report, _last_written(state_dir) if died else None), db
     finally:
@@ -82,11 +109,15 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
         due_in_s = snapshot.next_try_in_s(db, SYSTEM_CLOCK, product)
         wait = snapshot.quota_wait(db, SYSTEM_CLOCK, product)
         return ProductDetails(product, snapshot.progress(db, product), snapshot.history(db, product), due_in_s, wait)
-    spellings = (name, str(Path(name).absolute()), Path(name).name)
-    listing = next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
+    listing = _find_listing(db, name)
     if listing is not None:
         return _listing(db, listing)
     raise UsageError(_unknown(db, name, safename))
+
+
+def _find_listing(db: Database, name: str) -> Listing | None:
+    spellings = (name, str(Path(name).absolute()), Path(name).name)
+    return next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
 
 
 def _last_written(state_dir: Path) -> float | None:
@@ -126,5 +157,5 @@ def _unknown(db: Database, name: str, safename: str | None) -> str:
     if similar:
         return f"{message}; did you mean {' or '.join(similar)}?"
     if known and not safename:
-        return f"{message}; the latest listings are {', '.join(known)}"
+        return f"{message}; the latest listings are {', '.join(known[-_NAMED:])}"
     return f"{message}; add it with `cdsed add`"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsed.model.listing import ReportRow
+from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import Product
 from cdsed.model.quota import QuotaWait
 from cdsed.model.status_report import Event, ListingStatus, ObjectProgress, StatusReport
@@ -35,6 +36,15 @@ class ProductDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedProducts:
+    """The products that failed last, newest first, of one listing or of all; `total` counts those left out, too."""
+
+    products: tuple[FailedProduct, ...]
+    total: int
+    listing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The status of a state directory at one time.
 
@@ -45,11 +55,11 @@ class StatusView:
     ran_before
         Whether a daemon ran here before; set when the state is absent.
     details
-        The listing or product that was requested by name.
+        The listing or product that was requested by name, or the failed products.
     """
 
     state_dir: Path
     report: StatusReport
     last_heard_at: float | None = None
     ran_before: bool = False
-    details: ListingDetails | ProductDetails | None = None
+    details: ListingDetails | ProductDetails | FailedProducts | None = None

@@ -21,11 +21,14 @@ class Column:
         Whether it is aligned to the right.
     shrinks_to
         The smallest width to which its cells may be cut on a terminal; None: they are never cut.
+    title
+        What stands above it in a table with titles.
     """
 
     rank: int = 0
     right: bool = False
     shrinks_to: int | None = None
+    title: str = ""
 
 
 def table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -42,6 +45,13 @@ def table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]
     return [
         (_INDENT + _GAP.join(_cell(heads[index], row[index], widths[index]) for index in kept)).rstrip() for row in rows
     ]
+
+
+def titled_table(canvas: Canvas, heads: Sequence[Column], rows: Sequence[Sequence[str]]) -> tuple[str, list[str]]:
+    """Return the line of titles, which begins further left, and the lines of a table; an empty column has no title."""
+    titles = [head.title if any(row[index] for row in rows) else "" for index, head in enumerate(heads)]
+    first, *lines = table(canvas, heads, [titles, *rows])
+    return f"{titles[0]}{_INDENT}{first[len(_INDENT) + len(titles[0]) :]}".rstrip(), lines
 
 
 def _least(heads: Sequence[Column], widths: Sequence[int], kept: Sequence[int]) -> int:

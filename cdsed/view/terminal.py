@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
-_BEYOND_ASCII = "●○·✕█░…"
-_ASCII = str.maketrans(dict(zip(_BEYOND_ASCII, "#o.x#-~", strict=True)))
+_BEYOND_ASCII = "●○·✕█░…×▁▂▃▄▅▆▇"
+_ASCII = str.maketrans(dict(zip(_BEYOND_ASCII, "#o.x#-~x_.:-=+*", strict=True)))
 _WIDE = "WF"  # East Asian wide and full-width characters take two columns
 
 
@@ -61,14 +61,22 @@ class Canvas:
         """Return `text` in a colour, or unchanged where colours are off."""
         return f"\x1b[{colour.value}m{text}\x1b[0m" if self.colour and text else text
 
-    def wrap(self, text: str, indent: str = "") -> list[str]:
-        """Return a sentence wrapped to the width, with every line indented."""
+    def clip(self, text: str) -> str:
+        """Return a line in at most the width; if it is clipped, it ends with an ellipsis."""
+        if self.width is None or columns(text) <= self.width:
+            return text
+        while text and columns(text) >= self.width:
+            text = text[:-1]
+        return f"{text.rstrip()}…"
+
+    def wrap(self, text: str, indent: str = "", hanging: str = "") -> list[str]:
+        """Return a sentence wrapped to the width; every line is indented, and those below the first also hang."""
         text = printable(text)
         if self.width is None:
             return [indent + text] if text else []
         import textwrap
 
-        return textwrap.wrap(text, max(self.width, 20), initial_indent=indent, subsequent_indent=indent)
+        return textwrap.wrap(text, max(self.width, 20), initial_indent=indent, subsequent_indent=indent + hanging)
 
     def flow(self, title: str, items: Sequence[str]) -> list[str]:
         """Return a title with items beside it; items that do not fit follow on lines below, none is divided."""

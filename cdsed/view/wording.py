@@ -3,6 +3,7 @@
 from cdsed.clock import iso
 
 _PREFIXES = ("B", "kB", "MB", "GB", "TB", "PB")
+_NEAR_S = 20 * 3600.0  # so that an hour is never that of the day after
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -28,6 +29,19 @@ def size(size_bytes: float) -> str:
 def rate(bytes_per_s: float) -> str:
     """Return ``34.1 MB/s``."""
     return f"{size(bytes_per_s)}/s"
+
+
+def share(used_bytes: float, limit_bytes: float) -> str:
+    """Return ``7.4/12 TB``: both in the unit of the limit."""
+    shown, unit = size(limit_bytes).split()
+    divisor = 1000.0 ** _PREFIXES.index(unit)
+    digits = 0 if unit == "B" else 1
+    return f"{used_bytes / divisor:.{digits}f}/{shown.removesuffix('.0')} {unit}"
+
+
+def clock_time(at: float, now: float) -> str:
+    """Return when something is, ``18:40Z`` within 20 hours and ``2026-12-03`` later; both in seconds UTC."""
+    return f"{iso(at)[11:16]}Z" if at - now < _NEAR_S else iso(at)[:10]
 
 
 def span(seconds: float) -> str:

@@ -1,10 +1,14 @@
 """`cdsed status` is correct while the daemon runs, after it has stopped, and after it has died."""
 
+import contextlib
+import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
@@ -49,7 +53,7 @@ def _assert_truth_while_running(lab: Installation, daemon: DaemonProcess, names:
     assert response["listings"][0]["name"] == "slow.txt"
     screen = lab.command("status")
     assert screen.returncode == 0
-    assert "● The daemon runs since" in screen.stdout
+    assert f", pid {daemon.pid}  " in screen.stdout
     assert "to go" in screen.stdout
     listing = lab.command("status", "slow.txt")
     assert "Listing slow.txt: open" in listing.stdout
@@ -75,8 +79,14 @@ def test_watching_redraws_in_place_on_a_terminal_and_ends_with_an_interrupt(tmp_
                 shown = b""
                 while shown.count(b"\x1b[J") < 2:
                     shown += os.read(screen, 4096)
+                fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("4H", 40, 61, 0, 0))
                 process.send_signal(signal.SIGINT)
                 assert process.wait(60) == 0
+                with contextlib.suppress(OSError):  # nothing more comes
+                    shown += os.read(screen, 65_536)
             os.close(screen)
     blocks = shown.decode(errors="replace").split("\x1b[J")
-    assert all("The daemon runs since" in block for block in blocks[:2])
+    assert shown.startswith(b"\x1b[?1049h\x1b[?25l\x1b[H"), "the alternate screen, without a cursor"
+    assert shown.endswith(b"\x1b[?25h\x1b[?1049l"), "what was there before is back"
+    assert all("running for" in block for block in blocks[:2])
+    assert b"\x1b[2J" not in shown, "the screen is never blank"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cdsed.errors import FaultDomain
+from cdsed.model.advice import ADVICE, ADVICE_OTHERWISE
 from cdsed.work.failure_rules import RULES
-from tests.architecture.errors_advice import ADVICE, ADVICE_OTHERWISE
 from tests.architecture.other_failures import OTHER_FAILURES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
@@ -37,9 +37,10 @@ of a product. To see one, start a [sandbox](sandbox.md) in another terminal, and
     1
     $ cdsed status
     …
-    Last errors
-      1  unavailable  NotInCatalogue  e.g. S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE
+    LAST ERRORS  what to do: `cdsed status --failed`
+    ✕ 1  unavailable  NotInCatalogue  e.g. S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_05417_069690_E33E.SAFE
           not in the catalogue; perhaps misspelt: orbit '05417' should be six digits
+    …
 
 Only failures charged to the product use up its attempts (6, `retry.attempts`). For everything else the product waits,
 and it is never dropped for good. You can start products again:

@@ -75,9 +75,9 @@ def test_on_a_screen_that_moves_counts_and_sizes_need_not_agree_either():
     assert Comparison().agrees(shown, printed, moving=True)
     assert not Comparison().agrees(shown, printed)
 
-    states = ["Products  5 ready (40.0 MB)  6 done (120.1 MB)"]
-    assert Comparison().agrees(states, "Products  1 verifying (8 B)  4 downloading  7 done (9.0 MB)", moving=True)
-    assert not Comparison().agrees(states, "Products  1 vanished (8 B)", moving=True)
+    states = ["PRODUCTS  5 ready (40.0 MB)  6 done (120.1 MB)"]
+    assert Comparison().agrees(states, "PRODUCTS  1 verifying (8 B)  4 downloading  7 done (9.0 MB)", moving=True)
+    assert not Comparison().agrees(states, "PRODUCTS  1 vanished (8 B)", moving=True)
 
 
 def test_keys_and_processes_are_known_again_by_later_commands():

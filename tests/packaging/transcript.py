@@ -20,7 +20,7 @@ _VALUES = {
 # On the status screen all counts change, and so do the states of products.
 _STATE = rf"\d+ (?:{'|'.join(State)})(?: \([^)]*\))?"
 _MOVING = {
-    "states": rf"(?<=Products  ){_STATE}(?: +{_STATE})*",
+    "states": rf"(?<=PRODUCTS  ){_STATE}(?: +{_STATE})*",
     "size": r"\b\d+(?:\.\d+)? [kMGT]?B\b",
     "number": r"(?<![\w.-])\d+(?:[ .,]\d+)*(?![\w.-])",
 }

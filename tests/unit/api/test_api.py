@@ -162,8 +162,8 @@ def test_download_leaves_the_work_to_the_daemon_that_runs(lab: Installation) -> 
     assert gone in repr(done)
     assert lab.differences(names) == []
     assert status.report.daemon.state == "running"
-    assert "The daemon runs since" in repr(status)
-    assert status._repr_html_().startswith("<pre>")
+    assert "running for" in repr(status)
+    assert status._repr_html_().startswith('<div class="cdsed">')
 
 
 def test_download_without_settings_says_where_they_should_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ def test_a_stopped_daemon_is_shown_as_such(used_cli_lab: CliLab) -> None:
     done = used_cli_lab.cdsed("status")
     assert done.returncode == 3, done.stderr
     assert "○ The daemon is stopped since" in done.stdout
-    assert "storm.txt  █████████████░░░░░░░  2/3  1 failed product  default  open" in done.stdout
+    words = " ".join(done.stdout.split())
+    assert "! storm.txt █████████████░░░░░░░ 2/3" in words
+    assert re.search(r"default \d+ 1 failed", words)
     assert "Nothing moves: the daemon does not run (stopped); 1 products wait for it" in done.stdout
     assert "1 queued" in done.stdout
     assert "\x1b" not in done.stdout
@@ -140,7 +143,7 @@ def test_watching_a_pipe_prints_block_after_block_until_interrupted(used_cli_lab
         lines = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
         _rest, errors = process.communicate(timeout=60)
-    assert [line["schema"] for line in lines] == [2, 2, 2]
+    assert [line["schema"] for line in lines] == [3, 3, 3]
     assert (process.returncode, errors) == (0, b"")
 
 
@@ -173,3 +176,42 @@ def test_an_interval_that_is_none_is_refused_before_anything_is_looked_at(
     with pytest.raises(SystemExit):
         parser.parse_args(["status", "--watch", "0"])
     assert "'0' is not a number of seconds from 0.1 to 86400" in capsys.readouterr().err
+
+
+def test_failed_products_are_shown_with_reason_and_remedy(used_cli_lab: CliLab) -> None:
+    for arguments in ([], ["storm.txt"], ["--limit", "1"]):
+        done = used_cli_lab.cdsed("status", "--failed", *arguments)
+        assert done.returncode == 3, done.stderr
+        assert done.stdout.startswith(
+            f"1 failed product{' of storm.txt' if arguments == ['storm.txt'] else ''}, the latest"
+        )
+        assert "unavailable  NotInCatalogue\n  Check the spelling of the name. If the product is new," in done.stdout
+        assert re.search(rf"  {MISSES}  \d s ago\n      not in the catalogue", done.stdout)
+    failed = json.loads(used_cli_lab.cdsed("status", "--json", "--failed").stdout)["failed"]
+    assert (failed["total"], failed["products"][0]["safename"]) == (1, MISSES)
+    assert used_cli_lab.cdsed("status", "--failed", "strom.txt").returncode == 64
+
+
+def test_options_that_do_not_fit_together_are_refused(cli_lab: CliLab) -> None:
+    for arguments in (["--limit", "3"], ["--check", "x.txt"], ["--check", "--json"], ["--failed", "--limit", "0"]):
+        assert cli_lab.cdsed("status", *arguments).returncode == 64
+
+
+def test_a_check_has_the_exit_codes_of_a_plugin(used_cli_lab: CliLab) -> None:
+    stopped = used_cli_lab.cdsed("status", "--check")
+    assert stopped.returncode == 2
+    assert stopped.stdout.startswith("CRITICAL - daemon_stopped: the daemon is stopped, and 1 products wait for it; ")
+    (used_cli_lab.state_dir / "cdsed.sqlite").write_text("this is not a database", encoding="utf-8")
+    for file in used_cli_lab.state_dir.glob("cdsed.sqlite-*"):
+        file.unlink()
+    damaged = used_cli_lab.cdsed("status", "--check")
+    assert (damaged.returncode, damaged.stdout.count("\n"), damaged.stderr) == (2, 1, "")
+    assert damaged.stdout.startswith("CRITICAL - the state ")
+
+
+def test_a_check_without_settings_or_state_is_unknown(cli_lab: CliLab, tmp_path: Path) -> None:
+    never = cli_lab.cdsed("status", "--check")
+    assert (never.returncode, never.stdout) == (3, f"UNKNOWN - no state at {cli_lab.state_dir}\n")
+    absent = cli_lab.cdsed("status", "--check", "--config", str(tmp_path / "absent.yml"))
+    assert absent.returncode == 3
+    assert absent.stdout.startswith("UNKNOWN - ")

@@ -4,14 +4,15 @@ from dataclasses import replace
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait
 from cdsed.model.status_report import PoolStatus
 from cdsed.view import as_json
+from tests.support.status_examples import VIEWS
 from tests.unit.view.example import CRASHING, FIRST, NOW, REPORT, VIEW, WAITING
 
 ISO = "2027-01-15T08:00:00Z"
 
 
-def test_the_names_of_schema_2_are_these() -> None:
+def test_the_names_of_schema_3_are_these() -> None:
     response = json.loads(json.dumps(as_json.render(replace(VIEW, report=replace(VIEW.report, crashing=(CRASHING,))))))
-    assert response["schema"] == 2
+    assert response["schema"] == 3
     assert response["at"] == ISO
     assert set(response) == {
         "schema",
@@ -33,6 +34,17 @@ def test_the_names_of_schema_2_are_these() -> None:
         "quota_wait",
         "needs_account",
         "pools",
+        "alarms",
+        "eta",
+        "transfers",
+        "rate_bytes_per_s",
+        "rate_steps_bytes_per_s",
+        "stalled_for_s",
+        "last_published",
+        "oldest_waiting",
+        "disks",
+        "pauses",
+        "bandwidth_limits",
     }
     assert response["daemon"] == {
         "state": "running",
@@ -53,6 +65,7 @@ def test_the_names_of_schema_2_are_these() -> None:
         "taken_at": ISO,
         "lines": 50,
         "by_state": {"done": 40, "unavailable": 1, "queued": 3},
+        "eta": None,
         "products": 44,
         "finished": 41,
         "failed_products": 1,
@@ -114,3 +127,17 @@ def test_a_quota_wait_has_its_limit_its_end_and_the_seconds_until_then() -> None
             "quota_free_at": None,
         }
     ]
+
+
+def test_what_is_in_transfer_paused_and_limited_has_its_times_as_texts() -> None:
+    busy = as_json.render(VIEWS["busy"])
+    assert busy["transfers"][0]["since_at"] == "2027-01-15T07:58:56Z"
+    assert busy["eta"] == {"seconds": 18_720.0, "limit": "requests", "lower_bound": False, "at": "2027-01-15T13:12:00Z"}
+    assert busy["listings"][0]["eta"]["at"] == "2027-01-15T13:12:00Z"
+    assert busy["disks"] == [{"place": "/data/spool", "free_bytes": 1_200_000_000_000, "error": None}]
+    paused = as_json.render(VIEWS["paused"])
+    assert [each["until_at"] for each in paused["pauses"]] == ["2027-01-15T10:00:00Z", None]
+    assert paused["bandwidth_limits"][0]["bytes_per_s"] == 50_000_000
+    assert paused["eta"]["lower_bound"]
+    names = [each["name"] for each in as_json.render(VIEWS["all_dead"])["alarms"]]
+    assert names == ["accounts", "account", "account", "failed_products"]

@@ -13,10 +13,12 @@ from cdsed.model.status_report import (
     OpenBreaker,
     StatusReport,
 )
-from cdsed.view.overview import bar, overview
+from cdsed.view.marks import bar, sparkline
+from cdsed.view.overview import overview
 from cdsed.view.progress import ProgressLine
 from cdsed.view.status_view import StatusView
 from cdsed.view.terminal import Canvas, columns
+from tests.support.status_examples import SLC, VIEWS
 from tests.unit.view.example import (
     BUSY,
     CRASHING,
@@ -38,20 +40,22 @@ def screen(view: StatusView = VIEW, canvas: Canvas | None = None) -> str:
 
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert screen().startswith(
-        "● The daemon runs since 2027-01-15T06:50:00Z (1 h 10 min ago), pid 42, cdsed 0.1.0\n"
-        "2027-01-15T08:00:00Z (0 s ago): the state was made again\n"
-        "Listings\n"
-        "  campaign.txt  ██████████████████░░  41/44  1 failed product  default  open\n"
-        "  huge.txt                                                     default  being taken, 120 000 lines so far\n"
+        "● cdsed 0.1.0 running for 1 h 10 min, pid 42  34.1 MB/s  2 of 8 sessions\n"
+        "  ready in 6 min 46 s (08:06Z)  12.2 GB to go\n"
     )
-    assert "Products  3 downloading (12.2 GB)  40 done (33.1 GB)  1 unavailable" in screen()
-    assert "  default/first   ●●○·  11.9 TB of 12.0 TB left  133 requests in a minute" in screen()
-    assert "  default/second  ✕✕✕✕" in screen()
-    assert "      the S3 key is unknown; tried again in 28 s" in screen()
-    assert "Speed  34.1 MB/s over 1 min  30.0 MB/s over 10 min  20.0 MB/s over 60 min" in screen()
-    assert "12.2 GB to go  ready in 6 min 46 s" in screen()
-    assert "  disk:/spool: no room left; tried again in 40 s" in screen()
-    assert f"  1  unavailable  NotInCatalogue  e.g. {NAME}\n      not in the catalogue; perhaps misspelt" in screen()
+    assert (
+        "LISTING         DONE                          GROUP    PRIO  NOTE\n"
+        "! campaign.txt  ██████████████████░░  41/44  default     0  1 failed\n"
+        "  huge.txt                                   default     0  being taken, 120 000 lines so far\n"
+    ).replace("DONE                          GROUP", "DONE                         GROUP") in screen()
+    assert "PRODUCTS  3 downloading (12.2 GB)  40 done (33.1 GB)  1 unavailable" in screen()
+    assert "  default/first   ●●○·      133/2 000  ░░░░░░░░░░  0.1/12 TB  2027-01-16  ok" in screen()
+    assert "✕ default/second  ✕✕✕✕" in screen()
+    assert "! account second: the S3 key is unknown; tried again in 28 s\n    run `cdsed keys list`" in screen()
+    assert "RATE  1 min 34.1 MB/s  10 min 30.0 MB/s  60 min 20.0 MB/s" in screen()
+    assert "! /spool: no room left; tried again in 40 s\n    make room" in screen()
+    assert "! the state was made again (0 s ago)\n" in screen()
+    assert f"✕ 1  unavailable  NotInCatalogue  e.g. {NAME}\n      not in the catalogue; perhaps misspelt" in screen()
 
 
 @pytest.mark.parametrize(
@@ -77,8 +81,8 @@ def test_a_throttled_account_says_how_many_sessions_it_has_why_and_until_when(
     marks = (BUSY, BUSY, WITHHELD, WITHHELD)
     account = replace(FIRST, sessions=marks, sessions_usable=2, throttle_reason=throttle_reason, grows_in_s=grows_in_s)
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))))
-    assert "default/first  ●●··" in text
-    assert f"      2 of 4 sessions: {reported}\n" in text
+    assert "! default/first  ●●··" in text
+    assert f"  2 of 4 sessions: {reported}\n" in text
 
 
 def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
@@ -87,8 +91,9 @@ def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
     account = replace(FIRST, wait=QuotaWait(Limit.VOLUME, free.at), volume_left_bytes=0, quota_free_at=free)
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
     assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
-    assert "0 B of 12.0 TB left" in text
-    assert "ready in 10 d, by the 30-day volumes" in text
+    assert "ready in 10 d (2027-01-25), by the 30-day volumes" in text
+    narrow = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))), Canvas(80, 40))
+    assert "· default/first  ●●○·      133/2 000  ░░░░░░   0.1/12 TB  frees 09:00Z\n      its 30-day" in narrow
 
 
 def test_a_wait_for_a_quota_is_said_calmly_with_its_end() -> None:
@@ -97,8 +102,8 @@ def test_a_wait_for_a_quota_is_said_calmly_with_its_end() -> None:
     why = f"the work waits for a quota: first: {wait.reason}, {wait.end(NOW)}"
     report = replace(REPORT, accounts=(account,), why_idle=why, quota_wait=wait)
     lines = overview(replace(VIEW, report=report), Canvas(width=120, height=40, colour=True))
-    said = "Waiting: the work waits for a quota: first: its requests of this minute are used up, continues in 23 s"
-    assert lines[1] == said  # no colour: nothing is wrong
+    said = "· Waiting: the work waits for a quota: first: its requests of this minute are used up, continues in 23 s"
+    assert lines[2] == said  # no colour: nothing is wrong
     assert "····" in "\n".join(lines)
     assert "Nothing moves" not in "\n".join(lines)
 
@@ -107,8 +112,8 @@ def test_an_account_that_waits_beside_others_says_so_below_it() -> None:
     shared = QuotaWait(Limit.REQUESTS, NOW + 23, shared=True)
     account = replace(FIRST, wait=shared, shares=(Limit.VOLUME, Limit.REQUESTS))
     text = screen(replace(VIEW, report=replace(REPORT, accounts=(account, SECOND))))
-    assert "11.9 TB of 12.0 TB left in its group" in text
-    assert "      the requests of this minute that its group shares are used up; continues in 23 s\n" in text
+    assert "0.1/12 TB  volume, requests  " in text
+    assert "  the requests of this minute that its group shares are used up; continues in 23 s\n" in text
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -125,7 +130,7 @@ def test_colours_change_nothing_but_the_colours() -> None:
 
 def test_an_ascii_terminal_gets_ascii_only() -> None:
     assert screen(canvas=Canvas(ascii_only=True)).isascii()
-    assert "default/first   ##o." in screen(canvas=Canvas(ascii_only=True))
+    assert "  default/first   ##o." in screen(canvas=Canvas(ascii_only=True))
 
 
 def test_a_stopped_daemon_uses_no_session_and_promises_no_time() -> None:
@@ -166,33 +171,95 @@ def test_an_account_that_is_due_waits_for_a_product_not_for_time() -> None:
     assert "the S3 key is unknown; tried again with the next product\n" in text
 
 
-def test_a_worker_that_crashes_in_a_loop_stands_right_below_the_daemon() -> None:
+def test_a_worker_that_crashes_in_a_loop_is_the_first_alarm() -> None:
     for next_start_in_s, then in ((24.0, "next start in 24 s"), (None, "it runs again now, perhaps not for long")):
         report = replace(REPORT, crashing=(replace(CRASHING, next_start_in_s=next_start_in_s),))
         text = screen(replace(VIEW, report=report))
         reported = "✕ resolve crashes in a loop: 7 times, it exited with 70 (an error in cdsed itself) last"
-        assert text.split("\n")[1] == f"{reported}; {then}. The log says why"
+        assert f"\n{reported}; {then}\n    the log says why\n" in text
 
 
 def test_why_nothing_moves_stands_right_below_the_daemon() -> None:
     text = screen(replace(VIEW, report=replace(REPORT, why_idle="every account rests")))
-    assert text.split("\n")[1] == "Nothing moves: every account rests"
+    assert text.split("\n")[2] == "! Nothing moves: every account rests"
 
 
 def test_a_long_reason_is_shown_once() -> None:
     reason = "127.0.0.1:8333: the connection broke (Connection refused)"
-    account = replace(SECOND, error=reason)
     report = replace(
         REPORT,
-        accounts=(account,),
+        accounts=(FIRST,),
         open_breakers=(OpenBreaker("service:s3", reason, 164.0),),
         errors=(ErrorGroup("ConnectionLost", State.RETRY_WAIT, 3, NAME, reason, next_in_s=20.0),),
+        why_idle=f"service:s3 backs off, next try in 164 s: {reason}",
     )
-    assert screen(replace(VIEW, report=replace(report, accounts=()))).count(reason) == 1
-    text = screen(replace(VIEW, report=replace(report, why_idle=f"service:s3 backs off: {reason}")))
+    text = screen(replace(VIEW, report=report))
     assert text.count(reason) == 1
-    for line in ("      tried again in 28 s", "  service:s3: tried again in 2 min 44 s", "      next in 20 s"):
+    for line in (
+        "! Nothing moves: service:s3 backs off, next try in 164 s",
+        f"! s3: {reason}; tried again in 3 min",
+        "      next in 20 s",
+    ):
         assert line in text.split("\n")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 50), (40, 24), (60, 12), (80, 6)])
+def test_every_state_fits_its_terminal(name: str, width: int, height: int) -> None:
+    lines = overview(VIEWS[name], Canvas(width, height))
+    assert len(lines) <= height - 1
+    assert max(map(columns, lines)) <= width
+    assert screen(VIEWS[name], Canvas(width, height, ascii_only=True)).isascii()
+
+
+def test_what_is_in_transfer_is_shown_with_its_share_rate_sessions_and_age() -> None:
+    text = screen(VIEWS["busy"])
+    assert "IN TRANSFER" in text
+    assert f"  {SLC}  71 %    8.0 GB  60.1 MB/s  first ×3  1 min 4 s\n" in text
+    assert f"last published 4 s ago: {SLC}" in text
+    assert "  week12" not in text.replace("! week12.csv", "")
+    assert "412/1 800  13:12Z (requests)  default     5  3 failed" in text
+    assert "ready in 5 h 12 min (13:12Z), by the requests of the minute" in text
+    assert "RATE  ▁▂▄▅▇█▇▆████  1 min" in text
+    assert "IN TRANSFER" not in screen(VIEWS["stopped"])
+
+
+def test_a_pause_and_a_limit_are_shown_calmly_with_what_ends_them() -> None:
+    lines = overview(VIEWS["paused"], Canvas(width=120, height=50, colour=True))
+    assert lines[0].startswith("\x1b[2m· cdsed 0.2.0 paused, running for")
+    assert "· Nothing moves: everything is paused by a time window until 10:00Z" in lines
+    assert "  not ready before 2027-01-16 (in 1 d 1 h), by a pause  9.8 TB to go" in lines
+    rows = [" ".join(line.split()) for line in lines]
+    assert "all products paused 10:00Z window 1 h" in rows
+    assert "listing brest.txt paused `cdsed resume` you 1 d 1 h" in rows
+    assert "machine 50.0 MB/s 09:00Z settings" in rows
+    assert "paused" in next(row for row in rows if row.startswith("brest.txt"))
+
+
+def test_a_stalled_daemon_and_a_full_disk_stand_first() -> None:
+    assert screen(VIEWS["stalled"]).startswith("✕ cdsed 0.2.0 stalled for 7 min 10 s, pid 17834")
+    assert "✕ sessions are at work, and no byte has arrived for 7 min\n" in screen(VIEWS["stalled"])
+    full = screen(VIEWS["disk_full"])
+    assert full.index("✕ no space is left on /data/spool") < full.index("LISTING")
+    assert "✕ /data/spool  12.0 MB  no space is left\n  /data/other" in full
+
+
+def test_an_idle_daemon_says_so_without_an_alarm() -> None:
+    lines = overview(VIEWS["idle"], Canvas(width=120, height=50, colour=True))
+    assert "  Nothing to do: every product asked for is finished; drop a listing into the inbox" in lines
+    assert "Nothing moves" not in "".join(lines)
+
+
+def test_too_many_rows_are_counted() -> None:
+    lines = overview(VIEWS["many"], Canvas(80, 24))
+    assert [line for line in lines if " more" in line] == ["  and 27 more", "  and 37 more", "  and 8 more"]
+    assert "and 2 more" not in screen(VIEWS["many"])
+
+
+def test_a_sparkline_is_lowest_at_zero_and_highest_at_its_largest_value() -> None:
+    assert sparkline([0.0, 1.0, 50.0, 100.0]) == "▁▁▅█"
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([]) == ""
 
 
 def test_a_bar_is_full_only_when_everything_is_finished() -> None:

@@ -1,6 +1,7 @@
-"""What a user does about each error code, for docs/errors.md; a row is known by its first code."""
+"""What a user does about each error code, for docs/errors.md and the status; a row is known by its first code."""
 
 from cdsed.errors import FaultDomain
+from cdsed.model.product_state import State
 
 NOTHING = "Nothing: cdsed tries again"
 
@@ -70,3 +71,16 @@ ADVICE_OTHERWISE = {
     FaultDomain.MACHINE: "Read the cause in `cdsed status`",
     FaultDomain.BUG: "Report it to us with the traceback in the log",
 }
+
+#: For a finished product, where the code says only what cdsed does while it still tries.
+_ADVICE_FINISHED = {
+    State.UNAVAILABLE: "Check the name. If the product is new, `cdsed retry --unavailable` later",
+    State.CORRUPT: "Report the product to CDSE, and `cdsed retry --corrupt` when it is replaced",
+    State.FAILED: "Read the cause. `cdsed retry --failed` tries again",
+}
+
+
+def advice_for(code: str | None, state: State) -> str:
+    """Return what a user does about a product that ended in a state with an error code."""
+    advice = ADVICE.get(code or "", NOTHING)
+    return _ADVICE_FINISHED.get(state, advice) if advice.startswith("Nothing") else advice
