@@ -20,6 +20,7 @@ from cdsed.config.values import (
     ShortName,
     Size,
 )
+from cdsed.config.web import WebSettings
 from cdsed.model.eodata import BUCKET
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
@@ -246,6 +247,7 @@ class Settings(Section):
     disk: DiskSettings = DiskSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     process: ProcessSettings = ProcessSettings()
+    web: WebSettings = WebSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severity that is logged"
     )

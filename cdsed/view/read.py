@@ -85,7 +85,7 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
     spellings = (name, str(Path(name).absolute()), Path(name).name)
     listing = next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
     if listing is not None:
-        return _listing(db, listing)
+        return details_of_listing(db, listing)
     raise UsageError(_unknown(db, name, safename))
 
 
@@ -95,7 +95,8 @@ def _last_written(state_dir: Path) -> float | None:
     return max((path.stat().st_mtime for path in paths if path.exists()), default=None)
 
 
-def _listing(db: Database, listing: Listing) -> ListingDetails:
+def details_of_listing(db: Database, listing: Listing) -> ListingDetails:
+    """Return the details of a listing."""
     progress = snapshot.listing(db, listing.head.id)
     failed_products = listings.failed_products(db, listing.head.id, _FAILED_SHOWN) if progress.failed_products else []
     path = Path(listing.path)

@@ -71,6 +71,10 @@ EXAMPLES: dict[str, Any] = {
     "process.ready_within_s": 600,
     "process.hung_after_s": 300,
     "process.rss_max_bytes": "2GB",
+    "web.listen": "/run/cdsed/web.sock",
+    "web.allow_remote": True,
+    "web.hosts": ["cdsed.example.org"],
+    "web.token_file": "/etc/cdsed/web.token",
     "log_level": "DEBUG",
 }
 """A value other than the default for each key, as a file has it; a test loads each."""
