@@ -15,6 +15,7 @@ from cdsed.cli import (
     demo,
     keys,
     match,
+    metrics,
     missing,
     parse,
     query,
@@ -26,6 +27,7 @@ from cdsed.cli import (
     state,
     status,
     version,
+    web,
 )
 from cdsed.errors import CdsedError, ExitCode
 from cdsed.log import print_error, redact
@@ -72,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     for module in (
         run,
         status,
+        web,
+        metrics,
         add,
         retry,
         query,
