@@ -33,6 +33,7 @@ OPENAPI = Path(__file__).with_name("openapi.json")
 
 _FAILURES_MAX = 500
 _FOOTPRINTS_MAX = 5000
+_OF_THE_DAEMON = frozenset({"daemon", "state_dir"})
 _FAILED = {str(state) for state in TERMINAL - SUCCEEDED} | {str(State.RETRY_WAIT)}
 
 
@@ -138,9 +139,7 @@ class Api:
         report = self._reader.status()
         view = StatusView(report.state_dir, report.report, details=details)  # type: ignore[arg-type]
         document = as_json.render(view)
-        return json_response(
-            request, {name: document[name] for name in document if name not in ("daemon", "state_dir")}
-        )
+        return json_response(request, {name: document[name] for name in document if name not in _OF_THE_DAEMON})
 
     def _count(self, db: Database | None, listing: int) -> int:
         count = None if db is None else page.count_of(db, listing)

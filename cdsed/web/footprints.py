@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,9 @@ def _rows(content: Any) -> Iterable[Any]:
 
 
 def _name_of(row: Any) -> str | None:
-    for place in (row, row.get("properties")) if isinstance(row, dict) else ():
-        for key in _NAME_KEYS if isinstance(place, dict) else ():
+    places = [row, row.get("properties")] if isinstance(row, dict) else []
+    for place in (each for each in places if isinstance(each, dict)):
+        for key in _NAME_KEYS:
             if isinstance(place.get(key), str) and _NAME.fullmatch(place[key]):
                 return str(place[key])
     return None
@@ -155,7 +157,7 @@ def _geometry(rings: list[list[list[float]]]) -> Geometry | None:
 
 
 def _unwrapped(ring: list[list[float]]) -> list[list[float]]:
-    if not any(abs(first[0] - second[0]) > 180 for first, second in zip(ring, ring[1:], strict=False)):
+    if not any(abs(first[0] - second[0]) > 180 for first, second in pairwise(ring)):
         return ring
     if any(abs(y) == 90 for _, y in ring):
         return ring  # an orbit around a pole reaches both edges

@@ -40,6 +40,6 @@ def serve(db: Database, clock: Clock, settings: Settings, stop: threading.Event,
                     heartbeat()
         except (UsageError, ConfigError) as error:
             if notices.note(db, clock, notices.WEB, str(error)):
-                _log.error("%s", error)  # noqa: TRY400 - the text says all
+                _log.error("%s", error)
         heartbeat()
         stop.wait(_HEARTBEAT_S)

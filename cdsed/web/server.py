@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import threading
@@ -37,7 +36,8 @@ class _Protocol(H11Protocol):
         self.loop.call_later(_REQUEST_WITHIN_S, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        silent: bool = getattr(self, "cycle", None) is None
+        if silent and not self.transport.is_closing():
             self.transport.close()
 
 
@@ -71,9 +71,9 @@ def _bind_path(path: Path) -> socket.socket:
     try:
         if path.is_socket():
             with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-                if probe.connect_ex(str(path)) == 0:
-                    raise OSError(errno.EADDRINUSE, "another program listens there")
-            path.unlink()
+                in_use = probe.connect_ex(str(path)) == 0
+            if not in_use:
+                path.unlink()  # else bind fails, and says so
         listener.bind(str(path))
         path.chmod(0o660)
         listener.listen()
