@@ -16,6 +16,11 @@ from cdsed.web.documents import Document
 
 _log = logging.getLogger(__name__)
 
+_SENTENCES = {
+    "Not Found": "there is nothing at this path; /api/v1/openapi.json names all paths",
+    "Method Not Allowed": "this path does not have this method; /api/v1/openapi.json names those it has",
+}
+
 
 def json_response(request: Request, document: Document, *, media_type: str = "application/json") -> Response:
     """Return a document, or 304 if the client has it: the time at which it was read does not count."""
@@ -32,7 +37,8 @@ def json_response(request: Request, document: Document, *, media_type: str = "ap
 def failed_request(request: Request, error: Exception) -> Response:
     """Return an error that the application has raised as JSON with a sentence, without any secret."""
     if isinstance(error, HTTPException):
-        return _error(error.status_code, str(error.detail), dict(error.headers or {}))
+        message = _SENTENCES.get(error.detail, error.detail)  # Starlette itself says less
+        return _error(error.status_code, message, dict(error.headers or {}))
     if isinstance(error, UsageError):
         return _error(404, str(error))
     if isinstance(error, CdsedError):
