@@ -94,7 +94,7 @@ async function readStatus() {
 
 async function readFailures() {
   const before = pages[pages.length - 1];
-  const page = await read(`failures?limit=20${before ? `&before=${encodeURIComponent(before)}` : ""}`);
+  const page = await read(`failures?limit=10${before ? `&before=${encodeURIComponent(before)}` : ""}`);
   draw($("failure-codes"), page.by_code, () => blocks.failureCodes(page));
   draw($("failure-list"), page, blocks.failures);
   $("newest").disabled = pages.length === 1;
@@ -127,7 +127,7 @@ function every(ms, task) {
   return run;
 }
 
-const controls = setUpControls({ pause: $("pause"), resume: $("resume"), bar: $("controls"), dialog: $("token-dialog"), token: $("token"), tell, changed: () => refresh() });
+const controls = setUpControls({ pause: $("pause"), resume: $("resume"), bar: $("controls"), dialog: $("token-dialog"), token: $("token"), tell: (text) => { $("result").textContent = text; }, changed: () => refresh() });
 const refresh = every(STATUS_MS, readStatus);
 const refreshFailures = every(FAILURES_MS, readFailures);
 every(TRAFFIC_MS, readTraffic);

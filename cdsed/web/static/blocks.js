@@ -1,17 +1,17 @@
 // The blocks of the page, in the order of `cdsed status`. Each takes a part of the status and returns elements.
 
-import { bar, h, quiet, table, time } from "./dom.js";
+import { bar, h, prose, quiet, table, time } from "./dom.js";
 import { ago, clock, number, percent, plural, rate, size, span } from "./format.js";
 
 const START = "Start it with `systemctl start cdsed` or `cdsed run`.";
-const MARKS = { busy: "●", free: "○", resting: "◌", withheld: "–", waiting: "…" };
+const MARKS = { busy: "●", free: "○", resting: "◌", withheld: "–", waiting: "◔" };
 const ON_DISK = ["done", "already_present"];
 export const FAILED = ["unavailable", "corrupt", "failed", "cancelled"];
 
 export function daemon(status) {
   const { state, pid, started_at: started, stopped_at: stopped, version, last_heard_at: heard } = status.daemon;
   const now = Date.parse(status.at);
-  const say = (kind, mark, text) => [h("span", { class: kind, "aria-hidden": "true" }, `${mark} `), text];
+  const say = (kind, mark, text) => [h("span", { class: kind, "aria-hidden": "true" }, `${mark} `), ...prose(text)];
   if (state === "running" && !started) return say("good", "●", "The daemon has only just started.");
   if (state === "running" && status.stalled_for_s) {
     return say("warn", "▲", `The daemon runs, but no byte has arrived for ${span(status.stalled_for_s)}.`);
@@ -36,44 +36,50 @@ export function totals(status) {
     ["On disk", number(done)],
     ["To go", number(all - done - failed)],
     ["Failed", number(failed), failed ? "bad" : ""],
-    ["All ready", all - done - failed ? ready(eta(status), Date.parse(status.at)) || "not known" : "now"],
   ];
+  if (all - done - failed) {
+    const [when, why] = readiness(eta(status), Date.parse(status.at));
+    items.push(["All ready", when || "not known", "", why]);
+  }
   if (status.last_published) items.push(["Last published", ago(status.last_published.at, Date.parse(status.at))]);
-  return items.map(([title, value, kind]) => h("div", {}, h("dt", {}, title), h("dd", { class: kind || null }, value)));
+  return items.map(([title, value, kind, more]) => h("div", {}, h("dt", {}, title), h("dd", { class: kind || null }, value, more ? h("small", {}, more) : null)));
 }
 
 function eta(holder) {
   return holder.eta ?? (holder.eta_s === null || holder.eta_s === undefined ? null : { seconds: holder.eta_s });
 }
 
-function ready(found, now) {
-  if (!found) return "";
+// Return when work is ready, and why then.
+function readiness(found, now) {
+  if (!found) return ["", ""];
   const at = new Date(now + 1000 * found.seconds);
   const limits = { requests: "by the requests per minute", volume: "by the 30-day volume", pause: "because of a pause" };
-  const why = limits[found.limit] ? `, ${limits[found.limit]}` : "";
-  return found.lower_bound ? `not before ${clock(at, new Date(now))}${why}` : `in ${span(found.seconds)} (${clock(at, new Date(now))})${why}`;
+  const why = limits[found.limit] ?? "";
+  const when = clock(at, new Date(now));
+  if (found.lower_bound) return [`not before ${when}`, why];
+  return [`in ${span(found.seconds)}`, why ? `${when}, ${why}` : when];
 }
 
 export function alarms(status) {
   const now = Date.parse(status.at);
   const items = status.alarms.map((alarm) =>
-    h("li", { class: alarm.severity }, h("p", {}, h("strong", {}, `${alarm.severity === "critical" ? "Critical" : "Warning"}: `), alarm.text), h("p", {}, "What to do: ", alarm.remedy)),
+    h("li", { class: alarm.severity }, h("p", {}, h("strong", {}, `${alarm.severity === "critical" ? "Critical" : "Warning"}: `), prose(alarm.text)), h("p", {}, "What to do: ", prose(alarm.remedy))),
   );
   const known = new Set(status.alarms.map((alarm) => alarm.subject));
   for (const worker of status.crashing.filter((each) => !known.has(each.name))) {
     items.push(h("li", { class: "critical" }, h("p", {}, h("strong", {}, "Critical: "), `${worker.name} crashes in a loop: ${worker.crashes} times, it ${worker.ending} last.`), h("p", {}, "What to do: look into the log of the daemon.")));
   }
   const calm = [];
-  if (status.why_idle) calm.push(h("p", {}, `${status.quota_wait && !status.needs_account ? "Waiting" : "Nothing moves"}: ${status.why_idle}`));
+  if (status.why_idle) calm.push(h("p", {}, `${status.quota_wait && !status.needs_account ? "Waiting" : "Nothing moves"}: `, prose(status.why_idle)));
   for (const each of status.open_breakers) {
     calm.push(h("p", {}, `${each.name === "disk:unknown" ? "every spool" : each.name} backs off: ${each.reason}; tried again in ${span(each.probe_in_s)}`));
   }
-  for (const notice of status.notices) calm.push(h("p", {}, `${ago(notice.since_at, now)}: ${notice.text}`));
+  for (const notice of status.notices) calm.push(h("p", {}, `${ago(notice.since_at, now)}: `, prose(notice.text)));
   return [items.length ? h("ul", { class: "plain alarms" }, items) : h("p", {}, h("span", { class: "good", "aria-hidden": "true" }, "✓ "), "Nothing needs you."), ...calm];
 }
 
 export function listings(status, show) {
-  if (!status.listings.length) return quiet("No listing yet. Add one with `cdsed add FILE`, or drop it into the inbox.");
+  if (!status.listings.length) return quiet(prose("No listing yet. Add one with `cdsed add FILE`, or drop it into the inbox."));
   const now = Date.parse(status.at);
   const rows = status.listings.map((each) => {
     const share = each.products ? each.finished / each.products : 0;
@@ -86,11 +92,11 @@ export function listings(status, show) {
       each.failed_products ? h("span", { class: "bad" }, `✕ ${number(each.failed_products)}`) : "0",
       each.group,
       String(each.priority),
-      open ? (paused ? "paused" : ready(eta(each), now) || "") : each.state,
+      open ? (paused ? "paused" : readiness(eta(each), now).filter(Boolean).join(", ")) : each.state,
       each.products ? h("button", { type: "button", class: "link", "data-key": `map-${each.id}`, "aria-label": `Show ${each.name} on the map`, onclick: () => show(each.id) }, "Map") : "",
     ];
   });
-  return table("Listings, with what is done of each", [["Listing", "name"], ["Done", ""], ["Failed", "right"], ["Group", ""], ["Priority", "right"], ["Ready", ""], ["Map", ""]], rows);
+  return table("Listings, with what is done of each", [["Listing", "name"], ["Done", "gauge"], ["Failed", "right"], ["Group", ""], ["Priority", "right"], ["Ready", ""], ["Map", ""]], rows);
 }
 
 export function transfers(status) {
@@ -106,7 +112,7 @@ export function transfers(status) {
       span((now - Date.parse(each.since_at)) / 1000),
     ];
   });
-  return table("Products in transfer, the oldest first", [["Product", "name"], ["Done", ""], ["Rate", "right nowrap"], ["Account", ""], ["Since", "right nowrap"]], rows);
+  return table("Products in transfer, the oldest first", [["Product", "name product"], ["Done", "gauge"], ["Rate", "right nowrap"], ["Account", ""], ["Since", "right nowrap"]], rows);
 }
 
 export function accounts(status) {
@@ -122,7 +128,7 @@ export function accounts(status) {
   const legend = Object.entries(MARKS).map(([name, mark]) => h("li", {}, h("span", { "aria-hidden": "true" }, mark), name));
   legend.push(h("li", {}, h("span", { class: "bad", "aria-hidden": "true" }, "✕"), "out of use"));
   return [
-    table("Accounts, their sessions and quotas", [["Account", "name"], ["Sessions", ""], ["Requests this minute", ""], ["Volume of 30 days", ""], ["State", ""]], rows),
+    table("Accounts, their sessions and quotas", [["Account", "name"], ["Sessions", ""], ["Requests this minute", "gauge"], ["Volume of 30 days", "gauge"], ["State", ""]], rows),
     h("ul", { class: "legend quiet", "aria-label": "Marks of sessions" }, legend),
   ];
 }
@@ -147,7 +153,7 @@ function gauge(used, limit, usedText, limitText) {
 function condition(account, now, running) {
   if (account.error) {
     const then = running && account.probe_in_s !== null ? `; tried again ${account.probe_in_s ? `in ${span(account.probe_in_s)}` : "with the next product"}` : "";
-    return [h("strong", { class: "bad" }, "✕ cannot be used: "), `${account.error}${then}`];
+    return [h("strong", { class: "bad" }, "✕ cannot be used: "), ...prose(account.error), then];
   }
   const parts = [];
   if (account.wait) {
@@ -174,7 +180,7 @@ export function pauses(status) {
   const now = new Date(Date.parse(status.at));
   const end = (each) => (each.until_at ? time(each.until_at, `until ${clock(new Date(each.until_at), now)}`) : "until you resume it");
   const paused = status.pauses.map((each) =>
-    h("li", {}, h("strong", {}, "⏸ ", each.kind === "all" ? "All transfers are paused" : `${each.kind} ${each.name} is paused`), ", ", end(each), each.source === "window" ? ", by a time window of the settings" : `, for ${span((now - Date.parse(each.since_at)) / 1000)}`),
+    h("li", {}, h("strong", {}, each.kind === "all" ? "All transfers are paused" : `The ${each.kind} ${each.name} is paused`), ", ", end(each), each.source === "window" ? ", by a time window of the settings" : `, for ${span((now - Date.parse(each.since_at)) / 1000)}`),
   );
   const limits = status.bandwidth_limits.map((each) =>
     h("li", {}, `${each.kind === "machine" ? "The machine" : `${each.kind} ${each.name}`} may use ${rate(each.bytes_per_s)}`, each.until_at ? [", ", end(each)] : ""),
@@ -185,7 +191,7 @@ export function pauses(status) {
 export function failureCodes(page) {
   if (!page.by_code.length) return null;
   const rows = page.by_code.map((each) => [number(each.products), each.state, each.code, each.next_in_s === null ? "" : `in ${span(each.next_in_s)}`]);
-  return table("Errors of the last 24 hours, by code", [["Products", "right"], ["State", ""], ["Error", ""], ["Next try", "nowrap"]], rows);
+  return table("Errors of the last 24 hours, by code", [["Products", "right"], ["State", ""], ["Error", ""], ["Next try", "nowrap"]], rows, "fit");
 }
 
 export function failures(page) {
@@ -197,5 +203,5 @@ export function failures(page) {
     `${each.code}: ${each.cause}`,
     each.next_try_in_s === null ? time(each.changed_at, ago(each.changed_at, now)) : `next try in ${span(each.next_try_in_s)}`,
   ]);
-  return table("Products that failed or wait after a failure, the newest first", [["Product", "name"], ["State", "nowrap"], ["Reason", ""], ["When", "nowrap"]], rows);
+  return table("Products that failed or wait after a failure, the newest first", [["Product", "name product"], ["State", "nowrap"], ["Reason", ""], ["When", "nowrap"]], rows);
 }

@@ -10,6 +10,11 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Text with commands between backquotes, which are shown as code.
+export function prose(text) {
+  return text.split("`").map((part, n) => (n % 2 ? h("code", {}, part) : part));
+}
+
 export function time(iso, text) {
   return h("time", { datetime: iso, title: iso }, text);
 }
@@ -22,12 +27,12 @@ export function bar(share, label, kind = "") {
 }
 
 // Columns are [title, class]. On a phone each row becomes a card, so that the roles are named.
-export function table(caption, columns, rows) {
+export function table(caption, columns, rows, kind = "") {
   const head = h("tr", { role: "row" }, columns.map(([title, kind]) => h("th", { role: "columnheader", scope: "col", class: kind }, title)));
   const body = rows.map((cells) =>
     h("tr", { role: "row" }, cells.map((cell, n) => h("td", { role: "cell", class: columns[n][1], "data-label": columns[n][0] }, ...[cell].flat()))),
   );
-  return h("table", { class: "cards", role: "table" }, h("caption", {}, caption), h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, body));
+  return h("table", { class: `cards ${kind}`, role: "table" }, h("caption", {}, caption), h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, body));
 }
 
 const drawn = new WeakMap();
