@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from cdsed.catalogue.cache import cache_directory
 from cdsed.config.secrets import Secret
@@ -37,7 +38,7 @@ _OF_THE_DAEMON = frozenset({"daemon", "state_dir"})
 _FAILED = {str(state) for state in TERMINAL - SUCCEEDED} | {str(State.RETRY_WAIT)}
 
 
-def create_app(settings: Settings, reader: StateReader, token: Secret | None) -> Starlette:
+def create_app(settings: Settings, reader: StateReader, token: Secret | None) -> ASGIApp:
     """Return the application.
 
     Parameters
@@ -49,35 +50,37 @@ def create_app(settings: Settings, reader: StateReader, token: Secret | None) ->
     token
         What pausing and resuming needs; None: the application only reads.
     """
-    api = Api(settings, reader, writes=token is not None)
-    control = controls.Controls(reader, token)
     app = Starlette(
-        routes=[
-            Route("/", _index),
-            Route("/metrics", api.metrics),
-            Route("/api/v1/openapi.json", _openapi),
-            Route("/api/v1/status", api.status),
-            Route("/api/v1/listings", api.listings),
-            Route("/api/v1/listings/{id:int}", api.listing),
-            Route("/api/v1/listings/{id:int}/footprints", api.footprints),
-            Route("/api/v1/products/{name}", api.product),
-            Route("/api/v1/failures", api.failures),
-            Route("/api/v1/transfers", api.transfers),
-            Route("/api/v1/accounts", api.accounts),
-            Route("/api/v1/traffic", api.traffic),
-            Route("/api/v1/pauses", api.pauses),
-            Route("/api/v1/pauses", control.pause, methods=["POST"]),
-            Route("/api/v1/pauses/all", control.resume, methods=["DELETE"]),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
-        middleware=[
-            Middleware(Guard, hosts=settings.web.hosts),
-            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
-        ],
+        routes=routes(settings, reader, token),
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)],
         exception_handlers={HTTPException: failed_request, CdsedError: failed_request, OSError: failed_request},
     )
     app.add_exception_handler(500, failed_request)
-    return app
+    return Guard(app, settings.web.hosts)
+
+
+def routes(settings: Settings, reader: StateReader, token: Secret | None) -> list[Route | Mount]:
+    """Return all paths; parameters as for `create_app`."""
+    api = Api(settings, reader, writes=token is not None)
+    control = controls.Controls(reader, token)
+    return [
+        Route("/", _index),
+        Route("/metrics", api.metrics),
+        Route("/api/v1/openapi.json", _openapi),
+        Route("/api/v1/status", api.status),
+        Route("/api/v1/listings", api.listings),
+        Route("/api/v1/listings/{id:int}", api.listing),
+        Route("/api/v1/listings/{id:int}/footprints", api.footprints),
+        Route("/api/v1/products/{name}", api.product),
+        Route("/api/v1/failures", api.failures),
+        Route("/api/v1/transfers", api.transfers),
+        Route("/api/v1/accounts", api.accounts),
+        Route("/api/v1/traffic", api.traffic),
+        Route("/api/v1/pauses", api.pauses),
+        Route("/api/v1/pauses", control.pause, methods=["POST"]),
+        Route("/api/v1/pauses/all", control.resume, methods=["DELETE"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
 
 
 def _index(_: Request) -> Response:

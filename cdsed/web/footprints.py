@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from cdsed.model.safename import normalise
+
 Geometry = dict[str, Any]
 
 _log = logging.getLogger(__name__)
@@ -42,10 +44,19 @@ def find(wanted: Container[str], listing: Path, cache: Path, *, count: int) -> d
     for path in (listing, *_newest(cache)):
         if len(found) >= count:
             break
-        for name, geometry in _of_file(path):
+        for written, geometry in _of_file(path):
+            name = written if written in wanted else _safename(written)
             if name in wanted:
                 found.setdefault(name, geometry)
     return found
+
+
+def _safename(written: str) -> str:
+    """Return a name as the state has it: STAC writes names without their extension."""
+    try:
+        return normalise(written)
+    except ValueError:
+        return written
 
 
 def _newest(cache: Path) -> list[Path]:

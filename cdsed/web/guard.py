@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +15,7 @@ from cdsed.web import documents
 _log = logging.getLogger(__name__)
 
 _RESPOND_WITHIN_S = 15.0
+_HOST = re.compile(r"(\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(:[0-9]{1,5})?")
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -76,8 +78,10 @@ class Guard:
     def _knows(self, hosts: list[str]) -> bool:
         if len(hosts) != 1:
             return False
-        host = hosts[0].lower()
-        name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+        form = _HOST.fullmatch(hosts[0].lower())
+        if form is None:
+            return False
+        name = form["ipv6"] or form["name"]
         if name == "localhost" or name in self._hosts:
             return True
         try:

@@ -241,6 +241,7 @@ export class FootprintMap {
     });
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("wheel", (event) => {
+      if (document.activeElement !== canvas) return; // the page scrolls
       event.preventDefault();
       this.zoom(event.deltaY < 0 ? 1.25 : 0.8, event.offsetX, event.offsetY);
     }, { passive: false });
