@@ -60,7 +60,8 @@ def make_state(root: Path, products: int = 120) -> Settings:
     limits: dict[str, Any] = {"requests_per_minute": 2000, "volume_bytes": 12 * 10**12, "key_expires_at": None}
     names = {"first": "default", "second": "default", "third": "brest"}
     leases.sync_accounts(
-        db, [AccountLimits(name=name, group=group, sessions=4, has_keys=True, **limits) for name, group in names.items()]
+        db,
+        [AccountLimits(name=name, group=group, sessions=4, has_keys=True, **limits) for name, group in names.items()],
     )
     listing = root / "week12.geojson"
     with db.write():
@@ -117,20 +118,21 @@ def _footprint(number: int) -> dict[str, Any]:
 
 
 def make_million(settings: Settings, products: int = 1_000_000) -> None:
-    """Add so many queued products in seconds: the triggers, which do it one by one, are away meanwhile."""
+    """Add so many finished products in seconds: the triggers, which do it one by one, are away meanwhile."""
     db = apsw.Connection(str(settings.state_dir / FILE_NAME))
+    db.pragma("synchronous", "OFF")
     triggers = list(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'product'"))
     with db:
         for name, _ in triggers:
             db.execute(f"DROP TRIGGER {name}")
         db.execute(
-            "INSERT INTO product (safename, state, account_group, priority, size_bytes, changed_at, code) "
+            "INSERT INTO product (safename, state, account_group, priority, size_bytes, changed_at, path) "
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?) "
-            "SELECT printf('S1A_TEST_%07d.SAFE', n), 'queued', 'default', 0, 900000000, n, NULL FROM n",
+            "SELECT printf('S1A_TEST_%07d.SAFE', n), 'done', 'default', 0, 900000000, n, 'x' FROM n",
             (products,),
         )
         db.execute(
-            "INSERT INTO tally VALUES (0, 'queued', :n, :n * 900000000) ON CONFLICT (listing, state) "
+            "INSERT INTO tally VALUES (0, 'done', :n, :n * 900000000) ON CONFLICT (listing, state) "
             "DO UPDATE SET products = products + :n, size_bytes = size_bytes + excluded.size_bytes",
             {"n": products},
         )
@@ -141,7 +143,9 @@ def make_million(settings: Settings, products: int = 1_000_000) -> None:
 
 def account(name: str, group: str, marks: str, **values: Any) -> AccountStatus:
     """Return an account whose sessions are drawn as ``bf`` for a busy and a free one."""
-    kinds = {mark.value[0]: mark for mark in SessionMark if mark is not SessionMark.WITHHELD and mark.value != "waiting"}
+    kinds = {
+        mark.value[0]: mark for mark in SessionMark if mark is not SessionMark.WITHHELD and mark.value != "waiting"
+    }
     sessions = tuple({**kinds, "w": SessionMark.WAITING, "h": SessionMark.WITHHELD}[mark] for mark in marks)
     used = values.pop("used_bytes", 0)
     defaults: dict[str, Any] = {
@@ -172,18 +176,37 @@ def full_report(now: float) -> StatusReport:
         },
         listings=(
             ListingStatus(
-                1, "week12.geojson", "default", 5, "open", now - 7200, 1815,
-                {State.DONE: 612, State.FAILED: 3, State.QUEUED: 1200}, Eta(18720, EtaLimit.BANDWIDTH),
+                1,
+                "week12.geojson",
+                "default",
+                5,
+                "open",
+                now - 7200,
+                1815,
+                {State.DONE: 612, State.FAILED: 3, State.QUEUED: 1200},
+                Eta(18720, EtaLimit.BANDWIDTH),
             ),
             ListingStatus(
-                2, "brest.txt", "brest", 0, "open", now - 4000, 16, {State.DONE: 1, State.QUEUED: 15}, Eta(80000, EtaLimit.PAUSE, lower_bound=True)
+                2,
+                "brest.txt",
+                "brest",
+                0,
+                "open",
+                now - 4000,
+                16,
+                {State.DONE: 1, State.QUEUED: 15},
+                Eta(80000, EtaLimit.PAUSE, lower_bound=True),
             ),
             ListingStatus(3, "may.csv", "default", 0, "reported", now - 90000, 400, {State.DONE: 400}),
         ),
         accounts=(
             account("first", "default", "bbbf", used_bytes=74 * 10**11, requests_last_minute=1210),
             account(
-                "second", "default", "wwww", used_bytes=21 * 10**11, requests_last_minute=2000,
+                "second",
+                "default",
+                "wwww",
+                used_bytes=21 * 10**11,
+                requests_last_minute=2000,
                 wait=QuotaWait(Limit.REQUESTS, now + 23),
             ),
             account("third", "brest", "ffff", error=expired, error_code="KeyExpired"),
@@ -197,7 +220,16 @@ def full_report(now: float) -> StatusReport:
         eta=Eta(18720, EtaLimit.REQUESTS),
         transfers=(
             Transfer(product_name(5), "default", 71 * 10**7, 10**9, 60.1e6, ("first",), 3, now - 65),
-            Transfer("S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE", "default", 9 * 10**7, 75 * 10**7, 19.8e6, ("first",), 1, now - 4),
+            Transfer(
+                "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE",
+                "default",
+                9 * 10**7,
+                75 * 10**7,
+                19.8e6,
+                ("first",),
+                1,
+                now - 4,
+            ),
         ),
         last_published=ProductAt(product_name(0), now - 4),
         oldest_waiting=ProductAt(product_name(6), now - 7100),
@@ -225,7 +257,10 @@ class ShownReader(StateReader):
 
     def full_disk(self) -> None:
         self.add_alarm(
-            "disk", "/data/spool-2", Severity.CRITICAL, "/data/spool-2 cannot be written: it is not mounted",
+            "disk",
+            "/data/spool-2",
+            Severity.CRITICAL,
+            "/data/spool-2 cannot be written: it is not mounted",
             "mount it; transfers to it continue within a minute",
         )
 

@@ -42,7 +42,11 @@ class Browser:
         self._url = f"http://127.0.0.1:{port}"
         self._wait_for_driver()
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en-GB"]
-        arguments += [f"--user-data-dir={self._profile.name}/profile", "--disable-background-networking", "--no-proxy-server"]
+        arguments += [
+            f"--user-data-dir={self._profile.name}/profile",
+            "--disable-background-networking",
+            "--no-proxy-server",
+        ]
         options = {"args": arguments, "binary": next(path for name in _CHROMIUM if (path := shutil.which(name)))}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})

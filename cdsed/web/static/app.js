@@ -83,7 +83,8 @@ async function readStatus() {
     problem = "";
     drawStatus();
     const alarms = status.alarms.map((alarm) => alarm.text).join(". ");
-    tell(status.daemon.state === "running" ? alarms : `The daemon is ${status.daemon.state}. ${alarms}`);
+    const ends = { running: "", stopped: "The daemon is stopped. ", died: "The daemon died. ", "never started": "The daemon has never run. " };
+    tell(`${ends[status.daemon.state]}${alarms}`);
   } catch (error) {
     problem = `It cannot be read now: ${error.message}.`;
     tell("The status cannot be read now. What you see is older.");

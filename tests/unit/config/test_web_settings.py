@@ -10,7 +10,9 @@ from cdsed.errors import ConfigError
 from cdsed.log import redact
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8340", "[::1]:8340", "localhost:80", "127.8.8.8:1", "/run/cdsed/web.sock"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:8340", "[::1]:8340", "localhost:80", "127.8.8.8:1", "/run/cdsed/web.sock"]
+)
 def test_the_page_may_be_served_on_this_machine(address: str) -> None:
     assert WebSettings(listen=address).listen == address
 
@@ -23,7 +25,8 @@ def test_an_address_for_other_machines_must_be_allowed(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "8340", "127.0.0.1", "example.org:80", "127.0.0.1:99999", "127.0.0.1:-1", ":80", "/a/../b", "/" + "a" * 120]
+    "address",
+    ["", "8340", "127.0.0.1", "example.org:80", "127.0.0.1:99999", "127.0.0.1:-1", ":80", "/a/../b", "/" + "a" * 120],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValidationError, match="HOST:PORT"):

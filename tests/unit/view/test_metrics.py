@@ -24,7 +24,9 @@ _COUNTER = TrafficCounter("first", 1_700_000_000, 123_456_789_012, 4711)
 def _samples(report: StatusReport, *alarms: Alarm) -> dict[tuple[str, ...], float]:
     text = metrics.render(report, alarms, [_COUNTER], openmetrics=True)
     return {
-        (sample.name, *sample.labels.values()): sample.value for family in openmetrics(text) for sample in family.samples
+        (sample.name, *sample.labels.values()): sample.value
+        for family in openmetrics(text)
+        for sample in family.samples
     }
 
 

@@ -64,7 +64,9 @@ def _check(path: str, response: requests.Response, method: str = "get") -> None:
     schema = _schema(path, method, response.status_code)
     assert schema is not None
     whole = {**schema, "components": _DOCUMENT["components"]}
-    errors = [f"{list(error.path)}: {error.message}" for error in Draft202012Validator(whole).iter_errors(response.json())]
+    errors = [
+        f"{list(error.path)}: {error.message}" for error in Draft202012Validator(whole).iter_errors(response.json())
+    ]
     assert errors == []
     if response.status_code == 200:
         assert response.headers["content-type"] in _DOCUMENT["paths"][path][method]["responses"]["200"]["content"]
@@ -130,7 +132,8 @@ def test_the_status_is_the_one_of_the_command(lab: Page) -> None:
     with page(lab.settings, StateReader(lab.settings.state_dir, SYSTEM_CLOCK)) as url:
         shown = requests.get(f"{url}api/v1/status", timeout=20).json()
     assert shown["products"] == {
-        state: {"products": tally.products, "size_bytes": tally.size_bytes} for state, tally in view.report.products.items()
+        state: {"products": tally.products, "size_bytes": tally.size_bytes}
+        for state, tally in view.report.products.items()
     }
 
 
@@ -150,7 +153,9 @@ def test_long_answers_are_compressed(lab: Page) -> None:
     assert len(response.json()["failures"]) == 24
 
 
-@pytest.mark.parametrize("path", ["", "static/app.js", "api/v1/status", "api/v1/nothing", "metrics", "api/v1/failures?limit=x"])
+@pytest.mark.parametrize(
+    "path", ["", "static/app.js", "api/v1/status", "api/v1/nothing", "metrics", "api/v1/failures?limit=x"]
+)
 def test_every_response_has_strict_headers(lab: Page, path: str) -> None:
     headers = lab.get(path).headers
     policy = headers["content-security-policy"]
@@ -183,14 +188,21 @@ def test_a_name_that_points_here_is_refused(lab: Page, host: str, status: int) -
 
 
 def test_a_name_of_the_settings_is_known(lab: Page) -> None:
-    settings = lab.settings.model_copy(update={"web": lab.settings.web.model_copy(update={"hosts": ("cdsed.example.org",)})})
+    settings = lab.settings.model_copy(
+        update={"web": lab.settings.web.model_copy(update={"hosts": ("cdsed.example.org",)})}
+    )
     with page(settings, lab.reader) as url:
         known = requests.get(f"{url}api/v1/pauses", headers={"Host": "CDSED.example.org:443"}, timeout=20)
         assert known.status_code == 200
 
 
 def test_errors_are_json_with_a_sentence(lab: Page) -> None:
-    for path, status in (("nothing", 404), ("api/v1/nothing", 404), ("static/../app.py", 404), ("static/%2e%2e/app.py", 404)):
+    for path, status in (
+        ("nothing", 404),
+        ("api/v1/nothing", 404),
+        ("static/../app.py", 404),
+        ("static/%2e%2e/app.py", 404),
+    ):
         response = lab.get(path)
         assert response.status_code == status
         assert " " in response.json()["error"]["message"]
@@ -302,7 +314,9 @@ def test_what_another_page_could_send_is_refused(lab: Page, status: int, body: s
 def test_without_a_token_the_page_only_reads(lab: Page) -> None:
     with page(lab.settings, lab.reader, None) as url:
         headers = {"Authorization": "Bearer ", "Content-Type": "application/json"}
-        assert requests.post(f"{url}api/v1/pauses", data='{"kind":"all"}', headers=headers, timeout=20).status_code == 403
+        assert (
+            requests.post(f"{url}api/v1/pauses", data='{"kind":"all"}', headers=headers, timeout=20).status_code == 403
+        )
         assert requests.delete(f"{url}api/v1/pauses/all", headers=headers, timeout=20).status_code == 403
     assert _rows(lab) == []
 
