@@ -138,7 +138,10 @@ def test_a_phone_scrolls_in_one_direction_only_and_dark_is_dark(shown: Shown, da
     shown.load(width=390, dark=dark)
     browser = shown.browser
     browser.wait("the map", "return document.querySelector('#map-text').innerText.startsWith('Footprints')")
-    wide = "return [...document.querySelectorAll('main *')].filter((e) => !e.closest('thead') && e.getBoundingClientRect().right > 391).map((e) => e.outerHTML.slice(0, 99))"
+    wide = (
+        "return [...document.querySelectorAll('main *')].filter((e) => !e.closest('thead') && "
+        "e.getBoundingClientRect().right > 391).map((e) => e.outerHTML.slice(0, 99))"
+    )
     assert browser.run("return document.documentElement.scrollWidth") <= 390
     assert browser.run(wide) == []
     back = browser.run("return getComputedStyle(document.body).backgroundColor")
@@ -150,7 +153,8 @@ def test_axe_finds_nothing_to_complain_of(shown: Shown, width: int, dark: bool) 
     shown.load(width=width, dark=dark)
     shown.browser.run(gzip.decompress(_AXE.read_bytes()).decode())
     found = shown.browser.run(
-        "return axe.run({ resultTypes: ['violations'] }).then((done) => done.violations.map((e) => [e.id, e.nodes.map((n) => n.html)]))"
+        "return axe.run({ resultTypes: ['violations'] }).then((done) => "
+        "done.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]))"
     )
     assert found == []
 

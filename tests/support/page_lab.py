@@ -40,7 +40,10 @@ from cdsed.web.server import served
 from cdsed.web.state_reader import StateReader
 
 TOKEN = "a-token-of-this-test-0123456789"
-NAME = "S1A_IW_GRDH_1SDV_2024060{day}T{hour:02}{minute:02}00_2024060{day}T{hour:02}{minute:02}25_054172_069690_{number:04X}.SAFE"
+NAME = (
+    "S1A_IW_GRDH_1SDV_2024060{day}T{hour:02}{minute:02}00_2024060{day}T{hour:02}{minute:02}25_054172_069690_"
+    "{number:04X}.SAFE"
+)
 _STATES = [State.DONE] * 5 + [State.DOWNLOADING, State.QUEUED, State.QUEUED, State.FAILED, State.RETRY_WAIT]
 _INSERT = """
 INSERT INTO product (safename, state, account_group, priority, size_bytes, path, cause, code, due_s, changed_at)
@@ -53,7 +56,7 @@ def product_name(number: int) -> str:
 
 
 def make_state(root: Path, products: int = 120) -> Settings:
-    """Make a state with a listing of so many products, a tenth of them failed, with footprints and a month's traffic."""
+    """Make a state with a listing of so many products, a tenth of them failed, with footprints and traffic."""
     settings = Settings(state_dir=root / "state", catalogue={"cache_dir": root / "cache"})  # type: ignore[arg-type]
     db, now = open_state(settings.state_dir), SYSTEM_CLOCK.utc_s()
     processes.daemon_started(db, SYSTEM_CLOCK, version="0.2.0", once=False)
@@ -120,7 +123,10 @@ def _footprint(number: int) -> dict[str, Any]:
 def make_million(settings: Settings, products: int = 1_000_000) -> None:
     """Add so many finished products in seconds: the triggers, which do it one by one, are away meanwhile."""
     db = apsw.Connection(str(settings.state_dir / FILE_NAME))
+    for journal in ("DELETE", "OFF"):  # from WAL to OFF it has to take both steps
+        db.pragma("journal_mode", journal)
     db.pragma("synchronous", "OFF")
+    db.pragma("cache_size", -400_000)
     triggers = list(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'product'"))
     with db:
         for name, _ in triggers:
@@ -138,6 +144,7 @@ def make_million(settings: Settings, products: int = 1_000_000) -> None:
         )
         for _, sql in triggers:
             db.execute(sql)
+    db.pragma("journal_mode", "WAL")
     db.close()
 
 

@@ -95,7 +95,7 @@ def test_names_have_base_units() -> None:
 def test_counters_only_grow_until_they_begin_again(lab: StateLab) -> None:
     lab.accounts("a")
     now = lab.clock.utc
-    hour, before = int(now // 3600), -1.0
+    hour, before, grown = int(now // 3600), -1.0, 0
     for step in range(0, 24 * 40, 7):
         lab.clock.utc = now + 3600 * step
         lab.db.rows("INSERT INTO traffic_hour VALUES ('a', :hour, 1, 10)", hour=hour + step)
