@@ -61,7 +61,7 @@ docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, error
 	$(BIN)/python -m tests.packaging.completions
 	$(BIN)/python -m tests.peers.clients_page
 
-screenshots: $(VENV)/.tests-installed ## Take the pictures of the documents, docs/pictures/ (needs Chromium); look at them before you commit
+screenshots: $(VENV)/.tests-installed ## Write docs/pictures/ from a sandbox run: look at them before you commit
 	$(BIN)/python -m tests.screenshots.page
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

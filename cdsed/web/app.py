@@ -110,7 +110,7 @@ class Api:
 
     def transfers(self, request: Request) -> Response:
         """Return the products in transfer."""
-        return self._part(request, "transfers", "rate_bytes_per_s", "rate_steps")
+        return self._part(request, "transfers", "rate_bytes_per_s", "rate_steps_bytes_per_s")
 
     def accounts(self, request: Request) -> Response:
         """Return the accounts, and the quotas that groups share."""

@@ -18,7 +18,6 @@ Document = dict[str, Any]
 _OPERATION = (
     "eta",
     "transfers",
-    "rate_steps",
     "rate_bytes_per_s",
     "stalled_for_s",
     "last_published",
@@ -34,9 +33,10 @@ def status(view: StatusView, alarms: Sequence[Alarm], *, controls: bool) -> Docu
     report = asdict(view.report)
     return {
         **{name: plain(report[name]) for name in _OPERATION},
+        "rate_steps_bytes_per_s": report["rate_steps"],
+        **as_json.render(view),
         "alarms": [asdict(alarm) for alarm in alarms],
         "ran_before": view.ran_before,
-        **as_json.render(view),
         "controls": controls,
     }
 

@@ -1,1 +1,1 @@
-"""Pictures for the documents: ``make screenshots``."""
+"""Pictures for the documents, of a sandbox run: ``make screenshots`` writes them to docs/pictures."""

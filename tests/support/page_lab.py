@@ -16,7 +16,7 @@ import apsw
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
-from cdsed.model.alarm import Alarm, Severity, alarms
+from cdsed.model.alarm import Alarm, Severity
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, Pause, ProductAt, Transfer
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaWait
@@ -257,10 +257,14 @@ class ShownReader(StateReader):
 
     def show(self, report: StatusReport) -> None:
         self.report = report
-        self.shown_alarms = alarms(report)
+        self.shown_alarms: tuple[Alarm, ...] = ()
+        for each in report.accounts:
+            if each.error:
+                text = f"account {each.name} cannot be used: {each.error}"
+                self.add_alarm("account", each.name, Severity.WARNING, text, "run `cdsed keys`, and mend its entry")
 
     def add_alarm(self, *values: Any) -> None:
-        self.shown_alarms = (*self.shown_alarms, Alarm(*values))
+        self.shown_alarms = tuple(sorted((*self.shown_alarms, Alarm(*values)), key=lambda each: each.severity))
 
     def full_disk(self) -> None:
         self.add_alarm(

@@ -43,6 +43,7 @@ class Browser:
         self._wait_for_driver()
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en-GB"]
         arguments += [
+            "--hide-scrollbars",
             f"--user-data-dir={self._profile.name}/profile",
             "--disable-background-networking",
             "--no-proxy-server",
