@@ -8,10 +8,12 @@
 _shtab_cdsed_config_subparsers=(check)
 _shtab_cdsed_keys_subparsers=(list create delete)
 _shtab_cdsed_state_subparsers=(check backup restore rebuild)
-_shtab_cdsed_subparsers=(run status add retry query resolve match missing convert parse check config keys state sandbox demo completion version role)
+_shtab_cdsed_subparsers=(run status web metrics add retry query resolve match missing convert parse check config keys state sandbox demo completion version role)
 
 _shtab_cdsed_run_option_strings=(-h --help --config --once --idle-timeout)
 _shtab_cdsed_status_option_strings=(-h --help --config --json --watch)
+_shtab_cdsed_web_option_strings=(-h --help --config --listen)
+_shtab_cdsed_metrics_option_strings=(-h --help --config --openmetrics --textfile)
 _shtab_cdsed_add_option_strings=(-h --help --group --priority --outputdir --strict --config)
 _shtab_cdsed_retry_option_strings=(-h --help --listing --failed --unavailable --corrupt --retry-wait --all --json --config)
 _shtab_cdsed_query_option_strings=(-h --help --area --start --end --collection --name --mode --type --polarisation --orbit --relative-orbit --direction --cloud-max --attribute --online --no-online --output --format --column --sea-min --submit --json --slice --everything --no-cache --config)
@@ -41,6 +43,9 @@ _shtab_cdsed_option_strings=(-h --help --version)
 
 _shtab_cdsed_run___config_COMPGEN=_shtab_compgen_files
 _shtab_cdsed_status___config_COMPGEN=_shtab_compgen_files
+_shtab_cdsed_web___config_COMPGEN=_shtab_compgen_files
+_shtab_cdsed_metrics___config_COMPGEN=_shtab_compgen_files
+_shtab_cdsed_metrics___textfile_COMPGEN=_shtab_compgen_files
 _shtab_cdsed_add_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_cdsed_add___outputdir_COMPGEN=_shtab_compgen_dirs
 _shtab_cdsed_add___config_COMPGEN=_shtab_compgen_files
@@ -82,8 +87,8 @@ _shtab_cdsed_config_pos_0_choices=(check)
 _shtab_cdsed_keys_pos_0_choices=(list create delete)
 _shtab_cdsed_state_pos_0_choices=(check backup restore rebuild)
 _shtab_cdsed_completion_pos_0_choices=(bash zsh fish)
-_shtab_cdsed_role_pos_0_choices=(intake resolve download keys)
-_shtab_cdsed_pos_0_choices=(run status add retry query resolve match missing convert parse check config keys state sandbox demo completion version role)
+_shtab_cdsed_role_pos_0_choices=(intake resolve download keys web)
+_shtab_cdsed_pos_0_choices=(run status web metrics add retry query resolve match missing convert parse check config keys state sandbox demo completion version role)
 
 _shtab_cdsed_run__h_nargs=0
 _shtab_cdsed_run___help_nargs=0
@@ -92,6 +97,11 @@ _shtab_cdsed_status__h_nargs=0
 _shtab_cdsed_status___help_nargs=0
 _shtab_cdsed_status___json_nargs=0
 _shtab_cdsed_status___watch_nargs='?'
+_shtab_cdsed_web__h_nargs=0
+_shtab_cdsed_web___help_nargs=0
+_shtab_cdsed_metrics__h_nargs=0
+_shtab_cdsed_metrics___help_nargs=0
+_shtab_cdsed_metrics___openmetrics_nargs=0
 _shtab_cdsed_add_pos_0_nargs=+
 _shtab_cdsed_add__h_nargs=0
 _shtab_cdsed_add___help_nargs=0

@@ -38,7 +38,7 @@ class Listen:
         Raises
         ------
         ValueError
-            It is none of these.
+            It has another form.
         """
         if text.startswith("/"):
             if ".." in Path(text).parts or len(os.fsencode(text)) > 107:  # unix(7): sun_path has 108 bytes
@@ -82,8 +82,8 @@ class WebSettings(Section):
 
     listen: Annotated[str, AfterValidator(_listen)] | None = Field(
         default=None,
-        description="address at which the daemon serves the page, or the absolute path of a Unix socket; null: it "
-        "serves none",
+        description="address at which the daemon serves the page, or the absolute path of a Unix socket; null: no "
+        "page",
     )
     allow_remote: bool = Field(
         default=False,

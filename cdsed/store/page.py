@@ -120,7 +120,7 @@ def products_of(db: Database, listing: int, most: int) -> dict[str, State]:
 
 
 def count_of(db: Database, listing: int) -> int | None:
-    """Return how many products a listing names; None if there is no listing with this number."""
+    """Return how many products a listing names; None without such a listing."""
     if db.value(_SQL.has_listing, listing=listing) is None:
         return None
     return int(db.value(_SQL.count_of, listing=listing))
