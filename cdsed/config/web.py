@@ -82,8 +82,7 @@ class WebSettings(Section):
 
     listen: Annotated[str, AfterValidator(_listen)] | None = Field(
         default=None,
-        description="address at which the daemon serves the page, or the absolute path of a Unix socket; null: no "
-        "page",
+        description="address at which the daemon serves the page, or the absolute path of a Unix socket; null: no page",
     )
     allow_remote: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""Footprints of the products of a listing, from what is on disk anyway: the listing's file, and cached responses.
+"""Footprints of the products of a listing, from what is on disk anyway: the listing's file, and responses.
 
 A footprint for a small map needs few corners, so that it is thinned and rounded. Nothing is stored.
 """
@@ -36,7 +36,8 @@ def find(wanted: Container[str], listing: Path, cache: Path, *, count: int) -> d
     listing
         The file of the listing: GeoJSON, a response of the catalogue, or lines with WKT.
     cache
-        The directory of cached responses of the catalogue; the newest files are read first.
+        The directory of cached responses of the catalogue, and of `cdsed.catalogue.kept_footprints`; the newest files
+        are read first.
     count
         How many names are wanted: the search ends when all are found.
     """
@@ -61,7 +62,7 @@ def _safename(written: str) -> str:
 
 def _newest(cache: Path) -> list[Path]:
     dated: list[tuple[float, Path]] = []
-    for path in cache.glob("??/*"):
+    for path in (*cache.glob("footprints/*.json"), *cache.glob("??/*")):
         try:
             dated.append((path.stat().st_mtime, path))
         except OSError:
