@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.config.load import load_settings
     from cdsed.config.secrets import forbid_core_dumps
-    from cdsed.config.web import DEFAULT_LISTEN, Listen, WebSettings
+    from cdsed.config.web_page import DEFAULT_LISTEN, Listen, WebSettings
 
     forbid_core_dumps()
     settings = load_settings(arguments.config, os.environ)

@@ -20,7 +20,7 @@ from cdsed.config.values import (
     ShortName,
     Size,
 )
-from cdsed.config.web import WebSettings
+from cdsed.config.web_page import WebSettings
 from cdsed.model.eodata import BUCKET
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template

@@ -29,7 +29,7 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
+class _Metric:
     """A metric with all its samples; the name of a counter is without ``_total``."""
 
     name: str
@@ -58,7 +58,7 @@ def render(
     return "\n".join([*lines, "# EOF", ""])  # in the older format it is a comment
 
 
-def _families(report: StatusReport, alarms: list[Alarm], counters: list[TrafficCounter]) -> Iterator[_Family]:
+def _families(report: StatusReport, alarms: list[Alarm], counters: list[TrafficCounter]) -> Iterator[_Metric]:
     yield from _of_daemon(report, alarms)
     yield from _of_products(report)
     yield from _of_traffic(report, counters)
@@ -66,15 +66,15 @@ def _families(report: StatusReport, alarms: list[Alarm], counters: list[TrafficC
     yield from _of_disks(report)
 
 
-def _gauge(name: str, text: str, *samples: _Sample) -> _Family:
-    return _Family(name, "gauge", text, list(samples))
+def _gauge(name: str, text: str, *samples: _Sample) -> _Metric:
+    return _Metric(name, "gauge", text, list(samples))
 
 
 def _one(value: float, **labels: str) -> _Sample:
     return _Sample(float(value), labels)
 
 
-def _of_daemon(report: StatusReport, alarms: list[Alarm]) -> Iterator[_Family]:
+def _of_daemon(report: StatusReport, alarms: list[Alarm]) -> Iterator[_Metric]:
     yield _gauge("cdsed_build_info", "The version of cdsed.", _one(1, version=__version__))
     running = report.daemon.state is DaemonState.RUNNING
     yield _gauge("cdsed_daemon_running", "Whether the daemon runs.", _one(running))
@@ -107,7 +107,7 @@ def _of_daemon(report: StatusReport, alarms: list[Alarm]) -> Iterator[_Family]:
     )
 
 
-def _of_products(report: StatusReport) -> Iterator[_Family]:
+def _of_products(report: StatusReport) -> Iterator[_Metric]:
     tallies = [(state, report.products.get(state)) for state in State]
     yield _gauge(
         "cdsed_products",
@@ -152,14 +152,14 @@ def _open_listings(report: StatusReport) -> list[ListingStatus]:
     return [listing for listing in report.listings if listing.state in ("taking", "open")]
 
 
-def _of_traffic(report: StatusReport, counters: list[TrafficCounter]) -> Iterator[_Family]:
-    yield _Family(
+def _of_traffic(report: StatusReport, counters: list[TrafficCounter]) -> Iterator[_Metric]:
+    yield _Metric(
         "cdsed_transfer_bytes",
         "counter",
         "Bytes received; it begins again every fifteen days.",
         [_Sample(each.size_bytes, {"account": each.account}, each.since_at) for each in counters],
     )
-    yield _Family(
+    yield _Metric(
         "cdsed_transfer_requests",
         "counter",
         "Requests sent to S3; it begins again every fifteen days.",
@@ -184,7 +184,7 @@ def _of_traffic(report: StatusReport, counters: list[TrafficCounter]) -> Iterato
     )
 
 
-def _of_accounts(accounts: tuple[AccountStatus, ...]) -> Iterator[_Family]:
+def _of_accounts(accounts: tuple[AccountStatus, ...]) -> Iterator[_Metric]:
     yield _gauge(
         "cdsed_account_usable",
         "Whether an account may be used now, or only waits for a quota.",
@@ -223,7 +223,7 @@ def _quotas(account: AccountStatus) -> Iterator[_Sample]:
         yield _one(account.volume_used_bytes / account.volume_bytes, kind="30d", account=account.name, shared=shared)
 
 
-def _of_disks(report: StatusReport) -> Iterator[_Family]:
+def _of_disks(report: StatusReport) -> Iterator[_Metric]:
     yield _gauge(
         "cdsed_disk_free_bytes",
         "Free space on the disks that products are written to.",
@@ -241,7 +241,7 @@ def _of_disks(report: StatusReport) -> Iterator[_Family]:
     )
 
 
-def _lines(family: _Family, *, openmetrics: bool) -> Iterator[str]:
+def _lines(family: _Metric, *, openmetrics: bool) -> Iterator[str]:
     counter = family.kind == "counter"
     title = family.name if openmetrics or not counter else f"{family.name}_total"
     yield f"# TYPE {title} {family.kind}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
-from cdsed.config.web import Listen
+from cdsed.config.web_page import Listen
 from cdsed.errors import ConfigError, UsageError
 from cdsed.store import notices
 from cdsed.store.database import Database

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
-from cdsed.config.web import Listen, read_token
+from cdsed.config.web_page import Listen, read_token
 from cdsed.errors import UsageError
 from cdsed.web.app import create_app
 from cdsed.web.state_reader import StateReader

@@ -15,11 +15,10 @@ from cdsed.model.operation import Pause
 from cdsed.model.product_state import State
 from cdsed.model.status_report import DaemonState, DaemonStatus, StatusReport
 from cdsed.web.state_reader import StateReader
-from tests.support import page_lab, webdriver
-from tests.support.page_lab import TOKEN, ShownReader, full_report, page
-from tests.support.webdriver import Browser
+from tests.support.page_lab import TOKEN, ShownReader, full_report, make_million, make_state, page
+from tests.support.webdriver import Browser, missing
 
-pytestmark = pytest.mark.skipif(webdriver.missing() is not None, reason=str(webdriver.missing()))
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 _AXE = Path(__file__).parents[1] / "data" / "axe" / "axe-core-4.10.3.min.js.gz"
 _READ = "return document.querySelector('#listings table') && !document.querySelector('#failure-list').matches(':empty')"
@@ -48,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ShownReader]]:
-    settings = page_lab.make_state(tmp_path_factory.mktemp("page"))
+    settings = make_state(tmp_path_factory.mktemp("page"))
     reader = ShownReader(settings.state_dir)
     with page(settings, reader) as url:
         yield url, reader
@@ -57,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Show
 @pytest.fixture
 def shown(browser: Browser, server: tuple[str, ShownReader]) -> Shown:
     url, reader = server
-    reader.error = None
+    reader.fail(None)
     reader.show(full_report(SYSTEM_CLOCK.utc_s()))
     reader.full_disk()
     return Shown(browser, url, reader)
@@ -102,7 +101,7 @@ def test_it_follows_the_state_and_keeps_the_last_one_with_its_age(shown: Shown) 
     assert browser.run("return document.querySelector('#news').textContent").startswith(
         "The daemon died. account third"
     )
-    shown.reader.error = StateDiskError("the disk of the state fails")
+    shown.reader.fail(StateDiskError("the disk of the state fails"))
     browser.wait("the error", "return document.querySelector('#age').innerText.includes('the disk of the state fails')")
     assert "700 of" in browser.text("#listings")
     assert "As of" in browser.text("#age")
@@ -212,8 +211,8 @@ def test_without_a_state_it_says_what_to_do(shown: Shown) -> None:
 def test_a_million_products_are_painted_within_a_second_and_scraped_within_a_fifth(
     browser: Browser, tmp_path: Path
 ) -> None:
-    settings = page_lab.make_state(tmp_path)
-    page_lab.make_million(settings)
+    settings = make_state(tmp_path)
+    make_million(settings)
     with page(settings, StateReader(settings.state_dir, SYSTEM_CLOCK), None) as url:
         browser.show_as(1280, 844)
         painted_ms, scraped_s = [], []

@@ -182,8 +182,8 @@ class Terminal:
         self._printed += data
 
     def _real(self, text: str) -> str:
-        if re.match(r"cdsed web\b(?!.*--listen)", text):
-            text += f" --listen 127.0.0.1:{PAGE_PORT}"  # its default may be in use
+        # The default port may be in use.
+        text = re.sub(r"^cdsed web\b(?!.*--listen)", f"cdsed web --listen 127.0.0.1:{PAGE_PORT}", text)
         ports = text.replace(PORT, str(self.port)).replace(PAGE_PORT, str(self._page_port))
         return ports.replace(PLACE, str(self.folder / "tour"))
 

@@ -1,6 +1,5 @@
 """The page as a worker of the real daemon, and ``cdsed web`` without one."""
 
-import http.client
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ import requests
 from cdsed.cli.main import main
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
-from cdsed.config.web import Listen
+from cdsed.config.web_page import Listen
 from cdsed.errors import UsageError
 from cdsed.web.server import bind, serving
 from tests.support.cli_lab import ROOT, CliLab
@@ -101,10 +100,9 @@ def test_the_page_is_served_over_a_unix_socket_which_is_removed_at_the_end(tmp_p
     path = tmp_path / "web.sock"
     settings = Settings(state_dir=tmp_path / "state")
     with bind(Listen(path=path)) as listener, serving(settings, listener, SYSTEM_CLOCK):
-        connection = http.client.HTTPConnection("localhost", timeout=10)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(str(path))
-        connection.request("GET", "/api/v1/status", headers={"Connection": "close"})
-        assert json.loads(connection.getresponse().read())["daemon"]["state"] == "never started"
-        connection.close()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["daemon"]["state"] == "never started"
     assert not path.exists()

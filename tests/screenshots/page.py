@@ -5,9 +5,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from tests.support import page_lab, webdriver
-from tests.support.page_lab import ShownReader, page
-from tests.support.webdriver import Browser
+from tests.support.page_lab import ShownReader, make_state, page
+from tests.support.webdriver import Browser, missing
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 _READY = (
@@ -18,14 +17,13 @@ _READY = (
 
 def main() -> None:
     """Write the pictures, all from one report."""
-    reason = webdriver.missing()
+    reason = missing()
     if reason:
         raise SystemExit(reason)
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        settings = page_lab.make_state(Path(folder))
-        reader = ShownReader(settings.state_dir)
-        reader.directory = Path("/var/lib/cdsed")
+        settings = make_state(Path(folder))
+        reader = ShownReader(settings.state_dir, named=Path("/var/lib/cdsed"))
         reader.full_disk()
         browser = Browser()
         try:

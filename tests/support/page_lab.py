@@ -249,9 +249,9 @@ def full_report(now: float) -> StatusReport:
 class ShownReader(StateReader):
     """Gives the report that a test shows; everything else is read from the state."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, named: Path | None = None) -> None:
         super().__init__(state_dir, SYSTEM_CLOCK)
-        self.directory = state_dir
+        self.directory = named or state_dir
         self.error: Exception | None = None
         self.show(full_report(SYSTEM_CLOCK.utc_s()))
 
@@ -265,6 +265,10 @@ class ShownReader(StateReader):
 
     def add_alarm(self, *values: Any) -> None:
         self.shown_alarms = tuple(sorted((*self.shown_alarms, Alarm(*values)), key=lambda each: each.severity))
+
+    def fail(self, error: Exception | None) -> None:
+        """Let the state be unreadable, until the error is None."""
+        self.error = error
 
     def full_disk(self) -> None:
         self.add_alarm(

@@ -38,7 +38,6 @@ class Browser:
             env={"PATH": "/usr/bin:/bin", "HOME": self._profile.name, "TZ": "UTC", "TMPDIR": self._profile.name},
         )
         self._http = requests.Session()
-        self._http.trust_env = False
         self._url = f"http://127.0.0.1:{port}"
         self._wait_for_driver()
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en-GB"]
@@ -140,7 +139,7 @@ class Browser:
             time.sleep(0.05)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
-        response = self._http.request(method, self._url + path, json=body, timeout=60)
+        response = self._http.request(method, self._url + path, json=body, timeout=60, proxies={"http": ""})
         value = response.json()["value"]
         assert response.ok, f"{path}: {value}"
         return value

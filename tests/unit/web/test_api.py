@@ -21,8 +21,7 @@ from cdsed.store.database import FILE_NAME, open_state
 from cdsed.view.read import read_status
 from cdsed.web.app import OPENAPI, routes
 from cdsed.web.state_reader import StateReader
-from tests.support import page_lab
-from tests.support.page_lab import TOKEN, ShownReader, page, product_name
+from tests.support.page_lab import TOKEN, ShownReader, make_state, page, product_name
 
 _DOCUMENT = json.loads(OPENAPI.read_text(encoding="utf-8"))
 
@@ -46,7 +45,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    settings = page_lab.make_state(tmp_path_factory.mktemp("page"))
+    settings = make_state(tmp_path_factory.mktemp("page"))
     reader = ShownReader(settings.state_dir)
     reader.full_disk()
     with page(settings, reader) as url:
@@ -115,7 +114,7 @@ def test_the_document_names_every_route_and_no_other(lab: Page) -> None:
 
 @pytest.mark.parametrize("kind", ["absent", "fresh", "stopped"])
 def test_the_api_answers_without_a_daemon_and_without_a_state(tmp_path: Path, kind: str) -> None:
-    settings = page_lab.make_state(tmp_path) if kind == "stopped" else Settings(state_dir=tmp_path / "state")
+    settings = make_state(tmp_path) if kind == "stopped" else Settings(state_dir=tmp_path / "state")
     if kind == "fresh":
         open_state(settings.state_dir).close()
     with page(settings, StateReader(settings.state_dir, SYSTEM_CLOCK), None) as url:
@@ -210,18 +209,18 @@ def test_errors_are_json_with_a_sentence(lab: Page) -> None:
 
 
 def test_a_state_that_cannot_be_read_is_said_in_a_sentence(lab: Page) -> None:
-    lab.reader.error = StateDiskError("the disk of the state fails; secret=hush-hush-hush")
+    lab.reader.fail(StateDiskError("the disk of the state fails; secret=hush-hush-hush"))
     try:
         response = lab.get("api/v1/status")
         assert response.status_code == 503
         assert response.json()["error"]["message"] == "the disk of the state fails; secret=***"
-        lab.reader.error = ZeroDivisionError("a bug")
+        lab.reader.fail(ZeroDivisionError("a bug"))
         response = lab.get("api/v1/status")
         assert response.status_code == 500
         assert "a bug" not in response.text
         assert response.headers["x-content-type-options"] == "nosniff"
     finally:
-        lab.reader.error = None
+        lab.reader.fail(None)
 
 
 def test_failures_come_by_pages_each_once(lab: Page) -> None:

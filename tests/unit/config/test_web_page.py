@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cdsed.config.web import Listen, WebSettings, read_token
+from cdsed.config.web_page import Listen, WebSettings, read_token
 from cdsed.errors import ConfigError
 from cdsed.log import redact
 
@@ -40,7 +40,7 @@ def test_a_host_is_a_name_without_a_port(host: str) -> None:
 
 
 def test_without_its_libraries_the_page_is_refused_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdsed.config.web.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("cdsed.config.web_page.importlib.util.find_spec", lambda _: None)
     assert WebSettings().listen is None
     with pytest.raises(ValidationError, match=r"cdsed\[web\]"):
         WebSettings(listen="127.0.0.1:8340")
