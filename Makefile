@@ -65,10 +65,11 @@ docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, error
 
 screenshots: $(VENV)/.tests-installed ## Write docs/pictures/ from a sandbox run: look at them before you commit
 	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.screenshots.page
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: $(VENV)/.tests-installed ## Resolve the versions of the lock files again (needs uv and the index; minutes)
-	$(LOCK) --extra sandbox pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra sandbox --extra web pyproject.toml --output-file requirements.lock
 	$(LOCK) --constraint requirements.lock --group build --output-file requirements-build.lock
 	$(LOCK) --constraint requirements.lock --constraint requirements-build.lock --group test --output-file requirements-test.lock
 	$(BIN)/python -m tests.packaging.lock
@@ -83,7 +84,8 @@ $(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml
 	@$(COMPILE)
 	@touch $@
 
-# The tests of crash points stop processes at exact system calls; without strace they are skipped, and say so.
+# The tests of crash points stop processes at exact system calls; without strace they are skipped, and say so. Those of
+# the page need Chromium.
 $(VENV)/.tests-installed: $(VENV)/.installed requirements-test.lock
 	@echo 'Installing the test tools into $(VENV)'
 	@$(PIP) --require-hashes -r requirements-test.lock
@@ -91,6 +93,10 @@ $(VENV)/.tests-installed: $(VENV)/.installed requirements-test.lock
 	@command -v strace > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
 		{ apt-get install -qq -y strace || { apt-get update -qq && apt-get install -qq -y strace; }; } > /dev/null 2>&1; } || \
 		echo "strace is missing and could not be installed: the tests of crash points will be skipped" >&2
+	@command -v chromedriver > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
+		{ apt-get install -qq -y chromium chromium-driver || { apt-get update -qq && apt-get install -qq -y chromium chromium-driver; }; } \
+		> /dev/null 2>&1; } || \
+		echo "chromium and its driver are missing and could not be installed: the tests of the page will be skipped" >&2
 	@touch $@
 
 INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITS='$(UNITS)' SYSCONF='$(SYSCONF)' PYTHON='$(PYTHON)' packaging/install.sh

@@ -125,6 +125,8 @@ def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[Ch
     names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
     if is_wanted(settings, accounts):
         names.append("keys")
+    if settings.web.listen:
+        names.append("web")
     return [
         ChildSpec(
             name, module_command("cdsed", "role", name.partition("-")[0], "--name", name, "--config", str(config))

@@ -1,8 +1,8 @@
 """What each worker process is made of: the only module that imports from all packages.
 
 *intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them, *keys* (where an
-account needs it) makes temporary S3 keys. Each imports only what it needs: a download worker never loads the libraries
-of the catalogue, and the resolve worker never loads those of S3.
+account needs it) makes temporary S3 keys, *web* (where the settings say it) serves the page. Each imports only what it
+needs: a download worker never loads the libraries of the catalogue, and the resolve worker never loads those of S3.
 """
 
 import errno
@@ -28,6 +28,7 @@ from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateE
 from cdsed.local.presence import Presence, presence_of
 from cdsed.logevent import LogEvent, about
 from cdsed.process.lock import KernelLock
+from cdsed.process.memory import rss_bytes
 from cdsed.process.register import Register, register_dir
 from cdsed.process.worker_control import WorkerControl, run_worker
 from cdsed.store import breakers, notices, processes
@@ -73,8 +74,8 @@ class Worker:
         """
         self.control.heartbeat()
         rss_max_bytes = self.settings.process.rss_max_bytes
-        if rss_max_bytes and not self.control.stop.is_set() and (rss_bytes := _rss_bytes()) > rss_max_bytes:
-            _log.warning("%.0f MB of memory are in use: a new process takes over", rss_bytes / 1e6)
+        if rss_max_bytes and not self.control.stop.is_set() and (used_bytes := rss_bytes()) > rss_max_bytes:
+            _log.warning("%.0f MB of memory are in use: a new process takes over", used_bytes / 1e6)
             self.outgrew.append(processes.at_hand(self.db, self.process))
             with suppress(OSError):
                 self.lock.note(processes.OUTGREW)
@@ -105,24 +106,24 @@ class _HeartbeatClock(Clock):
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
     """Run one worker process until it has to stop; ``cdsed role`` calls this."""
-    body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys}[role]
+    body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys, "web": _web}[role]
 
     def work(control: WorkerControl) -> None:
         forbid_core_dumps()
         log.setup(name)  # before the settings are read, so that their errors are logged too
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level, settings.log_format)
-        with _registered(name, settings, control) as worker:
+        accounts = Accounts({}) if role == "web" else load_accounts(settings, os.environ)  # the page holds no secret
+        with _registered(name, settings, accounts, control) as worker:
             body(worker)
 
     return run_worker(name, work)
 
 
 @contextmanager
-def _registered(name: str, settings: Settings, control: WorkerControl) -> Iterator[Worker]:
+def _registered(name: str, settings: Settings, accounts: Accounts, control: WorkerControl) -> Iterator[Worker]:
     """Enter this process in the database, with a lock that is held as long as the process lives."""
     clock = SYSTEM_CLOCK
-    accounts = load_accounts(settings, os.environ)
     lock = _lock_of_this_process(settings)
     try:
         db = join_state(settings.state_dir)
@@ -324,6 +325,8 @@ def _keys(worker: Worker) -> None:
         lock.release()
 
 
-def _rss_bytes() -> int:
-    """Return the resident memory of this process in bytes; the second number of statm (proc(5)) counts pages."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _web(worker: Worker) -> None:
+    from cdsed.web.role import serve
+
+    worker.control.ready()
+    serve(worker.db, worker.clock, worker.settings, worker.control.stop, worker.heartbeat)

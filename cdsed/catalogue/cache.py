@@ -23,6 +23,11 @@ def cache_directory(settings: Settings, environ: Mapping[str, str]) -> Path:
     return Path(home) / "cdsed" if home else settings.state_dir / "cache"
 
 
+def footprints_directory(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Return the directory of the footprints that the daemon keeps for the page."""
+    return cache_directory(settings, environ) / "footprints"
+
+
 class Cache:
     """Bytes by key; a file appears under its name only when it is complete.
 

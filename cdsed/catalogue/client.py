@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from cdsed.catalogue.cache import cache_directory
+from cdsed.catalogue.cache import cache_directory, footprints_directory
+from cdsed.catalogue.kept_footprints import keep
 from cdsed.catalogue.names import Names, Negatives
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
@@ -70,6 +71,7 @@ class Catalogue:
         self._service = connect(settings, clock=clock, stop=stop)
         negatives = Negatives(limits.negative_ttl_s, clock)
         self._names = Names(self._service, per_filter=limits.names_per_request, cache=negatives)
+        self._footprints_dir = footprints_directory(settings, os.environ) if settings.web.listen else None
 
     def __enter__(self) -> Self:
         return self
@@ -79,4 +81,7 @@ class Catalogue:
 
     def look_up(self, names: Sequence[str]) -> Facts:
         """Return the catalogue's facts about safenames; see `cdsed.catalogue.names.look_up`."""
-        return self._names.look_up(names)
+        facts = self._names.look_up(names)
+        if self._footprints_dir:
+            keep(self._footprints_dir, facts.found)
+        return facts

@@ -18,6 +18,7 @@ from cdsed.cli import (
     explain,
     keys,
     match,
+    metrics,
     missing,
     parse,
     pause,
@@ -32,6 +33,7 @@ from cdsed.cli import (
     state,
     status,
     version,
+    web,
 )
 from cdsed.errors import CdsedError, ExitCode
 from cdsed.log import print_error, redact
@@ -79,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
         run,
         status,
         explain,
+        web,
+        metrics,
         add,
         pause,
         drain,

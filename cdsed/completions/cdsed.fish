@@ -50,8 +50,8 @@ function _shtab_cdsed_using
   test "$_shtab_cdsed_cmdpath" = "$argv"
 end
 
-set -g _shtab_cdsed_commands run status explain add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
-set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --exclude --for --format --group --idle-timeout --include --layout --limit --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --to --tolerance-s --type --until --watch --write
+set -g _shtab_cdsed_commands run status explain web metrics add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
+set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --exclude --for --format --group --idle-timeout --include --layout --limit --listen --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --textfile --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
 complete -c cdsed -f
@@ -76,6 +76,15 @@ complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a 
 complete -c cdsed -n '_shtab_cdsed_using explain' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using explain' -l json -d 'print JSON; its member `schema` is 1'
 complete -c cdsed -n '_shtab_cdsed_using explain' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a web -d 'Serve the web page, its JSON API (/api/v1/) and the metrics (/metrics) until ^C, whether the daemon runs or not. If `web.listen` is in the settings, the daemon serves them, and you do not need this.'
+complete -c cdsed -n '_shtab_cdsed_using web' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using web' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using web' -l listen -x -d 'HOST:PORT, or the path of a Unix socket (default: web.listen of the settings, else 127.0.0.1:8340)'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a metrics -d 'Print the metrics of the state: the values of `cdsed status` for Prometheus. With --textfile, replace a file that the textfile collector of node_exporter reads.'
+complete -c cdsed -n '_shtab_cdsed_using metrics' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using metrics' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using metrics' -l openmetrics -d 'print OpenMetrics, not the older text format'
+complete -c cdsed -n '_shtab_cdsed_using metrics' -l textfile -xka "(__fish_complete_path (commandline -ct))" -d 'replace this file, whose name ends in .prom'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a add -d 'Check listings and put them into the inbox, where each appears only when it is complete. If one of them cannot be accepted, none is put there.'
 complete -c cdsed -n '_shtab_cdsed_using add' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using add' -l group -x -d 'use this account group'
@@ -271,4 +280,4 @@ complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a 
 complete -c cdsed -n '_shtab_cdsed_using role' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using role' -l name -x -d 'the worker'"'"'s name in log lines'
 complete -c cdsed -n '_shtab_cdsed_using role' -l config -xka "(__fish_complete_path (commandline -ct))" -d FILE
-complete -c cdsed -n '_shtab_cdsed_using role; and test $_shtab_cdsed_npos -eq 0' -ka "intake resolve download keys" -d role
+complete -c cdsed -n '_shtab_cdsed_using role; and test $_shtab_cdsed_npos -eq 0' -ka "intake resolve download keys web" -d role

@@ -22,6 +22,7 @@ from cdsed.config.values import (
     ShortName,
     Size,
 )
+from cdsed.config.web_page import WebSettings
 from cdsed.model.eodata import BUCKET
 from cdsed.model.families import Family
 from cdsed.model.layout import checked_template
@@ -261,6 +262,7 @@ class Settings(Section):
     )
     limits: LimitsSettings = LimitsSettings()
     pauses: PausesSettings = PausesSettings()
+    web: WebSettings = WebSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severity that is logged"
     )

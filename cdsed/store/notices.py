@@ -20,6 +20,8 @@ DAMAGED = "damaged"
 RELOAD = "reload"
 #: The kernel does not report changes in the inbox (inotify).
 INBOX = "inbox"
+#: The page cannot be served.
+WEB = "web"
 
 _REPLACED = "replaced:"
 _SPOOL = "spool:"

@@ -111,7 +111,7 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
         return ProductDetails(product, snapshot.progress(db, product), snapshot.history(db, product), due_in_s, wait)
     listing = _find_listing(db, name)
     if listing is not None:
-        return _listing(db, listing)
+        return details_of_listing(db, listing)
     raise UsageError(_unknown(db, name, safename))
 
 
@@ -126,7 +126,8 @@ def _last_written(state_dir: Path) -> float | None:
     return max((path.stat().st_mtime for path in paths if path.exists()), default=None)
 
 
-def _listing(db: Database, listing: Listing) -> ListingDetails:
+def details_of_listing(db: Database, listing: Listing) -> ListingDetails:
+    """Return the details of a listing."""
     progress = snapshot.listing(db, listing.head.id)
     failed_products = listings.failed_products(db, listing.head.id, _FAILED_SHOWN) if progress.failed_products else []
     path = Path(listing.path)

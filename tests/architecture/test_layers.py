@@ -34,11 +34,15 @@ _MAY_IMPORT = {
     "credentials": _BASE | _VALUES | {"store", "catalogue", "transfer", "process"},
     "work": _BASE | _VALUES | _ADAPTERS | {"process", "credentials"},
     "schedule": _BASE | _VALUES | _ADAPTERS,
-    "roles": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule"},
+    "view": _BASE | {"model", "store", "process"},
+    "web": _BASE | _VALUES | {"store", "catalogue", "process", "view"},
+    "roles": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule", "web"},
     "daemon": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule"},
     "sandbox": _BASE,
-    "view": _BASE | {"model", "store", "process"},
-    "cli": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule", "roles", "daemon", "view"},
+    "cli": _BASE
+    | _VALUES
+    | _ADAPTERS
+    | {"process", "credentials", "work", "schedule", "roles", "daemon", "view", "web"},
     "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "view"},
     "api": _BASE | _VALUES | _ADAPTERS | {"view", "foreground"},
     "compat": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "view", "foreground"},
@@ -72,6 +76,8 @@ _OWNERS = {
     "odata_query": {"cdsed.sandbox"},
     "jwt": {"cdsed.sandbox"},
     "cryptography": {"cdsed.sandbox"},
+    "starlette": {"cdsed.web"},
+    "uvicorn": {"cdsed.web"},
 }
 _SOURCES = sources()
 

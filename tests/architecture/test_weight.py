@@ -43,8 +43,27 @@ def test_status_loads_sqlite_and_nothing_else():
     assert libraries("import cdsed.cli.status, cdsed.view.read, cdsed.view.overview, cdsed.view.as_json") <= {"apsw"}
 
 
+def test_the_metrics_load_no_more_than_the_status():
+    assert libraries("import cdsed.cli.metrics, cdsed.view.metrics, cdsed.view.read, cdsed.store.page") <= {"apsw"}
+
+
+def test_the_page_loads_what_it_serves_with_and_nothing_of_the_work():
+    modules = loaded("import cdsed.roles, cdsed.web.role")
+    assert {"starlette", "uvicorn"} <= modules
+    assert not modules & {"boto3", "botocore", "requests", "pandas", "geopandas", "shapely", "numpy", "watchdog"}
+
+
 def test_the_supervisor_loads_neither_s3_nor_http():
-    assert not loaded("import cdsed.daemon") & {"boto3", "botocore", "requests", "urllib3", "pandas", "watchdog"}
+    assert not loaded("import cdsed.daemon") & {
+        "boto3",
+        "botocore",
+        "requests",
+        "urllib3",
+        "pandas",
+        "watchdog",
+        "starlette",
+        "uvicorn",
+    }
 
 
 def test_a_download_worker_loads_no_requests_and_no_catalogue():

@@ -19,8 +19,8 @@ from tests.packaging.documents import Step
 from tests.packaging.transcript import Comparison
 from tests.support.ports import free_port
 
-PORT, PLACE = "8333", "/tmp/tour"  # as the documents have them
-_STAYS = re.compile(r"cdsed (?:sandbox|run)\b(?!.*--(?:once|help))")
+PORT, PAGE_PORT, PLACE = "8333", "8340", "/tmp/tour"  # as the documents have them
+_STAYS = re.compile(r"cdsed (?:sandbox|run|web)\b(?!.*--(?:once|help))")
 # Asked again until it shows what the document does: the work behind it takes its time.
 _LOOKS = re.compile(r"cdsed status|cdsed check|cat /|ls /|tail ")
 # What it counts depends on the moment.
@@ -54,7 +54,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port, self._page_port = free_port(), free_port()
         self.comparison = Comparison()
         self._started = 0
         self._printed = b""
@@ -182,10 +182,14 @@ class Terminal:
         self._printed += data
 
     def _real(self, text: str) -> str:
-        return text.replace(PLACE, str(self.folder / "tour")).replace(PORT, str(self.port))
+        # The default port may be in use.
+        text = re.sub(r"^cdsed web\b(?!.*--listen)", f"cdsed web --listen 127.0.0.1:{PAGE_PORT}", text)
+        ports = text.replace(PORT, str(self.port)).replace(PAGE_PORT, str(self._page_port))
+        return ports.replace(PLACE, str(self.folder / "tour"))
 
     def _as_shown(self, text: str) -> str:
-        return re.sub(rf"\b{self.port}\b", PORT, text.replace(str(self.folder / "tour"), PLACE))
+        shown = re.sub(rf"\b{self.port}\b", PORT, text.replace(str(self.folder / "tour"), PLACE))
+        return re.sub(rf"\b{self._page_port}\b", PAGE_PORT, shown)
 
 
 def _differs(step: Step, printed: str) -> str:

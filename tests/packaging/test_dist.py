@@ -71,6 +71,7 @@ def test_the_wheel_holds_all_that_an_installation_needs(wheel):
     assert {"cdsed/systemd/cdsed.service", "cdsed/systemd/cdsed@.service", "cdsed/systemd/cdsed.sysusers.conf"} <= names
     assert {f"{data}/man/man1/cdsed.1", f"{data}/bash-completion/completions/cdsed"} <= names
     assert {f"{data}/zsh/site-functions/_cdsed", f"{data}/fish/vendor_completions.d/cdsed.fish"} <= names
+    assert {"cdsed/web/openapi.json", "cdsed/web/static/index.html", "cdsed/web/static/vendor/uplot/LICENSE"} <= names
     assert [name for name in names if name.startswith("tests") or "__pycache__" in name] == []
     assert sum(name.endswith(".sql") for name in names) == len(list((ROOT / "cdsed").rglob("*.sql")))
 
@@ -79,7 +80,7 @@ def test_its_metadata_names_the_extra_and_where_to_read_on(wheel):
     archive = zipfile.ZipFile(wheel)
     metadata = email.message_from_bytes(archive.read(f"cdsed-{cdsed.__version__}.dist-info/METADATA"))
 
-    assert metadata.get_all("Provides-Extra") == ["sandbox"]
+    assert metadata.get_all("Provides-Extra") == ["sandbox", "web"]
     assert any("odata-query" in each and "extra == 'sandbox'" in each for each in metadata.get_all("Requires-Dist"))
     assert metadata.get_all("Project-URL")
 

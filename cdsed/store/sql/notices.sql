@@ -14,6 +14,6 @@ SELECT name FROM notice WHERE substr(name, 1, length(:start)) = :start
 -- name: active
 SELECT name, text, since_at FROM notice
 WHERE (name <> 'recovered' OR since_at > :recovered_after)
-  AND (:running OR NOT (name IN ('inbox', 'reload') OR name LIKE 'spool:%' OR name LIKE 'others:%'
+  AND (:running OR NOT (name IN ('inbox', 'reload', 'web') OR name LIKE 'spool:%' OR name LIKE 'others:%'
                         OR name LIKE 'shared:%'))
 ORDER BY since_at DESC, name

@@ -1,0 +1,104 @@
+"""What each path of the API returns, as JSON objects. Names are those of ``cdsed status --json``."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cdsed.clock import iso
+from cdsed.model.alarm import Alarm
+from cdsed.model.product_state import State
+from cdsed.model.status_report import StatusReport
+from cdsed.store.page import Failure, HourlyTraffic
+from cdsed.view import as_json
+from cdsed.view.status_view import StatusView
+
+Document = dict[str, Any]
+
+#: Of a report, what the page shows besides the accounts, listings and errors.
+_OPERATION = (
+    "eta",
+    "transfers",
+    "rate_bytes_per_s",
+    "stalled_for_s",
+    "last_published",
+    "oldest_waiting",
+    "disks",
+    "pauses",
+    "bandwidth_limits",
+)
+
+
+def status(view: StatusView, alarms: Sequence[Alarm], *, controls: bool) -> Document:
+    """Return the whole status; `controls` says whether the API accepts a pause."""
+    report = asdict(view.report)
+    return {
+        **{name: plain(report[name]) for name in _OPERATION},
+        "rate_steps_bytes_per_s": report["rate_steps"],
+        **as_json.render(view),
+        "alarms": [asdict(alarm) for alarm in alarms],
+        "ran_before": view.ran_before,
+        "controls": controls,
+    }
+
+
+def part(view: StatusView, alarms: Sequence[Alarm], *names: str) -> Document:
+    """Return some members of the status, with the time at which it was read."""
+    whole = status(view, alarms, controls=False)
+    return {"at": whole["at"], **{name: whole[name] for name in names}}
+
+
+def failures(found: Sequence[Failure], report: StatusReport, following: str | None) -> Document:
+    """Return one page of failures; `following` is the position of the next one, None if this is the last."""
+    return {
+        "at": iso(report.at),
+        "by_code": [plain(asdict(error)) for error in report.errors],
+        "failures": [
+            {name: value for name, value in plain(asdict(failure)).items() if name != "id"} for failure in found
+        ],
+        "next": following,
+    }
+
+
+def traffic(found: HourlyTraffic, now: float) -> Document:
+    """Return bytes by account and hour, the oldest first."""
+    return {
+        "at": iso(now),
+        "first_at": iso(found.first_at),
+        "step_s": 3600,
+        "bytes": [sum(each) for each in zip(*found.bytes_of.values(), strict=True)] or [0] * found.hours,
+        "bytes_by_account": {name: list(each) for name, each in found.bytes_of.items()},
+    }
+
+
+def footprints(geometries: dict[str, Document], states: dict[str, State], products: int, now: float) -> Document:
+    """Return the products of a listing whose footprint is known, as a GeoJSON FeatureCollection."""
+    return {
+        "type": "FeatureCollection",
+        "at": iso(now),
+        "products": products,
+        "looked_at": len(states),
+        "features": [
+            {"type": "Feature", "geometry": geometries[name], "properties": {"name": name, "state": state}}
+            for name, state in states.items()
+            if name in geometries
+        ],
+    }
+
+
+def error(code: int, message: str) -> Document:
+    """Return why a request failed, in a sentence."""
+    return {"error": {"code": code, "message": message}}
+
+
+def plain(value: Any) -> Any:
+    """Return a value for JSON: times become ISO 8601 texts, at any depth."""
+    if isinstance(value, dict):
+        return {
+            str(name): iso(each) if _is_time(str(name)) and isinstance(each, int | float) else plain(each)
+            for name, each in value.items()
+        }
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _is_time(name: str) -> bool:
+    return name == "at" or name.endswith("_at")
