@@ -33,7 +33,7 @@ from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import breakers, crash_loops, leases, listings, notices, processes, products, snapshot
+from cdsed.store import breakers, crash_loops, leases, listings, notices, outbox, processes, products, snapshot
 from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
@@ -121,6 +121,7 @@ def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[Ch
     names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
     if is_wanted(settings, accounts):
         names.append("keys")
+    names += [role for role, wanted in (("queries", settings.queries), ("hooks", settings.hooks)) if wanted]
     return [
         ChildSpec(
             name, module_command("cdsed", "role", name.partition("-")[0], "--name", name, "--config", str(config))
@@ -284,6 +285,7 @@ class _Daemon:
             breakers.forget(self._db, breakers.SERVICE)
 
     def _sync_accounts(self, accounts: Accounts) -> None:
+        outbox.sync(self._db, self._settings.hooks)
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
         leases.sync_accounts(
             self._db,

@@ -9,7 +9,6 @@ import errno
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateE
 from cdsed.local.presence import Presence, presence_of
 from cdsed.process.lock import KernelLock
 from cdsed.process.register import Register, register_dir
-from cdsed.process.worker_control import WorkerControl, run_worker
+from cdsed.process.worker_control import HeartbeatClock, WorkerControl, rss_bytes, run_worker
 from cdsed.store import breakers, notices, processes
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database, join_state
@@ -72,8 +71,8 @@ class Worker:
         """
         self.control.heartbeat()
         rss_max_bytes = self.settings.process.rss_max_bytes
-        if rss_max_bytes and not self.control.stop.is_set() and (rss_bytes := _rss_bytes()) > rss_max_bytes:
-            _log.warning("%.0f MB of memory are in use: a new process takes over", rss_bytes / 1e6)
+        if rss_max_bytes and not self.control.stop.is_set() and (used_bytes := rss_bytes()) > rss_max_bytes:
+            _log.warning("%.0f MB of memory are in use: a new process takes over", used_bytes / 1e6)
             self.outgrew.append(processes.at_hand(self.db, self.process))
             with suppress(OSError):
                 self.lock.note(processes.OUTGREW)
@@ -91,20 +90,16 @@ class Worker:
         return False
 
 
-class _HeartbeatClock(Clock):
-    """A clock that sends a heartbeat at every wait: a batch of names may take minutes, with retries even longer."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self._worker.heartbeat()
-        return super().wait(stop, seconds)
-
-
 def run_role(role: str, name: str, config: Path) -> ExitCode:
     """Run one worker process until it has to stop; ``cdsed role`` calls this."""
-    body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys}[role]
+    body = {
+        "intake": _intake,
+        "resolve": _resolve,
+        "download": _download,
+        "keys": _keys,
+        "queries": _queries,
+        "hooks": _hooks,
+    }[role]
 
     def work(control: WorkerControl) -> None:
         forbid_core_dumps()
@@ -228,7 +223,7 @@ def _resolve(worker: Worker) -> None:
     from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    with Catalogue(worker.settings, clock=_HeartbeatClock(worker), stop=worker.control.stop) as catalogue:
+    with Catalogue(worker.settings, clock=HeartbeatClock(worker.heartbeat), stop=worker.control.stop) as catalogue:
         resolver = Resolver(worker.db, worker.clock, catalogue, worker.process, worker.settings.retry)
         worker.control.ready()
         while not worker.control.stop.is_set():
@@ -321,6 +316,14 @@ def _keys(worker: Worker) -> None:
         lock.release()
 
 
-def _rss_bytes() -> int:
-    """Return the resident memory of this process in bytes; the second number of statm (proc(5)) counts pages."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _queries(worker: Worker) -> None:
+    from cdsed.schedule.query_times import next_run_at
+    from cdsed.work.query_runs import run_queries
+
+    run_queries(worker, next_run_at)
+
+
+def _hooks(worker: Worker) -> None:
+    from cdsed.work.hook_worker import run_hooks
+
+    run_hooks(worker)

@@ -13,8 +13,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from cdsed.clock import SYSTEM_CLOCK
+from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import CdsedError, ExitCode, Stopped
 from cdsed.process.signals import SignalWakeup
 
@@ -108,6 +109,23 @@ class WorkerControl:
         if self._leave_at_s == math.inf:
             return None
         return max(0.0, self._leave_at_s - SYSTEM_CLOCK.boot_s())
+
+
+class HeartbeatClock(Clock):
+    """A clock that sends a heartbeat at every wait: a batch of requests may take minutes, with retries even longer."""
+
+    def __init__(self, heartbeat: Callable[[], None]) -> None:
+        self._heartbeat = heartbeat
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Send a heartbeat, then wait."""
+        self._heartbeat()
+        return super().wait(stop, seconds)
+
+
+def rss_bytes() -> int:
+    """Return the resident memory of this process in bytes; the second number of statm (proc(5)) counts pages."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def run_worker(name: str, body: Callable[[WorkerControl], None], *, leave_within_s: float = 10.0) -> ExitCode:

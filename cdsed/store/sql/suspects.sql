@@ -43,7 +43,7 @@ SELECT process.id,
        (SELECT count(*) FROM session JOIN account ON account.name = session.account
         WHERE session.process = process.id AND account.account_group = :group
           AND account.name NOT IN (SELECT account FROM access_denial WHERE product = :product)) AS sessions
-FROM process WHERE name NOT IN ('intake', 'resolve', 'keys')
+FROM process WHERE name NOT IN ('intake', 'resolve', 'keys', 'queries', 'hooks')
 
 -- name: denied
 SELECT account FROM access_denial WHERE product = :product
