@@ -158,10 +158,16 @@ def retries_requested(db: Database, hook: str) -> int:
     return int(db.value(_SQL.retries_requested, hook=hook) or 0)
 
 
-def add_test(db: Database, clock: Clock, hook: str) -> None:
-    """Enter an event of the kind ``test`` for one hook."""
+def add_test(db: Database, clock: Clock, hook: str) -> int:
+    """Enter an event of the kind ``test`` for one hook; return its number."""
     with db.write():
-        db.rows(_SQL.test, hook=hook, at=clock.utc_s())
+        return int(db.value(_SQL.test, hook=hook, at=clock.utc_s()))
+
+
+def attempts_of(db: Database, event: int) -> int | None:
+    """Return how often an event was tried; None if it was delivered."""
+    attempts: int | None = db.value(_SQL.attempts_of, event=event)
+    return attempts
 
 
 def follow_alarms(db: Database, clock: Clock, present: Mapping[str, Mapping[str, Any]]) -> Collection[str]:

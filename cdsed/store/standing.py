@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.config.standing_queries import StandingQuery
 from cdsed.model.catalogue_change import ChangedProduct, DeletedProduct
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -89,20 +90,25 @@ def of_all(db: Database) -> list[QueryState]:
     return [_state(row) for row in db.rows(_SQL.all_states)]
 
 
-def begin(db: Database, name: str, mark_at: float, anchor_at: float, *, assumed: bool) -> None:
-    """Enter a query, unless it is known.
+def begin_as_configured(db: Database, clock: Clock, query: StandingQuery) -> QueryState:
+    """Enter a query of the settings unless it is known; return how far it has come.
 
-    Parameters
-    ----------
-    mark_at
-        From when changes count, seconds UTC.
-    anchor_at
-        From when its schedule counts; 0: it is due.
-    assumed
-        Whether `mark_at` is from our clock, which may be wrong.
+    With an interval it is due at once, with a schedule of cron at its first time.
     """
+    now_at, since = clock.utc_s(), query.published_since
+    if (known := get(db, query.name)) is not None:
+        return known
     with db.write():
-        db.rows(_SQL.begin, name=name, mark_at=mark_at, anchor_at=anchor_at, assumed=assumed)
+        db.rows(
+            _SQL.begin,
+            name=query.name,
+            mark_at=since.timestamp() if since else now_at,
+            anchor_at=now_at if query.cron else 0.0,
+            assumed=since is None,
+        )
+    state = get(db, query.name)
+    assert state is not None, "it was just entered"
+    return state
 
 
 def anchor(db: Database, name: str, at: float) -> None:

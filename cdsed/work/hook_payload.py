@@ -27,7 +27,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class HookDelivery:
     """Events that one hook is given in one call.
 
     Attributes
@@ -53,7 +53,7 @@ class Delivery:
         return json.dumps(document, ensure_ascii=False).encode()
 
 
-def delivery_of(state: str, hook: str, batch: int, sent_at: float, events: Sequence[OutboxEvent]) -> Delivery:
+def delivery_of(state: str, hook: str, batch: int, sent_at: float, events: Sequence[OutboxEvent]) -> HookDelivery:
     """Make a delivery of a batch.
 
     The ids have the state, number and time of the events: numbers alone would repeat after an older backup of the state
@@ -65,7 +65,7 @@ def delivery_of(state: str, hook: str, batch: int, sent_at: float, events: Seque
         for each in events
     )
     number = f"{mark}-{hook}-{batch}-{len(events)}-{_milliseconds(events[0].at)}"
-    return Delivery(number, hook, sent_at, given)
+    return HookDelivery(number, hook, sent_at, given)
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
@@ -73,7 +73,7 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return f"sha256={hmac.new(secret, timestamp.encode() + b'.' + body, hashlib.sha256).hexdigest()}"
 
 
-def mail_of(target: MailTarget, delivery: Delivery) -> bytes:
+def mail_of(target: MailTarget, delivery: HookDelivery) -> bytes:
     """Return one mail about all events of a delivery."""
     message = EmailMessage()
     message["From"] = target.from_address
@@ -86,12 +86,12 @@ def mail_of(target: MailTarget, delivery: Delivery) -> bytes:
     return message.as_bytes()
 
 
-def _summary(delivery: Delivery) -> str:
+def _summary(delivery: HookDelivery) -> str:
     counts = Counter(str(event["event"]) for event in delivery.events)
     return ", ".join(f"{counts[kind]} {words[counts[kind] > 1]}" for kind, words in _TITLES.items() if counts[kind])
 
 
-def _lines(delivery: Delivery) -> list[str]:
+def _lines(delivery: HookDelivery) -> list[str]:
     lines = [f"{_summary(delivery)}.", ""]
     for event in delivery.events:
         match event["event"]:
@@ -110,7 +110,7 @@ def _lines(delivery: Delivery) -> list[str]:
     return [*lines, f"Sent by the hook {delivery.hook} of cdsed, delivery {delivery.id}."]
 
 
-def _some(delivery: Delivery, kind: str, most: int) -> list[str]:
+def _some(delivery: HookDelivery, kind: str, most: int) -> list[str]:
     events = [event for event in delivery.events if event["event"] == kind]
     if not events:
         return []

@@ -15,12 +15,12 @@ from cdsed.config.proxies import ProxyRules
 from cdsed.config.settings import Settings
 from cdsed.errors import HookError, ServiceError
 from cdsed.process.bounded_run import run_bounded
-from cdsed.work.hook_payload import Delivery, mail_of, signature
+from cdsed.work.hook_payload import HookDelivery, mail_of, signature
 
 _SECRET_BYTES_MIN, _SECRET_BYTES_MAX = 16, 4096
 
 
-def give(hook: EventHook, delivery: Delivery, settings: Settings, clock: Clock, limit_s: float) -> None:
+def give(hook: EventHook, delivery: HookDelivery, settings: Settings, clock: Clock, limit_s: float) -> None:
     """Give a delivery to a hook.
 
     Raises
@@ -51,18 +51,18 @@ def _run(argv: tuple[str, ...], stdin: bytes, limit_s: float, environ: Mapping[s
     raise HookError(f"{argv[0]} {how}{said}")
 
 
-def _mail(target: MailTarget, delivery: Delivery, limit_s: float) -> None:
+def _mail(target: MailTarget, delivery: HookDelivery, limit_s: float) -> None:
     argv = (str(target.sendmail), "-i", "-f", target.from_address, "--", *target.to)
     _run(argv, mail_of(target, delivery), limit_s, {})
 
 
 def _post(
-    hook: EventHook, target: WebhookTarget, delivery: Delivery, settings: Settings, clock: Clock, limit_s: float
+    hook: EventHook, target: WebhookTarget, delivery: HookDelivery, settings: Settings, clock: Clock, limit_s: float
 ) -> None:
     body, timestamp = delivery.as_json(), str(int(clock.utc_s()))
     headers = {
         "Content-Type": "application/json",
-        "Cdsed-Delivery": delivery.id,
+        "Cdsed-HookDelivery": delivery.id,
         "Cdsed-Timestamp": timestamp,
         "Cdsed-Signature": signature(read_secret(target.secret_file, os.environ), timestamp, body),
     }

@@ -3,7 +3,7 @@
 import logging
 import threading
 from dataclasses import asdict
-from typing import Protocol, Self
+from typing import Self
 
 from cdsed.clock import Clock
 from cdsed.config.event_hooks import EventHook
@@ -11,13 +11,13 @@ from cdsed.config.settings import Settings
 from cdsed.errors import HookError, StateError
 from cdsed.model.alarm import Alarm, alarms
 from cdsed.model.status_report import StatusReport
-from cdsed.process.worker_control import WorkerControl
 from cdsed.store import notices, outbox, snapshot
 from cdsed.store.database import Database
 from cdsed.store.outbox import TriedBatch
 from cdsed.store.state_id import state_id
 from cdsed.work.hook_payload import delivery_of
 from cdsed.work.hook_targets import give
+from cdsed.work.role_context import RoleContext
 
 _log = logging.getLogger(__name__)
 
@@ -31,23 +31,7 @@ _MAIL_EVENTS_MAX = 10_000
 _KEY_DAYS = (1, 3, 14)
 
 
-class HookContext(Protocol):
-    """What the worker process gives: `cdsed.roles.Worker`."""
-
-    @property
-    def db(self) -> Database: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def control(self) -> WorkerControl: ...
-
-    def heartbeat(self) -> None:
-        """Send a heartbeat to the supervisor."""
-
-
-def run_hooks(worker: HookContext) -> None:
+def run_hooks(worker: RoleContext) -> None:
     """Give events to hooks until the worker has to stop."""
     with HookWorker(worker.db, worker.clock, worker.settings, worker.control.stop) as hooks:
         worker.control.ready()

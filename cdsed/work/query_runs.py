@@ -14,7 +14,6 @@ from typing import Protocol
 from cdsed.catalogue.changes import ChangeSearch
 from cdsed.catalogue.client import connect
 from cdsed.clock import Clock
-from cdsed.config.accounts import Accounts
 from cdsed.config.settings import Settings
 from cdsed.config.standing_queries import QueryConditions, StandingQuery
 from cdsed.errors import InboxError, ServiceError
@@ -23,11 +22,12 @@ from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.receipt import QUERY_REPORT_FILES
 from cdsed.model.catalogue_change import Changes
 from cdsed.model.listing import ListingOptions
-from cdsed.process.worker_control import HeartbeatClock, WorkerControl
+from cdsed.process.worker_control import HeartbeatClock
 from cdsed.store import listings, notices, standing
 from cdsed.store.database import Database
 from cdsed.store.standing import FoundByRun, QueryRun, QueryState
 from cdsed.work.query_report import ChangeKind, RunFindings, as_json, as_text, judge
+from cdsed.work.role_context import RoleContext
 
 _log = logging.getLogger(__name__)
 
@@ -45,25 +45,7 @@ class ChangeSource(Protocol):
         """Return a sentence for each word that the catalogue does not have."""
 
 
-class QueryContext(Protocol):
-    """What the worker process gives: `cdsed.roles.Worker`."""
-
-    @property
-    def db(self) -> Database: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def accounts(self) -> Accounts: ...
-    @property
-    def control(self) -> WorkerControl: ...
-
-    def heartbeat(self) -> None:
-        """Send a heartbeat to the supervisor."""
-
-
-def run_queries(worker: QueryContext, next_run_at: Callable[[StandingQuery, float], float]) -> None:
+def run_queries(worker: RoleContext, next_run_at: Callable[[StandingQuery, float], float]) -> None:
     """Run the standing queries of a daemon until the worker has to stop."""
     stop, clock = worker.control.stop, HeartbeatClock(worker.heartbeat)
     with connect(worker.settings, clock=clock, stop=stop) as service:
@@ -110,24 +92,10 @@ class QueryRuns:
         if not self._write_files():
             return
         for query in self._settings.queries:
-            state = standing.get(self._db, query.name) or self._begin(query)
+            state = standing.begin_as_configured(self._db, self._clock, query)
             if self._is_due(query, state):
                 self._run(query, state)
             self._forget_old_notice(query)
-
-    def _begin(self, query: StandingQuery) -> QueryState:
-        now_at = self._clock.utc_s()
-        since = query.published_since
-        standing.begin(
-            self._db,
-            query.name,
-            since.timestamp() if since else now_at,
-            now_at if query.cron else 0.0,
-            assumed=since is None,
-        )
-        state = standing.get(self._db, query.name)
-        assert state is not None, "it was just entered"
-        return state
 
     def _is_due(self, query: StandingQuery, state: QueryState) -> bool:
         if state.paused:

@@ -85,6 +85,9 @@ SELECT retries_requested FROM hook WHERE name = :hook
 -- name: test
 INSERT INTO hook_event (hook, kind, at, facts) VALUES (:hook, 'test', :at, '{}') RETURNING id
 
+-- name: attempts_of
+SELECT attempts FROM hook_event WHERE id = :event
+
 -- name: alarms
 SELECT key, facts FROM alarm
 
