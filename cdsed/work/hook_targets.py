@@ -62,7 +62,7 @@ def _post(
     body, timestamp = delivery.as_json(), str(int(clock.utc_s()))
     headers = {
         "Content-Type": "application/json",
-        "Cdsed-HookDelivery": delivery.id,
+        "Cdsed-Delivery": delivery.id,
         "Cdsed-Timestamp": timestamp,
         "Cdsed-Signature": signature(read_secret(target.secret_file, os.environ), timestamp, body),
     }

@@ -70,6 +70,8 @@ def _judge_row(
     product = _on_disk(db, row.safename)
     former_md5 = before.md5 if before else product.md5 if product else None
     other_content = bool(former_md5 and row.md5 and former_md5 != row.md5)
+    if before and before.deleted and before.changed_at == row.changed_at:
+        return  # a row that was deleted, and is still among the others
     if before and not before.deleted and not other_content:
         if before.changed_at != row.changed_at:  # only its metadata changed
             found.seen.append(row)

@@ -115,7 +115,7 @@ class QueryRuns:
             self._check(query)
             now_at = self._clock.utc_s()
             mark_at = min(state.mark_at, now_at) if state.mark_assumed else state.mark_at
-            changes = self._source.changes(query, mark_at, state.deleted_at, now_at)
+            changes = self._source.changes(query, mark_at, min(state.deleted_at, now_at), now_at)
             unknown = self._source.unknown_words(query.search) if _finds_nothing(state, changes) else []
         except (ServiceError, ValueError, OSError) as error:
             self._failed(query, str(error))

@@ -35,7 +35,8 @@ INSERT INTO query_run (query, listing, report) VALUES (:query, :listing, :report
 
 -- name: advance
 UPDATE standing_query
-SET mark_at = max(mark_at, coalesce(:mark_at, mark_at)),
+SET mark_at = CASE WHEN mark_assumed = 1 THEN coalesce(:mark_at, mark_at)
+                   ELSE max(mark_at, coalesce(:mark_at, mark_at)) END,
     mark_assumed = CASE WHEN :mark_at IS NULL THEN mark_assumed ELSE 0 END,
     deleted_at = max(deleted_at, coalesce(:deleted_at, deleted_at)),
     anchor_at = :at, ran_at = :at, found = found + :found, found_last = :found,
