@@ -58,28 +58,26 @@ def run_bounded(argv: Sequence[str], stdin: bytes, limit_s: float, environ: Mapp
             start_new_session=True,
         ) as child:
             try:
-                said = _follow(child, until_s)
-                code = child.poll()
+                said, ended = _follow(child, until_s)
             finally:
+                # Also what it has left behind. It is not reaped yet, so no other group can have its number.
                 with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # also what it has left behind in its group
+                    os.killpg(child.pid, signal.SIGKILL)
     finally:
         os.close(given)
-    return RunEnd(code, said.decode("utf-8", errors="replace").strip())
+    return RunEnd(child.returncode if ended else None, said.decode("utf-8", errors="replace").strip())
 
 
-def _follow(child: "subprocess.Popen[bytes]", until_s: float) -> bytes:
-    """Read what a program says until it ends or its time is over; return the end of it."""
+def _follow(child: "subprocess.Popen[bytes]", until_s: float) -> tuple[bytes, bool]:
+    """Read what a program says until it ends or its time is over; return the end of it, and whether it has ended."""
     assert child.stdout is not None, "it is a pipe"
     descriptor, said = child.stdout.fileno(), b""
     os.set_blocking(descriptor, False)
     while True:
-        ended = child.poll() is not None
+        ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         with suppress(BlockingIOError):
             while time.monotonic() < until_s and (more := os.read(descriptor, 65_536)):
                 said = (said + more)[-_KEPT_BYTES:]
-        left_s = until_s - time.monotonic()
-        if ended or left_s <= 0:
-            return said
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(min(_POLL_S, left_s))
+        if ended or time.monotonic() >= until_s:
+            return said, ended
+        time.sleep(_POLL_S)
