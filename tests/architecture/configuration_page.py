@@ -3,17 +3,18 @@
 What a key means is its description in `cdsed.config.settings`. Comments of ``etc/cdsed.yml`` introduce the sections.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
 
 from cdsed.config.section import Section
-from cdsed.config.settings import ArchiveSettings, Settings
+from cdsed.config.settings import Settings
 from cdsed.config.values import parse_size_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,49 @@ EXAMPLES: dict[str, Any] = {
     "process.ready_within_s": 600,
     "process.hung_after_s": 300,
     "process.rss_max_bytes": "2GB",
+    "queries[].name": "brittany",
+    "queries[].search.start": "2024-06-04",
+    "queries[].search.end": "2024-06-05",
+    "queries[].search.area": "POINT (-5 48.4)",
+    "queries[].search.collection": "SENTINEL-1",
+    "queries[].search.name": "S1A_IW_GRDH_*",
+    "queries[].search.sensor_mode": "IW",
+    "queries[].search.product_type": "IW_GRDH_1S",
+    "queries[].search.polarisation": "VV&VH",
+    "queries[].search.orbit": 54172,
+    "queries[].search.relative_orbit": 8,
+    "queries[].search.orbit_direction": "ASCENDING",
+    "queries[].search.cloud_max_percent": 20.0,
+    "queries[].search.sea_min_percent": 50.0,
+    "queries[].search.online": True,
+    "queries[].search.attributes": ["timeliness eq 'NRT-3h'"],
+    "queries[].cron": "0 6 * * *",
+    "queries[].every_s": 3600,
+    "queries[].group": "lab",
+    "queries[].priority": 5,
+    "queries[].overlap_s": 7200,
+    "queries[].published_since": "2024-06-04",
+    "queries[].products_max": 500,
+    "queries[].late_after_s": 86400,
+    "hooks[].name": "ingest",
+    "hooks[].events": ["product_published"],
+    "hooks[].command": ["/usr/local/bin/ingest", "--json"],
+    "hooks[].webhook.url": "https://hooks.example.org/cdsed",
+    "hooks[].webhook.secret_file": "/etc/cdsed/webhook.secret",
+    "hooks[].mail.to": ["lab@example.org"],
+    "hooks[].mail.from_address": "cdsed@example.org",
+    "hooks[].mail.subject": "cdsed on lab-1",
+    "hooks[].mail.every_s": 3600,
+    "hooks[].mail.sendmail": "/usr/lib/sendmail",
+    "hooks[].groups": ["lab"],
+    "hooks[].listings": ["storm-*"],
+    "hooks[].batch_s": 60,
+    "hooks[].batch_max": 10,
+    "hooks[].time_limit_s": 10,
+    "hooks[].alarm_after_s": 300,
+    "hooks[].give_up_after_s": 86400,
+    "hooks[].attempts_max": 50,
+    "hooks[].pending_max": 1000,
     "log_level": "DEBUG",
 }
 """A value other than the default for each key, as a file has it; a test loads each."""
@@ -115,23 +159,47 @@ _CHOICE = re.compile(r"^true or false: whether (.*)$")
 
 
 def keys(section: type[Section] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Return every key, as ``section.key``, with its field; those of an archive as ``archives[].key``."""
+    """Return every key, as ``section.key``, with its field; those of a list of sections as ``archives[].key``."""
     for name, info in section.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
-            yield from keys(info.annotation, f"{above}{name}.")
-        elif name == "archives":
-            yield from keys(ArchiveSettings, "archives[].")
-        else:
+        inner = _section_of(info.annotation)
+        if inner is None:
             yield f"{above}{name}", info
+        else:
+            yield from keys(inner, f"{above}{name}{'[]' if get_origin(info.annotation) is tuple else ''}.")
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    """Return the section that an annotation is, or that it has lists of, or allows."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(_section_of, get_args(annotation))), None)
+
+
+# What an element of a list needs besides the key that is shown.
+_NEEDS: dict[str, dict[str, Any]] = {
+    "archives": {"root": "/data/archive"},
+    "queries": {"name": "brittany", "search": {"collection": "SENTINEL-1"}, "every_s": 3600},
+    "hooks": {"name": "ingest", "command": ["/usr/local/bin/ingest"]},
+}
+_NEEDS_INSIDE: dict[str, dict[str, Any]] = {
+    "webhook": {"url": "https://hooks.example.org/cdsed", "secret_file": "/etc/cdsed/webhook.secret"},
+    "mail": {"to": ["lab@example.org"], "from_address": "cdsed@example.org"},
+}
+_INSTEAD = {"cron": "every_s", "webhook": "command", "mail": "command"}
 
 
 def example(key: str) -> dict[str, Any]:
     """Return the example of a key as a settings file has it, with what else the file needs then."""
     section, _, name = key.rpartition(".")
     value = EXAMPLES[key]
-    if section == "archives[]":
-        return {"archives": [{"root": EXAMPLES["archives[].root"], name: value}]}
-    return {section: {name: value}} if section else {name: value}
+    if "[]" not in key:
+        return {section: {name: value}} if section else {name: value}
+    top, _, rest = key.partition("[].")
+    inner, _, last = rest.rpartition(".")
+    element = {given: needed for given, needed in _NEEDS[top].items() if given != _INSTEAD.get(inner or last)}
+    if not inner:
+        return {top: [{**element, last: value}]}
+    return {top: [{**element, inner: {**_NEEDS_INSIDE.get(inner, {}), last: value}}]}
 
 
 def comments() -> dict[str, str]:
@@ -195,7 +263,13 @@ def _type(info: FieldInfo) -> str:
     if any(getattr(each, "func", None) is parse_size_bytes for each in info.metadata):
         return "size"
     if "tuple" in annotation:
-        return "list of paths" if "Path" in annotation else "list of patterns"
+        return (
+            "list of paths"
+            if "Path" in annotation
+            else "list of patterns"
+            if "_name_pattern" in annotation
+            else "list of texts"
+        )
     if "dict" in annotation:
         return "mapping of families to templates"
     if "Path" in annotation:
@@ -204,7 +278,10 @@ def _type(info: FieldInfo) -> str:
         choices = re.findall(r"'(\w+)'", annotation)
         return f"{', '.join(f'`{each}`' for each in choices[:-1])} or `{choices[-1]}`"
     simple = {bool: "`true` or `false`", int: f"whole number{bounds}", float: f"number{bounds}"}
-    return next((words for kind, words in simple.items() if info.annotation is kind), "text")
+    kinds = (info.annotation, *get_args(info.annotation))
+    return next(
+        (words for kind, words in simple.items() if kind in kinds), "time" if "datetime" in annotation else "text"
+    )
 
 
 def _unit(key: str) -> str:
@@ -223,11 +300,18 @@ def _default(key: str, info: FieldInfo) -> str:
     if info.is_required():
         return "Required."
     value: Any = yaml.safe_load(COMMENTED.read_text("utf-8"))
-    if key.startswith("archives"):
-        return "Default: none."
+    if "[]" in key:
+        return f"Default: {_in_list(info.get_default(call_default_factory=True))}."
     for part in key.split("."):
         value = value[part]
     return f"Default: `{yaml.safe_dump(value, default_flow_style=True, width=200).split(chr(10))[0]}`."
+
+
+def _in_list(value: Any) -> str:
+    """Return the default of a key of a list, which the commented file does not show."""
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`" if value else "none"
+    return "none" if value is None or value == {} else f"`{json.dumps(value, default=str)}`".replace('"', "")
 
 
 if __name__ == "__main__":
