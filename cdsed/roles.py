@@ -1,8 +1,9 @@
 """What each worker process is made of: the only module that imports from all packages.
 
-*intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them, *keys* (where an
-account needs it) makes temporary S3 keys. Each imports only what it needs: a download worker never loads the libraries
-of the catalogue, and the resolve worker never loads those of S3.
+*intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them. Where they are
+needed, *keys* makes temporary S3 keys, *queries* runs standing queries, and *hooks* gives events to hooks. Each imports
+only what it needs: a download worker never loads the libraries of the catalogue, and the resolve worker never loads
+those of S3.
 """
 
 import errno

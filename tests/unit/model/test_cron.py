@@ -19,7 +19,7 @@ def test_lists_ranges_steps_and_names_are_read_as_cron_reads_them() -> None:
     "text", ["", "* * * *", "60 * * * *", "* * 0 * *", "* * * * 8", "1-0 * * * *", "*/0 * * * *", "x * * * *"]
 )
 def test_what_is_no_schedule_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="should have five fields|is not a value, list or range"):
+    with pytest.raises(ValueError, match=r"should have five fields|is not a value, list or range"):
         parse_cron(text)
 
 
