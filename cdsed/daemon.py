@@ -34,7 +34,7 @@ from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import breakers, crash_loops, leases, listings, notices, processes, products, snapshot
+from cdsed.store import breakers, crash_loops, leases, listings, notices, outbox, processes, products, snapshot
 from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
 from cdsed.store.leases import AccountLimits
@@ -125,12 +125,11 @@ def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[Ch
     names = ["intake", "resolve", *(f"download-{n}" for n in range(1, settings.transfer.processes + 1))]
     if is_wanted(settings, accounts):
         names.append("keys")
-    if settings.web.listen:
-        names.append("web")
+    optional = (("queries", settings.queries), ("hooks", settings.hooks), ("web", settings.web.listen))
+    names += [role for role, wanted in optional if wanted]
+    options = ("--config", str(config))
     return [
-        ChildSpec(
-            name, module_command("cdsed", "role", name.partition("-")[0], "--name", name, "--config", str(config))
-        )
+        ChildSpec(name, module_command("cdsed", "role", name.partition("-")[0], "--name", name, *options))
         for name in names
     ]
 
@@ -281,10 +280,8 @@ class _Daemon:
         """Note what `cdsed status` shows of the supervisor: a refused reload, and workers that crash."""
         notices.note(self._db, self._clock, notices.RELOAD, self._refused)
         loops = self._supervisor.crash_loops if self._supervisor else ()
-        crash_loops.note(
-            self._db,
-            [Crashing(loop.name, loop.crashes, loop.ending, loop.code, loop.start_at_s) for loop in loops],
-        )
+        crashing = [Crashing(loop.name, loop.crashes, loop.ending, loop.code, loop.start_at_s) for loop in loops]
+        crash_loops.note(self._db, crashing)
 
     def _follow_reload(self) -> None:
         """Note the new accounts; once every worker has read them, close the breakers of all accounts."""
@@ -298,6 +295,7 @@ class _Daemon:
 
     def _sync_accounts(self, accounts: Accounts) -> None:
         processes.stalls_after(self._db, self._settings.transfer.silence_longest_s)
+        outbox.sync(self._db, self._settings.hooks)
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
         leases.sync_accounts(
             self._db,

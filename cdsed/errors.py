@@ -10,6 +10,7 @@
     │   ├── StateDamaged       it is damaged or gone; the next start of the daemon recovers it  72
     │   └── StateDiskError     its disk is full, read-only or failing                           74
     ├── InboxError             a listing cannot be taken                                        65
+    ├── HookError              a hook did not accept its events; they are given again           1
     ├── AlreadyRunning         another daemon holds this state                                  75
     └── TransferError          has a fault domain; only ``cdsed.work.outcome`` decides what follows
         ├── ProductError       fault domain PRODUCT
@@ -108,6 +109,10 @@ class StateDiskError(StateError):
     """The disk of the state is full, read-only or failing; nothing can be noted until that ends."""
 
     exit_code = ExitCode.STATE_DISK
+
+
+class HookError(CdsedError):
+    """A hook did not accept its events; the text says why, without secrets."""
 
 
 class AlreadyRunning(CdsedError):

@@ -1,15 +1,15 @@
 """What each worker process is made of: the only module that imports from all packages.
 
-*intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them, *keys* (where an
-account needs it) makes temporary S3 keys, *web* (where the settings say it) serves the page. Each imports only what it
-needs: a download worker never loads the libraries of the catalogue, and the resolve worker never loads those of S3.
+*intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them. Where they are
+needed, *keys* makes temporary S3 keys, *queries* runs standing queries, *hooks* gives events to hooks, and *web* serves
+the page. Each imports only what it needs: a download worker never loads the libraries of the catalogue, and the resolve
+worker never loads those of S3.
 """
 
 import errno
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,16 +24,17 @@ from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
-from cdsed.errors import DiskError, ExitCode, InboxError, StateDiskError, StateError, Stopped
+from cdsed.errors import DiskError, ExitCode, InboxError, StateError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.logevent import LogEvent, about
 from cdsed.process.lock import KernelLock
 from cdsed.process.memory import rss_bytes
 from cdsed.process.register import Register, register_dir
-from cdsed.process.worker_control import WorkerControl, run_worker
+from cdsed.process.worker_control import HeartbeatClock, WorkerControl, run_worker
 from cdsed.store import breakers, notices, processes
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database, join_state
+from cdsed.work.process_lock import lock_of_this_process
 
 if TYPE_CHECKING:
     from cdsed.work.context import WorkerContext, WorkSignal
@@ -93,20 +94,17 @@ class Worker:
         return False
 
 
-class _HeartbeatClock(Clock):
-    """A clock that sends a heartbeat at every wait: a batch of names may take minutes, with retries even longer."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self._worker.heartbeat()
-        return super().wait(stop, seconds)
-
-
 def run_role(role: str, name: str, config: Path) -> ExitCode:
     """Run one worker process until it has to stop; ``cdsed role`` calls this."""
-    body = {"intake": _intake, "resolve": _resolve, "download": _download, "keys": _keys, "web": _web}[role]
+    body = {
+        "intake": _intake,
+        "resolve": _resolve,
+        "download": _download,
+        "keys": _keys,
+        "queries": _queries,
+        "hooks": _hooks,
+        "web": _web,
+    }[role]
 
     def work(control: WorkerControl) -> None:
         forbid_core_dumps()
@@ -124,7 +122,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
 def _registered(name: str, settings: Settings, accounts: Accounts, control: WorkerControl) -> Iterator[Worker]:
     """Enter this process in the database, with a lock that is held as long as the process lives."""
     clock = SYSTEM_CLOCK
-    lock = _lock_of_this_process(settings)
+    lock = lock_of_this_process(settings)
     try:
         db = join_state(settings.state_dir)
         try:
@@ -143,22 +141,6 @@ def _registered(name: str, settings: Settings, accounts: Accounts, control: Work
         lock.path.unlink(missing_ok=True)
     finally:
         lock.release()
-
-
-def _lock_of_this_process(settings: Settings) -> KernelLock:
-    lock = KernelLock(settings.sessions_dir / f"process.{os.getpid()}.{time.time_ns()}.lock")
-    try:
-        settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if not lock.acquire():
-            raise BlockingIOError(errno.EAGAIN, "another process has just removed it")
-        lock.note(processes.AT_WORK)  # takes the space of the later notes, which a full disk could refuse
-    except OSError as error:
-        lock.release()
-        with suppress(OSError):
-            lock.path.unlink()
-        message = f"{lock.path} cannot be written ({error.strerror}): make room on its disk, or repair it"
-        raise StateDiskError(message) from error
-    return lock
 
 
 def _intake(worker: Worker) -> None:
@@ -230,7 +212,7 @@ def _resolve(worker: Worker) -> None:
     from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    with Catalogue(worker.settings, clock=_HeartbeatClock(worker), stop=worker.control.stop) as catalogue:
+    with Catalogue(worker.settings, clock=HeartbeatClock(worker.heartbeat), stop=worker.control.stop) as catalogue:
         resolver = Resolver(worker.db, worker.clock, catalogue, worker.process, worker.settings.retry)
         worker.control.ready()
         while not worker.control.stop.is_set():
@@ -323,6 +305,19 @@ def _keys(worker: Worker) -> None:
     finally:
         manager.end()
         lock.release()
+
+
+def _queries(worker: Worker) -> None:
+    from cdsed.schedule.query_times import next_run_at
+    from cdsed.work.query_runs import run_queries
+
+    run_queries(worker, next_run_at)
+
+
+def _hooks(worker: Worker) -> None:
+    from cdsed.work.hook_worker import run_hooks
+
+    run_hooks(worker)
 
 
 def _web(worker: Worker) -> None:

@@ -52,6 +52,12 @@ def _conditions(query: Query, start: datetime | None, end: datetime | None) -> I
     if query.area is not None:
         areas = [f"OData.CSC.Intersects(area=geography'SRID=4326;{part.wkt}')" for part in parts(query.area)]
         yield areas[0] if len(areas) == 1 else f"({' or '.join(areas)})"
+    if query.changed_since is not None:
+        since = literal(query.changed_since)
+        yield f"(PublicationDate ge {since} or ModificationDate ge {since})"
+    if query.changed_until is not None:
+        until = literal(query.changed_until)
+        yield f"PublicationDate lt {until} and ModificationDate lt {until}"
 
 
 def literal(value: Value) -> str:

@@ -228,18 +228,8 @@ class HttpClient:
         """
         service_url = self._service_url or url
         try:
-            with self._session.request(
-                method,
-                url,
-                params=params,
-                json=json_body,
-                data=form,
-                headers={"Authorization": f"Bearer {token}"} if token else {},
-                timeout=self._timeouts_s,
-                verify=self._verify,
-                proxies=self._proxies_to(url),
-                allow_redirects=False,
-            ) as answered:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            with self._request(method, url, params=params, json=json_body, data=form, headers=headers) as answered:
                 response = HttpResponse(service_url, answered.status_code, answered.content, answered.headers)
         except requests.RequestException as error:
             raise _no_response(error, service_url) from None  # the request inside it holds token and password
@@ -250,6 +240,31 @@ class HttpClient:
         if self._refuses_in_json:
             _refuse_other_services(response)
         return response
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send bytes by POST once; return the status. The body of the response is not read.
+
+        Raises
+        ------
+        ServiceError
+            There was no response.
+        """
+        try:
+            with self._request("POST", url, data=body, headers=dict(headers), stream=True) as answered:
+                return int(answered.status_code)
+        except requests.RequestException as error:
+            raise _no_response(error, self._service_url or url) from None  # the request inside it holds the address
+
+    def _request(self, method: str, url: str, **options: Any) -> requests.Response:
+        return self._session.request(
+            method,
+            url,
+            timeout=self._timeouts_s,
+            verify=self._verify,
+            proxies=self._proxies_to(url),
+            allow_redirects=False,
+            **options,
+        )
 
     def _proxies_to(self, url: str) -> dict[str, str]:
         proxy = self._proxies.proxy_for(url)

@@ -71,6 +71,8 @@ class Query:
         Further conditions.
     columns
         Attributes to add as columns of the result.
+    changed_since, changed_until
+        Window of the later one of publication and modification, ``since <= … < until``.
 
     Raises
     ------
@@ -93,6 +95,8 @@ class Query:
     online: bool | None = None
     attributes: tuple[AttributeFilter, ...] = ()
     columns: tuple[str, ...] = ()
+    changed_since: datetime | None = None
+    changed_until: datetime | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -124,10 +128,10 @@ class Query:
                 raise ValueError(f"{name} {values!r:.100} is not a tuple of {kind.__name__}")
 
     def _check_window(self) -> None:
-        for name in ("start", "end"):
+        for name in ("start", "end", "changed_since", "changed_until"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, timestamp_of(getattr(self, name)))
-        for timestamp in filter(None, (self.start, self.end)):
+        for timestamp in filter(None, (self.start, self.end, self.changed_since, self.changed_until)):
             if not _EARLIEST < timestamp < _LATEST:
                 raise ValueError(f"{timestamp} is not a time that the catalogue knows")
         if self.start and self.end and self.start >= self.end:

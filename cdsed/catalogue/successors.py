@@ -8,9 +8,9 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.response import parse_entries
 from cdsed.model.catalogue_entry import CatalogueEntry
 from cdsed.model.safename import Safename, parse
+from cdsed.model.versions import MARGIN, shared_parts, shows_the_same
 
 _PER_FILTER = 8
-_MARGIN = timedelta(seconds=2)  # another baseline may cut an observation a little differently
 
 
 def successors(deleted: Sequence[str], service: ODataClient) -> dict[str, str]:
@@ -43,32 +43,20 @@ def successors(deleted: Sequence[str], service: ODataClient) -> dict[str, str]:
         rows = [row for page in batch.pages(conditions) for row in parse_entries(page, service.url)]
         versions = [(parse(row.name), row) for row in rows if row.can_be_had]
         for each in gone:
-            if same := [version for version in versions if _shows_the_same(each, version[0])]:
+            if same := [version for version in versions if shows_the_same(each, version[0])]:
                 found[each.name] = max(same, key=_made)[1].name
     return found
 
 
-def _shared(name: Safename) -> tuple[str, str]:
-    first, later = name.family.mission.versions or ("", "")
-    return first.format_map(name.fields), later.format_map(name.fields)
-
-
 def _condition(name: Safename) -> str:
     assert name.start
-    first, later = _shared(name)
+    first, later = shared_parts(name)
     parts = [
-        f"ContentDate/Start ge {instant(name.start - _MARGIN)}",
-        f"ContentDate/Start le {instant(name.start + _MARGIN + timedelta(seconds=1))}",
+        f"ContentDate/Start ge {instant(name.start - MARGIN)}",
+        f"ContentDate/Start le {instant(name.start + MARGIN + timedelta(seconds=1))}",
         f"startswith(Name,{quoted(first)})",
     ]
     return f"({' and '.join([*parts, f'contains(Name,{quoted(later)})'] if later else parts)})"
-
-
-def _shows_the_same(gone: Safename, other: Safename) -> bool:
-    if other.family is not gone.family or other.name == gone.name or not (gone.start and other.start):
-        return False
-    alike = _shared(other) == _shared(gone) and ("cog" in other.fields) == ("cog" in gone.fields)
-    return alike and abs(other.start - gone.start) <= _MARGIN
 
 
 def _made(version: tuple[Safename, CatalogueEntry]) -> tuple[str, object]:

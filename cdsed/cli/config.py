@@ -58,9 +58,46 @@ def _check(config: Path | None, *, with_accounts: bool) -> None:
     settings = load_settings(config, os.environ)
     summary = _accounts(settings) if with_accounts else ["the accounts were not checked"]
     print(f"settings: {source}")
-    warnings = (f"warning: {warning}" for warning in _warnings_of_file(source, settings))
-    for line in (*_proxies(settings), *summary, *warnings):
+    _check_queries(settings)
+    found = (*_warnings_of_file(source, settings), *_warnings_of_hooks(settings))
+    for line in (*_proxies(settings), *summary, *(f"warning: {warning}" for warning in found)):
         print(line)
+
+
+def _check_queries(settings: Any) -> None:
+    """Check the conditions of the standing queries; ConfigError for one that is not valid."""
+    if not settings.queries:
+        return
+    from cdsed.catalogue.changes import query_of
+
+    problems = []
+    for query in settings.queries:
+        try:
+            query_of(query.search)
+        except ValueError as error:
+            problems.append(f"queries: {query.name}: search: {error}")
+        except OSError as error:
+            problems.append(f"queries: {query.name}: search: {error.filename}: {error.strerror}")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _warnings_of_hooks(settings: Any) -> Iterator[str]:
+    """Yield what will keep hooks from being given events."""
+    if not settings.hooks:
+        return
+    from cdsed.errors import HookError
+    from cdsed.work.hook_targets import read_secret
+
+    for hook in settings.hooks:
+        program = Path(hook.command[0]) if hook.command else hook.mail.sendmail if hook.mail else None
+        if program is not None and not os.access(program, os.X_OK):
+            yield f"hook {hook.name}: {program} is not there, or you may not run it"
+        if hook.webhook is not None:
+            try:
+                read_secret(hook.webhook.secret_file, os.environ)
+            except HookError as error:
+                yield f"hook {hook.name}: {error}"
 
 
 def _proxies(settings: Any) -> Iterator[str]:

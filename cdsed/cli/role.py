@@ -8,7 +8,8 @@ from typing import Any
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program's."""
     command = subparsers.add_parser("role", help="run one worker process (the daemon starts these)")
-    command.add_argument("role", choices=["intake", "resolve", "download", "keys", "web"])
+    roles = ["intake", "resolve", "download", "keys", "queries", "hooks", "web"]
+    command.add_argument("role", choices=roles)
     command.add_argument("--name", required=True, help="the worker's name in log lines")
     command.add_argument("--config", type=Path, required=True, metavar="FILE")
     command.set_defaults(command=run)

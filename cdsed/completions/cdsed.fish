@@ -50,7 +50,7 @@ function _shtab_cdsed_using
   test "$_shtab_cdsed_cmdpath" = "$argv"
 end
 
-set -g _shtab_cdsed_commands run status explain web metrics add pause resume drain priority cancel retry refetch query resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
+set -g _shtab_cdsed_commands run status explain web metrics add pause resume drain priority cancel retry refetch query queries 'queries list' 'queries run' 'queries pause' 'queries resume' resolve match missing convert parse check config 'config check' keys 'keys list' 'keys create' 'keys delete' hooks 'hooks list' 'hooks test' 'hooks retry' state 'state check' 'state backup' 'state restore' 'state rebuild' sandbox demo completion version role
 set -g _shtab_cdsed_opts_with_value --account --accounts --accounts-file --area --attribute --bandwidth --cloud-max --code --collection --column --config --days --direction --end --exclude --for --format --group --idle-timeout --include --layout --limit --listen --listing --log-format --mode --name --orbit --output --outputdir --polarisation --port --priority --ready-file --relative-orbit --sea-min --seed --size --slice --start --state --textfile --to --tolerance-s --type --until --watch --write
 
 complete -c cdsed -e
@@ -172,6 +172,24 @@ complete -c cdsed -n '_shtab_cdsed_using query' -l slice -x -d 'ask for at most 
 complete -c cdsed -n '_shtab_cdsed_using query' -l everything -d 'do not ask if no condition is given'
 complete -c cdsed -n '_shtab_cdsed_using query' -l no-cache -d 'neither use nor store cached responses'
 complete -c cdsed -n '_shtab_cdsed_using query' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a queries -d 'Standing queries are searches of the settings that the daemon repeats on a schedule. Each run puts a listing of what was published since into the inbox.'
+complete -c cdsed -n '_shtab_cdsed_using queries' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using queries; and test $_shtab_cdsed_npos -eq 0' -a list -d 'List the queries, with their last and next run.'
+complete -c cdsed -n '_shtab_cdsed_using queries list' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using queries list' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using queries list' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using queries; and test $_shtab_cdsed_npos -eq 0' -a run -d 'Run queries now, whatever their schedule.'
+complete -c cdsed -n '_shtab_cdsed_using queries run' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using queries run' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using queries run' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using queries; and test $_shtab_cdsed_npos -eq 0' -a pause -d 'Let queries rest until they are resumed; nothing is lost.'
+complete -c cdsed -n '_shtab_cdsed_using queries pause' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using queries pause' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using queries pause' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using queries; and test $_shtab_cdsed_npos -eq 0' -a resume -d 'End the pause of queries.'
+complete -c cdsed -n '_shtab_cdsed_using queries resume' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using queries resume' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using queries resume' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a resolve -d 'Look up the products of a listing in the catalogue, and write a listing with the columns id, safename, S3Path of those that can be downloaded. For each other product the reason is printed on stderr, and the exit code is 1.'
 complete -c cdsed -n '_shtab_cdsed_using resolve' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using resolve' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
@@ -234,6 +252,20 @@ complete -c cdsed -n '_shtab_cdsed_using keys delete' -s h -l help -d 'show this
 complete -c cdsed -n '_shtab_cdsed_using keys delete' -l account -x -d 'which account (default: the only one with a password)'
 complete -c cdsed -n '_shtab_cdsed_using keys delete' -l json -d 'print JSON'
 complete -c cdsed -n '_shtab_cdsed_using keys delete' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a hooks -d 'Hooks are programs, webhooks and mail addresses of the settings that are given events: a product was published, a listing is finished, a person is needed.'
+complete -c cdsed -n '_shtab_cdsed_using hooks' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using hooks; and test $_shtab_cdsed_npos -eq 0' -a list -d 'List the hooks, with the events that wait and the last error.'
+complete -c cdsed -n '_shtab_cdsed_using hooks list' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using hooks list' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using hooks list' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using hooks; and test $_shtab_cdsed_npos -eq 0' -a test -d 'Give a test event to a hook: by the daemon if it runs, else from here.'
+complete -c cdsed -n '_shtab_cdsed_using hooks test' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using hooks test' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using hooks test' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
+complete -c cdsed -n '_shtab_cdsed_using hooks; and test $_shtab_cdsed_npos -eq 0' -a retry -d 'Try again at once, also what was given up.'
+complete -c cdsed -n '_shtab_cdsed_using hooks retry' -s h -l help -d 'show this help message and exit'
+complete -c cdsed -n '_shtab_cdsed_using hooks retry' -l json -d 'print JSON; its member `schema` is 1'
+complete -c cdsed -n '_shtab_cdsed_using hooks retry' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a state -d 'Maintain the state: the SQLite file of listings, products, their history and the traffic of the accounts. The daemon backs it up every day, and recovers it automatically when it starts.'
 complete -c cdsed -n '_shtab_cdsed_using state' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using state; and test $_shtab_cdsed_npos -eq 0' -a check -d 'Check the state, and list backups and recoveries.'
@@ -280,4 +312,4 @@ complete -c cdsed -n '_shtab_cdsed_using; and test $_shtab_cdsed_npos -eq 0' -a 
 complete -c cdsed -n '_shtab_cdsed_using role' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using role' -l name -x -d 'the worker'"'"'s name in log lines'
 complete -c cdsed -n '_shtab_cdsed_using role' -l config -xka "(__fish_complete_path (commandline -ct))" -d FILE
-complete -c cdsed -n '_shtab_cdsed_using role; and test $_shtab_cdsed_npos -eq 0' -ka "intake resolve download keys web" -d role
+complete -c cdsed -n '_shtab_cdsed_using role; and test $_shtab_cdsed_npos -eq 0' -ka "intake resolve download keys queries hooks web" -d role

@@ -1,6 +1,6 @@
 """The base of every mapping in a file of cdsed."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -15,3 +15,13 @@ class Section(BaseModel):
     def _nothing_is_all_defaults(cls, value: Any) -> Any:
         # YAML reads `transfer:` as null if every key below it is commented out.
         return {} if value is None else value
+
+
+_Sections = TypeVar("_Sections", bound=tuple[Any, ...])
+
+
+def names_once(sections: _Sections) -> _Sections:
+    """Check that no two sections of a list have the same `name`; ValueError otherwise."""
+    if len({each.name for each in sections}) < len(sections):
+        raise ValueError("should give each name once")
+    return sections

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from cdsed.config.event_hooks import EventHook
 from cdsed.config.groups import GroupSettings
 from cdsed.config.instance import MAIN
-from cdsed.config.section import Section
+from cdsed.config.section import Section, names_once
+from cdsed.config.standing_queries import StandingQuery
 from cdsed.config.time_windows import LimitsSettings, PausesSettings, ZoneName
 from cdsed.config.values import (
     AbsolutePath,
@@ -263,6 +265,12 @@ class Settings(Section):
     limits: LimitsSettings = LimitsSettings()
     pauses: PausesSettings = PausesSettings()
     web: WebSettings = WebSettings()
+    queries: Annotated[tuple[StandingQuery, ...], AfterValidator(names_once)] = Field(
+        default=(), description="queries of the catalogue that the daemon runs on a schedule"
+    )
+    hooks: Annotated[tuple[EventHook, ...], AfterValidator(names_once)] = Field(
+        default=(), description="programs, addresses and people that are given events"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severity that is logged"
     )

@@ -18,7 +18,7 @@ from cdsed.dir_handle import mkdir_durable, sync
 from cdsed.errors import InboxError
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_options
-from cdsed.inbox.receipt import REPORT_FILES
+from cdsed.inbox.receipt import NOT_LISTINGS
 from cdsed.inbox.scan import is_ignored
 from cdsed.inbox.source import open_listing
 from cdsed.model.listing import ListingOptions
@@ -263,7 +263,7 @@ def _free_name(path: Path, root: Path) -> str:
 def _plain_name(name: str) -> str:
     """Return a name that can be shown: printable, not that of a receipt or report, and short enough for theirs."""
     plain = "".join(each if each.isprintable() else "_" for each in name)
-    for report_file in REPORT_FILES:
+    for report_file in NOT_LISTINGS:
         plain = (
             plain.removesuffix(report_file) + report_file.replace(".", "-", 1) if plain.endswith(report_file) else plain
         )

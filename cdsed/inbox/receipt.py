@@ -15,6 +15,10 @@ from cdsed.model.product_state import SUCCEEDED, State
 
 REPORT_FILES = (".receipt.json", ".receipt.txt", ".report.json", ".report.txt")
 """The suffixes of receipts and reports; the rest of the name is the listing's."""
+QUERY_REPORT_FILES = (".query.json", ".query.txt")
+"""The suffixes of reports of standing queries, which intake neither makes nor removes."""
+NOT_LISTINGS = (*REPORT_FILES, *QUERY_REPORT_FILES)
+"""The suffixes of all files beside listings."""
 
 _STATE_COLUMNS = max(map(len, State))
 SCHEMA = 2  # of the JSON; it is raised when a member changes its meaning

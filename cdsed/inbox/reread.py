@@ -13,7 +13,7 @@ import ijson
 
 from cdsed.dir_handle import mkdir_durable, sync
 from cdsed.inbox.directory import ACCEPTED, TAKING
-from cdsed.inbox.receipt import REPORT_FILES
+from cdsed.inbox.receipt import NOT_LISTINGS, REPORT_FILES
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, ReportRow
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 
@@ -45,7 +45,7 @@ def accepted(root: Path) -> Iterator[Accepted]:
         with os.scandir(folder) as entries:
             files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
         for name in sorted(files):
-            if not name.startswith(".") and not name.endswith(REPORT_FILES):
+            if not name.startswith(".") and not name.endswith(NOT_LISTINGS):
                 yield Accepted(folder / name, _report(folder / name).name in files)
 
 

@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from cdsed.clock import SYSTEM_CLOCK
+from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.errors import CdsedError, ExitCode, Stopped
 from cdsed.process.signals import SignalWakeup
 
@@ -108,6 +108,18 @@ class WorkerControl:
         if self._leave_at_s == math.inf:
             return None
         return max(0.0, self._leave_at_s - SYSTEM_CLOCK.boot_s())
+
+
+class HeartbeatClock(Clock):
+    """A clock that sends a heartbeat at every wait: a batch of requests may take minutes, with retries even longer."""
+
+    def __init__(self, heartbeat: Callable[[], None]) -> None:
+        self._heartbeat = heartbeat
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Send a heartbeat, then wait."""
+        self._heartbeat()
+        return super().wait(stop, seconds)
 
 
 def run_worker(name: str, body: Callable[[WorkerControl], None], *, leave_within_s: float = 10.0) -> ExitCode:

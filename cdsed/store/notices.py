@@ -71,6 +71,32 @@ def unreadable_files(db: Database) -> list[Path]:
     return [Path(row["name"].removeprefix(_UNREADABLE)) for row in db.rows(_SQL.beginning_with, start=_UNREADABLE)]
 
 
+def query_error(query: str) -> str:
+    """Return the name of the notice about a standing query that fails, or whose listing waits for the inbox."""
+    return f"query:{query}"
+
+
+def query_changes(query: str) -> str:
+    """Return the name of the notice about products that a standing query found corrected or deleted."""
+    return f"changes:{query}"
+
+
+def since(db: Database, name: str) -> float | None:
+    """Return since when (s UTC) a notice is there; None if it is not."""
+    at: float | None = db.value(_SQL.since, name=name)
+    return at
+
+
+def hook_error(hook: str) -> str:
+    """Return the name of the notice about a hook that cannot deliver."""
+    return f"hook:{hook}"
+
+
+def hook_given_up(hook: str) -> str:
+    """Return the name of the notice about events that a hook was not given."""
+    return f"given_up:{hook}"
+
+
 def note(db: Database, clock: Clock, name: str, text: str | None) -> bool:
     """Enter a notice, or withdraw it (None); return whether that was a change. Without one nothing is written."""
     if db.value(_SQL.text, name=name) == text:

@@ -3,18 +3,18 @@
 What a key means is its description in `cdsed.config.settings`. Comments of ``etc/cdsed.yml`` introduce the sections.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
 
-from cdsed.config.groups import GroupSettings
 from cdsed.config.section import Section
-from cdsed.config.settings import ArchiveSettings, Settings
+from cdsed.config.settings import Settings
 from cdsed.config.values import parse_size_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +88,49 @@ EXAMPLES: dict[str, Any] = {
     "web.allow_remote": True,
     "web.hosts": ["cdsed.example.org"],
     "web.token_file": "/etc/cdsed/web.token",
+    "queries[].name": "brittany",
+    "queries[].search.start": "2024-06-04",
+    "queries[].search.end": "2024-06-05",
+    "queries[].search.area": "POINT (-5 48.4)",
+    "queries[].search.collection": "SENTINEL-1",
+    "queries[].search.name": "S1A_IW_GRDH_*",
+    "queries[].search.sensor_mode": "IW",
+    "queries[].search.product_type": "IW_GRDH_1S",
+    "queries[].search.polarisation": "VV&VH",
+    "queries[].search.orbit": 54172,
+    "queries[].search.relative_orbit": 8,
+    "queries[].search.orbit_direction": "ASCENDING",
+    "queries[].search.cloud_max_percent": 20.0,
+    "queries[].search.sea_min_percent": 50.0,
+    "queries[].search.online": True,
+    "queries[].search.attributes": ["timeliness eq 'NRT-3h'"],
+    "queries[].cron": "0 6 * * *",
+    "queries[].every_s": 3600,
+    "queries[].group": "lab",
+    "queries[].priority": 5,
+    "queries[].overlap_s": 7200,
+    "queries[].published_since": "2024-06-04",
+    "queries[].products_max": 500,
+    "queries[].late_after_s": 86400,
+    "hooks[].name": "ingest",
+    "hooks[].events": ["product_published"],
+    "hooks[].command": ["/usr/local/bin/ingest", "--json"],
+    "hooks[].webhook.url": "https://hooks.example.org/cdsed",
+    "hooks[].webhook.secret_file": "/etc/cdsed/webhook.secret",
+    "hooks[].mail.to": ["lab@example.org"],
+    "hooks[].mail.from_address": "cdsed@example.org",
+    "hooks[].mail.subject": "cdsed on lab-1",
+    "hooks[].mail.every_s": 3600,
+    "hooks[].mail.sendmail": "/usr/lib/sendmail",
+    "hooks[].groups": ["lab"],
+    "hooks[].listings": ["storm-*"],
+    "hooks[].batch_s": 60,
+    "hooks[].batch_max": 10,
+    "hooks[].time_limit_s": 10,
+    "hooks[].alarm_after_s": 300,
+    "hooks[].give_up_after_s": 86400,
+    "hooks[].attempts_max": 50,
+    "hooks[].pending_max": 1000,
     "log_level": "DEBUG",
     "log_format": "json",
 }
@@ -133,27 +176,50 @@ _CHOICE = re.compile(r"^true or false: whether (.*)$")
 
 
 def keys(section: type[Section] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Return every key, as ``section.key``, with its field; those of an archive as ``archives[].key``."""
+    """Return every key, as ``section.key``, with its field; those of a list of sections as ``archives[].key``."""
     for name, info in section.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
-            yield from keys(info.annotation, f"{above}{name}.")
-        elif name == "archives":
-            yield from keys(ArchiveSettings, "archives[].")
-        elif name == "groups":
-            yield from keys(GroupSettings, "groups.NAME.")
-        else:
+        inner = _section_of(info.annotation)
+        if inner is None or above in ("limits.", "pauses."):
             yield f"{above}{name}", info
+        else:
+            many = {tuple: "[]", dict: ".NAME"}.get(get_origin(info.annotation) or type, "")
+            yield from keys(inner, f"{above}{name}{many}.")
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    """Return the section that an annotation is, or that it has lists of, or allows."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(_section_of, get_args(annotation))), None)
+
+
+# What an element of a list needs besides the key that is shown.
+_NEEDS: dict[str, dict[str, Any]] = {
+    "archives": {"root": "/data/archive"},
+    "queries": {"name": "brittany", "search": {"collection": "SENTINEL-1"}, "every_s": 3600},
+    "hooks": {"name": "ingest", "command": ["/usr/local/bin/ingest"]},
+}
+_NEEDS_INSIDE: dict[str, dict[str, Any]] = {
+    "webhook": {"url": "https://hooks.example.org/cdsed", "secret_file": "/etc/cdsed/webhook.secret"},
+    "mail": {"to": ["lab@example.org"], "from_address": "cdsed@example.org"},
+}
+_INSTEAD = {"cron": "every_s", "webhook": "command", "mail": "command"}
 
 
 def example(key: str) -> dict[str, Any]:
     """Return the example of a key as a settings file has it, with what else the file needs then."""
     section, _, name = key.rpartition(".")
     value = EXAMPLES[key]
-    if section == "archives[]":
-        return {"archives": [{"root": EXAMPLES["archives[].root"], name: value}]}
     if section == "groups.NAME":
         return {"groups": {"lab": {name: value}}}
-    return {section: {name: value}} if section else {name: value}
+    if "[]" not in key:
+        return {section: {name: value}} if section else {name: value}
+    top, _, rest = key.partition("[].")
+    inner, _, last = rest.rpartition(".")
+    element = {given: needed for given, needed in _NEEDS[top].items() if given != _INSTEAD.get(inner or last)}
+    if not inner:
+        return {top: [{**element, last: value}]}
+    return {top: [{**element, inner: {**_NEEDS_INSIDE.get(inner, {}), last: value}}]}
 
 
 def comments() -> dict[str, str]:
@@ -220,7 +286,9 @@ def _type(info: FieldInfo) -> str:
         rules = "limits" if "LimitRule" in annotation else "windows"
         return f"mapping of names to lists of {rules}" if "dict" in annotation else f"list of {rules}"
     if "tuple" in annotation:
-        return "list of paths" if "Path" in annotation else "list of patterns"
+        if "Path" in annotation:
+            return "list of paths"
+        return "list of patterns" if "_name_pattern" in annotation else "list of texts"
     if "Layout" in annotation:
         return "template, or mapping of families to templates"
     if "dict" in annotation:
@@ -231,7 +299,10 @@ def _type(info: FieldInfo) -> str:
         choices = re.findall(r"'(\w+)'", annotation)
         return f"{', '.join(f'`{each}`' for each in choices[:-1])} or `{choices[-1]}`"
     simple = {bool: "`true` or `false`", int: f"whole number{bounds}", float: f"number{bounds}"}
-    return next((words for kind, words in simple.items() if info.annotation is kind), "text")
+    kinds = (info.annotation, *get_args(info.annotation))
+    return next(
+        (words for kind, words in simple.items() if kind in kinds), "time" if "datetime" in annotation else "text"
+    )
 
 
 def _unit(key: str) -> str:
@@ -250,11 +321,20 @@ def _default(key: str, info: FieldInfo) -> str:
     if info.is_required():
         return "Required."
     value: Any = yaml.safe_load(COMMENTED.read_text("utf-8"))
-    if key.startswith(("archives", "groups")):
+    if key.startswith("groups"):
         return "Default: none."
+    if "[]" in key:
+        return f"Default: {_in_list(info.get_default(call_default_factory=True))}."
     for part in key.split("."):
         value = value[part]
     return f"Default: `{yaml.safe_dump(value, default_flow_style=True, width=200).split(chr(10))[0]}`."
+
+
+def _in_list(value: Any) -> str:
+    """Return the default of a key of a list, which the commented file does not show."""
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`" if value else "none"
+    return "none" if value is None or value == {} else f"`{json.dumps(value, default=str)}`".replace('"', "")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def test_each_role_has_its_code():
 
 def test_the_daemon_starts_each_role(monkeypatch):
     monkeypatch.setattr("cdsed.daemon.is_wanted", lambda *_: True)
-    settings = Settings(web={"listen": "127.0.0.1:8340"})
+    query = {"name": "s1", "search": {"collection": "SENTINEL-1"}, "every_s": 60.0}
+    hook = {"name": "x", "command": ["/bin/true"]}
+    settings = Settings(queries=[query], hooks=[hook], web={"listen": "127.0.0.1:8340"})
     names = [spec.name for spec in child_specs(settings, Accounts({}), Path("/etc/cdsed.yml"))]
     assert {name.partition("-")[0] for name in names} == _of_the_command()
 

@@ -330,6 +330,78 @@ CREATE TABLE command (                                  -- what people commanded
     logged INTEGER NOT NULL DEFAULT 0 CHECK (logged IN (0, 1))
 ) STRICT;
 
+CREATE TABLE standing_query (                           -- a query of the settings, and how far it has come
+    name TEXT PRIMARY KEY,
+    mark_at REAL NOT NULL,                              -- newest publication or change that it has seen
+    mark_assumed INTEGER NOT NULL CHECK (mark_assumed IN (0, 1)),  -- 1: by our clock, the catalogue gave none yet
+    deleted_at REAL NOT NULL,                           -- newest deletion that it has seen
+    anchor_at REAL NOT NULL,                            -- its schedule counts from here; 0: it is due
+    ran_at REAL,                                        -- end of the last run that succeeded
+    found INTEGER NOT NULL DEFAULT 0,                   -- products in its listings
+    found_last INTEGER NOT NULL DEFAULT 0,
+    listing TEXT,                                       -- the last one
+    failures INTEGER NOT NULL DEFAULT 0,                -- in a row
+    error TEXT,
+    paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
+    requested INTEGER NOT NULL DEFAULT 0 CHECK (requested IN (0, 1))  -- a person wants a run now
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE query_run (                                -- a run whose listing and report may not be written yet
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    query TEXT NOT NULL,
+    listing TEXT NOT NULL,
+    report TEXT NOT NULL                                -- JSON
+) STRICT;
+
+CREATE TABLE query_product (                            -- what a query has seen of a product in the catalogue
+    query TEXT NOT NULL,
+    product_id TEXT NOT NULL,
+    safename TEXT NOT NULL,
+    md5 TEXT,
+    changed_at REAL NOT NULL,                           -- published or modified, the later one
+    deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1)),
+    run INTEGER,                                        -- its listing is to be written; NULL: nothing is to be done
+    s3_path TEXT,
+    PRIMARY KEY (query, product_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX query_product_to_list ON query_product (run, product_id) WHERE run IS NOT NULL;
+CREATE INDEX query_product_old ON query_product (query, changed_at);
+
+CREATE TABLE hook (                                     -- a hook of the settings
+    name TEXT PRIMARY KEY,
+    products INTEGER NOT NULL CHECK (products IN (0, 1)),   -- wants the events of products
+    listings INTEGER NOT NULL CHECK (listings IN (0, 1)),
+    alarms INTEGER NOT NULL CHECK (alarms IN (0, 1)),
+    groups TEXT,                                        -- JSON: of these account groups only; NULL: of all
+    patterns TEXT,                                      -- JSON: of listings with such names only; NULL: of all
+    delivered INTEGER NOT NULL DEFAULT 0,               -- events
+    delivered_at REAL,
+    failures INTEGER NOT NULL DEFAULT 0,                -- in a row
+    error TEXT,
+    retries_requested INTEGER NOT NULL DEFAULT 0        -- it grows when a person wants a retry now
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hook_event (                               -- an event that a hook has still to be given
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hook TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('product_published', 'listing_finished', 'person_needed', 'back_to_normal',
+                                       'test')),
+    at REAL NOT NULL,
+    facts TEXT NOT NULL,                                -- JSON
+    alarm TEXT,                                         -- its key in alarm, for events of alarms
+    batch INTEGER,                                      -- events that are given together have the same; NULL: not tried
+    attempts INTEGER NOT NULL DEFAULT 0,
+    given_up_at REAL                                    -- NULL: it is still tried
+) STRICT;
+CREATE INDEX hook_event_to_give ON hook_event (hook, batch, id) WHERE given_up_at IS NULL;
+CREATE INDEX hook_event_given_up ON hook_event (hook, id) WHERE given_up_at IS NOT NULL;
+
+CREATE TABLE alarm (                                    -- what needs a person, as far as hooks were to say it
+    key TEXT PRIMARY KEY,                               -- name, subject and stage
+    facts TEXT NOT NULL,                                -- JSON
+    since_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE received (                                 -- bytes of one product in one step of 5 s, for the last minutes
     product INTEGER NOT NULL REFERENCES product (id),
     step INTEGER NOT NULL,                              -- since boot
@@ -490,6 +562,42 @@ BEGIN
     SELECT raise(IGNORE);
 END;
 
+CREATE TRIGGER product_published AFTER UPDATE OF state ON product
+WHEN NEW.state <> OLD.state
+    AND (NEW.state = 'done' OR (NEW.state = 'already_present' AND OLD.state IN ('downloading', 'verifying')))
+BEGIN
+    INSERT INTO hook_event (hook, kind, at, facts)
+    SELECT hook.name, 'product_published', NEW.changed_at,
+           json_object('safename', NEW.safename, 'path', NEW.path, 'size_bytes', NEW.size_bytes,
+                       'group', NEW.account_group, 'product_id', NEW.product_id, 's3_path', NEW.s3_path,
+                       'state', NEW.state,
+                       'listings', (SELECT json_group_array(listing.name) FROM want
+                                    JOIN listing ON listing.id = want.listing WHERE want.product = NEW.id))
+    FROM hook
+    WHERE hook.products = 1
+      AND (hook.groups IS NULL OR NEW.account_group IN (SELECT value FROM json_each(hook.groups)))
+      AND (hook.patterns IS NULL
+           OR EXISTS (SELECT 1 FROM want JOIN listing ON listing.id = want.listing
+                      JOIN json_each(hook.patterns) AS pattern ON listing.name GLOB pattern.value
+                      WHERE want.product = NEW.id));
+END;
+
+CREATE TRIGGER listing_finished AFTER UPDATE OF state ON listing
+WHEN NEW.state = 'reported' AND OLD.state <> 'reported'
+BEGIN
+    INSERT INTO hook_event (hook, kind, at, facts)
+    SELECT hook.name, 'listing_finished', NEW.reported_at,
+           json_object('listing', NEW.name, 'group', NEW.account_group, 'owner', NEW.owner,
+                       'report', NEW.path || '.report.json',
+                       'products', (SELECT json_group_object(state, products) FROM tally
+                                    WHERE tally.listing = NEW.id AND products > 0))
+    FROM hook
+    WHERE hook.listings = 1
+      AND (hook.groups IS NULL OR NEW.account_group IN (SELECT value FROM json_each(hook.groups)))
+      AND (hook.patterns IS NULL
+           OR EXISTS (SELECT 1 FROM json_each(hook.patterns) AS pattern WHERE NEW.name GLOB pattern.value));
+END;
+
 CREATE TRIGGER product_joins_backlog AFTER INSERT ON product
 WHEN NEW.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
 BEGIN
@@ -530,7 +638,7 @@ BEGIN
     SET products = products + 1, sized = sized + excluded.sized, size_bytes = size_bytes + excluded.size_bytes;
 END;
 
-CREATE TRIGGER product_published AFTER UPDATE OF state ON product
+CREATE TRIGGER product_is_published_last AFTER UPDATE OF state ON product
 WHEN NEW.state = 'done' AND OLD.state <> 'done'
 BEGIN
     INSERT INTO last_published VALUES (1, NEW.id, NEW.changed_at)

@@ -47,7 +47,7 @@ SELECT process.id,
        (SELECT count(*) FROM session JOIN account ON account.name = session.account
         WHERE session.process = process.id AND account.account_group = :group
           AND account.name NOT IN (SELECT account FROM access_denial WHERE product = :product)) AS sessions
-FROM process WHERE name NOT IN ('intake', 'resolve', 'keys', 'web')
+FROM process WHERE name NOT IN ('intake', 'resolve', 'keys', 'queries', 'hooks', 'web')
 
 -- name: denied
 SELECT account FROM access_denial WHERE product = :product

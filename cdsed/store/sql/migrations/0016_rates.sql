@@ -94,7 +94,7 @@ BEGIN
     SET products = products + 1, sized = sized + excluded.sized, size_bytes = size_bytes + excluded.size_bytes;
 END;
 
-CREATE TRIGGER product_published AFTER UPDATE OF state ON product
+CREATE TRIGGER product_is_published_last AFTER UPDATE OF state ON product
 WHEN NEW.state = 'done' AND OLD.state <> 'done'
 BEGIN
     INSERT INTO last_published VALUES (1, NEW.id, NEW.changed_at)

@@ -1,0 +1,111 @@
+-- name: keep_hook
+INSERT INTO hook (name, products, listings, alarms, groups, patterns)
+VALUES (:name, :products, :listings, :alarms, :groups, :patterns)
+ON CONFLICT (name) DO UPDATE
+SET products = excluded.products, listings = excluded.listings, alarms = excluded.alarms, groups = excluded.groups,
+    patterns = excluded.patterns
+
+-- name: forget_hooks
+DELETE FROM hook WHERE name NOT IN (SELECT value FROM json_each(:names))
+
+-- name: forget_events
+DELETE FROM hook_event WHERE hook NOT IN (SELECT value FROM json_each(:names))
+
+-- name: forget_alarms
+DELETE FROM alarm WHERE NOT EXISTS (SELECT 1 FROM hook WHERE alarms = 1)
+
+-- name: state
+SELECT name, delivered, delivered_at, failures, error, retries_requested,
+       (SELECT count(*) FROM hook_event WHERE hook_event.hook = hook.name AND given_up_at IS NULL) AS waiting,
+       (SELECT count(*) FROM hook_event WHERE hook_event.hook = hook.name AND given_up_at IS NOT NULL) AS given_up
+FROM hook ORDER BY name
+
+-- Of the batches that were tried: the one with the fewest attempts first, so that one that is always refused stops no
+-- other one.
+-- name: batches
+SELECT batch, max(attempts) AS attempts FROM hook_event
+WHERE hook = :hook AND batch IS NOT NULL AND given_up_at IS NULL
+GROUP BY batch ORDER BY attempts, batch LIMIT 1000
+
+-- name: untried
+SELECT count(*) AS events, min(id) AS first FROM
+    (SELECT id FROM hook_event
+     WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (kind <> 'person_needed' OR at <= :alarms_until) LIMIT :most)
+
+-- name: form
+UPDATE hook_event SET batch = :batch
+WHERE id IN (SELECT id FROM hook_event
+             WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (kind <> 'person_needed' OR at <= :alarms_until)
+             ORDER BY id LIMIT :most)
+
+-- name: of_batch
+SELECT id, kind, at, facts FROM hook_event
+WHERE hook = :hook AND batch = :batch AND given_up_at IS NULL ORDER BY id
+
+-- name: delivered
+DELETE FROM hook_event WHERE hook = :hook AND batch = :batch AND given_up_at IS NULL
+
+-- name: note_delivery
+UPDATE hook SET delivered = delivered + :events, delivered_at = :at, failures = 0, error = NULL WHERE name = :hook
+
+-- name: attempted
+UPDATE hook_event SET attempts = attempts + 1 WHERE hook = :hook AND batch = :batch AND given_up_at IS NULL
+
+-- name: split
+UPDATE hook_event SET batch = id WHERE hook = :hook AND batch = :batch AND given_up_at IS NULL
+
+-- name: note_failure
+UPDATE hook SET failures = failures + 1, error = :error WHERE name = :hook RETURNING failures
+
+-- name: give_up
+UPDATE hook_event SET given_up_at = :at
+WHERE hook = :hook AND given_up_at IS NULL
+  AND ((at < :before AND attempts > 0) OR attempts >= :attempts_max
+       OR id <= coalesce((SELECT id FROM hook_event WHERE hook = :hook AND given_up_at IS NULL
+                          ORDER BY id DESC LIMIT 1 OFFSET :pending_max), 0))
+RETURNING id
+
+-- name: forget_given_up
+DELETE FROM hook_event
+WHERE hook = :hook AND given_up_at IS NOT NULL
+  AND (given_up_at < :before
+       OR id <= coalesce((SELECT id FROM hook_event WHERE hook = :hook AND given_up_at IS NOT NULL
+                          ORDER BY id DESC LIMIT 1 OFFSET :pending_max), 0))
+
+-- name: revive
+UPDATE hook_event SET given_up_at = NULL, attempts = 0, batch = NULL
+WHERE hook = :hook AND given_up_at IS NOT NULL RETURNING id
+
+-- name: request_retry
+UPDATE hook SET retries_requested = retries_requested + 1 WHERE name = :hook RETURNING name
+
+-- name: retries_requested
+SELECT retries_requested FROM hook WHERE name = :hook
+
+-- name: test
+INSERT INTO hook_event (hook, kind, at, facts) VALUES (:hook, 'test', :at, '{}') RETURNING id
+
+-- name: attempts_of
+SELECT attempts FROM hook_event WHERE id = :event
+
+-- name: alarms
+SELECT key, facts FROM alarm
+
+-- name: raise_alarm
+INSERT INTO alarm (key, facts, since_at) VALUES (:key, :facts, :at)
+
+-- name: end_alarm
+DELETE FROM alarm WHERE key = :key
+
+-- name: add_alarm_event
+INSERT INTO hook_event (hook, kind, at, facts, alarm)
+SELECT name, :kind, :at, :facts, :key FROM hook
+WHERE alarms = 1
+  AND (:kind = 'person_needed'
+       OR NOT EXISTS (SELECT 1 FROM hook_event WHERE hook_event.hook = hook.name AND alarm = :key
+                      AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL))
+
+-- An alarm that ends before a hook was given it.
+-- name: withdraw
+DELETE FROM hook_event
+WHERE alarm = :key AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL
