@@ -1,4 +1,4 @@
-"""``cdsed config check``: check whether a daemon can run with these settings and accounts."""
+"""``cdsed config``: check the settings and the accounts, and write new ones."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from cdsed.cli import config_files
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ConfigError, ExitCode
 from cdsed.log import print_error
@@ -31,6 +32,7 @@ def add_parser(subparsers: Any) -> None:
         "--no-accounts", action="store_true", help="do not check the accounts, which only the daemon's user may read"
     )
     check.set_defaults(command=run)
+    config_files.add_actions(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:
