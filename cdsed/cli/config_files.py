@@ -134,8 +134,12 @@ def _place(arguments: argparse.Namespace) -> "NewPlace":
     from cdsed.config.new_files import usual_place
 
     place = usual_place(arguments.config, os.environ, is_root=os.geteuid() == 0)
-    given = {"accounts": arguments.accounts, "state_dir": arguments.state_dir, "inbox": arguments.inbox}
-    return replace(place, **{name: _absolute(path) for name, path in given.items() if path is not None})
+    return replace(
+        place,
+        accounts=_absolute(arguments.accounts or place.accounts),
+        state_dir=_absolute(arguments.state_dir or place.state_dir),
+        inbox=_absolute(arguments.inbox or place.inbox),
+    )
 
 
 def _write(place: "NewPlace", settings: str, accounts: str, *, force: bool) -> None:

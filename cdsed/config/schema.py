@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -55,11 +56,9 @@ def schema_text(kind: FileKind) -> str:
     str
         JSON that ends in a line break.
     """
-    model, title = {
-        FileKind.SETTINGS: (Settings, "Settings of cdsed (cdsed.yml)"),
-        FileKind.ACCOUNTS: (AccountsFile, "Accounts of cdsed (accounts.yml)"),
-    }[kind]
+    model: type[BaseModel] = Settings if kind is FileKind.SETTINGS else AccountsFile
     made = model.model_json_schema(schema_generator=_EditorSchema)
+    title = f"The {kind.value} file of cdsed"
     top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return json.dumps(top | _without_titles(made), indent=1, ensure_ascii=False) + "\n"
 
