@@ -1,6 +1,5 @@
 """An export as GeoParquet 1.1: footprints as WKB, times and numbers with their types."""
 
-import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import IO
@@ -9,16 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from cdsed.catalogue.footprint import GEOPARQUET_METADATA
 from cdsed.export.formats import shapes_of
 from cdsed.export.records import COLUMNS, NUMBERS, TIMES, Record
 
 _ROWS_PER_GROUP = 20_000
-# Without a `crs`, coordinates are longitude and latitude (OGC:CRS84); see https://geoparquet.org/releases/v1.1.0.
-_GEO = {
-    "version": "1.1.0",
-    "primary_column": "geometry",
-    "columns": {"geometry": {"encoding": "WKB", "geometry_types": []}},
-}
 _TYPES = {
     **dict.fromkeys(NUMBERS, pa.int64()),
     **dict.fromkeys(TIMES, pa.timestamp("us", tz="UTC")),
@@ -27,7 +21,7 @@ _TYPES = {
 _PLAIN = tuple(name for name in COLUMNS if name != "footprint")
 _SCHEMA = pa.schema(
     [*(pa.field(name, _TYPES.get(name, pa.string())) for name in _PLAIN), pa.field("geometry", pa.binary())],
-    metadata={"geo": json.dumps(_GEO)},
+    metadata=GEOPARQUET_METADATA,
 )
 
 
