@@ -11,8 +11,8 @@ All of them read the settings where the command ``cdsed`` does; searching and re
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack, cast
 
@@ -203,21 +203,13 @@ def download(  # noqa: PLR0913 - each is one option of the user
     from cdsed.api.arguments import listing_text
     from cdsed.config.locate import settings_file
     from cdsed.model.listing import ListingOptions
-    from cdsed.view.transfer_bar import is_interactive, transfer_bar
 
     file = settings_file(_path(config), os.environ).resolve()
     text, names = listing_text(products)
     place = None if outputdir is None else str(Path(outputdir).absolute())
     request = foreground.DownloadRequest(text, names, ListingOptions(priority, group, place), idle_timeout_s)
-    shown = is_interactive(sys.stderr) if progress is None else progress
-    with transfer_bar(sys.stderr) if shown else nullcontext() as bar:
-        watchers = [each for each in (bar, on_progress) if each is not None]
-
-        def show(seen: "DownloadProgress") -> None:
-            for watcher in watchers:
-                watcher(seen)
-
-        results = foreground.download(file, request, show if watchers else None, os.environ)
+    with _watchers(progress, on_progress) as show:
+        results = foreground.download(file, request, show, os.environ)
     return Downloads.of(names, results)
 
 
@@ -249,6 +241,24 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     from cdsed.local.intact import check_product
 
     return Verification(check_product(Path(path)))
+
+
+@contextmanager
+def _watchers(
+    progress: bool | None, on_progress: "Callable[[DownloadProgress], None] | None"
+) -> "Iterator[Callable[[DownloadProgress], None] | None]":
+    """Yield what is called with the progress: the bar, the function of the caller, both, or None."""
+    from cdsed.view.transfer_bar import is_interactive, transfer_bar
+
+    shown = is_interactive(sys.stderr) if progress is None else progress
+    with transfer_bar(sys.stderr) if shown else nullcontext() as draw:
+        watchers = [each for each in (draw, on_progress) if each is not None]
+
+        def show(seen: "DownloadProgress") -> None:
+            for watcher in watchers:
+                watcher(seen)
+
+        yield show if watchers else None
 
 
 def _path(config: Setting) -> Path | None:

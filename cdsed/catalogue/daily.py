@@ -17,11 +17,11 @@ from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search_rows
 from cdsed.dir_handle import sync
 from cdsed.errors import ServiceError
+from cdsed.model.families import Family
+from cdsed.model.safename import parse
 
-#: The modes of Sentinel-1 that are kept.
-MODES = frozenset({"WV", "IW", "EW", "S1", "S2", "S3", "S4", "S5", "S6"})
-COLLECTION = "SENTINEL-1"
-_COG = "_COG"
+#: The mission whose days are written.
+FAMILY = next(family for family in Family if family.mission.daily_modes)
 _ASKED_AT = b"cdsed.asked_at"
 _SCHEMA = pa.schema([pa.field(name, pa.string()) for name in (*ROW_COLUMNS, "id_original_query", "geometry")])
 _FAILURES_IN_A_ROW_MAX = 3
@@ -69,7 +69,7 @@ class DailyTree:
 
     def path(self, day: date) -> Path:
         """Return the file of a day."""
-        return self.directory / f"s1_{day:%Y-%m-%d}.parquet"
+        return self.directory / f"{FAMILY.lower()}_{day:%Y-%m-%d}.parquet"
 
     def is_settled(self, day: date) -> bool:
         """Tell whether the file of a day exists, can be read, and was made late enough.
@@ -88,13 +88,13 @@ class DailyTree:
 
     def keeps(self, row: Entry) -> bool:
         """Tell whether a product belongs into a file."""
-        return _mode(row) in MODES and (self.cog or _COG not in str(row["Name"]))
+        return _mode(row) in FAMILY.mission.daily_modes and (self.cog or "cog" not in parse(str(row["Name"])).fields)
 
     def write(self, day: date, rows: Sequence[Entry], asked_at: float) -> None:
         """Write the file of a day; it appears when it is complete and on the disk."""
         texts = list(as_texts(rows))
         columns = {name: [text[name] for text in texts] for name in ROW_COLUMNS}
-        columns["id_original_query"] = [f"s1_daily_{day:%Y%m%d}"] * len(texts)
+        columns["id_original_query"] = [f"{FAMILY.lower()}_daily_{day:%Y%m%d}"] * len(texts)
         columns["geometry"] = [text["geometry_wkt"] for text in texts]
         metadata = {_ASKED_AT: str(asked_at).encode(), b"cdsed.day": json.dumps(day.isoformat()).encode()}
         table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata(metadata)
@@ -144,7 +144,7 @@ def make_days(
 
 
 def _query(day: date) -> Query:
-    return Query(start=_begins(day), end=_begins(day + timedelta(days=1)), collection=COLLECTION)
+    return Query(start=_begins(day), end=_begins(day + timedelta(days=1)), collection=FAMILY.mission.collection)
 
 
 def _begins(day: date) -> datetime:

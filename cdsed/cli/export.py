@@ -16,8 +16,8 @@ from cdsed.model.product_state import SUCCEEDED, State
 
 if TYPE_CHECKING:
     from cdsed.config.settings import Settings
-    from cdsed.export.formats import ExportFormat
-    from cdsed.export.records import ExportFilter, Record
+    from cdsed.holdings.export_formats import ExportFormat
+    from cdsed.holdings.product_records import ExportFilter, Record
     from cdsed.store.database import Database
 
 _FORMATS = ("csv", "jsonl", "geojson", "geoparquet", "stac")
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         state cannot be read.
     """
     from cdsed.config.load import load_settings
-    from cdsed.export.records import read_records
+    from cdsed.holdings.product_records import read_records
     from cdsed.process.lock import is_running
     from cdsed.store.database import open_read_only
 
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _format(arguments: argparse.Namespace) -> "ExportFormat":
-    from cdsed.export.formats import ExportFormat
+    from cdsed.holdings.export_formats import ExportFormat
 
     if arguments.format:
         form = ExportFormat(arguments.format)
@@ -105,7 +105,7 @@ def _format(arguments: argparse.Namespace) -> "ExportFormat":
 
 
 def _writer(form: "ExportFormat") -> "Callable[[Iterator[Record], IO[bytes]], int]":
-    from cdsed.export.formats import writer_of
+    from cdsed.holdings.export_formats import writer_of
 
     try:
         return writer_of(form)
@@ -117,7 +117,7 @@ def _writer(form: "ExportFormat") -> "Callable[[Iterator[Record], IO[bytes]], in
 
 def _filter(arguments: argparse.Namespace, db: "Database") -> "ExportFilter":
     from cdsed.catalogue.attributes import parse_timestamp
-    from cdsed.export.records import ExportFilter
+    from cdsed.holdings.product_records import ExportFilter
     from cdsed.store import listings
 
     number, since = None, 0.0
@@ -146,7 +146,7 @@ def _footprints(
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.names import Names
     from cdsed.clock import SYSTEM_CLOCK
-    from cdsed.export.footprint_source import from_catalogue, from_disk
+    from cdsed.holdings.footprint_source import from_catalogue, from_disk
 
     source = source or ("disk" if form.has_shapes else "none")
     if source != "catalogue":

@@ -12,10 +12,10 @@ from cdsed.config.load import load_settings
 from cdsed.config.locate import settings_file
 from cdsed.config.settings import Settings
 from cdsed.doctor.configured import check_keys, warnings_of_file
+from cdsed.doctor.directories import WITHIN_S, check_directories
 from cdsed.doctor.finding import Finding, fine, problem, remark
 from cdsed.doctor.isolated import run_isolated
 from cdsed.doctor.machine import check_machine
-from cdsed.doctor.places import WITHIN_S, check_places
 from cdsed.errors import ConfigError, StateError
 from cdsed.process.lock import is_running
 from cdsed.process.register import Register, register_dir
@@ -57,7 +57,7 @@ def examine(config: Path | None, environ: Mapping[str, str], clock: Clock, *, on
 
 
 def _of_settings(settings: Settings, environ: Mapping[str, str], clock: Clock, *, online: bool) -> Iterator[Finding]:
-    places = list(check_places(settings))
+    places = list(check_directories(settings))
     state_hangs = any(each.check in ("mount", "state") and "respond" in each.text for each in places)
     accounts: Accounts | None = None
     for each in _accounts(settings, environ, clock):

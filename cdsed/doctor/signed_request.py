@@ -12,6 +12,7 @@ from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
 from cdsed.doctor.finding import Finding, fine, problem, remark
 from cdsed.errors import AccountError, StateError, TransferError
 from cdsed.model.eodata import S3Location
+from cdsed.model.families import Family
 from cdsed.process.lock import KernelLock
 from cdsed.process.register import Register
 from cdsed.store import key_history, quota_usage
@@ -21,6 +22,7 @@ from cdsed.transfer.s3_list import list_some
 from cdsed.work.sharing import account_mark
 
 _SESSIONS_TRIED = 100
+_TOP_FOLDER = next(family.mission.collection for family in Family if family.mission.collection).title()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class SignedRequests:
         bucket = self.settings.services.s3_bucket
         connection = Connection(Endpoint.from_settings(self.settings), Credentials(keys.access_key, keys.secret_key))
         try:
-            list_some(connection, name, S3Location(bucket, "Sentinel-1/SAR"), "", most=1)
+            list_some(connection, name, S3Location(bucket, f"{_TOP_FOLDER}/x"), "", most=1)
         except TransferError as error:
             return self._refused(name, error)
         finally:

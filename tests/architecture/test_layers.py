@@ -39,12 +39,12 @@ _MAY_IMPORT = {
     "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "view"},
     "api": _BASE | _VALUES | _ADAPTERS | {"view", "foreground"},
     "compat": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "view", "foreground"},
-    "export": _BASE | _VALUES | {"store", "catalogue"},
+    "holdings": _BASE | _VALUES | {"store", "catalogue"},
     "doctor": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work"},
     "cli": _BASE
     | _VALUES
     | _ADAPTERS
-    | {"process", "credentials", "work", "schedule", "roles", "daemon", "view", "compat", "export", "doctor"},
+    | {"process", "credentials", "work", "schedule", "roles", "daemon", "view", "compat", "holdings", "doctor"},
     "__main__": {"cli"},
     "": {"api", "_version"},
 }
@@ -65,13 +65,13 @@ _OWNERS = {
     "pydantic": {"cdsed.config"},
     "pydantic_core": {"cdsed.config"},
     "yaml": {"cdsed.config"},
-    "defusedxml": {"cdsed.model.manifest", "cdsed.model.footprint_on_disk", "cdsed.transfer.genuine"},
+    "defusedxml": {"cdsed.model.manifest", "cdsed.model.manifest_footprint", "cdsed.transfer.genuine"},
     "pandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
     "geopandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
-    "shapely": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query", "cdsed.export", "cdsed.sandbox"},
+    "shapely": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query", "cdsed.holdings", "cdsed.sandbox"},
     "numpy": {"cdsed.catalogue"},
-    "pyarrow": {"cdsed.catalogue", "cdsed.export", "cdsed.inbox.formats.parquet"},
-    "pystac": {"cdsed.export"},
+    "pyarrow": {"cdsed.catalogue", "cdsed.holdings", "cdsed.inbox.formats.parquet"},
+    "pystac": {"cdsed.holdings"},
     "tqdm": {"cdsed.view.transfer_bar"},
     "odata_query": {"cdsed.sandbox"},
     "jwt": {"cdsed.sandbox"},

@@ -24,7 +24,7 @@ _NEEDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CheckedDirectory:
     """One directory of the settings: whether cdsed writes to it, locks files there, and needs a local disk for it."""
 
     key: str
@@ -35,24 +35,26 @@ class Place:
     free_bytes_min: int = 0
 
 
-def places_of_settings(settings: Settings) -> list[Place]:
+def directories_of(settings: Settings) -> list[CheckedDirectory]:
     """Return the directories that the settings name, each once."""
     free = settings.disk.free_bytes_min
     found = [
-        Place("state_dir", settings.state_dir, needs_lock=True, is_local=True, free_bytes_min=_STATE_FREE_BYTES_MIN),
-        Place("runtime_dir", settings.sessions_dir, needs_lock=True, is_local=True),
-        Place("backup_dir", settings.backups_dir),
-        Place("inbox.path", settings.inbox.path),
-        *(Place("spools", path, free_bytes_min=free) for path in settings.spools),
-        *([Place("pre_spool", settings.pre_spool, free_bytes_min=free)] if settings.pre_spool else []),
-        *(Place("archives", archive.root, writes=False) for archive in settings.archives),
+        CheckedDirectory(
+            "state_dir", settings.state_dir, needs_lock=True, is_local=True, free_bytes_min=_STATE_FREE_BYTES_MIN
+        ),
+        CheckedDirectory("runtime_dir", settings.sessions_dir, needs_lock=True, is_local=True),
+        CheckedDirectory("backup_dir", settings.backups_dir),
+        CheckedDirectory("inbox.path", settings.inbox.path),
+        *(CheckedDirectory("spools", path, free_bytes_min=free) for path in settings.spools),
+        *([CheckedDirectory("pre_spool", settings.pre_spool, free_bytes_min=free)] if settings.pre_spool else []),
+        *(CheckedDirectory("archives", archive.root, writes=False) for archive in settings.archives),
     ]
     return list({place.path: place for place in reversed(found)}.values())[::-1]
 
 
-def check_places(settings: Settings, within_s: float = WITHIN_S) -> Iterator[Finding]:
+def check_directories(settings: Settings, within_s: float = WITHIN_S) -> Iterator[Finding]:
     """Look at every directory and at the state, each in a process of its own, and yield what was found."""
-    places = places_of_settings(settings)
+    places = directories_of(settings)
     jobs: dict[str, Job] = {
         str(place.path): {"kind": "directory", "path": str(place.path), "writes": place.writes} for place in places
     }
@@ -64,7 +66,7 @@ def check_places(settings: Settings, within_s: float = WITHIN_S) -> Iterator[Fin
     yield _state(settings, found["state"], within_s)
 
 
-def _of_place(place: Place, found: dict[str, Any] | None, within_s: float) -> Iterator[Finding]:
+def _of_place(place: CheckedDirectory, found: dict[str, Any] | None, within_s: float) -> Iterator[Finding]:
     subject = f"{place.key} {place.path}"
     if found is None:
         yield problem(
@@ -91,7 +93,7 @@ def _of_place(place: Place, found: dict[str, Any] | None, within_s: float) -> It
             )
 
 
-def _rights(place: Place, subject: str, found: dict[str, Any]) -> Finding:
+def _rights(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Finding:
     if not found["is_directory"]:
         return problem("rights", subject, f"{found['there']} is not a directory", "cdsed cannot use it", "rename it")
     if not found["exists"]:
@@ -117,7 +119,7 @@ def _rights(place: Place, subject: str, found: dict[str, Any]) -> Finding:
     return fine("rights", subject, "may be read and written" if place.writes else "may be read")
 
 
-def _file_system(place: Place, subject: str, found: dict[str, Any]) -> Finding:
+def _file_system(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Finding:
     kind = found["file_system"]
     if found["network"] and place.is_local:
         return problem(
@@ -130,7 +132,7 @@ def _file_system(place: Place, subject: str, found: dict[str, Any]) -> Finding:
     return fine("file_system", subject, f"is on {kind}{', a network file system' if found['network'] else ''}")
 
 
-def _space(place: Place, subject: str, found: dict[str, Any]) -> Finding:
+def _space(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Finding:
     free, inodes = found["free_bytes"], found["inodes_free"]
     text = f"{free / 1e9:.1f} GB free"
     if found["inodes"] and inodes < _FEW_INODES:

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from cdsed.catalogue.footprint import GEOPARQUET_METADATA
-from cdsed.export.formats import shapes_of
-from cdsed.export.records import COLUMNS, NUMBERS, TIMES, Record
+from cdsed.holdings.footprint_source import shapes_of
+from cdsed.holdings.product_records import COLUMNS, NUMBERS, TIMES, Record
 
 _ROWS_PER_GROUP = 20_000
 _TYPES = {

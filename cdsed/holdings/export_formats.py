@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
 from typing import IO, Any
 
-from cdsed.export.records import COLUMNS, Record, plain
+from cdsed.holdings.product_records import COLUMNS, Record, plain
 
 Writer = Callable[[Iterable[Record], IO[bytes]], int]
 _BATCH = 5000
@@ -43,11 +43,11 @@ def writer_of(form: ExportFormat) -> Writer:
         case ExportFormat.JSONL:
             return write_jsonl
         case ExportFormat.GEOPARQUET:
-            from cdsed.export.geoparquet import write_geoparquet
+            from cdsed.holdings.geoparquet import write_geoparquet
 
             return write_geoparquet
         case ExportFormat.STAC:
-            from cdsed.export.stac import as_item
+            from cdsed.holdings.stac import as_item
 
             return lambda records, file: _write_features(map(as_item, _with_shapes(records)), file)
     return lambda records, file: _write_features(map(_feature, _with_shapes(plain(records))), file)
@@ -80,18 +80,13 @@ def _with_shapes(records: Iterable[Record]) -> Iterator[tuple[Record, dict[str, 
     """Yield each record with its footprint as a GeoJSON geometry, cut at the antimeridian (RFC 7946)."""
     import shapely
 
+    from cdsed.holdings.footprint_source import shapes_of
+
     rest = iter(records)
     while batch := list(islice(rest, _BATCH)):
         shapes = shapes_of([record["footprint"] for record in batch])
         for record, shape in zip(batch, shapes, strict=True):
             yield record, None if shape is None else json.loads(shapely.to_geojson(shape))
-
-
-def shapes_of(footprints: Sequence[str | None]) -> Any:
-    """Return footprints as geometries of shapely, None where there is none or it cannot be read."""
-    from cdsed.catalogue import footprint
-
-    return footprint.footprints([{"Footprint": wkt and f"geography'SRID=4326;{wkt}'"} for wkt in footprints])
 
 
 def _feature(pair: tuple[Record, dict[str, Any] | None]) -> dict[str, Any]:

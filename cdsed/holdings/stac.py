@@ -1,14 +1,14 @@
 """An export as a STAC item collection, made with pystac."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pystac
 import shapely
-from pystac.media_type import MediaType
 
 from cdsed.clock import iso
-from cdsed.export.records import Record
+from cdsed.holdings.product_records import Record
 from cdsed.model.safename import Safename, parse
 
 _FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
@@ -37,7 +37,7 @@ def as_item(pair: tuple[Record, dict[str, Any] | None]) -> dict[str, Any]:
     item = pystac.Item(
         id=name.stem,
         geometry=shape,
-        bbox=None if shape is None else list(shapely.from_geojson(_json(shape)).bounds),
+        bbox=None if shape is None else list(shapely.from_geojson(json.dumps(shape)).bounds),
         datetime=start or datetime.fromtimestamp(record["changed_at"], UTC),
         properties=properties,
         stac_extensions=[_FILE_EXTENSION],
@@ -53,14 +53,7 @@ def _asset(record: Record, name: Safename) -> pystac.Asset:
         extra["file:size"] = record["size_bytes"]
     if record["md5"] is not None:
         extra["file:checksum"] = _MD5_MULTIHASH + record["md5"]
-    kind = MediaType.NETCDF if name.name.endswith(".nc") else None
-    return pystac.Asset(href=record["path"], title=name.name, media_type=kind, roles=["data"], extra_fields=extra)
-
-
-def _json(shape: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(shape)
+    return pystac.Asset(href=record["path"], title=name.name, roles=["data"], extra_fields=extra)
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from cdsed.export.records import Record
+from cdsed.holdings.product_records import Record
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest_footprint import footprint_of
 
@@ -32,6 +33,13 @@ def from_catalogue(
     while batch := list(islice(rest, _BATCH)):
         known = look_up([record["name"] for record in batch])
         yield from (record | {"footprint": known.get(record["name"])} for record in batch)
+
+
+def shapes_of(footprints: Sequence[str | None]) -> Any:
+    """Return footprints as geometries of shapely, None where there is none or it cannot be read."""
+    from cdsed.catalogue import footprint
+
+    return footprint.footprints([{"Footprint": wkt and f"geography'SRID=4326;{wkt}'"} for wkt in footprints])
 
 
 def _in_manifest(record: Record) -> str | None:
