@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -48,7 +49,9 @@ def _result(process: subprocess.Popen[bytes], left_s: float) -> dict[str, Any] |
         written, _ = process.communicate(timeout=max(left_s, 0.05))
     except subprocess.TimeoutExpired:
         process.kill()  # a process that waits for a dead file server may stay; it is not waited for
-        process.returncode = -9
+        process.returncode = -signal.SIGKILL
+        if process.stdout is not None:
+            process.stdout.close()
         return None
     try:
         found = json.loads(written)

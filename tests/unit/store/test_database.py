@@ -16,10 +16,10 @@ from cdsed.local.space import free_bytes
 from cdsed.store import database
 from cdsed.store.database import (
     FILE_NAME,
-    wal_is_safe,
     open_read_only,
     open_state,
     sqlite_version,
+    wal_is_safe,
 )
 from cdsed.store.filesystem import filesystem_kind
 from cdsed.store.queries import migrations
