@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.holdings.product_records import read_records
     from cdsed.process.lock import is_running
     from cdsed.store.database import open_read_only
+    from cdsed.view.wording import plural
 
     check_output(arguments.output)
     form = _format(arguments)
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             count = write(add(records), file)
     finally:
         db.close()
-    say(f"{count} products")
+    say(plural(count, "product"))
     return ExitCode.OK
 
 

@@ -129,6 +129,7 @@ def _write_days(arguments: argparse.Namespace) -> int:
     from cdsed.catalogue.client import connect
     from cdsed.catalogue.daily import DailyTree, DayFate, make_days
     from cdsed.config.load import settings_or_defaults
+    from cdsed.view.wording import plural
 
     first, last = _days(arguments)
     if not 0 <= arguments.settle_days < 1e5:
@@ -141,14 +142,12 @@ def _write_days(arguments: argparse.Namespace) -> int:
         for result in make_days(tree, first, last, service, SYSTEM_CLOCK.utc_s):
             counts[result.fate] += 1
             if result.fate is DayFate.WRITTEN:
-                say(f"{result.day}: {result.products} products")
+                say(f"{result.day}: {plural(result.products, 'product')}")
             elif result.fate is DayFate.FAILED:
                 say(f"{result.day}: failed: {result.error}")
     left = (last - first).days + 1 - sum(counts.values())
-    say(
-        f"{counts[DayFate.WRITTEN]} days written, {counts[DayFate.SKIPPED]} skipped, {counts[DayFate.FAILED]} failed"
-        + (f", {left} left for the next call" if left else "")
-    )
+    done = f"{plural(counts[DayFate.WRITTEN], 'day')} written, {counts[DayFate.SKIPPED]} skipped"
+    say(f"{done}, {counts[DayFate.FAILED]} failed" + (f", {left} left for the next call" if left else ""))
     return ExitCode.UNFINISHED if counts[DayFate.FAILED] else ExitCode.OK
 
 

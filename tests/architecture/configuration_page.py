@@ -98,15 +98,16 @@ You see all mistakes at once, each with its line and key:
 
 Have a commented file written for your directories, with an accounts file beside it:
 
-    $ cdsed config init --config new/cdsed.yml --state-dir /tmp/tour/new/state --spool /tmp/tour/new/spool --inbox /tmp/tour/new/inbox
-    wrote: /…/new/cdsed.yml
-    wrote: /…/new/accounts.yml
+    $ cd /tmp/tour
+    $ cdsed config init --config new/cdsed.yml --state-dir new/state --spool new/spool --inbox new/inbox
+    wrote: /tmp/tour/new/cdsed.yml
+    wrote: /tmp/tour/new/accounts.yml
     …
 
 Its first line tells an editor with the YAML language server (VS Code, Neovim, Emacs) the JSON Schema, so that it
 completes keys and marks mistakes. To get that line for a file that you have:
 
-    $ echo "# yaml-language-server: \$schema=$(cdsed config schema settings --path)"
+    $ echo '# yaml-language-server: $schema='$(cdsed config schema settings --path)
     # yaml-language-server: $schema=/…/settings.schema.json
     $ cdsed config schema accounts | head -n 1
     {
