@@ -52,10 +52,11 @@ peers: $(VENV)/.tests-installed ## Install the clients of others into build/ (ne
 fresh-machines: $(VENV)/.tests-installed ## Try the two commands on fresh Debians and other Pythons; a line each (root, hours); PYTHONS=a:b, MACHINES=debian-12
 	CDSED_PYTHONS='$(PYTHONS)' CDSED_TESTS='$(TESTS)' $(BIN)/python -m tests.packaging.machines $(MACHINES)
 
-docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, errors.md, configuration.md, evidence.md, listings-of-other-tools.md, tables.md, servers.md, schema.sql, sandbox-clients.md, the completions
+docs: $(VENV)/.tests-installed ## Write what is generated: docs/states.md, errors.md, configuration.md, the JSON Schemas, evidence.md, listings-of-other-tools.md, tables.md, servers.md, schema.sql, sandbox-clients.md, the completions
 	$(BIN)/python -m tests.architecture.states
 	$(BIN)/python -m tests.architecture.errors_page
 	$(BIN)/python -m tests.architecture.configuration_page
+	$(BIN)/python -m tests.architecture.editor_schemas
 	$(BIN)/python -m tests.architecture.evidence_page
 	$(BIN)/python -m tests.architecture.other_tools_page
 	$(BIN)/python -m tests.architecture.schema_page

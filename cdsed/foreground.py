@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
 
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
@@ -27,15 +26,14 @@ from cdsed.process.interpreter import module_command
 from cdsed.process.lock import is_running
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database
-from cdsed.view.progress import ProgressLine
+from cdsed.view.progress import DownloadProgress, ProgressMeter
 from cdsed.view.read import open_status
 from cdsed.view.status_view import StatusView
-from cdsed.view.terminal import Live
 
 _log = logging.getLogger(__name__)
 
 IDLE_TIMEOUT_S = 600.0
-_EVERY_S, _EVERY_PIPED_S = 0.4, 5.0
+_EVERY_S = 0.4
 _POLL_S = 0.2
 _LEAVE_WITHIN_S = 45.0
 _LAST_WORDS = 15
@@ -66,7 +64,10 @@ class DownloadRequest:
 
 
 def download(
-    config: Path, request: DownloadRequest, show: TextIO | None, environ: Mapping[str, str]
+    config: Path,
+    request: DownloadRequest,
+    show: Callable[[DownloadProgress], None] | None,
+    environ: Mapping[str, str],
 ) -> dict[str, Product]:
     """Download the products of a listing; return when all are finished, or after the idle timeout.
 
@@ -75,7 +76,7 @@ def download(
     config
         The settings file.
     show
-        The stream for the progress line; None hides it.
+        Called with the progress about twice a second, and once at the end. What it raises ends the watching.
     environ
         The environment for a daemon, if one has to be started.
 
@@ -124,12 +125,14 @@ def _drop(settings: Settings, request: DownloadRequest) -> str:
 class _ProgressWatch:
     """Watches and shows the progress of one listing, until it is reported or the idle timeout is over."""
 
-    def __init__(self, settings: Settings, name: str, idle_timeout_s: float, show: TextIO | None) -> None:
+    def __init__(
+        self, settings: Settings, name: str, idle_timeout_s: float, show: Callable[[DownloadProgress], None] | None
+    ) -> None:
         self._settings = settings
         self._name = name
         self._idle_timeout_s = idle_timeout_s
-        self._progress = ProgressLine()
-        self._live = Live(show) if show is not None else None
+        self._meter = ProgressMeter()
+        self._call = show
         self._shown_s = 0.0
         self._moved = -1
         self._moved_s = time.monotonic()
@@ -164,15 +167,11 @@ class _ProgressWatch:
         if listing.state == "refused":
             raise InboxError(f"the inbox refused it: {listing.reason}")
         self._reported = listing.state == "reported"
-        if self._live is None or (time.monotonic() - self._shown_s < self._every_s() and not self._reported):
-            return  # only the line of the reported listing is always shown; it stays
+        if self._call is None or (time.monotonic() - self._shown_s < _EVERY_S and not self._reported):
+            return  # only the progress of the reported listing is always shown
         self._shown_s = time.monotonic()
         ours = {state: Tally(count) for state, count in snapshot.listing(db, listing.head.id).by_state.items()}
-        self._live.draw(self._progress.lines(replace(view.report, products=ours), self._live.canvas()))
-
-    def _every_s(self) -> float:
-        assert self._live is not None
-        return _EVERY_PIPED_S if self._live.canvas().height is None else _EVERY_S
+        self._call(self._meter.read(replace(view.report, products=ours)))
 
 
 @contextmanager

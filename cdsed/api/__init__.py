@@ -11,7 +11,8 @@ All of them read the settings where the command ``cdsed`` does; searching and re
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack, cast
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cdsed.catalogue.attributes import AttributeFilter
     from cdsed.catalogue.query import Query
     from cdsed.catalogue.search import SearchProgress
+    from cdsed.view.progress import DownloadProgress
 
     Products: TypeAlias = str | Path | Iterable[str] | pd.DataFrame
 
@@ -156,7 +158,8 @@ def download(  # noqa: PLR0913 - each is one option of the user
     *,
     group: str | None = None,
     priority: int = 0,
-    progress: bool = True,
+    progress: bool | None = None,
+    on_progress: "Callable[[DownloadProgress], None] | None" = None,
     idle_timeout_s: float = 600.0,
     config: Setting = None,
 ) -> Downloads:
@@ -173,7 +176,10 @@ def download(  # noqa: PLR0913 - each is one option of the user
     priority
         Products with a higher number are downloaded first.
     progress
-        Show a progress line on stderr.
+        Whether a bar shows the sessions, the counts, the rate and the time to go. None: in a terminal or a notebook.
+    on_progress
+        Called with the same as values, about twice a second and at the end. What it raises ends the call. The state
+        keeps unfinished products.
     idle_timeout_s
         Stop after this many seconds without progress; the state keeps unfinished products.
     config
@@ -202,7 +208,8 @@ def download(  # noqa: PLR0913 - each is one option of the user
     text, names = listing_text(products)
     place = None if outputdir is None else str(Path(outputdir).absolute())
     request = foreground.DownloadRequest(text, names, ListingOptions(priority, group, place), idle_timeout_s)
-    results = foreground.download(file, request, sys.stderr if progress else None, os.environ)
+    with _watchers(progress, on_progress) as show:
+        results = foreground.download(file, request, show, os.environ)
     return Downloads.of(names, results)
 
 
@@ -234,6 +241,24 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     from cdsed.local.intact import check_product
 
     return Verification(check_product(Path(path)))
+
+
+@contextmanager
+def _watchers(
+    progress: bool | None, on_progress: "Callable[[DownloadProgress], None] | None"
+) -> "Iterator[Callable[[DownloadProgress], None] | None]":
+    """Yield what is called with the progress: the bar, the function of the caller, both, or None."""
+    from cdsed.view.transfer_bar import is_interactive, transfer_bar
+
+    shown = is_interactive(sys.stderr) if progress is None else progress
+    with transfer_bar(sys.stderr) if shown else nullcontext() as draw:
+        watchers = [each for each in (draw, on_progress) if each is not None]
+
+        def show(seen: "DownloadProgress") -> None:
+            for watcher in watchers:
+                watcher(seen)
+
+        yield show if watchers else None
 
 
 def _path(config: Setting) -> Path | None:

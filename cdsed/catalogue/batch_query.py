@@ -36,6 +36,8 @@ class BatchQuery:
         A condition that every row has to meet, or empty.
     order
         The ``$orderby`` of the responses, or empty where one page holds all rows.
+    expand
+        The ``$expand`` of the rows, or empty.
     """
 
     service: ODataClient
@@ -43,6 +45,7 @@ class BatchQuery:
     most: int
     within: str = ""
     order: str = ""
+    expand: str = ""
 
     def pages(self, conditions: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """Send the queries, and yield every page of every response.
@@ -79,4 +82,6 @@ class BatchQuery:
         options = {"$filter": f"{self.within} and ({wanted})" if self.within else wanted}
         if self.order:
             options["$orderby"] = self.order
+        if self.expand:
+            options["$expand"] = self.expand
         return options | {"$top": str(ROWS_MAX)}

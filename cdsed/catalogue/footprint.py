@@ -27,6 +27,18 @@ from shapely.geometry.base import BaseGeometry
 
 from cdsed.catalogue.area import cut, unwrap, valid
 
+#: What a parquet file says of its column ``geometry`` (WKB). Without a `crs`, coordinates are longitude and latitude;
+#: see https://geoparquet.org/releases/v1.1.0.
+GEOPARQUET_METADATA = {
+    "geo": json.dumps(
+        {
+            "version": "1.1.0",
+            "primary_column": "geometry",
+            "columns": {"geometry": {"encoding": "WKB", "geometry_types": []}},
+        }
+    )
+}
+
 _PREFIX, _SUFFIX = "geography'SRID=4326;", "'"
 
 

@@ -124,6 +124,14 @@ class HttpResponse:
         return ServiceError(message, code="ProxyResponse")
 
 
+def ca_bundle(ca_file: Path | None) -> str:
+    """Return the file of the certificate authorities that are trusted; None: as for every program with requests."""
+    if ca_file is not None:
+        return str(ca_file)
+    by_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return by_environment or str(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+
+
 class _Adapter(HTTPAdapter):
     """Sends the login of a proxy itself: requests would have it in addresses, and fails if it is not Latin-1."""
 
@@ -178,8 +186,7 @@ class HttpClient:
         self._refuses_in_json = refuses_in_json
         self._proxies = proxies or ProxyRules()
         self._logins: dict[str, dict[str, str]] = {}  # headers, by the address of a proxy
-        by_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        self._verify = by_environment if ca_file is None else str(ca_file)
+        self._verify = ca_bundle(ca_file)
         self._session = requests.Session()
         self._session.trust_env = False  # otherwise requests has rules of its own for proxies
         self._session.headers["User-Agent"] = f"cdsed/{__version__}"

@@ -167,7 +167,7 @@ class Names:
             return None
 
     def _by_filter(self, names_or_ids: Sequence[str]) -> list[CatalogueEntry]:
-        pages = self._products.pages([_condition(each) for each in names_or_ids])
+        pages = self._products.pages([condition(each) for each in names_or_ids])
         entries = [entry for page in pages for entry in parse_entries(page, self._service.url)]
         return self._asked_for(names_or_ids, entries)
 
@@ -181,7 +181,7 @@ class Names:
     def _deletions(self, names_or_ids: Sequence[str]) -> dict[str, Deletion]:
         spelt = {each: (each,) if _ID.fullmatch(each) else spellings(each) for each in names_or_ids}
         asked = [spelling for several in spelt.values() for spelling in several]
-        pages = self._deleted.pages([_condition(each) for each in asked])
+        pages = self._deleted.pages([condition(each) for each in asked])
         found = [row for page in pages for row in parse_deletions(page, self._service.url)]
         rows = sorted(self._asked_for(asked, found), key=lambda row: (row.at is not None, row.at))
         by_key = {key: row for row in rows for key in (row.name, row.product_id.lower())}
@@ -238,5 +238,6 @@ def _key(name_or_id: str) -> str:
     return name_or_id.lower() if _ID.fullmatch(name_or_id) else name_or_id
 
 
-def _condition(name_or_id: str) -> str:
+def condition(name_or_id: str) -> str:
+    """Return the condition of a ``$filter`` for the rows of a safename or a UUID."""
     return f"Id eq {name_or_id.lower()}" if _ID.fullmatch(name_or_id) else f"Name eq {quoted(name_or_id)}"

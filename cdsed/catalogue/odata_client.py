@@ -26,10 +26,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete response: its bytes, and the JSON object in them."""
+    """A complete response: its bytes, the JSON object in them, and its ``Date`` header."""
 
     body: bytes
     content: dict[str, Any]
+    date: str | None = None
 
 
 class ODataClient:
@@ -173,7 +174,7 @@ class ODataClient:
             if error.retry_after_s is not None and _RETRY.may_help(error):
                 self._rate_limiter.pause(error.retry_after_s)
             raise
-        return Reply(response.body, response.json_object())
+        return Reply(response.body, response.json_object(), response.headers.get("Date"))
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:

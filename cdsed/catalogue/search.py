@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import geopandas as gpd
@@ -28,6 +29,8 @@ _FIELDS = (
     "Footprint,GeoFootprint"
 )
 _TELL_EVERY_S = 0.5
+
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,53 @@ def search(
     """
     if cache:
         cache.prune()
-    searching = _Searching(query, service, cache)
+    make = partial(frame_of, columns=query.columns)
+    searching = _Searching(query, service, cache, make, expand=bool(query.columns))
     areas = [None] if query.area is None else in_requests(query.area)
     with ThreadPoolExecutor(workers, thread_name_prefix="search") as pool:
         first = [_Slice(area, each) for area in areas for each in windows(query.start, query.end, slice_length)]
-        frames = searching.frames(pool, first, progress)
+        frames = searching.parts(pool, first, progress)
     found = whole_frame(frames, query.columns)
     fitting = found["name"].map(query.fits).astype(bool)
     return found if fitting.all() else found[fitting].reset_index(drop=True)
+
+
+def search_rows(query: Query, service: ODataClient, *, workers: int = 4) -> list[Mapping[str, Any]]:
+    """Return every product that a query without an area selects, as whole rows with their attributes.
+
+    Parameters
+    ----------
+    query, service, workers
+        As for `search`.
+
+    Returns
+    -------
+    list of mapping
+        Rows of ``Products`` in the form of the catalogue, ordered by sensing time and name; when several rows have one
+        name, the newest of those that are online.
+
+    Raises
+    ------
+    Incomplete, ServiceError, Stopped
+        As for `search`.
+    """
+    searching = _Searching(query, service, None, _whole_rows, expand=True)
+    with ThreadPoolExecutor(workers, thread_name_prefix="search") as pool:
+        parts = searching.parts(pool, [_Slice(None, each) for each in windows(query.start, query.end, None)], None)
+    best_last = sorted(
+        (row for part in parts for row in part), key=lambda row: (row["Online"], row["ModificationDate"])
+    )
+    rows = {row["Name"]: row for row in best_last if query.fits(row["Name"])}
+    return sorted(rows.values(), key=lambda row: (row["ContentDate"]["Start"], row["Name"]))
+
+
+def _whole_rows(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return rows whose keys, by which they are sorted, are as documented; TypeError or KeyError otherwise."""
+    for row in rows:
+        texts = (row["Id"], row["Name"], row["ModificationDate"], row["ContentDate"]["Start"])
+        if not all(isinstance(text, str) for text in texts) or not isinstance(row["Online"], bool):
+            raise TypeError("a key of a row is of another type")
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +144,27 @@ class _Slice:
     window: Window
 
 
-class _Searching:
-    """What the threads of one search share."""
+@dataclass(frozen=True, slots=True)
+class _Shorter:
+    """The slices to read instead of one that has too many rows."""
 
-    def __init__(self, query: Query, service: ODataClient, cache: Cache | None) -> None:
+    slices: list[_Slice]
+
+
+class _Searching(Generic[_Part]):
+    """What the threads of one search share; `make` makes what is returned of the rows of a slice."""
+
+    def __init__(
+        self,
+        query: Query,
+        service: ODataClient,
+        cache: Cache | None,
+        make: Callable[[list[Mapping[str, Any]]], _Part],
+        *,
+        expand: bool,
+    ) -> None:
+        self._make = make
+        self._expand = expand
         self._abandoned = threading.Event()
         self._rows_received = 0
         self._counting = threading.Lock()
@@ -113,39 +172,39 @@ class _Searching:
         self._service = service
         self._cache = cache
 
-    def frames(
+    def parts(
         self, pool: ThreadPoolExecutor, first: Iterable[_Slice], progress: Callable[[SearchProgress], None] | None
-    ) -> list[gpd.GeoDataFrame]:
+    ) -> list[_Part]:
         """Read all slices, and the shorter ones they are cut into; the first failure stops the others."""
-        frames: list[gpd.GeoDataFrame] = []
+        parts: list[_Part] = []
         waiting = {pool.submit(self._read, each) for each in first}
         try:
             while waiting:
                 done, waiting = wait(waiting, _TELL_EVERY_S, FIRST_COMPLETED)
                 for part in [future.result() for future in done]:
-                    if isinstance(part, list):
-                        waiting |= {pool.submit(self._read, each) for each in part}
+                    if isinstance(part, _Shorter):
+                        waiting |= {pool.submit(self._read, each) for each in part.slices}
                     else:
-                        frames.append(part)
+                        parts.append(part)
                 if progress:
-                    progress(SearchProgress(self._rows_received, len(frames), len(frames) + len(waiting)))
+                    progress(SearchProgress(self._rows_received, len(parts), len(parts) + len(waiting)))
         finally:
             self._abandoned.set()
             for future in waiting:
                 future.cancel()
-        return frames
+        return parts
 
-    def _read(self, part: _Slice) -> gpd.GeoDataFrame | list[_Slice]:
+    def _read(self, part: _Slice) -> _Part | _Shorter:
         """Return the rows of a slice, or the shorter slices to read instead."""
         first, window = self._first_url(part), part.window
         for fresh in (False, True):  # rows change while pages are read, and cached pages may be from different times
             page = self._page(first, fresh=fresh)
             count = _count(page, self._service.url)
             if count > REACH:
-                return [replace(part, window=shorter) for shorter in _cut(window, count)]
+                return _Shorter([replace(part, window=shorter) for shorter in _cut(window, count)])
             rows = self._rows(page, first, fresh=fresh)
             if len(rows) == count:
-                return self._frame(list(rows.values()))
+                return self._made(list(rows.values()))
             self._received(-len(rows))
         raise Incomplete(
             f"{self._service.url}: counts {count} products from {window} and gave {len(rows)}; search again later"
@@ -159,7 +218,7 @@ class _Searching:
             "$top": str(TOP_MAX),
             "$count": "True",
         }
-        options |= {"$expand": "Attributes"} if self._query.columns else {"$select": _FIELDS}
+        options |= {"$expand": "Attributes"} if self._expand else {"$select": _FIELDS}
         return self._service.address("Products", {name: text for name, text in options.items() if text})
 
     def _rows(self, page: dict[str, Any], first: str, *, fresh: bool) -> dict[str, Mapping[str, Any]]:
@@ -217,9 +276,9 @@ class _Searching:
         except (KeyError, TypeError) as error:
             raise _invalid_response(self._service.url, f"{type(error).__name__}: {error}") from error
 
-    def _frame(self, rows: list[Mapping[str, Any]]) -> gpd.GeoDataFrame:
+    def _made(self, rows: list[Mapping[str, Any]]) -> _Part:
         try:
-            return frame_of(rows, self._query.columns)
+            return self._make(rows)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise _invalid_response(self._service.url, f"{type(error).__name__}: {error}") from error
 

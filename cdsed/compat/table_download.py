@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,13 +20,14 @@ from cdsed.model.eodata import BUCKET
 from cdsed.model.listing import ListingOptions
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
 from cdsed.view.read import read_status
+from cdsed.view.transfer_bar import transfer_bar
 
 _log = logging.getLogger(__name__)
 
 DONE, FAILED, TO_DO = 1.0, -1.0, 0.0
 
 
-def download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> list[tuple[float, str]]:
+def download(rows: pd.DataFrame, wanted: Wanted, stream: TextIO | None) -> list[tuple[float, str]]:
     """Download the products of a table; log the cause of each failure.
 
     Parameters
@@ -34,8 +36,8 @@ def download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> list[tu
         Columns ``safe``, ``S3Path``, ``outputpath``, perhaps ``id``.
     wanted
         The configuration, and what the call asks of it.
-    show
-        The stream for the progress line; None hides it.
+    stream
+        Where the bar is drawn; None hides it.
 
     Returns
     -------
@@ -52,7 +54,8 @@ def download(rows: pd.DataFrame, wanted: Wanted, show: TextIO | None) -> list[tu
     request = foreground.DownloadRequest(_listing(rows, wanted.conf), names, options, foreground.IDLE_TIMEOUT_S)
     with installation(wanted) as private:
         try:
-            results = foreground.download(private.config, request, show, environ())
+            with transfer_bar(stream) if stream is not None else nullcontext() as show:
+                results = foreground.download(private.config, request, show, environ())
         except CdsedError as error:
             text = str(error).replace("groups.default.accounts.", f"{wanted.group}.")
             raise CdsedError(in_their_words(text)) from error

@@ -274,7 +274,7 @@ def sqlite_version() -> str:
     return apsw.sqlite_lib_version()
 
 
-def _wal_is_safe(sqlite_version: str) -> bool:
+def wal_is_safe(sqlite_version: str) -> bool:
     """Tell whether this SQLite is free of the WAL-reset bug."""
     return tuple(int(part) for part in sqlite_version.split(".")[:3]) >= _WAL_SAFE_VERSION
 
@@ -286,7 +286,7 @@ def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], Non
         raise state_error(path, error) from error
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.pragma("journal_mode", "wal" if _wal_is_safe(sqlite_version()) else "truncate")
+        connection.pragma("journal_mode", "wal" if wal_is_safe(sqlite_version()) else "truncate")
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
         prepare(connection, path)

@@ -41,11 +41,16 @@ def refuse_network_filesystem(directory: Path) -> None:
     """
     mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     kind = filesystem_kind(directory.resolve(), mountinfo)
-    if kind in _NETWORK_FILESYSTEMS:
+    if is_network(kind):
         raise StateRefused(
             f"state_dir {directory} is on {kind}, a network file system, where SQLite loses data; "
             "set state_dir to a local disk, e.g. /var/lib/cdsed"
         )
+
+
+def is_network(kind: str) -> bool:
+    """Tell whether a type of file system is one of the network, where SQLite loses data."""
+    return kind in _NETWORK_FILESYSTEMS
 
 
 def filesystem_kind(path: Path, mountinfo: str) -> str:

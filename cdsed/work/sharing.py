@@ -30,7 +30,7 @@ class SharedAccounts:
 
     def take(self, account: Account, slot: int) -> KernelLock | None:
         """Lock a session for the whole machine; None, with a notice, if another daemon has it."""
-        lock = self.register.take(self._mark(account), slot)
+        lock = self.register.take(account_mark(account, self.s3_url), slot)
         if lock is None:
             self._note(account)
         return lock
@@ -41,7 +41,7 @@ class SharedAccounts:
             self._note(account)
 
     def _note(self, account: Account) -> None:
-        others = self.register.others(self._mark(account), range(1, account.sessions + 1))
+        others = self.register.others(account_mark(account, self.s3_url), range(1, account.sessions + 1))
         text = None
         if others:
             text = (
@@ -52,10 +52,10 @@ class SharedAccounts:
         if notices.note(self.db, self.clock, notices.shared(account.name), text) and text:
             _log.warning("%s", text)
 
-    def _mark(self, account: Account) -> str:
-        """Return a hash that identifies an account: of its login and this service."""
-        service = f"{_service(self.s3_url)}\n{account.login_mark}"
-        return hashlib.sha256(service.encode()).hexdigest()[:16]
+
+def account_mark(account: Account, s3_url: str) -> str:
+    """Return a hash that identifies an account to all daemons of a machine: of its login and its service."""
+    return hashlib.sha256(f"{_service(s3_url)}\n{account.login_mark}".encode()).hexdigest()[:16]
 
 
 def _service(url: str) -> str:

@@ -157,6 +157,22 @@ You see all mistakes at once, each with its line and key:
     …
     78
 
+Have a commented file written for your directories, with an accounts file beside it:
+
+    $ cd /tmp/tour
+    $ cdsed config init --config new/cdsed.yml --state-dir new/state --spool new/spool --inbox new/inbox
+    wrote: /tmp/tour/new/cdsed.yml
+    wrote: /tmp/tour/new/accounts.yml
+    …
+
+Its first line tells an editor with the YAML language server (VS Code, Neovim, Emacs) the JSON Schema, so that it
+completes keys and marks mistakes. To get that line for a file that you have:
+
+    $ echo '# yaml-language-server: $schema='$(cdsed config schema settings --path)
+    # yaml-language-server: $schema=/…/settings.schema.json
+    $ cdsed config schema accounts | head -n 1
+    {
+
 cdsed reads the first of these files that you have:
 
     --config FILE

@@ -39,13 +39,15 @@ _MAY_IMPORT = {
     "roles": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule", "web"},
     "daemon": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "schedule"},
     "sandbox": _BASE,
-    "cli": _BASE
-    | _VALUES
-    | _ADAPTERS
-    | {"process", "credentials", "work", "schedule", "roles", "daemon", "view", "web"},
     "foreground": _BASE | _VALUES | _ADAPTERS | {"process", "view"},
     "api": _BASE | _VALUES | _ADAPTERS | {"view", "foreground"},
     "compat": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work", "view", "foreground"},
+    "holdings": _BASE | _VALUES | {"store", "catalogue"},
+    "doctor": _BASE | _VALUES | _ADAPTERS | {"process", "credentials", "work"},
+    "cli": _BASE
+    | _VALUES
+    | _ADAPTERS
+    | {"process", "credentials", "work", "schedule", "roles", "daemon", "view", "web", "compat", "holdings", "doctor"},
     "__main__": {"cli"},
     "": {"api", "_version"},
 }
@@ -67,12 +69,14 @@ _OWNERS = {
     "pydantic": {"cdsed.config"},
     "pydantic_core": {"cdsed.config"},
     "yaml": {"cdsed.config"},
-    "defusedxml": {"cdsed.model.manifest", "cdsed.transfer.genuine"},
+    "defusedxml": {"cdsed.model.manifest", "cdsed.model.manifest_footprint", "cdsed.transfer.genuine"},
     "pandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
     "geopandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
-    "shapely": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query", "cdsed.sandbox"},
+    "shapely": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query", "cdsed.holdings", "cdsed.sandbox"},
     "numpy": {"cdsed.catalogue"},
-    "pyarrow": {"cdsed.catalogue", "cdsed.inbox.formats.parquet"},
+    "pyarrow": {"cdsed.catalogue", "cdsed.holdings", "cdsed.inbox.formats.parquet"},
+    "pystac": {"cdsed.holdings"},
+    "tqdm": {"cdsed.view.transfer_bar"},
     "odata_query": {"cdsed.sandbox"},
     "jwt": {"cdsed.sandbox"},
     "cryptography": {"cdsed.sandbox"},

@@ -80,6 +80,13 @@ def test_only_downloading_loads_s3(role):
     assert not loaded(f"import cdsed.roles, {role}") & {"boto3", "botocore", "pandas", "apscheduler"}
 
 
+def test_the_bar_of_a_download_is_loaded_when_it_is_shown_and_an_export_loads_what_its_format_needs():
+    modules = loaded("import cdsed.foreground, cdsed.view.transfer_bar, cdsed.cli.doctor, cdsed.cli.config")
+    assert not modules & {"tqdm", "pystac", "pandas", "shapely", "pyarrow", "requests"}
+    csv = loaded("from cdsed.holdings.export_formats import ExportFormat, writer_of", "writer_of(ExportFormat.CSV)")
+    assert not csv & {"tqdm", "pystac", "pandas", "shapely", "pyarrow"}
+
+
 def test_looking_names_up_and_matching_them_loads_no_geopandas():
     modules = loaded("import cdsed.cli.resolve, cdsed.cli.match, cdsed.catalogue.client, cdsed.catalogue.counterparts")
     assert not modules & {"pandas", "geopandas", "shapely", "numpy", "pyarrow"}

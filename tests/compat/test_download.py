@@ -156,7 +156,7 @@ def test_a_table_is_brought_by_the_real_machinery(old: Old, capfd: pytest.Captur
     for name in table["safename"]:
         assert old.differences(outputdir / name) == []
     pd.testing.assert_frame_equal(table, before)
-    assert "OK 6" in capfd.readouterr().err
+    assert "OK=6 | ERR=0 | todo=0" in capfd.readouterr().err
     assert not list(old.root.rglob("accounts.yml")), "a copy of the secrets is left behind"
 
     again = download_list_product_multithread_v4(table, str(outputdir), "logins", True, True, str(old.write()))

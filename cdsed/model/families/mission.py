@@ -60,6 +60,8 @@ class Mission:
         Product types of one observation, as in names: the choices of ``cdsed match --to``.
     polarisations
         Maps the code in names to the words of the catalogue.
+    daily_modes
+        Sensor modes whose products are in the files of ``cdsed metadata --daily``; empty: there are no such files.
     sensor
         cdsodatacli's word for the instrument; None if the name has it.
     explode
@@ -82,6 +84,7 @@ class Mission:
     observation: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     polarisations: Mapping[str, str] = field(default_factory=dict)
+    daily_modes: frozenset[str] = frozenset()
     sensor: str | None = None
     explode: Callable[[NameFields], dict[str, Any]] | None = None
 

@@ -85,6 +85,7 @@ MISSION = Mission(
     observation=("orbit", "datatake", "product_class"),
     types=("SLC", "GRD", "GRDH", "GRDM", "GRDF", "OCN", "RAW"),
     polarisations={"SV": "VV", "SH": "HH", "DV": "VV&VH", "DH": "HH&HV"},
+    daily_modes=frozenset({"WV", "IW", "EW", *(f"S{beam}" for beam in range(1, 7))}),
     sensor="CbandRadar",
     explode=_explode,
 )

@@ -13,6 +13,7 @@ from cdsed.api.arguments import listing_text
 from cdsed.errors import CdsedError, ConfigError, InboxError
 from cdsed.local.presence import Presence
 from cdsed.sandbox.names import realistic_safenames
+from cdsed.view.progress import DownloadProgress
 from tests.support.daemon import DaemonProcess, Installation
 from tests.support.local_products import SAFENAME, make_product
 from tests.support.sandbox import SandboxProcess
@@ -64,6 +65,7 @@ def test_search_takes_conditions_as_people_write_them(lab: Installation) -> None
     assert set(names) <= set(found["name"])
     assert str(found["start"].dtype) == "datetime64[us, UTC]"
     assert {"sea_percent", "orbitNumber", "geometry"} <= set(found.columns)
+    assert f"<td>{names[0]}</td>" in found._repr_html_(), "a notebook shows a table"
     one = cdsed.search(name=names[0], attributes=["orbitNumber > 0"], cache=False)
     assert list(one["name"]) == [names[0]]
     with pytest.raises(ValueError, match="nonsense"):
@@ -130,13 +132,15 @@ def test_download_brings_what_search_found_without_a_daemon(
     names = _add(lab.sandbox, 4, seed=604)
     found = cdsed.search(name="S1*", cache=False)
     found = found[found["name"].isin(names)]
-    done = cdsed.download(found, tmp_path / "out")
+    seen: list[DownloadProgress] = []
+    done = cdsed.download(found, tmp_path / "out", progress=True, on_progress=seen.append)
     assert done.ok
+    assert (seen[-1].succeeded, seen[-1].failed, seen[-1].to_do) == (4, 0, 0)
     assert list(done.table.columns) == ["safename", "state", "path", "size_bytes", "cause"]
     assert set(done.table["state"]) == {"done"}
     assert lab.differences(names, tmp_path / "out") == []
     assert sorted(path.name for path in done.paths) == sorted(names)
-    assert "OK 4" in capsys.readouterr().err
+    assert "OK=4 | ERR=0 | todo=0" in capsys.readouterr().err
     assert "4 of 4 products are on disk" in repr(done)
     assert names[0] in done._repr_html_()
     asked = lab.sandbox.counters()["accounts"]

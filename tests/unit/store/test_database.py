@@ -16,10 +16,10 @@ from cdsed.local.space import free_bytes
 from cdsed.store import database
 from cdsed.store.database import (
     FILE_NAME,
-    _wal_is_safe,
     open_read_only,
     open_state,
     sqlite_version,
+    wal_is_safe,
 )
 from cdsed.store.filesystem import filesystem_kind
 from cdsed.store.queries import migrations
@@ -118,11 +118,11 @@ def test_a_network_file_system_is_refused_with_a_remedy(tmp_path, monkeypatch):
     ("version", "safe"), [("3.40.1", False), ("3.51.2", False), ("3.51.3", True), ("3.52.0", True), ("4.0.0", True)]
 )
 def test_wal_is_refused_below_3_51_3(version, safe):
-    assert _wal_is_safe(version) is safe
+    assert wal_is_safe(version) is safe
 
 
 def test_the_sqlite_that_comes_with_cdsed_has_no_wal_reset_bug():
-    assert _wal_is_safe(sqlite_version())
+    assert wal_is_safe(sqlite_version())
 
 
 def test_what_fails_inside_a_transaction_leaves_nothing_behind(lab):
