@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from cdsed.clock import Clock
 from cdsed.model.estimate import Load, Source, eta
 from cdsed.model.operation import Eta, EtaLimit
-from cdsed.model.quota import HourOfTraffic, Limit, Supply
+from cdsed.model.quota import HourOfTraffic, Limit
 from cdsed.store import breakers, forecast, speeds
 from cdsed.store.backlog import Backlog, ListingLoad
 from cdsed.store.database import Database
@@ -111,11 +112,8 @@ class _Supply:
             requests_per_window=account.requests_per_minute,
             returns=self._returns(account),
             begins_in_s=max(penalty_s, self._service_in_s, 0.0 if paused_s == WITHOUT_END else paused_s),
-            volume=Supply(
-                0.0,
-                max(0, account.ceiling_bytes - account.used_bytes),
-                tuple(forecast.hours(self._db, self._clock, account.name)),
-            ),
+            left_bytes=max(0, account.ceiling_bytes - account.used_bytes),
+            hours=cache(lambda: tuple(forecast.hours(self._db, self._clock, account.name))),
         )
 
     def _returns(self, account: QuotaUsage) -> tuple[tuple[float, float], ...]:
@@ -154,8 +152,7 @@ def _pooled(members: Sequence[QuotaUsage], sources: Sequence[Source]) -> Source:
     """Return one source for the accounts of a group; each of them knows a shared quota as a whole."""
     first = members[0]
     requests = sources[:1] if Limit.REQUESTS in first.shares else sources
-    volumes = [each.volume for each in sources if each.volume is not None]
-    volumes = volumes[:1] if Limit.VOLUME in first.shares else volumes
+    volumes = sources[:1] if Limit.VOLUME in first.shares else sources
     returns = sorted(each for source in requests for each in source.returns)
     return Source(
         speed=_sum(each.speed for each in sources),
@@ -163,11 +160,8 @@ def _pooled(members: Sequence[QuotaUsage], sources: Sequence[Source]) -> Source:
         requests_per_window=sum(each.requests_per_window for each in requests),
         returns=tuple(returns),
         begins_in_s=min(each.begins_in_s for each in sources),
-        volume=Supply(
-            0.0,
-            sum(each.left_bytes for each in volumes),
-            _by_hour(hour for each in volumes for hour in each.hours),
-        ),
+        left_bytes=sum(each.left_bytes or 0 for each in volumes),
+        hours=cache(lambda: _by_hour(hour for each in volumes for hour in each.hours())),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cdsed.model.estimate import WINDOW_S, Load, Source, eta, weight
 from cdsed.model.operation import EtaLimit
-from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, Supply
+from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic
 
 NOW = 500_000 * 3600.0
 _STEP_S, _STEPS = 5, 13
@@ -104,7 +104,7 @@ def test_the_time_to_go_is_that_of_a_simulated_run(shape: str) -> None:
 
 def source(speed: float, *, left_bytes: int = 10**15, hours: tuple[HourOfTraffic, ...] = ()) -> Source:
     """Return a source for requests of 1 MB that has so many bytes per second."""
-    return Source(weight(speed / 1e6, speed), None, 1e9, ((0.0, 1e9),), volume=Supply(0.0, left_bytes, hours))
+    return Source(weight(speed / 1e6, speed), None, 1e9, ((0.0, 1e9),), left_bytes=left_bytes, hours=lambda: hours)
 
 
 def test_a_volume_that_does_not_suffice_waits_for_the_hours_that_free_it() -> None:
