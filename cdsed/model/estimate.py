@@ -44,7 +44,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class QuotaSource:
     """What serves the work: an account, or accounts that share their quotas.
 
     Attributes
@@ -89,7 +89,7 @@ class Source:
 class _Schedule:
     """When a source sends how many requests at full `speed` (requests per second) where its quota allows it."""
 
-    def __init__(self, source: Source, speed: float) -> None:
+    def __init__(self, source: QuotaSource, speed: float) -> None:
         self._speed = speed
         self._saturated = speed * WINDOW_S >= source.requests_per_window
         self._batches: list[tuple[float, float]] = []
@@ -114,7 +114,7 @@ class _Schedule:
         return total
 
 
-def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
+def eta(load: Load, sources: Sequence[QuotaSource], now: float) -> Eta | None:
     """Return when `load` will be done by all sources together.
 
     Parameters
@@ -167,7 +167,7 @@ def _time(requests: float, schedules: Sequence[_Schedule]) -> float:
     return high
 
 
-def _time_at_speed(requests: float, sources: Sequence[Source], bytes_per_request: float) -> float:
+def _time_at_speed(requests: float, sources: Sequence[QuotaSource], bytes_per_request: float) -> float:
     """Return the seconds in which so many requests would be sent without any quota of requests."""
     sent, speed, then_s = 0.0, 0.0, 0.0
     for each in sorted(sources, key=lambda one: one.begins_in_s):
@@ -178,6 +178,6 @@ def _time_at_speed(requests: float, sources: Sequence[Source], bytes_per_request
     return then_s + (requests - sent) / speed if speed else _LONGEST_S
 
 
-def _supply(source: Source, bytes_per_request: float) -> Supply:
+def _supply(source: QuotaSource, bytes_per_request: float) -> Supply:
     rate = source.lasting(bytes_per_request) * bytes_per_request
     return Supply(rate, 10**18) if source.left_bytes is None else Supply(rate, source.left_bytes, source.hours())
