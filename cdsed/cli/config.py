@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

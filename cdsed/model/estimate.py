@@ -4,11 +4,11 @@ Work is seen as a fluid of requests that carry bytes. Every account serves it at
 of requests: a request that was sent counts for `WINDOW_S`, and then another one may follow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from cdsed.model.operation import Eta, EtaLimit
-from cdsed.model.quota import Supply, forecast
+from cdsed.model.quota import HourOfTraffic, Supply, forecast
 
 #: Requests are counted in steps of 5 s, so that each counts for up to this long.
 WINDOW_S = 65.0
@@ -44,7 +44,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class QuotaSource:
     """What serves the work: an account, or accounts that share their quotas.
 
     Attributes
@@ -61,8 +61,9 @@ class Source:
         are left now.
     begins_in_s
         Seconds until it may be used.
-    volume
-        The volume of 30 days; its rate is not used. None: there is no limit.
+    left_bytes, hours
+        What is left of its volume of 30 days (None: there is no limit), and a function that returns its traffic in the
+        window: it is called only if the volume does not suffice.
     """
 
     speed: float | None
@@ -70,7 +71,8 @@ class Source:
     requests_per_window: float
     returns: tuple[tuple[float, float], ...]
     begins_in_s: float = 0.0
-    volume: Supply | None = None
+    left_bytes: int | None = None
+    hours: Callable[[], tuple[HourOfTraffic, ...]] = tuple
 
     def requests_per_s(self, bytes_per_request: float) -> float:
         """Return requests per second at full speed, for requests of this size."""
@@ -87,7 +89,7 @@ class Source:
 class _Schedule:
     """When a source sends how many requests at full `speed` (requests per second) where its quota allows it."""
 
-    def __init__(self, source: Source, speed: float) -> None:
+    def __init__(self, source: QuotaSource, speed: float) -> None:
         self._speed = speed
         self._saturated = speed * WINDOW_S >= source.requests_per_window
         self._batches: list[tuple[float, float]] = []
@@ -112,7 +114,7 @@ class _Schedule:
         return total
 
 
-def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
+def eta(load: Load, sources: Sequence[QuotaSource], now: float) -> Eta | None:
     """Return when `load` will be done by all sources together.
 
     Parameters
@@ -130,16 +132,15 @@ def eta(load: Load, sources: Sequence[Source], now: float) -> Eta | None:
     unknown = any(each.speed is None and each.bytes_per_s_max is None for each in sources)
     if not sources or not any(each.requests_per_s(bytes_per_request) > 0 for each in sources):
         return None
-    unlimited = [replace(each, requests_per_window=_FAST * _FAST, returns=((0.0, _FAST),)) for each in sources]
     schedules = [_Schedule(each, each.requests_per_s(bytes_per_request)) for each in sources]
     in_s = _time(load.requests, schedules)
-    at_speed_s = _time(load.requests, [_Schedule(each, each.requests_per_s(bytes_per_request)) for each in unlimited])
+    at_speed_s = _time_at_speed(load.requests, sources, bytes_per_request)
     limit = EtaLimit.REQUESTS if in_s > at_speed_s * _NOTICEABLE_SHARE + _NOTICEABLE_S else EtaLimit.BANDWIDTH
     if limit is EtaLimit.BANDWIDTH and unknown:
         return None
     if limit is EtaLimit.BANDWIDTH and 2 * min(each.begins_in_s for each in sources) > in_s:
         limit = EtaLimit.PAUSE
-    volumes = [each.volume.left_bytes if each.volume else _FAST * _FAST for each in sources]
+    volumes = [_FAST * _FAST if each.left_bytes is None else each.left_bytes for each in sources]
     if any(each.served(in_s) * bytes_per_request > left for each, left in zip(schedules, volumes, strict=True)):
         found = forecast(load.size_bytes, [_supply(each, bytes_per_request) for each in sources], now)
         if found is None:
@@ -166,7 +167,17 @@ def _time(requests: float, schedules: Sequence[_Schedule]) -> float:
     return high
 
 
-def _supply(source: Source, bytes_per_request: float) -> Supply:
+def _time_at_speed(requests: float, sources: Sequence[QuotaSource], bytes_per_request: float) -> float:
+    """Return the seconds in which so many requests would be sent without any quota of requests."""
+    sent, speed, then_s = 0.0, 0.0, 0.0
+    for each in sorted(sources, key=lambda one: one.begins_in_s):
+        if sent + speed * (each.begins_in_s - then_s) >= requests:
+            break
+        sent += speed * (each.begins_in_s - then_s)
+        speed, then_s = speed + each.requests_per_s(bytes_per_request), each.begins_in_s
+    return then_s + (requests - sent) / speed if speed else _LONGEST_S
+
+
+def _supply(source: QuotaSource, bytes_per_request: float) -> Supply:
     rate = source.lasting(bytes_per_request) * bytes_per_request
-    volume = source.volume or Supply(rate, 10**18)
-    return replace(volume, rate_bytes_per_s=rate)
+    return Supply(rate, 10**18) if source.left_bytes is None else Supply(rate, source.left_bytes, source.hours())

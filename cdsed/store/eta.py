@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from cdsed.clock import Clock
-from cdsed.model.estimate import Load, Source, eta
+from cdsed.model.estimate import Load, QuotaSource, eta
 from cdsed.model.operation import Eta, EtaLimit
-from cdsed.model.quota import HourOfTraffic, Limit, Supply
+from cdsed.model.quota import HourOfTraffic, Limit
 from cdsed.store import breakers, forecast, speeds
 from cdsed.store.backlog import Backlog, ListingLoad
 from cdsed.store.database import Database
@@ -34,7 +35,7 @@ def of_backlog(db: Database, clock: Clock, accounts: Sequence[QuotaUsage], backl
     """
     if not backlog.listings:
         return Etas()
-    supply = _Supply(db, clock, accounts, backlog, pauses)
+    supply = _GroupSources(db, clock, accounts, backlog, pauses)
     found: dict[int, Eta] = {}
     for group in {each.group for each in backlog.listings}:
         before = Load()
@@ -48,7 +49,7 @@ def of_backlog(db: Database, clock: Clock, accounts: Sequence[QuotaUsage], backl
     return Etas(None if missing else max(found.values(), key=lambda one: one.seconds), found)
 
 
-def _delayed(listing: ListingLoad, time: Eta, supply: "_Supply", pauses: Paused, *, known: bool) -> Eta:
+def _delayed(listing: ListingLoad, time: Eta, supply: "_GroupSources", pauses: Paused, *, known: bool) -> Eta:
     """Return the time of a listing, with its pause and the back-offs of its products."""
     paused_s = pauses.of_listing(listing)
     bound = time.lower_bound or listing.taking or not known or pauses.windows or supply.is_bound
@@ -59,7 +60,7 @@ def _delayed(listing: ListingLoad, time: Eta, supply: "_Supply", pauses: Paused,
     return replace(time, lower_bound=bound)
 
 
-class _Supply:
+class _GroupSources:
     """What serves each group; `is_bound`: something is known to be slower than this says."""
 
     def __init__(
@@ -79,13 +80,13 @@ class _Supply:
         self._shares: dict[str, float] = {}
         for each in backlog.listings:
             self._shares[each.group] = self._shares.get(each.group, 0.0) + each.load.size_bytes / total
-        self._groups: dict[str, tuple[Source, ...]] = {}
+        self._groups: dict[str, tuple[QuotaSource, ...]] = {}
 
     def paused_s(self, group: str) -> float:
         """Return for how many seconds every account that could be used for a group is paused."""
         return min((self._pauses.account(each.name) for each in self._accounts if each.group == group), default=0.0)
 
-    def of_group(self, group: str) -> tuple[Source, ...]:
+    def of_group(self, group: str) -> tuple[QuotaSource, ...]:
         """Return what serves a group; accounts that share their volume or their requests are one source."""
         if group not in self._groups:
             members = [each for each in self._accounts if each.group == group]
@@ -96,7 +97,7 @@ class _Supply:
             self._groups[group] = tuple(self._limited(group, members, sources))
         return self._groups[group]
 
-    def _source(self, account: QuotaUsage) -> Source:
+    def _source(self, account: QuotaUsage) -> QuotaSource:
         speed = self._speeds.get(account.name)
         limits = []
         if account.bandwidth_bytes_per_s:
@@ -105,17 +106,14 @@ class _Supply:
             limits.append(float(self._limits["account", account.name]))
         penalty_s = max(0.0, (account.breaker_until_s or 0.0) - self._clock.boot_s())
         paused_s = self._pauses.account(account.name)
-        return Source(
+        return QuotaSource(
             speed=speed,
             bytes_per_s_max=min(limits, default=None),
             requests_per_window=account.requests_per_minute,
             returns=self._returns(account),
             begins_in_s=max(penalty_s, self._service_in_s, 0.0 if paused_s == WITHOUT_END else paused_s),
-            volume=Supply(
-                0.0,
-                max(0, account.ceiling_bytes - account.used_bytes),
-                tuple(forecast.hours(self._db, self._clock, account.name)),
-            ),
+            left_bytes=max(0, account.ceiling_bytes - account.used_bytes),
+            hours=cache(lambda: tuple(forecast.hours(self._db, self._clock, account.name))),
         )
 
     def _returns(self, account: QuotaUsage) -> tuple[tuple[float, float], ...]:
@@ -128,7 +126,9 @@ class _Supply:
         left = [(0.0, float(max(0, account.requests_left) + account.claimed_requests))]
         return (*left, *sent)
 
-    def _limited(self, group: str, members: Iterable[QuotaUsage], sources: Sequence[Source]) -> Iterable[Source]:
+    def _limited(
+        self, group: str, members: Iterable[QuotaUsage], sources: Sequence[QuotaSource]
+    ) -> Iterable[QuotaSource]:
         """Yield sources that together keep to the limits of bandwidth, and to the connections that a group shares."""
         caps = [self._limits.get(("group", group), WITHOUT_END)]
         if ("machine", "") in self._limits:
@@ -150,24 +150,20 @@ class _Supply:
                 yield replace(each, bytes_per_s_max=min(own, cap * share))
 
 
-def _pooled(members: Sequence[QuotaUsage], sources: Sequence[Source]) -> Source:
+def _pooled(members: Sequence[QuotaUsage], sources: Sequence[QuotaSource]) -> QuotaSource:
     """Return one source for the accounts of a group; each of them knows a shared quota as a whole."""
     first = members[0]
     requests = sources[:1] if Limit.REQUESTS in first.shares else sources
-    volumes = [each.volume for each in sources if each.volume is not None]
-    volumes = volumes[:1] if Limit.VOLUME in first.shares else volumes
+    volumes = sources[:1] if Limit.VOLUME in first.shares else sources
     returns = sorted(each for source in requests for each in source.returns)
-    return Source(
+    return QuotaSource(
         speed=_sum(each.speed for each in sources),
         bytes_per_s_max=_sum(each.bytes_per_s_max for each in sources),
         requests_per_window=sum(each.requests_per_window for each in requests),
         returns=tuple(returns),
         begins_in_s=min(each.begins_in_s for each in sources),
-        volume=Supply(
-            0.0,
-            sum(each.left_bytes for each in volumes),
-            _by_hour(hour for each in volumes for hour in each.hours),
-        ),
+        left_bytes=sum(each.left_bytes or 0 for each in volumes),
+        hours=cache(lambda: _by_hour(hour for each in volumes for hour in each.hours())),
     )
 
 

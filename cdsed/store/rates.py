@@ -36,7 +36,7 @@ class RecentTraffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class TrafficPeriod:
     """Requests and bytes of all accounts in one period that begins at `at` (seconds UTC)."""
 
     at: float
@@ -70,20 +70,20 @@ def recent(db: Database, clock: Clock) -> RecentTraffic:
     )
 
 
-def last_day(db: Database, clock: Clock) -> list[Traffic]:
+def last_day(db: Database, clock: Clock) -> list[TrafficPeriod]:
     """Return the traffic of the last 24 hours by the hour (UTC), oldest first; the last one is the present hour."""
     hour = int(clock.utc_s() // 3600)
     return list(_periods(db, hour - _HOURS + 1, 1, _HOURS))
 
 
-def last_month(db: Database, clock: Clock) -> list[Traffic]:
+def last_month(db: Database, clock: Clock) -> list[TrafficPeriod]:
     """Return the traffic of the last 30 days by the day (UTC), oldest first; the last one is today."""
     day = int(clock.utc_s() // 86_400)
     return list(_periods(db, (day - _DAYS + 1) * 24, 24, _DAYS))
 
 
-def _periods(db: Database, first_hour: int, hours: int, periods: int) -> Iterator[Traffic]:
+def _periods(db: Database, first_hour: int, hours: int, periods: int) -> Iterator[TrafficPeriod]:
     found = {row["hour"]: row for row in db.rows(_SQL.hours, after=first_hour - 1)}
     for begins in range(first_hour, first_hour + hours * periods, hours):
         rows = [found[hour] for hour in range(begins, begins + hours) if hour in found]
-        yield Traffic(begins * 3600.0, sum(row["requests"] for row in rows), sum(row["bytes"] for row in rows))
+        yield TrafficPeriod(begins * 3600.0, sum(row["requests"] for row in rows), sum(row["bytes"] for row in rows))

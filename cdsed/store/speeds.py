@@ -30,7 +30,7 @@ class _Step:
 
 
 def of_accounts(db: Database, clock: Clock, accounts: Sequence[QuotaUsage]) -> dict[str, float]:
-    """Return the speeds of accounts (`cdsed.model.estimate.Source`) by their names, as far as they are known.
+    """Return the speeds of accounts (`cdsed.model.estimate.QuotaSource`) by their names, as far as they are known.
 
     The last minute counts, else the last hour, else the last busy hours. An account that has not worked yet is expected
     to have the mean speed of the others of its group for each of its sessions.

@@ -13,9 +13,8 @@ from functools import partial
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
-from cdsed.store import bandwidth_limits, cancelling
-from cdsed.store import free_space as known_space
-from cdsed.work import free_space, owning
+from cdsed.store import bandwidth_limits, cancelling, free_space
+from cdsed.work import owning, space_watch
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkerContext
 from cdsed.work.finish import digest_next, finish_next
@@ -49,10 +48,10 @@ class SessionPool:
         self._threads = [self._start(SessionThread(context).run, f"session {n}") for n in range(1, sessions + 1)]
         self._threads.append(self._start(self._tidy, "tidy"))
         self._threads.append(self._start(self._heartbeat, "owners"))
-        places = free_space.places(context.settings)
-        known_space.forget_others(context.store.db, places)
+        places = space_watch.places(context.settings)
+        free_space.forget_others(context.store.db, places)
         for place in places:
-            self._threads.append(self._start(partial(free_space.watch_place, context, place), f"space {place}"))
+            self._threads.append(self._start(partial(space_watch.watch_place, context, place), f"space {place}"))
         self._start_finisher()
 
     @property

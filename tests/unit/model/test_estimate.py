@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from cdsed.model.estimate import WINDOW_S, Load, Source, eta, weight
+from cdsed.model.estimate import WINDOW_S, Load, QuotaSource, eta, weight
 from cdsed.model.operation import EtaLimit
-from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, Supply
+from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic
 
 NOW = 500_000 * 3600.0
 _STEP_S, _STEPS = 5, 13
@@ -24,11 +24,11 @@ class Account:
     before: tuple[tuple[float, int], ...] = ()
     begins_in_s: float = 0.0
 
-    def source(self, size_bytes: float) -> Source:
+    def source(self, size_bytes: float) -> QuotaSource:
         """Return what is known of it, if its speed was measured with requests of this size."""
         a_request_s = self.latency_s + size_bytes / self.bytes_per_s
         sent = sum(requests for _, requests in self.before)
-        return Source(
+        return QuotaSource(
             speed=weight(self.sessions, self.sessions * size_bytes) / a_request_s,
             bytes_per_s_max=None,
             requests_per_window=self.requests_per_minute,
@@ -102,9 +102,9 @@ def test_the_time_to_go_is_that_of_a_simulated_run(shape: str) -> None:
     assert (found.limit, found.lower_bound) == (limit, False)
 
 
-def source(speed: float, *, left_bytes: int = 10**15, hours: tuple[HourOfTraffic, ...] = ()) -> Source:
+def source(speed: float, *, left_bytes: int = 10**15, hours: tuple[HourOfTraffic, ...] = ()) -> QuotaSource:
     """Return a source for requests of 1 MB that has so many bytes per second."""
-    return Source(weight(speed / 1e6, speed), None, 1e9, ((0.0, 1e9),), volume=Supply(0.0, left_bytes, hours))
+    return QuotaSource(weight(speed / 1e6, speed), None, 1e9, ((0.0, 1e9),), left_bytes=left_bytes, hours=lambda: hours)
 
 
 def test_a_volume_that_does_not_suffice_waits_for_the_hours_that_free_it() -> None:
@@ -123,20 +123,20 @@ def test_the_account_with_volume_does_the_work_of_the_one_without() -> None:
 
 def test_a_speed_of_large_objects_is_about_right_for_products_with_many_small_ones() -> None:
     """A product's large objects are fetched first: what was measured until then has few requests."""
-    early = Source(weight(1.0, 8e6), None, 1e9, ((0.0, 1e9),))
+    early = QuotaSource(weight(1.0, 8e6), None, 1e9, ((0.0, 1e9),))
     found = eta(Load(300, 60e6), [early], NOW)
     assert found is not None
     assert found.seconds == pytest.approx(60e6 / 8e6, rel=0.25)
 
 
 def test_a_limit_of_bandwidth_gives_a_time_without_a_measure() -> None:
-    found = eta(Load(100, 1e8), [Source(None, 1e6, 2000, ((0.0, 2000.0),))], NOW)
+    found = eta(Load(100, 1e8), [QuotaSource(None, 1e6, 2000, ((0.0, 2000.0),))], NOW)
     assert found is not None
     assert (found.seconds, found.limit, found.lower_bound) == (pytest.approx(100, abs=1), EtaLimit.BANDWIDTH, False)
 
 
 def test_without_a_known_speed_the_requests_give_a_lower_bound() -> None:
-    unknown = Source(None, None, 2000, ((0.0, 2000.0),))
+    unknown = QuotaSource(None, None, 2000, ((0.0, 2000.0),))
     found = eta(Load(20_000, 2e9), [unknown], NOW)
     assert found is not None
     assert (found.limit, found.lower_bound) == (EtaLimit.REQUESTS, True)
