@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 from cdsed.errors import TransferError
 
-_ATTRIBUTE = "cdsed_about"
+#: The key of `extra` that `about` makes: an event or None, and fields.
+ABOUT = "cdsed_about"
 _context: ContextVar[Mapping[str, object]] = ContextVar("_context", default=MappingProxyType({}))
 _KEYS = ("product", "account", "listing", "group", "disk", "worker", "error")
 
@@ -66,7 +67,7 @@ def about(event: LogEvent | None = None, /, **fields: object) -> dict[str, objec
         are known; None and '' are left out.
     """
     assert fields.keys() <= set(_KEYS), f"unknown fields: {fields.keys() - set(_KEYS)}"
-    return {_ATTRIBUTE: (event, fields)}
+    return {ABOUT: (event, fields)}
 
 
 #: For a product that is on the disk already; the product is in the context of the record.
@@ -88,7 +89,7 @@ def fields_of(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
 
     The code of an error among the arguments of the message is its field `error`.
     """
-    event, own = getattr(record, _ATTRIBUTE, (None, {}))
+    event, own = getattr(record, ABOUT, (None, {}))
     if event is not None:
         yield "event", event.label
         yield "message_id", event.value

@@ -9,7 +9,7 @@ from dataclasses import replace
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
 from cdsed.errors import DiskError, LeaseLost, StateError, Stopped, TransferError
-from cdsed.logevent import LogEvent, about
+from cdsed.logevent import ABOUT, LogEvent
 from cdsed.model.objects import Lease, Piece
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import THROTTLE_CODES
@@ -299,7 +299,9 @@ class Outcome:
             pause = breakers.fail(self._db, self._clock, disk_breaker(place), policy, error)
         if not known:
             what = "products without a destination" if place == NO_PLACE else place
-            _log.error("%s; %s pauses for %.0f s", error, what, pause, extra=about(LogEvent.DISK_OUT, disk=place))
+            _log.error(
+                "%s; %s pauses for %.0f s", error, what, pause, extra={ABOUT: (LogEvent.DISK_OUT, {"disk": place})}
+            )
         return pause
 
     def _pause_disk(self, error: TransferError, product: Product) -> None:
