@@ -17,7 +17,8 @@ import tenacity
 from requests.adapters import HTTPAdapter
 
 from cdsed._version import __version__
-from cdsed.catalogue.http_errors import PASSING, from_status, one_line
+from cdsed.catalogue.http_errors import from_status, one_line
+from cdsed.catalogue.http_retries import RetryPolicy, failure_of
 from cdsed.clock import Clock
 from cdsed.config.proxies import ProxyRules
 from cdsed.errors import ServiceError
@@ -26,41 +27,6 @@ _CONNECTIONS = 4  # the same number as another client uses, to stay within the l
 _QUOTED_CHARACTERS = 200
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # of http.client: what a proxy answers to CONNECT
 _ADVICE = "look at proxies and firewalls, and at `services` in the settings"
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When a request that failed is sent again.
-
-    Attributes
-    ----------
-    tries
-        Requests in all.
-    longest_wait_s
-        Seconds that one wait may take. If the service asks for a longer wait, the request is not repeated.
-    """
-
-    tries: int
-    longest_wait_s: float
-
-    def may_help(self, error: BaseException) -> bool:
-        """Tell whether the next try may succeed after this error."""
-        return (
-            isinstance(error, ServiceError)
-            and error.code in PASSING
-            and (error.retry_after_s is None or error.retry_after_s <= self.longest_wait_s)
-        )
-
-    def back_off_s(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds until the next try: exponential, with jitter."""
-        return tenacity.wait_exponential_jitter(initial=1, max=self.longest_wait_s)(state)
-
-
-def failure_of(state: tenacity.RetryCallState) -> ServiceError:
-    """Return the error of the last try."""
-    error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, ServiceError), "only a ServiceError is retried"
-    return error
 
 
 _RETRY = RetryPolicy(tries=3, longest_wait_s=10.0)

@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode
 
 import tenacity
 
-from cdsed.catalogue.http_client import HttpClient, RetryPolicy, failure_of
+from cdsed.catalogue.http_client import HttpClient
 from cdsed.catalogue.http_errors import PASSING, from_status
+from cdsed.catalogue.http_retries import RetryPolicy, failure_of
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import Clock
 from cdsed.config.proxies import ProxyRules

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema
 
 from cdsed.config.section import Section
 from cdsed.model.choice import checked_pattern
@@ -21,13 +21,16 @@ def _layout(value: object) -> object:
     raise ValueError("should be a template such as {unit}/{year}/{doy}, or one for each of some families")
 
 
+_JSON_SCHEMA = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}, {"type": "null"}]}
+)
 FilePattern = Annotated[str, Field(strict=True), AfterValidator(checked_pattern)]
 
 
 class GroupSettings(Section):
     """The layout and the choice of files of one group."""
 
-    layout: Annotated[InstanceOf[ProductLayout] | None, BeforeValidator(_layout)] = Field(
+    layout: Annotated[InstanceOf[ProductLayout] | None, BeforeValidator(_layout), _JSON_SCHEMA] = Field(
         default=None,
         description="template of the directory below the spool or output directory, or one by family; null: in it",
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from cdsed.config.section import Section
 from cdsed.config.values import AbsolutePath, NamePattern, ShortName, Size
@@ -60,7 +60,16 @@ def _zone(name: str) -> str:
 
 
 ZoneName = Annotated[str, Field(strict=True, max_length=100), AfterValidator(_zone)]
-TimeOfDay = Annotated[int | None, BeforeValidator(_time_of_day)]
+TimeOfDay = Annotated[
+    int | None,
+    BeforeValidator(_time_of_day),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d\d?:\d\d$"}, {"type": "null"}]}),
+]
+_Days = Annotated[
+    frozenset[int],
+    BeforeValidator(_days),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 def wall_clock(zone: str | None) -> Offset:
@@ -87,7 +96,7 @@ class WindowRule(Section):
         alias="to",
         description="time at which it ends, on the next day if it is not later; default: 24:00",
     )
-    days: Annotated[frozenset[int], BeforeValidator(_days)] = Field(
+    days: _Days = Field(
         default=_ALL_DAYS, description="list of days on which it begins, such as mon-fri; default: every day"
     )
 

@@ -124,15 +124,3 @@ def count_of(db: Database, listing: int) -> int | None:
     if db.value(_SQL.has_listing, listing=listing) is None:
         return None
     return int(db.value(_SQL.count_of, listing=listing))
-
-
-def pause_all(db: Database, clock: Clock) -> None:
-    """Let no transfer begin until `resume_all`; a second call changes nothing."""
-    with db.write():
-        db.rows(_SQL.pause_all, at=clock.utc_s())
-
-
-def resume_all(db: Database) -> None:
-    """End a pause of all transfers that a person began."""
-    with db.write():
-        db.rows(_SQL.resume_all)

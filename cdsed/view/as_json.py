@@ -14,7 +14,7 @@ from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetail
 
 #: It grows when a member changes its name or meaning; status.schema.json beside this file describes all of them.
 SCHEMA = 3
-_INTERNAL = frozenset({"id", "fence", "planned"})
+_INTERNAL = frozenset({"id", "fence", "planned", "replaces_inode"})
 
 
 def render(view: StatusView) -> dict[str, Any]:
@@ -69,6 +69,7 @@ def _overview(report: StatusReport) -> dict[str, Any]:
         "oldest_waiting": _plain(asdict(report.oldest_waiting)) if report.oldest_waiting else None,
         "disks": [asdict(each) for each in report.disks],
         "pauses": [_plain(asdict(each)) for each in report.pauses],
+        "drains": [_plain(asdict(each)) for each in report.drains],
         "bandwidth_limits": [_plain(asdict(each)) for each in report.bandwidth_limits],
     }
 

@@ -24,7 +24,7 @@ from cdsed.store.page import NEWEST, FailureFilter, Position
 from cdsed.view import as_json, metrics
 from cdsed.view.read import details_of, details_of_listing
 from cdsed.view.status_view import StatusView
-from cdsed.web import controls, documents, footprints
+from cdsed.web import documents, footprints, pausing
 from cdsed.web.guard import Guard
 from cdsed.web.responses import failed_request, json_response
 from cdsed.web.state_reader import StateReader
@@ -62,7 +62,7 @@ def create_app(settings: Settings, reader: StateReader, token: Secret | None) ->
 def routes(settings: Settings, reader: StateReader, token: Secret | None) -> list[Route | Mount]:
     """Return all paths; parameters as for `create_app`."""
     api = Api(settings, reader, writes=token is not None)
-    control = controls.Controls(reader, token)
+    control = pausing.Controls(reader, token)
     return [
         Route("/", _index),
         Route("/metrics", api.metrics),
@@ -102,7 +102,7 @@ class Api:
     def status(self, request: Request) -> Response:
         """Return the whole status."""
         view = self._reader.status()
-        return json_response(request, documents.status(view, self._reader.alarms(), controls=self._writes))
+        return json_response(request, documents.status(view, controls=self._writes))
 
     def listings(self, request: Request) -> Response:
         """Return the listings that are not finished, and the latest of the others."""
@@ -121,7 +121,7 @@ class Api:
         return self._part(request, "pauses")
 
     def _part(self, request: Request, *names: str) -> Response:
-        return json_response(request, documents.part(self._reader.status(), self._reader.alarms(), *names))
+        return json_response(request, documents.part(self._reader.status(), *names))
 
     def listing(self, request: Request) -> Response:
         """Return the details of one listing."""

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from cdsed.clock import iso
-from cdsed.model.alarm import Alarm
 from cdsed.model.product_state import State
 from cdsed.model.status_report import StatusReport
 from cdsed.store.page import Failure, HourlyTraffic
@@ -14,36 +13,15 @@ from cdsed.view.status_view import StatusView
 
 Document = dict[str, Any]
 
-#: Of a report, what the page shows besides the accounts, listings and errors.
-_OPERATION = (
-    "eta",
-    "transfers",
-    "rate_bytes_per_s",
-    "stalled_for_s",
-    "last_published",
-    "oldest_waiting",
-    "disks",
-    "pauses",
-    "bandwidth_limits",
-)
 
-
-def status(view: StatusView, alarms: Sequence[Alarm], *, controls: bool) -> Document:
+def status(view: StatusView, *, controls: bool) -> Document:
     """Return the whole status; `controls` says whether the API accepts a pause."""
-    report = asdict(view.report)
-    return {
-        **{name: plain(report[name]) for name in _OPERATION},
-        "rate_steps_bytes_per_s": report["rate_steps"],
-        **as_json.render(view),
-        "alarms": [asdict(alarm) for alarm in alarms],
-        "ran_before": view.ran_before,
-        "controls": controls,
-    }
+    return {**as_json.render(view), "ran_before": view.ran_before, "controls": controls}
 
 
-def part(view: StatusView, alarms: Sequence[Alarm], *names: str) -> Document:
+def part(view: StatusView, *names: str) -> Document:
     """Return some members of the status, with the time at which it was read."""
-    whole = status(view, alarms, controls=False)
+    whole = status(view, controls=False)
     return {"at": whole["at"], **{name: whole[name] for name in names}}
 
 

@@ -20,13 +20,6 @@ WHERE hour >= :first GROUP BY account ORDER BY account
 SELECT product.safename, product.state FROM want JOIN product ON product.id = want.product
 WHERE want.listing = :listing ORDER BY want.product LIMIT :most
 
--- name: pause_all
-INSERT INTO pause (kind, name, source, since_at, until_at) VALUES ('all', '', 'person', :at, NULL)
-ON CONFLICT (kind, name, source) DO NOTHING
-
--- name: resume_all
-DELETE FROM pause WHERE kind = 'all' AND name = '' AND source = 'person'
-
 -- name: count_of
 SELECT coalesce(sum(products), 0) AS products FROM tally WHERE listing = :listing
 

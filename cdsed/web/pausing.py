@@ -5,7 +5,6 @@ The token comes in the header Authorization, never in a cookie, so that a page o
 
 import asyncio
 import hmac
-import logging
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -14,13 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cdsed.config.secrets import Secret
-from cdsed.store import page
+from cdsed.store import commands, pauses
 from cdsed.web import documents
 from cdsed.web.responses import json_response
 from cdsed.web.state_reader import StateReader
 
-_log = logging.getLogger(__name__)
-
+_OWNER = "the web page"
 _AFTER_A_WRONG_TOKEN_S = 0.5
 _BODY_BYTES_MAX = 4096
 
@@ -60,19 +58,19 @@ class Controls:
         return await run_in_threadpool(self._resume, request)
 
     def _pause(self, request: Request) -> Response:
-        with self._reader.writing() as db:
-            page.pause_all(db, self._reader.clock)
-        _log.info("all transfers are paused, from the web page")
+        with self._reader.writing() as db, db.write():
+            pauses.add(db, self._reader.clock, "all", "", None)
+            commands.add(db, self._reader.clock, _OWNER, "pause all")
         return self._pauses(request)
 
     def _resume(self, request: Request) -> Response:
-        with self._reader.writing() as db:
-            page.resume_all(db)
-        _log.info("all transfers are resumed, from the web page")
+        with self._reader.writing() as db, db.write():
+            pauses.remove(db, "all", "")
+            commands.add(db, self._reader.clock, _OWNER, "resume all")
         return self._pauses(request)
 
     def _pauses(self, request: Request) -> Response:
-        return json_response(request, documents.part(self._reader.status(), self._reader.alarms(), "pauses"))
+        return json_response(request, documents.part(self._reader.status(), "pauses"))
 
     async def _allow(self, request: Request) -> None:
         """Raise 403 or 401 unless the request has the token and comes from this page, or from no page."""
