@@ -60,7 +60,7 @@ def head(view: StatusView, canvas: Canvas) -> list[str]:
         return [*lines, *_hanging(canvas, f"  Nothing to do: {why}")]
     if report.quota_wait and not report.needs_account:
         return [*lines, *_hanging(canvas, f"{WAITS} Waiting: {why}")]  # it ends without a person: not painted
-    if report.pauses and not any(alarm.severity is Severity.CRITICAL for alarm in alarms(report)):
+    if (report.pauses or report.drains) and not any(alarm.severity is Severity.CRITICAL for alarm in alarms(report)):
         return [*lines, *_hanging(canvas, f"{WAITS} Nothing moves: {why}")]
     return [*lines, *(canvas.paint(line, Colour.CAREFUL) for line in _hanging(canvas, f"{WARNS} Nothing moves: {why}"))]
 

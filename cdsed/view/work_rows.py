@@ -145,7 +145,7 @@ def _sessions(transfer: Transfer) -> str:
 
 
 def held_back(report: StatusReport, canvas: Canvas) -> Block:
-    """Return what is paused, and the limits of bandwidth."""
+    """Return what is paused or drained, and the limits of bandwidth."""
 
     def until(at: float | None) -> str:
         return "" if at is None else clock_time(at, report.at)
@@ -162,6 +162,16 @@ def held_back(report: StatusReport, canvas: Canvas) -> Block:
             span(max(0.0, report.at - each.since_at)),
         ]
         for each in report.pauses
+    ]
+    cells += [
+        [
+            f"account {each.account}" if each.account else "the daemon",
+            "draining" if each.done_at is None else "drained",
+            "`cdsed resume`",
+            "you",
+            span(max(0.0, report.at - each.since_at)),
+        ]
+        for each in report.drains
     ]
     cells += [
         [what(each.kind, each.name), rate(each.bytes_per_s), until(each.until_at), "settings", ""]

@@ -4,7 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from cdsed.model.listing import Counts, ListingHead, ReportRow
-from cdsed.model.operation import BandwidthLimit, DiskStatus, Eta, EtaLimit, FailedProduct, Pause, ProductAt, Transfer
+from cdsed.model.operation import (
+    BandwidthLimit,
+    DiskStatus,
+    Drain,
+    Eta,
+    EtaLimit,
+    FailedProduct,
+    Pause,
+    ProductAt,
+    Transfer,
+)
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
@@ -167,6 +177,7 @@ REPORTS = {
             Pause("all", "", "window", NOW - 3600, NOW + 7200),
             Pause("listing", "brest.txt", "person", NOW - 90_000, None),
         ),
+        drains=(Drain("first", NOW - 600, None),),
         bandwidth_limits=(BandwidthLimit("machine", "", 50_000_000, NOW + 3600),),
         why_idle="everything is paused by a time window until 10:00Z",
         eta=Eta(90_000.0, EtaLimit.PAUSE, lower_bound=True),

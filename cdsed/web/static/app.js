@@ -66,7 +66,7 @@ function drawStatus() {
   draw(block("transfers"), { ...at, transfers: status.transfers }, blocks.transfers);
   draw(block("accounts"), { ...at, accounts: status.accounts, daemon: status.daemon }, blocks.accounts);
   draw(block("disks"), { disks: status.disks }, blocks.disks);
-  draw(block("pauses"), { ...at, pauses: status.pauses, bandwidth_limits: status.bandwidth_limits }, blocks.pauses);
+  draw(block("pauses"), { ...at, pauses: status.pauses, drains: status.drains, bandwidth_limits: status.bandwidth_limits }, blocks.pauses);
   map.offer(status.listings);
   controls.offer(status);
 }

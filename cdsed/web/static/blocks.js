@@ -182,10 +182,13 @@ export function pauses(status) {
   const paused = status.pauses.map((each) =>
     h("li", {}, h("strong", {}, each.kind === "all" ? "All transfers are paused" : `The ${each.kind} ${each.name} is paused`), ", ", end(each), each.source === "window" ? ", by a time window of the settings" : `, for ${span((now - Date.parse(each.since_at)) / 1000)}`),
   );
+  const drains = status.drains.map((each) =>
+    h("li", {}, h("strong", {}, each.account ? `Account ${each.account}` : "The daemon"), each.done_at ? " is drained" : " begins no new product, and finishes those in transfer", ", until you resume it"),
+  );
   const limits = status.bandwidth_limits.map((each) =>
     h("li", {}, `${each.kind === "machine" ? "The machine" : `${each.kind} ${each.name}`} may use ${rate(each.bytes_per_s)}`, each.until_at ? [", ", end(each)] : ""),
   );
-  return paused.length + limits.length ? h("ul", { class: "plain" }, paused, limits) : quiet("Nothing is paused, and no bandwidth is limited.");
+  return paused.length + drains.length + limits.length ? h("ul", { class: "plain" }, paused, drains, limits) : quiet("Nothing is paused, and no bandwidth is limited.");
 }
 
 export function failureCodes(page) {

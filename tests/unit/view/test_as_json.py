@@ -45,6 +45,7 @@ def test_the_names_of_schema_3_are_these() -> None:
         "disks",
         "pauses",
         "bandwidth_limits",
+        "drains",
     }
     assert response["daemon"] == {
         "state": "running",

@@ -335,7 +335,7 @@ def test_a_connection_that_says_nothing_is_closed(lab: Page, monkeypatch: pytest
 
 def test_an_answer_that_takes_too_long_is_given_up(lab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdsed.web.guard._RESPOND_WITHIN_S", 0.2)
-    monkeypatch.setattr(lab.reader, "alarms", lambda: time.sleep(0.6))
+    monkeypatch.setattr(lab.reader, "status", lambda: time.sleep(0.6))
     response = lab.get("api/v1/status")
     assert response.status_code == 503
     assert "within" in response.json()["error"]["message"]
