@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _replace(path: Path, text: str) -> None:
     """Replace a file by one rename, so that the collector never reads half of it; anyone may read it."""
+    import tempfile  # most commands do not need it
+
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

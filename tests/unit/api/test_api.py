@@ -65,7 +65,7 @@ def test_search_takes_conditions_as_people_write_them(lab: Installation) -> None
     assert set(names) <= set(found["name"])
     assert str(found["start"].dtype) == "datetime64[us, UTC]"
     assert {"sea_percent", "orbitNumber", "geometry"} <= set(found.columns)
-    assert f"<td>{names[0]}</td>" in found._repr_html_(), "a notebook shows a table"
+    assert f"<td>{names[0][:40]}" in found._repr_html_(), "a notebook shows a table"
     one = cdsed.search(name=names[0], attributes=["orbitNumber > 0"], cache=False)
     assert list(one["name"]) == [names[0]]
     with pytest.raises(ValueError, match="nonsense"):

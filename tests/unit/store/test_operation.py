@@ -464,11 +464,11 @@ def test_a_pause_and_waiting_products_are_both_named(lab):
 def test_nothing_is_said_while_a_session_works_or_a_product_is_verified(lab):
     lab.accounts("a")
     lab.listed("x", lab.planned("A", (10,)))
-    pause(lab, "all")
     lease = lab.lease()
-    assert SessionMark.BUSY in report(lab).accounts[0].sessions
-    assert why(lab) is None, "what was begun continues"
     lab.fetched(lease)
+    pause(lab, "all")
+    assert SessionMark.BUSY in report(lab).accounts[0].sessions
+    assert why(lab) is None, "the session still works"
     leases.release(lab.db, lab.clock, lease, cooldown_s=0)
     assert products.claim_verifying(lab.db, lab.clock, lab.process) is not None
     assert why(lab) is None

@@ -166,21 +166,21 @@ def test_an_alarm_is_given_when_it_lasts_and_withdrawn_when_it_ends_before(
     lab: StateLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hooks = HookLab(lab, monkeypatch, alarm_after_s=60.0)
-    lab.accounts("a")
+    lab.accounts("a", "b")
     with lab.db.write():
-        lab.db.rows("UPDATE account SET has_keys = 0")
+        lab.db.rows("UPDATE account SET has_keys = 0 WHERE name = 'a'")
     follow_alarms(lab.db, lab.clock)
     hooks.step_after(50)
-    lab.accounts("a")
+    lab.accounts("a", "b")
     follow_alarms(lab.db, lab.clock)
     hooks.step_after(100)
     assert hooks.events() == []
     with lab.db.write():
-        lab.db.rows("UPDATE account SET has_keys = 0")
+        lab.db.rows("UPDATE account SET has_keys = 0 WHERE name = 'a'")
     follow_alarms(lab.db, lab.clock)
     follow_alarms(lab.db, lab.clock)
     hooks.step_after(61)
-    lab.accounts("a")
+    lab.accounts("a", "b")
     follow_alarms(lab.db, lab.clock)
     hooks.step_after(1)
     assert hooks.events() == [("person_needed", "a"), ("back_to_normal", "a")]
