@@ -71,7 +71,7 @@ def _failed_products(about: ListingDetails, canvas: Canvas) -> list[str]:
         ]
         for row in about.failed_products
     ]
-    lines = [canvas.paint("Failed products", Colour.TITLE)]
+    lines = [canvas.paint("Not on disk", Colour.TITLE)]
     for row, line in zip(about.failed_products, table(canvas, heads, rows), strict=True):
         lines += [canvas.paint(line, Colour.BAD), *canvas.wrap(row.cause or "", "      ")]
     more = about.progress.failed_products - len(about.failed_products)
@@ -92,7 +92,7 @@ def _product(about: ProductDetails, now: float, canvas: Canvas) -> list[str]:
         "request": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),
         "next try": [f"in {span(about.next_try_in_s)}" if about.next_try_in_s is not None else ""],
-        "waits": [f"{about.quota_wait.reason}; {about.quota_wait.end(now)}" if about.quota_wait else ""],
+        "waits": [f"every account: {about.quota_wait.reason}; {about.quota_wait.end(now)}" if about.quota_wait else ""],
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():

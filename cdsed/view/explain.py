@@ -150,7 +150,8 @@ def _for_sessions(report: StatusReport, details: ProductDetails, known: Blockers
     if known.deaths:
         found.append(f"workers crashed over it ({known.deaths}): it is worked on alone")
     if details.quota_wait:
-        found.append(f"{details.quota_wait.reason}; {details.quota_wait.end(report.at)}")
+        wait = f"{details.quota_wait.reason}; {details.quota_wait.end(report.at)}"
+        found.append(f"every account of group {product.account_group} waits: {wait}")
     if known.ahead and not found:
         found.append(f"{plural(known.ahead, 'product')} of its group come first")
     return found

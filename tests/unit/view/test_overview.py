@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.model.operation import Drain, Pause
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
@@ -36,6 +37,15 @@ from tests.unit.view.example import (
 
 def screen(view: StatusView = VIEW, canvas: Canvas | None = None) -> str:
     return "\n".join(overview(view, canvas or Canvas()))
+
+
+def test_an_account_that_is_held_back_is_not_called_ok() -> None:
+    paused = replace(REPORT, pauses=(Pause("account", "first", "window", NOW, None),), accounts=(FIRST,))
+    assert "2027-01-16  paused" in screen(replace(VIEW, report=paused))
+    drained = replace(REPORT, drains=(Drain("first", NOW, None),), accounts=(FIRST,))
+    assert "2027-01-16  drained" in screen(replace(VIEW, report=drained))
+    others = replace(REPORT, pauses=(Pause("group", "brest", "person", NOW, None),), accounts=(FIRST,))
+    assert "2027-01-16  ok" in screen(replace(VIEW, report=others))
 
 
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
