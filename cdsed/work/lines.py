@@ -91,7 +91,7 @@ class Lines:
             reported_before = _reported_path(known)
             there = known is not None and reported_before is not None and self._is_there(known, head.choice)
             found = Path(reported_before) if reported_before and there else None
-            if found is None or not os.path.exists(found):  # noqa: PTH110: what raises is not there either
+            if found is None or not os.path.exists(found):  # noqa: PTH110
                 # What seems to be on a disk that is away may have moved to another spool.
                 below = head.below(line.safename)
                 found = self._presence.find(line.safename, outputdir, below, head.choice) or found
