@@ -190,8 +190,11 @@ def _remedies(report: StatusReport, details: ProductDetails, known: Blockers) ->
     found += ["begin new products again: cdsed resume"] * any(not drain.account for drain in report.drains)
     if product.state is State.RETRY_WAIT:
         found += [f"try it at once: cdsed retry {name}", *_about(known.code)]
-    if any(each.error for each in report.accounts if each.group == product.account_group):
-        found.append("mend the account: cdsed keys list shows what is wrong")
+    found += [
+        f"mend the account: cdsed keys list --account {each.name}"
+        for each in report.accounts
+        if each.error and each.group == product.account_group
+    ]
     if known.ahead:
         found.append(f"let it come first: cdsed priority {name} +{_more(product)}")
     return [*found, f"give it up: cdsed cancel {name}"]

@@ -164,7 +164,7 @@ function condition(account, status, now, running) {
   }
   const parts = [];
   if (account.wait) {
-    const reasons = { connections: "all its connections are in use", requests: "waits for its minute", volume: "its 30-day volume is spent", bandwidth: "runs at its bandwidth", penalty: "the service has asked for less" };
+    const reasons = { connections: "all its connections are in use", requests: "its requests of this minute are used up", volume: "its 30-day volume is spent", bandwidth: "it runs at the bandwidth of the accounts file", penalty: "the service has asked for less" };
     const until = account.wait.limit === "volume" && account.quota_free_at ? account.quota_free_at.at : account.wait.until_at;
     const left = until ? (Date.parse(until) - now) / 1000 : null;
     parts.push(`${reasons[account.wait.limit] ?? account.wait.limit}${left === null ? "" : left < 600 ? `, continues in ${span(left)}` : `, continues ${clock(new Date(until), new Date(now))}`}`);

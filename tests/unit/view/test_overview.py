@@ -61,7 +61,10 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert "PRODUCTS  3 downloading (12.2 GB)  40 done (33.1 GB)  1 unavailable" in screen()
     assert "  default/first   ●●○·      133/2 000  ░░░░░░░░░░  0.1/12 TB  2027-01-16  ok" in screen()
     assert "✕ default/second  ✕✕✕✕" in screen()
-    assert "! account second: the S3 key is unknown; tried again in 28 s\n    run `cdsed keys list`" in screen()
+    assert (
+        "! account second: the S3 key is unknown; tried again in 28 s\n    run `cdsed keys list --account second`"
+        in screen()
+    )
     assert "RATE  1 min 34.1 MB/s  10 min 30.0 MB/s  60 min 20.0 MB/s" in screen()
     assert "! /spool: no room left; tried again in 40 s\n    make room" in screen()
     assert "! the state was made again (0 s ago)\n" in screen()
