@@ -50,9 +50,10 @@ def _listing(view: StatusView, about: ListingDetails, canvas: Canvas) -> list[st
         lines += _entry(canvas, "files", [f"layout {head.layout}" if head.layout else "", _only(head.choice)])
     lines += _entry(canvas, "lines", [f"{number(counts.lines)}:", *sums])
     finished = f"{number(progress.finished)}/{number(progress.products)} finished"
-    lines += _entry(
-        canvas, "products", [bar(progress.finished, progress.products), finished, *by_state(progress.by_state)]
-    )
+    shown = [bar(progress.finished, progress.products), finished, *by_state(progress.by_state)]
+    if not progress.products and counts.lines > counts.rejected + counts.ignored and about.listing.state == "reported":
+        shown = ["counted in a later listing, which has the same content"]
+    lines += _entry(canvas, "products", shown)
     for kind, path in about.report_files.items():
         lines += _entry(canvas, kind, [str(path)])
     return lines + _failed_products(about, canvas)
