@@ -89,11 +89,11 @@ def _wait(account: AccountStatus, report: StatusReport) -> tuple[str, str]:
 
 
 def _held(account: AccountStatus, report: StatusReport) -> str:
-    """Return ``paused`` or ``drained`` if the account is; '' otherwise."""
+    """Return ``paused`` or ``draining`` if the account is; '' otherwise."""
     holds = {("all", ""), ("group", account.group), ("account", account.name)}
     if any((each.kind, each.name) in holds for each in report.pauses):
         return "paused"
-    return "drained" if any(each.account in ("", account.name) for each in report.drains) else ""
+    return "draining" if any(each.account in ("", account.name) for each in report.drains) else ""
 
 
 def _is_news(account: AccountStatus, report: StatusReport) -> bool:

@@ -154,7 +154,7 @@ function gauge(used, limit, usedText, limitText) {
 function held(account, status) {
   const holds = (each) => each.kind === "all" || (each.kind === "group" && each.name === account.group) || (each.kind === "account" && each.name === account.name);
   if (status.pauses.some(holds)) return "paused";
-  return status.drains.some((each) => !each.account || each.account === account.name) ? "drained" : "ok";
+  return status.drains.some((each) => !each.account || each.account === account.name) ? "draining" : "ok";
 }
 
 function condition(account, status, now, running) {

@@ -43,7 +43,7 @@ def test_an_account_that_is_held_back_is_not_called_ok() -> None:
     paused = replace(REPORT, pauses=(Pause("account", "first", "window", NOW, None),), accounts=(FIRST,))
     assert "2027-01-16  paused" in screen(replace(VIEW, report=paused))
     drained = replace(REPORT, drains=(Drain("first", NOW, None),), accounts=(FIRST,))
-    assert "2027-01-16  drained" in screen(replace(VIEW, report=drained))
+    assert "2027-01-16  draining" in screen(replace(VIEW, report=drained))
     others = replace(REPORT, pauses=(Pause("group", "brest", "person", NOW, None),), accounts=(FIRST,))
     assert "2027-01-16  ok" in screen(replace(VIEW, report=others))
 
