@@ -63,6 +63,27 @@ $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
 """
 
 
+# The order of `cdsed --help`: what a newcomer needs comes first.
+_GROUPS = {
+    "begin here": (config, add, run, status, doctor),
+    "control": (pause, drain, priority, cancel, retry, refetch),
+    "find out": (explain, missing, export, check, web, metrics),
+    "catalogue and names": (query, queries, resolve, metadata, match, convert, parse),
+    "maintain": (keys, hooks, state),
+    "try it": (demo, sandbox),
+    "other": (completion, version, role),
+}
+_HEADINGS = {modules[0].__name__.rpartition(".")[2]: title for title, modules in _GROUPS.items()}
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Writes a heading above the first command of each group."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        heading = _HEADINGS.get(action.dest)
+        return f"\n  {heading}:\n{super()._format_action(action)}" if heading else super()._format_action(action)
+
+
 class _Parser(argparse.ArgumentParser):
     """An argparse parser that exits with the sysexits code for a wrong command line."""
 
@@ -78,44 +99,11 @@ def parser() -> argparse.ArgumentParser:
         prog="cdsed",
         description="Download Copernicus Sentinel products to your disks:\ncomplete, verified, each exactly once.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"cdsed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (
-        run,
-        status,
-        explain,
-        web,
-        metrics,
-        add,
-        pause,
-        drain,
-        priority,
-        cancel,
-        retry,
-        refetch,
-        query,
-        queries,
-        resolve,
-        metadata,
-        match,
-        missing,
-        convert,
-        parse,
-        export,
-        check,
-        doctor,
-        config,
-        keys,
-        hooks,
-        state,
-        sandbox,
-        demo,
-        completion,
-        version,
-        role,
-    ):
+    for module in (module for modules in _GROUPS.values() for module in modules):
         module.add_parser(commands)
     return top
 

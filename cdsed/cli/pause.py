@@ -197,7 +197,9 @@ def _resumed(key: _Key, was: "list[Pause]", *, drained: bool) -> list[str]:
         lines.append(f"{_words(key)} is resumed{until}; it was paused since {iso(pause.since_at)}")
     if drained:
         lines.append(f"{_words(key)} begins new products again")
-    return lines or ["not everything was paused" if key[0] == "all" else f"{_words(key)} was not paused"]
+    return lines or [
+        "nothing to resume: no pause of everything" if key[0] == "all" else f"{_words(key)} was not paused"
+    ]
 
 
 def _words(key: _Key) -> str:

@@ -117,7 +117,9 @@ def _hung(what: str, path: Path) -> Finding | None:
 
 def _config_problems(check: str, error: ConfigError, remedy: str) -> Iterator[Finding]:
     for text in error.problems:
-        yield problem(check, "", text, "the daemon does not start", remedy)
+        # What follows a name such as s3_secret_key and a colon is taken for a secret, and not printed.
+        sentence = text.replace(": should ", " should ")
+        yield problem(check, "", sentence, "the daemon does not start", remedy)
 
 
 def _signed(settings: Settings, accounts: Accounts, environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:

@@ -113,7 +113,7 @@ class SignedRequests:
         explained = diagnose_refusal(error, name, history, self.clock.utc_s())
         text = str(explained)
         if isinstance(explained, AccountError):
-            remedy = "see `cdsed keys list`, and mend its entry in the accounts file"
+            remedy = f"run `cdsed keys list --account {name}`, and mend its entry in the accounts file"
             return problem("signed", name, text, f"account {name} downloads nothing", remedy)
         return problem("signed", name, text, "S3 cannot be used now", "look at the network, and at services.s3_url")
 

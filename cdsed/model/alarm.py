@@ -163,7 +163,7 @@ def _accounts(report: StatusReport) -> Iterator[Alarm]:
                 text += (
                     f"; tried again {f'in {_span(each.probe_in_s)}' if each.probe_in_s else 'with the next product'}"
                 )
-            remedy = "run `cdsed keys list`, and mend its entry in the accounts file"
+            remedy = f"run `cdsed keys list --account {each.name}`, and mend its entry in the accounts file"
             yield Alarm("account", each.name, Severity.WARNING, text, remedy)
         elif each.key_expires_at is not None and each.key_expires_at - report.at <= _KEY_WARNING_DAYS * _DAY_S:
             left_s = max(0.0, each.key_expires_at - report.at)

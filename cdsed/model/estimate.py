@@ -4,7 +4,7 @@ Work is seen as a fluid of requests that carry bytes. Every account serves it at
 of requests: a request that was sent counts for `WINDOW_S`, and then another one may follow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cdsed.model.operation import Eta, EtaLimit
@@ -84,6 +84,27 @@ class QuotaSource:
     def lasting(self, bytes_per_request: float) -> float:
         """Return requests per second in the long run."""
         return min(self.requests_per_s(bytes_per_request), self.requests_per_window / WINDOW_S)
+
+
+def keep_within(cap_bytes_per_s: float, sources: Sequence[QuotaSource]) -> Iterator[QuotaSource]:
+    """Yield sources that together keep to a limit of bandwidth.
+
+    Those that may be used first take all of it that they can use: an account that is paused needs no share until then.
+    """
+    left = cap_bytes_per_s
+    for begins_in_s in sorted({each.begins_in_s for each in sources}):
+        together = [each for each in sources if each.begins_in_s == begins_in_s]
+        speeds_known = all(each.speed is not None for each in together)
+        total = sum(each.speed or 0.0 for each in together)
+        if speeds_known and total <= left:
+            yield from together
+            left -= total
+            continue
+        for each in together:
+            share = (each.speed or 0.0) / total if speeds_known else 1 / len(together)
+            own = left if each.bytes_per_s_max is None else each.bytes_per_s_max
+            yield replace(each, bytes_per_s_max=min(own, left * share))
+        left = 0.0
 
 
 class _Schedule:

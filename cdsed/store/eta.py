@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from cdsed.clock import Clock
-from cdsed.model.estimate import Load, QuotaSource, eta
+from cdsed.model.estimate import Load, QuotaSource, eta, keep_within
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import HourOfTraffic, Limit
 from cdsed.store import breakers, forecast, speeds
@@ -138,16 +138,7 @@ class _GroupSources:
         if pooled and all(each.bandwidth_bytes_per_s for each in pooled):
             widest = max(each.bandwidth_bytes_per_s or 0 for each in pooled)
             caps.append(float(widest * min(sessions, pooled[0].pool_sessions or sessions)))
-        cap = min(caps)
-        speeds_known = all(each.speed is not None for each in sources)
-        total = sum(each.speed or 0.0 for each in sources)
-        for each in sources:
-            if cap == WITHOUT_END or (speeds_known and total <= cap):
-                yield each
-            else:
-                share = (each.speed or 0.0) / total if speeds_known else 1 / len(sources)
-                own = cap if each.bytes_per_s_max is None else each.bytes_per_s_max
-                yield replace(each, bytes_per_s_max=min(own, cap * share))
+        yield from sources if min(caps) == WITHOUT_END else keep_within(min(caps), sources)
 
 
 def _pooled(members: Sequence[QuotaUsage], sources: Sequence[QuotaSource]) -> QuotaSource:

@@ -70,6 +70,8 @@ def _state(account: AccountStatus, report: StatusReport) -> tuple[str, str]:
         return f"{account.sessions_usable} of {len(account.sessions)} sessions", _throttle(account)
     if account.wait and _is_news(account, report):
         return _wait(account, report)
+    if held := _held(account, report):
+        return held, ""  # HELD BACK says by whom, and until when
     return "ok" if report.daemon.state is DaemonState.RUNNING else "", ""
 
 
@@ -84,6 +86,14 @@ def _wait(account: AccountStatus, report: StatusReport) -> tuple[str, str]:
         return f"frees {clock_time(free.at, now)}", f"{reason}{then}"
     brief = "waits" if wait.until_at is None else f"continues in {span(max(0.0, wait.until_at - now))}"
     return brief, f"{reason}{wait.end(now)}" if reason else ""
+
+
+def _held(account: AccountStatus, report: StatusReport) -> str:
+    """Return ``paused`` or ``draining`` if the account is; '' otherwise."""
+    holds = {("all", ""), ("group", account.group), ("account", account.name)}
+    if any((each.kind, each.name) in holds for each in report.pauses):
+        return "paused"
+    return "draining" if any(each.account in ("", account.name) for each in report.drains) else ""
 
 
 def _is_news(account: AccountStatus, report: StatusReport) -> bool:

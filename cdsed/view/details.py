@@ -50,9 +50,10 @@ def _listing(view: StatusView, about: ListingDetails, canvas: Canvas) -> list[st
         lines += _entry(canvas, "files", [f"layout {head.layout}" if head.layout else "", _only(head.choice)])
     lines += _entry(canvas, "lines", [f"{number(counts.lines)}:", *sums])
     finished = f"{number(progress.finished)}/{number(progress.products)} finished"
-    lines += _entry(
-        canvas, "products", [bar(progress.finished, progress.products), finished, *by_state(progress.by_state)]
-    )
+    shown = [bar(progress.finished, progress.products), finished, *by_state(progress.by_state)]
+    if not progress.products and counts.lines > counts.rejected + counts.ignored and about.listing.state == "reported":
+        shown = ["counted in a later listing, which has the same content"]
+    lines += _entry(canvas, "products", shown)
     for kind, path in about.report_files.items():
         lines += _entry(canvas, kind, [str(path)])
     return lines + _failed_products(about, canvas)
@@ -71,7 +72,7 @@ def _failed_products(about: ListingDetails, canvas: Canvas) -> list[str]:
         ]
         for row in about.failed_products
     ]
-    lines = [canvas.paint("Failed products", Colour.TITLE)]
+    lines = [canvas.paint("Not on disk", Colour.TITLE)]
     for row, line in zip(about.failed_products, table(canvas, heads, rows), strict=True):
         lines += [canvas.paint(line, Colour.BAD), *canvas.wrap(row.cause or "", "      ")]
     more = about.progress.failed_products - len(about.failed_products)
@@ -92,7 +93,7 @@ def _product(about: ProductDetails, now: float, canvas: Canvas) -> list[str]:
         "request": [f"group {product.account_group}", f"priority {product.priority}"],
         "attempts": _attempts(product),
         "next try": [f"in {span(about.next_try_in_s)}" if about.next_try_in_s is not None else ""],
-        "waits": [f"{about.quota_wait.reason}; {about.quota_wait.end(now)}" if about.quota_wait else ""],
+        "waits": [f"every account: {about.quota_wait.reason}; {about.quota_wait.end(now)}" if about.quota_wait else ""],
         "cause": [product.cause or ""],
     }
     for title, items in entries.items():

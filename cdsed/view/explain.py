@@ -150,7 +150,8 @@ def _for_sessions(report: StatusReport, details: ProductDetails, known: Blockers
     if known.deaths:
         found.append(f"workers crashed over it ({known.deaths}): it is worked on alone")
     if details.quota_wait:
-        found.append(f"{details.quota_wait.reason}; {details.quota_wait.end(report.at)}")
+        wait = f"{details.quota_wait.reason}; {details.quota_wait.end(report.at)}"
+        found.append(f"every account of group {product.account_group} waits: {wait}")
     if known.ahead and not found:
         found.append(f"{plural(known.ahead, 'product')} of its group come first")
     return found
@@ -189,8 +190,11 @@ def _remedies(report: StatusReport, details: ProductDetails, known: Blockers) ->
     found += ["begin new products again: cdsed resume"] * any(not drain.account for drain in report.drains)
     if product.state is State.RETRY_WAIT:
         found += [f"try it at once: cdsed retry {name}", *_about(known.code)]
-    if any(each.error for each in report.accounts if each.group == product.account_group):
-        found.append("mend the account: cdsed keys list shows what is wrong")
+    found += [
+        f"mend the account: cdsed keys list --account {each.name}"
+        for each in report.accounts
+        if each.error and each.group == product.account_group
+    ]
     if known.ahead:
         found.append(f"let it come first: cdsed priority {name} +{_more(product)}")
     return [*found, f"give it up: cdsed cancel {name}"]

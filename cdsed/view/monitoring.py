@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from cdsed.model.alarm import Alarm, Severity, alarms, products_to_do
-from cdsed.model.product_state import SUCCEEDED, TERMINAL
+from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit
 from cdsed.model.status_report import DaemonState, SessionMark, StatusReport
 from cdsed.view.overview import eta_of
@@ -84,7 +84,7 @@ def _rate(report: StatusReport) -> float:
 def _performance(report: StatusReport) -> list[str]:
     """Return ``label=value[unit];warn;crit;min;max`` for each value; empty fields at the end are left out."""
     counts = {state: tally.products for state, tally in report.products.items()}
-    failed = sum(count for state, count in counts.items() if state in TERMINAL - SUCCEEDED)
+    failed = sum(count for state, count in counts.items() if state in TERMINAL - SUCCEEDED - {State.CANCELLED})
     marks = [mark for account in report.accounts for mark in account.sessions]
     busy = sum(1 for each in marks if each is SessionMark.BUSY) if report.daemon.state is DaemonState.RUNNING else 0
     data = [

@@ -155,6 +155,7 @@ def _unknown(db: Database, name: str, safename: str | None) -> str:
     known += products.similar_names(db, safename) if safename else []
     similar = get_close_matches(safename or Path(name).name, known, cutoff=0.8)
     message = f"no listing and no product {name!r} was ever asked for"
+    message += "" if safename else " (you see a new listing when the daemon has read it)"
     if similar:
         return f"{message}; did you mean {' or '.join(similar)}?"
     if known and not safename:

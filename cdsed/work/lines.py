@@ -1,5 +1,6 @@
 """Decide each line of a listing: its product is accepted, known, already present or a duplicate, or it is rejected."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,7 +91,10 @@ class Lines:
             reported_before = _reported_path(known)
             there = known is not None and reported_before is not None and self._is_there(known, head.choice)
             found = Path(reported_before) if reported_before and there else None
-            found = found or self._presence.find(line.safename, outputdir, head.below(line.safename), head.choice)
+            if found is None or not os.path.exists(found):  # noqa: PTH110
+                # What seems to be on a disk that is away may have moved to another spool.
+                below = head.below(line.safename)
+                found = self._presence.find(line.safename, outputdir, below, head.choice) or found
             yield line.safename, PresenceCheck(reported_before, found, in_part=found is not None and is_marked(found))
 
     def _is_there(self, known: Product, choice: Choice | None) -> bool:

@@ -76,9 +76,20 @@ def test_it_shows_every_block_without_an_error_and_asks_no_other_host(shown: Sho
     ]
     text = browser.text("main")
     for expected in (
-        *("615 of 1\u202f815", "71 % of 1.0 GB", "60.1 MB/s", "first ×3", "waits for its minute, continues in"),
+        *(
+            "615 of 1\u202f815",
+            "71 % of 1.0 GB",
+            "60.1 MB/s",
+            "first ×3",
+            "its requests of this minute are used up, continues in",
+        ),
         *("cannot be used:", "its S3 key has expired", "Corrupt: its bytes differ", "it is not mounted", "1.2 TB"),
-        *("The group brest is paused", "The machine may use 200.0 MB/s", "What to do: mount it", "on disk 56"),
+        *(
+            "The group brest is paused",
+            "The machine may use 200.0 MB/s",
+            "What to do: make room, mount it",
+            "on disk 56",
+        ),
     ):
         assert expected in text
     assert "148.0 MB/s" in browser.text("header")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cdsed.cli.main import main, parser
+from cdsed.cli.main import _GROUPS, main, parser
 from tests.architecture.sources import ROOT
 
 COMMANDS = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)).choices
@@ -24,6 +24,19 @@ def test_a_command_explains_itself(command, capsys):
         main([command, "--help"])
     assert left.value.code == 0
     assert f"usage: cdsed {command}" in capsys.readouterr().out
+
+
+def test_the_help_begins_with_the_five_commands_that_a_newcomer_needs():
+    titles = [line.strip() for line in parser().format_help().splitlines() if re.fullmatch(r"  \S.*:", line)]
+    assert titles[0] == "begin here:"
+    assert len(titles) == len(_GROUPS)
+    assert list(COMMANDS)[:5] == ["config", "add", "run", "status", "doctor"]
+
+
+def test_the_man_page_has_the_commands_in_the_order_of_the_help():
+    described = (ROOT / "docs/cdsed.1").read_text("utf-8").split(".Sh DESCRIPTION")[1]
+    named = re.findall(r"^\.It Cm (\S+)", described, re.MULTILINE)
+    assert list(dict.fromkeys(each for each in named if each in COMMANDS)) == list(COMMANDS)
 
 
 def _options(command: argparse.ArgumentParser) -> set[str]:

@@ -157,7 +157,7 @@ def test_a_command_that_is_killed_did_all_or_nothing_and_can_be_given_again(used
         (("pause", "disk", "/nowhere"), 64, "no product is written to /nowhere"),
         (("pause", "--until", "2020-01-01"), 64, "has passed"),
         (("pause", "--for", "soon"), 64, "is not a duration"),
-        (("resume",), 0, "not everything was paused"),
+        (("resume",), 0, "nothing to resume: no pause of everything"),
         (("cancel", "*.csv", "--yes"), 64, "no listing and no product matches"),
         (("cancel", "week.txt", "--dry-run"), 0, "2 products of 1 listing cancelled"),
         (("cancel", "week.txt"), 64, "add --yes"),

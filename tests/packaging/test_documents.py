@@ -24,7 +24,6 @@ LEFT_OUT = {
     r"make demo$": "test_dist.py::test_with_the_extra_the_demo_comes_out_as_it_has_to",
     r"git pull$": "needs a remote",
     r"chmod g\+r week12.csv$|mv week12.csv /var/": "puts a listing into the inbox of a service",
-    r"chmod 600 ~|cdsed (config check|run) --config ~": "needs accounts at the real CDSE",
     r"make test$": "test_in_three_years.py::test_the_two_commands_install_what_the_locks_name_and_demo_no_test_tool",
     r"make dist$": "test_dist.py::test_the_wheel_holds_all_that_an_installation_needs",
     r"make install DESTDIR=": "test_install.py::test_everything_a_user_looks_for_is_laid_down",

@@ -71,7 +71,8 @@ def printed(lab: Installation, width: int, height: int) -> str:
             pass
         process.wait(60)
     os.close(screen)
-    return shown.decode().replace("\r\n", "\n").replace(f"{lab.root}/", "/data/")
+    text = shown.decode().replace("\r\n", "\n").replace(f"{lab.root}/", "/data/")
+    return text.replace(f"DISK{' ' * (len(f'{lab.root}/') - len('/data/'))}", "DISK")  # the column is as narrow
 
 
 def write(name: str, text: str, width: int) -> None:

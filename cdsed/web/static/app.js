@@ -64,7 +64,7 @@ function drawStatus() {
   draw(block("alarms"), { ...at, alarms: status.alarms, crashing: status.crashing, why_idle: status.why_idle, quota_wait: status.quota_wait, needs_account: status.needs_account, open_breakers: status.open_breakers, notices: status.notices }, blocks.alarms);
   draw(block("listings"), { ...at, listings: status.listings, pauses: status.pauses }, (values) => blocks.listings(values, showOnMap));
   draw(block("transfers"), { ...at, transfers: status.transfers }, blocks.transfers);
-  draw(block("accounts"), { ...at, accounts: status.accounts, daemon: status.daemon }, blocks.accounts);
+  draw(block("accounts"), { ...at, accounts: status.accounts, daemon: status.daemon, pauses: status.pauses, drains: status.drains }, blocks.accounts);
   draw(block("disks"), { disks: status.disks }, blocks.disks);
   draw(block("pauses"), { ...at, pauses: status.pauses, drains: status.drains, bandwidth_limits: status.bandwidth_limits }, blocks.pauses);
   map.offer(status.listings);

@@ -26,7 +26,8 @@ export function daemon(status) {
 export function totals(status) {
   const finished = (tallies, names) => names.reduce((sum, name) => sum + (tallies[name]?.products ?? 0), 0);
   const all = Object.values(status.products).reduce((sum, tally) => sum + tally.products, 0);
-  const failed = finished(status.products, FAILED);
+  const ended = finished(status.products, FAILED);
+  const failed = ended - finished(status.products, ["cancelled"]);
   const done = finished(status.products, ON_DISK);
   const marks = status.accounts.flatMap((account) => account.sessions);
   const busy = marks.filter((mark) => mark === "busy").length;
@@ -34,10 +35,10 @@ export function totals(status) {
     ["Rate", rate(status.rate_bytes_per_s || status.rates_bytes_per_s?.over_1_min || 0)],
     ["Sessions at work", `${busy} of ${marks.length}`],
     ["On disk", number(done)],
-    ["To go", number(all - done - failed)],
+    ["To go", number(all - done - ended)],
     ["Failed", number(failed), failed ? "bad" : ""],
   ];
-  if (all - done - failed) {
+  if (all - done - ended) {
     const [when, why] = readiness(eta(status), Date.parse(status.at));
     items.push(["All ready", when || "not known", "", why]);
   }
@@ -123,7 +124,7 @@ export function accounts(status) {
     sessions(each, running),
     gauge(each.requests_last_minute, each.requests_per_minute, number(each.requests_last_minute), number(each.requests_per_minute)),
     gauge(each.volume_used_bytes, each.volume_bytes, size(each.volume_used_bytes), size(each.volume_bytes)),
-    condition(each, Date.parse(status.at), running),
+    condition(each, status, Date.parse(status.at), running),
   ]);
   const legend = Object.entries(MARKS).map(([name, mark]) => h("li", {}, h("span", { "aria-hidden": "true" }, mark), name));
   legend.push(h("li", {}, h("span", { class: "bad", "aria-hidden": "true" }, "✕"), "out of use"));
@@ -150,14 +151,20 @@ function gauge(used, limit, usedText, limitText) {
   return [bar(share, `${percent(share)} used`, share >= 0.95 ? "full" : ""), `${usedText} of ${limitText}`];
 }
 
-function condition(account, now, running) {
+function held(account, status) {
+  const holds = (each) => each.kind === "all" || (each.kind === "group" && each.name === account.group) || (each.kind === "account" && each.name === account.name);
+  if (status.pauses.some(holds)) return "paused";
+  return status.drains.some((each) => !each.account || each.account === account.name) ? "draining" : "ok";
+}
+
+function condition(account, status, now, running) {
   if (account.error) {
     const then = running && account.probe_in_s !== null ? `; tried again ${account.probe_in_s ? `in ${span(account.probe_in_s)}` : "with the next product"}` : "";
     return [h("strong", { class: "bad" }, "✕ cannot be used: "), ...prose(account.error), then];
   }
   const parts = [];
   if (account.wait) {
-    const reasons = { connections: "all its connections are in use", requests: "waits for its minute", volume: "its 30-day volume is spent", bandwidth: "runs at its bandwidth", penalty: "the service has asked for less" };
+    const reasons = { connections: "all its connections are in use", requests: "its requests of this minute are used up", volume: "its 30-day volume is spent", bandwidth: "it runs at the bandwidth of the accounts file", penalty: "the service has asked for less" };
     const until = account.wait.limit === "volume" && account.quota_free_at ? account.quota_free_at.at : account.wait.until_at;
     const left = until ? (Date.parse(until) - now) / 1000 : null;
     parts.push(`${reasons[account.wait.limit] ?? account.wait.limit}${left === null ? "" : left < 600 ? `, continues in ${span(left)}` : `, continues ${clock(new Date(until), new Date(now))}`}`);
@@ -167,7 +174,7 @@ function condition(account, now, running) {
     const days = (Date.parse(account.key_expires_at) - now) / 86400000;
     if (days < 14) parts.push(`its S3 key expires in ${span(86400 * days)}`);
   }
-  return parts.join("; ") || "ok";
+  return parts.join("; ") || held(account, status);
 }
 
 export function disks(status) {

@@ -1,6 +1,7 @@
 """What the doctor says about services: TLS, catalogue, clock, accounts; at a sandbox and at a server with TLS."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -95,6 +96,19 @@ def test_a_wrong_file_is_a_problem_with_its_line(lab: Installation, capsys: pyte
     assert code == 1
     assert "colour: unknown key" in found["settings"][0].text
     assert "memory" in found, "the machine is looked at in any case"
+
+
+def test_a_key_that_was_not_filled_in_is_named_in_a_whole_sentence(
+    lab: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = lab.accounts_file.read_text(encoding="utf-8")
+    lab.accounts_file.write_text(
+        re.sub(r"s3_secret_key\"?: \S+", 's3_secret_key: "put it here"', text), encoding="utf-8"
+    )
+    assert main(["doctor", "--config", str(lab.config)]) == 1
+    out = capsys.readouterr().out
+    assert "s3_secret_key should have no space in it" in out
+    assert "put it here" not in out
 
 
 def test_the_text_names_what_is_wrong_and_what_to_do(lab: Installation, capsys: pytest.CaptureFixture[str]) -> None:

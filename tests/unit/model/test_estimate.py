@@ -1,11 +1,11 @@
 """The time to go, compared with simulated runs that send one request after the other."""
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from cdsed.model.estimate import WINDOW_S, Load, QuotaSource, eta, weight
+from cdsed.model.estimate import WINDOW_S, Load, QuotaSource, eta, keep_within, weight
 from cdsed.model.operation import EtaLimit
 from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic
 
@@ -133,6 +133,22 @@ def test_a_limit_of_bandwidth_gives_a_time_without_a_measure() -> None:
     found = eta(Load(100, 1e8), [QuotaSource(None, 1e6, 2000, ((0.0, 2000.0),))], NOW)
     assert found is not None
     assert (found.seconds, found.limit, found.lower_bound) == (pytest.approx(100, abs=1), EtaLimit.BANDWIDTH, False)
+
+
+def test_an_account_that_is_paused_takes_no_share_of_the_bandwidth_of_the_others() -> None:
+    paused = replace(source(2e6), begins_in_s=7200.0)
+    found = eta(Load(600, 6e8), list(keep_within(1e6, [source(2e6), paused])), NOW)
+    assert found is not None
+    assert found.seconds == pytest.approx(600, rel=0.05)
+
+
+def test_accounts_that_are_used_together_share_a_limit_by_their_speeds() -> None:
+    limited = list(keep_within(1e6, [source(3e6), source(1e6)]))
+    assert [each.bytes_per_s_max for each in limited] == [
+        pytest.approx(0.75e6, rel=0.1),
+        pytest.approx(0.25e6, rel=0.1),
+    ]
+    assert [each.bytes_per_s_max for each in keep_within(1e9, [source(3e6)])] == [None], "below the limit"
 
 
 def test_without_a_known_speed_the_requests_give_a_lower_bound() -> None:

@@ -5,9 +5,9 @@ from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import State
 from cdsed.model.status_report import Event, ObjectProgress
 from cdsed.view import text
-from cdsed.view.status_view import FailedProducts, ProductDetails, StatusView
+from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 from cdsed.view.terminal import Canvas, columns
-from tests.support.status_examples import BUSY_REPORT, L1C, NOW, PRODUCT, SLC
+from tests.support.status_examples import BUSY_REPORT, DETAILS, L1C, NOW, PRODUCT, SLC
 
 EVENTS = [
     Event(NOW - 100, None, State.QUEUED, 0, None),
@@ -34,6 +34,18 @@ def test_the_history_of_a_product_is_a_timeline_with_durations() -> None:
         "  2027-01-15T07:58:41Z  retry_wait       1 min 19 s so far  ████████████",
         "      the connection broke",
     ]
+
+
+def test_a_listing_whose_content_came_again_says_where_its_products_are_counted() -> None:
+    example = DETAILS["listing"]
+    assert isinstance(example, ListingDetails)
+    replaced = replace(
+        example,
+        listing=replace(example.listing, state="reported"),
+        progress=replace(example.progress, by_state={}),
+    )
+    [line] = [each for each in shown(replaced) if each.startswith("  products ")]
+    assert line == "  products  counted in a later listing, which has the same content"
 
 
 def test_a_finished_state_has_no_duration() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from cdsed.model.operation import DiskStatus
+from cdsed.model.product_state import State
+from cdsed.model.status_report import Tally
 from cdsed.view.monitoring import CheckStatus, check, unknown
 from cdsed.view.status_view import StatusView
 from tests.support.status_examples import REPORTS, VIEWS, account
@@ -37,6 +39,11 @@ def test_work_without_an_alarm_is_ok_with_progress_and_rate() -> None:
     assert " eta=18720s " in words[1]
     assert "'volume first'=7400000000000B;;;0;12000000000000" in words[1]
     assert words[1].endswith("'free /data/spool'=1200000000000B;;;0")
+
+
+def test_cancelled_products_do_not_count_as_failed() -> None:
+    products = {State.CANCELLED: Tally(11, None), State.FAILED: Tally(1, None), State.DONE: Tally(2, None)}
+    assert " products_finished=2 products_failed=1 " in line("busy", products=products)
 
 
 @pytest.mark.parametrize(

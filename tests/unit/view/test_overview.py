@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.model.operation import Drain, Pause
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
@@ -38,6 +39,15 @@ def screen(view: StatusView = VIEW, canvas: Canvas | None = None) -> str:
     return "\n".join(overview(view, canvas or Canvas()))
 
 
+def test_an_account_that_is_held_back_is_not_called_ok() -> None:
+    paused = replace(REPORT, pauses=(Pause("account", "first", "window", NOW, None),), accounts=(FIRST,))
+    assert "2027-01-16  paused" in screen(replace(VIEW, report=paused))
+    drained = replace(REPORT, drains=(Drain("first", NOW, None),), accounts=(FIRST,))
+    assert "2027-01-16  draining" in screen(replace(VIEW, report=drained))
+    others = replace(REPORT, pauses=(Pause("group", "brest", "person", NOW, None),), accounts=(FIRST,))
+    assert "2027-01-16  ok" in screen(replace(VIEW, report=others))
+
+
 def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert screen().startswith(
         "● cdsed 0.1.0 running for 1 h 10 min, pid 42  34.1 MB/s  2 of 8 sessions\n"
@@ -51,7 +61,10 @@ def test_a_running_daemon_is_shown_on_one_screen() -> None:
     assert "PRODUCTS  3 downloading (12.2 GB)  40 done (33.1 GB)  1 unavailable" in screen()
     assert "  default/first   ●●○·      133/2 000  ░░░░░░░░░░  0.1/12 TB  2027-01-16  ok" in screen()
     assert "✕ default/second  ✕✕✕✕" in screen()
-    assert "! account second: the S3 key is unknown; tried again in 28 s\n    run `cdsed keys list`" in screen()
+    assert (
+        "! account second: the S3 key is unknown; tried again in 28 s\n    run `cdsed keys list --account second`"
+        in screen()
+    )
     assert "RATE  1 min 34.1 MB/s  10 min 30.0 MB/s  60 min 20.0 MB/s" in screen()
     assert "! /spool: no room left; tried again in 40 s\n    make room" in screen()
     assert "! the state was made again (0 s ago)\n" in screen()

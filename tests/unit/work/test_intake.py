@@ -16,12 +16,13 @@ from cdsed.errors import InboxError, Stopped
 from cdsed.inbox import source
 from cdsed.local.presence import Presence
 from cdsed.model.choice import Choice, union
+from cdsed.model.disk import DirectoryIdentity
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import audit, listings, products
+from cdsed.store import audit, disks, listings, products
 from cdsed.store.database import open_state
 from cdsed.work.intake import Intake
-from tests.support.local_products import make_part
+from tests.support.local_products import make_part, make_product
 from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -136,6 +137,24 @@ def test_an_unknown_group_refuses_the_listing_in_words(desk):
     refused = list((desk.inbox / ".rejected").rglob("l.txt*"))
     assert refused
     assert products.find(desk.db, NAMES[0]) is None
+
+
+def test_a_product_is_found_where_its_spool_was_moved_to(desk, tmp_path):
+    """The former place is not there any more, as if its disk were not mounted."""
+    name, old = NAMES[0], tmp_path / "old"
+    make_product(old, name)
+    presence = Presence([old], [], SYSTEM_CLOCK, fresh_s=0)
+    drop(desk, "first.txt", [name])
+    look_until(
+        Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default"], presence, lambda: None),
+        desk.inbox / ".accepted/first.txt.receipt.json",
+    )
+    disks.remember(desk.db, desk.clock, old, DirectoryIdentity("marker", 1, 2))
+    old.rename(desk.spool / "moved")
+    for each in (desk.spool / "moved").iterdir():
+        each.rename(desk.spool / each.name)
+    assert take(desk, "second.txt", [name]) == {"already_present": 1}
+    assert products.find(desk.db, name).path == str(desk.spool / name)
 
 
 def test_an_answer_that_breaks_off_at_once_is_refused_whole(desk):
