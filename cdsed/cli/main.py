@@ -4,42 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from cdsed._version import __version__
-from cdsed.cli import (
-    add,
-    cancel,
-    check,
-    completion,
-    config,
-    convert,
-    demo,
-    doctor,
-    drain,
-    explain,
-    export,
-    hooks,
-    keys,
-    match,
-    metadata,
-    metrics,
-    missing,
-    parse,
-    pause,
-    priority,
-    queries,
-    query,
-    refetch,
-    resolve,
-    retry,
-    role,
-    run,
-    sandbox,
-    state,
-    status,
-    version,
-    web,
-)
 from cdsed.errors import CdsedError, ExitCode
 from cdsed.log import print_error, redact
 
@@ -62,6 +29,43 @@ The search path of the settings: --config, $CDSED_CONFIG,
 $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
 """
 
+#: The modules of the commands, in the order of the help.
+COMMANDS = (
+    "run",
+    "status",
+    "explain",
+    "web",
+    "metrics",
+    "add",
+    "pause",
+    "drain",
+    "priority",
+    "cancel",
+    "retry",
+    "refetch",
+    "query",
+    "queries",
+    "resolve",
+    "metadata",
+    "match",
+    "missing",
+    "convert",
+    "parse",
+    "export",
+    "check",
+    "doctor",
+    "config",
+    "keys",
+    "hooks",
+    "state",
+    "sandbox",
+    "demo",
+    "completion",
+    "version",
+    "role",
+)
+_ALSO = {"resume": "pause"}
+
 
 class _Parser(argparse.ArgumentParser):
     """An argparse parser that exits with the sysexits code for a wrong command line."""
@@ -72,8 +76,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(ExitCode.USAGE)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; of one command if `argv` begins with it.
+
+    The import of all commands takes longer than `cdsed status`.
+    """
     top = _Parser(
         prog="cdsed",
         description="Download Copernicus Sentinel products to your disks:\ncomplete, verified, each exactly once.",
@@ -82,47 +89,20 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"cdsed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (
-        run,
-        status,
-        explain,
-        web,
-        metrics,
-        add,
-        pause,
-        drain,
-        priority,
-        cancel,
-        retry,
-        refetch,
-        query,
-        queries,
-        resolve,
-        metadata,
-        match,
-        missing,
-        convert,
-        parse,
-        export,
-        check,
-        doctor,
-        config,
-        keys,
-        hooks,
-        state,
-        sandbox,
-        demo,
-        completion,
-        version,
-        role,
-    ):
-        module.add_parser(commands)
+    for name in _modules(argv):
+        import_module(f"cdsed.cli.{name}").add_parser(commands)
     return top
+
+
+def _modules(argv: Sequence[str]) -> Sequence[str]:
+    named = _ALSO.get(argv[0], argv[0]) if argv else None
+    return [named] if named in COMMANDS else COMMANDS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. No traceback reaches the user."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(words).parse_args(words)
     try:
         return int(arguments.command(arguments))
     except CdsedError as error:
