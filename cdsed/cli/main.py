@@ -4,42 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from cdsed._version import __version__
-from cdsed.cli import (
-    add,
-    cancel,
-    check,
-    completion,
-    config,
-    convert,
-    demo,
-    doctor,
-    drain,
-    explain,
-    export,
-    hooks,
-    keys,
-    match,
-    metadata,
-    metrics,
-    missing,
-    parse,
-    pause,
-    priority,
-    queries,
-    query,
-    refetch,
-    resolve,
-    retry,
-    role,
-    run,
-    sandbox,
-    state,
-    status,
-    version,
-    web,
-)
 from cdsed.errors import CdsedError, ExitCode
 from cdsed.log import print_error, redact
 
@@ -62,18 +29,19 @@ The search path of the settings: --config, $CDSED_CONFIG,
 $XDG_CONFIG_HOME/cdsed/cdsed.yml, /etc/cdsed/cdsed.yml.
 """
 
-
-# The order of `cdsed --help`: what a newcomer needs comes first.
+# The modules of the commands in the order of `cdsed --help`: what a newcomer needs comes first.
 _GROUPS = {
-    "begin here": (config, add, run, status, doctor),
-    "control": (pause, drain, priority, cancel, retry, refetch),
-    "find out": (explain, missing, export, check, web, metrics),
-    "catalogue and names": (query, queries, resolve, metadata, match, convert, parse),
-    "maintain": (keys, hooks, state),
-    "try it": (demo, sandbox),
-    "other": (completion, version, role),
+    "begin here": ("config", "add", "run", "status", "doctor"),
+    "control": ("pause", "drain", "priority", "cancel", "retry", "refetch"),
+    "find out": ("explain", "missing", "export", "check", "web", "metrics"),
+    "catalogue and names": ("query", "queries", "resolve", "metadata", "match", "convert", "parse"),
+    "maintain": ("keys", "hooks", "state"),
+    "try it": ("demo", "sandbox"),
+    "other": ("completion", "version", "role"),
 }
-_HEADINGS = {modules[0].__name__.rpartition(".")[2]: title for title, modules in _GROUPS.items()}
+COMMANDS = tuple(name for names in _GROUPS.values() for name in names)
+_HEADINGS = {names[0]: title for title, names in _GROUPS.items()}
+_ALSO = {"resume": "pause"}
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -93,8 +61,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(ExitCode.USAGE)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; of one command if `argv` begins with it.
+
+    The import of all commands takes longer than `cdsed status`.
+    """
     top = _Parser(
         prog="cdsed",
         description="Download Copernicus Sentinel products to your disks:\ncomplete, verified, each exactly once.",
@@ -103,14 +74,20 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"cdsed {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (module for modules in _GROUPS.values() for module in modules):
-        module.add_parser(commands)
+    for name in _modules(argv):
+        import_module(f"cdsed.cli.{name}").add_parser(commands)
     return top
+
+
+def _modules(argv: Sequence[str]) -> Sequence[str]:
+    named = _ALSO.get(argv[0], argv[0]) if argv else None
+    return [named] if named in COMMANDS else COMMANDS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. No traceback reaches the user."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(words).parse_args(words)
     try:
         return int(arguments.command(arguments))
     except CdsedError as error:

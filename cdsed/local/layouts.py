@@ -14,7 +14,7 @@ from cdsed.dir_handle import DirHandle, mkdir_durable
 from cdsed.local.contents import open_plain
 from cdsed.local.file_record import FOLDER
 from cdsed.model.layout import ProductLayout
-from cdsed.model.safename import parse
+from cdsed.model.safename import Safename
 
 _LAYOUTS = ".layouts"  # not the name of a product, for the records of products are beside it
 _NEW = ".new"
@@ -61,12 +61,11 @@ def noted(place: Path) -> tuple[ProductLayout, ...]:
     return tuple(layout for name in names if _NEW not in name for layout in _read(folder / name))
 
 
-def places_below(safename: str, layouts: tuple[ProductLayout, ...]) -> Iterator[str]:
+def places_below(safename: Safename, layouts: tuple[ProductLayout, ...]) -> Iterator[str]:
     """Yield, relative to a directory, where layouts put a product; a name that lacks a field is nowhere."""
-    parsed = parse(safename)
     for layout in layouts:
         with suppress(ValueError):
-            yield layout.below(parsed)
+            yield layout.below(safename)
 
 
 def _read(path: Path) -> Iterator[ProductLayout]:

@@ -145,17 +145,18 @@ class Presence:
         """Yield the directories in which a product may be: first those of complete ones."""
         tops = [*([outputdir] if outputdir else []), *self._spools]
         parts: list[Path] = []
+        parsed = parse(safename)
         for top in tops:
             known = (*self._noted_at(top, fresh_s), *self._layouts)
-            for folder in dict.fromkeys(("", below, *places_below(safename, known))):
-                yield top / folder
-                parts.append(top / PARTIAL / folder)
-        parsed = parse(safename)
+            for folder in dict.fromkeys(("", below, *places_below(parsed, known))):
+                yield top / folder if folder else top
+                if choice is not None:
+                    parts.append(top / PARTIAL / folder)
         for archive in self._archives:
             directory = archive_dir(archive.root, parsed, archive.templates)
             if directory:
                 yield directory
-        yield from parts if choice is not None else ()
+        yield from parts
 
     def _noted_at(self, top: Path, fresh_s: float) -> tuple[ProductLayout, ...]:
         now_s = self._clock.boot_s()

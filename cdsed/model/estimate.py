@@ -4,11 +4,12 @@ Work is seen as a fluid of requests that carry bytes. Every account serves it at
 of requests: a request that was sent counts for `WINDOW_S`, and then another one may follow.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cdsed.model.operation import Eta, EtaLimit
-from cdsed.model.quota import HourOfTraffic, Supply, forecast
+from cdsed.model.quota import Forecast, HourOfTraffic, Supply, VolumeForecast
 
 #: Requests are counted in steps of 5 s, so that each counts for up to this long.
 WINDOW_S = 65.0
@@ -19,6 +20,7 @@ _LONGEST_S = 1e9
 _EXACT_S, _EXACT_SHARE = 0.2, 0.002
 # The time at full speed is this much shorter if the quota of requests decides.
 _NOTICEABLE_SHARE, _NOTICEABLE_S = 1.05, 2.0
+_SAME_MIX = 1.1  # bytes per request that differ less
 
 
 def weight(requests: float, size_bytes: float) -> float:
@@ -135,13 +137,31 @@ class _Schedule:
         return total
 
 
-def eta(load: Load, sources: Sequence[QuotaSource], now: float) -> Eta | None:
+class Volumes:
+    """The forecasts by volume of loads that the same sources serve; loads of about the same mix share the work."""
+
+    def __init__(self, sources: Sequence[QuotaSource], now: float) -> None:
+        self._sources, self._now = sources, now
+        self._by_mix: dict[int, VolumeForecast] = {}
+
+    def forecast(self, size_bytes: float, bytes_per_request: float) -> Forecast | None:
+        """Return how long a load takes; see `VolumeForecast.of`."""
+        mix = round(math.log(max(1.0, bytes_per_request), _SAME_MIX))
+        if mix not in self._by_mix:
+            supplies = [_supply(each, bytes_per_request) for each in self._sources]
+            self._by_mix[mix] = VolumeForecast(supplies, self._now)
+        return self._by_mix[mix].of(size_bytes)
+
+
+def eta(load: Load, sources: Sequence[QuotaSource], now: float, volumes: Volumes | None = None) -> Eta | None:
     """Return when `load` will be done by all sources together.
 
     Parameters
     ----------
     now
         Seconds UTC; volume frees at full hours.
+    volumes
+        Of the same sources, if several loads are asked for.
 
     Returns
     -------
@@ -161,9 +181,9 @@ def eta(load: Load, sources: Sequence[QuotaSource], now: float) -> Eta | None:
         return None
     if limit is EtaLimit.BANDWIDTH and 2 * min(each.begins_in_s for each in sources) > in_s:
         limit = EtaLimit.PAUSE
-    volumes = [_FAST * _FAST if each.left_bytes is None else each.left_bytes for each in sources]
-    if any(each.served(in_s) * bytes_per_request > left for each, left in zip(schedules, volumes, strict=True)):
-        found = forecast(load.size_bytes, [_supply(each, bytes_per_request) for each in sources], now)
+    lefts = [_FAST * _FAST if each.left_bytes is None else each.left_bytes for each in sources]
+    if any(each.served(in_s) * bytes_per_request > left for each, left in zip(schedules, lefts, strict=True)):
+        found = (volumes or Volumes(sources, now)).forecast(load.size_bytes, bytes_per_request)
         if found is None:
             return None
         if found.in_s > in_s:

@@ -7,9 +7,6 @@ the table, and a test checks that the copies are equal. ``docs/states.md`` is ge
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cdsed.model.layout import PARTIAL, ProductLayout
-from cdsed.model.safename import parse
-
 
 class State(StrEnum):
     """The state of a product."""
@@ -123,12 +120,21 @@ class Product:
     @property
     def below(self) -> str:
         """Where its layout puts it, relative to its destination; ValueError: its name lacks a field of the layout."""
-        return "" if self.layout is None else ProductLayout.parse(self.layout).below(parse(self.safename))
+        if self.layout is None:
+            return ""
+        from cdsed.model.layout import ProductLayout  # the families of names are half of what `cdsed status` would load
+        from cdsed.model.safename import parse
+
+        return ProductLayout.parse(self.layout).below(parse(self.safename))
 
     @property
     def final_below(self) -> str:
         """The same as it is planned: a product that is fetched in part has a directory of its own."""
-        return f"{PARTIAL}/{self.below}".rstrip("/") if self.partial else self.below
+        if not self.partial:
+            return self.below
+        from cdsed.model.layout import PARTIAL
+
+        return f"{PARTIAL}/{self.below}".rstrip("/")
 
 
 def diagram() -> str:

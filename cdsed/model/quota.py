@@ -1,6 +1,7 @@
 """Compute with CDSE's quotas: when volume is free again, and how long a backlog takes."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -156,43 +157,53 @@ class Forecast:
     by_volume: bool
 
 
-def forecast(to_go_bytes: float, supplies: Sequence[Supply], now: float) -> Forecast | None:
-    """Return how long a backlog takes, at the accounts' rates and within their volumes.
+class VolumeForecast:
+    """How long backlogs take, at the rates of accounts and within their volumes.
+
+    The hours are walked through once, as far as the longest backlog needs them: a status asks for each listing.
 
     Parameters
     ----------
     now
         Seconds UTC; volume frees at full hours.
-
-    Returns
-    -------
-    Forecast or None
-        None if it takes more than a year, or no account transfers anything.
     """
-    rate = sum(supply.rate_bytes_per_s for supply in supplies)
-    if rate <= 0:
-        return None
-    unhindered_s = to_go_bytes / rate
-    if all(supply.rate_bytes_per_s * unhindered_s <= supply.left_bytes for supply in supplies):
-        return Forecast(unhindered_s, by_volume=False)
-    return _by_the_hour(to_go_bytes, supplies, now)
+
+    def __init__(self, supplies: Sequence[Supply], now: float) -> None:
+        self._supplies, self._now = supplies, now
+        self._hours = map(sum, zip(*(_brought_by_hour(each, now) for each in supplies), strict=True))
+        self._brought = [0.0]  # until the end of each hour, all together
+
+    def of(self, to_go_bytes: float) -> Forecast | None:
+        """Return how long it takes; None if it takes more than a year, or no account transfers anything."""
+        rate = sum(supply.rate_bytes_per_s for supply in self._supplies)
+        if rate <= 0:
+            return None
+        unhindered_s = to_go_bytes / rate
+        if all(supply.rate_bytes_per_s * unhindered_s <= supply.left_bytes for supply in self._supplies):
+            return Forecast(unhindered_s, by_volume=False)
+        while self._brought[-1] < to_go_bytes:
+            if len(self._brought) > _FORECAST_LONGEST_H:
+                return None
+            self._brought.append(self._brought[-1] + next(self._hours))
+        at = bisect_left(self._brought, to_go_bytes)
+        begins_s, ends_s = (max(0.0, (int(self._now // 3600) + each) * 3600.0 - self._now) for each in (at - 1, at))
+        share = (to_go_bytes - self._brought[at - 1]) / (self._brought[at] - self._brought[at - 1])
+        return Forecast(begins_s + (ends_s - begins_s) * share, by_volume=True)
 
 
-def _by_the_hour(to_go_bytes: float, supplies: Sequence[Supply], now: float) -> Forecast | None:
+def _brought_by_hour(supply: Supply, now: float) -> Iterator[float]:
+    """Yield what an account brings until each full hour, without an end."""
     hour = int(now // 3600)
-    left = [float(supply.left_bytes) for supply in supplies]
-    leaving: list[dict[int, float]] = [
-        {each.hour + VOLUME_WINDOW_H: each.size_bytes for each in supply.hours} for supply in supplies
-    ]
-    begun = now
-    for ends in range(hour + 1, hour + 1 + _FORECAST_LONGEST_H):
-        span_s = ends * 3600.0 - begun
-        brought = [min(supply.rate_bytes_per_s * span_s, left[i]) for i, supply in enumerate(supplies)]
-        if sum(brought) >= to_go_bytes:
-            return Forecast(begun - now + span_s * to_go_bytes / sum(brought), by_volume=True)
-        to_go_bytes -= sum(brought)
-        for i, size_bytes in enumerate(brought):
-            leaving[i][ends - 1 + VOLUME_WINDOW_H] = leaving[i].get(ends - 1 + VOLUME_WINDOW_H, 0.0) + size_bytes
-            left[i] += leaving[i].pop(ends, 0.0) - size_bytes
-        begun = ends * 3600.0
-    return None
+    rate, left = supply.rate_bytes_per_s, float(supply.left_bytes)
+    window = [0.0] * VOLUME_WINDOW_H  # by hour; after 30 days each place is used again
+    for each in supply.hours:
+        window[min(each.hour, hour) % VOLUME_WINDOW_H] += each.size_bytes
+    at, most = hour % VOLUME_WINDOW_H, rate * ((hour + 1) * 3600.0 - now)
+    while True:
+        brought = min(left, most)
+        yield brought
+        window[at] += brought
+        at = at + 1 if at + 1 < VOLUME_WINDOW_H else 0
+        left += window[at] - brought
+        window[at] = 0.0
+        most = rate * 3600.0

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.families.form import NameFields
@@ -20,6 +21,8 @@ NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 _EXTENSIONS = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,4}){1,2}$")
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
 _SLASH = re.compile(r"[/\\]")
+# The intake reads the same name several times for one batch of lines.
+_PARSED_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Safename(NameFields):
         return self.name.rpartition(".")[0] or self.name
 
 
+@lru_cache(_PARSED_MAX)
 def parse(name: str) -> Safename:
     """Read the fields of a canonical name.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from cdsed.clock import Clock
-from cdsed.model.estimate import Load, QuotaSource, eta, keep_within
+from cdsed.model.estimate import Load, QuotaSource, Volumes, eta, keep_within
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import HourOfTraffic, Limit
 from cdsed.store import breakers, forecast, speeds
@@ -37,12 +37,13 @@ def of_backlog(db: Database, clock: Clock, accounts: Sequence[QuotaUsage], backl
         return Etas()
     supply = _GroupSources(db, clock, accounts, backlog, pauses)
     found: dict[int, Eta] = {}
+    now = clock.utc_s()
     for group in {each.group for each in backlog.listings}:
-        before = Load()
+        before, volumes = Load(), Volumes(supply.of_group(group), now)
         listings = [each for each in backlog.listings if each.group == group]
         for each in sorted(listings, key=lambda one: pauses.of_listing(one) > 0):  # others pass those that are paused
             before += each.load
-            time = eta(before, supply.of_group(group), clock.utc_s())
+            time = eta(before, supply.of_group(group), now, volumes)
             if time is not None:
                 found[each.id] = _delayed(each, time, supply, pauses, known=backlog.requests_known)
     missing = {each.id for each in backlog.listings} - set(found)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from cdsed.clock import Clock, same_boot
 from cdsed.errors import TransferError
-from cdsed.model.objects import ResumePoint
-from cdsed.store import breakers, products
+from cdsed.store import breakers
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -213,11 +212,15 @@ def _charge(db: Database, clock: Clock, at_hand: Sequence[int], name: str, said:
 def _give_up(db: Database, clock: Clock, poisoned: Sequence[int]) -> None:
     cause = f"killed the worker that worked on it {DEATHS_MAX} times; start it again with `cdsed retry`"
     for product in poisoned:
+        from cdsed.store import products  # `cdsed status` reads only `booted_again`
+
         products.give_up(db, clock, product, code="KilledWorker", cause=cause)
 
 
 def _keep_what_arrived(db: Database, clock: Clock, lock: Path, fence: int) -> None:
     """Take the resume point from the lock file of a dead worker's session, if it is of this lease and boot."""
+    from cdsed.model.objects import ResumePoint
+
     point = ResumePoint.unpack(lock.read_bytes()) if lock.exists() else None
     if point is not None and point.fence == fence and point.is_of_boot(clock.booted_at()):
         db.rows(_SQL.take_over_resume_point, piece=point.piece, fence=fence, done_bytes=point.done_bytes)

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import UsageError
 from cdsed.model.operation import DiskStatus
-from cdsed.model.safename import normalise
 from cdsed.model.status_report import DaemonState, DaemonStatus, StatusReport
 from cdsed.process.lock import LOCK_NAME, is_running
-from cdsed.store import failures, listings, products, snapshot
+from cdsed.store import failures, snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
-from cdsed.store.listings import Listing
 from cdsed.store.reserve import shortage
 from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
+
+if TYPE_CHECKING:
+    from cdsed.store.listings import Listing
 
 _FAILED_SHOWN = 20
 _NAMED = 10
@@ -103,6 +105,8 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
     UsageError
         Neither a listing nor a product has this name; the text suggests similar names.
     """
+    from cdsed.store import products  # imported where the status of one is asked for: `cdsed status` has 150 ms
+
     safename = _safename(name)
     product = products.find(db, safename) if safename else None
     if product is not None:
@@ -115,7 +119,9 @@ def details_of(db: Database, name: str) -> ListingDetails | ProductDetails:
     raise UsageError(_unknown(db, name, safename))
 
 
-def _find_listing(db: Database, name: str) -> Listing | None:
+def _find_listing(db: Database, name: str) -> "Listing | None":
+    from cdsed.store import listings
+
     spellings = (name, str(Path(name).absolute()), Path(name).name)
     return next((found for spelling in spellings if (found := listings.find(db, spelling))), None)
 
@@ -126,8 +132,10 @@ def _last_written(state_dir: Path) -> float | None:
     return max((path.stat().st_mtime for path in paths if path.exists()), default=None)
 
 
-def details_of_listing(db: Database, listing: Listing) -> ListingDetails:
+def details_of_listing(db: Database, listing: "Listing") -> ListingDetails:
     """Return the details of a listing."""
+    from cdsed.store import listings
+
     progress = snapshot.listing(db, listing.head.id)
     failed_products = listings.failed_products(db, listing.head.id, _FAILED_SHOWN) if progress.failed_products else []
     path = Path(listing.path)
@@ -142,6 +150,8 @@ def details_of_listing(db: Database, listing: Listing) -> ListingDetails:
 
 
 def _safename(name: str) -> str | None:
+    from cdsed.model.safename import normalise
+
     try:
         return normalise(name)
     except ValueError:
@@ -150,6 +160,8 @@ def _safename(name: str) -> str | None:
 
 def _unknown(db: Database, name: str, safename: str | None) -> str:
     from difflib import get_close_matches  # only a misspelt name needs it
+
+    from cdsed.store import products
 
     known = [listing.name for listing in snapshot.report(db, SYSTEM_CLOCK, running=False).listings]
     known += products.similar_names(db, safename) if safename else []

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdsed.model.listing import ReportRow
 from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import Product
 from cdsed.model.quota import QuotaWait
 from cdsed.model.status_report import Event, ListingStatus, ObjectProgress, StatusReport
 
 if TYPE_CHECKING:
+    from cdsed.model.listing import ReportRow
     from cdsed.store.listings import Listing
 
 
@@ -20,7 +20,7 @@ class ListingDetails:
 
     listing: "Listing"
     progress: ListingStatus
-    failed_products: list[ReportRow]
+    failed_products: "list[ReportRow]"
     report_files: dict[str, Path]
 
 

@@ -8,7 +8,12 @@ import pytest
 from cdsed.cli.main import _GROUPS, main, parser
 from tests.architecture.sources import ROOT
 
-COMMANDS = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)).choices
+
+def _choices(*argv: str) -> dict[str, argparse.ArgumentParser]:
+    return next(action for action in parser(argv)._actions if isinstance(action, argparse._SubParsersAction)).choices
+
+
+COMMANDS = _choices()
 
 
 def test_all_promised_commands_are_there():
@@ -16,6 +21,16 @@ def test_all_promised_commands_are_there():
     promised |= {"query", "resolve", "match", "missing", "convert", "parse", "check", "retry"}
     promised |= {"pause", "resume", "drain", "cancel", "priority", "refetch", "explain"}
     assert promised <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_only_the_module_of_a_command_is_loaded(command):
+    assert command in _choices(command, "--help")
+    assert len(_choices(command, "--help")) <= 2  # pause and resume are one module
+
+
+def test_all_commands_are_known_to_the_help_and_after_a_wrong_name():
+    assert _choices("--help").keys() == _choices("no-such-command").keys() == COMMANDS.keys()
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

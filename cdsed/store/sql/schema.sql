@@ -599,7 +599,8 @@ BEGIN
 END;
 
 CREATE TRIGGER product_joins_backlog AFTER INSERT ON product
-WHEN NEW.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+WHEN (NEW.state = 'queued' OR NEW.state = 'resolving' OR NEW.state = 'ready'
+         OR NEW.state = 'downloading' OR NEW.state = 'verifying' OR NEW.state = 'retry_wait')
 BEGIN
     INSERT INTO backlog VALUES (0, NEW.kind, 1, NEW.size_bytes IS NOT NULL, coalesce(NEW.size_bytes, 0))
     ON CONFLICT (listing, kind) DO UPDATE
@@ -610,14 +611,17 @@ CREATE TRIGGER want_joins_backlog AFTER INSERT ON want
 BEGIN
     INSERT INTO backlog
     SELECT NEW.listing, kind, 1, size_bytes IS NOT NULL, coalesce(size_bytes, 0) FROM product
-    WHERE id = NEW.product AND state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+    WHERE id = NEW.product AND (state = 'queued' OR state = 'resolving' OR state = 'ready'
+         OR state = 'downloading' OR state = 'verifying' OR state = 'retry_wait')
     ON CONFLICT (listing, kind) DO UPDATE
     SET products = products + 1, sized = sized + excluded.sized, size_bytes = size_bytes + excluded.size_bytes;
 END;
 
 CREATE TRIGGER product_leaves_backlog AFTER UPDATE OF state, size_bytes, safename ON product
-WHEN OLD.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
-    AND (NEW.state NOT IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+WHEN (OLD.state = 'queued' OR OLD.state = 'resolving' OR OLD.state = 'ready'
+         OR OLD.state = 'downloading' OR OLD.state = 'verifying' OR OLD.state = 'retry_wait')
+    AND (NOT (NEW.state = 'queued' OR NEW.state = 'resolving' OR NEW.state = 'ready'
+         OR NEW.state = 'downloading' OR NEW.state = 'verifying' OR NEW.state = 'retry_wait')
          OR OLD.size_bytes IS NOT NEW.size_bytes OR OLD.kind <> NEW.kind)
 BEGIN
     UPDATE backlog SET products = products - 1, sized = sized - (OLD.size_bytes IS NOT NULL),
@@ -626,8 +630,10 @@ BEGIN
 END;
 
 CREATE TRIGGER product_returns_to_backlog AFTER UPDATE OF state, size_bytes, safename ON product
-WHEN NEW.state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
-    AND (OLD.state NOT IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait')
+WHEN (NEW.state = 'queued' OR NEW.state = 'resolving' OR NEW.state = 'ready'
+         OR NEW.state = 'downloading' OR NEW.state = 'verifying' OR NEW.state = 'retry_wait')
+    AND (NOT (OLD.state = 'queued' OR OLD.state = 'resolving' OR OLD.state = 'ready'
+         OR OLD.state = 'downloading' OR OLD.state = 'verifying' OR OLD.state = 'retry_wait')
          OR OLD.size_bytes IS NOT NEW.size_bytes OR OLD.kind <> NEW.kind)
 BEGIN
     INSERT INTO backlog

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from cdsed.model.estimate import WINDOW_S, Load, QuotaSource, eta, keep_within, weight
+from cdsed.model.estimate import WINDOW_S, Load, QuotaSource, Volumes, eta, keep_within, weight
 from cdsed.model.operation import EtaLimit
 from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic
 
@@ -167,3 +167,18 @@ def test_no_account_and_no_speed_give_no_time() -> None:
 
 def test_more_than_a_year_is_no_time_to_plan_with() -> None:
     assert eta(Load(1e9, 1e15), [source(1e9, left_bytes=10**12)], NOW) is None
+
+
+def test_loads_of_about_the_same_mix_walk_through_the_hours_once() -> None:
+    walks = []
+
+    def hours() -> tuple[HourOfTraffic, ...]:
+        walks.append(1)
+        return ()
+
+    sources = [replace(source(1e9, left_bytes=10**9), hours=hours)]
+    volumes = Volumes(sources, NOW)
+    loads = [Load(each * 1e3, each * 1.001e9) for each in range(2, 12)]
+    shared = [eta(load, sources, NOW, volumes) for load in loads]
+    assert len(walks) == 1
+    assert shared == [eta(load, sources, NOW) for load in loads]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, Supply, forecast, next_free
+from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, Supply, VolumeForecast, next_free
 
 TB = 10**12
 NOW_HOUR = 500_000
@@ -38,20 +38,20 @@ def test_an_account_with_volume_left_waits_for_nothing() -> None:
 
 
 def test_with_volume_enough_the_rate_decides() -> None:
-    found = forecast(80e6 * 3600, [Supply(40e6, TB), Supply(40e6, TB)], NOW)
+    found = VolumeForecast([Supply(40e6, TB), Supply(40e6, TB)], NOW).of(80e6 * 3600)
     assert found is not None
     assert (found.in_s, found.by_volume) == (3600.0, False)
 
 
 def test_a_spent_account_leaves_the_work_to_the_other() -> None:
-    found = forecast(2 * 40e6 * 3600, [Supply(40e6, TB), Supply(40e6, 0)], NOW)
+    found = VolumeForecast([Supply(40e6, TB), Supply(40e6, 0)], NOW).of(2 * 40e6 * 3600)
     assert found is not None
     assert (found.in_s, found.by_volume) == (pytest.approx(7200), True)
 
 
 def test_a_backlog_beyond_the_volume_waits_for_the_window_twice() -> None:
     """20 TB at 1 TB an hour on 12 TB in 30 days: twelve hours, then what was brought first leaves the window."""
-    found = forecast(20 * TB, [Supply(TB / 3600, 12 * TB)], NOW)
+    found = VolumeForecast([Supply(TB / 3600, 12 * TB)], NOW).of(20 * TB)
     assert found is not None
     assert found.by_volume
     assert found.in_s == pytest.approx((VOLUME_WINDOW_H + 8) * 3600)
@@ -59,15 +59,15 @@ def test_a_backlog_beyond_the_volume_waits_for_the_window_twice() -> None:
 
 def test_old_traffic_frees_volume_on_the_way() -> None:
     hours = tuple(HourOfTraffic(NOW_HOUR - 719 + hour, TB) for hour in range(12))
-    found = forecast(6 * TB, [Supply(TB / 3600, 0, hours)], NOW)
+    found = VolumeForecast([Supply(TB / 3600, 0, hours)], NOW).of(6 * TB)
     assert found is not None
     assert found.in_s == pytest.approx(7 * 3600)
 
 
 def test_there_is_no_forecast_without_traffic_or_beyond_years() -> None:
-    assert forecast(TB, [Supply(0.0, TB)], NOW) is None
-    assert forecast(TB, [], NOW) is None
-    assert forecast(1000 * TB, [Supply(TB / 3600, 12 * TB)], NOW) is None
+    assert VolumeForecast([Supply(0.0, TB)], NOW).of(TB) is None
+    assert VolumeForecast([], NOW).of(TB) is None
+    assert VolumeForecast([Supply(TB / 3600, 12 * TB)], NOW).of(1000 * TB) is None
 
 
 @given(
@@ -76,6 +76,6 @@ def test_there_is_no_forecast_without_traffic_or_beyond_years() -> None:
     offset_s=st.floats(0, 3599),
 )
 def test_the_volume_never_makes_it_quicker(to_go: float, supplies: list[tuple[float, int]], offset_s: float) -> None:
-    found = forecast(to_go, [Supply(rate, left) for rate, left in supplies], NOW + offset_s)
+    found = VolumeForecast([Supply(rate, left) for rate, left in supplies], NOW + offset_s).of(to_go)
     if found is not None:
         assert found.in_s >= to_go / sum(rate for rate, _ in supplies) * 0.999999
