@@ -181,7 +181,7 @@ class Destination:
         """Return the directories in which it may appear: that of the copy that it replaces, if there is one."""
         product = self.product
         if product.replaces:
-            return [Path(product.replaces).parent]
+            return [Path(product.top_of(product.replaces) or Path(product.replaces).parent)]
         return [Path(product.outputdir)] if product.outputdir else list(self.context.settings.spools)
 
     def _not_paused(self, candidates: Sequence[Path]) -> Sequence[Path]:
