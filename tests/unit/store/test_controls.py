@@ -1,5 +1,7 @@
 """Pauses, drains, cancellations, priorities and refetches as the state keeps them."""
 
+from pathlib import Path
+
 import pytest
 
 from cdsed.model.listing import Counts, ListingHead
@@ -16,6 +18,7 @@ from cdsed.store import (
     priorities,
     processes,
     products,
+    recovery,
     selection,
     snapshot,
 )
@@ -416,6 +419,23 @@ def test_the_former_copy_counts_again_if_no_new_one_comes(lab, end):
     product = products.get(lab.db, number)
     assert (product.state, product.path, product.replaces) == (State.ALREADY_PRESENT, "/spool/A", None)
     assert "the former copy stays" in (product.cause or "")
+    assert rules_broken(lab.db) == []
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_backup_with_a_cancellation_that_was_not_decided_is_recovered_and_the_disk_decides(lab, on_disk):
+    product = verifying(lab)
+    cancelling.cancel(lab.db, lab.clock, [], [product.id], None)
+    recovery.release_all(lab.db, lab.clock)
+    assert cancelling.undecided(lab.db, lab.clock) == product.id
+    place = (Path("/spool/A"), False) if on_disk else None
+    recovery.rescan(lab.db, lab.clock, lambda _: place)
+    if not on_disk:
+        products.wake_due(lab.db, lab.clock)
+        waits = products.get(lab.db, product.id)
+        changed_at = cancelling.changed_at(lab.db, product.id)
+        assert cancelling.decide(lab.db, lab.clock, waits, changed_at, published=False)
+    assert lab.state(product.id) is (State.ALREADY_PRESENT if on_disk else State.CANCELLED)
     assert rules_broken(lab.db) == []
 
 
