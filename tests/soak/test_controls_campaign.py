@@ -61,7 +61,7 @@ class Operators:
             self.two_commands: 4,
             self.killed_command: 2,
             self.kill: 5,
-            self.take_away: 1,
+            self.take_away: 3,
             self.wait: 6,
         }
         [deed] = self.dice.choices(list(deeds), list(deeds.values()))
@@ -164,8 +164,9 @@ class Operators:
         """Remove a published product, as its owner would."""
         rows = self.lab.query("SELECT path FROM product WHERE state = 'done' AND path IS NOT NULL")
         if rows:
-            path = Path(self.dice.choice(rows)["path"])
-            self.history.append(f"remove {path.name}")
+            self.history.append("remove some")
+        for row in self.dice.sample(rows, min(3, len(rows))):
+            path = Path(row["path"])
             with contextlib.suppress(OSError):
                 gone = path.with_name(f".gone-{path.name}")
                 path.rename(gone)
