@@ -84,4 +84,9 @@ class Paused:
 
 
 def _places(listing: ListingLoad) -> tuple[_Place, ...]:
-    return ("all", ""), ("group", listing.group), ("listing", str(listing.id)), ("disk", listing.outputdir or _ANY_SPOOL[1])
+    return (
+        ("all", ""),
+        ("group", listing.group),
+        ("listing", str(listing.id)),
+        ("disk", listing.outputdir or _ANY_SPOOL[1]),
+    )

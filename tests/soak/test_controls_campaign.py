@@ -91,6 +91,7 @@ class Operators:
                 ["account", dice.choice(["sandbox-1", "*", "sandbox-2"])],
                 ["group", "default"],
                 ["disk", str(self.lab.spool)],
+                ["disk", str(self.lab.root / "second")],
             ]
         )
         return dice.choice(
@@ -185,7 +186,14 @@ def _kill(pids: list[int]) -> None:
 def _rest(operators: Operators, eye: Eye) -> list[str]:
     """Undo every pause, let everything end, and return what is wrong."""
     lab, daemon = operators.lab, operators.daemon
-    for undo in (["all"], ["listing", "*"], ["account", "*"], ["group", "*"], ["disk", str(lab.spool)]):
+    for undo in (
+        ["all"],
+        ["listing", "*"],
+        ["account", "*"],
+        ["group", "*"],
+        ["disk", str(lab.spool)],
+        ["disk", str(lab.root / "second")],
+    ):
         lab.command("resume", *undo)
     try:
         wait_until("all is taken", lambda: not [p for p in lab.inbox.glob("[!.]*") if p.is_file()], 60, daemon=daemon)
@@ -211,6 +219,20 @@ WHERE state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'ret
 _UNREPORTED = "SELECT name, state, cancelled_at FROM listing WHERE state IN ('taking', 'open')"
 
 
+def _lose_state(operators: Operators) -> None:
+    """Remove the state while the daemon is stopped, with or without its backups."""
+    lab, daemon = operators.lab, operators.daemon
+    operators.history.append("lose the state")
+    daemon.terminate()
+    daemon.wait(30)
+    for path in lab.state.glob("cdsed.sqlite*"):
+        path.unlink()
+    if operators.dice.random() < 0.5:
+        shutil.rmtree(lab.state / "backups", ignore_errors=True)
+    daemon.start()
+    wait_until("the state is recovered", lambda: lab.query("SELECT 1 FROM process"), 60, daemon=daemon)
+
+
 def _wrong_products(lab: Installation) -> list[str]:
     found = []
     rows = lab.query("SELECT id, safename, state, path, partial, choice, cause, code FROM product")
@@ -231,7 +253,8 @@ def _wrong_products(lab: Installation) -> list[str]:
                 found += [f"part: {each}" for each in _part_differs(lab, name, path, row["choice"])]
     for row in lab.query(_WHOLE_WANTED):
         found.append(f"{row['name']} wants all of {row['safename']}, which is {row['state']} in part")
-    tops = [path for path in lab.spool.rglob("*") if path.name in {row["safename"] for row in rows}]
+    everywhere = [path for spool in (lab.spool, lab.root / "second") for path in spool.rglob("*")]
+    tops = [path for path in everywhere if path.name in {row["safename"] for row in rows}]
     whole = [path.name for path in tops if "/partial/" not in str(path) and "/.cdsed" not in str(path)]
     found += [f"{name} is there twice" for name in {each for each in whole if whole.count(each) > 1}]
     return found
@@ -285,7 +308,9 @@ def test_commands_of_two_operators_and_kills_leave_nothing_wrong(tmp_path: Path)
         program.write_text(_HOOK.format(log=root / "hooked.log"), encoding="utf-8")
         program.chmod(0o755)
         hooks: list[dict[str, Any]] = [{"name": "log", "events": ["product_published"], "command": [str(program)]}]
-        lab = Installation(root, sandbox, transfer={"processes": 3}, hooks=hooks)
+        spools = [root / "spool", root / "second"]
+        spools[1].mkdir()
+        lab = Installation(root, sandbox, transfer={"processes": 3}, hooks=hooks, spools=[str(each) for each in spools])
         eye = Eye(lab.state)
         with DaemonProcess(lab) as daemon:
             wait_until("it is at work", lambda: lab.query("SELECT 1 FROM process"), daemon=daemon)
@@ -297,6 +322,10 @@ def test_commands_of_two_operators_and_kills_leave_nothing_wrong(tmp_path: Path)
                     daemon.start()
                 if number % 15 == 0:
                     found = _rest(operators, eye)
+                    if not found and dice.random() < 0.3:
+                        _lose_state(operators)
+                        eye = Eye(lab.state)
+                        found = _rest(operators, eye)
                     states = lab.query("SELECT state, partial, count(*) AS n FROM product GROUP BY 1, 2")
                     print(number, [tuple(row.values()) for row in states], flush=True)
                     assert not found, (found, operators.history[-12:])

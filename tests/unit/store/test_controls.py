@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.cli.choosing import choose, listings_named
 from cdsed.model.listing import Counts, ListingHead
 from cdsed.model.product_state import State
 from cdsed.model.status_report import DaemonState
@@ -445,6 +446,16 @@ def test_patterns_are_those_of_a_shell_and_need_no_extension(lab):
     assert selection.products_like(lab.db, "S1[!A]_Y_?") == [second]
     week = listing(lab, "week-1.txt", first)
     assert selection.listings_like(lab.db, "week-*") == [week]
+
+
+def test_a_listing_whose_name_has_the_characters_of_a_pattern_or_is_that_of_a_product_is_found(lab):
+    number = lab.queued("S1A_X_1.SAFE")
+    odd, like = listing(lab, "odd[1].txt", number), listing(lab, "S1A_X_1.SAFE", number)
+    other = listing(lab, "odd1.txt", number)
+    assert choose(lab.db, ["odd[1].txt"]).listings == [odd]  # and not the one that fits it as a pattern
+    assert choose(lab.db, ["odd[1]*"]).listings == [other]
+    assert listings_named(lab.db, "odd[1].txt") == [odd]
+    assert listings_named(lab.db, "S1A_X_1.SAFE") == [like]
 
 
 def test_commands_of_people_are_copied_to_the_log_once(lab, caplog):
