@@ -134,12 +134,12 @@ class Operators:
             )
 
     def command(self) -> None:
-        code = self.start(self.arguments()).wait(60)
+        code = self.start(self.arguments()).wait(300)
         assert code in (0, 1, 3, 64), (code, self.history[-3:])
 
     def two_commands(self) -> None:
         for process in [self.start(self.arguments()), self.start(self.arguments())]:
-            code = process.wait(60)
+            code = process.wait(300)
             assert code in (0, 1, 3, 64), (code, self.history[-3:])
 
     def killed_command(self) -> None:
@@ -194,17 +194,23 @@ def _rest(operators: Operators, eye: Eye) -> list[str]:
         ["disk", str(lab.spool)],
         ["disk", str(lab.root / "second")],
     ):
-        lab.command("resume", *undo)
+        lab.command("resume", *undo, timeout_s=300)
     try:
-        wait_until("all is taken", lambda: not [p for p in lab.inbox.glob("[!.]*") if p.is_file()], 60, daemon=daemon)
-        wait_until("all is finished", lambda: not lab.query(_UNFINISHED), 120, daemon=daemon)
-        wait_until("all is reported", lambda: not lab.query(_UNREPORTED), 60, daemon=daemon)
+        wait_until("all is taken", lambda: not [p for p in lab.inbox.glob("[!.]*") if p.is_file()], 300, daemon=daemon)
+        wait_until("all is finished", lambda: not lab.query(_UNFINISHED), 300, daemon=daemon)
+        wait_until("all is reported", lambda: not lab.query(_UNREPORTED), 300, daemon=daemon)
     except AssertionError:
         print(lab.query(_UNFINISHED), lab.query("SELECT * FROM pause"), lab.query("SELECT * FROM drain"))
         print(lab.query(_UNREPORTED))
         print(lab.command("status").stdout)
         raise
-    found = [*eye.broken(), *found_by_the_checker(lab), *_wrong_products(lab), *overbooked(lab.sandbox)]
+    # A product that is entered from a report after the state was lost begins with its end.
+    found = [
+        *(each for each in eye.broken() if ": None -> " not in each),
+        *found_by_the_checker(lab),
+        *_wrong_products(lab),
+        *overbooked(lab.sandbox),
+    ]
     with contextlib.suppress(AssertionError):
         wait_until("it is tidy", lambda: not leftovers(lab), 90)
     found += [f"{name} is left in staging" for name in leftovers(lab)]
@@ -224,13 +230,13 @@ def _lose_state(operators: Operators) -> None:
     lab, daemon = operators.lab, operators.daemon
     operators.history.append("lose the state")
     daemon.terminate()
-    daemon.wait(30)
+    daemon.wait(120)
     for path in lab.state.glob("cdsed.sqlite*"):
         path.unlink()
     if operators.dice.random() < 0.5:
         shutil.rmtree(lab.state / "backups", ignore_errors=True)
     daemon.start()
-    wait_until("the state is recovered", lambda: lab.query("SELECT 1 FROM process"), 60, daemon=daemon)
+    wait_until("the state is recovered", lambda: lab.query("SELECT 1 FROM process"), 300, daemon=daemon)
 
 
 def _wrong_products(lab: Installation) -> list[str]:
@@ -322,13 +328,13 @@ def test_commands_of_two_operators_and_kills_leave_nothing_wrong(tmp_path: Path)
                     daemon.start()
                 if number % 15 == 0:
                     found = _rest(operators, eye)
-                    if not found and dice.random() < 0.3:
+                    if not found and dice.random() < 0.5:
                         _lose_state(operators)
                         eye = Eye(lab.state)
                         found = _rest(operators, eye)
                     states = lab.query("SELECT state, partial, count(*) AS n FROM product GROUP BY 1, 2")
                     print(number, [tuple(row.values()) for row in states], flush=True)
-                    assert not found, (found, operators.history[-12:])
+                    assert not found, ("\n".join(found), operators.history[-12:])
         assert "Traceback" not in daemon.log()
         assert "Traceback" not in (root / "commands.log").read_text(encoding="utf-8")
     print(json.dumps(operators.history[-5:]))

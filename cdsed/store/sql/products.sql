@@ -174,5 +174,6 @@ UPDATE product SET destination = :destination, staging = :staging, size_bytes = 
 WHERE id = :id AND fence = :fence
 RETURNING id
 
+-- A product that replaces a copy keeps the place of that copy.
 -- name: forget_place
-UPDATE product SET destination = NULL, staging = NULL WHERE id = :id AND fence IS :fence
+UPDATE product SET destination = iif(replaces IS NULL, NULL, destination), staging = NULL WHERE id = :id AND fence IS :fence
