@@ -46,15 +46,15 @@ def choose(db: "Database", names: Iterable[str]) -> Chosen:
     listings: dict[int, None] = {}
     products: dict[int, None] = {}
     for name in names:
-        if is_pattern(name):
+        if exact := is_pattern(name) and _listings_with(db, name):  # its own name has such characters
+            listings |= dict.fromkeys(exact)
+        elif is_pattern(name):
             some, more = selection.listings_like(db, name), selection.products_like(db, name)
             if not some and not more:
                 raise UsageError(f"no listing and no product matches {name!r}")
             listings |= dict.fromkeys(some)
             products |= dict.fromkeys(more)
-            continue
-        found = details_of(db, name)
-        if isinstance(found, ListingDetails):
+        elif isinstance(found := details_of(db, name), ListingDetails):
             head = found.listing.head
             listings |= dict.fromkeys(selection.open_listings_named(db, head.name) or [head.id])
         else:
@@ -62,9 +62,17 @@ def choose(db: "Database", names: Iterable[str]) -> Chosen:
     return Chosen(list(listings), list(products))
 
 
+def _listings_with(db: "Database", name: str) -> list[int]:
+    """Return the listings with exactly this name: the open ones, else the last."""
+    from cdsed.store import listings, selection
+
+    found = listings.find(db, name)
+    return [] if found is None else selection.open_listings_named(db, found.head.name) or [found.head.id]
+
+
 def listings_named(db: "Database", name: str) -> list[int]:
     """Return the listings with a name, or that match a pattern; raises UsageError if there are none."""
-    chosen = choose(db, [name]).listings
+    chosen = _listings_with(db, name) or choose(db, [name]).listings  # a product may have the same name
     if not chosen:
         raise UsageError(f"no listing matches {name!r}")
     return chosen

@@ -136,6 +136,17 @@ class Product:
 
         return f"{PARTIAL}/{self.below}".rstrip("/")
 
+    def top_of(self, path: str) -> str | None:
+        """Return the destination of which `path` is the place for the product; None: its layout has another one."""
+        folder = path.rpartition("/")[0]
+        try:
+            below = self.final_below
+        except ValueError:
+            return None
+        if not below:
+            return folder
+        return folder.removesuffix(f"/{below}") if folder.endswith(f"/{below}") else None
+
 
 def diagram() -> str:
     """Return the transitions as a Mermaid state diagram, for ``docs/states.md``."""

@@ -48,10 +48,26 @@ def chosen(product: Product, listed: list[ListedObject]) -> ChosenObjects:
 
 
 def widen(db: Database, product: Product, choice: Choice | None) -> None:
-    """Note that another listing wants these files of a product under way, too; None: all of them."""
+    """Note that another listing wants these files of a product under way, too; None: all of them.
+
+    A copy with fewer files does not count again if no new one comes, so the product does not replace it any more.
+    """
     wider = union(Choice.from_json(product.choice), choice)
     with db.write():
         db.rows(_SQL.widen, id=product.id, choice=None if wider is None else wider.to_json())
+
+
+def follow_listings(db: Database, number: int) -> None:
+    """Note what all open listings want of a product that is queued again; each may want other files."""
+    with db.write():
+        for row in db.rows(_SQL.of_listings, product=number):
+            widen(db, products.get(db, number), Choice.from_json(row["choice"]))
+
+
+def is_enough(db: Database, number: int, choice: Choice | None) -> bool:
+    """Tell whether no open listing wants more files of a product than a choice takes."""
+    wanted = [Choice.from_json(row["choice"]) for row in db.rows(_SQL.of_listings, product=number)]
+    return all(union(choice, each) == choice for each in wanted)
 
 
 def settle(db: Database, clock: Clock, product: Product, end: Move) -> bool:

@@ -15,6 +15,7 @@ WITHOUT_END = float("inf")
 _NAMED = 3
 
 _Place = tuple[str, str]
+_ANY_SPOOL: _Place = ("disk", "unknown")  # see `pauses.follow_spools`
 
 
 class Paused:
@@ -33,6 +34,9 @@ class Paused:
             place = (row["kind"], row["name"])
             if self._left_s(row) >= self.of(place):
                 self._rows[place] = row
+        if _ANY_SPOOL in self._rows:  # every spool is paused: the first that is resumed takes the work
+            spools = [row for row in self._rows.values() if row["kind"] == "disk" and row["name"] != _ANY_SPOOL[1]]
+            self._rows[_ANY_SPOOL] = min(spools, key=self._left_s, default=self._rows[_ANY_SPOOL])
         self.windows = any(row["source"] == "window" for row in self._rows.values())
 
     def of(self, *places: _Place) -> float:
@@ -80,4 +84,9 @@ class Paused:
 
 
 def _places(listing: ListingLoad) -> tuple[_Place, ...]:
-    return ("all", ""), ("group", listing.group), ("listing", str(listing.id)), ("disk", listing.outputdir)
+    return (
+        ("all", ""),
+        ("group", listing.group),
+        ("listing", str(listing.id)),
+        ("disk", listing.outputdir or _ANY_SPOOL[1]),
+    )

@@ -110,9 +110,12 @@ def to_requeue(
 
 
 def found_present(
-    db: Database, clock: Clock, product: int, path: str, cause: str | None = None, *, partial: bool = False
+    db: Database, clock: Clock, product: int, path: str, cause: str | None = None, *, partial: bool | None = False
 ) -> None:
-    """Note that a finished product is on disk although it failed, or at another path than the state says."""
+    """Note that a finished product is on disk although it failed, or at another path than the state says.
+
+    ``partial``: whether only a part is there; None: as it was planned.
+    """
     with db.write():
         db.rows(_SQL.return_to_queue, id=product, at=clock.utc_s())
         move(db, clock, get(db, product), Move(State.ALREADY_PRESENT, cause=cause, path=path, partial=partial))
@@ -234,7 +237,7 @@ def move(db: Database, clock: Clock, product: Product, move: Move) -> None:
             db.rows(_SQL.forget_objects, id=product.id)
             refusals.forget_denials(db, product.id)
         if former := back_to_former(move, command):
-            found_present(db, clock, product.id, str(former.path), cause=former.cause)
+            found_present(db, clock, product.id, str(former.path), cause=former.cause, partial=None)
 
 
 def check_claim(db: Database, product: Product) -> None:

@@ -2,7 +2,7 @@
 
 from cdsed.clock import Clock
 from cdsed.model.product_state import Product
-from cdsed.store import listings
+from cdsed.store import choices, listings
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -32,10 +32,11 @@ def refetch(db: Database, clock: Clock, product: Product, inode: int | None, own
             path=product.path,
             replaces=product.path if there else None,
             inode=inode if there else None,
-            destination=product.path.rpartition("/")[0] if there and product.path else None,
+            destination=product.top_of(product.path) if there and product.path else None,
             cause=f"fetched again: commanded by {owner or 'a person'}",
             at=clock.utc_s(),
         )
         if queued is not None:
             listings.reopen(db, product.id)
+            choices.follow_listings(db, product.id)
     return queued is not None

@@ -65,4 +65,4 @@ def _is_published(context: DiskContext, product: Product) -> bool:
         except FileNotFoundError:
             return True  # a worker has moved the former copy aside, and died before it renamed the new one
     destination = Path(product.destination) if product.destination else None
-    return context.presence.find_now(product.safename, destination) is not None
+    return context.presence.find_product(product, destination) is not None

@@ -180,8 +180,8 @@ class Destination:
     def _candidates(self) -> list[Path]:
         """Return the directories in which it may appear: that of the copy that it replaces, if there is one."""
         product = self.product
-        if product.replaces:
-            return [Path(product.replaces).parent]
+        if product.replaces and product.destination:
+            return [Path(product.destination)]
         return [Path(product.outputdir)] if product.outputdir else list(self.context.settings.spools)
 
     def _not_paused(self, candidates: Sequence[Path]) -> Sequence[Path]:

@@ -138,11 +138,13 @@ class Lines:
             number = products.add(self._db, self._clock, request, path=str(found) if found else None, partial=in_part)
         else:
             number = known.id
+        found = self._if_enough(number, head.choice, found, in_part=in_part)
         earlier = listings.want(self._db, head.id, number, line.line)
         if earlier is not None:
             batch.add(line.line, LineVerdict.DUPLICATE, line.safename, f"line {earlier} names it already")
         elif known is not None and known.state not in TERMINAL:
             products.raise_priority(self._db, number, head.priority)
+            cancelling.undo(self._db, number)  # it was cancelled, and that is not decided yet: this listing wants it
             choices.widen(self._db, known, head.choice)
             text = f"under way for an earlier listing ({known.state}){_elsewhere(head, known)}"
             batch.add(line.line, LineVerdict.KNOWN, line.safename, text)
@@ -157,7 +159,12 @@ class Lines:
                 ):  # the larger part takes the place of the one that is there
                     request = replace(request, choice=union(Choice.from_json(known.choice), head.choice))
                 products.ask_again(self._db, self._clock, number, request)
+                choices.follow_listings(self._db, number)
             batch.add(line.line, LineVerdict.ACCEPTED, line.safename, line.remark)
+
+    def _if_enough(self, number: int, choice: Choice | None, found: Path | None, *, in_part: bool) -> Path | None:
+        """Return where a product was found; None if another open listing wants more than the part that is there."""
+        return found if not in_part or choices.is_enough(self._db, number, choice) else None
 
     def _found_again(self, known: Product, found: Path, *, in_part: bool) -> None:
         if known.state not in SUCCEEDED or known.path != str(found) or known.partial != in_part:

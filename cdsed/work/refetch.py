@@ -40,7 +40,10 @@ def _why_not(product: Product, places: set[str]) -> str | None:
     if product.state not in SUCCEEDED or product.path is None:
         return f"it is {product.state}, not published"
     folder, _, name = product.path.rpartition("/")
-    if folder not in places and folder != product.outputdir:
+    top = product.top_of(product.path)
+    if top is None:
+        return f"it is in {folder}, which is not its place by its layout: move it away, and add it again"
+    if top not in places and top != product.outputdir:
         return f"it is in {folder}, where cdsed does not write: move it away, and add it again"
     if product.state is State.ALREADY_PRESENT and name != product.safename:
         return f"it is in {product.path}, which cdsed did not make: move it away, and add it again"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
-from cdsed.store import breakers, cancelling, listings, products
+from cdsed.store import breakers, cancelling, choices, listings, products
 from cdsed.store.database import Database
 
 #: The states from which a product can be requeued.
@@ -65,6 +65,7 @@ def _start(db: Database, clock: Clock, number: int) -> RetryResult:
     if product.state in RETRYABLE:
         products.requeue(db, clock, product)
         listings.reopen(db, number)
+        choices.follow_listings(db, number)
     elif cancelling.undo(db, number):  # it had arrived, and was not cancelled yet
         listings.reopen(db, number)
         return RetryResult(product.safename, State.CANCELLED, product.state)

@@ -125,7 +125,7 @@ DELETE FROM object WHERE product = :id
 
 -- name: wake_due
 UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' END, due_s = NULL, changed_at = :at
-WHERE due_s <= :now_s
+WHERE due_s <= :now_s AND cancels = 0
 
 -- The cause of a wait for another state is kept until the product is planned: the report may have to name that state.
 -- name: claim_ready
@@ -174,5 +174,6 @@ UPDATE product SET destination = :destination, staging = :staging, size_bytes = 
 WHERE id = :id AND fence = :fence
 RETURNING id
 
+-- A product that replaces a copy keeps the place of that copy.
 -- name: forget_place
-UPDATE product SET destination = NULL, staging = NULL WHERE id = :id AND fence IS :fence
+UPDATE product SET destination = iif(replaces IS NULL, NULL, destination), staging = NULL WHERE id = :id AND fence IS :fence

@@ -23,8 +23,11 @@ UPDATE listing SET state = 'refused', reason = :reason WHERE id = :id
 -- name: forget_objects
 DELETE FROM object
 
+-- A cancelled product whose bytes had all arrived waits until it is looked for on disk, and is cancelled then.
 -- name: unplan
-UPDATE product SET state = 'queued', planned = 0, changed_at = :at WHERE state = 'downloading'
+UPDATE product SET state = iif(cancels, 'retry_wait', 'queued'), due_s = iif(cancels, 0, NULL), planned = 0,
+    changed_at = :at
+WHERE state = 'downloading'
 
 -- name: unsettled
 SELECT id AS position, id, safename, outputdir, layout, choice FROM product
@@ -35,7 +38,7 @@ WHERE state IN ('queued', 'ready', 'retry_wait') AND id > :after ORDER BY id LIM
 UPDATE product SET state = 'downloading', changed_at = :at WHERE id = :id AND state = 'ready'
 
 -- name: take_back
-UPDATE product SET state = 'queued', due_s = NULL, changed_at = :at
+UPDATE product SET state = 'queued', due_s = NULL, cancels = 0, changed_at = :at
 WHERE id = :id AND state IN ('downloading', 'retry_wait')
 
 -- name: already_present

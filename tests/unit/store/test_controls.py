@@ -1,7 +1,10 @@
 """Pauses, drains, cancellations, priorities and refetches as the state keeps them."""
 
+from pathlib import Path
+
 import pytest
 
+from cdsed.cli.choosing import choose, listings_named
 from cdsed.model.listing import Counts, ListingHead
 from cdsed.model.product_state import State
 from cdsed.model.status_report import DaemonState
@@ -16,6 +19,7 @@ from cdsed.store import (
     priorities,
     processes,
     products,
+    recovery,
     selection,
     snapshot,
 )
@@ -419,12 +423,39 @@ def test_the_former_copy_counts_again_if_no_new_one_comes(lab, end):
     assert rules_broken(lab.db) == []
 
 
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_backup_with_a_cancellation_that_was_not_decided_is_recovered_and_the_disk_decides(lab, on_disk):
+    product = verifying(lab)
+    cancelling.cancel(lab.db, lab.clock, [], [product.id], None)
+    recovery.release_all(lab.db, lab.clock)
+    assert cancelling.undecided(lab.db, lab.clock) == product.id
+    place = (Path("/spool/A"), False) if on_disk else None
+    recovery.rescan(lab.db, lab.clock, lambda _: place)
+    if not on_disk:
+        products.wake_due(lab.db, lab.clock)
+        waits = products.get(lab.db, product.id)
+        changed_at = cancelling.changed_at(lab.db, product.id)
+        assert cancelling.decide(lab.db, lab.clock, waits, changed_at, published=False)
+    assert lab.state(product.id) is (State.ALREADY_PRESENT if on_disk else State.CANCELLED)
+    assert rules_broken(lab.db) == []
+
+
 def test_patterns_are_those_of_a_shell_and_need_no_extension(lab):
     first, second = lab.queued("S1A_X_1.SAFE"), lab.queued("S1B_Y_2.SAFE")
     assert selection.products_like(lab.db, "S1A*") == [first]
     assert selection.products_like(lab.db, "S1[!A]_Y_?") == [second]
     week = listing(lab, "week-1.txt", first)
     assert selection.listings_like(lab.db, "week-*") == [week]
+
+
+def test_a_listing_whose_name_has_the_characters_of_a_pattern_or_is_that_of_a_product_is_found(lab):
+    number = lab.queued("S1A_X_1.SAFE")
+    odd, like = listing(lab, "odd[1].txt", number), listing(lab, "S1A_X_1.SAFE", number)
+    other = listing(lab, "odd1.txt", number)
+    assert choose(lab.db, ["odd[1].txt"]).listings == [odd]  # and not the one that fits it as a pattern
+    assert choose(lab.db, ["odd[1]*"]).listings == [other]
+    assert listings_named(lab.db, "odd[1].txt") == [odd]
+    assert listings_named(lab.db, "S1A_X_1.SAFE") == [like]
 
 
 def test_commands_of_people_are_copied_to_the_log_once(lab, caplog):

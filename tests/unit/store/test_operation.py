@@ -9,7 +9,7 @@ from cdsed.model.objects import Digests
 from cdsed.model.operation import DiskStatus, EtaLimit, ProductAt
 from cdsed.model.product_state import State
 from cdsed.model.status_report import SessionMark, StatusReport
-from cdsed.store import backlog, breakers, free_space, leases, pieces, processes, products, rates, snapshot
+from cdsed.store import backlog, breakers, free_space, leases, pauses, pieces, processes, products, rates, snapshot
 from cdsed.store.audit import rules_broken
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.leases import AccountLimits
@@ -432,6 +432,23 @@ def test_work_that_is_paused_says_by_whom_and_until_when(lab, kind):
     pause(lab, kind, name, source="window", for_s=60)
     assert why(lab) == f"{shown} is paused by the time windows of the settings until 2027-01-15T08:01:00Z"
     lab.clock.pass_s(61)
+    assert why(lab) is None
+
+
+def test_work_for_spools_that_are_all_paused_says_which_is_resumed_first_and_has_no_time_to_go(lab):
+    lab.accounts("a")
+    lab.listed("week.txt", lab.ready("A"))
+    at = lab.clock.utc_s()
+    pauses.add(lab.db, lab.clock, "disk", "/one", None)
+    pauses.add(lab.db, lab.clock, "disk", "/two", at + 60)
+    pauses.follow_spools(lab.db, lab.clock, ["/one", "/two"])
+    assert why(lab) == "disk /two is paused by a person until 2027-01-15T08:01:00Z"
+    pauses.add(lab.db, lab.clock, "disk", "/two", None)
+    assert "is paused by a person until it is resumed" in (why(lab) or "")
+    [listing] = report(lab).listings
+    assert listing.eta is None or listing.eta.seconds is None
+    pauses.remove(lab.db, "disk", "/two")
+    pauses.follow_spools(lab.db, lab.clock, ["/one", "/two"])
     assert why(lab) is None
 
 

@@ -15,7 +15,10 @@ from cdsed.transfer.ownerfile import this_owner
 from cdsed.transfer.owners import Owners
 from cdsed.work import finish
 from cdsed.work.cancelled import remove_staging, settle_next
+from tests.support.local_products import SAFENAME, make_part
 from tests.support.state import DiskLab
+
+_MEASUREMENT = '[{"include": ["measurement"], "exclude": []}]'
 
 
 @dataclass
@@ -73,6 +76,18 @@ def test_what_a_worker_published_before_it_died_stays_and_is_noted_as_done(conte
     product = products.claim_verifying(context.db, context.clock, context.lab.process)
     assert product is not None
     assert not cancelling.is_cancelled(context.db, product)
+
+
+def test_a_part_that_a_worker_published_before_it_died_stays_too(context):
+    number, staging = arrived(context)
+    name, part = SAFENAME, make_part(context.spool / "partial")
+    context.db.rows(
+        "UPDATE product SET safename = :name, partial = 1, choice = :choice", name=name, choice=_MEASUREMENT
+    )
+    assert part.is_dir()
+    staging.rename(staging.with_name("gone"))
+    assert settle_next(context)
+    assert context.lab.state(number) is State.DOWNLOADING
 
 
 @pytest.mark.parametrize("moved", ["not yet", "aside", "replaced"])
