@@ -1,5 +1,7 @@
 """Where alarms are seen: the status in its forms, the page's API, the metrics and a hook, all read from outside."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -13,6 +15,7 @@ from typing import Any, Self
 
 import requests
 
+from cdsed.cli.main import main
 from tests.support.daemon import Installation
 from tests.support.ports import free_port
 
@@ -99,11 +102,21 @@ class AlarmOutlets:
             [] if found == dict(expected) else [f"metrics: {found}, not {dict(expected)}"]
         )
 
+    def _status(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the command in this process, because dozens of interpreters would take most of the time."""
+        with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")) as output:
+            code = main(["status", "--config", str(self._lab.config), *options])
+        output.seek(0)
+        return subprocess.CompletedProcess(["status", *options], code, output.read())
+
     def _commands(self, expected: Mapping[AlarmKey, str], texts: Mapping[str, str]) -> list[str]:
-        command = self._lab.command
-        screen, check = command("status").stdout, command("status", "--check")
-        found = _compared("status --json", expected, self._lab.status()["alarms"])
-        found += [f"status says nothing of {name}:\n{screen}" for name, _ in expected if texts[name] not in screen]
+        screen, check, as_json = (self._status(*options) for options in ((), ("--check",), ("--json",)))
+        found = _compared("status --json", expected, json.loads(as_json.stdout)["alarms"])
+        found += [
+            f"status says nothing of {name}:\n{screen.stdout}"
+            for name, _ in expected
+            if texts[name] not in screen.stdout
+        ]
         level = "CRITICAL" if "critical" in expected.values() else "WARNING" if expected else "OK"
         if check.returncode != _CODES[level] or not check.stdout.startswith(f"{level} - "):
             found.append(f"status --check ends with {check.returncode}, not {level}: {check.stdout}")
