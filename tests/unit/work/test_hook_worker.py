@@ -168,7 +168,9 @@ def _keys(lab: StateLab, account: str, *, has_keys: bool = True, days: float | N
     with lab.db.write():
         lab.db.rows(
             "UPDATE account SET has_keys = :has_keys, key_expires_at = :at WHERE name = :account",
-            **{"has_keys": has_keys, "at": expires_at, "account": account},
+            has_keys=has_keys,
+            at=expires_at,
+            account=account,
         )
     follow_alarms(lab.db, lab.clock)
 
