@@ -6,7 +6,7 @@ up. So an event arrives at least once, and after a kill perhaps twice, with the 
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("outbox")
 _GIVEN_UP_FOR_S = 30 * 86_400.0
+#: Ends the name of an alarm in an event that only says that it became more urgent.
+_WORSE = "\n"
 _SPLIT_AT = 3  # attempts after which a batch is given event by event: one of them may be what is refused
 
 
@@ -50,6 +52,22 @@ class TriedBatch:
 
     number: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresentAlarm:
+    """An alarm that there is now; `step`, from 0 to 9, grows as it becomes more urgent."""
+
+    step: int
+    facts: Mapping[str, Any]
+
+    def key(self, alarm: str) -> str:
+        """Return the key under which it is noted."""
+        return f"{alarm} {self.step}"
+
+    def as_json(self) -> str:
+        """Return its facts as they are noted."""
+        return json.dumps(self.facts, ensure_ascii=False)
 
 
 def sync(db: Database, hooks: Iterable[EventHook]) -> None:
@@ -170,31 +188,37 @@ def attempts_of(db: Database, event: int) -> int | None:
     return attempts
 
 
-def follow_alarms(db: Database, clock: Clock, present: Mapping[str, Mapping[str, Any]]) -> Collection[str]:
-    """Compare the alarms that there are now with those noted, and enter an event for each that came or went.
+def follow_alarms(db: Database, clock: Clock, present: Mapping[str, PresentAlarm]) -> None:
+    """Compare the alarms that there are now with those noted, and enter an event for each that came, grew or went.
+
+    One that becomes less urgent is still there, and needs no event.
 
     Parameters
     ----------
     present
-        The facts of each alarm by its key.
-
-    Returns
-    -------
-    collection of str
-        The keys that came or went.
+        Each alarm by its name and subject.
     """
-    known = {row["key"]: row["facts"] for row in db.rows(_SQL.alarms)}
+    known = {_alarm_of(row["key"]): row for row in db.rows(_SQL.alarms)}
     came, went = present.keys() - known.keys(), known.keys() - present.keys()
-    if not came and not went:
-        return ()
+    worse = {alarm for alarm in present.keys() & known.keys() if present[alarm].key(alarm) > known[alarm]["key"]}
+    if not came and not went and not worse:
+        return
     at = clock.utc_s()
     with db.write():
-        for key in sorted(came):
-            facts = json.dumps(present[key], ensure_ascii=False)
-            db.rows(_SQL.raise_alarm, key=key, facts=facts, at=at)
-            db.rows(_SQL.add_alarm_event, kind="person_needed", key=key, facts=facts, at=at)
-        for key in sorted(went):
-            db.rows(_SQL.end_alarm, key=key)
-            db.rows(_SQL.add_alarm_event, kind="back_to_normal", key=key, facts=known[key], at=at)
-            db.rows(_SQL.withdraw, key=key)
-    return came | went
+        for alarm in sorted(came):
+            db.rows(_SQL.raise_alarm, key=present[alarm].key(alarm), facts=present[alarm].as_json(), at=at)
+            db.rows(_SQL.alarm_came, alarm=alarm, facts=present[alarm].as_json(), at=at)
+            db.rows(_SQL.withdraw_end, alarm=alarm)
+        for alarm in sorted(worse):
+            facts, names = present[alarm].as_json(), {"alarm": alarm, "worse": alarm + _WORSE}
+            db.rows(_SQL.make_worse, key=present[alarm].key(alarm), before=known[alarm]["key"], facts=facts)
+            db.rows(_SQL.say_worse, **names, facts=facts)
+            db.rows(_SQL.alarm_worse, **names, facts=facts, at=at)
+        for alarm in sorted(went):
+            db.rows(_SQL.end_alarm, key=known[alarm]["key"])
+            db.rows(_SQL.alarm_went, alarm=alarm, facts=known[alarm]["facts"], at=at)
+            db.rows(_SQL.withdraw, alarm=alarm, worse=alarm + _WORSE)
+
+
+def _alarm_of(key: str) -> str:
+    return key.rpartition(" ")[0]

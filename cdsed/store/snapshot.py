@@ -50,6 +50,7 @@ _SQL = Queries("snapshot")
 
 _LISTINGS_SHOWN = 200
 _ERRORS_SHOWN = 8
+_PROBE_LONGEST_S = 60.0
 _ERRORS_SINCE_S = 24 * 3600.0
 
 
@@ -73,7 +74,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
         etas = eta.of_backlog(db, clock, usages, to_go, paused) if running and stalled_for_s is None else Etas()
         open_breakers = tuple(
             OpenBreaker(row["name"], row["reason"], max(0.0, row["until_s"] - clock.boot_s()))
-            for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s())
+            for row in db.rows(_SQL.open_breakers, now_s=clock.boot_s(), probe_s=_PROBE_LONGEST_S)
         )
         now = Situation(daemon, tallies, accounts, open_breakers, to_go.listings, paused)
         idle = idleness.why(db, clock, now)

@@ -9,11 +9,11 @@ from cdsed.clock import Clock
 from cdsed.config.event_hooks import EventHook
 from cdsed.config.settings import Settings
 from cdsed.errors import HookError, StateError
-from cdsed.model.alarm import Alarm, alarms
+from cdsed.model.alarm import Alarm, Severity, alarms
 from cdsed.model.status_report import StatusReport
 from cdsed.store import notices, outbox, snapshot
 from cdsed.store.database import Database
-from cdsed.store.outbox import TriedBatch
+from cdsed.store.outbox import PresentAlarm, TriedBatch
 from cdsed.store.state_id import state_id
 from cdsed.work.hook_payload import delivery_of
 from cdsed.work.hook_targets import give
@@ -22,13 +22,13 @@ from cdsed.work.role_context import RoleContext
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
-_ALARMS_EVERY_S = 10.0
+_ALARMS_EVERY_S = 10.0  # at most: sooner for a hook with a shorter alarm_after_s
 _GIVE_UP_EVERY_S = 60.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 900.0
 _AT_THE_END_S = 5.0  # for the last call of a hook when the daemon stops
 _NOTED_AFTER = 3  # failures in a row
 _MAIL_EVENTS_MAX = 10_000
-_KEY_DAYS = (1, 3, 14)
+_KEY_DAYS = (3, 1)
 
 
 def run_hooks(worker: RoleContext) -> None:
@@ -47,7 +47,8 @@ class HookWorker:
         self._db = db
         self._clock = clock
         self._stop = stop
-        self._wants_alarms = any("person_needed" in hook.events for hook in settings.hooks)
+        wanting = [hook.alarm_after_s for hook in settings.hooks if "person_needed" in hook.events]
+        self._alarms_every_s = min([_ALARMS_EVERY_S, *wanting]) if wanting else None
         self._alarms_s = 0.0
         state = state_id(settings.state_dir)
         self._threads = [HookThread(db, clock, settings, hook, state, stop) for hook in settings.hooks]
@@ -67,26 +68,27 @@ class HookWorker:
         for thread in self._threads:
             if not thread.is_alive() and not self._stop.is_set():
                 raise thread.failure or RuntimeError(f"the thread of hook {thread.hook.name} ended")
-        if self._wants_alarms and self._clock.boot_s() >= self._alarms_s:
-            self._alarms_s = self._clock.boot_s() + _ALARMS_EVERY_S
+        if self._alarms_every_s is not None and self._clock.boot_s() >= self._alarms_s:
+            self._alarms_s = self._clock.boot_s() + self._alarms_every_s
             follow_alarms(self._db, self._clock)
 
 
 def follow_alarms(db: Database, clock: Clock) -> None:
-    """Enter an event for each alarm that came or went since the last call."""
+    """Enter an event for each alarm that came, became more urgent or went since the last call."""
     report = snapshot.report(db, clock, running=True)
-    present = {_key(alarm, report): asdict(alarm) for alarm in alarms(report)}
+    present = {
+        f"{alarm.name} {alarm.subject}": PresentAlarm(_step(alarm, report), asdict(alarm)) for alarm in alarms(report)
+    }
     outbox.follow_alarms(db, clock, present)
 
 
-def _key(alarm: Alarm, report: StatusReport) -> str:
-    """Return what makes an alarm another one: its severity, and for a key how many days it is still valid."""
-    stage = ""
+def _step(alarm: Alarm, report: StatusReport) -> int:
+    """Return how urgent an alarm is: by its severity, and for a key by how many days it is still valid."""
     if alarm.name == "key_expires":
         expires_at = next((each.key_expires_at for each in report.accounts if each.name == alarm.subject), None)
         left_days = (expires_at - report.at) / 86_400 if expires_at is not None else 0.0
-        stage = f" {next((days for days in _KEY_DAYS if left_days <= days), '')}"
-    return f"{alarm.name} {alarm.subject} {alarm.severity}{stage}"
+        return sum(left_days <= days for days in _KEY_DAYS)
+    return int(alarm.severity is Severity.CRITICAL)
 
 
 class HookThread(threading.Thread):

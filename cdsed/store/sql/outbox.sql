@@ -30,12 +30,12 @@ GROUP BY batch ORDER BY attempts, batch LIMIT 1000
 -- name: untried
 SELECT count(*) AS events, min(id) AS first FROM
     (SELECT id FROM hook_event
-     WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (kind <> 'person_needed' OR at <= :alarms_until) LIMIT :most)
+     WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (alarm IS NULL OR at <= :alarms_until) LIMIT :most)
 
 -- name: form
 UPDATE hook_event SET batch = :batch
 WHERE id IN (SELECT id FROM hook_event
-             WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (kind <> 'person_needed' OR at <= :alarms_until)
+             WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (alarm IS NULL OR at <= :alarms_until)
              ORDER BY id LIMIT :most)
 
 -- name: of_batch
@@ -94,18 +94,42 @@ SELECT key, facts FROM alarm
 -- name: raise_alarm
 INSERT INTO alarm (key, facts, since_at) VALUES (:key, :facts, :at)
 
+-- name: make_worse
+UPDATE alarm SET key = :key, facts = :facts WHERE key = :before
+
 -- name: end_alarm
 DELETE FROM alarm WHERE key = :key
 
--- name: add_alarm_event
+-- A hook that has not been given the end of the same alarm yet knows of it.
+-- name: alarm_came
 INSERT INTO hook_event (hook, kind, at, facts, alarm)
-SELECT name, :kind, :at, :facts, :key FROM hook
-WHERE alarms = 1
-  AND (:kind = 'person_needed'
-       OR NOT EXISTS (SELECT 1 FROM hook_event WHERE hook_event.hook = hook.name AND alarm = :key
-                      AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL))
+SELECT name, 'person_needed', :at, :facts, :alarm FROM hook
+WHERE alarms = 1 AND NOT EXISTS (SELECT 1 FROM hook_event WHERE hook_event.hook = hook.name AND alarm = :alarm
+                                 AND kind = 'back_to_normal' AND batch IS NULL AND given_up_at IS NULL)
+
+-- name: withdraw_end
+DELETE FROM hook_event
+WHERE alarm = :alarm AND kind = 'back_to_normal' AND batch IS NULL AND given_up_at IS NULL
+
+-- name: say_worse
+UPDATE hook_event SET facts = :facts
+WHERE alarm IN (:alarm, :worse) AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL
+
+-- name: alarm_worse
+INSERT INTO hook_event (hook, kind, at, facts, alarm)
+SELECT name, 'person_needed', :at, :facts, :worse FROM hook
+WHERE alarms = 1 AND NOT EXISTS (SELECT 1 FROM hook_event WHERE hook_event.hook = hook.name
+                                 AND alarm IN (:alarm, :worse) AND kind = 'person_needed' AND batch IS NULL
+                                 AND given_up_at IS NULL)
+
+-- A hook that has not been given the alarm at all does not hear of its end.
+-- name: alarm_went
+INSERT INTO hook_event (hook, kind, at, facts, alarm)
+SELECT name, 'back_to_normal', :at, :facts, :alarm FROM hook
+WHERE alarms = 1 AND NOT EXISTS (SELECT 1 FROM hook_event WHERE hook_event.hook = hook.name AND alarm = :alarm
+                                 AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL)
 
 -- An alarm that ends before a hook was given it.
 -- name: withdraw
 DELETE FROM hook_event
-WHERE alarm = :key AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL
+WHERE alarm IN (:alarm, :worse) AND kind = 'person_needed' AND batch IS NULL AND given_up_at IS NULL

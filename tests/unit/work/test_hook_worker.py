@@ -162,28 +162,91 @@ def test_old_and_too_many_events_are_given_up(lab: StateLab, monkeypatch: pytest
     assert (hooks.state().waiting, hooks.state().given_up) == (0, 2)  # the oldest of those are forgotten
 
 
-def test_an_alarm_is_given_when_it_lasts_and_withdrawn_when_it_ends_before(
+def _keys(lab: StateLab, account: str, *, has_keys: bool = True, days: float | None = None) -> None:
+    """Change one account; follow the alarms."""
+    expires_at = None if days is None else lab.clock.utc_s() + days * DAY_S
+    with lab.db.write():
+        lab.db.rows(
+            "UPDATE account SET has_keys = :has_keys, key_expires_at = :at WHERE name = :account",
+            has_keys=has_keys,
+            at=expires_at,
+            account=account,
+        )
+    follow_alarms(lab.db, lab.clock)
+
+
+def test_an_alarm_is_given_when_it_lasts_and_its_end_when_that_lasts(
     lab: StateLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hooks = HookLab(lab, monkeypatch, alarm_after_s=60.0)
     lab.accounts("a", "b")
-    with lab.db.write():
-        lab.db.rows("UPDATE account SET has_keys = 0 WHERE name = 'a'")
-    follow_alarms(lab.db, lab.clock)
+    _keys(lab, "a", has_keys=False)
     hooks.step_after(50)
-    lab.accounts("a", "b")
-    follow_alarms(lab.db, lab.clock)
+    _keys(lab, "a")
     hooks.step_after(100)
     assert hooks.events() == []
-    with lab.db.write():
-        lab.db.rows("UPDATE account SET has_keys = 0 WHERE name = 'a'")
-    follow_alarms(lab.db, lab.clock)
+    _keys(lab, "a", has_keys=False)
     follow_alarms(lab.db, lab.clock)
     hooks.step_after(61)
-    lab.accounts("a", "b")
-    follow_alarms(lab.db, lab.clock)
-    hooks.step_after(1)
+    _keys(lab, "a")  # for a probe, and it fails
+    hooks.step_after(50)
+    _keys(lab, "a", has_keys=False)
+    hooks.step_after(100)
+    assert hooks.events() == [("person_needed", "a")]
+    _keys(lab, "a")
+    hooks.step_after(61)
     assert hooks.events() == [("person_needed", "a"), ("back_to_normal", "a")]
+    assert lab.db.value("SELECT count(*) FROM hook_event") == 0
+
+
+def test_of_a_key_people_hear_14_and_3_and_1_days_before_and_once_when_it_is_renewed(
+    lab: StateLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = HookLab(lab, monkeypatch, alarm_after_s=60.0)
+    lab.accounts("a")
+    said = []
+    for days in (15.0, 13.9, 3.1, 2.9, 2.0, 0.9, 0.5):
+        _keys(lab, "a", days=days)
+        _keys(lab, "a", days=days)
+        hooks.step_after(61)
+        said.append([str(event["text"]) for delivery in hooks.given for event in delivery.events])
+        hooks.given.clear()
+    assert said == [
+        [],
+        ["the S3 key of account a expires in 14 d"],
+        [],
+        ["the S3 key of account a expires in 3 d"],
+        [],
+        ["the S3 key of account a expires in 22 h"],
+        [],
+    ]
+    _keys(lab, "a", days=365.0)
+    hooks.step_after(61)
+    assert hooks.events() == [("back_to_normal", "a")]
+    assert lab.db.value("SELECT count(*) FROM hook_event") == 0
+
+
+def test_an_alarm_that_grows_is_one_event_until_it_is_given_and_its_end_is_never_lost(
+    lab: StateLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = HookLab(lab, monkeypatch, alarm_after_s=60.0)
+    lab.accounts("a")
+    _keys(lab, "a", days=13)
+    hooks.step_after(30)
+    _keys(lab, "a", days=2)
+    hooks.step_after(31)
+    [event] = hooks.given[0].events
+    assert event["text"] == "the S3 key of account a expires in 2 d"
+    _keys(lab, "a", days=0.5)  # renewed before the hook hears of this step
+    hooks.step_after(30)
+    _keys(lab, "a", days=365)
+    hooks.step_after(61)
+    assert hooks.events() == [("person_needed", "a"), ("back_to_normal", "a")]
+    _keys(lab, "a", days=2)
+    hooks.step_after(61)
+    _keys(lab, "a", days=10)  # less urgent, but still there
+    hooks.step_after(61)
+    assert hooks.events()[2:] == [("person_needed", "a")]
 
 
 def test_ten_thousand_products_are_one_mail_and_the_next_one_waits(
