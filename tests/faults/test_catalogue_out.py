@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cdsed import roles
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.config.accounts import Accounts
 from cdsed.config.load import load_settings
 from cdsed.process.worker_control import WorkerControl
 from cdsed.sandbox.names import realistic_safenames
@@ -56,7 +57,7 @@ def test_the_resolver_sends_heartbeats_while_it_waits_for_the_catalogue(tmp_path
         sandbox.fault(kind="slow_down", operation="odata", retry_after_s=0)
         settings = load_settings(Installation(tmp_path, sandbox).config, os.environ)
         open_state(settings.state_dir).close()
-        with roles._registered("resolve", settings, control) as worker:
+        with roles._registered("resolve", settings, Accounts({}), control) as worker:
             products.add(worker.db, worker.clock, ProductRequest(LST.format(1), "default", 0, None))
             thread = threading.Thread(target=roles._resolve, args=(worker,))
             thread.start()

@@ -57,7 +57,7 @@ def walk(config: Path) -> None:
     order = daemon._RunOptions(config, once=True, idle_timeout_s=_WITHIN_S)
     with (
         closing(daemon._Daemon(settings, accounts, SYSTEM_CLOCK, order)),
-        roles._registered("walk", settings, control) as worker,
+        roles._registered("walk", settings, accounts, control) as worker,
         Catalogue(settings, clock=worker.clock, stop=control.stop) as catalogue,
     ):
         _work(worker, Resolver(worker.db, worker.clock, catalogue, worker.process))

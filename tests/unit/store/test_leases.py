@@ -194,6 +194,7 @@ def test_processes_killed_at_random_never_share_a_session(tmp_path):
     try:
         until = time.monotonic() + 120
         fences = tmp_path / "fences"
+        fences.touch()
         while (kills < 25 or len(fences.read_bytes().split(b"\n")) < 250) and time.monotonic() < until:
             time.sleep(dice.uniform(0.02, 0.2))  # the moment of a kill is what is random here
             victim = dice.randrange(8)
