@@ -110,7 +110,7 @@ def test_it_follows_the_state_and_keeps_the_last_one_with_its_age(shown: Shown) 
     assert "The daemon died" in browser.text("#daemon")
     assert browser.run("return document.activeElement.dataset.key") == "map-2"
     assert browser.run("return document.querySelector('#news').textContent").startswith(
-        "The daemon died. account third"
+        "The daemon died. no account of group brest"
     )
     shown.reader.fail(StateDiskError("the disk of the state fails"))
     browser.wait("the error", "return document.querySelector('#age').innerText.includes('the disk of the state fails')")

@@ -19,6 +19,10 @@ LEFT_OUT = {
     r"systemctl |journalctl ": "needs systemd as process 1",
     r"cdsed status --config /etc/": "asks the daemon of a service",
     r"cdsed status S2A_MSIL1C_20240912T112541": "needs a second daemon: tests/faults/test_two_states.py",
+    r"cdsed (pause|resume|drain|cancel|priority|refetch|explain) ": (
+        "../faults/test_controls.py::test_each_command_says_what_it_did_or_would_do"
+    ),
+    r"cdsed retry (--listing week12|--code|'S1A)": "needs products that failed: ../faults/test_retry.py",
     r"make deb$": "../machine/test_package.py::test_the_service_is_there_but_neither_enabled_nor_started",
     r"make check$": "is what runs the tests of the architecture",
     r"make demo$": "test_dist.py::test_with_the_extra_the_demo_comes_out_as_it_has_to",
@@ -60,7 +64,10 @@ def test_what_a_document_shows_is_what_happens(name, tmp_path):
 
 
 def test_every_document_with_examples_has_some_that_are_played():
-    assert {name for name, found in ALL.items() if found and not PLAYED[name]} <= {"CONTRIBUTING.md"}
+    assert {name for name, found in ALL.items() if found and not PLAYED[name]} <= {
+        "CONTRIBUTING.md",
+        "docs/controls.md",
+    }
     assert sum(map(len, PLAYED.values())) > sum(map(len, ALL.values())) / 2
 
 

@@ -82,7 +82,7 @@ async function readStatus() {
     receivedAt = Date.now();
     problem = "";
     drawStatus();
-    const alarms = status.alarms.map((alarm) => alarm.text).join(". ");
+    const alarms = status.alarms.filter((alarm) => !alarm.name.startsWith("daemon_")).map((alarm) => alarm.text).join(". ");
     const ends = { running: "", stopped: "The daemon is stopped. ", died: "The daemon died. ", "never started": "The daemon has never run. " };
     tell(`${ends[status.daemon.state]}${alarms}`);
   } catch (error) {
