@@ -156,7 +156,7 @@ def _the_one_at_work(daemon: DaemonProcess, _lab: Installation) -> list[int]:
         pytest.param(_the_one_at_work, signal.SIGKILL, id="one-worker-KILL"),
         pytest.param(_the_one_at_work, signal.SIGTERM, id="one-worker-TERM", marks=pytest.mark.soak),
         pytest.param(_all_workers, signal.SIGKILL, id="all-workers-KILL", marks=pytest.mark.soak),
-        pytest.param(_all_workers, signal.SIGABRT, id="all-workers-ABRT"),
+        pytest.param(_all_workers, signal.SIGABRT, id="all-workers-ABRT", marks=pytest.mark.soak),
         pytest.param(_supervisor_too, signal.SIGKILL, id="the-service-KILL"),
         pytest.param(_supervisor_too, signal.SIGSEGV, id="the-service-SEGV", marks=pytest.mark.soak),
     ],

@@ -181,7 +181,12 @@ def _run(root: Path, dice: random.Random, products: int, kills: int, daemons: in
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("daemons", "where"), [(2, "outputdir"), (2, "spool, pre-spool elsewhere"), (4, "outputdir, pre-spool elsewhere")]
+    ("daemons", "where"),
+    [
+        pytest.param(2, "outputdir", marks=pytest.mark.soak),
+        (2, "spool, pre-spool elsewhere"),
+        pytest.param(4, "outputdir, pre-spool elsewhere", marks=pytest.mark.soak),
+    ],
 )
 def test_daemons_with_states_of_their_own_bring_each_product_once_to_one_destination(
     tmp_path: Path, daemons: int, where: str
