@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 import time
@@ -37,13 +36,6 @@ def slow() -> Iterator[SandboxProcess]:
         yield sandbox
 
 
-def _killed(daemon: DaemonProcess) -> None:
-    workers = daemon.worker_pids()
-    daemon.kill()
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
-
-
 def _staged(lab: Installation) -> set[str]:
     return {path.name for path in (lab.spool / ".cdsed").iterdir()} - {"marker", "owners", "replaced"}
 
@@ -61,7 +53,7 @@ def test_pause_and_cancel_are_remembered_over_a_kill_and_undone_by_their_opposit
         cancelled = json.loads(lab.command("cancel", "other.txt", "--yes", "--json").stdout)
         assert (len(cancelled["products"]), cancelled["kept"]) == (1, 1)
         assert lab.command("pause").returncode == 0
-        _killed(daemon)
+        daemon.kill_all()
     assert eye.broken() == []
     with DaemonProcess(lab) as daemon:
         wait_until("it runs", lambda: lab.status()["daemon"]["state"] == "running", daemon=daemon)
@@ -97,13 +89,13 @@ def test_a_product_is_replaced_only_when_its_new_copy_is_verified_also_over_a_ki
             assert lab.command("drain", "--wait").stdout.endswith("nothing is in transfer\n")
             damaged = next((lab.spool / names[0]).rglob("*.tiff"))
             damaged.write_bytes(bytes(damaged.stat().st_size))
-            assert lab.command("refetch", "week.txt").returncode == 64  # there is no terminal to ask on
+            assert lab.command("refetch", "week.txt").returncode == 64  # it has no terminal to ask on
             assert lab.command("refetch", "week.txt", "--yes").returncode == 0
             assert damaged.exists()
             assert lab.command("resume").returncode == 0
             under_way = "SELECT 1 FROM product WHERE planned = 1 AND state = 'downloading'"
             wait_until("one is in transfer", lambda: lab.query(under_way), daemon=daemon)
-            _killed(daemon)
+            daemon.kill_all()
         assert all((lab.spool / name).is_dir() for name in names)
         with DaemonProcess(lab) as daemon:
             wait_until(

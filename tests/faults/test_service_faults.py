@@ -9,10 +9,10 @@ from cdsed.sandbox.names import realistic_safenames
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
-# Seconds instead of minutes until a connection that brings nothing is cut.
 _ONLY_THE_CATALOGUE_KNOWS = (  # the path of these cannot be derived from the name
     "S3A_SL_0_SLT____20240604T110100_20240604T110400_20240604T130000_0179_113_094_{:04d}_PS1_O_NR_004.SEN3"
 )
+# Seconds instead of minutes until a connection that brings nothing is cut.
 _IMPATIENT = {"read_timeout_s": 2, "rate_window_s": 1, "processes": 1}
 
 

@@ -1,7 +1,5 @@
 """What a killed daemon left half-done is continued, or removed if no product needs it. Other files stay."""
 
-import os
-import signal
 from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
@@ -12,13 +10,7 @@ _MB = 10**6
 
 
 def _kill_everybody(daemon: DaemonProcess) -> None:
-    workers = daemon.worker_pids()
-    daemon.kill()
-    for pid in workers:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    daemon.kill_all()
     wait_until("all are gone", lambda: not daemon.worker_pids())
 
 

@@ -1,7 +1,8 @@
 """Random commands of two operators and kills at random moments: nothing is lost, doubled, half-published or overbooked.
 
 The seed (``CDSED_CONTROLS_SEED``) decides the commands and their order, and is printed. ``CDSED_CONTROLS_ROUNDS``: how
-many rounds of commands, 100 by default. After every tenth round everything is resumed, retried and checked.
+many rounds of commands, 100 by default. After every fifteenth round everything is resumed and checked, and the state
+is lost now and then.
 """
 
 import contextlib
@@ -151,15 +152,15 @@ class Operators:
     def kill(self) -> None:
         what = self.dice.choice(["download", "download", "intake", "resolve", "hooks", "supervisor", "everything"])
         self.history.append(f"kill {what}")
-        if what in ("supervisor", "everything"):
-            workers = self.daemon.worker_pids()
+        if what == "supervisor":
             self.daemon.kill()
-            if what == "everything":
-                _kill(workers)
+        elif what == "everything":
+            self.daemon.kill_all()
+        elif pids := self.daemon.worker_pids(what):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.dice.choice(pids), signal.SIGKILL)
+        if what in ("supervisor", "everything"):
             self.daemon.start()
-        else:
-            pids = self.daemon.worker_pids(what)
-            _kill(self.dice.sample(pids, 1) if pids else [])
 
     def take_away(self) -> None:
         """Remove a published product, as its owner would."""
@@ -175,12 +176,6 @@ class Operators:
 
     def wait(self) -> None:
         time.sleep(self.dice.uniform(0.1, 1.5))
-
-
-def _kill(pids: list[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def _rest(operators: Operators, eye: Eye) -> list[str]:

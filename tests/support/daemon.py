@@ -300,6 +300,13 @@ class DaemonProcess:
         _signal(self.pid, signal.SIGKILL)
         self.wait(10)
 
+    def kill_all(self) -> None:
+        """Kill -9 the supervisor and the workers that it has."""
+        workers = self.worker_pids()
+        self.kill()
+        for pid in workers:  # they leave without it, so some may be gone
+            _signal(pid, signal.SIGKILL)
+
     def wait(self, timeout_s: float) -> int:
         """Wait for the end of the supervisor; return its exit code."""
         assert self._process is not None, "start it first"
