@@ -30,7 +30,6 @@ from cdsed.web.responses import failed_request, json_response
 from cdsed.web.state_reader import StateReader
 
 STATIC = Path(__file__).with_name("static")
-OPENAPI = Path(__file__).with_name("openapi.json")
 
 _FAILURES_MAX = 500
 _FOOTPRINTS_MAX = 5000
@@ -87,8 +86,8 @@ def _index(_: Request) -> Response:
     return FileResponse(STATIC / "index.html")
 
 
-def _openapi(_: Request) -> Response:
-    return FileResponse(OPENAPI, media_type="application/json")
+def _openapi(request: Request) -> Response:
+    return json_response(request, documents.openapi())
 
 
 class Api:
