@@ -11,7 +11,6 @@ from cdsed.catalogue.http_client import HttpClient
 from cdsed.catalogue.http_errors import one_line
 from cdsed.clock import Clock
 from cdsed.config.event_hooks import EventHook, MailTarget, WebhookTarget
-from cdsed.config.proxies import ProxyRules
 from cdsed.config.settings import Settings
 from cdsed.errors import HookError, ServiceError
 from cdsed.process.bounded_run import run_bounded
@@ -67,20 +66,16 @@ def _post(
         "Cdsed-Signature": signature(read_secret(target.secret_file, os.environ), timestamp, body),
     }
     # Its address is not shown in errors: those of chat services have a secret in their path.
-    with HttpClient(
-        timeout_s=limit_s,
-        clock=clock,
-        stop=threading.Event(),
-        ca_file=settings.services.ca_file,
-        proxies=ProxyRules(settings.services.proxy_url),
-        service_url=f"webhook of hook {hook.name}",
+    name = f"webhook of hook {hook.name}"
+    with HttpClient.from_settings(
+        settings, clock=clock, stop=threading.Event(), timeout_s=limit_s, service_url=name
     ) as client:
         try:
             status = client.post(target.url, body, headers)
         except ServiceError as error:
             raise HookError(str(error)) from None
     if not 200 <= status < 300:
-        raise HookError(f"webhook of hook {hook.name}: answered {status}")
+        raise HookError(f"{name}: answered {status}")
 
 
 def read_secret(path: Path, environ: Mapping[str, str]) -> bytes:
