@@ -134,7 +134,7 @@ class Api:
         """Return one product with its history."""
         with self._reader.database() as db:
             if db is None:
-                raise HTTPException(404, "there is no state, so there is no product")
+                raise HTTPException(404, "no product is known: the state does not exist yet")
             return self._details(request, details_of(db, request.path_params["name"]))
 
     def _details(self, request: Request, details: object) -> Response:
@@ -146,7 +146,7 @@ class Api:
     def _count(self, db: Database | None, listing: int) -> int:
         count = None if db is None else page.count_of(db, listing)
         if count is None:
-            raise HTTPException(404, f"there is no listing with the number {listing}")
+            raise HTTPException(404, f"no listing has the number {listing}")
         return count
 
     def footprints(self, request: Request) -> Response:
