@@ -243,7 +243,7 @@ class HttpClient:
         Raises
         ------
         ServiceError
-            There was no response.
+            No response came.
         """
         try:
             with self._request("POST", url, data=body, headers=dict(headers), stream=True) as answered:
