@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A named pipe opened without O_NONBLOCK waits indefinitely for its other end.
@@ -73,6 +73,21 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that replaces `path` when the block ends without an error: complete, and on the disk."""
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        with hidden.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+        sync(path.parent)
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 class DirHandle:

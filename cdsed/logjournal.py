@@ -28,7 +28,7 @@ class JournalHandler(logging.Handler):
     fields
         Makes the fields of an entry from a record, by their names in the journal.
     fallback
-        Gets the records where there is no journal to send to.
+        Gets the records that the journal does not take.
     """
 
     def __init__(self, fields: Callable[[logging.LogRecord], Mapping[str, str]], fallback: logging.Handler) -> None:

@@ -1,7 +1,6 @@
 """A directory with one parquet file for each day of sensing, as cdsodatacli's ``cds-s1-daily-metadata`` makes it."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +14,7 @@ from cdsed.catalogue.metadata import ROW_COLUMNS, Entry, as_texts
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search_rows
-from cdsed.dir_handle import sync
+from cdsed.dir_handle import whole_file
 from cdsed.errors import ServiceError
 from cdsed.model.families import Family
 from cdsed.model.safename import parse
@@ -98,17 +97,8 @@ class DailyTree:
         columns["geometry"] = [text["geometry_wkt"] for text in texts]
         metadata = {_ASKED_AT: str(asked_at).encode(), b"cdsed.day": json.dumps(day.isoformat()).encode()}
         table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata(metadata)
-        path = self.path(day)
-        hidden = path.with_name(f".{path.name}.tmp")
-        try:
-            with hidden.open("wb") as file:
-                pq.write_table(table, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            hidden.replace(path)
-            sync(path.parent)
-        finally:
-            hidden.unlink(missing_ok=True)
+        with whole_file(self.path(day)) as file:
+            pq.write_table(table, file, compression="zstd")
 
 
 def make_days(

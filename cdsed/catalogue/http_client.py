@@ -21,6 +21,7 @@ from cdsed.catalogue.http_errors import from_status, one_line
 from cdsed.catalogue.http_retries import RetryPolicy, failure_of
 from cdsed.clock import Clock
 from cdsed.config.proxies import ProxyRules
+from cdsed.config.settings import Settings
 from cdsed.errors import ServiceError
 
 _CONNECTIONS = 4  # the same number as another client uses, to stay within the limits of the catalogue's firewall
@@ -160,6 +161,28 @@ class HttpClient:
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(self._logins))
 
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock,
+        stop: threading.Event,
+        timeout_s: float | None = None,
+        service_url: str | None = None,
+        refuses_in_json: bool = True,
+    ) -> Self:
+        """Return a client with the authorities and the proxy of the settings; its time-out is theirs unless given."""
+        return cls(
+            timeout_s=settings.catalogue.timeout_s if timeout_s is None else timeout_s,
+            clock=clock,
+            stop=stop,
+            ca_file=settings.services.ca_file,
+            proxies=ProxyRules(settings.services.proxy_url),
+            service_url=service_url,
+            refuses_in_json=refuses_in_json,
+        )
+
     def __enter__(self) -> Self:
         return self
 
@@ -220,7 +243,7 @@ class HttpClient:
         Raises
         ------
         ServiceError
-            There was no response.
+            No response came.
         """
         try:
             with self._request("POST", url, data=body, headers=dict(headers), stream=True) as answered:

@@ -29,7 +29,7 @@ COLUMNS_OF_NAMES = (*ROW_COLUMNS, "geometry_wkt")
 
 @dataclass(slots=True)
 class FoundMetadata:
-    """The rows by the name or id that was asked for, and for each of the others why there is none."""
+    """The rows by the name or id that was asked for, and for each of the others why it has none."""
 
     rows: dict[str, Entry] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)

@@ -140,7 +140,6 @@ def _manager(arguments: argparse.Namespace) -> Iterator["KeysManager"]:
     from cdsed.catalogue.http_client import HttpClient
     from cdsed.config.accounts import load_accounts
     from cdsed.config.load import load_settings
-    from cdsed.config.proxies import ProxyRules
     from cdsed.credentials.keys_manager import KeysManager
     from cdsed.credentials.tokens import Tokens
 
@@ -148,13 +147,7 @@ def _manager(arguments: argparse.Namespace) -> Iterator["KeysManager"]:
     account = _account(load_accounts(settings, os.environ), arguments.account)
     settings.sessions_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     services = settings.services
-    with HttpClient(
-        timeout_s=settings.catalogue.timeout_s,
-        clock=SYSTEM_CLOCK,
-        stop=threading.Event(),
-        ca_file=services.ca_file,
-        proxies=ProxyRules(services.proxy_url),
-    ) as http_client:
+    with HttpClient.from_settings(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as http_client:
         tokens = Tokens(services.identity_url, account, settings.sessions_dir, http_client)
         yield KeysManager(services.keys_manager_url, account.name, tokens, http_client)
 

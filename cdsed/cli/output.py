@@ -1,13 +1,12 @@
 """Where commands write their output: stdout, or a file that appears only when it is complete."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from cdsed.dir_handle import sync
+from cdsed.dir_handle import whole_file
 
 
 @contextmanager
@@ -17,16 +16,8 @@ def target(output: Path | None) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", CountingStream(sys.stdout.buffer))
         sys.stdout.buffer.flush()
         return
-    hidden = output.with_name(f".{output.name}.tmp")
-    try:
-        with hidden.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(output)
-        sync(output.parent)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with whole_file(output) as file:
+        yield file
 
 
 class CountingStream:

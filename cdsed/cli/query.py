@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.listing import check_output, say
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.dir_handle import whole_file
 from cdsed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
         found["sea_percent"] = sea_percent(found.geometry)
         found = found[found["sea_percent"] >= arguments.sea_min].reset_index(drop=True)
     if arguments.output:
-        _write(arguments.output, render(found, form))
+        with whole_file(arguments.output) as file:
+            file.write(render(found, form))
     submitted = _submit(found, settings) if arguments.submit and len(found) else None
     if arguments.json:
         print(_response(found, arguments.output, submitted))
@@ -227,16 +229,6 @@ def _progress() -> "Iterator[Callable[[SearchProgress], None] | None]":
     finally:
         live.erase()
         sys.stderr.flush()
-
-
-def _write(output: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    hidden = output.with_name(f".{output.name}.tmp")
-    try:
-        hidden.write_bytes(content)
-        hidden.replace(output)
-    finally:
-        hidden.unlink(missing_ok=True)
 
 
 def _submit(found: "GeoDataFrame", settings: "Settings") -> Path:

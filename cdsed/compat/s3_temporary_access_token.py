@@ -63,17 +63,13 @@ def _get_fresh_s3_client(conf: Mapping[str, Any], headers: Mapping[str, str]) ->
     """
     settings = settings_or_defaults(None, os.environ)
     services = settings.services
-    stop, timeout_s = threading.Event(), settings.catalogue.timeout_s
     bearer = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
-    proxies = ProxyRules(services.proxy_url)
-    with HttpClient(
-        timeout_s=timeout_s, clock=SYSTEM_CLOCK, stop=stop, ca_file=services.ca_file, proxies=proxies
-    ) as http_client:
+    with HttpClient.from_settings(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as http_client:
         tokens = _Given(bearer.partition(" ")[2].strip())
         made = KeysManager(services.keys_manager_url, "of these headers", tokens, http_client).create()
     keys = {"access_id": made.keys.access_key.reveal(), "secret": made.keys.secret_key.reveal()}
     url = conf.get("s3_endpoint", services.s3_url)
-    proxy = proxies.proxy_for(url)
+    proxy = ProxyRules(services.proxy_url).proxy_for(url)
     resource = boto3.resource(
         "s3",
         endpoint_url=url,

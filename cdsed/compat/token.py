@@ -9,7 +9,6 @@ from cdsed.clock import SYSTEM_CLOCK
 from cdsed.compat.private_settings import alias, own_directory
 from cdsed.compat.wording import in_their_words
 from cdsed.config.accounts import Account
-from cdsed.config.proxies import ProxyRules
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.credentials.tokens import Tokens
@@ -36,15 +35,9 @@ def bearer(
         requests_per_minute=1,
         volume_bytes=1,
     )
-    services = settings.services
-    with HttpClient(
-        timeout_s=settings.catalogue.timeout_s,
-        clock=SYSTEM_CLOCK,
-        stop=stop,
-        ca_file=services.ca_file,
-        proxies=ProxyRules(services.proxy_url),
-    ) as http_client:
-        yield _of_a_call(Tokens(services.identity_url, account, own_directory("tokens"), http_client).access_token)
+    with HttpClient.from_settings(settings, clock=SYSTEM_CLOCK, stop=stop) as http_client:
+        tokens = Tokens(settings.services.identity_url, account, own_directory("tokens"), http_client)
+        yield _of_a_call(tokens.access_token)
 
 
 def _of_a_call(access_token: Callable[[], str]) -> Callable[[], str]:

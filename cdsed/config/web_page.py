@@ -3,7 +3,6 @@
 import importlib.util
 import ipaddress
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -11,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cdsed import log
+from cdsed.config.private import read_private
 from cdsed.config.secrets import Secret
 from cdsed.config.section import Section
 from cdsed.config.values import AbsolutePath
@@ -121,15 +121,11 @@ def read_token(path: Path) -> Secret:
         The file cannot be read, others may read it, or it has no token of at least 16 characters.
     """
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            text = file.read(_TOKEN_CHARACTERS_MAX + 1).decode("ascii").strip()
+        text = read_private(path, _TOKEN_CHARACTERS_MAX + 1).decode("ascii").strip()
     except UnicodeDecodeError:
         raise ConfigError([f"web.token_file: {path} should have ASCII characters only"]) from None
     except OSError as error:
         raise ConfigError([f"web.token_file: {path}: {error.strerror}"]) from error
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError([f"web.token_file: {path}: other users may read or write it; run: chmod 600 {path}"])
     if not _TOKEN_CHARACTERS_MIN <= len(text) <= _TOKEN_CHARACTERS_MAX or text.split() != [text]:
         raise ConfigError(
             [f"web.token_file: {path} should have one line of at least {_TOKEN_CHARACTERS_MIN} characters, no spaces"]

@@ -57,13 +57,7 @@ class TemporaryKeyManager:
         self._ledger = settings.state_dir / LEDGER_NAME
         self._endpoint = Endpoint.from_settings(settings)
         timeout_s = min(settings.catalogue.timeout_s, _TIMEOUT_MAX_S)
-        self._http_client = HttpClient(
-            timeout_s=timeout_s,
-            clock=clock,
-            stop=stop,
-            ca_file=settings.services.ca_file,
-            proxies=self._endpoint.proxies,
-        )
+        self._http_client = HttpClient.from_settings(settings, clock=clock, stop=stop, timeout_s=timeout_s)
         self._kept: list[_Kept] = []
         self._logged_in: list[_LoggedIn] = []
 

@@ -164,16 +164,11 @@ def _drift_s(date: str | None, now_s: float) -> float | None:
 
 def _identity(settings: Settings, clock: Clock) -> Finding:
     """Ask the identity service without a login: each login opens a session there, of which an account has few."""
-    services, subject = settings.services, settings.services.identity_url
+    subject = settings.services.identity_url
     means = "accounts with only a password, `cdsed keys` and zip downloads do not work"
     try:
-        with HttpClient(
-            timeout_s=_WITHIN_S,
-            clock=clock,
-            stop=threading.Event(),
-            ca_file=services.ca_file,
-            proxies=ProxyRules(services.proxy_url),
-            refuses_in_json=False,
+        with HttpClient.from_settings(
+            settings, clock=clock, stop=threading.Event(), timeout_s=_WITHIN_S, refuses_in_json=False
         ) as client:
             status = client.send("GET", subject).status
     except ServiceError as error:

@@ -24,7 +24,7 @@ def render(view: StatusView) -> dict[str, Any]:
         "schema": SCHEMA,
         "at": iso(view.report.at),
         "state_dir": str(view.state_dir),
-        "daemon": _plain(asdict(view.report.daemon)) | {"last_heard_at": heard},
+        "daemon": plain(asdict(view.report.daemon)) | {"last_heard_at": heard},
         **_body(view),
     }
 
@@ -38,39 +38,39 @@ def _body(view: StatusView) -> dict[str, Any]:
         case ListingDetails() as details:
             return {"listing": _listing(details, view.report.at)}
         case FailedProducts() as failed:
-            rows = [_plain(asdict(each)) | {"advice": advice_for(each.code, each.state)} for each in failed.products]
+            rows = [plain(asdict(each)) | {"advice": advice_for(each.code, each.state)} for each in failed.products]
             return {"failed": {"listing": failed.listing, "total": failed.total, "products": rows}}
 
 
 def _overview(report: StatusReport) -> dict[str, Any]:
     return {
         "why_idle": report.why_idle,
-        "notices": [_plain(asdict(notice)) for notice in report.notices],
+        "notices": [plain(asdict(notice)) for notice in report.notices],
         "crashing": [asdict(worker) for worker in report.crashing],
-        "products": _plain({state: asdict(tally) for state, tally in report.products.items()}),
+        "products": plain({state: asdict(tally) for state, tally in report.products.items()}),
         "to_go_bytes": None if report.to_go_bytes is None else round(report.to_go_bytes),
         "eta_s": report.eta_s,
         "eta_by_volume": report.eta_by_volume,
-        "rates_bytes_per_s": _plain(asdict(report.rates)),
+        "rates_bytes_per_s": plain(asdict(report.rates)),
         "listings": [_progress(listing, report.at) for listing in report.listings],
         "accounts": [_account(account, report.at) for account in report.accounts],
-        "open_breakers": [_plain(asdict(each)) for each in report.open_breakers],
-        "errors": [_plain(asdict(error)) for error in report.errors],
+        "open_breakers": [plain(asdict(each)) for each in report.open_breakers],
+        "errors": [plain(asdict(error)) for error in report.errors],
         "quota_wait": _wait(report.quota_wait, report.at),
         "needs_account": report.needs_account,
         "pools": [_pool(pool) for pool in report.pools],
         "alarms": [asdict(alarm) for alarm in alarms(report)],
         "eta": _eta(report.eta, report.at),
-        "transfers": [_plain(asdict(each)) for each in report.transfers],
+        "transfers": [plain(asdict(each)) for each in report.transfers],
         "rate_bytes_per_s": report.rate_bytes_per_s,
         "rate_steps_bytes_per_s": report.rate_steps,
         "stalled_for_s": report.stalled_for_s,
-        "last_published": _plain(asdict(report.last_published)) if report.last_published else None,
-        "oldest_waiting": _plain(asdict(report.oldest_waiting)) if report.oldest_waiting else None,
+        "last_published": plain(asdict(report.last_published)) if report.last_published else None,
+        "oldest_waiting": plain(asdict(report.oldest_waiting)) if report.oldest_waiting else None,
         "disks": [asdict(each) for each in report.disks],
-        "pauses": [_plain(asdict(each)) for each in report.pauses],
-        "drains": [_plain(asdict(each)) for each in report.drains],
-        "bandwidth_limits": [_plain(asdict(each)) for each in report.bandwidth_limits],
+        "pauses": [plain(asdict(each)) for each in report.pauses],
+        "drains": [plain(asdict(each)) for each in report.drains],
+        "bandwidth_limits": [plain(asdict(each)) for each in report.bandwidth_limits],
     }
 
 
@@ -82,10 +82,10 @@ def _eta(eta: Eta | None, now: float) -> dict[str, Any] | None:
 def _product(details: ProductDetails) -> dict[str, Any]:
     product = {name: value for name, value in asdict(details.product).items() if name not in _INTERNAL}
     product["choice"] = json.loads(product["choice"]) if product["choice"] else None
-    return _plain(product) | {
+    return plain(product) | {
         "progress": asdict(details.progress),
         "next_try_in_s": details.next_try_in_s,
-        "history": [_plain(asdict(event)) for event in details.history],
+        "history": [plain(asdict(event)) for event in details.history],
     }
 
 
@@ -107,11 +107,11 @@ def _listing(details: ListingDetails, now: float) -> dict[str, Any]:
 
 def _progress(listing: ListingStatus, now: float) -> dict[str, Any]:
     sums = {"products": listing.products, "finished": listing.finished, "failed_products": listing.failed_products}
-    return _plain(asdict(listing)) | {"eta": _eta(listing.eta, now)} | sums
+    return plain(asdict(listing)) | {"eta": _eta(listing.eta, now)} | sums
 
 
 def _account(account: AccountStatus, now: float) -> dict[str, Any]:
-    return _plain(asdict(account)) | {
+    return plain(asdict(account)) | {
         "quota_free_at": _free(account.quota_free_at),
         "wait": _wait(account.wait, now),
         "session_waits": [_wait(wait, now) for wait in account.session_waits],
@@ -119,21 +119,21 @@ def _account(account: AccountStatus, now: float) -> dict[str, Any]:
 
 
 def _pool(pool: PoolStatus) -> dict[str, Any]:
-    return _plain(asdict(pool)) | {"quota_free_at": _free(pool.quota_free_at)}
+    return plain(asdict(pool)) | {"quota_free_at": _free(pool.quota_free_at)}
 
 
 def _free(free: QuotaFreeAt | None) -> dict[str, Any] | None:
-    return _plain(asdict(free)) if free else None
+    return plain(asdict(free)) if free else None
 
 
 def _wait(wait: QuotaWait | None, now: float) -> dict[str, Any] | None:
     """Return a wait with `in_s`, the seconds until its end; None: its end has no time."""
     if wait is None:
         return None
-    return _plain(asdict(wait)) | {"in_s": None if wait.until_at is None else max(0.0, wait.until_at - now)}
+    return plain(asdict(wait)) | {"in_s": None if wait.until_at is None else max(0.0, wait.until_at - now)}
 
 
-def _plain(values: dict[Any, Any]) -> dict[str, Any]:
+def plain(values: dict[Any, Any]) -> dict[str, Any]:
     """Return values for JSON: times as ISO 8601 texts; enums are texts already."""
     return {
         str(name): iso(value)

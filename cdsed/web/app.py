@@ -30,7 +30,6 @@ from cdsed.web.responses import failed_request, json_response
 from cdsed.web.state_reader import StateReader
 
 STATIC = Path(__file__).with_name("static")
-OPENAPI = Path(__file__).with_name("openapi.json")
 
 _FAILURES_MAX = 500
 _FOOTPRINTS_MAX = 5000
@@ -87,8 +86,8 @@ def _index(_: Request) -> Response:
     return FileResponse(STATIC / "index.html")
 
 
-def _openapi(_: Request) -> Response:
-    return FileResponse(OPENAPI, media_type="application/json")
+def _openapi(request: Request) -> Response:
+    return json_response(request, documents.openapi())
 
 
 class Api:
@@ -135,7 +134,7 @@ class Api:
         """Return one product with its history."""
         with self._reader.database() as db:
             if db is None:
-                raise HTTPException(404, "there is no state, so there is no product")
+                raise HTTPException(404, "no product is known: the state does not exist yet")
             return self._details(request, details_of(db, request.path_params["name"]))
 
     def _details(self, request: Request, details: object) -> Response:
@@ -147,7 +146,7 @@ class Api:
     def _count(self, db: Database | None, listing: int) -> int:
         count = None if db is None else page.count_of(db, listing)
         if count is None:
-            raise HTTPException(404, f"there is no listing with the number {listing}")
+            raise HTTPException(404, f"no listing has the number {listing}")
         return count
 
     def footprints(self, request: Request) -> Response:

@@ -1,7 +1,9 @@
 """What each path of the API returns, as JSON objects. Names are those of ``cdsed status --json``."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.resources import files
 from typing import Any
 
 from cdsed.clock import iso
@@ -12,6 +14,25 @@ from cdsed.view import as_json
 from cdsed.view.status_view import StatusView
 
 Document = dict[str, Any]
+
+
+def openapi() -> Document:
+    """Return the description of the API (OpenAPI): openapi.json, with the members of the status by their one schema.
+
+    ``cdsed status --json`` has the same members, so that only `cdsed/view/status.schema.json` describes them.
+    """
+    of_status = files("cdsed.view").joinpath("status.schema.json").read_text("utf-8")
+    shared = json.loads(of_status.replace("#/$defs/", "#/components/schemas/"))["$defs"]
+    overview = shared.pop("overview")
+    document: Document = json.loads(files("cdsed.web").joinpath("openapi.json").read_text("utf-8"))
+    own = document["components"]["schemas"]
+    own["Status"] |= {
+        "required": [*overview["required"], *own["Status"]["required"]],
+        "properties": overview["properties"] | own["Status"]["properties"],
+        "additionalProperties": False,
+    }
+    own |= {name: schema for name, schema in shared.items() if not name.startswith("of_")}
+    return document
 
 
 def status(view: StatusView, *, controls: bool) -> Document:
@@ -27,12 +48,11 @@ def part(view: StatusView, *names: str) -> Document:
 
 def failures(found: Sequence[Failure], report: StatusReport, following: str | None) -> Document:
     """Return one page of failures; `following` is the position of the next one, None if this is the last."""
+    rows = [as_json.plain(asdict(failure)) for failure in found]
     return {
         "at": iso(report.at),
-        "by_code": [plain(asdict(error)) for error in report.errors],
-        "failures": [
-            {name: value for name, value in plain(asdict(failure)).items() if name != "id"} for failure in found
-        ],
+        "by_code": [as_json.plain(asdict(error)) for error in report.errors],
+        "failures": [{name: value for name, value in row.items() if name != "id"} for row in rows],
         "next": following,
     }
 
@@ -66,17 +86,3 @@ def footprints(geometries: dict[str, Document], states: dict[str, State], produc
 def error(code: int, message: str) -> Document:
     """Return why a request failed, in a sentence."""
     return {"error": {"code": code, "message": message}}
-
-
-def plain(value: Any) -> Any:
-    """Return a value for JSON: times become ISO 8601 texts, at any depth."""
-    if isinstance(value, dict):
-        return {
-            str(name): iso(each) if _is_time(str(name)) and isinstance(each, int | float) else plain(each)
-            for name, each in value.items()
-        }
-    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _is_time(name: str) -> bool:
-    return name == "at" or name.endswith("_at")

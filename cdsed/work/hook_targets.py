@@ -1,7 +1,6 @@
 """Give a delivery to a program, a webhook or people; each call has a time limit."""
 
 import os
-import stat
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from cdsed.catalogue.http_client import HttpClient
 from cdsed.catalogue.http_errors import one_line
 from cdsed.clock import Clock
 from cdsed.config.event_hooks import EventHook, MailTarget, WebhookTarget
-from cdsed.config.proxies import ProxyRules
+from cdsed.config.private import read_private
 from cdsed.config.settings import Settings
 from cdsed.errors import HookError, ServiceError
 from cdsed.process.bounded_run import run_bounded
@@ -67,20 +66,16 @@ def _post(
         "Cdsed-Signature": signature(read_secret(target.secret_file, os.environ), timestamp, body),
     }
     # Its address is not shown in errors: those of chat services have a secret in their path.
-    with HttpClient(
-        timeout_s=limit_s,
-        clock=clock,
-        stop=threading.Event(),
-        ca_file=settings.services.ca_file,
-        proxies=ProxyRules(settings.services.proxy_url),
-        service_url=f"webhook of hook {hook.name}",
+    name = f"webhook of hook {hook.name}"
+    with HttpClient.from_settings(
+        settings, clock=clock, stop=threading.Event(), timeout_s=limit_s, service_url=name
     ) as client:
         try:
             status = client.post(target.url, body, headers)
         except ServiceError as error:
             raise HookError(str(error)) from None
     if not 200 <= status < 300:
-        raise HookError(f"webhook of hook {hook.name}: answered {status}")
+        raise HookError(f"{name}: answered {status}")
 
 
 def read_secret(path: Path, environ: Mapping[str, str]) -> bytes:
@@ -103,13 +98,9 @@ def read_secret(path: Path, environ: Mapping[str, str]) -> bytes:
     guarded = credential is not None and credential.is_file()
     source = credential if credential is not None and guarded else path
     try:
-        with source.open("rb") as file:
-            status = os.fstat(file.fileno())
-            secret = file.read(_SECRET_BYTES_MAX).strip()
+        secret = read_private(source, _SECRET_BYTES_MAX, guarded=guarded).strip()
     except OSError as error:
         raise HookError(f"secret_file {source} cannot be read: {error.strerror}") from error
-    if not guarded and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise HookError(f"other users may read secret_file {source}; run: chmod 600 {source}")
     if len(secret) < _SECRET_BYTES_MIN:
         raise HookError(f"secret_file {source} should have {_SECRET_BYTES_MIN} characters or more")
     log.hide(secret.decode("utf-8", errors="replace"))

@@ -17,6 +17,7 @@ from cdsed.store.outbox import PresentAlarm, TriedBatch
 from cdsed.store.state_id import state_id
 from cdsed.work.hook_payload import delivery_of
 from cdsed.work.hook_targets import give
+from cdsed.work.retrying import doubled_s
 from cdsed.work.role_context import RoleContext
 
 _log = logging.getLogger(__name__)
@@ -189,9 +190,9 @@ class HookThread(threading.Thread):
     def _failed(self, batch: TriedBatch, why: str) -> None:
         failures = outbox.failed(self._db, self.hook.name, batch, why)
         now_s = self._clock.boot_s()
-        pause_s = _back_off_s(failures)
+        pause_s = doubled_s(failures, _FIRST_RETRY_S, _LONGEST_RETRY_S)
         self._due_s = now_s + pause_s
-        self._batch_due_s[batch.number] = now_s + _back_off_s(batch.attempts + 1)
+        self._batch_due_s[batch.number] = now_s + doubled_s(batch.attempts + 1, _FIRST_RETRY_S, _LONGEST_RETRY_S)
         if failures & (failures - 1) == 0:  # 1, 2, 4, 8, …
             _log.warning(
                 "hook %s: %s; failure %d in a row, tried again in %.0f s", self.hook.name, why, failures, pause_s
@@ -219,7 +220,3 @@ class HookThread(threading.Thread):
         past_s = self._clock.utc_s() - at if at is not None else self.hook.mail.every_s
         if 0 <= past_s < self.hook.mail.every_s:
             self._due_s = self._clock.boot_s() + self.hook.mail.every_s - past_s
-
-
-def _back_off_s(failures: int) -> float:
-    return min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(max(failures, 1) - 1, 16))

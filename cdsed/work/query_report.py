@@ -1,7 +1,7 @@
 """What one run of a standing query found: which products go into its listing, and what its report says."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -50,6 +50,10 @@ class RunFindings:
     def of(self, kind: ChangeKind) -> list[ReportedChange]:
         """Return the lines of one kind."""
         return [each for each in self.changes if each.kind is kind]
+
+    def counts(self, kinds: Iterable[ChangeKind]) -> str:
+        """Return how many lines there are of each of some kinds, in words."""
+        return ", ".join(f"{len(of_kind)} {kind}" for kind in kinds if (of_kind := self.of(kind)))
 
 
 def judge(db: Database, query: StandingQuery, changes: Changes) -> RunFindings:

@@ -27,11 +27,13 @@ from cdsed.store import listings, notices, standing
 from cdsed.store.database import Database
 from cdsed.store.standing import FoundByRun, QueryRun, QueryState
 from cdsed.work.query_report import ChangeKind, RunFindings, as_json, as_text, judge
+from cdsed.work.retrying import doubled_s
 from cdsed.work.role_context import RoleContext
 
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 30.0, 3600.0
+_NOTICED = (ChangeKind.CORRECTED, ChangeKind.DELETED)
 _NOTICE_FOR_S = 14 * 86_400.0  # a user who was away for two weeks must still see it
 
 
@@ -134,7 +136,7 @@ class QueryRuns:
 
     def _failed(self, query: StandingQuery, why: str) -> None:
         failures = standing.fail(self._db, query.name, why)
-        pause_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(failures - 1, 16))
+        pause_s = doubled_s(failures, _FIRST_RETRY_S, _LONGEST_RETRY_S)
         self._retry_s[query.name] = self._clock.boot_s() + pause_s
         _log.warning("query %s: %s; it is run again in %.0f s, and nothing is lost", query.name, why, pause_s)
         text = f"query {query.name} fails and is run again: {why}"
@@ -163,19 +165,13 @@ class QueryRuns:
         standing.add_run(self._db, self._clock, run)
 
     def _say(self, query: StandingQuery, found: RunFindings) -> None:
-        counts = ", ".join(f"{len(of_kind)} {kind}" for kind in ChangeKind if (of_kind := found.of(kind)))
-        _log.info("query %s found %s", query.name, counts)
-        kept = [each for each in found.changes if each.kind in (ChangeKind.CORRECTED, ChangeKind.DELETED)]
+        _log.info("query %s found %s", query.name, found.counts(ChangeKind))
+        kept = [each for each in found.changes if each.kind in _NOTICED]
         for each in kept[:20]:
             _log.warning("query %s: %s %s: %s", query.name, each.safename, each.kind, each.about)
         if kept:
-            words = ", ".join(
-                f"{len(of_kind)} {kind}"
-                for kind in (ChangeKind.CORRECTED, ChangeKind.DELETED)
-                if (of_kind := found.of(kind))
-            )
             where = self._settings.inbox.path / ACCEPTED
-            text = f"query {query.name}: the catalogue has {words}; see its report in {where}"
+            text = f"query {query.name}: the catalogue has {found.counts(_NOTICED)}; see its report in {where}"
             notices.note(self._db, self._clock, notices.query_changes(query.name), text)
 
     def _forget_old_notice(self, query: StandingQuery) -> None:
@@ -202,7 +198,7 @@ class QueryRuns:
         inbox = self._settings.inbox.path
         accepted = inbox / ACCEPTED
         if not accepted.is_dir():
-            raise InboxError(f"its disk is not mounted, or it was never used: there is no {accepted}")
+            raise InboxError(f"its disk is not mounted, or it was never used: {accepted} is missing")
         document = json.loads(run.report)
         texts = (json.dumps(document, ensure_ascii=False, indent=1) + "\n", as_text(document))
         with DurableFileBatch() as batch:

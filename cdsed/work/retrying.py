@@ -13,9 +13,14 @@ _REFUSED_PAUSES = 8
 _TRANSIENT_FIRST_S, _TRANSIENT_LONGEST_S = 2.0, 300.0
 
 
+def doubled_s(failures: int, first_s: float, longest_s: float) -> float:
+    """Return the pause (s) after the n-th failure: doubled up to `longest_s`, for what one process alone tries."""
+    return min(longest_s, first_s * 2.0 ** min(max(failures - 1, 0), 32))
+
+
 def pause_s(failures: int, first_s: float, longest_s: float) -> float:
     """Return the pause (s) after the n-th failure: doubled up to `longest_s`, with 20 % of jitter."""
-    return float(min(longest_s, first_s * 2.0 ** min(max(failures - 1, 0), 32)) * random.uniform(0.8, 1.2))
+    return doubled_s(failures, first_s, longest_s) * random.uniform(0.8, 1.2)
 
 
 def refused_pause_s(rounds: int, retry: RetrySettings) -> float:

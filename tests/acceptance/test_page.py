@@ -212,9 +212,7 @@ def test_without_a_state_it_says_what_to_do(shown: Shown) -> None:
     shown.reader.show(StatusReport(SYSTEM_CLOCK.utc_s(), DaemonStatus(DaemonState.NEVER)))
     shown.browser.show_as(1280, 844)
     shown.browser.open(shown.url)
-    shown.browser.wait(
-        "the text", "return document.querySelector('#daemon').innerText.includes('There is no state yet')"
-    )
+    shown.browser.wait("the text", "return document.querySelector('#daemon').innerText.includes('No state exists yet')")
     assert "No listing yet" in shown.browser.text("#listings")
     assert shown.browser.console() == []
 

@@ -5,7 +5,7 @@ import { ago, clock, number, percent, plural, rate, size, span } from "./format.
 
 const START = "Start it with `systemctl start cdsed` or `cdsed run`.";
 const MARKS = { busy: "●", free: "○", resting: "◌", withheld: "–", waiting: "◔" };
-const ON_DISK = ["done", "already_present"];
+export const ON_DISK = ["done", "already_present"];
 export const FAILED = ["unavailable", "corrupt", "failed", "cancelled"];
 
 export function daemon(status) {
@@ -20,7 +20,7 @@ export function daemon(status) {
   if (state === "stopped") return say("warn", "○", `The daemon is stopped${stopped ? `; it ended ${ago(stopped, now)}` : ""}. ${START}`);
   if (state === "died") return say("bad", "✕", `The daemon died${heard ? `; it was last heard of ${ago(heard, now)}` : ""}. Look into its log. ${START}`);
   if (status.ran_before) return say("bad", "✕", `The state is gone. To have it made again from what is left of it: ${START}`);
-  return say("warn", "○", `There is no state yet: has the daemon ever run? ${START}`);
+  return say("warn", "○", `No state exists yet: has the daemon ever run? ${START}`);
 }
 
 export function totals(status) {

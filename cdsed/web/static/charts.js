@@ -1,7 +1,7 @@
 // Bytes over time as bars, with the same numbers as a table for those who do not see them.
 
 import { draw, table } from "./dom.js";
-import { clock, size } from "./format.js";
+import { clock, day, hour, size } from "./format.js";
 
 const charts = new Map();
 
@@ -14,9 +14,9 @@ export function byDay(traffic) {
   const sums = new Map();
   const first = Date.parse(traffic.first_at);
   traffic.bytes.forEach((bytes, n) => {
-    const day = new Date(first + 1000 * n * traffic.step_s);
-    day.setHours(0, 0, 0, 0);
-    sums.set(day.getTime() / 1000, (sums.get(day.getTime() / 1000) ?? 0) + bytes);
+    const midnight = new Date(first + 1000 * n * traffic.step_s);
+    midnight.setHours(0, 0, 0, 0);
+    sums.set(midnight.getTime() / 1000, (sums.get(midnight.getTime() / 1000) ?? 0) + bytes);
   });
   return [[...sums.keys()], [...sums.values()]];
 }
@@ -29,7 +29,7 @@ export function byHour(traffic) {
 export function chart(place, text, tablePlace, name, data, stepS) {
   const total = data[1].reduce((sum, bytes) => sum + bytes, 0);
   text.textContent = `${name}: ${size(total)}, at most ${size(Math.max(0, ...data[1]))} in ${stepS === 3600 ? "an hour" : "a day"}`;
-  const label = (s) => (stepS === 3600 ? clock(new Date(1000 * s)) : new Date(1000 * s).toLocaleDateString("en-GB", { day: "numeric", month: "short" }));
+  const label = (s) => (stepS === 3600 ? clock : day)(new Date(1000 * s));
   draw(tablePlace, data, () => table(`${name}, bytes received`, [["From", ""], ["Received", "right"]], data[0].map((s, n) => [label(s), size(data[1][n])]).reverse()));
   charts.set(place, () => plot(place, data, stepS));
   charts.get(place)();
@@ -38,7 +38,6 @@ export function chart(place, text, tablePlace, name, data, stepS) {
 function plot(place, data, stepS) {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
   const width = Math.max(200, place.clientWidth);
-  const day = stepS !== 3600;
   const first = data[0][0] - 0.6 * stepS;
   const last = data[0][data[0].length - 1] + 0.6 * stepS;
   const plotted = new window.uPlot(
@@ -49,7 +48,7 @@ function plot(place, data, stepS) {
       legend: { show: false },
       scales: { x: { time: true, range: [first, last] }, y: { range: (_, __, most) => [0, most || 1] } },
       axes: [
-        { ...axis, space: 60, values: (_, splits) => splits.map((s) => (day ? new Date(1000 * s).toLocaleDateString("en-GB", { day: "numeric", month: "short" }) : new Date(1000 * s).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }))) },
+        { ...axis, space: 60, values: (_, splits) => splits.map((s) => (stepS === 3600 ? hour : day)(new Date(1000 * s))) },
         { ...axis, size: 70, values: (_, splits) => splits.map((bytes) => (bytes ? size(bytes) : "0")) },
       ],
       series: [{}, { stroke: colour("--accent"), fill: colour("--accent"), paths: window.uPlot.paths.bars({ size: [0.7, 60] }), points: { show: false } }],

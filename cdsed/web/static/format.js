@@ -39,11 +39,17 @@ export function percent(share) {
   return `${Math.floor(100 * share)} %`;
 }
 
+export function hour(date) {
+  return date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+}
+
+export function day(date) {
+  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+}
+
 // A time of today is hours and minutes; another one has its day.
 export function clock(date, now = new Date()) {
-  const time = date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  if (date.toDateString() === now.toDateString()) return time;
-  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
+  return date.toDateString() === now.toDateString() ? hour(date) : `${day(date)} ${hour(date)}`;
 }
 
 export function ago(iso, now) {

@@ -1,13 +1,14 @@
 // A map of footprints on a canvas, in plain longitude and latitude, with the coastline that comes with the page.
 
+import { FAILED, ON_DISK } from "./blocks.js";
 import { h } from "./dom.js";
 import { number, plural } from "./format.js";
 
 const KINDS = {
-  disk: { title: "on disk", states: ["done", "already_present"], colour: "--good", fill: 0.35, dash: [], width: 1 },
+  disk: { title: "on disk", states: ON_DISK, colour: "--good", fill: 0.35, dash: [], width: 1 },
   transfer: { title: "in transfer", states: ["downloading", "verifying"], colour: "--accent", fill: 0.25, dash: [], width: 3 },
   waiting: { title: "waiting", states: ["queued", "resolving", "ready", "retry_wait"], colour: "--quiet", fill: 0, dash: [], width: 1 },
-  failed: { title: "failed", states: ["unavailable", "corrupt", "failed", "cancelled"], colour: "--bad", fill: 0.15, dash: [5, 4], width: 2 },
+  failed: { title: "failed", states: FAILED, colour: "--bad", fill: 0.15, dash: [5, 4], width: 2 },
 };
 const AGAIN_MS = 60000;
 const NAMES_SHOWN = 5;

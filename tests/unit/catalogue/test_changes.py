@@ -61,7 +61,7 @@ def test_deleted_products_are_found_with_their_cause(shared_sandbox: SandboxProc
     assert changes.products == ()
 
 
-def test_a_catalogue_without_deleted_products_is_no_failure(
+def test_a_catalogue_without_deleted_products_does_not_fail(
     shared_sandbox: SandboxProcess, service: ODataClient
 ) -> None:
     shared_sandbox.fault(kind="not_found", operation="odata", key="*DeletionDate*")

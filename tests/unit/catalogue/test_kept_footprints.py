@@ -38,7 +38,7 @@ def test_the_oldest_are_removed_beyond_the_limit(tmp_path: Path, monkeypatch: py
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
 
 
-def test_a_disk_that_cannot_be_written_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disk_that_cannot_be_written_is_only_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "footprints").write_text("a file", encoding="utf-8")
     keep(tmp_path / "footprints", {_NAME: _entry("POLYGON ((0 0, 1 0, 1 1, 0 0))")})
     assert "are not kept" in caplog.text

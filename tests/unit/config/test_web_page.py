@@ -28,7 +28,7 @@ def test_an_address_for_other_machines_must_be_allowed(address: str) -> None:
     "address",
     ["", "8340", "127.0.0.1", "example.org:80", "127.0.0.1:99999", "127.0.0.1:-1", ":80", "/a/../b", "/" + "a" * 120],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_what_is_not_an_address_is_refused(address: str) -> None:
     with pytest.raises(ValidationError, match="HOST:PORT"):
         WebSettings(listen=address)
 

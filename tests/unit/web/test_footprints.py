@@ -58,7 +58,7 @@ def test_cached_responses_are_searched_the_newest_first_and_only_as_long_as_need
      json.dumps([{"Name": _ONE, "GeoFootprint": {"type": "Polygon", "coordinates": []}}]),
      json.dumps([{"Name": _ONE, "GeoFootprint": {"type": "Polygon", "coordinates": [[["x", None]]]}}])],
 )  # fmt: skip
-def test_what_is_no_footprint_is_left_out(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_footprint_is_left_out(tmp_path: Path, text: str) -> None:
     assert _found(tmp_path / "listing", text, _ONE) == {}
 
 

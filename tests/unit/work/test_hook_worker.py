@@ -18,6 +18,7 @@ from cdsed.work import hook_worker
 from cdsed.work.hook_payload import HookDelivery, mail_of
 from cdsed.work.hook_targets import read_secret
 from cdsed.work.hook_worker import HookThread, follow_alarms
+from tests.support.daemon import wait_until
 from tests.support.state import StateLab
 
 DAY_S = 86_400.0
@@ -288,7 +289,7 @@ def test_a_program_has_a_limit_and_nothing_of_our_environment(monkeypatch: pytes
     end = run_bounded(["/bin/sh", "-c", "sleep 1000 & echo $!; wait"], b"x" * 1_000_000, 0.3, {})
     assert end.code is None
     left = Path("/proc", end.said, "stat")
-    assert not left.exists() or left.read_text("ascii").split()[2] == "Z"
+    wait_until("its end", lambda: not left.exists() or left.read_text("ascii").split()[2] == "Z", timeout_s=10)
 
 
 def test_a_secret_that_others_may_read_or_that_is_short_is_refused(tmp_path: Path) -> None:
