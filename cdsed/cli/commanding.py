@@ -68,32 +68,39 @@ def add_options(command: Any, *, asks: bool = False, schema: int = SCHEMA) -> No
 
 @contextmanager
 def changing(config: Path | None, *, dry: bool = False) -> Iterator[StateChange]:
+    """Open the state of some settings for a change; raises as `open_for_change` does."""
+    from cdsed.config.load import load_settings
+
+    settings = load_settings(config, os.environ)
+    with open_for_change(settings.state_dir) as db:
+        yield StateChange(db, settings, _user(), dry)
+
+
+@contextmanager
+def open_for_change(state_dir: Path) -> "Iterator[Database]":
     """Open the state for a change, whether the daemon runs or not.
 
     Raises
     ------
     UsageError
-        There is no state yet.
+        No daemon has made one yet.
     PermissionError
         It belongs to another user: the daemon could not write files that this one makes.
     StateError
         It cannot be read, or another version of cdsed has made it.
     """
-    from cdsed.config.load import load_settings
-    from cdsed.store.database import FILE_NAME, open_state
+    from cdsed.store.database import FILE_NAME, join_state
     from cdsed.view.read import open_status
 
-    settings = load_settings(config, os.environ)
-    state_dir = settings.state_dir
     with open_status(state_dir) as (_, there):
         if there is None:
-            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for; start the daemon once")
+            raise UsageError(f"no state at {state_dir}: nothing was ever asked for; start the daemon once")
     file = state_dir / FILE_NAME
     if file.stat().st_uid != os.geteuid() or not os.access(file, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(file))
-    db = open_state(state_dir)
+    db = join_state(state_dir)
     try:
-        yield StateChange(db, settings, _user(), dry)
+        yield db
     finally:
         db.close()
 
@@ -104,7 +111,7 @@ def agreed(question: str, *, yes: bool) -> bool:
     Raises
     ------
     UsageError
-        There is no terminal on which it could be answered.
+        It lacks a terminal on which it could be answered.
     """
     if yes:
         return True
