@@ -6,15 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import NAMES_HELP, choose
-from cdsed.cli.commanding import SCHEMA, add_options, agreed, changing
+from cdsed.cli.commanding import SCHEMA, add_options, changing, print_some
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode
-from cdsed.view.wording import number, plural, size
+from cdsed.view.wording import plural, size
 
 if TYPE_CHECKING:
     from cdsed.store.cancelling import Cancelled
-
-_SHOWN = 20
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,12 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
             change.record(f"cancel {' '.join(arguments.names)}")
             return cancelling.cancel(change.db, SYSTEM_CLOCK, chosen.listings, chosen.products, change.owner)
 
-        found = change.do(work, dry=True)
-        loses = found.products or found.undecided or found.listings
-        if loses and not arguments.dry_run:
-            if not agreed(_question(found), yes=arguments.yes):
-                return ExitCode.UNFINISHED
-            found = change.do(work)
+        found = change.do_if_agreed(work, _question, yes=arguments.yes)
+    if found is None:
+        return ExitCode.UNFINISHED
     _tell_json(arguments, found) if arguments.json else _tell(arguments, found)
     return ExitCode.OK
 
@@ -62,25 +57,20 @@ def _question(found: "Cancelled") -> str:
     count = len(found.products) + len(found.undecided)
     lost = f", of which {size(found.lost_bytes)} have arrived" if found.lost_bytes else ""
     counts = [(found.listings, "listing"), (count, "product")]
-    return f"Cancel {' and '.join(plural(each, word) for each, word in counts if each)}{lost}?"
+    named = " and ".join(plural(each, word) for each, word in counts if each)
+    return f"Cancel {named}{lost}?" if named else ""
 
 
 def _tell(arguments: argparse.Namespace, found: "Cancelled") -> None:
-    from cdsed.view.terminal import printable
-
     if arguments.dry_run:
         print("dry run: nothing is changed")
     listings = f" of {plural(found.listings, 'listing')}" if found.listings else ""
     lost = f"; {size(found.lost_bytes)} that had arrived are removed" if found.lost_bytes else ""
     print(f"{plural(len(found.products), 'product')}{listings} cancelled{lost}")
-    for safename in found.products[:_SHOWN]:
-        print(printable(f"  {safename}"))
-    if len(found.products) > _SHOWN:
-        print(f"  and {number(len(found.products) - _SHOWN)} more")
+    print_some(found.products)
     if found.undecided:
         print(f"{plural(len(found.undecided), 'product')} had arrived: cancelled unless published first")
-        for safename in found.undecided[:_SHOWN]:
-            print(printable(f"  {safename}"))
+        print_some(found.undecided)
     if found.kept:
         print(f"{plural(found.kept, 'product')} kept, because another listing wants them")
     if found.finished:

@@ -4,7 +4,7 @@ import errno
 import os
 import pwd
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 #: Version of the JSON of these commands, its member `schema`.
 SCHEMA = 1
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,32 @@ class StateChange:
     owner: str | None
     dry: bool
 
-    def do(self, work: Callable[[], _T], *, dry: bool = False) -> _T:
-        """Do the work in one transaction, and return its result; a trial is rolled back.
+    def do(self, work: Callable[[], _T]) -> _T:
+        """Do the work in one transaction, and return its result; a trial is rolled back."""
+        with self.db.write(undo=self.dry):
+            return work()
+
+    def do_if_agreed(self, work: Callable[[], _T], question: Callable[[_T], str], *, yes: bool) -> _T | None:
+        """Try the work, ask whether to do it, and do it.
 
         Parameters
         ----------
-        dry
-            Only try it, even without ``--dry-run``.
+        question
+            Returns what to ask after a trial with this result; '' if there is nothing to do.
+        yes
+            Answers the question.
+
+        Returns
+        -------
+        object
+            The result of the work, or of its trial if nothing is changed; None if you do not agree.
         """
-        with self.db.write(undo=dry or self.dry):
-            return work()
+        with self.db.write(undo=True):
+            tried = work()
+        text = question(tried)
+        if self.dry or not text:
+            return tried
+        return self.do(work) if agreed(text, yes=yes) else None
 
     def record(self, text: str) -> None:
         """Record the command for the daemon's log; call it in the work of `do`."""
@@ -68,32 +85,39 @@ def add_options(command: Any, *, asks: bool = False, schema: int = SCHEMA) -> No
 
 @contextmanager
 def changing(config: Path | None, *, dry: bool = False) -> Iterator[StateChange]:
+    """Open the state of some settings for a change; raises as `open_for_change` does."""
+    from cdsed.config.load import load_settings
+
+    settings = load_settings(config, os.environ)
+    with open_for_change(settings.state_dir) as db:
+        yield StateChange(db, settings, _user(), dry)
+
+
+@contextmanager
+def open_for_change(state_dir: Path) -> "Iterator[Database]":
     """Open the state for a change, whether the daemon runs or not.
 
     Raises
     ------
     UsageError
-        There is no state yet.
+        No daemon has made one yet.
     PermissionError
         It belongs to another user: the daemon could not write files that this one makes.
     StateError
         It cannot be read, or another version of cdsed has made it.
     """
-    from cdsed.config.load import load_settings
-    from cdsed.store.database import FILE_NAME, open_state
+    from cdsed.store.database import FILE_NAME, join_state
     from cdsed.view.read import open_status
 
-    settings = load_settings(config, os.environ)
-    state_dir = settings.state_dir
     with open_status(state_dir) as (_, there):
         if there is None:
-            raise UsageError(f"there is no state at {state_dir}: nothing was ever asked for; start the daemon once")
+            raise UsageError(f"no state at {state_dir}: nothing was ever asked for; start the daemon once")
     file = state_dir / FILE_NAME
     if file.stat().st_uid != os.geteuid() or not os.access(file, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(file))
-    db = open_state(state_dir)
+    db = join_state(state_dir)
     try:
-        yield StateChange(db, settings, _user(), dry)
+        yield db
     finally:
         db.close()
 
@@ -104,7 +128,7 @@ def agreed(question: str, *, yes: bool) -> bool:
     Raises
     ------
     UsageError
-        There is no terminal on which it could be answered.
+        It lacks a terminal on which it could be answered.
     """
     if yes:
         return True
@@ -117,6 +141,17 @@ def agreed(question: str, *, yes: bool) -> bool:
         return True
     print("nothing is changed", file=sys.stderr)
     return False
+
+
+def print_some(lines: Sequence[str], *, more: str = "more", indent: str = "  ") -> None:
+    """Print the first of many lines, and how many are left out."""
+    from cdsed.view.terminal import printable
+    from cdsed.view.wording import number
+
+    for line in lines[:_SHOWN]:
+        print(printable(f"{indent}{line}"))
+    if len(lines) > _SHOWN:
+        print(f"{indent}and {number(len(lines) - _SHOWN)} {more}")
 
 
 def _user() -> str | None:

@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.doctor.examine import examine
     from cdsed.log import redact
     from cdsed.view.terminal import Canvas
+    from cdsed.view.wording import plural
 
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     found = []
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(redact(text))
     else:
-        print(f"{_count(counts['problem'], 'problem')}, {_count(counts['remark'], 'remark')}, {counts['ok']} ok")
+        print(f"{plural(counts['problem'], 'problem')}, {plural(counts['remark'], 'remark')}, {counts['ok']} ok")
     return ExitCode.UNFINISHED if counts["problem"] else ExitCode.OK
 
 
@@ -81,7 +82,3 @@ def _lines(finding: "Finding", canvas: "Canvas") -> Iterator[str]:
     for title, text in (("means", finding.means), ("do", finding.remedy)):
         if text:
             yield f"    {title}: {printable(text)}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -71,10 +71,10 @@ def _accounts(change: StateChange, names: list[str]) -> list[str]:
 
     from cdsed.store import selection
 
-    known = selection.accounts_like(change.db, "*")
+    known = selection.accounts(change.db)
     for name in names:
         if not any(fnmatchcase(each, name) for each in known):
-            raise UsageError(f"there is no account {name}; there are {', '.join(known) or 'none'}")
+            raise UsageError(f"no account is named {name}; there are {', '.join(known) or 'none'}")
     return [each for each in known if any(fnmatchcase(each, name) for name in names)] if names else [""]
 
 

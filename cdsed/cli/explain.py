@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = state_dir(arguments.config, os.environ)
     with open_status(directory) as (view, db):
         if db is None:
-            raise UsageError(f"there is no state at {directory}: nothing was ever asked for")
+            raise UsageError(f"no state at {directory}: nothing was ever asked for")
         details = details_of(db, arguments.product)
         if not isinstance(details, ProductDetails):
             raise UsageError(f"{arguments.product!r} is a listing; `cdsed status {arguments.product}` shows it")

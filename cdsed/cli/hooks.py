@@ -93,14 +93,14 @@ def run_retry(arguments: argparse.Namespace) -> int:
     int
         0; raises `UsageError` for a hook that the settings do not have.
     """
-    from cdsed.cli.state_file import open_for_command
+    from cdsed.cli.commanding import open_for_change
     from cdsed.store import outbox
 
     settings = _settings(arguments)
     names = arguments.names or [hook.name for hook in settings.hooks]
     for name in names:
         _hook(settings, name)
-    with open_for_command(settings.state_dir) as db, db.write():
+    with open_for_change(settings.state_dir) as db, db.write():
         revived = {name: outbox.request_retry(db, name) or 0 for name in dict.fromkeys(names)}
     if arguments.json:
         print(json.dumps({"schema": 1, "revived": revived}, indent=2))
@@ -113,11 +113,11 @@ def _test_by_the_daemon(settings: "Settings", hook: "EventHook") -> None:
     """Let the daemon give the event, in the environment in which all others are given, and wait for the end."""
     import time
 
-    from cdsed.cli.state_file import open_for_command
+    from cdsed.cli.commanding import open_for_change
     from cdsed.errors import HookError
     from cdsed.store import outbox
 
-    with open_for_command(settings.state_dir) as db:
+    with open_for_change(settings.state_dir) as db:
         before = next((each for each in outbox.of_all(db) if each.name == hook.name), None)
         if before is None:
             raise UsageError(f"the daemon does not know hook {hook.name} yet: reload it")

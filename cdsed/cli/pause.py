@@ -150,13 +150,13 @@ def _listings(change: StateChange, name: str, resumes: bool) -> list[_Key]:
 def _accounts(change: StateChange, name: str, resumes: bool) -> list[_Key]:
     from cdsed.store import selection
 
-    return _named(change.db, "account", name, selection.accounts_like(change.db, "*"), resumes=resumes)
+    return _named(change.db, "account", name, selection.accounts(change.db), resumes=resumes)
 
 
 def _groups(change: StateChange, name: str, resumes: bool) -> list[_Key]:
-    from cdsed.store import selection
+    from cdsed.store import snapshot
 
-    return _named(change.db, "group", name, selection.groups_like(change.db, "*"), resumes=resumes)
+    return _named(change.db, "group", name, snapshot.groups(change.db), resumes=resumes)
 
 
 def _named(db: "Database", kind: str, name: str, known: list[str], *, resumes: bool) -> list[_Key]:
@@ -170,7 +170,7 @@ def _named(db: "Database", kind: str, name: str, known: list[str], *, resumes: b
     found = sorted({each for each in known if each == name or fnmatchcase(each, name)})
     if not found:
         raise UsageError(
-            f"there is no {kind} {name}; there are {', '.join(known) or 'none yet: start the daemon once'}"
+            f"no {kind} is named {name}; there are {', '.join(known) or 'none yet: start the daemon once'}"
         )
     return [(kind, each, each) for each in found]
 

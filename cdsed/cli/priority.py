@@ -6,14 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import NAMES_HELP, choose
-from cdsed.cli.commanding import SCHEMA, StateChange, add_options, changing
+from cdsed.cli.commanding import SCHEMA, StateChange, add_options, changing, print_some
 from cdsed.errors import ExitCode, UsageError
-from cdsed.view.wording import number, plural
+from cdsed.view.wording import plural
 
 if TYPE_CHECKING:
     from cdsed.cli.choosing import Chosen
 
-_SHOWN = 20
 _CHANGE = re.compile(r"([+=-])(\d{1,10})")
 
 
@@ -98,9 +97,9 @@ def _tell(arguments: argparse.Namespace, done: list[dict[str, Any]]) -> None:
         print("dry run: nothing is changed")
     if not done:
         print(printable(f"{arguments.name} is finished: its priority does not matter any more"))
-    for each in done[:_SHOWN]:
+    lines = []
+    for each in done:
         what = f"listing {each['listing']}" if "listing" in each else each["safename"]
         follow = f"; {plural(each['products'], 'unfinished product')} of it" if "listing" in each else ""
-        print(printable(f"{what}: priority {each['now']}, was {each['was']}{follow}"))
-    if len(done) > _SHOWN:
-        print(f"and {number(len(done) - _SHOWN)} more")
+        lines.append(f"{what}: priority {each['now']}, was {each['was']}{follow}")
+    print_some(lines, indent="")

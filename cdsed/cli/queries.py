@@ -106,13 +106,13 @@ def _paused(db: "Database", name: str, *, paused: bool) -> str:
 
 
 def _change(arguments: argparse.Namespace, settings: "Settings", change: Callable[["Database", str], str]) -> int:
-    from cdsed.cli.state_file import open_for_command
+    from cdsed.cli.commanding import open_for_change
     from cdsed.store import standing
 
     known = {query.name: query for query in settings.queries}
     if unknown := [name for name in arguments.names if name not in known]:
         raise UsageError(f"the settings have no query {unknown[0]!r}; they have {', '.join(known) or 'none'}")
-    with open_for_command(settings.state_dir) as db, db.write():
+    with open_for_change(settings.state_dir) as db, db.write():
         for name in arguments.names:
             standing.begin_as_configured(db, SYSTEM_CLOCK, known[name])
         done = [change(db, name) for name in dict.fromkeys(arguments.names)]

@@ -6,15 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import NAMES_HELP, choose
-from cdsed.cli.commanding import SCHEMA, add_options, agreed, changing
+from cdsed.cli.commanding import SCHEMA, add_options, changing, print_some
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode
-from cdsed.view.wording import number, plural
+from cdsed.view.wording import plural
 
 if TYPE_CHECKING:
     from cdsed.work.refetch import Refetched
-
-_SHOWN = 20
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,19 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
             change.record(f"refetch {' '.join(arguments.names)}")
             return refetch(change.db, SYSTEM_CLOCK, chosen, change.settings.spools, change.owner)
 
-        done = change.do(work, dry=True)
-        count = sum(each.refused is None for each in done)
-        if count and not arguments.dry_run:
-            question = f"Fetch {plural(count, 'product')} again, and replace the copies on disk by the new ones?"
-            if not agreed(question, yes=arguments.yes):
-                return ExitCode.UNFINISHED
-            done = change.do(work)
+        done = change.do_if_agreed(work, _question, yes=arguments.yes)
+    if done is None:
+        return ExitCode.UNFINISHED
     _tell(arguments, done)
     return ExitCode.OK if done and all(each.refused is None for each in done) else ExitCode.UNFINISHED
 
 
+def _question(done: "list[Refetched]") -> str:
+    count = sum(each.refused is None for each in done)
+    return f"Fetch {plural(count, 'product')} again, and replace the copies on disk by the new ones?" if count else ""
+
+
 def _tell(arguments: argparse.Namespace, done: "list[Refetched]") -> None:
-    from cdsed.view.terminal import printable
 
     if arguments.json:
         rows = [asdict(each) for each in done]
@@ -70,12 +68,6 @@ def _tell(arguments: argparse.Namespace, done: "list[Refetched]") -> None:
     if arguments.dry_run:
         print("dry run: nothing is changed")
     print(f"{plural(len(queued), 'product')} fetched again; each copy stays until the new one is verified")
-    for each in queued[:_SHOWN]:
-        print(printable(f"  {each.path}"))
-    if len(queued) > _SHOWN:
-        print(f"  and {number(len(queued) - _SHOWN)} more")
-    refused = [each for each in done if each.refused is not None]
-    for each in refused[:_SHOWN]:
-        print(printable(f"  {each.safename} is not fetched again: {each.refused}"))
-    if len(refused) > _SHOWN:
-        print(f"  and {number(len(refused) - _SHOWN)} more that are not fetched again")
+    print_some([str(each.path) for each in queued])
+    refused = [f"{each.safename} is not fetched again: {each.refused}" for each in done if each.refused is not None]
+    print_some(refused, more="more that are not fetched again")

@@ -17,18 +17,18 @@ def chosen_backup(settings: "Settings", name: str | None) -> Path:
     Raises
     ------
     UsageError
-        There is none.
+        It does not exist.
     """
     from cdsed.store.backup import backups
 
     if name is None:
         kept = backups(settings.backups_dir)
         if not kept:
-            raise UsageError(f"there is no backup in {settings.backups_dir}; see cdsed state rebuild")
+            raise UsageError(f"{settings.backups_dir} has no backup; see cdsed state rebuild")
         return kept[0].path
     named = [path for path in (Path(name), settings.backups_dir / name) if path.is_file()]
     if not named:
-        raise UsageError(f"there is no backup {name}; cdsed state check lists them")
+        raise UsageError(f"no backup is named {name}; cdsed state check lists them")
     return named[0].resolve()
 
 
@@ -65,7 +65,7 @@ def _since(settings: "Settings", made_at: float) -> str:
     try:
         db = open_read_only(settings.state_dir, daemon_runs=is_running(settings.state_dir))
         if db is None:
-            return "There is no state now, so nothing is lost."
+            return "A state does not exist now, so nothing is lost."
         try:
             changes, listings = changes_since(db, made_at)
         finally:

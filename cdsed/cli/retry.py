@@ -6,14 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.choosing import choose, is_pattern, listings_named
-from cdsed.cli.commanding import StateChange, add_options, changing
+from cdsed.cli.commanding import StateChange, add_options, changing, print_some
 from cdsed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from cdsed.model.product_state import State
     from cdsed.work.requeue import RetryResult
 
-_SHOWN = 20
 _SCHEMA = 2
 _SELECTIONS = {
     "failed": "products that failed, e.g. after their last attempt",
@@ -120,7 +119,6 @@ def _in_states(change: StateChange, arguments: argparse.Namespace, states: "froz
 
 
 def _tell(arguments: argparse.Namespace, done: "list[RetryResult]") -> None:
-    from cdsed.view.terminal import printable
     from cdsed.view.wording import number, plural
 
     started = [each for each in done if each.started]
@@ -133,12 +131,8 @@ def _tell(arguments: argparse.Namespace, done: "list[RetryResult]") -> None:
         was = Counter(each.was.value for each in started)
         by_state = ", ".join(f"{number(count)} {state}" for state, count in was.items())
         print(f"{plural(len(started), 'product')} started again: {by_state}")
-    for each in started[:_SHOWN]:
-        print(printable(f"  {each.safename}  was {each.was}, is {each.now}"))
-    if len(started) > _SHOWN:
-        print(f"  and {number(len(started) - _SHOWN)} more")
-    for each in left[:_SHOWN]:
-        print(printable(f"  {each.safename}  is {each.now}: nothing to start again"))
+    print_some([f"{each.safename}  was {each.was}, is {each.now}" for each in started])
+    print_some([f"{each.safename}  is {each.now}: nothing to start again" for each in left])
 
 
 def _tell_json(arguments: argparse.Namespace, done: "list[RetryResult]") -> None:

@@ -116,7 +116,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
     -------
     int
         0; 1 if you do not agree; raises `AlreadyRunning` while a daemon runs, `StateError` when the backup cannot be
-        used, `UsageError` (64) when there is none, or without a terminal to ask on.
+        used, `UsageError` (64) when it does not exist, or without a terminal to ask on.
     """
     from cdsed.cli.restoring import chosen_backup
     from cdsed.work.recover import Source

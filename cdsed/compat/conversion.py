@@ -76,7 +76,7 @@ def convert(conf: Mapping[str, Any], place: NewPlace, group: str | None) -> Conv
     default = group or ("logins" if "logins" in names else next(iter(names), None))
     if default not in names:
         known = f"there are {', '.join(map(_shown, names))}" if names else "it has no group of logins"
-        raise ConfigError([f"there is no group of accounts {default or 'logins'!r}: {known}"])
+        raise ConfigError([f"localconfig.yml has no group of accounts {default or 'logins'!r}: {known}"])
     place = replace(_placed(conf, place, made), group=names[default])
     services = {ours: str(conf[theirs]) for theirs, ours in _SERVICES.items() if conf.get(theirs)}
     made.settings = place.values() | ({"services": services} if services else {})

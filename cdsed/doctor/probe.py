@@ -30,8 +30,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
 def _file(job: dict[str, Any]) -> dict[str, Any]:
     with os.fdopen(os.open(job["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         file.read(1)
-        status = os.fstat(file.fileno())
-    return {"mode": status.st_mode, "owner": status.st_uid}
+    return {}
 
 
 def _directory(job: dict[str, Any]) -> dict[str, Any]:
@@ -39,14 +38,12 @@ def _directory(job: dict[str, Any]) -> dict[str, Any]:
 
     path = Path(job["path"])
     there = next(each for each in (path, *path.parents) if os.path.lexists(each))
-    status, space = there.stat(), os.statvfs(there)
+    space = os.statvfs(there)
     kind = filesystem_kind(there.resolve(), Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
     found = {
         "exists": there == path,
         "is_directory": there.is_dir(),
         "there": str(there),
-        "owner": status.st_uid,
-        "device": status.st_dev,
         "file_system": kind,
         "network": is_network(kind),
         "free_bytes": space.f_bavail * space.f_frsize,

@@ -32,7 +32,7 @@ class SignedRequests:
     Attributes
     ----------
     db
-        The state, opened for reading; None if there is none.
+        The state, opened for reading; None without one.
     register
         The sessions that all daemons of this user share.
     daemon_runs

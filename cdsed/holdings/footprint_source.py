@@ -36,7 +36,7 @@ def from_catalogue(
 
 
 def shapes_of(footprints: Sequence[str | None]) -> Any:
-    """Return footprints as geometries of shapely, None where there is none or it cannot be read."""
+    """Return footprints as geometries of shapely, None where one is missing or cannot be read."""
     from cdsed.catalogue import footprint
 
     return footprint.footprints([{"Footprint": wkt and f"geography'SRID=4326;{wkt}'"} for wkt in footprints])

@@ -231,11 +231,6 @@ class StatusReport:
         When it was read, seconds UTC.
     to_go_bytes
         An estimate of the bytes still to fetch; None if no size is known.
-    eta_s
-        Seconds until the known work is done, at the rate of the last minute and within the accounts' volumes; None if
-        unknown.
-    eta_by_volume
-        Whether the accounts' 30-day volumes delay it.
     why_idle
         One sentence on why no transfer runs, if there is work but no transfer runs.
     quota_wait
@@ -245,7 +240,7 @@ class StatusReport:
     pools
         The groups whose accounts share quotas.
     eta
-        When the known work is done, with what decides it.
+        When the known work is done, with what decides it; None if unknown.
     transfers
         The products in transfer, oldest first.
     rate_steps
@@ -269,8 +264,6 @@ class StatusReport:
     accounts: tuple[AccountStatus, ...] = ()
     rates: Rates = field(default_factory=Rates)
     to_go_bytes: float | None = None
-    eta_s: float | None = None
-    eta_by_volume: bool = False
     open_breakers: tuple[OpenBreaker, ...] = ()
     errors: tuple[ErrorGroup, ...] = ()
     why_idle: str | None = None

@@ -1,4 +1,4 @@
-"""Find what a command names: listings, products, accounts and groups, by their names or by patterns."""
+"""Find what a command names: listings, products and accounts, by their names or by patterns."""
 
 import json
 from collections.abc import Iterable
@@ -29,14 +29,9 @@ def products_of(db: Database, listings: Iterable[int]) -> list[int]:
     return [row["id"] for row in db.rows(_SQL.products_of, listings=json.dumps(list(listings)))]
 
 
-def accounts_like(db: Database, pattern: str) -> list[str]:
-    """Return the accounts of the accounts file whose names match a pattern."""
-    return [row["name"] for row in db.rows(_SQL.accounts, pattern=_glob(pattern))]
-
-
-def groups_like(db: Database, pattern: str) -> list[str]:
-    """Return the groups of the accounts file whose names match a pattern."""
-    return [row["name"] for row in db.rows(_SQL.groups, pattern=_glob(pattern))]
+def accounts(db: Database) -> list[str]:
+    """Return the accounts of the accounts file."""
+    return [row["name"] for row in db.rows(_SQL.accounts)]
 
 
 def outputdirs(db: Database) -> list[str]:

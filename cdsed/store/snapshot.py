@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cdsed.clock import Clock
-from cdsed.model.operation import EtaLimit
 from cdsed.model.product_state import TERMINAL, Product, State
 from cdsed.model.quota import QuotaWait
 from cdsed.model.status_report import (
@@ -86,8 +85,6 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             accounts=accounts,
             rates=recent.rates,
             to_go_bytes=to_go.to_go_bytes,
-            eta_s=etas.of_all.seconds if etas.of_all else None,
-            eta_by_volume=etas.of_all is not None and etas.of_all.limit is EtaLimit.VOLUME,
             open_breakers=open_breakers,
             errors=tuple(_errors(db, clock)),
             why_idle=idle.reason,

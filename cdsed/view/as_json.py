@@ -7,7 +7,7 @@ from typing import Any
 from cdsed.clock import iso
 from cdsed.model.advice import advice_for
 from cdsed.model.alarm import alarms
-from cdsed.model.operation import Eta
+from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import QuotaFreeAt, QuotaWait
 from cdsed.model.status_report import AccountStatus, ListingStatus, PoolStatus, StatusReport
 from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
@@ -49,8 +49,8 @@ def _overview(report: StatusReport) -> dict[str, Any]:
         "crashing": [asdict(worker) for worker in report.crashing],
         "products": plain({state: asdict(tally) for state, tally in report.products.items()}),
         "to_go_bytes": None if report.to_go_bytes is None else round(report.to_go_bytes),
-        "eta_s": report.eta_s,
-        "eta_by_volume": report.eta_by_volume,
+        "eta_s": report.eta.seconds if report.eta else None,
+        "eta_by_volume": report.eta is not None and report.eta.limit is EtaLimit.VOLUME,
         "rates_bytes_per_s": plain(asdict(report.rates)),
         "listings": [_progress(listing, report.at) for listing in report.listings],
         "accounts": [_account(account, report.at) for account in report.accounts],

@@ -174,9 +174,8 @@ def _of_traffic(report: StatusReport, counters: list[TrafficCounter]) -> Iterato
     )
     if report.to_go_bytes is not None:
         yield _gauge("cdsed_to_go_bytes", "Bytes still to fetch, estimated.", _one(report.to_go_bytes))
-    eta_s = report.eta.seconds if report.eta else report.eta_s
-    if eta_s is not None:
-        yield _gauge("cdsed_eta_seconds", "Seconds until the known work is done.", _one(eta_s))
+    if report.eta is not None:
+        yield _gauge("cdsed_eta_seconds", "Seconds until the known work is done.", _one(report.eta.seconds))
     yield _gauge(
         "cdsed_stalled_seconds",
         "Seconds for which sessions at work have received nothing; 0 while bytes flow.",

@@ -112,11 +112,7 @@ def _running(report: StatusReport, canvas: Canvas) -> list[str]:
 
 def eta_of(report: StatusReport) -> Eta | None:
     """Return when the known work is ready; None if that is unknown, or no daemon runs."""
-    if report.daemon.state is not DaemonState.RUNNING or not products_to_do(report):
-        return None
-    if report.eta is not None or report.eta_s is None:
-        return report.eta
-    return Eta(report.eta_s, EtaLimit.VOLUME if report.eta_by_volume else EtaLimit.BANDWIDTH)
+    return report.eta if report.daemon.state is DaemonState.RUNNING and products_to_do(report) else None
 
 
 def _prospect(report: StatusReport, canvas: Canvas) -> list[str]:

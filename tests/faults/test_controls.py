@@ -145,7 +145,7 @@ def test_a_command_that_is_killed_did_all_or_nothing_and_can_be_given_again(used
     [
         (("pause", "--dry-run"), 0, "2 unfinished products"),
         (("pause", "listing"), 64, "say which listing"),
-        (("pause", "account", "nemo"), 64, "there is no account nemo"),
+        (("pause", "account", "nemo"), 64, "no account is named nemo"),
         (("pause", "disk", "/nowhere"), 64, "no product is written to /nowhere"),
         (("pause", "--until", "2020-01-01"), 64, "has passed"),
         (("pause", "--for", "soon"), 64, "is not a duration"),

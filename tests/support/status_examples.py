@@ -97,7 +97,6 @@ BUSY_REPORT = StatusReport(
     accounts=(account("first"), account("third", "brest", sessions=(FREE,) * 4)),
     rates=Rates(148_000_000.0, 140_000_000.0, 120_000_000.0),
     to_go_bytes=9_812_200_000_000.0,
-    eta_s=18_720.0,
     errors=(ErrorGroup("NotInCatalogue", State.UNAVAILABLE, 3, L1C, "not in the catalogue; perhaps misspelt"),),
     eta=Eta(18_720.0, EtaLimit.REQUESTS),
     transfers=(
@@ -119,7 +118,6 @@ _IDLE = replace(
     rates=Rates(),
     errors=(),
     eta=None,
-    eta_s=None,
     to_go_bytes=0.0,
     transfers=(),
     rate_steps=(0.0,) * 12,
@@ -167,7 +165,6 @@ REPORTS = {
         why_idle=f"no account can be used: first: {KEY_REASON}; second: {KEY_REASON}",
         needs_account=True,
         eta=None,
-        eta_s=None,
         listings=(WEEK,),
     ),
     "one_dead": replace(BUSY_REPORT, accounts=(account("first"), DEAD), listings=(WEEK,)),

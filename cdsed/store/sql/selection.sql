@@ -12,10 +12,7 @@ SELECT id FROM listing WHERE (name = :name OR path = :name) AND state IN ('takin
 SELECT DISTINCT product AS id FROM want WHERE listing IN (SELECT value FROM json_each(:listings)) ORDER BY product
 
 -- name: accounts
-SELECT name FROM account WHERE listed = 1 AND name GLOB :pattern ORDER BY name
-
--- name: groups
-SELECT DISTINCT account_group AS name FROM account WHERE listed = 1 AND account_group GLOB :pattern ORDER BY name
+SELECT name FROM account WHERE listed = 1 ORDER BY name
 
 -- name: outputdirs
 SELECT DISTINCT outputdir FROM product WHERE outputdir IS NOT NULL

@@ -39,15 +39,11 @@ export function totals(status) {
     ["Failed", number(failed), failed ? "bad" : ""],
   ];
   if (all - done - ended) {
-    const [when, why] = readiness(eta(status), Date.parse(status.at));
+    const [when, why] = readiness(status.eta, Date.parse(status.at));
     items.push(["All ready", when || "not known", "", why]);
   }
   if (status.last_published) items.push(["Last published", ago(status.last_published.at, Date.parse(status.at))]);
   return items.map(([title, value, kind, more]) => h("div", {}, h("dt", {}, title), h("dd", { class: kind || null }, value, more ? h("small", {}, more) : null)));
-}
-
-function eta(holder) {
-  return holder.eta ?? (holder.eta_s === null || holder.eta_s === undefined ? null : { seconds: holder.eta_s });
 }
 
 // Return when work is ready, and why then.
@@ -93,7 +89,7 @@ export function listings(status, show) {
       each.failed_products ? h("span", { class: "bad" }, `✕ ${number(each.failed_products)}`) : "0",
       each.group,
       String(each.priority),
-      open ? (paused ? "paused" : readiness(eta(each), now).filter(Boolean).join(", ")) : each.state,
+      open ? (paused ? "paused" : readiness(each.eta, now).filter(Boolean).join(", ")) : each.state,
       each.products ? h("button", { type: "button", class: "link", "data-key": `map-${each.id}`, "aria-label": `Show ${each.name} on the map`, onclick: () => show(each.id) }, "Map") : "",
     ];
   });

@@ -107,7 +107,7 @@ def test_what_is_wrong_with_a_directory_has_a_meaning_and_a_remedy(
 def test_another_file_system_for_the_staging_is_a_remark(tmp_path: Path) -> None:
     other = next((each for each in (Path("/dev/shm"), Path("/run")) if os.access(each, os.W_OK)), None)
     if other is None or other.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system")
+        pytest.skip("this machine has no second file system")
     moved = probe.main({"kind": "move", "source": str(tmp_path), "target": str(other)})
     assert moved["crosses"]
     assert list(tmp_path.iterdir()) == []

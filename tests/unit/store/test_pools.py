@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
+from cdsed.model.operation import EtaLimit
 from cdsed.model.quota import Limit, ThrottleReason
 from cdsed.model.status_report import StatusReport
 from cdsed.store import leases, pieces, quota_usage, snapshot
@@ -137,10 +138,10 @@ def test_the_forecast_spends_the_volume_of_a_pool_once(lab):
         return snapshot.report(lab.db, lab.clock, running=True)
 
     lab.accounts("a", "b", volume_bytes=10**9)
-    assert seen().eta_s == pytest.approx(1_500_000_000 / 400_000, rel=0.05)
+    assert seen().eta.seconds == pytest.approx(1_500_000_000 / 400_000, rel=0.05)
     lab.accounts("a", "b", volume_bytes=10**9, shares=frozenset({Limit.VOLUME}))
-    assert seen().eta_s > 29 * 86_400
-    assert seen().eta_by_volume
+    assert seen().eta.seconds > 29 * 86_400
+    assert seen().eta.limit is EtaLimit.VOLUME
 
 
 _PROCESS = """

@@ -210,5 +210,5 @@ def test_while_the_minute_is_waited_for_the_requests_give_the_time_to_go(lab):
     lab.clock.pass_s(30)
     seen = report(lab)
     assert seen.quota_wait is not None
-    assert seen.eta_s == pytest.approx(35 + 9 * 65, rel=0.02)
+    assert seen.eta.seconds == pytest.approx(35 + 9 * 65, rel=0.02)
     assert seen.eta.limit is EtaLimit.REQUESTS

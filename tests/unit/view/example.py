@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.product_state import State
 from cdsed.model.status_report import (
     AccountStatus,
@@ -58,7 +59,7 @@ REPORT = StatusReport(
     accounts=(FIRST, SECOND),
     rates=Rates(34_100_000.0, 30_000_000.0, 20_000_000.0),
     to_go_bytes=12_200_000_000.0,
-    eta_s=406.0,
+    eta=Eta(406.0, EtaLimit.BANDWIDTH),
     open_breakers=(OpenBreaker("disk:/spool", "no room left", 40.0),),
     errors=(ErrorGroup("NotInCatalogue", State.UNAVAILABLE, 1, NAME, "not in the catalogue; perhaps misspelt"),),
     notices=(Notice("recovered", "the state was made again", NOW),),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.model.operation import Drain, Pause
+from cdsed.model.operation import Drain, Eta, EtaLimit, Pause
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
 from cdsed.model.status_report import (
@@ -102,7 +102,7 @@ def test_a_spent_account_says_when_volume_is_free_again_and_how_much() -> None:
     spent = "its 30-day volume is spent"
     free = QuotaFreeAt(NOW + 3600, 1_200_000_000_000)
     account = replace(FIRST, wait=QuotaWait(Limit.VOLUME, free.at), volume_left_bytes=0, quota_free_at=free)
-    text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,), eta_s=864_000.0, eta_by_volume=True)))
+    text = screen(replace(VIEW, report=replace(REPORT, accounts=(account,), eta=Eta(864_000.0, EtaLimit.VOLUME))))
     assert f"{spent}; free again from 2027-01-15T09:00:00Z, 1.2 TB within a day of that\n" in text
     assert "ready in 10 d (2027-01-25), by the 30-day volumes" in text
     narrow = screen(replace(VIEW, report=replace(REPORT, accounts=(account,))), Canvas(80, 40))
