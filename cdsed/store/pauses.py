@@ -85,11 +85,6 @@ def disk_is_paused(db: Database, place: str) -> bool:
     return bool(db.value(_SQL.disk_is_paused, place=place))
 
 
-def leaves_work(db: Database) -> bool:
-    """Tell whether some product could be transferred in spite of all pauses."""
-    return bool(db.value(_SQL.workable))
-
-
 def of_product(db: Database, clock: Clock, product: Product) -> list[Pause]:
     """Return the pauses that hold one product."""
     holding = {(row["kind"], row["name"]) for row in db.rows(_SQL.of_product, product=product.id)}
