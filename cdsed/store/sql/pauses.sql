@@ -13,10 +13,10 @@ ON CONFLICT (kind, name) DO UPDATE SET until_at = excluded.until_at
 -- name: remove
 DELETE FROM pause WHERE kind = :kind AND name = :name
 
--- name: all
+-- name: in_force
 SELECT kind, pause.name, coalesce(listing.name, pause.name) AS shown, source, since_at, until_at
 FROM pause LEFT JOIN listing ON kind = 'listing' AND listing.id = CAST(pause.name AS INTEGER)
-WHERE (until_at IS NULL OR until_at > :now_at) AND NOT (kind = 'disk' AND pause.name = 'unknown')
+WHERE until_at IS NULL OR until_at > :now_at
 ORDER BY kind = 'all' DESC, kind, pause.name, source
 
 -- name: over
