@@ -47,7 +47,7 @@ class Cancelled:
 def cancel(
     db: Database, clock: Clock, listings: Collection[int], products: Iterable[int], owner: str | None
 ) -> Cancelled:
-    """Cancel listings, with what only they want, and products, whoever wants them.
+    """Cancel listings, with what only they want, and products, whatever listings want them.
 
     Finished products stay. The staging of the others is removed by the daemon.
 

@@ -8,7 +8,7 @@ from cdsed.clock import Clock
 from cdsed.model.estimate import Load, QuotaSource, Volumes, eta, keep_within
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import HourOfTraffic, Limit
-from cdsed.store import breakers, forecast, speeds
+from cdsed.store import bandwidth_limits, breakers, forecast, speeds
 from cdsed.store.backlog import Backlog, ListingLoad
 from cdsed.store.database import Database
 from cdsed.store.paused import WITHOUT_END, Paused
@@ -70,7 +70,7 @@ class _GroupSources:
         self._db, self._clock, self._pauses = db, clock, pauses
         self._accounts = [each for each in accounts if not is_unusable(each, clock)]
         self._speeds = speeds.of_accounts(db, clock, accounts)
-        self._limits = {(row["kind"], row["name"]): row["bytes_per_s"] for row in db.rows(_SQL.limits)}
+        self._limits = {(each.kind, each.name): each.bytes_per_s for each in bandwidth_limits.of_all(db)}
         opened = {row["name"]: row["until_s"] - clock.boot_s() for row in db.rows(_SQL.breakers, now_s=clock.boot_s())}
         self._service_in_s = opened.get(breakers.SERVICE, 0.0)
         self.is_bound = any(name == breakers.CATALOGUE or name.startswith("disk:") for name in opened)

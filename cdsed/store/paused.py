@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable
 
-from cdsed.clock import Clock, iso
+from cdsed.clock import Clock
+from cdsed.model.operation import Pause
 from cdsed.model.status_report import AccountStatus
+from cdsed.store import pauses
 from cdsed.store.backlog import ListingLoad
-from cdsed.store.database import Database, Row
-from cdsed.store.queries import Queries
-
-_SQL = Queries("paused")
+from cdsed.store.database import Database
+from cdsed.store.pauses import ANY_SPOOL, Target
 
 #: The remaining time of a pause that lasts until a person ends it.
 WITHOUT_END = float("inf")
 _NAMED = 3
-
-_Place = tuple[str, str]
-_ANY_SPOOL: _Place = ("disk", "unknown")  # see `pauses.follow_spools`
 
 
 class Paused:
@@ -29,19 +26,18 @@ class Paused:
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._now = clock.utc_s()
-        self._rows: dict[_Place, Row] = {}
-        for row in db.rows(_SQL.in_force, now=self._now):
-            place = (row["kind"], row["name"])
-            if self._left_s(row) >= self.of(place):
-                self._rows[place] = row
-        if _ANY_SPOOL in self._rows:  # every spool is paused: the first that is resumed takes the work
-            spools = [row for row in self._rows.values() if row["kind"] == "disk" and row["name"] != _ANY_SPOOL[1]]
-            self._rows[_ANY_SPOOL] = min(spools, key=self._left_s, default=self._rows[_ANY_SPOOL])
-        self.windows = any(row["source"] == "window" for row in self._rows.values())
+        self._pauses: dict[Target, Pause] = {}
+        for place, pause in pauses.in_force(db, clock):
+            if self._left_s(pause) >= self.of(place):
+                self._pauses[place] = pause
+        if ANY_SPOOL in self._pauses:  # every spool is paused: the first that is resumed takes the work
+            spools = [pause for place, pause in self._pauses.items() if place[0] == "disk" and place != ANY_SPOOL]
+            self._pauses[ANY_SPOOL] = min(spools, key=self._left_s, default=self._pauses[ANY_SPOOL])
+        self.windows = any(pause.source == "window" for pause in self._pauses.values())
 
-    def of(self, *places: _Place) -> float:
+    def of(self, *places: Target) -> float:
         """Return for how many more seconds one of these is paused; 0: none is."""
-        return max(self._left_s(self._rows[place]) if place in self._rows else 0.0 for place in places)
+        return max(self._left_s(self._pauses[place]) if place in self._pauses else 0.0 for place in places)
 
     def of_listing(self, listing: ListingLoad) -> float:
         """Return for how many more seconds a listing, its group or its directory is paused, or everything."""
@@ -56,37 +52,30 @@ class Paused:
 
         A listing is also paused if every account of its group is.
         """
-        accounts, found = list(accounts), dict[_Place, None]()
+        accounts, found = list(accounts), dict[Target, None]()
         for listing in listings:
             of_group = [("account", each.name) for each in accounts if each.group == listing.group]
-            places = [place for place in _places(listing) if place in self._rows]
-            if not places and of_group and all(place in self._rows for place in of_group):
+            places = [place for place in _places(listing) if place in self._pauses]
+            if not places and of_group and all(place in self._pauses for place in of_group):
                 places = of_group
             if not places:
                 return None
             found |= dict.fromkeys(places)
         return self._words(found) if found else None
 
-    def _words(self, places: Iterable[_Place]) -> str:
-        said = [self._one(place) for place in places]
+    def _words(self, places: Iterable[Target]) -> str:
+        said = [pauses.reason(self._pauses[place]) for place in places]
         more = f", and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
         return "; ".join(said[:_NAMED]) + more
 
-    def _one(self, place: _Place) -> str:
-        row = self._rows[place]
-        what = "everything" if row["kind"] == "all" else f"{row['kind']} {row['listing'] or row['name']}"
-        who = "the time windows of the settings" if row["source"] == "window" else "a person"
-        until = "until it is resumed" if row["until_at"] is None else f"until {iso(row['until_at'])}"
-        return f"{what} is paused by {who} {until}"
-
-    def _left_s(self, row: Row) -> float:
-        return WITHOUT_END if row["until_at"] is None else float(row["until_at"] - self._now)
+    def _left_s(self, pause: Pause) -> float:
+        return WITHOUT_END if pause.until_at is None else pause.until_at - self._now
 
 
-def _places(listing: ListingLoad) -> tuple[_Place, ...]:
+def _places(listing: ListingLoad) -> tuple[Target, ...]:
     return (
         ("all", ""),
         ("group", listing.group),
         ("listing", str(listing.id)),
-        ("disk", listing.outputdir or _ANY_SPOOL[1]),
+        ("disk", listing.outputdir or ANY_SPOOL[1]),
     )

@@ -14,8 +14,10 @@ from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
 _SQL = Queries("pauses")
-#: Products without a destination yet, as in the column `place` of the state.
-_NO_PLACE = "unknown"
+#: Kind and name of what is paused, as in the table.
+Target = tuple[str, str]
+#: Products without a destination yet, as in the column `place` of the state; see `follow_spools`.
+ANY_SPOOL: Target = ("disk", "unknown")
 
 
 def add(db: Database, clock: Clock, kind: str, name: str, until_at: float | None) -> None:
@@ -43,12 +45,18 @@ def remove(db: Database, kind: str, name: str) -> None:
 
 def active(db: Database, clock: Clock) -> tuple[Pause, ...]:
     """Return what is paused now; a listing is named by its file."""
-    return tuple(_pause(row, row["shown"]) for row in db.rows(_SQL.all, now_at=clock.utc_s()))
+    return tuple(pause for target, pause in in_force(db, clock) if target != ANY_SPOOL)
 
 
-def keys(db: Database, clock: Clock) -> set[tuple[str, str]]:
+def keys(db: Database, clock: Clock) -> set[Target]:
     """Return kind and name of what is paused now, as in the state: a listing by its number."""
-    return {(row["kind"], row["name"]) for row in db.rows(_SQL.all, now_at=clock.utc_s())}
+    return {target for target, _ in in_force(db, clock)} - {ANY_SPOOL}
+
+
+def in_force(db: Database, clock: Clock) -> list[tuple[Target, Pause]]:
+    """Return what is paused now, also `ANY_SPOOL`: a listing is the target by its number, and is named by its file."""
+    rows = db.rows(_SQL.in_force, now_at=clock.utc_s())
+    return [((row["kind"], row["name"]), _pause(row, row["shown"])) for row in rows]
 
 
 def held_by(db: Database, kind: str, name: str) -> int:
@@ -75,9 +83,9 @@ def follow_spools(db: Database, clock: Clock, spools: Iterable[str]) -> None:
         return
     with db.write():
         if row["paused"]:
-            add(db, clock, "disk", _NO_PLACE, None)
+            add(db, clock, *ANY_SPOOL, None)
         else:
-            remove(db, "disk", _NO_PLACE)
+            remove(db, *ANY_SPOOL)
 
 
 def disk_is_paused(db: Database, place: str) -> bool:
@@ -85,24 +93,28 @@ def disk_is_paused(db: Database, place: str) -> bool:
     return bool(db.value(_SQL.disk_is_paused, place=place))
 
 
-def leaves_work(db: Database) -> bool:
-    """Tell whether some product could be transferred in spite of all pauses."""
-    return bool(db.value(_SQL.workable))
-
-
 def of_product(db: Database, clock: Clock, product: Product) -> list[Pause]:
     """Return the pauses that hold one product."""
     holding = {(row["kind"], row["name"]) for row in db.rows(_SQL.of_product, product=product.id)}
-    rows = db.rows(_SQL.all, now_at=clock.utc_s())
-    return [_pause(row, row["shown"]) for row in rows if (row["kind"], row["name"]) in holding]
+    return [pause for target, pause in in_force(db, clock) if target in holding - {ANY_SPOOL}]
 
 
 def sentence(pause: Pause) -> str:
-    """Return what is paused, by what, and until when."""
+    """Return what is paused, by what, since when, and until when."""
+    what, end = _what_and_end(pause)
+    return f"{what} since {iso(pause.since_at)}, {end}"
+
+
+def reason(pause: Pause) -> str:
+    """Return what is paused, by what, and until when, for a sentence that names more than one."""
+    return " ".join(_what_and_end(pause))
+
+
+def _what_and_end(pause: Pause) -> tuple[str, str]:
     what = "everything" if pause.kind == "all" else f"{pause.kind} {pause.name}"
     by = "a person" if pause.source == "person" else "a time window of the settings"
     end = "until `cdsed resume`" if pause.until_at is None else f"until {iso(pause.until_at)}"
-    return f"{what} is paused by {by} since {iso(pause.since_at)}, {end}"
+    return f"{what} is paused by {by}", end
 
 
 def _pause(row: Row, name: str) -> Pause:

@@ -1,6 +1,5 @@
-"""How fast bytes arrive: over the last minutes, 24 hours and 30 days."""
+"""How fast bytes arrive, over the last minutes and the last hour."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cdsed.clock import Clock
@@ -13,7 +12,6 @@ _SQL = Queries("rates")
 
 _PERIODS, _PERIOD_STEPS = 12, 5 * MINUTE_STEPS
 _HOUR_STEPS = 60 * MINUTE_STEPS
-_HOURS, _DAYS = 24, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +31,6 @@ class RecentTraffic:
     rates: Rates = field(default_factory=Rates)
     steps: tuple[float, ...] = (0.0,) * _PERIODS
     silent_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrafficPeriod:
-    """Requests and bytes of all accounts in one period that begins at `at` (seconds UTC)."""
-
-    at: float
-    requests: int
-    size_bytes: int
 
 
 def recent(db: Database, clock: Clock) -> RecentTraffic:
@@ -68,22 +57,3 @@ def recent(db: Database, clock: Clock) -> RecentTraffic:
         tuple(size_bytes / length_s for size_bytes, length_s in zip(periods, lengths, strict=True)),
         max(0.0, now_s - (step - min(by_age) + 1) * STEP_S) if by_age else None,
     )
-
-
-def last_day(db: Database, clock: Clock) -> list[TrafficPeriod]:
-    """Return the traffic of the last 24 hours by the hour (UTC), oldest first; the last one is the present hour."""
-    hour = int(clock.utc_s() // 3600)
-    return list(_periods(db, hour - _HOURS + 1, 1, _HOURS))
-
-
-def last_month(db: Database, clock: Clock) -> list[TrafficPeriod]:
-    """Return the traffic of the last 30 days by the day (UTC), oldest first; the last one is today."""
-    day = int(clock.utc_s() // 86_400)
-    return list(_periods(db, (day - _DAYS + 1) * 24, 24, _DAYS))
-
-
-def _periods(db: Database, first_hour: int, hours: int, periods: int) -> Iterator[TrafficPeriod]:
-    found = {row["hour"]: row for row in db.rows(_SQL.hours, after=first_hour - 1)}
-    for begins in range(first_hour, first_hour + hours * periods, hours):
-        rows = [found[hour] for hour in range(begins, begins + hours) if hour in found]
-        yield TrafficPeriod(begins * 3600.0, sum(row["requests"] for row in rows), sum(row["bytes"] for row in rows))

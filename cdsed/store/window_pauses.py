@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from cdsed.clock import Clock
 from cdsed.model.operation import Pause
 from cdsed.store.database import Database
+from cdsed.store.pauses import Target
 from cdsed.store.queries import Queries
 
 _SQL = Queries("window_pauses")
-
-#: Kind and name of what is paused, as in the table.
-Target = tuple[str, str]
 
 
 def of_all(db: Database) -> list[Pause]:

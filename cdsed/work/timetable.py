@@ -14,7 +14,7 @@ from cdsed.model.operation import BandwidthLimit
 from cdsed.model.week import Offset, WeekWindow, next_change
 from cdsed.store import bandwidth_limits, window_pauses
 from cdsed.store.database import Database
-from cdsed.store.window_pauses import Target
+from cdsed.store.pauses import Target
 
 _log = logging.getLogger(__name__)
 

@@ -61,7 +61,7 @@ class Mission:
     polarisations
         Maps the code in names to the words of the catalogue.
     daily_modes
-        Sensor modes whose products are in the files of ``cdsed metadata --daily``; empty: there are no such files.
+        Sensor modes whose products are in the files of ``cdsed metadata --daily``; empty: it has no such files.
     sensor
         cdsodatacli's word for the instrument; None if the name has it.
     explode

@@ -5,8 +5,5 @@ FROM counted JOIN traffic_step ON traffic_step.account = counted.name
 WHERE counted.requests AND step BETWEEN :step - :steps AND :step AND traffic_step.requests > 0
 GROUP BY counted.account, step ORDER BY step
 
--- name: limits
-SELECT kind, name, bytes_per_s FROM bandwidth_limit
-
 -- name: breakers
 SELECT name, until_s FROM breaker WHERE open = 1 AND until_s > :now_s

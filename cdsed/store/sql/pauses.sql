@@ -13,10 +13,10 @@ ON CONFLICT (kind, name) DO UPDATE SET until_at = excluded.until_at
 -- name: remove
 DELETE FROM pause WHERE kind = :kind AND name = :name
 
--- name: all
+-- name: in_force
 SELECT kind, pause.name, coalesce(listing.name, pause.name) AS shown, source, since_at, until_at
 FROM pause LEFT JOIN listing ON kind = 'listing' AND listing.id = CAST(pause.name AS INTEGER)
-WHERE (until_at IS NULL OR until_at > :now_at) AND NOT (kind = 'disk' AND pause.name = 'unknown')
+WHERE until_at IS NULL OR until_at > :now_at
 ORDER BY kind = 'all' DESC, kind, pause.name, source
 
 -- name: over
@@ -42,20 +42,6 @@ SELECT (SELECT count(*) FROM json_each(:spools)
 
 -- name: disk_is_paused
 SELECT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = :place)
-
--- Whether anything could be transferred but for breakers and quotas. A group without an account is not paused.
--- name: workable
-SELECT EXISTS (
-    SELECT 1 FROM (
-        SELECT account_group FROM ready_place
-        UNION
-        SELECT account_group FROM product
-        WHERE state = 'downloading' AND held = 0 AND cancels = 0
-          AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = place)) AS work
-    WHERE NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'all' OR (kind = 'group' AND name = work.account_group))
-      AND (NOT EXISTS (SELECT 1 FROM account WHERE account.account_group = work.account_group AND listed = 1)
-           OR EXISTS (SELECT 1 FROM account WHERE account.account_group = work.account_group AND listed = 1
-                      AND account.name NOT IN (SELECT name FROM pause WHERE kind = 'account'))))
 
 -- Which pauses hold one product, if any of its accounts is not paused too.
 -- name: of_product

@@ -105,7 +105,7 @@ CAUSES: dict[str, tuple[str, str, Severity, dict[str, object]]] = {
 }
 
 
-def test_without_a_cause_there_is_no_alarm() -> None:
+def test_without_a_cause_no_alarm_is_raised() -> None:
     assert of() == ()
     assert [REPORTS[name] for name in ("idle", "just_started") if alarms(REPORTS[name])] == []
 
@@ -135,7 +135,7 @@ def test_accounts_of_a_group_that_are_all_dead_are_critical_before_each_of_them(
     ]
 
 
-def test_a_wait_for_the_minute_and_a_cancelled_product_are_no_alarm() -> None:
+def test_a_wait_for_the_minute_and_a_cancelled_product_raise_no_alarm() -> None:
     assert alarms(replace(REPORTS["quota_waits"], errors=())) == ()
     assert of(errors=(ErrorGroup("Cancelled", State.CANCELLED, 2, SLC, "by you"),)) == ()
     assert of(errors=(ErrorGroup("ConnectionLost", State.RETRY_WAIT, 2, SLC, "why"),)) == ()
@@ -152,5 +152,5 @@ def test_a_penalty_that_the_own_traffic_explains_needs_no_person() -> None:
     assert of(accounts=(own, WELL.accounts[1])) == ()
 
 
-def test_without_a_state_there_is_no_alarm() -> None:
+def test_without_a_state_no_alarm_is_raised() -> None:
     assert alarms(StatusReport(NOW, DaemonStatus(DaemonState.NEVER))) == ()

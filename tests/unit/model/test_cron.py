@@ -18,7 +18,7 @@ def test_lists_ranges_steps_and_names_are_read_as_cron_reads_them() -> None:
 @pytest.mark.parametrize(
     "text", ["", "* * * *", "60 * * * *", "* * 0 * *", "* * * * 8", "1-0 * * * *", "*/0 * * * *", "x * * * *"]
 )
-def test_what_is_no_schedule_is_refused(text: str) -> None:
+def test_a_text_that_cannot_be_a_schedule_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"should have five fields|is not a value, list or range"):
         parse_cron(text)
 

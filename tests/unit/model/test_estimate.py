@@ -165,7 +165,7 @@ def test_no_account_and_no_speed_give_no_time() -> None:
     assert eta(Load(10, 1e6), [source(0.0)], NOW) is None
 
 
-def test_more_than_a_year_is_no_time_to_plan_with() -> None:
+def test_more_than_a_year_gives_no_time_to_plan_with() -> None:
     assert eta(Load(1e9, 1e15), [source(1e9, left_bytes=10**12)], NOW) is None
 
 

@@ -31,7 +31,7 @@ def test_one_frame_is_a_polygon_and_several_are_more() -> None:
         "<!DOCTYPE x []><coordinates>1,2 3,4 5,6</coordinates>",
     ],
 )
-def test_what_is_not_a_footprint_is_none(text: str) -> None:
+def test_what_is_not_a_footprint_is_left_out(text: str) -> None:
     assert footprint_of(text.encode()) is None
 
 

@@ -220,7 +220,7 @@ def test_the_status_says_who_paused_what_and_until_when_only_if_that_is_why(lab)
     pauses.add(lab.db, lab.clock, "all", "", None)
     report = snapshot.report(lab.db, lab.clock, running=True)
     assert report.why_idle is not None
-    assert report.why_idle.startswith("everything is paused by a person until it is resumed")
+    assert report.why_idle.startswith("everything is paused by a person until `cdsed resume`")
     assert not report.needs_account
 
 

@@ -9,7 +9,7 @@ from cdsed.model.objects import Digests
 from cdsed.model.operation import DiskStatus, EtaLimit, ProductAt
 from cdsed.model.product_state import State
 from cdsed.model.status_report import SessionMark, StatusReport
-from cdsed.store import backlog, breakers, free_space, leases, pauses, pieces, processes, products, rates, snapshot
+from cdsed.store import backlog, breakers, free_space, leases, page, pauses, pieces, processes, products, snapshot
 from cdsed.store.audit import rules_broken
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.leases import AccountLimits
@@ -124,7 +124,7 @@ def test_the_bytes_of_a_product_are_forgotten_with_old_traffic(lab):
 # Rates
 
 
-def test_the_last_hour_is_told_in_periods_of_five_minutes(lab):
+def test_the_last_hour_is_shown_in_periods_of_five_minutes(lab):
     lab.clock.boot = 10_000.0
     lab.accounts("a", "b")
     works(lab, "a", steps=60, size_bytes=1000)
@@ -136,17 +136,16 @@ def test_the_last_hour_is_told_in_periods_of_five_minutes(lab):
     assert seen.rate_bytes_per_s == seen.rates.over_1_min == pytest.approx(800, rel=0.1)
 
 
-def test_hours_and_days_have_a_value_each_also_without_traffic(lab):
+def test_each_hour_has_a_value_also_without_traffic(lab):
     lab.accounts("a")
     works(lab, steps=1, size_bytes=7)
     lab.clock.pass_s(26 * 3600)
     works(lab, steps=1, size_bytes=5)
-    hours, days = rates.last_day(lab.db, lab.clock), rates.last_month(lab.db, lab.clock)
-    assert (len(hours), len(days)) == (24, 30)
-    assert [each.size_bytes for each in hours] == [0] * 23 + [5]
-    assert sum(each.size_bytes for each in days) == 12
-    assert hours[-1].at <= lab.clock.utc_s() < hours[-1].at + 3600
-    assert days[-1].at <= lab.clock.utc_s() < days[-1].at + 86_400
+    day, month = page.traffic(lab.db, lab.clock, 24), page.traffic(lab.db, lab.clock, 30 * 24)
+    assert day.bytes_of == {"a": (0,) * 23 + (5,)}
+    assert len(month.bytes_of["a"]) == 30 * 24
+    assert sum(month.bytes_of["a"]) == 12
+    assert 0 <= lab.clock.utc_s() - day.first_at - 23 * 3600 < 3600
 
 
 # Times to go
@@ -233,7 +232,7 @@ def test_the_bandwidth_of_the_accounts_file_gives_a_time_before_anything_was_mea
     assert report(lab).eta.seconds == pytest.approx(75, rel=0.02)
 
 
-def test_without_any_measure_there_is_no_time(lab):
+def test_without_any_measure_no_time_is_known(lab):
     lab.accounts("a")
     lab.listed("x", lab.planned("A", (30_000_000,) * 10))
     assert report(lab).eta is None
@@ -426,11 +425,11 @@ def test_work_that_is_paused_says_by_whom_and_until_when(lab, kind):
         "account": ("a", "account a"),
     }[kind]
     pause(lab, kind, name)
-    assert why(lab) == f"{shown} is paused by a person until it is resumed"
+    assert why(lab) == f"{shown} is paused by a person until `cdsed resume`"
     assert (report(lab).needs_account, report(lab).quota_wait) == (False, None)
     lab.db.rows("DELETE FROM pause")
     pause(lab, kind, name, source="window", for_s=60)
-    assert why(lab) == f"{shown} is paused by the time windows of the settings until 2027-01-15T08:01:00Z"
+    assert why(lab) == f"{shown} is paused by a time window of the settings until 2027-01-15T08:01:00Z"
     lab.clock.pass_s(61)
     assert why(lab) is None
 
@@ -444,7 +443,7 @@ def test_work_for_spools_that_are_all_paused_says_which_is_resumed_first_and_has
     pauses.follow_spools(lab.db, lab.clock, ["/one", "/two"])
     assert why(lab) == "disk /two is paused by a person until 2027-01-15T08:01:00Z"
     pauses.add(lab.db, lab.clock, "disk", "/two", None)
-    assert "is paused by a person until it is resumed" in (why(lab) or "")
+    assert "is paused by a person until `cdsed resume`" in (why(lab) or "")
     [listing] = report(lab).listings
     assert listing.eta is None or listing.eta.seconds is None
     pauses.remove(lab.db, "disk", "/two")
@@ -475,7 +474,7 @@ def test_a_pause_and_waiting_products_are_both_named(lab):
         claimed = products.claim_ready(lab.db, lab.clock, number, lab.process)
     products.move(lab.db, lab.clock, claimed, Move(State.RETRY_WAIT, cause="x", due_s=lab.clock.boot_s() + 900))
     pause(lab, "listing", str(first + 1))
-    assert why(lab) == "1 products wait for their next try; listing second is paused by a person until it is resumed"
+    assert why(lab) == "1 products wait for their next try; listing second is paused by a person until `cdsed resume`"
 
 
 def test_nothing_is_said_while_a_session_works_or_a_product_is_verified(lab):
