@@ -64,7 +64,7 @@ class QuotaSource:
     begins_in_s
         Seconds until it may be used.
     left_bytes, hours
-        What is left of its volume of 30 days (None: there is no limit), and a function that returns its traffic in the
+        What is left of its volume of 30 days (None: not limited), and a function that returns its traffic in the
         window: it is called only if the volume does not suffice.
     """
 

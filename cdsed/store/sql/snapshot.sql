@@ -25,7 +25,7 @@ SELECT state, products FROM tally WHERE listing = :id AND products > 0
 -- name: groups
 SELECT DISTINCT account_group FROM account WHERE listed = 1 ORDER BY account_group
 
--- A breaker whose time is over stays open until its probe has ended. Without work there is no probe.
+-- A breaker whose time is over stays open until its probe has ended. Without work, no probe is sent.
 -- name: open_breakers
 SELECT name, reason, until_s FROM breaker
 WHERE open = 1 AND until_s > :now_s - iif(name = 'suspects', 0, :probe_s) AND name NOT LIKE 'account:%' ORDER BY name
