@@ -24,7 +24,7 @@ _STAYS = re.compile(r"cdsed (?:sandbox|run|web)\b(?!.*--(?:once|help))")
 # Asked again until it shows what the document does: the work behind it takes its time.
 _LOOKS = re.compile(r"cdsed status|cdsed check|cat /|ls /|tail ")
 # What it counts depends on the moment.
-_MOVES = re.compile(r"cdsed status$|cdsed check|curl .*/counters")
+_MOVES = re.compile(r"cdsed status$|cdsed check|cdsed state check|curl .*/counters")
 _IDLE_TIMEOUT_S = 45
 _ENDS_WITHIN_S = 150
 _WRONG = {64: "wrong command line", 70: "error in cdsed", 126: "cannot be run", 127: "not found"}
