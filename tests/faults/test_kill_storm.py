@@ -74,7 +74,7 @@ def _lull(watcher: Watcher) -> None:
 @pytest.mark.parametrize(
     ("kills", "products"),
     [
-        pytest.param(150, 90, id="150 kills, 90 products"),
+        pytest.param(80, 60, id="80 kills, 60 products"),
         pytest.param(500, 300, id="500 kills, 300 products", marks=pytest.mark.soak),
     ],
 )

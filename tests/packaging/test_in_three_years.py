@@ -56,6 +56,7 @@ def frozen(checkout: Path) -> set[str]:
     return {line for line in lines if line.partition("==")[0] not in bundled}
 
 
+@pytest.mark.soak  # two minutes; what it shows of the locks, test_lock.py shows offline
 @pytest.mark.timeout(600)
 def test_the_two_commands_install_what_the_locks_name_and_demo_no_test_tool(checkout, newer_index):
     control = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(checkout / "dist"), "tenacity"]
