@@ -24,7 +24,7 @@ from cdsed.store.move import Move
 from cdsed.store.products import Found
 from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
-from cdsed.work.plan import plan_product
+from cdsed.work.plan import plan_product, store_plan
 from cdsed.work.requeue import requeue
 from cdsed.work.session import _DownloadSession
 from tests.support.download_lab import DownloadLab, account_of
@@ -51,7 +51,9 @@ class Worker:
     def plan(self, number: int) -> Product:
         with self.lab.db.write():
             product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.context.store.process)
-        plan_product(self.context, self.session._connection, "a", product)
+        planned = plan_product(self.context, self.session._connection, "a", product)
+        if planned is not None:
+            store_plan(self.context, planned)
         return products.get(self.lab.db, number)
 
     def take(self) -> pieces.Work:
@@ -60,7 +62,8 @@ class Worker:
         return work
 
     def _next_work(self) -> pieces.Work | None:
-        return pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.grant.lease, self.context.store.process)
+        handed, self.session._handed = self.session._handed, None
+        return handed or pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.grant.lease, self.context.store.process)
 
     def fetch(self, work: pieces.Work) -> None:
         assert self.session._fetch(work.product, work.pieces, {})
