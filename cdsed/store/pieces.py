@@ -10,7 +10,7 @@ from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places, StoredObject
 from cdsed.model.product_state import Product
-from cdsed.store import leases, products, quota_usage, suspects
+from cdsed.store import cutting, leases, products, quota_usage, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
@@ -53,6 +53,8 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
             db.rows(_SQL.works_on, product=chosen["id"], **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
+        if rows and left.requests_left > left.requests_per_minute // 2:
+            cutting.cut(db, lease.group, rows[0])
         pieces = _batch([_piece(row) for row in rows], left.handout_bytes)
         if not pieces:
             return None
