@@ -101,6 +101,8 @@ class _DownloadSession:
             used = self._connection.requests > 0
             self._connection.close()
             self._traffic.count()
+            if self._handed is not None and not self._handed.pieces:  # pieces are released with the lease
+                context.outcome.of_product(Stopped(), self._lease, self._handed.product)
             self._grant.release(used=used)
             if worked:
                 context.work_signal.notify()
@@ -120,9 +122,7 @@ class _DownloadSession:
     def _take(self) -> pieces.Work | None:
         """Take the next work, if the session may continue; its requests replace those claimed before."""
         store = self._context.store
-        if not self._grant.is_valid():
-            return None
-        return pieces.next_work(store.db, store.clock, self._lease, store.process)
+        return pieces.next_work(store.db, store.clock, self._lease, store.process) if self._grant.is_valid() else None
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
         """Write what a step has come to, and take the next work, in one commit."""

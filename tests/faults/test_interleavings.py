@@ -229,6 +229,16 @@ def test_a_session_stopped_in_a_piece_does_not_fail_a_product_fetched_since(work
     assert Path(verified.staging).is_dir()
 
 
+def test_what_was_handed_to_a_session_that_must_stop_is_given_back(worker_lab, make_worker):
+    worker, number = make_worker("one"), worker_lab.ready("A")
+    worker.session._handed = worker.take()
+    assert products.get(worker_lab.db, number).state is State.DOWNLOADING
+    worker.context.stop.set()
+    assert not worker.session.work()
+    product = products.get(worker_lab.db, number)
+    assert (product.state, product.attempts, product.fence) == (State.READY, 0, None)
+
+
 def test_a_staging_directory_removed_before_its_verification_charges_no_product(worker_lab, make_worker):
     number = wanted(worker_lab, NAMES[0])
     worker = make_worker("one")
