@@ -16,6 +16,7 @@ import apsw
 from cdsed.errors import StateDamaged, StateError
 from cdsed.store.filesystem import file_identity, refuse_network_filesystem
 from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
+from cdsed.store.patience import Patience
 from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, SQLITE_ERRORS, state_error
 
 Row = dict[str, Any]
@@ -38,16 +39,27 @@ class Database:
         self._lock = threading.RLock()
         self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
+        self._syncs = True  # as `_open` sets it
+        self._is_wal = connection.pragma("journal_mode") == "wal"
 
     @contextmanager
-    def write(self, *, undo: bool = False) -> Iterator[None]:
+    def write(self, *, undo: bool = False, durable: bool = True) -> Iterator[None]:
         """Run a block in one ``BEGIN IMMEDIATE`` transaction, or join the one that this thread is in.
 
-        With `undo`, the outermost block is rolled back at its end: it only shows what it would do.
+        The outermost block decides both.
+
+        Parameters
+        ----------
+        undo
+            The transaction is rolled back at its end: it only shows what it would do.
+        durable
+            False: a power cut may lose the transaction, with all that follow until the next durable one. A kill loses
+            nothing. For what the next start finds out again, see docs/decisions/0024-what-a-power-cut-may-lose.md.
         """
         asked_s = time.monotonic()
         with self._lock:
             if self._depth == 0:
+                self._sync_commits(durable=durable)
                 self._begin(asked_s)
             self._depth += 1
             try:
@@ -141,13 +153,19 @@ class Database:
         with self._lock:
             self._connection.close()
 
+    def _sync_commits(self, *, durable: bool) -> None:
+        """Let the next commits sync the log of the state, or not; without WAL all must, for the file may be damaged."""
+        if durable is not self._syncs and self._is_wal:
+            self._run(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}", {})
+            self._syncs = durable
+
     def _begin(self, asked_s: float) -> None:
         """Take the write lock; wait for it, unless a wait of this process has just timed out.
 
         Threads that queued up meanwhile only try once: otherwise each would wait for the whole timeout in turn.
         """
         waits = asked_s >= self._in_vain_s + _IN_VAIN_S
-        self._connection.set_busy_timeout(BUSY_TIMEOUT_MS if waits else 0)
+        self._connection.set_busy_handler(Patience(BUSY_TIMEOUT_MS / 1000 if waits else 0.0))
         try:
             self._run("BEGIN IMMEDIATE", {})
         except StateError:

@@ -116,7 +116,7 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
 
     The limits are checked again inside the transaction, so that two processes never send a probe at once.
     """
-    with db.write():
+    with db.write(durable=False):
         now = quota_usage.of(db, clock, session.account)
         if now is None or session not in _free(db, clock, [now]):
             return None
@@ -136,7 +136,7 @@ def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Leas
 
 def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> None:
     """End a lease whose connection is closed; the session can be leased again after `cooldown_s`."""
-    with db.write():
+    with db.write(durable=False):
         db.rows(_SQL.release_pieces, fence=lease.fence)
         db.rows(
             _SQL.release,
@@ -172,19 +172,25 @@ def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
     )
 
 
-def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
+def claim_requests(db: Database, clock: Clock, lease: Lease, most: int, usage: QuotaUsage | None = None) -> int:
     """Let a session send up to `most` requests, within the limit of its account; return how many.
 
     They count as used from now on. An earlier claim is replaced: its sent requests must already be counted.
+
+    Parameters
+    ----------
+    usage
+        The quota usage of the account, as read in the present transaction before this session claimed any; None: it is
+        read here.
 
     Raises
     ------
     LeaseLost
         The lease does not hold the session any more.
     """
-    with db.write():
+    with db.write(durable=False):
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
-        before, now = db.row(_SQL.claimed, **at), quota_usage.of(db, clock, lease.account)
+        before, now = db.row(_SQL.claimed, **at), usage or quota_usage.of(db, clock, lease.account)
         if before is None or now is None:
             raise LeaseLost(f"session {lease.slot} of account {lease.account} has been given to another worker")
         requests = min(most, max(0, now.requests_left) + int(before["requests"]))
@@ -203,7 +209,7 @@ def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
     LeaseLost
         The lease does not hold the session any more.
     """
-    with db.write():
+    with db.write(durable=False):
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
         claimed = db.value(_SQL.claimed, **at) or 0
         if claim_requests(db, clock, lease, claimed + 1) > claimed:
@@ -229,7 +235,7 @@ def count_traffic(
 
     Claimed requests of the lease become sent ones.
     """
-    with db.write():
+    with db.write(durable=False):
         if lease is not None:
             at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
             db.rows(_SQL.sent, requests=requests, bytes=size_bytes, **at)

@@ -10,14 +10,14 @@ from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places, StoredObject
 from cdsed.model.product_state import Product
-from cdsed.store import leases, products, quota_usage, suspects
+from cdsed.store import cutting, leases, products, quota_usage, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-# Small pieces are handed out in batches, because each hand-out costs a commit, that is an fsync.
-_BATCH_BYTES = 8 * 2**20
+#: Small pieces are handed out in batches of at most so many bytes, because each hand-out costs a commit.
+BATCH_BYTES = 8 * 2**20
 _BATCH_PIECES = 32
 _POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
@@ -40,12 +40,12 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
 
     The number of pieces is limited by the requests and the volume that the account has left. Both are reserved here.
     """
-    with db.write():
+    with db.write(durable=False):
         chosen = _chosen(db, clock, lease, process)
         if chosen is None:
             return None
         left = quota_usage.of(db, clock, lease.account)
-        claimed = leases.claim_requests(db, clock, lease, _BATCH_PIECES if chosen["planned"] else 1)
+        claimed = leases.claim_requests(db, clock, lease, _BATCH_PIECES if chosen["planned"] else 1, left)
         if left is None or not claimed:
             return None
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
@@ -53,10 +53,12 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
             db.rows(_SQL.works_on, product=chosen["id"], **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
+        if rows and left.requests_left > left.requests_per_minute // 2:
+            cutting.cut(db, lease.group, rows[0])
         pieces = _batch([_piece(row) for row in rows], left.handout_bytes)
         if not pieces:
             return None
-        leases.claim_requests(db, clock, lease, len(pieces))
+        leases.claim_requests(db, clock, lease, len(pieces), left)
         db.rows(_SQL.works_on, product=chosen["id"], **at)
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
         return Work(products.get(db, chosen["id"]), pieces, len(pieces))
@@ -102,6 +104,9 @@ def forget_lost(db: Database, product: Product, staged: Mapping[str, int]) -> li
     LeaseLost
         Another worker has claimed the product meanwhile.
     """
+    if not objects(db, product.id):  # as of almost every product
+        products.check_claim(db, product)
+        return []
     with db.write():
         if products.get(db, product.id).fence != product.fence:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
@@ -153,17 +158,6 @@ def plan(
         Another worker has claimed the product meanwhile.
     """
     with db.write():
-        known = {stored.path: stored for stored in objects(db, product.id)}
-        for item in listed:
-            stored = known.pop(item.path, None)
-            if stored is not None:
-                same = (stored.key, stored.size_bytes, stored.etag) == (item.key, item.size_bytes, item.etag)
-                if same:
-                    continue
-                db.rows(_SQL.drop_object, id=stored.id)
-            _add_object(db, product.id, item, piece_bytes)
-        for vanished in known.values():
-            db.rows(_SQL.drop_object, id=vanished.id)
         planned = db.row(
             _SQL.planned,
             product=product.id,
@@ -175,6 +169,17 @@ def plan(
         )
         if planned is None:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
+        known = {stored.path: stored for stored in objects(db, product.id)}
+        for item in listed:
+            stored = known.pop(item.path, None)
+            if stored is not None:
+                same = (stored.key, stored.size_bytes, stored.etag) == (item.key, item.size_bytes, item.etag)
+                if same:
+                    continue
+                db.rows(_SQL.drop_object, id=stored.id)
+            _add_object(db, product.id, item, piece_bytes)
+        for vanished in known.values():
+            db.rows(_SQL.drop_object, id=vanished.id)
 
 
 def arrived_whole(db: Database, product: Product) -> None:
@@ -257,7 +262,7 @@ def claim_digesting(db: Database, clock: Clock, process: int) -> WholeObject | N
     """Claim an object in order to compute its digests before its product is verified."""
     if _to_digest(db, clock, process) is None:
         return None
-    with db.write():
+    with db.write(durable=False):
         row = db.row(_SQL.claim_digesting, id=_to_digest(db, clock, process), process=process)
     return None if row is None else WholeObject(**row)
 
@@ -270,7 +275,7 @@ def _to_digest(db: Database, clock: Clock, process: int) -> int | None:
 
 def digested(db: Database, process: int, claimed: WholeObject, digests: Digests) -> None:
     """Store the digests of a claimed object, and release it; empty digests only release it."""
-    with db.write():
+    with db.write(durable=False):
         db.rows(_SQL.digested, id=claimed.id, process=process, **asdict(digests))
 
 
@@ -315,7 +320,7 @@ def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
     size_bytes = 0
     for piece in pieces:
         size_bytes += piece.size_bytes
-        if size_bytes > most_bytes or (batch and size_bytes > _BATCH_BYTES):
+        if size_bytes > most_bytes or (batch and size_bytes > BATCH_BYTES):
             break
         batch.append(piece)
     return tuple(batch)

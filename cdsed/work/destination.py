@@ -105,7 +105,7 @@ class Destination:
         places = self._begun(candidates)
         # Disks are checked before the transaction: a disk that hangs must not block the state for other workers.
         rooms, failures = ([], []) if places else self._usable(self._not_paused(candidates))
-        with context.db.write():  # two products planned at once must not reserve the same bytes
+        with context.db.write(durable=False):  # two products planned at once must not reserve the same bytes
             places = places or self._first_with_room(size_bytes, rooms, failures)
             products.choose_place(context.db, product, places, size_bytes)
         self.product = replace(product, staging=places.staging, destination=places.destination)

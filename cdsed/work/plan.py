@@ -1,12 +1,15 @@
 """Plan a product: look for it on disk again, list its objects, choose its place, and cut it into pieces."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.errors import ProductError
 from cdsed.model.eodata import location_of
+from cdsed.model.objects import Places
 from cdsed.model.product_state import Product
 from cdsed.store import backlog, choices, pieces
+from cdsed.store.choices import ChosenObjects
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.product import list_objects
 from cdsed.transfer.staging import prepare, staged_sizes
@@ -16,8 +19,23 @@ from cdsed.work.destination import Destination
 _log = logging.getLogger(__name__)
 
 
-def plan_product(context: WorkerContext, connection: Connection, account: str, product: Product) -> None:
-    """Plan a claimed product, so that every free session can fetch its pieces.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan of a product, before it is stored; `requests` is how many fetch the product, its list included."""
+
+    product: Product
+    chosen: ChosenObjects
+    places: Places
+    requests: int
+
+
+def plan_product(context: WorkerContext, connection: Connection, account: str, product: Product) -> Planned | None:
+    """Plan a claimed product, and prepare its place; `store_plan` then opens it to every free session.
+
+    Returns
+    -------
+    Planned or None
+        None if the product was found on disk, and is finished.
 
     Raises
     ------
@@ -28,7 +46,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
     db = context.store.db
     destination = Destination(context.disks, product)
     if destination.settle_if_present():
-        return
+        return None
     destination.refuse_other()
     location = location_of(product.safename, product.s3_path, context.settings.services.s3_bucket)
     asked_before = connection.requests
@@ -39,7 +57,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
     destination.claim()
     with context.disks.watch.at(places.destination):
         if destination.settle_if_present():  # another state has finished it meanwhile
-            return
+            return None
         staging = Path(places.staging)
         staged = staged_sizes(staging)
         lost_again = pieces.forget_lost(db, product, staged)
@@ -48,7 +66,20 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         prepare(staging, chosen.taken, staged, pieces.arrived(db, product, chosen.taken), chosen.marker)
     piece_bytes = context.settings.transfer.piece_bytes
     fetched = sum(-(-item.size_bytes // piece_bytes) for item in chosen.taken)
-    with db.write():
-        pieces.plan(db, product, chosen.taken, places, piece_bytes, partial=bool(chosen.marker))
-        backlog.learn(db, product, connection.requests - asked_before + fetched)
     _log.info("%s: %d of %d objects, %d bytes", product.safename, len(chosen.taken), len(listed), size_bytes)
+    return Planned(product, chosen, places, connection.requests - asked_before + fetched)
+
+
+def store_plan(context: WorkerContext, planned: Planned) -> None:
+    """Store a plan in the state.
+
+    Raises
+    ------
+    LeaseLost
+        Another worker has claimed the product meanwhile.
+    """
+    db, product, chosen = context.store.db, planned.product, planned.chosen
+    piece_bytes = context.settings.transfer.piece_bytes
+    with db.write():
+        pieces.plan(db, product, chosen.taken, planned.places, piece_bytes, partial=bool(chosen.marker))
+        backlog.learn(db, product, planned.requests)

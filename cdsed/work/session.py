@@ -5,6 +5,8 @@ quick retry, for the next request that the quota allows, or a fraction of a seco
 """
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import StoreContext, WorkerContext
 from cdsed.work.destination import Destination
-from cdsed.work.plan import plan_product
+from cdsed.work.plan import plan_product, store_plan
 from cdsed.work.service_failures import Probe
 from cdsed.work.traffic import Traffic
 
@@ -74,6 +76,7 @@ class _DownloadSession:
         self._traffic = Traffic(context.store, self._lease, self._connection, count_every_s)
         self._claims.finish = self._traffic.count
         self._pace = Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s)
+        self._handed: pieces.Work | None = None
 
     def work(self) -> bool:
         """Plan and fetch until no work is left, the account may not continue, or the process must stop.
@@ -86,8 +89,8 @@ class _DownloadSession:
         context = self._context
         worked = False
         try:
-            while not context.stop.is_set() and self._grant.is_valid():
-                work = self._next()
+            while not context.stop.is_set():
+                work, self._handed = self._handed or self._next(), None
                 if work is None:
                     break
                 worked = True
@@ -98,6 +101,8 @@ class _DownloadSession:
             used = self._connection.requests > 0
             self._connection.close()
             self._traffic.count()
+            if self._handed is not None and not self._handed.pieces:  # pieces are released with the lease
+                context.outcome.of_product(Stopped(), self._lease, self._handed.product)
             self._grant.release(used=used)
             if worked:
                 context.work_signal.notify()
@@ -106,13 +111,31 @@ class _DownloadSession:
     def _next(self) -> pieces.Work | None:
         context = self._context
         generation = context.work_signal.generation
-        self._traffic.count()  # the next claim replaces this one
-        self._grant.save_resume_point(_NO_PIECE, 0, 0.0)  # numbers of pieces are used again: clear the last one
-        work = pieces.next_work(context.store.db, context.store.clock, self._lease, context.store.process)
+        self._traffic.count()
+        self._forget_resume_point()
+        work = self._take()
         if work is None and self._connection.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
-            work = pieces.next_work(context.store.db, context.store.clock, self._lease, context.store.process)
+            work = self._take()
         return work
+
+    def _take(self) -> pieces.Work | None:
+        """Take the next work, if the session may continue; its requests replace those claimed before."""
+        store = self._context.store
+        return pieces.next_work(store.db, store.clock, self._lease, store.process) if self._grant.is_valid() else None
+
+    def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
+        """Write what a step has come to, and take the next work, in one commit."""
+        with self._context.store.db.write(durable=durable):
+            settle()
+            self._traffic.count()
+            with suppress(LeaseLost):  # then the session ends
+                self._handed = self._take()
+        self._forget_resume_point()  # a kill before the commit must not lose the piece
+
+    def _forget_resume_point(self) -> None:
+        """Clear the resume point of the last piece, because numbers of pieces are used again."""
+        self._grant.save_resume_point(_NO_PIECE, 0, 0.0)
 
     def _step(self, work: pieces.Work) -> bool:
         if not work.pieces:
@@ -126,7 +149,9 @@ class _DownloadSession:
     def _plan(self, product: Product) -> bool:
         context = self._context
         try:
-            plan_product(context, self._connection, self._lease.account, product)
+            planned = plan_product(context, self._connection, self._lease.account, product)
+            if planned is not None:
+                self._settle(partial(store_plan, context, planned), durable=False)
         except TransferError as error:
             self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":
@@ -216,7 +241,7 @@ class _DownloadSession:
                 self._let_go(todo[number + 1 :])
                 error, probe = self._judge(error, product, piece)
                 return context.outcome.of_piece(error, self._lease, product, piece, probe)
-        self._note(arrived)
+        self._note(arrived, last=True)
         context.transfer.arrivals.note(self._location(product), todo[-1])
         context.outcome.delivered(self._lease, product)
         return True
@@ -251,15 +276,23 @@ class _DownloadSession:
             check_owner=Destination(context.disks, product).check_owner,
         )
 
-    def _note(self, arrived: dict[Piece, Digests]) -> None:
-        """Write to the state, in one commit, that pieces arrived."""
+    def _note(self, arrived: dict[Piece, Digests], *, last: bool = False) -> None:
+        """Write to the state, in one commit, that pieces arrived; `last`: and take the next work in it.
+
+        A few small ones are fetched again after a power cut.
+        """
         context = self._context
         if not arrived:
             return
+        finish = partial(pieces.finish, context.store.db, self._lease, arrived)
+        durable = not last or sum(piece.size_bytes for piece in arrived) >= pieces.BATCH_BYTES
         try:
-            with context.store.db.write():
-                pieces.finish(context.store.db, self._lease, arrived)
-                self._traffic.count()
+            if last:
+                self._settle(finish, durable=durable)
+            else:
+                with context.store.db.write():
+                    finish()
+                    self._traffic.count()
         except LeaseLost as lost:
             _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
         arrived.clear()

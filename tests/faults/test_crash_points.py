@@ -11,7 +11,7 @@ import pytest
 
 from cdsed.model.choice import Choice
 from cdsed.sandbox.names import realistic_safenames
-from tests.support.campaign import KILL, Campaign, Injury, counted, sifted
+from tests.support.campaign import CUT_AT, KILL, POWER_CUT, Campaign, Injury, counted, sifted
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.injection import Point, Strace, needs_strace
 from tests.support.sandbox import SandboxProcess
@@ -36,12 +36,31 @@ def test_the_way_has_the_points_that_it_is_known_to_have(campaign: Campaign) -> 
     assert found["fdatasync spool"] >= 2
     assert found["fsync spool"] >= 3
     assert found["fsync inbox"] >= 12
-    assert found["fdatasync state"] >= 20
+    assert found["fdatasync state"] >= 15
     assert found["pwrite64 state"] > 200
 
 
 def test_a_kill_at_a_choice_of_points_leaves_what_a_restart_makes_whole(campaign: Campaign) -> None:
     assert campaign.run([Injury(point, KILL) for point in sifted(campaign.points, _EVERY)]) == []
+
+
+def test_a_power_cut_that_loses_what_was_not_synced_of_the_state_leaves_what_a_restart_makes_whole(
+    campaign: Campaign,
+) -> None:
+    points = _where_power_fails(campaign)
+    [renamed] = [index for index, point in enumerate(points) if point.syscall == "renameat"]
+    chosen = points[:renamed:4] + points[renamed : renamed + 4]
+    assert campaign.run([Injury(point, POWER_CUT) for point in chosen]) == []
+
+
+def _where_power_fails(campaign: Campaign) -> list[Point]:
+    return [point for point in campaign.points if point.syscall in CUT_AT and point.path.startswith("spool")]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_power_cut_at_every_point_leaves_what_a_restart_makes_whole(campaign: Campaign) -> None:
+    assert campaign.run([Injury(point, POWER_CUT) for point in _where_power_fails(campaign)]) == []
 
 
 @pytest.mark.soak

@@ -24,7 +24,7 @@ from cdsed.store.move import Move
 from cdsed.store.products import Found
 from cdsed.work.finish import finish_next
 from cdsed.work.lines import Lines
-from cdsed.work.plan import plan_product
+from cdsed.work.plan import plan_product, store_plan
 from cdsed.work.requeue import requeue
 from cdsed.work.session import _DownloadSession
 from tests.support.download_lab import DownloadLab, account_of
@@ -51,7 +51,9 @@ class Worker:
     def plan(self, number: int) -> Product:
         with self.lab.db.write():
             product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.context.store.process)
-        plan_product(self.context, self.session._connection, "a", product)
+        planned = plan_product(self.context, self.session._connection, "a", product)
+        if planned is not None:
+            store_plan(self.context, planned)
         return products.get(self.lab.db, number)
 
     def take(self) -> pieces.Work:
@@ -60,7 +62,8 @@ class Worker:
         return work
 
     def _next_work(self) -> pieces.Work | None:
-        return pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.grant.lease, self.context.store.process)
+        handed, self.session._handed = self.session._handed, None
+        return handed or pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.grant.lease, self.context.store.process)
 
     def fetch(self, work: pieces.Work) -> None:
         assert self.session._fetch(work.product, work.pieces, {})
@@ -224,6 +227,16 @@ def test_a_session_stopped_in_a_piece_does_not_fail_a_product_fetched_since(work
     stopped.context.outcome.of_piece(error, stopped.grant.lease, work.product, late)
     assert products.get(worker_lab.db, number) == verified
     assert Path(verified.staging).is_dir()
+
+
+def test_what_was_handed_to_a_session_that_must_stop_is_given_back(worker_lab, make_worker):
+    worker, number = make_worker("one"), worker_lab.ready("A")
+    worker.session._handed = worker.take()
+    assert products.get(worker_lab.db, number).state is State.DOWNLOADING
+    worker.context.stop.set()
+    assert not worker.session.work()
+    product = products.get(worker_lab.db, number)
+    assert (product.state, product.attempts, product.fence) == (State.READY, 0, None)
 
 
 def test_a_staging_directory_removed_before_its_verification_charges_no_product(worker_lab, make_worker):

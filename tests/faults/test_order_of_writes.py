@@ -238,17 +238,19 @@ def test_no_session_notes_bytes_that_are_not_on_the_disk(run: Run) -> None:
     assert notes > 100
 
 
-def test_every_commit_is_on_the_disk_before_its_thread_continues(beside: Run) -> None:
-    """SQLite's synchronous=FULL: spool and inbox change only after a commit that cannot be lost."""
+def test_what_people_see_changes_only_after_a_commit_that_cannot_be_lost(beside: Run) -> None:
+    """In staging a product may be ahead of the state: what a power cut loses there is planned and fetched again."""
     order = beside.order
     pending: set[int] = set()
-    watched = (f"{order.lab.spool}/", f"{order.lab.inbox}/")
+    seen = (f"{order.lab.spool}/", f"{order.lab.inbox}/")
     commits = 0
     for call in order.calls:
         if call.paths[0] == order.log:
             commits += call.pid in pending and call.syscall in _SYNCS
             (pending.discard if call.syscall in _SYNCS else pending.add)(call.pid)
-        elif call.changes and call.paths[-1].startswith(watched):
+        elif call.changes and call.paths[-1].startswith(seen) and "/.cdsed/" not in call.paths[-1]:
+            if call.syscall in {"mkdir", "mkdirat", *_SYNCS}:  # an empty directory, made before the product is planned
+                continue
             assert call.pid not in pending, f"{call.syscall} {call.paths} before the commit was synced"
     assert commits > 10
 

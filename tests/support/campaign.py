@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import queue
+import re
 import shutil
 import signal
 from collections import Counter
@@ -23,13 +25,18 @@ from tests.support.sandbox import SandboxProcess
 
 LISTING = "one.txt"
 KILL = "signal=KILL"
+#: Kill it, and lose of the state what was not synced; of everything else nothing. Only for points at these calls, which
+#: are none of those that SQLite makes.
+POWER_CUT = "power cut"
+CUT_AT = frozenset({"fsync", "mkdirat", "renameat", "rmdir", "unlinkat"})
+_WRITTEN_AT = re.compile(r", (?P<size>\d+), (?P<offset>\d+)\s*\)\s*$")
 _TRIES = 3  # the network cuts a body now into four pieces and now into five; then numbers shift
 _ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "write", "link", "rmdir"})
 
 
 @dataclass(frozen=True, slots=True)
 class Injury:
-    """What happens at a point: ``signal=KILL`` or ``error=ENOSPC``."""
+    """What happens at a point: ``signal=KILL``, ``error=ENOSPC``, or a power cut."""
 
     point: Point
     action: str
@@ -38,7 +45,12 @@ class Injury:
     def finished(self) -> str:
         """How the product ends: one that could not be synced under its final name is found there at the next try."""
         late = self.point.syscall == "fsync" and self.point.path in {"spool", "spool/.cdsed"}
-        return "already_present" if late and self.action != KILL else "done"
+        return "already_present" if late and not self.kills else "done"
+
+    @property
+    def kills(self) -> bool:
+        """Whether the walk ends at the point."""
+        return self.action in {KILL, POWER_CUT}
 
     @property
     def target(self) -> tuple[str, str]:
@@ -144,9 +156,15 @@ class Campaign:
 
     def _injure(self, injury: Injury, lab: Installation, walker: Walker) -> str:
         """Walk to the injury; return why it did not happen, '' when it did."""
-        options = injury.point.injection(injury.action, lab.root)
+        options = injury.point.injection(KILL if injury.kills else injury.action, lab.root)
+        log = lab.state / "cdsed.sqlite-wal"
+        if injury.action == POWER_CUT:
+            options += ["-P", str(log)]  # strace sees it, too
         ending, calls = walker.traced(lab.config, _said(lab), lab.root / "trace", options)
-        if injury.action == KILL:
+        if injury.action == POWER_CUT:
+            _lose_unsynced(log, calls)
+            calls = [call for call in calls if call.paths[:1] != (str(log),)]
+        if injury.kills:
             hit = points(calls, lab.root)[-1:] if ending.code == -signal.SIGKILL else []
         else:
             hit = points([call for call in calls if "INJECTED" in call.result], lab.root)
@@ -254,6 +272,19 @@ def _identify(lab: Installation) -> None:
     path = lab.state / "identity"
     path.touch(mode=0o640)
     path.write_text(f"{'1' * 32} {path.stat().st_ino}\n", encoding="ascii")
+
+
+def _lose_unsynced(log: Path, calls: Iterable[Call]) -> None:
+    """Cut the log of the state where it ended when it was last synced."""
+    written = synced = 0
+    for call in calls:
+        if call.paths[:1] != (str(log),) or call.failed:
+            continue
+        if call.syscall in {"fsync", "fdatasync"}:
+            synced = written
+        elif at := _WRITTEN_AT.search(call.arguments):
+            written = max(written, int(at["offset"]) + int(at["size"]))
+    os.truncate(log, synced)
 
 
 def _broken_history(lab: Installation) -> Iterator[str]:

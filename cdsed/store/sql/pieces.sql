@@ -62,7 +62,7 @@ SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.don
 FROM piece JOIN object ON object.id = piece.object
 WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
   AND piece.due_s <= :now_s
-ORDER BY object.size_bytes DESC, piece.object, piece.id LIMIT :most
+ORDER BY object.size_bytes DESC, piece.object, piece.first_byte LIMIT :most
 
 -- name: works_on
 UPDATE session SET received_bytes = CASE WHEN product IS :product THEN received_bytes ELSE 0 END, product = :product

@@ -22,6 +22,7 @@ from cdsed.store.database import (
     wal_is_safe,
 )
 from cdsed.store.filesystem import filesystem_kind
+from cdsed.store.patience import Patience
 from cdsed.store.queries import migrations
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -163,6 +164,31 @@ def test_threads_share_a_connection_one_transaction_at_a_time(lab):
     for thread in threads:
         thread.join()
     assert lab.db.value("SELECT value FROM fence") == 200
+
+
+def test_only_a_durable_transaction_syncs_the_log(lab):
+    for durable, level in ((False, 1), (True, 2), (True, 2), (False, 1)):
+        with lab.db.write(durable=durable), lab.db.write():  # the outermost block decides
+            assert lab.db.value("PRAGMA synchronous") == level
+    with lab.db.write():
+        assert lab.db.value("PRAGMA synchronous") == 2
+
+
+def test_without_wal_every_transaction_is_durable(tmp_path, monkeypatch):
+    monkeypatch.setattr("cdsed.store.database.wal_is_safe", lambda _version: False)
+    db = open_state(tmp_path)
+    with db.write(durable=False):
+        assert db.value("PRAGMA synchronous") == 2
+    db.close()
+
+
+def test_patience_ends_after_its_time():
+    patience = Patience(0.005)
+    tries = 0
+    while patience(tries):
+        tries += 1
+    assert 1 <= tries <= 10
+    assert not Patience(0.0)(0)
 
 
 def test_another_connections_commit_is_seen(lab, tmp_path):

@@ -67,6 +67,38 @@ def test_small_pieces_come_in_batches_and_large_ones_alone(one):
     assert next_work(one, lease) is None
 
 
+def test_the_last_pieces_get_smaller_so_that_all_sessions_end_together(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 400 * _MIB)], {}, piece_bytes=32 * _MIB)
+    held = [one.lease("a") for _ in range(4)] + [one.lease("b") for _ in range(4)]
+    sizes, first_bytes = [], 0
+    for turn in range(100):
+        lease = held[turn % 8]
+        if (work := next_work(one, lease)) is None:
+            break
+        sizes.append(sum(piece.size_bytes for piece in work.pieces))
+        assert work.pieces[0].first_byte == first_bytes
+        first_bytes += sizes[-1]
+        pieces.finish(one.db, lease, {piece: Digests() for piece in work.pieces})
+    assert sum(sizes) == 400 * _MIB
+    assert sizes[:5] == [32 * _MIB] * 5
+    assert max(sizes[-8:]) <= 8 * _MIB
+    assert min(sizes) >= 4 * _MIB
+    assert len(sizes) < 40
+
+
+def test_no_piece_is_cut_while_other_products_are_ready(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 100 * _MIB)], {}, piece_bytes=32 * _MIB)
+    one.ready("other")
+    assert next_work(one, one.lease()).pieces[0].size_bytes == 32 * _MIB
+
+
+def test_a_whole_object_is_not_cut_because_its_digest_is_computed_while_it_arrives(one):
+    one.planned("A", (30 * _MIB,))
+    assert next_work(one, one.lease()).pieces[0].whole
+
+
 def test_a_product_refused_to_an_account_is_given_to_another(one):
     number = one.ready("A")
     assert refusals.add_denial(one.db, one.clock, products.get(one.db, number), "a") == 1
