@@ -20,6 +20,7 @@ from tests.benchmarks import (
     sea,
     starting,
     status,
+    tracing,
 )
 from tests.benchmarks.environment import BUILD, compile_ours
 from tests.benchmarks.record import Record
@@ -34,6 +35,8 @@ def _fixed(run: Callable[[], list[Result]]) -> Callable[[Form], list[Result]]:
 BENCHMARKS: dict[str, Callable[[Form], list[Result]]] = {
     "start_stop": starting.start_stop,
     "inbox_latency": starting.inbox_latency,
+    "syncs": tracing.syncs,
+    "small_objects": tracing.small_objects,
     "large": _fixed(large_product.run),
     "small": _fixed(many_small.run),
     "status": _fixed(status.run),
@@ -45,7 +48,7 @@ BENCHMARKS: dict[str, Callable[[Form], list[Result]]] = {
 }
 BENCHMARKS |= {name.lower(): contest.contest(name) for name in ("OCN", "GRD", "SLC", "TINY", "MIX")}
 #: What the short form runs, if no benchmark is named.
-SHORT = ("start_stop", "inbox_latency", "ocn", "tiny", "slc")
+SHORT = ("start_stop", "inbox_latency", "syncs", "small_objects", "ocn", "tiny", "slc")
 
 
 def main(arguments: list[str]) -> int:
