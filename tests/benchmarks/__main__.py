@@ -17,10 +17,13 @@ from tests.benchmarks import (
     many_small,
     names,
     presence,
+    quota,
+    scale,
     sea,
     starting,
     status,
     tracing,
+    whole_machine,
 )
 from tests.benchmarks.environment import BUILD, compile_ours
 from tests.benchmarks.record import Record
@@ -37,6 +40,13 @@ BENCHMARKS: dict[str, Callable[[Form], list[Result]]] = {
     "inbox_latency": starting.inbox_latency,
     "syncs": tracing.syncs,
     "small_objects": tracing.small_objects,
+    "quota": quota.quota,
+    "tiny_products": whole_machine.tiny_products,
+    "idle": whole_machine.idle,
+    "memory": whole_machine.memory,
+    "intake_lines": scale.intake_lines,
+    "claims": scale.claims,
+    "presence_million": scale.presence_million,
     "large": _fixed(large_product.run),
     "small": _fixed(many_small.run),
     "status": _fixed(status.run),

@@ -175,10 +175,11 @@ class RunningDaemon:
         """Wait for a condition; return when it was seen, in seconds since boot; AssertionError if it never comes."""
         give_up_s = time.monotonic() + timeout_s
         while not condition():
-            assert self._process.poll() is None, f"the daemon ended: {self._words()}"
-            assert time.monotonic() < give_up_s, f"after {timeout_s} s still not: {what}\n{self._words()}"
+            assert self._process.poll() is None, f"the daemon ended: {self.words()}"
+            assert time.monotonic() < give_up_s, f"after {timeout_s} s still not: {what}\n{self.words()}"
             time.sleep(_LOOK_S)
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def _words(self) -> str:
+    def words(self) -> str:
+        """Return the end of its log."""
         return self.lab.log.read_text(encoding="utf-8", errors="replace")[-3000:]
