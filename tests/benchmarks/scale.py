@@ -13,7 +13,7 @@ from cdsed.local.presence import Archive, Presence
 from cdsed.model.layout import archive_dir
 from cdsed.model.safename import parse
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import leases, products
+from cdsed.store import leases, processes, products
 from cdsed.store.database import open_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.products import ProductRequest
@@ -77,8 +77,14 @@ def _fill_state(state: Path, count: int) -> None:
         with db.write():
             for number in range(first, first + 50_000):
                 products.add(db, SYSTEM_CLOCK, ProductRequest(f"S1A_TEST_{number:07d}.SAFE", "default", 0, None))
+    (state / "filler.lock").touch()
+    filler = processes.register(db, SYSTEM_CLOCK, name="filler", lock=state / "filler.lock")
     with db.write():
-        db.rows("UPDATE product SET state = 'ready', s3_path = '/eodata/' || safename, path_source = 'name'")
+        db.rows("UPDATE product SET state = 'resolving', process = :filler, fence = 0", filler=filler)
+        db.rows(
+            "UPDATE product SET state = 'ready', process = NULL, fence = NULL, path_source = 'name', "
+            "s3_path = '/eodata/' || safename"
+        )
     db.close()
 
 

@@ -1,4 +1,4 @@
-"""Very many tiny products through the whole daemon, the memory of its processes, and what it does with nothing to do."""
+"""Very many tiny products through the whole daemon, the memory of its processes, and what it does when idle."""
 
 import contextlib
 import tempfile
@@ -25,6 +25,7 @@ def tiny_products(form: Form) -> list[Result]:
         return []
     count, longest_s = (2_000, _LONGEST_SHORT_S) if form.short else (100_000, _LONGEST_S)
     made = [SandboxProduct(3, ProductSpec(name, 1024)) for name in realistic_safenames("S5P", count, seed=13)]
+    rows = [f"{product.spec.safename},{product.s3_path}" for product in made]
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         bucket = Path(folder, "bucket")
         for product in made:
@@ -32,9 +33,7 @@ def tiny_products(form: Form) -> list[Result]:
         with rclone_served(bin_dir, bucket) as url:
             lab = BenchLab(Path(folder, "lab"), services(url), ACCOUNTS)
             with RunningDaemon(lab) as daemon:
-                lab.drop(
-                    ["Name,S3Path", *(f"{product.spec.safename},{product.s3_path}" for product in made)], "many.csv"
-                )
+                lab.drop(["Name,S3Path", *rows], "many.csv")
                 done, taken_s = _until_published(daemon, count, longest_s)
                 used_s = daemon.cpu_s()
             state_bytes = sum(file.stat().st_size for file in lab.state.glob("*.sqlite*"))
