@@ -5,7 +5,7 @@ two runs of one repeat. Each run is checked: all files with their sizes, and the
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from statistics import median
 
@@ -24,7 +24,7 @@ GOALS = {
     (DAEMON, S5CMD): {"OCN": 1.5, "GRD": 1.5, "SLC": 1.5},
     (ONCE, CDSODATACLI): {"OCN": 0.3, "GRD": 0.45, "SLC": 0.5},
 }
-_SHORT_CLIENTS = (DAEMON, ONCE, RCLONE, S5CMD)
+_FEW = (DAEMON, ONCE, RCLONE, S5CMD)
 
 Costs = dict[str, list[Cost]]
 
@@ -37,23 +37,34 @@ def contest(name: str) -> Callable[[Form], list[Result]]:
         if bin_dir is None:
             return []
         folder, paths, truths = served(name)
-        clients = [client for client in CLIENTS if not form.short or client in _SHORT_CLIENTS]
+        clients = _FEW if form.short or name in {"TINY", "MIX"} else tuple(CLIENTS)
         with rclone_served(bin_dir, folder) as url:
             task = Task(url, bin_dir, paths, BUILD / "run")
-            costs = _in_turn(name, task, truths, clients, form.times(5, 3))
-        _print(name, costs)
-        return list(_ratios(name, costs))
+            costs = in_turn(name, task, truths, clients, form.times(5, 3))
+        show(name, costs)
+        return list(ratios(name, costs))
 
     return run
 
 
-def _in_turn(name: str, task: Task, truths: Truths, clients: list[str], repeats: int) -> Costs:
-    """Run every client `repeats` times, each time in another order; check each run and delete what it fetched."""
+def in_turn(
+    name: str,
+    task: Task,
+    truths: Truths,
+    clients: Sequence[str],
+    repeats: int,
+    done: Callable[[str], object] = lambda _client: None,
+) -> Costs:
+    """Run every client `repeats` times, each time in another order; check each run and delete what it fetched.
+
+    `done` is called after each run with the name of the client.
+    """
     costs: Costs = {client: [] for client in clients}
     for repeat in range(repeats):
         for client in Random(f"{name} {repeat}").sample(clients, len(clients)):
             touch_memory(BUILD)
             cost = CLIENTS[client](task)
+            done(client)
             try:
                 truths.check(task.out)
             except AssertionError as error:
@@ -64,7 +75,7 @@ def _in_turn(name: str, task: Task, truths: Truths, clients: list[str], repeats:
     return costs
 
 
-def _ratios(name: str, costs: Costs) -> Iterable[Result]:
+def ratios(name: str, costs: Costs) -> Iterable[Result]:
     """Yield the ratios of wall and CPU of ours to each peer."""
     for mine in (DAEMON, ONCE):
         for peer in [client for client in costs if client not in {DAEMON, ONCE}]:
@@ -74,7 +85,8 @@ def _ratios(name: str, costs: Costs) -> Iterable[Result]:
             yield spread(f"{name}: {mine} / {peer}, CPU", [our.cpu_s / their.cpu_s for our, their in pairs])
 
 
-def _print(name: str, costs: Costs) -> None:
+def show(name: str, costs: Costs) -> None:
+    """Print the median and the spread of each client."""
     print(f"\n{name:<26}{'wall s':>24}{'CPU s':>8}{'peak MB':>9}")
     for client, runs in sorted(costs.items(), key=lambda item: median(run.wall_s for run in item[1])):
         walls = [run.wall_s for run in runs]

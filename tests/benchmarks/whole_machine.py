@@ -14,12 +14,12 @@ from tests.benchmarks.processes import switches, written_bytes
 from tests.benchmarks.result import Form, Result
 from tests.benchmarks.servers import ACCOUNTS, rclone_served
 
-_LONGEST_S, _LONGEST_SHORT_S = 420, 30
-_STEADY_S = 20
+_LONGEST_S, _LONGEST_SHORT_S = 240, 30
+_STEADY_S = 10
 
 
 def tiny_products(form: Form) -> list[Result]:
-    """Give a daemon 100 000 products of 1 KiB (short: 2 000) at once, and stop it after 7 minutes (30 s)."""
+    """Give a daemon 100 000 products of 1 KiB (short: 2 000) at once, and stop it after 4 minutes (30 s)."""
     bin_dir = peers_bin()
     if bin_dir is None:
         return []
@@ -64,12 +64,12 @@ def _until_published(daemon: RunningDaemon, count: int, longest_s: float) -> tup
 
 
 def idle(form: Form) -> list[Result]:
-    """Let a daemon run with nothing to do for ten minutes (short: 20 s)."""
-    minutes = 1 / 3 if form.short else 10.0
+    """Let a daemon run with nothing to do for five minutes (short: one; ``--repeats 10``: ten)."""
+    minutes = form.times(5, 1)
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         lab = BenchLab(Path(folder, "lab"), services("http://127.0.0.1:9"), ACCOUNTS)
         with RunningDaemon(lab) as daemon:
-            time.sleep(5 if form.short else _STEADY_S)
+            time.sleep(_STEADY_S)
             pids = daemon.pids()
             before = daemon.cpu_s(), switches(pids), written_bytes(pids)
             time.sleep(minutes * 60)
