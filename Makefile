@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check coverage bench soak peers fresh-machines docs screenshots lock install uninstall dist deb clean
+.PHONY: help demo test lint check coverage bench bench-short bench-compare soak peers fresh-machines docs screenshots lock install uninstall dist deb clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,14 @@ coverage: $(VENV)/.tests-installed ## Run the tests under coverage; print it by 
 	$(BIN)/coverage run -m pytest -q -o timeout=600; tests=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/python -m tests.rooms_covered && exit $$tests
 
-bench: $(VENV)/.tests-installed ## Measure, as ratios against something run beside it
-	$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.tests-installed ## Measure, as ratios against programs of others (40 min; needs the index, 15 GB and a quiet machine)
+	$(BIN)/python -m tests.benchmarks $(BENCHMARKS)
+
+bench-short: $(VENV)/.tests-installed ## Measure the most telling part of it, in 5 minutes
+	$(BIN)/python -m tests.benchmarks --short $(BENCHMARKS)
+
+bench-compare: $(VENV)/.installed ## Print what changed between two runs of it: OLD=a.json NEW=b.json
+	$(BIN)/python -m tests.benchmarks.compare $(OLD) $(NEW)
 
 soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests

@@ -1,28 +1,93 @@
-"""Run every benchmark and print one table; ``python -m tests.benchmarks NAME …`` runs some of them."""
+"""Run benchmarks, print one table, and write a JSON file of the run.
 
+``python -m tests.benchmarks`` runs all of them, ``python -m tests.benchmarks ocn slc --short`` two with fewer repeats.
+"""
+
+import argparse
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
-from tests.benchmarks import catalogue, intake, large_product, many_small, names, presence, sea, status
+from tests.benchmarks import (
+    catalogue,
+    contest,
+    intake,
+    large_product,
+    many_small,
+    names,
+    presence,
+    quota,
+    scale,
+    sea,
+    second_server,
+    starting,
+    status,
+    tracing,
+    whole_machine,
+)
+from tests.benchmarks.environment import BUILD, compile_ours
+from tests.benchmarks.record import Record
+from tests.benchmarks.result import Form, Result
 
-BENCHMARKS = {
-    "large": large_product.run,
-    "small": many_small.run,
-    "status": status.run,
-    "catalogue": catalogue.run,
-    "names": names.run,
-    "sea": sea.run,
-    "presence": presence.run,
-    "intake": intake.run,
+
+def _fixed(run: Callable[[], list[Result]]) -> Callable[[Form], list[Result]]:
+    """Give a benchmark that has one form the arguments of those with a short form."""
+    return lambda _form: run()
+
+
+BENCHMARKS: dict[str, Callable[[Form], list[Result]]] = {
+    "start_stop": starting.start_stop,
+    "inbox_latency": starting.inbox_latency,
+    "syncs": tracing.syncs,
+    "small_objects": tracing.small_objects,
+    "second_server": second_server.run,
+    "quota": quota.quota,
+    "tiny_products": whole_machine.tiny_products,
+    "idle": whole_machine.idle,
+    "memory": whole_machine.memory,
+    "intake_lines": scale.intake_lines,
+    "claims": scale.claims,
+    "presence_million": scale.presence_million,
+    "large": _fixed(large_product.run),
+    "small": _fixed(many_small.run),
+    "status": _fixed(status.run),
+    "catalogue": _fixed(catalogue.run),
+    "names": _fixed(names.run),
+    "sea": _fixed(sea.run),
+    "presence": _fixed(presence.run),
+    "intake": _fixed(intake.run),
 }
+BENCHMARKS |= {name.lower(): contest.contest(name) for name in ("OCN", "GRD", "SLC", "TINY", "MIX")}
+#: What the short form runs, if no benchmark is named.
+SHORT = ("start_stop", "inbox_latency", "syncs", "small_objects", "ocn", "tiny", "slc")
 
 
-def main(wanted: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named benchmarks, or all; return 1 when one misses its goal."""
-    results = [result for name in wanted or BENCHMARKS for result in BENCHMARKS[name]()]
-    width = max(len(result.what) for result in results)
-    print(f"\n{'what':<{width}}  {'measured':>10}  {'goal':>8}")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--short", action="store_true", help="fewer repeats, and by default only the most telling ones")
+    parser.add_argument("--repeats", type=int, metavar="N", help="repeat everything N times, e.g. 1 for a try")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write it (default: build/bench/TIME.json)")
+    wanted = parser.parse_args(arguments)
+    unknown = set(wanted.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    compile_ours()
+    form, record = Form(wanted.short, wanted.repeats), Record(wanted.short)
+    for name in wanted.names or (SHORT if wanted.short else BENCHMARKS):
+        begun_s = time.monotonic()
+        record.results[name] = BENCHMARKS[name](form)
+        record.seconds[name] = time.monotonic() - begun_s
+        record.write(wanted.json)  # after each, so that a run that is broken off is not lost
+    results = [result for each in record.results.values() for result in each]
+    width = max((len(result.what) for result in results), default=0)
+    print(f"\n{'what':<{width}}  {'measured':<32}  {'goal':>8}")
     for result in results:
-        print(f"{result.what:<{width}}  {result.ratio:>10.3g}  {result.goal_text:>8}  {result.verdict}")
+        print(f"{result.what:<{width}}  {result.value_text:<32}  {result.goal_text:>8}  {result.verdict}")
+    print(f"\n{record.write(wanted.json)}")
     return int(any(result.missed for result in results))
 
 

@@ -24,7 +24,7 @@ _TRACED = 10_000
 _PLACES = ("outputdir", "spool", "archive")
 _DATA = b"measured"
 _DIGEST = "0" * 32  # no digest is compared here
-_MANIFEST = f"""<xfdu><dataObjectSection><dataObject ID="data"><byteStream size="{len(_DATA)}">
+MANIFEST = f"""<xfdu><dataObjectSection><dataObject ID="data"><byteStream size="{len(_DATA)}">
 <fileLocation href="./data.tiff"/><checksum checksumName="MD5">{_DIGEST}</checksum>
 </byteStream></dataObject></dataObjectSection></xfdu>"""
 _PEER = """
@@ -84,7 +84,7 @@ def _fill(root: Path, names: list[str]) -> None:
         assert parent
         product = parent / name
         product.mkdir(parents=True)
-        (product / "manifest.safe").write_text(_MANIFEST, encoding="utf-8")
+        (product / "manifest.safe").write_text(MANIFEST, encoding="utf-8")
         (product / "data.tiff").write_bytes(_DATA)
 
 
