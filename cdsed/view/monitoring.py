@@ -3,9 +3,9 @@
 The form is that of the Monitoring Plugins: https://www.monitoring-plugins.org/doc/guidelines.html
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 
+from cdsed.frozen import frozen
 from cdsed.model.alarm import Alarm, Severity, alarms, products_to_do
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit
@@ -25,7 +25,7 @@ class CheckStatus(IntEnum):
     UNKNOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckResult:
     """What a plugin prints, and its exit code."""
 
