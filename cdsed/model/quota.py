@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from cdsed.clock import iso
 from cdsed.frozen import frozen
@@ -95,8 +96,7 @@ def spent_by_us(used_bytes: int, volume_bytes: int) -> bool:
     return used_bytes >= _NEARLY * volume_bytes
 
 
-@frozen
-class HourOfTraffic:
+class HourOfTraffic(NamedTuple):
     """Bytes that an account transferred in one hour (UTC hours since the epoch)."""
 
     hour: int

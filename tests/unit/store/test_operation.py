@@ -387,6 +387,27 @@ def test_the_product_published_last_and_the_one_listed_first_are_named(lab):
     assert report(lab).oldest_waiting.at == lab.clock.utc_s(), "asked for again, it waits since then"
 
 
+def test_the_product_waiting_longest_is_found_among_many_that_are_finished(lab, monkeypatch):
+    monkeypatch.setattr(transfers, "_OLDEST_LOOKED_AT", 2)
+    numbers = [lab.queued(name) for name in "ABCDEF"]
+    lab.listed("x", *numbers)
+    at = lab.clock.utc_s()
+    lab.clock.pass_s(100)
+    lab.listed("y", lab.queued("Z"))
+    for number in numbers[:3] + numbers[4:]:
+        lab.finish(number, State.DONE)
+    assert transfers.oldest_waiting(lab.db) == ProductAt("D", at), "found from the end"
+    lab.db.rows("UPDATE listing SET state = 'reported', reported_at = 0")
+    assert transfers.oldest_waiting(lab.db).safename in {"D", "Z"}, "no open listing wants it"
+
+
+def test_no_query_for_the_product_waiting_longest_scans_all_products(lab):
+    sql = Queries("transfers")
+    for query in (sql.oldest_listing, sql.waiting_in_listing, sql.waiting_in_no_listing):
+        plan = lab.db.rows(f"EXPLAIN QUERY PLAN {query}", **({"listing": 1} if ":listing" in query else {}), **({"most": 1} if ":most" in query else {}))
+        assert [row["detail"] for row in plan if row["detail"] == "SCAN product"] == []
+
+
 # Disks
 
 
