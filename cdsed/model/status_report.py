@@ -246,8 +246,6 @@ class StatusReport:
         The products in transfer, oldest first.
     rate_steps
         Mean bytes per second in each of the last twelve periods of 5 min, oldest first.
-    rate_bytes_per_s
-        Of all transfers together, over the last minute.
     stalled_for_s
         Seconds for which sessions have been at work without receiving a byte, if that is too long; else None.
     last_published, oldest_waiting
@@ -276,7 +274,6 @@ class StatusReport:
     eta: Eta | None = None
     transfers: tuple[Transfer, ...] = ()
     rate_steps: tuple[float, ...] = ()
-    rate_bytes_per_s: float = 0.0
     stalled_for_s: float | None = None
     last_published: ProductAt | None = None
     oldest_waiting: ProductAt | None = None
@@ -284,6 +281,11 @@ class StatusReport:
     pauses: tuple[Pause, ...] = ()
     bandwidth_limits: tuple[BandwidthLimit, ...] = ()
     drains: tuple[Drain, ...] = ()
+
+    @property
+    def rate_bytes_per_s(self) -> float:
+        """Bytes per second of all transfers together, over the last minute."""
+        return self.rates.over_1_min
 
     @property
     def used_bytes(self) -> int:

@@ -9,11 +9,24 @@ from cdsed.model.objects import Digests
 from cdsed.model.operation import DiskStatus, EtaLimit, ProductAt
 from cdsed.model.product_state import State
 from cdsed.model.status_report import SessionMark, StatusReport
-from cdsed.store import backlog, breakers, free_space, leases, page, pauses, pieces, processes, products, snapshot
+from cdsed.store import (
+    backlog,
+    breakers,
+    free_space,
+    leases,
+    page,
+    pauses,
+    pieces,
+    processes,
+    products,
+    snapshot,
+    transfers,
+)
 from cdsed.store.audit import rules_broken
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.leases import AccountLimits
 from cdsed.store.products import Move
+from cdsed.store.queries import Queries
 from tests.support.state import StateLab
 
 _OPENS = BreakerPolicy(threshold=1, first_s=30, longest_s=300)
@@ -404,7 +417,7 @@ def test_the_product_waiting_longest_is_found_among_many_that_are_finished(lab, 
 def test_no_query_for_the_product_waiting_longest_scans_all_products(lab):
     sql = Queries("transfers")
     for query in (sql.oldest_listing, sql.waiting_in_listing, sql.waiting_in_no_listing):
-        plan = lab.db.rows(f"EXPLAIN QUERY PLAN {query}", **({"listing": 1} if ":listing" in query else {}), **({"most": 1} if ":most" in query else {}))
+        plan = lab.db.rows(f"EXPLAIN QUERY PLAN {query}", listing=1, most=1)
         assert [row["detail"] for row in plan if row["detail"] == "SCAN product"] == []
 
 
