@@ -28,7 +28,7 @@ Packages, and the direction of imports
 --------------------------------------
 ``cli``, ``compat``, ``api``, ``foreground``, ``daemon``, ``roles`` -> ``view``, ``work``, ``schedule`` ->
 ``credentials`` -> ``store``, ``local``, ``inbox``, ``catalogue``, ``transfer`` -> ``model``, ``config`` ->
-``errors``, ``clock``, ``log``.
+``errors``, ``clock``, ``frozen``, ``log``.
 ``process`` (supervision) and ``sandbox`` (a CDSE on loopback) stand apart. ``tests/architecture`` checks this.
 
 In Python

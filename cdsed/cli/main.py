@@ -8,7 +8,6 @@ from importlib import import_module
 
 from cdsed._version import __version__
 from cdsed.errors import CdsedError, ExitCode
-from cdsed.log import print_error, redact
 
 _EPILOG = """\
 exit codes:
@@ -57,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         self.print_usage(sys.stderr)
-        print_error(f"{self.prog}: {message}; see {self.prog} --help")
+        _print_error(f"{self.prog}: {message}; see {self.prog} --help")
         self.exit(ExitCode.USAGE)
 
 
@@ -81,7 +80,15 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def _modules(argv: Sequence[str]) -> Sequence[str]:
     named = _ALSO.get(argv[0], argv[0]) if argv else None
+    if named == "--version":
+        return ()
     return [named] if named in COMMANDS else COMMANDS
+
+
+def _print_error(text: str) -> None:
+    from cdsed.log import print_error  # only a failing command needs it
+
+    print_error(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except CdsedError as error:
-        print_error("\n".join(f"cdsed: {line}" for line in str(error).split("\n")))
+        _print_error("\n".join(f"cdsed: {line}" for line in str(error).split("\n")))
         return error.exit_code
     except KeyboardInterrupt:
         return 130  # as a shell reports SIGINT
@@ -101,15 +108,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     except PermissionError as error:
         remedy = f"run it as the user of the daemon, or let this one (uid {os.geteuid()}) use it"
-        print_error(f"cdsed: {error.filename}: permission denied; {remedy}")
+        _print_error(f"cdsed: {error.filename}: permission denied; {remedy}")
         return ExitCode.PERMISSION
     except OSError as error:
-        print_error(f"cdsed: {error.filename or 'the system'}: {error.strerror or error}")
+        _print_error(f"cdsed: {error.filename or 'the system'}: {error.strerror or error}")
         return ExitCode.UNFINISHED
     except Exception as error:
         if "CDSED_TRACEBACK" in os.environ:
             raise
+        from cdsed.log import redact
+
         what = redact(f"{type(error).__name__}: {error}")
-        print_error(f"cdsed: an error in cdsed itself ({what}); please report it, with what")
-        print_error("cdsed: CDSED_TRACEBACK=1 in the environment shows")
+        _print_error(f"cdsed: an error in cdsed itself ({what}); please report it, with what")
+        _print_error("cdsed: CDSED_TRACEBACK=1 in the environment shows")
         return ExitCode.BUG

@@ -7,13 +7,14 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
 from cdsed.errors import ConfigError
+from cdsed.frozen import frozen
 
 # libyaml is ten times faster, but not installed everywhere.
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -43,7 +44,7 @@ class _Loader(_FastLoader):  # type: ignore[misc]
     }
 
 
-@dataclass(frozen=True)
+@frozen
 class Document:
     """The content of a YAML file, and the line of each key.
 

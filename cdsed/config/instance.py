@@ -5,13 +5,14 @@ unit, a shell and every command use the same ones. Any other file gets the direc
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from cdsed.frozen import frozen
 
 SYSTEM_DIR = Path("/etc/cdsed")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstancePaths:
     """The directories and the accounts file of one daemon."""
 

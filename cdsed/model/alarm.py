@@ -4,10 +4,10 @@ docs/alarms.md has one section for each name in `NAMES`; a test compares them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from cdsed.clock import iso
+from cdsed.frozen import frozen
 from cdsed.model.product_state import FAILURES, TERMINAL
 from cdsed.model.quota import Limit, ThrottleReason, spent_by_us
 from cdsed.model.status_report import AccountStatus, DaemonState, Notice, OpenBreaker, StatusReport
@@ -71,7 +71,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alarm:
     """One condition that needs a person, and exists as long as its cause.
 

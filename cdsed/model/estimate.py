@@ -6,8 +6,9 @@ of requests: a request that was sent counts for `WINDOW_S`, and then another one
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from cdsed.frozen import frozen
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import Forecast, HourOfTraffic, Supply, VolumeForecast
 
@@ -31,7 +32,7 @@ def weight(requests: float, size_bytes: float) -> float:
     return requests * _REQUEST_BYTES + size_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Load:
     """Requests to send, and the bytes that they bring."""
 
@@ -45,7 +46,7 @@ class Load:
         return Load(self.requests * factor, self.size_bytes * factor)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaSource:
     """What serves the work: an account, or accounts that share their quotas.
 

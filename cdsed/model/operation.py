@@ -1,8 +1,8 @@
 """What the status says of transfers, times to go, pauses and limits."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from cdsed.frozen import frozen
 from cdsed.model.product_state import State
 
 
@@ -15,7 +15,7 @@ class EtaLimit(StrEnum):
     PAUSE = "pause"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Eta:
     """When work is done.
 
@@ -34,7 +34,7 @@ class Eta:
     lower_bound: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transfer:
     """One product that is being transferred.
 
@@ -60,7 +60,7 @@ class Transfer:
     since_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiskStatus:
     """One directory that products are written to; `free_bytes` is None if it cannot be asked."""
 
@@ -69,7 +69,7 @@ class DiskStatus:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """What begins no transfer: `kind` is all, listing, account, group or disk; `source` is person or window."""
 
@@ -80,7 +80,7 @@ class Pause:
     until_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drain:
     """What begins no new product: an account, or with '' the daemon; `done_at` is when nothing was in transfer."""
 
@@ -89,7 +89,7 @@ class Drain:
     done_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BandwidthLimit:
     """The bandwidth that the settings allow now; `kind` is machine, group or account."""
 
@@ -99,7 +99,7 @@ class BandwidthLimit:
     until_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductAt:
     """A product and a time in seconds UTC, such as the one published last."""
 
@@ -107,7 +107,7 @@ class ProductAt:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailedProduct:
     """A product that ended without being on disk; `ended_at` in seconds UTC, `attempts` are those charged to it."""
 

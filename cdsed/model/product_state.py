@@ -4,8 +4,9 @@
 the table, and a test checks that the copies are equal. ``docs/states.md`` is generated from `TRANSITIONS`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from cdsed.frozen import frozen
 
 
 class State(StrEnum):
@@ -82,7 +83,7 @@ class PathSource(StrEnum):
     CATALOGUE = "catalogue"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Product:
     """One row of the product table, with the columns that the work on it needs.
 

@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from cdsed.clock import iso
+from cdsed.frozen import frozen
 
 #: CDSE counts an account's transfer over the last 30 days, hour by hour.
 #: https://documentation.dataspace.copernicus.eu/Quotas.html
@@ -50,7 +51,7 @@ THROTTLE_CODES = frozenset({"Throttled", "ThrottledElsewhere", "SlowDown"})
 SHAREABLE = (Limit.VOLUME, Limit.REQUESTS, Limit.CONNECTIONS)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaWait:
     """A limit that something waits for.
 
@@ -95,15 +96,14 @@ def spent_by_us(used_bytes: int, volume_bytes: int) -> bool:
     return used_bytes >= _NEARLY * volume_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HourOfTraffic:
+class HourOfTraffic(NamedTuple):
     """Bytes that an account transferred in one hour (UTC hours since the epoch)."""
 
     hour: int
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaFreeAt:
     """When volume is free again (seconds UTC), and how much of it within a day after that."""
 
@@ -130,7 +130,7 @@ def next_free(hours: Sequence[HourOfTraffic], ceiling_bytes: int) -> QuotaFreeAt
     return None if first is None else QuotaFreeAt(first * 3600.0, left)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Supply:
     """What one account can transfer.
 
@@ -149,7 +149,7 @@ class Supply:
     hours: tuple[HourOfTraffic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """Seconds until a backlog is done; `by_volume` if the 30-day volumes delay it."""
 

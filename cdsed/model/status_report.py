@@ -1,8 +1,9 @@
 """The values that ``cdsed status`` shows, before they are rendered."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from cdsed.frozen import frozen
 from cdsed.model.operation import BandwidthLimit, DiskStatus, Drain, Eta, Pause, ProductAt, Transfer
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit, QuotaFreeAt, QuotaWait, ThrottleReason
@@ -17,7 +18,7 @@ class DaemonState(StrEnum):
     NEVER = "never started"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonStatus:
     """The daemon; times in seconds UTC."""
 
@@ -38,7 +39,7 @@ class SessionMark(StrEnum):
     WAITING = "waiting"  # for a quota
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountStatus:
     """One account.
 
@@ -92,7 +93,7 @@ class AccountStatus:
     bandwidth_bytes_per_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PoolStatus:
     """The quotas that the accounts of one group share; None for a quota that each has for itself.
 
@@ -116,7 +117,7 @@ class PoolStatus:
     quota_free_at: QuotaFreeAt | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """Products of one state."""
 
@@ -124,7 +125,7 @@ class Tally:
     size_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListingStatus:
     """One listing's progress."""
 
@@ -156,7 +157,7 @@ class ListingStatus:
         return sum(count for state, count in self.by_state.items() if state in TERMINAL - SUCCEEDED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rates:
     """Mean bytes per second over the last minutes."""
 
@@ -165,7 +166,7 @@ class Rates:
     over_60_min: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorGroup:
     """Waiting or failed products with one cause, e.g. ``NotInCatalogue``, and when the first is tried again."""
 
@@ -177,7 +178,7 @@ class ErrorGroup:
     next_in_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenBreaker:
     """An open breaker that is not of an account: of the service, the catalogue, a disk or the inbox."""
 
@@ -191,7 +192,7 @@ class OpenBreaker:
         return "every spool" if self.name == "disk:unknown" else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """What you should know although nothing has failed; `since_at` in seconds UTC."""
 
@@ -200,7 +201,7 @@ class Notice:
     since_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CrashingWorker:
     """A worker that crashes in a loop.
 
@@ -221,7 +222,7 @@ class CrashingWorker:
     next_start_in_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusReport:
     """All that ``cdsed status`` shows.
 
@@ -245,8 +246,6 @@ class StatusReport:
         The products in transfer, oldest first.
     rate_steps
         Mean bytes per second in each of the last twelve periods of 5 min, oldest first.
-    rate_bytes_per_s
-        Of all transfers together, over the last minute.
     stalled_for_s
         Seconds for which sessions have been at work without receiving a byte, if that is too long; else None.
     last_published, oldest_waiting
@@ -275,7 +274,6 @@ class StatusReport:
     eta: Eta | None = None
     transfers: tuple[Transfer, ...] = ()
     rate_steps: tuple[float, ...] = ()
-    rate_bytes_per_s: float = 0.0
     stalled_for_s: float | None = None
     last_published: ProductAt | None = None
     oldest_waiting: ProductAt | None = None
@@ -283,6 +281,11 @@ class StatusReport:
     pauses: tuple[Pause, ...] = ()
     bandwidth_limits: tuple[BandwidthLimit, ...] = ()
     drains: tuple[Drain, ...] = ()
+
+    @property
+    def rate_bytes_per_s(self) -> float:
+        """Bytes per second of all transfers together, over the last minute."""
+        return self.rates.over_1_min
 
     @property
     def used_bytes(self) -> int:
@@ -296,7 +299,7 @@ class StatusReport:
         return any(SessionMark.BUSY in account.sessions for account in self.accounts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One change of the state of a product."""
 
@@ -307,7 +310,7 @@ class Event:
     cause: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectProgress:
     """How much of one product is fetched, in bytes."""
 

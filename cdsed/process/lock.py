@@ -6,11 +6,11 @@ Lock files stay when a lock is released: after an unlink two processes could loc
 import fcntl
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from cdsed.errors import AlreadyRunning
+from cdsed.frozen import frozen
 
 #: The file in the state directory on which the daemon holds a `DaemonLock`.
 LOCK_NAME = "daemon.lock"
@@ -102,7 +102,7 @@ class DaemonLock(KernelLock):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """The present or last holder of a `DaemonLock`.
 

@@ -1,9 +1,10 @@
 """What is still to fetch for each listing: requests and bytes, estimated where a product is not planned yet."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.estimate import Load
 from cdsed.model.product_state import Product
 from cdsed.store.database import Database, Row
@@ -16,7 +17,7 @@ _LATE_LOOKED_AT = 500
 _FAMILY = slice(0, 2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListingLoad:
     """What is to fetch for one listing.
 
@@ -36,7 +37,7 @@ class ListingLoad:
     due_in_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backlog:
     """What is to fetch.
 

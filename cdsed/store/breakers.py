@@ -4,11 +4,9 @@ A *breaker* counts failures in a row. At its threshold it opens. The time it sta
 failure. When that time is over, one probe is let through, and a success closes the breaker. No work is ever dropped.
 """
 
-import random
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
 from cdsed.errors import TransferError
+from cdsed.frozen import frozen
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -32,7 +30,7 @@ def disk_breaker(destination: str) -> str:
     return f"disk:{destination}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakerPolicy:
     """How a breaker opens: after `threshold` failures, for `first_s`, doubling up to `longest_s`."""
 
@@ -42,8 +40,10 @@ class BreakerPolicy:
 
     def pause_s(self, failures: int) -> float:
         """Return how long to stay open after this many failures in a row, with 10 % of jitter."""
+        from random import uniform  # who only reads the state does not need it
+
         doublings = min(failures - self.threshold, 32)
-        return min(self.longest_s, self.first_s * 2.0**doublings) * random.uniform(0.9, 1.1)
+        return min(self.longest_s, self.first_s * 2.0**doublings) * uniform(0.9, 1.1)
 
 
 def fail(db: Database, clock: Clock, name: str, policy: BreakerPolicy, error: TransferError) -> float:
@@ -104,7 +104,7 @@ def failures(db: Database, name: str) -> int:
     return 0 if row is None else int(row["failures"])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenReason:
     """Why a breaker is open: the code and the text of the last failure."""
 

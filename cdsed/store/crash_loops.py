@@ -1,9 +1,10 @@
 """Workers that crash in a loop: the supervisor's record, stored where `cdsed status` can read it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.status_report import CrashingWorker
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -11,7 +12,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("crash_loops")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Crashing:
     """One row: like `CrashingWorker`, with the next start in seconds of the boot clock."""
 

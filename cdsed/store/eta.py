@@ -1,10 +1,11 @@
 """When the known work will be done, of the daemon and of each listing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.estimate import Load, QuotaSource, Volumes, eta, keep_within
 from cdsed.model.operation import Eta, EtaLimit
 from cdsed.model.quota import HourOfTraffic, Limit
@@ -19,7 +20,7 @@ from cdsed.store.quota_waits import is_unusable
 _SQL = Queries("eta")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Etas:
     """When the known work is done: all of it, and that of each listing, by its number."""
 

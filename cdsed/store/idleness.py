@@ -1,9 +1,9 @@
 """Why nothing moves although there is work, and whether a person is needed for it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.product_state import TERMINAL, State
 from cdsed.model.quota import Limit, QuotaWait
 from cdsed.model.status_report import AccountStatus, DaemonState, DaemonStatus, OpenBreaker, SessionMark, Tally
@@ -18,7 +18,7 @@ _SQL = Queries("idleness")
 _MOMENT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Idleness:
     """Why nothing moves; without a reason something does.
 
@@ -37,7 +37,7 @@ class Idleness:
     needs_account: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Situation:
     """What decides whether anything moves; `listings` are those with unfinished products."""
 

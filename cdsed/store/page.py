@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.product_state import State
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -15,7 +15,7 @@ _HOUR_S = 3600
 _EPOCH_H = 15 * 24  # the counters begin again after so many hours; traffic is kept for twice as long
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """A product with an error: one that is finished, or waits for its next try in `next_try_in_s`."""
 
@@ -30,7 +30,7 @@ class Failure:
     next_try_in_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """Where a page of failures begins: below the product `id` that changed at `changed_at` (s UTC)."""
 
@@ -41,7 +41,7 @@ class Position:
 NEWEST = Position(1e18, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailureFilter:
     """Which failures are wanted; an empty text is for all."""
 
@@ -49,7 +49,7 @@ class FailureFilter:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HourlyTraffic:
     """Bytes of each account in each of some hours, the oldest first; `first_at` is where the first begins (s UTC)."""
 
@@ -58,7 +58,7 @@ class HourlyTraffic:
     bytes_of: Mapping[str, tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrafficCounter:
     """Bytes and requests of an account since `since_at` (s UTC)."""
 

@@ -8,12 +8,12 @@ how the worker ended. Only its parent process knows that; see `Evidence`.
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
 from cdsed.clock import Clock, same_boot
 from cdsed.errors import TransferError
+from cdsed.frozen import frozen
 from cdsed.store import breakers
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.database import Database
@@ -44,7 +44,7 @@ class Evidence(Enum):
     PROOF = auto()  # only this worker crashed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeadWorker:
     """A worker that is gone; `outgrew`: it had reached its memory limit."""
 

@@ -5,9 +5,8 @@ undisturbed deliveries give back one at a time. Quota is reserved when work is h
 together stay below each limit; see docs/decisions/0013-in-flight-counts-as-used.md.
 """
 
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.quota import PENALTY_BYTES_PER_S, SHAREABLE, VOLUME_WINDOW_H, Limit, ThrottleReason
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -40,7 +39,7 @@ _CRAWL_BYTES = (0.6 * PENALTY_BYTES_PER_S * _CRAWL_S, 1.4 * PENALTY_BYTES_PER_S 
 _CRAWL_STEP_MOST = 2.5 * PENALTY_BYTES_PER_S * STEP_S
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaUsage:
     """The limits of one account, and their usage; "claimed" is reserved for work in flight.
 

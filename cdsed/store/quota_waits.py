@@ -4,9 +4,9 @@ A quota wait has an end and needs no person. Why an account cannot be used at al
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.product_state import Product, State
 from cdsed.model.quota import THROTTLE_CODES, Limit, QuotaWait, ThrottleReason
 from cdsed.model.status_report import SessionMark
@@ -22,7 +22,7 @@ _NEARLY = 0.9
 _WAITS_FOR_QUOTA = (State.READY, State.DOWNLOADING)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionStatus:
     """One session: its mark and, if it waits for a quota, for which."""
 
@@ -31,7 +31,7 @@ class SessionStatus:
     wait: QuotaWait | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountWaits:
     """The quota for which no further session of an account can be leased, and its sessions."""
 
@@ -131,7 +131,7 @@ def _for_a_session(account: QuotaUsage, wait: QuotaWait | None) -> QuotaWait | N
     return wait
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _SessionWaits:
     """What the sessions of one account wait for: free ones, busy ones, those between requests, and withheld ones."""
 

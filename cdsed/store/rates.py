@@ -1,8 +1,9 @@
 """How fast bytes arrive, over the last minutes and the last hour."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.status_report import Rates
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -14,7 +15,7 @@ _PERIODS, _PERIOD_STEPS = 12, 5 * MINUTE_STEPS
 _HOUR_STEPS = 60 * MINUTE_STEPS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecentTraffic:
     """What arrived in the last hour.
 

@@ -5,31 +5,18 @@ import os
 from pathlib import Path
 
 from cdsed.dir_handle import sync
+from cdsed.store.shortage import RESERVE_NAME, SIZE_BYTES
 
-SIZE_BYTES = 16 * 2**20
 _TO_START_BYTES = 2**20
-_NAME = "reserve"
 
 _log = logging.getLogger(__name__)
-
-
-def shortage(state_dir: Path) -> str | None:
-    """Return why the disk of the state stops the workers; None if it does not."""
-    status = os.statvfs(state_dir)
-    if status.f_flag & os.ST_RDONLY:
-        return f"the disk of the state {state_dir} is read-only; the workers pause until it can be written"
-    free_bytes = status.f_bavail * status.f_frsize
-    if free_bytes >= 2 * SIZE_BYTES or (state_dir / _NAME).exists():
-        return None
-    message = f"{free_bytes / 1e6:.0f} MB free; the workers pause until there are {2 * SIZE_BYTES / 1e6:.0f} MB"
-    return f"the disk of the state {state_dir} is full: {message}"
 
 
 class Reserve:
     """A file of zeros that is deleted when the disk of the state is full, so that work in flight can be noted."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / _NAME
+        self._path = state_dir / RESERVE_NAME
 
     def make(self) -> bool:
         """Reserve the space, if the same amount stays free; return whether it is reserved and the disk is writable."""

@@ -96,7 +96,6 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             eta=etas.of_all,
             transfers=transfers.under_way(db, clock) if running else (),
             rate_steps=recent.steps,
-            rate_bytes_per_s=recent.rates.over_1_min,
             stalled_for_s=stalled_for_s,
             last_published=transfers.last_published(db),
             oldest_waiting=transfers.oldest_waiting(db),

@@ -1,9 +1,9 @@
 """How fast each account is while no quota holds it back, as far as that was measured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.estimate import weight
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -20,7 +20,7 @@ _HOUR_STEPS = 60 * MINUTE_STEPS
 _BUSY_HOURS = 24
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Step:
     """What an account sent and received in one step, of which `for_s` seconds count."""
 

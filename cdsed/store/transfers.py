@@ -63,6 +63,13 @@ def last_published(db: Database) -> ProductAt | None:
 
 
 def oldest_waiting(db: Database) -> ProductAt | None:
-    """Return the unfinished product that was listed first, and when."""
-    row = db.row(_SQL.oldest_waiting, most=_OLDEST_LOOKED_AT)
-    return None if row is None else ProductAt(**row)
+    """Return an unfinished product of the listing that has waited longest, and when that was taken.
+
+    If no open listing wants unfinished products, it is one of them and when it changed last.
+    """
+    listing = db.row(_SQL.oldest_listing)
+    if listing is None:
+        row = db.row(_SQL.waiting_in_no_listing, most=_OLDEST_LOOKED_AT)
+        return None if row is None else ProductAt(**row)
+    safename = db.value(_SQL.waiting_in_listing, listing=listing["id"], most=_OLDEST_LOOKED_AT)
+    return None if safename is None else ProductAt(safename, listing["taken_at"])

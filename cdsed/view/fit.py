@@ -1,14 +1,14 @@
 """Fit the blocks of a screen into its lines: where they are too many, each block shows its first rows."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from cdsed.frozen import frozen
 from cdsed.view.wording import number
 
 _URGENT_ROWS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """One part of a screen.
 

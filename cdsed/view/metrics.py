@@ -4,9 +4,9 @@ The two differ in the line of a counter's type and in the end. No name of a prod
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from cdsed._version import __version__
+from cdsed.frozen import frozen
 from cdsed.model.alarm import Alarm, Severity
 from cdsed.model.product_state import State
 from cdsed.model.quota import Limit
@@ -19,7 +19,7 @@ PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sample:
     """One value, its labels, and for a counter the second (UTC) at which it began."""
 
@@ -28,7 +28,7 @@ class _Sample:
     created_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Metric:
     """A metric with all its samples; the name of a counter is without ``_total``."""
 

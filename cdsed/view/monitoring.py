@@ -3,9 +3,9 @@
 The form is that of the Monitoring Plugins: https://www.monitoring-plugins.org/doc/guidelines.html
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 
+from cdsed.frozen import frozen
 from cdsed.model.alarm import Alarm, Severity, alarms, products_to_do
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.model.quota import Limit
@@ -25,7 +25,7 @@ class CheckStatus(IntEnum):
     UNKNOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckResult:
     """What a plugin prints, and its exit code."""
 
@@ -74,11 +74,7 @@ def _rate_text(report: StatusReport) -> str:
     wait = report.quota_wait
     if wait is not None and not report.moving:
         return f"waits for a quota, {wait.end(report.at)}"
-    return rate(_rate(report))
-
-
-def _rate(report: StatusReport) -> float:
-    return report.rate_bytes_per_s or report.rates.over_1_min
+    return rate(report.rate_bytes_per_s)
 
 
 def _performance(report: StatusReport) -> list[str]:
@@ -88,7 +84,7 @@ def _performance(report: StatusReport) -> list[str]:
     marks = [mark for account in report.accounts for mark in account.sessions]
     busy = sum(1 for each in marks if each is SessionMark.BUSY) if report.daemon.state is DaemonState.RUNNING else 0
     data = [
-        _datum("rate", f"{_rate(report):.0f}B/s"),
+        _datum("rate", f"{report.rate_bytes_per_s:.0f}B/s"),
         _datum("products_waiting", str(products_to_do(report))),
         _datum("products_finished", str(sum(counts.get(state, 0) for state in SUCCEEDED))),
         _datum("products_failed", str(failed)),

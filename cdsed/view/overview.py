@@ -103,7 +103,7 @@ def _running(report: StatusReport, canvas: Canvas) -> list[str]:
     left = f"{mark} cdsed {daemon.version} {text}, pid {daemon.pid}"
     sessions = [mark for account in report.accounts for mark in account.sessions]
     busy = sum(1 for each in sessions if each is SessionMark.BUSY)
-    right = f"{rate(report.rate_bytes_per_s or report.rates.over_1_min)}  {busy} of {plural(len(sessions), 'session')}"
+    right = f"{rate(report.rate_bytes_per_s)}  {busy} of {plural(len(sessions), 'session')}"
     gap = 2 if canvas.width is None else canvas.width - columns(left) - columns(right)
     if gap < 2:
         return [*(canvas.paint(line, colour) for line in _hanging(canvas, left)), canvas.clip(f"  {right}")]

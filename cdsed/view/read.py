@@ -13,7 +13,7 @@ from cdsed.model.status_report import DaemonState, DaemonStatus, StatusReport
 from cdsed.process.lock import LOCK_NAME, is_running
 from cdsed.store import failures, snapshot
 from cdsed.store.database import FILE_NAME, Database, open_read_only
-from cdsed.store.reserve import shortage
+from cdsed.store.shortage import shortage
 from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 
 if TYPE_CHECKING:

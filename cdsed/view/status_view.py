@@ -1,9 +1,9 @@
 """The status of a state directory as values: the input of every renderer."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdsed.frozen import frozen
 from cdsed.model.operation import FailedProduct
 from cdsed.model.product_state import Product
 from cdsed.model.quota import QuotaWait
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cdsed.store.listings import Listing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListingDetails:
     """One listing; `report_files` has its file, receipt and report, as far as they exist."""
 
@@ -24,7 +24,7 @@ class ListingDetails:
     report_files: dict[str, Path]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductDetails:
     """One product; without a back-off, `next_try_in_s` is None, and `quota_wait` unless it waits for a quota."""
 
@@ -35,7 +35,7 @@ class ProductDetails:
     quota_wait: QuotaWait | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailedProducts:
     """The products that failed last, newest first, of one listing or of all; `total` counts those left out, too."""
 
@@ -44,7 +44,7 @@ class FailedProducts:
     listing: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusView:
     """The status of a state directory at one time.
 

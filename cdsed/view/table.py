@@ -1,15 +1,15 @@
 """Tables for a terminal of any width: a narrow one shows fewer columns, and lines never wrap."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from cdsed.frozen import frozen
 from cdsed.view.terminal import Canvas, columns, cut, printable
 
 _GAP = "  "
 _INDENT = "  "
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """One column.
 

@@ -3,9 +3,10 @@
 import os
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
+
+from cdsed.frozen import frozen
 
 _BEYOND_ASCII = "●○·✕█░…×▁▂▃▄▅▆▇"
 _ASCII = str.maketrans(dict(zip(_BEYOND_ASCII, "#o.x#-~x_.:-=+*", strict=True)))
@@ -22,7 +23,7 @@ class Colour(StrEnum):
     TITLE = "1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Canvas:
     """The form that text may have.
 

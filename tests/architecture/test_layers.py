@@ -12,7 +12,7 @@ import pytest
 import cdsed
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "dir_handle", "log", "logevent", "_version"}
+_BASE = {"errors", "clock", "dir_handle", "frozen", "log", "logevent", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -22,7 +22,8 @@ _MAY_IMPORT = {
     "_version": set(),
     "errors": set(),
     "clock": set(),
-    "dir_handle": set(),
+    "frozen": set(),
+    "dir_handle": {"frozen"},
     "logflood": set(),
     "logevent": {"errors"},
     "logjournal": set(),
@@ -30,7 +31,7 @@ _MAY_IMPORT = {
     "model": _BASE,
     "config": _BASE | {"model"},
     **dict.fromkeys(_ADAPTERS, _BASE | _VALUES),
-    "process": {"errors", "clock", "log", "logevent"},
+    "process": {"errors", "clock", "frozen", "log", "logevent"},
     "credentials": _BASE | _VALUES | {"store", "catalogue", "transfer", "process"},
     "work": _BASE | _VALUES | _ADAPTERS | {"process", "credentials"},
     "schedule": _BASE | _VALUES | _ADAPTERS,

@@ -43,6 +43,18 @@ def test_status_loads_sqlite_and_nothing_else():
     assert libraries("import cdsed.cli.status, cdsed.view.read, cdsed.view.overview, cdsed.view.as_json") <= {"apsw"}
 
 
+def test_status_and_the_version_load_neither_the_log_nor_the_other_commands():
+    modules = loaded("import sys", "from cdsed.cli.main import parser", "parser(['status'])")
+    assert not modules & {"logging", "tempfile"}
+    commands = "[name for name in sys.modules if name.startswith('cdsed.cli.')]"
+    loaded(
+        "import sys",
+        "from cdsed.cli.main import parser",
+        "parser(['--version'])",
+        f"assert {commands} == ['cdsed.cli.main']",
+    )
+
+
 def test_the_metrics_load_no_more_than_the_status():
     assert libraries("import cdsed.cli.metrics, cdsed.view.metrics, cdsed.view.read, cdsed.store.page") <= {"apsw"}
 

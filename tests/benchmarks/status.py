@@ -1,20 +1,27 @@
-"""``cdsed status`` with a million products: time against a bare Python that only starts, and memory."""
+"""``cdsed status``, ``/metrics`` and the status of the API with a million products: times, and peak memory.
+
+``python -m tests.benchmarks.status 10000000`` does it with another number of products.
+"""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import requests
+
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.store import products
-from cdsed.store.database import open_state
-from cdsed.store.products import ProductRequest
+from cdsed.process.lock import LOCK_NAME, DaemonLock
+from cdsed.web.state_reader import StateReader
 from tests.benchmarks.result import Result
+from tests.support.page_lab import make_million, make_state, page
 
 _PRODUCTS = 1_000_000
 _RUNS = 7
+_SCRAPE_S = 0.2
 _WITH_SIZE = """
 import sys
 from cdsed.cli.main import main
@@ -23,29 +30,29 @@ sys.stderr.write(open("/proc/self/status").read())
 """
 
 
-def run() -> list[Result]:
-    """Time ``cdsed status`` on a state of a million products, and ``python -c pass``, in turn."""
+def run(products: int = _PRODUCTS) -> list[Result]:
+    """Time ``cdsed status`` and ``python -c pass`` in turn while a daemon seems to run, and two pages of a server."""
     with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder, "state")
-        db = open_state(state)
-        for first in range(0, _PRODUCTS, 50_000):
-            with db.write():
-                for number in range(first, first + 50_000):
-                    products.add(db, SYSTEM_CLOCK, ProductRequest(f"S1A_TEST_{number:07d}.SAFE", "default", 0, None))
-        db.close()
+        settings = make_state(Path(folder))
+        make_million(settings, products)
         config = Path(folder, "cdsed.yml")
-        config.write_text(f"state_dir: {state}\n", encoding="utf-8")
+        config.write_text(f"state_dir: {settings.state_dir}\n", encoding="utf-8")
         environ = {**os.environ, "CDSED_CONFIG": str(config)}
-        ours, bare = [], []
-        used_bytes = _peak_bytes(environ)
-        for _ in range(_RUNS):
-            ours.append(_time_s([sys.executable, "-m", "cdsed", "status"], environ))
-            bare.append(_time_s([sys.executable, "-c", "pass"], environ))
-    print(f"cdsed status with {_PRODUCTS} products: {sorted(ours)[_RUNS // 2] * 1000:.0f} ms")
-    ratio = sorted(ours)[_RUNS // 2] / sorted(bare)[_RUNS // 2]
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed cdsed is compiled
+        with DaemonLock(settings.state_dir / LOCK_NAME):
+            used_bytes = _peak_bytes(environ)
+            commands = [[sys.executable, "-m", "cdsed", "status"], [sys.executable, "-c", "pass"]]
+            ours_s, bare_s = _medians([lambda command=each: _call(command, environ) for each in commands])
+            with page(settings, StateReader(settings.state_dir, SYSTEM_CLOCK), None) as url:
+                metrics_s, api_s = _medians([lambda url=url + each: _get(url) for each in ("metrics", "api/v1/status")])
+    for what, seconds in (("cdsed status", ours_s), ("/metrics", metrics_s), ("/api/v1/status", api_s)):
+        print(f"{what} with {products} products: {seconds * 1000:.0f} ms")
+    print(f"peak memory of cdsed status: {used_bytes / 1e6:.0f} MB")
     return [
-        Result("status with a million products: time / python -c pass", ratio, at_most=12),
-        Result("status with a million products: memory / 60 MB", used_bytes / 60e6, at_most=1),
+        Result(f"status with {products} products: time / python -c pass", ours_s / bare_s, at_most=12),
+        Result(f"status with {products} products: memory / 60 MB", used_bytes / 60e6, at_most=1),
+        Result(f"metrics with {products} products: time / 200 ms", metrics_s / _SCRAPE_S, at_most=1),
+        Result(f"status of the API with {products} products: time / 200 ms", api_s / _SCRAPE_S, at_most=1),
     ]
 
 
@@ -56,7 +63,25 @@ def _peak_bytes(environ: dict[str, str]) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _time_s(command: list[str], environ: dict[str, str]) -> float:
-    begun_s = time.monotonic()
+def _medians(actions: list[Callable[[], None]]) -> list[float]:
+    """Return the median seconds of each action; they take turns, so that all meet the same load."""
+    seconds: list[list[float]] = [[] for _ in actions]
+    for _ in range(_RUNS):
+        for action, own in zip(actions, seconds, strict=True):
+            begun_s = time.monotonic()
+            action()
+            own.append(time.monotonic() - begun_s)
+    return [sorted(own)[_RUNS // 2] for own in seconds]
+
+
+def _call(command: list[str], environ: dict[str, str]) -> None:
     subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return time.monotonic() - begun_s
+
+
+def _get(url: str) -> None:
+    requests.get(url, timeout=20).raise_for_status()
+
+
+if __name__ == "__main__":
+    for result in run(int(sys.argv[1]) if sys.argv[1:] else _PRODUCTS):
+        print(f"{result.what}: {result.ratio:.3g}, goal {result.goal_text}, {result.verdict}")

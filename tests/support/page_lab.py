@@ -219,7 +219,6 @@ def full_report(now: float) -> StatusReport:
             account("third", "brest", "ffff", error=expired, error_code="KeyExpired"),
         ),
         rates=Rates(148e6, 131e6, 120e6),
-        rate_bytes_per_s=148e6,
         errors=(
             ErrorGroup("Corrupt", State.FAILED, 12, product_name(8), "its bytes differ from the ETag of S3"),
             ErrorGroup("ConnectionLost", State.RETRY_WAIT, 12, product_name(9), "the connection broke", 84.0),

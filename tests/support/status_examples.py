@@ -35,6 +35,7 @@ from cdsed.model.status_report import (
     Tally,
 )
 from cdsed.store.listings import Listing
+from cdsed.store.pauses import reason
 from cdsed.view.status_view import FailedProducts, ListingDetails, ProductDetails, StatusView
 
 NOW = 1_800_000_000.0
@@ -104,7 +105,6 @@ BUSY_REPORT = StatusReport(
         Transfer(L1C, "default", 96_000_000, 800_000_000, None, ("first",), 1, NOW - 4),
     ),
     rate_steps=(0.0, 2e7, 6e7, 9e7, 1.2e8, 1.3e8, 1.2e8, 1.1e8, 1.4e8, 1.45e8, 1.3e8, 1.48e8),
-    rate_bytes_per_s=148_000_000.0,
     last_published=ProductAt(SLC, NOW - 4),
     oldest_waiting=ProductAt(L1C, NOW - 10_800),
     disks=(DiskStatus("/data/spool", 1_200_000_000_000),),
@@ -121,11 +121,11 @@ _IDLE = replace(
     to_go_bytes=0.0,
     transfers=(),
     rate_steps=(0.0,) * 12,
-    rate_bytes_per_s=0.0,
     oldest_waiting=None,
     why_idle="every product asked for is finished; drop a listing into the inbox",
 )
-_STILL = replace(BUSY_REPORT, transfers=(), rate_bytes_per_s=0.0, rates=Rates(0.0, 1e6, 2e7))
+_STILL = replace(BUSY_REPORT, transfers=(), rates=Rates(0.0, 1e6, 2e7))
+_NIGHT = Pause("all", "", "window", NOW - 3600, NOW + 7200)
 _LISTINGS = tuple(
     replace(WEEK, id=number, name=f"a-listing-with-a-long-name-of-the-week-{number:02d}-of-2027.csv", eta=None)
     for number in range(30)
@@ -171,12 +171,12 @@ REPORTS = {
     "paused": replace(
         _STILL,
         pauses=(
-            Pause("all", "", "window", NOW - 3600, NOW + 7200),
+            _NIGHT,
             Pause("listing", "brest.txt", "person", NOW - 90_000, None),
         ),
         drains=(Drain("first", NOW - 600, None),),
         bandwidth_limits=(BandwidthLimit("machine", "", 50_000_000, NOW + 3600),),
-        why_idle="everything is paused by a time window until 10:00Z",
+        why_idle=reason(_NIGHT),
         eta=Eta(90_000.0, EtaLimit.PAUSE, lower_bound=True),
     ),
     "disk_full": replace(

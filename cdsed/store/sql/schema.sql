@@ -282,13 +282,11 @@ CREATE INDEX product_downloading ON product (account_group, priority DESC, id) W
 CREATE INDEX product_due ON product (due_s) WHERE due_s IS NOT NULL;
 CREATE INDEX product_suspect ON product (id) WHERE deaths > 0;
 CREATE INDEX product_claimed ON product (process) WHERE process IS NOT NULL;
-CREATE INDEX product_with_error ON product (changed_at) WHERE code IS NOT NULL;
 CREATE INDEX product_cancelling ON product (id) WHERE cancels = 1;
 CREATE INDEX product_cancelled ON product (id) WHERE state = 'cancelled' AND staging IS NOT NULL;
 CREATE INDEX product_held ON product (id) WHERE held = 1;
 CREATE INDEX product_by_place ON product (account_group, held, place, priority DESC, id) WHERE state = 'ready';
-CREATE INDEX product_unfinished ON product (id)
-WHERE state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait');
+CREATE INDEX product_with_error ON product (changed_at, state, code, due_s) WHERE code IS NOT NULL;
 
 CREATE TABLE "remark" (                               -- what a receipt says about a line of a listing, and its products
     listing INTEGER NOT NULL REFERENCES listing (id),

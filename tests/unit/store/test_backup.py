@@ -13,7 +13,8 @@ from cdsed.local.space import free_bytes
 from cdsed.store import backup, files
 from cdsed.store.backup import back_up, backups, copy_good, newest_good
 from cdsed.store.database import FILE_NAME, Database, open_state
-from cdsed.store.reserve import SIZE_BYTES, Reserve
+from cdsed.store.reserve import Reserve
+from cdsed.store.shortage import SIZE_BYTES
 from tests.support.disks import Disk, needs_root
 from tests.support.state import StateLab
 

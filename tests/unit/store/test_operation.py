@@ -9,11 +9,24 @@ from cdsed.model.objects import Digests
 from cdsed.model.operation import DiskStatus, EtaLimit, ProductAt
 from cdsed.model.product_state import State
 from cdsed.model.status_report import SessionMark, StatusReport
-from cdsed.store import backlog, breakers, free_space, leases, page, pauses, pieces, processes, products, snapshot
+from cdsed.store import (
+    backlog,
+    breakers,
+    free_space,
+    leases,
+    page,
+    pauses,
+    pieces,
+    processes,
+    products,
+    snapshot,
+    transfers,
+)
 from cdsed.store.audit import rules_broken
 from cdsed.store.breakers import BreakerPolicy
 from cdsed.store.leases import AccountLimits
 from cdsed.store.products import Move
+from cdsed.store.queries import Queries
 from tests.support.state import StateLab
 
 _OPENS = BreakerPolicy(threshold=1, first_s=30, longest_s=300)
@@ -385,6 +398,27 @@ def test_the_product_published_last_and_the_one_listed_first_are_named(lab):
     lab.db.rows("UPDATE listing SET state = 'reported', reported_at = 0 WHERE name = 'x'")
     lab.listed("z", 3)
     assert report(lab).oldest_waiting.at == lab.clock.utc_s(), "asked for again, it waits since then"
+
+
+def test_the_product_waiting_longest_is_found_among_many_that_are_finished(lab, monkeypatch):
+    monkeypatch.setattr(transfers, "_OLDEST_LOOKED_AT", 2)
+    numbers = [lab.queued(name) for name in "ABCDEF"]
+    lab.listed("x", *numbers)
+    at = lab.clock.utc_s()
+    lab.clock.pass_s(100)
+    lab.listed("y", lab.queued("Z"))
+    for number in numbers[:3] + numbers[4:]:
+        lab.db.rows("UPDATE product SET state = 'already_present', path = '/x' WHERE id = :id", id=number)
+    assert transfers.oldest_waiting(lab.db) == ProductAt("D", at), "found from the end"
+    lab.db.rows("UPDATE listing SET state = 'reported', reported_at = 0")
+    assert transfers.oldest_waiting(lab.db).safename in {"D", "Z"}, "no open listing wants it"
+
+
+def test_no_query_for_the_product_waiting_longest_scans_all_products(lab):
+    sql = Queries("transfers")
+    for query in (sql.oldest_listing, sql.waiting_in_listing, sql.waiting_in_no_listing):
+        plan = lab.db.rows(f"EXPLAIN QUERY PLAN {query}", listing=1, most=1)
+        assert [row["detail"] for row in plan if row["detail"] == "SCAN product"] == []
 
 
 # Disks

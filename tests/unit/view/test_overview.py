@@ -240,7 +240,7 @@ def test_what_is_in_transfer_is_shown_with_its_share_rate_sessions_and_age() -> 
 def test_a_pause_and_a_limit_are_shown_calmly_with_what_ends_them() -> None:
     lines = overview(VIEWS["paused"], Canvas(width=120, height=50, colour=True))
     assert lines[0].startswith("\x1b[2m· cdsed 0.2.0 paused, running for")
-    assert "· Nothing moves: everything is paused by a time window until 10:00Z" in lines
+    assert "· Nothing moves: everything is paused by a time window of the settings until 2027-01-15T10:00:00Z" in lines
     assert "  not ready before 2027-01-16 (in 1 d 1 h), by a pause  9.8 TB to go" in lines
     rows = [" ".join(line.split()) for line in lines]
     assert "all products paused 10:00Z window 1 h" in rows

@@ -3,8 +3,9 @@
 -- The beginning of its name, without the unit and the dates: products of one kind need about as many requests and bytes.
 ALTER TABLE product ADD COLUMN kind TEXT GENERATED ALWAYS AS (
     substr(safename, 1, 2) || substr(safename, 4, iif(instr(safename, '_20') > 4, instr(safename, '_20') - 4, 4))) VIRTUAL;
-CREATE INDEX product_unfinished ON product (id)
-WHERE state IN ('queued', 'resolving', 'ready', 'downloading', 'verifying', 'retry_wait');
+-- It has all columns that the errors of the last day need, so that none of these products is looked up.
+DROP INDEX product_with_error;
+CREATE INDEX product_with_error ON product (changed_at, state, code, due_s) WHERE code IS NOT NULL;
 
 ALTER TABLE session ADD COLUMN product INTEGER REFERENCES product (id);   -- that it plans or fetches
 ALTER TABLE session ADD COLUMN received_bytes INTEGER NOT NULL DEFAULT 0; -- of this product, by this lease
