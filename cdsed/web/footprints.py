@@ -5,6 +5,7 @@ A footprint for a small map needs few corners, so that it is thinned and rounded
 
 import json
 import logging
+import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -72,8 +73,9 @@ def _newest(cache: Path) -> list[Path]:
 
 def _of_file(path: Path) -> Iterator[tuple[str, Geometry]]:
     try:
-        with path.open("rb") as file:
-            text = file.read(_FILE_BYTES_MAX).decode(errors="replace")
+        # O_NONBLOCK: a FIFO may have been put there, and must not block.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            text = (file.read(_FILE_BYTES_MAX) or b"").decode(errors="replace")
     except OSError as error:
         _log.debug("no footprints from %s: %s", path, error)
         return
@@ -145,7 +147,7 @@ def _of_geojson(geometry: Mapping[str, Any]) -> Geometry | None:
                 return _geometry([_ring(geometry["coordinates"][0])])
             case "MultiPolygon":
                 return _geometry([_ring(polygon[0]) for polygon in geometry["coordinates"]])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         return None
     return None
 
