@@ -17,7 +17,7 @@ import requests
 import tenacity
 
 from cdsed._version import __version__
-from cdsed.catalogue.http_connections import Adapter, OpenSockets
+from cdsed.catalogue.http_connections import NO_RESPONSE, Adapter, OpenSockets
 from cdsed.catalogue.http_errors import from_status, one_line
 from cdsed.catalogue.http_retries import RetryPolicy, failure_of
 from cdsed.clock import Clock
@@ -216,7 +216,7 @@ class HttpClient:
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             with self._request(method, url, params=params, json=json_body, data=form, headers=headers) as answered:
                 response = HttpResponse(service_url, answered.status_code, answered.content, answered.headers)
-        except requests.RequestException as error:
+        except NO_RESPONSE as error:
             raise _no_response(error, service_url) from None  # the request inside it holds token and password
         if response.status == 407:
             raise response.proxy_error()
@@ -246,7 +246,7 @@ class HttpClient:
             try:
                 with self._request("POST", url, data=body, headers=dict(headers), stream=True) as answered:
                     status = int(answered.status_code)
-            except requests.RequestException as error:
+            except NO_RESPONSE as error:
                 if not late.is_set():
                     raise _no_response(error, service_url) from None  # the request inside it holds the address
         if late.is_set():  # also if there is a status: the end of the connection looks like the end of the headers
@@ -307,7 +307,7 @@ def _refuse_other_services(response: HttpResponse) -> None:
         raise response.proxy_error()
 
 
-def _no_response(error: requests.RequestException, url: str) -> ServiceError:
+def _no_response(error: Exception, url: str) -> ServiceError:
     """Return the error for a request without a complete response."""
     root: BaseException = error
     while root.__context__ is not None:  # the outer texts repeat the whole query

@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import LocationParseError
 
 _CONNECTIONS = 4  # the same number as another client uses, to stay within the limits of the catalogue's firewall
 _AGAIN_S = 0.2
 
+#: What a request without a complete response raises: requests lets that of a host with a label that is too long pass.
+NO_RESPONSE = (requests.RequestException, LocationParseError)
 PoolClasses = dict[str, type[HTTPConnectionPool]]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import traceback
 from dataclasses import asdict
 from typing import Self
 
@@ -150,6 +151,12 @@ class HookThread(threading.Thread):
         except HookError as error:
             if not final:
                 self._failed(batch, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - it must not end the worker, which gives the events of all hooks
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__} in {last.name} of {last.filename}, line {last.lineno}"  # no text: secrets
+            if not final:
+                self._failed(batch, f"an error in cdsed itself, please report it: {kind}")
             return False
         self._accepted(batch, len(events))
         return True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdsed.config.event_hooks import EventHook
+from cdsed.config.event_hooks import EventHook, WebhookTarget
 from cdsed.config.settings import Settings
 from cdsed.errors import HookError
 from cdsed.model.product_state import State
@@ -71,6 +71,30 @@ class HookLab:
 
     def notices(self) -> list[str]:
         return [notice.name for notice in snapshot.report(self.lab.db, self.lab.clock, running=True).notices]
+
+
+def test_an_error_in_cdsed_fails_one_hook_without_its_text_and_ends_no_other(
+    lab: StateLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = HookLab(lab, monkeypatch)
+    hooks.publish("A")
+
+    def fail(*_: object) -> None:
+        raise ValueError("https://chat.example/hidden-in-the-address")
+
+    monkeypatch.setattr(hook_worker, "give", fail)
+    hooks.step_after(10)
+    assert "an error in cdsed itself, please report it: ValueError in fail of" in str(hooks.state().error)
+    assert "hidden" not in str(hooks.state().error)
+    assert hooks.state().waiting == 1
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://{'a' * 70}.example/", "https://.example/", "https://a.example/x\n", "https://a.example/ x"]
+)
+def test_an_address_that_can_lead_nowhere_is_refused_when_the_settings_are_read(url: str) -> None:
+    with pytest.raises(ValueError, match="should have"):
+        WebhookTarget(url=url, secret_file=Path("/etc/cdsed/webhook.secret"))
 
 
 def test_without_a_hook_nothing_is_kept(lab: StateLab) -> None:
