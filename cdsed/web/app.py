@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -35,6 +36,7 @@ STATIC = Path(__file__).with_name("static")
 _NUMBER = re.compile(r"[0-9]{1,18}")  # SQLite has 64 bits
 _FAILURES_MAX = 500
 _FOOTPRINTS_MAX = 5000
+_MAP_WITHIN_S = 10.0
 _OF_THE_DAEMON = frozenset({"daemon", "state_dir"})
 _FAILED = {str(state) for state in TERMINAL - SUCCEEDED} | {str(State.RETRY_WAIT)}
 
@@ -100,6 +102,7 @@ class Api:
         self._reader = reader
         self._cache = cache_directory(settings, os.environ)
         self._writes = writes
+        self._one_map = threading.Lock()
 
     def status(self, request: Request) -> Response:
         """Return the whole status."""
@@ -163,7 +166,12 @@ class Api:
             assert db is not None, "a listing was counted"
             states = page.products_of(db, number, most)
             file = Path(listings.get(db, number).path)
-        found = footprints.find(states, file, self._cache, count=len(states))
+        if not self._one_map.acquire(timeout=_MAP_WITHIN_S):  # several at once would all be late
+            raise HTTPException(503, "the footprints of another request are being read")
+        try:
+            found = footprints.find(states, file, self._cache, count=len(states))
+        finally:
+            self._one_map.release()
         document = documents.footprints(found, states, count, self._reader.clock.utc_s())
         return json_response(request, document, media_type="application/geo+json")
 

@@ -147,6 +147,7 @@ def served(app: Any, listener: socket.socket) -> Iterator[threading.Thread]:
     finally:
         if path:
             Path(path).unlink(missing_ok=True)
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is ended now is not an error
         server.should_exit = True
         thread.join(2 * _STOP_WITHIN_S)
         listener.close()

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -400,3 +401,16 @@ def test_an_answer_that_takes_too_long_is_given_up(lab: Page, monkeypatch: pytes
     response = lab.get("api/v1/status")
     assert response.status_code == 503
     assert "within" in response.json()["error"]["message"]
+
+
+def test_requests_that_hang_do_not_make_threads_without_end(lab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdsed.web.guard._THREADS_MAX", threading.active_count() + 3)
+    monkeypatch.setattr("cdsed.web.guard._RESPOND_WITHIN_S", 0.05)
+    monkeypatch.setattr("cdsed.web.state_reader.StateReader.database", lambda _: hung.wait(20))
+    hung = threading.Event()
+    try:
+        said = [lab.get("api/v1/traffic").json()["error"]["message"] for _ in range(8)]
+    finally:
+        hung.set()
+    assert said[0].startswith("the state could not be read within")
+    assert said[-1] == "earlier requests still wait for the disk of the state"
