@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import traceback
 from dataclasses import asdict
 from typing import Self
@@ -62,8 +63,9 @@ class HookWorker:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for thread in self._threads:
-            thread.join(2 * _AT_THE_END_S)  # a daemon thread: one that hangs in a disk does not keep the process
+        until_s = time.monotonic() + 2 * _AT_THE_END_S
+        for thread in self._threads:  # daemon threads: those that hang do not keep the process
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def look(self) -> None:
         """Enter alarms that came or went, and raise the error that ended a thread."""
