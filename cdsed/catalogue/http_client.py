@@ -1,6 +1,7 @@
-"""The one HTTP client, for the catalogue, the identity service and the keys manager; the only user of `requests`.
+"""The one HTTP client, for the catalogue, the identity service, the keys manager and webhooks.
 
-TLS is always verified, no redirect is followed, and no password comes from ``~/.netrc``.
+With `http_connections` it is the only user of `requests`. TLS is always verified, no redirect is followed, and no
+password comes from ``~/.netrc``.
 """
 
 import json
@@ -14,9 +15,9 @@ from typing import Any, Self
 
 import requests
 import tenacity
-from requests.adapters import HTTPAdapter
 
 from cdsed._version import __version__
+from cdsed.catalogue.http_connections import NO_RESPONSE, Adapter, OpenSockets
 from cdsed.catalogue.http_errors import from_status, one_line
 from cdsed.catalogue.http_retries import RetryPolicy, failure_of
 from cdsed.clock import Clock
@@ -24,7 +25,6 @@ from cdsed.config.proxies import ProxyRules
 from cdsed.config.settings import Settings
 from cdsed.errors import ServiceError
 
-_CONNECTIONS = 4  # the same number as another client uses, to stay within the limits of the catalogue's firewall
 _QUOTED_CHARACTERS = 200
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # of http.client: what a proxy answers to CONNECT
 _ADVICE = "look at proxies and firewalls, and at `services` in the settings"
@@ -99,17 +99,6 @@ def ca_bundle(ca_file: Path | None) -> str:
     return by_environment or str(requests.utils.DEFAULT_CA_BUNDLE_PATH)
 
 
-class _Adapter(HTTPAdapter):
-    """Sends the login of a proxy itself: requests would have it in addresses, and fails if it is not Latin-1."""
-
-    def __init__(self, logins: Mapping[str, dict[str, str]]) -> None:
-        super().__init__(pool_maxsize=_CONNECTIONS, pool_block=True)
-        self._logins = logins
-
-    def proxy_headers(self, proxy: str) -> dict[str, str]:
-        return dict(self._logins[proxy])
-
-
 class HttpClient:
     """Sends requests over kept connections. Several threads may use it.
 
@@ -159,7 +148,7 @@ class HttpClient:
         self._session.headers["User-Agent"] = f"cdsed/{__version__}"
         self._session.auth = lambda request: request  # otherwise requests looks for a password in ~/.netrc
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(self._logins))
+            self._session.mount(scheme, Adapter(self._logins))
 
     @classmethod
     def from_settings(
@@ -227,7 +216,7 @@ class HttpClient:
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             with self._request(method, url, params=params, json=json_body, data=form, headers=headers) as answered:
                 response = HttpResponse(service_url, answered.status_code, answered.content, answered.headers)
-        except requests.RequestException as error:
+        except NO_RESPONSE as error:
             raise _no_response(error, service_url) from None  # the request inside it holds token and password
         if response.status == 407:
             raise response.proxy_error()
@@ -237,19 +226,32 @@ class HttpClient:
             _refuse_other_services(response)
         return response
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], limit_s: float) -> int:
         """Send bytes by POST once; return the status. The body of the response is not read.
+
+        Parameters
+        ----------
+        limit_s
+            Seconds after which the connection is broken, also if bytes arrive slowly.
 
         Raises
         ------
         ServiceError
             No response came.
         """
-        try:
-            with self._request("POST", url, data=body, headers=dict(headers), stream=True) as answered:
-                return int(answered.status_code)
-        except requests.RequestException as error:
-            raise _no_response(error, self._service_url or url) from None  # the request inside it holds the address
+        sockets, service_url = OpenSockets(), self._service_url or url
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, Adapter(self._logins, sockets.pool_classes()))
+        with sockets.broken_after(limit_s) as late:
+            try:
+                with self._request("POST", url, data=body, headers=dict(headers), stream=True) as answered:
+                    status = int(answered.status_code)
+            except NO_RESPONSE as error:
+                if not late.is_set():
+                    raise _no_response(error, service_url) from None  # the request inside it holds the address
+        if late.is_set():  # also if there is a status: the end of the connection looks like the end of the headers
+            raise ServiceError(f"{service_url}: no response within {limit_s:g} s", code="Timeout")
+        return status
 
     def _request(self, method: str, url: str, **options: Any) -> requests.Response:
         return self._session.request(
@@ -305,7 +307,7 @@ def _refuse_other_services(response: HttpResponse) -> None:
         raise response.proxy_error()
 
 
-def _no_response(error: requests.RequestException, url: str) -> ServiceError:
+def _no_response(error: Exception, url: str) -> ServiceError:
     """Return the error for a request without a complete response."""
     root: BaseException = error
     while root.__context__ is not None:  # the outer texts repeat the whole query

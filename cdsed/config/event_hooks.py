@@ -31,6 +31,12 @@ def _webhook_url(url: str) -> str:
         raise ValueError("should have a port from 0 to 65535") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
         raise ValueError("should be an address such as https://host/path, without user and password")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ValueError("should have a host of labels of 1 to 63 characters") from None
+    if not url.isprintable() or " " in url:
+        raise ValueError("should have neither spaces nor control characters")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("should begin with https://; http:// is for this machine only")
     return url

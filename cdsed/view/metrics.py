@@ -142,7 +142,8 @@ def _of_products(report: StatusReport) -> Iterator[_Metric]:
     )
     waiting = report.oldest_waiting
     if waiting is not None:
-        yield _gauge("cdsed_oldest_waiting_seconds", "Age of the oldest waiting product.", _one(report.at - waiting.at))
+        age = _one(max(0.0, report.at - waiting.at))
+        yield _gauge("cdsed_oldest_waiting_seconds", "Age of the oldest waiting product.", age)
     if report.last_published is not None:
         published = _one(report.last_published.at)
         yield _gauge("cdsed_last_published_timestamp_seconds", "When a product was published last.", published)
@@ -248,7 +249,8 @@ def _lines(family: _Metric, *, openmetrics: bool) -> Iterator[str]:
     if openmetrics and unit in ("bytes", "seconds", "ratio"):
         yield f"# UNIT {title} {unit}"
     yield f"# HELP {title} {family.text}"
-    for sample in family.samples:
+    # Prometheus refuses samples with the same labels: two paused listings may have one name.
+    for sample in {tuple(each.labels.items()): each for each in family.samples}.values():
         labels = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in sample.labels.items())
         labels = f"{{{labels}}}" if labels else ""
         yield f"{family.name}{'_total' if counter else ''}{labels} {_number(sample.value)}"

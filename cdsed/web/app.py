@@ -1,6 +1,8 @@
 """The routes of the web page: static files, the JSON API below ``/api/v1/``, and ``/metrics``."""
 
 import os
+import re
+import threading
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -23,7 +25,7 @@ from cdsed.store.database import Database
 from cdsed.store.page import NEWEST, FailureFilter, Position
 from cdsed.view import as_json, metrics
 from cdsed.view.read import details_of, details_of_listing
-from cdsed.view.status_view import StatusView
+from cdsed.view.status_view import ProductDetails, StatusView
 from cdsed.web import documents, footprints, pausing
 from cdsed.web.guard import Guard
 from cdsed.web.responses import failed_request, json_response
@@ -31,8 +33,10 @@ from cdsed.web.state_reader import StateReader
 
 STATIC = Path(__file__).with_name("static")
 
+_NUMBER = re.compile(r"[0-9]{1,18}")  # SQLite has 64 bits
 _FAILURES_MAX = 500
 _FOOTPRINTS_MAX = 5000
+_MAP_WITHIN_S = 10.0
 _OF_THE_DAEMON = frozenset({"daemon", "state_dir"})
 _FAILED = {str(state) for state in TERMINAL - SUCCEEDED} | {str(State.RETRY_WAIT)}
 
@@ -55,6 +59,7 @@ def create_app(settings: Settings, reader: StateReader, token: Secret | None) ->
         exception_handlers={HTTPException: failed_request, CdsedError: failed_request, OSError: failed_request},
     )
     app.add_exception_handler(500, failed_request)
+    app.router.redirect_slashes = False  # its redirects begin with http:// also behind a proxy with TLS
     return Guard(app, settings.web.hosts)
 
 
@@ -68,8 +73,8 @@ def routes(settings: Settings, reader: StateReader, token: Secret | None) -> lis
         Route("/api/v1/openapi.json", _openapi),
         Route("/api/v1/status", api.status),
         Route("/api/v1/listings", api.listings),
-        Route("/api/v1/listings/{id:int}", api.listing),
-        Route("/api/v1/listings/{id:int}/footprints", api.footprints),
+        Route("/api/v1/listings/{id}", api.listing),
+        Route("/api/v1/listings/{id}/footprints", api.footprints),
         Route("/api/v1/products/{name}", api.product),
         Route("/api/v1/failures", api.failures),
         Route("/api/v1/transfers", api.transfers),
@@ -97,6 +102,7 @@ class Api:
         self._reader = reader
         self._cache = cache_directory(settings, os.environ)
         self._writes = writes
+        self._one_map = threading.Lock()
 
     def status(self, request: Request) -> Response:
         """Return the whole status."""
@@ -124,7 +130,7 @@ class Api:
 
     def listing(self, request: Request) -> Response:
         """Return the details of one listing."""
-        number = request.path_params["id"]
+        number = _listing_number(request)
         with self._reader.database() as db:
             self._count(db, number)
             assert db is not None, "a listing was counted"
@@ -135,7 +141,10 @@ class Api:
         with self._reader.database() as db:
             if db is None:
                 raise HTTPException(404, "no product is known: the state does not exist yet")
-            return self._details(request, details_of(db, request.path_params["name"]))
+            details = details_of(db, request.path_params["name"])
+            if not isinstance(details, ProductDetails):
+                raise HTTPException(404, "this is the name of a listing; ask for /api/v1/listings with its number")
+            return self._details(request, details)
 
     def _details(self, request: Request, details: object) -> Response:
         report = self._reader.status()
@@ -151,13 +160,18 @@ class Api:
 
     def footprints(self, request: Request) -> Response:
         """Return the footprints of a listing's products, as far as they are known, as GeoJSON with their states."""
-        number, most = request.path_params["id"], _whole(request, "limit", _FOOTPRINTS_MAX, _FOOTPRINTS_MAX)
+        number, most = _listing_number(request), _whole(request, "limit", _FOOTPRINTS_MAX, _FOOTPRINTS_MAX)
         with self._reader.database() as db:
             count = self._count(db, number)
             assert db is not None, "a listing was counted"
             states = page.products_of(db, number, most)
             file = Path(listings.get(db, number).path)
-        found = footprints.find(states, file, self._cache, count=len(states))
+        if not self._one_map.acquire(timeout=_MAP_WITHIN_S):  # several at once would all be late
+            raise HTTPException(503, "the footprints of another request are being read")
+        try:
+            found = footprints.find(states, file, self._cache, count=len(states))
+        finally:
+            self._one_map.release()
         document = documents.footprints(found, states, count, self._reader.clock.utc_s())
         return json_response(request, document, media_type="application/geo+json")
 
@@ -196,6 +210,14 @@ class Api:
         return Response(text, headers={"content-type": kind})
 
 
+def _listing_number(request: Request) -> int:
+    """Return the number in the path: Starlette's own conversion fails at very long ones."""
+    text = request.path_params["id"]
+    if not _NUMBER.fullmatch(text):
+        raise HTTPException(404, "a listing has a number, such as 12; /api/v1/listings names those of now")
+    return int(text)
+
+
 def _whole(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
@@ -204,10 +226,12 @@ def _whole(request: Request, name: str, default: int, most: int) -> int:
 
 
 def _position(text: str | None) -> Position:
-    if text is None:
+    if not text:
         return NEWEST
+    changed_at, _, number = text.partition("_")
     try:
-        changed_at, _, number = text.partition("_")
-        return Position(float(changed_at), int(number))
-    except (ValueError, OverflowError):
-        raise HTTPException(400, "before should be the value of next in a former response") from None
+        if _NUMBER.fullmatch(number):
+            return Position(float(changed_at), int(number))
+    except ValueError:
+        pass
+    raise HTTPException(400, "before should be the value of next in a former response")

@@ -5,8 +5,9 @@ A footprint for a small map needs few corners, so that it is thinned and rounded
 
 import json
 import logging
+import os
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]{2}_[A-Za-z0-9_.-]{10,}")
 _NAME_KEYS = ("Name", "name", "title", "safename", "id")
 
 
-def find(wanted: Container[str], listing: Path, cache: Path, *, count: int) -> dict[str, Geometry]:
+def find(wanted: Collection[str], listing: Path, cache: Path, *, count: int) -> dict[str, Geometry]:
     """Return GeoJSON geometries by safename, as far as files on this machine have them.
 
     Parameters
@@ -42,22 +43,33 @@ def find(wanted: Container[str], listing: Path, cache: Path, *, count: int) -> d
         How many names are wanted: the search ends when all are found.
     """
     found: dict[str, Geometry] = {}
+    names = _Wanted(wanted)
     for path in (listing, *_newest(cache)):
         if len(found) >= count:
             break
-        for written, geometry in _of_file(path):
-            name = written if written in wanted else _safename(written)
-            if name in wanted:
-                found.setdefault(name, geometry)
+        for name, geometry in _of_file(path, names):
+            found.setdefault(name, geometry)
     return found
 
 
-def _safename(written: str) -> str:
-    """Return a name as the state has it: STAC writes names without their extension."""
-    try:
-        return normalise(written)
-    except ValueError:
-        return written
+class _Wanted:
+    """Names as the state has them; STAC writes them without their extension."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._stems = {name.partition(".")[0] for name in names}
+
+    def name_of(self, written: str | None) -> str | None:
+        """Return the name that is meant, if it is wanted."""
+        if written is None or written in self._names:
+            return written
+        if written.partition(".")[0] not in self._stems:  # a listing may have twenty times as many names
+            return None
+        try:
+            name = normalise(written)
+        except ValueError:
+            return None
+        return name if name in self._names else None
 
 
 def _newest(cache: Path) -> list[Path]:
@@ -70,22 +82,22 @@ def _newest(cache: Path) -> list[Path]:
     return [path for _, path in sorted(dated, reverse=True)[:_CACHE_FILES_MAX]]
 
 
-def _of_file(path: Path) -> Iterator[tuple[str, Geometry]]:
+def _of_file(path: Path, wanted: _Wanted) -> Iterator[tuple[str, Geometry]]:
     try:
-        with path.open("rb") as file:
-            text = file.read(_FILE_BYTES_MAX).decode(errors="replace")
+        # O_NONBLOCK: a FIFO may have been put there, and must not block.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            text = (file.read(_FILE_BYTES_MAX) or b"").decode(errors="replace")
     except OSError as error:
         _log.debug("no footprints from %s: %s", path, error)
         return
     try:
         rows = _rows(json.loads(text))
     except (ValueError, RecursionError):
-        yield from _of_lines(text)
+        yield from _of_lines(text, wanted)
         return
     for row in rows:
-        geometry = _of_row(row)
-        name = _name_of(row)
-        if name and geometry:
+        name = wanted.name_of(_name_of(row))
+        if name and (geometry := _of_row(row)):
             yield name, geometry
 
 
@@ -117,12 +129,13 @@ def _of_row(row: Any) -> Geometry | None:
     return None
 
 
-def _of_lines(text: str) -> Iterator[tuple[str, Geometry]]:
+def _of_lines(text: str, wanted: _Wanted) -> Iterator[tuple[str, Geometry]]:
     """Yield the name and the footprint of each line that has both, such as a row of CSV with WKT."""
     for line in text.splitlines():
-        name, geometry = _NAME.search(line), of_wkt(line)
-        if name and geometry:
-            yield name[0], geometry
+        written = _NAME.search(line)
+        name = wanted.name_of(written[0] if written else None)
+        if name and (geometry := of_wkt(line)):
+            yield name, geometry
 
 
 def of_wkt(text: str) -> Geometry | None:
@@ -145,7 +158,7 @@ def _of_geojson(geometry: Mapping[str, Any]) -> Geometry | None:
                 return _geometry([_ring(geometry["coordinates"][0])])
             case "MultiPolygon":
                 return _geometry([_ring(polygon[0]) for polygon in geometry["coordinates"]])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         return None
     return None
 

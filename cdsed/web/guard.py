@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import re
+import threading
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +16,7 @@ from cdsed.web import documents
 _log = logging.getLogger(__name__)
 
 _RESPOND_WITHIN_S = 15.0
+_THREADS_MAX = 64  # Starlette runs 40 requests at once
 _HOST = re.compile(r"(\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(:[0-9]{1,5})?")
 
 _HEADERS = {
@@ -65,6 +67,10 @@ class Guard:
         if not self._knows(Headers(scope=scope).getlist("host")):
             message = "this server does not know the host of the request; add its name to web.hosts of the settings"
             await JSONResponse(documents.error(421, message), 421)(scope, receive, send_strictly)
+            return
+        if threading.active_count() > _THREADS_MAX:  # the thread of a request that was given up still waits for a disk
+            message = "earlier requests still wait for the disk of the state"
+            await JSONResponse(documents.error(503, message), 503)(scope, receive, send_strictly)
             return
         try:
             async with asyncio.timeout(_RESPOND_WITHIN_S):

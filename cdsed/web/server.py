@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
@@ -25,20 +26,36 @@ _KEEP_ALIVE_S = 20
 _CONNECTIONS_MAX = 100
 _HEADER_BYTES_MAX = 16 * 1024
 _STOP_WITHIN_S = 2
+_PROBE_S = 1.0
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection whose first request does not come; uvicorn limits only the pauses after it."""
+    """Closes a connection that sends a request, or reads a response, too slowly; uvicorn limits only the pauses."""
+
+    _slow_at: object = None  # the request that was not complete at the last look; None: the first one
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Begin to look at it."""
         super().connection_made(transport)
-        self.loop.call_later(_REQUEST_WITHIN_S, self._close_if_silent)
+        self._next_look = self.loop.call_later(_REQUEST_WITHIN_S, self._look)
 
-    def _close_if_silent(self) -> None:
-        silent: bool = getattr(self, "cycle", None) is None
-        if silent and not self.transport.is_closing():
-            self.transport.close()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop looking at it."""
+        self._next_look.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        """Close the connection if the request that was not complete at the last look still is not."""
+        cycle: RequestResponseCycle | None = self.cycle
+        begun = cycle is None or cycle.more_body or (cycle.response_complete and self.conn.trailing_data[0])
+        if begun or self.transport.is_closing():
+            if self._slow_at is cycle:
+                self.transport.abort()  # close() would wait until all is sent
+                return
+            self._slow_at = cycle
+        else:
+            self._slow_at = self
+        self._next_look = self.loop.call_later(_REQUEST_WITHIN_S, self._look)
 
 
 def bind(listen: Listen) -> socket.socket:
@@ -71,8 +88,9 @@ def _bind_path(path: Path) -> socket.socket:
     try:
         if path.is_socket():
             with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-                in_use = probe.connect_ex(str(path)) == 0
-            if not in_use:
+                probe.settimeout(_PROBE_S)  # the queue of a process that hangs may be full
+                stale = probe.connect_ex(str(path)) == errno.ECONNREFUSED
+            if stale:
                 path.unlink()  # else bind fails, and says so
         listener.bind(str(path))
         path.chmod(0o660)
@@ -129,6 +147,7 @@ def served(app: Any, listener: socket.socket) -> Iterator[threading.Thread]:
     finally:
         if path:
             Path(path).unlink(missing_ok=True)
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is ended now is not an error
         server.should_exit = True
         thread.join(2 * _STOP_WITHIN_S)
         listener.close()

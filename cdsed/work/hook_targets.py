@@ -71,7 +71,7 @@ def _post(
         settings, clock=clock, stop=threading.Event(), timeout_s=limit_s, service_url=name
     ) as client:
         try:
-            status = client.post(target.url, body, headers)
+            status = client.post(target.url, body, headers, limit_s)
         except ServiceError as error:
             raise HookError(str(error)) from None
     if not 200 <= status < 300:

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+import traceback
 from dataclasses import asdict
 from typing import Self
 
@@ -61,8 +63,9 @@ class HookWorker:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for thread in self._threads:
-            thread.join(2 * _AT_THE_END_S)  # a daemon thread: one that hangs in a disk does not keep the process
+        until_s = time.monotonic() + 2 * _AT_THE_END_S
+        for thread in self._threads:  # daemon threads: those that hang do not keep the process
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def look(self) -> None:
         """Enter alarms that came or went, and raise the error that ended a thread."""
@@ -150,6 +153,12 @@ class HookThread(threading.Thread):
         except HookError as error:
             if not final:
                 self._failed(batch, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - it must not end the worker, which gives the events of all hooks
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__} in {last.name} of {last.filename}, line {last.lineno}"  # no text: secrets
+            if not final:
+                self._failed(batch, f"an error in cdsed itself, please report it: {kind}")
             return False
         self._accepted(batch, len(events))
         return True

@@ -208,6 +208,20 @@ def test_names_of_listings_are_text_and_never_html(shown: Shown) -> None:
     assert "owned" not in shown.browser.run("return document.title")
 
 
+def test_a_long_name_makes_no_page_wider_than_a_phone(shown: Shown) -> None:
+    report, name = shown.reader.report, f"{'x' * 230}.txt"
+    shown.reader.show(replace(report, listings=(replace(report.listings[0], name=name),), why_idle=name))
+    shown.load(width=320)
+    assert name in shown.browser.text("#listings")
+    assert shown.browser.run("return document.documentElement.scrollWidth") == 320
+
+
+def test_without_scripts_it_says_where_the_status_is(shown: Shown) -> None:
+    page_text = requests.get(shown.url, timeout=20).text
+    assert "<noscript>" in page_text
+    assert "cdsed status" in page_text.partition("<noscript>")[2].partition("</noscript>")[0]
+
+
 def test_without_a_state_it_says_what_to_do(shown: Shown) -> None:
     shown.reader.show(StatusReport(SYSTEM_CLOCK.utc_s(), DaemonStatus(DaemonState.NEVER)))
     shown.browser.show_as(1280, 844)

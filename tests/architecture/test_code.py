@@ -38,7 +38,7 @@ def _swallows_all(handler: ast.ExceptHandler) -> bool:
     return bool(re.search(r"\b(Base)?Exception\b", kinds)) and not raises_again
 
 
-def test_unexpected_errors_are_caught_where_a_process_thread_or_product_ends_and_nowhere_else():
+def test_unexpected_errors_are_caught_where_a_process_thread_product_or_hook_ends_and_nowhere_else():
     catching = {
         source.name
         for source in _SOURCES
@@ -52,7 +52,8 @@ def test_unexpected_errors_are_caught_where_a_process_thread_or_product_ends_and
         "cdsed.work.boundary",
     )
     threads = "cdsed.work.session_pool"  # raises it again in the main thread
-    assert catching == {command, worker, supervisor, product, threads}
+    hook = "cdsed.work.hook_worker"  # one that fails must not end the worker of all
+    assert catching == {command, worker, supervisor, product, threads, hook}
 
 
 @pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,21 @@ def test_a_socket_file_is_replaced_only_if_nothing_listens(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="in use"):
         bind(Listen(path=tmp_path / "file"))
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_socket_of_a_process_that_hangs_is_neither_waited_for_nor_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    with ExitStack() as stack:
+        hung = stack.enter_context(socket.socket(socket.AF_UNIX))
+        hung.bind(str(path))
+        hung.listen(0)
+        for _ in range(3):  # more than its queue holds
+            waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            waiting.connect_ex(str(path))
+        with pytest.raises(UsageError, match="in use"):
+            bind(Listen(path=path))
+    assert path.is_socket()
 
 
 def test_the_page_is_served_over_a_unix_socket_which_is_removed_at_the_end(tmp_path: Path) -> None:

@@ -63,6 +63,29 @@ def test_an_open_breaker_and_a_second_pause_are_samples_of_their_own() -> None:
     assert found["cdsed_paused", "all", "", "person"] == found["cdsed_paused", "all", "", "window"] == 1
 
 
+def test_two_paused_listings_of_one_name_are_one_sample() -> None:
+    twice = (Pause("listing", "week.txt", "person", 0, None), Pause("listing", "week.txt", "person", 9, None))
+    assert _samples(replace(full_report(1_800_000_000.0), pauses=twice))[
+        "cdsed_paused", "listing", "week.txt", "person"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ['"', "\\", "\n", "\r", "\0", "\x1b[31m", "\u2028", "\u202etxt", "{}=,", "x" * 5000, "é😀"]
+)
+def test_every_name_can_be_a_label(name: str) -> None:
+    report = full_report(1_800_000_000.0)
+    report = replace(report, listings=(replace(report.listings[0], name=name),))
+    assert ("cdsed_listing_age_seconds", name, "1", "default") in _samples(report)
+    families = prometheus(metrics.render(report, [], [], openmetrics=False))
+    assert name in [label for family in families for each in family.samples for label in each.labels.values()]
+
+
+def test_no_age_is_negative_after_the_clock_was_moved_back() -> None:
+    found = _samples(replace(full_report(1_800_000_000.0), at=1_700_000_000.0))
+    assert [key for key, value in found.items() if value < 0] == []
+
+
 def test_the_older_format_names_counters_as_their_samples() -> None:
     text = metrics.render(full_report(1_800_000_000.0), [_ALARM], [_COUNTER], openmetrics=False)
     families = {family.name: family for family in prometheus(text)}

@@ -3,8 +3,11 @@
 import dataclasses
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from cdsed.web.state_reader import StateReader
 from tests.support.page_lab import TOKEN, ShownReader, make_state, page, product_name
 
 _DOCUMENT = documents.openapi()
+_ICON = b"GET /static/icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @dataclasses.dataclass
@@ -76,14 +80,23 @@ _CALLS = [
     ("/listings", "listings"),
     ("/listings/{id}", "listings/1"),
     ("/listings/{id}", "listings/77"),
+    ("/listings/{id}", f"listings/{'9' * 30}"),
+    ("/listings/{id}", f"listings/{'9' * 5000}"),
+    ("/listings/{id}", "listings/week12.geojson"),
     ("/listings/{id}/footprints", "listings/1/footprints"),
     ("/listings/{id}/footprints", "listings/77/footprints"),
+    ("/listings/{id}/footprints", f"listings/{'9' * 30}/footprints"),
     ("/listings/{id}/footprints", "listings/1/footprints?limit=0"),
     ("/products/{name}", f"products/{product_name(3)}"),
     ("/products/{name}", "products/unknown"),
+    ("/products/{name}", "products/week12.geojson"),
+    ("/products/{name}", "products/%00%ff%E2%80%AE%3Cscript%3E"),
     ("/failures", "failures"),
     ("/failures", "failures?limit=x"),
     ("/failures", "failures?before=yesterday"),
+    ("/failures", f"failures?before=1_{'9' * 30}"),
+    ("/failures", f"failures?before=nan_{'9' * 5000}"),
+    ("/failures", "failures?before=&state=&code=%00"),
     ("/failures", "failures?state=done"),
     ("/transfers", "transfers"),
     ("/accounts", "accounts"),
@@ -94,9 +107,14 @@ _CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "call"), _CALLS, ids=[call for _, call in _CALLS])
+@pytest.mark.parametrize(("path", "call"), _CALLS, ids=[call[:40] for _, call in _CALLS])
 def test_each_response_is_as_the_document_says(lab: Page, path: str, call: str) -> None:
     _check(path, lab.get(f"api/v1/{call}"))
+
+
+@pytest.mark.parametrize("path", ["metrics/", "api/v1/status/", "static", "//evil.example/static"])
+def test_no_path_leads_elsewhere(lab: Page, path: str) -> None:
+    assert lab.get(path, allow_redirects=False).status_code == 404
 
 
 def test_the_document_names_every_route_and_no_other(lab: Page) -> None:
@@ -235,7 +253,7 @@ def test_failures_come_by_pages_each_once(lab: Page) -> None:
     assert names[0] == product_name(8)
     waiting = lab.api("failures?state=retry_wait&code=ConnectionLost")["failures"]
     assert len(waiting) == 12
-    assert 80 < waiting[0]["next_try_in_s"] <= 90
+    assert 60 < waiting[0]["next_try_in_s"] <= 90
 
 
 def test_traffic_is_summed_by_hour(lab: Page) -> None:
@@ -264,7 +282,8 @@ def test_a_writer_does_not_keep_the_page_waiting(lab: Page) -> None:
 
 
 def _send(lab: Page, method: str, path: str, *, body: str | None = None, **headers: str) -> requests.Response:
-    return requests.request(method, f"{lab.url}api/v1/{path}", data=body, headers=headers, timeout=20)
+    data = None if body is None else body.encode("utf-8", "surrogateescape")
+    return requests.request(method, f"{lab.url}api/v1/{path}", data=data, headers=headers, timeout=20)
 
 
 def _rows(lab: Page) -> list[tuple[str, str, str]]:
@@ -299,8 +318,21 @@ def test_a_pause_needs_the_token_and_is_undone_by_its_opposite(lab: Page) -> Non
         (401, '{"kind":"all"}', {"Content-Type": "application/json", "Cookie": f"token={TOKEN}"}),
         (403, '{"kind":"all"}', {"Authorization": f"Bearer {TOKEN}", "Origin": "http://evil.example"}),
         (403, '{"kind":"all"}', {"Authorization": f"Bearer {TOKEN}", "Origin": "null"}),
+        (403, '{"kind":"all"}', {"Authorization": f"Bearer {TOKEN}", "Origin": "http://[x"}),
         (415, '{"kind":"all"}', {"Authorization": f"Bearer {TOKEN}", "Content-Type": "text/plain"}),
-        (400, '{"kind":"disk"}', {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}),
+        *(
+            (400, body, {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
+            for body in (
+                "",
+                "[]",
+                '{"kind":"disk"}',
+                '{"kin d":"all"}',
+                '{"kind":"all","kind":"all"}',
+                '[["kind","all"]]',
+                "[" * 4000,
+                "\udcff",
+            )
+        ),
         (413, "x" * 5000, {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}),
     ],
 )
@@ -326,12 +358,41 @@ def test_no_response_has_the_token(lab: Page) -> None:
         assert TOKEN not in lab.get(call).text
 
 
-def test_a_connection_that_says_nothing_is_closed(lab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdsed.web.server._REQUEST_WITHIN_S", 0.2)
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"", b""),
+        (b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n", b"X: y\r\n"),
+        (_ICON + b"GET /metrics HTTP/1.1\r\n", b"X: y\r\n"),
+        (b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"x"),
+    ],
+    ids=["silence", "first request", "second request", "body"],
+)
+def test_a_request_that_comes_byte_by_byte_is_ended(
+    lab: Page, monkeypatch: pytest.MonkeyPatch, begin: bytes, more: bytes
+) -> None:
+    monkeypatch.setattr("cdsed.web.server._REQUEST_WITHIN_S", 0.1)
     port = int(lab.url.split(":")[2].rstrip("/"))
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as silent:
-        silent.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")
-        assert silent.recv(100) == b""
+    ended_s = time.monotonic() + 5
+    with socket.create_connection(("127.0.0.1", port), timeout=0.05) as slow, suppress(ConnectionError):
+        slow.sendall(begin)
+        while time.monotonic() < ended_s:
+            slow.sendall(more)
+            with suppress(TimeoutError):
+                if slow.recv(100) == b"":
+                    break
+    assert time.monotonic() < ended_s
+
+
+def test_a_connection_that_asks_often_stays_open(lab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdsed.web.server._REQUEST_WITHIN_S", 0.2)
+    with closing(HTTPConnection("127.0.0.1", int(lab.url.split(":")[2].rstrip("/")), timeout=5)) as browser:
+        browser.connect()
+        browser.auto_open = 0
+        for _ in range(7):
+            browser.request("GET", "/static/icon.svg")
+            assert len(browser.getresponse().read()) == 250
+            time.sleep(0.1)
 
 
 def test_an_answer_that_takes_too_long_is_given_up(lab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,3 +401,16 @@ def test_an_answer_that_takes_too_long_is_given_up(lab: Page, monkeypatch: pytes
     response = lab.get("api/v1/status")
     assert response.status_code == 503
     assert "within" in response.json()["error"]["message"]
+
+
+def test_requests_that_hang_do_not_make_threads_without_end(lab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdsed.web.guard._THREADS_MAX", threading.active_count() + 3)
+    monkeypatch.setattr("cdsed.web.guard._RESPOND_WITHIN_S", 0.05)
+    monkeypatch.setattr("cdsed.web.state_reader.StateReader.database", lambda _: hung.wait(20))
+    hung = threading.Event()
+    try:
+        said = [lab.get("api/v1/traffic").json()["error"]["message"] for _ in range(8)]
+    finally:
+        hung.set()
+    assert said[0].startswith("the state could not be read within")
+    assert said[-1] == "earlier requests still wait for the disk of the state"

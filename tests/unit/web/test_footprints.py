@@ -1,6 +1,7 @@
 """Footprints are read from files that exist anyway, whatever form these have."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def test_cached_responses_are_searched_the_newest_first_and_only_as_long_as_need
     ["", "{", "[" * 5000, "null", '{"value": 7}', '{"value": [7, null, {"Name": 3}]}', f"{_ONE},POLYGON((a b))",
      f"{_ONE},POLYGON((0 0, 1 1, 0 0))", f"{_ONE},POLYGON((0 99, 1 99, 1 98, 0 99))",
      json.dumps([{"Name": _ONE, "GeoFootprint": {"type": "Polygon", "coordinates": []}}]),
-     json.dumps([{"Name": _ONE, "GeoFootprint": {"type": "Polygon", "coordinates": [[["x", None]]]}}])],
+     json.dumps([{"Name": _ONE, "GeoFootprint": {"type": "Polygon", "coordinates": [[["x", None]]]}}]),
+     f'[{{"Name": "{_ONE}", "GeoFootprint": {{"type": "Polygon", "coordinates": [[[1{"0" * 400}, 0]]]}}}}]',
+     f'[{{"Name": "{_ONE}", "GeoFootprint": {{"type": "Polygon", "coordinates": [[[NaN, Infinity]]]}}}}]'],
 )  # fmt: skip
 def test_what_is_not_a_footprint_is_left_out(tmp_path: Path, text: str) -> None:
     assert _found(tmp_path / "listing", text, _ONE) == {}
@@ -78,3 +81,8 @@ def test_two_parts_stay_two_parts_and_a_long_outline_is_thinned() -> None:
     [ring] = long["coordinates"]
     assert len(ring) <= 49
     assert ring[0] == ring[-1]
+
+
+def test_a_pipe_in_the_place_of_a_listing_keeps_no_one_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "listing")
+    assert footprints.find({_ONE}, tmp_path / "listing", tmp_path / "no-cache", count=1) == {}

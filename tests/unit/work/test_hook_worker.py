@@ -2,13 +2,14 @@
 
 import json
 import threading
+import time
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdsed.config.event_hooks import EventHook
+from cdsed.config.event_hooks import EventHook, WebhookTarget
 from cdsed.config.settings import Settings
 from cdsed.errors import HookError
 from cdsed.model.product_state import State
@@ -17,7 +18,7 @@ from cdsed.store import notices, outbox, snapshot
 from cdsed.work import hook_worker
 from cdsed.work.hook_payload import HookDelivery, mail_of
 from cdsed.work.hook_targets import read_secret
-from cdsed.work.hook_worker import HookThread, follow_alarms
+from cdsed.work.hook_worker import HookThread, HookWorker, follow_alarms
 from tests.support.daemon import wait_until
 from tests.support.state import StateLab
 
@@ -71,6 +72,54 @@ class HookLab:
 
     def notices(self) -> list[str]:
         return [notice.name for notice in snapshot.report(self.lab.db, self.lab.clock, running=True).notices]
+
+
+def test_an_error_in_cdsed_fails_one_hook_without_its_text_and_ends_no_other(
+    lab: StateLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = HookLab(lab, monkeypatch)
+    hooks.publish("A")
+
+    def fail(*_: object) -> None:
+        raise ValueError("https://chat.example/hidden-in-the-address")
+
+    monkeypatch.setattr(hook_worker, "give", fail)
+    hooks.step_after(10)
+    assert "an error in cdsed itself, please report it: ValueError in fail of" in str(hooks.state().error)
+    assert "hidden" not in str(hooks.state().error)
+    assert hooks.state().waiting == 1
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://{'a' * 70}.example/", "https://.example/", "https://a.example/x\n", "https://a.example/ x"]
+)
+def test_an_address_that_can_lead_nowhere_is_refused_when_the_settings_are_read(url: str) -> None:
+    with pytest.raises(ValueError, match="should have"):
+        WebhookTarget(url=url, secret_file=Path("/etc/cdsed/webhook.secret"))
+
+
+def test_hooks_that_hang_keep_the_end_waiting_together_and_not_one_after_the_other(
+    lab: StateLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = [
+        EventHook.model_validate({"name": f"x{number}", "batch_s": 0.0, "command": ["/bin/true"]})
+        for number in range(8)
+    ]
+    outbox.sync(lab.db, hooks)
+    lab.finish(lab.queued("A"), State.DONE)
+    hung, begun = threading.Event(), threading.Semaphore(0)
+    monkeypatch.setattr(hook_worker, "_AT_THE_END_S", 0.1)
+    monkeypatch.setattr(hook_worker, "give", lambda *_: (begun.release(), hung.wait(20)))
+    settings = Settings.model_validate({"state_dir": str(lab.root / "state"), "hooks": hooks})
+    with HookWorker(lab.db, lab.clock, settings, threading.Event()) as worker:
+        for _ in hooks:
+            assert begun.acquire(timeout=10)
+        ends_s = time.monotonic()
+    took_s = time.monotonic() - ends_s
+    hung.set()
+    for thread in worker._threads:
+        thread.join(10)
+    assert took_s < 1.0
 
 
 def test_without_a_hook_nothing_is_kept(lab: StateLab) -> None:
