@@ -126,7 +126,7 @@ def _remedy(sentence: str, command: str) -> str:
     if command:
         return f"run: {command}"
     if ": no such file" in sentence:
-        return "correct the path, or run `cdsed config init`, which writes a new one"
+        return "correct the path, or run `cdsed config init`, which writes the file that is missing"
     if ": cannot be read" in sentence:
         return "correct the path or the rights, or run this as the daemon's user"
     return "correct this variable, or unset it" if sentence.startswith("$") else ""
