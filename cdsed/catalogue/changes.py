@@ -14,7 +14,7 @@ from cdsed.catalogue.filter import filter_text, literal
 from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.search import search
-from cdsed.catalogue.slices import TOP_MAX
+from cdsed.catalogue.slices import SKIP_MAX, TOP_MAX
 from cdsed.catalogue.unknown_words import unknown_words
 from cdsed.config.standing_queries import QueryConditions, StandingQuery
 from cdsed.errors import ServiceError
@@ -121,12 +121,14 @@ class ChangeSearch:
         plain = replace(query, online=None)
         conditions = filter_text(plain, query.start, query.end)
         found: dict[str, DeletedProduct] = {}
+        skip = 0  # rows of the same moment as `since` that were read
         while True:
             self._heartbeat()
             options = {
                 "$filter": " and ".join(filter(None, (conditions, f"DeletionDate ge {literal(since)}"))),
                 "$orderby": "DeletionDate asc",
                 "$top": str(TOP_MAX),
+                "$skip": str(skip),
                 "$select": "Id,Name,DeletionDate,DeletionCause",
             }
             try:
@@ -138,11 +140,16 @@ class ChangeSearch:
             except (KeyError, TypeError, ValueError) as error:
                 message = f"{self._service.url}: a response that is not as documented: {type(error).__name__}: {error}"
                 raise ServiceError(message, code="InvalidResponse") from error
-            new = [row for row in page if row.product_id not in found and query.fits(row.safename)]
-            found |= {row.product_id: row for row in new}
-            if len(page) < TOP_MAX or not new:
+            found |= {row.product_id: row for row in page if query.fits(row.safename)}
+            if len(page) < TOP_MAX:
                 return tuple(found.values())
-            since = _utc(page[-1].deleted_at)
+            last = _utc(page[-1].deleted_at)
+            if last > since:
+                since, skip = last, 0
+            elif skip < SKIP_MAX:  # more were deleted in one moment than a page has
+                skip += TOP_MAX
+            else:  # the catalogue gives no more rows of this moment
+                since, skip = since + timedelta(milliseconds=1), 0
 
 
 def _deleted(row: dict[str, Any]) -> DeletedProduct:

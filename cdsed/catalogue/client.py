@@ -20,7 +20,12 @@ RATE_LIMIT_FILE = "catalogue.rate_limit"
 
 
 def connect(
-    settings: Settings, *, clock: Clock, stop: threading.Event, token: Callable[[], str] | None = None
+    settings: Settings,
+    *,
+    clock: Clock,
+    stop: threading.Event,
+    token: Callable[[], str] | None = None,
+    tries: int | None = None,
 ) -> ODataClient:
     """Return a client of the catalogue of the settings, which shares the rate limit of the whole daemon.
 
@@ -28,7 +33,7 @@ def connect(
     ----------
     settings
         Give the address, time-out and rate.
-    clock, stop, token
+    clock, stop, token, tries
         As for `ODataClient`.
     """
     services, limits = settings.services, settings.catalogue
@@ -41,6 +46,7 @@ def connect(
         ca_file=services.ca_file,
         proxies=ProxyRules(services.proxy_url),
         token=token,
+        tries=tries,
     )
 
 

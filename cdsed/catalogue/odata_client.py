@@ -54,6 +54,8 @@ class ODataClient:
         As for `HttpClient`.
     token
         Returns the access token to send; None: anonymous, which suffices for public products.
+    tries
+        Requests in all where a retry may help; None: those of a search.
     """
 
     def __init__(  # noqa: PLR0913 - these are the settings of the service
@@ -67,13 +69,15 @@ class ODataClient:
         ca_file: Path | None = None,
         proxies: ProxyRules | None = None,
         token: Callable[[], str] | None = None,
+        tries: int | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._rate_limiter = rate_limiter
         self._clock = clock
         self._stop = stop
         self._token = token
-        self._tries = _RETRY.tries
+        self._tries_max = _RETRY.tries if tries is None else tries
+        self._tries = self._tries_max
         self._http_client = HttpClient(
             timeout_s=timeout_s,
             connect_timeout_s=min(_CONNECT_S, timeout_s),
@@ -155,9 +159,9 @@ class ODataClient:
         try:
             reply = retrying(self._send, method, url, body)
         except ServiceError as error:
-            self._tries = 1 if error.code in PASSING else _RETRY.tries
+            self._tries = 1 if error.code in PASSING else self._tries_max
             raise
-        self._tries = _RETRY.tries
+        self._tries = self._tries_max
         return reply
 
     def _wait(self, seconds: float) -> None:

@@ -21,7 +21,8 @@ def add_actions(actions: Any) -> None:
         "init",
         help="write commented settings and accounts files, and make the directories",
         description="Write a commented settings file and an accounts file (mode 0600) for this user, and make the "
-        "directories that they name. Fill in the accounts file, then run `cdsed config check`.",
+        "directories that they name. If you have one of the two files, it stays as it is, and only the other one is "
+        "written. Fill in the accounts file, then run `cdsed config check`.",
     )
     _add_places(init)
     init.add_argument("--spool", type=Path, action="append", metavar="DIR", help="where products appear (repeatable)")
@@ -67,7 +68,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; raises `UsageError` when a file exists, and `ConfigError` when the settings would not be valid.
+        0; raises `UsageError` when both files exist, and `ConfigError` when the settings are not valid.
     """
     from dataclasses import replace
 
@@ -81,13 +82,34 @@ def run_init(arguments: argparse.Namespace) -> int:
         archives=tuple(map(_absolute, arguments.archive)),
         group=arguments.group,
     )
-    _write(place, settings_text(place.values()), accounts_text(place.group), force=arguments.force)
+    if place.settings.exists() and not arguments.force:
+        place = _as_in_settings(place, arguments.accounts)
+    texts = settings_text(place.values()), accounts_text(place.group)
+    _write(place, *texts, force=arguments.force, keeps_one=True)
     for directory in () if arguments.no_directories else place.directories:
         if not directory.is_dir():
             directory.mkdir(mode=0o750, parents=True)
             print(f"made: {directory}")
     print("next: fill in the accounts file, then run `cdsed config check` and `cdsed doctor --online`")
     return ExitCode.OK
+
+
+def _as_in_settings(place: "NewPlace", accounts: Path | None) -> "NewPlace":
+    """Return the place that a settings file names, so that an accounts file can be written for it."""
+    from dataclasses import replace
+
+    from cdsed.config.load import load_settings
+
+    settings = load_settings(place.settings, os.environ)
+    return replace(
+        place,
+        accounts=place.accounts if accounts else settings.accounts_file,
+        state_dir=settings.state_dir,
+        inbox=settings.inbox.path,
+        spools=tuple(settings.spools),
+        pre_spool=settings.pre_spool,
+        group=settings.default_group,
+    )
 
 
 def run_import(arguments: argparse.Namespace) -> int:
@@ -142,18 +164,26 @@ def _place(arguments: argparse.Namespace) -> "NewPlace":
     )
 
 
-def _write(place: "NewPlace", settings: str, accounts: str, *, force: bool) -> None:
-    """Write both files with mode 0600, or neither: they are checked first."""
+def _write(place: "NewPlace", settings: str, accounts: str, *, force: bool, keeps_one: bool = False) -> None:
+    """Write both files with mode 0600, or neither: they are checked first.
+
+    `keeps_one`: if one of them exists, write only the other one.
+    """
     from cdsed.config.private import replace_private
 
     files = {place.settings: settings, place.accounts: accounts}
     if len(files) == 1:
         raise UsageError(f"{place.settings}: the settings and the accounts need a file each")
-    existing = [str(file) for file in files if os.path.lexists(file)]
-    if existing and not force:
-        raise UsageError(f"{' and '.join(existing)} exist{'s' * (len(existing) == 1)}; give --force to replace")
+    existing = [] if force else [file for file in files if os.path.lexists(file)]
+    if existing and not (keeps_one and len(existing) == 1):
+        names = " and ".join(map(str, existing))
+        raise UsageError(f"{names} exist{'s' * (len(existing) == 1)}; give --force to replace")
     _check(files, place)
+    for file in existing:
+        print(f"left as it is: {file}")
     for file, text in files.items():
+        if file in existing:
+            continue
         file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         replace_private(file, text)
         print(f"wrote: {file}")

@@ -67,15 +67,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _accounts(change: StateChange, names: list[str]) -> list[str]:
-    from fnmatch import fnmatchcase
+    from fnmatch import filter as matching
 
     from cdsed.store import selection
 
     known = selection.accounts(change.db)
+    chosen: set[str] = set()
     for name in names:
-        if not any(fnmatchcase(each, name) for each in known):
+        found = [name] if name in known else matching(known, name)  # a name may have the characters of a pattern
+        if not found:
             raise UsageError(f"no account is named {name}; there are {', '.join(known) or 'none'}")
-    return [each for each in known if any(fnmatchcase(each, name) for name in names)] if names else [""]
+        chosen |= set(found)
+    return sorted(chosen, key=known.index) if names else [""]
 
 
 def _wait(change: StateChange, accounts: list[str], *, waits: bool) -> bool:

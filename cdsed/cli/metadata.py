@@ -63,6 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if (arguments.daily is None) == (arguments.listing is None):
         raise UsageError("give either a listing, or --daily DIR with --from DAY")
+    of_other = ("output", "format") if arguments.listing is None else ("first", "last", "overwrite", "cog")
+    for name in of_other:
+        if getattr(arguments, name):
+            option = {"first": "from", "last": "to"}.get(name, name)
+            raise UsageError(f"--{option} does not go with {'--daily' if arguments.listing is None else 'a listing'}")
     return _write_names(arguments) if arguments.daily is None else _write_days(arguments)
 
 
@@ -74,7 +79,8 @@ def _write_names(arguments: argparse.Namespace) -> int:
     check_output(arguments.output)
     form = _format(arguments)
     settings = settings_or_defaults(arguments.config, os.environ)
-    asked = list(read_contents(arguments.listing).products)
+    contents = read_contents(arguments.listing)
+    asked = list(contents.products)
     absent: dict[str, str] = {}
     with connect(settings, clock=SYSTEM_CLOCK, stop=threading.Event()) as service:
         lookup = MetadataLookup(service, per_filter=settings.catalogue.names_per_request)
@@ -84,7 +90,7 @@ def _write_names(arguments: argparse.Namespace) -> int:
     for name, cause in absent.items():
         say(f"{name}: {cause}")
     say(f"{count} of {len(asked)} products")
-    return ExitCode.UNFINISHED if absent else ExitCode.OK
+    return ExitCode.UNFINISHED if absent or contents.rejected else ExitCode.OK
 
 
 def _format(arguments: argparse.Namespace) -> str:
@@ -134,6 +140,8 @@ def _write_days(arguments: argparse.Namespace) -> int:
     first, last = _days(arguments)
     if not 0 <= arguments.settle_days < 1e5:
         raise UsageError(f"--settle-days {arguments.settle_days:g} should be a number of days, 0 or more")
+    if arguments.daily.exists() and not arguments.daily.is_dir():
+        raise UsageError(f"{arguments.daily} is not a directory")
     arguments.daily.mkdir(parents=True, exist_ok=True)
     tree = DailyTree(arguments.daily, arguments.settle_days * 86_400, arguments.overwrite, arguments.cog)
     settings = settings_or_defaults(arguments.config, os.environ)

@@ -81,7 +81,9 @@ def run_now(arguments: argparse.Namespace) -> int:
 
     def request(db: "Database", name: str) -> str:
         standing.request(db, name)
-        return f"{name} runs {when}"
+        state = standing.get(db, name)
+        is_paused = state is not None and state.paused
+        return f"{name} runs {f'after `cdsed queries resume {name}`, because it is paused' if is_paused else when}"
 
     return _change(arguments, settings, request)
 

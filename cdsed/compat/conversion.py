@@ -95,13 +95,26 @@ def _placed(conf: Mapping[str, Any], place: NewPlace, made: Conversion) -> NewPl
         value = conf.get(key)
         if not value:
             continue
-        given = [value] if isinstance(value, str) else list(value.values() if isinstance(value, Mapping) else value)
-        paths = tuple(dict.fromkeys(_absolute(each) for each in given))
+        members = [each for each in _members(value) if each is not None]
+        given = [each for each in members if isinstance(each, str) and each]
+        if not given or len(given) < len(members):
+            raise ConfigError([f"{key} should be paths of directories in localconfig.yml; put them in quotes"])
+        paths = tuple(dict.fromkeys(map(_absolute, given)))
         found[key] = paths[0] if key == "pre_spool" else paths
-        relative = [str(each) for each in given if not Path(str(each)).is_absolute()]
+        relative = [each for each in given if not Path(each).is_absolute()]
         note = f" ({', '.join(relative)}: taken from this directory)" if relative else ""
         made.taken[key] = f"{key}: {', '.join(map(str, paths))}{note}"
+        if unexpanded := [each for each in given if each.startswith("~") or "$" in each]:
+            text = f"{key}: '~' and '$' stand for themselves in {', '.join(unexpanded)}, as in cdsodatacli"
+            made.missing.append(f"{text}; if you meant another directory, correct it in {place.settings}")
     return replace(place, **found)
+
+
+def _members(value: object) -> list[object]:
+    """Return the items of a list or the values of a mapping; any other value alone."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
 
 
 def _groups(conf: Mapping[str, Any], made: Conversion) -> dict[str, str]:
@@ -121,6 +134,7 @@ def _groups(conf: Mapping[str, Any], made: Conversion) -> dict[str, str]:
             alias = _unique(_name_of(login.partition("@")[0], "account"), aliases)
             seen[login.strip().lower()] = f"{key}.{alias}"
             accounts[alias] = {"login": login, **_credentials(keys, alias)}
+            made.missing += _half_a_pair(keys, alias)
         if accounts:
             names[key] = _unique(_name_of(key, "group"), set(groups))
             groups[names[key]] = {"accounts": accounts}
@@ -157,6 +171,14 @@ def _credentials(keys: Mapping[str, Any], alias: str) -> dict[str, str]:
     if len(pair & found.keys()) == 1:  # one without the other is of no use, and the file would be refused
         return {name: value for name, value in found.items() if name not in pair}
     return found
+
+
+def _half_a_pair(keys: Mapping[str, Any], alias: str) -> Iterator[str]:
+    """Yield what an account lacks that has only one of the two S3 keys."""
+    pair = {name: bool(keys.get(name)) for name in ("s3-access-key", "s3-secret")}
+    if len(set(pair.values())) == 2:
+        lacking, given = sorted(pair, key=lambda name: pair[name])
+        yield f"account {alias}: {lacking}, without which its {given} was not taken"
 
 
 def _missing(made: Conversion, place: NewPlace) -> Iterator[str]:

@@ -64,7 +64,7 @@ complete -c cdsed -n '_shtab_cdsed_using config; and test $_shtab_cdsed_npos -eq
 complete -c cdsed -n '_shtab_cdsed_using config check' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using config check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (default: the search path)'
 complete -c cdsed -n '_shtab_cdsed_using config check' -l no-accounts -d 'do not check the accounts, which only the daemon'"'"'s user may read'
-complete -c cdsed -n '_shtab_cdsed_using config; and test $_shtab_cdsed_npos -eq 0' -a init -d 'Write a commented settings file and an accounts file (mode 0600) for this user, and make the directories that they name. Fill in the accounts file, then run `cdsed config check`.'
+complete -c cdsed -n '_shtab_cdsed_using config; and test $_shtab_cdsed_npos -eq 0' -a init -d 'Write a commented settings file and an accounts file (mode 0600) for this user, and make the directories that they name. If you have one of the two files, it stays as it is, and only the other one is written. Fill in the accounts file, then run `cdsed config check`.'
 complete -c cdsed -n '_shtab_cdsed_using config init' -s h -l help -d 'show this help message and exit'
 complete -c cdsed -n '_shtab_cdsed_using config init' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'settings file to write (default: the usual one)'
 complete -c cdsed -n '_shtab_cdsed_using config init' -l accounts -xka "(__fish_complete_path (commandline -ct))" -d 'accounts file (default: beside the settings)'

@@ -16,7 +16,7 @@ from cdsed.store.key_history import KeyHistory
 #: Clients wait 10 to 60 s until a new key is usable; this allows for more.
 YOUNG_S = 600.0
 
-_NEW_KEY = "make a new one (`cdsed keys create`), put it into the accounts file and reload"
+_NEW_KEY = "make a new one (`cdsed keys create`), put it into the accounts file and restart the daemon"
 
 
 def note_use(db: Database, clock: Clock, account: str, pair: S3Keys) -> None:
@@ -71,9 +71,9 @@ def _diagnosis(refusal: str, history: KeyHistory, now: float) -> tuple[str, str]
         case "SignatureDoesNotMatch":
             code = "WrongSecret"
             text = f"its S3 secret key {worked} and does not fit any more: renewed at CDSE, or this machine's clock is "
-            text += "wrong; correct the accounts file and reload"
+            text += "wrong; correct the accounts file and restart the daemon"
             if not worked:
-                text = "its S3 secret key does not fit its access key; correct the accounts file and reload"
+                text = "its S3 secret key does not fit its access key; correct the accounts file and restart the daemon"
         case "AccessDenied" if worked:
             code = "KeyRevoked"
             text = f"its S3 key {worked} and is refused everything now: revoked or expired; {_NEW_KEY}"

@@ -13,7 +13,7 @@ from cdsed.credentials.key_ledger import accounts_to_keep
 from cdsed.doctor.finding import DoctorVerdict, Finding, fine, problem, remark
 
 _WARN_BEFORE_EXPIRY_DAYS = 14
-_NEW_KEYS = "make new ones (`cdsed keys create`), put them into the accounts file and reload"
+_NEW_KEYS = "make new ones (`cdsed keys create`), put them into the accounts file and restart the daemon"
 
 
 def proxy_lines(settings: Settings) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from cdsed.config.settings import Settings
@@ -14,6 +15,7 @@ from cdsed.store.database import sqlite_version, wal_is_safe
 WITHIN_S = 20.0
 
 _FEW_INODES = 10_000
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _STATE_FREE_BYTES_MIN = 10**9
 _NEEDED = {
     "write": "cdsed cannot write a file there",
@@ -25,13 +27,17 @@ _NEEDED = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedDirectory:
-    """One directory of the settings: whether cdsed writes to it, locks files there, and needs a local disk for it."""
+    """One directory of the settings: whether cdsed writes to it, locks files there, and needs a local disk for it.
+
+    `outlives_boot`: whether what is in it is of use after a restart of the machine.
+    """
 
     key: str
     path: Path
     writes: bool = True
     needs_lock: bool = False
     is_local: bool = False
+    outlives_boot: bool = True
     free_bytes_min: int = 0
 
 
@@ -42,7 +48,7 @@ def directories_of(settings: Settings) -> list[CheckedDirectory]:
         CheckedDirectory(
             "state_dir", settings.state_dir, needs_lock=True, is_local=True, free_bytes_min=_STATE_FREE_BYTES_MIN
         ),
-        CheckedDirectory("runtime_dir", settings.sessions_dir, needs_lock=True, is_local=True),
+        CheckedDirectory("runtime_dir", settings.sessions_dir, needs_lock=True, is_local=True, outlives_boot=False),
         CheckedDirectory("backup_dir", settings.backups_dir),
         CheckedDirectory("inbox.path", settings.inbox.path),
         *(CheckedDirectory("spools", path, free_bytes_min=free) for path in settings.spools),
@@ -83,7 +89,7 @@ def _of_place(place: CheckedDirectory, found: dict[str, Any] | None, within_s: f
     yield _rights(place, subject, found)
     yield _file_system(place, subject, found)
     if place.writes:
-        yield _space(place, subject, found)
+        yield from _space(place, subject, found)
     for name, why in found.get("failed", {}).items():
         if name != "flock" or place.needs_lock:
             yield problem(name, subject, f"{name}: {why}", _NEEDED[name], "use another disk or other mount options")
@@ -96,6 +102,11 @@ def _of_place(place: CheckedDirectory, found: dict[str, Any] | None, within_s: f
 def _rights(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Finding:
     if not found["is_directory"]:
         return problem("rights", subject, f"{found['there']} is not a directory", "cdsed cannot use it", "rename it")
+    if not found["exists"] and not found["enterable"]:
+        # whether it exists is not known
+        text = f"this user (uid {os.geteuid()}) may not enter {found['there']}"
+        remedy = f"run this as the daemon's user, or: sudo chmod o+x {quote(found['there'])}"
+        return problem("rights", subject, text, "cdsed cannot use it", remedy)
     if not found["exists"]:
         missing = f"does not exist; {found['there']} does"
         if not place.writes:
@@ -104,7 +115,7 @@ def _rights(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Fin
             )
         if found["writable"]:
             return fine("rights", subject, "does not exist yet; the daemon makes it")
-        remedy = f"make it: sudo install -d -o {_user()} -m 750 {place.path}"
+        remedy = f"make it: sudo install -d -o {_user()} -m 750 {quote(str(place.path))}"
         return problem("rights", subject, missing, "this user may not make it", remedy)
     if found["read_only"] and place.writes:
         return problem(
@@ -112,7 +123,7 @@ def _rights(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Fin
         )
     if not found["readable"] or (place.writes and not found["writable"]):
         verb = "write to" if found["readable"] else "read"
-        remedy = f"run this as the daemon's user, or: sudo chown {_user()} {place.path}"
+        remedy = f"run this as the daemon's user, or: sudo chown {_user()} {quote(str(place.path))}"
         return problem(
             "rights", subject, f"this user (uid {os.geteuid()}) may not {verb} it", "cdsed cannot use it", remedy
         )
@@ -129,22 +140,30 @@ def _file_system(place: CheckedDirectory, subject: str, found: dict[str, Any]) -
             "SQLite and locks do not work across hosts there, and the state gets damaged",
             f"set {place.key} to a local disk, e.g. below /var/lib/cdsed",
         )
+    if kind in _IN_MEMORY and place.outlives_boot:
+        means = "it is empty after a restart of this machine"
+        return remark("file_system", subject, f"is on {kind}, in memory", means, f"set {place.key} to a disk")
     return fine("file_system", subject, f"is on {kind}{', a network file system' if found['network'] else ''}")
 
 
-def _space(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Finding:
+def _space(place: CheckedDirectory, subject: str, found: dict[str, Any]) -> Iterator[Finding]:
     free, inodes = found["free_bytes"], found["inodes_free"]
     text = f"{free / 1e9:.1f} GB free"
-    if found["inodes"] and inodes < _FEW_INODES:
+    has_few_inodes = bool(found["inodes"]) and inodes < _FEW_INODES
+    if has_few_inodes:
         means = "no file can be made" if inodes < 1 else "soon no file can be made"
         make = problem if inodes < 1 else remark
-        return make("inodes", subject, f"{inodes} inodes free", means, "remove many small files, or use another disk")
+        yield make("inodes", subject, f"{inodes} inodes free", means, "remove many small files, or use another disk")
     if free < place.free_bytes_min:
         least = f"{place.free_bytes_min / 1e9:.1f} GB"
         means = "the state may not grow" if place.is_local else f"nothing is downloaded there below {least}"
         remedy = "make room" if place.is_local else "make room, or lower disk.free_bytes_min"
-        return problem("space", subject, f"{text}, below {least}", means, remedy)
-    return fine("space", subject, text)
+        yield problem("space", subject, f"{text}, below {least}", means, remedy)
+    elif "full" in found and not (has_few_inodes and inodes < 1):
+        means = "cdsed cannot write a file there"
+        yield problem("space", subject, f"{text}, but: {found['full']}", means, "make room, or raise the disk quota")
+    elif not has_few_inodes:
+        yield fine("space", subject, text)
 
 
 def _of_staging(settings: Settings, found: dict[str, Any], within_s: float) -> Iterator[Finding]:

@@ -71,8 +71,7 @@ def _of_settings(settings: Settings, environ: Mapping[str, str], clock: Clock, *
         return
     from cdsed.doctor.services import check_services  # imported here: requests is not needed offline
 
-    services = list(check_services(settings, clock))
-    yield from services
+    yield from check_services(settings, clock)
     if accounts is not None and not state_hangs:
         yield from _signed(settings, accounts, environ, clock)
 
@@ -118,8 +117,19 @@ def _hung(what: str, path: Path) -> Finding | None:
 def _config_problems(check: str, error: ConfigError, remedy: str) -> Iterator[Finding]:
     for text in error.problems:
         # What follows a name such as s3_secret_key and a colon is taken for a secret, and not printed.
-        sentence = text.replace(": should ", " should ")
-        yield problem(check, "", sentence, "the daemon does not start", remedy)
+        sentence, _, command = text.replace(": should ", " should ").partition("; run: ")
+        yield problem(check, "", sentence, "the daemon does not start", _remedy(sentence, command) or remedy)
+
+
+def _remedy(sentence: str, command: str) -> str:
+    """Return what mends a file that cannot be read; empty if it is a line of it."""
+    if command:
+        return f"run: {command}"
+    if ": no such file" in sentence:
+        return "correct the path, or run `cdsed config init`, which writes the file that is missing"
+    if ": cannot be read" in sentence:
+        return "correct the path or the rights, or run this as the daemon's user"
+    return "correct this variable, or unset it" if sentence.startswith("$") else ""
 
 
 def _signed(settings: Settings, accounts: Accounts, environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
@@ -133,5 +143,4 @@ def _signed(settings: Settings, accounts: Accounts, environ: Mapping[str, str], 
     with closing(db) if db is not None else nullcontext():
         register = Register(register_dir(environ), os.getpid(), settings.state_dir)
         requests = SignedRequests(settings, db, register, clock, runs)
-        for account in accounts:
-            yield requests.check(account)
+        yield from requests.check_all(accounts)

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ def _directory(job: dict[str, Any]) -> dict[str, Any]:
 
     path = Path(job["path"])
     there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if there.is_symlink() and not there.exists():
+        return {"error": f"{there} is a symbolic link to {there.readlink()}, which cannot be reached"}
     space = os.statvfs(there)
     kind = filesystem_kind(there.resolve(), Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
     found = {
@@ -52,9 +54,10 @@ def _directory(job: dict[str, Any]) -> dict[str, Any]:
         "read_only": bool(space.f_flag & os.ST_RDONLY),
         "readable": os.access(there, os.R_OK | os.X_OK, effective_ids=True),
         "writable": os.access(there, os.W_OK | os.X_OK, effective_ids=True),
+        "enterable": os.access(there, os.X_OK, effective_ids=True),
     }
     if found["exists"] and found["is_directory"] and found["writable"] and job["writes"]:
-        found["failed"] = {name: why for name, attempt in _ATTEMPTS.items() if (why := _why_not(attempt, path))}
+        found |= _tried(path)
     return found
 
 
@@ -102,12 +105,17 @@ def _temporary(directory: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _why_not(attempt: Callable[[Path], None], directory: Path) -> str:
-    try:
-        attempt(directory)
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+def _tried(directory: Path) -> dict[str, Any]:
+    """Return what a temporary file could not do there, and apart from it why the disk took none (full, quota)."""
+    failed: dict[str, str] = {}
+    for name, attempt in _ATTEMPTS.items():
+        try:
+            attempt(directory)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return {"failed": failed, "full": error.strerror}
+            failed[name] = error.strerror or str(error)
+    return {"failed": failed}
 
 
 def _write(directory: Path) -> None:

@@ -21,6 +21,7 @@ from cdsed.errors import ServiceError
 _WITHIN_S = 15.0
 _CERTIFICATE_DAYS_MIN = 14
 _DRIFT_REMARK_S, _DRIFT_PROBLEM_S = 5.0, 300.0
+_PROXY = "correct services.proxy_url in the settings, or https_proxy and no_proxy of the environment"
 _NETWORK = "look at the network, proxies and firewalls, and at `services` in the settings"
 
 
@@ -55,9 +56,8 @@ def _connect(host: str, url: str, proxy: Proxy | None, settings: Settings, clock
         addresses = in_time(lambda: socket.getaddrinfo(name, number, type=socket.SOCK_STREAM), _WITHIN_S)
     except OSError as error:
         means = "nothing of this service can be reached"
-        yield problem(
-            "dns", host, f"{name} has no address: {error}", means, "look at /etc/resolv.conf, and at the network"
-        )
+        remedy = _PROXY if proxy else "look at /etc/resolv.conf, and at the network"
+        yield problem("dns", host, f"{'the proxy ' if proxy else ''}{name} has no address: {error}", means, remedy)
         return
     known = ", ".join(sorted({str(each[4][0]) for each in addresses})[:4])
     yield fine("dns", host, f"{name} is {known}")
@@ -67,7 +67,9 @@ def _connect(host: str, url: str, proxy: Proxy | None, settings: Settings, clock
     try:
         socket.create_connection((name, number), timeout=_WITHIN_S).close()
     except OSError as error:
-        yield problem("connection", host, f"no connection: {error}", "nothing of it can be reached", _NETWORK)
+        to = f" to the proxy {proxy}" if proxy else ""
+        remedy = _PROXY if proxy else _NETWORK
+        yield problem("connection", host, f"no connection{to}: {error}", "nothing of it can be reached", remedy)
         return
     yield fine("connection", host, "answers, without TLS")
 
@@ -83,7 +85,9 @@ def _tls(host: str, url: str, proxy: Proxy | None, settings: Settings, clock: Cl
         remedy = "ask who runs the network for its certificate authority, and name the file in services.ca_file"
         return problem("tls", host, f"its certificate is not trusted: {error.verify_message}", means, remedy)
     except (OSError, http.client.HTTPException) as error:
-        return problem("tls", host, f"no TLS connection: {error}", "nothing of it can be reached", _NETWORK)
+        through = f" through the proxy {proxy}" if proxy else ""
+        remedy = _PROXY if proxy else _NETWORK
+        return problem("tls", host, f"no TLS connection{through}: {error}", "nothing of it can be reached", remedy)
     issuer = _words(certificate.get("issuer", ()))
     left_days = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - clock.utc_s()) / 86_400
     text = f"certificate of {issuer}, for {left_days:.0f} more days"
@@ -132,8 +136,9 @@ def _words(name: object) -> str:
 
 def _catalogue(settings: Settings, clock: Clock) -> Iterator[Finding]:
     subject = settings.services.catalogue_url
+    quick = {"catalogue": settings.catalogue.model_copy(update={"timeout_s": _WITHIN_S})}
     try:
-        with connect(settings, clock=clock, stop=threading.Event()) as service:
+        with connect(settings.model_copy(update=quick), clock=clock, stop=threading.Event(), tries=1) as service:
             reply = service.fetch("Products", {"$top": "1"})
             now_s = clock.utc_s()
     except ServiceError as error:

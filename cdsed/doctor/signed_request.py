@@ -2,7 +2,8 @@
 
 import os
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account, S3Keys
@@ -22,6 +23,7 @@ from cdsed.transfer.s3_list import list_some
 from cdsed.work.sharing import account_mark
 
 _SESSIONS_TRIED = 100
+_WITHIN_S = 15.0
 _TOP_FOLDER = next(family.mission.collection for family in Family if family.mission.collection).title()
 
 
@@ -46,8 +48,23 @@ class SignedRequests:
     daemon_runs: bool
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def check(self, account: Account) -> Finding:
-        """Send the request, and return what was found."""
+    def check_all(self, accounts: Iterable[Account]) -> Iterator[Finding]:
+        """Ask for one account after the other, until S3 itself cannot be used: each would wait for its time-out."""
+        is_usable = True
+        for account in accounts:
+            if not is_usable:
+                text = f"account {account.name} was not asked, because S3 could not be used for the one before"
+                yield remark("signed", account.name, text, "its keys may be wrong", "run this again when S3 answers")
+                continue
+            try:
+                yield self._check(account)
+            except TransferError as error:
+                is_usable = False
+                remedy = "look at the network, and at services.s3_url"
+                yield problem("signed", account.name, str(error), "S3 cannot be used now", remedy)
+
+    def _check(self, account: Account) -> Finding:
+        """Send the request, and return what was found; TransferError if S3 itself cannot be used."""
         name = account.name
         keys = self._keys(account)
         if isinstance(keys, Finding):
@@ -97,7 +114,13 @@ class SignedRequests:
     def _ask(self, account: Account, keys: S3Keys) -> Finding:
         name = account.name
         bucket = self.settings.services.s3_bucket
-        connection = Connection(Endpoint.from_settings(self.settings), Credentials(keys.access_key, keys.secret_key))
+        endpoint = Endpoint.from_settings(self.settings)
+        quick = replace(
+            endpoint,
+            connect_timeout_s=min(endpoint.connect_timeout_s, _WITHIN_S),
+            read_timeout_s=min(endpoint.read_timeout_s, _WITHIN_S),
+        )
+        connection = Connection(quick, Credentials(keys.access_key, keys.secret_key))
         try:
             list_some(connection, name, S3Location(bucket, f"{_TOP_FOLDER}/x"), "", most=1)
         except TransferError as error:
@@ -111,11 +134,10 @@ class SignedRequests:
     def _refused(self, name: str, error: TransferError) -> Finding:
         history = key_history.of_account(self.db, name) if self.db is not None else None
         explained = diagnose_refusal(error, name, history, self.clock.utc_s())
-        text = str(explained)
-        if isinstance(explained, AccountError):
-            remedy = f"run `cdsed keys list --account {name}`, and mend its entry in the accounts file"
-            return problem("signed", name, text, f"account {name} downloads nothing", remedy)
-        return problem("signed", name, text, "S3 cannot be used now", "look at the network, and at services.s3_url")
+        if not isinstance(explained, AccountError):
+            raise explained
+        remedy = f"run `cdsed keys list --account {name}`, and mend its entry in the accounts file"
+        return problem("signed", name, str(explained), f"account {name} downloads nothing", remedy)
 
 
 class _HeldSession:

@@ -72,7 +72,7 @@ def _record(row: Row, family: Family) -> Record:
         "listings": json.loads(row["listings"]),
         "asked_at": min(asked, default=None),
         "changed_at": row["changed_at"],
-        "published_at": row["changed_at"] if row["state"] == State.DONE else None,
+        "published_at": _published_at(row),
         "attempts": row["attempts"],
         "source_path": row["s3_path"],
         "source_path_from": row["path_source"],
@@ -82,3 +82,10 @@ def _record(row: Row, family: Family) -> Record:
         "cause": row["cause"],
         "footprint": None,
     }
+
+
+def _published_at(row: Row) -> float | None:
+    """Return when cdsed published a product, which may have been moved to another directory since."""
+    if row["state"] == State.DONE:
+        return float(row["changed_at"])
+    return row["done_at"] if row["state"] in SUCCEEDED else None

@@ -40,6 +40,7 @@ _DAY_S = 86_400.0
 _KEY_WARNING_DAYS = 14
 _KEY_CRITICAL_DAYS = 1
 _DISK = "disk:"
+_ADD = "add one, then restart the daemon"  # systemd passes the accounts file only at the start
 _BREAKERS = {
     "service:s3": (
         "service",
@@ -53,7 +54,7 @@ _BREAKERS = {
 #: By the first word of a notice's name. Its rest, after the colon, is the subject.
 _NOTICES = {
     "damaged": ("damaged", "start the daemon again: it recovers the state"),
-    "reload": ("reload", "correct the settings or accounts, and reload"),
+    "reload": ("reload", "correct the settings and reload, or the accounts and restart"),
     "inbox": ("inbox", "raise fs.inotify.max_user_instances and fs.inotify.max_user_watches"),
     "unreadable": ("inbox", "let the user of the daemon read it, and put it into the inbox again"),
     "spool": ("disk", "do what it says: the directory cannot be made"),
@@ -147,11 +148,12 @@ def _groups(report: StatusReport) -> Iterator[Alarm]:
     if report.daemon.state is not DaemonState.RUNNING:
         return
     if not groups and products_to_do(report):
-        yield Alarm("accounts", "", Severity.CRITICAL, "the accounts file has no account", "add one, then reload")
+        text = "the accounts file has no account"
+        yield Alarm("accounts", "", Severity.CRITICAL, text, _ADD)
     waiting = {each.group for each in report.listings if each.state == "open"} - set(groups)
     for group in sorted(waiting) if groups else ():
         text = f"products wait for an account of group {group}, and the accounts file has none"
-        yield Alarm("accounts", group, Severity.CRITICAL, text, "add one, then reload")
+        yield Alarm("accounts", group, Severity.CRITICAL, text, _ADD)
 
 
 def _accounts(report: StatusReport) -> Iterator[Alarm]:
@@ -169,7 +171,7 @@ def _accounts(report: StatusReport) -> Iterator[Alarm]:
             left_s = max(0.0, each.key_expires_at - report.at)
             urgent = left_s <= _KEY_CRITICAL_DAYS * _DAY_S
             text = f"the S3 key of account {each.name} expires in {_span(left_s)}"
-            remedy = "make a new one (`cdsed keys create`), put it into the accounts file and reload"
+            remedy = "make a new one (`cdsed keys create`), put it into the accounts file and restart the daemon"
             severity = Severity.CRITICAL if urgent else Severity.WARNING
             yield Alarm("key_expires", each.name, severity, text, remedy)
         if each.throttle_reason is ThrottleReason.PENALISED and not spent_by_us(

@@ -130,7 +130,8 @@ def _by_accounts(clock: Clock, accounts: tuple[AccountStatus, ...], pauses: Paus
 
 def _deserted(db: Database) -> str | None:
     groups = ", ".join(row["account_group"] for row in db.rows(_SQL.deserted_groups))
-    message = f"the accounts file has no account of group {groups}, and products wait for one: add it, then reload"
+    lacking = f"the accounts file has no account of group {groups}, and products wait for one"
+    message = f"{lacking}: add it, then restart the daemon"
     return message if groups else None
 
 

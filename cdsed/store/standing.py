@@ -67,6 +67,8 @@ class FoundByRun:
         Products for its listing, other products that it has seen, and deleted ones that are reported.
     mark_at, deleted_at
         The new marks in seconds UTC; None: as before.
+    is_complete
+        Whether nothing more changed; else the next run follows at once.
     """
 
     query: str
@@ -77,6 +79,7 @@ class FoundByRun:
     deleted: tuple[DeletedProduct, ...]
     mark_at: float | None
     deleted_at: float | None
+    is_complete: bool = True
 
 
 def get(db: Database, name: str) -> QueryState | None:
@@ -162,6 +165,7 @@ def add_run(db: Database, clock: Clock, found: FoundByRun) -> None:
             at=at,
             found=len(found.listed),
             listing=found.listing,
+            requested=not found.is_complete,
         )
         db.rows(_SQL.forget_old, query=found.query, before=at - _SEEN_FOR_S)
 

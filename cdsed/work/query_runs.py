@@ -161,6 +161,7 @@ class QueryRuns:
             deleted=tuple(found.deleted),
             mark_at=max(marks, default=None),
             deleted_at=max((min(each.deleted_at, now_at) for each in changes.deleted or ()), default=None),
+            is_complete=changes.complete_until_at is None,
         )
         standing.add_run(self._db, self._clock, run)
 

@@ -96,7 +96,9 @@ class Walk:
         self.walked: set[str] = set()
         self._due: Counter[tuple[str, AlarmKey]] = Counter()
 
-    def expect(self, alarms: dict[AlarmKey, str], *, again: AlarmKey | None = None) -> None:
+    def expect(
+        self, alarms: dict[AlarmKey, str], *, again: AlarmKey | None = None, says: dict[str, str] | None = None
+    ) -> None:
         """Wait until these alarms are everywhere, and until the hook has heard of what came and what went.
 
         While the daemon does not run, the hook hears nothing. It hears of what went after the next start.
@@ -105,8 +107,10 @@ class Walk:
         ----------
         again
             An alarm that was there before, and is sent again because it became more urgent.
+        says
+            What the status says of alarms that have another text than in `_TEXTS`, by name.
         """
-        self.outlets.wait_for(alarms, _TEXTS)
+        self.outlets.wait_for(alarms, _TEXTS if says is None else {**_TEXTS, **says})
         came, went = alarms.keys() - self.present.keys(), self.present.keys() - alarms.keys()
         for kind, keys in (("person_needed", {*came, again} - {None}), ("back_to_normal", went)):
             self._due.update((kind, key) for key in keys if key and key[0] not in _NOT_FOR_HOOKS)
@@ -232,22 +236,28 @@ def around_the_installation(walk: Walk) -> None:
     walk.sandbox.add_products({"safename": _BAD_NAME, "size_bytes": 1000})
     assert lab.command("retry", "--unavailable").returncode == 0
     walk.key_expires_in(365)
+    lab.configure(disk={"free_bytes_min": 10**18})  # every disk is full, as `at_work` sees it
     daemon.send(signal.SIGHUP)
 
 
 def at_work(walk: Walk) -> None:
     """Walk what is wrong while products are fetched."""
     lab, sandbox = walk.lab, walk.sandbox
-    names = realistic_safenames("S1_OCN", 13, seed=61)
-    sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in [*names, _NO_GUESS]))
+    *names, too_big = realistic_safenames("S1_OCN", 14, seed=61)
+    sandbox.add_products(*({"safename": name, "size_bytes": 100_000} for name in [*names, too_big, _NO_GUESS]))
     sandbox.fault(kind="key_revoked", account="sandbox-3")
     lab.drop("of-the-lab.txt", names[:1], group="lab")
-    alarms = {("accounts", "lab"): "critical", ("account", "sandbox-3"): "warning"}
-    walk.expect(alarms)
+    lab.drop("full.txt", [too_big])
+    full = {("disk", "every spool"): "critical"}
+    alarms = {("accounts", "lab"): "critical", ("account", "sandbox-3"): "warning", **full}
+    walk.expect(alarms, says={"disk": "free_bytes_min"})
     for operation in ("get", "list", "odata"):
         sandbox.fault(kind="internal_error", operation=operation)
+    lab.configure(disk={"free_bytes_min": 0})  # there is room, which is noticed when S3 works
+    walk.daemon.send(signal.SIGHUP)
     lab.drop("one.txt", [*names[1:], _NO_GUESS])
-    walk.expect({**alarms, ("service", "s3"): "warning", ("catalogue", ""): "warning"})
+    more = {("service", "s3"): "warning", ("catalogue", ""): "warning"}
+    walk.expect({**alarms, **more}, says={"disk": "free_bytes_min"})
     sandbox.clear_faults()
     walk.expect({})
     wait_until("the report", lambda: lab.report("one.txt"), daemon=walk.daemon)

@@ -64,7 +64,7 @@ def _file(directory: Path, content: str) -> str:
 @pytest.mark.parametrize(
     ("message", "place", "expected"),
     [
-        ("wrong; correct the accounts file and reload", "localconfig.yml", "wrong; correct localconfig.yml"),
+        ("correct the accounts file and restart the daemon", "localconfig.yml", "correct localconfig.yml"),
         ("give its totp in the accounts file", "this call", "give its totp in this call"),
         ("/tmp/call-x/accounts.yml:3: groups.default", "localconfig.yml", "localconfig.yml: groups.default"),
         ("add it to the accounts file, then reload", "localconfig.yml", "add it to localconfig.yml"),

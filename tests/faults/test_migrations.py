@@ -156,8 +156,9 @@ def test_a_released_schema_is_upgraded_with_all_its_rows(released: Path, tmp_pat
     assert rows_of(state, {"sqlite_sequence": ["name", "seq"]}) == sequences
 
 
-def test_the_golden_state_of_schema_8_has_a_product_in_every_state(tmp_path: Path) -> None:
-    golden(_ROOT / "tests" / "data" / "schema-8.sql", tmp_path / "state")
+@pytest.mark.parametrize("released", [8, 11])
+def test_a_golden_state_has_a_product_in_every_state(released: int, tmp_path: Path) -> None:
+    golden(_ROOT / "tests" / "data" / f"schema-{released}.sql", tmp_path / "state")
     open_state(tmp_path / "state").close()
     states = {state for (state,) in rows_of(tmp_path / "state", {"product": ["state"]})["product"]}
     assert states == {state.value for state in State}

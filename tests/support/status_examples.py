@@ -44,7 +44,7 @@ L1C = "S2A_MSIL1C_20240912T112541_N0511_R137_T28PHQ_20240912T133420.SAFE"
 BUSY, FREE, WAITING = SessionMark.BUSY, SessionMark.FREE, SessionMark.WAITING
 KEY_REASON = (
     "its S3 key still worked at 2026-11-22T15:54:38Z and is unknown now: revoked, deleted or expired; make a new one "
-    "(`cdsed keys create`), put it into the accounts file and reload"
+    "(`cdsed keys create`), put it into the accounts file and restart the daemon"
 )
 
 

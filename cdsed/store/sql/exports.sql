@@ -4,6 +4,7 @@ SELECT product.id AS position, safename, state, path, size_bytes, account_group,
     (SELECT json_group_array(DISTINCT listing.name) FROM want JOIN listing ON listing.id = want.listing
      WHERE want.product = product.id) AS listings,
     (SELECT min(at) FROM event WHERE event.product = product.id AND origin IS NULL) AS entered_at,
+    (SELECT max(at) FROM event WHERE event.product = product.id AND target = 'done') AS done_at,
     (SELECT min(taken_at) FROM want JOIN listing ON listing.id = want.listing
      WHERE want.product = product.id) AS taken_at
 FROM product
@@ -17,6 +18,7 @@ SELECT product.id AS position, safename, state, path, size_bytes, account_group,
     (SELECT json_group_array(DISTINCT listing.name) FROM want JOIN listing ON listing.id = want.listing
      WHERE want.product = product.id) AS listings,
     (SELECT min(at) FROM event WHERE event.product = product.id AND origin IS NULL) AS entered_at,
+    (SELECT max(at) FROM event WHERE event.product = product.id AND target = 'done') AS done_at,
     (SELECT min(taken_at) FROM want JOIN listing ON listing.id = want.listing
      WHERE want.product = product.id) AS taken_at
 FROM want AS chosen CROSS JOIN product ON product.id = chosen.product

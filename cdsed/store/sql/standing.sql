@@ -40,7 +40,7 @@ SET mark_at = CASE WHEN mark_assumed = 1 THEN coalesce(:mark_at, mark_at)
     mark_assumed = CASE WHEN :mark_at IS NULL THEN mark_assumed ELSE 0 END,
     deleted_at = max(deleted_at, coalesce(:deleted_at, deleted_at)),
     anchor_at = :at, ran_at = :at, found = found + :found, found_last = :found,
-    listing = CASE WHEN :found > 0 THEN :listing ELSE listing END, failures = 0, error = NULL, requested = 0
+    listing = CASE WHEN :found > 0 THEN :listing ELSE listing END, failures = 0, error = NULL, requested = :requested
 WHERE name = :name
 
 -- name: fail

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
@@ -59,6 +60,36 @@ def test_deleted_products_are_found_with_their_cause(shared_sandbox: SandboxProc
     assert changes.deleted is not None
     assert [(each.safename, each.cause) for each in changes.deleted] == [(gone, "Corrupted product")]
     assert changes.products == ()
+
+
+class _Deleted:
+    """A catalogue with these deleted rows, as OData gives them page by page."""
+
+    url = "https://catalogue.example.org"
+
+    def __init__(self, rows: list[dict[str, str]]) -> None:
+        self.rows = rows
+
+    def get(self, path: str, options: dict[str, str]) -> dict[str, object]:
+        assert path == "DeletedProducts"
+        since = options["$filter"].rpartition("DeletionDate ge ")[2]
+        rows = [row for row in self.rows if row["DeletionDate"] >= since]
+        assert int(options["$skip"]) <= 10_000, "the catalogue refuses more"
+        return {"value": rows[int(options["$skip"]) :][: int(options["$top"])]}
+
+
+def test_many_products_that_were_deleted_at_once_or_do_not_fit_hide_no_later_one() -> None:
+    at_once = [{"DeletionDate": "2025-06-01T00:00:00.000000Z"} for _ in range(2500)]
+    rows = [*at_once, {"DeletionDate": "2025-06-02T00:00:00.000000Z"}]
+    rows = [{"Id": str(n), "Name": f"S2A_MSIL1C_{n}", "DeletionCause": "", **row} for n, row in enumerate(rows)]
+    rows[-1]["Name"] = "S2A_MSIL2A_X"
+    source = ChangeSearch(cast("ODataClient", _Deleted(rows)))
+    since = datetime(2025, 1, 1, tzinfo=UTC)
+    every = source._deleted(query_of(QueryConditions(collection="SENTINEL-2")), since)
+    assert every is not None
+    assert len(every) == 2501
+    some = source._deleted(query_of(QueryConditions(collection="SENTINEL-2", name="S2A_MSIL2A_*")), since)
+    assert [each.safename for each in some or ()] == ["S2A_MSIL2A_X"]
 
 
 def test_a_catalogue_without_deleted_products_does_not_fail(

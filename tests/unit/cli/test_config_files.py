@@ -97,6 +97,8 @@ def test_files_that_exist_are_replaced_only_with_force(tmp_path: Path, capsys: p
         ("logins: {a@b.c: 0123}\n", "account a: cdse-psswd should be text; put it in quotes"),
         ("logins: {a@b.c: {s3-access-key: canary x, s3-secret: y}}\n", "s3_access_key: should have no space in it"),
         ("logins: {a@b.c: y}\nspools: {a: /b}\npre_spool: /b\n", "pre_spool: should not be a spool"),
+        ("logins: {a@b.c: y}\nspools: {a: 5}\n", "spools should be paths of directories"),
+        ("logins: {a@b.c: y}\npre_spool: 7\n", "pre_spool should be paths of directories"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_and_nothing_is_written(
@@ -107,6 +109,37 @@ def test_what_cannot_be_taken_is_refused_and_nothing_is_written(
     assert complaint in error
     assert "canary" not in error
     assert not (tmp_path / "new").exists()
+
+
+def test_what_is_not_taken_as_it_may_have_been_meant_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "logins: {a@b.c: {s3-access-key: canary}}\nspools: {a: ~/spool, b: /x/$DATA, c: null, d: /y}\n"
+    assert imported(tmp_path, text) == 0
+    said = capsys.readouterr().out
+    assert "account a: s3-secret, without which its s3-access-key was not taken" in said
+    assert "spools: '~' and '$' stand for themselves in ~/spool, /x/$DATA, as in cdsodatacli" in said
+    settings = yaml.safe_load((tmp_path / "new/cdsed.yml").read_text("utf-8"))
+    assert settings["spools"] == [str(tmp_path / "~/spool"), "/x/$DATA", "/y"]
+
+
+def test_init_writes_the_file_that_is_missing_and_leaves_the_other_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, accounts = tmp_path / "cdsed.yml", tmp_path / "elsewhere.yml"
+    text = f"state_dir: {tmp_path}/s\ninbox: {{path: {tmp_path}/i}}\nspools: [{tmp_path}/p]\n"
+    config.write_text(f"{text}accounts_file: {accounts}\ndefault_group: lab\n", encoding="utf-8")
+    written = config.read_text("utf-8")
+    assert main(["config", "init", "--config", str(config)]) == 0
+    assert f"left as it is: {config}\nwrote: {accounts}\n" in capsys.readouterr().out
+    assert config.read_text("utf-8") == written
+    assert list(yaml.safe_load(accounts.read_text("utf-8"))["groups"]) == ["lab"]
+    assert all((tmp_path / name).is_dir() for name in "sip")
+    config.unlink()
+    filled = accounts.rename(tmp_path / "accounts.yml").read_text("utf-8")
+    places = (f"--state-dir={tmp_path}/s", f"--inbox={tmp_path}/i", f"--spool={tmp_path}/p")
+    assert main(["config", "init", "--config", str(config), *places]) == 0
+    assert (config.exists(), (tmp_path / "accounts.yml").read_text("utf-8")) == (True, filled)
 
 
 def test_init_writes_files_that_need_only_the_account(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -56,6 +57,19 @@ def test_csv_has_what_is_on_disk_with_the_documented_columns(export: Export) -> 
     assert rows[0]["published_at"] == "", "it was not downloaded by cdsed"
     page = (Path(__file__).parents[3] / "docs/export.md").read_text("utf-8")
     assert [name for name in COLUMNS if f"| `{name}` |" not in page] == []
+
+
+def test_a_product_that_was_moved_keeps_the_time_at_which_it_was_published(
+    used_cli_lab: CliLab, export: Export
+) -> None:
+    db = used_cli_lab.open()
+    with closing(db), db.write():
+        values = "SELECT id, 1700000000.0, 'verifying', 'done', 0 FROM product"
+        db.rows(f"INSERT INTO event (product, at, origin, target, attempts) {values}")
+    rows = list(csv.DictReader(io.StringIO(export("--state", "all").decode())))
+    assert {row["name"]: row["published_at"] for row in rows if row["published_at"]} == {
+        ON_DISK: "2023-11-14T22:13:20Z"
+    }
 
 
 def test_filters_choose_products(export: Export) -> None:

@@ -68,6 +68,13 @@ def test_names_and_ids_give_the_columns_of_cdsodatacli(lab: CliLab, capsys: pyte
     assert f"{MISSES}: not in the catalogue" in said.err
 
 
+def test_a_line_that_names_no_product_is_not_passed_over_in_silence(
+    lab: CliLab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert metadata(lab, listing(lab, NAMES[0], "nonsense")) == 1
+    assert "line 2: does not begin like the name" in capsys.readouterr().err
+
+
 def test_parquet_has_types_and_footprints(lab: CliLab) -> None:
     output = lab.root / "m.parquet"
     assert metadata(lab, listing(lab, *NAMES), "--output", str(output)) == 0
@@ -137,6 +144,10 @@ def test_wrong_options_are_refused(lab: CliLab, capsys: pytest.CaptureFixture[st
         (["--daily", "x", "--from", "noon"], "noon is not a day"),
         (["--daily", "x", "--from", "2024-01-02", "--to", "2024-01-01"], "is after"),
         ([listing(lab, NAMES[0]), "--output", "x.xlsx"], "say by --format"),
+        ([listing(lab, NAMES[0]), "--from", "2024-01-02"], "--from does not go with a listing"),
+        ([listing(lab, NAMES[0]), "--overwrite"], "--overwrite does not go with a listing"),
+        (["--daily", "x", "--from", "2024-01-02", "--output", "x.csv"], "--output does not go with --daily"),
+        (["--daily", listing(lab, NAMES[0]), "--from", "2024-01-02"], "names.txt is not a directory"),
     ):
         assert metadata(lab, *options) == 64
         assert complaint in capsys.readouterr().err

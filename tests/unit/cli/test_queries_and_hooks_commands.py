@@ -30,6 +30,7 @@ def test_queries_are_listed_paused_and_resumed(configured: CliLab) -> None:
     assert (query["name"], query["last_run_at"], query["paused"]) == ("s1", None, False)
     assert "s1 is paused until" in configured.cdsed("queries", "pause", "s1").stdout
     assert configured.cdsed("queries", "pause", "s1").stdout == "s1 was paused already\n"
+    assert "s1 runs after `cdsed queries resume s1`" in configured.cdsed("queries", "run", "s1").stdout
     [query] = json.loads(configured.cdsed("queries", "list", "--json").stdout)["queries"]
     assert (query["paused"], query["next_run_at"]) == (True, None)
     assert "s1 is resumed" in configured.cdsed("queries", "resume", "s1").stdout

@@ -1,5 +1,6 @@
 """What the doctor says about directories and the state."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -72,6 +73,10 @@ def test_a_job_that_fails_says_why(tmp_path: Path) -> None:
         ({"read_only": True}, "rights", "problem"),
         ({"exists": False}, "rights", "ok"),
         ({"exists": False, "writable": False}, "rights", "problem"),
+        ({"exists": False, "writable": False, "enterable": False}, "rights", "problem"),
+        ({"file_system": "tmpfs"}, "file_system", "remark"),
+        ({"free_bytes": 10, "inodes": 100, "inodes_free": 90}, "space", "problem"),
+        ({"full": "No space left on device"}, "space", "problem"),
         ({"file_system": "nfs4", "network": True}, "file_system", "problem"),
         ({"free_bytes": 10}, "space", "problem"),
         ({"inodes_free": 0}, "inodes", "problem"),
@@ -96,12 +101,38 @@ def test_what_is_wrong_with_a_directory_has_a_meaning_and_a_remedy(
         "read_only": False,
         "readable": True,
         "writable": True,
+        "enterable": True,
         "failed": {},
     }
     place = CheckedDirectory("state_dir", Path("/x"), needs_lock=True, is_local=True, free_bytes_min=10**9)
     [finding] = [each for each in directories._of_place(place, good | changes, 1.0) if each.check == check]
     assert finding.verdict.value == verdict
     assert verdict == "ok" or (finding.means and finding.remedy)
+
+
+def test_a_full_disk_is_one_problem_of_space_and_not_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setitem(probe._ATTEMPTS, "write", full)
+    found = probe.main({"kind": "directory", "path": str(tmp_path), "writes": True})
+    assert (found["failed"], found["full"]) == ({}, "Disk quota exceeded")
+
+
+def test_a_link_to_nothing_is_named_with_what_it_leads_to(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("/nonexistent/x")
+    found = probe.main({"kind": "directory", "path": str(link / "spool"), "writes": True})
+    assert found == {"error": f"{link} is a symbolic link to /nonexistent/x, which cannot be reached"}
+
+
+def test_a_directory_below_one_that_this_user_may_not_enter_is_not_called_absent() -> None:
+    found = {"exists": False, "is_directory": True, "there": "/a b", "writable": False, "enterable": False}
+    finding = directories._rights(CheckedDirectory("spools", Path("/a b/c")), "spools /a b/c", found)
+    assert "may not enter /a b" in finding.text
+    assert finding.remedy.endswith("sudo chmod o+x '/a b'")
 
 
 def test_another_file_system_for_the_staging_is_a_remark(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from cdsed.cli.main import main
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.load import load_settings
 from cdsed.config.settings import Settings
-from cdsed.doctor import services
+from cdsed.doctor import services, signed_request
 from cdsed.doctor.finding import Finding
 from cdsed.doctor.timed import in_time
 from cdsed.process.lock import KernelLock
@@ -37,7 +38,7 @@ def doctor(
 ) -> tuple[int, dict[str, list[Finding]]]:
     code = main(["doctor", "--json", "--config", str(lab.config), *options])
     text = capsys.readouterr().out
-    secrets = [each.secret_key for each in lab.sandbox.accounts]
+    secrets = [*(each.secret_key for each in lab.sandbox.accounts), "canary-proxy"]
     assert not [secret for secret in secrets if secret in text]
     found: dict[str, list[Finding]] = {}
     for each in json.loads(text)["findings"]:
@@ -90,7 +91,9 @@ def test_a_wrong_file_is_a_problem_with_its_line(lab: Installation, capsys: pyte
     lab.accounts_file.chmod(0o644)
     code, found = doctor(lab, capsys)
     assert (code, found["accounts"][0].verdict) == (1, "problem")
-    assert f"chmod 600 {lab.accounts_file}" in found["accounts"][0].text
+    assert found["accounts"][0].remedy == f"run: chmod 600 {lab.accounts_file}"
+    lab.accounts_file.unlink()
+    assert "cdsed config init" in doctor(lab, capsys)[1]["accounts"][0].remedy
     lab.config.write_text("colour: blue\n", encoding="utf-8")
     code, found = doctor(lab, capsys)
     assert code == 1
@@ -118,6 +121,45 @@ def test_the_text_names_what_is_wrong_and_what_to_do(lab: Installation, capsys: 
     assert f"PROBLEM  space: spools {lab.spool}: " in out
     assert "    do: make room, or lower disk.free_bytes_min\n" in out
     assert "\nok  " not in out
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """Yield the address of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_service_that_never_answers_is_asked_once_and_given_up(
+    lab: Installation, silent_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "_WITHIN_S", 0.3)
+    monkeypatch.setattr(signed_request, "_WITHIN_S", 0.3)
+    places = {"s3_url": silent_url, "catalogue_url": silent_url, "identity_url": silent_url}
+    lab.configure(services=lab.sandbox.services | places)
+    begun_s = time.monotonic()
+    code, found = doctor(lab, capsys, "--online")
+    assert time.monotonic() - begun_s < 15
+    assert code == 1
+    assert [found[name][0].verdict for name in ("catalogue", "identity")] == ["problem", "problem"]
+    first, second = found["signed"]
+    assert (first.verdict, second.verdict) == ("problem", "remark")
+    assert "was not asked" in second.text
+
+
+def test_a_proxy_that_cannot_be_reached_or_understood_is_named(
+    lab: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.configure(services=lab.sandbox.services | {"proxy_url": "http://user:canary-proxy@127.0.0.1:9"})
+    _, found = doctor(lab, capsys, "--online")
+    assert "no connection to the proxy 127.0.0.1:9" in found["connection"][0].text
+    assert "services.proxy_url" in found["connection"][0].remedy
+    lab.configure(services=lab.sandbox.services | {"s3_url": "https://s3.example.org", "proxy_url": None})
+    monkeypatch.setenv("https_proxy", "nonsense://canary-proxy")
+    code, found = doctor(lab, capsys, "--online")
+    assert code == 1
+    assert found["settings"][0].text.startswith("$https_proxy should be")
+    assert found["settings"][0].remedy == "correct this variable, or unset it"
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """Pauses, drains, cancellations, priorities and refetches as the state keeps them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cdsed.cli import drain
 from cdsed.cli.choosing import choose, listings_named
+from cdsed.errors import UsageError
 from cdsed.model.listing import Counts, ListingHead
 from cdsed.model.product_state import State
 from cdsed.model.status_report import DaemonState
@@ -241,6 +244,20 @@ def test_a_drained_account_finishes_what_was_begun_and_begins_nothing(lab):
     assert drains.note_done(lab.db, lab.clock) == ["a"]
     assert drains.remove(lab.db, "a")
     assert "a" in {session.account for session in lab.free()}
+
+
+def test_an_account_whose_name_has_the_characters_of_a_pattern_is_drained_by_its_name(lab):
+    with lab.db.write():
+        for name in ("lab[1]", "lab1"):
+            lab.db.rows(
+                "INSERT INTO account VALUES (:name, 'default', 1, 1, 1, NULL, 1, NULL, '', 0, 0, NULL)", name=name
+            )
+    change = SimpleNamespace(db=lab.db)
+    assert drain._accounts(change, ["lab[1]"]) == ["lab[1]"]  # and not the one that fits it as a pattern
+    assert drain._accounts(change, ["lab[1]*"]) == ["lab1"]
+    assert drain._accounts(change, ["lab1", "lab*"]) == ["lab1", "lab[1]"]
+    with pytest.raises(UsageError, match="no account is named"):
+        drain._accounts(change, ["lab[2]"])
 
 
 def test_a_drained_daemon_leaves_what_is_ready(lab):

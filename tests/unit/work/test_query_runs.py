@@ -41,7 +41,10 @@ class Catalogue:
             raise self.error
         found = [each for each in self.products if each.changed_at >= mark_at - query.overlap_s]
         gone = [each for each in self.deleted if each.deleted_at >= deleted_at - query.overlap_s]
-        return Changes(tuple(found), None, tuple(gone))
+        if len(found) <= query.products_max:
+            return Changes(tuple(found), None, tuple(gone))
+        some = sorted(found, key=lambda each: each.changed_at)[: query.products_max]
+        return Changes(tuple(some), some[-1].changed_at + 1, tuple(gone))
 
     def unknown_words(self, _conditions: QueryConditions) -> list[str]:
         return self.unknown
@@ -168,6 +171,25 @@ def test_a_pause_holds_and_a_run_can_be_requested(queries: QueryLab) -> None:
     standing.request(queries.lab.db, "s2")
     queries.look_after(1)
     assert queries.listings() == [[name]]
+
+
+def test_a_backlog_is_listed_run_after_run_and_does_not_wait_for_the_schedule(lab: StateLab, tmp_path: Path) -> None:
+    queries = QueryLab(lab, tmp_path, products_max=2, overlap_s=0, cron="0 6 * * *", every_s=None)
+    queries.runs.look()
+    names = realistic_safenames("S2_L2A", 5, seed=2)
+    for name in names:
+        queries.lab.clock.pass_s(10)
+        queries.publish(name)
+    queries.look_after(25 * HOUR_S)
+    assert [len(each) for each in queries.listings()] == [2]
+    assert standing.pause(lab.db, "s2", paused=True)
+    queries.look_after(1)
+    assert len(queries.listings()) == 1, "a pause holds in a backlog, too"
+    assert standing.pause(lab.db, "s2", paused=False)
+    for _ in range(5):
+        queries.look_after(1)
+    assert [len(each) for each in queries.listings()] == [2, 2, 1]
+    assert sorted(name for each in queries.listings() for name in each) == sorted(names)
 
 
 def test_other_versions_late_and_deleted_products_are_reported_and_kept(queries: QueryLab) -> None:
