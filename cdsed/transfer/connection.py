@@ -16,15 +16,12 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote, urlsplit
 
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
-
 from cdsed._version import __version__
 from cdsed.config.proxies import Proxy, ProxyRules
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
+from cdsed.transfer.request_signature import RequestSigner, canonical_query
 from cdsed.transfer.s3_errors import network_error
 
 _USER_AGENT = f"cdsed/{__version__}"
@@ -106,11 +103,7 @@ class Connection:
         self._host = parts.netloc
         self._named = f"{parts.netloc} through the proxy {proxy}" if proxy else parts.netloc
         self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._signer = botocore.auth.S3SigV4Auth(
-            botocore.credentials.Credentials(credentials.access_key.reveal(), credentials.secret_key.reveal()),
-            "s3",
-            endpoint.region,
-        )
+        self._signer = RequestSigner(credentials.access_key, credentials.secret_key, endpoint.region, self._host)
         self._socket: socket.socket | None = None  # http.client forgets its own at "Connection: close"
         self._abort_reason: str | None = None
         self._lock = threading.Lock()
@@ -126,9 +119,13 @@ class Connection:
             It was aborted because the process must leave.
         """
         path = f"{self._base_path}/{bucket}/{quote(key, safe='/~')}"
-        request = botocore.awsrequest.AWSRequest(method, self._origin + path, dict(headers))
-        self._signer.add_auth(request)
-        return self.send(method, path, {"User-Agent": _USER_AGENT, **request.headers})
+        return self.send(method, path, {"User-Agent": _USER_AGENT, **self._signer.signed(method, path, "", headers)})
+
+    def request_list(self, bucket: str, query: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Ask for a list of objects, signed; raises as `request` does."""
+        path, asked = f"{self._base_path}/{bucket}", canonical_query(query)
+        headers = {"User-Agent": _USER_AGENT, **self._signer.signed("GET", path, asked, {})}
+        return self.send("GET", f"{path}?{asked}", headers)
 
     def send(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
         """Send a request as it is; open a kept connection again, once, if the server has closed it meanwhile."""

@@ -57,9 +57,8 @@ _CREDENTIALS_OF_A_DAEMON = {"cdsed.credentials.temporary_keys", "cdsed.credentia
 
 _OWNERS = {
     "apsw": {"cdsed.store"},
-    "boto3": {"cdsed.transfer", "cdsed.compat.s3_temporary_access_token"},
-    "botocore": {"cdsed.transfer", "cdsed.compat.s3_temporary_access_token"},
-    "mypy_boto3_s3": {"cdsed.transfer"},
+    "boto3": {"cdsed.compat.s3_temporary_access_token"},
+    "botocore": {"cdsed.compat.s3_temporary_access_token"},
     "requests": {"cdsed.catalogue.http_client"},
     "logging_journald": {"cdsed.logjournal"},
     "watchdog": {"cdsed.inbox"},
