@@ -64,7 +64,7 @@ _OWNERS = {
     "watchdog": {"cdsed.inbox"},
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},
-    "tenacity": {"cdsed.transfer", "cdsed.catalogue"},
+    "tenacity": {"cdsed.catalogue"},
     "pydantic": {"cdsed.config"},
     "pydantic_core": {"cdsed.config"},
     "yaml": {"cdsed.config"},
