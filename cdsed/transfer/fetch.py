@@ -21,6 +21,7 @@ from cdsed.transfer.s3_errors import on_disk, s3_error
 from cdsed.transfer.staging import opened
 
 BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
+_WRITE_BEHIND_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ProgressCallback(Protocol):
     """Receives how many bytes of a piece there are."""
 
     def written(self, done_bytes: int) -> None:
-        """So many bytes are written, and survive a kill. Called after every buffer."""
+        """So many bytes are written: a kill does not lose them if they are noted. Called after every buffer."""
 
     def safe(self, done_bytes: int) -> None:
         """So many bytes are on the disk, and survive a power cut. May raise to end the work."""
@@ -159,7 +160,7 @@ def _receive(
     hashes: "dict[str, hashlib._Hash]",
     progress: ProgressCallback,
 ) -> None:
-    done = piece.done_bytes
+    done = begun = piece.done_bytes
     noted_s = time.monotonic()
 
     def note() -> None:
@@ -175,6 +176,9 @@ def _receive(
                 digest.update(chunk)
             done += count
             progress.written(done)
+            if done - begun >= _WRITE_BEHIND_BYTES:
+                _begin_writing(file, piece.first_byte + begun, done - begun)
+                begun = done
             now_s = time.monotonic()
             if now_s - noted_s >= context.checkpoint_every_s and done < piece.size_bytes:
                 note()
@@ -221,6 +225,12 @@ def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
         while chunk:
             written = os.pwrite(file, chunk, offset)
             chunk, offset = chunk[written:], offset + written
+
+
+def _begin_writing(file: int, offset: int, size_bytes: int) -> None:
+    from cdsed.transfer.write_behind import begin_writing  # ctypes, which only large objects need
+
+    begin_writing(file, offset, size_bytes)
 
 
 def _safe(file: int, what: str) -> None:

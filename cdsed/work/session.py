@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0  # due times and cooldowns pass without a signal
 _NO_PIECE = 0
+# What a kill makes a session fetch again is at most so much, whichever comes first.
+_SAVE_EVERY_BYTES, _SAVE_EVERY_S = 8 * 2**20, 0.2
 _LINGER_S = 0.3  # keep the connection open so long for the plan of the next product
 
 
@@ -196,7 +198,7 @@ class _DownloadSession:
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
         """Fetch a batch of pieces; add to `arrived` those that are not in the state yet."""
-        context = self._context
+        context, fetch_context = self._context, self._fetch_context(product)
         noted_s = context.store.clock.boot_s()
         for number, piece in enumerate(todo):
             if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
@@ -209,7 +211,7 @@ class _DownloadSession:
                 if not arrived:
                     Destination(context.disks, product).check()
                 with context.disks.watch.at(product.destination or ""):
-                    arrived[piece] = self._fetch_one(product, piece)
+                    arrived[piece] = self._fetch_one(fetch_context, product, piece)
             except TransferError as error:
                 self._traffic.count()
                 self._note(arrived)
@@ -229,14 +231,12 @@ class _DownloadSession:
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
-    def _fetch_one(self, product: Product, piece: Piece) -> Digests:
+    def _fetch_one(self, fetch_context: FetchContext, product: Product, piece: Piece) -> Digests:
         context = self._context
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
         progress = _PieceProgress(context.store, self._grant, piece, self._traffic)
         watch = context.transfer.stall_detector.watch
-        return fetch_object(
-            self._fetch_context(product), piece, Path(product.staging), product.safename, progress, watch
-        )
+        return fetch_object(fetch_context, piece, Path(product.staging), product.safename, progress, watch)
 
     def _fetch_context(self, product: Product) -> FetchContext:
         context = self._context
@@ -276,18 +276,24 @@ def _weighed(error: TransferError, other: TransferError | None) -> tuple[Transfe
 
 
 class _PieceProgress:
-    """Notes how far a piece is: in the session's lock file at every buffer, in the state when it is on the disk."""
+    """Notes how far a piece is: in the session's lock file every few megabytes, in the state when it is on the disk.
+
+    The lock file names one piece. `_DownloadSession._next` clears it, and each piece of a batch is another one, so what
+    it says at the beginning of a piece does not count for that piece.
+    """
 
     def __init__(self, store: StoreContext, grant: Grant, piece: Piece, traffic: Traffic) -> None:
         self._piece = piece
         self._store = store
         self._grant = grant
         self._traffic = traffic
-        self._booted_at = store.clock.booted_at()
-        self.written(piece.done_bytes)  # an older resume point of this lease must not count for this copy
+        self._saved_bytes, self._saved_s = piece.done_bytes, store.clock.boot_s()
 
     def written(self, done_bytes: int) -> None:
-        self._grant.save_resume_point(self._piece.id, done_bytes, self._booted_at)
+        now_s = self._store.clock.boot_s()
+        if done_bytes - self._saved_bytes >= _SAVE_EVERY_BYTES or now_s - self._saved_s >= _SAVE_EVERY_S:
+            self._grant.save_resume_point(self._piece.id, done_bytes, self._store.clock.booted_at())
+            self._saved_bytes, self._saved_s = done_bytes, now_s
 
     def safe(self, done_bytes: int) -> None:
         with self._store.db.write():
