@@ -5,7 +5,7 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
 from cdsed.transfer.s3_errors import on_disk, s3_error
-from cdsed.transfer.staging import opened
+from cdsed.transfer.staging import HeldStaging, opened
 
 BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
 _WRITE_BEHIND_BYTES = 8 * 2**20
@@ -38,9 +38,8 @@ class FetchContext:
         How often the bytes that have arrived are synced to the disk and noted.
     stop
         Set when the process must leave; the body is dropped at the next buffer.
-    check_owner
-        Called after the staging directory is opened, and before a file in it is. It raises when another state has
-        taken the directory over.
+    held
+        The staging directory, if it stays open over several pieces; None: it is opened for each.
     """
 
     connection: Connection
@@ -50,7 +49,7 @@ class FetchContext:
     pace: Pace
     checkpoint_every_s: float
     stop: threading.Event
-    check_owner: Callable[[], object] = lambda: None
+    held: HeldStaging | None = None
 
 
 class ProgressCallback(Protocol):
@@ -87,7 +86,7 @@ def fetch_piece(
     response = request_piece(context, piece)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
-        with _open(staging, piece, context.check_owner) as file:
+        with _open(context.held, staging, piece) as file:
             _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file)))
     except TransferError:
@@ -202,15 +201,19 @@ def _next_bytes(context: FetchContext, response: http.client.HTTPResponse, missi
 
 
 @contextmanager
-def _open(staging: Path, piece: Piece, check_owner: Callable[[], object]) -> Iterator[int]:
+def _open(held: HeldStaging | None, staging: Path, piece: Piece) -> Iterator[int]:
     """Open a file of the staging directory for writing, never through a symbolic link.
 
     The file was made with the plan, at its full size. If it is gone, its disk may be gone too, so neither is made
     again here. If it is shorter, other pieces of it are lost, and writing behind them would hide that.
     """
-    with on_disk(f"{staging}/{piece.path}"), opened(staging) as product:
-        check_owner()
-        file = product.open(piece.path, os.O_WRONLY)
+    with on_disk(f"{staging}/{piece.path}"):
+        if held is not None:
+            assert held.path == staging, f"{held.path} is held, not {staging}"
+            file = held.open(piece.path)
+        else:
+            with opened(staging) as product:
+                file = product.open(piece.path, os.O_WRONLY)
     try:
         left_bytes = os.fstat(file).st_size
         if left_bytes != piece.object_bytes:

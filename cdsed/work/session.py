@@ -5,6 +5,8 @@ quick retry, for the next request that the quota allows, or a fraction of a seco
 """
 
 import logging
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from cdsed.transfer.lease_broker import Grant
 from cdsed.transfer.other_product import other_folder_works, other_product_fails
 from cdsed.transfer.product import fetch_object
 from cdsed.transfer.s3_list import key_works
+from cdsed.transfer.staging import HeldStaging
 from cdsed.work import zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
@@ -198,26 +201,31 @@ class _DownloadSession:
 
     def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
         """Fetch a batch of pieces; add to `arrived` those that are not in the state yet."""
-        context, fetch_context = self._context, self._fetch_context(product)
+        context = self._context
+        assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
+        held = HeldStaging(Path(product.staging), Destination(context.disks, product).check_owner)
+        fetch_context = replace(self._fetch_context(product), held=held)
         noted_s = context.store.clock.boot_s()
-        for number, piece in enumerate(todo):
-            if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
-                self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
-                noted_s = context.store.clock.boot_s()
-                if not self._grant.is_valid() or pieces.rests(context.store.db, product):
-                    self._let_go(todo[number:])  # a person paused it meanwhile
-                    return True
-            try:
-                if not arrived:
-                    Destination(context.disks, product).check()
-                with context.disks.watch.at(product.destination or ""):
-                    arrived[piece] = self._fetch_one(fetch_context, product, piece)
-            except TransferError as error:
-                self._traffic.count()
-                self._note(arrived)
-                self._let_go(todo[number + 1 :])
-                error, probe = self._judge(error, product, piece)
-                return context.outcome.of_piece(error, self._lease, product, piece, probe)
+        with closing(held):
+            for number, piece in enumerate(todo):
+                if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
+                    self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
+                    held.close()
+                    noted_s = context.store.clock.boot_s()
+                    if not self._grant.is_valid() or pieces.rests(context.store.db, product):
+                        self._let_go(todo[number:])  # a person paused it meanwhile
+                        return True
+                try:
+                    if not arrived:
+                        Destination(context.disks, product).check()
+                    with context.disks.watch.at(product.destination or ""):
+                        arrived[piece] = self._fetch_one(fetch_context, held.path, product.safename, piece)
+                except TransferError as error:
+                    self._traffic.count()
+                    self._note(arrived)
+                    self._let_go(todo[number + 1 :])
+                    error, probe = self._judge(error, product, piece)
+                    return context.outcome.of_piece(error, self._lease, product, piece, probe)
         self._note(arrived)
         context.transfer.arrivals.note(self._location(product), todo[-1])
         context.outcome.delivered(self._lease, product)
@@ -231,12 +239,10 @@ class _DownloadSession:
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
-    def _fetch_one(self, fetch_context: FetchContext, product: Product, piece: Piece) -> Digests:
-        context = self._context
-        assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        progress = _PieceProgress(context.store, self._grant, piece, self._traffic)
-        watch = context.transfer.stall_detector.watch
-        return fetch_object(fetch_context, piece, Path(product.staging), product.safename, progress, watch)
+    def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
+        progress = _PieceProgress(self._context.store, self._grant, piece, self._traffic)
+        watch = self._context.transfer.stall_detector.watch
+        return fetch_object(fetch_context, piece, staging, safename, progress, watch)
 
     def _fetch_context(self, product: Product) -> FetchContext:
         context = self._context
@@ -248,7 +254,6 @@ class _DownloadSession:
             pace=self._pace,
             checkpoint_every_s=context.settings.transfer.checkpoint_every_s,
             stop=context.stop,
-            check_owner=Destination(context.disks, product).check_owner,
         )
 
     def _note(self, arrived: dict[Piece, Digests]) -> None:
