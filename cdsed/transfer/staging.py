@@ -124,7 +124,8 @@ def prepare(
                 product.remove(path)
             for path, size_bytes in wanted.items():
                 if path not in keep:
-                    product.remove(path)
+                    if keep:  # otherwise the directory is new
+                        product.remove(path)
                     _preallocate(product, path, size_bytes)
             for path, content in own.items():
                 product.remove(path)

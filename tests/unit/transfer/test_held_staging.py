@@ -1,7 +1,8 @@
-"""A staging directory that stays open: the owner is checked when it is opened, and files of another are never opened."""
+"""A staging directory that stays open: its owner is checked, and files of another state are never opened."""
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_directory_that_is_gone_is_an_error_and_one_that_is_back_is_opened(sta
 
 
 def test_no_descriptor_is_left_open(staging):
-    before = len(os.listdir("/proc/self/fd"))
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
     owner = _Owner()
     held = HeldStaging(staging, owner.check)
     owner.lost = True
@@ -89,4 +90,4 @@ def test_no_descriptor_is_left_open(staging):
         with pytest.raises(OwnedElsewhere):
             held.open(path)
     held.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
