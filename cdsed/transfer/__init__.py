@@ -1,5 +1,5 @@
-"""S3: listing, fetching, verifying and publishing one product; the only boto3 in cdsed.
+"""S3: listing, fetching, verifying and publishing one product.
 
-A session is one bare HTTP connection (`connection`). botocore signs its requests. boto3 builds and reads lists of
-objects (`s3_list`). Both use that same connection: no pool opens another one.
+A session is one bare HTTP connection (`connection`), which signs its requests (`request_signature`). Lists of objects
+(`s3_list`) and pieces (`fetch`) come over that same connection: no pool opens another one.
 """

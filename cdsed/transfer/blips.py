@@ -1,15 +1,9 @@
 """Quick retries over the same connection, for a blip of the service."""
 
+import random
 import threading
-
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-from tenacity.nap import sleep_using_event
+from collections.abc import Callable
+from typing import TypeVar
 
 from cdsed.errors import ServiceError
 
@@ -28,15 +22,29 @@ _BLIPS = frozenset(
     }
 )
 _BLIP_TRIES = 3
-_BLIP_LONGEST_S = 3.0
+_FIRST_PAUSE_S = 0.2  # at most; each further one is twice as long at most
+
+_Result = TypeVar("_Result")
 
 
-def through_blips(stop: threading.Event) -> Retrying:
-    """Return a tenacity controller that retries after a blip of the service; `stop` ends its waits."""
-    return Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.code in _BLIPS),
-        stop=stop_after_attempt(_BLIP_TRIES) | stop_when_event_set(stop),
-        wait=wait_random_exponential(multiplier=0.2, max=_BLIP_LONGEST_S),
-        sleep=sleep_using_event(stop),
-        reraise=True,
-    )
+def through_blips(stop: threading.Event, attempt: Callable[[], _Result]) -> _Result:
+    """Call `attempt`, and after a blip of the service call it again, three times in all.
+
+    Parameters
+    ----------
+    stop
+        Ends the pauses and the retries.
+
+    Raises
+    ------
+    ServiceError
+        The last one that `attempt` raised. Any other exception is raised at once.
+    """
+    for tried in range(1, _BLIP_TRIES):
+        try:
+            return attempt()
+        except ServiceError as error:
+            if error.code not in _BLIPS or stop.is_set():
+                raise
+        stop.wait(random.uniform(0, _FIRST_PAUSE_S * 2 ** (tried - 1)))
+    return attempt()

@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote, urlsplit
 
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
-
 from cdsed._version import __version__
 from cdsed.config.proxies import Proxy, ProxyRules
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
+from cdsed.transfer.http_response import PlainResponse
+from cdsed.transfer.request_signature import RequestSigner, canonical_query
 from cdsed.transfer.s3_errors import network_error
 
 _USER_AGENT = f"cdsed/{__version__}"
@@ -39,7 +37,8 @@ class Endpoint:
     connect_timeout_s, read_timeout_s
         Seconds until a connection is made, and until the next byte of a response.
     tls
-        Verifying context; used when the URL is https.
+        Verifying context; None for one of the system's authorities. It is made only if the URL is https, and once for
+        all connections of a process.
     proxies
         Which proxy leads to it: https through a tunnel (CONNECT), http by asking the proxy for the whole address.
     """
@@ -48,19 +47,23 @@ class Endpoint:
     region: str
     connect_timeout_s: float
     read_timeout_s: float
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
     proxies: ProxyRules = field(default_factory=ProxyRules, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.tls is None and _is_https(self.url):
+            object.__setattr__(self, "tls", ssl.create_default_context())
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Return the S3 endpoint of the settings."""
-        ca_file = settings.services.ca_file
+        ca_file, url = settings.services.ca_file, settings.services.s3_url
         return cls(
-            url=settings.services.s3_url,
+            url=url,
             region=settings.services.s3_region,
             connect_timeout_s=settings.transfer.connect_timeout_s,
             read_timeout_s=settings.transfer.read_timeout_s,
-            tls=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
+            tls=ssl.create_default_context(cafile=str(ca_file)) if ca_file and _is_https(url) else None,
             proxies=ProxyRules(settings.services.proxy_url),
         )
 
@@ -106,11 +109,7 @@ class Connection:
         self._host = parts.netloc
         self._named = f"{parts.netloc} through the proxy {proxy}" if proxy else parts.netloc
         self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._signer = botocore.auth.S3SigV4Auth(
-            botocore.credentials.Credentials(credentials.access_key.reveal(), credentials.secret_key.reveal()),
-            "s3",
-            endpoint.region,
-        )
+        self._signer = RequestSigner(credentials.access_key, credentials.secret_key, endpoint.region, self._host)
         self._socket: socket.socket | None = None  # http.client forgets its own at "Connection: close"
         self._abort_reason: str | None = None
         self._lock = threading.Lock()
@@ -126,9 +125,13 @@ class Connection:
             It was aborted because the process must leave.
         """
         path = f"{self._base_path}/{bucket}/{quote(key, safe='/~')}"
-        request = botocore.awsrequest.AWSRequest(method, self._origin + path, dict(headers))
-        self._signer.add_auth(request)
-        return self.send(method, path, {"User-Agent": _USER_AGENT, **request.headers})
+        return self.send(method, path, {"User-Agent": _USER_AGENT, **self._signer.signed(method, path, "", headers)})
+
+    def request_list(self, bucket: str, query: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Ask for a list of objects, signed; raises as `request` does."""
+        path, asked = f"{self._base_path}/{bucket}", canonical_query(query)
+        headers = {"User-Agent": _USER_AGENT, **self._signer.signed("GET", path, asked, {})}
+        return self.send("GET", f"{path}?{asked}", headers)
 
     def send(self, method: str, target: str, headers: Mapping[str, str | bytes]) -> http.client.HTTPResponse:
         """Send a request as it is; open a kept connection again, once, if the server has closed it meanwhile."""
@@ -219,16 +222,23 @@ class Connection:
             self._socket = sock
 
 
+def _is_https(url: str) -> bool:
+    return urlsplit(url).scheme == "https"
+
+
 def _open_later(endpoint: Endpoint, proxy: Proxy | None) -> http.client.HTTPConnection:
     """Make the connection, which its first request opens: to the server, or to the proxy that leads to it."""
     parts = urlsplit(endpoint.url)
     assert parts.hostname, f"{endpoint.url} has no host"
     host, port = (proxy.host, proxy.port) if proxy else (parts.hostname, parts.port)
-    if parts.scheme != "https":
-        return http.client.HTTPConnection(host, port, timeout=endpoint.connect_timeout_s)
-    connection = http.client.HTTPSConnection(host, port, timeout=endpoint.connect_timeout_s, context=endpoint.tls)
-    if proxy:
-        connection.set_tunnel(parts.hostname, parts.port, proxy.headers())
+    connection: http.client.HTTPConnection
+    if endpoint.tls is None:
+        connection = http.client.HTTPConnection(host, port, timeout=endpoint.connect_timeout_s)
+    else:
+        connection = http.client.HTTPSConnection(host, port, timeout=endpoint.connect_timeout_s, context=endpoint.tls)
+        if proxy:
+            connection.set_tunnel(parts.hostname, parts.port, proxy.headers())
+    connection.response_class = PlainResponse
     return connection
 
 

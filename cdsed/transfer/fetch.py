@@ -5,7 +5,7 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,10 @@ from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
 from cdsed.transfer.s3_errors import on_disk, s3_error
-from cdsed.transfer.staging import opened
+from cdsed.transfer.staging import HeldStaging, opened
 
 BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has one
+_WRITE_BEHIND_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,8 @@ class FetchContext:
         How often the bytes that have arrived are synced to the disk and noted.
     stop
         Set when the process must leave; the body is dropped at the next buffer.
-    check_owner
-        Called after the staging directory is opened, and before a file in it is. It raises when another state has
-        taken the directory over.
+    held
+        The staging directory, if it stays open over several pieces; None: it is opened for each.
     """
 
     connection: Connection
@@ -49,14 +49,14 @@ class FetchContext:
     pace: Pace
     checkpoint_every_s: float
     stop: threading.Event
-    check_owner: Callable[[], object] = lambda: None
+    held: HeldStaging | None = None
 
 
 class ProgressCallback(Protocol):
     """Receives how many bytes of a piece there are."""
 
     def written(self, done_bytes: int) -> None:
-        """So many bytes are written, and survive a kill. Called after every buffer."""
+        """So many bytes are written: a kill does not lose them if they are noted. Called after every buffer."""
 
     def safe(self, done_bytes: int) -> None:
         """So many bytes are on the disk, and survive a power cut. May raise to end the work."""
@@ -86,7 +86,7 @@ def fetch_piece(
     response = request_piece(context, piece)
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms} if piece.whole else {}
     try:
-        with _open(staging, piece, context.check_owner) as file:
+        with _open(context.held, staging, piece) as file:
             _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file)))
     except TransferError:
@@ -159,7 +159,7 @@ def _receive(
     hashes: "dict[str, hashlib._Hash]",
     progress: ProgressCallback,
 ) -> None:
-    done = piece.done_bytes
+    done = begun = piece.done_bytes
     noted_s = time.monotonic()
 
     def note() -> None:
@@ -175,6 +175,9 @@ def _receive(
                 digest.update(chunk)
             done += count
             progress.written(done)
+            if done - begun >= _WRITE_BEHIND_BYTES:
+                _begin_writing(file, piece.first_byte + begun, done - begun)
+                begun = done
             now_s = time.monotonic()
             if now_s - noted_s >= context.checkpoint_every_s and done < piece.size_bytes:
                 note()
@@ -198,15 +201,19 @@ def _next_bytes(context: FetchContext, response: http.client.HTTPResponse, missi
 
 
 @contextmanager
-def _open(staging: Path, piece: Piece, check_owner: Callable[[], object]) -> Iterator[int]:
+def _open(held: HeldStaging | None, staging: Path, piece: Piece) -> Iterator[int]:
     """Open a file of the staging directory for writing, never through a symbolic link.
 
     The file was made with the plan, at its full size. If it is gone, its disk may be gone too, so neither is made
     again here. If it is shorter, other pieces of it are lost, and writing behind them would hide that.
     """
-    with on_disk(f"{staging}/{piece.path}"), opened(staging) as product:
-        check_owner()
-        file = product.open(piece.path, os.O_WRONLY)
+    with on_disk(f"{staging}/{piece.path}"):
+        if held is not None:
+            assert held.path == staging, f"{held.path} is held, not {staging}"
+            file = held.open(piece.path)
+        else:
+            with opened(staging) as product:
+                file = product.open(piece.path, os.O_WRONLY)
     try:
         left_bytes = os.fstat(file).st_size
         if left_bytes != piece.object_bytes:
@@ -221,6 +228,12 @@ def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
         while chunk:
             written = os.pwrite(file, chunk, offset)
             chunk, offset = chunk[written:], offset + written
+
+
+def _begin_writing(file: int, offset: int, size_bytes: int) -> None:
+    from cdsed.transfer.write_behind import begin_writing  # ctypes, which only large objects need
+
+    begin_writing(file, offset, size_bytes)
 
 
 def _safe(file: int, what: str) -> None:

@@ -147,10 +147,12 @@ def list_objects(
     AccountError, ServiceError, Stopped
         The request was refused or broke; the process must leave.
     """
-    listed: list[ListedObject] = []
-    for attempt in through_blips(stop):
-        with attempt, watch(connection):
-            listed = list_product(connection, account, location)
+
+    def once() -> list[ListedObject]:
+        with watch(connection):
+            return list_product(connection, account, location)
+
+    listed = through_blips(stop, once)
     if not listed:
         raise ProductError(f"there is nothing at {location.s3_path}", code="NotListed")
     return listed
@@ -167,10 +169,12 @@ def fetch_object(
         As for `fetch_piece`.
     """
     resuming = _Resuming(piece, progress)
-    for attempt in through_blips(context.stop):
-        with attempt, watch(context.connection):
+
+    def once() -> Digests:
+        with watch(context.connection):
             return fetch_piece(context, resuming.piece, staging, algorithms_for(safename), resuming)
-    raise AssertionError("tenacity gave up without an error")
+
+    return through_blips(context.stop, once)
 
 
 class _Resuming:

@@ -11,8 +11,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from cdsed.dir_handle import has_no_inodes
@@ -185,13 +184,24 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
     return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name, where=where)
 
 
-@contextmanager
-def on_disk(where: str) -> Iterator[None]:
-    """Raise an OSError of a block as the error that `disk_error` returns; `where` is for the message."""
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(where, error) from error
+class _OnDisk:
+    """What `on_disk` returns; a class, because a session enters one at every buffer."""
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise disk_error(self._where, error) from error
+
+
+def on_disk(where: str) -> _OnDisk:
+    """Raise an OSError of a ``with`` block as the error that `disk_error` returns; `where` is for the message."""
+    return _OnDisk(where)
 
 
 def local_error(where: str, error: BaseException) -> TransferError | None:

@@ -1,46 +1,21 @@
-"""Listing a product's objects: boto3 builds, signs and reads, and the session's connection sends.
+"""Listing a product's objects over the session's one connection, page by page."""
 
-botocore lets a ``before-send`` handler answer a request itself. Ours sends it through the session's connection, so
-that botocore's own pool never opens a connection without a lease.
-"""
-
-import io
 import re
-import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-import boto3
-import botocore.awsrequest
-import botocore.exceptions
-from botocore.awsrequest import HeadersDict
-from botocore.config import Config
+from contextlib import suppress
 
 from cdsed.errors import ProductError, ServiceError, Stopped, TransferError
 from cdsed.model.eodata import S3Location, safe_segments
 from cdsed.model.objects import ListedObject
 from cdsed.transfer.connection import Connection, read_small
-from cdsed.transfer.genuine import ListRequest, check_listing, is_page
+from cdsed.transfer.genuine import is_page
 from cdsed.transfer.s3_errors import foreign, s3_error
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
+from cdsed.transfer.s3_list_page import ETAG, ListedKey, ListPage, ListRequest, read_list_page, unreadable
 
 _OBJECTS_MAX = 200_000  # the largest products have some thousands
-_ETAG = re.compile(r"[!#-~]{1,128}")  # it is sent back in a header
+_PAGES_MAX = 2_000  # a page has 1000 objects; some servers send fewer, or none
 _PAGES = (".html", ".htm", ".json")  # objects that are pages themselves
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_SIZE_BYTES_MAX = 10**18 - 1  # 18 digits; the state holds no more than 2**63 - 1
-_one_at_a_time = threading.Lock()  # boto3.client is not thread-safe; its clients are
-
-
-class _ListBody(io.BytesIO):
-    """A body already read, in the shape botocore reads bodies from."""
-
-    def stream(self, **_: object) -> Iterator[bytes]:
-        yield self.getvalue()
 
 
 def list_product(connection: Connection, account: str, location: S3Location) -> list[ListedObject]:
@@ -69,19 +44,12 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
         The request was refused or broke.
     """
     prefix = location.key + "/"
+    asked = ListRequest(location.s3_path, location.bucket, prefix)
     listed: list[ListedObject] = []
-    try:
-        client = _client(connection, account, ListRequest(location.s3_path, location.bucket, prefix))
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
-            contents = page.get("Contents", [])
-            listed += [
-                _object(item, prefix) for item in contents if not (item["Key"].endswith("/") and not item["Size"])
-            ]
-            if len(listed) > _OBJECTS_MAX:
-                raise _unreadable(location, "it has no end")
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LookupError, ValueError) as error:
-        # ClientError: an error, or half a response, under status 200; `_client` raises for every other status.
-        raise _unreadable(location, str(error)) from error
+    for page in _pages(connection, account, asked):
+        listed += [_object(item, asked) for item in page.objects if not (item.key.endswith("/") and item.size == "0")]
+        if len(listed) > _OBJECTS_MAX:
+            raise unreadable(asked.what, "it has no end")
     if not listed:
         single = _head(connection, account, location)
         return [] if single is None else [single]
@@ -89,17 +57,36 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     return sorted(listed, key=lambda item: item.path)
 
 
-def _object(item: "ObjectTypeDef", prefix: str) -> ListedObject:
+def _object(item: ListedKey, asked: ListRequest) -> ListedObject:
     """Take one object of a response, and check each of its values."""
-    size_bytes, etag = item["Size"], item["ETag"].strip('"')
-    if not 0 <= size_bytes <= _SIZE_BYTES_MAX or not _ETAG.fullmatch(etag):
-        raise ValueError(f"{item['Key']!r:.200} has the size {size_bytes} and the ETag {etag!r:.100}")
-    return ListedObject(item["Key"], _checked_path(item["Key"], prefix), size_bytes, etag)
+    try:
+        size_bytes, etag = item.checked()
+    except ValueError as error:
+        raise unreadable(asked.what, str(error)) from error
+    return ListedObject(item.key, _checked_path(item.key, asked.prefix), size_bytes, etag)
 
 
-def _unreadable(location: S3Location, why: str) -> ServiceError:
-    printable = "".join(character if character.isprintable() else " " for character in why[:300])
-    return ServiceError(f"the list of {location.s3_path} cannot be read: {printable}", code="InvalidResponse")
+def _pages(connection: Connection, account: str, asked: ListRequest) -> Iterator[ListPage]:
+    """Yield the pages of a list."""
+    token = ""
+    for _ in range(_PAGES_MAX):
+        page = _page(connection, account, asked, {"continuation-token": token} if token else {})
+        yield page
+        if not page.continuation:
+            return
+        if page.continuation == token:
+            raise unreadable(asked.what, "it continues where it has continued before")
+        token = page.continuation
+    raise unreadable(asked.what, "it has no end")
+
+
+def _page(connection: Connection, account: str, asked: ListRequest, options: dict[str, str]) -> ListPage:
+    query = {"list-type": "2", "encoding-type": "url", "prefix": asked.prefix, **options}
+    response = connection.request_list(asked.bucket, query)
+    body = read_small(connection, response)
+    if response.status != 200:
+        raise s3_error(account, asked.what, response.status, dict(response.headers), body)
+    return read_list_page(response.headers["Content-Type"], body, asked)
 
 
 def list_some(
@@ -119,17 +106,12 @@ def list_some(
     """
     top, slash, _ = location.key.partition("/")
     asked = ListRequest(location.s3_path, location.bucket, top + slash if slash else "")
-    try:
-        page = _client(connection, account, asked).list_objects_v2(
-            Bucket=asked.bucket, Prefix=asked.prefix, MaxKeys=most, StartAfter=after or asked.prefix
-        )
-        listed = [
-            ListedObject(item["Key"], item["Key"], item["Size"], item["ETag"].strip('"'))
-            for item in page.get("Contents", [])
-        ]
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LookupError, ValueError) as error:
-        raise _unreadable(location, str(error)) from error
-    return [item for item in listed if 0 <= item.size_bytes <= _SIZE_BYTES_MAX and _ETAG.fullmatch(item.etag)]
+    page = _page(connection, account, asked, {"max-keys": str(most), "start-after": after or asked.prefix})
+    listed = []
+    for item in page.objects:
+        with suppress(ValueError):
+            listed.append(ListedObject(item.key, item.key, *item.checked()))
+    return listed
 
 
 def key_works(connection: Connection, account: str, location: S3Location) -> bool:
@@ -147,39 +129,6 @@ def key_works(connection: Connection, account: str, location: S3Location) -> boo
     except TransferError:
         return False
     return True
-
-
-def _client(connection: Connection, account: str, asked: ListRequest) -> "S3Client":
-    """Make a boto3 client that uses `connection` only, and refuses a response that is not a list of objects."""
-    endpoint = connection.endpoint
-    with _one_at_a_time:
-        client = boto3.client(
-            "s3",
-            endpoint_url=endpoint.url,
-            region_name=endpoint.region,
-            aws_access_key_id=connection.credentials.access_key.reveal(),
-            aws_secret_access_key=connection.credentials.secret_key.reveal(),
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                retries={"total_max_attempts": 1},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
-
-    def carry(request: Any, **_: object) -> Any:
-        parts = urlsplit(request.url)
-        response = connection.send(request.method, f"{parts.path}?{parts.query}", request.headers)
-        body = read_small(connection, response)
-        if response.status != 200:
-            raise s3_error(account, asked.what, response.status, dict(response.headers), body)
-        check_listing(response.headers["Content-Type"], body, asked)
-        headers: Any = HeadersDict(response.headers.items())  # what botocore itself gives; the stubs say otherwise
-        return botocore.awsrequest.AWSResponse(request.url, response.status, headers, _ListBody(body))
-
-    client.meta.events.register("before-send.s3", carry)
-    return client
 
 
 def _head(connection: Connection, account: str, location: S3Location) -> ListedObject | None:
@@ -200,7 +149,7 @@ def _head(connection: Connection, account: str, location: S3Location) -> ListedO
         raise foreign(response.status, location.s3_path)
     if response.status != 200:
         raise s3_error(account, location.s3_path, response.status, dict(response.headers), None)
-    if not _LENGTH.fullmatch(length) or not _ETAG.fullmatch(etag):
+    if not _LENGTH.fullmatch(length) or not ETAG.fullmatch(etag):
         raise ServiceError(f"S3 does not say how large {location.s3_path} is, or which", code="InvalidResponse")
     return ListedObject(location.key, name, int(length), etag)
 

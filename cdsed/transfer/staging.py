@@ -6,8 +6,8 @@ If another user could, cdsed would still not write through it (`cdsed.dir_handle
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +35,49 @@ def opened(staging: Path) -> Iterator[DirHandle]:
     """Open a staging directory; raises OSError as `DirHandle` does."""
     with pre_spool(staging) as folder, folder.child(staging.name) as product:
         yield product
+
+
+class HeldStaging:
+    """A staging directory that stays open while several of its files are fetched.
+
+    Parameters
+    ----------
+    check_owner
+        Called after the directory was opened. It raises when another state has taken the directory over. That state
+        replaces the directory before it writes there, so its files cannot be opened through this one.
+    """
+
+    def __init__(self, path: Path, check_owner: Callable[[], object]) -> None:
+        self.path = path
+        self._check_owner = check_owner
+        self._held = ExitStack()
+        self._product: DirHandle | None = None
+
+    def open(self, path: str) -> int:
+        """Open a file for writing, and return its descriptor.
+
+        Raises
+        ------
+        OSError
+            As `DirHandle` does.
+        OwnedElsewhere
+            Of `check_owner`; also where the directory was replaced since it was opened.
+        """
+        try:
+            if self._product is None:
+                product = self._held.enter_context(opened(self.path))
+                self._check_owner()
+                self._product = product
+            return self._product.open(path, os.O_WRONLY)
+        except OSError:
+            self.close()
+            self._check_owner()
+            raise
+
+    def close(self) -> None:
+        """Close the directory; it is opened and checked again when the next file is."""
+        self._product = None
+        self._held.close()
 
 
 def staged_sizes(staging: Path) -> dict[str, int]:
@@ -81,7 +124,8 @@ def prepare(
                 product.remove(path)
             for path, size_bytes in wanted.items():
                 if path not in keep:
-                    product.remove(path)
+                    if keep:  # otherwise the directory is new
+                        product.remove(path)
                     _preallocate(product, path, size_bytes)
             for path, content in own.items():
                 product.remove(path)

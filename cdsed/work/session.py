@@ -6,7 +6,8 @@ quick retry, for the next request that the quota allows, or a fraction of a seco
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from cdsed.transfer.lease_broker import Grant
 from cdsed.transfer.other_product import other_folder_works, other_product_fails
 from cdsed.transfer.product import fetch_object
 from cdsed.transfer.s3_list import key_works
+from cdsed.transfer.staging import HeldStaging
 from cdsed.work import zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
@@ -37,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0  # due times and cooldowns pass without a signal
 _NO_PIECE = 0
+# What a kill makes a session fetch again is at most so much, whichever comes first.
+_SAVE_EVERY_BYTES, _SAVE_EVERY_S = 8 * 2**20, 0.2
 _LINGER_S = 0.3  # keep the connection open so long for the plan of the next product
 
 
@@ -222,25 +226,30 @@ class _DownloadSession:
     def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
         """Fetch a batch of pieces; add to `arrived` those that are not in the state yet."""
         context = self._context
+        assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
+        held = HeldStaging(Path(product.staging), Destination(context.disks, product).check_owner)
+        fetch_context = replace(self._fetch_context(product), held=held)
         noted_s = context.store.clock.boot_s()
-        for number, piece in enumerate(todo):
-            if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
-                self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
-                noted_s = context.store.clock.boot_s()
-                if not self._grant.is_valid() or pieces.rests(context.store.db, product):
-                    self._let_go(todo[number:])  # a person paused it meanwhile
-                    return True
-            try:
-                if not arrived:
-                    Destination(context.disks, product).check()
-                with context.disks.watch.at(product.destination or ""):
-                    arrived[piece] = self._fetch_one(product, piece)
-            except TransferError as error:
-                self._traffic.count()
-                self._note(arrived)
-                self._let_go(todo[number + 1 :])
-                error, probe = self._judge(error, product, piece)
-                return context.outcome.of_piece(error, self._lease, product, piece, probe)
+        with closing(held):
+            for number, piece in enumerate(todo):
+                if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
+                    self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
+                    held.close()
+                    noted_s = context.store.clock.boot_s()
+                    if not self._grant.is_valid() or pieces.rests(context.store.db, product):
+                        self._let_go(todo[number:])  # a person paused it meanwhile
+                        return True
+                try:
+                    if not arrived:
+                        Destination(context.disks, product).check()
+                    with context.disks.watch.at(product.destination or ""):
+                        arrived[piece] = self._fetch_one(fetch_context, held.path, product.safename, piece)
+                except TransferError as error:
+                    self._traffic.count()
+                    self._note(arrived)
+                    self._let_go(todo[number + 1 :])
+                    error, probe = self._judge(error, product, piece)
+                    return context.outcome.of_piece(error, self._lease, product, piece, probe)
         self._note(arrived, last=True)
         context.transfer.arrivals.note(self._location(product), todo[-1])
         context.outcome.delivered(self._lease, product)
@@ -254,14 +263,10 @@ class _DownloadSession:
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
-    def _fetch_one(self, product: Product, piece: Piece) -> Digests:
-        context = self._context
-        assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        progress = _PieceProgress(context.store, self._grant, piece, self._traffic)
-        watch = context.transfer.stall_detector.watch
-        return fetch_object(
-            self._fetch_context(product), piece, Path(product.staging), product.safename, progress, watch
-        )
+    def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
+        progress = _PieceProgress(self._context.store, self._grant, piece, self._traffic)
+        watch = self._context.transfer.stall_detector.watch
+        return fetch_object(fetch_context, piece, staging, safename, progress, watch)
 
     def _fetch_context(self, product: Product) -> FetchContext:
         context = self._context
@@ -273,7 +278,6 @@ class _DownloadSession:
             pace=self._pace,
             checkpoint_every_s=context.settings.transfer.checkpoint_every_s,
             stop=context.stop,
-            check_owner=Destination(context.disks, product).check_owner,
         )
 
     def _note(self, arrived: dict[Piece, Digests], *, last: bool = False) -> None:
@@ -309,18 +313,24 @@ def _weighed(error: TransferError, other: TransferError | None) -> tuple[Transfe
 
 
 class _PieceProgress:
-    """Notes how far a piece is: in the session's lock file at every buffer, in the state when it is on the disk."""
+    """Notes how far a piece is: in the session's lock file every few megabytes, in the state when it is on the disk.
+
+    The lock file names one piece. `_DownloadSession._next` clears it, and each piece of a batch is another one, so what
+    it says at the beginning of a piece does not count for that piece.
+    """
 
     def __init__(self, store: StoreContext, grant: Grant, piece: Piece, traffic: Traffic) -> None:
         self._piece = piece
         self._store = store
         self._grant = grant
         self._traffic = traffic
-        self._booted_at = store.clock.booted_at()
-        self.written(piece.done_bytes)  # an older resume point of this lease must not count for this copy
+        self._saved_bytes, self._saved_s = piece.done_bytes, store.clock.boot_s()
 
     def written(self, done_bytes: int) -> None:
-        self._grant.save_resume_point(self._piece.id, done_bytes, self._booted_at)
+        now_s = self._store.clock.boot_s()
+        if done_bytes - self._saved_bytes >= _SAVE_EVERY_BYTES or now_s - self._saved_s >= _SAVE_EVERY_S:
+            self._grant.save_resume_point(self._piece.id, done_bytes, self._store.clock.booted_at())
+            self._saved_bytes, self._saved_s = done_bytes, now_s
 
     def safe(self, done_bytes: int) -> None:
         with self._store.db.write():

@@ -83,8 +83,9 @@ def test_a_download_worker_loads_no_requests_and_no_catalogue():
         "import cdsed.roles, cdsed.work.session, cdsed.work.finish, cdsed.work.outcome, cdsed.work.context",
         "import cdsed.transfer.stall_detector, cdsed.local.presence",
     )
-    assert "boto3" in modules
-    assert not modules & {"requests", "pandas", "ijson", "watchdog", "apscheduler"}
+    assert {"defusedxml", "http"} <= modules
+    libraries = {"requests", "pandas", "ijson", "watchdog", "apscheduler", "boto3", "botocore", "tenacity", "ctypes"}
+    assert not modules & libraries
 
 
 @pytest.mark.parametrize("role", ["cdsed.catalogue.client, cdsed.work.resolve", "cdsed.inbox.watch, cdsed.work.intake"])

@@ -193,7 +193,8 @@ class _Service:
                     for key, size, etag in page
                 )
                 service.asked += 1
-                more = f"<NextContinuationToken>{service.asked}</NextContinuationToken>" if service.endless else ""
+                token = service.token or service.asked
+                more = f"<NextContinuationToken>{token}</NextContinuationToken>" if service.endless else ""
                 truncated = str(service.endless).lower()
                 body = f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}{contents}</ListBucketResult>"
                 self.send_response(200)
@@ -204,7 +205,7 @@ class _Service:
             def log_message(self, *_: object) -> None:
                 """Write no log."""
 
-        self.asked = 0
+        self.asked, self.token = 0, ""
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
@@ -298,6 +299,19 @@ def test_a_listing_without_an_end_ends(service, monkeypatch):
     try:
         with pytest.raises(ServiceError, match="has no end"):
             service.listed(*((f"S/P.SAFE/{number}", "1", _E) for number in range(100)))
+    finally:
+        service.endless = False
+
+
+def test_a_listing_that_continues_where_it_was_or_with_empty_pages_ends(service, monkeypatch):
+    service.endless = True
+    try:
+        monkeypatch.setattr("cdsed.transfer.s3_list._PAGES_MAX", 20)
+        with pytest.raises(ServiceError, match="has no end"):
+            service.listed(("S/P.SAFE/", "0", _E))
+        monkeypatch.setattr(service, "token", "always this")
+        with pytest.raises(ServiceError, match="continues where it has continued before"):
+            service.listed(("S/P.SAFE/a", "1", _E))
     finally:
         service.endless = False
 

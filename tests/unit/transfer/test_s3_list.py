@@ -48,7 +48,7 @@ def test_a_prefix_without_objects_is_empty(s3_lab):
     assert s3_lab.listed("/eodata/Sentinel-1/SAR/nowhere/X.SAFE") == []
 
 
-def test_boto3_opens_no_connection_of_its_own(s3_lab):
+def test_a_list_uses_only_the_connection_of_the_session(s3_lab):
     _, s3_path = s3_lab.product("S3", objects=1500)
     s3_lab.sandbox.reset_counters()
     s3_lab.listed(s3_path)

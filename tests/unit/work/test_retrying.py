@@ -11,11 +11,13 @@ from cdsed.work.retrying import pause_s
 
 def run(error, stop, fail_times=99, calls=None):
     calls = [] if calls is None else calls
-    for attempt in through_blips(stop):
-        with attempt:
-            calls.append(len(calls) + 1)
-            if len(calls) <= fail_times:
-                raise error
+
+    def attempt():
+        calls.append(len(calls) + 1)
+        if len(calls) <= fail_times:
+            raise error
+
+    through_blips(stop, attempt)
     return calls
 
 
@@ -38,6 +40,13 @@ def test_after_a_stop_nothing_is_tried_again():
     with pytest.raises(ServiceError):
         run(ServiceError("x", code="ConnectionLost"), stop, calls=calls)
     assert calls == [1]
+
+
+def test_a_failure_that_stays_is_raised_after_three_tries():
+    calls = []
+    with pytest.raises(ServiceError):
+        run(ServiceError("x", code="ConnectionLost"), threading.Event(), calls=calls)
+    assert calls == [1, 2, 3]
 
 
 def test_pauses_double_between_their_bounds():

@@ -1,0 +1,35 @@
+"""How far a piece is goes to the lock file often enough for a kill, and not with each buffer."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from cdsed.model.objects import ListedObject
+from cdsed.work.session import _PieceProgress
+from tests.support.clocks import HandClock
+from tests.support.s3_lab import piece_of
+
+_MIB = 2**20
+
+
+@pytest.fixture
+def lab():
+    clock, saved = HandClock(), []
+    grant = SimpleNamespace(save_resume_point=lambda piece, done_bytes, _booted_at: saved.append((piece, done_bytes)))
+    item = ListedObject("k", "p", 100 * _MIB, "e")
+    progress = _PieceProgress(SimpleNamespace(clock=clock), grant, piece_of(item, done=_MIB), None)
+    return SimpleNamespace(clock=clock, saved=saved, progress=progress)
+
+
+def test_a_fast_piece_is_noted_every_8_mib(lab):
+    for done in range(_MIB, 20 * _MIB, _MIB // 4):
+        lab.progress.written(done)
+    assert lab.saved == [(1, 9 * _MIB), (1, 17 * _MIB)]
+
+
+def test_a_slow_piece_is_noted_after_a_fifth_of_a_second(lab):
+    lab.progress.written(_MIB + 1)
+    lab.clock.now_s += 0.25
+    lab.progress.written(_MIB + 2)
+    lab.progress.written(_MIB + 3)
+    assert lab.saved == [(1, _MIB + 2)]
