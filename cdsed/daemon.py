@@ -35,12 +35,13 @@ from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import breakers, crash_loops, leases, listings, notices, outbox, processes, products, snapshot
+from cdsed.store.commit_watch import CommitWatch
 from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
-from cdsed.store.leases import AccountLimits
 from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
 from cdsed.work import controls, run_files
+from cdsed.work.account_limits import account_limits
 from cdsed.work.deaths import Deaths
 from cdsed.work.maintenance import Maintenance
 from cdsed.work.recover import open_for_daemon
@@ -154,6 +155,7 @@ class _Daemon:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
             # For the supervisor's thread: it feeds the watchdog, so it must not wait for the write lock.
             self._read_db = stack.enter_context(closing(join_state(settings.state_dir)))
+            self._commits = stack.enter_context(closing(CommitWatch(settings.state_dir))) if order.once else None
             self._deaths = Deaths(clock, processes.newest(self._db))
             processes.daemon_started(self._db, clock, version=__version__, once=order.once)
             for former in (notices.RELOAD, notices.DAMAGED):
@@ -269,6 +271,15 @@ class _Daemon:
             return ExitCode.UNFINISHED
         return None
 
+    def fileno(self) -> int:
+        """Return the descriptor of commits; -1 unless the daemon ends when nothing is left to do."""
+        return self._commits.fileno() if self._commits is not None else -1
+
+    def take_event(self) -> None:
+        """Read that there was a commit."""
+        if self._commits is not None:
+            self._commits.read()
+
     def _drained(self) -> bool:
         try:
             waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
@@ -297,25 +308,7 @@ class _Daemon:
         processes.stalls_after(self._db, self._settings.transfer.silence_longest_s)
         outbox.sync(self._db, self._settings.hooks)
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
-        leases.sync_accounts(
-            self._db,
-            [
-                AccountLimits(
-                    name=account.name,
-                    group=account.group,
-                    sessions=account.sessions,
-                    requests_per_minute=account.requests_per_minute,
-                    volume_bytes=account.volume_bytes,
-                    key_expires_at=account.s3_key_expires.timestamp() if account.s3_key_expires else None,
-                    has_keys=keyring.keys_of(account) is not None,
-                    bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
-                    login=account.login_mark,
-                    shares=account.shares,
-                    pool_sessions=account.pool_sessions,
-                )
-                for account in accounts
-            ],
-        )
+        leases.sync_accounts(self._db, account_limits(accounts, keyring))
 
     def _reclaim(self) -> None:
         dead = processes.reclaim(

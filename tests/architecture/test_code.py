@@ -48,7 +48,7 @@ def test_unexpected_errors_are_caught_where_a_process_thread_or_product_ends_and
     command, worker, supervisor, product = (
         "cdsed.cli.main",
         "cdsed.process.worker_control",
-        "cdsed.process.supervisor",
+        "cdsed.process.hook_calls",
         "cdsed.work.boundary",
     )
     threads = "cdsed.work.session_pool"  # raises it again in the main thread

@@ -12,7 +12,7 @@ import pytest
 import cdsed
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "dir_handle", "log", "logevent", "_version"}
+_BASE = {"errors", "clock", "dir_handle", "inotify", "log", "logevent", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -23,6 +23,7 @@ _MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
     "dir_handle": set(),
+    "inotify": set(),
     "logflood": set(),
     "logevent": {"errors"},
     "logjournal": set(),
@@ -62,7 +63,6 @@ _OWNERS = {
     "mypy_boto3_s3": {"cdsed.transfer"},
     "requests": {"cdsed.catalogue.http_client"},
     "logging_journald": {"cdsed.logjournal"},
-    "watchdog": {"cdsed.inbox"},
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},
     "tenacity": {"cdsed.transfer", "cdsed.catalogue"},
