@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.directory import taken
 from cdsed.inbox.scan import InboxScan
-from cdsed.local.making import remedy
 from cdsed.logevent import LogEvent, about
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
@@ -33,6 +32,7 @@ from cdsed.process.lock import LOCK_NAME, DaemonLock, is_free
 from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
+from cdsed.process.template import Template
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import breakers, crash_loops, leases, listings, notices, outbox, processes, products, snapshot
 from cdsed.store.commit_watch import CommitWatch
@@ -45,6 +45,7 @@ from cdsed.work.account_limits import account_limits
 from cdsed.work.deaths import Deaths
 from cdsed.work.maintenance import Maintenance
 from cdsed.work.recover import open_for_daemon
+from cdsed.work.state_dir import make_state_dir
 from cdsed.work.timetable import Timetable
 
 _log = logging.getLogger(__name__)
@@ -61,9 +62,12 @@ class _RunOptions:
     config: Path
     once: bool
     idle_timeout_s: float
+    template: Template | None
 
 
-def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
+def run(
+    config: Path, *, once: bool, idle_timeout_s: float, make_template: Callable[[], Template] | None = None
+) -> ExitCode:
     """Run the daemon until a signal stops it.
 
     Parameters
@@ -74,6 +78,8 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
         Exit when the inbox is empty and every listing is reported.
     idle_timeout_s
         With `once`: exit with UNFINISHED after this time without progress.
+    make_template
+        Makes the process that the workers are forked from; None: each starts as a command.
 
     Raises
     ------
@@ -84,19 +90,26 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level, settings.log_format)
+    with ExitStack() as stack:
+        # Before there are secrets, a lock, a database or a thread: it must inherit none of them.
+        template = stack.enter_context(make_template()) if make_template is not None else None
+        return _run(settings, _RunOptions(config, once, idle_timeout_s, template))
+
+
+def _run(settings: Settings, options: _RunOptions) -> ExitCode:
     accounts = load_accounts(settings, os.environ)
     _log.info(
         "cdsed %s begins; settings %s, state %s, inbox %s",
-        *(__version__, config, settings.state_dir, settings.inbox.path),
+        *(__version__, options.config, settings.state_dir, settings.inbox.path),
         extra=about(LogEvent.DAEMON_STARTED),
     )
-    _make_state_dir(settings.state_dir)
+    make_state_dir(settings.state_dir)
     Reserve(settings.state_dir).give_up_if_needed()
     with ExitStack() as stack:
         try:
             stack.enter_context(DaemonLock(settings.state_dir / LOCK_NAME))
             Systemd(SYSTEM_CLOCK).takes(_START_WITHIN_S)
-            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _RunOptions(config, once, idle_timeout_s))
+            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, options)
         except OSError as error:
             if error.errno not in _DISK_ERRORS:
                 raise
@@ -106,19 +119,6 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
             raise StateDiskError(message) from error
         stack.callback(daemon.close)
         return daemon.run()
-
-
-def _make_state_dir(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        message = f"state_dir: {path} is not a directory, or is below a file; name another place, or move it away"
-        raise ConfigError([message]) from error
-    except PermissionError:
-        raise
-    except OSError as error:
-        message = f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted? Else, {remedy(path)}"
-        raise StateDiskError(message) from error
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
@@ -186,7 +186,10 @@ class _Daemon:
                 ready_within_s=process.ready_within_s,
             ),
             self._clock,
+            self._options.template,
         )
+        if self._options.template is not None:
+            self._options.template.wait_until_ready()
         ticks = [
             Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock)),
             Tick("reclaim from dead workers", 1.0, self._reclaim),
@@ -200,7 +203,7 @@ class _Daemon:
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("checkpoint the log", 300.0, self._db.checkpoint),
         ]
-        with Ticks(ticks, self._maintenance.take_note, self._clock) as self._ticks:
+        with Ticks(ticks, self._maintenance.take_note, self._clock):
             code = self._supervisor.run()
         self._maintenance.end()
         if self._maintenance.damaged:
@@ -211,12 +214,11 @@ class _Daemon:
         return code
 
     def on_tick(self) -> Sequence[ChildSpec] | None:
-        """Stop the workers while the disk of the state is full, and let the schedule follow the wall clock.
+        """Stop the workers while the disk of the state is full.
 
         All other periodic work is a tick of the schedule, in another thread. This thread feeds the watchdog and must
         not wait for a locked state.
         """
-        self._ticks.follow_clock()
         match self._maintenance.pause():
             case True:
                 return []

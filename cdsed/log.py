@@ -195,4 +195,3 @@ def setup(process: str, level: str = "INFO", form: str = "text") -> None:
     root.setLevel(level)
     for library in ("botocore", "boto3", "urllib3", "tenacity"):
         logging.getLogger(library).setLevel(max(logging.getLevelName(level), logging.WARNING))
-    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # our own listener logs what it reports

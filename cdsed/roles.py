@@ -11,7 +11,7 @@ import logging
 import math
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,10 @@ from cdsed.store.breakers import BreakerPolicy
 from cdsed.work.worker import Worker, registered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdsed.catalogue.client import Catalogue
+    from cdsed.model.catalogue_entry import Facts
     from cdsed.work.context import WorkerContext, WorkSignal
     from cdsed.work.intake import Intake
 
@@ -40,6 +44,20 @@ _POLL_S = 0.2
 _HEARTBEAT_S = 1.0
 _BREATH_S = 0.01
 _INBOX_POLICY = BreakerPolicy(threshold=1, first_s=1.0, longest_s=30.0)
+
+
+def import_work() -> None:
+    """Import what *intake*, *resolve* and *download* need, so that workers which are forked from here share it."""
+    import cdsed.inbox.watch
+    import cdsed.transfer.bandwidth
+    import cdsed.transfer.connection
+    import cdsed.work.flock_broker
+    import cdsed.work.intake
+    import cdsed.work.resolve
+    import cdsed.work.roots
+    import cdsed.work.session_pool
+    import cdsed.work.sharing
+    import cdsed.work.unreadable  # noqa: F401 - the functions below use them
 
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
@@ -132,16 +150,36 @@ def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
 
 
 def _resolve(worker: Worker) -> None:
-    from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    with Catalogue(worker.settings, clock=HeartbeatClock(worker.heartbeat), stop=worker.control.stop) as catalogue:
-        resolver = Resolver(worker.db, worker.clock, catalogue, worker.process, worker.settings.retry)
+    with ExitStack() as stack:
+        resolver = Resolver(
+            worker.db, worker.clock, _LateCatalogue(worker, stack), worker.process, worker.settings.retry
+        )
         worker.control.ready()
         while not worker.control.stop.is_set():
             worker.heartbeat()
             if not resolver.resolve_some():
                 worker.changes.wait(_HEARTBEAT_S)
+
+
+class _LateCatalogue:
+    """The catalogue, loaded when it is first asked: most names give their paths without it."""
+
+    def __init__(self, worker: Worker, stack: ExitStack) -> None:
+        self._worker = worker
+        self._stack = stack
+        self._catalogue: Catalogue | None = None
+
+    def look_up(self, names: "Sequence[str]") -> "Facts":
+        from cdsed.catalogue.client import Catalogue
+
+        if self._catalogue is None:
+            clock = HeartbeatClock(self._worker.heartbeat)
+            self._catalogue = self._stack.enter_context(
+                Catalogue(self._worker.settings, clock=clock, stop=self._worker.control.stop)
+            )
+        return self._catalogue.look_up(names)
 
 
 def _download(worker: Worker) -> None:

@@ -23,6 +23,7 @@ from cdsed.process.limits import Limits
 from cdsed.process.restart import CrashRecord, Death, after_death
 from cdsed.process.signals import SignalWakeup
 from cdsed.process.systemd import Systemd
+from cdsed.process.template import Template
 
 TICK_EVERY_S = 1.0
 _TICKS_APART_S = 0.05
@@ -30,7 +31,6 @@ FAILURES_MAX = 10
 """This many failures of hooks without a successful tick between them end the supervisor with BUG."""
 
 _AWAY_S = 3.0  # a longer turn of the loop was a suspend, a SIGSTOP or a slow hook: it is not the children's fault
-_DIES_WITHIN_S = 5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Supervisor:
         The time limits.
     clock
         The clock for all times.
+    template
+        What children are forked from, if it can run their commands.
 
     Attributes
     ----------
@@ -55,12 +57,20 @@ class Supervisor:
         The children that crash in a loop; other threads may read it.
     """
 
-    def __init__(self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        hooks: Hooks,
+        limits: Limits,
+        clock: Clock = SYSTEM_CLOCK,
+        template: Template | None = None,
+    ) -> None:
         self._slots = {spec.name: ChildSlot(spec) for spec in specs}
         self.crash_loops: tuple[CrashLoop, ...] = ()
         self._hooks = hooks
         self._limits = limits
         self._clock = clock
+        self._template = template
         self._systemd = Systemd(clock)
         self._selector = selectors.DefaultSelector()
         self._tick_every_s = min(TICK_EVERY_S, self._systemd.ping_every_s)
@@ -192,7 +202,7 @@ class Supervisor:
 
     def _start(self, slot: ChildSlot) -> None:
         try:
-            child = Child(slot.spec, self._clock)
+            child = Child(slot.spec, self._clock, self._template)
         except OSError as error:
             log.error("%s cannot be started: %s", slot.spec.name, error)  # noqa: TRY400 - nothing of ours failed
             slot.ending, slot.code = f"cannot be started: {error}", None
@@ -247,20 +257,13 @@ class Supervisor:
 
     def _kill_overdue(self) -> None:
         for name, slot in list(self._slots.items()):
-            child = slot.child
-            why = child.overdue(self._limits) if child is not None else None
-            if child is None or why is None:
+            if not slot.kill_overdue(self._limits, self._clock.boot_s()):
                 continue
-            if child.killed_s is None:
-                log.warning("%s (pid %d) %s: killing it", name, child.pid, why)
-                child.kill()
-            elif self._clock.boot_s() > child.killed_s + _DIES_WITHIN_S:
-                if self._exit is not None:
-                    log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, child.pid)
-                    del self._slots[name]
-                elif not slot.stuck:
-                    slot.stuck = True
-                    log.error("%s (pid %d) is stuck in the kernel, perhaps at a disk that hangs", name, child.pid)
+            if self._exit is not None:
+                log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, slot.pid)
+                del self._slots[name]
+            elif not slot.stuck:
+                slot.note_stuck()
 
     def _replace_outdated(self) -> None:
         """Stop the children of the former configuration one by one, each when the successor of the last is ready.

@@ -72,7 +72,7 @@ def test_a_download_worker_loads_no_requests_and_no_catalogue():
         "import cdsed.transfer.stall_detector, cdsed.local.presence",
     )
     assert "boto3" in modules
-    assert not modules & {"requests", "pandas", "ijson", "watchdog", "apscheduler"}
+    assert not modules & {"requests", "pandas", "ijson", "apscheduler"}
 
 
 @pytest.mark.parametrize("role", ["cdsed.catalogue.client, cdsed.work.resolve", "cdsed.inbox.watch, cdsed.work.intake"])
