@@ -216,3 +216,13 @@ def test_whatever_is_accepted_is_safe_as_a_file_name_and_stays_the_same(token: s
     assert len(name) <= 255
     assert parse(name).name == name
     misfit(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["S1A_X_.ZIP", "S1A_X_.zIp", "S1A_X.SAFE.zip", "S1A_X..SAFE", "S1A_\u017f.SAFE", "X1A_X.SAFE"]
+)
+def test_a_name_that_looks_canonical_and_is_not_takes_the_long_way(name: str) -> None:
+    try:
+        assert normalise(name) != name
+    except ValueError:
+        assert name in {"S1A_X..SAFE", "S1A_\u017f.SAFE", "X1A_X.SAFE"}
