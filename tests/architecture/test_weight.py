@@ -50,7 +50,7 @@ def test_the_metrics_load_no_more_than_the_status():
 def test_the_page_loads_what_it_serves_with_and_nothing_of_the_work():
     modules = loaded("import cdsed.roles, cdsed.web.role")
     assert {"starlette", "uvicorn"} <= modules
-    assert not modules & {"boto3", "botocore", "requests", "pandas", "geopandas", "shapely", "numpy", "watchdog"}
+    assert not modules & {"boto3", "botocore", "requests", "pandas", "geopandas", "shapely", "numpy"}
 
 
 def test_the_supervisor_loads_neither_s3_nor_http():
@@ -60,7 +60,6 @@ def test_the_supervisor_loads_neither_s3_nor_http():
         "requests",
         "urllib3",
         "pandas",
-        "watchdog",
         "starlette",
         "uvicorn",
     }
