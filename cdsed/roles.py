@@ -2,8 +2,8 @@
 
 *intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them. Where they are
 needed, *keys* makes temporary S3 keys, *queries* runs standing queries, *hooks* gives events to hooks, and *web* serves
-the page. Each imports only what it needs: a download worker never loads the libraries of the catalogue, and the resolve
-worker never loads those of S3.
+the page. What the first three need is imported before they are forked, see `import_work`. The others import only what
+they need. No worker loads the libraries of the catalogue before it asks it.
 """
 
 import errno
