@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
 from cdsed.inbox.directory import taken
 from cdsed.inbox.scan import InboxScan
-from cdsed.local.making import remedy
 from cdsed.logevent import LogEvent, about
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
@@ -33,17 +32,20 @@ from cdsed.process.lock import LOCK_NAME, DaemonLock, is_free
 from cdsed.process.signals import hold
 from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
+from cdsed.process.template import Template
 from cdsed.schedule.ticks import Tick, Ticks
 from cdsed.store import breakers, crash_loops, leases, listings, notices, outbox, processes, products, snapshot
+from cdsed.store.commit_watch import CommitWatch
 from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
-from cdsed.store.leases import AccountLimits
 from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
 from cdsed.work import controls, run_files
+from cdsed.work.account_limits import account_limits
 from cdsed.work.deaths import Deaths
 from cdsed.work.maintenance import Maintenance
 from cdsed.work.recover import open_for_daemon
+from cdsed.work.state_dir import make_state_dir
 from cdsed.work.timetable import Timetable
 
 _log = logging.getLogger(__name__)
@@ -60,9 +62,12 @@ class _RunOptions:
     config: Path
     once: bool
     idle_timeout_s: float
+    template: Template | None
 
 
-def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
+def run(
+    config: Path, *, once: bool, idle_timeout_s: float, make_template: Callable[[], Template] | None = None
+) -> ExitCode:
     """Run the daemon until a signal stops it.
 
     Parameters
@@ -73,6 +78,8 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
         Exit when the inbox is empty and every listing is reported.
     idle_timeout_s
         With `once`: exit with UNFINISHED after this time without progress.
+    make_template
+        Makes the process that the workers are forked from; None: each starts as a command.
 
     Raises
     ------
@@ -83,19 +90,26 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level, settings.log_format)
+    with ExitStack() as stack:
+        # Before there are secrets, a lock, a database or a thread: it must inherit none of them.
+        template = stack.enter_context(make_template()) if make_template is not None else None
+        return _run(settings, _RunOptions(config, once, idle_timeout_s, template))
+
+
+def _run(settings: Settings, options: _RunOptions) -> ExitCode:
     accounts = load_accounts(settings, os.environ)
     _log.info(
         "cdsed %s begins; settings %s, state %s, inbox %s",
-        *(__version__, config, settings.state_dir, settings.inbox.path),
+        *(__version__, options.config, settings.state_dir, settings.inbox.path),
         extra=about(LogEvent.DAEMON_STARTED),
     )
-    _make_state_dir(settings.state_dir)
+    make_state_dir(settings.state_dir)
     Reserve(settings.state_dir).give_up_if_needed()
     with ExitStack() as stack:
         try:
             stack.enter_context(DaemonLock(settings.state_dir / LOCK_NAME))
             Systemd(SYSTEM_CLOCK).takes(_START_WITHIN_S)
-            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, _RunOptions(config, once, idle_timeout_s))
+            daemon = _Daemon(settings, accounts, SYSTEM_CLOCK, options)
         except OSError as error:
             if error.errno not in _DISK_ERRORS:
                 raise
@@ -105,19 +119,6 @@ def run(config: Path, *, once: bool, idle_timeout_s: float) -> ExitCode:
             raise StateDiskError(message) from error
         stack.callback(daemon.close)
         return daemon.run()
-
-
-def _make_state_dir(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        message = f"state_dir: {path} is not a directory, or is below a file; name another place, or move it away"
-        raise ConfigError([message]) from error
-    except PermissionError:
-        raise
-    except OSError as error:
-        message = f"state_dir {path} cannot be made ({error.strerror}): is its disk mounted? Else, {remedy(path)}"
-        raise StateDiskError(message) from error
 
 
 def child_specs(settings: Settings, accounts: Accounts, config: Path) -> list[ChildSpec]:
@@ -154,6 +155,7 @@ class _Daemon:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
             # For the supervisor's thread: it feeds the watchdog, so it must not wait for the write lock.
             self._read_db = stack.enter_context(closing(join_state(settings.state_dir)))
+            self._commits = stack.enter_context(closing(CommitWatch(settings.state_dir))) if order.once else None
             self._deaths = Deaths(clock, processes.newest(self._db))
             processes.daemon_started(self._db, clock, version=__version__, once=order.once)
             for former in (notices.RELOAD, notices.DAMAGED):
@@ -184,7 +186,10 @@ class _Daemon:
                 ready_within_s=process.ready_within_s,
             ),
             self._clock,
+            self._options.template,
         )
+        if self._options.template is not None:
+            self._options.template.wait_until_ready()
         ticks = [
             Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock)),
             Tick("reclaim from dead workers", 1.0, self._reclaim),
@@ -198,7 +203,7 @@ class _Daemon:
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("checkpoint the log", 300.0, self._db.checkpoint),
         ]
-        with Ticks(ticks, self._maintenance.take_note, self._clock) as self._ticks:
+        with Ticks(ticks, self._maintenance.take_note, self._clock):
             code = self._supervisor.run()
         self._maintenance.end()
         if self._maintenance.damaged:
@@ -209,12 +214,11 @@ class _Daemon:
         return code
 
     def on_tick(self) -> Sequence[ChildSpec] | None:
-        """Stop the workers while the disk of the state is full, and let the schedule follow the wall clock.
+        """Stop the workers while the disk of the state is full.
 
         All other periodic work is a tick of the schedule, in another thread. This thread feeds the watchdog and must
         not wait for a locked state.
         """
-        self._ticks.follow_clock()
         match self._maintenance.pause():
             case True:
                 return []
@@ -269,6 +273,15 @@ class _Daemon:
             return ExitCode.UNFINISHED
         return None
 
+    def fileno(self) -> int:
+        """Return the descriptor of commits; -1 unless the daemon ends when nothing is left to do."""
+        return self._commits.fileno() if self._commits is not None else -1
+
+    def take_event(self) -> None:
+        """Read that there was a commit."""
+        if self._commits is not None:
+            self._commits.read()
+
     def _drained(self) -> bool:
         try:
             waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
@@ -297,25 +310,7 @@ class _Daemon:
         processes.stalls_after(self._db, self._settings.transfer.silence_longest_s)
         outbox.sync(self._db, self._settings.hooks)
         keyring = Keyring(self._settings.state_dir / LEDGER_NAME, self._clock)
-        leases.sync_accounts(
-            self._db,
-            [
-                AccountLimits(
-                    name=account.name,
-                    group=account.group,
-                    sessions=account.sessions,
-                    requests_per_minute=account.requests_per_minute,
-                    volume_bytes=account.volume_bytes,
-                    key_expires_at=account.s3_key_expires.timestamp() if account.s3_key_expires else None,
-                    has_keys=keyring.keys_of(account) is not None,
-                    bandwidth_bytes_per_s=account.bandwidth_bytes_per_s,
-                    login=account.login_mark,
-                    shares=account.shares,
-                    pool_sessions=account.pool_sessions,
-                )
-                for account in accounts
-            ],
-        )
+        leases.sync_accounts(self._db, account_limits(accounts, keyring))
 
     def _reclaim(self) -> None:
         dead = processes.reclaim(

@@ -195,5 +195,3 @@ def setup(process: str, level: str = "INFO", form: str = "text") -> None:
     root.setLevel(level)
     for library in ("botocore", "boto3", "urllib3", "tenacity"):
         logging.getLogger(library).setLevel(max(logging.getLevelName(level), logging.WARNING))
-    for library in ("apscheduler", "watchdog"):  # our own listeners log what these report
-        logging.getLogger(library).setLevel(logging.CRITICAL)

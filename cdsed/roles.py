@@ -2,8 +2,8 @@
 
 *intake* takes listings, *resolve* finds the S3 paths of products, *download* processes fetch them. Where they are
 needed, *keys* makes temporary S3 keys, *queries* runs standing queries, *hooks* gives events to hooks, and *web* serves
-the page. Each imports only what it needs: a download worker never loads the libraries of the catalogue, and the resolve
-worker never loads those of S3.
+the page. What the first three need is imported before they are forked, see `import_work`. The others import only what
+they need. No worker loads the libraries of the catalogue before it asks it.
 """
 
 import errno
@@ -11,87 +11,53 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdsed import log
-from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
-from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring
-from cdsed.errors import DiskError, ExitCode, InboxError, StateError, Stopped
+from cdsed.errors import DiskError, ExitCode, InboxError, Stopped
 from cdsed.local.presence import Presence, presence_of
 from cdsed.logevent import LogEvent, about
 from cdsed.process.lock import KernelLock
-from cdsed.process.memory import rss_bytes
 from cdsed.process.register import Register, register_dir
 from cdsed.process.worker_control import HeartbeatClock, WorkerControl, run_worker
 from cdsed.store import breakers, notices, processes
 from cdsed.store.breakers import BreakerPolicy
-from cdsed.store.database import Database, join_state
-from cdsed.work.process_lock import lock_of_this_process
+from cdsed.work.worker import Worker, registered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdsed.catalogue.client import Catalogue
+    from cdsed.model.catalogue_entry import Facts
     from cdsed.work.context import WorkerContext, WorkSignal
     from cdsed.work.intake import Intake
 
 _log = logging.getLogger(__name__)
 
-_POLL_S = 0.2  # how soon one process notices what another has committed
+_POLL_S = 0.2
 _HEARTBEAT_S = 1.0
 _BREATH_S = 0.01
 _INBOX_POLICY = BreakerPolicy(threshold=1, first_s=1.0, longest_s=30.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """One worker process: its database connection, its number there, and its control by the supervisor."""
-
-    name: str
-    db: Database
-    clock: Clock
-    settings: Settings
-    accounts: Accounts
-    process: int
-    control: WorkerControl
-    lock: KernelLock
-    outgrew: list[list[int]] = field(default_factory=list)  # the products it worked on when it reached its memory limit
-
-    def mark_leaving(self) -> None:
-        """Note that the worker leaves in order: if it is killed because that takes too long, no product is charged."""
-        if not self.outgrew:
-            with suppress(OSError):
-                self.lock.note(processes.LEFT)
-
-    def heartbeat(self) -> None:
-        """Send a heartbeat; a worker above its memory limit leaves in order, and a new one follows it.
-
-        The products it works on may be the reason. Its lock file says so, in case it dies before its orderly end.
-        """
-        self.control.heartbeat()
-        rss_max_bytes = self.settings.process.rss_max_bytes
-        if rss_max_bytes and not self.control.stop.is_set() and (used_bytes := rss_bytes()) > rss_max_bytes:
-            _log.warning("%.0f MB of memory are in use: a new process takes over", used_bytes / 1e6)
-            self.outgrew.append(processes.at_hand(self.db, self.process))
-            with suppress(OSError):
-                self.lock.note(processes.OUTGREW)
-            self.control.stop.set()
-
-    def wait_for_changes(self, seconds: float, woken: Callable[[], bool] = lambda: False) -> bool:
-        """Wait for a commit of another process, `woken` or the stop signal; return False after `seconds` without."""
-        seen = self.db.changes_seen()
-        until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
-            if self.control.stop.wait(_POLL_S):
-                return True
-            if self.db.changes_seen() != seen or woken():
-                return True
-        return False
+def import_work() -> None:
+    """Import what *intake*, *resolve* and *download* need, so that workers which are forked from here share it."""
+    import cdsed.inbox.watch
+    import cdsed.transfer.bandwidth
+    import cdsed.transfer.connection
+    import cdsed.work.flock_broker
+    import cdsed.work.intake
+    import cdsed.work.resolve
+    import cdsed.work.roots
+    import cdsed.work.session_pool
+    import cdsed.work.sharing
+    import cdsed.work.unreadable  # noqa: F401 - the functions below use them
 
 
 def run_role(role: str, name: str, config: Path) -> ExitCode:
@@ -112,35 +78,10 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
         settings = load_settings(config, os.environ)
         log.setup(name, settings.log_level, settings.log_format)
         accounts = Accounts({}) if role == "web" else load_accounts(settings, os.environ)  # the page holds no secret
-        with _registered(name, settings, accounts, control) as worker:
+        with registered(name, settings, accounts, control) as worker:
             body(worker)
 
     return run_worker(name, work)
-
-
-@contextmanager
-def _registered(name: str, settings: Settings, accounts: Accounts, control: WorkerControl) -> Iterator[Worker]:
-    """Enter this process in the database, with a lock that is held as long as the process lives."""
-    clock = SYSTEM_CLOCK
-    lock = lock_of_this_process(settings)
-    try:
-        db = join_state(settings.state_dir)
-        try:
-            process = processes.register(db, clock, name=name, lock=lock.path)
-            try:
-                yield Worker(name, db, clock, settings, accounts, process, control, lock)
-                processes.release(db, clock, process)
-            except StateError:
-                lock.note(processes.LEFT)
-                raise
-            except BaseException:
-                processes.release(db, clock, process)
-                raise
-        finally:
-            db.close()
-        lock.path.unlink(missing_ok=True)
-    finally:
-        lock.release()
 
 
 def _intake(worker: Worker) -> None:
@@ -172,28 +113,28 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
     from cdsed.work import unreadable
     from cdsed.work.roots import note_spools, tell_missing
 
-    inbox = worker.settings.inbox
-    woken: list[bool] = []
+    inbox, clock = worker.settings.inbox, worker.clock
     gone = tell_missing(on_disk, frozenset())
-    note_spools(worker.db, worker.clock, worker.settings)
+    note_spools(worker.db, clock, worker.settings)
     intake.go_on()
-    with InboxWatch(inbox.path, lambda: woken.append(True)) as watch:
-        notices.note(worker.db, worker.clock, notices.INBOX, watch.refusal)
-        next_scan_s = 0.0
+    with InboxWatch(inbox.path) as watch:
+        notices.note(worker.db, clock, notices.INBOX, watch.refusal)
+        scan_at_s = 0.0
         while not worker.control.stop.is_set():
             worker.heartbeat()
-            if woken or time.monotonic() >= next_scan_s:
-                woken.clear()
+            seen = watch.read()
+            if seen.any or clock.boot_s() >= scan_at_s:
                 gone = tell_missing(on_disk, gone)
-                note_spools(worker.db, worker.clock, worker.settings)
-                unreadable.look_again(worker.db, worker.clock)
-                intake.look()
+                note_spools(worker.db, clock, worker.settings)
+                unreadable.look_again(worker.db, clock)
+                intake.look(seen.moved_in)
                 if breakers.last_failure(worker.db, breakers.INBOX) is not None:
                     breakers.forget(worker.db, breakers.INBOX)
                     _log.info("the inbox %s can be used again", inbox.path, extra=about(LogEvent.INBOX_BACK))
-                next_scan_s = time.monotonic() + inbox.scan_every_s
+                scan_at_s = min(clock.boot_s() + inbox.scan_every_s, intake.scan_at_s())
             intake.report()
-            worker.wait_for_changes(_HEARTBEAT_S, lambda: bool(woken))
+            until_s = min(scan_at_s, intake.report_at_s()) - clock.boot_s()
+            worker.changes.wait(min(_HEARTBEAT_S, max(0.0, until_s)), watch)
 
 
 def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
@@ -209,16 +150,36 @@ def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
 
 
 def _resolve(worker: Worker) -> None:
-    from cdsed.catalogue.client import Catalogue
     from cdsed.work.resolve import Resolver
 
-    with Catalogue(worker.settings, clock=HeartbeatClock(worker.heartbeat), stop=worker.control.stop) as catalogue:
-        resolver = Resolver(worker.db, worker.clock, catalogue, worker.process, worker.settings.retry)
+    with ExitStack() as stack:
+        resolver = Resolver(
+            worker.db, worker.clock, _LateCatalogue(worker, stack), worker.process, worker.settings.retry
+        )
         worker.control.ready()
         while not worker.control.stop.is_set():
             worker.heartbeat()
             if not resolver.resolve_some():
-                worker.wait_for_changes(_HEARTBEAT_S)
+                worker.changes.wait(_HEARTBEAT_S)
+
+
+class _LateCatalogue:
+    """The catalogue, loaded when it is first asked: most names give their paths without it."""
+
+    def __init__(self, worker: Worker, stack: ExitStack) -> None:
+        self._worker = worker
+        self._stack = stack
+        self._catalogue: Catalogue | None = None
+
+    def look_up(self, names: "Sequence[str]") -> "Facts":
+        from cdsed.catalogue.client import Catalogue
+
+        if self._catalogue is None:
+            clock = HeartbeatClock(self._worker.heartbeat)
+            self._catalogue = self._stack.enter_context(
+                Catalogue(self._worker.settings, clock=clock, stop=self._worker.control.stop)
+            )
+        return self._catalogue.look_up(names)
 
 
 def _download(worker: Worker) -> None:
@@ -235,7 +196,7 @@ def _download(worker: Worker) -> None:
     heartbeat_s = 0.0
     try:
         while not stop.is_set() and pool.whole:
-            if worker.wait_for_changes(_POLL_S):
+            if worker.changes.wait(max(0.0, heartbeat_s - time.monotonic())):
                 context.work_signal.notify()
             if time.monotonic() >= heartbeat_s:
                 pool.look()

@@ -37,14 +37,29 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the daemon."""
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # a search for them would read every installed package
     from cdsed import daemon, log
+    from cdsed.cli.main import main
     from cdsed.config.locate import settings_file
+    from cdsed.process.template import Template
 
     if arguments.log_format:
         os.environ[log.VARIABLE] = arguments.log_format  # the workers inherit it
     # Not resolved: a link in /etc/cdsed names an instance, see `cdsed.config.instance`.
     config = Path(os.path.abspath(settings_file(arguments.config, os.environ)))  # noqa: PTH100
-    return daemon.run(config, once=arguments.once, idle_timeout_s=arguments.idle_timeout)
+    return daemon.run(
+        config,
+        once=arguments.once,
+        idle_timeout_s=arguments.idle_timeout,
+        make_template=lambda: Template("cdsed", _import_workers, main),
+    )
+
+
+def _import_workers() -> None:
+    import cdsed.cli.role  # noqa: F401 - each worker runs it
+    from cdsed.roles import import_work
+
+    import_work()
 
 
 def _seconds(text: str) -> float:

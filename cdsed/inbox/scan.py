@@ -3,11 +3,12 @@
 import errno
 import fcntl
 import logging
+import math
 import os
 import pwd
 import re
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
@@ -66,8 +67,9 @@ class InboxScan:
     """Finds complete listings in the inbox and in its sub-directories named like account groups.
 
     A file is complete when no process has it open for writing and it has been stable for `stable_for_s`. A file that
-    was renamed in, or was old when first seen, is complete at once if the kernel confirms that no process writes to
-    it. Names of unfinished files, such as ``.*``, ``*~`` and ``*.part``, are ignored, see `is_ignored`.
+    was seen to be moved in is complete at once, unless a process writes to it. One whose times say that it was renamed,
+    or that was old when first seen, is complete at once if the kernel confirms that no process writes to it. Names of
+    unfinished files, such as ``.*``, ``*~`` and ``*.part``, are ignored, see `is_ignored`.
 
     Parameters
     ----------
@@ -95,9 +97,16 @@ class InboxScan:
         self._clock = clock
         self._ignored_names = ignored_names
         self._sights: dict[Path, _Sight] = {}
+        self._moved_in: set[Path] = set()
         self._pending = 0
+        self._rested_s = math.inf
         self._unexpected: dict[Path, None] = {}
         self._users: dict[int, str | None] = {}
+
+    def note(self, moved_in: Mapping[Path, bool]) -> None:
+        """Note what was seen to happen to files: whether each was moved in, or else written in place."""
+        for path, moved in moved_in.items():
+            (self._moved_in.add if moved else self._moved_in.discard)(path)
 
     def complete(self) -> list[DroppedFile]:
         """Scan, and return the complete files, oldest first; it returns them again until they are moved away."""
@@ -105,6 +114,7 @@ class InboxScan:
         found: list[tuple[int, DroppedFile]] = []
         unexpected: list[Path] = []
         self._users.clear()
+        self._rested_s = math.inf
         for path, group in self._visible(unexpected):
             try:
                 status = path.lstat()
@@ -115,6 +125,7 @@ class InboxScan:
                 dropped = DroppedFile(path, group, status.st_size, self._user(status.st_uid))
                 found.append((status.st_mtime_ns, dropped))
         self._sights = sights
+        self._moved_in &= sights.keys()
         self._pending = len(sights) - len(found)
         self._note(unexpected)
         return [dropped for _, dropped in sorted(found, key=lambda each: (each[0], each[1].path))]
@@ -122,6 +133,10 @@ class InboxScan:
     def pending(self) -> int:
         """Return how many listings the last scan saw that were not yet complete."""
         return self._pending
+
+    def rested_s(self) -> float:
+        """Return the boot-clock second at which the next pending file may be complete; infinity if no file rests."""
+        return self._rested_s
 
     def unexpected(self) -> list[Path]:
         """Return what the last scan saw that cannot be a listing: other sub-directories, links, sockets."""
@@ -159,13 +174,17 @@ class InboxScan:
 
     def _is_complete(self, path: Path, status: os.stat_result, sight: _Sight) -> bool:
         rested = self._clock.boot_s() - sight.since_boot_s >= self._stable_for_s
-        # Writing sets both times to the same instant; renaming, or `cp -p` at its end, only ctime.
+        moved_in = path in self._moved_in and status.st_size > 0
+        # Writing sets both times to the same instant; renaming, or `cp -p` at its end, only ctime. It may not show: the
+        # clock of files ticks only every few milliseconds.
         renamed = status.st_ctime_ns > status.st_mtime_ns and status.st_size > 0
         old = self._clock.utc_s() - status.st_mtime > self._stable_for_s
-        if not (rested or renamed or old):
+        if not rested:
+            self._rested_s = min(self._rested_s, sight.since_boot_s + self._stable_for_s)
+        if not (rested or moved_in or renamed or old):
             return False
         written = _is_being_written(path)
-        return written is False or (rested and written is None)
+        return written is False or ((rested or moved_in) and written is None)
 
     def _user(self, uid: int) -> str | None:
         if uid not in self._users:  # for 100 000 files, the look-up takes longer than the rest of the scan

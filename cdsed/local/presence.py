@@ -3,7 +3,8 @@
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from cdsed.model.single_file import FILE_EXTENSIONS
 _log = logging.getLogger(__name__)
 
 _DIRECTORIES_MAX = 512  # directories whose names are held in memory
+_BEGINNING_CHARACTERS = 35  # of the names of most missions, to the first time
+_LONG_CHARACTERS = _BEGINNING_CHARACTERS + 12  # its forms on disk may lack two extensions, such as .SAFE.zip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class FoundProduct:
 @dataclass(frozen=True, slots=True)
 class _Listed:
     names: frozenset[str]
+    beginnings: frozenset[str]
     at_boot_s: float
 
 
@@ -104,11 +108,34 @@ class Presence:
             complete product counts.
         """
         for directory in self._directories(safename, outputdir, below, choice, self._fresh_s):
-            names = self._names(directory)
+            names = self._listing_of(directory).names
             for name in _forms(safename):
                 if name in names and satisfies(directory / name, safename, choice, self._pulse):
                     return directory / name
         return None
+
+    def surely_absent(
+        self, safenames: Collection[str], outputdir: Path | None, choice: Choice | None
+    ) -> AbstractSet[str]:
+        """Return those products for which `find` would return None, as far as that is quickly known.
+
+        A listing may have a million names, and to look for one takes longer than to enter its product. Where no
+        layout and no archive is searched, a product is absent if nothing in its directories begins like it.
+        """
+        tops = self._spools if outputdir is None else (outputdir, *self._spools)
+        if (
+            self._archives
+            or self._layouts
+            or choice is not None
+            or any(self._noted_at(top, self._fresh_s) for top in tops)
+        ):
+            return frozenset()
+        there = [self._listing_of(top).beginnings for top in tops]
+        return {
+            name
+            for name in safenames
+            if len(name) >= _LONG_CHARACTERS and not any(_beginning(name) in beginnings for beginnings in there)
+        }
 
     def find_now(
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
@@ -168,15 +195,16 @@ class Presence:
             self._noted[top] = (now_s, known)
         return known
 
-    def _names(self, directory: Path) -> frozenset[str]:
+    def _listing_of(self, directory: Path) -> _Listed:
         now_s = self._clock.boot_s()
         listed = self._listed.get(directory)
         if listed is None or now_s - listed.at_boot_s >= self._fresh_s:
-            listed = self._listed[directory] = _Listed(_list(directory), now_s)
+            names = _list(directory)
+            listed = self._listed[directory] = _Listed(names, frozenset(map(_beginning, names)), now_s)
         self._listed.move_to_end(directory)
         while len(self._listed) > _DIRECTORIES_MAX:
             self._listed.popitem(last=False)
-        return listed.names
+        return listed
 
 
 def presence_of(settings: Settings, clock: Clock, pulse: Pulse = no_pulse) -> Presence:
@@ -184,6 +212,10 @@ def presence_of(settings: Settings, clock: Clock, pulse: Pulse = no_pulse) -> Pr
     archives = [Archive(each.root, each.layouts) for each in settings.archives]
     known = {group.layout: None for group in settings.groups.values() if group.layout is not None}
     return Presence(settings.spools, archives, clock, pulse=pulse, layouts=tuple(known))
+
+
+def _beginning(name: str) -> str:
+    return name[:_BEGINNING_CHARACTERS]
 
 
 def _list(directory: Path) -> frozenset[str]:

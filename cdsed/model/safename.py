@@ -20,6 +20,7 @@ NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 
 _EXTENSIONS = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,4}){1,2}$")
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
+_CANONICAL = re.compile(r"[A-Za-z0-9_]+\.(?!zip$)[A-Za-z0-9]+", re.IGNORECASE)
 _SLASH = re.compile(r"[/\\]")
 # The intake reads the same name several times for one batch of lines.
 _PARSED_MAX = 1024
@@ -101,6 +102,8 @@ def normalise(token: str) -> str:
     NotAName
         The word cannot be the name of a product on CDSE; a ValueError whose text says why.
     """
+    if len(token) <= NAME_BYTES_MAX and token.isascii() and _CANONICAL.fullmatch(token) and ANY_NAME.match(token):
+        return token  # in most listings: there is nothing to drop and nothing to add
     name = _SLASH.split(token.strip(" \t'\"").rstrip("/\\"))[-1]
     if name.lower().endswith(".zip"):
         name = name[:-4]

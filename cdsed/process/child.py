@@ -11,6 +11,7 @@ from cdsed.clock import Clock
 from cdsed.process import systemd
 from cdsed.process.exits import ChildExit
 from cdsed.process.limits import Limits
+from cdsed.process.template import Forked, Template
 from cdsed.process.worker_control import PARENT_PIPE_FD
 
 _MESSAGE_BYTES_MAX = 4096
@@ -35,6 +36,8 @@ class ChildState(Enum):
 class Child:
     """A running child. The constructor starts it; `reap` ends the object.
 
+    It is forked from a template if that can start its command.
+
     It gets a process session of its own, so that ^C in a terminal reaches only the supervisor. Messages come over a
     SEQPACKET pair: each arrives whole, and a full buffer drops a heartbeat instead of blocking the worker.
 
@@ -53,7 +56,7 @@ class Child:
         The command cannot be started.
     """
 
-    def __init__(self, spec: ChildSpec, clock: Clock) -> None:
+    def __init__(self, spec: ChildSpec, clock: Clock, template: Template | None = None) -> None:
         self.spec = spec
         self.state = ChildState.STARTING
         self.was_ready = False
@@ -63,7 +66,7 @@ class Child:
         self.parent_pipe, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
-                self._process, self.pidfd = _start(spec.command, theirs.fileno())
+                self._process, self.pidfd = _start(spec.command, theirs.fileno(), template)
         except OSError:
             self.parent_pipe.close()
             raise
@@ -132,10 +135,23 @@ class Child:
             self._since_s = self._clock.boot_s()
 
 
-def _start(command: tuple[str, ...], parent_pipe_fd: int) -> tuple[subprocess.Popen[bytes], int]:
+def _start(
+    command: tuple[str, ...], parent_pipe_fd: int, template: Template | None
+) -> tuple[subprocess.Popen[bytes] | Forked, int]:
     """Start `command` in a new process session; return the process and its pidfd."""
+    forked = template.start(command, parent_pipe_fd) if template is not None else None
+    process = _run(command, parent_pipe_fd) if forked is None else forked
+    try:
+        return process, os.pidfd_open(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _run(command: tuple[str, ...], parent_pipe_fd: int) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in systemd.ENVIRONMENT}
-    process = subprocess.Popen(  # noqa: S603 - the commands are the program's own
+    return subprocess.Popen(  # noqa: S603 - the commands are the program's own
         command,
         stdin=subprocess.DEVNULL,
         stdout=2,  # the output of a worker is log; it must not mix with the output of the supervisor
@@ -143,9 +159,3 @@ def _start(command: tuple[str, ...], parent_pipe_fd: int) -> tuple[subprocess.Po
         pass_fds=(parent_pipe_fd,),
         env=environment | {PARENT_PIPE_FD: str(parent_pipe_fd)},
     )
-    try:
-        return process, os.pidfd_open(process.pid)
-    except OSError:
-        process.kill()
-        process.wait()
-        raise

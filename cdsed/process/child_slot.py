@@ -1,5 +1,6 @@
 """A place for one child of the supervisor, and the report of one that crashes in a loop."""
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,6 +9,9 @@ from cdsed.process.child import Child, ChildSpec
 from cdsed.process.limits import Limits
 from cdsed.process.restart import CrashRecord
 
+_log = logging.getLogger(__name__)
+
+_DIES_WITHIN_S = 5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer
 _LOOP_FROM = 3
 """This many crashes are a loop, if the worker was never well between them."""
 
@@ -51,6 +55,28 @@ class ChildSlot:
     stuck: bool = False  # the child was killed and does not end
     ending: str = ""  # of the previous child
     code: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the running child."""
+        return None if self.child is None else self.child.pid
+
+    def kill_overdue(self, limits: Limits, now_s: float) -> bool:
+        """Kill the child if it has exceeded a limit; return whether it lives although it was killed a while ago."""
+        child = self.child
+        why = child.overdue(limits) if child is not None else None
+        if child is None or why is None:
+            return False
+        if child.killed_s is not None:
+            return now_s > child.killed_s + _DIES_WITHIN_S
+        _log.warning("%s (pid %d) %s: killing it", self.spec.name, child.pid, why)
+        child.kill()
+        return False
+
+    def note_stuck(self) -> None:
+        """Note and log that the child was killed and does not end."""
+        self.stuck = True
+        _log.error("%s (pid %s) is stuck in the kernel, perhaps at a disk that hangs", self.spec.name, self.pid)
 
     def crash_loop(self, now_s: float, limits: Limits) -> CrashLoop | None:
         """Return the crash loop of this child; None if it is well."""

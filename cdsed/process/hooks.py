@@ -36,4 +36,10 @@ class Hooks(Protocol):
         """Return in one line what the daemon does."""
 
     def finished(self) -> ExitCode | None:
-        """Return the exit code when nothing is left to do, else None; called after each tick."""
+        """Return the exit code when nothing is left to do, else None; called after each tick and each event."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable at an event after which all may be finished; -1 if there is none."""
+
+    def take_event(self) -> None:
+        """Read the event, so that the descriptor is not readable any more."""

@@ -8,32 +8,31 @@ import logging
 import math
 import selectors
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
-from cdsed.errors import CdsedError, ExitCode
+from cdsed.errors import ExitCode
 from cdsed.logevent import LogEvent, about
 from cdsed.process.child import Child, ChildSpec, ChildState
 from cdsed.process.child_slot import ChildSlot, CrashLoop, crash_loops
+from cdsed.process.hook_calls import HookCalls
 from cdsed.process.hooks import Hooks
 from cdsed.process.limits import Limits
 from cdsed.process.restart import CrashRecord, Death, after_death
 from cdsed.process.signals import SignalWakeup
 from cdsed.process.systemd import Systemd
+from cdsed.process.template import Template
 
 TICK_EVERY_S = 1.0
+_TICKS_APART_S = 0.05
 FAILURES_MAX = 10
 """This many failures of hooks without a successful tick between them end the supervisor with BUG."""
 
 _AWAY_S = 3.0  # a longer turn of the loop was a suspend, a SIGSTOP or a slow hook: it is not the children's fault
-_DIES_WITHIN_S = 5.0  # after SIGKILL; a process in an uninterruptible wait (dead NFS) takes longer
 
 log = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
 
 
 class Supervisor:
@@ -49,6 +48,8 @@ class Supervisor:
         The time limits.
     clock
         The clock for all times.
+    template
+        What children are forked from, if it can run their commands.
 
     Attributes
     ----------
@@ -56,18 +57,26 @@ class Supervisor:
         The children that crash in a loop; other threads may read it.
     """
 
-    def __init__(self, specs: Sequence[ChildSpec], hooks: Hooks, limits: Limits, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        hooks: Hooks,
+        limits: Limits,
+        clock: Clock = SYSTEM_CLOCK,
+        template: Template | None = None,
+    ) -> None:
         self._slots = {spec.name: ChildSlot(spec) for spec in specs}
         self.crash_loops: tuple[CrashLoop, ...] = ()
         self._hooks = hooks
         self._limits = limits
         self._clock = clock
+        self._template = template
         self._systemd = Systemd(clock)
         self._selector = selectors.DefaultSelector()
         self._tick_every_s = min(TICK_EVERY_S, self._systemd.ping_every_s)
-        self._tick_at_s = -math.inf
+        self._tick_at_s = self._ticked_s = -math.inf
         self._turned_s = math.inf
-        self._failures = 0
+        self._hook_calls = HookCalls()
         self._announced = False
         self._was_ready = False  # whether all children were ready at the same time once
         self._stop_signals, self._reload_asked = 0, False
@@ -88,6 +97,8 @@ class Supervisor:
         """
         with SignalWakeup(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as wakeup, self._selector:
             self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._on_signals(wakeup.read()))
+            if self._hooks.fileno() >= 0:
+                self._selector.register(self._hooks, selectors.EVENT_READ, self._on_event)
             self._systemd.takes(self._limits.boot_takes_s())
             try:
                 while self._exit is None or self._slots:
@@ -149,7 +160,7 @@ class Supervisor:
         self._systemd.reloading()
         self._systemd.takes(len(self._slots) * (self._limits.stop_within_s + self._limits.ready_within_s))
         self._announced = False
-        specs = self._guarded("the reload", self._hooks.on_reload)
+        specs = self._hook_calls.guarded("the reload", self._hooks.on_reload)
         if specs is not None:
             self._set_specs({spec.name: spec for spec in specs})
 
@@ -191,7 +202,7 @@ class Supervisor:
 
     def _start(self, slot: ChildSlot) -> None:
         try:
-            child = Child(slot.spec, self._clock)
+            child = Child(slot.spec, self._clock, self._template)
         except OSError as error:
             log.error("%s cannot be started: %s", slot.spec.name, error)  # noqa: TRY400 - nothing of ours failed
             slot.ending, slot.code = f"cannot be started: {error}", None
@@ -224,7 +235,9 @@ class Supervisor:
         level, event = (logging.INFO, None) if asked else (logging.WARNING, LogEvent.WORKER_CRASHED)
         words = (name, child.pid, end.describe(), lived_s)
         log.log(level, "%s (pid %d) %s after %.1f s", *words, extra=about(event, worker=name))
-        self._guarded("recording the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end))
+        self._hook_calls.guarded(
+            "recording the end of a worker", partial(self._hooks.on_child_exit, name, child.pid, end)
+        )
         if self._exit is not None or slot.retired:
             del self._slots[name]
         elif asked:
@@ -244,20 +257,13 @@ class Supervisor:
 
     def _kill_overdue(self) -> None:
         for name, slot in list(self._slots.items()):
-            child = slot.child
-            why = child.overdue(self._limits) if child is not None else None
-            if child is None or why is None:
+            if not slot.kill_overdue(self._limits, self._clock.boot_s()):
                 continue
-            if child.killed_s is None:
-                log.warning("%s (pid %d) %s: killing it", name, child.pid, why)
-                child.kill()
-            elif self._clock.boot_s() > child.killed_s + _DIES_WITHIN_S:
-                if self._exit is not None:
-                    log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, child.pid)
-                    del self._slots[name]
-                elif not slot.stuck:
-                    slot.stuck = True
-                    log.error("%s (pid %d) is stuck in the kernel, perhaps at a disk that hangs", name, child.pid)
+            if self._exit is not None:
+                log.error("%s (pid %d) is stuck in the kernel; leaving it behind", name, slot.pid)
+                del self._slots[name]
+            elif not slot.stuck:
+                slot.note_stuck()
 
     def _replace_outdated(self) -> None:
         """Stop the children of the former configuration one by one, each when the successor of the last is ready.
@@ -275,33 +281,28 @@ class Supervisor:
     # Hooks and systemd
 
     def _tick(self) -> None:
-        self._tick_at_s = self._clock.boot_s() + self._tick_every_s
-        failures = self._failures
-        finished = self._guarded("the regular work", self._work)
-        if self._failures == failures:
-            self._failures = 0
-        elif self._failures >= FAILURES_MAX:
-            log.error("%d failures in a row: stopping everything", self._failures)
+        self._ticked_s = self._clock.boot_s()
+        self._tick_at_s = self._ticked_s + self._tick_every_s
+        failures = self._hook_calls.failures
+        finished = self._hook_calls.guarded("the regular work", self._work)
+        if self._hook_calls.failures == failures:
+            self._hook_calls.failures = 0
+        elif self._hook_calls.failures >= FAILURES_MAX:
+            log.error("%d failures in a row: stopping everything", self._hook_calls.failures)
             self._leave(ExitCode.BUG)
         if finished is not None:
             self._leave(finished)
+
+    def _on_event(self) -> None:
+        """Tick early, because all may be finished; but not for each of many events."""
+        self._hooks.take_event()
+        self._tick_at_s = min(self._tick_at_s, self._ticked_s + _TICKS_APART_S)
 
     def _work(self) -> ExitCode | None:
         specs = self._hooks.on_tick()
         if specs is not None and self._exit is None:
             self._set_specs({spec.name: spec for spec in specs})
         return self._hooks.finished()
-
-    def _guarded(self, what: str, hook: Callable[[], _Result]) -> _Result | None:
-        """Call `hook`; an exception is logged and counted, so that one error does not end the supervisor."""
-        try:
-            return hook()
-        except CdsedError as error:
-            log.error("%s failed: %s", what, error)  # noqa: TRY400 - its text is all there is to know
-        except Exception:
-            log.exception("%s failed", what)
-        self._failures += 1
-        return None
 
     def _announce(self) -> None:
         if self._exit is None:
@@ -311,7 +312,7 @@ class Supervisor:
             else:
                 self._systemd.status(self._words)
         # A child that SIGKILL does not end is stuck in the kernel: a restart of the supervisor would not end it either.
-        if self._failures == 0:
+        if self._hook_calls.failures == 0:
             self._systemd.ping()
 
     def _ready_count(self) -> int:
@@ -323,7 +324,7 @@ class Supervisor:
     def _words(self) -> str | None:
         words: str | None = f"starting: {self._ready_count()} of {len(self._slots)} processes ready"
         if self._announced:
-            words = self._guarded("reading the status", self._hooks.status_text)
+            words = self._hook_calls.guarded("reading the status", self._hooks.status_text)
         now_s = self._clock.boot_s()
         reasons = [*(loop.describe(now_s) for loop in self.crash_loops), *([words] if words else [])]
         return "; ".join(reasons) or None

@@ -44,6 +44,7 @@ class WorkerControl:
         self.stop = threading.Event()
         self.now = threading.Event()
         self.orphaned = False
+        self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._name = name
         self._parent_pipe = parent_pipe
         self._leave_within_s = leave_within_s
@@ -51,6 +52,10 @@ class WorkerControl:
         self._stopping = False
         # A worker that is run by hand has to act on ^C and a closed terminal; else the supervisor does that.
         self._obeys = {signal.SIGTERM} if parent_pipe else {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when the supervisor or a signal has asked the worker to leave."""
+        return self._stop_fd
 
     def ready(self) -> None:
         """Report that the worker has booted and takes work from now on."""
@@ -92,14 +97,18 @@ class WorkerControl:
                 self.now.set()
                 self._leave_within(_NOW_WITHIN_S)
             self._stopping = True
-            self.stop.set()
+            self._ask_to_leave()
 
     def _mourn(self) -> None:
         """Leave because the supervisor is dead: it never writes, so only the end of the parent pipe is readable."""
         log.warning("the supervisor of %s is gone: leaving", self._name)
         self.orphaned = True
-        self.stop.set()
+        self._ask_to_leave()
         self._leave_within(self._leave_within_s)
+
+    def _ask_to_leave(self) -> None:
+        self.stop.set()
+        os.eventfd_write(self._stop_fd, 1)
 
     def _leave_within(self, seconds: float) -> None:
         self._leave_at_s = min(self._leave_at_s, SYSTEM_CLOCK.boot_s() + seconds)

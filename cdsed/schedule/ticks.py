@@ -1,16 +1,11 @@
-"""The daemon's ticks, on apscheduler (the only apscheduler in cdsed)."""
+"""The daemon's ticks, in a thread of their own."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Self
 
-from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from cdsed.clock import SYSTEM_CLOCK, Clock
-
-_CLOCK_SET_S = 1.0  # NTP slews the clock by less in the second between two calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,43 +18,41 @@ class Tick:
 
 
 class Ticks:
-    """Runs ticks on one thread; `on_error` gets the name and the error of a tick that fails, and the tick is kept."""
+    """Runs ticks on one thread, so two never run at once; they do not depend on the wall clock.
+
+    A tick that was missed, because another took long or the machine slept, runs once.
+
+    Parameters
+    ----------
+    on_error
+        Gets the name and the error of a tick that fails; the tick is kept.
+    """
 
     def __init__(
-        self, ticks: Sequence[Tick], on_error: Callable[[str, BaseException], None], clock: Clock = SYSTEM_CLOCK
+        self, ticks: Sequence[Tick], on_error: Callable[[str, Exception], None], clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._ticks = ticks
+        self._on_error = on_error
         self._clock = clock
-        self._offset_s = clock.utc_s() - clock.boot_s()
-        # One worker thread: ticks are short, and two never run at once. A tick that was missed while the machine slept
-        # runs once.
-        self._scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={"default": {"type": "threadpool", "max_workers": 1}},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
-        for tick in ticks:
-            self._scheduler.add_job(tick.call, "interval", seconds=tick.every_s, id=tick.name)
-
-        def failed(event: JobExecutionEvent) -> None:
-            on_error(event.job_id, event.exception)
-
-        self._scheduler.add_listener(failed, EVENT_JOB_ERROR)
-
-    def follow_clock(self) -> None:
-        """Restart the intervals of all ticks if the wall clock was set, because the schedule uses it.
-
-        Without this, a clock set back by a day would stop all ticks for a day. Call it regularly, from another thread.
-        """
-        offset_s = self._clock.utc_s() - self._clock.boot_s()
-        if abs(offset_s - self._offset_s) > _CLOCK_SET_S:
-            for tick in self._ticks:
-                self._scheduler.reschedule_job(tick.name, trigger="interval", seconds=tick.every_s)
-        self._offset_s = offset_s
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ticks")
 
     def __enter__(self) -> Self:
-        self._scheduler.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._scheduler.shutdown()
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        due_s = {tick.name: self._clock.boot_s() + tick.every_s for tick in self._ticks}
+        while not self._clock.wait(self._end, min(due_s.values()) - self._clock.boot_s()):
+            for tick in self._ticks:
+                if self._clock.boot_s() < due_s[tick.name] or self._end.is_set():
+                    continue
+                try:
+                    tick.call()
+                except Exception as error:  # noqa: BLE001 - it is reported
+                    self._on_error(tick.name, error)
+                due_s[tick.name] = self._clock.boot_s() + tick.every_s

@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from cdsed.errors import StateDamaged, StateError
+from cdsed.store.commit_watch import WAKE_NAME, announce
 from cdsed.store.filesystem import file_identity, refuse_network_filesystem
 from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
 from cdsed.store.patience import Patience
@@ -36,6 +37,7 @@ class Database:
         self._connection = connection
         self._path = Path(connection.filename)
         self._identity = file_identity(self._path)
+        self._wake = self._path.with_name(WAKE_NAME)
         self._lock = threading.RLock()
         self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
@@ -86,7 +88,11 @@ class Database:
     def rows(self, sql: str, **values: Any) -> list[Row]:
         """Return all rows of a statement as dictionaries by column."""
         with self._lock:
-            return self._run(sql, values)
+            before = self._connection.total_changes()
+            rows = self._run(sql, values)
+            if self._depth == 0 and self._connection.total_changes() != before:
+                announce(self._wake)
+            return rows
 
     def row(self, sql: str, **values: Any) -> Row | None:
         """Return the first row of a statement, or None."""
@@ -181,6 +187,7 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        announce(self._wake)
 
     def _run(self, sql: str, values: dict[str, Any]) -> list[Row]:
         try:

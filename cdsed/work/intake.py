@@ -5,7 +5,8 @@ batches. The transaction of a batch also records how far the listing is read, so
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from cdsed.store.listings import Listing
 from cdsed.work import listing_log, unreadable
 from cdsed.work.forgotten import return_unknown
 from cdsed.work.lines import Lines
+from cdsed.work.reports import write_reports
 from cdsed.work.rounds import batches, rounds
 
 _log = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Intake:
         self._deadly: set[Path] = set()
         self._left_behind = False
         self._report_again_s = 0.0
+        self._report_put_off = False
         self._device: int | None = None
         self._identity: tuple[int, int] | None = None
         self._was_away = False
@@ -100,9 +103,16 @@ class Intake:
             self._forget_tries(tried.keys() - self._deadly)
             raise
 
-    def look(self) -> None:
-        """Take every complete listing in the inbox, oldest first."""
+    def look(self, moved_in: Mapping[Path, bool] | None = None) -> None:
+        """Take every complete listing in the inbox, oldest first.
+
+        Parameters
+        ----------
+        moved_in
+            Whether each file that was seen to change was moved in, or else written in place.
+        """
         self._find_inbox()
+        self._scan.note(moved_in or {})
         if self._left_behind:
             self._take_left_behind()
         for dropped in rounds(self._scan.complete()):
@@ -112,9 +122,18 @@ class Intake:
             self._between_batches()
             self.report()
 
+    def scan_at_s(self) -> float:
+        """Return the boot-clock second at which a file may be complete that was not at the last look."""
+        return self._scan.rested_s()
+
+    def report_at_s(self) -> float:
+        """Return the boot-clock second before which `report` does nothing; infinity after it has looked."""
+        return self._report_again_s if self._report_put_off else math.inf
+
     def report(self) -> None:
         """Write the reports of listings whose last product is finished."""
-        if self._clock.boot_s() < self._report_again_s:
+        self._report_put_off = self._clock.boot_s() < self._report_again_s
+        if self._report_put_off:
             return
         self._find_inbox()
         looked_s, last = 0.0, 0
@@ -125,7 +144,7 @@ class Intake:
             looked_s += self._clock.boot_s() - begun_s
             if not finished:
                 break
-            self._write_reports(finished, seen)
+            write_reports(self._db, self._clock, finished, seen)
             self._between_batches()
             last = finished[-1].head.id
         # Only the search is limited: the time to write reports is not counted.
@@ -148,27 +167,6 @@ class Intake:
         if self._was_away or former not in (None, self._identity):
             return_unknown(self._db, self._root)
             self._was_away, self._left_behind, self._device = False, True, status.st_dev
-
-    def _write_reports(self, finished: list[Listing], seen: int) -> None:
-        """Write reports together; if that fails, by directory, because that of one group may not be writable."""
-        folders = {Path(listing.path).parent for listing in finished}
-        try:
-            with DurableFileBatch() as batch:
-                for listing in finished:
-                    rows = listings.report_rows(self._db, listing.head.id)
-                    receipt.write_report(batch, Path(listing.path), listing.head, rows)
-        except OSError as error:
-            if len(folders) == 1:
-                _log.error("no report can be written (%s); check %s", error, *folders)
-                return
-            for folder in sorted(folders):
-                self._write_reports([each for each in finished if Path(each.path).parent == folder], seen)
-            return
-        with self._db.write():
-            for listing in finished:
-                listings.reported(self._db, self._clock, listing.head.id, seen=seen)
-        for listing in finished:
-            listing_log.finished(listing)
 
     def _take_left_behind(self) -> None:
         self._left_behind = False

@@ -1,6 +1,7 @@
 """Decide each line of a listing: its product is accepted, known, already present or a duplicate, or it is rejected."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from cdsed.log import redact
 from cdsed.model.choice import Choice, union
 from cdsed.model.listing import Counts, Ignored, LineVerdict, ListingHead, ListingLine, Named, Rejected, Remark
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
-from cdsed.store import cancelling, choices, disks, listings, products
+from cdsed.store import cancelling, choices, disks, listings, new_products, products
 from cdsed.store.database import Database
 from cdsed.store.products import ProductRequest
 
@@ -33,7 +34,8 @@ class _Batch:
 
     @property
     def counts(self) -> Counts:
-        return Counts(**{verdict.value: self.verdicts.count(verdict) for verdict in LineVerdict})
+        counted = Counter(self.verdicts)
+        return Counts(**{verdict.value: counted[verdict] for verdict in LineVerdict})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +70,45 @@ class Lines:
     ) -> None:
         """Commit some lines, together with how far the listing is taken after them."""
         batch = _Batch()
+        new: list[Named] = []
         with self._db.write():
+            named = new_products.known(self._db, {line.safename for line in lines if isinstance(line, Named)})
             for line in lines:
                 match line:
+                    case Named() if line.safename not in named and _is_to_queue(head, line, places):
+                        named.add(line.safename)
+                        new.append(line)
+                        batch.add(line.line, LineVerdict.ACCEPTED, line.safename, line.remark)
                     case Named():
+                        new_products.add(self._db, self._clock, head, new)  # it may name one of them
+                        new = []
                         self._take(head, line, places.get(line.safename, _NOT_CHECKED), batch)
                     case Rejected():
                         batch.add(line.line, LineVerdict.REJECTED, None, redact(line.message))
                     case Ignored():
                         batch.add(line.line, LineVerdict.IGNORED)
+            new_products.add(self._db, self._clock, head, new)
             listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)
             cancelling.cancel_rest(self._db, self._clock, head.id)
 
     def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, PresenceCheck]]:
-        outputdir = Path(head.outputdir) if head.outputdir else None
+        outputdir, choice = Path(head.outputdir) if head.outputdir else None, head.choice
+        names = {line.safename for line in lines if isinstance(line, Named)}
+        named = new_products.known(self._db, names)
+        absent = self._presence.surely_absent(names - named, outputdir, choice) if head.layout is None else frozenset()
         for line in lines:
-            if not isinstance(line, Named) or line.known_name is None:
+            if not isinstance(line, Named) or line.known_name is None or line.safename in absent:
                 continue
-            known = products.find(self._db, line.safename)
+            known = products.find(self._db, line.safename) if line.safename in named else None
             if (known is not None and known.state not in TERMINAL) or _misfit(head, line):
                 continue
             reported_before = _reported_path(known)
-            there = known is not None and reported_before is not None and self._is_there(known, head.choice)
+            there = known is not None and reported_before is not None and self._is_there(known, choice)
             found = Path(reported_before) if reported_before and there else None
             if found is None or not os.path.exists(found):  # noqa: PTH110
                 # What seems to be on a disk that is away may have moved to another spool.
                 below = head.below(line.safename)
-                found = self._presence.find(line.safename, outputdir, below, head.choice) or found
+                found = self._presence.find(line.safename, outputdir, below, choice) or found
             yield line.safename, PresenceCheck(reported_before, found, in_part=found is not None and is_marked(found))
 
     def _is_there(self, known: Product, choice: Choice | None) -> bool:
@@ -169,6 +183,12 @@ class Lines:
     def _found_again(self, known: Product, found: Path, *, in_part: bool) -> None:
         if known.state not in SUCCEEDED or known.path != str(found) or known.partial != in_part:
             products.found_present(self._db, self._clock, known.id, str(found), partial=in_part)
+
+
+def _is_to_queue(head: ListingHead, line: Named, places: Mapping[str, PresenceCheck]) -> bool:
+    """Tell whether a product that is not known is only to be queued: it is not on disk, and the layout has a place."""
+    check = places.get(line.safename)
+    return (check is None or check.found is None) and _misfit(head, line) is None
 
 
 def _reported_path(known: Product | None) -> str | None:

@@ -10,7 +10,7 @@ from cdsed.store.database import Database
 
 
 class RoleContext(Protocol):
-    """A worker process: `cdsed.roles.Worker`."""
+    """A worker process: `cdsed.work.worker.Worker`."""
 
     @property
     def db(self) -> Database:

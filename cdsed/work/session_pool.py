@@ -83,7 +83,9 @@ class SessionPool:
         while any(thread.is_alive() for thread in self._threads if thread not in self._stuck):
             context.transfer.stall_detector.abort_all()
             context.work_signal.notify()
-            time.sleep(_LEAVE_EVERY_S)
+            until_s = time.monotonic() + _LEAVE_EVERY_S
+            for thread in self._threads:
+                thread.join(max(0.0, until_s - time.monotonic()))
             self._stuck = {one.thread for one in context.disks.watch.look(self._idle_timeout_s)}
         if self._error is not None:
             raise self._error

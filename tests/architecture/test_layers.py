@@ -12,7 +12,7 @@ import pytest
 import cdsed
 from tests.architecture.sources import Source, sources
 
-_BASE = {"errors", "clock", "dir_handle", "frozen", "log", "logevent", "_version"}
+_BASE = {"errors", "clock", "dir_handle", "frozen", "inotify", "log", "logevent", "_version"}
 _VALUES = {"model", "config"}
 _ADAPTERS = {"store", "local", "inbox", "catalogue", "transfer"}
 
@@ -24,6 +24,7 @@ _MAY_IMPORT = {
     "clock": set(),
     "frozen": set(),
     "dir_handle": {"frozen"},
+    "inotify": set(),
     "logflood": set(),
     "logevent": {"errors"},
     "logjournal": set(),
@@ -63,7 +64,6 @@ _OWNERS = {
     "requests": {"cdsed.catalogue.http_client", "cdsed.catalogue.http_connections"},
     "urllib3": {"cdsed.catalogue.http_connections"},
     "logging_journald": {"cdsed.logjournal"},
-    "watchdog": {"cdsed.inbox"},
     "ijson": {"cdsed.inbox"},
     "apscheduler": {"cdsed.schedule"},
     "tenacity": {"cdsed.catalogue"},

@@ -62,7 +62,7 @@ def test_the_metrics_load_no_more_than_the_status():
 def test_the_page_loads_what_it_serves_with_and_nothing_of_the_work():
     modules = loaded("import cdsed.roles, cdsed.web.role")
     assert {"starlette", "uvicorn"} <= modules
-    assert not modules & {"boto3", "botocore", "requests", "pandas", "geopandas", "shapely", "numpy", "watchdog"}
+    assert not modules & {"boto3", "botocore", "requests", "pandas", "geopandas", "shapely", "numpy"}
 
 
 def test_the_supervisor_loads_neither_s3_nor_http():
@@ -72,7 +72,6 @@ def test_the_supervisor_loads_neither_s3_nor_http():
         "requests",
         "urllib3",
         "pandas",
-        "watchdog",
         "starlette",
         "uvicorn",
     }
@@ -84,7 +83,7 @@ def test_a_download_worker_loads_no_requests_and_no_catalogue():
         "import cdsed.transfer.stall_detector, cdsed.local.presence",
     )
     assert {"defusedxml", "http"} <= modules
-    libraries = {"requests", "pandas", "ijson", "watchdog", "apscheduler", "boto3", "botocore", "tenacity", "ctypes"}
+    libraries = {"requests", "pandas", "ijson", "apscheduler", "boto3", "botocore", "tenacity"}
     assert not modules & libraries
 
 

@@ -23,9 +23,9 @@ _PASSWORD = "CANARY-pa ss/w+rd&é\"'\\%1"
 _SEED = "CANARYSEEDCANARYSEEDCANARYSEED23"
 _SETTINGS = {"transfer": {"zip_fallback": True}, "retry": {"attempts": 3, "first_delay_s": 0.2, "longest_delay_s": 0.5}}
 _BUG = '''
-"""Loaded by every Python of the daemon: a bug that quotes a secret, in the download processes."""
+"""Loaded by every Python of the daemon: a bug that quotes a secret, where products are listed."""
 import sys
-if "download" in sys.orig_argv:
+if {"run", "download"} & {*sys.orig_argv}:  # workers are forked from the daemon
     from cdsed.transfer import product
     listed = product.list_product
     def list_product(connection, account, location):

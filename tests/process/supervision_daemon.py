@@ -49,6 +49,12 @@ class JournalHooks:
         except json.JSONDecodeError as error:
             raise ConfigError([f"{self.config}: {error}"]) from error
 
+    def fileno(self) -> int:
+        return -1
+
+    def take_event(self) -> None:
+        pass
+
     def status_text(self) -> str:
         return "all is well"
 

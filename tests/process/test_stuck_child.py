@@ -9,7 +9,7 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode
-from cdsed.process import supervisor
+from cdsed.process import child_slot, supervisor
 from cdsed.process.child import Child
 from cdsed.process.limits import Limits
 from tests.process.supervision_daemon import JournalHooks
@@ -47,7 +47,7 @@ def test_a_child_that_does_not_die_keeps_no_other_from_being_replaced(
             undying.append(child)
 
     monkeypatch.setattr(Child, "kill", spare)
-    monkeypatch.setattr(supervisor, "_DIES_WITHIN_S", 0.2)
+    monkeypatch.setattr(child_slot, "_DIES_WITHIN_S", 0.2)
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"children": {"a": "deaf", "b": "works"}}), encoding="utf-8")
     hooks = ReloadOnce(config, tmp_path / "journal")

@@ -118,6 +118,14 @@ def judge(line: int, record: Record, text: str, bucket: str) -> list[Named | Rej
         return [Rejected(line, quotable(text), error.why, len(text))]
 
 
+def judge_name(line: int, name: str) -> Named | Rejected:
+    """Check a line that is only a plain name, as `judge` does."""
+    try:
+        return Named(line, normal_form(name))
+    except NotAName as error:
+        return Rejected(line, quotable(name), error.why, len(name))
+
+
 def record_of(fields: Iterable[tuple[str, str]]) -> Record:
     """Choose the words about products in a row, by their headers and by what is in them.
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from cdsed.errors import InboxError
 from cdsed.inbox.formats import directory_lines
-from cdsed.inbox.formats.records import Record, is_known, judge, key_of, only_ids, record_of
+from cdsed.inbox.formats.records import Record, is_known, judge, judge_name, key_of, only_ids, record_of
 from cdsed.inbox.formats.words import AROUND, Certainty, certainty_of, id_of, is_path, is_plain
 from cdsed.inbox.source import PhysicalLine, physical_lines
 from cdsed.model.families.other import ANY_NAME
@@ -42,7 +42,7 @@ def read_rows(file: BinaryIO, bucket: str) -> Iterator[ListingLine]:
         if line.problem:
             yield Rejected(line.number, "", line.problem)
         elif table is None and not is_first and _is_bare(text):
-            yield from judge(line.number, Record(names=(text,)), text, bucket)  # most listings have a million of these
+            yield judge_name(line.number, text)  # most listings have a million of these
         elif not text or (is_first and directory_lines.is_summary(text)):
             yield Ignored(line.number)
         elif is_first and (found := _SEPARATOR.fullmatch(text)):

@@ -161,7 +161,7 @@ def test_nothing_heavy_is_imported(used_cli_lab: CliLab) -> None:
         check=True,
     )
     loaded = set(done.stderr.split())
-    heavy = {"pydantic", "boto3", "botocore", "requests", "pandas", "watchdog", "apscheduler", "tempfile", "subprocess"}
+    heavy = {"pydantic", "boto3", "botocore", "requests", "pandas", "apscheduler", "tempfile", "subprocess"}
     assert loaded & heavy == set()
     assert not [name for name in loaded if name.startswith("cdsed.sandbox.") and name != "cdsed.sandbox.options"]
 

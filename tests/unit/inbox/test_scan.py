@@ -71,6 +71,38 @@ def test_a_file_renamed_in_is_complete_at_once(tmp_path: Path, scan: InboxScan) 
     assert names(scan) == ["a.txt"]
 
 
+def test_a_file_that_was_seen_to_be_moved_in_is_complete_at_once(tmp_path: Path, scan: InboxScan) -> None:
+    path = write(tmp_path / "a.txt")
+    scan.note({path: True})
+    assert names(scan) == ["a.txt"]
+
+
+def test_a_file_that_was_moved_in_and_then_written_rests(tmp_path: Path, scan: InboxScan, clock: HandClock) -> None:
+    path = write(tmp_path / "a.txt")
+    scan.note({path: True})
+    scan.note({path: False})
+    assert names(scan) == []
+    assert scan.rested_s() == clock.boot_s() + REST_S
+
+
+def test_a_file_that_was_moved_in_while_it_is_written_is_not_complete(tmp_path: Path, scan: InboxScan) -> None:
+    path = write(tmp_path / "a.txt")
+    with path.open("a", encoding="utf-8"):
+        scan.note({path: True})
+        assert names(scan) == []
+    assert names(scan) == ["a.txt"]
+
+
+def test_a_file_of_another_user_that_was_moved_in_is_complete_at_once(
+    tmp_path: Path, scan: InboxScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdsed.inbox.scan._is_being_written", lambda _: None)  # only the owner may ask the kernel
+    path = write(tmp_path / "a.txt")
+    assert names(scan) == []
+    scan.note({path: True})
+    assert names(scan) == ["a.txt"]
+
+
 def test_a_file_that_was_old_when_first_seen_is_complete_at_once(tmp_path: Path, scan: InboxScan) -> None:
     path = write(tmp_path / "a.txt")
     os.utime(path, (0, 0))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from cdsed.local.presence import Archive, Presence
+from cdsed.model.choice import Choice
+from cdsed.model.layout import ProductLayout
 from tests.support.clocks import HandClock
 from tests.support.local_products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
 
@@ -105,3 +107,21 @@ def test_an_archive_of_an_auxiliary_directory_is_found(tmp_path: Path, clock: Ha
     assert Presence([tmp_path], [], clock).find(name) == path
     path.write_bytes(path.read_bytes()[:100])
     assert Presence([tmp_path], [], clock).find_now(name) is None
+
+
+@pytest.mark.parametrize("form", ["{0}.SAFE", "{0}.SAFE.zip", "{0}.zip", "{0}"])
+def test_what_may_be_on_disk_in_any_form_is_not_surely_absent(tmp_path: Path, clock: HandClock, form: str) -> None:
+    stem, other = SAFENAME.removesuffix(".SAFE"), SAFENAME.replace("S1A", "S1C", 1)
+    (tmp_path / form.format(stem)).mkdir()
+    assert Presence([tmp_path], [], clock).surely_absent([SAFENAME, other], None, None) == {other}
+
+
+def test_where_archives_layouts_or_parts_are_searched_nothing_is_surely_absent(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    archive = Presence([tmp_path], [Archive(tmp_path / "archive", {})], clock)
+    layout = Presence([tmp_path], [], clock, layouts=[ProductLayout.parse("{year}")])
+    assert archive.surely_absent([SAFENAME], None, None) == set()
+    assert layout.surely_absent([SAFENAME], None, None) == set()
+    assert Presence([tmp_path], [], clock).surely_absent([SAFENAME], None, Choice.of(["*.xml"], [])) == set()
+    assert Presence([tmp_path], [], clock).surely_absent(["S1A_short.SAFE"], None, None) == set()

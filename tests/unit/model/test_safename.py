@@ -216,3 +216,14 @@ def test_whatever_is_accepted_is_safe_as_a_file_name_and_stays_the_same(token: s
     assert len(name) <= 255
     assert parse(name).name == name
     misfit(name)
+
+
+@pytest.mark.parametrize("name", ["S1A_X_.ZIP", "S1A_X_.zIp", "S1A_X.SAFE.zip"])
+def test_an_archive_of_a_product_is_not_taken_for_a_canonical_name(name: str) -> None:
+    assert not normalise(name).lower().endswith(".zip")
+
+
+@pytest.mark.parametrize("name", ["S1A_X..SAFE", "S1A_\u017f.SAFE", "X1A_X.SAFE", f"S1A_{'X' * 255}.SAFE"])
+def test_what_is_only_almost_a_canonical_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"holds|begin|characters"):
+        normalise(name)

@@ -97,6 +97,31 @@ def test_a_listing_of_more_than_a_batch_is_taken_whole(desk):
     assert desk.db.value("SELECT products FROM tally WHERE listing = 0 AND state = 'queued'") == 1200
 
 
+def test_products_are_numbered_in_the_order_of_their_lines_whatever_is_between_them(desk):
+    make_product(desk.spool, NAMES[4])
+    lines = [NAMES[0], "nonsense", NAMES[1], NAMES[1], "", NAMES[4], NAMES[2], NAMES[0], NAMES[3]]
+    assert take(desk, "l.txt", lines) == {
+        "accepted": 4,
+        "duplicate": 2,
+        "already_present": 1,
+        "rejected": 1,
+        "ignored": 1,
+    }
+    rows = desk.db.rows("SELECT safename, line FROM product JOIN want ON want.product = product.id ORDER BY product.id")
+    assert [(row["safename"], row["line"]) for row in rows] == [
+        *((NAMES[0], 1), (NAMES[1], 3), (NAMES[4], 6), (NAMES[2], 7), (NAMES[3], 9)),
+    ]
+
+
+def test_a_path_and_an_id_of_a_line_are_entered_with_its_product(desk):
+    path = f"/eodata/Sentinel-2/MSI/L1C/2024/01/01/{NAMES[0]}"
+    number = "0a1b2c3d-0000-4000-8000-000000000001"
+    assert take(desk, "l.csv", ["Id,Name,S3Path", f"{number},{NAMES[0]},{path}", f",{NAMES[1]},"])["accepted"] == 2
+    first, second = products.find(desk.db, NAMES[0]), products.find(desk.db, NAMES[1])
+    assert (first.product_id, first.s3_path, first.path_source) == (number, path, "listing")
+    assert (second.product_id, second.s3_path, second.path_source) == (None, None, None)
+
+
 def test_a_known_product_under_way_gets_the_higher_priority(desk):
     take(desk, "one.txt", NAMES[:3])
     assert take(desk, "two.txt", ["# cdsed: priority=7", *NAMES[1:4]]) == {"accepted": 1, "known": 2, "ignored": 1}

@@ -1,0 +1,42 @@
+"""Products that a listing is the first to name: they are entered together, because listings may have a million."""
+
+import json
+from collections.abc import Collection, Sequence
+
+from cdsed.clock import Clock
+from cdsed.model.listing import ListingHead, Named
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("new_products")
+
+
+def known(db: Database, names: Collection[str]) -> set[str]:
+    """Return those of the names that products have."""
+    return {row["safename"] for row in db.rows(_SQL.known, names=json.dumps(list(names)))}
+
+
+def add(db: Database, clock: Clock, head: ListingHead, lines: Sequence[Named]) -> None:
+    """Queue the products of these lines, in their order, and note that the listing wants them.
+
+    Parameters
+    ----------
+    lines
+        Of different names, which no product has yet.
+    """
+    if not lines:
+        return
+    rows = json.dumps([(line.safename, line.product_id, line.s3_path, line.line) for line in lines])
+    choice = head.choice
+    with db.write():
+        db.rows(
+            _SQL.add,
+            rows=rows,
+            account_group=head.group,
+            priority=head.priority,
+            outputdir=head.outputdir,
+            at=clock.utc_s(),
+            layout=head.layout,
+            choice=choice.to_json() if choice else None,
+        )
+        db.rows(_SQL.want, rows=rows, listing=head.id)
