@@ -20,7 +20,6 @@ from cdsed.store import listings, products
 from cdsed.store.database import open_state
 from cdsed.store.products import ProductRequest
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.injection import needs_strace
 from tests.support.invariants import Eye
 from tests.support.sandbox import SandboxProcess
 
@@ -122,22 +121,6 @@ def test_a_question_is_asked_on_a_terminal_and_no_changes_nothing(used: Installa
     assert "Cancel 1 listing and 2 products? [y/N]" in said
     assert "nothing is changed" in said
     assert used.query("SELECT count(*) AS n FROM product WHERE state = 'queued'") == [{"n": 2}]
-
-
-@needs_strace
-@pytest.mark.parametrize("call", ["fdatasync:signal=KILL:when=1", "pwrite64:signal=KILL:when=3"])
-def test_a_command_that_is_killed_did_all_or_nothing_and_can_be_given_again(used: Installation, call: str) -> None:
-    under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}"]
-    killed = used.command("cancel", "week.txt", "--yes", under=under)
-    assert killed.returncode != 0
-    eye = Eye(used.state)
-    assert eye.broken() == []
-    states = {row["state"] for row in used.query("SELECT state FROM product")}
-    assert len(states) == 1
-    assert used.command("cancel", "week.txt", "--yes").returncode == 0
-    assert {row["state"] for row in used.query("SELECT state FROM product")} == {"cancelled"}
-    assert used.command("retry", "--state", "cancelled").returncode == 0
-    assert eye.broken() == []
 
 
 @pytest.mark.parametrize(
