@@ -134,7 +134,7 @@ def test_a_kill_at_every_point_of_a_part_leaves_what_a_restart_makes_good(part: 
 @pytest.fixture(scope="module")
 def refetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """Give the way of a published product that is fetched again."""
-    with Refetching(tmp_path_factory.mktemp("again"), "S3", size_bytes=100_000) as found:
+    with Refetching(tmp_path_factory.mktemp("again"), "S3", size_bytes=100_000, walkers=1) as found:
         yield found
 
 
@@ -185,14 +185,9 @@ def cancelling(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield found
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(0)
 def test_a_kill_while_a_cancelled_product_is_removed_or_found_published_leaves_nothing_half_done(
     cancelling: Campaign,
 ) -> None:
-    chosen = [point for point in cancelling.points if _in_spool(point) or point.syscall.startswith("rename")]
-    assert cancelling.run([Injury(point, KILL) for point in sifted(chosen, 8)[::2]]) == []
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(0)
-def test_a_kill_at_every_point_of_cancelling_leaves_nothing_half_done(cancelling: Campaign) -> None:
     assert cancelling.run([Injury(point, KILL) for point in cancelling.points]) == []

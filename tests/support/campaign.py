@@ -118,7 +118,8 @@ class Campaign:
         ending, calls = walker.traced(_said(lab), self._root / f"{lab.root.name}.trace", lab.config)
         self._walkers.put(walker)
         assert ending.code == 0, ending.said
-        assert self._final_faults(lab) == []
+        faults = self._final_faults(lab)
+        assert not faults, faults
         return points(calls, lab.root)
 
     def prepare(self, lab: Installation, walker: Walker) -> None:
@@ -197,7 +198,7 @@ class Campaign:
 
     def events(self, finished: str) -> list[str]:
         """Return the events that hooks are to be given in the end, each once."""
-        return [*(["product_published"] if finished == "done" else []), "listing_finished"]
+        return [*(["product_published"] if finished != "cancelled" else []), "listing_finished"]
 
     def wrong_copy(self, lab: Installation) -> list[str]:
         """Return what is wrong with what is published at any time."""
@@ -244,6 +245,7 @@ class Campaign:
         staging = {*(lab.spool / ".cdsed").rglob("*"), *pre_spool.rglob("*")} - markers
         # Of the owner files, the directory, its lock and the file of this state stay, but none of a product.
         staging = {path for path in staging if "owners" not in path.parts or path.suffix == ".owner"}
+        staging = {path for path in staging if "replaced" not in path.parts}
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
         return [str(path) for path in (*staging, *hidden, *locks)]

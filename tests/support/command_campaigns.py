@@ -33,10 +33,16 @@ class Refetching(Campaign):
         return [*super().events("done"), *super().events(finished)]
 
     def wrong_copy(self, lab: Installation) -> list[str]:
-        """The former copy, or the new one, is there whole."""
-        found = self.wrong_at_the_end(lab)
+        """Return what is wrong where neither the former copy nor the new one is there whole."""
+        found = super().wrong_at_the_end(lab)
         former = _damaged(lab.spool / self.safename)
         return found if len(found) != 1 or former.read_bytes() != _DAMAGE else []
+
+    def wrong_at_the_end(self, lab: Installation) -> list[str]:
+        """Return what is wrong unless the new copy is there, and the former one is set aside."""
+        aside = [path.name for path in (lab.spool / ".cdsed" / "replaced").iterdir()]
+        wrong = [] if aside == [f"{self.safename}.1"] else [f"set aside are {aside}"]
+        return [*super().wrong_at_the_end(lab), *wrong]
 
 
 class Cancelling(Campaign):
