@@ -1,5 +1,6 @@
 """Kill a command, a start, a hook or a standing query at any system call: nothing is done in part, lost or doubled."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -157,16 +158,16 @@ def _misgiven(steps: Steps) -> list[str]:
     return [] if kinds.keys() == _EVENTS and set(once) == {1} and len(given) <= 3 else [f"it was given {given}"]
 
 
-def _marks_of_deliveries(points: Sequence[Point]) -> list[Point]:
-    """Return the first write after each time that the program ended."""
-    pairs = zip(points, points[1:], strict=False)
-    return [after for before, after in pairs if _of_hook(before) and not _of_hook(after)]
+def _around_the_program(points: Sequence[Point]) -> list[Point]:
+    """Return the last call before each time that the program ran, and the first one after it."""
+    pairs = [(one, other) for one, other in itertools.pairwise(points) if _of_hook(one) != _of_hook(other)]
+    return [other if _of_hook(one) else one for one, other in pairs]
 
 
 def test_an_event_is_given_again_with_its_id_if_the_worker_is_killed_before_it_notes_the_delivery(steps: Steps) -> None:
     step = steps.record("hook")
-    chosen = _marks_of_deliveries(step.points)
-    assert len(chosen) == 2
+    chosen = _around_the_program(step.points)
+    assert len(chosen) == 4
     assert steps.run(step, chosen, together=[], wrong=lambda: _misgiven(steps)) == []
 
 
