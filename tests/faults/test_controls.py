@@ -162,7 +162,7 @@ def test_a_state_that_is_replaced_before_a_command_is_done_is_not_taken_for_chan
 ) -> None:
     state = used.state / "cdsed.sqlite"
 
-    def agreed_after_a_restore(_question: str, *, yes: bool) -> bool:  # noqa: ARG001 - as the real one
+    def agreed_after_a_restore(_question: str, *, yes: bool) -> bool:
         restored = Path(shutil.copy(state, state.with_name("restored")))
         for path in used.state.glob("cdsed.sqlite*"):
             path.rename(path.with_name(f"former-{path.name}"))

@@ -203,7 +203,8 @@ def test_a_hook_that_a_reload_brings_runs_in_the_sandbox_of_the_unit_as_its_page
     assert service.control("reload").returncode == 0
     service.machine.wait("the worker of hooks runs", lambda: "hooks" in service.roles())
 
-    tested = service.command("hooks", "test", "probe", user="cdsed")
+    config = ("--config", service.config_inside)
+    tested = service.machine.attempt("cdsed", "hooks", "test", "probe", *config, user="cdsed")
 
     assert tested.stdout == "hook probe accepted a test event from the daemon\n", tested.stdout + tested.stderr
     assert json.loads((service.state / "probe.json").read_text("utf-8")) == _PROBED
@@ -215,6 +216,7 @@ def test_the_doctor_finds_no_problem_as_the_user_of_the_service(service: Service
     asked = service.command("doctor", user="cdsed")
 
     assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert "/etc/cdsed/accounts.yml: belongs to root, so it is not looked at" in asked.stdout.replace("\n", " ")
 
 
 # A web client that speaks to a Unix socket, because the machine has no curl.

@@ -1,4 +1,4 @@
-"""Kill a step of cdsed (`tests.support.steps`) at each of its points, and compare the state with before and after it."""
+"""Kill a step of cdsed (`tests.support.steps`) at each of its points, and compare the state with before and after."""
 
 import re
 import shutil
@@ -185,4 +185,3 @@ def _rows_of(db: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
 
 def _is_time(name: str) -> bool:
     return name in ("at", "since") or name.endswith(("_at", "_s"))
-
