@@ -30,7 +30,7 @@ _QUEUED = realistic_safenames("S5P", 2, seed=5)
 [_PUBLISHED] = realistic_safenames("S1_GRD", 1, seed=5)
 _COMMANDS = [
     "pause listing week.txt --for 2h",
-    "resume account sandbox-2",
+    "resume account *",
     "drain",
     "priority week.txt =7",
     "cancel week.txt --yes",
@@ -41,7 +41,7 @@ _MORE_COMMANDS = [
     "pause",
     "pause disk {spool}",
     "resume listing month.txt",
-    "resume account sandbox-1",
+    "resume account sandbox-2",
     "retry --state cancelled",
 ]
 _NOW = [{"days": "mon-sat"}, {"to": "23:59"}]  # windows of all week are refused
@@ -95,6 +95,7 @@ def _fill(lab: Installation) -> None:
         for query in load_settings(lab.config, os.environ).queries:
             standing.begin_as_configured(db, SetClock(), query)
         db.rows("UPDATE standing_query SET mark_at = 0, mark_assumed = 0")
+        pauses.add(db, SYSTEM_CLOCK, "account", "sandbox-1", None)
         drains.add(db, SYSTEM_CLOCK, "sandbox-1")
         db.rows("DELETE FROM process")
 

@@ -51,10 +51,11 @@ class Step:
         return {table for table, rows in self.before.items() if rows != self.after[table]}
 
     def decisive(self) -> list[Point]:
-        """Return the last point before it is done, and the first one after: all that was done is in the log then."""
-        into_file = next(n for n, point in enumerate(self.points) if _is_write(point, "cdsed.sqlite"))
-        last = max(n for n, point in enumerate(self.points[:into_file]) if _is_write(point, "cdsed.sqlite-wal"))
-        return [self.points[last], self.points[into_file]]
+        """Return the last write of what it does, and the points at which a transaction is in the log."""
+        into_file = next(n for n, point in enumerate(self.points) if _is_of(point, "pwrite64", "cdsed.sqlite"))
+        written = [n for n in range(into_file) if _is_of(self.points[n], "pwrite64", "cdsed.sqlite-wal")]
+        synced = [point for point in self.points if _is_of(point, "fdatasync", "cdsed.sqlite-wal")]
+        return [self.points[written[-1]], *synced[1:]]  # the first one is of an empty log
 
 
 class Steps:
@@ -154,8 +155,8 @@ def _is_of_index(point: Point) -> bool:
     return point.path.endswith("-shm") or (point.syscall == "openat" and point.path.endswith("-wal"))
 
 
-def _is_write(point: Point, name: str) -> bool:
-    return point.syscall == "pwrite64" and point.path == f"state/{name}"
+def _is_of(point: Point, syscall: str, name: str) -> bool:
+    return point.syscall == syscall and point.path == f"state/{name}"
 
 
 def files(lab: Installation) -> list[str]:
