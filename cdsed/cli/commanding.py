@@ -104,8 +104,10 @@ def open_for_change(state_dir: Path) -> "Iterator[Database]":
     PermissionError
         It belongs to another user: the daemon could not write files that this one makes.
     StateError
-        It cannot be read, or another version of cdsed has made it.
+        It cannot be read, another version of cdsed has made it, or it was replaced meanwhile, by a backup say: then
+        what was changed is in the one that was set aside.
     """
+    from cdsed.errors import StateError
     from cdsed.store.database import FILE_NAME, join_state
     from cdsed.view.read import open_status
 
@@ -115,11 +117,21 @@ def open_for_change(state_dir: Path) -> "Iterator[Database]":
     file = state_dir / FILE_NAME
     if file.stat().st_uid != os.geteuid() or not os.access(file, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(file))
+    opened = _inode(file)
     db = join_state(state_dir)
     try:
         yield db
     finally:
         db.close()
+    if _inode(file) != opened:
+        raise StateError(f"the state {file} was replaced while this command ran: look at `cdsed status`, and repeat it")
+
+
+def _inode(file: Path) -> int:
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def agreed(question: str, *, yes: bool) -> bool:

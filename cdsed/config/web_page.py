@@ -33,7 +33,7 @@ class Listen:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``127.0.0.1:8340``, ``[::1]:8340``, ``localhost:8340`` or ``/run/cdsed/web.sock``.
+        """Read ``127.0.0.1:8340``, ``[::1]:8340``, ``localhost:8340`` or ``/var/lib/cdsed/web.sock``.
 
         Raises
         ------

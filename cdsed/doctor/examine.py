@@ -90,6 +90,11 @@ def _accounts(settings: Settings, environ: Mapping[str, str], clock: Clock) -> "
     if hung is not None:
         yield hung
         return
+    if _is_kept_by_root(path):
+        text = "belongs to root, so it is not looked at; systemd passes it to the daemon"
+        means = "a daemon that you start yourself cannot read it"
+        yield remark("accounts", str(path), text, means, "run `sudo cdsed doctor`, which looks at it")
+        return
     try:
         accounts = load_accounts(settings, environ)
     except ConfigError as error:
@@ -98,6 +103,18 @@ def _accounts(settings: Settings, environ: Mapping[str, str], clock: Clock) -> "
     yield fine("accounts", str(path), f"are valid; accounts: {len(list(accounts))}, groups: {len(accounts.groups)}")
     yield from check_keys(accounts, settings, datetime.fromtimestamp(clock.utc_s(), UTC))
     yield accounts
+
+
+def _is_kept_by_root(path: Path) -> bool:
+    """Tell whether only root may read a file, as the accounts of a service: the unit has LoadCredential."""
+    return os.geteuid() != 0 and _root_owns(path) and not os.access(path, os.R_OK)
+
+
+def _root_owns(path: Path) -> bool:
+    try:
+        return path.stat().st_uid == 0
+    except OSError:
+        return False
 
 
 def _hung(what: str, path: Path) -> Finding | None:

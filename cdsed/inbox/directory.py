@@ -9,6 +9,7 @@ import secrets
 import shlex
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain, count
@@ -29,6 +30,7 @@ REJECTED = ".rejected"
 
 _NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.json" are appended
 _SUFFIX_BYTES_MAX = 20
+_UNFINISHED_FOR_S = 86_400.0
 
 
 def prepare(root: Path, *, used: bool) -> int:
@@ -173,6 +175,7 @@ def put(
     hidden = directory / f".put-{secrets.token_hex(8)}.tmp"
     try:
         _make_group(directory, root)
+        _forget_unfinished(directory)
         with open_listing(source) as original, hidden.open("wb") as copy:
             _let_the_daemon_read(copy.fileno(), root)
             copy.write(head)
@@ -187,6 +190,14 @@ def put(
         with suppress(OSError):  # without the directory, the file does not exist either
             hidden.unlink()
     return target
+
+
+def _forget_unfinished(directory: Path) -> None:
+    """Remove what a killed `put` left a day ago or earlier; a younger one may still be written."""
+    for path in directory.glob(".put-*.tmp"):
+        with suppress(OSError):  # it is another user's, or has just appeared under its name
+            if time.time() - path.stat().st_mtime > _UNFINISHED_FOR_S:
+                path.unlink()
 
 
 def _make_group(directory: Path, root: Path) -> None:

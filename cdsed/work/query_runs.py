@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from cdsed.work.role_context import RoleContext
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 30.0, 3600.0
+_WRITING = "query-"  # begins the directory, in that of the state, in which a listing is written
 _NOTICED = (ChangeKind.CORRECTED, ChangeKind.DELETED)
 _NOTICE_FOR_S = 14 * 86_400.0  # a user who was away for two weeks must still see it
 
@@ -88,6 +90,8 @@ class QueryRuns:
         self._source = source
         self._next_run_at = next_run_at
         self._retry_s: dict[str, float] = {}
+        for left in settings.state_dir.glob(f"{_WRITING}*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
     def look(self) -> None:
         """Write what a run before has left unwritten, then run each query that is due."""
@@ -209,7 +213,7 @@ class QueryRuns:
         rows = standing.to_list(self._db, run.id)
         if rows and not self._is_there(run.listing):
             query = next((each for each in self._settings.queries if each.name == run.query), None)
-            with tempfile.TemporaryDirectory(prefix="query-", dir=self._settings.state_dir) as folder:
+            with tempfile.TemporaryDirectory(prefix=_WRITING, dir=self._settings.state_dir) as folder:
                 source = Path(folder, run.listing)
                 content = io.StringIO()
                 writer = csv.writer(content, lineterminator="\n")

@@ -84,7 +84,7 @@ EXAMPLES: dict[str, Any] = {
     "pauses.accounts": {"lab-1": [{"from": "12:00", "to": "14:00"}]},
     "pauses.listings": {"backlog-*": [{"from": "08:00", "to": "18:00", "days": ["mon", "tue"]}]},
     "pauses.disks": {"/data/spool-2": [{"from": "01:00", "to": "03:00"}]},
-    "web.listen": "/run/cdsed/web.sock",
+    "web.listen": "/var/lib/cdsed/web.sock",
     "web.allow_remote": True,
     "web.hosts": ["cdsed.example.org"],
     "web.token_file": "/etc/cdsed/web.token",

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.cli import commanding
 from cdsed.cli.main import main
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.model.listing import Counts, ListingHead
@@ -20,7 +22,7 @@ from cdsed.store import listings, products
 from cdsed.store.database import open_state
 from cdsed.store.products import ProductRequest
 from tests.support.daemon import DaemonProcess, Installation, wait_until
-from tests.support.injection import needs_strace
+from tests.support.disks import fill
 from tests.support.invariants import Eye
 from tests.support.sandbox import SandboxProcess
 
@@ -124,22 +126,6 @@ def test_a_question_is_asked_on_a_terminal_and_no_changes_nothing(used: Installa
     assert used.query("SELECT count(*) AS n FROM product WHERE state = 'queued'") == [{"n": 2}]
 
 
-@needs_strace
-@pytest.mark.parametrize("call", ["fdatasync:signal=KILL:when=1", "pwrite64:signal=KILL:when=3"])
-def test_a_command_that_is_killed_did_all_or_nothing_and_can_be_given_again(used: Installation, call: str) -> None:
-    under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}"]
-    killed = used.command("cancel", "week.txt", "--yes", under=under)
-    assert killed.returncode != 0
-    eye = Eye(used.state)
-    assert eye.broken() == []
-    states = {row["state"] for row in used.query("SELECT state FROM product")}
-    assert len(states) == 1
-    assert used.command("cancel", "week.txt", "--yes").returncode == 0
-    assert {row["state"] for row in used.query("SELECT state FROM product")} == {"cancelled"}
-    assert used.command("retry", "--state", "cancelled").returncode == 0
-    assert eye.broken() == []
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -171,17 +157,57 @@ def test_each_command_says_what_it_did_or_would_do(
     main(["resume", "--config", str(used.config)])
 
 
+def test_a_state_that_is_replaced_before_a_command_is_done_is_not_taken_for_changed(
+    used: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = used.state / "cdsed.sqlite"
+
+    def agreed_after_a_restore(_question: str, *, yes: bool) -> bool:
+        restored = Path(shutil.copy(state, state.with_name("restored")))
+        for path in used.state.glob("cdsed.sqlite*"):
+            path.rename(path.with_name(f"former-{path.name}"))
+        restored.rename(state)
+        return True
+
+    monkeypatch.setattr(commanding, "agreed", agreed_after_a_restore)
+    assert main(["cancel", "week.txt", "--config", str(used.config)]) == 75
+    said = capsys.readouterr()
+    assert (said.out, "was replaced while this command ran" in said.err) == ("", True)
+    assert {row["state"] for row in used.query("SELECT state FROM product")} == {"queued"}
+
+
+def test_a_command_that_finds_the_disk_of_the_state_full_changes_nothing_and_can_be_given_again(
+    small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = _stopped(tmp_path, state_dir=str(small_disk / "state"))
+    filler = small_disk / "filler"
+    fill(filler)
+    command = ["cancel", "week.txt", "--yes", "--config", str(lab.config)]
+    assert main(command) == 74
+    assert "disk" in capsys.readouterr().err
+    filler.unlink()
+    assert {row["state"] for row in lab.query("SELECT state FROM product")} == {"queued"}
+    assert main(command) == 0
+    assert Eye(lab.state).broken() == []
+
+
 @pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def used(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """Give a stopped installation with one listing of two queued products."""
-    with SandboxProcess(1) as sandbox:
-        lab = Installation(tmp_path_factory.mktemp("used") / "lab", sandbox)
-        with contextlib.closing(open_state(lab.state)) as db:
-            head = ListingHead(0, "week.txt", "0", "default", 0, None, SYSTEM_CLOCK.utc_s(), None)
-            listing = listings.begin(db, SYSTEM_CLOCK, head, str(lab.inbox / "week.txt")).head.id
-            for line, name in enumerate(_NAMES[:2], 1):
-                number = products.add(db, SYSTEM_CLOCK, ProductRequest(name, "default", 0, None))
-                listings.want(db, listing, number, line)
-            listings.count(db, listing, 2, Counts(accepted=2), [])
-            listings.finish(db, listing, accepted=True, path=str(lab.inbox / "week.txt"))
-        yield lab
+    return _stopped(tmp_path_factory.mktemp("used"))
+
+
+def _stopped(root: Path, **settings: object) -> Installation:
+    sandbox = SandboxProcess(1)
+    sandbox.url = "http://127.0.0.1:9"  # no command asks it
+    lab = Installation(root / "lab", sandbox, **settings)
+    lab.state = Path(str(settings.get("state_dir", lab.state)))
+    with contextlib.closing(open_state(lab.state)) as db:
+        head = ListingHead(0, "week.txt", "0", "default", 0, None, SYSTEM_CLOCK.utc_s(), None)
+        listing = listings.begin(db, SYSTEM_CLOCK, head, str(lab.inbox / "week.txt")).head.id
+        for line, name in enumerate(_NAMES[:2], 1):
+            number = products.add(db, SYSTEM_CLOCK, ProductRequest(name, "default", 0, None))
+            listings.want(db, listing, number, line)
+        listings.count(db, listing, 2, Counts(accepted=2), [])
+        listings.finish(db, listing, accepted=True, path=str(lab.inbox / "week.txt"))
+    return lab

@@ -4,7 +4,7 @@
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from cdsed.model.choice import Choice
 from cdsed.sandbox.names import realistic_safenames
 from tests.support.campaign import CUT_AT, KILL, POWER_CUT, Campaign, Injury, counted, sifted
+from tests.support.command_campaigns import Cancelling, Refetching
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.injection import Point, Strace, needs_strace
 from tests.support.sandbox import SandboxProcess
@@ -147,3 +148,65 @@ def test_a_kill_while_a_part_is_published_never_leaves_it_without_its_marker(par
 @pytest.mark.timeout(0)
 def test_a_kill_at_every_point_of_a_part_leaves_what_a_restart_makes_good(part: Campaign) -> None:
     assert part.run([Injury(point, KILL) for point in part.points]) == []
+
+
+@pytest.fixture(scope="module")
+def refetching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """Give the way of a published product that is fetched again."""
+    with Refetching(tmp_path_factory.mktemp("again"), "S3", size_bytes=100_000, walkers=1) as found:
+        yield found
+
+
+def _of_replacing(points: list[Point]) -> list[Point]:
+    """Return the renames in the spool, and what is between and just beside."""
+    renames = [index for index, point in enumerate(points) if point.syscall.startswith("rename") and _in_spool(point)]
+    return points[renames[0] : renames[-1] + 4]
+
+
+def _in_spool(point: Point) -> bool:
+    return point.path.startswith("spool")
+
+
+def test_a_kill_while_a_copy_is_replaced_leaves_the_former_or_the_new_one(refetching: Campaign) -> None:
+    chosen = [point for point in _of_replacing(refetching.points) if _in_spool(point)]
+    assert len(chosen) > 3
+    assert refetching.run([Injury(point, KILL) for point in chosen]) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_kill_at_every_point_of_fetching_again_leaves_the_former_or_the_new_one(refetching: Campaign) -> None:
+    assert refetching.run([Injury(point, KILL) for point in refetching.points]) == []
+
+
+def _half_fetched(points: Sequence[Point]) -> Point:
+    """Return the first call that writes a product's bytes when some are there."""
+    return [point for point in points if point.syscall.startswith("pwrite") and _in_spool(point)][3]
+
+
+def _before_publishing(points: Sequence[Point]) -> Point:
+    return next(point for point in points if point.syscall == "renameat" and _in_spool(point))
+
+
+def _after_publishing(points: Sequence[Point]) -> Point:
+    return points[points.index(_before_publishing(points)) + 1]
+
+
+_CANCELLED = [(_half_fetched, "cancelled"), (_before_publishing, "cancelled"), (_after_publishing, "done")]
+
+
+@pytest.fixture(scope="module", params=_CANCELLED, ids=["half fetched", "before publishing", "after publishing"])
+def cancelling(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """Give what becomes of a product whose process was killed at some point, and that is cancelled then."""
+    killed_at, finished = request.param
+    root = tmp_path_factory.mktemp("cancelled")
+    with Cancelling(root, "S3", killed_at=killed_at, finished=finished, size_bytes=100_000) as found:
+        yield found
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_kill_while_a_cancelled_product_is_removed_or_found_published_leaves_nothing_half_done(
+    cancelling: Campaign,
+) -> None:
+    assert cancelling.run([Injury(point, KILL) for point in cancelling.points]) == []

@@ -1,5 +1,8 @@
 """The unit as shipped, under a real systemd, does every kind of work that cdsed does."""
 
+import json
+
+from cdsed.logevent import LogEvent
 from cdsed.sandbox.names import KINDS, realistic_safenames
 from tests.support.machine.service import MEMBER, OTHER, Service
 
@@ -127,3 +130,117 @@ def test_an_instance_is_a_daemon_of_its_own(service: Service) -> None:
     assert read.returncode == 0, read.stderr
     lab.stop()
     assert service.show("ActiveState") == "active"
+
+
+def test_a_record_in_the_journal_has_the_fields_of_its_event(service: Service) -> None:
+    (name,) = realistic_safenames("S1_OCN", 1, seed=39)
+    service.sandbox.add_products({"safename": name, "size_bytes": 200_000})
+    service.add("fields.txt", [name])
+    assert service.wait_for_report("fields.txt") == {name: "done"}
+
+    published = service.records("CDSED_EVENT=product_published", f"CDSED_PRODUCT={name}")
+    finished = service.records(f"MESSAGE_ID={LogEvent.LISTING_FINISHED.value}", "CDSED_LISTING=fields.txt")
+
+    [record] = published
+    assert record["MESSAGE_ID"] == LogEvent.PRODUCT_PUBLISHED.value
+    assert record["CDSED_PROCESS"].startswith("download-")
+    assert (record["PRIORITY"], record["_SYSTEMD_UNIT"]) == ("6", "cdsed.service")
+    assert [record["CDSED_EVENT"] for record in finished] == ["listing_finished"]
+
+
+# What docs/hooks.md says about a program under the unit, tried by one.
+_PROBE = """#!/usr/bin/python3
+import errno, json, mmap, os, pathlib, socket, subprocess, sys
+
+def refused(work):
+    try:
+        work()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+own = pathlib.Path("/var/lib/cdsed/probed")
+found = {
+    "events": [event["event"] for event in json.load(sys.stdin)["events"]],
+    "environ": sorted(os.environ),
+    "directory": os.getcwd(),
+    "privileges": [line for line in open("/proc/self/status") if line.startswith("NoNewPrivs")],
+    "state": refused(own.touch),
+    "spool": refused(pathlib.Path("/var/spool/cdsed/probed").touch),
+    "temporary": refused(pathlib.Path("/tmp/probed").touch),
+    "system": refused(pathlib.Path("/usr/local/probed").touch),
+    "settings": refused(pathlib.Path("/etc/cdsed/probed").touch),
+    "home": refused(lambda: os.listdir("/home/alice")),
+    "code": refused(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)),
+    "chown": refused(lambda: os.chown(own, os.getuid(), os.getgid())),
+    "nice": refused(lambda: os.setpriority(os.PRIO_PROCESS, 0, 10)),
+    "netlink": refused(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+    "mount": subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode != 0,
+    "shell": subprocess.run(["sh", "-c", "echo works | grep -q works"]).returncode,
+}
+pathlib.Path("/var/lib/cdsed/probe.json").write_text(json.dumps(found))
+"""
+_PROBED = {
+    "events": ["test"],
+    "environ": ["CDSED_DELIVERY", "CDSED_HOOK", "LANG", "PATH"],
+    "directory": "/",
+    "privileges": ["NoNewPrivs:\t1\n"],
+    **dict.fromkeys(("state", "spool", "temporary")),
+    **dict.fromkeys(("system", "settings"), "EROFS"),
+    "home": "ENOENT",
+    "code": "EPERM",
+    "chown": "EPERM",
+    "nice": "EPERM",
+    "netlink": "EAFNOSUPPORT",
+    "mount": True,
+    "shell": 0,
+}
+
+
+def test_a_hook_that_a_reload_brings_runs_in_the_sandbox_of_the_unit_as_its_page_says(service: Service) -> None:
+    service.machine.write("/usr/local/bin/probe", _PROBE, 0o755)
+    service.configure(hooks=[{"name": "probe", "events": ["person_needed"], "command": ["/usr/local/bin/probe"]}])
+    pid = service.pid
+    assert service.control("reload").returncode == 0
+    service.machine.wait("the worker of hooks runs", lambda: "hooks" in service.roles())
+
+    config = ("--config", service.config_inside)
+    tested = service.machine.attempt("cdsed", "hooks", "test", "probe", *config, user="cdsed")
+
+    assert tested.stdout == "hook probe accepted a test event from the daemon\n", tested.stdout + tested.stderr
+    assert json.loads((service.state / "probe.json").read_text("utf-8")) == _PROBED
+    assert not service.machine.path("/tmp/probed").exists()
+    assert service.pid == pid
+
+
+def test_the_doctor_finds_no_problem_as_the_user_of_the_service(service: Service) -> None:
+    asked = service.command("doctor", user="cdsed")
+
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert "/etc/cdsed/accounts.yml: belongs to root, so it is not looked at" in asked.stdout.replace("\n", " ")
+
+
+# A web client that speaks to a Unix socket, because the machine has no curl.
+_ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(sys.argv[1])
+    server.sendall(b"GET /api/v1/status HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+    print(server.recv(12).decode())
+"""
+
+
+def test_the_page_is_served_on_a_socket_in_the_state_for_the_group_and_in_run_for_the_daemon_alone(
+    service: Service,
+) -> None:
+    for place, members in (("/run/cdsed/web.sock", False), ("/var/lib/cdsed/web.sock", True)):
+        service.configure(web={"listen": place})
+        assert service.control("reload").returncode == 0
+        service.machine.wait("the socket is there", lambda place=place: service.machine.path(place).is_socket())
+
+        own = service.machine.attempt("python3", "-c", _ASK, place, user="cdsed")
+        member = service.machine.attempt("python3", "-c", _ASK, place, user=MEMBER)
+        other = service.machine.attempt("python3", "-c", _ASK, place, user=OTHER)
+
+        assert own.stdout == "HTTP/1.1 200\n", own.stderr
+        assert (member.stdout == "HTTP/1.1 200\n") is members, member.stderr
+        assert "PermissionError" in other.stderr

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -236,10 +237,12 @@ def _lose_state(operators: Operators) -> None:
 
 def _wrong_products(lab: Installation) -> list[str]:
     found = []
-    rows = lab.query("SELECT id, safename, state, path, partial, choice, cause, code FROM product")
+    rows = lab.query("SELECT safename, state, path, partial, choice, cause FROM product")
     for row in rows:
         name, path = row["safename"], row["path"] and Path(row["path"])
-        if row["state"] in ("failed", "corrupt", "unavailable") and row["code"] != "NothingChosen":
+        # A report names no code, so one that is entered from it after a loss of the state has only its cause.
+        nothing_chosen = re.fullmatch(r"none of its \d+ files fits .*", row["cause"] or "")
+        if row["state"] in ("failed", "corrupt", "unavailable") and not nothing_chosen:
             found.append(f"{name} is {row['state']}: {row['cause']}")
         if row["state"] in ("done", "already_present"):
             if not path.exists():

@@ -76,7 +76,14 @@ class Campaign:
         A directory on another file system, in which products are put together; None: beside the spool.
     part
         What the listing wants of the product, by a layout: it appears below ``partial/by/date``. None: all of it.
+
+    Attributes
+    ----------
+    finished
+        How the product ends in an uninjured walk.
     """
+
+    finished = "done"
 
     def __init__(
         self,
@@ -108,22 +115,27 @@ class Campaign:
             self._s3_path = paths[self.safename]
             for number in range(self._count):
                 self._walkers.put(stack.enter_context(Walker(self._lab(f"warm-{number}").config)))
-            self.points = self._record()
+            self.points = self.record()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._stack.close()
 
-    def _record(self) -> list[Point]:
+    def record(self) -> list[Point]:
         """Walk once without a fault; return every point of the way, in order."""
-        lab = self._lab("recorded")
+        lab = self._lab(f"{next(self._numbers)}")
         walker = self._walkers.get()
-        ending, calls = walker.traced(lab.config, self._root / "recorded.said", self._root / "recorded.trace")
+        self.prepare(lab, walker)
+        ending, calls = walker.traced(_said(lab), self._root / f"{lab.root.name}.trace", lab.config)
         self._walkers.put(walker)
         assert ending.code == 0, ending.said
-        assert self._final_faults(lab) == []
+        faults = self._final_faults(lab)
+        assert not faults, faults
         return points(calls, lab.root)
+
+    def prepare(self, lab: Installation, walker: Walker) -> None:
+        """Do what comes before the walk."""
 
     def run(self, injuries: Sequence[Injury]) -> list[str]:
         """Walk once for each injury; return what was wrong afterwards, a sentence each."""
@@ -135,7 +147,7 @@ class Campaign:
         walker = self._walkers.get()
         lab = self._lab(f"{next(self._numbers)}")
         missed = self._injure(injury, lab, walker)
-        ending, calls = walker.traced(lab.config, _said(lab), lab.root / "trace")
+        ending, calls = walker.traced(_said(lab), lab.root / "trace", lab.config)
         self._walkers.put(walker)
         assert not missed, missed
         assert ending.code == 0, ending.said
@@ -149,18 +161,20 @@ class Campaign:
                 lab = self._lab(f"{next(self._numbers)}")
                 missed = self._injure(injury, lab, walker)
                 if not missed:
-                    return [f"{injury}: {fault}" for fault in self._faults_after(lab, walker, injury.finished)]
+                    finished = injury.finished if self.finished == "done" else ""
+                    return [f"{injury}: {fault}" for fault in self._faults_after(lab, walker, finished)]
             return [f"{injury}: {missed}"]
         finally:
             self._walkers.put(walker)
 
     def _injure(self, injury: Injury, lab: Installation, walker: Walker) -> str:
         """Walk to the injury; return why it did not happen, '' when it did."""
+        self.prepare(lab, walker)
         options = injury.point.injection(KILL if injury.kills else injury.action, lab.root)
         log = lab.state / "cdsed.sqlite-wal"
         if injury.action == POWER_CUT:
             options += ["-P", str(log)]  # strace sees it, too
-        ending, calls = walker.traced(lab.config, _said(lab), lab.root / "trace", options)
+        ending, calls = walker.traced(_said(lab), lab.root / "trace", lab.config, options=options)
         if injury.action == POWER_CUT:
             _lose_unsynced(log, calls)
             calls = [call for call in calls if call.paths[:1] != (str(log),)]
@@ -173,7 +187,7 @@ class Campaign:
     def _faults_after(self, lab: Installation, walker: Walker, finished: str) -> Iterator[str]:
         """Check, start again, and check again."""
         yield from self._lasting_faults(lab)
-        again = walker.walk(lab.config, _said(lab))
+        again = walker.walk(_said(lab), lab.config)
         if again.code:
             yield f"the restart ended with {again.code}: {again.said[-2000:]}"
         faults = self._final_faults(lab, finished)
@@ -188,7 +202,7 @@ class Campaign:
         if published not in ([], [f"{self._below}/{self.safename}".lstrip("/")]):
             yield f"the spool holds {published}"
         elif published:
-            yield from self._differences(lab)
+            yield from self.wrong_copy(lab)
         listings = [
             path
             for path in lab.inbox.rglob(LISTING)
@@ -200,16 +214,28 @@ class Campaign:
             if not report_file.name.startswith("."):
                 json.loads(report_file.read_text(encoding="utf-8"))
 
+    def events(self, finished: str) -> list[str]:
+        """Return the events that hooks are to be given in the end, each once."""
+        return [*(["product_published"] if finished != "cancelled" else []), "listing_finished"]
+
+    def wrong_copy(self, lab: Installation) -> list[str]:
+        """Return what is wrong with what is published at any time."""
+        return self._differences(lab)
+
     def _differences(self, lab: Installation) -> list[str]:
         return lab.differences([self.safename], lab.spool / self._below, part=self._part)
+
+    def wrong_at_the_end(self, lab: Installation) -> list[str]:
+        """Return what is wrong with what is published at the end."""
+        return self._differences(lab)
 
     def _lines(self) -> list[str]:
         options = [f"# cdsed: layout=by/date {self._part}"] if self._part else []
         return [*options, self._s3_path]
 
-    def _final_faults(self, lab: Installation, finished: str = "done") -> list[str]:
+    def _final_faults(self, lab: Installation, finished: str = "") -> list[str]:
         """Return violations of what must hold at the end."""
-        faults = [*self._lasting_faults(lab), *self._differences(lab)]
+        faults = [*self._lasting_faults(lab), *self.wrong_at_the_end(lab)]
         facts = {
             "products": lab.query("SELECT state, attempts FROM product"),
             "listings": lab.query("SELECT state, accepted, duplicate, known, already_present, rejected FROM listing"),
@@ -218,11 +244,14 @@ class Campaign:
             "workers": lab.query("SELECT name FROM process"),
             "pieces": lab.query("SELECT id FROM piece"),
             "integrity": [*lab.query("PRAGMA integrity_check"), *lab.query("PRAGMA foreign_key_check")],
+            "events": lab.query("SELECT kind FROM hook_event WHERE hook = 'all' ORDER BY id"),
             "reported": (lab.report(LISTING) or {}).get("states"),
             "receipt": (lab.receipt(LISTING) or {}).get("counts", {}).get("accepted"),
             "left over": self._left_over(lab),
         }
+        finished = finished or self.finished
         expected = {**_IN_THE_END, "products": [{"state": finished, "attempts": 0}], "reported": {finished: 1}}
+        expected["events"] = [{"kind": kind} for kind in self.events(finished)]
         expected["wants"] = [{"line": len(self._lines())}]
         faults += [f"{what}: {found}" for what, found in facts.items() if found != expected[what]]
         faults += _broken_history(lab)
@@ -234,6 +263,7 @@ class Campaign:
         staging = {*(lab.spool / ".cdsed").rglob("*"), *pre_spool.rglob("*")} - markers
         # Of the owner files, the directory, its lock and the file of this state stay, but none of a product.
         staging = {path for path in staging if "owners" not in path.parts or path.suffix == ".owner"}
+        staging = {path for path in staging if "replaced" not in path.parts}
         hidden = [path for path in lab.inbox.rglob(".*") if path.is_file()]
         locks = list(lab.state.rglob("process.*.lock"))
         return [str(path) for path in (*staging, *hidden, *locks)]
@@ -249,8 +279,9 @@ class Campaign:
             **elsewhere,
             transfer={"session_cooldown_s": 0.0, "piece_bytes": 2**20, "checkpoint_every_s": 3600},
             retry={"first_delay_s": 0.05, "longest_delay_s": 0.1},
+            hooks=[{"name": "all", "command": ["/bin/true"]}],
         )
-        _identify(lab)
+        identify(lab)
         lab.drop(LISTING, self._lines())
         return lab
 
@@ -266,9 +297,9 @@ _IN_THE_END = {
 }
 
 
-def _identify(lab: Installation) -> None:
+def identify(lab: Installation) -> None:
     """Give each walk's state the same identity: it stands in the name of a file on the way."""
-    lab.state.mkdir()
+    lab.state.mkdir(exist_ok=True)
     path = lab.state / "identity"
     path.touch(mode=0o640)
     path.write_text(f"{'1' * 32} {path.stat().st_ino}\n", encoding="ascii")

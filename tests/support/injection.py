@@ -36,7 +36,8 @@ _LINE = re.compile(r"(?P<pid>\d+) +(?P<syscall>\w+)\((?P<arguments>.*)")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<syscall>\w+) resumed>(?P<rest>.*)")
 _WITH_DATA = frozenset({"write", "writev", "pwrite64", "pwritev"})
 _DESCRIPTOR_OR_PATH = re.compile(r'(?:AT_FDCWD|\b\d+)<(?P<open>[^>]*)>|"(?P<path>(?:[^"\\]|\\.)*)"')
-_OWN_LOCK = re.compile(r"process\.\d+\.\d+\.lock")
+# What has another name in every walk.
+_RANDOM = re.compile(r"process\.\d+\.\d+\.lock|(?<=/)query-\w{8}(?=/|$)|\.put-\w+\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +165,12 @@ def points(calls: Iterable[Call], root: Path) -> list[Point]:
         if not below or not call.changes:
             continue
         named = call.mentioned[-1]
-        if not _OWN_LOCK.search(below[-1]):
+        if not any(map(_RANDOM.search, below)):
             number = said[call.syscall, named]
             found.append(Point(call.syscall, number, below[-1], named.replace(f"{root}/", "./")))
-        # The worker's own lock file has another name every time: its creation has no counterpart in the next walk.
+        # How many files others open before differs: the creation of such a file has no counterpart in the next walk.
         elif call.syscall != "openat":
-            found.append(Point(call.syscall, call.number, _OWN_LOCK.sub("process.lock", below[-1]), ""))
+            found.append(Point(call.syscall, call.number, _RANDOM.sub("random", below[-1]), ""))
     return found
 
 
@@ -265,17 +266,20 @@ class Walker:
     ----------
     config
         Settings of a place where it may walk once to load everything.
+    module
+        What it runs, a module that calls `tests.support.walk.serve`.
     """
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, module: str = "tests.support.walk") -> None:
         self._config = config
+        self._module = module
 
     def __enter__(self) -> Self:
         # Shared with another walker, the account's first session might be taken: that one would use the second.
         sessions = self._config.parent / "sessions-of-this-machine"
         sessions.mkdir(mode=0o700)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.walk", str(self._config)],
+            [sys.executable, "-m", self._module, str(self._config)],
             cwd=_ROOT,
             env={**os.environ, register.VARIABLE: str(sessions)},
             stdin=subprocess.PIPE,
@@ -292,15 +296,17 @@ class Walker:
         self._process.wait(60)
         self._process.stdout.close()
 
-    def walk(self, config: Path, said: Path) -> Ending:
-        """Walk uninjured, to the end."""
-        self._ask("go", config, said)
+    def walk(self, said: Path, *words: str | Path) -> Ending:
+        """Walk uninjured, to the end, with these arguments; what it says goes into a file."""
+        self._ask("go", said, words)
         self._response()
         return self._ending(said)
 
-    def traced(self, config: Path, said: Path, log: Path, options: Sequence[str] = ()) -> tuple[Ending, list[Call]]:
+    def traced(
+        self, said: Path, log: Path, *words: str | Path, options: Sequence[str] = ()
+    ) -> tuple[Ending, list[Call]]:
         """Walk under strace; return how it ended, and the calls that strace saw."""
-        self._ask("hold", config, said)
+        self._ask("hold", said, words)
         pid = int(self._response())
         _until_stopped(pid)
         with Strace([pid], log, options) as strace:
@@ -308,9 +314,9 @@ class Walker:
             ending = self._ending(said)
         return ending, strace.calls()
 
-    def _ask(self, how: str, config: Path, said: Path) -> None:
+    def _ask(self, how: str, said: Path, words: Sequence[str | Path]) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{how}\t{config}\t{said}\n")
+        self._process.stdin.write("\t".join(map(str, (how, said, *words))) + "\n")
         self._process.stdin.flush()
 
     def _response(self) -> str:

@@ -4,7 +4,7 @@ A daemon's processes and threads take turns as the kernel likes; here the code o
 reclaim, intake, resolve, plan and fetch, verify and publish, report, and again until all listings are reported.
 
 ``python -m tests.support.walk SETTINGS`` walks there once, which loads everything. Then, for every line on its
-standard input (``hold`` or ``go``, a settings file, a file for what it says, separated by tabs), it forks a process
+standard input (``hold`` or ``go``, a file for what it says, a settings file, separated by tabs), it forks a process
 that walks. A held one waits, stopped, for SIGCONT. For each line it prints the pid, and when that has ended, its wait
 status.
 """
@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from cdsed.process.worker_control import WorkerControl
 from cdsed.roles import Worker
 from cdsed.store import listings, products
 from cdsed.work import owning
+from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkSignal
 from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.intake import Intake
@@ -49,8 +51,9 @@ class _NoNews(WorkSignal):
         self._life.stop.set()
 
 
-def walk(config: Path) -> None:
+def walk(settings_file: str) -> None:
     """Start as the daemon does, and work until every listing is reported."""
+    config = Path(settings_file)
     settings = load_settings(config, os.environ)
     accounts = load_accounts(settings, os.environ)
     control = WorkerControl("walk", None, math.inf)
@@ -76,8 +79,9 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         worker.control.stop.clear()
         SessionThread(context).run()
         worker.control.stop.clear()
-        while finish_next(context) or digest_next(context):
+        while finish_next(context) or digest_next(context) or settle_next(context.disks):
             pass
+        remove_staging(context.disks)
         intake.report()
         inbox = worker.settings.inbox.path
         if not taken(inbox) and not list(inbox.glob("*.txt")) and not listings.unreported(worker.db):
@@ -89,8 +93,21 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         time.sleep(_ROUND_S)
 
 
-def _child(held: bool, config: Path, said: Path) -> None:
-    """Run the forked process: walk, and exit with 0, or with 70 and a traceback."""
+def serve(work: Callable[..., None]) -> None:
+    """Work once with the arguments of this process; then fork a process that works for each line of standard input."""
+    work(*sys.argv[1:])
+    print("ready", flush=True)
+    for line in sys.stdin:
+        how, said, *words = line.rstrip("\n").split("\t")
+        pid = os.fork()
+        if pid == 0:
+            _child(how == "hold", Path(said), work, words)
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
+def _child(held: bool, said: Path, work: Callable[..., None], words: list[str]) -> None:
+    """Run the forked process: work, and exit with 0, or with 70 and a traceback."""
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -98,24 +115,12 @@ def _child(held: bool, config: Path, said: Path) -> None:
     if held:
         os.kill(os.getpid(), signal.SIGSTOP)
     try:
-        walk(config)
+        work(*words)
     except BaseException:  # noqa: BLE001 - the process's outermost frame
         sys.excepthook(*sys.exc_info())
         os._exit(70)
     os._exit(0)
 
 
-def _serve() -> None:
-    walk(Path(sys.argv[1]))
-    print("ready", flush=True)
-    for line in sys.stdin:
-        how, config, said = line.rstrip("\n").split("\t")
-        pid = os.fork()
-        if pid == 0:
-            _child(how == "hold", Path(config), Path(said))
-        print(pid, flush=True)
-        print(os.waitpid(pid, 0)[1], flush=True)
-
-
 if __name__ == "__main__":
-    _serve()
+    serve(walk)

@@ -137,6 +137,12 @@ class Service(Installation):
         """Return what it has logged since the boot."""
         return self.machine.journal("-u", self.unit, *options, lines=2000)
 
+    def records(self, *matches: str) -> list[dict[str, Any]]:
+        """Return its records in the journal that have these fields."""
+        fields = [f"_SYSTEMD_UNIT={self.unit}.service", *matches]
+        found = self.machine.run("journalctl", "-b", "--no-pager", "-o", "json", *fields)
+        return [json.loads(line) for line in found.splitlines()]
+
     @property
     def _name(self) -> str:
         return f"cdsed-{self.instance}" if self.instance else "cdsed"

@@ -1,3 +1,4 @@
+import os
 import threading
 from pathlib import Path
 
@@ -178,3 +179,12 @@ def test_the_path_of_a_listing_is_known_before_it_can_be_taken(tmp_path):
 
     assert put(source, inbox, before=before) == inbox / "names.txt"
     assert reported == [(False, "names-2.txt")]
+
+
+def test_what_a_killed_put_left_goes_after_a_day_and_what_is_being_written_stays(inbox: Path, tmp_path: Path) -> None:
+    left, written = inbox / ".put-0123.tmp", inbox / ".put-4567.tmp"
+    for path in (left, written):
+        path.touch()
+    os.utime(left, (0, 0))
+    put(drop(tmp_path / "week.txt"), inbox)
+    assert [path.name for path in sorted(inbox.iterdir()) if path.is_file()] == [written.name, "week.txt"]

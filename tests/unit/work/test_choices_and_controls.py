@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from cdsed.local.marker import mark
 from cdsed.local.presence import Presence
 from cdsed.model.choice import Choice, union
 from cdsed.model.listing import ListingHead, Named
 from cdsed.model.product_state import State
-from cdsed.store import cancelling, leases, listings, products
+from cdsed.store import cancelling, disks, leases, listings, products
 from cdsed.store.choices import widen
 from cdsed.store.move import Move
 from cdsed.work.lines import Lines, PresenceCheck
@@ -118,6 +119,24 @@ def test_a_copy_that_is_not_where_the_layout_puts_it_is_not_fetched_again(lab):
     ended(lab, State.ALREADY_PRESENT, path=f"{SPOOL}/2024/06/{NAME}")
     [done] = refetch(lab.db, lab.clock, [product(lab).id], [Path(SPOOL)], None)
     assert "not its place by its layout" in (done.refused or "")
+
+
+def test_a_copy_on_a_disk_that_is_away_is_not_fetched_again_to_another_one(lab):
+    listing(lab, "week.txt")
+    spool = lab.root / "spool"
+    copy = spool / NAME
+    copy.mkdir(parents=True)
+    disks.remember(lab.db, lab.clock, spool, mark(spool))
+    ended(lab, State.ALREADY_PRESENT, path=str(copy))
+    mounted = spool.rename(lab.root / "mounted")
+    spool.mkdir()  # the mount point
+    [done] = refetch(lab.db, lab.clock, [product(lab).id], [spool], None)
+    assert done.refused == f"the disk of {spool} is away: mount it first"
+    assert product(lab).state is State.ALREADY_PRESENT
+    spool.rmdir()
+    mounted.rename(spool)
+    [done] = refetch(lab.db, lab.clock, [product(lab).id], [spool], None)
+    assert (done.refused, product(lab).replaces) == (None, str(copy))
 
 
 def test_a_part_does_not_count_again_for_a_listing_that_wants_more(lab):
