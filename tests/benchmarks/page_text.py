@@ -31,7 +31,8 @@ MIX   all of these, 3.7 GB
 * cdsed runs with its default settings: it leases sessions, verifies every file against the manifest, and makes the data
   durable before a product is published. "daemon" is the time from a listing that is moved into the inbox to its report.
   "run --once" is the time from the start of the program to its end.
-* `rclone copy` verifies MD5, too. `rclone --ignore-checksum`, s5cmd, obstore and cdsodatacli verify nothing.
+* `rclone copy` verifies MD5, too. `rclone --ignore-checksum`, s5cmd, obstore and cdsodatacli verify nothing. TINY and
+  MIX are fetched with cdsed, `rclone copy` and s5cmd only.
 * All programs run in turn, in another order each time. A ratio is that of two runs of the same turn.
 * Before each run, 2.5 GiB of memory are written and freed. Bytecode is compiled first.
 * After each run all files are counted, their sizes are compared, and the bytes of 12 are verified.

@@ -95,9 +95,9 @@ class Outcome:
 _ONE, _THREE = (("S1_SLC", 1, 1.0),), (("S1_SLC", 3, 1.0),)
 _MIX = (("S1_OCN", 20, 0.1), ("S1_GRD", 4, 0.4), ("S1_SLC", 1, 0.5))
 _COURSES = (
-    *(Course(f"one SLC, {count} accounts", count, _ONE, 12) for count in (1, 2, 10)),
+    *(Course(f"one SLC, {count} account{'s' * (count > 1)}", count, _ONE, 12) for count in (1, 2, 10)),
     Course("3 SLC on 4 connections", 1, _THREE, 15),
-    *(Course(f"MIX, {count} accounts", count, _MIX, 15) for count in (1, 2, 10)),
+    *(Course(f"MIX, {count} account{'s' * (count > 1)}", count, _MIX, 15) for count in (1, 2, 10)),
 )
 # 465 objects, and 400 requests a minute: the rest has to wait for the second minute.
 _WV = Course("WV of 465 objects, 400 requests a minute", 1, (("S1_WV", 1, 1.0),), 5, 400, 455)
