@@ -3,11 +3,14 @@
 import argparse
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdsed.cli.commanding import SCHEMA, StateChange, add_options, changing
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from cdsed.store.database import Database
 
 _EVERY_S = 1.0
 
@@ -38,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cdsed.store import drains
 
     with changing(arguments.config, dry=arguments.dry_run) as change:
-        accounts = _accounts(change, arguments.accounts)
+        accounts = _accounts(change.db, arguments.accounts)
 
         def work() -> list[bool]:
             change.record(f"drain {', '.join(accounts) if arguments.accounts else 'the daemon'}")
@@ -66,12 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _accounts(change: StateChange, names: list[str]) -> list[str]:
+def _accounts(db: "Database", names: list[str]) -> list[str]:
     from fnmatch import filter as matching
 
     from cdsed.store import selection
 
-    known = selection.accounts(change.db)
+    known = selection.accounts(db)
     chosen: set[str] = set()
     for name in names:
         found = [name] if name in known else matching(known, name)  # a name may have the characters of a pattern

@@ -1,7 +1,6 @@
 """Pauses, drains, cancellations, priorities and refetches as the state keeps them."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -252,12 +251,11 @@ def test_an_account_whose_name_has_the_characters_of_a_pattern_is_drained_by_its
             lab.db.rows(
                 "INSERT INTO account VALUES (:name, 'default', 1, 1, 1, NULL, 1, NULL, '', 0, 0, NULL)", name=name
             )
-    change = SimpleNamespace(db=lab.db)
-    assert drain._accounts(change, ["lab[1]"]) == ["lab[1]"]  # and not the one that fits it as a pattern
-    assert drain._accounts(change, ["lab[1]*"]) == ["lab1"]
-    assert drain._accounts(change, ["lab1", "lab*"]) == ["lab1", "lab[1]"]
+    assert drain._accounts(lab.db, ["lab[1]"]) == ["lab[1]"]  # and not the one that fits it as a pattern
+    assert drain._accounts(lab.db, ["lab[1]*"]) == ["lab1"]
+    assert drain._accounts(lab.db, ["lab1", "lab*"]) == ["lab1", "lab[1]"]
     with pytest.raises(UsageError, match="no account is named"):
-        drain._accounts(change, ["lab[2]"])
+        drain._accounts(lab.db, ["lab[2]"])
 
 
 def test_a_drained_daemon_leaves_what_is_ready(lab):
