@@ -62,7 +62,7 @@ class _RunOptions:
     config: Path
     once: bool
     idle_timeout_s: float
-    template: Template | None
+    template: Template | None = None
 
 
 def run(

@@ -15,6 +15,7 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import breakers, products
 from cdsed.store.database import open_state
 from cdsed.store.products import ProductRequest
+from cdsed.work.worker import registered
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
@@ -57,7 +58,7 @@ def test_the_resolver_sends_heartbeats_while_it_waits_for_the_catalogue(tmp_path
         sandbox.fault(kind="slow_down", operation="odata", retry_after_s=0)
         settings = load_settings(Installation(tmp_path, sandbox).config, os.environ)
         open_state(settings.state_dir).close()
-        with roles._registered("resolve", settings, Accounts({}), control) as worker:
+        with registered("resolve", settings, Accounts({}), control) as worker:
             products.add(worker.db, worker.clock, ProductRequest(LST.format(1), "default", 0, None))
             thread = threading.Thread(target=roles._resolve, args=(worker,))
             thread.start()

@@ -26,7 +26,6 @@ from cdsed.config.load import load_settings
 from cdsed.inbox.directory import taken
 from cdsed.local.presence import presence_of
 from cdsed.process.worker_control import WorkerControl
-from cdsed.roles import Worker
 from cdsed.store import listings, products
 from cdsed.work import owning
 from cdsed.work.cancelled import remove_staging, settle_next
@@ -35,6 +34,7 @@ from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.intake import Intake
 from cdsed.work.resolve import Resolver
 from cdsed.work.session import SessionThread
+from cdsed.work.worker import Worker, registered
 
 _ROUND_S = 0.02
 _WITHIN_S = 60.0
@@ -60,7 +60,7 @@ def walk(settings_file: str) -> None:
     order = daemon._RunOptions(config, once=True, idle_timeout_s=_WITHIN_S)
     with (
         closing(daemon._Daemon(settings, accounts, SYSTEM_CLOCK, order)),
-        roles._registered("walk", settings, accounts, control) as worker,
+        registered("walk", settings, accounts, control) as worker,
         Catalogue(settings, clock=worker.clock, stop=control.stop) as catalogue,
     ):
         _work(worker, Resolver(worker.db, worker.clock, catalogue, worker.process))
