@@ -45,7 +45,7 @@ class ListQuery:
 
 
 @dataclass(frozen=True)
-class ListPage:
+class SandboxPage:
     """One page of a list: objects and common prefixes in the order of S3."""
 
     entries: list[SandboxObject | str]
@@ -97,17 +97,17 @@ def read_query(parameters: Mapping[str, str]) -> ListQuery:
     )
 
 
-def read_page(bucket: Bucket, query: ListQuery, after: str) -> ListPage:
+def read_page(bucket: Bucket, query: ListQuery, after: str) -> SandboxPage:
     """Return the entries whose keys come after `after`, as many as a page has."""
     entries: list[SandboxObject | str] = []
     for entry in _entries(bucket, query, after):
         if len(entries) >= query.limit:
-            return ListPage(entries, is_truncated=query.limit > 0)
+            return SandboxPage(entries, is_truncated=query.limit > 0)
         entries.append(entry)
-    return ListPage(entries, is_truncated=False)
+    return SandboxPage(entries, is_truncated=False)
 
 
-def document(name: str, query: ListQuery, page: ListPage, fields: Mapping[str, str]) -> Response:
+def document(name: str, query: ListQuery, page: SandboxPage, fields: Mapping[str, str]) -> Response:
     """Return the XML of a page; `fields` are those of one version, already encoded, and left out where empty."""
     encode = query.encode
     common = {

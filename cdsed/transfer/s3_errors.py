@@ -184,7 +184,7 @@ def disk_error(where: str, error: OSError) -> DiskError | MachineError | Product
     return DiskError(f"{where}: {error.strerror or error} ({name}){advice}", code=name, where=where)
 
 
-class _OnDisk:
+class _AtPath:
     """What `on_disk` returns; a class, because a session enters one at every buffer."""
 
     __slots__ = ("_where",)
@@ -199,9 +199,9 @@ class _OnDisk:
             raise disk_error(self._where, error) from error
 
 
-def on_disk(where: str) -> _OnDisk:
+def on_disk(where: str) -> _AtPath:
     """Raise an OSError of a ``with`` block as the error that `disk_error` returns; `where` is for the message."""
-    return _OnDisk(where)
+    return _AtPath(where)
 
 
 def local_error(where: str, error: BaseException) -> TransferError | None:

@@ -10,7 +10,7 @@ from cdsed.model.objects import ListedObject
 from cdsed.transfer.connection import Connection, read_small
 from cdsed.transfer.genuine import is_page
 from cdsed.transfer.s3_errors import foreign, s3_error
-from cdsed.transfer.s3_list_page import ETAG, ListedKey, ListPage, ListRequest, read_list_page, unreadable
+from cdsed.transfer.s3_list_page import ETAG, ListPage, ListRequest, PageEntry, read_list_page, unreadable
 
 _OBJECTS_MAX = 200_000  # the largest products have some thousands
 _PAGES_MAX = 2_000  # a page has 1000 objects; some servers send fewer, or none
@@ -57,7 +57,7 @@ def list_product(connection: Connection, account: str, location: S3Location) -> 
     return sorted(listed, key=lambda item: item.path)
 
 
-def _object(item: ListedKey, asked: ListRequest) -> ListedObject:
+def _object(item: PageEntry, asked: ListRequest) -> ListedObject:
     """Take one object of a response, and check each of its values."""
     try:
         size_bytes, etag = item.checked()

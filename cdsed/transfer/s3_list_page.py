@@ -25,7 +25,7 @@ class ListRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedKey:
+class PageEntry:
     """One object of a page, as the service describes it; nothing of it has been checked."""
 
     key: str
@@ -43,7 +43,7 @@ class ListedKey:
 class ListPage:
     """The objects of one page, and where the list continues; '' on the last page."""
 
-    objects: tuple[ListedKey, ...]
+    objects: tuple[PageEntry, ...]
     continuation: str
 
 
@@ -69,7 +69,7 @@ def read_list_page(content_type: str | None, body: bytes, asked: ListRequest) ->
     _check_request(root, asked, is_empty=not listed)
     decode = unquote_plus if _text(root, "EncodingType") == "url" else str
     objects = tuple(
-        ListedKey(
+        PageEntry(
             decode(_value(item, "Key", asked)), _value(item, "Size", asked), _value(item, "ETag", asked).strip('"')
         )
         for item in listed

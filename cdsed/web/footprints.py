@@ -43,7 +43,7 @@ def find(wanted: Collection[str], listing: Path, cache: Path, *, count: int) -> 
         How many names are wanted: the search ends when all are found.
     """
     found: dict[str, Geometry] = {}
-    names = _Wanted(wanted)
+    names = _WantedNames(wanted)
     for path in (listing, *_newest(cache)):
         if len(found) >= count:
             break
@@ -52,7 +52,7 @@ def find(wanted: Collection[str], listing: Path, cache: Path, *, count: int) -> 
     return found
 
 
-class _Wanted:
+class _WantedNames:
     """Names as the state has them; STAC writes them without their extension."""
 
     def __init__(self, names: Collection[str]) -> None:
@@ -82,7 +82,7 @@ def _newest(cache: Path) -> list[Path]:
     return [path for _, path in sorted(dated, reverse=True)[:_CACHE_FILES_MAX]]
 
 
-def _of_file(path: Path, wanted: _Wanted) -> Iterator[tuple[str, Geometry]]:
+def _of_file(path: Path, wanted: _WantedNames) -> Iterator[tuple[str, Geometry]]:
     try:
         # O_NONBLOCK: a FIFO may have been put there, and must not block.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -129,7 +129,7 @@ def _of_row(row: Any) -> Geometry | None:
     return None
 
 
-def _of_lines(text: str, wanted: _Wanted) -> Iterator[tuple[str, Geometry]]:
+def _of_lines(text: str, wanted: _WantedNames) -> Iterator[tuple[str, Geometry]]:
     """Yield the name and the footprint of each line that has both, such as a row of CSV with WKT."""
     for line in text.splitlines():
         written = _NAME.search(line)

@@ -29,8 +29,9 @@ from cdsed.transfer.staging import HeldStaging
 from cdsed.work import zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
-from cdsed.work.context import StoreContext, WorkerContext
+from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
+from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
 from cdsed.work.service_failures import Probe
 from cdsed.work.traffic import Traffic
@@ -39,8 +40,6 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0  # due times and cooldowns pass without a signal
 _NO_PIECE = 0
-# What a kill makes a session fetch again is at most so much, whichever comes first.
-_SAVE_EVERY_BYTES, _SAVE_EVERY_S = 8 * 2**20, 0.2
 _LINGER_S = 0.3  # keep the connection open so long for the plan of the next product
 
 
@@ -264,7 +263,7 @@ class _DownloadSession:
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
     def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
-        progress = _PieceProgress(self._context.store, self._grant, piece, self._traffic)
+        progress = PieceProgress(self._context.store, self._grant, piece, self._traffic)
         watch = self._context.transfer.stall_detector.watch
         return fetch_object(fetch_context, piece, staging, safename, progress, watch)
 
@@ -310,29 +309,3 @@ def _weighed(error: TransferError, other: TransferError | None) -> tuple[Transfe
     if isinstance(other, ServiceError | ProductError):
         return error, Probe.FAILS
     return other, Probe.NOT_SENT  # the account, this machine, or the process must leave
-
-
-class _PieceProgress:
-    """Notes how far a piece is: in the session's lock file every few megabytes, in the state when it is on the disk.
-
-    The lock file names one piece. `_DownloadSession._next` clears it, and each piece of a batch is another one, so what
-    it says at the beginning of a piece does not count for that piece.
-    """
-
-    def __init__(self, store: StoreContext, grant: Grant, piece: Piece, traffic: Traffic) -> None:
-        self._piece = piece
-        self._store = store
-        self._grant = grant
-        self._traffic = traffic
-        self._saved_bytes, self._saved_s = piece.done_bytes, store.clock.boot_s()
-
-    def written(self, done_bytes: int) -> None:
-        now_s = self._store.clock.boot_s()
-        if done_bytes - self._saved_bytes >= _SAVE_EVERY_BYTES or now_s - self._saved_s >= _SAVE_EVERY_S:
-            self._grant.save_resume_point(self._piece.id, done_bytes, self._store.clock.booted_at())
-            self._saved_bytes, self._saved_s = done_bytes, now_s
-
-    def safe(self, done_bytes: int) -> None:
-        with self._store.db.write():
-            pieces.advance(self._store.db, self._grant.lease, self._piece, done_bytes)
-            self._traffic.count()

@@ -15,7 +15,7 @@ _TESTS = ROOT / "tests"
 _PLUGIN = _TESTS / "support" / "fixtures.py"
 # Classes of Python and of libraries that are filled in by setting attributes.
 _OF_LIBRARIES = {
-    *("optionxform", "handlers", "socket", "timeout", "exitstatus"),
+    *("optionxform", "handlers", "socket", "timeout", "exitstatus", "auto_open"),
     *("external_attr", "header_offset", "CRC", "compress_size", "file_size"),  # of zipfile.ZipInfo
 }
 

@@ -1,19 +1,18 @@
 """An endpoint verifies TLS where it is https, with one context for all connections, and makes none for http."""
 
 import ssl
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from cdsed.config.secrets import Secret
+from cdsed.config.settings import Settings
 from cdsed.transfer import connection
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
 
 
 def _settings(url, ca_file=None):
-    services = SimpleNamespace(s3_url=url, s3_region="default", ca_file=ca_file, proxy_url=None)
-    transfer = SimpleNamespace(connect_timeout_s=1.0, read_timeout_s=1.0)
-    return SimpleNamespace(services=services, transfer=transfer)
+    return Settings(state_dir=Path("/nowhere"), services={"s3_url": url, "ca_file": ca_file})
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def made(monkeypatch):
 
 
 def test_http_needs_no_tls_context(made):
-    for endpoint in (Endpoint("http://h:80", "r", 1, 1), Endpoint.from_settings(_settings("http://h", "/ca.pem"))):
+    for endpoint in (Endpoint("http://h:80", "r", 1, 1), Endpoint.from_settings(_settings("http://127.0.0.1:80"))):
         assert endpoint.tls is None
     assert made == []
 
@@ -37,5 +36,7 @@ def test_https_has_one_verifying_context_for_all_connections(made):
         for _ in range(3):
             Connection(endpoint, Credentials(Secret("a"), Secret("b")))
         assert made == []
-    Endpoint.from_settings(_settings("https://h", "/ca.pem"))
+    settings = _settings("https://h", "/ca.pem")
+    made.clear()
+    Endpoint.from_settings(settings)
     assert made == [{"cafile": "/ca.pem"}]

@@ -3,7 +3,7 @@
 import pytest
 
 from cdsed.errors import ServiceError
-from cdsed.transfer.s3_list_page import ListedKey, ListPage, ListRequest, read_list_page
+from cdsed.transfer.s3_list_page import ListPage, ListRequest, PageEntry, read_list_page
 
 _ASKED = ListRequest("/eodata/S/P.SAFE", "eodata", "S/P.SAFE/")
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -39,7 +39,7 @@ def _code(body: bytes, content_type: str | None = "application/xml") -> str:
     ],
 )
 def test_a_page_says_where_it_continues(marks, continuation):
-    assert _read(_page(marks + _ITEM)) == ListPage((ListedKey("S/P.SAFE/a", "1", "e"),), continuation)
+    assert _read(_page(marks + _ITEM)) == ListPage((PageEntry("S/P.SAFE/a", "1", "e"),), continuation)
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_what_is_not_the_page_that_was_asked_for_is_refused(body, content_type, 
 @pytest.mark.parametrize("size", ["", "-1", "1.5", "1_0", "٣", "9" * 19])
 def test_a_size_that_cannot_be_is_refused(size):
     with pytest.raises(ValueError, match="has the size"):
-        ListedKey("k", size, "e").checked()
-    assert ListedKey("k", "9" * 18, "e").checked() == (10**18 - 1, "e")
+        PageEntry("k", size, "e").checked()
+    assert PageEntry("k", "9" * 18, "e").checked() == (10**18 - 1, "e")

@@ -1,24 +1,38 @@
 """How far a piece is goes to the lock file often enough for a kill, and not with each buffer."""
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
 from cdsed.model.objects import ListedObject
-from cdsed.work.session import _PieceProgress
+from cdsed.work.context import StoreContext
+from cdsed.work.piece_progress import PieceProgress
 from tests.support.clocks import HandClock
 from tests.support.s3_lab import piece_of
 
 _MIB = 2**20
 
 
+@dataclass
+class Lab:
+    clock: HandClock
+    saved: list[tuple[int, int]]
+    progress: PieceProgress
+
+
+class Grant:
+    def __init__(self, saved):
+        self._saved = saved
+
+    def save_resume_point(self, piece, done_bytes, _booted_at):
+        self._saved.append((piece, done_bytes))
+
+
 @pytest.fixture
 def lab():
     clock, saved = HandClock(), []
-    grant = SimpleNamespace(save_resume_point=lambda piece, done_bytes, _booted_at: saved.append((piece, done_bytes)))
-    item = ListedObject("k", "p", 100 * _MIB, "e")
-    progress = _PieceProgress(SimpleNamespace(clock=clock), grant, piece_of(item, done=_MIB), None)
-    return SimpleNamespace(clock=clock, saved=saved, progress=progress)
+    piece = piece_of(ListedObject("k", "p", 100 * _MIB, "e"), done=_MIB)
+    return Lab(clock, saved, PieceProgress(StoreContext(None, clock, 1), Grant(saved), piece, None))
 
 
 def test_a_fast_piece_is_noted_every_8_mib(lab):
