@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,6 @@ class Database:
         self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
         self._syncs = True  # as `_open` sets it
-        self._is_wal = connection.pragma("journal_mode") == "wal"
 
     @contextmanager
     def write(self, *, undo: bool = False, durable: bool = True) -> Iterator[None]:
@@ -158,6 +158,10 @@ class Database:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+
+    @cached_property
+    def _is_wal(self) -> bool:
+        return self._connection.pragma("journal_mode") == "wal"
 
     def _sync_commits(self, *, durable: bool) -> None:
         """Let the next commits sync the log of the state, or not; without WAL all must, for the file may be damaged."""

@@ -54,6 +54,9 @@ class _Nowhere:
     def find(self, *_wanted: object) -> Path | None:
         return None
 
+    def surely_absent(self, *_wanted: object) -> frozenset[str]:
+        return frozenset()
+
 
 class _Disk:
     """Staged files by directory and path: of which copy (size, ETag) each is, and which of its pieces were written."""
