@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +158,9 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    @cached_property
-    def _is_wal(self) -> bool:
-        return self._connection.pragma("journal_mode") == "wal"
-
     def _sync_commits(self, *, durable: bool) -> None:
         """Let the next commits sync the log of the state, or not; without WAL all must, for the file may be damaged."""
-        if durable is not self._syncs and self._is_wal:
+        if durable is not self._syncs and wal_is_safe(sqlite_version()):
             self._run(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}", {})
             self._syncs = durable
 
