@@ -6,21 +6,12 @@ changes nothing on the disk, and inotify(7) reports it.
 
 import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from cdsed.inotify import CLOSE_NOWRITE, Inotify
+from cdsed.store.wake import WAKE_NAME
 
 _log = logging.getLogger(__name__)
-
-WAKE_NAME = "wake"
-"""The file in the state directory. It is always empty."""
-
-
-def announce(path: Path) -> None:
-    """Wake the processes that watch this file; it may be missing, if none ever did."""
-    with suppress(OSError):  # they also look from time to time
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK))
 
 
 class CommitWatch:

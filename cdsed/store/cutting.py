@@ -9,7 +9,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("cutting")
 
 # A request costs the time to its first byte, in which about half a megabyte could arrive.
-_LEAST_BYTES = 4 * 2**20
+_LEAST_BYTES = 8 * 2**20
 
 
 def cut(db: Database, group: str, row: Row) -> None:

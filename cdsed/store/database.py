@@ -14,11 +14,11 @@ from typing import Any
 import apsw
 
 from cdsed.errors import StateDamaged, StateError
-from cdsed.store.commit_watch import WAKE_NAME, announce
 from cdsed.store.filesystem import file_identity, refuse_network_filesystem
 from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
 from cdsed.store.patience import Patience
 from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, SQLITE_ERRORS, state_error
+from cdsed.store.wake import WAKE_NAME, announce
 
 Row = dict[str, Any]
 
