@@ -17,6 +17,7 @@ from tests.benchmarks.result import Result
 
 PAGE, PICTURES = ROOT / "docs" / "performance.md", ROOT / "docs" / "pictures"
 _PEERS, _QUOTA = "performance-peers.svg", "performance-quota.svg"
+_SHARE = ": achieved / possible"
 
 
 def main(arguments: list[str]) -> int:
@@ -53,7 +54,7 @@ def pictures(document: dict[str, Any] | None) -> dict[str, str]:
     """Return the charts by the names of their files."""
     results = results_of(document) if document else {}
     peers = [(name, _against_peers(name, results)) for name in LISTED]
-    utilised = [(what.removeprefix("quota: "), result) for what, result in results.items() if _is_share(what)]
+    utilised = [(what[len("quota: ") : -len(_SHARE)], result) for what, result in results.items() if _is_share(what)]
     made = {}
     if any(rows for _name, rows in peers):
         shown = [(name, rows) for name, rows in peers if rows]
@@ -75,7 +76,7 @@ def _against_peers(name: str, results: dict[str, Result]) -> list[tuple[str, Res
 
 
 def _is_share(what: str) -> bool:
-    return what.startswith("quota: ") and what.endswith("achieved / possible")
+    return what.startswith("quota: ") and what.endswith(_SHARE)
 
 
 def _machine(document: dict[str, Any]) -> str:
