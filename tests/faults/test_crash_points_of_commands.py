@@ -55,14 +55,16 @@ echo >> {log}
 class _Absent(SandboxProcess):
     """A sandbox that is not started: no step asks it."""
 
-    url = "http://127.0.0.1:9"
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.url = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
     """Give a stopped installation with pauses, queued, published and cancelled products, and events for a hook."""
     root = tmp_path_factory.mktemp("steps") / "lab"
-    sandbox = _Absent(2)
+    sandbox = _Absent()
     program = root.parent / "hook.sh"
     program.write_text(_HOOK.format(log=root / "hooked.log"), encoding="utf-8")
     program.chmod(0o755)
