@@ -155,7 +155,7 @@ def _be_template(
     """Start workers until the supervisor has closed its end, or died."""
     try:
         os.setsid()
-        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - os.devnull is no Path
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - os.devnull is a str
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)  # the output of a worker is log; it must not mix with the output of the supervisor
         for name in systemd.ENVIRONMENT:

@@ -1,6 +1,6 @@
 """Starting to write what was received to the disk while more arrives, so that the sync at the end finds little to do.
 
-The kernel begins by itself only seconds later. ``sync_file_range`` promises nothing about what survives a power cut.
+Otherwise the kernel begins only seconds later. ``sync_file_range`` promises nothing about what survives a power cut.
 Only the sync does, so a failure here needs no handling.
 """
 

@@ -3,14 +3,13 @@
 The versions and hashes are in ``requirements.txt``. Its first line says from which names it was resolved.
 """
 
-import fcntl
-import hashlib
-import shutil
 import subprocess
 import sys
 import venv
 from functools import cache
 from pathlib import Path
+
+from tests.support.kept_environment import kept_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
@@ -22,22 +21,13 @@ _INSTALL_S_MAX = 900
 @cache
 def peers_bin() -> Path | None:
     """Return the directory of the programs, and install them if need be; None after a message if that is impossible."""
-    wanted = f"{sys.version} {REQUIREMENTS.read_text('utf-8')}"
-    place = ROOT / "build" / f"bench-venv-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
-    place.parent.mkdir(exist_ok=True)
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "complete").exists():
-            print(f"installing the peers in {place}: about 3 minutes", flush=True)
-            shutil.rmtree(place, ignore_errors=True)
-            if not _make(place):
-                return None
-            (place / "complete").touch()
-    return place / "bin"
+    place = kept_environment("bench-venv", REQUIREMENTS, _make)
+    return None if place is None else place / "bin"
 
 
 def _make(place: Path) -> bool:
     """Make the environment, with its bytecode; return whether that worked."""
+    print(f"installing the peers in {place}: about 3 minutes", flush=True)
     venv.create(place, with_pip=True)
     command = [place / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     command += ["--require-hashes", "-r", REQUIREMENTS]

@@ -27,7 +27,7 @@ def test_the_cost_of_a_program_has_the_cpu_of_its_children(tmp_path: Path) -> No
     assert cost.peak_bytes > 2**20
 
 
-def test_a_program_that_fails_is_no_measure(tmp_path: Path) -> None:
+def test_a_program_that_fails_is_not_measured(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with 3: words"):
         timed(["sh", "-c", "printf words; exit 3"], os.environ, tmp_path / "log")
 

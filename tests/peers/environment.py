@@ -1,15 +1,13 @@
 """The environment of the clients: a virtual environment with the pinned versions, made once and kept in ``build``."""
 
-import fcntl
-import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.peers.clients import REQUIREMENTS, ROOT
+from tests.peers.clients import REQUIREMENTS
+from tests.support.kept_environment import kept_environment
 
 _FROM_SOURCE = "cdsodatacli"  # the index has no wheel of it
 _INSTALL_S_MAX = 1200
@@ -20,19 +18,12 @@ def peers_python() -> Path:
 
     A test that asked for it fails if it cannot be made: a run by name that tests nothing is not a run.
     """
-    wanted = f"{sys.version} {REQUIREMENTS.read_text('utf-8')}"
-    place = ROOT / "build" / f"peers-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
-    place.parent.mkdir(exist_ok=True)
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "complete").exists():
-            shutil.rmtree(place, ignore_errors=True)
-            _make(place)
-            (place / "complete").touch()
+    place = kept_environment("peers", REQUIREMENTS, _make)
+    assert place is not None, "_make fails the test otherwise"
     return place / "bin" / "python"
 
 
-def _make(place: Path) -> None:
+def _make(place: Path) -> bool:
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
     command = [
         place / "bin" / "python",
@@ -48,3 +39,4 @@ def _make(place: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S_MAX, check=False)
     if done.returncode:
         pytest.fail(f"the clients cannot be installed, so they were not tested:\n{done.stderr[-3000:]}")
+    return True
