@@ -23,8 +23,9 @@ from tests.soak.power.volatile_image import Loss, Survival
 _CUTS_OF_ONE_MAX = 10
 _DRAINED_WITHIN_S, _MOMENT_WITHIN_S = 300.0, 25.0
 _BACKLOG = 25
-#: When the power is cut: soon after a start, in transfer, as something is published or written for people, in a backup.
-_MOMENTS = {"recovery": 4, "transfer": 5, "publishing": 5, "a paper": 3, "a backup": 2}
+_SHOWN = 10
+#: When the power is cut, and how often: soon after a start, in transfer, as a product or a paper appears, and so on.
+_MOMENTS = {"recovery": 4, "transfer": 5, "publishing": 5, "a paper": 3, "a backup": 2, "a restore": 1}
 _SURVIVALS: dict[Survival, int] = {"chance": 6, "prefix": 3, "none": 2, "all": 1}
 _HEAD = (
     f"{'cut':>4} {'disks':<46}{'moment':<12}{'survival':<9}"
@@ -45,10 +46,13 @@ class Round:
     def run(self, first: int, cuts: int) -> None:
         """Cut so often, drain, and judge."""
         for number in range(first, first + cuts):
+            dice = dice_for(self._computer.plan.seed, "cut", number)
+            [moment] = dice.choices(list(_MOMENTS), list(_MOMENTS.values()))
+            if number == first and self._computer.plan.begins_with_old_state:
+                moment = "an upgrade"
             self._feed(dice_for(self._computer.plan.seed, "listing", number))
-            self._computer.boot()
             try:
-                self._cut(number, dice_for(self._computer.plan.seed, "cut", number))
+                self._cut(number, moment, dice)
             except NotMountable as error:
                 self._totals["file systems that did not mount again"] += 1
                 print(f"     after cut {number}: {error}. What follows of this computer is left out", flush=True)
@@ -79,19 +83,24 @@ class Round:
             self._computer.drop(listing, names)
             asked += len(names)
 
-    def _cut(self, number: int, dice: random.Random) -> None:
+    def _cut(self, number: int, moment: str, dice: random.Random) -> None:
         computer, judge = self._computer, self._judge
-        [moment] = dice.choices(list(_MOMENTS), list(_MOMENTS.values()))
         [survival] = dice.choices(list(_SURVIVALS), list(_SURVIVALS.values()))
-        self._wait_for(moment, dice)
-        if not computer.running():
-            self._verdicts.add("rules broken", f"the daemon left before cut {number}: {computer.log_end()}")
+        if moment == "a restore":
+            judge.forget_done()
+            computer.beside("state", "restore", "--yes")
+            time.sleep(dice.uniform(0.3, 1.5))
+        else:
+            computer.boot()
+            self._wait_for(moment, dice)
+            if not computer.running():
+                self._verdicts.add("rules broken", f"the daemon left before cut {number}: {computer.log_end()}")
         lost = computer.cut(survival, dice.randrange(2**32), written_back=dice.random() < 0.6)
         state = computer.read_state()
         before = len(self._verdicts.found)
         judge.after_cut(state.products, state.broken)
         print(_row(number, computer.plan, f"{moment:<12}{survival:<9}", lost, state.products), flush=True)
-        for found in self._verdicts.found[before:]:
+        for found in self._verdicts.found[before:][:_SHOWN]:
             print(f"     FOUND after cut {number}: {found}", flush=True)
         self._totals["cuts"] += 1
         self._totals["blocks in caches"] += sum(each.cached for each in lost)
@@ -105,6 +114,10 @@ class Round:
         computer, judge = self._computer, self._judge
         if moment == "recovery":
             time.sleep(dice.uniform(0, 2.5))
+            return
+        if moment == "an upgrade":
+            wait_for((computer.lab.state / "backups").exists, _MOMENT_WITHIN_S, 0.001)
+            time.sleep(dice.uniform(0, 0.15))
             return
         sent, papers = computer.sandbox.bytes_sent(), judge.papers()
         wait_for(lambda: computer.sandbox.bytes_sent() > sent, _MOMENT_WITHIN_S, 0.1)
@@ -137,7 +150,7 @@ class Round:
         wait_for(lambda: not computer.leftovers(), 90, 1)
         computer.stop()
         judge.at_the_end()
-        for found in self._verdicts.found[before:]:
+        for found in self._verdicts.found[before:][:_SHOWN]:
             print(f"     FOUND at the end of {computer.plan}: {found}", flush=True)
         self._totals["computers"] += 1
         self._totals["listings"] += len(judge.dropped)
@@ -167,7 +180,7 @@ def _plans(seed: int, cuts: int, there_are: list[Kind], **different: object) -> 
         disks = {"state apart": 2, "all apart": 3}.get(placement, 1)
         chosen = (there_are[number % len(there_are)], *(dice.choice(there_are) for _ in range(disks - 1)))
         share = cuts // computers + (number < cuts % computers)
-        yield Plan(placement, chosen, dice.randrange(10**6), **different), share  # type: ignore[arg-type]
+        yield Plan(placement, chosen, dice.randrange(10**6), number % 2 == 1, **different), share  # type: ignore[arg-type]
 
 
 def _table(seed: int, verdicts: Verdicts, totals: Counter[str]) -> str:

@@ -21,6 +21,7 @@ from tests.support.invariants import leftovers
 from tests.support.sandbox import SandboxProcess
 
 _REPOSITORY = str(Path(__file__).parents[3])
+_OLD_STATE = Path(__file__).parents[2] / "data" / "schema-11.sql"
 #: What makes every sync of a program succeed at once, and do nothing.
 WITHOUT_SYNCS = (
     *("strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"),
@@ -37,6 +38,7 @@ class Plan:
     placement: str
     kinds: tuple[Kind, ...]
     seed: int
+    begins_with_old_state: bool = False
     honest: bool = True
     under: tuple[str, ...] = ()
 
@@ -83,6 +85,8 @@ class Computer:
         pre_spool.mkdir(exist_ok=True)
         self._staging = pre_spool if self.plan.placement in ("pre-spool beside", "all apart") else spool / ".cdsed"
         self.lab.write_accounts({"default": self.sandbox.accounts}, keys=False)
+        if self.plan.begins_with_old_state:
+            _make_old_state(self.lab.state)
         for disk in self.rig.disks:
             subprocess.run(["sync", "--file-system", str(disk.place)], check=True)
         return self
@@ -175,6 +179,18 @@ class Computer:
         if wait:
             self._daemon = None
             self._beside.clear()
+
+
+def _make_old_state(folder: Path) -> None:
+    """Make a state of a former version in which nothing was asked for yet."""
+    folder.mkdir()
+    statements = [
+        line
+        for line in _OLD_STATE.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("INSERT") or line.split()[2] in ("fence", "transition")
+    ]
+    with closing(sqlite3.connect(folder / "cdsed.sqlite")) as db:
+        db.executescript("\n".join(statements))
 
 
 @dataclass(frozen=True)

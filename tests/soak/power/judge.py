@@ -109,6 +109,10 @@ class Judge:
         done = self._lab.query("SELECT safename FROM product WHERE state = 'done'")
         self._seen_done |= {row["safename"] for row in done}
 
+    def forget_done(self) -> None:
+        """Forget which products were done: a backup knows of fewer."""
+        self._seen_done.clear()
+
     def after_cut(self, products: Mapping[str, str], broken: Iterable[str]) -> None:
         """Judge a disk and a state that no daemon has seen since the cut."""
         self._verdicts.add_all("damaged states", broken)

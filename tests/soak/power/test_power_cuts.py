@@ -32,7 +32,7 @@ def test_a_careless_program_is_found_broken_on_every_file_system():
 
 
 def test_cdsed_without_its_syncs_is_found_broken():
-    lines = _run("campaign", "1", "8", "--without-syncs")
+    lines = _run("campaign", "1", "4", "--without-syncs")
     assert lines[-1] == "exit 1"
     assert [line for line in lines if line.startswith("FOUND lost")], "\n".join(lines)
 
