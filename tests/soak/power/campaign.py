@@ -81,6 +81,8 @@ class Round:
             listing = f"listing-{self._listings}.txt"
             self._judge.expect(listing, names)
             self._computer.drop(listing, names)
+            for kind in ("wrong_bytes", "reset"):  # blocks of files are written again
+                lab.sandbox.fault(kind=kind, operation="get", times=4, skip=dice.randrange(60), after_bytes=9000)
             asked += len(names)
 
     def _cut(self, number: int, moment: str, dice: random.Random) -> None:

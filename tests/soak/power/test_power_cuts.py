@@ -31,6 +31,11 @@ def test_a_careless_program_is_found_broken_on_every_file_system():
     assert lines[-1] == "exit 0", "\n".join(lines)
 
 
+def test_the_calls_that_should_bring_bytes_onto_the_platter_do_so():
+    lines = _run("which_syncs")
+    assert lines[-1] == "exit 0", "\n".join(lines)
+
+
 def test_cdsed_without_its_syncs_is_found_broken():
     lines = _run("campaign", "1", "4", "--without-syncs")
     assert lines[-1] == "exit 1"
