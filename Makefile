@@ -9,6 +9,8 @@ SYSCONF ?= /etc
 JOBS ?= 3
 SOAK_MINUTES ?= 60
 SOAK_SEED ?=
+CUTS ?= 20
+SEED ?= $(SOAK_SEED)
 
 # Versions and hashes come from the lock files alone: nothing is resolved, so newer releases change nothing.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --use-pep517
@@ -16,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check coverage bench bench-short bench-compare soak peers fresh-machines docs screenshots lock install uninstall dist deb clean
+.PHONY: help demo test lint check coverage bench bench-short bench-compare soak soak-machine peers fresh-machines docs screenshots lock install uninstall dist deb clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +53,9 @@ bench-compare: $(VENV)/.installed ## Print what changed between two runs of it: 
 
 soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
+
+soak-machine: $(VENV)/.tests-installed ## Cut the power of disks with volatile caches CUTS (20) times, then print a table (root); SEED= repeats it
+	CDSED_POWER_CUTS=$(CUTS) CDSED_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests/soak/power
 
 peers: $(VENV)/.tests-installed ## Install the clients of others into build/ (needs the index; minutes), and run them at the sandbox
 	$(BIN)/python -m pytest -m peers tests/peers

@@ -87,13 +87,13 @@ def lock(file: int, how: int) -> bool | None:
 
 
 def read(folder: DirHandle, entry: str) -> str | None:
-    """Return the content of a small file; None where it is absent, '' where a power cut has emptied it."""
+    """Return the content of a small file; None where it is absent, '' where a power cut has emptied or zeroed it."""
     try:
         file = folder.open(entry, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
-        return os.pread(file, BYTES_MAX, 0).decode("utf-8", errors="replace").strip()
+        return os.pread(file, BYTES_MAX, 0).decode("utf-8", errors="replace").strip().strip("\0")
     finally:
         os.close(file)
 

@@ -133,7 +133,7 @@ def overbooked(sandbox: SandboxProcess) -> list[str]:
 def found_by_the_checker(lab: Installation) -> list[str]:
     """Return what `cdsed check --state --every` finds."""
     done = lab.command("check", "--state", "--every", "--json")
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1) or not done.stdout:
         return [f"the checker left with {done.returncode}: {done.stderr}"]
     return [f"{each['rule']}: {each['subject']}: {each['text']}" for each in json.loads(done.stdout)["violations"]]
 

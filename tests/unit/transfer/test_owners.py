@@ -136,9 +136,10 @@ def test_a_place_without_an_owner_is_kept_by_the_state_that_works_there(room):
         owners(_TWO).hold(room, "A")
 
 
-def test_an_owner_that_a_power_cut_has_emptied_is_none(room):
+@pytest.mark.parametrize("left", [b"", bytes(33)], ids=["nothing", "zeros"])
+def test_an_owner_of_which_a_power_cut_has_left_nothing_is_none(room, left):
     owners().claim(room, "B", never)
-    (room / "owners" / "A.owner").touch()
+    (room / "owners" / "A.owner").write_bytes(left)
     assert owners().other(room, "A") is None
     assert owners().claim(room, "A", never) is False
     assert owners().claim(room, "A", never) is True

@@ -1,0 +1,208 @@
+"""What must be true of a disk after a power cut, and of everything at the end: told from the sandbox's truth alone."""
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cdsed.sandbox.products import Truth
+from tests.support.daemon import Installation
+from tests.support.invariants import Eye, found_by_the_checker, leftovers, overbooked
+
+_BLOCK_BYTES = 4096
+_GOOD = {"done", "already_present"}
+_CHARGED_AND_DONE = (
+    "SELECT product, max(attempts) AS charged, sum(target = 'done') AS times FROM event GROUP BY product"
+)
+#: What the table counts, and what must be 0.
+NEVER = (
+    *("lost", "doubled", "half", "zero-filled", "wrong bytes", "charged unfairly", "failed", "overbooked"),
+    *("false reports", "false receipts", "damaged states", "damaged backups", "rules broken", "left behind"),
+)
+
+
+class Verdicts:
+    """What was found, by kind."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.found: list[str] = []
+
+    def add(self, kind: str, what: str) -> None:
+        """Note one thing that must never be."""
+        assert kind in NEVER, kind
+        self.counts[kind] += 1
+        self.found.append(f"{kind}: {what}")
+
+    def add_all(self, kind: str, what: Iterable[str]) -> None:
+        """Note several."""
+        for each in what:
+            self.add(kind, each)
+
+
+def damage(place: Path, truth: Mapping[str, Truth]) -> tuple[str, str] | None:
+    """Return of which kind the worst damage of a product on a disk is, and where; None: it is whole."""
+    files = {str(path.relative_to(place)): path for path in place.rglob("*") if path.is_file()}
+    if place.is_file():
+        files, truth = {"": place}, {"": next(iter(truth.values()))}
+    if files.keys() != truth.keys():
+        return "half", f"{place.name}: files {sorted(files.keys() ^ truth.keys())[:3]}"
+    for name, path in files.items():
+        known = truth[name]
+        if path.stat().st_size != known.size_bytes:
+            return "half", f"{place.name}/{name}: {path.stat().st_size} of {known.size_bytes} bytes"
+        data = path.read_bytes()
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != known.md5:
+            # The bytes of the sandbox are random: a block of zeros is none of its blocks.
+            blocks = [data[at : at + _BLOCK_BYTES] for at in range(0, len(data), _BLOCK_BYTES)]
+            empty = sum(not any(block) for block in blocks)
+            kind = "zero-filled" if empty else "wrong bytes"
+            return kind, f"{place.name}/{name}: {empty} of {len(blocks)} blocks are zeros"
+    return None
+
+
+class Judge:
+    """Knows what was asked for, and what people have seen before the cut."""
+
+    def __init__(self, lab: Installation, verdicts: Verdicts) -> None:
+        self._lab = lab
+        self._verdicts = verdicts
+        self._truths: dict[str, dict[str, Truth]] = {}
+        self.dropped: dict[str, tuple[str, ...]] = {}
+        self._seen_papers: set[str] = set()
+        self._new_papers: set[str] = set()
+        self._seen_done: set[str] = set()
+
+    def expect(self, listing: str, names: Iterable[str]) -> None:
+        """Learn of a listing that is in the inbox for good, and what its products consist of."""
+        self.dropped[listing] = tuple(names)
+        for name in self.dropped[listing]:
+            self._truths[name] = self._lab.sandbox.truth(name)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """How many bytes all products have."""
+        return sum(each.size_bytes for truth in self._truths.values() for each in truth.values())
+
+    def papers(self) -> set[str]:
+        """Return the names of receipts and reports that there are."""
+        accepted = self._lab.inbox / ".accepted"
+        return {path.name for path in accepted.glob("*.re*.json")} if accepted.is_dir() else set()
+
+    def published(self) -> list[Path]:
+        """Return what has a final name."""
+        return [
+            path for path in self._lab.spool.iterdir() if not path.name.startswith(".") and path.name != "lost+found"
+        ]
+
+    def look(self) -> None:
+        """Remember what anybody can see now: it must still be there after a cut.
+
+        The state calls a product done only once that is on the disk, and makes no paper before. The paper itself is
+        renamed a moment before its directory is synced, so what is new in this look counts from the next one on.
+        """
+        self._seen_papers |= self._new_papers
+        self._new_papers = self.papers()
+        done = self._lab.query("SELECT safename FROM product WHERE state = 'done'")
+        self._seen_done |= {row["safename"] for row in done}
+
+    def forget_done(self) -> None:
+        """Forget which products were done: a backup knows of fewer."""
+        self._seen_done.clear()
+
+    def after_cut(self, products: Mapping[str, str], broken: Iterable[str]) -> None:
+        """Judge a disk and a state that no daemon has seen since the cut."""
+        self._verdicts.add_all("damaged states", broken)
+        whole = self._whole()
+        for name in self._seen_done - {name for name, state in products.items() if state in _GOOD}:
+            self._verdicts.add("lost", f"{name} was done, and is {products.get(name)}")
+        for name, state in products.items():
+            if state in _GOOD and name not in whole:
+                self._verdicts.add("lost", f"{name} is {state}, and not in the spool")
+        for paper in self._seen_papers - self.papers():
+            self._verdicts.add("lost", f"{paper} was there before the cut")
+        for paper in self.papers():
+            self._judge_paper(paper, whole)
+        for backup in (self._lab.state / "backups").glob("cdsed-*.sqlite"):
+            self._judge_backup(backup)
+
+    def at_the_end(self) -> None:
+        """Judge an installation that has drained everything and is stopped."""
+        whole = self._whole()
+        self._judge_endings(whole)
+        for listing in self.dropped:
+            if self._lab.report(listing) is None:
+                self._verdicts.add("lost", f"{listing} was never reported")
+        for row in self._lab.query("SELECT name, count(*) AS times FROM listing GROUP BY sha256 HAVING times > 1"):
+            self._verdicts.add("doubled", f"listing {row['name']} was taken {row['times']} times")
+        for paper in self.papers():
+            self._judge_paper(paper, whole)
+        self._verdicts.add_all("overbooked", overbooked(self._lab.sandbox))
+        self._verdicts.add_all("rules broken", [*Eye(self._lab.state).broken(), *found_by_the_checker(self._lab)])
+        self._verdicts.add_all("left behind", leftovers(self._lab))
+        for aside in ("quarantine", "replaced"):
+            self._verdicts.add_all("left behind", (str(path) for path in self._lab.spool.glob(f".cdsed/{aside}/*")))
+
+    def _judge_endings(self, whole: set[str]) -> None:
+        """Judge how each product ended, and what its way there cost."""
+        rows = self._lab.query("SELECT id, safename, state FROM product")
+        states = {row["safename"]: row["state"] for row in rows}
+        names = {row["id"]: row["safename"] for row in rows}
+        for name in self._truths:
+            if states.get(name) not in _GOOD:
+                self._verdicts.add("failed" if name in states else "lost", f"{name} ended as {states.get(name)}")
+            elif name not in whole:
+                self._verdicts.add("lost", f"{name} is not in the spool")
+        for row in self._lab.query(_CHARGED_AND_DONE):
+            if row["charged"]:
+                self._verdicts.add("charged unfairly", f"{names[row['product']]} was charged {row['charged']} attempts")
+            if row["times"] > 1:
+                self._verdicts.add("doubled", f"{names[row['product']]} became done {row['times']} times")
+
+    def _whole(self) -> set[str]:
+        """Return the names of what is whole in the spool; what is not is noted."""
+        whole = set()
+        for place in self.published():
+            if place.name not in self._truths:
+                self._verdicts.add("wrong bytes", f"{place.name} is in the spool, and nobody asked for it")
+            elif found := damage(place, self._truths[place.name]):
+                self._verdicts.add(*found)
+            else:
+                whole.add(place.name)
+        return whole
+
+    def _judge_paper(self, paper: str, whole: set[str]) -> None:
+        listing, _, kind = paper.removesuffix(".json").rpartition(".")
+        false = "false reports" if kind == "report" else "false receipts"
+        try:
+            content = json.loads((self._lab.inbox / ".accepted" / paper).read_bytes())
+        except ValueError as error:
+            self._verdicts.add(false, f"{paper}: {error}")
+            return
+        wanted = self.dropped[listing]
+        if kind == "report":
+            said = {row["safename"]: row["state"] for row in content["products"]}
+            if said.keys() != set(wanted):
+                self._verdicts.add(false, f"{paper} names {sorted(said.keys() ^ set(wanted))[:3]}")
+            for name, state in said.items():
+                if state in _GOOD and name not in whole:
+                    self._verdicts.add(false, f"{paper}: {name} is {state}, and not in the spool")
+            return
+        kept = self._lab.inbox / ".accepted" / listing
+        if not kept.exists() or kept.read_text(encoding="utf-8").split() != list(wanted):
+            self._verdicts.add(false, f"{paper}: its listing is not what was dropped")
+        counts = dict(content["counts"])
+        if counts.pop("lines") != len(wanted) or sum(counts.values()) != len(wanted):
+            self._verdicts.add(false, f"{paper} says {content['counts']} of {len(wanted)} lines")
+
+    def _judge_backup(self, backup: Path) -> None:
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{backup}?mode=ro&immutable=1", uri=True)) as db:
+                [[verdict]] = db.execute("PRAGMA integrity_check(1)")
+        except sqlite3.DatabaseError as error:
+            verdict = str(error)
+        if verdict != "ok":
+            self._verdicts.add("damaged backups", f"{backup.name}: {verdict}")
