@@ -9,7 +9,6 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed import log
@@ -21,6 +20,7 @@ from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
+from cdsed.frozen import frozen
 from cdsed.inbox.directory import taken
 from cdsed.inbox.scan import InboxScan
 from cdsed.logevent import LogEvent, about
@@ -55,7 +55,7 @@ _STAY = "the former settings and accounts stay in force"
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _RunOptions:
     """The options of the command line; see `run`."""
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from cdsed.frozen import frozen
 from cdsed.model.choice import Choice
 from cdsed.model.layout import ProductLayout
 from cdsed.model.safename import parse
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListingOptions:
     """What the first line ``# cdsed: …`` of a listing asks for.
 
@@ -39,7 +40,7 @@ class ListingOptions:
         return replace(self, **values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """A line that names a product; a line with several products becomes several of these.
 
@@ -65,7 +66,7 @@ class Named:
         return None if self.safename == self.product_id else self.safename
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rejected:
     """A line that should name a product and does not.
 
@@ -92,7 +93,7 @@ class Rejected:
         return f"{self.reason} ({self.characters} characters, not shown)" if self.characters else self.reason
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ignored:
     """A blank line, a comment, or the header."""
 
@@ -113,7 +114,7 @@ class LineVerdict(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counts:
     """Lines by verdict."""
 
@@ -130,7 +131,7 @@ class Counts:
         return sum(getattr(self, each.name) for each in fields(self))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remark:
     """What a receipt says about a line or one of its products: why it was not accepted, or what was not used."""
 
@@ -140,7 +141,7 @@ class Remark:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListingHead:
     """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` is the owner of the file.
 

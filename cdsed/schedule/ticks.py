@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tick:
     """A function to call every `every_s` seconds; it must be quick and must not use the network."""
 

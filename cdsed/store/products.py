@@ -6,11 +6,11 @@ claim has ended.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
+from cdsed.frozen import frozen
 from cdsed.model.choice import Choice
 from cdsed.model.objects import Places
 from cdsed.model.product_state import TERMINAL, PathSource, Product, State
@@ -23,7 +23,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("products")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductRequest:
     """A product as a line of a listing requests it."""
 
@@ -148,7 +148,7 @@ def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[i
     return [_product(row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The S3 path of a product and what else was resolved."""
 

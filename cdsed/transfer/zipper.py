@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -26,6 +26,7 @@ from cdsed._version import __version__
 from cdsed.config.secrets import Secret
 from cdsed.dir_handle import DirHandle
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.frozen import frozen
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.objects import ListedObject
@@ -49,7 +50,7 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # for other methods, zipf
 _UNPACKED_MAX = 4  # times the length of the archive; CDSE stores without compression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ZipDownload:
     """What to fetch.
 
@@ -77,7 +78,7 @@ class ZipDownload:
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ZipContext:
     """What to fetch it with: the time-outs of `endpoint`, one buffer, and the stop.
 

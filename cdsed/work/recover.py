@@ -7,13 +7,13 @@ the next start finds one of the two and continues.
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import StateDamaged, StateDiskError, StateError
+from cdsed.frozen import frozen
 from cdsed.inbox import reread
 from cdsed.local.partial import is_marked
 from cdsed.local.presence import Presence, presence_of
@@ -33,7 +33,7 @@ _ORPHANS_LEAVE_WITHIN_S = 20.0  # a worker whose supervisor died leaves within 1
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recovered:
     """What a new state was made from.
 
@@ -78,7 +78,7 @@ class Recovered:
         return "as of the backup" if self.source else "lost, where no report names them"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """The backup to make a state from: the newest good one, the one at `path`, or none."""
 

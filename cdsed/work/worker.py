@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts
 from cdsed.config.settings import Settings
 from cdsed.errors import StateError
+from cdsed.frozen import frozen
 from cdsed.process.lock import KernelLock
 from cdsed.process.memory import rss_bytes
 from cdsed.process.worker_control import WorkerControl
@@ -20,7 +21,7 @@ from cdsed.work.process_lock import lock_of_this_process
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worker:
     """One worker process: its database connection, its number there, and its control by the supervisor."""
 
