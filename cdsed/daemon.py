@@ -4,6 +4,7 @@ It loads neither boto3 nor requests: it only keeps workers running and releases 
 """
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from cdsed import log
 from cdsed._version import __version__
 from cdsed.clock import SYSTEM_CLOCK, Clock
-from cdsed.config.accounts import Accounts, load_accounts
+from cdsed.config.accounts import Accounts, build_checks, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
@@ -90,6 +91,7 @@ def run(
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level, settings.log_format)
+    build_checks()
     with ExitStack() as stack:
         # Before there are secrets, a lock, a database or a thread: it must inherit none of them.
         template = stack.enter_context(make_template()) if make_template is not None else None
@@ -118,6 +120,8 @@ def _run(settings: Settings, options: _RunOptions) -> ExitCode:
             )
             raise StateDiskError(message) from error
         stack.callback(daemon.close)
+        gc.freeze()
+        gc.enable()
         return daemon.run()
 
 
@@ -157,14 +161,15 @@ class _Daemon:
             self._read_db = stack.enter_context(closing(join_state(settings.state_dir)))
             self._commits = stack.enter_context(closing(CommitWatch(settings.state_dir))) if order.once else None
             self._deaths = Deaths(clock, processes.newest(self._db))
-            processes.daemon_started(self._db, clock, version=__version__, once=order.once)
-            for former in (notices.RELOAD, notices.DAMAGED):
-                notices.note(self._db, clock, former, None)
-            crash_loops.note(self._db, [])
-            breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
-            self._sync_accounts(accounts)
             self._timetable = Timetable(self._db, clock, settings)
-            self._timetable.begin()
+            with self._db.write():
+                processes.daemon_started(self._db, clock, version=__version__, once=order.once)
+                for former in (notices.RELOAD, notices.DAMAGED):
+                    notices.note(self._db, clock, former, None)
+                crash_loops.note(self._db, [])
+                breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
+                self._sync_accounts(accounts)
+                self._timetable.begin()
             self._reclaim()
             run_files.tidy(settings.sessions_dir)
             self._maintenance = Maintenance(self._db, settings, clock)

@@ -1,6 +1,7 @@
 """``cdsed run``: run the daemon in the foreground."""
 
 import argparse
+import gc
 import os
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> NoReturn:
     """Run the daemon."""
+    gc.disable()  # imports leave hardly any garbage, and each collection looks through all that they made
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # a search for them would read every installed package
     from cdsed import daemon, log
     from cdsed.cli.main import main

@@ -117,6 +117,11 @@ def accounts_file(settings: Settings, environ: Mapping[str, str]) -> Path:
     return _credential(environ) or settings.accounts_file
 
 
+def build_checks() -> None:
+    """Build what checks the accounts, so that the processes that are forked from here have it."""
+    AccountsFile.model_rebuild()
+
+
 def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     """Read and validate the accounts, and hide their secrets from the log.
 

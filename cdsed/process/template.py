@@ -162,8 +162,8 @@ def _be_template(
             os.environ.pop(name, None)
         prepare()
         show_command((*command, "template"))
-        gc.collect()
         gc.freeze()  # a collection would write to every page that the workers share
+        gc.enable()
         requests.send(b"ready")
         while True:
             message, descriptors, _, _ = socket.recv_fds(requests, _MESSAGE_BYTES_MAX, 1)
