@@ -23,9 +23,16 @@ from cdsed.work.sharing import SharedAccounts
 
 
 class WorkSignal:
-    """Wakes idle threads when there may be work; they look in the database for what it is."""
+    """Wakes idle threads when there may be work; they look in the database for what it is.
+
+    Attributes
+    ----------
+    idle_s
+        How long an idle thread waits before it looks again by itself, because due times pass without a signal.
+    """
 
     def __init__(self) -> None:
+        self.idle_s = 1.0
         self._condition = threading.Condition()
         self._generation = 0
 
