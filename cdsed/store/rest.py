@@ -16,7 +16,7 @@ _UNFINISHED = json.dumps([state for state in State if state not in TERMINAL])
 
 
 def at_rest(db: Database, clock: Clock) -> bool:
-    """Tell whether no product is unfinished, and nothing is paused or backs off: then nothing begins by itself."""
+    """Tell whether no product is unfinished, and no pause or back-off ends: then nothing begins by itself."""
     return bool(db.value(_SQL.at_rest, unfinished=_UNFINISHED, now_s=clock.boot_s()))
 
 
