@@ -202,8 +202,7 @@ def _build(file: AccountsFile) -> Accounts:
 
 def _account(group_name: str, group: GroupEntry, name: str, entry: AccountEntry) -> Account:
     # A value of the account itself, even null, overrides that of its group.
-    own = Quotas.model_fields.keys() & entry.model_fields_set
-    quotas = group.model_dump(include=set(Quotas.model_fields)) | entry.model_dump(include=own)
+    quotas = {key: getattr(entry if key in entry.model_fields_set else group, key) for key in Quotas.model_fields}
     access_key, secret_key = entry.s3_access_key, entry.s3_secret_key
     return Account(
         name=name,
