@@ -5,12 +5,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
-from cdsed.frozen import frozen
 
 LINE_BYTES_MAX = 64 * 1024
 
@@ -22,7 +22,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET = re.compile(rb"(?:\s*#[^\r\n]*[\r\n]+)*(?=PAR1)")  # `cdsed add` puts its options in front
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class PhysicalLine:
     """One line of a file; if it is not a text, `problem` says why, and `text` is only its beginning."""
 

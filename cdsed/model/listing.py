@@ -4,13 +4,12 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from cdsed.frozen import frozen
 from cdsed.model.choice import Choice
 from cdsed.model.layout import ProductLayout
 from cdsed.model.safename import parse
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ListingOptions:
     """What the first line ``# cdsed: …`` of a listing asks for.
 
@@ -40,7 +39,7 @@ class ListingOptions:
         return replace(self, **values)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Named:
     """A line that names a product; a line with several products becomes several of these.
 
@@ -66,7 +65,7 @@ class Named:
         return None if self.safename == self.product_id else self.safename
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A line that should name a product and does not.
 
@@ -93,7 +92,7 @@ class Rejected:
         return f"{self.reason} ({self.characters} characters, not shown)" if self.characters else self.reason
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A blank line, a comment, or the header."""
 
@@ -114,7 +113,7 @@ class LineVerdict(StrEnum):
     IGNORED = "ignored"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Lines by verdict."""
 
@@ -131,7 +130,7 @@ class Counts:
         return sum(getattr(self, each.name) for each in fields(self))
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Remark:
     """What a receipt says about a line or one of its products: why it was not accepted, or what was not used."""
 
@@ -141,7 +140,7 @@ class Remark:
     text: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ListingHead:
     """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` is the owner of the file.
 

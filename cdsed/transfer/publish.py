@@ -10,10 +10,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
-from cdsed.frozen import frozen
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, pre_spool
 
@@ -25,7 +25,7 @@ COPY_SUFFIX = ".copy"
 REPLACED = "replaced"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Published:
     """Where a product is now, and where its predecessor was set aside."""
 

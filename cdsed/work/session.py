@@ -38,6 +38,7 @@ from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 
+_IDLE_S = 1.0  # due times and cooldowns pass without a signal
 _NO_PIECE = 0
 _LINGER_S = 0.3  # keep the connection open so long for the plan of the next product
 
@@ -57,7 +58,7 @@ class SessionThread:
             grant = context.transfer.broker.grant()
             # The work of the group may be for other accounts, or not due yet.
             if grant is None or not self._work(grant):
-                context.work_signal.wait_after(generation, context.work_signal.idle_s)
+                context.work_signal.wait_after(generation, _IDLE_S)
 
     def _work(self, grant: Grant) -> bool:
         with within(account=grant.lease.account):

@@ -21,6 +21,7 @@ from cdsed.work.finish import digest_next, finish_next
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread
 
+_IDLE_S = 1.0
 _LEAVE_EVERY_S = 0.2
 _TIDY_EVERY_S = 60.0
 _HEARTBEAT_EVERY_S = 5.0
@@ -114,7 +115,7 @@ class SessionPool:
         while not context.stop.is_set() and not relieved.is_set():
             generation = context.work_signal.generation
             if not settle_next(context.disks) and not finish_next(context) and not digest_next(context):
-                context.work_signal.wait_after(generation, context.work_signal.idle_s)
+                context.work_signal.wait_after(generation, _IDLE_S)
 
     def _tidy(self) -> None:
         """Remove orphans, at the start and every minute, and what was cancelled at once; one process at a time."""
@@ -133,7 +134,7 @@ class SessionPool:
                     lock.release()
             if due:
                 next_s = time.monotonic() + _TIDY_EVERY_S
-            context.stop.wait(context.work_signal.idle_s)
+            context.stop.wait(max(_IDLE_S, context.work_signal.rest_s))
 
     def _heartbeat(self) -> None:
         """Write a heartbeat wherever this state owns places of products."""

@@ -19,8 +19,6 @@ from cdsed.store.rest import REST_S, at_rest
 from cdsed.work.change_wait import ChangeWait
 from cdsed.work.process_lock import lock_of_this_process
 
-_PAUSE_S = 1.0
-
 _log = logging.getLogger(__name__)
 
 
@@ -45,10 +43,9 @@ class Worker:
             with suppress(OSError):
                 self.lock.note(processes.LEFT)
 
-    def pause_s(self) -> float:
-        """Return how long to wait for a change before the next heartbeat: a second, or longer while all is at rest."""
-        rest_s = min(REST_S, self.settings.process.hung_after_s / 4)
-        return rest_s if at_rest(self.db, self.clock) else _PAUSE_S
+    def rest_s(self) -> float:
+        """Return how long it may wait for a change, and between heartbeats, because all is at rest; 0 if it is not."""
+        return min(REST_S, self.settings.process.hung_after_s / 4) if at_rest(self.db, self.clock) else 0.0
 
     def heartbeat(self) -> None:
         """Send a heartbeat; a worker above its memory limit leaves in order, and a new one follows it.
