@@ -3,9 +3,8 @@
 import ctypes
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
-
-from cdsed.frozen import frozen
 
 CLOSE_WRITE = 0x00000008
 CLOSE_NOWRITE = 0x00000010
@@ -18,7 +17,7 @@ _HEADER = struct.Struct("iIII")  # struct inotify_event: wd, mask, cookie, len
 _BUFFER_BYTES = 64 * 1024
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class FileEvent:
     """What happened: in which watch, as bits, and to which name in its directory ('': to what is watched itself)."""
 

@@ -254,10 +254,9 @@ def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) 
 
 def wake_due(db: Database, clock: Clock) -> None:
     """Queue every product whose back-off is over, or make it ready."""
-    now_s = clock.boot_s()
-    if db.row(_SQL.any_due, now_s=now_s) is not None:  # a commit would wake every process
+    if db.row(_SQL.any_due, now_s=clock.boot_s()):  # a commit would wake every process
         with db.write():
-            db.rows(_SQL.wake_due, now_s=now_s, at=clock.utc_s())
+            db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
 
 def groups_at_work(db: Database, clock: Clock) -> list[str]:

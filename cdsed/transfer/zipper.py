@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -26,7 +26,6 @@ from cdsed._version import __version__
 from cdsed.config.secrets import Secret
 from cdsed.dir_handle import DirHandle
 from cdsed.errors import AccountError, ProductError, ServiceError, Stopped, TransferError
-from cdsed.frozen import frozen
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import DIRECTORY_EXTENSIONS
 from cdsed.model.objects import ListedObject
@@ -50,7 +49,7 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # for other methods, zipf
 _UNPACKED_MAX = 4  # times the length of the archive; CDSE stores without compression
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ZipDownload:
     """What to fetch.
 
@@ -78,7 +77,7 @@ class ZipDownload:
     md5: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ZipContext:
     """What to fetch it with: the time-outs of `endpoint`, one buffer, and the stop.
 
