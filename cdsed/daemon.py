@@ -4,25 +4,24 @@ It loads neither boto3 nor requests: it only keeps workers running and releases 
 """
 
 import errno
+import gc
 import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed import log
 from cdsed._version import __version__
 from cdsed.clock import SYSTEM_CLOCK, Clock
-from cdsed.config.accounts import Accounts, load_accounts
+from cdsed.config.accounts import Accounts, build_checks, load_accounts
 from cdsed.config.load import load_settings
 from cdsed.config.secrets import forbid_core_dumps
 from cdsed.config.settings import Settings
 from cdsed.credentials.key_ledger import LEDGER_NAME, Keyring, is_wanted
 from cdsed.errors import ConfigError, ExitCode, StateDiskError
-from cdsed.inbox.directory import taken
-from cdsed.inbox.scan import InboxScan
+from cdsed.frozen import frozen
 from cdsed.logevent import LogEvent, about
 from cdsed.process.child import ChildSpec
 from cdsed.process.exits import ChildExit
@@ -34,16 +33,18 @@ from cdsed.process.supervisor import Supervisor
 from cdsed.process.systemd import Systemd
 from cdsed.process.template import Template
 from cdsed.schedule.ticks import Tick, Ticks
-from cdsed.store import breakers, crash_loops, leases, listings, notices, outbox, processes, products, snapshot
+from cdsed.store import breakers, crash_loops, leases, notices, outbox, processes, products, snapshot
 from cdsed.store.commit_watch import CommitWatch
 from cdsed.store.crash_loops import Crashing
 from cdsed.store.database import join_state
 from cdsed.store.processes import no_evidence
 from cdsed.store.reserve import Reserve
+from cdsed.store.rest import RestWatch
 from cdsed.work import controls, run_files
 from cdsed.work.account_limits import account_limits
 from cdsed.work.deaths import Deaths
 from cdsed.work.maintenance import Maintenance
+from cdsed.work.once import OnceEnd
 from cdsed.work.recover import open_for_daemon
 from cdsed.work.state_dir import make_state_dir
 from cdsed.work.timetable import Timetable
@@ -55,7 +56,7 @@ _STAY = "the former settings and accounts stay in force"
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _RunOptions:
     """The options of the command line; see `run`."""
 
@@ -90,6 +91,7 @@ def run(
     forbid_core_dumps()
     settings = load_settings(config, os.environ)
     log.setup("supervisor", settings.log_level, settings.log_format)
+    build_checks()
     with ExitStack() as stack:
         # Before there are secrets, a lock, a database or a thread: it must inherit none of them.
         template = stack.enter_context(make_template()) if make_template is not None else None
@@ -118,6 +120,8 @@ def _run(settings: Settings, options: _RunOptions) -> ExitCode:
             )
             raise StateDiskError(message) from error
         stack.callback(daemon.close)
+        gc.freeze()
+        gc.enable()
         return daemon.run()
 
 
@@ -143,28 +147,31 @@ class _Daemon:
         self._settings = settings
         self._accounts = accounts
         self._options = order
-        self._started_at = clock.utc_s()
         self._out_of_sync = False
         self._reloaded_at: float | None = None
         self._refused: str | None = None
-        self._moved = -1
-        self._moved_s = clock.boot_s()
         self._supervisor: Supervisor | None = None
-        self._scan = InboxScan(settings.inbox.path, accounts.groups, 0.0, clock, settings.inbox.ignored_names)
         with ExitStack() as stack:
             self._db = stack.enter_context(closing(open_for_daemon(settings, clock)))
             # For the supervisor's thread: it feeds the watchdog, so it must not wait for the write lock.
             self._read_db = stack.enter_context(closing(join_state(settings.state_dir)))
-            self._commits = stack.enter_context(closing(CommitWatch(settings.state_dir))) if order.once else None
+            self._once: OnceEnd | None = None
+            self._commits: CommitWatch | None = None
+            if order.once:
+                limit_s = order.idle_timeout_s
+                self._once = OnceEnd(self._read_db, clock, settings.inbox, accounts.groups, limit_s)
+                self._commits = stack.enter_context(closing(CommitWatch(settings.state_dir)))
+            self._rest = RestWatch(self._db, clock)
             self._deaths = Deaths(clock, processes.newest(self._db))
-            processes.daemon_started(self._db, clock, version=__version__, once=order.once)
-            for former in (notices.RELOAD, notices.DAMAGED):
-                notices.note(self._db, clock, former, None)
-            crash_loops.note(self._db, [])
-            breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
-            self._sync_accounts(accounts)
             self._timetable = Timetable(self._db, clock, settings)
-            self._timetable.begin()
+            with self._db.write():
+                processes.daemon_started(self._db, clock, version=__version__, once=order.once)
+                for former in (notices.RELOAD, notices.DAMAGED):
+                    notices.note(self._db, clock, former, None)
+                crash_loops.note(self._db, [])
+                breakers.forget(self._db, breakers.SERVICE)  # the settings may name another service than before
+                self._sync_accounts(accounts)
+                self._timetable.begin()
             self._reclaim()
             run_files.tidy(settings.sessions_dir)
             self._maintenance = Maintenance(self._db, settings, clock)
@@ -191,19 +198,19 @@ class _Daemon:
         if self._options.template is not None:
             self._options.template.wait_until_ready()
         ticks = [
-            Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock)),
-            Tick("reclaim from dead workers", 1.0, self._reclaim),
+            Tick("wake what is due", 1.0, lambda: products.wake_due(self._db, self._clock), rests=True),
+            Tick("reclaim from dead workers", 1.0, self._reclaim, rests=True),
             Tick("watch the state and its disk", 1.0, self._maintenance.look),
-            Tick("follow a reload", 1.0, self._follow_reload),
+            Tick("follow a reload", 1.0, self._follow_reload, rests=True),
             Tick("follow the windows of the settings", 1.0, self._timetable.follow),
-            Tick("note what the status shows", 1.0, self._note),
-            Tick("follow commands", 1.0, lambda: controls.look(self._db, self._clock, self._settings.spools)),
+            Tick("note what the status shows", 1.0, self._note, rests=True),
+            Tick("follow commands", 1.0, self._follow_commands, rests=True),
             Tick("back up the state", 5.0, self._maintenance.back_up_when_due),
             Tick("look through the state", 5.0, self._maintenance.look_through_when_due),
             Tick("forget old traffic", 3600.0, lambda: leases.forget_old_traffic(self._db, self._clock)),
             Tick("checkpoint the log", 300.0, self._db.checkpoint),
         ]
-        with Ticks(ticks, self._maintenance.take_note, self._clock):
+        with Ticks(ticks, self._maintenance.take_note, self._clock, self._rest.holds):
             code = self._supervisor.run()
         self._maintenance.end()
         if self._maintenance.damaged:
@@ -228,11 +235,13 @@ class _Daemon:
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
         """Record how a worker ended: by a crash, by a kill from outside, or because of the state."""
+        self._rest.disturb()
         self._deaths.ended(name, pid, end)
         self._maintenance.take_note_of_exit(name, end.code)
 
     def on_reload(self) -> Sequence[ChildSpec]:
         """Read settings and accounts again; if either has an error, those in force stay."""
+        self._rest.disturb()
         try:
             settings = load_settings(self._options.config, os.environ)
             accounts = load_accounts(settings, os.environ)
@@ -260,18 +269,7 @@ class _Daemon:
         """Return the exit code when the state is damaged or, with `once`, when nothing is left to do; else None."""
         if self._maintenance.damaged:
             return ExitCode.DAMAGED
-        if not self._options.once:
-            return None
-        if self._drained():
-            whole = not listings.unsatisfied(self._read_db, self._started_at) and not self._scan.unexpected()
-            return ExitCode.OK if whole else ExitCode.UNFINISHED
-        moved = snapshot.movement(self._read_db)
-        if moved != self._moved:
-            self._moved, self._moved_s = moved, self._clock.boot_s()
-        elif self._clock.boot_s() - self._moved_s > self._options.idle_timeout_s:
-            _log.error("nothing has moved for %.0f s: giving up; `cdsed status` says why", self._options.idle_timeout_s)
-            return ExitCode.UNFINISHED
-        return None
+        return self._once.code() if self._once is not None else None
 
     def fileno(self) -> int:
         """Return the descriptor of commits; -1 unless the daemon ends when nothing is left to do."""
@@ -282,19 +280,15 @@ class _Daemon:
         if self._commits is not None:
             self._commits.read()
 
-    def _drained(self) -> bool:
-        try:
-            waiting = self._scan.complete() or self._scan.pending() or taken(self._settings.inbox.path)
-        except OSError:
-            return False  # the intake worker reports the error of the inbox
-        return not waiting and not listings.unreported(self._read_db)
-
     def _note(self) -> None:
         """Note what `cdsed status` shows of the supervisor: a refused reload, and workers that crash."""
         notices.note(self._db, self._clock, notices.RELOAD, self._refused)
         loops = self._supervisor.crash_loops if self._supervisor else ()
         crashing = [Crashing(loop.name, loop.crashes, loop.ending, loop.code, loop.start_at_s) for loop in loops]
         crash_loops.note(self._db, crashing)
+
+    def _follow_commands(self) -> None:
+        controls.look(self._db, self._clock, self._settings.spools)
 
     def _follow_reload(self) -> None:
         """Note the new accounts; once every worker has read them, close the breakers of all accounts."""

@@ -134,7 +134,7 @@ def _take_listings(worker: Worker, intake: "Intake", on_disk: "Presence") -> Non
                 scan_at_s = min(clock.boot_s() + inbox.scan_every_s, intake.scan_at_s())
             intake.report()
             until_s = min(scan_at_s, intake.report_at_s()) - clock.boot_s()
-            worker.changes.wait(min(_HEARTBEAT_S, max(0.0, until_s)), watch)
+            worker.changes.wait(min(max(_HEARTBEAT_S, worker.rest_s()), max(0.0, until_s)), watch)
 
 
 def _rest_from_inbox(worker: Worker, why: DiskError) -> None:
@@ -160,7 +160,7 @@ def _resolve(worker: Worker) -> None:
         while not worker.control.stop.is_set():
             worker.heartbeat()
             if not resolver.resolve_some():
-                worker.changes.wait(_HEARTBEAT_S)
+                worker.changes.wait(max(_HEARTBEAT_S, worker.rest_s()))
 
 
 class _LateCatalogue:
@@ -196,12 +196,15 @@ def _download(worker: Worker) -> None:
     heartbeat_s = 0.0
     try:
         while not stop.is_set() and pool.whole:
-            if worker.changes.wait(max(0.0, heartbeat_s - time.monotonic())):
+            changed = worker.changes.wait(max(0.0, heartbeat_s - time.monotonic()))
+            context.work_signal.rest_s = rest_s = worker.rest_s()  # before threads look, and wait again
+            if changed:
                 context.work_signal.notify()
             if time.monotonic() >= heartbeat_s:
                 pool.look()
                 worker.heartbeat()
-                heartbeat_s = time.monotonic() + _HEARTBEAT_S
+                heartbeat_s = math.inf
+            heartbeat_s = min(heartbeat_s, time.monotonic() + max(_HEARTBEAT_S, rest_s))
     finally:
         worker.mark_leaving()
         pool.leave()

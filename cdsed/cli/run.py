@@ -1,9 +1,10 @@
 """``cdsed run``: run the daemon in the foreground."""
 
 import argparse
+import gc
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,23 +36,27 @@ def add_parser(subparsers: Any) -> None:
     command.set_defaults(command=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> NoReturn:
     """Run the daemon."""
+    gc.disable()  # imports leave hardly any garbage, and each collection looks through all that they made
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # a search for them would read every installed package
     from cdsed import daemon, log
     from cdsed.cli.main import main
     from cdsed.config.locate import settings_file
+    from cdsed.process.exits import leave
     from cdsed.process.template import Template
 
     if arguments.log_format:
         os.environ[log.VARIABLE] = arguments.log_format  # the workers inherit it
     # Not resolved: a link in /etc/cdsed names an instance, see `cdsed.config.instance`.
     config = Path(os.path.abspath(settings_file(arguments.config, os.environ)))  # noqa: PTH100
-    return daemon.run(
-        config,
-        once=arguments.once,
-        idle_timeout_s=arguments.idle_timeout,
-        make_template=lambda: Template("cdsed", _import_workers, main),
+    leave(
+        daemon.run(
+            config,
+            once=arguments.once,
+            idle_timeout_s=arguments.idle_timeout,
+            make_template=lambda: Template("cdsed", _import_workers, main),
+        )
     )
 
 

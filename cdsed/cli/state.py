@@ -13,7 +13,7 @@ from cdsed.view.wording import plural
 
 if TYPE_CHECKING:
     from cdsed.config.settings import Settings
-    from cdsed.work.recover import Source
+    from cdsed.work.remake import Source
 
 
 def add_parser(subparsers: Any) -> None:
@@ -119,7 +119,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
         used, `UsageError` (64) when it does not exist, or without a terminal to ask on.
     """
     from cdsed.cli.restoring import chosen_backup
-    from cdsed.work.recover import Source
+    from cdsed.work.remake import Source
 
     settings = _settings_of_daemons_user(arguments)
     backup = chosen_backup(settings, arguments.backup)
@@ -136,7 +136,7 @@ def run_rebuild(arguments: argparse.Namespace) -> int:
     int
         As for `run_restore`.
     """
-    from cdsed.work.recover import Source
+    from cdsed.work.remake import Source
 
     return _replace(arguments, _settings_of_daemons_user(arguments), "cdsed state rebuild", Source(), None)
 
@@ -214,7 +214,7 @@ def _judge(settings: "Settings") -> tuple[int | None, list[str]]:
 def _remake(arguments: argparse.Namespace, settings: "Settings", why: str, source: "Source") -> int:
     from cdsed.process.lock import LOCK_NAME, DaemonLock
     from cdsed.store.filesystem import refuse_network_filesystem
-    from cdsed.work.recover import remake
+    from cdsed.work.remake import remake
 
     refuse_network_filesystem(settings.state_dir)
     with DaemonLock(settings.state_dir / LOCK_NAME):

@@ -117,6 +117,11 @@ def accounts_file(settings: Settings, environ: Mapping[str, str]) -> Path:
     return _credential(environ) or settings.accounts_file
 
 
+def build_checks() -> None:
+    """Build what checks the accounts, so that the processes that are forked from here have it."""
+    AccountsFile.model_rebuild()
+
+
 def load_accounts(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     """Read and validate the accounts, and hide their secrets from the log.
 
@@ -197,8 +202,7 @@ def _build(file: AccountsFile) -> Accounts:
 
 def _account(group_name: str, group: GroupEntry, name: str, entry: AccountEntry) -> Account:
     # A value of the account itself, even null, overrides that of its group.
-    own = Quotas.model_fields.keys() & entry.model_fields_set
-    quotas = group.model_dump(include=set(Quotas.model_fields)) | entry.model_dump(include=own)
+    quotas = {key: getattr(entry if key in entry.model_fields_set else group, key) for key in Quotas.model_fields}
     access_key, secret_key = entry.s3_access_key, entry.s3_secret_key
     return Account(
         name=name,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import yaml
 
 from cdsed.config.instance import MAIN, SYSTEM_DIR, is_of_the_system, places_of
 from cdsed.config.schema import FileKind
+from cdsed.frozen import frozen
 
 _EXAMPLES = Path(__file__).parents[1] / "etc"  # of a wheel
 _EXAMPLES_OF_A_CHECKOUT = Path(__file__).parents[2] / "etc"
@@ -32,7 +32,7 @@ groups:
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewPlace:
     """The files and directories of a new daemon."""
 

@@ -7,18 +7,18 @@ import base64
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from cdsed import log
 from cdsed.config.secrets import Secret
 from cdsed.errors import ConfigError
+from cdsed.frozen import frozen
 
 DIRECT = "direct"
 _FORM = "should be the address of an HTTP proxy, such as http://proxy.example.org:3128"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proxy:
     """An HTTP proxy.
 

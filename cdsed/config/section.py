@@ -2,13 +2,15 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
     """A mapping in a file of cdsed: typed, frozen, without unknown keys, and without values in its errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -25,3 +27,8 @@ def names_once(sections: _Sections) -> _Sections:
     if len({each.name for each in sections}) < len(sections):
         raise ValueError("should give each name once")
     return sections
+
+
+def section_of_defaults() -> Any:
+    """Return the default of a field that is a section: made when it is needed, not when its class is defined."""
+    return Field(default_factory=dict)

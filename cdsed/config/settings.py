@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from cdsed.config.event_hooks import EventHook
 from cdsed.config.groups import GroupSettings
 from cdsed.config.instance import MAIN
-from cdsed.config.section import Section, names_once
+from cdsed.config.section import Section, names_once, section_of_defaults
 from cdsed.config.standing_queries import StandingQuery
 from cdsed.config.time_windows import LimitsSettings, PausesSettings, ZoneName
 from cdsed.config.values import (
@@ -236,7 +236,7 @@ class Settings(Section):
     backup_dir: AbsolutePath | None = Field(
         default=None, description="directory of the backups of the state; null: backups, below state_dir"
     )
-    inbox: InboxSettings = InboxSettings()
+    inbox: InboxSettings = section_of_defaults()
     spools: tuple[AbsolutePath, ...] = Field(
         default=(MAIN.spool,),
         description="directories of finished products; new ones appear in the first, all are searched",
@@ -253,18 +253,18 @@ class Settings(Section):
     groups: dict[ShortName, GroupSettings] = Field(
         default_factory=dict, description="what is fetched, and where to, by account group"
     )
-    services: ServiceSettings = ServiceSettings()
-    transfer: TransferSettings = TransferSettings()
-    retry: RetrySettings = RetrySettings()
-    disk: DiskSettings = DiskSettings()
-    catalogue: CatalogueSettings = CatalogueSettings()
-    process: ProcessSettings = ProcessSettings()
+    services: ServiceSettings = section_of_defaults()
+    transfer: TransferSettings = section_of_defaults()
+    retry: RetrySettings = section_of_defaults()
+    disk: DiskSettings = section_of_defaults()
+    catalogue: CatalogueSettings = section_of_defaults()
+    process: ProcessSettings = section_of_defaults()
     time_zone: ZoneName | None = Field(
         default=None, description="time zone of limits and pauses, such as Europe/Paris; null: that of this machine"
     )
-    limits: LimitsSettings = LimitsSettings()
-    pauses: PausesSettings = PausesSettings()
-    web: WebSettings = WebSettings()
+    limits: LimitsSettings = section_of_defaults()
+    pauses: PausesSettings = section_of_defaults()
+    web: WebSettings = section_of_defaults()
     queries: Annotated[tuple[StandingQuery, ...], AfterValidator(names_once)] = Field(
         default=(), description="queries of the catalogue that the daemon runs on a schedule"
     )

@@ -3,7 +3,6 @@
 import importlib.util
 import ipaddress
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -15,6 +14,7 @@ from cdsed.config.secrets import Secret
 from cdsed.config.section import Section
 from cdsed.config.values import AbsolutePath
 from cdsed.errors import ConfigError
+from cdsed.frozen import frozen
 
 DEFAULT_LISTEN = "127.0.0.1:8340"
 
@@ -23,7 +23,7 @@ _TOKEN_CHARACTERS_MIN = 16
 _TOKEN_CHARACTERS_MAX = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listen:
     """Where the page is served: a host and port, or the path of a Unix socket."""
 

@@ -6,7 +6,6 @@ The *keys* worker writes it before each step. Download workers read it when they
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from cdsed.config.private import replace_private
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import StateError
+from cdsed.frozen import frozen
 
 LEDGER_NAME = "temporary_keys.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemporaryKey:
     """One key in the ledger.
 

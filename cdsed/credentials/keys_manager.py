@@ -5,7 +5,6 @@ Source: CloudFerro's eosdk (``auth/s3_keys.py``) and the CDSE documentation on S
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -15,12 +14,13 @@ from cdsed.config.accounts import S3Keys
 from cdsed.config.secrets import Secret
 from cdsed.credentials.tokens import Tokens
 from cdsed.errors import AccountError, ServiceError
+from cdsed.frozen import frozen
 
 _LISTED_AT_ONCE = 100
 _PAGES_MAX = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListedKey:
     """One S3 key as the keys manager lists it; `expires`: None for a key that does not expire."""
 
@@ -29,7 +29,7 @@ class ListedKey:
     expires: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewKey:
     """An S3 key just made. Its secret cannot be read again."""
 

@@ -11,18 +11,19 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock, same_boot
 from cdsed.config.private import replace_private
 from cdsed.errors import Stopped
+from cdsed.frozen import frozen
 
 _LOOK_AGAIN_S = 0.05
 _TOKEN = re.compile(r"[!-~]*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenGrant:
     """The last response of the identity service.
 

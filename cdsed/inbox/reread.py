@@ -4,7 +4,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import ijson
 
 from cdsed.dir_handle import mkdir_durable, sync
+from cdsed.frozen import frozen
 from cdsed.inbox.directory import ACCEPTED, TAKING
 from cdsed.inbox.receipt import NOT_LISTINGS, REPORT_FILES
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, ReportRow
@@ -20,7 +20,7 @@ from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 _TICK_S = 0.01  # resolution of the kernel's file times (CONFIG_HZ=100), by which intake restores the order
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """An accepted listing, and whether its report is beside it."""
 

@@ -9,12 +9,12 @@ import pwd
 import re
 import signal
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _UNFINISHED = (
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DroppedFile:
     """A complete file in the inbox.
 
@@ -50,7 +50,7 @@ class DroppedFile:
     user: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sight:
     """A file as one scan saw it; it is stable while all fields but the time of the first scan stay the same."""
 

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +19,8 @@ from watchdog.events import (
 )
 from watchdog.observers.inotify import InotifyObserver
 
+from cdsed.frozen import frozen
+
 _log = logging.getLogger(__name__)
 
 # Without "opened" and similar events: reading by cdsed itself must not wake the scan.
@@ -31,7 +33,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InboxChanges:
     """What has changed: whether anything did, and for each file whether it was moved in (else it was written)."""
 

@@ -8,11 +8,12 @@ that do not have the size that the manifest states.
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+from cdsed.frozen import frozen
 from cdsed.local import file_record
 from cdsed.local.contents import DirectoryFiles, Pulse, ZipFiles, no_pulse, open_plain
 from cdsed.local.partial import read_marker
@@ -36,7 +37,7 @@ _RECORD = "what was downloaded"
 _REMARKS_MAX = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """The judgement of a product.
 

@@ -5,12 +5,12 @@ import os
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import ProductError
+from cdsed.frozen import frozen
 from cdsed.local.contents import Pulse, no_pulse
 from cdsed.local.layouts import noted, places_below
 from cdsed.local.partial import is_marked
@@ -30,7 +30,7 @@ _BEGINNING_CHARACTERS = 35  # of the names of most missions, to the first time
 _LONG_CHARACTERS = _BEGINNING_CHARACTERS + 12  # its forms on disk may lack two extensions, such as .SAFE.zip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Archive:
     """A tree of products by date; `templates` are the layouts that differ from the built-in ones."""
 
@@ -38,7 +38,7 @@ class Archive:
     templates: Mapping[Family, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundProduct:
     """Where a product is on disk, and whether it was fetched in part."""
 
@@ -46,7 +46,7 @@ class FoundProduct:
     partial: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Listed:
     names: frozenset[str]
     beginnings: frozenset[str]

@@ -1,9 +1,9 @@
 """What a standing query finds in the catalogue: products that appeared or changed, and products that were deleted."""
 
-from dataclasses import dataclass
+from cdsed.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangedProduct:
     """A row of the catalogue that was published or modified; times in seconds UTC.
 
@@ -27,7 +27,7 @@ class ChangedProduct:
     changed_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeletedProduct:
     """A row of the catalogue that was deleted, when (seconds UTC), and why."""
 
@@ -37,7 +37,7 @@ class DeletedProduct:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changes:
     """What one run finds.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cdsed.frozen import frozen
 from cdsed.model.safename import misfit
 
 
@@ -52,7 +53,7 @@ class CatalogueEntry:
         return self.online and bool(self.s3_path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deletion:
     """A product that the catalogue has deleted.
 
@@ -73,7 +74,7 @@ class Deletion:
     successor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Absence:
     """Why a product is unavailable: a stable code, and a text that says what you can do."""
 
@@ -81,7 +82,7 @@ class Absence:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """What the catalogue says of names or ids; each one that was asked for is in exactly one of the three.
 

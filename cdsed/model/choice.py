@@ -13,6 +13,8 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Self
 
+from cdsed.frozen import frozen
+
 _PATTERNS_MAX = 100
 _CHARACTERS_MAX = 500
 
@@ -54,7 +56,7 @@ class Patterns:
         return wanted and not any(_fits(pattern, path) for pattern in self.exclude)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """The files that one or several listings want of a product: those of each.
 

@@ -1,13 +1,13 @@
 """Schedules as crontab(5) writes them: which values each of the five fields stands for."""
 
-from dataclasses import dataclass
+from cdsed.frozen import frozen
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BOUNDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CronFields:
     """The values at which a schedule runs; weekdays are 0 (Sunday) to 6."""
 

@@ -1,9 +1,11 @@
 """The identity of a directory: it differs between a mounted disk and its empty mount point."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+
+from cdsed.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DirectoryIdentity:
     """The identity of a directory.
 

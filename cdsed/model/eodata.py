@@ -1,9 +1,9 @@
 """Where products are in CDSE's object store: paths, object keys, and which of them are safe."""
 
 import re
-from dataclasses import dataclass
 
 from cdsed.errors import ProductError
+from cdsed.frozen import frozen
 from cdsed.model.families.places import key_of_auxiliary
 from cdsed.model.safename import Safename, stem_of
 
@@ -13,7 +13,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,254}")  # a leading - wo
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class S3Location:
     """A bucket, and the object key of a product or of its folder, without slashes at its ends."""
 

@@ -8,10 +8,10 @@ output directories have a layout only if the settings or a listing ask for it.
 import re
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from cdsed.frozen import frozen
 from cdsed.model.families import Family
 from cdsed.model.safename import Safename
 
@@ -87,7 +87,7 @@ def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str])
     return root / template.format_map(values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductLayout:
     """Where products appear below a spool or an output directory.
 

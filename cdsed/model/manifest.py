@@ -5,13 +5,13 @@ All of them are XFDU (CCSDS 661.0-B-1), whatever their mission calls them. The e
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, Literal
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from cdsed.frozen import frozen
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.safename import Safename, normalise, parse
@@ -27,7 +27,7 @@ class ManifestError(ValueError):
     """A file is not a manifest, or a manifest names files outside its product."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ManifestEntry:
     """One file of a product.
 
@@ -49,7 +49,7 @@ class ManifestEntry:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """The files that a manifest names.
 

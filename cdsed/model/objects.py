@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from cdsed.clock import same_boot
+from cdsed.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListedObject:
     """An object as the service lists it; ``path`` is its place below the product's directory.
 
@@ -20,7 +21,7 @@ class ListedObject:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Digests:
     """Hex digests of a whole object; None if not computed.
 
@@ -32,7 +33,7 @@ class Digests:
     stamp: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredObject:
     """An object of a planned product, with the digests computed while it was fetched.
 
@@ -69,7 +70,7 @@ class Piece:
         return self.size_bytes == self.object_bytes and self.done_bytes == 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """Where a product is put together and where it will appear, as directories."""
 
@@ -77,7 +78,7 @@ class Places:
     destination: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lease:
     """A session held by this process; writes with an older fence are refused."""
 
@@ -87,7 +88,7 @@ class Lease:
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResumePoint:
     """How much of a piece a session has written, left in its lock file after every buffer.
 

@@ -6,9 +6,9 @@ that is moved takes its marker along.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
+from cdsed.frozen import frozen
 from cdsed.model.choice import Choice
 from cdsed.model.eodata import safe_segments
 from cdsed.model.objects import ListedObject
@@ -22,7 +22,7 @@ class _Sizes(Protocol):
         """Return the size of a file of a product; None if it does not exist."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Partial:
     """What was taken of a product.
 

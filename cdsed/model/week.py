@@ -5,8 +5,9 @@ they go back, an hour that it shows twice counts twice.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
+
+from cdsed.frozen import frozen
 
 DAY_S = 86_400
 _DAYS_AHEAD = 9  # a week, and the days around it whose windows reach into it
@@ -18,7 +19,7 @@ Offset = Callable[[float], float]
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WeekWindow:
     """A time of day on some days of the week.
 

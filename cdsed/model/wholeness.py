@@ -7,10 +7,10 @@ computed there only where the size differs, or if the manifest states wrong size
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from cdsed.frozen import frozen
 from cdsed.model.manifest import Algorithm, ManifestEntry
 
 _QUICK_BYTES_MAX = 4 * 2**30
@@ -34,7 +34,7 @@ class DifferenceKind(Enum):
     SIZE = auto()  # only the stated size differs: a remark
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One difference between a file and its manifest.
 

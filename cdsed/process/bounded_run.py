@@ -6,14 +6,15 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from cdsed.frozen import frozen
 
 _KEPT_BYTES = 2000
 _POLL_S = 0.05
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunEnd:
     """How a program ended: its exit code (negative: a signal; None: it was killed at the limit), and its last words."""
 

@@ -4,10 +4,10 @@ import os
 import signal
 import socket
 import subprocess
-from dataclasses import dataclass
 from enum import Enum
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.process import systemd
 from cdsed.process.exits import ChildExit
 from cdsed.process.limits import Limits
@@ -17,7 +17,7 @@ from cdsed.process.worker_control import PARENT_PIPE_FD
 _MESSAGE_BYTES_MAX = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildSpec:
     """A worker to keep running: its unique name, and its command."""
 

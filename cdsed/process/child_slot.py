@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cdsed.frozen import frozen
 from cdsed.process.child import Child, ChildSpec
 from cdsed.process.limits import Limits
 from cdsed.process.restart import CrashRecord
@@ -16,7 +17,7 @@ _LOOP_FROM = 3
 """This many crashes are a loop, if the worker was never well between them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CrashLoop:
     """A worker that crashes in a loop.
 

@@ -1,9 +1,9 @@
 """The time limits of a supervisor."""
 
-from dataclasses import dataclass
+from cdsed.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Times and counts of supervision; all times in seconds of CLOCK_BOOTTIME.
 

@@ -1,8 +1,7 @@
 """The rules for when a dead worker is started again, and when the supervisor gives up; without side effects."""
 
-from dataclasses import dataclass
-
 from cdsed.errors import ExitCode
+from cdsed.frozen import frozen
 from cdsed.process.limits import Limits
 
 #: A worker that leaves with one of these found the state locked, damaged or its disk full. These states pass, or the
@@ -13,7 +12,7 @@ LONG_LIFE_S = 60.0
 """A worker that ran for this long started well: its earlier deaths are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CrashRecord:
     """A worker's deaths in a row.
 
@@ -35,7 +34,7 @@ class CrashRecord:
     crashes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Death:
     """An end without a request to stop; `code` is None for a signal, and for a command that could not be started."""
 
@@ -44,7 +43,7 @@ class Death:
     lived_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestartDecision:
     """Start the worker again after `delay_s`, or exit with the code `give_up`."""
 

@@ -16,7 +16,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from typing import NoReturn, Self
 
 from cdsed.errors import ExitCode
 from cdsed.process import systemd
+from cdsed.process.exits import leave
 from cdsed.process.interpreter import module_command
 from cdsed.process.title import show_command
 from cdsed.process.worker_control import PARENT_PIPE_FD
@@ -162,8 +162,8 @@ def _be_template(
             os.environ.pop(name, None)
         prepare()
         show_command((*command, "template"))
-        gc.collect()
         gc.freeze()  # a collection would write to every page that the workers share
+        gc.enable()
         requests.send(b"ready")
         while True:
             message, descriptors, _, _ = socket.recv_fds(requests, _MESSAGE_BYTES_MAX, 1)
@@ -211,7 +211,4 @@ def _be_worker(command: Sequence[str], parent_pipe_fd: int, run: Callable[[Seque
         os.environ[PARENT_PIPE_FD] = str(parent_pipe_fd)
         code = run(command[len(module_command("")) :])
     finally:
-        logging.shutdown()
-        with suppress(OSError):
-            sys.stderr.flush()
-        os._exit(code)  # the threads that are left are daemons, and what they hold ends with the process
+        leave(code)

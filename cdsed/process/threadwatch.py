@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.frozen import frozen
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class _Stay:
     earlier: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stuck:
     """A thread that has made no progress for `for_s` seconds, and the place it is at."""
 

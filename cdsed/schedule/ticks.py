@@ -2,19 +2,25 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
+from cdsed.frozen import frozen
+
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tick:
-    """A function to call every `every_s` seconds; it must be quick and must not use the network."""
+    """A function to call every `every_s` seconds; it must be quick and must not use the network.
+
+    While all is at rest, one that `rests` is left out.
+    """
 
     name: str
     every_s: float
     call: Callable[[], None]
+    rests: bool = False
 
 
 class Ticks:
@@ -26,13 +32,20 @@ class Ticks:
     ----------
     on_error
         Gets the name and the error of a tick that fails; the tick is kept.
+    at_rest
+        Tells whether all is at rest; asked about once per second.
     """
 
     def __init__(
-        self, ticks: Sequence[Tick], on_error: Callable[[str, Exception], None], clock: Clock = SYSTEM_CLOCK
+        self,
+        ticks: Sequence[Tick],
+        on_error: Callable[[str, Exception], None],
+        clock: Clock = SYSTEM_CLOCK,
+        at_rest: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ticks = ticks
         self._on_error = on_error
+        self._at_rest = at_rest
         self._clock = clock
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticks")
@@ -48,11 +61,17 @@ class Ticks:
     def _run(self) -> None:
         due_s = {tick.name: self._clock.boot_s() + tick.every_s for tick in self._ticks}
         while not self._clock.wait(self._end, min(due_s.values()) - self._clock.boot_s()):
-            for tick in self._ticks:
-                if self._clock.boot_s() < due_s[tick.name] or self._end.is_set():
-                    continue
-                try:
-                    tick.call()
-                except Exception as error:  # noqa: BLE001 - it is reported
-                    self._on_error(tick.name, error)
-                due_s[tick.name] = self._clock.boot_s() + tick.every_s
+            resting = self._guarded("see whether there is work", self._at_rest)
+            due = [tick for tick in self._ticks if self._clock.boot_s() >= due_s[tick.name]]
+            for tick in due:
+                if not (resting and tick.rests) and not self._end.is_set():
+                    self._guarded(tick.name, tick.call)
+            done_s = self._clock.boot_s()  # of all of them, so that they are due together the next time, too
+            due_s |= {tick.name: done_s + tick.every_s for tick in due}
+
+    def _guarded(self, name: str, call: Callable[[], _Result]) -> _Result | None:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - it is reported
+            self._on_error(name, error)
+            return None

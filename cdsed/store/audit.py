@@ -5,9 +5,9 @@ daemon. This module only reads what concerns processes and disks; `cdsed.work.ch
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from cdsed.frozen import frozen
 from cdsed.model.listing import Counts, LineVerdict
 from cdsed.model.product_state import TRANSITIONS, State
 from cdsed.store.database import Database
@@ -21,7 +21,7 @@ MOST = 20
 _REPORT_IT = "this is an error in cdsed: please report it; `cdsed state rebuild` makes a new state"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Violation:
     """A thing that breaks a rule.
 
@@ -43,7 +43,7 @@ class Violation:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _AuditRule:
     name: str
     query: str
@@ -105,7 +105,7 @@ _RULES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LivenessProof:
     """A worker's row, or a lease, and the lock file whose flock proves that its holder runs."""
 
@@ -114,7 +114,7 @@ class LivenessProof:
     lock: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TakenListing:
     """A listing that was taken: the counts of its receipt, and its path."""
 
@@ -126,7 +126,7 @@ class TakenListing:
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OnDisk:
     """A product that is complete at ``path`` by the state; there may be millions, so no value is converted."""
 

@@ -6,13 +6,13 @@ The newest backup has the highest number. The time in its name is only for peopl
 import logging
 import re
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cdsed.clock import Clock
 from cdsed.dir_handle import sync
 from cdsed.errors import StateDamaged, StateDiskError, StateError
+from cdsed.frozen import frozen
 from cdsed.store.database import FILE_NAME, Database, examine
 from cdsed.store.migration import newest_schema
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"cdsed-(?P<number>\d{6})-(?P<at>\d{8}T\d{6}Z)(?P<upgrade>-be
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backup:
     """One backup: its path, its running number, when it was made (s UTC), and whether an upgrade was the reason."""
 

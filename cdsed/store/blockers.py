@@ -1,8 +1,7 @@
 """What keeps one product from moving, as far as the state knows it."""
 
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.operation import Pause
 from cdsed.model.product_state import Product, State
 from cdsed.store import pauses
@@ -12,7 +11,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("blockers")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WantingListing:
     """A listing that names the product."""
 
@@ -22,7 +21,7 @@ class WantingListing:
     paused: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blockers:
     """What concerns one product now.
 

@@ -6,9 +6,9 @@ noted that. It is only marked: a worker cancels it if it is not published, and e
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.product_state import Product
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -16,7 +16,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("cancelling")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancelled:
     """What a command cancelled.
 

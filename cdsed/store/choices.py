@@ -1,9 +1,8 @@
 """Products that are fetched in part: what all listings want of one, and whether what is there is enough."""
 
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
 from cdsed.errors import ProductError
+from cdsed.frozen import frozen
 from cdsed.model.choice import Choice, union
 from cdsed.model.manifest import manifest_of
 from cdsed.model.objects import ListedObject
@@ -18,7 +17,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("choices")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChosenObjects:
     """The objects of a product that are fetched; `marker` has the name and content of its marker if others are not."""
 

@@ -24,7 +24,7 @@ def is_due(db: Database, clock: Clock, place: Path) -> bool:
 
 def note(db: Database, clock: Clock, place: Path, free_bytes: int | None, error: str | None = None) -> None:
     """Note the free space of a place, or why it cannot be asked."""
-    with db.write():
+    with db.write(durable=False):
         db.rows(_SQL.note, place=str(place), free_bytes=free_bytes, error=error, at=clock.utc_s())
 
 

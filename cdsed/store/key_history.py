@@ -1,8 +1,7 @@
 """The history of each account's S3 key, so that a refusal can be explained; the key itself is not stored."""
 
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -11,7 +10,7 @@ _SQL = Queries("key_history")
 _EVERY_S = 60.0  # a success is noted at most this often, because each note is a commit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyHistory:
     """The history of a key; times in seconds UTC.
 

@@ -1,11 +1,11 @@
 """Listings: how far each is taken, the remarks about its lines, and whether it is finished."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.choice import Choice, Patterns
 from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark, ReportRow
 from cdsed.store.database import Database, Row
@@ -14,7 +14,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("listings")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """A listing in the database; ``items_taken`` of its items are committed.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 
 from cdsed.errors import StateDamaged, StateRefused
-from cdsed.store.queries import migrations
+from cdsed.store.queries import migrations, whole_schema
 
 APPLICATION_ID = 0x43445345  # "CDSE"
 
@@ -16,7 +16,7 @@ def newest_schema() -> int:
 
 
 def migrate(connection: apsw.Connection, path: Path) -> None:
-    """Upgrade the schema in one transaction: a reader sees the old schema or the new one.
+    """Make or upgrade the schema in one transaction: a reader sees the old schema or the new one.
 
     Raises
     ------
@@ -32,6 +32,9 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         _refuse_newer(version := connection.pragma("user_version"), path)  # another process may have upgraded it
+        if connection.pragma("schema_version") == 0:
+            connection.execute(whole_schema())
+            version = connection.pragma("user_version")
         for script in scripts[version:]:
             connection.execute(script)
         _refuse_dangling(connection, path)

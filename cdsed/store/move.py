@@ -1,7 +1,8 @@
 """The next state of a product, and what a person has commanded of it meanwhile."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from cdsed.frozen import frozen
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, State
 from cdsed.store.database import Row
 
@@ -9,7 +10,7 @@ from cdsed.store.database import Row
 _PERHAPS_PUBLISHED = frozenset({State.READY, State.DOWNLOADING, State.VERIFYING, State.RETRY_WAIT})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """The next state of a product, and why.
 

@@ -7,11 +7,11 @@ up. So an event arrives at least once, and after a kill perhaps twice, with the 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.config.event_hooks import EventHook
+from cdsed.frozen import frozen
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -22,7 +22,7 @@ _WORSE = "\n"
 _SPLIT_AT = 3  # attempts after which a batch is given event by event: one of them may be what is refused
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HookState:
     """How far a hook has come; `waiting` and `given_up` count events."""
 
@@ -36,7 +36,7 @@ class HookState:
     given_up: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutboxEvent:
     """One event: its number, kind, time (s UTC) and facts."""
 
@@ -46,7 +46,7 @@ class OutboxEvent:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TriedBatch:
     """Events that were given together without success, and how often."""
 
@@ -54,7 +54,7 @@ class TriedBatch:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PresentAlarm:
     """An alarm that there is now; `step`, from 0 to 9, grows as it becomes more urgent."""
 

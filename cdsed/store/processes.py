@@ -109,8 +109,8 @@ def register(db: Database, clock: Clock, *, name: str, lock: Path) -> int:
 
 
 def release(db: Database, clock: Clock, process: int, *, cooldown_s: float = 0.0) -> None:
-    """Release everything that a process holds, and delete its row."""
-    with db.write():
+    """Release everything that a process holds, and delete its row; after a power cut, the next start does it again."""
+    with db.write(durable=False):
         at = clock.utc_s()
         db.rows(_SQL.release_pieces, id=process)
         db.rows(_SQL.count_claims, id=process, step=step_of(clock))

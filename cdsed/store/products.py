@@ -6,11 +6,11 @@ claim has ended.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
+from cdsed.frozen import frozen
 from cdsed.model.choice import Choice
 from cdsed.model.objects import Places
 from cdsed.model.product_state import TERMINAL, PathSource, Product, State
@@ -23,7 +23,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("products")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductRequest:
     """A product as a line of a listing requests it."""
 
@@ -148,7 +148,7 @@ def claim_resolving(db: Database, clock: Clock, process: int, chosen: Iterable[i
     return [_product(row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The S3 path of a product and what else was resolved."""
 
@@ -254,8 +254,9 @@ def give_up(db: Database, clock: Clock, product: int, *, code: str, cause: str) 
 
 def wake_due(db: Database, clock: Clock) -> None:
     """Queue every product whose back-off is over, or make it ready."""
-    with db.write():
-        db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
+    if db.row(_SQL.any_due, now_s=clock.boot_s()):  # a commit would wake every process
+        with db.write():
+            db.rows(_SQL.wake_due, now_s=clock.boot_s(), at=clock.utc_s())
 
 
 def groups_at_work(db: Database, clock: Clock) -> list[str]:

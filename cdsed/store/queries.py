@@ -4,6 +4,7 @@ A query begins with a line ``-- name: some_name``. Its text ends before the next
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("sql")  # importlib.resources would cost `cdsed status` 6 ms
@@ -32,6 +33,12 @@ class Queries:
             raise AttributeError(f"sql/{self._subject}.sql has no query named {name}") from None
 
 
-def migrations() -> list[str]:
+def whole_schema() -> str:
+    """Return what all migrations together make, for a new state: they would take five times as long."""
+    return (_FOLDER / "schema.sql").read_text(encoding="utf-8")
+
+
+@cache
+def migrations() -> tuple[str, ...]:
     """Return the texts of all migrations; number n of them leads to ``user_version`` n."""
-    return [script.read_text(encoding="utf-8") for script in sorted((_FOLDER / "migrations").glob("*.sql"))]
+    return tuple(script.read_text(encoding="utf-8") for script in sorted((_FOLDER / "migrations").glob("*.sql")))

@@ -1,8 +1,7 @@
 """How long S3 has not delivered a product that the catalogue offers: it refuses it to all, or does not list it."""
 
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.product_state import Product
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -13,7 +12,7 @@ _SQL = Queries("refusals")
 _UNPROVEN_TIMES = 7
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusals:
     """The rounds in a row in which every account was refused a product.
 

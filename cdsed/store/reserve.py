@@ -21,15 +21,18 @@ class Reserve:
     def make(self) -> bool:
         """Reserve the space, if the same amount stays free; return whether it is reserved and the disk is writable."""
         try:
-            if not self._is_whole() and self._free_bytes() < 2 * SIZE_BYTES:
+            whole = self._is_whole()
+            if not whole and self._free_bytes() < 2 * SIZE_BYTES:
                 return False
             # The file is opened for writing even if it is complete: that fails on a disk that has become read-only.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
-                os.posix_fallocate(descriptor, 0, SIZE_BYTES)
+                if not whole:
+                    os.posix_fallocate(descriptor, 0, SIZE_BYTES)
             finally:
                 os.close(descriptor)
-            sync(self._path)
+            if not whole:
+                sync(self._path)
         except OSError as error:
             _log.debug("no space is reserved in %s: %s", self._path.parent, error.strerror)
             return False

@@ -6,10 +6,10 @@ after that, from the state. So a process that is killed at any moment neither lo
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.config.standing_queries import StandingQuery
+from cdsed.frozen import frozen
 from cdsed.model.catalogue_change import ChangedProduct, DeletedProduct
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -19,7 +19,7 @@ _SEEN_FOR_S = 366 * 86_400.0  # after that, a change of a product counts as new
 _IDS_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryState:
     """How far a query has come; see the table ``standing_query``."""
 
@@ -38,7 +38,7 @@ class QueryState:
     requested: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeenProduct:
     """What a query has seen of a product: its digest, when it changed (s UTC), and whether its deletion is known."""
 
@@ -47,7 +47,7 @@ class SeenProduct:
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryRun:
     """A run that is in the state, and whose files may not be written yet."""
 
@@ -57,7 +57,7 @@ class QueryRun:
     report: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundByRun:
     """What a run adds to the state.
 

@@ -4,9 +4,8 @@ One process works on a suspect and on nothing else meanwhile. Only then is the n
 The process with the least work takes no new work until it has none; then it takes the suspect.
 """
 
-from dataclasses import dataclass
-
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.store import leases
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
@@ -14,7 +13,7 @@ from cdsed.store.queries import Queries
 _SQL = Queries("suspects")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Duty:
     """Which work a process may take.
 

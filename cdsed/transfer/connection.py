@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +21,7 @@ from cdsed.config.proxies import Proxy, ProxyRules
 from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
+from cdsed.frozen import frozen
 from cdsed.transfer.http_response import PlainResponse
 from cdsed.transfer.request_signature import RequestSigner, canonical_query
 from cdsed.transfer.s3_errors import network_error
@@ -28,7 +29,7 @@ from cdsed.transfer.s3_errors import network_error
 _USER_AGENT = f"cdsed/{__version__}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """Where S3 is, and its time-outs.
 
@@ -68,7 +69,7 @@ class Endpoint:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """The key pair that signs requests."""
 

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.frozen import frozen
 from cdsed.model.objects import Digests, Piece
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection, read_into, read_small
@@ -24,7 +24,7 @@ BUFFER_BYTES = 256 * 2**10  # larger ones were not faster, and each session has 
 _WRITE_BEHIND_BYTES = 8 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FetchContext:
     """What one session fetches with.
 

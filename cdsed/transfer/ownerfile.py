@@ -8,12 +8,12 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK, same_boot
 from cdsed.dir_handle import DirHandle
 from cdsed.errors import OwnedElsewhere
+from cdsed.frozen import frozen
 
 FOLDER = "owners"
 
@@ -24,7 +24,7 @@ BYTES_MAX = 8192
 _UNLOCKABLE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """A state, and the daemon that used it last."""
 

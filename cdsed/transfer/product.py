@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdsed.errors import ProductError
+from cdsed.frozen import frozen
 from cdsed.model.eodata import S3Location
 from cdsed.model.objects import Digests, ListedObject, Piece, StoredObject
 from cdsed.model.single_file import single_file
@@ -28,7 +29,7 @@ Watch = Callable[[Connection], AbstractContextManager[object]]
 _CHECKPOINT_EVERY_S = 60.0  # a product without a state is not resumed, so syncing often has no use
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FetchProgress:
     """How far a product is; ``path`` is the object that is being fetched."""
 
@@ -65,7 +66,7 @@ class FetchOptions:
     watch: Watch = nullcontext
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StagedProduct:
     """A product that is whole and verified in its staging directory.
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 from xml.etree.ElementTree import Element
 
 from cdsed.errors import ServiceError
+from cdsed.frozen import frozen
 from cdsed.transfer.genuine import error_code, is_page, parsed, tag
 
 _CUT_LISTING = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<ListBucketResult\b")
@@ -15,7 +15,7 @@ _SIZE = re.compile(r"[0-9]{1,18}")  # the state holds no more than 2**63 - 1
 ETAG = re.compile(r"[!#-~]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRequest:
     """The bucket and prefix of a list request; `what` names it in messages."""
 
@@ -24,7 +24,7 @@ class ListRequest:
     prefix: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageEntry:
     """One object of a page, as the service describes it; nothing of it has been checked."""
 
@@ -39,7 +39,7 @@ class PageEntry:
         return int(self.size), self.etag
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListPage:
     """The objects of one page, and where the list continues; '' on the last page."""
 

@@ -23,9 +23,16 @@ from cdsed.work.sharing import SharedAccounts
 
 
 class WorkSignal:
-    """Wakes idle threads when there may be work; they look in the database for what it is."""
+    """Wakes idle threads when there may be work; they look in the database for what it is.
+
+    Attributes
+    ----------
+    rest_s
+        How long idle threads wait at least, because all is at rest; 0 while there is work.
+    """
 
     def __init__(self) -> None:
+        self.rest_s = 0.0
         self._condition = threading.Condition()
         self._generation = 0
 
@@ -41,9 +48,9 @@ class WorkSignal:
             self._condition.notify_all()
 
     def wait_after(self, generation: int, seconds: float) -> None:
-        """Wait until the generation differs from `generation`, for at most `seconds`."""
+        """Wait until the generation differs from `generation`, for at most `seconds`; longer if all is at rest."""
         with self._condition:
-            self._condition.wait_for(lambda: self._generation != generation, seconds)
+            self._condition.wait_for(lambda: self._generation != generation, max(seconds, self.rest_s))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Which exits of workers count against the product they worked on: a crash does, a kill from outside does not."""
 
 import signal
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
 from cdsed.errors import ExitCode
+from cdsed.frozen import frozen
 from cdsed.process.exits import ChildExit
 from cdsed.store.processes import DeadWorker, Evidence
 
@@ -22,7 +22,7 @@ _UNKNOWN_AFTER_S = 5.0
 _REMEMBERED_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _End:
     name: str
     end: ChildExit

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cdsed.errors import DiskError, OwnedElsewhere
+from cdsed.frozen import frozen
 from cdsed.local import marker
 from cdsed.local.space import free_bytes
 from cdsed.logevent import PRESENT
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 _PAUSING = frozenset(code for rule in RULES if rule.action is FailureAction.PAUSE_DISK for code in rule.codes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Room:
     """A destination that responds, its pre-spool, and the bytes that are free there."""
 

@@ -1,12 +1,12 @@
 """The actions that can follow from a failure; `cdsed.work.failure_rules` has the action of each failure."""
 
-from dataclasses import dataclass
 from enum import Enum
 
+from cdsed.frozen import frozen
 from cdsed.model.product_state import State
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """What an action means.
 

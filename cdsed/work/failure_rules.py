@@ -4,13 +4,12 @@
 generated from it, and lists the failures that other modules decide on, too.
 """
 
-from dataclasses import dataclass
-
 from cdsed.errors import FaultDomain, TransferError
+from cdsed.frozen import frozen
 from cdsed.work.failure_action import FailureAction
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailureRule:
     """One row: errors of this fault domain with one of these codes (no code: any other) lead to this action.
 

@@ -5,13 +5,13 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 from cdsed.clock import iso
 from cdsed.config.event_hooks import MailTarget
+from cdsed.frozen import frozen
 from cdsed.store.outbox import OutboxEvent
 
 SCHEMA = 1
@@ -26,7 +26,7 @@ _TITLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HookDelivery:
     """Events that one hook is given in one call.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.local import marker
 from cdsed.local.partial import is_marked
 from cdsed.local.presence import Presence
@@ -38,7 +39,7 @@ class _Batch:
         return Counts(**{verdict.value: counted[verdict] for verdict in LineVerdict})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PresenceCheck:
     """Where the state said that a product is when it was looked for, and where it was found, perhaps in part."""
 

@@ -1,10 +1,10 @@
 """Plan a product: look for it on disk again, list its objects, choose its place, and cut it into pieces."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.errors import ProductError
+from cdsed.frozen import frozen
 from cdsed.model.eodata import location_of
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product
@@ -19,7 +19,7 @@ from cdsed.work.destination import Destination
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Planned:
     """The plan of a product, before it is stored; `requests` is how many fetch the product, its list included."""
 

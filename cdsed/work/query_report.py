@@ -8,6 +8,7 @@ from typing import Any
 
 from cdsed.clock import iso
 from cdsed.config.standing_queries import StandingQuery
+from cdsed.frozen import frozen
 from cdsed.model.catalogue_change import ChangedProduct, Changes, DeletedProduct
 from cdsed.model.product_state import SUCCEEDED, Product
 from cdsed.model.safename import normalise, parse
@@ -28,7 +29,7 @@ class ChangeKind(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportedChange:
     """One line of a report; `listed` says whether the product is in the listing, `about` adds what matters."""
 

@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.local.marker import look
 from cdsed.model.product_state import SUCCEEDED, Product, State
 from cdsed.store import disks, products, refetching
 from cdsed.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refetched:
     """What came of one product: it is fetched again, or `refused` says why not."""
 

@@ -1,9 +1,9 @@
 """Requeue products that wait or failed, when you ask for it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cdsed.clock import Clock
+from cdsed.frozen import frozen
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
 from cdsed.store import breakers, cancelling, choices, listings, products
 from cdsed.store.database import Database
@@ -14,7 +14,7 @@ RETRYABLE = (TERMINAL - SUCCEEDED) | {State.RETRY_WAIT}
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryResult:
     """The state of one product before and after; the two are equal if it was not requeued."""
 

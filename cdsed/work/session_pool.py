@@ -134,7 +134,7 @@ class SessionPool:
                     lock.release()
             if due:
                 next_s = time.monotonic() + _TIDY_EVERY_S
-            context.stop.wait(_IDLE_S)
+            context.stop.wait(max(_IDLE_S, context.work_signal.rest_s))
 
     def _heartbeat(self) -> None:
         """Write a heartbeat wherever this state owns places of products."""

@@ -5,11 +5,11 @@ import ipaddress
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cdsed.clock import Clock
 from cdsed.config.accounts import Account
+from cdsed.frozen import frozen
 from cdsed.process.lock import KernelLock
 from cdsed.process.register import Register
 from cdsed.store import notices
@@ -18,7 +18,7 @@ from cdsed.store.database import Database
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SharedAccounts:
     """The accounts of this state, and the register of all daemons; `s3_url` is the service of the accounts."""
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from cdsed.clock import Clock, iso
 from cdsed.config.settings import Settings
 from cdsed.config.time_windows import LimitRule, WindowRule, wall_clock
+from cdsed.frozen import frozen
 from cdsed.logevent import LogEvent, about
 from cdsed.model.operation import BandwidthLimit
 from cdsed.model.week import Offset, WeekWindow, next_change
@@ -38,7 +39,7 @@ class _Course(Generic[_Value]):
         return self.known[2], self.known[1]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Courses:
     """The courses of one reading of the settings; of listings they are by pattern of their names."""
 

@@ -3,24 +3,26 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cdsed.clock import SYSTEM_CLOCK, Clock
 from cdsed.config.accounts import Accounts
 from cdsed.config.settings import Settings
 from cdsed.errors import StateError
+from cdsed.frozen import frozen
 from cdsed.process.lock import KernelLock
 from cdsed.process.memory import rss_bytes
 from cdsed.process.worker_control import WorkerControl
 from cdsed.store import processes
 from cdsed.store.database import Database, join_state
+from cdsed.store.rest import REST_S, at_rest
 from cdsed.work.change_wait import ChangeWait
 from cdsed.work.process_lock import lock_of_this_process
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worker:
     """One worker process: its database connection, its number there, and its control by the supervisor."""
 
@@ -40,6 +42,10 @@ class Worker:
         if not self.outgrew:
             with suppress(OSError):
                 self.lock.note(processes.LEFT)
+
+    def rest_s(self) -> float:
+        """Return how long it may wait for a change, and between heartbeats, because all is at rest; 0 if it is not."""
+        return min(REST_S, self.settings.process.hung_after_s / 4) if at_rest(self.db, self.clock) else 0.0
 
     def heartbeat(self) -> None:
         """Send a heartbeat; a worker above its memory limit leaves in order, and a new one follows it.

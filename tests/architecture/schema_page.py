@@ -1,7 +1,7 @@
 """Write the schema that all migrations together make: ``make docs``.
 
-``cdsed/store/sql/schema.sql`` is the schema in one file, for readers, and ``docs/tables.md`` is a picture of it. cdsed
-executes neither: the migrations make a state.
+``cdsed/store/sql/schema.sql`` is the schema in one file, for readers and for new states, and ``docs/tables.md`` is a
+picture of it. The migrations upgrade a state that exists.
 """
 
 import re
@@ -10,7 +10,10 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from cdsed.store.database import FILE_NAME, open_state
+import apsw
+
+from cdsed.store.database import FILE_NAME
+from cdsed.store.migration import APPLICATION_ID
 from cdsed.store.queries import migrations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +35,7 @@ _MEANINGS = {  # of tables whose first line has no comment
     "disk": "a directory of products, and the disk that it is on",
 }
 _FIRST_LINES = """\
--- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
+-- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, of which a new state is made.
 -- It is what all migrations make together. To change it, add a migration.
 """
 _HEAD = """\
@@ -59,11 +62,16 @@ Change the schema with a new migration only. [CONTRIBUTING.md](../CONTRIBUTING.m
 
 
 def migrated() -> sqlite3.Connection:
-    """Return an empty state in memory, as the migrations make it."""
+    """Return an empty state in memory, as the migrations make it one after the other."""
     memory = sqlite3.connect(":memory:")
     with tempfile.TemporaryDirectory() as folder:
-        open_state(Path(folder)).close()
-        with closing(sqlite3.connect(Path(folder) / FILE_NAME)) as file:
+        path = Path(folder) / FILE_NAME
+        with closing(apsw.Connection(str(path))) as made:
+            for script in migrations():
+                made.execute(script)
+            made.pragma("application_id", APPLICATION_ID)
+            made.pragma("user_version", len(migrations()))
+        with closing(sqlite3.connect(path)) as file:
             file.backup(memory)
     return memory
 

@@ -1,4 +1,4 @@
-"""The schema in one file is what the migrations make, and the program does not read it."""
+"""The schema in one file is what the migrations make: new states are made of it."""
 
 import re
 import sqlite3
@@ -6,9 +6,10 @@ from contextlib import closing
 
 import pytest
 
+from cdsed.store.database import FILE_NAME, open_state
 from cdsed.store.queries import migrations
 from tests.architecture.schema_page import PAGE, SCHEMA, _laid_out, migrated, page, schema
-from tests.architecture.sources import ROOT, sources
+from tests.architecture.sources import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,13 @@ def test_its_first_line_says_that_it_is_generated_and_how():
     assert "`make docs`" in first
 
 
-def test_cdsed_and_its_packages_execute_the_migrations_only():
-    assert all("schema.sql" not in source.text and 'Queries("schema")' not in source.text for source in sources())
+def test_a_new_state_is_what_the_migrations_make(state, tmp_path):
+    open_state(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as new:
+        assert schema(new) == schema(state)
+
+
+def test_no_package_brings_sql_of_its_own():
     assert SCHEMA.read_text("utf-8") not in migrations()
     packaging = [path for path in (ROOT / "packaging").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert [path.name for path in packaging if ".sql" in path.read_text("utf-8")] == []

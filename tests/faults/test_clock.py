@@ -57,6 +57,19 @@ def test_a_tick_that_fails_is_reported_and_kept(clock: JumpingClock) -> None:
         assert failed.acquire(timeout=30)
 
 
+def test_only_ticks_that_rest_are_left_out_while_all_is_at_rest(clock: JumpingClock) -> None:
+    always, sometimes = threading.Semaphore(0), threading.Semaphore(0)
+    at_rest = threading.Event()
+    at_rest.set()
+    ticks = [Tick("a", 0.05, always.release), Tick("b", 0.05, sometimes.release, rests=True)]
+    with Ticks(ticks, lambda _name, error: pytest.fail(str(error)), clock, at_rest.is_set):
+        for _ in range(3):
+            assert always.acquire(timeout=30)
+        assert not sometimes.acquire(blocking=False)
+        at_rest.clear()
+        assert sometimes.acquire(timeout=30)
+
+
 @pytest.mark.parametrize("jump_s", [-_DAY_S, _DAY_S])
 def test_a_product_that_waits_is_woken_after_its_time_whatever_the_clock_says(lab: StateLab, jump_s: float) -> None:
     number = lab.ready("A")

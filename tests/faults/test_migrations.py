@@ -31,11 +31,11 @@ _UPGRADE = textwrap.dedent("""
     import sys
     from pathlib import Path
     from cdsed.store import database, migration
-    scripts = migration.migrations()
-    scripts.append(
+    scripts = (
+        *migration.migrations(),
         "CREATE TABLE newcomer (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
         "INSERT INTO newcomer SELECT id, hex(zeroblob(3000)) FROM product;"
-        "UPDATE product SET priority = priority + 1"
+        "UPDATE product SET priority = priority + 1",
     )
     migration.migrations = lambda: scripts
     database.open_state(Path(sys.argv[1])).close()

@@ -20,7 +20,8 @@ from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import audit, backup, leases, listings, products
 from cdsed.store.database import FILE_NAME, Database, examine, open_state
 from cdsed.work.intake import Intake
-from cdsed.work.recover import Source, open_for_daemon, remake
+from cdsed.work.recover import open_for_daemon
+from cdsed.work.remake import Source, remake
 from tests.support.injection import needs_strace
 from tests.support.state import SetClock, StateLab
 
@@ -256,7 +257,8 @@ _REMAKE = textwrap.dedent("""
     from pathlib import Path
     from cdsed.clock import SYSTEM_CLOCK
     from cdsed.config.settings import Settings
-    from cdsed.work.recover import Source, open_for_daemon, remake
+    from cdsed.work.recover import open_for_daemon
+    from cdsed.work.remake import Source, remake
     settings = Settings.model_validate_json(Path(sys.argv[1]).read_text())
     if sys.argv[2] == "start":
         open_for_daemon(settings, SYSTEM_CLOCK).close()

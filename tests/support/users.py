@@ -23,12 +23,12 @@ import encodings.ascii, encodings.idna, encodings.latin_1, encodings.utf_16, enc
 import _strptime, importlib, json, os, pkgutil, sys
 sys.path.insert(0, {str(ROOT)!r})
 import cdsed
-from cdsed.store.queries import migrations
+from cdsed.store.queries import migrations, whole_schema
 for room in ("cli", "config", "inbox", "local", "model", "process", "store", "view", "work"):
     package = importlib.import_module("cdsed." + room)
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-migrations()
+migrations(), whole_schema()
 uid, umask, *arguments = sys.argv[1:]
 os.setgroups([{GROUP}])
 os.setresgid(*[{GROUP} if int(uid) == {SERVICE} else int(uid)] * 3)

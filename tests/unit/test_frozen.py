@@ -62,3 +62,27 @@ def test_no_field_is_set_again_or_deleted(name: str) -> None:
 def test_values_of_two_classes_differ_and_equal_ones_have_one_hash() -> None:
     assert Other("x") != Value("x")
     assert len({Other("x"), Other("x"), Other("y")}) == 2
+
+
+@frozen
+class Counted:
+    """What a field may be made of."""
+
+    name: str
+    secret: str = field(repr=False)
+    size_bytes: int = 0
+    note: str = field(default="", compare=False)
+    seen: list[str] = field(default_factory=list, init=False)
+    length: int = field(init=False)
+    last: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "length", len(self.name))
+
+
+def test_fields_mean_what_they_mean_in_a_dataclass() -> None:
+    value = Counted("name", "secret", 3, last=True)
+    assert repr(value) == "Counted(name='name', size_bytes=3, note='', seen=[], length=4, last=True)"
+    assert value == replace(value, note="not compared") != replace(value, secret="another")
+    with pytest.raises(TypeError, match=r"Counted.__init__\(\)"):
+        Counted("name")  # type: ignore[call-arg]

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from cdsed.frozen import frozen
 from cdsed.inbox.formats.words import (
     Certainty,
     Place,
@@ -42,7 +42,7 @@ _NAME_CHARACTERS_MIN = 24
 _LIKE_A_NAME = re.compile(r"(?i:S[0-9A-Z_]{2}_[\w.]{20,})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """The words about products in one line, row or JSON object, as they are written.
 

@@ -4,11 +4,11 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
 from cdsed.errors import InboxError
+from cdsed.frozen import frozen
 from cdsed.inbox.formats import directory_lines
 from cdsed.inbox.formats.records import Record, is_known, judge, judge_name, key_of, only_ids, record_of
 from cdsed.inbox.formats.words import AROUND, Certainty, certainty_of, id_of, is_path, is_plain
@@ -98,7 +98,7 @@ def _content(line: PhysicalLine) -> str:
     return "" if not text.strip() or text.startswith("#") else text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Table:
     """The first line of a table: its delimiter, and the headers of its columns."""
 

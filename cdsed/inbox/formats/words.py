@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from urllib.parse import unquote
 
+from cdsed.frozen import frozen
 from cdsed.model.eodata import BUCKET, split_s3_path
 from cdsed.model.families import Family
 from cdsed.model.families.form import TIME
@@ -47,7 +47,7 @@ class Certainty(IntEnum):
     FULL = 3  # it has the form of its mission's names
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """What a path says.
 

@@ -123,6 +123,9 @@ UPDATE product SET s3_path = NULL, path_source = NULL, path_refuted = 1 WHERE id
 -- name: forget_objects
 DELETE FROM object WHERE product = :id
 
+-- name: any_due
+SELECT 1 FROM product WHERE due_s <= :now_s AND cancels = 0 LIMIT 1
+
 -- name: wake_due
 UPDATE product SET state = CASE WHEN s3_path IS NULL THEN 'queued' ELSE 'ready' END, due_s = NULL, changed_at = :at
 WHERE due_s <= :now_s AND cancels = 0

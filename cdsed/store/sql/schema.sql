@@ -1,4 +1,4 @@
--- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, to read. Nothing executes it.
+-- Generated from cdsed/store/sql/migrations by `make docs`: the present schema, of which a new state is made.
 -- It is what all migrations make together. To change it, add a migration.
 PRAGMA application_id = 1128551237;
 PRAGMA user_version = 17;

@@ -164,7 +164,9 @@ def test_a_replacement_that_was_interrupted_is_finished_or_forgotten(lab: StateL
 def test_room_is_kept_only_where_there_is_enough_of_it(tmp_path: Path, small_disk: Path) -> None:
     kept = Reserve(tmp_path)
     assert kept.make()
+    made = (tmp_path / "reserve").stat()
     assert kept.make()
+    assert (tmp_path / "reserve").stat().st_ctime_ns == made.st_ctime_ns, "a disk that is at rest is not written to"
     assert (tmp_path / "reserve").stat().st_blocks * 512 >= SIZE_BYTES
     kept.give_up_if_needed()
     assert (tmp_path / "reserve").exists()
