@@ -116,7 +116,8 @@ def _all_in_utc(texts: pa.StringArray) -> NDArray[np.datetime64]:
     """Read times that end with a Z; raises ArrowInvalid if one does not, or has more than 6 digits of seconds."""
     if pc.any(pc.invert(pc.ends_with(texts, "Z"))).as_py():
         raise pa.ArrowInvalid("another zone")
-    return texts.cast(pa.timestamp("us", "UTC")).to_numpy(zero_copy_only=False)
+    found: NDArray[np.datetime64] = texts.cast(pa.timestamp("us", "UTC")).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _plain(text: str | None) -> str:
