@@ -20,14 +20,18 @@ Requested attributes follow as columns under their own names, with the types of 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from geopandas.array import from_shapely
 from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
 
 from cdsed.catalogue.attributes import AttributeType, type_of
 from cdsed.catalogue.footprint import footprints
@@ -39,6 +43,7 @@ COLUMNS = (
     *("md5", "blake3", "geometry"),
 )
 _NEVER = "9999"  # the year in which the catalogue puts the eviction of a product that stays online
+_T = TypeVar("_T")
 _PLAIN_UTC = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z?")
 
 
@@ -57,25 +62,26 @@ def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
     KeyError, TypeError, ValueError, OverflowError
         A row is not as documented.
     """
+    sensing = [row.get("ContentDate") or {} for row in rows]
     values: dict[str, Any] = {
-        "id": _text(_word(row["Id"]) for row in rows),
-        "name": _text(_word(row["Name"]) for row in rows),
-        "s3_path": _text(row.get("S3Path") or None for row in rows),
+        "id": _text(_all([row["Id"] for row in rows], str)),
+        "name": _text(_all([row["Name"] for row in rows], str)),
+        "s3_path": _text([row.get("S3Path") or None for row in rows]),
         "size_bytes": np.array([row.get("ContentLength") or 0 for row in rows], dtype=np.int64),
-        "online": np.array([_boolean(row["Online"]) for row in rows], dtype=bool),
-        "start": _timestamps((row.get("ContentDate") or {}).get("Start") for row in rows),
-        "end": _timestamps((row.get("ContentDate") or {}).get("End") for row in rows),
-        "published": _timestamps(row.get("PublicationDate") for row in rows),
-        "modified": _timestamps(row.get("ModificationDate") for row in rows),
-        "evicted": _timestamps(_eviction(row.get("EvictionDate")) for row in rows),
-        "md5": _text(digest_of(row, "MD5") for row in rows),
-        "blake3": _text(digest_of(row, "BLAKE3") for row in rows),
+        "online": np.array(_all([row["Online"] for row in rows], bool), dtype=bool),
+        "start": _timestamps([each.get("Start") for each in sensing]),
+        "end": _timestamps([each.get("End") for each in sensing]),
+        "published": _timestamps([row.get("PublicationDate") for row in rows]),
+        "modified": _timestamps([row.get("ModificationDate") for row in rows]),
+        "evicted": _timestamps([_eviction(row.get("EvictionDate")) for row in rows]),
+        "md5": _text([digest_of(row, "MD5") for row in rows]),
+        "blake3": _text([digest_of(row, "BLAKE3") for row in rows]),
     }
-    geometry = gpd.GeoSeries(footprints(rows), crs=CRS)
     if columns:
         attributes = [{item["Name"]: item["Value"] for item in row.get("Attributes") or ()} for row in rows]
         values |= {name: _attribute(name, [each.get(name) for each in attributes]) for name in columns}
-    return gpd.GeoDataFrame(values, geometry=geometry)
+    geometry = from_shapely(footprints(rows), crs=CRS)
+    return gpd.GeoDataFrame(values | {"geometry": geometry}, geometry="geometry")
 
 
 def whole_frame(frames: Sequence[gpd.GeoDataFrame], columns: Sequence[str] = ()) -> gpd.GeoDataFrame:
@@ -87,25 +93,31 @@ def whole_frame(frames: Sequence[gpd.GeoDataFrame], columns: Sequence[str] = ())
     return once.sort_values(["start", "name"], kind="stable", ignore_index=True)
 
 
-def _text(values: Iterable[str | None]) -> pd.Series:
-    return pd.Series(list(values), dtype="string")
+def _text(values: list[str | None]) -> ExtensionArray:
+    return pd.array(values, dtype="string")
 
 
-def _word(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
+def _all(values: list[_T], kind: type[_T]) -> list[_T]:
+    """Return values that all are of one type."""
+    if wrong := {*map(type, values)} - {kind}:
+        raise TypeError(f"{wrong.pop().__name__} instead of {kind.__name__}")
+    return values
 
 
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
+def _timestamps(texts: list[str | None]) -> ExtensionArray:
+    try:
+        found = _all_in_utc(pa.array(texts, pa.string()))
+    except (pa.ArrowException, UnicodeError):  # one of them has another form, and all are read one by one
+        found = np.array([_plain(text) for text in texts], dtype="datetime64[us]")
+    return pd.array(found, dtype="datetime64[us, UTC]")
 
 
-def _timestamps(texts: Iterable[str | None]) -> pd.Series:
-    plain = [_plain(text) for text in texts]
-    return pd.Series(np.array(plain, dtype="datetime64[us]")).dt.tz_localize("UTC")
+def _all_in_utc(texts: pa.StringArray) -> NDArray[np.datetime64]:
+    """Read times that end with a Z; raises ArrowInvalid if one does not, or has more than 6 digits of seconds."""
+    if pc.any(pc.invert(pc.ends_with(texts, "Z"))).as_py():
+        raise pa.ArrowInvalid("another zone")
+    found: NDArray[np.datetime64] = texts.cast(pa.timestamp("us", "UTC")).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _plain(text: str | None) -> str:
@@ -130,7 +142,7 @@ def _eviction(text: str | None) -> str | None:
     return None if text is None or text.startswith(_NEVER) else text
 
 
-def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
+def _attribute(name: str, values: list[Any]) -> pd.Series | ExtensionArray:
     """Return a typed column; a value of another type, as in one known attribute of Sentinel-3, becomes missing."""
     match type_of(name):
         case AttributeType.INTEGER:
@@ -141,5 +153,5 @@ def _attribute(name: str, values: list[Any]) -> pd.Series | NDArray[Any]:
         case AttributeType.BOOLEAN:
             return pd.Series([value if isinstance(value, bool) else None for value in values], dtype="boolean")
         case AttributeType.TIMESTAMP:
-            return _timestamps(value if isinstance(value, str) and _is_timestamp(value) else None for value in values)
-    return _text(None if value is None else str(value) for value in values)
+            return _timestamps([value if isinstance(value, str) and _is_timestamp(value) else None for value in values])
+    return _text([None if value is None else str(value) for value in values])

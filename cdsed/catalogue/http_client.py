@@ -4,7 +4,6 @@ With `http_connections` it is the only user of `requests`. TLS is always verifie
 password comes from ``~/.netrc``.
 """
 
-import json
 import os
 import re
 import threading
@@ -20,6 +19,7 @@ from cdsed._version import __version__
 from cdsed.catalogue.http_connections import NO_RESPONSE, Adapter, OpenSockets
 from cdsed.catalogue.http_errors import from_status, one_line
 from cdsed.catalogue.http_retries import RetryPolicy, failure_of
+from cdsed.catalogue.json_body import parse_json
 from cdsed.clock import Clock
 from cdsed.config.proxies import ProxyRules
 from cdsed.config.settings import Settings
@@ -57,7 +57,7 @@ class HttpResponse:
             ``InvalidResponse``: it is something else, which the message does not quote.
         """
         try:
-            content = json.loads(self.body)
+            content = parse_json(self.body)
         except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             content, found = None, f"no JSON ({type(error).__name__})"
         else:

@@ -101,9 +101,10 @@ def _instant(text: str) -> datetime:
 def digest_of(row: Mapping[str, Any], algorithm: str) -> str | None:
     """Return a row's digest by the catalogue's name of the algorithm, in lower-case hex; None when it is absent."""
     for checksum in row.get("Checksum") or []:
-        value = str(checksum.get("Value")).lower()
-        if checksum.get("Algorithm") == algorithm and _DIGESTS[algorithm].fullmatch(value):
-            return value
+        if checksum.get("Algorithm") == algorithm:
+            value = str(checksum.get("Value")).lower()
+            if _DIGESTS[algorithm].fullmatch(value):
+                return value
     return None
 
 

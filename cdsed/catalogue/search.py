@@ -1,6 +1,5 @@
 """Searching the catalogue: every product that a query selects, each once, or an error."""
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -18,6 +17,7 @@ from cdsed.catalogue.cache import Cache
 from cdsed.catalogue.filter import filter_text
 from cdsed.catalogue.frame import frame_of, whole_frame
 from cdsed.catalogue.http_errors import PASSING
+from cdsed.catalogue.json_body import parse_json
 from cdsed.catalogue.odata_client import ODataClient, Reply
 from cdsed.catalogue.query import Query
 from cdsed.catalogue.slices import REACH, SKIP_MAX, TOP_MAX, Window, windows
@@ -293,7 +293,7 @@ def _cut(window: Window, count: int) -> list[Window]:
 def _page_of(kept: bytes) -> dict[str, Any] | None:
     """Return a cached page; None when it is damaged."""
     try:
-        page = json.loads(kept)
+        page = parse_json(kept)
     except (ValueError, RecursionError):
         return None
     return page if isinstance(page, dict) and isinstance(page.get("value"), list) else None

@@ -25,23 +25,42 @@ def no_pulse() -> None:
     """Do nothing: for commands, which send no heartbeats."""
 
 
-def open_plain(path: Path) -> IO[bytes]:
+def open_plain(path: Path | str) -> IO[bytes]:
     """Open a file for reading; OSError if it is, for example, a named pipe, which may never end.
 
     Links are followed: users may have made them in spools and archives, and the file is only read.
     """
+    return os.fdopen(_opened(path)[0], "rb")
+
+
+def read_plain(path: Path | str, bytes_max: int) -> bytes:
+    """Return the first bytes of a file, otherwise as `open_plain`."""
+    descriptor, size_bytes = _opened(path)
+    try:
+        content = os.read(descriptor, min(size_bytes, bytes_max))
+        if len(content) == size_bytes:
+            return content
+        with os.fdopen(descriptor, "rb", closefd=False) as file:  # it is longer, or grows, or was read in part
+            return content + file.read(bytes_max - len(content))
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path | str) -> tuple[int, int]:
+    """Return the descriptor and the size of a plain file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "is not a plain file", str(path))
-    return os.fdopen(descriptor, "rb")
+    return descriptor, found.st_size
 
 
 class DirectoryFiles:
     """The files below a directory."""
 
     def __init__(self, top: Path, pulse: Pulse = no_pulse) -> None:
-        self._top = top
+        self._top = str(top)
         self._pulse = pulse
 
     def paths(self) -> Iterator[str]:
@@ -52,7 +71,7 @@ class DirectoryFiles:
     def size_bytes(self, path: str) -> int | None:
         """Return the size of a plain file; None if it does not exist."""
         try:
-            found = (self._top / path).stat()
+            found = os.stat(f"{self._top}/{path}")  # noqa: PTH116 - a path is made for each file of each product
         except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
@@ -62,10 +81,14 @@ class DirectoryFiles:
         with self.open(path) as file:
             return _digest(file, algorithm, self._pulse)
 
+    def read(self, path: str, bytes_max: int) -> bytes:
+        """Return the first bytes of a file; raises OSError if it cannot be read."""
+        return read_plain(f"{self._top}/{path}", bytes_max)
+
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
         """Open a file for reading."""
-        with open_plain(self._top / path) as file:
+        with open_plain(f"{self._top}/{path}") as file:
             yield file
 
 
@@ -111,6 +134,11 @@ class ZipFiles:
                 return _digest(file, algorithm, self._pulse)
         except UNREADABLE_ZIP:
             return ""
+
+    def read(self, path: str, bytes_max: int) -> bytes:
+        """Return the first bytes of a file."""
+        with self.open(path) as file:
+            return file.read(bytes_max)
 
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:

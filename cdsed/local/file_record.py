@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, mkdir_durable
-from cdsed.local.contents import open_plain
+from cdsed.local.contents import read_plain
 from cdsed.model.eodata import safe_segments
 from cdsed.model.manifest import ManifestEntry
 
@@ -78,8 +78,7 @@ def remove(destination: Path, name: str, below: str = "") -> None:
 def read(product: Path) -> tuple[ManifestEntry, ...]:
     """Return the recorded files of the product at a path; empty without a record that can be read."""
     try:
-        with open_plain(product.parent / FOLDER / product.name) as file:
-            record = json.loads(file.read(_BYTES_MAX))
+        record = json.loads(read_plain(f"{product.parent}/{FOLDER}/{product.name}", _BYTES_MAX))
         if record["schema"] != _SCHEMA:
             return ()
         return tuple(_entry(each["path"], each["size_bytes"], each["md5"]) for each in record["files"])

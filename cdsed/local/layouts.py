@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cdsed.dir_handle import DirHandle, mkdir_durable
-from cdsed.local.contents import open_plain
+from cdsed.local.contents import read_plain
 from cdsed.local.file_record import FOLDER
 from cdsed.model.layout import ProductLayout
 from cdsed.model.safename import Safename
@@ -69,5 +69,5 @@ def places_below(safename: Safename, layouts: tuple[ProductLayout, ...]) -> Iter
 
 
 def _read(path: Path) -> Iterator[ProductLayout]:
-    with suppress(OSError, ValueError), open_plain(path) as file:
-        yield ProductLayout.parse(file.read(_BYTES_MAX).decode())
+    with suppress(OSError, ValueError):
+        yield ProductLayout.parse(read_plain(path, _BYTES_MAX).decode())

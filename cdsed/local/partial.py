@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from cdsed.local.contents import open_plain
+from cdsed.local.contents import read_plain
 from cdsed.model.part_marker import MARKER, Partial, parse
 
 _BYTES_MAX = 64 * 2**20
@@ -16,6 +16,6 @@ def is_marked(product: Path) -> bool:
 
 def read_marker(product: Path) -> Partial | None:
     """Return what the marker of a product says; None without one that can be read."""
-    with suppress(OSError), open_plain(product / MARKER) as file:
-        return parse(file.read(_BYTES_MAX))
+    with suppress(OSError):
+        return parse(read_plain(product / MARKER, _BYTES_MAX))
     return None

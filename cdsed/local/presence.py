@@ -18,7 +18,7 @@ from cdsed.local.whole import satisfies
 from cdsed.model.choice import Choice
 from cdsed.model.families import Family
 from cdsed.model.families.other import EXTENSIONS_OF_ARCHIVES
-from cdsed.model.layout import PARTIAL, ProductLayout, archive_dir
+from cdsed.model.layout import PARTIAL, ProductLayout, below_archive
 from cdsed.model.product_state import Product
 from cdsed.model.safename import parse, stem_of
 from cdsed.model.single_file import FILE_EXTENSIONS
@@ -82,13 +82,15 @@ class Presence:
         layouts: Sequence[ProductLayout] = (),
     ) -> None:
         self._spools = tuple(spools)
+        self._tops_of_spools = tuple(map(_top, spools))
+        self._tops_of_archives = tuple((_top(each.root), each.templates) for each in archives)
         self._archives = tuple(archives)
         self._clock = clock
         self._fresh_s = fresh_s
         self._pulse = pulse
         self._layouts = tuple(layouts)
-        self._listed: OrderedDict[Path, _Listed] = OrderedDict()
-        self._noted: dict[Path, tuple[float, tuple[ProductLayout, ...]]] = {}
+        self._listed: OrderedDict[str, _Listed] = OrderedDict()
+        self._noted: dict[str, tuple[float | None, tuple[ProductLayout, ...]]] = {}
 
     def find(
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
@@ -107,11 +109,14 @@ class Presence:
             The files that the listing wants: a product that was fetched in part and has them counts, too. None: only a
             complete product counts.
         """
-        for directory in self._directories(safename, outputdir, below, choice, self._fresh_s):
-            names = self._listing_of(directory).names
+        now_s = self._clock.boot_s()
+        for directory in self._directories(safename, outputdir, below, choice, now_s):
+            listed = self._listing_of(directory, now_s)
+            if _has_nothing_like(safename, listed.beginnings):
+                continue
             for name in _forms(safename):
-                if name in names and satisfies(directory / name, safename, choice, self._pulse):
-                    return directory / name
+                if name in listed.names and satisfies(path := Path(directory, name), safename, choice, self._pulse):
+                    return path
         return None
 
     def surely_absent(
@@ -122,27 +127,18 @@ class Presence:
         A listing may have a million names, and to look for one takes longer than to enter its product. Where no
         layout and no archive is searched, a product is absent if nothing in its directories begins like it.
         """
-        tops = self._spools if outputdir is None else (outputdir, *self._spools)
-        if (
-            self._archives
-            or self._layouts
-            or choice is not None
-            or any(self._noted_at(top, self._fresh_s) for top in tops)
-        ):
+        now_s, tops = self._clock.boot_s(), self._tops(outputdir)
+        if self._archives or self._layouts or choice is not None or any(self._noted_at(top, now_s) for top in tops):
             return frozenset()
-        there = [self._listing_of(top).beginnings for top in tops]
-        return {
-            name
-            for name in safenames
-            if len(name) >= _LONG_CHARACTERS and not any(_beginning(name) in beginnings for beginnings in there)
-        }
+        there = [self._listing_of(top, now_s).beginnings for top in tops]
+        return {name for name in safenames if all(_has_nothing_like(name, beginnings) for beginnings in there)}
 
     def find_now(
         self, safename: str, outputdir: Path | None = None, below: str = "", choice: Choice | None = None
     ) -> Path | None:
         """Do the same without the cache; call it just before a download."""
-        places = self._directories(safename, outputdir, below, choice, 0)
-        paths = (place / name for place in places for name in _forms(safename))
+        places = self._directories(safename, outputdir, below, choice, None)
+        paths = (Path(place, name) for place in places for name in _forms(safename))
         return next((path for path in paths if satisfies(path, safename, choice, self._pulse)), None)
 
     def find_product(self, product: Product, outputdir: Path | None) -> FoundProduct | None:
@@ -167,43 +163,46 @@ class Presence:
         return spools + [archive.root for archive in self._archives if not _list(archive.root)]
 
     def _directories(
-        self, safename: str, outputdir: Path | None, below: str, choice: Choice | None, fresh_s: float
-    ) -> Iterator[Path]:
-        """Yield the directories in which a product may be: first those of complete ones."""
-        tops = [*([outputdir] if outputdir else []), *self._spools]
-        parts: list[Path] = []
+        self, safename: str, outputdir: Path | None, below: str, choice: Choice | None, now_s: float | None
+    ) -> Iterator[str]:
+        """Yield the directories in which a product may be: first those of complete ones; `now_s` as `_noted_at`."""
+        parts: list[str] = []
         parsed = parse(safename)
-        for top in tops:
-            known = (*self._noted_at(top, fresh_s), *self._layouts)
-            for folder in dict.fromkeys(("", below, *places_below(parsed, known))):
-                yield top / folder if folder else top
+        for top in self._tops(outputdir):
+            known = (*self._noted_at(top, now_s), *self._layouts)
+            folders = ("", below, *places_below(parsed, known)) if known or below else ("",)
+            for folder in dict.fromkeys(folders):
+                yield top + folder
                 if choice is not None:
-                    parts.append(top / PARTIAL / folder)
-        for archive in self._archives:
-            directory = archive_dir(archive.root, parsed, archive.templates)
-            if directory:
-                yield directory
+                    parts.append(f"{top}{PARTIAL}/{folder}")
+        for top, templates in self._tops_of_archives:
+            directory = below_archive(parsed, templates)
+            if directory is not None:
+                yield top + directory
         yield from parts
 
-    def _noted_at(self, top: Path, fresh_s: float) -> tuple[ProductLayout, ...]:
-        now_s = self._clock.boot_s()
-        at_s, known = self._noted.get(top, (0.0, ()))
-        if top not in self._noted or now_s - at_s >= fresh_s:
-            known = noted(top)
+    def _tops(self, outputdir: Path | None) -> tuple[str, ...]:
+        """Return the output directory and the spools, with a slash at the end."""
+        return self._tops_of_spools if outputdir is None else (_top(outputdir), *self._tops_of_spools)
+
+    def _noted_at(self, top: str, now_s: float | None) -> tuple[ProductLayout, ...]:
+        """Return the layouts that were noted in a directory; None: without the cache."""
+        at_s, known = self._noted.get(top, (None, ()))
+        if now_s is None or at_s is None or now_s - at_s >= self._fresh_s:
+            known = noted(Path(top))
             if len(self._noted) >= _DIRECTORIES_MAX:
                 self._noted.clear()
-            self._noted[top] = (now_s, known)
+            self._noted[top] = (self._clock.boot_s(), known)
         return known
 
-    def _listing_of(self, directory: Path) -> _Listed:
-        now_s = self._clock.boot_s()
+    def _listing_of(self, directory: str, now_s: float) -> _Listed:
         listed = self._listed.get(directory)
         if listed is None or now_s - listed.at_boot_s >= self._fresh_s:
             names = _list(directory)
             listed = self._listed[directory] = _Listed(names, frozenset(map(_beginning, names)), now_s)
+            if len(self._listed) > _DIRECTORIES_MAX:
+                self._listed.popitem(last=False)
         self._listed.move_to_end(directory)
-        while len(self._listed) > _DIRECTORIES_MAX:
-            self._listed.popitem(last=False)
         return listed
 
 
@@ -214,14 +213,23 @@ def presence_of(settings: Settings, clock: Clock, pulse: Pulse = no_pulse) -> Pr
     return Presence(settings.spools, archives, clock, pulse=pulse, layouts=tuple(known))
 
 
+def _top(directory: Path) -> str:
+    """Return a directory with a slash at the end: a path is made for each product, and pathlib takes longer."""
+    return os.path.join(directory, "")  # noqa: PTH118
+
+
 def _beginning(name: str) -> str:
     return name[:_BEGINNING_CHARACTERS]
 
 
-def _list(directory: Path) -> frozenset[str]:
+def _has_nothing_like(safename: str, beginnings: AbstractSet[str]) -> bool:
+    """Tell whether a directory surely lacks a product in any form, by the beginnings of its names."""
+    return len(safename) >= _LONG_CHARACTERS and _beginning(safename) not in beginnings
+
+
+def _list(directory: Path | str) -> frozenset[str]:
     try:
-        with os.scandir(directory) as entries:
-            return frozenset(entry.name for entry in entries)
+        return frozenset(os.listdir(directory))  # noqa: PTH208 - only the names are needed
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
     except OSError as error:
@@ -229,7 +237,9 @@ def _list(directory: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _forms(safename: str) -> list[str]:
+def _forms(safename: str) -> Iterator[str]:
+    yield safename
     stem, mission = stem_of(safename), parse(safename).family.mission
     more = (*EXTENSIONS_OF_ARCHIVES, *(() if mission.form and mission.is_directory else FILE_EXTENSIONS))
-    return list(dict.fromkeys([safename, *(f"{name}{extension}" for extension in more for name in (safename, stem))]))
+    others = dict.fromkeys(f"{name}{extension}" for extension in more for name in (safename, stem))
+    yield from (name for name in others if name != safename)

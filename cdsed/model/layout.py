@@ -8,6 +8,8 @@ output directories have a layout only if the settings or a listing ask for it.
 import re
 import string
 from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -32,10 +34,13 @@ FIELDS = (
 NAME_FIELDS = tuple(
     sorted({name for family in Family if (form := family.mission.form) for name in form.field_names} - {*FIELDS})
 )
+_EMPTY = dict.fromkeys(FIELDS, "")
 #: The directory below a spool in which products that are fetched in part appear.
 PARTIAL = "partial"
 
 _TEMPLATE_CHARACTERS_MAX = 500
+_TEMPLATES_MAX = 64
+_DATES_MAX = 1024
 _FIELD = re.compile("[a-z_]{1,20}")
 _OF_FAMILY = re.compile(f"({'|'.join(Family)}):(.*)")
 
@@ -78,13 +83,17 @@ def archive_dir(root: Path, safename: Safename, templates: Mapping[Family, str])
     Path or None
         None if the family has no layout, or the name no date, or not a field of its own that the layout names.
     """
+    below = below_archive(safename, templates)
+    return None if below is None else root / below
+
+
+def below_archive(safename: Safename, templates: Mapping[Family, str]) -> str | None:
+    """Return the directory of `archive_dir` relative to the archive."""
     template = templates.get(safename.family) or safename.family.mission.archive_layout
     if template is None or safename.start is None:
         return None
-    values = dict.fromkeys(FIELDS, "") | _values(safename)
-    if any(name not in values for name, _, _ in _fields_of(template)):
-        return None
-    return root / template.format_map(values)
+    values = _EMPTY | _values(safename)
+    return template.format_map(values) if values.keys() >= _names_of(template) else None
 
 
 @frozen
@@ -170,12 +179,22 @@ def _fields_of(template: str) -> Iterator[tuple[str, str | None, str | None]]:
             yield name, form, conversion
 
 
+@lru_cache(_TEMPLATES_MAX)
+def _names_of(template: str) -> frozenset[str]:
+    return frozenset(name for name, _, _ in _fields_of(template))
+
+
+@lru_cache(_DATES_MAX)
+def _dates(day: date) -> dict[str, str]:
+    forms = {"year": "%Y", "month": "%m", "day": "%d", "doy": "%j"}
+    return {name: f"{day:{form}}" for name, form in forms.items()}
+
+
 def _values(safename: Safename) -> dict[str, str]:
     """Return the fields of a name that a template may have; some of them are empty."""
     mission, start = safename.family.mission, safename.start
     mode = mission.archive_modes.get(safename.mode, safename.mode)
     letter = safename.unit[2:].strip("_").lower()
-    dates = {} if start is None else {"year": "%Y", "month": "%m", "day": "%d", "doy": "%j"}
     return {
         "family": str(safename.family),
         "mission": mission.collection.lower(),
@@ -184,6 +203,6 @@ def _values(safename: Safename) -> dict[str, str]:
         "level": safename.level,
         "mode": mode,
         "product_type": safename.product_type.replace(safename.mode, mode, 1),
-        **{name: f"{start:{form}}" for name, form in dates.items()},
+        **({} if start is None else _dates(start.date())),
         **{name: text for name, text in safename.fields.items() if name not in FIELDS},
     }

@@ -5,22 +5,24 @@ All of them are XFDU (CCSDS 661.0-B-1), whatever their mission calls them. The e
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, Literal
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from cdsed.frozen import frozen
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.safename import Safename, normalise, parse
+from cdsed.model.xml_tree import DoctypeError, parse_tree
 
 MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024  # the largest seen has 3.2 MB: SY_2_VG1 of Europe, 2021
 
 Algorithm = Literal["md5", "sha3_256"]
 
+_NAMES_MAX = 1024  # to judge one product asks several times for its name
 _ALGORITHMS: dict[str, tuple[Algorithm, int]] = {"MD5": ("md5", 32), "SHA3-256": ("sha3_256", 64)}
+_HEXADECIMAL = re.compile("[0-9a-f]+").fullmatch
+_SIZE = re.compile("[0-9]{1,18}").fullmatch
 
 
 class ManifestError(ValueError):
@@ -78,6 +80,7 @@ def manifest_of(name: str) -> tuple[str | None, bool]:
     return shown_by.mission.manifest, required
 
 
+@lru_cache(_NAMES_MAX)
 def product_of(name: str) -> Safename:
     """Return the fields of a name, also of one that lacks its extension, as some in the catalogue do."""
     with suppress(ValueError):
@@ -102,10 +105,10 @@ def parse_manifest(data: bytes, safename: str | None = None) -> Manifest:
     if len(data) > MANIFEST_BYTES_MAX:
         raise ManifestError(f"the manifest has {len(data)} bytes; none has more than {MANIFEST_BYTES_MAX}")
     try:
-        root = fromstring(data, forbid_dtd=True)
-    except DefusedXmlException as error:
+        root = parse_tree(data)
+    except DoctypeError as error:
         raise ManifestError("the manifest has a DOCTYPE or entities; no Sentinel manifest does") from error
-    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding Python does not know
+    except ValueError as error:
         raise ManifestError(f"the manifest is not well-formed XML: {error}") from error
     product = None if safename is None else product_of(safename)
     found = [_entry(stream, product) for stream in root.iter("byteStream")]
@@ -125,10 +128,10 @@ def _entry(stream: Element, product: Safename | None) -> ManifestEntry | None:
         raise ManifestError(f"the manifest names the file {href[:200]!r}: {error}") from error
     algorithm, digits = _ALGORITHMS.get(checksum.get("checksumName", "").strip().upper(), (None, 0))
     digest = (checksum.text or "").strip().lower()
-    if algorithm is None or not re.fullmatch(f"[0-9a-f]{{{digits}}}", digest):
+    if algorithm is None or len(digest) != digits or not _HEXADECIMAL(digest):
         return None
     size = stream.get("size", "")
-    return ManifestEntry(path, int(size) if re.fullmatch("[0-9]{1,18}", size) else None, algorithm, digest)
+    return ManifestEntry(path, int(size) if _SIZE(size) else None, algorithm, digest)
 
 
 def _path(href: str, product: Safename | None) -> str:

@@ -3,10 +3,8 @@
 import math
 import re
 from collections.abc import Iterator
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from cdsed.model.xml_tree import parse_tree
 
 _LISTS = ("coordinates", "posList")
 _SEPARATORS = re.compile(r"[\s,]+")
@@ -21,8 +19,8 @@ def footprint_of(manifest: bytes) -> str | None:
         A POLYGON, or a MULTIPOLYGON if the product has several frames. None if it states none that can be read.
     """
     try:
-        root = fromstring(manifest, forbid_dtd=True)
-    except (DefusedXmlException, ParseError, ValueError, LookupError):
+        root = parse_tree(manifest)
+    except ValueError:
         return None
     rings = []
     for element in root.iter():  # comments and instructions are not in the tree

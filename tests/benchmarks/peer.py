@@ -1,25 +1,21 @@
 """cdsodatacli, the library cdsed descends from, run beside cdsed by the benchmarks of the catalogue.
 
-It is installed from the package index into an environment of its own, outside the repository. Its functions run
-unmodified. Where they would ask the real service or fetch a map, the script of the benchmark says what it replaces.
-If it cannot be installed, the benchmarks say why, and print only the figures of cdsed.
+Its functions run unmodified. Where they would ask the real service or fetch a map, the script of the benchmark says
+what it replaces. If it cannot be installed, the benchmarks say why, and print only the figures of cdsed.
 """
 
-import functools
 import json
-import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-_VERSION = "2026.10.15"
+from tests.benchmarks.environment import peers_bin
+
 # Its own output must not look like a response. Its imports are loaded before the first task.
 _LOOP = """
 import json, sys, time
@@ -117,20 +113,7 @@ def _time_s(task: Callable[[], object]) -> float:
     return time.perf_counter() - begun_s
 
 
-@functools.cache
 def interpreter() -> Path | None:
-    """Return a Python that has cdsodatacli, and install it if needed; None after a message if that is impossible."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = cache / "cdsed-bench" / f"cdsodatacli-{_VERSION}-python{sys.version_info.major}.{sys.version_info.minor}"
-    python, installed = home / "bin" / "python", home / ".installed"
-    if installed.exists():
-        return python
-    print(f"installing cdsodatacli {_VERSION} in {home}", flush=True)
-    venv.create(home, clear=True, with_pip=True)
-    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", f"cdsodatacli=={_VERSION}"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode:
-        print(f"cdsodatacli cannot be installed, so our figures stand alone: {done.stderr.strip()[-300:]}")
-        return None
-    installed.touch()
-    return python
+    """Return the Python of the environment that has cdsodatacli; None after a message if it cannot be installed."""
+    programs = peers_bin()
+    return None if programs is None else programs / "python"

@@ -61,7 +61,7 @@ def run() -> list[Result]:
             )
             print(f"presence of {_PRODUCTS} products, {what}: {compared.text()}")
             if compared.ratio is not None:
-                results.append(Result(f"presence, {what}: time / cdsodatacli", compared.ratio))
+                results.append(Result(f"presence, {what}: time / cdsodatacli", compared.ratio, at_most=1))
             results += _system_calls(root, file, what)
     return results
 

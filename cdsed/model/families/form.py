@@ -9,6 +9,8 @@ from itertools import pairwise
 
 TIME = r"[0-9]{8}T[0-9]{6}"
 A_TIME = "a date and time such as 20240604T110100"
+_TIME = re.compile(TIME).fullmatch
+_TIME_LENGTH = len("20240604T110100")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +142,9 @@ def read_time(text: str) -> datetime:
     ValueError, OverflowError
         It is not a date.
     """
-    leap = timedelta(minutes=text.endswith("60"))
-    return datetime.fromisoformat(text[:-2] + "00" if leap else text).replace(tzinfo=UTC) + leap
+    if text.endswith("60"):
+        return read_time(f"{text[:-2]}00") + timedelta(minutes=1)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def beginning(first: str, *others: str) -> str:
@@ -161,6 +164,6 @@ def _complaint(part: Part, rest: str) -> str:
 def _times(found: re.Match[str]) -> list[datetime] | None:
     """Return every time in a name, in order; None if one is not a date."""
     try:
-        return [read_time(value) for value in found.groups() if value and re.fullmatch(TIME, value)]
+        return [read_time(text) for text in found.groups() if text and len(text) == _TIME_LENGTH and _TIME(text)]
     except (ValueError, OverflowError):
         return None

@@ -62,6 +62,23 @@ def test_moments_have_any_number_of_digits_and_are_utc(text, timestamp):
     assert frame_of([product("A", ModificationDate=text)])["modified"][0] == pd.Timestamp(timestamp)
 
 
+def test_one_moment_of_another_form_changes_no_other():
+    texts = ["2024-06-04T12:19:02.5Z", None, "2024-06-04T14:19:02+02:00", "2024-06-04T12:19:02.123456Z"]
+    plain, mixed = (
+        frame_of([product("A", PublicationDate=text) for text in some])["published"] for some in (texts[::3], texts)
+    )
+
+    assert mixed[[0, 3]].tolist() == plain.tolist()
+    assert pd.isna(mixed[1])
+    assert mixed[2] == pd.Timestamp("2024-06-04T12:19:02Z")
+
+
+@pytest.mark.parametrize(("name", "value"), [("Id", 5), ("Name", None), ("Online", 1), ("Online", None)])
+def test_a_row_with_a_value_of_another_type_is_refused(name, value):
+    with pytest.raises(TypeError, match="instead of"):
+        frame_of([product("A"), product("B", **{name: value})])
+
+
 @pytest.mark.parametrize("never", ["", None, "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999999Z"])
 def test_an_eviction_that_never_comes_is_none(never):
     assert pd.isna(frame_of([product("A", EvictionDate=never)])["evicted"][0])

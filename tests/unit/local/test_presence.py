@@ -6,6 +6,7 @@ import pytest
 
 from cdsed.local.presence import Archive, Presence
 from cdsed.model.choice import Choice
+from cdsed.model.families import Family
 from cdsed.model.layout import ProductLayout
 from tests.support.clocks import HandClock
 from tests.support.local_products import BELOW_ARCHIVE, SAFENAME, make_product, make_zip
@@ -38,6 +39,28 @@ def test_a_single_object_product_is_found(tmp_path: Path, clock: HandClock) -> N
     name = "S5P_OFFL_L2__NO2____20211211T104909_20211211T123039_21566_02_020301_20211213T011704.nc"
     (tmp_path / name).write_bytes(b"CDF\x01")
     assert Presence([tmp_path], [], clock).find(name) == tmp_path / name
+
+
+def test_a_product_with_a_short_name_is_found(tmp_path: Path, clock: HandClock) -> None:
+    product = tmp_path / "Sentinel-1_IW_mosaic_2020_M01_33UUP_0_0"
+    product.mkdir()
+    (product / "VV.tif").write_bytes(b"x")
+    assert Presence([tmp_path], [], clock).find(product.name) == product
+
+
+def test_a_product_of_which_only_another_one_of_the_same_time_is_there_is_absent(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    make_product(tmp_path, SAFENAME.replace("E33E", "E33F"))
+    assert Presence([tmp_path], [], clock).find(SAFENAME) is None
+
+
+def test_places_at_the_root_of_all_directories_are_searched(tmp_path: Path, clock: HandClock) -> None:
+    product = make_product(tmp_path)
+    below = str(tmp_path.relative_to("/"))
+    archive = Archive(Path("/"), {Family.S1: below})
+    assert Presence([], [archive], clock).find(SAFENAME) == product
+    assert Presence([Path("/")], [], clock).find(SAFENAME, below=below) == product
 
 
 def test_an_empty_or_half_safe_is_not_present(tmp_path: Path, clock: HandClock) -> None:
