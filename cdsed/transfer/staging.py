@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +36,17 @@ def opened(staging: Path) -> Iterator[DirHandle]:
     """Open a staging directory; raises OSError as `DirHandle` does."""
     with pre_spool(staging) as folder, folder.child(staging.name) as product:
         yield product
+
+
+@contextmanager
+def reading(staging: Path, path: str) -> Iterator[BufferedReader]:
+    """Open a file of a staging directory for reading; an OSError is raised as a `DiskError`."""
+    with (
+        on_disk(f"{staging}/{path}"),
+        opened(staging) as product,
+        os.fdopen(product.open(path, os.O_RDONLY), "rb") as file,
+    ):
+        yield file
 
 
 class HeldStaging:
