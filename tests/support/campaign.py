@@ -28,10 +28,10 @@ KILL = "signal=KILL"
 #: Kill it, and lose of the state what was not synced; of everything else nothing. Only for points at these calls, which
 #: are none of those that SQLite makes.
 POWER_CUT = "power cut"
-CUT_AT = frozenset({"fsync", "mkdirat", "renameat", "rmdir", "unlinkat"})
+CUT_AT = frozenset({"fsync", "syncfs", "mkdirat", "renameat", "rmdir", "unlinkat"})
 _WRITTEN_AT = re.compile(r", (?P<size>\d+), (?P<offset>\d+)\s*\)\s*$")
 _TRIES = 3  # the network cuts a body now into four pieces and now into five; then numbers shift
-_ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "write", "link", "rmdir"})
+_ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "syncfs", "write", "link", "rmdir"})
 
 
 @dataclass(frozen=True, slots=True)
