@@ -92,7 +92,8 @@ def fetch_piece(
             _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file)))
             if context.held is not None and piece.whole and piece.size_bytes <= _WRITE_BEHIND_BYTES:
-                write_behind.begin_writing(file, 0, piece.size_bytes)
+                if piece.size_bytes >= BUFFER_BYTES:  # the call costs more than it saves for less
+                    write_behind.begin_writing(file, 0, piece.size_bytes)
                 context.held.sync_later(file)
             else:
                 _safe(file, piece.key)

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cdsed.dir_handle import Stamp
@@ -82,6 +83,7 @@ class VerificationResult:
         return ProductError(f"verification failed: {self.summary}", code=code)
 
 
+@lru_cache(maxsize=64)  # it is asked for each object
 def algorithms_for(safename: str) -> frozenset[str]:
     """Return the digests that verification of such a product needs, as `hashlib` names."""
     return family_by_beginning(safename).mission.digests
