@@ -249,36 +249,6 @@ def have_all_arrived(db: Database, product: int) -> bool:
     return bool(db.value(_SQL.have_all_arrived, product=product))
 
 
-@dataclass(frozen=True, slots=True)
-class WholeObject:
-    """An object of a product under way whose bytes have all arrived, and whose digests are not yet computed."""
-
-    id: int
-    product: int
-    path: str
-
-
-def claim_digesting(db: Database, clock: Clock, process: int) -> WholeObject | None:
-    """Claim an object in order to compute its digests before its product is verified."""
-    if _to_digest(db, clock, process) is None:
-        return None
-    with db.write(durable=False):
-        row = db.row(_SQL.claim_digesting, id=_to_digest(db, clock, process), process=process)
-    return None if row is None else WholeObject(**row)
-
-
-def _to_digest(db: Database, clock: Clock, process: int) -> int | None:
-    duty = suspects.duty(db, clock, process)
-    number: int | None = None if duty.drains else db.value(_SQL.to_digest, now_s=clock.boot_s(), only=duty.only)
-    return number
-
-
-def digested(db: Database, process: int, claimed: WholeObject, digests: Digests) -> None:
-    """Store the digests of a claimed object, and release it; empty digests only release it."""
-    with db.write(durable=False):
-        db.rows(_SQL.digested, id=claimed.id, process=process, **asdict(digests))
-
-
 def mark_bad(db: Database, bad: Mapping[int, str | None]) -> None:
     """Make sessions fetch objects again.
 

@@ -14,6 +14,7 @@ from cdsed.dir_handle import Stamp
 from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
 from cdsed.frozen import frozen
 from cdsed.model.objects import Digests, Piece
+from cdsed.transfer import write_behind
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection, read_into, read_small
 from cdsed.transfer.genuine import BEGINNING_BYTES, begins_foreign, is_page
@@ -39,7 +40,8 @@ class FetchContext:
     stop
         Set when the process must leave; the body is dropped at the next buffer.
     held
-        The staging directory, if it stays open over several pieces; None: it is opened for each.
+        The staging directory, if it stays open over several pieces. It syncs small objects later, together. None: it
+        is opened for each, and each is synced at once.
     """
 
     connection: Connection
@@ -65,7 +67,7 @@ class ProgressCallback(Protocol):
 def fetch_piece(
     context: FetchContext, piece: Piece, staging: Path, algorithms: frozenset[str], progress: ProgressCallback
 ) -> Digests:
-    """Fetch the missing bytes of a piece and sync them to the disk.
+    """Fetch the missing bytes of a piece and sync them to the disk; leave those of a small object to `context.held`.
 
     Parameters
     ----------
@@ -89,6 +91,12 @@ def fetch_piece(
         with _open(context.held, staging, piece) as file:
             _receive(context, piece, response, file, hashes, progress)
             stamp = str(Stamp.of(os.fstat(file)))
+            if context.held is not None and piece.whole and piece.size_bytes <= _WRITE_BEHIND_BYTES:
+                if piece.size_bytes >= BUFFER_BYTES:  # the call costs more than it saves for less
+                    write_behind.begin_writing(file, 0, piece.size_bytes)
+                context.held.sync_later(file)
+            else:
+                _safe(file, piece.key)
     except TransferError:
         context.connection.close()  # the rest of the body must not be taken for the next response
         raise
@@ -176,7 +184,7 @@ def _receive(
             done += count
             progress.written(done)
             if done - begun >= _WRITE_BEHIND_BYTES:
-                _begin_writing(file, piece.first_byte + begun, done - begun)
+                write_behind.begin_writing(file, piece.first_byte + begun, done - begun)
                 begun = done
             now_s = time.monotonic()
             if now_s - noted_s >= context.checkpoint_every_s and done < piece.size_bytes:
@@ -186,7 +194,6 @@ def _receive(
         if done > piece.done_bytes:
             note()  # bytes that have arrived are not fetched again
         raise
-    _safe(file, piece.key)
 
 
 def _next_bytes(context: FetchContext, response: http.client.HTTPResponse, missing_bytes: int) -> int:
@@ -228,12 +235,6 @@ def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
         while chunk:
             written = os.pwrite(file, chunk, offset)
             chunk, offset = chunk[written:], offset + written
-
-
-def _begin_writing(file: int, offset: int, size_bytes: int) -> None:
-    from cdsed.transfer.write_behind import begin_writing  # ctypes, which only large objects need
-
-    begin_writing(file, offset, size_bytes)
 
 
 def _safe(file: int, what: str) -> None:

@@ -8,12 +8,13 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
+from cdsed.transfer.disk_sync import DISK_SYNC
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, pre_spool
 
@@ -91,7 +92,7 @@ def publish(  # noqa: PLR0913 - what, where to, and what must hold until then
     ):
         check_owner()
         _refuse_other(product, sizes, stamps)
-        product.sync_all()
+        DISK_SYNC.directories(product, _count_directories(sizes))
         source = product if single else room
         set_aside = None
         if not _is_equal(product, spool, final.name, sizes, single=single is not None):
@@ -125,6 +126,11 @@ def complete(final: Path, staging: Path) -> None:
         with suppress(FileNotFoundError), pre_spool(staging) as folder:
             folder.sync()
     discard(staging)
+
+
+def _count_directories(paths: Iterable[str]) -> int:
+    """Return how many directories files are in, with that of the product."""
+    return len({"", *(str(above) for path in paths for above in PurePosixPath(path).parents)})
 
 
 def _refuse_other(product: DirHandle, sizes: Mapping[str, int], stamps: Mapping[str, Stamp] | None = None) -> None:
@@ -204,7 +210,7 @@ def _copied(
                 _copy_file(product, path, near, f"{copy}/{path}")
             with near.child(copy) as whole:
                 _refuse_other(whole, sizes)
-                whole.sync_all()
+                DISK_SYNC.directories(whole, _count_directories(sizes))
         yield near, copy
         near.sync()
 

@@ -8,16 +8,22 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from types import MappingProxyType
 
 from cdsed.dir_handle import DirHandle, Stamp, mkdir_durable
-from cdsed.errors import DiskError
+from cdsed.errors import DiskError, TransferError
 from cdsed.model.objects import ListedObject
+from cdsed.transfer.disk_sync import DISK_SYNC
 from cdsed.transfer.s3_errors import on_disk
 
 #: What a kernel says of a directory or file that is damaged or another user's, and of a whole disk.
 _OF_ONE_DIRECTORY = frozenset({"EACCES", "EPERM", "EIO", "ESTALE", "EUCLEAN", "EBADMSG"})
+
+
+# Each holds a descriptor, and all sessions of a process may need as many.
+_UNSYNCED_MAX = 16
 
 
 @contextmanager
@@ -37,6 +43,17 @@ def opened(staging: Path) -> Iterator[DirHandle]:
         yield product
 
 
+@contextmanager
+def reading(staging: Path, path: str) -> Iterator[BufferedReader]:
+    """Open a file of a staging directory for reading; an OSError is raised as a `DiskError`."""
+    with (
+        on_disk(f"{staging}/{path}"),
+        opened(staging) as product,
+        os.fdopen(product.open(path, os.O_RDONLY), "rb") as file,
+    ):
+        yield file
+
+
 class HeldStaging:
     """A staging directory that stays open while several of its files are fetched.
 
@@ -52,6 +69,8 @@ class HeldStaging:
         self._check_owner = check_owner
         self._held = ExitStack()
         self._product: DirHandle | None = None
+        self._unsynced: list[int] = []
+        self._failed: TransferError | None = None
 
     def open(self, path: str) -> int:
         """Open a file for writing, and return its descriptor.
@@ -70,14 +89,49 @@ class HeldStaging:
                 self._product = product
             return self._product.open(path, os.O_WRONLY)
         except OSError:
-            self.close()
+            self._close_directory()
             self._check_owner()
             raise
 
+    def sync_later(self, file: int) -> None:
+        """Leave a file that was written to the next `sync`; its descriptor is duplicated. It raises as that does."""
+        with on_disk(str(self.path)):
+            self._unsynced.append(os.dup(file))
+        if len(self._unsynced) >= _UNSYNCED_MAX:
+            self.sync()
+
+    def sync(self) -> None:
+        """Sync the files that were left to it.
+
+        Raises
+        ------
+        DiskError, MachineError
+            It failed, now or before: the kernel reports an error once, and may have dropped what it could not write.
+        """
+        if self._failed:
+            raise self._failed
+        try:
+            if self._unsynced:
+                with on_disk(str(self.path)):
+                    DISK_SYNC.files(self._unsynced)
+        except TransferError as error:
+            self._failed = error
+            raise
+        finally:
+            self._close_files()
+
     def close(self) -> None:
-        """Close the directory; it is opened and checked again when the next file is."""
+        """Close the directory, and the files that are not synced; it is opened and checked again for the next file."""
+        self._close_directory()
+        self._close_files()
+
+    def _close_directory(self) -> None:
         self._product = None
         self._held.close()
+
+    def _close_files(self) -> None:
+        while self._unsynced:
+            os.close(self._unsynced.pop())
 
 
 def staged_sizes(staging: Path) -> dict[str, int]:

@@ -6,18 +6,15 @@ not name (schemas, icons, CDSE's own quick-looks) are normal. The first step als
 that is one file must look like what its name says.
 """
 
-import hashlib
-import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from io import BufferedReader
+from functools import lru_cache
 from pathlib import Path
 
 from cdsed.dir_handle import Stamp
-from cdsed.errors import DiskError, ProductError, ServiceError, Stopped, TransferError
+from cdsed.errors import DiskError, ProductError, ServiceError, TransferError
 from cdsed.model.choice import Choice
 from cdsed.model.families import family_by_beginning
 from cdsed.model.manifest import (
@@ -31,10 +28,9 @@ from cdsed.model.manifest import (
 from cdsed.model.objects import Digests, StoredObject
 from cdsed.model.single_file import form_fault, single_file
 from cdsed.model.wholeness import DifferenceKind, differences, size_remark
-from cdsed.transfer.s3_errors import on_disk
-from cdsed.transfer.staging import opened, staged_stamps
+from cdsed.transfer.file_digest import file_digests
+from cdsed.transfer.staging import reading, staged_stamps
 
-_BLOCK_BYTES = 2**20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LOST_SHOWN = 3
 _REMARKS_SHOWN = 3
@@ -87,6 +83,7 @@ class VerificationResult:
         return ProductError(f"verification failed: {self.summary}", code=code)
 
 
+@lru_cache(maxsize=64)  # it is asked for each object
 def algorithms_for(safename: str) -> frozenset[str]:
     """Return the digests that verification of such a product needs, as `hashlib` names."""
     return family_by_beginning(safename).mission.digests
@@ -168,20 +165,9 @@ def _against_service(objects: Sequence[StoredObject], md5: str | None, digests: 
     return VerificationResult(bad, (), tuple(remarks), damaged=damaged)
 
 
-@contextmanager
-def _reading(staging: Path, path: str) -> Iterator[BufferedReader]:
-    """Open a file of a product in staging."""
-    with (
-        on_disk(f"{staging}/{path}"),
-        opened(staging) as product,
-        os.fdopen(product.open(path, os.O_RDONLY), "rb") as file,
-    ):
-        yield file
-
-
 def _file_fault(staging: Path, item: StoredObject) -> str | None:
     """Return why the file of a product that is one file cannot be that product; None if it can be."""
-    with _reading(staging, item.path) as file:
+    with reading(staging, item.path) as file:
         return form_fault(item.path, file, item.size_bytes)
 
 
@@ -224,7 +210,7 @@ def _against_manifest(staging: Path, safename: str, files: "_Staged", choice: Ch
 
 
 def _read_manifest(staging: Path, safename: str, name: str) -> Manifest:
-    with _reading(staging, name) as file:
+    with reading(staging, name) as file:
         return parse_manifest(file.read(MANIFEST_BYTES_MAX + 1), safename)
 
 
@@ -277,26 +263,3 @@ class _Staged:
     def digest(self, path: str, algorithm: str) -> str:
         """Return a digest of an object's file."""
         return self._digests.find(self.by_path[path], algorithm)
-
-
-def file_digests(staging: Path, path: str, algorithms: frozenset[str], stop: threading.Event) -> Digests:
-    """Compute digests of a file of a staging directory in one reading.
-
-    Raises
-    ------
-    DiskError, Stopped
-        The file cannot be read; the process must leave.
-    """
-    digests = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
-    block = memoryview(bytearray(_BLOCK_BYTES))
-    with _reading(staging, path) as file:
-        before = Stamp.of(os.fstat(file.fileno()))
-        while count := file.readinto(block):
-            for digest in digests.values():
-                digest.update(block[:count])
-            if stop.is_set():
-                raise Stopped
-        after = Stamp.of(os.fstat(file.fileno()))
-    # The digest of a file that was written meanwhile cannot be used later.
-    stamp = str(after) if after == before else None
-    return Digests(**{name: digest.hexdigest() for name, digest in digests.items()}, stamp=stamp)

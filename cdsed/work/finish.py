@@ -12,7 +12,7 @@ from cdsed.local.partial import is_marked, read_marker
 from cdsed.logevent import LogEvent, about
 from cdsed.model.choice import Choice
 from cdsed.model.layout import ProductLayout
-from cdsed.model.objects import Digests, StoredObject
+from cdsed.model.objects import StoredObject
 from cdsed.model.part_marker import MARKER, Partial
 from cdsed.model.product_state import Product, State
 from cdsed.model.single_file import single_file
@@ -21,7 +21,7 @@ from cdsed.store.move import Move
 from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
-from cdsed.transfer.verify import VerificationResult, algorithms_for, file_digests, verify
+from cdsed.transfer.verify import VerificationResult, verify
 from cdsed.work.boundary import bounded
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
@@ -42,25 +42,6 @@ def finish_next(context: WorkerContext) -> bool:
         return False
     bounded(context.outcome, product, partial(_try_finish, context, product))
     context.work_signal.notify()
-    return True
-
-
-def digest_next(context: WorkerContext) -> bool:
-    """Digest one object that came in pieces, while the others still arrive; return whether there was one."""
-    claimed = pieces.claim_digesting(context.store.db, context.store.clock, context.store.process)
-    if claimed is None:
-        return False
-    product = products.get(context.store.db, claimed.product)
-    digests = Digests()
-    try:
-        folder = Path(product.staging or "")
-        with context.disks.watch.at(product.destination or ""):
-            digests = file_digests(folder, claimed.path, algorithms_for(product.safename), context.stop)
-    except TransferError as error:
-        _log.info("%s: %s is left to verification: %s", product.safename, claimed.path, error)
-        return False
-    finally:
-        pieces.digested(context.store.db, context.store.process, claimed, digests)
     return True
 
 

@@ -6,7 +6,7 @@ quick retry, for the next request that the quota allows, or a fraction of a seco
 
 import logging
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,12 @@ from cdsed.transfer.lease_broker import Grant
 from cdsed.transfer.other_product import other_folder_works, other_product_fails
 from cdsed.transfer.product import fetch_object
 from cdsed.transfer.s3_list import key_works
-from cdsed.transfer.staging import HeldStaging
 from cdsed.work import zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
+from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
 from cdsed.work.service_failures import Probe
@@ -143,11 +143,12 @@ class _DownloadSession:
     def _step(self, work: pieces.Work) -> bool:
         if not work.pieces:
             return self._plan(work.product)
-        arrived: dict[Piece, Digests] = {}
-        try:
-            return self._fetch(work.product, work.pieces, arrived)
-        finally:
-            self._note(arrived)
+        with PieceBatch.begun(self._context.disks, work.product) as batch:
+            try:
+                return self._fetch(batch, work.pieces)
+            finally:
+                with suppress(TransferError):  # then they are given back with the session
+                    self._note(batch)
 
     def _plan(self, product: Product) -> bool:
         context = self._context
@@ -222,37 +223,44 @@ class _DownloadSession:
             return ProductError(str(error), code="Refused")
         return ServiceError(f"{error}; but the same key lists other products", code="WrongRefusal")
 
-    def _fetch(self, product: Product, todo: tuple[Piece, ...], arrived: dict[Piece, Digests]) -> bool:
-        """Fetch a batch of pieces; add to `arrived` those that are not in the state yet."""
-        context = self._context
-        assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        held = HeldStaging(Path(product.staging), Destination(context.disks, product).check_owner)
+    def _fetch(self, batch: PieceBatch, todo: tuple[Piece, ...]) -> bool:
+        context, product, held = self._context, batch.product, batch.held
         fetch_context = replace(self._fetch_context(product), held=held)
         noted_s = context.store.clock.boot_s()
-        with closing(held):
-            for number, piece in enumerate(todo):
+        for number, piece in enumerate(todo):
+            try:
                 if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
-                    self._note(arrived)  # a kill must not lose what a slow connection fetched in a minute
+                    self._note(batch)  # a kill must not lose what a slow connection fetched in a minute
                     held.close()
                     noted_s = context.store.clock.boot_s()
                     if not self._grant.is_valid() or pieces.rests(context.store.db, product):
                         self._let_go(todo[number:])  # a person paused it meanwhile
                         return True
-                try:
-                    if not arrived:
-                        Destination(context.disks, product).check()
-                    with context.disks.watch.at(product.destination or ""):
-                        arrived[piece] = self._fetch_one(fetch_context, held.path, product.safename, piece)
-                except TransferError as error:
-                    self._traffic.count()
-                    self._note(arrived)
-                    self._let_go(todo[number + 1 :])
-                    error, probe = self._judge(error, product, piece)
-                    return context.outcome.of_piece(error, self._lease, product, piece, probe)
-        self._note(arrived, last=True)
+                if not batch.arrived:
+                    Destination(context.disks, product).check()
+                with context.disks.watch.at(product.destination or ""):
+                    batch.arrived[piece] = self._fetch_one(fetch_context, held.path, product.safename, piece)
+                if piece is todo[-1]:
+                    self._note(batch, last=True)
+            except TransferError as error:
+                self._traffic.count()
+                error = self._unnoted(batch, piece) or error
+                self._let_go(todo[number + 1 :])
+                error, probe = self._judge(error, product, piece)
+                return context.outcome.of_piece(error, self._lease, product, piece, probe)
         context.transfer.arrivals.note(self._location(product), todo[-1])
         context.outcome.delivered(self._lease, product)
         return True
+
+    def _unnoted(self, batch: PieceBatch, failed: Piece) -> TransferError | None:
+        """Note what arrived before a piece failed; if its bytes cannot be synced, let go of it and return why."""
+        try:
+            self._note(batch)
+        except TransferError as error:
+            self._let_go(tuple(batch.arrived.keys() - {failed}))
+            batch.arrived.clear()
+            return error
+        return None
 
     def _let_go(self, untouched: tuple[Piece, ...]) -> None:
         for piece in untouched:
@@ -279,14 +287,15 @@ class _DownloadSession:
             stop=context.stop,
         )
 
-    def _note(self, arrived: dict[Piece, Digests], *, last: bool = False) -> None:
+    def _note(self, batch: PieceBatch, *, last: bool = False) -> None:
         """Write to the state, in one commit, that pieces arrived; `last`: and take the next work in it.
 
-        A few small ones are fetched again after a power cut.
+        A few small ones are fetched again after a power cut. It raises a TransferError if their bytes cannot be synced.
         """
         context = self._context
-        if not arrived:
+        if not batch.arrived:
             return
+        arrived = batch.synced()
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
         durable = not last or sum(piece.size_bytes for piece in arrived) >= pieces.BATCH_BYTES
         try:
@@ -298,7 +307,6 @@ class _DownloadSession:
                     self._traffic.count()
         except LeaseLost as lost:
             _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
-        arrived.clear()
         context.work_signal.notify()
 
 

@@ -17,7 +17,8 @@ from cdsed.store import bandwidth_limits, cancelling, free_space
 from cdsed.work import owning, space_watch
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkerContext
-from cdsed.work.finish import digest_next, finish_next
+from cdsed.work.digesting import ArrivalDigester
+from cdsed.work.finish import finish_next
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread
 
@@ -111,11 +112,12 @@ class SessionPool:
 
     def _finish(self, relieved: threading.Event) -> None:
         """Verify and publish what has arrived, and digest what arrives, until another thread takes over."""
-        context = self._context
+        context, digester = self._context, ArrivalDigester(self._context)
         while not context.stop.is_set() and not relieved.is_set():
             generation = context.work_signal.generation
-            if not settle_next(context.disks) and not finish_next(context) and not digest_next(context):
+            if not settle_next(context.disks) and not finish_next(context) and not digester.step():
                 context.work_signal.wait_after(generation, _IDLE_S)
+        digester.leave()
 
     def _tidy(self) -> None:
         """Remove orphans, at the start and every minute, and what was cancelled at once; one process at a time."""

@@ -58,8 +58,7 @@ class Order:
     def is_synced(self, path: str, after: int, before: int) -> bool:
         """Tell whether a file or directory was synced, from beginning to end, between two places of the trace."""
         return any(
-            call.syscall in _SYNCS and call.paths[0] == path and after < call.begun and call.ended < before
-            for call in self.calls
+            _syncs(call, path, str(self.lab.root)) and after < call.begun and call.ended < before for call in self.calls
         )
 
     def committed(self, pattern: str) -> Call:
@@ -78,6 +77,13 @@ class Order:
             for call in self.calls
             if call.syscall in _SYNCS and call.paths[0] == self.log and call.begun > commit.ended
         )
+
+
+def _syncs(call: Call, path: str, root: str) -> bool:
+    """Tell whether a call syncs a file or directory: itself, or the whole file system of the installation."""
+    if call.syscall == "syncfs":
+        return call.paths[0].startswith(f"{root}/") and path.startswith(f"{root}/")
+    return call.syscall in _SYNCS and call.paths[0] == path
 
 
 def _enters(call: Call, directory: str) -> bool:
@@ -230,8 +236,8 @@ def test_no_session_notes_bytes_that_are_not_on_the_disk(run: Run) -> None:
         unsynced = dirty.setdefault(call.pid, set())
         if call.syscall == "pwrite64" and staged:
             unsynced.add(call.paths[0])
-        elif call.syscall in _SYNCS:
-            unsynced.discard(call.paths[0])
+        elif call.syscall in {*_SYNCS, "syncfs"}:
+            unsynced -= {path for path in unsynced if _syncs(call, path, str(order.lab.root))}
         elif call.syscall == "pwrite64" and call.paths[0] == order.log:
             notes += 1
             assert unsynced == set(), f"{unsynced} were noted as arrived"

@@ -23,15 +23,18 @@ from tests.support.daemon import Installation
 from tests.support.injection import Call, Point, Walker, points
 from tests.support.sandbox import SandboxProcess
 
+#: Offsets and sizes in bytes, by path below the pre-spool.
+_Ranges = dict[str, list[tuple[int, int]]]
+
 LISTING = "one.txt"
 KILL = "signal=KILL"
-#: Kill it, and lose of the state what was not synced; of everything else nothing. Only for points at these calls, which
-#: are none of those that SQLite makes.
+#: Kill it, and lose what was not synced of the state and of the bytes of the product; of everything else nothing. Only
+#: for points at these calls, which are none of those that SQLite makes.
 POWER_CUT = "power cut"
-CUT_AT = frozenset({"fsync", "mkdirat", "renameat", "rmdir", "unlinkat"})
+CUT_AT = frozenset({"fsync", "syncfs", "mkdirat", "renameat", "rmdir", "unlinkat"})
 _WRITTEN_AT = re.compile(r", (?P<size>\d+), (?P<offset>\d+)\s*\)\s*$")
 _TRIES = 3  # the network cuts a body now into four pieces and now into five; then numbers shift
-_ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "write", "link", "rmdir"})
+_ALWAYS = frozenset({"rename", "renameat", "renameat2", "fsync", "syncfs", "write", "link", "rmdir"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Campaign:
         self._count = walkers
         self._elsewhere = elsewhere
         self.points: list[Point] = []
+        self._lost: dict[Path, _Ranges] = {}
         [self.safename] = realistic_safenames(kind, 1, seed=3)
         self._size_bytes = size_bytes
         self._numbers = itertools.count(1)
@@ -172,12 +176,17 @@ class Campaign:
         self.prepare(lab, walker)
         options = injury.point.injection(KILL if injury.kills else injury.action, lab.root)
         log = lab.state / "cdsed.sqlite-wal"
+        also = [log]  # strace sees these, too
+        if injury.point.syscall != "syncfs":  # of a file of a batch: it would be counted with those of other batches
+            also += [lab.spool / ".cdsed" / self.safename / path for path in self._sandbox.truth(self.safename)]
         if injury.action == POWER_CUT:
-            options += ["-P", str(log)]  # strace sees it, too
+            options += [word for path in also for word in ("-P", str(path))]
         ending, calls = walker.traced(_said(lab), lab.root / "trace", lab.config, options=options)
         if injury.action == POWER_CUT:
             _lose_unsynced(log, calls)
-            calls = [call for call in calls if call.paths[:1] != (str(log),)]
+            self._lost[lab.root] = _lose_bytes(lab, calls)
+            seen = {(str(path),) for path in also}
+            calls = [call for call in calls if call.syscall == injury.point.syscall or call.paths[:1] not in seen]
         if injury.kills:
             hit = points(calls, lab.root)[-1:] if ending.code == -signal.SIGKILL else []
         else:
@@ -187,6 +196,7 @@ class Campaign:
     def _faults_after(self, lab: Installation, walker: Walker, finished: str) -> Iterator[str]:
         """Check, start again, and check again."""
         yield from self._lasting_faults(lab)
+        yield from _trusted(lab, self._lost.pop(lab.root, {}))
         again = walker.walk(_said(lab), lab.config)
         if again.code:
             yield f"the restart ended with {again.code}: {again.said[-2000:]}"
@@ -316,6 +326,37 @@ def _lose_unsynced(log: Path, calls: Iterable[Call]) -> None:
         elif at := _WRITTEN_AT.search(call.arguments):
             written = max(written, int(at["offset"]) + int(at["size"]))
     os.truncate(log, synced)
+
+
+def _lose_bytes(lab: Installation, calls: Iterable[Call]) -> _Ranges:
+    """Make zeros of what was written to the product's files and not synced; return it."""
+    unsynced: _Ranges = {}
+    for call in calls:
+        path = call.paths[0].removeprefix(f"{lab.spool}/.cdsed/") if call.paths else "/"
+        if call.failed or path.startswith("/"):
+            continue
+        if call.syscall == "syncfs":
+            unsynced.clear()
+        elif call.syscall in {"fsync", "fdatasync"}:
+            unsynced.pop(path, None)
+        elif call.syscall == "pwrite64" and (at := _WRITTEN_AT.search(call.arguments)):
+            unsynced.setdefault(path, []).append((int(at["offset"]), int(at["size"])))
+    for path, ranges in unsynced.items():
+        place = next(place for place in (lab.spool / ".cdsed" / path, lab.spool / path) if place.exists())
+        with place.open("r+b") as file:
+            for offset, size_bytes in ranges:
+                file.seek(offset)
+                file.write(bytes(size_bytes))
+    return unsynced
+
+
+def _trusted(lab: Installation, lost: _Ranges) -> Iterator[str]:
+    """Yield what the state says has arrived although it is lost."""
+    for row in lab.query("SELECT path, first_byte, done_bytes FROM piece JOIN object ON object.id = object"):
+        found = [ranges for path, ranges in lost.items() if path.partition("/")[2] == row["path"]]
+        for offset, _ in itertools.chain.from_iterable(found):
+            if row["first_byte"] <= offset < row["first_byte"] + row["done_bytes"]:
+                yield f"byte {offset} of {row['path']} counts as arrived, and is lost"
 
 
 def _broken_history(lab: Installation) -> Iterator[str]:

@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 #: Calls that change what is on a disk, or make it safe; not all of them exist on every architecture.
 CHANGES = (
     *("write", "writev", "pwrite64", "pwritev", "ftruncate", "fallocate", "sendfile", "copy_file_range"),
-    *("fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("fsync", "fdatasync", "syncfs", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
     *("openat", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "chmod", "fchmod", "fchmodat", "utimensat"),
 )
 _CREATES = re.compile(r"\bO_CREAT\b")

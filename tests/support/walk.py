@@ -30,7 +30,8 @@ from cdsed.store import listings, products
 from cdsed.work import owning
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkSignal
-from cdsed.work.finish import digest_next, finish_next
+from cdsed.work.digesting import ArrivalDigester
+from cdsed.work.finish import finish_next
 from cdsed.work.intake import Intake
 from cdsed.work.resolve import Resolver
 from cdsed.work.session import SessionThread
@@ -70,6 +71,7 @@ def _work(worker: Worker, resolver: Resolver) -> None:
     presence = presence_of(worker.settings, worker.clock)
     intake = Intake(worker.db, worker.clock, worker.settings, worker.accounts.groups, presence, lambda: None)
     context = roles._worker_context(worker, _NoNews(worker.control))
+    digester = ArrivalDigester(context)
     until_s = time.monotonic() + _WITHIN_S
     intake.go_on()
     while True:
@@ -79,7 +81,7 @@ def _work(worker: Worker, resolver: Resolver) -> None:
         worker.control.stop.clear()
         SessionThread(context).run()
         worker.control.stop.clear()
-        while finish_next(context) or digest_next(context) or settle_next(context.disks):
+        while finish_next(context) or digester.step() or settle_next(context.disks):
             pass
         remove_staging(context.disks)
         intake.report()

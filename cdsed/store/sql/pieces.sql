@@ -125,29 +125,12 @@ UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destina
 WHERE id = :product AND fence = :fence
 RETURNING id
 
+-- Whoever computes its digests has digested bytes that are fetched again.
 -- name: mark_bad
-UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL, stamp = NULL WHERE id = :id
+UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL, stamp = NULL, process = NULL WHERE id = :id
 
 -- name: count_damaged
 UPDATE object SET damaged = damaged + 1 WHERE id = :id RETURNING damaged
 
 -- name: reset_pieces
 UPDATE piece SET done_bytes = 0, written_bytes = 0 WHERE object = :id
-
--- An object that arrived in pieces is digested as soon as it is complete, while others still arrive.
--- name: to_digest
-SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
-WHERE product.state = 'downloading' AND product.planned = 1
-  AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL AND object.size_bytes > 0
-  AND CASE WHEN :only IS NULL THEN product.deaths = 0 ELSE product.id = :only END
-  AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
-  AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
-  AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND done_bytes < piece.size_bytes)
-ORDER BY product.priority DESC, product.id, object.id LIMIT 1
-
--- name: claim_digesting
-UPDATE object SET process = :process WHERE id = :id RETURNING id, product, path
-
--- name: digested
-UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, stamp = :stamp, process = NULL
-WHERE id = :id AND process = :process

@@ -5,7 +5,7 @@ import pytest
 from cdsed.errors import AccountError, DiskError, LeaseLost
 from cdsed.model.objects import Digests
 from cdsed.model.product_state import State
-from cdsed.store import breakers, leases, pieces, products, refusals
+from cdsed.store import breakers, digesting, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.database import open_state
 from cdsed.store.move import Move
@@ -222,7 +222,7 @@ def test_without_a_pending_digest_no_write_lock_is_taken(one):
     one.planned("A")
     other = open_state(one.root / "state")
     with other.write():
-        assert pieces.claim_digesting(one.db, one.clock, one.process) is None
+        assert digesting.claim(one.db, one.clock, one.process, 8) is None
     other.close()
 
 

@@ -21,10 +21,10 @@ from cdsed.errors import AccountError, DiskError, LeaseLost, ProductError, Servi
 from cdsed.model.listing import ListingHead, Named
 from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places
 from cdsed.model.product_state import TERMINAL, PathSource, Product, State
-from cdsed.store import audit, leases, listings, pieces, processes, products
+from cdsed.store import audit, digesting, leases, listings, pieces, processes, products
 from cdsed.store.database import open_state
 from cdsed.store.move import Move
-from cdsed.store.pieces import WholeObject, Work
+from cdsed.store.pieces import Work
 from cdsed.store.products import Found
 from cdsed.work.lines import Lines
 from cdsed.work.outcome import Outcome
@@ -107,7 +107,7 @@ class ProductRules(RuleBasedStateMachine):
         self.lines = Lines(lab.db, lab.clock, _Nowhere())  # type: ignore[arg-type]
         self.held: list[tuple[int, Lease, Work | None]] = []
         self.claims: list[tuple[int, Product]] = []
-        self.digesting: list[tuple[int, WholeObject]] = []
+        self.digesting: list[tuple[int, int]] = []
         self.disk = _Disk()
         self.promised: dict[int, set[str]] = {}
         self.written: list[tuple[int, int, dict[str, str]]] = []
@@ -342,14 +342,14 @@ class ProductRules(RuleBasedStateMachine):
     @precondition(lambda self: self.any_in("downloading"))
     @rule(process=st.integers(0, 1))
     def digest(self, process: int) -> None:
-        if (claimed := pieces.claim_digesting(self.lab.db, self.lab.clock, self.processes[process])) is not None:
+        if (claimed := digesting.claim(self.lab.db, self.lab.clock, self.processes[process], 0)) is not None:
             self.digesting.append((self.processes[process], claimed))
 
     @precondition(lambda self: self.digesting)
     @rule(which=which)
     def digested(self, which: int) -> None:
         process, claimed = self.digesting.pop(which % len(self.digesting))
-        pieces.digested(self.lab.db, process, claimed, Digests(md5=f"of {claimed.id}"))
+        digesting.store(self.lab.db, process, claimed, Digests(md5=f"of {claimed}"))
 
     @precondition(lambda self: self.any_in("downloading"))
     @rule(which=which)

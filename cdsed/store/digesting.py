@@ -1,0 +1,67 @@
+"""Digests of large objects, which a process computes while they arrive."""
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+
+from cdsed.clock import Clock
+from cdsed.model.objects import Digests
+from cdsed.store import suspects
+from cdsed.store.database import Database
+from cdsed.store.queries import Queries
+
+_SQL = Queries("digesting")
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivingObject:
+    """An object whose digests this process computes while it arrives.
+
+    Attributes
+    ----------
+    arrived_bytes
+        So many bytes are on the disk, without a gap from the first one on.
+    """
+
+    id: int
+    path: str
+    size_bytes: int
+    safename: str
+    staging: str
+    destination: str
+    arrived_bytes: int
+
+
+def claim(db: Database, clock: Clock, process: int, piece_bytes: int, unless: Collection[int] = ()) -> int | None:
+    """Claim an object larger than a piece whose first piece has arrived; return its number, None if there is none.
+
+    `unless` are the numbers of objects that are left alone.
+    """
+    if _to_digest(db, clock, process, piece_bytes, unless) is None:
+        return None
+    with db.write(durable=False):
+        number = _to_digest(db, clock, process, piece_bytes, unless)
+        db.rows(_SQL.claim, id=number, process=process)
+    return number
+
+
+def _to_digest(db: Database, clock: Clock, process: int, piece_bytes: int, unless: Collection[int]) -> int | None:
+    duty = suspects.duty(db, clock, process)
+    of = {"only": duty.only, "piece_bytes": piece_bytes, "unless": json.dumps(list(unless)), "now_s": clock.boot_s()}
+    number: int | None = None if duty.drains else db.value(_SQL.to_digest, **of)
+    return number
+
+
+def claimed(db: Database, clock: Clock, process: int) -> list[ArrivingObject]:
+    """Return the claimed objects of a process that it may go on to digest; the others it must let go."""
+    duty = suspects.duty(db, clock, process)
+    rows = [] if duty.drains else db.rows(_SQL.claimed, process=process, only=duty.only, now_s=clock.boot_s())
+    return [ArrivingObject(**row) for row in rows]
+
+
+def store(db: Database, process: int, number: int, digests: Digests) -> None:
+    """Store the digests of a claimed object that is complete, and release it; empty digests only release it."""
+    with db.write(durable=False):
+        if digests != Digests():
+            db.rows(_SQL.store, id=number, process=process, **asdict(digests))
+        db.rows(_SQL.let_go, id=number, process=process)
