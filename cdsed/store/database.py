@@ -1,7 +1,6 @@
 """Opening, migrating and transacting the SQLite file (the only apsw in cdsed).
 
-SQLite comes with the wheels of apsw, because versions up to 3.51.2 can corrupt a WAL database when two connections
-checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module does not use WAL.
+It uses WAL unless this SQLite has a bug in it, see `cdsed.store.sqlite_version`.
 """
 
 import threading
@@ -17,13 +16,14 @@ from cdsed.errors import StateDamaged, StateError
 from cdsed.store.filesystem import file_identity, refuse_network_filesystem
 from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
 from cdsed.store.patience import Patience
-from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, SQLITE_ERRORS, state_error
+from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, state_error
+from cdsed.store.sqlite_version import sqlite_version, wal_is_safe
+from cdsed.store.statements import KEPT, Statements, keep_plans
 from cdsed.store.wake import WAKE_NAME, announce
 
 Row = dict[str, Any]
 
 FILE_NAME = "cdsed.sqlite"
-_WAL_SAFE_VERSION = (3, 51, 3)
 _IN_VAIN_S = 5.0
 
 
@@ -42,6 +42,7 @@ class Database:
         self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
         self._syncs = True  # as `_open` sets it
+        self._run = Statements(connection, self._path).run
 
     @contextmanager
     def write(self, *, undo: bool = False, durable: bool = True) -> Iterator[None]:
@@ -188,17 +189,6 @@ class Database:
             raise
         announce(self._wake)
 
-    def _run(self, sql: str, values: dict[str, Any]) -> list[Row]:
-        try:
-            rows: list[Row] = []
-            names: list[str] = []
-            for cells in (cursor := self._connection.execute(sql, values)):
-                names = names or [column[0] for column in cursor.description]
-                rows.append(dict(zip(names, cells, strict=True)))
-        except SQLITE_ERRORS as error:
-            raise state_error(self._path, error) from error
-        return rows
-
 
 def open_state(state_dir: Path) -> Database:
     """Open the state for reading and writing; create it and its directory, or upgrade it.
@@ -293,19 +283,9 @@ def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
     return Database(connection)
 
 
-def sqlite_version() -> str:
-    """Return the version of the SQLite that comes with cdsed."""
-    return apsw.sqlite_lib_version()
-
-
-def wal_is_safe(sqlite_version: str) -> bool:
-    """Tell whether this SQLite is free of the WAL-reset bug."""
-    return tuple(int(part) for part in sqlite_version.split(".")[:3]) >= _WAL_SAFE_VERSION
-
-
 def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], None]) -> Database:
     try:
-        connection = apsw.Connection(str(path), flags=flags)
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=KEPT)
     except apsw.Error as error:
         raise state_error(path, error) from error
     try:
@@ -313,6 +293,7 @@ def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], Non
         connection.pragma("journal_mode", "wal" if wal_is_safe(sqlite_version()) else "truncate")
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
+        keep_plans(connection)
         prepare(connection, path)
     except BaseException as error:
         connection.close()

@@ -18,12 +18,11 @@ from cdsed.store.database import (
     FILE_NAME,
     open_read_only,
     open_state,
-    sqlite_version,
-    wal_is_safe,
 )
 from cdsed.store.filesystem import filesystem_kind
 from cdsed.store.patience import Patience
 from cdsed.store.queries import migrations
+from cdsed.store.sqlite_version import sqlite_version, wal_is_safe
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -172,6 +171,10 @@ def test_only_a_durable_transaction_syncs_the_log(lab):
             assert lab.db.value("PRAGMA synchronous") == level
     with lab.db.write():
         assert lab.db.value("PRAGMA synchronous") == 2
+
+
+def test_a_statement_is_not_prepared_anew_for_other_values(lab):
+    assert lab.db._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
 
 
 def test_without_wal_every_transaction_is_durable(tmp_path, monkeypatch):
