@@ -31,6 +31,7 @@ from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
+from cdsed.work.finish import finish_next
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
 from cdsed.work.service_failures import Probe
@@ -100,6 +101,8 @@ class _DownloadSession:
                 self._claims.granted(work.requests)
                 if not bounded(context.outcome, work.product, partial(self._step, work)):
                     break
+                if context.finishing.is_behind:
+                    context.finishing.is_behind = finish_next(context)
         finally:
             used = self._connection.requests > 0
             self._connection.close()
