@@ -127,8 +127,10 @@ class _DownloadSession:
 
     def _take(self) -> pieces.Work | None:
         """Take the next work, if the session may continue; its requests replace those claimed before."""
+        if not self._grant.has_current_keys():
+            return None
         store = self._context.store
-        return pieces.next_work(store.db, store.clock, self._lease, store.process) if self._grant.is_valid() else None
+        return pieces.next_work(store.db, store.clock, self._lease, store.process)
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
         """Write what a step has come to, and take the next work, in one commit."""
