@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 
 from cdsed.errors import StateDamaged, StateError
-from cdsed.store.filesystem import file_identity, refuse_network_filesystem
+from cdsed.store.filesystem import file_identity, refuse_network_filesystem, sync_data
 from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
 from cdsed.store.patience import Patience
 from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, state_error
@@ -37,11 +37,13 @@ class Database:
         self._connection = connection
         self._path = Path(connection.filename)
         self._identity = file_identity(self._path)
+        self._log = self._path.with_name(f"{self._path.name}-wal")
         self._wake = self._path.with_name(WAKE_NAME)
         self._lock = threading.RLock()
         self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
         self._syncs = True  # as `_open` sets it
+        self._synced_s = 0.0
         self._run = Statements(connection, self._path).run
 
     @contextmanager
@@ -74,6 +76,21 @@ class Database:
             self._depth -= 1
             if self._depth == 0:
                 self._run("ROLLBACK", {}) if undo else self._commit()
+
+    def sync(self) -> None:
+        """Make all commits so far durable, without the write lock: other processes commit meanwhile.
+
+        Their commits may be seen before they are durable, so what people rely on is committed with ``durable`` instead.
+        The log may be opened and closed: SQLite locks the other two files.
+        """
+        if wal_is_safe(sqlite_version()):
+            self._synced_s = time.monotonic()
+            sync_data(self._log)
+
+    @property
+    def unsynced_for_s(self) -> float:
+        """For how long this process has not made its commits durable."""
+        return time.monotonic() - self._synced_s
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -187,6 +204,8 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        if self._syncs:
+            self._synced_s = time.monotonic()
         announce(self._wake)
 
 

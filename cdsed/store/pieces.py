@@ -16,8 +16,8 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-#: Small pieces are handed out in batches of at most so many bytes, because each hand-out costs a commit.
-BATCH_BYTES = 8 * 2**20
+# Small pieces are handed out in batches of at most so many bytes, because each hand-out costs a commit.
+_BATCH_BYTES = 8 * 2**20
 _BATCH_PIECES = 32
 _PLAN_REQUESTS = 2  # the list of a product, and the head of one that is a single file
 _POSTPONED_FROM = 3
@@ -330,7 +330,7 @@ def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
     size_bytes = 0
     for piece in pieces:
         size_bytes += piece.size_bytes
-        if size_bytes > most_bytes or (batch and size_bytes > BATCH_BYTES):
+        if size_bytes > most_bytes or (batch and size_bytes > _BATCH_BYTES):
             break
         batch.append(piece)
     return tuple(batch)

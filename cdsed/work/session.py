@@ -287,13 +287,13 @@ class _DownloadSession:
     def _note(self, arrived: dict[Piece, Digests], *, last: bool = False) -> None:
         """Write to the state, in one commit, that pieces arrived; `last`: and take the next work in it.
 
-        A few small ones are fetched again after a power cut.
+        What arrived since the last sync of the state is fetched again after a power cut.
         """
         context = self._context
         if not arrived:
             return
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
-        durable = not last or sum(piece.size_bytes for piece in arrived) >= pieces.BATCH_BYTES
+        durable = not last or context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
         try:
             if last:
                 self._settle(finish, durable=durable)

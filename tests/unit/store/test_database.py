@@ -16,6 +16,7 @@ from cdsed.local.space import free_bytes
 from cdsed.store import database
 from cdsed.store.database import (
     FILE_NAME,
+    join_state,
     open_read_only,
     open_state,
 )
@@ -171,6 +172,17 @@ def test_only_a_durable_transaction_syncs_the_log(lab):
             assert lab.db.value("PRAGMA synchronous") == level
     with lab.db.write():
         assert lab.db.value("PRAGMA synchronous") == 2
+
+
+def test_the_log_is_synced_on_demand_while_another_process_has_the_write_lock(lab, tmp_path):
+    other = join_state(tmp_path / "state")
+    with other.write(durable=False):
+        other.rows("UPDATE fence SET value = 5")
+    before_s = other.unsynced_for_s
+    with lab.db.write():
+        other.sync()
+    assert other.unsynced_for_s < before_s
+    other.close()
 
 
 def test_a_statement_is_not_prepared_anew_for_other_values(lab):
