@@ -16,9 +16,8 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-# Small pieces are handed out in batches of at most so many bytes, because each hand-out costs a commit.
-_BATCH_BYTES = 8 * 2**20
-_BATCH_PIECES = 32
+# Small pieces are handed out in batches of at most so much, because each hand-out costs a commit.
+_BATCH_BYTES, _BATCH_PIECES = 8 * 2**20, 32
 _PLAN_REQUESTS = 2  # the list of a product, and the head of one that is a single file
 _POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
@@ -46,10 +45,11 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
         chosen = _chosen(db, clock, lease, process) if allowed else None
         if allowed is None or chosen is None:
             return None
+        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence, "product": chosen["id"]}
         plenty = allowed.usage.requests_left > allowed.usage.requests_per_minute // 2
         if not chosen["planned"]:
             requests = min(_PLAN_REQUESTS, allowed.requests) if plenty else 1
-            _work_on(db, lease, chosen["id"], requests=requests)
+            db.rows(_SQL.works_on, requests=requests, **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), (), requests)
         most = min(_BATCH_PIECES, allowed.requests)
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=most)
@@ -58,15 +58,9 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
         pieces = _batch([_piece(row) for row in rows], allowed.usage.handout_bytes)
         if not pieces:
             return None
-        _work_on(db, lease, chosen["id"], requests=len(pieces))
+        db.rows(_SQL.works_on, requests=len(pieces), **at)
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
         return Work(products.get(db, chosen["id"]), pieces, len(pieces))
-
-
-def _work_on(db: Database, lease: Lease, product: int, *, requests: int) -> None:
-    """Note which product a session works on, and claim the requests for it; they replace an earlier claim."""
-    at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
-    db.rows(_SQL.works_on, product=product, requests=requests, **at)
 
 
 def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | None:
@@ -211,16 +205,12 @@ def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None
     if not arrived:
         return
     ids = [piece.id for piece in arrived]
-    digested = [
-        (piece.object_id, digests.md5, digests.sha3_256, digests.stamp)
-        for piece, digests in arrived.items()
-        if digests != Digests()
-    ]
+    known = [(piece.object_id, each) for piece, each in arrived.items() if each != Digests()]
+    digested = [(number, each.md5, each.sha3_256, each.stamp) for number, each in known]
     with db.write():
-        finished = {row["id"] for row in db.rows(_SQL.finish, ids=json.dumps(ids), fence=lease.fence)}
-        for piece in arrived:
-            if piece.id not in finished:
-                raise LeaseLost(f"{piece.key}: this piece has been given to another session")
+        ours = {row["id"] for row in db.rows(_SQL.finish, ids=json.dumps(ids), fence=lease.fence)}
+        if lost := [piece.key for piece in arrived if piece.id not in ours]:
+            raise LeaseLost(f"{lost[0]}: this piece has been given to another session")
         db.rows(_SQL.set_digests, digests=json.dumps(digested))
         db.rows(_SQL.advanced, piece=ids[0])
 

@@ -64,6 +64,7 @@ WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece
   AND piece.due_s <= :now_s
 ORDER BY object.size_bytes DESC, piece.object, piece.first_byte LIMIT :most
 
+-- Claims the requests for it, too, instead of those that were claimed before.
 -- name: works_on
 UPDATE session SET requests = :requests, waits_for = NULL, product = :product,
     received_bytes = CASE WHEN product IS :product THEN received_bytes ELSE 0 END
