@@ -16,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes its arguments
     """Print the versions of cdsed, Python, SQLite and the system."""
-    from cdsed.store.database import sqlite_version
+    from cdsed.store.sqlite_version import sqlite_version
 
     print(f"cdsed {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite_version()}, {platform.system()} {platform.release()}")

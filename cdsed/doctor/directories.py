@@ -10,7 +10,7 @@ from typing import Any
 from cdsed.config.settings import Settings
 from cdsed.doctor.finding import Finding, fine, problem, remark
 from cdsed.doctor.isolated import Job, run_isolated
-from cdsed.store.database import sqlite_version, wal_is_safe
+from cdsed.store.sqlite_version import sqlite_version, wal_is_safe
 
 WITHIN_S = 20.0
 

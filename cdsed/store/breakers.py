@@ -79,6 +79,11 @@ def close(db: Database, clock: Clock, name: str) -> bool:
     return bool(row["open"])
 
 
+def has_any(db: Database) -> bool:
+    """Tell whether any breaker counts a failure; if not, a success closes none."""
+    return db.value(_SQL.any) is not None
+
+
 def forget(db: Database, name: str) -> None:
     """Close a breaker whose cause is gone, before its time is over; usually there is nothing to close."""
     if last_failure(db, name) is not None:

@@ -1,7 +1,6 @@
 """Opening, migrating and transacting the SQLite file (the only apsw in cdsed).
 
-SQLite comes with the wheels of apsw, because versions up to 3.51.2 can corrupt a WAL database when two connections
-checkpoint at once (https://sqlite.org/wal.html#walresetbug). Below 3.51.3 this module does not use WAL.
+It uses WAL unless this SQLite has a bug in it, see `cdsed.store.sqlite_version`.
 """
 
 import threading
@@ -14,16 +13,17 @@ from typing import Any
 import apsw
 
 from cdsed.errors import StateDamaged, StateError
-from cdsed.store.filesystem import file_identity, refuse_network_filesystem
+from cdsed.store.filesystem import file_identity, refuse_network_filesystem, sync_data
 from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
 from cdsed.store.patience import Patience
-from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, SQLITE_ERRORS, state_error
+from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, state_error
+from cdsed.store.sqlite_version import sqlite_version, wal_is_safe
+from cdsed.store.statements import KEPT, Statements, keep_plans
 from cdsed.store.wake import WAKE_NAME, announce
 
 Row = dict[str, Any]
 
 FILE_NAME = "cdsed.sqlite"
-_WAL_SAFE_VERSION = (3, 51, 3)
 _IN_VAIN_S = 5.0
 
 
@@ -37,11 +37,14 @@ class Database:
         self._connection = connection
         self._path = Path(connection.filename)
         self._identity = file_identity(self._path)
+        self._log = self._path.with_name(f"{self._path.name}-wal")
         self._wake = self._path.with_name(WAKE_NAME)
         self._lock = threading.RLock()
         self._depth = self._changes = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
         self._syncs = True  # as `_open` sets it
+        self._synced_s = 0.0
+        self._run = Statements(connection, self._path).run
 
     @contextmanager
     def write(self, *, undo: bool = False, durable: bool = True) -> Iterator[None]:
@@ -73,6 +76,21 @@ class Database:
             self._depth -= 1
             if self._depth == 0:
                 self._run("ROLLBACK", {}) if undo else self._commit()
+
+    def sync(self) -> None:
+        """Make all commits so far durable, without the write lock: other processes commit meanwhile.
+
+        Their commits may be seen before they are durable, so what people rely on is committed with ``durable`` instead.
+        The log may be opened and closed: SQLite locks the other two files.
+        """
+        if wal_is_safe(sqlite_version()):
+            self._synced_s = time.monotonic()
+            sync_data(self._log)
+
+    @property
+    def unsynced_for_s(self) -> float:
+        """For how long this process has not made its commits durable."""
+        return time.monotonic() - self._synced_s
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -186,18 +204,9 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        if self._syncs:
+            self._synced_s = time.monotonic()
         announce(self._wake)
-
-    def _run(self, sql: str, values: dict[str, Any]) -> list[Row]:
-        try:
-            rows: list[Row] = []
-            names: list[str] = []
-            for cells in (cursor := self._connection.execute(sql, values)):
-                names = names or [column[0] for column in cursor.description]
-                rows.append(dict(zip(names, cells, strict=True)))
-        except SQLITE_ERRORS as error:
-            raise state_error(self._path, error) from error
-        return rows
 
 
 def open_state(state_dir: Path) -> Database:
@@ -293,19 +302,9 @@ def open_read_only(state_dir: Path, *, daemon_runs: bool) -> Database | None:
     return Database(connection)
 
 
-def sqlite_version() -> str:
-    """Return the version of the SQLite that comes with cdsed."""
-    return apsw.sqlite_lib_version()
-
-
-def wal_is_safe(sqlite_version: str) -> bool:
-    """Tell whether this SQLite is free of the WAL-reset bug."""
-    return tuple(int(part) for part in sqlite_version.split(".")[:3]) >= _WAL_SAFE_VERSION
-
-
 def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], None]) -> Database:
     try:
-        connection = apsw.Connection(str(path), flags=flags)
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=KEPT)
     except apsw.Error as error:
         raise state_error(path, error) from error
     try:
@@ -313,6 +312,7 @@ def _open(path: Path, flags: int, prepare: Callable[[apsw.Connection, Path], Non
         connection.pragma("journal_mode", "wal" if wal_is_safe(sqlite_version()) else "truncate")
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
+        keep_plans(connection)
         prepare(connection, path)
     except BaseException as error:
         connection.close()

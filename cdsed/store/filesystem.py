@@ -1,9 +1,10 @@
 """Which file system a directory is on: SQLite's locks and shared memory do not work across hosts."""
 
+import os
 import re
 from pathlib import Path
 
-from cdsed.errors import StateRefused
+from cdsed.errors import StateDiskError, StateRefused
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # how mountinfo writes white space and backslashes
 
@@ -77,3 +78,15 @@ def file_identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
         return status.st_dev, status.st_ino
 
     return of(path), of(path.with_name(f"{path.name}-wal"))
+
+
+def sync_data(path: Path) -> None:
+    """Write the content of a file to its disk; StateDiskError if that fails."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StateDiskError(f"{path} cannot be synced: {error.strerror}") from error

@@ -148,7 +148,25 @@ def release(db: Database, clock: Clock, lease: Lease, *, cooldown_s: float) -> N
 
 
 def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
-    """Tell, between two pieces of work, whether the lease is still valid and its account may be used now.
+    """Tell, between two pieces of work, whether the lease is still valid and its account may be used now."""
+    return allowance(db, clock, lease) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a lease may use now: the quota usage of its account, and the requests that it has claimed itself."""
+
+    usage: QuotaUsage
+    claimed: int
+
+    @property
+    def requests(self) -> int:
+        """How many requests it may claim in all."""
+        return max(0, self.usage.requests_left) + self.claimed
+
+
+def allowance(db: Database, clock: Clock, lease: Lease) -> Allowance | None:
+    """Return what a lease may use; None if it is not valid any more, or its account may not be used now.
 
     When an account holds more sessions than it may, those that were leased first continue.
     """
@@ -161,27 +179,23 @@ def may_continue(db: Database, clock: Clock, lease: Lease) -> bool:
         fence=lease.fence,
         now_s=clock.boot_s(),
     )
-    return (
-        held is not None
-        and now is not None
-        and held["older"] < now.usable_sessions
-        and (now.pool_sessions is None or held["older_in_pool"] < now.pool_sessions)
-        and not now.key_has_expired(clock)
-        and now.requests_left + held["requests"] >= 1
-        and now.left_bytes >= 1
-    )
+    if (
+        now is None
+        or held is None
+        or held["older"] >= now.usable_sessions
+        or (now.pool_sessions is not None and held["older_in_pool"] >= now.pool_sessions)
+        or now.key_has_expired(clock)
+        or now.requests_left + held["requests"] < 1
+        or now.left_bytes < 1
+    ):
+        return None
+    return Allowance(now, held["requests"])
 
 
-def claim_requests(db: Database, clock: Clock, lease: Lease, most: int, usage: QuotaUsage | None = None) -> int:
+def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
     """Let a session send up to `most` requests, within the limit of its account; return how many.
 
     They count as used from now on. An earlier claim is replaced: its sent requests must already be counted.
-
-    Parameters
-    ----------
-    usage
-        The quota usage of the account, as read in the present transaction before this session claimed any; None: it is
-        read here.
 
     Raises
     ------
@@ -190,7 +204,7 @@ def claim_requests(db: Database, clock: Clock, lease: Lease, most: int, usage: Q
     """
     with db.write(durable=False):
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
-        before, now = db.row(_SQL.claimed, **at), usage or quota_usage.of(db, clock, lease.account)
+        before, now = db.row(_SQL.claimed, **at), quota_usage.of(db, clock, lease.account)
         if before is None or now is None:
             raise LeaseLost(f"session {lease.slot} of account {lease.account} has been given to another worker")
         requests = min(most, max(0, now.requests_left) + int(before["requests"]))

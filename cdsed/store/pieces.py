@@ -3,22 +3,22 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.model.objects import Digests, Lease, ListedObject, Piece, Places, StoredObject
 from cdsed.model.product_state import Product
-from cdsed.store import cutting, leases, products, quota_usage, suspects
+from cdsed.store import cutting, leases, products, suspects
 from cdsed.store.database import Database, Row
 from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-#: Small pieces are handed out in batches of at most so many bytes, because each hand-out costs a commit.
-BATCH_BYTES = 8 * 2**20
-_BATCH_PIECES = 32
+# Small pieces are handed out in batches of at most so much, because each hand-out costs a commit.
+_BATCH_BYTES, _BATCH_PIECES = 8 * 2**20, 32
+_PLAN_REQUESTS = 2  # the list of a product, and the head of one that is a single file
 _POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
 
@@ -41,25 +41,24 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
     The number of pieces is limited by the requests and the volume that the account has left. Both are reserved here.
     """
     with db.write(durable=False):
-        chosen = _chosen(db, clock, lease, process)
-        if chosen is None:
+        allowed = leases.allowance(db, clock, lease)
+        chosen = _chosen(db, clock, lease, process) if allowed else None
+        if allowed is None or chosen is None:
             return None
-        left = quota_usage.of(db, clock, lease.account)
-        claimed = leases.claim_requests(db, clock, lease, _BATCH_PIECES if chosen["planned"] else 1, left)
-        if left is None or not claimed:
-            return None
-        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
+        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence, "product": chosen["id"]}
+        plenty = allowed.usage.requests_left > allowed.usage.requests_per_minute // 2
         if not chosen["planned"]:
-            db.rows(_SQL.works_on, product=chosen["id"], **at)
-            return Work(products.claim_ready(db, clock, chosen["id"], process), ())
-        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
-        if rows and left.requests_left > left.requests_per_minute // 2:
+            requests = min(_PLAN_REQUESTS, allowed.requests) if plenty else 1
+            db.rows(_SQL.works_on, requests=requests, **at)
+            return Work(products.claim_ready(db, clock, chosen["id"], process), (), requests)
+        most = min(_BATCH_PIECES, allowed.requests)
+        rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=most)
+        if rows and plenty:
             cutting.cut(db, lease.group, rows[0])
-        pieces = _batch([_piece(row) for row in rows], left.handout_bytes)
+        pieces = _batch([_piece(row) for row in rows], allowed.usage.handout_bytes)
         if not pieces:
             return None
-        leases.claim_requests(db, clock, lease, len(pieces), left)
-        db.rows(_SQL.works_on, product=chosen["id"], **at)
+        db.rows(_SQL.works_on, requests=len(pieces), **at)
         db.rows(_SQL.hold, fence=lease.fence, ids=json.dumps([piece.id for piece in pieces]))
         return Work(products.get(db, chosen["id"]), pieces, len(pieces))
 
@@ -170,16 +169,16 @@ def plan(
         if planned is None:
             raise LeaseLost(f"{product.safename}: another worker has taken it over")
         known = {stored.path: stored for stored in objects(db, product.id)}
+        new: list[ListedObject] = []
         for item in listed:
-            stored = known.pop(item.path, None)
-            if stored is not None:
-                same = (stored.key, stored.size_bytes, stored.etag) == (item.key, item.size_bytes, item.etag)
-                if same:
-                    continue
-                db.rows(_SQL.drop_object, id=stored.id)
-            _add_object(db, product.id, item, piece_bytes)
-        for vanished in known.values():
-            db.rows(_SQL.drop_object, id=vanished.id)
+            stored = known.get(item.path)
+            if stored and (stored.key, stored.size_bytes, stored.etag) == (item.key, item.size_bytes, item.etag):
+                del known[item.path]
+            else:
+                new.append(item)
+        for stored in known.values():  # changed or vanished
+            db.rows(_SQL.drop_object, id=stored.id)
+        _add_objects(db, product.id, new, piece_bytes)
 
 
 def arrived_whole(db: Database, product: Product) -> None:
@@ -202,14 +201,18 @@ def advance(db: Database, lease: Lease, piece: Piece, done_bytes: int) -> None:
 
 
 def finish(db: Database, lease: Lease, arrived: Mapping[Piece, Digests]) -> None:
-    """Note pieces that are complete and durable, with the digests of those that are a whole object."""
+    """Note pieces of a product that are complete and durable, with the digests of those that are a whole object."""
+    if not arrived:
+        return
+    ids = [piece.id for piece in arrived]
+    known = [(piece.object_id, each) for piece, each in arrived.items() if each != Digests()]
+    digested = [(number, each.md5, each.sha3_256, each.stamp) for number, each in known]
     with db.write():
-        for piece, digests in arrived.items():
-            if db.row(_SQL.finish, id=piece.id, fence=lease.fence) is None:
-                raise LeaseLost(f"{piece.key}: this piece has been given to another session")
-            if digests != Digests():
-                db.rows(_SQL.set_digests, id=piece.object_id, **asdict(digests))
-            db.rows(_SQL.advanced, piece=piece.id)
+        ours = {row["id"] for row in db.rows(_SQL.finish, ids=json.dumps(ids), fence=lease.fence)}
+        if lost := [piece.key for piece in arrived if piece.id not in ours]:
+            raise LeaseLost(f"{lost[0]}: this piece has been given to another session")
+        db.rows(_SQL.set_digests, digests=json.dumps(digested))
+        db.rows(_SQL.advanced, piece=ids[0])
 
 
 def let_go(db: Database, lease: Lease, piece: Piece, *, transient_failure: bool = False, due_s: float = 0.0) -> bool:
@@ -270,18 +273,15 @@ def count_damaged(db: Database, damaged: Iterable[int]) -> int:
     return max(counts, default=0)
 
 
-def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int) -> None:
-    number = db.value(
-        _SQL.add_object,
-        product=product,
-        key=item.key,
-        path=item.path,
-        size_bytes=item.size_bytes,
-        etag=item.etag,
-    )
-    for first_byte in range(0, item.size_bytes, piece_bytes):
-        size_bytes = min(piece_bytes, item.size_bytes - first_byte)
-        db.rows(_SQL.add_piece, product=product, object=number, first_byte=first_byte, size_bytes=size_bytes)
+def _add_objects(db: Database, product: int, new: Sequence[ListedObject], piece_bytes: int) -> None:
+    objects = [(item.key, item.path, item.size_bytes, item.etag) for item in new]
+    pieces = [
+        (item.path, first_byte, min(piece_bytes, item.size_bytes - first_byte))
+        for item in new
+        for first_byte in range(0, item.size_bytes, piece_bytes)
+    ]
+    db.rows(_SQL.add_objects, product=product, objects=json.dumps(objects))
+    db.rows(_SQL.add_pieces, product=product, pieces=json.dumps(pieces))
 
 
 def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
@@ -290,7 +290,7 @@ def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
     size_bytes = 0
     for piece in pieces:
         size_bytes += piece.size_bytes
-        if size_bytes > most_bytes or (batch and size_bytes > BATCH_BYTES):
+        if size_bytes > most_bytes or (batch and size_bytes > _BATCH_BYTES):
             break
         batch.append(piece)
     return tuple(batch)

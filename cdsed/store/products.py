@@ -183,10 +183,10 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
 
 
 def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
-    """Claim a product whose last piece has arrived, if there is one."""
+    """Claim a product whose last piece has arrived, if there is one; call `Database.sync` before you publish it."""
     if _arrived(db, clock, process) is None:
         return None
-    with db.write():
+    with db.write(durable=False):
         arrived = _arrived(db, clock, process)
         if arrived is None:
             return None

@@ -27,6 +27,9 @@ class Grant(Protocol):
     def is_valid(self) -> bool:
         """Tell whether the session may be used for the next work. Ask between two pieces of work."""
 
+    def has_current_keys(self) -> bool:
+        """Tell whether requests may still be signed with its credentials; `is_valid` asks this, too."""
+
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Record how far a piece is, so that it is found after a kill.
 

@@ -10,7 +10,7 @@ from cdsed.store.commit_watch import CommitWatch
 from cdsed.store.database import Database
 
 _BETWEEN_S = 0.05
-"""Commits may come by the hundred a second. So often a worker looks at most at what they have changed."""
+"""Commits may come by the hundred a second. So often a worker looks at most whether they are of another process."""
 
 _BLIND_S = 0.2
 """How often to ask SQLite where the kernel reports no commits."""
@@ -41,23 +41,26 @@ class ChangeWait:
         self._control = control
         self._commits = CommitWatch(state_dir)
         self._seen = db.changes_seen()
-        self._returned_s = 0.0
+        self._looked_s = 0.0
 
     def wait(self, seconds: float, also: HasDescriptor | None = None) -> bool:
         """Wait for a commit, `also` or the stop signal; return False after `seconds` without one."""
         until_s = time.monotonic() + seconds
         while not self._control.stop.is_set():
-            self._commits.read()
             now_s = time.monotonic()
-            changed, may_return_s = self._db.changes_seen() != self._seen, self._returned_s + _BETWEEN_S
-            if changed and now_s >= may_return_s:
-                break
+            look_s = self._looked_s + _BETWEEN_S
+            looks = now_s >= look_s
+            if looks:
+                self._looked_s = now_s
+                self._commits.read()
+                if self._db.changes_seen() != self._seen:
+                    break
             if now_s >= until_s:
                 return False
-            # What has changed already need not wake it again, only the end of the pause between two looks.
-            if self._wait(min(until_s, may_return_s if changed else until_s) - now_s, also, commits=not changed):
+            # What is committed until the next look, by this process too, need not wake it.
+            if self._wait((until_s if looks else min(until_s, look_s)) - now_s, also, commits=looks):
                 break
-        self._seen, self._returned_s = self._db.changes_seen(), time.monotonic()
+        self._seen, self._looked_s = self._db.changes_seen(), time.monotonic()
         return True
 
     def close(self) -> None:

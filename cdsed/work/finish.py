@@ -90,6 +90,7 @@ def _finish(context: WorkerContext, product: Product) -> None:
         _record(context, product, present, State.DONE if ours else State.ALREADY_PRESENT)
         return
     place.check()  # verification may have taken long
+    context.store.db.sync()  # else the next start would not know the published product as its own
     with on_disk(str(final)):
         if product.layout is not None:
             layouts.note(destination, ProductLayout.parse(product.layout))

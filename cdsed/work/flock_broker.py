@@ -40,10 +40,12 @@ class FlockGrant:
 
     def is_valid(self) -> bool:
         """Tell whether the lease is valid, its account may be used, and its keys are still the current ones."""
-        store, keyring = self.broker.store, self.broker.keyring
-        if not leases.may_continue(store.db, store.clock, self.lease):
-            return False
-        return keyring.keys_of(self.account) == self.keys  # temporary ones are renewed
+        store = self.broker.store
+        return leases.may_continue(store.db, store.clock, self.lease) and self.has_current_keys()
+
+    def has_current_keys(self) -> bool:
+        """Tell whether the keys are still the current ones of the account: temporary ones are renewed."""
+        return self.broker.keyring.keys_of(self.account) == self.keys
 
     def save_resume_point(self, piece: int, done_bytes: int, booted_at: float) -> None:
         """Write into the lock file how far a piece is."""

@@ -61,6 +61,8 @@ class Outcome:
         The breaker of an account that was refused stays as it is, because listing does not show that it may read.
         """
         key_history.worked(self._db, self._clock, lease.account)
+        if not breakers.has_any(self._db):
+            return
         if breakers.last_failure(self._db, account_breaker(lease.account)) != "Refused":
             self._accounts.works(lease.account)
         works_again.service(self._db, self._clock, breakers.SERVICE)
@@ -73,6 +75,8 @@ class Outcome:
         self._accounts.delivered(lease.account, product)
         if by_key:
             key_history.worked(self._db, self._clock, lease.account)
+        if not breakers.has_any(self._db):
+            return
         self._accounts.works(lease.account)
         works_again.service(self._db, self._clock, breakers.SERVICE if by_key else breakers.ZIPPER)
         works_again.disk(self._db, self._clock, product.destination or NO_PLACE)

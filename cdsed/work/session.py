@@ -30,6 +30,7 @@ from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
+from cdsed.work.finish import finish_next
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
@@ -100,6 +101,8 @@ class _DownloadSession:
                 self._claims.granted(work.requests)
                 if not bounded(context.outcome, work.product, partial(self._step, work)):
                     break
+                if context.finishing.is_behind:
+                    context.finishing.is_behind = finish_next(context)
         finally:
             used = self._connection.requests > 0
             self._connection.close()
@@ -124,8 +127,10 @@ class _DownloadSession:
 
     def _take(self) -> pieces.Work | None:
         """Take the next work, if the session may continue; its requests replace those claimed before."""
+        if not self._grant.has_current_keys():
+            return None
         store = self._context.store
-        return pieces.next_work(store.db, store.clock, self._lease, store.process) if self._grant.is_valid() else None
+        return pieces.next_work(store.db, store.clock, self._lease, store.process)
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
         """Write what a step has come to, and take the next work, in one commit."""
@@ -290,14 +295,15 @@ class _DownloadSession:
     def _note(self, batch: PieceBatch, *, last: bool = False) -> None:
         """Write to the state, in one commit, that pieces arrived; `last`: and take the next work in it.
 
-        A few small ones are fetched again after a power cut. It raises a TransferError if their bytes cannot be synced.
+        What arrived since the last sync of the state is fetched again after a power cut. It raises a TransferError if
+        the bytes cannot be synced.
         """
         context = self._context
         if not batch.arrived:
             return
         arrived = batch.synced()
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
-        durable = not last or sum(piece.size_bytes for piece in arrived) >= pieces.BATCH_BYTES
+        durable = not last or context.store.db.unsynced_for_s >= context.settings.transfer.checkpoint_every_s
         try:
             if last:
                 self._settle(finish, durable=durable)

@@ -24,6 +24,7 @@ from cdsed.work.session import SessionThread
 
 _IDLE_S = 1.0
 _LEAVE_EVERY_S = 0.2
+_BEHIND_FROM = 3  # products that had all arrived when the one before was finished
 _TIDY_EVERY_S = 60.0
 _HEARTBEAT_EVERY_S = 5.0
 
@@ -113,9 +114,13 @@ class SessionPool:
     def _finish(self, relieved: threading.Event) -> None:
         """Verify and publish what has arrived, and digest what arrives, until another thread takes over."""
         context, digester = self._context, ArrivalDigester(self._context)
+        in_a_row = 0
         while not context.stop.is_set() and not relieved.is_set():
             generation = context.work_signal.generation
-            if not settle_next(context.disks) and not finish_next(context) and not digester.step():
+            settled = settle_next(context.disks)
+            in_a_row = in_a_row + 1 if finish_next(context) else 0
+            context.finishing.is_behind = in_a_row >= _BEHIND_FROM
+            if not settled and not in_a_row and not digester.step():
                 context.work_signal.wait_after(generation, _IDLE_S)
         digester.leave()
 

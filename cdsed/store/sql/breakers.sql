@@ -1,6 +1,9 @@
 -- name: get
 SELECT name, failures, open, until_s, code, reason, since_at FROM breaker WHERE name = :name
 
+-- name: any
+SELECT 1 FROM breaker LIMIT 1
+
 -- name: fail
 INSERT INTO breaker (name, failures, open, until_s, code, reason, since_at)
 VALUES (:name, 1, 0, 0, :code, :reason, :at)

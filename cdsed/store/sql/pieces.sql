@@ -64,8 +64,10 @@ WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece
   AND piece.due_s <= :now_s
 ORDER BY object.size_bytes DESC, piece.object, piece.first_byte LIMIT :most
 
+-- Claims the requests for it, too, instead of those that were claimed before.
 -- name: works_on
-UPDATE session SET received_bytes = CASE WHEN product IS :product THEN received_bytes ELSE 0 END, product = :product
+UPDATE session SET requests = :requests, waits_for = NULL, product = :product,
+    received_bytes = CASE WHEN product IS :product THEN received_bytes ELSE 0 END
 WHERE account = :account AND slot = :slot AND fence = :fence
 
 -- name: arrived_whole
@@ -78,10 +80,13 @@ UPDATE piece SET fence = :fence WHERE id IN (SELECT value FROM json_each(:ids))
 UPDATE piece SET done_bytes = :done_bytes WHERE id = :id AND fence = :fence RETURNING id
 
 -- name: finish
-UPDATE piece SET done_bytes = size_bytes, fence = NULL, transient_failures = 0 WHERE id = :id AND fence = :fence RETURNING object
+UPDATE piece SET done_bytes = size_bytes, fence = NULL, transient_failures = 0
+WHERE id IN (SELECT value FROM json_each(:ids)) AND fence = :fence
+RETURNING id
 
 -- name: set_digests
-UPDATE object SET md5 = :md5, sha3_256 = :sha3_256, stamp = :stamp WHERE id = :id
+UPDATE object SET md5 = value ->> 1, sha3_256 = value ->> 2, stamp = value ->> 3
+FROM json_each(:digests) WHERE object.id = value ->> 0
 
 -- A product that advances neither kills workers nor meets errors or refusals of the service: reset these counts.
 -- name: advanced
@@ -113,11 +118,15 @@ WHERE product = :product
 -- name: drop_object
 DELETE FROM object WHERE id = :id
 
--- name: add_object
-INSERT INTO object (product, key, path, size_bytes, etag) VALUES (:product, :key, :path, :size_bytes, :etag) RETURNING id
+-- name: add_objects
+INSERT INTO object (product, key, path, size_bytes, etag)
+SELECT :product, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:objects) ORDER BY json_each.key
 
--- name: add_piece
-INSERT INTO piece (product, object, first_byte, size_bytes) VALUES (:product, :object, :first_byte, :size_bytes)
+-- name: add_pieces
+INSERT INTO piece (product, object, first_byte, size_bytes)
+SELECT :product, object.id, value ->> 1, value ->> 2
+FROM json_each(:pieces) CROSS JOIN object ON object.product = :product AND object.path = value ->> 0
+ORDER BY json_each.key
 
 -- name: planned
 UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destination, staging = :staging,

@@ -16,14 +16,14 @@ from cdsed.local.space import free_bytes
 from cdsed.store import database
 from cdsed.store.database import (
     FILE_NAME,
+    join_state,
     open_read_only,
     open_state,
-    sqlite_version,
-    wal_is_safe,
 )
 from cdsed.store.filesystem import filesystem_kind
 from cdsed.store.patience import Patience
 from cdsed.store.queries import migrations
+from cdsed.store.sqlite_version import sqlite_version, wal_is_safe
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -172,6 +172,21 @@ def test_only_a_durable_transaction_syncs_the_log(lab):
             assert lab.db.value("PRAGMA synchronous") == level
     with lab.db.write():
         assert lab.db.value("PRAGMA synchronous") == 2
+
+
+def test_the_log_is_synced_on_demand_while_another_process_has_the_write_lock(lab, tmp_path):
+    other = join_state(tmp_path / "state")
+    with other.write(durable=False):
+        other.rows("UPDATE fence SET value = 5")
+    before_s = other.unsynced_for_s
+    with lab.db.write():
+        other.sync()
+    assert other.unsynced_for_s < before_s
+    other.close()
+
+
+def test_a_statement_is_not_prepared_anew_for_other_values(lab):
+    assert lab.db._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
 
 
 def test_without_wal_every_transaction_is_durable(tmp_path, monkeypatch):

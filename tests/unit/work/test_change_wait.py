@@ -56,6 +56,26 @@ def test_our_own_commit_ends_no_wait(lab: StateLab, changes: ChangeWait) -> None
     assert not changes.wait(0.1)
 
 
+def test_a_commit_of_another_process_is_noticed_among_many_of_our_own(
+    lab: StateLab, changes: ChangeWait, other: Database
+) -> None:
+    ends = threading.Event()
+
+    def commit() -> None:
+        while not ends.is_set():
+            notices.note(lab.db, lab.clock, "a", str(time.monotonic()))
+            ends.wait(0.002)
+
+    ours = threading.Thread(target=commit)
+    ours.start()
+    threading.Timer(0.1, lambda: notices.note(other, lab.clock, "b", "c")).start()
+    try:
+        assert ended_after_s(changes) < _SOON_S
+    finally:
+        ends.set()
+        ours.join()
+
+
 def test_the_request_to_stop_ends_a_wait_at_once(changes: ChangeWait, control: WorkerControl) -> None:
     threading.Timer(0.1, control._ask_to_leave).start()
     assert ended_after_s(changes) < _SOON_S
