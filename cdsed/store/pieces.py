@@ -35,10 +35,17 @@ class Work:
     requests: int = 1
 
 
-def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | None:
+def next_work(
+    db: Database, clock: Clock, lease: Lease, process: int, session_lock: cutting.SessionLock | None = None
+) -> Work | None:
     """Hand the next work to a session: pieces of a planned product, or a product to plan.
 
     The number of pieces is limited by the requests and the volume that the account has left. Both are reserved here.
+
+    Parameters
+    ----------
+    session_lock
+        Where the files of sessions are, which say how far these are; None: as far as the state says.
     """
     with db.write(durable=False):
         chosen = _chosen(db, clock, lease, process)
@@ -53,9 +60,8 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
             db.rows(_SQL.works_on, product=chosen["id"], **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
-        if rows and left.requests_left > left.requests_per_minute // 2:
-            cutting.cut(db, lease.group, rows[0])
-        pieces = _batch([_piece(row) for row in rows], left.handout_bytes)
+        share = _cut(db, lease, rows, session_lock) if left.requests_left > left.requests_per_minute // 2 else None
+        pieces = _batch([_piece(row) for row in rows], left.handout_bytes, share)
         if not pieces:
             return None
         leases.claim_requests(db, clock, lease, len(pieces), left)
@@ -314,13 +320,28 @@ def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int
         db.rows(_SQL.add_piece, product=product, object=number, first_byte=first_byte, size_bytes=size_bytes)
 
 
-def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
-    """Return the first piece and as many after it as fit into a batch of small pieces, with `most_bytes` at most."""
+def _cut(db: Database, lease: Lease, rows: list[Row], session_lock: cutting.SessionLock | None) -> int | None:
+    """Cut the first of the open pieces if it is more than the session's share; return the share, if there is one."""
+    if not rows:
+        return None
+    most_bytes = max(rows[0]["size_bytes"] - rows[0]["done_bytes"], BATCH_BYTES + _BATCH_PIECES * cutting.REQUEST_BYTES)
+    share = cutting.share_bytes(db, lease.group, most_bytes, session_lock)
+    if share is not None:
+        cutting.cut(db, rows[0], share)
+    return share
+
+
+def _batch(pieces: list[Piece], most_bytes: int, share_bytes: int | None) -> tuple[Piece, ...]:
+    """Return the first piece and as many after it as fit into a batch of small pieces.
+
+    They have `most_bytes` at most, and with `cutting.REQUEST_BYTES` for each after the first, `share_bytes`.
+    """
     batch: list[Piece] = []
     size_bytes = 0
     for piece in pieces:
         size_bytes += piece.size_bytes
-        if size_bytes > most_bytes or (batch and size_bytes > BATCH_BYTES):
+        fits = share_bytes is None or size_bytes + len(batch) * cutting.REQUEST_BYTES <= share_bytes
+        if size_bytes > most_bytes or (batch and not (size_bytes <= BATCH_BYTES and fits)):
             break
         batch.append(piece)
     return tuple(batch)

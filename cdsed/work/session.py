@@ -124,8 +124,10 @@ class _DownloadSession:
 
     def _take(self) -> pieces.Work | None:
         """Take the next work, if the session may continue; its requests replace those claimed before."""
-        store = self._context.store
-        return pieces.next_work(store.db, store.clock, self._lease, store.process) if self._grant.is_valid() else None
+        store, session_lock = self._context.store, self._context.settings.session_lock
+        if not self._grant.is_valid():
+            return None
+        return pieces.next_work(store.db, store.clock, self._lease, store.process, session_lock)
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
         """Write what a step has come to, and take the next work, in one commit."""

@@ -1,9 +1,11 @@
 """Pieces: planning, hand-out to sessions, and progress that is kept."""
 
+from functools import partial
+
 import pytest
 
 from cdsed.errors import AccountError, DiskError, LeaseLost
-from cdsed.model.objects import Digests
+from cdsed.model.objects import Digests, ResumePoint
 from cdsed.model.product_state import State
 from cdsed.store import breakers, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
@@ -15,7 +17,16 @@ _MIB = 2**20
 
 
 def next_work(lab, lease):
-    return pieces.next_work(lab.db, lab.clock, lease, lab.process)
+    return pieces.next_work(lab.db, lab.clock, lease, lab.process, partial(lock_of, lab))
+
+
+def lock_of(lab, account, slot):
+    return lab.root / f"{account}.{slot}.lock"
+
+
+def is_at(lab, lease, piece, done_bytes):
+    """Let a session note in its lock file how far its piece is."""
+    lock_of(lab, lease.account, lease.slot).write_bytes(ResumePoint(lease.fence, piece.id, done_bytes, 0).pack())
 
 
 def claim(lab, number):
@@ -61,6 +72,7 @@ def test_a_more_urgent_product_comes_before_one_already_begun(one):
 
 
 def test_small_pieces_come_in_batches_and_large_ones_alone(one):
+    one.accounts("a", sessions=1)
     one.planned("A", (3 * _MIB, 3 * _MIB, 3 * _MIB, 9 * _MIB))
     lease = one.lease()
     assert [len(next_work(one, lease).pieces) for _ in range(3)] == [1, 2, 1]
@@ -71,20 +83,43 @@ def test_the_last_pieces_get_smaller_so_that_all_sessions_end_together(one):
     number = one.ready("A")
     one.plan(claim(one, number), [listed("big", 400 * _MIB)], {}, piece_bytes=32 * _MIB)
     held = [one.lease("a") for _ in range(4)] + [one.lease("b") for _ in range(4)]
-    sizes, first_bytes = [], 0
-    for turn in range(100):
+    work, sizes, first_bytes = {}, [], 0
+    for turn in range(100):  # all are equally fast
         lease = held[turn % 8]
-        if (work := next_work(one, lease)) is None:
+        if lease in work:
+            pieces.finish(one.db, lease, {piece: Digests() for piece in work.pop(lease).pieces})
+        for other, holds in work.items():
+            is_at(one, other, holds.pieces[0], holds.pieces[0].size_bytes)
+        if (handed := next_work(one, lease)) is None:
             break
-        sizes.append(sum(piece.size_bytes for piece in work.pieces))
-        assert work.pieces[0].first_byte == first_bytes
+        work[lease] = handed
+        sizes.append(sum(piece.size_bytes for piece in handed.pieces))
+        assert handed.pieces[0].first_byte == first_bytes
         first_bytes += sizes[-1]
-        pieces.finish(one.db, lease, {piece: Digests() for piece in work.pieces})
     assert sum(sizes) == 400 * _MIB
     assert sizes[:5] == [32 * _MIB] * 5
-    assert max(sizes[-8:]) <= 14 * _MIB
-    assert min(sizes) >= 8 * _MIB
+    assert max(sizes[-4:]) <= 10 * _MIB
+    assert min(sizes) >= 2 * _MIB
     assert len(sizes) < 40
+
+
+def test_a_session_takes_what_all_have_left_each_if_its_piece_is_cut(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 96 * _MIB)], {}, piece_bytes=48 * _MIB)
+    first, second = one.lease(), one.lease()
+    one.accounts("a", sessions=2)
+    [piece] = next_work(one, first).pieces
+    is_at(one, first, piece, 40 * _MIB)
+    [other] = next_work(one, second).pieces
+    assert other.size_bytes == pytest.approx((48 + 8) / 2 * _MIB, abs=_MIB)
+
+
+def test_a_session_ends_with_as_many_small_pieces_as_the_others(one):
+    one.accounts("a")
+    one.planned("A", (_MIB // 4,) * 32)
+    held = [one.lease() for _ in range(4)]
+    counts = [len(next_work(one, lease).pieces) for lease in held]
+    assert counts == [8, 8, 8, 8]
 
 
 def test_no_piece_is_cut_while_other_products_are_ready(one):
@@ -94,9 +129,11 @@ def test_no_piece_is_cut_while_other_products_are_ready(one):
     assert next_work(one, one.lease()).pieces[0].size_bytes == 32 * _MIB
 
 
-def test_a_whole_object_is_not_cut_because_its_digest_is_computed_while_it_arrives(one):
-    one.planned("A", (30 * _MIB,))
+def test_a_whole_object_is_cut_only_if_much_is_left_because_its_digest_is_computed_while_it_arrives(one):
+    one.planned("A", (9 * _MIB,))
     assert next_work(one, one.lease()).pieces[0].whole
+    one.planned("B", (30 * _MIB,))
+    assert not next_work(one, one.lease()).pieces[0].whole
 
 
 def test_a_product_refused_to_an_account_is_given_to_another(one):

@@ -9,7 +9,7 @@ from cdsed.store.queries import Queries
 _OFTEN = [
     *(("products", name) for name in ("groups_at_work", "arrived", "wake_due", "queued", "by_safename")),
     *(("pieces", name) for name in ("next_product", "next_of_suspect", "to_digest", "open_pieces", "hold")),
-    *(("cutting", name) for name in ("waits", "left")),
+    *(("cutting", name) for name in ("waits", "left", "held")),
     *(("suspects", name) for name in ("any", "line", "holdings")),
     *(("leases", name) for name in ("free_sessions", "held", "release_pieces", "add_received")),
     *(("cancelling", name) for name in ("staged", "undecided")),
