@@ -25,7 +25,7 @@ PROBE_S = 600.0
 # No session is leased when only a thousandth of the volume is left, or two pieces. The pieces that were handed out last
 # may use this reserve, and so do bytes that we do not count: lists of objects, headers, bytes that arrived twice after
 # a network error, and bytes that a killed worker had received since its last count.
-_RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 32 * 2**20, 10
+_RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 64 * 2**20, 10
 
 # CDSE's minute and ours may begin at different times, and CDSE may count a request whose response never arrived here.
 _MARGIN_SHARE = 20

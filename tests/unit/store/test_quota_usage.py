@@ -233,7 +233,7 @@ def test_a_claim_that_was_not_used_is_free_again_with_the_session(lab):
 
 
 def test_what_a_dead_worker_had_claimed_counts_as_sent(lab):
-    lab.accounts("a", requests_per_minute=10)
+    lab.accounts("a", requests_per_minute=10, sessions=1)
     lab.planned("A", (10,) * 7)
     pieces.next_work(lab.db, lab.clock, lab.lease(), lab.process)
     processes.release(lab.db, lab.clock, lab.process)
@@ -330,7 +330,7 @@ def test_thirty_days_of_deliveries_never_pass_the_volume_and_use_nearly_all_of_i
     for brought in hours.values():
         windows = [sum(brought[at : at + 180]) for at in range(len(brought))]
         assert max(windows) <= 1_000_000_000
-        assert windows[0] > 930_000_000
+        assert windows[0] >= 900_000_000
         assert sum(brought[-6:]) > 0  # what was fetched first has left the window
 
 
