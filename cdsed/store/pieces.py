@@ -16,9 +16,7 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-#: Small pieces are handed out in batches of at most so many bytes, because each hand-out costs a commit.
-BATCH_BYTES = 8 * 2**20
-_BATCH_PIECES = 32
+_UNKNOWN_PACING = cutting.Pacing()
 _POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
 
@@ -36,23 +34,18 @@ class Work:
 
 
 def next_work(
-    db: Database, clock: Clock, lease: Lease, process: int, session_lock: cutting.SessionLock | None = None
+    db: Database, clock: Clock, lease: Lease, process: int, pacing: cutting.Pacing = _UNKNOWN_PACING
 ) -> Work | None:
     """Hand the next work to a session: pieces of a planned product, or a product to plan.
 
     The number of pieces is limited by the requests and the volume that the account has left. Both are reserved here.
-
-    Parameters
-    ----------
-    session_lock
-        Where the files of sessions are, which say how far these are; None: as far as the state says.
     """
     with db.write(durable=False):
         chosen = _chosen(db, clock, lease, process)
         if chosen is None:
             return None
         left = quota_usage.of(db, clock, lease.account)
-        claimed = leases.claim_requests(db, clock, lease, _BATCH_PIECES if chosen["planned"] else 1, left)
+        claimed = leases.claim_requests(db, clock, lease, cutting.BATCH_PIECES if chosen["planned"] else 1, left)
         if left is None or not claimed:
             return None
         at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
@@ -60,8 +53,9 @@ def next_work(
             db.rows(_SQL.works_on, product=chosen["id"], **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), ())
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=claimed)
-        share = _cut(db, lease, rows, session_lock) if left.requests_left > left.requests_per_minute // 2 else None
-        pieces = _batch([_piece(row) for row in rows], left.handout_bytes, share)
+        plenty = left.requests_left > left.requests_per_minute // 2
+        batch = cutting.batch(db, lease.group, rows, left.handout_bytes, pacing, may_cut=plenty)
+        pieces = tuple(map(_piece, batch))
         if not pieces:
             return None
         leases.claim_requests(db, clock, lease, len(pieces), left)
@@ -318,33 +312,6 @@ def _add_object(db: Database, product: int, item: ListedObject, piece_bytes: int
     for first_byte in range(0, item.size_bytes, piece_bytes):
         size_bytes = min(piece_bytes, item.size_bytes - first_byte)
         db.rows(_SQL.add_piece, product=product, object=number, first_byte=first_byte, size_bytes=size_bytes)
-
-
-def _cut(db: Database, lease: Lease, rows: list[Row], session_lock: cutting.SessionLock | None) -> int | None:
-    """Cut the first of the open pieces if it is more than the session's share; return the share, if there is one."""
-    if not rows:
-        return None
-    most_bytes = max(rows[0]["size_bytes"] - rows[0]["done_bytes"], BATCH_BYTES + _BATCH_PIECES * cutting.REQUEST_BYTES)
-    share = cutting.share_bytes(db, lease.group, most_bytes, session_lock)
-    if share is not None:
-        cutting.cut(db, rows[0], share)
-    return share
-
-
-def _batch(pieces: list[Piece], most_bytes: int, share_bytes: int | None) -> tuple[Piece, ...]:
-    """Return the first piece and as many after it as fit into a batch of small pieces.
-
-    They have `most_bytes` at most, and with `cutting.REQUEST_BYTES` for each after the first, `share_bytes`.
-    """
-    batch: list[Piece] = []
-    size_bytes = 0
-    for piece in pieces:
-        size_bytes += piece.size_bytes
-        fits = share_bytes is None or size_bytes + len(batch) * cutting.REQUEST_BYTES <= share_bytes
-        if size_bytes > most_bytes or (batch and not (size_bytes <= BATCH_BYTES and fits)):
-            break
-        batch.append(piece)
-    return tuple(batch)
 
 
 def _piece(row: Row) -> Piece:

@@ -18,6 +18,7 @@ from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
 from cdsed.model.quota import THROTTLE_CODES
 from cdsed.store import breakers, pieces, products
+from cdsed.store.cutting import BATCH_BYTES, Pacing
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
@@ -79,6 +80,7 @@ class _DownloadSession:
         self._traffic = Traffic(context.store, self._lease, self._connection, count_every_s)
         self._claims.finish = self._traffic.count
         self._pace = Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s)
+        self._bytes_per_s: float | None = None
         self._handed: pieces.Work | None = None
 
     def work(self) -> bool:
@@ -127,7 +129,8 @@ class _DownloadSession:
         store, session_lock = self._context.store, self._context.settings.session_lock
         if not self._grant.is_valid():
             return None
-        return pieces.next_work(store.db, store.clock, self._lease, store.process, session_lock)
+        pacing = Pacing(session_lock, self._bytes_per_s, self._context.transfer.speeds.typical_bytes_per_s)
+        return pieces.next_work(store.db, store.clock, self._lease, store.process, pacing)
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
         """Write what a step has come to, and take the next work, in one commit."""
@@ -266,8 +269,12 @@ class _DownloadSession:
 
     def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
         progress = PieceProgress(self._context.store, self._grant, piece, self._traffic)
-        watch = self._context.transfer.stall_detector.watch
-        return fetch_object(fetch_context, piece, staging, safename, progress, watch)
+        clock, transfer = self._context.store.clock, self._context.transfer
+        begun_s = clock.boot_s()
+        digests = fetch_object(fetch_context, piece, staging, safename, progress, transfer.stall_detector.watch)
+        seen = transfer.speeds.note(piece.size_bytes - piece.done_bytes, clock.boot_s() - begun_s)
+        self._bytes_per_s = seen or self._bytes_per_s
+        return digests
 
     def _fetch_context(self, product: Product) -> FetchContext:
         context = self._context
@@ -290,7 +297,7 @@ class _DownloadSession:
         if not arrived:
             return
         finish = partial(pieces.finish, context.store.db, self._lease, arrived)
-        durable = not last or sum(piece.size_bytes for piece in arrived) >= pieces.BATCH_BYTES
+        durable = not last or sum(piece.size_bytes for piece in arrived) >= BATCH_BYTES
         try:
             if last:
                 self._settle(finish, durable=durable)

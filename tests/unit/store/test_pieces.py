@@ -9,6 +9,7 @@ from cdsed.model.objects import Digests, ResumePoint
 from cdsed.model.product_state import State
 from cdsed.store import breakers, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
+from cdsed.store.cutting import Pacing
 from cdsed.store.database import open_state
 from cdsed.store.move import Move
 from tests.support.state import BROKEN, listed
@@ -16,8 +17,8 @@ from tests.support.state import BROKEN, listed
 _MIB = 2**20
 
 
-def next_work(lab, lease):
-    return pieces.next_work(lab.db, lab.clock, lease, lab.process, partial(lock_of, lab))
+def next_work(lab, lease, **speeds):
+    return pieces.next_work(lab.db, lab.clock, lease, lab.process, Pacing(partial(lock_of, lab), **speeds))
 
 
 def lock_of(lab, account, slot):
@@ -108,9 +109,10 @@ def test_a_session_takes_what_all_have_left_each_if_its_piece_is_cut(one):
     one.plan(claim(one, number), [listed("big", 96 * _MIB)], {}, piece_bytes=48 * _MIB)
     first, second = one.lease(), one.lease()
     one.accounts("a", sessions=2)
-    [piece] = next_work(one, first).pieces
+    known = {"bytes_per_s": 2e7, "typical_bytes_per_s": 2e7}
+    [piece] = next_work(one, first, **known).pieces
     is_at(one, first, piece, 40 * _MIB)
-    [other] = next_work(one, second).pieces
+    [other] = next_work(one, second, **known).pieces
     assert other.size_bytes == pytest.approx((48 + 8) / 2 * _MIB, abs=_MIB)
 
 
@@ -120,6 +122,28 @@ def test_a_session_ends_with_as_many_small_pieces_as_the_others(one):
     held = [one.lease() for _ in range(4)]
     counts = [len(next_work(one, lease).pieces) for lease in held]
     assert counts == [8, 8, 8, 8]
+
+
+def test_a_slow_session_takes_less_also_while_other_products_are_ready(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 400 * _MIB)], {}, piece_bytes=64 * _MIB)
+    one.ready("other")
+    speeds = [2e7, 1.2e7, 5e6, 1e6]
+    taken = [
+        next_work(one, one.lease(), bytes_per_s=speed, typical_bytes_per_s=2e7).pieces[0].size_bytes for speed in speeds
+    ]
+    assert taken[:2] == [64 * _MIB, 64 * _MIB]
+    assert taken[2] == pytest.approx(16 * _MIB, rel=0.5)
+    assert taken[3] == pytest.approx(8 * _MIB, rel=0.1)
+
+
+def test_a_session_that_has_not_shown_how_fast_it_is_takes_half_a_piece_of_the_last_product(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 1000 * _MIB)], {}, piece_bytes=64 * _MIB)
+    lease = one.lease()
+    assert next_work(one, lease).pieces[0].size_bytes == 32 * _MIB
+    assert next_work(one, lease, bytes_per_s=2e7, typical_bytes_per_s=2e7).pieces[0].size_bytes == 32 * _MIB  # the rest
+    assert next_work(one, lease, bytes_per_s=2e7, typical_bytes_per_s=2e7).pieces[0].size_bytes == 64 * _MIB
 
 
 def test_no_piece_is_cut_while_other_products_are_ready(one):
