@@ -363,3 +363,16 @@ def test_status_says_when_volume_is_free_again_and_how_much(lab):
     assert lab.free() == []
     lab.clock.pass_s(account.quota_free_at.at - lab.clock.utc_s())
     assert len(lab.free()) == 4
+
+
+@pytest.mark.parametrize("began_s", [0.0, 1.3, 4.9])
+def test_requests_of_the_minute_are_free_as_soon_as_a_step_ends(lab, began_s):
+    lab.accounts("a", requests_per_minute=10)
+    lab.clock.pass_s(began_s)
+    leases.count_traffic(lab.db, lab.clock, "a", requests=10, size_bytes=0)
+    begun_s = lab.clock.boot_s()
+    while lab.free() == []:
+        lab.clock.pass_s(quota_usage.step_ends_in_s(lab.clock))
+    assert 60 < lab.clock.boot_s() - begun_s <= 65.1
+    lab.clock.pass_s(-0.1)
+    assert lab.free() == []
