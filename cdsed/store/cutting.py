@@ -21,7 +21,7 @@ BATCH_BYTES, BATCH_PIECES = 8 * 2**20, 32
 
 _FIRST_BYTE_S = 0.03  # of CDSE: a piece takes so much longer than its bytes
 _USUAL_BYTES_PER_S = 20_000_000  # of a connection to CDSE
-_LEAST_BYTES, _LEAST_WHOLE_BYTES = 2 * 2**20, 8 * 2**20
+_LEAST_S, _LEAST_BYTES, _LEAST_WHOLE_BYTES = 0.1, 2**19, 8 * 2**20  # of a piece that is left, or that is taken
 _UNKNOWN_MOST_BYTES = 32 * 2**20  # for a session that has not shown yet how fast it is
 _SLOW_SHARE, _SLOW_LEAST_BYTES = 0.5, 8 * 2**20
 
@@ -53,6 +53,12 @@ class Pacing:
         return int((self.typical_bytes_per_s or _USUAL_BYTES_PER_S) * _FIRST_BYTE_S)
 
     @property
+    def least_bytes(self) -> int:
+        """The size below which no piece is cut."""
+        size_bytes = int((self.typical_bytes_per_s or _USUAL_BYTES_PER_S) * _LEAST_S)
+        return min(_LEAST_WHOLE_BYTES, max(_LEAST_BYTES, size_bytes))
+
+    @property
     def relative(self) -> float:
         """How fast the session is, compared to the others; at most 1."""
         if self.bytes_per_s is None or not self.typical_bytes_per_s:
@@ -79,15 +85,18 @@ def batch(
     if not rows:
         return []
     request_bytes = pacing.request_bytes
-    most = rows[0]["size_bytes"] + BATCH_BYTES + BATCH_PIECES * request_bytes
+    most = rows[0]["size_bytes"] + 2 * (BATCH_BYTES + BATCH_PIECES * request_bytes)
+    if pacing.relative < _SLOW_SHARE:
+        most = max(_SLOW_LEAST_BYTES, int(rows[0]["size_bytes"] * pacing.relative))
     share = _share_bytes(db, group, most, pacing)
     if may_cut:
-        _cut(db, rows[0], share)
+        _cut(db, rows[0], share, pacing.least_bytes)
     taken: list[Row] = []
     size_bytes = 0
+    # Of a batch, half a share: the others do not see how far a session is with it.
     for row in rows:
         size_bytes += row["size_bytes"]
-        fits = size_bytes <= BATCH_BYTES and size_bytes + len(taken) * request_bytes <= share
+        fits = size_bytes <= BATCH_BYTES and size_bytes + len(taken) * request_bytes <= share // 2
         if size_bytes > most_bytes or (taken and not fits):
             break
         taken.append(row)
@@ -99,31 +108,29 @@ def _share_bytes(db: Database, group: str, most_bytes: int, pacing: Pacing) -> i
 
     `Pacing.request_bytes` count for each piece, too.
     """
-    if pacing.relative < _SLOW_SHARE:
-        most_bytes = max(min(most_bytes, _SLOW_LEAST_BYTES), int(most_bytes * pacing.relative))
     if db.value(_SQL.waits, group=group):
         return most_bytes
     left = db.row(_SQL.left, group=group)
     assert left is not None, "a row of two values always exists"
     open_bytes = left["open_bytes"] + left["pieces"] * pacing.request_bytes
-    sessions = max(1, left["sessions"])
+    sessions = left["sessions"]
     if pacing.bytes_per_s is None:
         most_bytes = min(most_bytes, _UNKNOWN_MOST_BYTES)
-    if open_bytes >= most_bytes * sessions:
+    if sessions <= 1 or open_bytes >= most_bytes * sessions:
         return most_bytes
     held = sorted(_held_bytes(db.rows(_SQL.held, group=group), pacing))
     level = _level(open_bytes, [0] * max(1, sessions - len(held)) + held)
-    return min(most_bytes, max(_LEAST_BYTES, int(level * pacing.relative)))
+    return min(most_bytes, max(pacing.least_bytes, int(level * pacing.relative)))
 
 
-def _cut(db: Database, row: Row, share: int) -> None:
+def _cut(db: Database, row: Row, share: int, least_bytes: int) -> None:
     """Leave of a piece only a share; the rest becomes another piece.
 
     A whole object is cut only if much would be left, because its digest is computed while it arrives.
     """
     size_bytes = row["done_bytes"] + share
     is_whole = row["size_bytes"] == row["object_bytes"] and not row["done_bytes"]
-    if row["size_bytes"] - size_bytes >= (_LEAST_WHOLE_BYTES if is_whole else _LEAST_BYTES):
+    if row["size_bytes"] - size_bytes >= (_LEAST_WHOLE_BYTES if is_whole else least_bytes):
         db.rows(_SQL.rest, id=row["id"], size_bytes=size_bytes)
         db.rows(_SQL.shorten, id=row["id"], size_bytes=size_bytes)
         row["size_bytes"] = size_bytes

@@ -197,7 +197,7 @@ def test_status_withholds_the_sessions_that_may_not_be_used(lab):
 
 
 def test_requests_that_are_in_flight_count_before_they_are_made(lab):
-    lab.accounts("a", requests_per_minute=10)
+    lab.accounts("a", requests_per_minute=10, sessions=2)
     lab.planned("A", (10,) * 50)
     first, second = lab.lease(), lab.lease()
     work = pieces.next_work(lab.db, lab.clock, first, lab.process)
@@ -223,7 +223,7 @@ def test_a_request_beyond_those_claimed_with_the_work_is_claimed_before_it_is_se
 
 
 def test_a_claim_that_was_not_used_is_free_again_with_the_session(lab):
-    lab.accounts("a", requests_per_minute=10)
+    lab.accounts("a", requests_per_minute=10, sessions=1)
     lab.planned("A", (10,) * 50)
     lease = lab.lease()
     pieces.next_work(lab.db, lab.clock, lease, lab.process)
