@@ -16,9 +16,8 @@ from cdsed.store.queries import Queries
 
 _SQL = Queries("pieces")
 
-# Small pieces are handed out in batches of at most so much, because each hand-out costs a commit.
-_BATCH_BYTES, _BATCH_PIECES = 8 * 2**20, 32
 _PLAN_REQUESTS = 2  # the list of a product, and the head of one that is a single file
+_UNKNOWN_PACING = cutting.Pacing()
 _POSTPONED_FROM = 3
 _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the disk has lost them
 
@@ -35,7 +34,9 @@ class Work:
     requests: int = 1
 
 
-def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | None:
+def next_work(
+    db: Database, clock: Clock, lease: Lease, process: int, pacing: cutting.Pacing = _UNKNOWN_PACING
+) -> Work | None:
     """Hand the next work to a session: pieces of a planned product, or a product to plan.
 
     The number of pieces is limited by the requests and the volume that the account has left. Both are reserved here.
@@ -51,11 +52,10 @@ def next_work(db: Database, clock: Clock, lease: Lease, process: int) -> Work | 
             requests = min(_PLAN_REQUESTS, allowed.requests) if plenty else 1
             db.rows(_SQL.works_on, requests=requests, **at)
             return Work(products.claim_ready(db, clock, chosen["id"], process), (), requests)
-        most = min(_BATCH_PIECES, allowed.requests)
+        most = min(cutting.BATCH_PIECES, allowed.requests)
         rows = db.rows(_SQL.open_pieces, product=chosen["id"], now_s=clock.boot_s(), most=most)
-        if rows and plenty:
-            cutting.cut(db, lease.group, rows[0])
-        pieces = _batch([_piece(row) for row in rows], allowed.usage.handout_bytes)
+        batch = cutting.batch(db, lease.group, rows, allowed.usage.handout_bytes, pacing, may_cut=plenty)
+        pieces = tuple(map(_piece, batch))
         if not pieces:
             return None
         db.rows(_SQL.works_on, requests=len(pieces), **at)
@@ -282,18 +282,6 @@ def _add_objects(db: Database, product: int, new: Sequence[ListedObject], piece_
     ]
     db.rows(_SQL.add_objects, product=product, objects=json.dumps(objects))
     db.rows(_SQL.add_pieces, product=product, pieces=json.dumps(pieces))
-
-
-def _batch(pieces: list[Piece], most_bytes: int) -> tuple[Piece, ...]:
-    """Return the first piece and as many after it as fit into a batch of small pieces, with `most_bytes` at most."""
-    batch: list[Piece] = []
-    size_bytes = 0
-    for piece in pieces:
-        size_bytes += piece.size_bytes
-        if size_bytes > most_bytes or (batch and size_bytes > _BATCH_BYTES):
-            break
-        batch.append(piece)
-    return tuple(batch)
 
 
 def _piece(row: Row) -> Piece:

@@ -18,6 +18,7 @@ STEP_S = 5
 #: The complete steps of a minute. Together with the present step they cover any 60 s: CDSE may count in a sliding
 #: window, in which two full minutes side by side would be twice the limit.
 MINUTE_STEPS = 12
+_AFTER_STEP_S = 0.001  # a wait may end a little early
 
 #: A probe through a breaker counts for this long. One that takes longer hangs or was stopped, so a new one may follow.
 PROBE_S = 600.0
@@ -25,7 +26,7 @@ PROBE_S = 600.0
 # No session is leased when only a thousandth of the volume is left, or two pieces. The pieces that were handed out last
 # may use this reserve, and so do bytes that we do not count: lists of objects, headers, bytes that arrived twice after
 # a network error, and bytes that a killed worker had received since its last count.
-_RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 32 * 2**20, 10
+_RESERVE_SHARE, _RESERVE_LEAST_BYTES, _RESERVE_MOST_SHARE = 1000, 2 * 64 * 2**20, 10
 
 # CDSE's minute and ours may begin at different times, and CDSE may count a request whose response never arrived here.
 _MARGIN_SHARE = 20
@@ -163,6 +164,11 @@ class QuotaUsage:
 def step_of(clock: Clock) -> int:
     """Return the number of the present step."""
     return int(clock.boot_s() // STEP_S)
+
+
+def step_ends_in_s(clock: Clock) -> float:
+    """Return the seconds until the next step begins: only then may requests of the minute become free."""
+    return STEP_S - clock.boot_s() % STEP_S + _AFTER_STEP_S
 
 
 def of_all(db: Database, clock: Clock, account: str | None = None) -> list[QuotaUsage]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from cdsed.errors import Stopped
 from cdsed.model.objects import Lease
-from cdsed.store import leases
+from cdsed.store import leases, quota_usage
 from cdsed.transfer.connection import Connection
 from cdsed.work.context import StoreContext
 
@@ -55,7 +55,7 @@ class RequestClaims:
                 connection.close()
                 connection.waits = True
                 self.finish()
-            if store.clock.wait(self._stop, _LOOK_EVERY_S):
+            if store.clock.wait(self._stop, min(_LOOK_EVERY_S, quota_usage.step_ends_in_s(store.clock))):
                 connection.waits = False
                 raise Stopped
         connection.waits = False

@@ -19,6 +19,7 @@ from cdsed.transfer.other_product import Arrivals
 from cdsed.transfer.owners import Owners
 from cdsed.transfer.stall_detector import StallDetector
 from cdsed.work.outcome import Outcome
+from cdsed.work.session_speeds import SessionSpeeds
 from cdsed.work.sharing import SharedAccounts
 
 
@@ -87,7 +88,7 @@ class DiskContext:
 
 @dataclass(frozen=True, slots=True)
 class TransferContext:
-    """The object store, its sessions, the detector that aborts slow connections, what arrived, and the bandwidth."""
+    """The object store, its sessions, the detector that aborts slow ones, what arrived and how fast, the bandwidth."""
 
     endpoint: Endpoint
     stall_detector: StallDetector
@@ -95,6 +96,7 @@ class TransferContext:
     shared: SharedAccounts
     arrivals: Arrivals = field(default_factory=Arrivals)
     budget: BandwidthBudget = field(default_factory=BandwidthBudget)
+    speeds: SessionSpeeds = field(default_factory=SessionSpeeds)
 
 
 @dataclass(frozen=True, slots=True)

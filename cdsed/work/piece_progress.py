@@ -6,8 +6,9 @@ from cdsed.transfer.lease_broker import Grant
 from cdsed.work.context import StoreContext
 from cdsed.work.traffic import Traffic
 
-# What a kill makes a session fetch again is at most so much, whichever comes first.
-_SAVE_EVERY_BYTES, _SAVE_EVERY_S = 8 * 2**20, 0.2
+# What a kill makes a session fetch again is at most so much, whichever comes first. Other sessions read it, too, to
+# know when this one will be free (`cdsed.store.cutting`).
+_SAVE_EVERY_BYTES, _SAVE_EVERY_S = 8 * 2**20, 0.05
 
 
 class PieceProgress:

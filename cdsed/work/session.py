@@ -17,7 +17,8 @@ from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
 from cdsed.model.quota import THROTTLE_CODES
-from cdsed.store import breakers, pieces, products
+from cdsed.store import breakers, pieces, products, quota_usage
+from cdsed.store.cutting import Pacing
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection
 from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
@@ -57,9 +58,10 @@ class SessionThread:
         while not context.stop.is_set():
             generation = context.work_signal.generation
             grant = context.transfer.broker.grant()
-            # The work of the group may be for other accounts, or not due yet.
+            # The work of the group may be for other accounts, not due yet, or wait for requests of the next step.
             if grant is None or not self._work(grant):
-                context.work_signal.wait_after(generation, _IDLE_S)
+                idle_s = min(_IDLE_S, quota_usage.step_ends_in_s(context.store.clock))
+                context.work_signal.wait_after(generation, idle_s)
 
     def _work(self, grant: Grant) -> bool:
         with within(account=grant.lease.account):
@@ -80,6 +82,7 @@ class _DownloadSession:
         self._traffic = Traffic(context.store, self._lease, self._connection, count_every_s)
         self._claims.finish = self._traffic.count
         self._pace = Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s)
+        self._bytes_per_s: float | None = None
         self._handed: pieces.Work | None = None
 
     def work(self) -> bool:
@@ -127,10 +130,11 @@ class _DownloadSession:
 
     def _take(self) -> pieces.Work | None:
         """Take the next work, if the session may continue; its requests replace those claimed before."""
+        store, session_lock = self._context.store, self._context.settings.session_lock
         if not self._grant.has_current_keys():
             return None
-        store = self._context.store
-        return pieces.next_work(store.db, store.clock, self._lease, store.process)
+        pacing = Pacing(session_lock, self._bytes_per_s, self._context.transfer.speeds.typical_bytes_per_s)
+        return pieces.next_work(store.db, store.clock, self._lease, store.process, pacing)
 
     def _settle(self, settle: Callable[[], object], *, durable: bool) -> None:
         """Write what a step has come to, and take the next work, in one commit."""
@@ -277,8 +281,12 @@ class _DownloadSession:
 
     def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
         progress = PieceProgress(self._context.store, self._grant, piece, self._traffic)
-        watch = self._context.transfer.stall_detector.watch
-        return fetch_object(fetch_context, piece, staging, safename, progress, watch)
+        clock, transfer = self._context.store.clock, self._context.transfer
+        begun_s = clock.boot_s()
+        digests = fetch_object(fetch_context, piece, staging, safename, progress, transfer.stall_detector.watch)
+        seen = transfer.speeds.note(piece.size_bytes - piece.done_bytes, clock.boot_s() - begun_s)
+        self._bytes_per_s = seen or self._bytes_per_s
+        return digests
 
     def _fetch_context(self, product: Product) -> FetchContext:
         context = self._context

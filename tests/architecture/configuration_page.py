@@ -49,7 +49,7 @@ EXAMPLES: dict[str, Any] = {
     "services.ca_file": "/etc/ssl/certs/ca-certificates.crt",
     "services.proxy_url": "http://proxy.example.org:3128",
     "transfer.processes": 4,
-    "transfer.piece_bytes": "64MiB",
+    "transfer.piece_bytes": "128MiB",
     "transfer.connect_timeout_s": 20,
     "transfer.read_timeout_s": 120,
     "transfer.rate_min_bytes_per_s": "100kB",

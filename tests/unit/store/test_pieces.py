@@ -1,12 +1,15 @@
 """Pieces: planning, hand-out to sessions, and progress that is kept."""
 
+from functools import partial
+
 import pytest
 
 from cdsed.errors import AccountError, DiskError, LeaseLost
-from cdsed.model.objects import Digests
+from cdsed.model.objects import Digests, ResumePoint
 from cdsed.model.product_state import State
 from cdsed.store import breakers, digesting, leases, pieces, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
+from cdsed.store.cutting import Pacing
 from cdsed.store.database import open_state
 from cdsed.store.move import Move
 from tests.support.state import BROKEN, listed
@@ -14,8 +17,17 @@ from tests.support.state import BROKEN, listed
 _MIB = 2**20
 
 
-def next_work(lab, lease):
-    return pieces.next_work(lab.db, lab.clock, lease, lab.process)
+def next_work(lab, lease, **speeds):
+    return pieces.next_work(lab.db, lab.clock, lease, lab.process, Pacing(partial(lock_of, lab), **speeds))
+
+
+def lock_of(lab, account, slot):
+    return lab.root / f"{account}.{slot}.lock"
+
+
+def is_at(lab, lease, piece, done_bytes):
+    """Let a session note in its lock file how far its piece is."""
+    lock_of(lab, lease.account, lease.slot).write_bytes(ResumePoint(lease.fence, piece.id, done_bytes, 0).pack())
 
 
 def claim(lab, number):
@@ -61,6 +73,7 @@ def test_a_more_urgent_product_comes_before_one_already_begun(one):
 
 
 def test_small_pieces_come_in_batches_and_large_ones_alone(one):
+    one.accounts("a", sessions=1)
     one.planned("A", (3 * _MIB, 3 * _MIB, 3 * _MIB, 9 * _MIB))
     lease = one.lease()
     assert [len(next_work(one, lease).pieces) for _ in range(3)] == [1, 2, 1]
@@ -71,20 +84,73 @@ def test_the_last_pieces_get_smaller_so_that_all_sessions_end_together(one):
     number = one.ready("A")
     one.plan(claim(one, number), [listed("big", 400 * _MIB)], {}, piece_bytes=32 * _MIB)
     held = [one.lease("a") for _ in range(4)] + [one.lease("b") for _ in range(4)]
-    sizes, first_bytes = [], 0
-    for turn in range(100):
+    work, sizes, first_bytes = {}, [], 0
+    for turn in range(100):  # all are equally fast
         lease = held[turn % 8]
-        if (work := next_work(one, lease)) is None:
+        if lease in work:
+            pieces.finish(one.db, lease, {piece: Digests() for piece in work.pop(lease).pieces})
+        for other, holds in work.items():
+            is_at(one, other, holds.pieces[0], holds.pieces[0].size_bytes)
+        if (handed := next_work(one, lease)) is None:
             break
-        sizes.append(sum(piece.size_bytes for piece in work.pieces))
-        assert work.pieces[0].first_byte == first_bytes
+        work[lease] = handed
+        sizes.append(sum(piece.size_bytes for piece in handed.pieces))
+        assert handed.pieces[0].first_byte == first_bytes
         first_bytes += sizes[-1]
-        pieces.finish(one.db, lease, {piece: Digests() for piece in work.pieces})
     assert sum(sizes) == 400 * _MIB
     assert sizes[:5] == [32 * _MIB] * 5
-    assert max(sizes[-8:]) <= 14 * _MIB
-    assert min(sizes) >= 8 * _MIB
+    assert max(sizes[-4:]) <= 10 * _MIB
+    assert min(sizes) >= 1.9 * _MIB
     assert len(sizes) < 40
+
+
+def test_a_session_takes_what_all_have_left_each_if_its_piece_is_cut(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 96 * _MIB)], {}, piece_bytes=48 * _MIB)
+    first, second = one.lease(), one.lease()
+    one.accounts("a", sessions=2)
+    known = {"bytes_per_s": 2e7, "typical_bytes_per_s": 2e7}
+    [piece] = next_work(one, first, **known).pieces
+    is_at(one, first, piece, 40 * _MIB)
+    [other] = next_work(one, second, **known).pieces
+    assert other.size_bytes == pytest.approx((48 + 8) / 2 * _MIB, abs=_MIB)
+
+
+def test_the_last_small_pieces_are_dealt_out_to_all_sessions(one):
+    one.accounts("a")
+    one.planned("A", (_MIB // 4,) * 32)
+    held = [one.lease() for _ in range(4)]
+    counts = [len(next_work(one, lease).pieces) for lease in held]
+    assert all(3 <= count <= 6 for count in counts)
+
+
+def test_the_slower_the_sessions_the_smaller_may_the_last_pieces_be(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 8 * _MIB)], {}, piece_bytes=7 * _MIB)
+    speeds = {"bytes_per_s": 5e6, "typical_bytes_per_s": 5e6}
+    assert next_work(one, one.lease(), **speeds).pieces[0].size_bytes == pytest.approx(_MIB, rel=0.1)
+
+
+def test_a_slow_session_takes_less_also_while_other_products_are_ready(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 400 * _MIB)], {}, piece_bytes=64 * _MIB)
+    one.ready("other")
+    speeds = [2e7, 1.2e7, 5e6, 1e6]
+    taken = [
+        next_work(one, one.lease(), bytes_per_s=speed, typical_bytes_per_s=2e7).pieces[0].size_bytes for speed in speeds
+    ]
+    assert taken[:2] == [64 * _MIB, 64 * _MIB]
+    assert taken[2] == pytest.approx(16 * _MIB, rel=0.5)
+    assert taken[3] == pytest.approx(8 * _MIB, rel=0.1)
+
+
+def test_a_session_that_has_not_shown_how_fast_it_is_takes_half_a_piece_of_the_last_product(one):
+    number = one.ready("A")
+    one.plan(claim(one, number), [listed("big", 1000 * _MIB)], {}, piece_bytes=64 * _MIB)
+    lease = one.lease()
+    assert next_work(one, lease).pieces[0].size_bytes == 32 * _MIB
+    assert next_work(one, lease, bytes_per_s=2e7, typical_bytes_per_s=2e7).pieces[0].size_bytes == 32 * _MIB  # the rest
+    assert next_work(one, lease, bytes_per_s=2e7, typical_bytes_per_s=2e7).pieces[0].size_bytes == 64 * _MIB
 
 
 def test_no_piece_is_cut_while_other_products_are_ready(one):
@@ -94,9 +160,11 @@ def test_no_piece_is_cut_while_other_products_are_ready(one):
     assert next_work(one, one.lease()).pieces[0].size_bytes == 32 * _MIB
 
 
-def test_a_whole_object_is_not_cut_because_its_digest_is_computed_while_it_arrives(one):
-    one.planned("A", (30 * _MIB,))
+def test_a_whole_object_is_cut_only_if_much_is_left_because_its_digest_is_computed_while_it_arrives(one):
+    one.planned("A", (9 * _MIB,))
     assert next_work(one, one.lease()).pieces[0].whole
+    one.planned("B", (30 * _MIB,))
+    assert not next_work(one, one.lease()).pieces[0].whole
 
 
 def test_a_product_refused_to_an_account_is_given_to_another(one):
@@ -227,6 +295,7 @@ def test_without_a_pending_digest_no_write_lock_is_taken(one):
 
 
 def test_a_new_plan_keeps_what_arrived_of_unchanged_objects_and_begins_changed_ones_again(one):
+    one.accounts("a", sessions=1)
     number = one.planned("A", (10, 20, 30))
     one.fetched(one.lease())
     objects = [listed("f0", 10), listed("f1", 20, etag="new"), listed("f3", 5)]

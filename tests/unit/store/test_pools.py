@@ -51,7 +51,7 @@ def test_a_pool_that_has_become_smaller_keeps_the_oldest_leases(lab):
 
 
 def test_two_accounts_send_no_more_requests_than_their_pool(lab):
-    lab.accounts("a", "b", requests_per_minute=10, shares=frozenset({Limit.REQUESTS}))
+    lab.accounts("a", "b", requests_per_minute=10, sessions=1, shares=frozenset({Limit.REQUESTS}))
     lab.planned("A", (10,) * 50)
     first, second = lab.lease("a"), lab.lease("b")
     assert len(pieces.next_work(lab.db, lab.clock, first, lab.process).pieces) == 9  # the other has claimed one

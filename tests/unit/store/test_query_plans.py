@@ -10,7 +10,7 @@ _OFTEN = [
     *(("products", name) for name in ("groups_at_work", "arrived", "wake_due", "queued", "by_safename")),
     *(("pieces", name) for name in ("next_product", "next_of_suspect", "open_pieces", "hold")),
     *(("digesting", name) for name in ("to_digest", "claimed")),
-    *(("cutting", name) for name in ("waits", "left")),
+    *(("cutting", name) for name in ("waits", "left", "held")),
     *(("suspects", name) for name in ("any", "line", "holdings")),
     *(("leases", name) for name in ("free_sessions", "held", "release_pieces", "add_received")),
     *(("cancelling", name) for name in ("staged", "undecided")),

@@ -41,9 +41,9 @@ def test_a_fast_piece_is_noted_every_8_mib(lab):
     assert lab.saved == [(1, 9 * _MIB), (1, 17 * _MIB)]
 
 
-def test_a_slow_piece_is_noted_after_a_fifth_of_a_second(lab):
+def test_a_slow_piece_is_noted_after_a_twentieth_of_a_second(lab):
     lab.progress.written(_MIB + 1)
-    lab.clock.now_s += 0.25
+    lab.clock.now_s += 0.06
     lab.progress.written(_MIB + 2)
     lab.progress.written(_MIB + 3)
     assert lab.saved == [(1, _MIB + 2)]
