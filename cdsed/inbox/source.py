@@ -5,10 +5,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cdsed.errors import InboxError
 
@@ -22,8 +21,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET = re.compile(rb"(?:\s*#[^\r\n]*[\r\n]+)*(?=PAR1)")  # `cdsed add` puts its options in front
 
 
-@dataclass(frozen=True, slots=True)
-class PhysicalLine:
+class PhysicalLine(NamedTuple):
     """One line of a file; if it is not a text, `problem` says why, and `text` is only its beginning."""
 
     number: int

@@ -38,7 +38,9 @@ def refuse_unexpected(file: BinaryIO, name: str, *, is_json: bool) -> None:
     head = file.read(_HEAD_BYTES).removeprefix(UTF8_BOM)
     if _MARKUP.match(head):
         raise InboxError(f"{name} does not look like a listing, but like a page, XML or a key; {_remedy()}")
-    text = _COMMENT.sub("", head.decode(errors="replace"))
+    text = head.decode(errors="replace")
+    if "#" in text:
+        text = _COMMENT.sub("", text)
     if holds_like_a_name(text) or (is_json and _shows_a_catalogue(text)):
         return
     if is_json or _is_strange(line.text for line in physical_lines(BytesIO(head)) if not _is_long(line.problem)):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from cdsed.model.choice import Choice
 from cdsed.model.layout import ProductLayout
@@ -39,8 +39,7 @@ class ListingOptions:
         return replace(self, **values)
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A line that names a product; a line with several products becomes several of these.
 
     Attributes

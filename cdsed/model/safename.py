@@ -20,7 +20,7 @@ NAME_BYTES_MAX = 255  # NAME_MAX of Linux file systems
 
 _EXTENSIONS = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,4}){1,2}$")
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]+")
-_CANONICAL = re.compile(r"[A-Za-z0-9_]+\.(?!zip$)[A-Za-z0-9]+", re.IGNORECASE)
+_CANONICAL = re.compile(rf"(?={ANY_NAME.pattern})[A-Za-z0-9_]+\.(?![zZ][iI][pP]$)[A-Za-z0-9]+")
 _SLASH = re.compile(r"[/\\]")
 # The intake reads the same name several times for one batch of lines.
 _PARSED_MAX = 1024
@@ -91,6 +91,11 @@ def misfit(name: str) -> str | None:
     return None if form is None or AUXILIARY.match(name) else form.misfit(name)
 
 
+def is_canonical(token: str) -> bool:
+    """Tell whether a word is surely a name to which `normalise` has nothing to do; it may be too long."""
+    return _CANONICAL.fullmatch(token) is not None
+
+
 def normalise(token: str) -> str:
     """Turn one word of a listing into a canonical name.
 
@@ -102,7 +107,7 @@ def normalise(token: str) -> str:
     NotAName
         The word cannot be the name of a product on CDSE; a ValueError whose text says why.
     """
-    if len(token) <= NAME_BYTES_MAX and token.isascii() and _CANONICAL.fullmatch(token) and ANY_NAME.match(token):
+    if len(token) <= NAME_BYTES_MAX and is_canonical(token):
         return token  # in most listings: there is nothing to drop and nothing to add
     name = _SLASH.split(token.strip(" \t'\"").rstrip("/\\"))[-1]
     if name.lower().endswith(".zip"):

@@ -26,17 +26,24 @@ def add(db: Database, clock: Clock, head: ListingHead, lines: Sequence[Named]) -
     """
     if not lines:
         return
-    rows = json.dumps([(line.safename, line.product_id, line.s3_path, line.line) for line in lines])
+    rows = json.dumps([(name, uuid, path) if uuid or path else name for _, name, uuid, path, _ in lines])
+    numbers = json.dumps([line.line for line in lines])
     choice = head.choice
-    with db.write():
+    with db.write(), db.without_triggers():
+        at = clock.utc_s()
         db.rows(
             _SQL.add,
             rows=rows,
+            listing=head.id,
             account_group=head.group,
             priority=head.priority,
             outputdir=head.outputdir,
-            at=clock.utc_s(),
+            at=at,
             layout=head.layout,
             choice=choice.to_json() if choice else None,
         )
-        db.rows(_SQL.want, rows=rows, listing=head.id)
+        first = db.value(_SQL.first, rows=rows)
+        db.rows(_SQL.want, lines=numbers, listing=head.id, first=first)
+        db.rows(_SQL.tell, rows=rows, first=first, at=at)
+        db.rows(_SQL.tally, rows=rows, listing=head.id)
+        db.rows(_SQL.join_backlog, listing=head.id, first=first)

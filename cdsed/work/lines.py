@@ -26,17 +26,16 @@ class _Batch:
     """What came of the lines of one batch."""
 
     remarks: list[Remark] = field(default_factory=list)
-    verdicts: list[LineVerdict] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
 
     def add(self, line: int, verdict: LineVerdict, safename: str | None = None, text: str = "") -> None:
-        self.verdicts.append(verdict)
+        self.counted[verdict.value] += 1
         if text or verdict not in (LineVerdict.ACCEPTED, LineVerdict.IGNORED):
             self.remarks.append(Remark(line, verdict, safename, text))
 
     @property
     def counts(self) -> Counts:
-        counted = Counter(self.verdicts)
-        return Counts(**{verdict.value: counted[verdict] for verdict in LineVerdict})
+        return Counts(**self.counted)
 
 
 @frozen
@@ -79,18 +78,23 @@ class Lines:
                     case Named() if line.safename not in named and _is_to_queue(head, line, places):
                         named.add(line.safename)
                         new.append(line)
-                        batch.add(line.line, LineVerdict.ACCEPTED, line.safename, line.remark)
+                        if line.remark:
+                            batch.remarks.append(Remark(line.line, LineVerdict.ACCEPTED, line.safename, line.remark))
                     case Named():
-                        new_products.add(self._db, self._clock, head, new)  # it may name one of them
+                        self._queue(head, new, batch)  # it may name one of them
                         new = []
                         self._take(head, line, places.get(line.safename, _NOT_CHECKED), batch)
                     case Rejected():
                         batch.add(line.line, LineVerdict.REJECTED, None, redact(line.message))
                     case Ignored():
                         batch.add(line.line, LineVerdict.IGNORED)
-            new_products.add(self._db, self._clock, head, new)
+            self._queue(head, new, batch)
             listings.count(self._db, head.id, items_taken, batch.counts, batch.remarks)
             cancelling.cancel_rest(self._db, self._clock, head.id)
+
+    def _queue(self, head: ListingHead, new: Sequence[Named], batch: _Batch) -> None:
+        new_products.add(self._db, self._clock, head, new)
+        batch.counted[LineVerdict.ACCEPTED.value] += len(new)
 
     def _places(self, head: ListingHead, lines: Sequence[ListingLine]) -> Iterator[tuple[str, PresenceCheck]]:
         outputdir, choice = Path(head.outputdir) if head.outputdir else None, head.choice
@@ -98,7 +102,7 @@ class Lines:
         named = new_products.known(self._db, names)
         absent = self._presence.surely_absent(names - named, outputdir, choice) if head.layout is None else frozenset()
         for line in lines:
-            if not isinstance(line, Named) or line.known_name is None or line.safename in absent:
+            if not isinstance(line, Named) or line.safename in absent or line.known_name is None:
                 continue
             known = products.find(self._db, line.safename) if line.safename in named else None
             if (known is not None and known.state not in TERMINAL) or _misfit(head, line):
@@ -189,7 +193,7 @@ class Lines:
 def _is_to_queue(head: ListingHead, line: Named, places: Mapping[str, PresenceCheck]) -> bool:
     """Tell whether a product that is not known is only to be queued: it is not on disk, and the layout has a place."""
     check = places.get(line.safename)
-    return (check is None or check.found is None) and _misfit(head, line) is None
+    return (check is None or check.found is None) and (head.layout is None or _misfit(head, line) is None)
 
 
 def _reported_path(known: Product | None) -> str | None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from cdsed.clock import Clock
 from cdsed.inbox.scan import DroppedFile
 from cdsed.model.listing import ListingLine
 
-_BATCH = 500
+_LINES_MIN, _LINES_MAX = 500, 5000
+_WRITE_S = 0.05  # other processes wait for the write lock so long
 _ROUND_FILES, _ROUND_BYTES = 200, 64 * 1024  # limits of small listings that are taken together
 
 
@@ -23,13 +25,33 @@ def rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
         yield some
 
 
-def batches(lines: Iterator[ListingLine]) -> Iterator[list[ListingLine]]:
-    """Split the lines of a listing into batches, each one transaction; the products of one line stay together."""
+class Pace:
+    """How many lines are entered in one transaction: as many as hold the write lock for about 50 ms."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.lines = _LINES_MIN
+
+    def timed(self, lines: int, begun_s: float) -> None:
+        """Note that a transaction of so many lines, begun at this boot-clock second, has ended."""
+        taken_s = self._clock.boot_s() - begun_s
+        fitting = lines * _WRITE_S / taken_s if taken_s > 0 else _LINES_MAX
+        self.lines = int(max(_LINES_MIN, min(fitting, 2 * self.lines, _LINES_MAX)))
+
+
+def batches(lines: Iterator[ListingLine], pace: Pace) -> Iterator[tuple[list[ListingLine], bool]]:
+    """Split the lines of a listing into batches, each one transaction; the products of one line stay together.
+
+    Returns
+    -------
+    iterator of list and bool
+        Lines, and whether they are the last ones.
+    """
     batch: list[ListingLine] = []
     for line in lines:
-        if len(batch) >= _BATCH and line.line != batch[-1].line:
-            yield batch
+        if len(batch) >= pace.lines and line.line != batch[-1].line:
+            yield batch, False
             batch = []
         batch.append(line)
     if batch:
-        yield batch
+        yield batch, True

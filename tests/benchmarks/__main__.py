@@ -25,6 +25,7 @@ from tests.benchmarks import (
     status,
     tracing,
     whole_machine,
+    year,
 )
 from tests.benchmarks.environment import BUILD, compile_ours
 from tests.benchmarks.record import Record
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Form], list[Result]]] = {
     "intake_lines": scale.intake_lines,
     "claims": scale.claims,
     "presence_million": scale.presence_million,
+    "year": year.run,
     "large": _fixed(large_product.run),
     "small": _fixed(many_small.run),
     "status": _fixed(status.run),
@@ -87,7 +89,8 @@ def main(arguments: list[str]) -> int:
     print(f"\n{'what':<{width}}  {'measured':<32}  {'goal':>8}")
     for result in results:
         print(f"{result.what:<{width}}  {result.value_text:<32}  {result.goal_text:>8}  {result.verdict}")
-    print(f"\n{record.write(wanted.json)}")
+    print("\n" + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in record.seconds.items()))
+    print(record.write(wanted.json))
     return int(any(result.missed for result in results))
 
 

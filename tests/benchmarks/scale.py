@@ -25,24 +25,39 @@ from tests.benchmarks.result import Form, Result
 _MILLION = 1_000_000
 _WORKERS, _CLAIMS = 32, 40
 _ARCHIVES = 3
+_START = slice(17, 32)  # of an acquisition, in a name
 
 
 def intake_lines(form: Form) -> list[Result]:
-    """Take one listing of a million names (short: 50 000) in a process that does nothing else."""
+    """Take one listing of a million names (short: 50 000) in a process that does nothing else.
+
+    They are in the order of their acquisition, as the catalogue gives them, and for comparison a few at random: then
+    each new name belongs to another page of the index of names.
+    """
     count = 50_000 if form.short else _MILLION
+    names = realistic_safenames("S1_GRD", count, seed=11)
+    at_random = names[: count // 5]
+    names.sort(key=lambda name: name[_START])
+    return [
+        *_intake_of(names, "lines", lines_per_s_min=50_000, memory_mb_max=150),
+        *_intake_of(at_random, "lines at random", lines_per_s_min=None, memory_mb_max=150),
+    ]
+
+
+def _intake_of(names: list[str], what: str, *, lines_per_s_min: float | None, memory_mb_max: float) -> list[Result]:
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         root = Path(folder)
         for name in ("inbox", "spool"):
             (root / name).mkdir()
-        with (root / "inbox" / "many.txt").open("w", encoding="utf-8") as listing:
-            listing.writelines(f"{name}\n" for name in realistic_safenames("S1_GRD", count, seed=11))
+        (root / "inbox" / "many.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         command = [sys.executable, str(PROGRAMS / "intake_lines.py"), folder]
         done = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, check=True)
     taken_s, found, peak_bytes = json.loads(done.stdout)
-    assert found == count, f"{found} products of {count} lines"
+    assert found == len(names), f"{found} products of {len(names)} lines"
+    what = f"intake of {len(names):,} {what}"
     return [
-        Result(f"intake of {count:,} lines", count / taken_s, at_least=50_000, unit="lines/s"),
-        Result(f"intake of {count:,} lines, memory", peak_bytes / 1e6, at_most=150, unit="MB"),
+        Result(what, len(names) / taken_s, at_least=lines_per_s_min, unit="lines/s"),
+        Result(f"{what}, memory", peak_bytes / 1e6, at_most=memory_mb_max, unit="MB"),
     ]
 
 
@@ -66,6 +81,12 @@ def claims(form: Form) -> list[Result]:
         Result(f"{what}, 99th percentile", quantiles(taken_ms, n=100)[98], unit="ms"),
         Result(f"{what}, all together", len(taken_ms) / whole_s, unit="claims/s"),
     ]
+
+
+def claim_alone(state: Path) -> float:
+    """Return the median milliseconds of a claim of a worker that is alone with a state."""
+    answer = _begun([_worker(state, 0)])[0].communicate()[0]
+    return median(json.loads(answer.splitlines()[-1]))
 
 
 def _fill_state(state: Path, count: int) -> None:

@@ -177,8 +177,13 @@ def test_kills_at_random_neither_lose_nor_double_a_line(tmp_path: Path, sandbox:
         tmp_path,
         sandbox,
         5,
-        [*(names := realistic_safenames("S1_OCN", 8500, seed=405)), *names[:500], *["no product"] * 900, *[""] * 100],
-        10_000,
+        [
+            *(names := realistic_safenames("S1_OCN", 85_000, seed=405)),
+            *names[:5000],
+            *["no product"] * 9000,
+            *[""] * 1000,
+        ],
+        100_000,
     )
 
 

@@ -11,10 +11,10 @@ from cdsed.errors import InboxError
 from cdsed.frozen import frozen
 from cdsed.inbox.formats import directory_lines
 from cdsed.inbox.formats.records import Record, is_known, judge, judge_name, key_of, only_ids, record_of
-from cdsed.inbox.formats.words import AROUND, Certainty, certainty_of, id_of, is_path, is_plain
+from cdsed.inbox.formats.words import AROUND, Certainty, certainty_of, id_of, is_in_normal_form, is_path, is_plain
 from cdsed.inbox.source import PhysicalLine, physical_lines
 from cdsed.model.families.other import ANY_NAME
-from cdsed.model.listing import Ignored, ListingLine, Rejected
+from cdsed.model.listing import Ignored, ListingLine, Named, Rejected
 from cdsed.model.quoting import holds_like_a_name, quotable
 
 _DELIMITERS = ",;\t|"
@@ -38,11 +38,14 @@ def read_rows(file: BinaryIO, bucket: str) -> Iterator[ListingLine]:
     table: _Table | None = None
     is_first, separator, header = True, "", ""
     for line in lines:
+        if not is_first and table is None and not line.problem and is_in_normal_form(line.text):
+            yield Named(line.number, line.text)  # most listings have a million of these
+            continue
         text = _content(line)
         if line.problem:
             yield Rejected(line.number, "", line.problem)
         elif table is None and not is_first and _is_bare(text):
-            yield judge_name(line.number, text)  # most listings have a million of these
+            yield judge_name(line.number, text)
         elif not text or (is_first and directory_lines.is_summary(text)):
             yield Ignored(line.number)
         elif is_first and (found := _SEPARATOR.fullmatch(text)):

@@ -12,7 +12,7 @@ from cdsed.model.families import Family
 from cdsed.model.families.form import TIME
 from cdsed.model.families.other import ANY_NAME, PLATFORM
 from cdsed.model.quoting import UUID, NotAName
-from cdsed.model.safename import normalise, parse, stem_of
+from cdsed.model.safename import is_canonical, normalise, parse, stem_of
 
 _ABSENT_CHARACTERS_MAX = 4
 _ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "nat", "null", "nil", "none", "<na>", "-", "--"})
@@ -92,6 +92,11 @@ def has_time(word: str) -> bool:
 def is_plain(word: str) -> bool:
     """Tell whether a word has nothing around a name, so that its normal form is all that there is to find out."""
     return _PLAIN.fullmatch(word) is not None
+
+
+def is_in_normal_form(word: str) -> bool:
+    """Tell whether a word is surely a name of one product that needs no change; quick, for listings of a million."""
+    return len(word) < _GLUED_CHARACTERS_MIN and is_canonical(word)
 
 
 def normal_form(word: str) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from tests.support.state import SetClock, StateLab
 
 _ROOT = Path(__file__).resolve().parents[3]
 NAMES = realistic_safenames("S2_L1C", 1200, seed=5)
+MANY = realistic_safenames("S2_L1C", 4000, seed=5)  # more than three batches, each of which may be twice the former
 
 
 class Desk(StateLab):
@@ -219,7 +221,7 @@ def look_until(worker, report_file):
 
 
 _DIES_AFTER = """
-import json, os, sys
+import json, os, shutil, sys
 from pathlib import Path
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
@@ -235,10 +237,13 @@ db = open_state(settings.state_dir)
 count, left = listings.count, int(sys.argv[2])
 def counting(*arguments):
     global left
+    if not Path(sys.argv[3]).exists():
+        shutil.copytree(settings.state_dir, sys.argv[3])
     count(*arguments)
     left -= 1
     if left < 0:
         os.kill(os.getpid(), 9)
+    print(arguments[2], flush=True)  # how far the listing is taken after this batch
 listings.count = counting
 intake = Intake(db, SYSTEM_CLOCK, settings, ["default"], Presence(settings.spools, [], SYSTEM_CLOCK), lambda: None)
 while True:
@@ -248,8 +253,29 @@ while True:
 
 @pytest.mark.parametrize("batches", [0, 1, 2])
 def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
-    lines = [*NAMES, *NAMES[:10], "nonsense"]
-    drop(desk, "l.txt", lines)
+    committed = kill_in_batch(desk, batches)
+    with contextlib.closing(open_state(desk.settings.state_dir)) as other:
+        taken = listings.half_taken(other)[0].items_taken
+    assert len(committed) == batches
+    assert taken == (committed or [0])[-1]  # the batch it died in is not half taken
+    intake(desk).go_on()
+    assert_that_many_are_taken(desk)
+
+
+def test_a_power_cut_that_takes_back_the_first_batches_neither_loses_nor_doubles_a_line(desk, tmp_path):
+    assert len(kill_in_batch(desk, 2)) == 2
+    desk.db.close()
+    shutil.rmtree(desk.settings.state_dir)
+    (tmp_path / "before").rename(desk.settings.state_dir)
+    with contextlib.closing(open_state(desk.settings.state_dir)) as desk.db:
+        assert listings.half_taken(desk.db)[0].items_taken == 0
+        intake(desk).go_on()
+        assert_that_many_are_taken(desk)
+
+
+def kill_in_batch(desk, batches):
+    """Kill intake after so many batches; return how far each of them came. The state before is copied aside."""
+    drop(desk, "l.txt", [*MANY, *MANY[:10], "nonsense"])
     values = json.dumps(
         {
             "state_dir": str(desk.settings.state_dir),
@@ -257,17 +283,15 @@ def test_a_kill_in_the_middle_neither_loses_nor_doubles_a_line(desk, batches):
             "spools": [str(desk.spool)],
         }
     )
-    killed = subprocess.run(
-        [sys.executable, "-c", _DIES_AFTER, values, str(batches)], cwd=_ROOT, timeout=60, check=False
-    )
+    command = [sys.executable, "-c", _DIES_AFTER, values, str(batches), str(desk.root / "before")]
+    killed = subprocess.run(command, cwd=_ROOT, timeout=60, check=False, capture_output=True, text=True)
     assert killed.returncode == -9
-    other = open_state(desk.settings.state_dir)
-    taken = listings.half_taken(other)[0].items_taken
-    other.close()
-    assert taken == 500 * batches  # the batch it died in is not half taken
-    intake(desk).go_on()
-    assert counts(desk, "l.txt") == {"accepted": 1200, "duplicate": 10, "rejected": 1}
-    assert desk.db.value("SELECT count(*) FROM want") == 1200
+    return [int(position) for position in killed.stdout.split()]
+
+
+def assert_that_many_are_taken(desk):
+    assert counts(desk, "l.txt") == {"accepted": len(MANY), "duplicate": 10, "rejected": 1}
+    assert desk.db.value("SELECT count(*) FROM want") == len(MANY)
     assert listings.half_taken(desk.db) == []
 
 
