@@ -17,7 +17,7 @@ from cdsed.store import bandwidth_limits, cancelling, free_space
 from cdsed.work import owning, space_watch
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkerContext
-from cdsed.work.digesting import ArrivalDigester
+from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.finish import finish_next
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread

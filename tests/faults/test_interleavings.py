@@ -66,7 +66,7 @@ class Worker:
         return handed or pieces.next_work(self.lab.db, SYSTEM_CLOCK, self.grant.lease, self.context.store.process)
 
     def fetch(self, work: pieces.Work) -> None:
-        assert self.session._fetch(work.product, work.pieces, {})
+        assert self.session._step(work)
 
     def fetch_all(self) -> None:
         while (work := self._next_work()) is not None:

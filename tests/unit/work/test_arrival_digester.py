@@ -11,7 +11,7 @@ from cdsed.model.objects import Digests, Lease
 from cdsed.model.product_state import Product, State
 from cdsed.store import digesting, pauses, pieces, products
 from cdsed.store.move import Move
-from cdsed.work.digesting import ArrivalDigester
+from cdsed.work.arrival_digester import ArrivalDigester
 from tests.support.download_lab import DownloadLab
 from tests.support.state import listed
 
