@@ -15,9 +15,9 @@ from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
 from cdsed.store import bandwidth_limits, cancelling, free_space
 from cdsed.work import owning, space_watch
+from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkerContext
-from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.finish import finish_next
 from cdsed.work.janitor import tidy
 from cdsed.work.session import SessionThread

@@ -28,9 +28,9 @@ from cdsed.local.presence import presence_of
 from cdsed.process.worker_control import WorkerControl
 from cdsed.store import listings, products
 from cdsed.work import owning
+from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.cancelled import remove_staging, settle_next
 from cdsed.work.context import WorkSignal
-from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.finish import finish_next
 from cdsed.work.intake import Intake
 from cdsed.work.resolve import Resolver
