@@ -13,8 +13,9 @@ from cdsed.clock import Clock
 from cdsed.dir_handle import sync
 from cdsed.errors import StateDamaged, StateDiskError, StateError
 from cdsed.frozen import frozen
-from cdsed.store.database import FILE_NAME, Database, examine
+from cdsed.store.database import FILE_NAME, Database
 from cdsed.store.migration import newest_schema
+from cdsed.store.soundness import examine
 
 KEPT = 7
 _UPGRADES_KEPT = 2

@@ -14,7 +14,7 @@ import apsw
 
 from cdsed.errors import StateDamaged, StateError
 from cdsed.store.filesystem import file_identity, refuse_network_filesystem, sync_data
-from cdsed.store.migration import APPLICATION_ID, migrate, newest_schema
+from cdsed.store.migration import migrate, newest_schema
 from cdsed.store.patience import Patience
 from cdsed.store.sqlite_errors import BUSY_TIMEOUT_MS, state_error
 from cdsed.store.sqlite_version import sqlite_version, wal_is_safe
@@ -254,34 +254,6 @@ def join_state(state_dir: Path) -> Database:
     if not path.exists():
         raise StateDamaged(f"the state {path} is gone; start the daemon again, which recovers it")
     return _open(path, apsw.SQLITE_OPEN_READWRITE, _expect_this_schema)
-
-
-def examine(state_dir: Path) -> int:
-    """Check the file of the state without a change; return the number of its schema, 0 without a state.
-
-    Raises
-    ------
-    StateDamaged
-        It is damaged, or not a state of cdsed.
-    StateError
-        SQLite refuses it for another reason.
-    """
-    path = state_dir / FILE_NAME
-    if not path.exists():
-        return 0
-    db = open_as_it_is(state_dir)
-    try:
-        version = int(db.value("PRAGMA user_version"))
-        if version == 0 and db.value("PRAGMA schema_version") == 0:
-            return 0
-        if db.value("PRAGMA application_id") != APPLICATION_ID:
-            raise StateDamaged(f"{path} is not a state of cdsed")
-        problems = db.problems() if version <= newest_schema() else []  # this cdsed cannot check a newer schema
-    finally:
-        db.close()
-    if problems:
-        raise StateDamaged(f"the state {path} is damaged: {'; '.join(problems)}")
-    return version
 
 
 def open_as_it_is(state_dir: Path) -> Database:

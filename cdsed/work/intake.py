@@ -31,7 +31,7 @@ from cdsed.work import listing_log, unreadable
 from cdsed.work.forgotten import return_unknown
 from cdsed.work.lines import Lines
 from cdsed.work.reports import write_reports
-from cdsed.work.rounds import Pace, batches, rounds
+from cdsed.work.rounds import BatchSize, batches, rounds
 
 _log = logging.getLogger(__name__)
 
@@ -252,15 +252,15 @@ class Intake:
         path, taken = Path(listing.path), listing.items_taken
         # Else it was accepted before the kill: a listing is moved only after its last line.
         if path.exists() or not directory.finished(path, self._root, accepted=True).exists():
-            pace = Pace(self._clock)
-            for batch, is_last in batches(self._unread(path, listing.head.sha256, taken), pace):
+            size = BatchSize(self._clock)
+            for batch, is_last in batches(self._unread(path, listing.head.sha256, taken), size):
                 taken += len(batch)
                 places = self._lines.places(listing.head, batch)
                 # A power cut may lose the others, as they are read again. The receipt must follow the last one.
                 with self._db.write(durable=is_last):
                     begun_s = self._clock.boot_s()
                     self._lines.enter(listing.head, taken, batch, places)
-                pace.timed(len(batch), begun_s)
+                size.timed(len(batch), begun_s)
                 self._between_batches()
         self._hand_out([listing], [])
 

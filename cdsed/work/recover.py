@@ -9,9 +9,10 @@ from cdsed.errors import StateDamaged, StateDiskError
 from cdsed.inbox import reread
 from cdsed.logevent import LogEvent, about
 from cdsed.store import backup, files
-from cdsed.store.database import FILE_NAME, Database, examine, open_as_it_is, open_state
+from cdsed.store.database import FILE_NAME, Database, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
 from cdsed.store.migration import newest_schema
+from cdsed.store.soundness import examine
 from cdsed.work.forgotten import return_unknown
 
 _log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ def rounds(files: list[DroppedFile]) -> Iterator[list[DroppedFile]]:
         yield some
 
 
-class Pace:
+class BatchSize:
     """How many lines are entered in one transaction: as many as hold the write lock for about 50 ms."""
 
     def __init__(self, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class Pace:
         self.lines = int(max(_LINES_MIN, min(fitting, 2 * self.lines, _LINES_MAX)))
 
 
-def batches(lines: Iterator[ListingLine], pace: Pace) -> Iterator[tuple[list[ListingLine], bool]]:
+def batches(lines: Iterator[ListingLine], size: BatchSize) -> Iterator[tuple[list[ListingLine], bool]]:
     """Split the lines of a listing into batches, each one transaction; the products of one line stay together.
 
     Returns
@@ -49,7 +49,7 @@ def batches(lines: Iterator[ListingLine], pace: Pace) -> Iterator[tuple[list[Lis
     """
     batch: list[ListingLine] = []
     for line in lines:
-        if len(batch) >= pace.lines and line.line != batch[-1].line:
+        if len(batch) >= size.lines and line.line != batch[-1].line:
             yield batch, False
             batch = []
         batch.append(line)

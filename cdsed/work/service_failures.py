@@ -10,7 +10,7 @@ import logging
 from enum import Enum, auto
 
 from cdsed.clock import Clock
-from cdsed.errors import TransferError
+from cdsed.errors import ProductError, ServiceError, TransferError
 from cdsed.logevent import LogEvent, about
 from cdsed.store import breakers
 from cdsed.store.breakers import BreakerPolicy
@@ -73,3 +73,12 @@ class ServiceFailures:
             case Probe.ELSEWHERE:
                 return earlier + 1 >= _CHARGED_FROM
         return is_charged_by_now(error, earlier)
+
+
+def weighed(error: TransferError, other: TransferError | None) -> tuple[TransferError, Probe]:
+    """Return the error that counts if, after `error`, `other` came of asking for something else."""
+    if other is None:
+        return error, Probe.ARRIVES
+    if isinstance(other, ServiceError | ProductError):
+        return error, Probe.FAILS
+    return other, Probe.NOT_SENT  # the account, this machine, or the process must leave

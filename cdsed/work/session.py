@@ -35,7 +35,7 @@ from cdsed.work.finish import finish_next
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
-from cdsed.work.service_failures import Probe
+from cdsed.work.service_failures import Probe, weighed
 from cdsed.work.traffic import Traffic
 
 _log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class _DownloadSession:
             probe = Probe.NOT_SENT
             if context.outcome.needs_probe(error, self._lease, product, service=breakers.ZIPPER):
                 other = zipped.zipper_fails(context, self._lease, self._claims, product, self._buffer)
-                error, probe = _weighed(error, other)
+                error, probe = weighed(error, other)
             return context.outcome.of_product(error, self._lease, product, probe, breakers.ZIPPER)
         context.outcome.delivered(self._lease, products.get(context.store.db, product.id), by_key=False)
         context.work_signal.notify()
@@ -213,7 +213,7 @@ class _DownloadSession:
         location, fetch_context = self._location(product), self._fetch_context(product)
         watch = context.transfer.stall_detector.watch
         known = context.transfer.arrivals.beside(location)
-        error, probe = _weighed(error, other_product_fails(fetch_context, location, watch, known))
+        error, probe = weighed(error, other_product_fails(fetch_context, location, watch, known))
         if probe is Probe.FAILS and other_folder_works(fetch_context, location, watch):
             probe = Probe.ELSEWHERE
         self._traffic.count()
@@ -322,12 +322,3 @@ class _DownloadSession:
         except LeaseLost as lost:
             _log.info("%s", lost)  # a failure in another session has changed the product meanwhile
         context.work_signal.notify()
-
-
-def _weighed(error: TransferError, other: TransferError | None) -> tuple[TransferError, Probe]:
-    """Return the error that counts if, after `error`, `other` came of asking for something else."""
-    if other is None:
-        return error, Probe.ARRIVES
-    if isinstance(other, ServiceError | ProductError):
-        return error, Probe.FAILS
-    return other, Probe.NOT_SENT  # the account, this machine, or the process must leave

@@ -15,9 +15,10 @@ from cdsed.errors import StateDiskError, StateRefused
 from cdsed.model.product_state import State
 from cdsed.store import backup
 from cdsed.store.audit import rules_broken
-from cdsed.store.database import FILE_NAME, examine, open_state
+from cdsed.store.database import FILE_NAME, open_state
 from cdsed.store.migration import newest_schema
 from cdsed.store.queries import migrations
+from cdsed.store.soundness import examine
 from cdsed.work.recover import open_for_daemon
 from tests.support.daemon import Installation
 from tests.support.injection import needs_strace

@@ -18,7 +18,8 @@ from cdsed.config.settings import Settings
 from cdsed.local.presence import Presence
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import audit, backup, leases, listings, products
-from cdsed.store.database import FILE_NAME, Database, examine, open_state
+from cdsed.store.database import FILE_NAME, Database, open_state
+from cdsed.store.soundness import examine
 from cdsed.work.intake import Intake
 from cdsed.work.recover import open_for_daemon
 from cdsed.work.remake import Source, remake

@@ -9,8 +9,8 @@ import pytest
 import cdsed
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store.database import examine
 from cdsed.store.migration import newest_schema
+from cdsed.store.soundness import examine
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 

@@ -59,10 +59,10 @@ class _Nowhere:
 
 
 class _Disk:
-    """Staged files by directory and path: of which copy (size, ETag) each is, and which of its pieces were written."""
+    """Staged files by directory and path: of which copy (size, ETag) each is, and what was written."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[str, str], tuple[int, str, set[int]]] = {}
+        self._files: dict[tuple[str, str], tuple[int, str, set[tuple[int, int]]]] = {}
 
     def sizes(self, folder: str) -> dict[str, int]:
         return {path: size for (place, path), (size, _, _) in self._files.items() if place == folder}
@@ -76,14 +76,17 @@ class _Disk:
     def write(self, folder: str, piece: Piece) -> None:
         size, etag, written = self._files[folder, piece.path]
         if (size, etag) == (piece.object_bytes, piece.etag):  # else the service refuses, by its If-Match
-            written.add(piece.first_byte)
+            written.add((piece.first_byte, piece.first_byte + piece.size_bytes))
 
     def has(self, folder: str, path: str) -> bool:
         return (folder, path) in self._files
 
     def is_whole(self, folder: str, path: str) -> bool:
         size, _, written = self._files[folder, path]
-        return written == set(range(0, size, _PIECE_BYTES))
+        reached = 0
+        for first, end in sorted(written):  # pieces are cut
+            reached = max(reached, end) if first <= reached else reached
+        return reached == size
 
     def remove(self, folder: str) -> None:
         self._files = {place: file for place, file in self._files.items() if place[0] != folder}

@@ -3,14 +3,14 @@
 import pytest
 
 from cdsed.model.listing import Named
-from cdsed.work.rounds import Pace, batches
+from cdsed.work.rounds import BatchSize, batches
 from tests.support.state import SetClock
 
 
 def _sizes(lines, write_s):
     """Return the sizes of batches if each line takes so long to enter; the last batch is known as such."""
     clock = SetClock()
-    pace, sizes = Pace(clock), []
+    pace, sizes = BatchSize(clock), []
     last = []
     for batch, is_last in batches(iter([Named(number, "x") for number in range(lines)]), pace):
         begun_s = clock.boot_s()
