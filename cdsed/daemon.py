@@ -235,13 +235,18 @@ class _Daemon:
 
     def on_child_exit(self, name: str, pid: int, end: ChildExit) -> None:
         """Record how a worker ended: by a crash, by a kill from outside, or because of the state."""
-        self._rest.disturb()
         self._deaths.ended(name, pid, end)
         self._maintenance.take_note_of_exit(name, end.code)
+        self._rest.disturb()
 
     def on_reload(self) -> Sequence[ChildSpec]:
         """Read settings and accounts again; if either has an error, those in force stay."""
-        self._rest.disturb()
+        try:
+            return self._reload()
+        finally:
+            self._rest.disturb()
+
+    def _reload(self) -> Sequence[ChildSpec]:
         try:
             settings = load_settings(self._options.config, os.environ)
             accounts = load_accounts(settings, os.environ)

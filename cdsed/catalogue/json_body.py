@@ -2,6 +2,9 @@
 
 import gc
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -11,10 +14,33 @@ def parse_json(body: bytes) -> Any:
     A page of 1000 products has some 40 000 small dictionaries. The garbage collector of Python 3.11 looks at them again
     and again while they are made, which takes as long as reading them. So it pauses: JSON has no reference cycles.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with _PAUSE.held():
         return json.loads(body)
-    finally:
-        if was_enabled:
-            gc.enable()
+
+
+class CollectorPause:
+    """The garbage collector pauses while at least one thread holds this; afterwards it is as before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._was_enabled = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it for the duration of the block."""
+        with self._lock:
+            if self._holders == 0:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0 and self._was_enabled:
+                    gc.enable()
+
+
+_PAUSE = CollectorPause()

@@ -21,7 +21,9 @@ BATCH_BYTES, BATCH_PIECES = 8 * 2**20, 32
 
 _FIRST_BYTE_S = 0.03  # of CDSE: a piece takes so much longer than its bytes
 _USUAL_BYTES_PER_S = 20_000_000  # of a connection to CDSE
-_LEAST_S, _LEAST_BYTES, _LEAST_WHOLE_BYTES = 0.1, 2**19, 8 * 2**20  # of a piece that is left, or that is taken
+_LEAST_S, _LEAST_BYTES = 0.1, 2**19  # of a piece that is left, or that is taken
+#: A whole object is cut only if so much is left.
+LEAST_WHOLE_BYTES = 8 * 2**20
 _UNKNOWN_MOST_BYTES = 32 * 2**20  # for a session that has not shown yet how fast it is
 _SLOW_SHARE, _SLOW_LEAST_BYTES = 0.5, 8 * 2**20
 
@@ -56,7 +58,7 @@ class Pacing:
     def least_bytes(self) -> int:
         """The size below which no piece is cut."""
         size_bytes = int((self.typical_bytes_per_s or _USUAL_BYTES_PER_S) * _LEAST_S)
-        return min(_LEAST_WHOLE_BYTES, max(_LEAST_BYTES, size_bytes))
+        return min(LEAST_WHOLE_BYTES, max(_LEAST_BYTES, size_bytes))
 
     @property
     def relative(self) -> float:
@@ -130,7 +132,7 @@ def _cut(db: Database, row: Row, share: int, least_bytes: int) -> None:
     """
     size_bytes = row["done_bytes"] + share
     is_whole = row["size_bytes"] == row["object_bytes"] and not row["done_bytes"]
-    if row["size_bytes"] - size_bytes >= (_LEAST_WHOLE_BYTES if is_whole else least_bytes):
+    if row["size_bytes"] - size_bytes >= (LEAST_WHOLE_BYTES if is_whole else least_bytes):
         db.rows(_SQL.rest, id=row["id"], size_bytes=size_bytes)
         db.rows(_SQL.shorten, id=row["id"], size_bytes=size_bytes)
         row["size_bytes"] = size_bytes

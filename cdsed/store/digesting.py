@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from cdsed.clock import Clock
 from cdsed.model.objects import Digests
 from cdsed.store import suspects
+from cdsed.store.cutting import LEAST_WHOLE_BYTES
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
 
@@ -32,22 +33,24 @@ class ArrivingObject:
     arrived_bytes: int
 
 
-def claim(db: Database, clock: Clock, process: int, piece_bytes: int, unless: Collection[int] = ()) -> int | None:
-    """Claim an object larger than a piece whose first piece has arrived; return its number, None if there is none.
+def claim(
+    db: Database, clock: Clock, process: int, least_bytes: int = LEAST_WHOLE_BYTES, unless: Collection[int] = ()
+) -> int | None:
+    """Claim an object in several pieces, of which the first has arrived; return its number, None if there is none.
 
-    `unless` are the numbers of objects that are left alone.
+    `unless` are the numbers of objects that are left alone, and `least_bytes` is the size up to which all are.
     """
-    if _to_digest(db, clock, process, piece_bytes, unless) is None:
+    if _to_digest(db, clock, process, least_bytes, unless) is None:
         return None
     with db.write(durable=False):
-        number = _to_digest(db, clock, process, piece_bytes, unless)
+        number = _to_digest(db, clock, process, least_bytes, unless)
         db.rows(_SQL.claim, id=number, process=process)
     return number
 
 
-def _to_digest(db: Database, clock: Clock, process: int, piece_bytes: int, unless: Collection[int]) -> int | None:
+def _to_digest(db: Database, clock: Clock, process: int, least_bytes: int, unless: Collection[int]) -> int | None:
     duty = suspects.duty(db, clock, process)
-    of = {"only": duty.only, "piece_bytes": piece_bytes, "unless": json.dumps(list(unless)), "now_s": clock.boot_s()}
+    of = {"only": duty.only, "least_bytes": least_bytes, "unless": json.dumps(list(unless)), "now_s": clock.boot_s()}
     number: int | None = None if duty.drains else db.value(_SQL.to_digest, **of)
     return number
 
@@ -57,6 +60,12 @@ def claimed(db: Database, clock: Clock, process: int) -> list[ArrivingObject]:
     duty = suspects.duty(db, clock, process)
     rows = [] if duty.drains else db.rows(_SQL.claimed, process=process, only=duty.only, now_s=clock.boot_s())
     return [ArrivingObject(**row) for row in rows]
+
+
+def let_go_all(db: Database, process: int) -> None:
+    """Release all objects that a process has claimed."""
+    with db.write(durable=False):
+        db.rows(_SQL.let_go_all, process=process)
 
 
 def store(db: Database, process: int, number: int, digests: Digests) -> None:

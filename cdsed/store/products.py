@@ -182,12 +182,12 @@ def claim_ready(db: Database, clock: Clock, product: int, process: int) -> Produ
     return _product(row)
 
 
-def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
+def claim_verifying(db: Database, clock: Clock, process: int, destination: str | None = None) -> Product | None:
     """Claim a product whose last piece has arrived, if there is one; call `Database.sync` before you publish it."""
-    if _arrived(db, clock, process) is None:
+    if _arrived(db, clock, process, destination) is None:
         return None
     with db.write(durable=False):
-        arrived = _arrived(db, clock, process)
+        arrived = _arrived(db, clock, process, destination)
         if arrived is None:
             return None
         row = db.row(_SQL.claim_verifying, id=arrived, process=process, fence=next_fence(db), at=clock.utc_s())
@@ -195,10 +195,10 @@ def claim_verifying(db: Database, clock: Clock, process: int) -> Product | None:
     return _product(row)
 
 
-def _arrived(db: Database, clock: Clock, process: int) -> int | None:
+def _arrived(db: Database, clock: Clock, process: int, destination: str | None) -> int | None:
     duty = suspects.duty(db, clock, process)
-    number: int | None = None if duty.drains else db.value(_SQL.arrived, now_s=clock.boot_s(), only=duty.only)
-    return number
+    at = {"now_s": clock.boot_s(), "only": duty.only, "destination": destination}
+    return None if duty.drains else db.value(_SQL.arrived, **at)
 
 
 def move(db: Database, clock: Clock, product: Product, move: Move) -> None:

@@ -112,7 +112,7 @@ class HeldStaging:
             raise self._failed
         try:
             if self._unsynced:
-                with on_disk(str(self.path)):
+                with on_disk(str(self.path.parent)):  # what cannot be synced is a fault of the disk
                     DISK_SYNC.files(self._unsynced)
         except TransferError as error:
             self._failed = error

@@ -57,8 +57,8 @@ class ArrivalDigester:
         return known
 
     def _claim(self) -> bool:
-        store, piece_bytes = self._store, self._context.settings.transfer.piece_bytes
-        number = digesting.claim(store.db, store.clock, store.process, piece_bytes, self._left_alone)
+        store = self._store
+        number = digesting.claim(store.db, store.clock, store.process, unless=self._left_alone)
         if number is None:
             return False
         for item in digesting.claimed(store.db, store.clock, store.process):

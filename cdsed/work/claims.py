@@ -21,6 +21,8 @@ class RequestClaims:
     ----------
     finish
         Enters the requests sent so far in the quota usage of the account. They leave the minute only after that.
+    waits
+        How often it waited until the account might send a request.
     """
 
     def __init__(self, store: StoreContext, lease: Lease, stop: threading.Event) -> None:
@@ -29,6 +31,7 @@ class RequestClaims:
         self._lease = lease
         self._left = 0
         self.finish: Callable[[], None] = lambda: None
+        self.waits = 0
 
     def granted(self, requests: int) -> None:
         """Take over what was claimed together with the work; the rest of an earlier claim is given up."""
@@ -54,6 +57,7 @@ class RequestClaims:
             if not connection.waits:
                 connection.close()
                 connection.waits = True
+                self.waits += 1
                 self.finish()
             if store.clock.wait(self._stop, min(_LOOK_EVERY_S, quota_usage.step_ends_in_s(store.clock))):
                 connection.waits = False

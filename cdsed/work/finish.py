@@ -35,14 +35,24 @@ _DAMAGED_MAX = 6
 QUARANTINED_MAX = 10
 
 
-def finish_next(context: WorkerContext) -> bool:
-    """Verify and publish one product whose pieces have all arrived; return whether there was one."""
-    product = products.claim_verifying(context.store.db, context.store.clock, context.store.process)
+def finish_next(context: WorkerContext, destination: str | None = None) -> bool:
+    """Verify and publish one product whose pieces have all arrived; return whether there was one.
+
+    With `destination`, only one that is published there.
+    """
+    product = products.claim_verifying(context.store.db, context.store.clock, context.store.process, destination)
     if product is None:
         return False
     bounded(context.outcome, product, partial(_try_finish, context, product))
     context.work_signal.notify()
     return True
+
+
+def help_to_finish(context: WorkerContext, beside: Product) -> None:
+    """Finish a product where `beside` is: another disk may hang, and must not stop the session that helps."""
+    destination = products.get(context.store.db, beside.id).destination
+    if destination is None or not finish_next(context, destination):
+        context.finishing.is_behind = False
 
 
 def _try_finish(context: WorkerContext, product: Product) -> bool:

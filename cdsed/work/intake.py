@@ -292,6 +292,7 @@ class Intake:
 
     def _hand_out(self, begun: list[Listing], refusals: list[_ListingRefusal]) -> None:
         """Write receipts, move the files to where they stay, and record it; if that fails, try at the next look."""
+        self._db.sync()  # a listing may have been left before its last batch
         now = [listings.get(self._db, listing.head.id) for listing in begun]
         homes = [directory.finished(Path(listing.path), self._root, accepted=True) for listing in now]
         refused = [directory.finished(each.path, self._root, accepted=False) for each in refusals]

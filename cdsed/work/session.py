@@ -31,7 +31,7 @@ from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
-from cdsed.work.finish import finish_next
+from cdsed.work.finish import help_to_finish
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
@@ -104,8 +104,8 @@ class _DownloadSession:
                 self._claims.granted(work.requests)
                 if not bounded(context.outcome, work.product, partial(self._step, work)):
                     break
-                if context.finishing.is_behind:
-                    context.finishing.is_behind = finish_next(context)
+                if context.finishing.is_behind and self._handed is None:
+                    help_to_finish(context, work.product)
         finally:
             used = self._connection.requests > 0
             self._connection.close()
@@ -141,8 +141,9 @@ class _DownloadSession:
         with self._context.store.db.write(durable=durable):
             settle()
             self._traffic.count()
-            with suppress(LeaseLost):  # then the session ends
-                self._handed = self._take()
+            if not self._context.finishing.is_behind:
+                with suppress(LeaseLost):  # then the session ends
+                    self._handed = self._take()
         self._forget_resume_point()  # a kill before the commit must not lose the piece
 
     def _forget_resume_point(self) -> None:
@@ -282,10 +283,14 @@ class _DownloadSession:
     def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
         progress = PieceProgress(self._context.store, self._grant, piece, self._traffic)
         clock, transfer = self._context.store.clock, self._context.transfer
-        begun_s = clock.boot_s()
+        begun_s, before = clock.boot_s(), (self._connection.requests + 1, self._claims.waits)
         digests = fetch_object(fetch_context, piece, staging, safename, progress, transfer.stall_detector.watch)
-        seen = transfer.speeds.note(piece.size_bytes - piece.done_bytes, clock.boot_s() - begun_s)
-        self._bytes_per_s = seen or self._bytes_per_s
+        if (
+            self._connection.requests,
+            self._claims.waits,
+        ) == before:  # it did not wait or fail meanwhile
+            seen = transfer.speeds.note(piece.size_bytes - piece.done_bytes, clock.boot_s() - begun_s)
+            self._bytes_per_s = seen or self._bytes_per_s
         return digests
 
     def _fetch_context(self, product: Product) -> FetchContext:

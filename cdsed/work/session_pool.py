@@ -13,7 +13,7 @@ from functools import partial
 from cdsed.errors import DiskError
 from cdsed.process.lock import KernelLock
 from cdsed.process.threadwatch import Stuck
-from cdsed.store import bandwidth_limits, cancelling, free_space
+from cdsed.store import bandwidth_limits, cancelling, digesting, free_space
 from cdsed.work import owning, space_watch
 from cdsed.work.arrival_digester import ArrivalDigester
 from cdsed.work.cancelled import remove_staging, settle_next
@@ -24,6 +24,7 @@ from cdsed.work.session import SessionThread
 
 _IDLE_S = 1.0
 _LEAVE_EVERY_S = 0.2
+_DIGEST_EVERY = 8  # products
 _BEHIND_FROM = 3  # products that had all arrived when the one before was finished
 _TIDY_EVERY_S = 60.0
 _HEARTBEAT_EVERY_S = 5.0
@@ -72,6 +73,7 @@ class SessionPool:
         self._stuck = {one.thread for one in stuck}
         if self._finisher in self._stuck:
             self._relieved.set()
+            digesting.let_go_all(context.store.db, context.store.process)  # it may have claimed objects on other disks
             self._threads.remove(self._finisher)
             self._start_finisher()
 
@@ -114,15 +116,18 @@ class SessionPool:
     def _finish(self, relieved: threading.Event) -> None:
         """Verify and publish what has arrived, and digest what arrives, until another thread takes over."""
         context, digester = self._context, ArrivalDigester(self._context)
-        in_a_row = 0
+        in_a_row = 0  # products that were finished one after the other
         while not context.stop.is_set() and not relieved.is_set():
             generation = context.work_signal.generation
             settled = settle_next(context.disks)
             in_a_row = in_a_row + 1 if finish_next(context) else 0
             context.finishing.is_behind = in_a_row >= _BEHIND_FROM
-            if not settled and not in_a_row and not digester.step():
+            # An object that is digested keeps its product from being finished, which may be more urgent.
+            digested = in_a_row % _DIGEST_EVERY == 0 and digester.step()
+            if not settled and not in_a_row and not digested:
                 context.work_signal.wait_after(generation, _IDLE_S)
-        digester.leave()
+        if not relieved.is_set():
+            digester.leave()
 
     def _tidy(self) -> None:
         """Remove orphans, at the start and every minute, and what was cancelled at once; one process at a time."""

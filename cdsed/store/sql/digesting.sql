@@ -1,13 +1,14 @@
--- An object larger than a piece is digested while it arrives, from its first piece on.
+-- An object that comes in several pieces is digested while it arrives, from its first piece on. Small ones never do.
 -- name: to_digest
 SELECT object.id FROM product CROSS JOIN object ON object.product = product.id
 WHERE product.state = 'downloading' AND product.planned = 1 AND product.held = 0 AND product.cancels = 0
-  AND object.size_bytes > :piece_bytes AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL
+  AND object.size_bytes > :least_bytes AND object.md5 IS NULL AND object.sha3_256 IS NULL AND object.process IS NULL
   AND object.id NOT IN (SELECT value FROM json_each(:unless))
   AND CASE WHEN :only IS NULL THEN product.deaths = 0 ELSE product.id = :only END
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
   AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
   AND EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND first_byte = 0 AND done_bytes = piece.size_bytes)
+  AND EXISTS (SELECT 1 FROM piece WHERE piece.object = object.id AND first_byte > 0)
 ORDER BY product.priority DESC, product.id, object.id LIMIT 1
 
 -- name: claim
@@ -35,3 +36,6 @@ WHERE id = :id AND process = :process
 
 -- name: let_go
 UPDATE object SET process = NULL WHERE id = :id AND process = :process
+
+-- name: let_go_all
+UPDATE object SET process = NULL WHERE process = :process

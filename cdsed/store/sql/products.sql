@@ -163,6 +163,7 @@ WHERE state = 'downloading' AND planned = 1 AND cancels = 0
   AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
   AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
   AND CASE WHEN :only IS NULL THEN deaths = 0 ELSE id = :only END
+  AND (:destination IS NULL OR destination = :destination)
 ORDER BY priority DESC, id LIMIT 1
 
 -- name: claim_verifying

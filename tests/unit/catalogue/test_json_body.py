@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from cdsed.catalogue.json_body import parse_json
+from cdsed.catalogue.json_body import CollectorPause, parse_json
 
 
 @pytest.mark.parametrize("body", [b'{"value": [1, "\xc3\xa4"]}', b"\xef\xbb\xbf[]", "[1.5]".encode("utf-16")])
@@ -25,3 +25,14 @@ def test_a_garbage_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_of_several_threads_that_read_the_last_one_starts_it_again() -> None:
+    pause = CollectorPause()
+    first, second = pause.held(), pause.held()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()

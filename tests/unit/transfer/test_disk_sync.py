@@ -11,7 +11,7 @@ import pytest
 from cdsed.dir_handle import DirHandle
 from cdsed.errors import DiskError
 from cdsed.transfer.disk_sync import DiskSync, kernel_reports, syncs_all
-from cdsed.transfer.staging import HeldStaging
+from cdsed.transfer.staging import HeldStaging, only_this_fails
 from tests.support.injection import Strace, needs_strace
 
 _SYNCS = "syncfs,fdatasync,fsync"
@@ -112,8 +112,9 @@ def test_what_could_not_be_synced_once_is_never_taken_for_synced(durable, tmp_pa
         for file in two:
             held.sync_later(file)
         for _ in range(2):
-            with pytest.raises(DiskError):
+            with pytest.raises(DiskError) as failed:
                 held.sync()
+            assert not only_this_fails(failed.value, str(staging))  # the disk pauses, and no product is charged
     held.close()
 
 

@@ -16,8 +16,10 @@ from tests.support.download_lab import DownloadLab
 from tests.support.state import listed
 
 _NAME = "S1A_IW_SLC__1SDV_20260101T000000_20260101T000027_000001_000001_0001.SAFE"
+#: While another product waits, last pieces are not cut.
+_WAITS = "S1A_IW_SLC__1SDV_20260102T000000_20260102T000027_000002_000002_0002.SAFE"
 _PIECE_BYTES = 12 * 2**20
-_SIZE_BYTES = 40 * 2**20  # larger than a piece of the settings, and four of its own
+_SIZE_BYTES = 40 * 2**20  # in four pieces
 
 
 @dataclass
@@ -67,6 +69,7 @@ def arriving(worker_lab):
     content = bytes(range(251)) * (_SIZE_BYTES // 251 + 1)
     (staging / "f").write_bytes(content[:_SIZE_BYTES])
     worker_lab.plan(product, [listed("f", _SIZE_BYTES)], {}, _PIECE_BYTES)
+    worker_lab.ready(_WAITS)
     held = [worker_lab.lease() for _ in range(2)]
     return Arriving(worker_lab, product, staging / "f", content, ArrivalDigester(worker_lab.context), held)
 
@@ -169,3 +172,17 @@ def test_a_process_that_leaves_lets_another_one_begin_again(arriving):
         arriving.arrive()
     arriving.digest()
     assert arriving.digests() == arriving.whole()
+
+
+def test_what_a_stuck_thread_had_claimed_is_digested_by_the_next_one(arriving):
+    arriving.arrive()
+    arriving.digest()
+    digesting.let_go_all(arriving.lab.db, arriving.lab.process)
+    next_one = ArrivalDigester(arriving.lab.context)
+    for _ in range(3):
+        arriving.arrive()
+    while next_one.step():
+        pass
+    assert (arriving.holder(), arriving.digests()) == (None, arriving.whole())
+    arriving.digest()  # its call returns after all
+    assert (arriving.holder(), arriving.digests()) == (None, arriving.whole())
