@@ -153,7 +153,8 @@ class Intake:
     def _find_inbox(self) -> None:
         """Make the inbox at the start; raise InboxError or OSError if it is missing or unmounted later.
 
-        An inbox that is mounted again, or another one, may have listings that this state does not know.
+        An inbox that is mounted again, or another one, may have listings that this state does not know. It may even have
+        been mounted since the daemon looked at its start.
         """
         try:
             if self._device is None:
@@ -164,7 +165,7 @@ class Intake:
             self._was_away = True
             raise
         former, self._identity = self._identity, (status.st_dev, status.st_ino)
-        if self._was_away or former not in (None, self._identity):
+        if self._was_away or former != self._identity:
             return_unknown(self._db, self._root)
             self._was_away, self._left_behind, self._device = False, True, status.st_dev
 
