@@ -11,6 +11,7 @@ from cdsed.frozen import frozen
 from cdsed.process import systemd
 from cdsed.process.exits import ChildExit
 from cdsed.process.limits import Limits
+from cdsed.process.memory import make_expendable
 from cdsed.process.template import Forked, Template
 from cdsed.process.worker_control import PARENT_PIPE_FD
 
@@ -71,6 +72,7 @@ class Child:
             self.parent_pipe.close()
             raise
         self.pid = self._process.pid
+        make_expendable(self.pid)
         self.started_s = clock.boot_s()
         self._since_s = self.started_s  # the limits count from here: start, last heartbeat, or request to stop
 

@@ -40,6 +40,7 @@ class ThreadWatch:
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
+        self._looked_s = clock.boot_s()
         self._stays: dict[int, _Stay] = {}
         self._lock = threading.Lock()
 
@@ -64,13 +65,17 @@ class ThreadWatch:
                     del self._stays[number]
 
     def look(self, longer_than_s: float) -> list[Stuck]:
-        """Return the threads without progress for longer than this; call it about once per second."""
+        """Return the threads without progress for longer than this; call it about once per second.
+
+        If it was not called for longer than this, the machine slept, and no thread is to blame: all times begin again.
+        """
         now_s = self._clock.boot_s()
+        slept, self._looked_s = now_s - self._looked_s > longer_than_s, now_s
         stuck = []
         with self._lock:
             for number, stay in self._stays.items():
                 motion = _motion(number)
-                if motion != stay.motion:
+                if motion != stay.motion or slept:
                     stay.motion, stay.seen_s = motion, now_s
                 elif now_s - stay.seen_s > longer_than_s:
                     stuck.append(Stuck(stay.thread, stay.place, now_s - stay.seen_s))

@@ -1,7 +1,7 @@
 """The forecast: when the volume of an account is free again, and what it is spent on."""
 
 from cdsed.clock import Clock
-from cdsed.model.quota import VOLUME_WINDOW_H, HourOfTraffic, QuotaFreeAt, next_free
+from cdsed.model.quota import HourOfTraffic, QuotaFreeAt, next_free
 from cdsed.store import quota_usage
 from cdsed.store.database import Database
 from cdsed.store.queries import Queries
@@ -28,6 +28,5 @@ def rates(db: Database, clock: Clock) -> dict[str, float]:
 
 def hours(db: Database, clock: Clock, account: str) -> list[HourOfTraffic]:
     """Return the traffic that counts for the volume of an account, oldest hour first."""
-    oldest_hour = int(clock.utc_s() // 3600) - VOLUME_WINDOW_H
-    rows = db.rows(_SQL.hours, account=account, oldest_hour=oldest_hour)
+    rows = db.rows(_SQL.hours, account=account, **quota_usage.volume_hours(clock))
     return [HourOfTraffic(row["hour"], row["bytes"]) for row in rows]

@@ -102,19 +102,26 @@ def tried_batches(db: Database, hook: str) -> list[TriedBatch]:
     return [TriedBatch(row["batch"], row["attempts"]) for row in db.rows(_SQL.batches, hook=hook)]
 
 
-def untried(db: Database, hook: str, most: int, alarms_until: float) -> int:
-    """Return how many events, up to `most`, were not tried yet; alarms count if they are older than a time (s UTC)."""
-    return int(db.value(_SQL.untried, hook=hook, most=most, alarms_until=alarms_until))
+def untried(db: Database, clock: Clock, hook: EventHook, most: int) -> int:
+    """Return how many events, up to `most`, were not tried yet, without the alarms that are still too young."""
+    return int(db.value(_SQL.untried, hook=hook.name, most=most, **_young(clock, hook)))
 
 
-def form_batch(db: Database, hook: str, most: int, alarms_until: float) -> int | None:
+def form_batch(db: Database, clock: Clock, hook: EventHook, most: int) -> int | None:
     """Make a batch of the oldest untried events; return its number, which it keeps at every attempt."""
+    young = _young(clock, hook)
     with db.write():
-        row = db.row(_SQL.untried, hook=hook, most=most, alarms_until=alarms_until)
+        row = db.row(_SQL.untried, hook=hook.name, most=most, **young)
         if row is None or row["first"] is None:
             return None
-        db.rows(_SQL.form, hook=hook, batch=row["first"], most=most, alarms_until=alarms_until)
+        db.rows(_SQL.form, hook=hook.name, batch=row["first"], most=most, **young)
         return int(row["first"])
+
+
+def _young(clock: Clock, hook: EventHook) -> dict[str, float]:
+    """Return when an alarm came that may still end by itself; not in the future: then the clock was set back since."""
+    now_at = clock.utc_s()
+    return {"young_since": now_at - hook.alarm_after_s, "now_at": now_at}
 
 
 def events_of(db: Database, hook: str, batch: int) -> list[OutboxEvent]:

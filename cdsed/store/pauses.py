@@ -65,8 +65,14 @@ def held_by(db: Database, kind: str, name: str) -> int:
 
 
 def end_over(db: Database, clock: Clock) -> list[Pause]:
-    """Remove the pauses whose time is over; return those of people."""
+    """Remove the pauses whose time is over; return those of people.
+
+    If the clock was set back to before one began, it lasts from now as long as it was meant to, not until then.
+    """
     now_at = clock.utc_s()
+    if db.value(_SQL.any_from_later, now_at=now_at):
+        with db.write():
+            db.rows(_SQL.begin_again, now_at=now_at)
     ended = [_pause(row, row["shown"]) for row in db.rows(_SQL.over, now_at=now_at)]
     if ended or db.value(_SQL.any_resumed_over, now_at=now_at):
         with db.write():

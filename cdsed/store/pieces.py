@@ -75,7 +75,20 @@ def _chosen(db: Database, clock: Clock, lease: Lease, process: int) -> Row | Non
     mine |= {"now_s": clock.boot_s(), "begins": begins, "begun_by": math.inf if begins else control["drained_at"]}
     if duty.only is not None:
         return db.row(_SQL.next_of_suspect, only=duty.only, **mine)
-    return db.row(_SQL.next_product, **mine)
+    row = db.row(_SQL.next_product, **mine)
+    if row is not None and not row["planned"] and begun_enough(db, clock, lease.group):
+        return db.row(_SQL.next_product, **mine | {"begins": False})
+    return row
+
+
+def begun_enough(db: Database, clock: Clock, group: str) -> bool:
+    """Tell whether so many products of a group wait for their verification that its sessions begin no others.
+
+    Otherwise the sessions would go ahead of a slow disk, further with each restart, and the oldest listings end last.
+    A session has one product at a time, so at most twice as many products as sessions are begun, besides those that
+    processes verify, those that cannot go on, and those that gave way to a higher priority.
+    """
+    return bool(db.value(_SQL.begun_enough, group=group, now_s=clock.boot_s()))
 
 
 def rests(db: Database, product: Product) -> bool:

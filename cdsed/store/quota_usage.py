@@ -178,12 +178,21 @@ def of_all(db: Database, clock: Clock, account: str | None = None) -> list[Quota
         _SQL.usages,
         account=account,
         hangs_since_s=clock.boot_s() - PROBE_S,
-        oldest_hour=int(clock.utc_s() // 3600) - VOLUME_WINDOW_H,
+        **volume_hours(clock),
         oldest_step=step - MINUTE_STEPS,
         step=step,
         now_s=clock.boot_s(),
     )
     return [_usage(row) for row in rows]
+
+
+def volume_hours(clock: Clock) -> dict[str, int]:
+    """Return the first and the last hour of traffic that counts for the 30 days, as parameters of queries.
+
+    What was counted while the clock was years ahead must not count for years.
+    """
+    hour = int(clock.utc_s() // 3600)
+    return {"oldest_hour": hour - VOLUME_WINDOW_H + 1, "newest_hour": hour + VOLUME_WINDOW_H}
 
 
 def of(db: Database, clock: Clock, account: str) -> QuotaUsage | None:

@@ -34,13 +34,15 @@ class Refusals:
 def of(db: Database, clock: Clock, product: Product, lasts_s: float) -> Refusals:
     """Return the refusals of a product after the last of its accounts was refused it.
 
-    The shorter of two times counts: the wall clock may have been set, and a reboot cuts the pauses short.
+    The shorter of two times counts: the wall clock may have been set, and a reboot cuts the pauses short. If the clock
+    was set back to before they began, only the pauses count, or the product would wait until it is that late again.
     """
     row = db.row(_SQL.get, id=product.id)
     assert row is not None, f"product {product.id} does not exist"
-    began_at = clock.utc_s() if row["refused_at"] is None else row["refused_at"]
-    for_s = min(clock.utc_s() - began_at, row["refused_for_s"])
-    proven = bool(db.value(_SQL.reads_others, id=product.id, since_hour=int(began_at // 3600)))
+    now_at = clock.utc_s()
+    began_at = now_at if row["refused_at"] is None else row["refused_at"]
+    for_s = min(now_at - began_at, row["refused_for_s"]) if began_at <= now_at else row["refused_for_s"]
+    proven = bool(db.value(_SQL.reads_others, id=product.id, since_hour=int(min(began_at, now_at) // 3600)))
     lasting = row["refusals"] > 0 and for_s >= lasts_s * (1 if proven else _UNPROVEN_TIMES)
     return Refusals(row["refusals"] + 1, lasting, bool(row["offered_again"]))
 

@@ -175,14 +175,13 @@ class HookThread(threading.Thread):
 
     def _next_batch(self, now_s: float, *, final: bool) -> TriedBatch | None:
         """Return new events as a batch when they were collected long enough, else a batch whose back-off is over."""
-        alarms_until = self._clock.utc_s() - self.hook.alarm_after_s
-        new = outbox.untried(self._db, self.hook.name, self._most, alarms_until)
+        new = outbox.untried(self._db, self._clock, self.hook, self._most)
         if new and self._new_since_s is None:
             self._new_since_s = now_s
         waited = self._new_since_s is not None and now_s - self._new_since_s >= self.hook.batch_s
         if new and (final or waited or new >= self._most):
             self._new_since_s = None
-            number = outbox.form_batch(self._db, self.hook.name, self._most, alarms_until)
+            number = outbox.form_batch(self._db, self._clock, self.hook, self._most)
             return None if number is None else TriedBatch(number, 0)
         if not new:
             self._new_since_s = None

@@ -37,17 +37,18 @@ class OnceEnd:
         self._idle_timeout_s = idle_timeout_s
         self._started_at = clock.utc_s()
         self._moved = -1
-        self._moved_s = clock.boot_s()
+        self._moved_s = self._looked_s = clock.boot_s()
 
     def code(self) -> ExitCode | None:
         """Return the exit code when nothing is left to do or moves; else None."""
         if self._drained():
             whole = not listings.unsatisfied(self._db, self._started_at) and not self._scan.unexpected()
             return ExitCode.OK if whole else ExitCode.UNFINISHED
-        moved = snapshot.movement(self._db)
-        if moved != self._moved:
-            self._moved, self._moved_s = moved, self._clock.boot_s()
-        elif self._clock.boot_s() - self._moved_s > self._idle_timeout_s:
+        now_s, moved = self._clock.boot_s(), snapshot.movement(self._db)
+        slept, self._looked_s = now_s - self._looked_s > self._idle_timeout_s, now_s  # with the whole machine
+        if moved != self._moved or slept:
+            self._moved, self._moved_s = moved, now_s
+        elif now_s - self._moved_s > self._idle_timeout_s:
             _log.error("nothing has moved for %.0f s: giving up; `cdsed status` says why", self._idle_timeout_s)
             return ExitCode.UNFINISHED
         return None

@@ -123,6 +123,9 @@ class _DownloadSession:
         self._traffic.count()
         self._forget_resume_point()
         work = self._take()
+        store = context.store
+        while work is None and pieces.begun_enough(store.db, store.clock, self._lease.group) and finish_next(context):
+            work = self._take()
         if work is None and self._connection.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
             work = self._take()

@@ -1,6 +1,7 @@
 -- name: hours
 SELECT hour, sum(bytes) AS bytes FROM counted JOIN traffic_hour ON traffic_hour.account = counted.name
-WHERE counted.account = :account AND counted.volume AND hour > :oldest_hour GROUP BY hour ORDER BY hour
+WHERE counted.account = :account AND counted.volume AND hour BETWEEN :oldest_hour AND :newest_hour
+GROUP BY hour ORDER BY hour
 
 -- name: recent
 SELECT account.name AS account, sum(bytes) AS bytes

@@ -30,12 +30,14 @@ GROUP BY batch ORDER BY attempts, batch LIMIT 1000
 -- name: untried
 SELECT count(*) AS events, min(id) AS first FROM
     (SELECT id FROM hook_event
-     WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (alarm IS NULL OR at <= :alarms_until) LIMIT :most)
+     WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (alarm IS NULL OR NOT (at > :young_since AND at <= :now_at))
+     LIMIT :most)
 
 -- name: form
 UPDATE hook_event SET batch = :batch
 WHERE id IN (SELECT id FROM hook_event
-             WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL AND (alarm IS NULL OR at <= :alarms_until)
+             WHERE hook = :hook AND batch IS NULL AND given_up_at IS NULL
+               AND (alarm IS NULL OR NOT (at > :young_since AND at <= :now_at))
              ORDER BY id LIMIT :most)
 
 -- name: of_batch

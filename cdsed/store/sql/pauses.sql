@@ -27,6 +27,13 @@ WHERE until_at <= :now_at AND source = 'person'
 -- name: end_over
 DELETE FROM pause WHERE until_at <= :now_at AND source = 'person'
 
+-- name: any_from_later
+SELECT EXISTS (SELECT 1 FROM pause WHERE since_at > :now_at AND until_at IS NOT NULL AND source = 'person')
+
+-- name: begin_again
+UPDATE pause SET since_at = :now_at, until_at = until_at - since_at + :now_at
+WHERE since_at > :now_at AND until_at IS NOT NULL AND source = 'person'
+
 -- name: forget_resumed
 DELETE FROM resumed WHERE until_at <= :now_at
 

@@ -36,6 +36,18 @@ SELECT id, planned FROM (
 )
 ORDER BY priority DESC, planned DESC LIMIT 1
 
+-- Whether more products of a group than it has sessions have arrived and wait for their verification. Those that cannot
+-- go on now (their disk is paused, or a worker died over them) do not count.
+-- name: begun_enough
+SELECT EXISTS (
+    SELECT 1 FROM product
+    WHERE account_group = :group AND state = 'downloading' AND planned = 1 AND cancels = 0 AND deaths = 0
+      AND NOT EXISTS (SELECT 1 FROM piece WHERE piece.product = product.id AND done_bytes < piece.size_bytes)
+      AND NOT EXISTS (SELECT 1 FROM breaker WHERE name = 'disk:' || destination AND until_s > :now_s)
+      AND NOT EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
+    LIMIT 1 OFFSET (SELECT count(*) FROM account JOIN session ON session.account = account.name
+                    WHERE account.account_group = :group AND listed = 1 AND has_keys = 1 AND enabled = 1))
+
 -- The one suspect that the process works on (see suspects.sql), if this session may join it.
 -- name: next_of_suspect
 SELECT id, planned FROM product

@@ -2,7 +2,8 @@
 -- The usage of a shared quota is that of the whole group (views `peer` and `counted`).
 -- name: usages
 WITH traffic (name, bytes, requests) AS MATERIALIZED (
-    SELECT name, (SELECT sum(bytes) FROM traffic_hour WHERE traffic_hour.account = name AND hour > :oldest_hour),
+    SELECT name, (SELECT sum(bytes) FROM traffic_hour WHERE traffic_hour.account = name
+                                            AND hour BETWEEN :oldest_hour AND :newest_hour),
            (SELECT sum(requests) FROM traffic_step
             WHERE traffic_step.account = name AND step BETWEEN :oldest_step AND :step)
     FROM (SELECT DISTINCT name FROM counted WHERE counted.account = coalesce(:account, counted.account))),

@@ -1,5 +1,6 @@
 """Pieces: planning, hand-out to sessions, and progress that is kept."""
 
+import random
 from functools import partial
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from cdsed.errors import AccountError, DiskError, LeaseLost
 from cdsed.model.objects import Digests, ResumePoint
 from cdsed.model.product_state import State
-from cdsed.store import breakers, digesting, leases, pieces, products, refusals
+from cdsed.store import breakers, digesting, leases, pieces, processes, products, refusals
 from cdsed.store.breakers import BreakerPolicy, account_breaker, disk_breaker
 from cdsed.store.cutting import Pacing
 from cdsed.store.database import open_state
@@ -346,3 +347,80 @@ def test_a_plan_without_the_claim_is_lost(one):
     with pytest.raises(LeaseLost):
         one.plan(product, [listed("f", 1)], {})
     assert pieces.objects(one.db, number) == []
+
+
+@pytest.fixture
+def two(lab):
+    lab.accounts("a", sessions=2)
+    return lab
+
+
+def arrived(lab, name):
+    """A product whose last piece has arrived."""
+    return lab.planned(name, sizes=())
+
+
+def test_sessions_begin_no_product_while_more_wait_for_verification_than_there_are_sessions(two):
+    first, *_ = [arrived(two, name) for name in "ABC"]
+    waits, lease = two.ready("waits"), two.lease()
+    assert (next_work(two, lease), two.state(waits)) == (None, State.READY)
+    assert products.claim_verifying(two.db, two.clock, two.process).id == first
+    assert next_work(two, lease).product.id == waits
+
+
+def test_what_is_begun_is_fetched_however_much_waits_for_verification(two):
+    begun = two.planned("begun")
+    for name in "ABC":
+        arrived(two, name)
+    two.ready("urgent", priority=1)
+    assert next_work(two, two.lease()).product.id == begun
+
+
+@pytest.mark.parametrize(
+    "hinders",
+    [
+        lambda lab: breakers.fail(
+            lab.db, lab.clock, disk_breaker(str(lab.root / "spool")), BreakerPolicy(1, 60, 60), BROKEN
+        ),
+        lambda lab: lab.db.rows(
+            "INSERT INTO pause VALUES ('disk', :place, 'person', 0, NULL)", place=str(lab.root / "spool")
+        ),
+        lambda lab: lab.db.rows("UPDATE product SET cancels = 1 WHERE state = 'downloading'"),
+    ],
+    ids=["its disk is out", "its disk is paused", "it is cancelled"],
+)
+def test_what_has_arrived_and_cannot_go_on_keeps_no_session_from_beginning(two, hinders):
+    for name in "ABC":
+        arrived(two, name)
+    elsewhere = two.ready("elsewhere")
+    hinders(two)
+    assert next_work(two, two.lease()).product.id == elsewhere
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_at_most_twice_as_many_products_as_sessions_are_begun_however_often_workers_die(lab, seed):
+    dice, sessions = random.Random(seed), 1 + seed % 4
+    lab.accounts("a", sessions=sessions)
+    for number in range(40):
+        lab.ready(f"P{number:02}")
+    held = [[lab.lease(), None] for _ in range(sessions)]
+    for _ in range(300):
+        one = dice.choice(held)
+        match dice.choice(["work", "work", "verify", "die"] if dice.random() < 0.2 else ["work"]):
+            case "die":  # all sessions, as in a kill of the daemon
+                processes.release(lab.db, lab.clock, lab.process)
+                lab.process = lab.new_process(f"download-{dice.random()}")
+                held = [[lab.lease(), None] for _ in range(sessions)]
+            case "verify" if (done := products.claim_verifying(lab.db, lab.clock, lab.process)) is not None:
+                products.move(lab.db, lab.clock, done, Move(State.DONE, path="/spool/x"))
+            case "work" if one[1] is None:
+                oldest = lab.db.value("SELECT min(id) FROM product WHERE state = 'ready'")
+                one[1] = next_work(lab, one[0])
+                assert one[1] is None or one[1].pieces or one[1].product.id == oldest
+            case "work" if one[1].pieces:
+                pieces.finish(lab.db, one[0], {piece: Digests(md5="0" * 32) for piece in one[1].pieces})
+                one[1] = None
+            case "work":
+                lab.plan(one[1].product, [listed("f", 10)], {})
+                one[1] = None
+        assert lab.db.value("SELECT count(*) FROM product WHERE state = 'downloading'") <= 2 * sessions

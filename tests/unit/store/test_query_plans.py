@@ -8,7 +8,7 @@ from cdsed.store.queries import Queries
 
 _OFTEN = [
     *(("products", name) for name in ("groups_at_work", "arrived", "wake_due", "queued", "by_safename")),
-    *(("pieces", name) for name in ("next_product", "next_of_suspect", "open_pieces", "hold")),
+    *(("pieces", name) for name in ("next_product", "begun_enough", "next_of_suspect", "open_pieces", "hold")),
     *(("digesting", name) for name in ("to_digest", "claimed")),
     *(("cutting", name) for name in ("waits", "left", "held")),
     *(("suspects", name) for name in ("any", "line", "holdings")),
