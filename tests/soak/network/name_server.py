@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from typing import Literal
 
 _A, _AAAA = 1, 28
 _SERVFAIL, _NXDOMAIN = 2, 3
@@ -17,10 +18,8 @@ class NameServer:
     ----------
     addresses
         IPv4 and IPv6 addresses of each name.
-    fails
-        It answers SERVFAIL.
-    silent
-        It answers nothing.
+    way
+        It ``answers``, it ``fails`` (SERVFAIL), or it is ``silent``.
     late_s
         Seconds until it answers.
     asked
@@ -29,8 +28,7 @@ class NameServer:
 
     def __init__(self, listening: socket.socket) -> None:
         self.addresses: dict[str, list[str]] = {}
-        self.fails = False
-        self.silent = False
+        self.way: Literal["answers", "fails", "silent"] = "answers"
         self.late_s = 0.0
         self.asked = 0
         self._socket = listening
@@ -47,7 +45,7 @@ class NameServer:
             while True:
                 question, client = self._socket.recvfrom(512)
                 self.asked += 1
-                if question and not self.silent:
+                if question and self.way != "silent":
                     threading.Thread(target=self._answer, args=(question, client), daemon=True).start()
 
     def _answer(self, question: bytes, client: tuple[str, int]) -> None:
@@ -62,7 +60,7 @@ class NameServer:
             at += 1 + question[at]
         [kind] = struct.unpack("!H", question[at + 1 : at + 3])
         known = self.addresses.get(".".join(labels).lower())
-        code = _SERVFAIL if self.fails else _NXDOMAIN if known is None else 0
+        code = _SERVFAIL if self.way == "fails" else _NXDOMAIN if known is None else 0
         families = {_A: socket.AF_INET, _AAAA: socket.AF_INET6}
         packed = [
             socket.inet_pton(families[kind], address)

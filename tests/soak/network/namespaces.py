@@ -50,7 +50,8 @@ class Namespace:
             ["setpriv", "--pdeathsig", "KILL", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self._keeper.stdout is not None
-        said = self._keeper.stdout.readline()
+        with self._keeper.stdout as output:
+            said = output.readline()
         assert said == "up\n", said
 
     @property

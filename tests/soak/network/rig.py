@@ -70,10 +70,10 @@ class Network:
                 self.far.run("ip", "address", "add", address, "dev", "far0")
             self.far.run("ip", "address", "add", f"{FAR_6}/64", "dev", "far0", "nodad")
             self.come_back()
-            self.names = NameServer(self._at(FAR, 53, socket.SOCK_DGRAM))
+            self.names = NameServer(self.listen(FAR, 53, socket.SOCK_DGRAM))
             stack.callback(self.names.close)
             self.names.addresses[NAME] = [FAR]
-            listening = [self._at(address, PORT) for address in (FAR, ELSEWHERE, FAR_6)]
+            listening = [self.listen(address, PORT) for address in (FAR, ELSEWHERE, FAR_6)]
             self._certificates = made = make_certificates(folder / "tls", f"DNS:{NAME}")
             self.front = Front(*listening, port=self._sandbox.port, tls=server_context(made.chain, made.key))
             stack.callback(self.front.close)
@@ -113,7 +113,9 @@ class Network:
         """Return the daemon of an installation, in the near namespace."""
         return DaemonProcess(lab, *arguments, under=self.near.under)
 
-    def _at(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    def listen(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """Return a socket that listens in the far namespace."""
+
         def make() -> socket.socket:
             made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,6 +126,10 @@ class Network:
 
         return self.far.opened(make)
 
+    def connected(self, address: str, port: int) -> socket.socket:
+        """Return a connection of the near namespace."""
+        return self.near.opened(lambda: socket.create_connection((address, port)))
+
     def _end_tunnel(self) -> None:
-        self._tunnel.kill()
-        self._tunnel.wait()
+        with self._tunnel as ending:
+            ending.kill()
