@@ -1,6 +1,7 @@
 """A certificate that is expired, another host's or an unknown authority's, and a renewed one, while products arrive."""
 
 import contextlib
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,3 +109,13 @@ def test_a_certificate_that_is_renewed_in_the_middle_is_trusted(lab: HttpsLab) -
         lab.shows(sign_another(lab.good.authority, "renewed", _NAMES))
         lab.arrives()
     assert "is not trusted" not in lab.daemon.log()
+
+
+def test_an_authority_that_is_exchanged_is_trusted_after_a_reload(lab: HttpsLab) -> None:
+    other = of_an_unknown_authority(lab)
+    with lab.at_work():
+        lab.shows(other)
+        wait_until("it is not trusted", lambda: "name its file" in (lab.alarm() or ""), daemon=lab.daemon)
+        other.authority.replace(lab.good.authority)
+        lab.daemon.send(signal.SIGHUP)
+        lab.arrives()
