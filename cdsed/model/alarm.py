@@ -121,7 +121,8 @@ def _daemon(report: StatusReport) -> Iterator[Alarm]:
 
 def _stalled(report: StatusReport) -> Iterator[Alarm]:
     if report.stalled_for_s is not None:
-        text = f"sessions are at work, and no byte has arrived for {_span(report.stalled_for_s)}"
+        last = f"; the last failure: {report.stalled_because}" if report.stalled_because else ""
+        text = f"sessions are at work, and no byte has arrived for {_span(report.stalled_for_s)}{last}"
         yield Alarm("stalled", "", Severity.CRITICAL, text, "look at the network of this machine, then at the log")
 
 

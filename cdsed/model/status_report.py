@@ -248,6 +248,8 @@ class StatusReport:
         Mean bytes per second in each of the last twelve periods of 5 min, oldest first.
     stalled_for_s
         Seconds for which sessions have been at work without receiving a byte, if that is too long; else None.
+    stalled_because
+        The last failure of S3 since something arrived, if it is stalled and there was one.
     last_published, oldest_waiting
         The product published last, and the one that has waited longest since it was listed.
     disks, pauses, bandwidth_limits
@@ -275,6 +277,7 @@ class StatusReport:
     transfers: tuple[Transfer, ...] = ()
     rate_steps: tuple[float, ...] = ()
     stalled_for_s: float | None = None
+    stalled_because: str | None = None
     last_published: ProductAt | None = None
     oldest_waiting: ProductAt | None = None
     disks: tuple[DiskStatus, ...] = ()

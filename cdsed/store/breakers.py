@@ -103,6 +103,12 @@ def last_failure(db: Database, name: str) -> str | None:
     return None if row is None else str(row["code"])
 
 
+def last_reason(db: Database, name: str) -> str | None:
+    """Return the text of the last failure since the last success; None without a failure."""
+    row = db.row(_SQL.get, name=name)
+    return None if row is None else str(row["reason"])
+
+
 def failures(db: Database, name: str) -> int:
     """Return how many failures there were in a row since the last success."""
     row = db.row(_SQL.get, name=name)

@@ -22,6 +22,7 @@ from cdsed.model.status_report import (
 from cdsed.store import (
     backlog,
     bandwidth_limits,
+    breakers,
     crash_loops,
     drains,
     eta,
@@ -97,6 +98,7 @@ def report(db: Database, clock: Clock, *, running: bool) -> StatusReport:
             transfers=transfers.under_way(db, clock) if running else (),
             rate_steps=recent.steps,
             stalled_for_s=stalled_for_s,
+            stalled_because=None if stalled_for_s is None else breakers.last_reason(db, breakers.SERVICE),
             last_published=transfers.last_published(db),
             oldest_waiting=transfers.oldest_waiting(db),
             disks=free_space.of_all(db, clock, running=running),

@@ -22,6 +22,7 @@ from cdsed.config.secrets import Secret
 from cdsed.config.settings import Settings
 from cdsed.errors import MachineError, ServiceError, Stopped
 from cdsed.frozen import frozen
+from cdsed.transfer.addresses import connect
 from cdsed.transfer.http_response import PlainResponse
 from cdsed.transfer.request_signature import RequestSigner, canonical_query
 from cdsed.transfer.s3_errors import network_error
@@ -174,12 +175,13 @@ class Connection:
         """Close the connection after a failure, and return what to raise for it."""
         with self._lock:
             reason, self._abort_reason = self._abort_reason, None
+            connected = self._socket is not None
             self._hang_up()
         if reason == "stop":
             return Stopped()
         if reason is not None:
             return ServiceError(f"{self._named}: {reason}", code="TooSlow")
-        return network_error(self._named, error)
+        return network_error(self._named, error, connected=connected)
 
     def abort(self, reason: str) -> None:
         """Break the connection from another thread; its reader then raises what `reason` says."""
@@ -240,6 +242,8 @@ def _open_later(endpoint: Endpoint, proxy: Proxy | None) -> http.client.HTTPConn
         if proxy:
             connection.set_tunnel(parts.hostname, parts.port, proxy.headers())
     connection.response_class = PlainResponse
+    # http.client's own waits for an address that leads nowhere at each connection; it has no public way to replace it.
+    connection._create_connection = connect  # type: ignore[attr-defined] # noqa: SLF001
     return connection
 
 

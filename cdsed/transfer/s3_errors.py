@@ -60,6 +60,20 @@ _DISK_ADVICE = {
 }
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM}
 
+# Of a connection that was made and brings nothing, although the request was sent: packets of full size may be lost.
+SILENT = "if it stays, the network may lose large packets (MTU)"
+# By the code of X509_verify_cert(3); the words of OpenSSL stand before it.
+_CLOCK = "CDSE has to renew it, or this machine's clock is wrong (timedatectl)"
+_WRONG_HOST = "something on the way answers in its place, or the address in `services` is wrong"
+_UNKNOWN_ISSUER = "something on the way opens TLS, or an authority is missing here: name its file in services.ca_file"
+_CERTIFICATE = {
+    9: _CLOCK,
+    10: _CLOCK,
+    **dict.fromkeys((18, 19, 20, 21), _UNKNOWN_ISSUER),
+    62: _WRONG_HOST,
+    64: _WRONG_HOST,
+}
+
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # of http.client: what a proxy answers to CONNECT
 
 
@@ -132,25 +146,33 @@ def _advice(status: int) -> str:
     return "; look at services.s3_url and s3_region" if 300 <= status < 500 and status != 408 else ""
 
 
-def network_error(host: str, error: BaseException) -> ServiceError | MachineError:
-    """Return the error for a connection that could not be made or broke."""
+def network_error(host: str, error: BaseException, *, connected: bool = False) -> ServiceError | MachineError:
+    """Return the error for a connection that could not be made, or broke after it was `connected`."""
     match error:
         case OSError() if error.errno in _MACHINE and not isinstance(error, socket.gaierror | ssl.SSLError):
             return _short_of(host, error)
         case socket.gaierror():
-            code, text = "NoAddress", f"the name cannot be resolved ({error.strerror})"
+            code, text = (
+                "NoAddress",
+                f"the name cannot be resolved ({error.strerror}); look at the network and DNS of this machine",
+            )
         case ssl.SSLCertVerificationError():
-            code, text = "Certificate", f"its certificate is not trusted ({error.verify_message})"
+            code, advice = "Certificate", _CERTIFICATE.get(error.verify_code, "")
+            text = f"its certificate is not trusted ({error.verify_message}){advice and f'; {advice}'}"
         case ssl.SSLError():
             code, text = "TLS", f"TLS failed ({error.reason})"
         case TimeoutError():
-            code, text = "Timeout", "no response in time"
+            silent = connected or "handshake" in str(error)
+            code, text = "Timeout", f"no response in time; {SILENT}" if silent else "no connection in time"
         case http.client.IncompleteRead():
             code, text = "TruncatedBody", "the response ended early"
         case http.client.HTTPException() if not isinstance(error, OSError):
             code, text = "InvalidResponse", f"not a valid HTTP response ({type(error).__name__})"
         case OSError() if error.errno in _NO_WAY:
-            code, text = "Unreachable", f"there is no route to it ({error.strerror})"
+            code, text = (
+                "Unreachable",
+                f"there is no route to it ({error.strerror}); look at the network of this machine",
+            )
         case OSError():
             code, text = _broken(error)
         case _:

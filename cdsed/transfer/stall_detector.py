@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cdsed.transfer.connection import Connection
+from cdsed.transfer.s3_errors import SILENT
 
 
 @dataclass(slots=True)
@@ -73,7 +74,8 @@ class StallDetector:
                     continue
                 brought = watched.connection.bytes_received - watched.bytes_then
                 if brought < self._rate_min * passed_s:
-                    watched.connection.abort(f"only {brought} bytes in {passed_s:.0f} s; connection cut")
+                    advice = "" if brought else f"; {SILENT}"
+                    watched.connection.abort(f"only {brought} bytes in {passed_s:.0f} s; connection cut{advice}")
                 watched.begin(now_s)
 
     def abort_all(self) -> None:

@@ -231,6 +231,7 @@ class Outcome:
 
     def _slowed_down(self, error: TransferError, lease: Lease, product: Product, probe: Probe) -> None:
         """Lower the sessions of the account if the service asks for less, and not for this product only."""
+        self._throttling.broke(error, lease)
         if error.code not in THROTTLE_CODES:
             return
         if not self._accounts.refused(lease.account, product) and probe is not Probe.ARRIVES:

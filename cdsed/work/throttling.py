@@ -8,7 +8,7 @@ from cdsed.errors import TransferError
 from cdsed.logevent import LogEvent, about
 from cdsed.model.objects import Lease
 from cdsed.model.quota import THROTTLE_CODES, ThrottleReason, spent_by_us
-from cdsed.store import quota_usage
+from cdsed.store import breakers, quota_usage
 from cdsed.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -16,6 +16,10 @@ _log = logging.getLogger(__name__)
 # An account gets more sessions after twice its first pause, a minute by default. CDSE counts requests by the minute,
 # so a whole minute has passed without a refusal.
 _PAUSES_TO_GROW = 2
+
+# A connection that broke without a farewell counts at the service until that notices it: TCP gives up after 15 min.
+_COUNTED_S = 900.0
+_WITHOUT_FAREWELL = frozenset({"ConnectionLost", "Unreachable", "Timeout", "TooSlow", "NoAddress"})
 
 
 class Throttling:
@@ -25,6 +29,19 @@ class Throttling:
         self._db = db
         self._clock = clock
         self._grow_after_s = _PAUSES_TO_GROW * retry.account_first_delay_s
+        self._broke_at: dict[str, float] = {}
+
+    def broke(self, error: TransferError, lease: Lease) -> None:
+        """Note that a connection of the lease's account broke, if the service may not know it yet."""
+        if error.code in _WITHOUT_FAREWELL:
+            self._broke_at[lease.account] = self._clock.boot_s()
+
+    def _is_crowded(self, account: str) -> bool:
+        """Tell whether others may have the sessions that a refused account does not use; not our broken ones."""
+        broke_at = self._broke_at.get(account)
+        if broke_at is not None and self._clock.boot_s() - broke_at < _COUNTED_S:
+            return False
+        return breakers.failures(self._db, breakers.SERVICE) == 0  # of another process, too
 
     def refused(self, error: TransferError, lease: Lease) -> None:
         """Halve the sessions of the lease's account if `error` means that the service asks for less."""
@@ -34,7 +51,7 @@ class Throttling:
         before = quota_usage.throttled(
             *(self._db, self._clock, account, lease.fence),
             grow_after_s=self._grow_after_s,
-            crowded=error.code == "Throttled",
+            crowded=error.code == "Throttled" and self._is_crowded(account),
         )
         now = quota_usage.of(self._db, self._clock, account)
         if before is None or now is None:

@@ -20,6 +20,7 @@ from cdsed.transfer.s3_list import list_product
 from cdsed.transfer.staging import prepare
 from cdsed.transfer.zipper import ZipContext, ZipDownload, fetch_zip, origin
 
+_CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 _NAME = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"
 
 
@@ -39,13 +40,19 @@ def _openssl(*arguments: str | Path) -> None:
 def make_certificates(folder: Path, names: str) -> Certificates:
     """Make an authority, and a certificate for these names that it has signed."""
     folder.mkdir()
-    made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    authority, curve = folder / "ca.pem", (*_CURVE, "-keyout", folder / "ca.key")
     use = ("-addext", "keyUsage=critical,keyCertSign", "-days", "2")
-    _openssl("req", "-x509", *curve, "-keyout", folder / "ca.key", "-out", made.authority, "-subj", "/CN=ca", *use)
-    _openssl("req", *curve, "-keyout", made.key, "-out", folder / "csr", "-subj", "/CN=server")
+    _openssl("req", "-x509", *curve, "-out", authority, "-subj", "/CN=ca", *use)
+    return sign_another(authority, "server", names)
+
+
+def sign_another(authority: Path, name: str, names: str, *, days: int = 2) -> Certificates:
+    """Make another certificate that the authority has signed, with a key of its own; 0 days: it has expired."""
+    folder = authority.parent
+    made = Certificates(authority, folder / f"{name}.pem", folder / f"{name}.key")
+    _openssl("req", *_CURVE, "-keyout", made.key, "-out", folder / "csr", "-subj", "/CN=server")
     (folder / "extensions").write_text(f"subjectAltName={names}\nauthorityKeyIdentifier=keyid\n", encoding="ascii")
-    signed_by = ("-CA", made.authority, "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "2")
+    signed_by = ("-CA", authority, "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", str(days))
     _openssl("x509", "-req", "-in", folder / "csr", *signed_by, "-extfile", folder / "extensions", "-out", made.chain)
     return made
 

@@ -105,6 +105,12 @@ CAUSES: dict[str, tuple[str, str, Severity, dict[str, object]]] = {
 }
 
 
+def test_a_stall_names_the_last_failure_if_there_was_one() -> None:
+    [with_it] = of(stalled_for_s=400.0, stalled_because="s3: no response in time")
+    [without] = of(stalled_for_s=400.0)
+    assert with_it.text == f"{without.text}; the last failure: s3: no response in time"
+
+
 def test_without_a_cause_no_alarm_is_raised() -> None:
     assert of() == ()
     assert [REPORTS[name] for name in ("idle", "just_started") if alarms(REPORTS[name])] == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cdsed.errors import AccountError, DiskError
+from cdsed.errors import AccountError, DiskError, ServiceError
 from cdsed.model.objects import Digests
 from cdsed.model.operation import DiskStatus, EtaLimit, ProductAt
 from cdsed.model.product_state import State
@@ -363,6 +363,17 @@ def test_sessions_at_work_without_a_byte_are_stalled_only_after_a_connection_wou
     assert stalled(lab) == pytest.approx(80, abs=5)
     processes.stalls_after(lab.db, 200)
     assert stalled(lab) is None
+
+
+def test_a_stall_has_the_last_failure_of_the_service_as_its_reason(lab):
+    lab.accounts("a")
+    lab.planned("A", (100,))
+    pieces.next_work(lab.db, lab.clock, lab.lease(), lab.process)
+    failure = ServiceError("s3: no response in time", code="Timeout")
+    breakers.fail(lab.db, lab.clock, breakers.SERVICE, BreakerPolicy(8, 1, 1), failure)
+    assert report(lab).stalled_because is None
+    lab.clock.pass_s(80)
+    assert report(lab).stalled_because == "s3: no response in time"
 
 
 def test_neither_a_wait_for_a_quota_nor_a_verification_is_a_stall(lab):

@@ -6,7 +6,8 @@ from cdsed.config.settings import RetrySettings
 from cdsed.errors import AccountError, ServiceError
 from cdsed.model.objects import Lease
 from cdsed.model.quota import ThrottleReason
-from cdsed.store import leases, quota_usage
+from cdsed.store import breakers, leases, quota_usage
+from cdsed.store.breakers import BreakerPolicy
 from cdsed.work.throttling import Throttling
 
 THROTTLED = AccountError("429", code="Throttled", retry_after_s=50)
@@ -54,6 +55,28 @@ def test_a_refusal_with_sessions_to_spare_is_logged_as_other_use(lab, throttling
 def test_a_service_that_throttles_all_says_nothing_of_other_use(lab, throttling, caplog):
     throttling.refused(SLOW_DOWN, lab.lease())
     assert "something else" not in caplog.text
+
+
+@pytest.mark.parametrize("code", ["Timeout", "TooSlow", "ConnectionLost", "Unreachable"])
+def test_a_refusal_after_a_connection_broke_is_not_logged_as_other_use(lab, throttling, caplog, code):
+    broken = lab.lease()
+    throttling.broke(ServiceError("x", code=code), broken)
+    lab.clock.pass_s(60)
+    throttling.refused(THROTTLED, broken)
+    assert "something else" not in caplog.text
+
+
+def test_a_refusal_while_the_service_fails_is_not_logged_as_other_use(lab, throttling, caplog):
+    breakers.fail(lab.db, lab.clock, breakers.SERVICE, BreakerPolicy(8, 1, 1), ServiceError("x", code="Timeout"))
+    throttling.refused(THROTTLED, lab.lease())
+    assert "something else" not in caplog.text
+
+
+def test_a_quarter_of_an_hour_after_a_connection_broke_a_refusal_is_logged_as_other_use(lab, throttling, caplog):
+    throttling.broke(ServiceError("x", code="Timeout"), lab.lease())
+    lab.clock.pass_s(901)
+    throttling.refused(THROTTLED, lab.lease())
+    assert "something else" in caplog.text
 
 
 def test_a_refusal_after_all_allowed_requests_is_logged_as_ours(lab, throttling, caplog):

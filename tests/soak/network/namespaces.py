@@ -1,0 +1,93 @@
+"""Network namespaces for a test, whether they can be had, and how a test opens sockets and devices in one."""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_TUN = Path("/dev/net/tun")
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+_CLONE_NEWNET = 0x40000000
+_NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "mount": "mount", "ip": "iproute2"}
+
+
+def why_not() -> str:
+    """Return why no network of namespaces can be made here; '' where it can."""
+    if os.geteuid() != 0:
+        return "only root makes network namespaces"
+    for program, package in _NEEDED.items():
+        if shutil.which(program) is None:
+            return f"{program} is missing: install the Debian package {package}"
+    if not _TUN.exists():
+        return f"{_TUN} is missing: load the kernel module tun"
+    if subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode:
+        return "network namespaces cannot be made here"
+    return ""
+
+
+class Namespace:
+    """A network namespace with a mount namespace, kept by a process that sleeps.
+
+    Parameters
+    ----------
+    etc
+        Files that stand in the place of others, by the path of those.
+    """
+
+    def __init__(self, etc: dict[str, Path] | None = None) -> None:
+        mounts = [f"mount --bind {own} $(realpath {path})" for path, own in (etc or {}).items()]
+        script = " && ".join(["ip link set lo up", *mounts, "echo up", "exec sleep infinity"])
+        command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script]
+        self._keeper = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self._keeper.stdout is not None
+        with self._keeper.stdout as output:
+            said = output.readline()
+        assert said == "up\n", said
+
+    @property
+    def under(self) -> tuple[str, ...]:
+        """The command that runs another one in it."""
+        return ("nsenter", "--target", str(self._keeper.pid), "--net", "--mount")
+
+    def run(self, *command: str) -> str:
+        """Run a command in it; return what it prints."""
+        done = subprocess.run([*self.under, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def opened(self, make: Callable[[], _T]) -> _T:
+        """Return what `make` opens in it, such as a socket; only a thread goes there, and this process stays."""
+
+        def there() -> _T:
+            with Path(f"/proc/{self._keeper.pid}/ns/net").open("rb") as namespace:
+                if _LIBC.setns(namespace.fileno(), _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            return make()
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(there).result()
+
+    def device(self, name: str) -> int:
+        """Make a TUN device in it; return its descriptor. The device lives as long as that."""
+
+        def make() -> int:
+            descriptor = os.open(_TUN, os.O_RDWR | os.O_CLOEXEC)
+            fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
+            return descriptor
+
+        return self.opened(make)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._keeper.kill()
+        self._keeper.wait()
