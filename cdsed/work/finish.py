@@ -22,6 +22,7 @@ from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.verify import VerificationResult, verify
+from cdsed.work import works_again
 from cdsed.work.boundary import bounded
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
@@ -174,6 +175,7 @@ def _record(context: WorkerContext, product: Product, path: Path, state: State) 
     if not choices.settle(context.store.db, context.store.clock, product, move):
         return
     Destination(context.disks, product).release()
+    works_again.disk(context.store.db, context.store.clock, product.destination or "")
     event = LogEvent.PRODUCT_PUBLISHED if state is State.DONE else LogEvent.PRODUCT_PRESENT
     extra = about(event, product=product.safename)
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path, extra=extra)
