@@ -17,6 +17,7 @@ from typing import IO, Self
 from cdsed.frozen import frozen
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NAME_BYTES_MAX = 255  # NAME_MAX of Linux
 # A named pipe opened without O_NONBLOCK waits indefinitely for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -56,6 +57,12 @@ def has_no_inodes(path: Path) -> bool:
     return False
 
 
+def name_bytes_max(path: Path) -> int:
+    """Return how long a name may be in a directory, or in the nearest parent that exists; raises OSError."""
+    found = os.statvfs(next(above for above in (path, *path.parents) if above.exists())).f_namemax
+    return found or _NAME_BYTES_MAX  # some FUSE file systems do not say
+
+
 def mkdir_durable(directory: Path) -> None:
     """Make a directory and its missing parents, and sync each parent.
 
@@ -74,6 +81,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write to an open file until nothing is left: a disk may take less at once, as when it is almost full."""
+    while content:
+        content = content[os.write(file, content) :]
 
 
 @contextmanager

@@ -86,6 +86,7 @@ def run_role(role: str, name: str, config: Path) -> ExitCode:
 
 def _intake(worker: Worker) -> None:
     from cdsed.work.intake import Intake
+    from cdsed.work.reports import forget_unwritten
 
     worker.control.ready()  # before the first look at the inbox: its disk may be away, and that must not end the daemon
 
@@ -95,6 +96,7 @@ def _intake(worker: Worker) -> None:
         if worker.control.stop.wait(_BREATH_S):
             raise Stopped
 
+    forget_unwritten(worker.db, worker.clock)
     groups, on_disk = worker.accounts.groups, presence_of(worker.settings, worker.clock, between_batches)
     intake = Intake(worker.db, worker.clock, worker.settings, groups, on_disk, between_batches)
     with suppress(Stopped):

@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path, PurePath
 
-from cdsed.dir_handle import mkdir_durable, sync
+from cdsed.dir_handle import mkdir_durable, name_bytes_max, sync
 from cdsed.errors import InboxError
 from cdsed.inbox.durable_files import DurableFileBatch
 from cdsed.inbox.parse import read_options
@@ -28,7 +28,8 @@ TAKING = ".taking"
 ACCEPTED = ".accepted"
 REJECTED = ".rejected"
 
-_NAME_BYTES_MAX = 200  # a file name has 255 at most; "-100000" and ".receipt.json" are appended
+_NAME_BYTES_MAX = 200  # a file name has 255 at most, fewer on an encrypted disk
+_ADDED_BYTES = 30  # such as "-100000", ".receipt.json" and what a temporary file has around its name
 _SUFFIX_BYTES_MAX = 20
 _UNFINISHED_FOR_S = 86_400.0
 
@@ -267,22 +268,22 @@ def _link(hidden: Path, directory: Path, source: Path, before: Callable[[Path], 
 def _free_name(path: Path, root: Path) -> str:
     """Return the name that a dropped file keeps: free in every directory to which it may be moved."""
     folders = [root / folder / path.relative_to(root).parent for folder in (TAKING, ACCEPTED, REJECTED)]
-    plain = path.with_name(_plain_name(path.name))
+    plain = path.with_name(_plain_name(path.name, min(_NAME_BYTES_MAX, name_bytes_max(root) - _ADDED_BYTES)))
     return next(name for name in _names(plain) if not any(os.path.lexists(folder / name) for folder in folders))
 
 
-def _plain_name(name: str) -> str:
+def _plain_name(name: str, bytes_max: int) -> str:
     """Return a name that can be shown: printable, not that of a receipt or report, and short enough for theirs."""
     plain = "".join(each if each.isprintable() else "_" for each in name)
     for report_file in NOT_LISTINGS:
         plain = (
             plain.removesuffix(report_file) + report_file.replace(".", "-", 1) if plain.endswith(report_file) else plain
         )
-    if len(plain.encode()) <= _NAME_BYTES_MAX:
+    if len(plain.encode()) <= bytes_max:
         return plain
     suffix = PurePath(plain).suffix
     suffix = suffix if len(suffix.encode()) <= _SUFFIX_BYTES_MAX else ""
-    return plain.encode()[: _NAME_BYTES_MAX - len(suffix.encode())].decode(errors="ignore") + suffix
+    return plain.encode()[: bytes_max - len(suffix.encode())].decode(errors="ignore") + suffix
 
 
 def _names(path: Path) -> Iterator[str]:

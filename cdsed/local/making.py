@@ -10,12 +10,16 @@ from pathlib import Path
 def why_not_made(place: Path) -> str | None:
     """Return why this process cannot make a missing directory, and what to do; None if it can, or if it exists.
 
+    None also if its disk does not respond.
     With ``ProtectSystem=strict`` a service can write only to paths that its unit names. A path that was missing at its
     start stays read-only until it is restarted.
     """
     if os.path.lexists(place):
         return None
-    above = next(parent for parent in place.parents if parent.exists())
+    try:
+        above = next(parent for parent in place.parents if parent.exists())
+    except OSError:  # its disk does not respond: whoever writes there says so, and the inbox is not held up by it
+        return None
     if os.access(above, os.W_OK | os.X_OK, effective_ids=True):
         return None
     why = f"; {above} is read-only (EROFS): is its disk mounted for writing?" if is_read_only(place) else ""

@@ -10,7 +10,7 @@ import re
 import uuid
 from pathlib import Path
 
-from cdsed.dir_handle import mkdir_durable
+from cdsed.dir_handle import mkdir_durable, write_all
 from cdsed.errors import DiskError
 from cdsed.local.making import is_read_only, why_not_made
 from cdsed.model.disk import DirectoryIdentity
@@ -91,7 +91,7 @@ def mark(place: Path, marker: str | None = None) -> DirectoryIdentity:
         said = marker or uuid.uuid4().hex
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
-            os.write(file, said.encode() + b"\n")
+            write_all(file, said.encode() + b"\n")
             os.fsync(file)
         finally:
             os.close(file)

@@ -17,6 +17,7 @@ ADVICE = {
     "ZipRefused": "Read the message of CDSE in `cdsed status PRODUCT`",
     "VerificationFailed": "Nothing. If it ends *corrupt*, report the product to CDSE",
     "Incomplete": "Nothing at first: the product may still be arriving at CDSE. Later report it to CDSE",
+    "NameTooLong": "Add a spool on a file system that holds such names. Then `cdsed retry --failed`",
     "ENAMETOOLONG": "Give the spool a file system that holds such names and sizes",
     "Corrupt": "Report the product to CDSE, and `cdsed retry --corrupt` when it is replaced",
     "KilledWorker": "Report it to us with the log. `cdsed retry --failed` tries once more",

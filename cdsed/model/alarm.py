@@ -57,6 +57,7 @@ _NOTICES = {
     "reload": ("reload", "correct the settings and reload, or the accounts and restart"),
     "inbox": ("inbox", "raise fs.inotify.max_user_instances and fs.inotify.max_user_watches"),
     "unreadable": ("inbox", "let the user of the daemon read it, and put it into the inbox again"),
+    "unwritten": ("inbox", "look at its disk, or let the user of the daemon write to it"),
     "spool": ("disk", "do what it says: the directory cannot be made"),
     "replaced": ("replaced", "look at what is there, and delete it"),
     "others": ("other_state", "give one of them another spool, or leave it: each product has one owner"),
@@ -193,7 +194,7 @@ def _disks(report: StatusReport) -> Iterator[Alarm]:
     none_left = bool(report.disks) and all(each.place in causes for each in report.disks)
     for place, cause in causes.items():
         severity = Severity.CRITICAL if blocked or none_left else Severity.WARNING
-        remedy = "make room, mount it, or let the user of the daemon write there"
+        remedy = "make room, mount it, repair it, or let the user of the daemon write there"
         yield Alarm("disk", place, severity, cause if place in cause else f"{place}: {cause}", remedy)
 
 

@@ -28,6 +28,7 @@ _SPOOL = "spool:"
 _OTHERS = "others:"
 _SHARED = "shared:"
 _UNREADABLE = "unreadable:"
+_UNWRITTEN = "unwritten:"
 _RECOVERED_FOR_S = 14 * 86_400.0  # a user who was away for two weeks must still see it
 
 
@@ -69,6 +70,16 @@ def unreadable(listing: Path) -> str:
 def unreadable_files(db: Database) -> list[Path]:
     """Return the listings that have such a notice."""
     return [Path(row["name"].removeprefix(_UNREADABLE)) for row in db.rows(_SQL.beginning_with, start=_UNREADABLE)]
+
+
+def unwritten(folder: Path) -> str:
+    """Return the name of the notice about receipts or reports that cannot be written in a folder."""
+    return f"{_UNWRITTEN}{folder}"
+
+
+def of_unwritten(db: Database) -> list[str]:
+    """Return the names of such notices."""
+    return [row["name"] for row in db.rows(_SQL.beginning_with, start=_UNWRITTEN)]
 
 
 def query_error(query: str) -> str:

@@ -29,6 +29,7 @@ class Reserve:
             try:
                 if not whole:
                     os.posix_fallocate(descriptor, 0, SIZE_BYTES)
+                    os.pwrite(descriptor, b"\0", 0)  # a disk that fails may still promise room
             finally:
                 os.close(descriptor)
             if not whole:

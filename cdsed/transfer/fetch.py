@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -90,13 +91,13 @@ def fetch_piece(
     try:
         with _open(context.held, staging, piece) as file:
             _receive(context, piece, response, file, hashes, progress)
-            stamp = str(Stamp.of(os.fstat(file)))
+            stamp = str(Stamp.of(os.fstat(file.descriptor)))
             if context.held is not None and piece.whole and piece.size_bytes <= _WRITE_BEHIND_BYTES:
                 if piece.size_bytes >= BUFFER_BYTES:  # the call costs more than it saves for less
-                    write_behind.begin_writing(file, 0, piece.size_bytes)
-                context.held.sync_later(file)
+                    write_behind.begin_writing(file.descriptor, 0, piece.size_bytes)
+                context.held.sync_later(file.descriptor)
             else:
-                _safe(file, piece.key)
+                file.sync()
     except TransferError:
         context.connection.close()  # the rest of the body must not be taken for the next response
         raise
@@ -163,7 +164,7 @@ def _receive(
     context: FetchContext,
     piece: Piece,
     response: http.client.HTTPResponse,
-    file: int,
+    file: "_StagedFile",
     hashes: "dict[str, hashlib._Hash]",
     progress: ProgressCallback,
 ) -> None:
@@ -171,20 +172,20 @@ def _receive(
     noted_s = time.monotonic()
 
     def note() -> None:
-        _safe(file, piece.key)
+        file.sync()
         progress.safe(done)
 
     try:
         while done < piece.size_bytes:
             count = _next_bytes(context, response, piece.size_bytes - done)
             chunk = context.buffer[:count]
-            _write(file, chunk, piece.first_byte + done, piece.key)
+            file.write(chunk, piece.first_byte + done)
             for digest in hashes.values():
                 digest.update(chunk)
             done += count
             progress.written(done)
             if done - begun >= _WRITE_BEHIND_BYTES:
-                write_behind.begin_writing(file, piece.first_byte + begun, done - begun)
+                write_behind.begin_writing(file.descriptor, piece.first_byte + begun, done - begun)
                 begun = done
             now_s = time.monotonic()
             if now_s - noted_s >= context.checkpoint_every_s and done < piece.size_bytes:
@@ -208,13 +209,14 @@ def _next_bytes(context: FetchContext, response: http.client.HTTPResponse, missi
 
 
 @contextmanager
-def _open(held: HeldStaging | None, staging: Path, piece: Piece) -> Iterator[int]:
+def _open(held: HeldStaging | None, staging: Path, piece: Piece) -> "Iterator[_StagedFile]":
     """Open a file of the staging directory for writing, never through a symbolic link.
 
     The file was made with the plan, at its full size. If it is gone, its disk may be gone too, so neither is made
     again here. If it is shorter, other pieces of it are lost, and writing behind them would hide that.
     """
-    with on_disk(f"{staging}/{piece.path}"):
+    where = f"{staging}/{piece.path}"
+    with on_disk(where):
         if held is not None:
             assert held.path == staging, f"{held.path} is held, not {staging}"
             file = held.open(piece.path)
@@ -224,20 +226,27 @@ def _open(held: HeldStaging | None, staging: Path, piece: Piece) -> Iterator[int
     try:
         left_bytes = os.fstat(file).st_size
         if left_bytes != piece.object_bytes:
-            raise DiskError(f"{staging}/{piece.path}: {left_bytes} of {piece.object_bytes} bytes are left", code="Lost")
-        yield file
+            raise DiskError(f"{where}: {left_bytes} of {piece.object_bytes} bytes are left", code="Lost")
+        yield _StagedFile(file, where)
     finally:
         os.close(file)
 
 
-def _write(file: int, chunk: memoryview, offset: int, what: str) -> None:
-    with on_disk(what):
-        while chunk:
-            written = os.pwrite(file, chunk, offset)
-            chunk, offset = chunk[written:], offset + written
+@dataclass(frozen=True, slots=True)
+class _StagedFile:
+    """An open file of a staging directory; its path is for the messages."""
 
+    descriptor: int
+    path: str
 
-def _safe(file: int, what: str) -> None:
-    """Sync the bytes of the file to the disk."""
-    with on_disk(what):
-        os.fdatasync(file)
+    def write(self, chunk: memoryview, offset: int) -> None:
+        """Write all bytes: a disk may take less at once."""
+        with on_disk(self.path):
+            while chunk:
+                written = os.pwrite(self.descriptor, chunk, offset)
+                chunk, offset = chunk[written:], offset + written
+
+    def sync(self) -> None:
+        """Sync the bytes of the file to the disk."""
+        with on_disk(self.path):
+            os.fdatasync(self.descriptor)

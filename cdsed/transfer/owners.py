@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from cdsed.dir_handle import DirHandle
+from cdsed.dir_handle import DirHandle, write_all
 from cdsed.errors import OwnedElsewhere
 from cdsed.transfer.ownerfile import BYTES_MAX, Owner, is_same, lock, opened, parse, read, turn
 
@@ -200,7 +200,7 @@ class Owners:
         flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
         file = folder.open(written, flags)
         try:
-            os.write(file, f"{self._me.state_id} {how}".encode())
+            write_all(file, f"{self._me.state_id} {how}".encode())
         finally:
             os.close(file)
         if not new:

@@ -53,8 +53,15 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
 # This file system cannot hold such a name or such a file; another one may.
 _UNSTORABLE = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EFBIG, errno.EOVERFLOW}
+_MOUNT_AGAIN = "; mount it again (umount -l, mount)"
 _DISK_ADVICE = {
-    "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit",
+    "EIO": "; the disk fails, or what it is attached to: see dmesg and smartctl, and copy away what you need",
+    "ESTALE": f"; its file server has forgotten it{_MOUNT_AGAIN}",
+    "ENOTCONN": f"; what provides it has ended{_MOUNT_AGAIN}",
+    "ENODEV": f"; its device is gone{_MOUNT_AGAIN}",
+    "ENXIO": f"; its device is gone{_MOUNT_AGAIN}",
+    "ETIMEDOUT": "; its file server does not answer: look at the server, and at the network",
+    "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit; if it changed by itself, see dmesg",
     "EACCES": "; let this user (uid {uid}) write there, see chown(1) and chmod(1)",
     "EPERM": "; let this user (uid {uid}) write there; perhaps it is marked as immutable, see lsattr(1)",
 }

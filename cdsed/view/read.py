@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FAILED_SHOWN = 20
 _NAMED = 10
+_SETTLED_AFTER_S = 10.0
 
 
 def read_status(state_dir: Path, name: str | None = None) -> StatusView:
@@ -87,7 +88,10 @@ def open_status(state_dir: Path) -> Iterator[tuple[StatusView, Database | None]]
         return
     try:
         report = snapshot.report(db, SYSTEM_CLOCK, running=running)
-        if running and (full := shortage(state_dir)):  # on a full disk the workers cannot write it down
+        begun_at = report.daemon.started_at
+        settled = begun_at is not None and report.at - begun_at >= _SETTLED_AFTER_S
+        # On a full disk the workers cannot write it down.
+        if running and (full := shortage(state_dir, settled=settled)):
             why = full if report.why_idle is None and not report.moving else report.why_idle
             disks = (*report.disks, DiskStatus(str(state_dir), None, full))
             report = replace(report, why_idle=why, disks=disks)

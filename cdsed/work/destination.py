@@ -1,11 +1,13 @@
 """Choose, reserve and check the place where one product is put together and the destination where it appears."""
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cdsed.errors import DiskError, OwnedElsewhere
+from cdsed.dir_handle import name_bytes_max
+from cdsed.errors import DiskError, OwnedElsewhere, ProductError
 from cdsed.frozen import frozen
 from cdsed.local import marker
 from cdsed.local.space import free_bytes
@@ -16,12 +18,16 @@ from cdsed.store import breakers, choices, disks, pauses, pieces, products
 from cdsed.store.move import Move
 from cdsed.transfer import ownership
 from cdsed.transfer.s3_errors import on_disk
+from cdsed.work import works_again
 from cdsed.work.context import DiskContext
 from cdsed.work.failure_action import FailureAction
 from cdsed.work.failure_rules import RULES
 from cdsed.work.outcome import NO_PLACE
 
 _log = logging.getLogger(__name__)
+
+#: Of what cdsed puts behind the name of a product while it is under way, such as ``.owner`` and ``.copy.gone``.
+_SUFFIX_BYTES_MAX = 10
 
 
 #: Codes that pause a disk, by the table of failures; any other code is reported as EIO.
@@ -30,11 +36,12 @@ _PAUSING = frozenset(code for rule in RULES if rule.action is FailureAction.PAUS
 
 @frozen
 class _Room:
-    """A destination that responds, its pre-spool, and the bytes that are free there."""
+    """A destination that responds, its pre-spool, the bytes that are free there, and how long a name may be."""
 
     destination: Path
     pre_spool: Path
     free_bytes: int
+    name_bytes_max: int
 
 
 @dataclass(slots=True)
@@ -69,6 +76,7 @@ class Destination:
         choices.settle(context.db, context.clock, product, settled)
         if begun:
             ownership.release(context.owners, product)
+            works_again.disk(context.db, context.clock, product.destination or NO_PLACE)
         return True
 
     def refuse_other(self) -> None:
@@ -88,16 +96,18 @@ class Destination:
                 with context.watch.at(str(destination)):
                     ownership.refuse_other(context.owners, self.product.safename, destination, pre_spool)
 
-    def choose(self, size_bytes: int) -> Places:
+    def choose(self, size_bytes: int, paths: Iterable[str] = ()) -> Places:
         """Choose where the product is put together and where it will appear, and reserve `size_bytes` there.
 
         A product that was begun stays in its place. Otherwise the first destination with enough free bytes is taken.
-        A destination that does not respond, or is not mounted, is skipped.
+        A destination that does not respond, is not mounted, or cannot hold a name in `paths`, is skipped.
 
         Raises
         ------
         DiskError
             No destination can take it.
+        ProductError
+            No destination can hold its names.
         LeaseLost
             Another worker has claimed the product.
         """
@@ -106,6 +116,7 @@ class Destination:
         places = self._begun(candidates)
         # Disks are checked before the transaction: a disk that hangs must not block the state for other workers.
         rooms, failures = ([], []) if places else self._usable(self._not_paused(candidates))
+        rooms = self._that_hold(paths, rooms, failures)
         with context.db.write(durable=False):  # two products planned at once must not reserve the same bytes
             places = places or self._first_with_room(size_bytes, rooms, failures)
             products.choose_place(context.db, product, places, size_bytes)
@@ -224,7 +235,8 @@ class Destination:
                 self.check_disk(destination)
                 pre_spool = context.settings.pre_spool_for(destination)
                 with context.watch.at(str(destination)), on_disk(str(pre_spool)):
-                    rooms.append(_Room(destination, pre_spool, free_bytes(pre_spool)))
+                    longest = min(map(name_bytes_max, (pre_spool, destination)))
+                    rooms.append(_Room(destination, pre_spool, free_bytes(pre_spool), longest))
             except DiskError as error:
                 context.outcome.disk_failed(error, str(destination))
                 failures.append(error)
@@ -233,6 +245,18 @@ class Destination:
             message = "; ".join(dict.fromkeys(str(error) for error in failures))
             raise DiskError(message if len(failures) == 1 else f"no spool can be used: {message}", code=code)
         return rooms, failures
+
+    def _that_hold(self, paths: Iterable[str], rooms: list[_Room], failures: list[DiskError]) -> list[_Room]:
+        """Return the destinations that can hold the names of the product and its files; note the others as failed."""
+        own_bytes = len(os.fsencode(self.product.safename)) + _SUFFIX_BYTES_MAX
+        wanted_bytes = max([own_bytes, *(len(os.fsencode(name)) for path in paths for name in path.split("/"))])
+        holding = [room for room in rooms if room.name_bytes_max >= wanted_bytes]
+        short = [f"{each.destination} holds {each.name_bytes_max} bytes" for each in rooms if each not in holding]
+        if short and not holding and not failures:
+            needed = f"{self.product.safename} needs names of {wanted_bytes} bytes, and no spool can hold them"
+            raise ProductError(f"{needed}: {'; '.join(short)}; add a spool on another file system", code="NameTooLong")
+        failures += [DiskError(f"{each} of a name", code="NameTooLong") for each in short]
+        return holding
 
     def _first_with_room(self, size_bytes: int, rooms: Sequence[_Room], failures: Sequence[DiskError]) -> Places:
         settings, product = self.context.settings, self.product

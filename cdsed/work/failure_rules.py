@@ -69,6 +69,12 @@ RULES = (
     ),
     FailureRule(
         FaultDomain.PRODUCT,
+        ("NameTooLong",),
+        "no spool is on a file system that holds names as long as its own, or its files'",
+        FailureAction.GIVE_UP,
+    ),
+    FailureRule(
+        FaultDomain.PRODUCT,
         ("NothingChosen", "NoLayoutField"),
         "none of its files fits `include` and `exclude`, or its name lacks a field of `layout`",
         FailureAction.GIVE_UP,

@@ -22,6 +22,7 @@ from cdsed.transfer.publish import complete, final_path, is_published, publish
 from cdsed.transfer.s3_errors import on_disk
 from cdsed.transfer.staging import discard, quarantine
 from cdsed.transfer.verify import VerificationResult, verify
+from cdsed.work import works_again
 from cdsed.work.boundary import bounded
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
@@ -48,11 +49,10 @@ def finish_next(context: WorkerContext, destination: str | None = None) -> bool:
     return True
 
 
-def help_to_finish(context: WorkerContext, beside: Product) -> None:
-    """Finish a product where `beside` is: another disk may hang, and must not stop the session that helps."""
+def help_to_finish(context: WorkerContext, beside: Product) -> bool:
+    """Finish a product on the disk of `beside`, if one has arrived: another disk may hang, and stop the session."""
     destination = products.get(context.store.db, beside.id).destination
-    if destination is None or not finish_next(context, destination):
-        context.finishing.is_behind = False
+    return destination is not None and finish_next(context, destination)
 
 
 def _try_finish(context: WorkerContext, product: Product) -> bool:
@@ -174,6 +174,7 @@ def _record(context: WorkerContext, product: Product, path: Path, state: State) 
     if not choices.settle(context.store.db, context.store.clock, product, move):
         return
     Destination(context.disks, product).release()
+    works_again.disk(context.store.db, context.store.clock, product.destination or "")
     event = LogEvent.PRODUCT_PUBLISHED if state is State.DONE else LogEvent.PRODUCT_PRESENT
     extra = about(event, product=product.safename)
     _log.info("%s: %s, %s bytes at %s", product.safename, state, product.size_bytes, path, extra=extra)

@@ -30,7 +30,7 @@ from cdsed.store.listings import Listing
 from cdsed.work import listing_log, unreadable
 from cdsed.work.forgotten import return_unknown
 from cdsed.work.lines import Lines
-from cdsed.work.reports import write_reports
+from cdsed.work.reports import note_unwritten, write_reports
 from cdsed.work.rounds import BatchSize, batches, rounds
 
 _log = logging.getLogger(__name__)
@@ -308,7 +308,7 @@ class Intake:
                     receipt.write_refusal(batch, home, each.head.name, each.reason)
                     batch.move(each.path, home)
         except OSError as error:
-            _log.error("no receipt can be written (%s); check %s", error, self._root)
+            note_unwritten(self._db, self._clock, self._root, f"no receipt can be written ({error})")
             self._left_behind = True
             self._forget_tries(handed)  # they were read to their ends without a crash
             return
@@ -317,6 +317,7 @@ class Intake:
                 listings.finish(self._db, listing.head.id, accepted=True, path=str(home))
             for each, home in zip(refusals, refused, strict=True):
                 listings.refuse(self._db, self._clock, each.head, str(home), each.reason)
+        note_unwritten(self._db, self._clock, self._root, None)
         unreadable.notify(self._db, self._clock, refused)
         self._forget_tries(handed)
         for listing in now:

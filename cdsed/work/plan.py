@@ -53,7 +53,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
     listed = list_objects(connection, account, location, context.stop, context.transfer.stall_detector.watch)
     chosen = choices.chosen(product, listed)
     size_bytes = sum(item.size_bytes for item in chosen.taken)
-    places = destination.choose(size_bytes)
+    places = destination.choose(size_bytes, [item.path for item in chosen.taken])
     destination.claim()
     with context.disks.watch.at(places.destination):
         if destination.settle_if_present():  # another state has finished it meanwhile

@@ -6,7 +6,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.inbox import receipt
 from cdsed.inbox.durable_files import DurableFileBatch
-from cdsed.store import listings
+from cdsed.store import listings, notices
 from cdsed.store.database import Database
 from cdsed.store.listings import Listing
 from cdsed.work import listing_log
@@ -32,13 +32,28 @@ def write_reports(db: Database, clock: Clock, finished: list[Listing], seen: int
                 receipt.write_report(batch, Path(listing.path), listing.head, rows)
     except OSError as error:
         if len(folders) == 1:
-            _log.error("no report can be written (%s); check %s", error, *folders)
+            [folder] = folders
+            note_unwritten(db, clock, folder, f"no report can be written ({error})")
             return
         for folder in sorted(folders):
             write_reports(db, clock, [each for each in finished if Path(each.path).parent == folder], seen)
         return
+    for folder in folders:
+        note_unwritten(db, clock, folder, None)
     with db.write():
         for listing in finished:
             listings.reported(db, clock, listing.head.id, seen=seen)
     for listing in finished:
         listing_log.finished(listing)
+
+
+def note_unwritten(db: Database, clock: Clock, folder: Path, why: str | None) -> None:
+    """Enter in log and status why no receipt or report can be written in a folder; None: it was written."""
+    if notices.note(db, clock, notices.unwritten(folder), why and f"{why}; check {folder}") and why:
+        _log.error("%s; check %s", why, folder)
+
+
+def forget_unwritten(db: Database, clock: Clock) -> None:
+    """Withdraw what was said of folders before the start: perhaps they belong to another inbox by now."""
+    for name in notices.of_unwritten(db):
+        notices.note(db, clock, name, None)

@@ -94,18 +94,18 @@ class _DownloadSession:
             Whether there was any work.
         """
         context = self._context
-        worked = False
+        last: Product | None = None
         try:
             while not context.stop.is_set():
-                work, self._handed = self._handed or self._next(), None
+                work, self._handed = self._handed or self._next(last), None
                 if work is None:
                     break
-                worked = True
+                last = work.product
                 self._claims.granted(work.requests)
                 if not bounded(context.outcome, work.product, partial(self._step, work)):
                     break
                 if context.finishing.is_behind and self._handed is None:
-                    help_to_finish(context, work.product)
+                    context.finishing.is_behind = help_to_finish(context, last)
         finally:
             used = self._connection.requests > 0
             self._connection.close()
@@ -113,18 +113,20 @@ class _DownloadSession:
             if self._handed is not None and not self._handed.pieces:  # pieces are released with the lease
                 context.outcome.of_product(Stopped(), self._lease, self._handed.product)
             self._grant.release(used=used)
-            if worked:
+            if last is not None:
                 context.work_signal.notify()
-        return worked
+        return last is not None
 
-    def _next(self) -> pieces.Work | None:
+    def _next(self, last: Product | None) -> pieces.Work | None:
         context = self._context
         generation = context.work_signal.generation
         self._traffic.count()
         self._forget_resume_point()
         work = self._take()
-        store = context.store
-        while work is None and pieces.begun_enough(store.db, store.clock, self._lease.group) and finish_next(context):
+        store, group = context.store, self._lease.group
+        while work is None and last is not None and pieces.begun_enough(store.db, store.clock, group):
+            if not help_to_finish(context, last):
+                break
             work = self._take()
         if work is None and self._connection.requests:
             context.work_signal.wait_after(generation, _LINGER_S)

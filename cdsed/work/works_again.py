@@ -19,6 +19,6 @@ def service(db: Database, clock: Clock, name: str) -> None:
 
 
 def disk(db: Database, clock: Clock, place: str) -> None:
-    """Close the breaker of a destination that was written to."""
-    if breakers.close(db, clock, disk_breaker(place)):
+    """Close the breaker of a destination in which something was written or synced."""
+    if breakers.has_any(db) and breakers.close(db, clock, disk_breaker(place)):
         _log.info("%s can be written again", place, extra=about(LogEvent.DISK_BACK, disk=place))

@@ -323,6 +323,26 @@ def test_a_disk_that_is_read_only_pauses(small_disk: Path) -> None:
     assert (type(error), error.code, rule_of(error).action) == (DiskError, "EROFS", FailureAction.PAUSE_DISK)
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("EIO", "see dmesg and smartctl"),
+        ("ENOSPC", "free some"),
+        ("EROFS", "mount it for writing"),
+        ("ESTALE", "mount it again"),
+        ("ENOTCONN", "mount it again"),
+        ("ENODEV", "mount it again"),
+        ("ETIMEDOUT", "look at the server, and at the network"),
+        ("EACCES", "let this user"),
+    ],
+)
+def test_the_error_of_a_disk_says_what_to_do(code: str, advice: str) -> None:
+    error = disk_error("/data/spool", OSError(getattr(errno, code), "why"))
+    assert (type(error), error.code, rule_of(error).action) == (DiskError, code, FailureAction.PAUSE_DISK)
+    assert str(error).startswith("/data/spool: ")
+    assert advice in str(error)
+
+
 def test_a_name_no_file_system_takes_is_the_products_fault(tmp_path: Path) -> None:
     error = _prepared(tmp_path, "x" * 300)
     assert (type(error), error.code, rule_of(error).action) == (ProductError, "ENAMETOOLONG", FailureAction.ATTEMPT)

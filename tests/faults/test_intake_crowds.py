@@ -242,10 +242,13 @@ def test_without_room_for_a_receipt_it_is_handed_out_when_there_is(
         fill(small_disk / "ballast")
         (inbox / ".x").rename(inbox / "x.txt")
         wait_until("it is said", lambda: "no receipt can be written" in daemon.log(), daemon=daemon)
+        [alarm] = [each for each in lab.status()["alarms"] if each["name"] == "inbox"]
+        assert (alarm["subject"], "no receipt can be written" in alarm["text"]) == (str(inbox), True)
         assert lab.receipt("x.txt") is None
         (small_disk / "ballast").unlink()
         wait_until("the receipt", lambda: lab.receipt("x.txt"), daemon=daemon)
         shutil.copyfile(lab.inbox / ".accepted" / "x.txt", inbox / "y.txt")
         wait_until("the next one's", lambda: lab.receipt("y.txt"), daemon=daemon)
+        assert [each for each in lab.status()["alarms"] if each["name"] == "inbox"] == []
         assert daemon.worker_pids("intake") == [pid]
     assert counts(lab, "x.txt")["accepted"] == counts(lab, "x.txt")["lines"] == 1

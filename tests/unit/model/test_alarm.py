@@ -83,6 +83,7 @@ CAUSES: dict[str, tuple[str, str, Severity, dict[str, object]]] = {
     "inbox": ("inbox", "", WARNING, breaker("inbox")),
     "inotify": ("inbox", "", WARNING, notice("inbox")),
     "unreadable": ("inbox", "/inbox/a.txt", WARNING, notice("unreadable:/inbox/a.txt")),
+    "no receipt": ("inbox", "/inbox", WARNING, notice("unwritten:/inbox")),
     "S3": ("service", "s3", WARNING, breaker("service:s3")),
     "zip": ("service", "zip", WARNING, breaker("service:zip")),
     "catalogue": ("catalogue", "", WARNING, breaker("service:catalogue")),

@@ -14,7 +14,7 @@ from cdsed.store import backup, files
 from cdsed.store.backup import back_up, backups, copy_good, newest_good
 from cdsed.store.database import FILE_NAME, Database, open_state
 from cdsed.store.reserve import Reserve
-from cdsed.store.shortage import SIZE_BYTES
+from cdsed.store.shortage import SIZE_BYTES, shortage
 from tests.support.disks import Disk, needs_root
 from tests.support.state import StateLab
 
@@ -175,6 +175,13 @@ def test_room_is_kept_only_where_there_is_enough_of_it(tmp_path: Path, small_dis
     assert not (tmp_path / "reserve").exists()
     assert not Reserve(small_disk).make()
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_reserve_is_named_once_the_daemon_has_settled(tmp_path: Path) -> None:
+    assert shortage(tmp_path, settled=False) is None
+    assert f"the disk of the state {tmp_path} cannot be written" in (shortage(tmp_path, settled=True) or "")
+    assert Reserve(tmp_path).make()
+    assert shortage(tmp_path, settled=True) is None
 
 
 @needs_root

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from cdsed.config.settings import RetrySettings, Settings
-from cdsed.errors import DiskError
+from cdsed.errors import DiskError, ProductError
 from cdsed.local import marker
 from cdsed.model.product_state import State
 from cdsed.store import disks, products
 from cdsed.store.move import Move
 from cdsed.transfer.s3_errors import disk_error
 from cdsed.work.destination import Destination
+from cdsed.work.failure_action import FailureAction
+from cdsed.work.failure_rules import rule_of
 from cdsed.work.outcome import Outcome
 from tests.support.state import DiskLab
 
@@ -161,3 +163,22 @@ def test_a_destination_without_room_is_passed_over_and_all_are_named_when_none_h
     assert caught.value.code == "NoRoom"
     assert str(context.spool) in str(caught.value)
     assert str(context.other) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "paths", "needed"),
+    [("A" * 250, [], 260), ("A", ["measurement/" + "b" * 256], 256)],
+    ids=["of-the-product", "of-a-file"],
+)
+def test_a_product_whose_names_no_spool_holds_ends_and_says_what_each_holds(context, name, paths, needed):
+    product = ready(context, name)
+    with pytest.raises(DiskError) as caught:  # the first spool is away, and may hold it
+        Destination(context, product).choose(10, paths)
+    assert caught.value.code == "NoRoom"
+    context.spool.mkdir()
+    disks.remember(context.db, context.clock, context.spool, marker.mark(context.spool))
+    with pytest.raises(
+        ProductError, match=f"needs names of {needed} bytes.*{context.other} holds 255 bytes"
+    ) as refused:
+        Destination(context, product).choose(10, paths)
+    assert (refused.value.code, rule_of(refused.value).action) == ("NameTooLong", FailureAction.GIVE_UP)
