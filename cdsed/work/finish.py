@@ -55,6 +55,12 @@ def help_to_finish(context: WorkerContext, beside: Product) -> bool:
     return destination is not None and finish_next(context, destination)
 
 
+def make_room(context: WorkerContext, group: str, beside: Product | None) -> bool:
+    """Finish a product as `help_to_finish` does, if so many have arrived that the group may begin no other."""
+    store = context.store
+    return beside is not None and pieces.begun_enough(store.db, store.clock, group) and help_to_finish(context, beside)
+
+
 def _try_finish(context: WorkerContext, product: Product) -> bool:
     try:
         with context.disks.watch.at(product.destination or ""):

@@ -153,8 +153,8 @@ class Intake:
     def _find_inbox(self) -> None:
         """Make the inbox at the start; raise InboxError or OSError if it is missing or unmounted later.
 
-        An inbox that is mounted again, or another one, may have listings that this state does not know. It may even have
-        been mounted since the daemon looked at its start.
+        An inbox that is mounted again, or another one, may have listings that this state does not know. It may even
+        have been mounted since the daemon looked at its start.
         """
         try:
             if self._device is None:

@@ -31,7 +31,7 @@ from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
-from cdsed.work.finish import help_to_finish
+from cdsed.work.finish import help_to_finish, make_room
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
@@ -123,10 +123,7 @@ class _DownloadSession:
         self._traffic.count()
         self._forget_resume_point()
         work = self._take()
-        store, group = context.store, self._lease.group
-        while work is None and last is not None and pieces.begun_enough(store.db, store.clock, group):
-            if not help_to_finish(context, last):
-                break
+        while work is None and make_room(context, self._lease.group, last):
             work = self._take()
         if work is None and self._connection.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
