@@ -86,13 +86,7 @@ class _DownloadSession:
         self._handed: pieces.Work | None = None
 
     def work(self) -> bool:
-        """Plan and fetch until no work is left, the account may not continue, or the process must stop.
-
-        Returns
-        -------
-        bool
-            Whether there was any work.
-        """
+        """Work until none is left, the account may not continue, or the process must stop; return whether there was any."""
         context = self._context
         last: Product | None = None
         try:
