@@ -86,7 +86,7 @@ class _DownloadSession:
         self._handed: pieces.Work | None = None
 
     def work(self) -> bool:
-        """Work until none is left, the account may not continue, or the process must stop; return whether there was any."""
+        """Work until none is left, or the session may not continue; return whether there was any work."""
         context = self._context
         last: Product | None = None
         try:
