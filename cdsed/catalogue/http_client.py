@@ -162,8 +162,10 @@ class HttpClient:
         refuses_in_json: bool = True,
     ) -> Self:
         """Return a client with the authorities and the proxy of the settings; its time-out is theirs unless given."""
+        longest_s = settings.catalogue.timeout_s if timeout_s is None else timeout_s
         return cls(
-            timeout_s=settings.catalogue.timeout_s if timeout_s is None else timeout_s,
+            timeout_s=longest_s,
+            connect_timeout_s=min(settings.transfer.connect_timeout_s, longest_s),
             clock=clock,
             stop=stop,
             ca_file=settings.services.ca_file,

@@ -1,6 +1,7 @@
 """Let an account back off after a refusal; tell the refusals of one product from those of the account."""
 
 import logging
+import math
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -69,10 +70,13 @@ class AccountBackoff:
             known.deliveries = self._deliveries[account]
             return is_products
 
-    def back_off(self, error: TransferError, account: str, threshold: int = 1) -> float:
-        """Count a failure of an account; return for how many seconds it backs off, 0 below the threshold."""
+    def back_off(self, error: TransferError, account: str, threshold: int = 1, longest_s: float = math.inf) -> float:
+        """Count a failure of an account; return for how many seconds it backs off, 0 below the threshold.
+
+        It does so no longer than `longest_s`, unless the service asks for more.
+        """
         error = diagnose_refusal(error, account, key_history.of_account(self._db, account), self._clock.utc_s())
-        longest_s = self._retry.account_longest_delay_s
+        longest_s = min(longest_s, self._retry.account_longest_delay_s)
         if error.code == "KeyNotYetValid":
             longest_s = min(longest_s, _YOUNG_KEY_LONGEST_S)
         policy = BreakerPolicy(threshold, self._retry.account_first_delay_s, longest_s)

@@ -248,7 +248,7 @@ class Outcome:
             _log.info("%s: %s; other products arrive", product.safename, error)
             return transient_pause_s(error, times)
         self._throttling.refused(error, lease)
-        pause = self._accounts.back_off(error, lease.account)
+        pause = self._accounts.back_off(error, lease.account, longest_s=self._throttling.longest_pause_s(error, lease))
         return pause * _AFTER_ACCOUNT_TIMES + _AFTER_ACCOUNT_S if times else 0.0
 
     def _piece_failed(self, error: TransferError, lease: Lease, product: Product, piece: Piece, probe: Probe) -> None:

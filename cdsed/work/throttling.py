@@ -1,6 +1,7 @@
 """Throttle an account's sessions when the service asks for less, let them grow again, and log both."""
 
 import logging
+import math
 
 from cdsed.clock import Clock
 from cdsed.config.settings import RetrySettings
@@ -19,6 +20,8 @@ _PAUSES_TO_GROW = 2
 
 # A connection that broke without a farewell counts at the service until that notices it: TCP gives up after 15 min.
 _COUNTED_S = 900.0
+# So often such an account is tried, because it is not known when the service notices.
+_COUNTED_PAUSE_S = 60.0
 _WITHOUT_FAREWELL = frozenset({"ConnectionLost", "Unreachable", "Timeout", "TooSlow", "NoAddress"})
 
 
@@ -35,6 +38,11 @@ class Throttling:
         """Note that a connection of the lease's account broke, if the service may not know it yet."""
         if error.code in _WITHOUT_FAREWELL:
             self._broke_at[lease.account] = self._clock.boot_s()
+
+    def longest_pause_s(self, error: TransferError, lease: Lease) -> float:
+        """Return for how long a refused account backs off at most: our own broken connections may be what counts."""
+        broken = error.code == "Throttled" and not self._is_crowded(lease.account)
+        return _COUNTED_PAUSE_S if broken else math.inf
 
     def _is_crowded(self, account: str) -> bool:
         """Tell whether others may have the sessions that a refused account does not use; not our broken ones."""

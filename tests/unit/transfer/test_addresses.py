@@ -1,6 +1,5 @@
 """Of several addresses of a host, one that leads nowhere costs its time-out once, not at each connection."""
 
-import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -10,32 +9,19 @@ from cdsed.config.secrets import Secret
 from cdsed.errors import ServiceError
 from cdsed.transfer.addresses import connect_to
 from cdsed.transfer.connection import Connection, Credentials, Endpoint
+from tests.support.deaf_server import deaf_server, hear
 
 _DEAF, _GOOD = "127.0.0.2", "127.0.0.1"
 
 
 @pytest.fixture
 def deaf() -> Iterator[socket.socket]:
-    """Give a listener that takes no more connections: those that come are not even refused."""
-    with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.create_server((_DEAF, 0), backlog=0))
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listening.getsockname())
+    with deaf_server(_DEAF) as listening:
         yield listening
 
 
 def both(port: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
     return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for host in (_DEAF, _GOOD)]
-
-
-def hear(listening: socket.socket) -> None:
-    """Take what waits, so that new connections are taken, too."""
-    listening.settimeout(0.3)
-    with contextlib.suppress(TimeoutError):
-        while True:
-            listening.accept()[0].close()
 
 
 def test_an_address_that_was_silent_is_tried_last_from_then_on(deaf):

@@ -419,6 +419,20 @@ def test_whether_an_account_reads_others_is_asked_only_of_one_that_never_deliver
     assert lab.outcome.needs_probe(REFUSED, lease, product, piece) is asks
 
 
+@pytest.mark.parametrize("broken", [True, False])
+def test_an_account_whose_own_broken_connections_may_still_count_is_tried_every_minute(lab, broken):
+    lease, product, piece = at_work(lab)
+    if broken:
+        lab.outcome.of_piece(BROKEN, lease, product, piece)
+    pauses_s = []
+    for _ in range(6):
+        lab.outcome.of_piece(AccountError("429", code="Throttled"), lease, product, piece)
+        pauses_s.append(breakers.open_for_s(lab.db, lab.clock, account_breaker("a")))
+        lab.clock.pass_s(pauses_s[-1] + 1)
+    assert (max(pauses_s) <= 66) is broken
+    assert pauses_s[1] > 50
+
+
 def test_an_account_that_is_refused_a_product_again_tries_another_one_first(lab):
     throttled = AccountError("429", code="Throttled")
     lease, product, piece = at_work(lab, "A", sizes=(10, 2**25))
