@@ -124,7 +124,9 @@ class _DownloadSession:
         self._forget_resume_point()
         work = self._take()
         store = context.store
-        while work is None and pieces.begun_enough(store.db, store.clock, self._lease.group) and finish_next(context):
+        while work is None and not context.stop.is_set():  # a verification that is stopped would begin again
+            if not (pieces.begun_enough(store.db, store.clock, self._lease.group) and finish_next(context)):
+                break
             work = self._take()
         if work is None and self._connection.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
