@@ -18,7 +18,7 @@ def make_expendable(pid: int) -> None:
 
     Without the right to write there nothing changes.
     """
-    mine = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
     with suppress(OSError):
+        mine = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
         score = min(_ALL_MEMORY, mine + _WORKER_MORE)
         Path(f"/proc/{pid}/oom_score_adj").write_text(f"{score}", encoding="ascii")

@@ -58,7 +58,9 @@ def help_to_finish(context: WorkerContext, beside: Product) -> bool:
 def make_room(context: WorkerContext, group: str, beside: Product | None) -> bool:
     """Finish a product as `help_to_finish` does, if so many have arrived that the group may begin no other."""
     store = context.store
-    return beside is not None and pieces.begun_enough(store.db, store.clock, group) and help_to_finish(context, beside)
+    if beside is None or context.stop.is_set():  # a verification that is stopped would begin again
+        return False
+    return pieces.begun_enough(store.db, store.clock, group) and help_to_finish(context, beside)
 
 
 def _try_finish(context: WorkerContext, product: Product) -> bool:

@@ -47,6 +47,11 @@ def test_twelve_kills_leave_no_more_begun_than_the_sessions_can_and_the_oldest_e
                 assert done[-1] - len(done) <= begun_max, "later ones were done before those"
                 daemon.start()
             assert max(begun) <= begun_max, begun
+            before = len(lab.query(_DONE))
+            wait_until("it is at work", lambda: len(lab.query(_DONE)) > before, daemon=daemon)
+            daemon.terminate()
+            assert daemon.wait(20) == 0
+            daemon.start()
             wait_until("the rest", lambda: lab.report(f"{_LISTINGS - 1}.txt"), 120, daemon=daemon)
             wait_until("all", lambda: all(lab.report(f"{number}.txt") for number in range(_LISTINGS)), daemon=daemon)
         assert {ending for number in range(_LISTINGS) for ending in lab.endings(f"{number}.txt")} == {("done", 0)}
