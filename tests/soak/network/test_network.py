@@ -9,11 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.soak.network.namespaces import why_not
 from tests.soak.network.rig import ELSEWHERE, FAR, FAR_6, NAME, PORT, Network
@@ -95,9 +97,10 @@ class NetworkLab:
 
 @contextlib.contextmanager
 def _network(root: Path, rate_bytes_per_s: int) -> Iterator[tuple[SandboxProcess, Network]]:
+    # A login of its own: daemons of one user on one machine share the sessions of a login, and say so.
+    account = replace(make_accounts(1, 1, rate_bytes_per_s)[0], name=f"network-{os.getpid()}")
     with (
-        # Accounts of its own: daemons of one user on one machine share the sessions of an account.
-        SandboxProcess(bandwidth_bytes_per_s=rate_bytes_per_s, seed=os.getpid()) as sandbox,
+        SandboxProcess([account]) as sandbox,
         Network(root / "network", sandbox) as network,
     ):
         yield sandbox, network
