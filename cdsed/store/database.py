@@ -25,6 +25,7 @@ Row = dict[str, Any]
 
 FILE_NAME = "cdsed.sqlite"
 _IN_VAIN_S = 5.0
+_LOOK_S = 0.005  # a heartbeat must not wait longer
 
 
 class Database:
@@ -40,7 +41,7 @@ class Database:
         self._log = self._path.with_name(f"{self._path.name}-wal")
         self._wake = self._path.with_name(WAKE_NAME)
         self._lock = threading.RLock()
-        self._depth = self._changes = 0
+        self._depth = 0
         self._in_vain_s = -_IN_VAIN_S  # when a wait for the write lock last timed out
         self._syncs = True  # as `_open` sets it
         self._synced_s = 0.0
@@ -147,14 +148,14 @@ class Database:
             yield from rows
             after = rows[-1]["position"]
 
-    def changes_seen(self) -> int:
-        """Return a number that changes when another connection commits; it never waits for another thread."""
-        if self._lock.acquire(blocking=False):
-            try:
-                self._changes = int(self._connection.pragma("data_version"))
-            finally:
-                self._lock.release()
-        return self._changes
+    def changes_seen(self) -> int | None:
+        """Return a number that changes when another connection commits; None if another thread keeps this one."""
+        if not self._lock.acquire(timeout=_LOOK_S):
+            return None
+        try:
+            return int(self._connection.pragma("data_version"))
+        finally:
+            self._lock.release()
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, as far as no other connection still needs it."""

@@ -33,14 +33,14 @@ class RestWatch:
         self._db = db
         self._clock = clock
         self._rests = self._disturbed = False
-        self._seen = -1
+        self._seen: int | None = None
         self._look_s = 0.0
 
     def holds(self) -> bool:
         """Tell whether nothing has to be looked at now; at the latest after `REST_S` the answer is no, once."""
         disturbed, self._disturbed = self._disturbed, False
         now_s, seen = self._clock.boot_s(), self._db.changes_seen()
-        if self._rests and not disturbed and seen == self._seen and now_s < self._look_s:
+        if self._rests and not disturbed and seen is not None and seen == self._seen and now_s < self._look_s:
             return True
         self._look_s, self._seen = now_s + REST_S, seen
         self._rests = at_rest(self._db, self._clock)

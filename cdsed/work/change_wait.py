@@ -53,14 +53,16 @@ class ChangeWait:
             if looks:
                 self._looked_s = now_s
                 self._commits.read()
-                if self._db.changes_seen() != self._seen:
+                seen = self._db.changes_seen()
+                if seen not in (None, self._seen):
                     break
+                looks, look_s = seen is not None, now_s + _BETWEEN_S  # another thread has the connection: again soon
             if now_s >= until_s:
                 return False
             # What is committed until the next look, by this process too, need not wake it.
             if self._wait((until_s if looks else min(until_s, look_s)) - now_s, also, commits=looks):
                 break
-        self._seen, self._looked_s = self._db.changes_seen(), time.monotonic()
+        self._seen, self._looked_s = self._db.changes_seen() or self._seen, time.monotonic()
         return True
 
     def close(self) -> None:
