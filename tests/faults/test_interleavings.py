@@ -159,7 +159,7 @@ def test_the_resume_point_of_a_done_piece_is_not_used_by_the_next_of_its_number(
     assert finish_next(worker.context)  # its pieces are forgotten, and their numbers free
     second = wanted(worker_lab, NAMES[1])
     worker.plan(second)
-    while worker.session._next() is not None:  # it is killed as soon as it has its work
+    while worker.session._next(None) is not None:  # it is killed as soon as it has its work
         pass
     worker.close()
     reclaim(worker_lab)

@@ -23,6 +23,7 @@ LEFT_OUT = {
         "../faults/test_controls.py::test_each_command_says_what_it_did_or_would_do"
     ),
     r"cdsed retry (--listing week12|--code|'S1A)": "needs products that failed: ../faults/test_retry.py",
+    r"ip |getent |cat /etc/|curl -[46] ": "shows the network of the machine",
     r"make deb$": "../machine/test_package.py::test_the_service_is_there_but_neither_enabled_nor_started",
     r"make check$": "is what runs the tests of the architecture",
     r"make demo$": "test_dist.py::test_with_the_extra_the_demo_comes_out_as_it_has_to",
