@@ -15,7 +15,7 @@ from tests.packaging.terminal import Terminal
 from tests.packaging.transcript import Comparison
 
 LEFT_OUT = {
-    r"sudo ": "changes the machine, as root",
+    r".*\bsudo ": "changes the machine, as root",
     r"systemctl |journalctl ": "needs systemd as process 1",
     r"cdsed status --config /etc/": "asks the daemon of a service",
     r"cdsed status S2A_MSIL1C_20240912T112541": "needs a second daemon: tests/faults/test_two_states.py",
