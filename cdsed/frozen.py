@@ -4,8 +4,8 @@
 ``cdsed status``, and with two hundred a tenth of the start of the daemon.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, dataclass, field, fields, make_dataclass
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
@@ -44,37 +44,12 @@ def _first_init(cls: Any) -> Any:
 
 
 def _compiled_init(cls: Any) -> Any:
-    own = {each.name: each for each in fields(cls)}
-    known: dict[str, Any] = {"_set": object.__setattr__, "_missing": MISSING}
-    for name, each in own.items():
-        known |= {f"_default_{name}": each.default, f"_make_{name}": each.default_factory}
-    in_order = [_parameter(each) for each in own.values() if each.init and not each.kw_only]
-    by_name = [_parameter(each) for each in own.values() if each.init and each.kw_only]
-    parameters = ", ".join(["self", *in_order, *(["*", *by_name] if by_name else [])])
-    body = [f"_set(self, {name!r}, {value})" for name, each in own.items() for value in _value(each)]
-    if hasattr(cls, "__post_init__"):
-        body.append("self.__post_init__()")
-    exec(f"def __init__({parameters}):\n  " + "\n  ".join(body or ["pass"]), known)  # noqa: S102 - names of fields
-    made = known["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
-    return made
-
-
-def _parameter(of: "Field[Any]") -> str:
-    if of.default is not MISSING:
-        return f"{of.name}=_default_{of.name}"
-    return of.name if of.default_factory is MISSING else f"{of.name}=_missing"
-
-
-def _value(of: "Field[Any]") -> Iterator[str]:
-    """Yield the expression that a field is set to; none if `__post_init__` sets it."""
-    made = f"_make_{of.name}()"
-    if of.default_factory is not MISSING:
-        yield f"{made} if {of.name} is _missing else {of.name}" if of.init else made
-    elif of.init:
-        yield of.name
-    elif of.default is not MISSING:
-        yield f"_default_{of.name}"
+    """Let `dataclasses` make the ``__init__`` of a class, with another class that has the same fields."""
+    own = [(each.name, each.type, each) for each in fields(cls)]
+    after = {"__post_init__": cls.__post_init__} if hasattr(cls, "__post_init__") else {}
+    made: Any = make_dataclass(cls.__name__, own, namespace=after, frozen=True, eq=False, repr=False)
+    made.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made.__init__
 
 
 def _comparing(content: Callable[[Any], Any]) -> tuple[Any, Any]:

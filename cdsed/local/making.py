@@ -18,7 +18,7 @@ def why_not_made(place: Path) -> str | None:
         return None
     try:
         above = next(parent for parent in place.parents if parent.exists())
-    except OSError:  # its disk does not respond: whoever writes there says so, and the inbox is not held up by it
+    except OSError:  # its disk does not respond: the worker that writes there reports it, and the inbox is not held up
         return None
     if os.access(above, os.W_OK | os.X_OK, effective_ids=True):
         return None

@@ -1,10 +1,10 @@
-"""Free space."""
+"""What a place can hold: free space, and how long a name may be."""
 
 import errno
 import os
 from pathlib import Path
 
-from cdsed.dir_handle import has_no_inodes
+from cdsed.dir_handle import has_no_inodes, name_bytes_max
 
 
 def free_bytes(path: Path) -> int:
@@ -19,6 +19,11 @@ def free_bytes(path: Path) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     status = os.statvfs(_existing(path))
     return status.f_bavail * status.f_frsize
+
+
+def name_and_free_bytes(pre_spool: Path, destination: Path) -> tuple[int, int]:
+    """Return how long a name may be in both, in bytes, and `free_bytes` of the first; raises OSError as that does."""
+    return min(map(name_bytes_max, (pre_spool, destination))), free_bytes(pre_spool)
 
 
 def _existing(path: Path) -> Path:

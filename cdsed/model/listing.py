@@ -140,6 +140,20 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductRequest:
+    """A product as a line of a listing requests it."""
+
+    safename: str
+    account_group: str
+    priority: int
+    outputdir: str | None
+    product_id: str | None = None
+    s3_path: str | None = None
+    layout: str | None = None
+    choice: Choice | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListingHead:
     """A listing as its receipt and report name it; `taken_at` in seconds UTC, `user` is the owner of the file.
 
@@ -168,6 +182,19 @@ class ListingHead:
     def choice(self) -> Choice | None:
         """The files that it wants of each product; None: all."""
         return Choice.of(self.include, self.exclude)
+
+    def request(self, line: Named) -> ProductRequest:
+        """Return what it wants of the product that one of its lines names."""
+        return ProductRequest(
+            line.safename,
+            self.group,
+            self.priority,
+            self.outputdir,
+            line.product_id,
+            line.s3_path,
+            self.layout,
+            self.choice,
+        )
 
     def below(self, safename: str) -> str:
         """Return the directory of one of its products below the spool; ValueError if its name lacks a field."""

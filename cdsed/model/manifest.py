@@ -7,13 +7,15 @@ import re
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final, Literal
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from cdsed.frozen import frozen
 from cdsed.model.eodata import safe_segments
 from cdsed.model.families import Family, family_by_beginning
 from cdsed.model.safename import Safename, normalise, parse
-from cdsed.model.xml_tree import DoctypeError, parse_tree
 
 MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024  # the largest seen has 3.2 MB: SY_2_VG1 of Europe, 2021
 
@@ -105,10 +107,10 @@ def parse_manifest(data: bytes, safename: str | None = None) -> Manifest:
     if len(data) > MANIFEST_BYTES_MAX:
         raise ManifestError(f"the manifest has {len(data)} bytes; none has more than {MANIFEST_BYTES_MAX}")
     try:
-        root = parse_tree(data)
-    except DoctypeError as error:
+        root = fromstring(data, forbid_dtd=True)
+    except DefusedXmlException as error:
         raise ManifestError("the manifest has a DOCTYPE or entities; no Sentinel manifest does") from error
-    except ValueError as error:
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding Python does not know
         raise ManifestError(f"the manifest is not well-formed XML: {error}") from error
     product = None if safename is None else product_of(safename)
     found = [_entry(stream, product) for stream in root.iter("byteStream")]

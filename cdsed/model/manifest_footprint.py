@@ -3,8 +3,10 @@
 import math
 import re
 from collections.abc import Iterator
+from xml.etree.ElementTree import ParseError
 
-from cdsed.model.xml_tree import parse_tree
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 _LISTS = ("coordinates", "posList")
 _SEPARATORS = re.compile(r"[\s,]+")
@@ -19,8 +21,8 @@ def footprint_of(manifest: bytes) -> str | None:
         A POLYGON, or a MULTIPOLYGON if the product has several frames. None if it states none that can be read.
     """
     try:
-        root = parse_tree(manifest)
-    except ValueError:
+        root = fromstring(manifest, forbid_dtd=True)
+    except (DefusedXmlException, ParseError, ValueError, LookupError):
         return None
     rings = []
     for element in root.iter():  # comments and instructions are not in the tree

@@ -36,7 +36,7 @@ class ArrivingObject:
 def claim(
     db: Database, clock: Clock, process: int, least_bytes: int = LEAST_WHOLE_BYTES, unless: Collection[int] = ()
 ) -> int | None:
-    """Claim an object in several pieces, of which the first has arrived; return its number, None if there is none.
+    """Claim an object in several pieces, of which the first has arrived; return its number, or None.
 
     `unless` are the numbers of objects that are left alone, and `least_bytes` is the size up to which all are.
     """
@@ -56,7 +56,7 @@ def _to_digest(db: Database, clock: Clock, process: int, least_bytes: int, unles
 
 
 def claimed(db: Database, clock: Clock, process: int) -> list[ArrivingObject]:
-    """Return the claimed objects of a process that it may go on to digest; the others it must let go."""
+    """Return the claimed objects of a process that it may continue to digest; the others it must let go."""
     duty = suspects.duty(db, clock, process)
     rows = [] if duty.drains else db.rows(_SQL.claimed, process=process, only=duty.only, now_s=clock.boot_s())
     return [ArrivingObject(**row) for row in rows]

@@ -192,10 +192,11 @@ def allowance(db: Database, clock: Clock, lease: Lease) -> Allowance | None:
     return Allowance(now, held["requests"])
 
 
-def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
-    """Let a session send up to `most` requests, within the limit of its account; return how many.
+def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
+    """Let a session send one request beyond what it has claimed; return False when its account may send none.
 
-    They count as used from now on. An earlier claim is replaced: its sent requests must already be counted.
+    The request counts as used from now on. Otherwise the state knows that the session waits, until a claim
+    succeeds or the session is given back.
 
     Raises
     ------
@@ -207,29 +208,11 @@ def claim_requests(db: Database, clock: Clock, lease: Lease, most: int) -> int:
         before, now = db.row(_SQL.claimed, **at), quota_usage.of(db, clock, lease.account)
         if before is None or now is None:
             raise LeaseLost(f"session {lease.slot} of account {lease.account} has been given to another worker")
-        requests = min(most, max(0, now.requests_left) + int(before["requests"]))
-        if requests != before["requests"]:
-            db.rows(_SQL.claim, requests=requests, **at)
-        return requests
-
-
-def claim_one_more(db: Database, clock: Clock, lease: Lease) -> bool:
-    """Let a session send one request beyond what it has claimed; return False when its account may send none.
-
-    The state then knows that the session waits, until a claim succeeds or the session is given back.
-
-    Raises
-    ------
-    LeaseLost
-        The lease does not hold the session any more.
-    """
-    with db.write(durable=False):
-        at = {"account": lease.account, "slot": lease.slot, "fence": lease.fence}
-        claimed = db.value(_SQL.claimed, **at) or 0
-        if claim_requests(db, clock, lease, claimed + 1) > claimed:
-            return True
-        db.rows(_SQL.wait_for_requests, **at)
-        return False
+        if now.requests_left < 1:
+            db.rows(_SQL.wait_for_requests, **at)
+            return False
+        db.rows(_SQL.claim, requests=before["requests"] + 1, **at)
+        return True
 
 
 def claim_unleased(db: Database, clock: Clock, account: str) -> bool:

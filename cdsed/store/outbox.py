@@ -119,7 +119,7 @@ def form_batch(db: Database, clock: Clock, hook: EventHook, most: int) -> int | 
 
 
 def _young(clock: Clock, hook: EventHook) -> dict[str, float]:
-    """Return when an alarm came that may still end by itself; not in the future: then the clock was set back since."""
+    """Return when an alarm came that may still end; not in the future: then the clock was set back since."""
     now_at = clock.utc_s()
     return {"young_since": now_at - hook.alarm_after_s, "now_at": now_at}
 

@@ -26,7 +26,7 @@ _LOST = ""  # instead of the digest of a bad copy: bytes had arrived, and the di
 class Work:
     """Work for a session: fetch `pieces` of a product or, without pieces, plan it.
 
-    It may send `requests` requests for this; each further one must be claimed first (`leases.claim_requests`).
+    It may send `requests` requests for this; each further one must be claimed first (`leases.claim_one_more`).
     """
 
     product: Product
@@ -86,7 +86,7 @@ def begun_enough(db: Database, clock: Clock, group: str) -> bool:
 
     Otherwise the sessions would go ahead of a slow disk, further with each restart, and the oldest listings end last.
     A session has one product at a time, so at most twice as many products as sessions are begun, besides those that
-    processes verify, those that cannot go on, and those that gave way to a higher priority.
+    processes verify, those that cannot continue, and those that gave way to a higher priority.
     """
     return bool(db.value(_SQL.begun_enough, group=group, now_s=clock.boot_s()))
 

@@ -11,7 +11,7 @@ from typing import Any
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
 from cdsed.frozen import frozen
-from cdsed.model.choice import Choice
+from cdsed.model.listing import ProductRequest
 from cdsed.model.objects import Places
 from cdsed.model.product_state import TERMINAL, PathSource, Product, State
 from cdsed.store import refusals, suspects
@@ -21,20 +21,6 @@ from cdsed.store.move import Move, as_commanded, back_to_former
 from cdsed.store.queries import Queries
 
 _SQL = Queries("products")
-
-
-@frozen
-class ProductRequest:
-    """A product as a line of a listing requests it."""
-
-    safename: str
-    account_group: str
-    priority: int
-    outputdir: str | None
-    product_id: str | None = None
-    s3_path: str | None = None
-    layout: str | None = None
-    choice: Choice | None = None
 
 
 def get(db: Database, product: int) -> Product:

@@ -16,7 +16,7 @@ _UNFINISHED = json.dumps([state for state in State if state not in TERMINAL])
 
 
 def at_rest(db: Database, clock: Clock) -> bool:
-    """Tell whether no product is unfinished, and no pause or back-off ends: then nothing begins by itself."""
+    """Tell whether no product is unfinished, and no pause or back-off ends: only a change begins something."""
     return bool(db.value(_SQL.at_rest, unfinished=_UNFINISHED, now_s=clock.boot_s()))
 
 
@@ -37,7 +37,7 @@ class RestWatch:
         self._look_s = 0.0
 
     def holds(self) -> bool:
-        """Tell whether nothing has to be looked at now; at the latest after `REST_S` the answer is no, once."""
+        """Tell whether nothing has to be looked at now; at the latest after `REST_S` it returns False, once."""
         disturbed, self._disturbed = self._disturbed, False
         now_s, seen = self._clock.boot_s(), self._db.changes_seen()
         if self._rests and not disturbed and seen is not None and seen == self._seen and now_s < self._look_s:
@@ -47,5 +47,5 @@ class RestWatch:
         return False
 
     def disturb(self) -> None:
-        """Let the next answer be no, because something happened outside of the state; another thread may call it."""
+        """Let `holds` return False next: something happened outside of the state. Another thread may call it."""
         self._disturbed = True

@@ -12,7 +12,7 @@ KEPT = 400
 
 
 def keep_plans(connection: apsw.Connection) -> None:
-    """Prevent that SQLite prepares statements anew at each execution, because other values may suit another plan."""
+    """Prevent that SQLite prepares statements again at each execution, because other values may suit another plan."""
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 

@@ -24,7 +24,7 @@ def connect(
     Raises
     ------
     OSError
-        What the last address that was tried has raised; ``socket.gaierror`` if there is none.
+        What the last address that was tried has raised; ``socket.gaierror`` if the name has no address.
     """
     return connect_to(socket.getaddrinfo(*address, type=socket.SOCK_STREAM), timeout_s, source)
 

@@ -61,7 +61,7 @@ _DISK_ADVICE = {
     "ENODEV": f"; its device is gone{_MOUNT_AGAIN}",
     "ENXIO": f"; its device is gone{_MOUNT_AGAIN}",
     "ETIMEDOUT": "; its file server does not answer: look at the server, and at the network",
-    "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit; if it changed by itself, see dmesg",
+    "EROFS": "; mount it for writing, or name it in ReadWritePaths= of the unit; if you did not change it, see dmesg",
     "EACCES": "; let this user (uid {uid}) write there, see chown(1) and chmod(1)",
     "EPERM": "; let this user (uid {uid}) write there; perhaps it is marked as immutable, see lsattr(1)",
 }

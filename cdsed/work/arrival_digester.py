@@ -49,7 +49,7 @@ class ArrivalDigester:
             self._let_go(number)
 
     def _go_on(self) -> list[ArrivingObject]:
-        """Return the objects to go on with; let go of those that are fetched again, paused or in other states."""
+        """Return the objects to continue with; let go of those that are fetched again, paused or in other states."""
         found = digesting.claimed(self._store.db, self._store.clock, self._store.process)
         known = [item for item in found if item.id in self._running]
         for number in self._running.keys() - {item.id for item in known}:

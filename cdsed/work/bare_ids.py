@@ -3,11 +3,11 @@
 from cdsed.clock import Clock
 from cdsed.model.catalogue_entry import CatalogueEntry
 from cdsed.model.choice import Choice
+from cdsed.model.listing import ProductRequest
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product, State
 from cdsed.store import choices, products
 from cdsed.store.database import Database
 from cdsed.store.move import Move
-from cdsed.store.products import ProductRequest
 from cdsed.work.retrying import pause_s
 
 _PAUSE_S = 30.0

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cdsed.dir_handle import name_bytes_max
 from cdsed.errors import DiskError, OwnedElsewhere, ProductError
 from cdsed.frozen import frozen
 from cdsed.local import marker
-from cdsed.local.space import free_bytes
+from cdsed.local.space import name_and_free_bytes
 from cdsed.logevent import PRESENT
 from cdsed.model.objects import Places
 from cdsed.model.product_state import Product, State
@@ -18,7 +17,6 @@ from cdsed.store import breakers, choices, disks, pauses, pieces, products
 from cdsed.store.move import Move
 from cdsed.transfer import ownership
 from cdsed.transfer.s3_errors import on_disk
-from cdsed.work import works_again
 from cdsed.work.context import DiskContext
 from cdsed.work.failure_action import FailureAction
 from cdsed.work.failure_rules import RULES
@@ -36,12 +34,12 @@ _PAUSING = frozenset(code for rule in RULES if rule.action is FailureAction.PAUS
 
 @frozen
 class _Room:
-    """A destination that responds, its pre-spool, the bytes that are free there, and how long a name may be."""
+    """A destination that responds, its pre-spool, how long a name may be there, and the bytes that are free."""
 
     destination: Path
     pre_spool: Path
-    free_bytes: int
     name_bytes_max: int
+    free_bytes: int
 
 
 @dataclass(slots=True)
@@ -76,7 +74,6 @@ class Destination:
         choices.settle(context.db, context.clock, product, settled)
         if begun:
             ownership.release(context.owners, product)
-            works_again.disk(context.db, context.clock, product.destination or NO_PLACE)
         return True
 
     def refuse_other(self) -> None:
@@ -116,9 +113,8 @@ class Destination:
         places = self._begun(candidates)
         # Disks are checked before the transaction: a disk that hangs must not block the state for other workers.
         rooms, failures = ([], []) if places else self._usable(self._not_paused(candidates))
-        rooms = self._that_hold(paths, rooms, failures)
         with context.db.write(durable=False):  # two products planned at once must not reserve the same bytes
-            places = places or self._first_with_room(size_bytes, rooms, failures)
+            places = places or self._first_with_room(size_bytes, paths, rooms, failures)
             products.choose_place(context.db, product, places, size_bytes)
         self.product = replace(product, staging=places.staging, destination=places.destination)
         return places
@@ -235,8 +231,7 @@ class Destination:
                 self.check_disk(destination)
                 pre_spool = context.settings.pre_spool_for(destination)
                 with context.watch.at(str(destination)), on_disk(str(pre_spool)):
-                    longest = min(map(name_bytes_max, (pre_spool, destination)))
-                    rooms.append(_Room(destination, pre_spool, free_bytes(pre_spool), longest))
+                    rooms.append(_Room(destination, pre_spool, *name_and_free_bytes(pre_spool, destination)))
             except DiskError as error:
                 context.outcome.disk_failed(error, str(destination))
                 failures.append(error)
@@ -246,23 +241,22 @@ class Destination:
             raise DiskError(message if len(failures) == 1 else f"no spool can be used: {message}", code=code)
         return rooms, failures
 
-    def _that_hold(self, paths: Iterable[str], rooms: list[_Room], failures: list[DiskError]) -> list[_Room]:
-        """Return the destinations that can hold the names of the product and its files; note the others as failed."""
-        own_bytes = len(os.fsencode(self.product.safename)) + _SUFFIX_BYTES_MAX
-        wanted_bytes = max([own_bytes, *(len(os.fsencode(name)) for path in paths for name in path.split("/"))])
-        holding = [room for room in rooms if room.name_bytes_max >= wanted_bytes]
-        short = [f"{each.destination} holds {each.name_bytes_max} bytes" for each in rooms if each not in holding]
-        if short and not holding and not failures:
-            needed = f"{self.product.safename} needs names of {wanted_bytes} bytes, and no spool can hold them"
-            raise ProductError(f"{needed}: {'; '.join(short)}; add a spool on another file system", code="NameTooLong")
-        failures += [DiskError(f"{each} of a name", code="NameTooLong") for each in short]
-        return holding
-
-    def _first_with_room(self, size_bytes: int, rooms: Sequence[_Room], failures: Sequence[DiskError]) -> Places:
+    def _first_with_room(
+        self, size_bytes: int, paths: Iterable[str], rooms: Sequence[_Room], failures: Sequence[DiskError]
+    ) -> Places:
         settings, product = self.context.settings, self.product
         kept_bytes = settings.disk.free_bytes_min
+        own_bytes = len(os.fsencode(product.safename)) + _SUFFIX_BYTES_MAX
+        needed_bytes = max([own_bytes, *(len(os.fsencode(name)) for path in paths for name in path.split("/"))])
+        short = [room for room in rooms if room.name_bytes_max < needed_bytes]
         tried = [str(error) for error in failures]
+        tried += [f"{room.destination} holds {room.name_bytes_max} bytes of a name" for room in short]
+        if short and len(short) == len(rooms) and not failures:
+            needs = f"{product.safename} needs names of {needed_bytes} bytes, and no spool can hold them"
+            raise ProductError(f"{needs}: {'; '.join(tried)}; add a spool on another file system", code="NameTooLong")
         for room in rooms:
+            if room in short:
+                continue
             shared = settings.pre_spool is not None
             where = str(room.destination)
             reserved_bytes = disks.reserved_bytes(self.context.db, where, product.id, everywhere=shared)

@@ -246,12 +246,6 @@ RULES = (
         "`EACCES`, `EPERM` and `ESTALE` in it, if a file can be written beside it",
         FailureAction.REPLAN,
     ),
-    FailureRule(
-        FaultDomain.DISK,
-        ("NameTooLong",),
-        "this spool holds only shorter names, and the others fail",
-        FailureAction.PAUSE_DISK,
-    ),
     FailureRule(FaultDomain.DISK, (), "any other fault of a disk", FailureAction.PAUSE_DISK),
     FailureRule(
         FaultDomain.MACHINE,

@@ -18,7 +18,6 @@ from cdsed.model.listing import Counts, Ignored, LineVerdict, ListingHead, Listi
 from cdsed.model.product_state import SUCCEEDED, TERMINAL, Product
 from cdsed.store import cancelling, choices, disks, listings, new_products, products
 from cdsed.store.database import Database
-from cdsed.store.products import ProductRequest
 
 
 @dataclass(slots=True)
@@ -139,17 +138,7 @@ class Lines:
         if why := _misfit(head, line):
             batch.add(line.line, LineVerdict.REJECTED, None, why)
             return
-        request = ProductRequest(
-            line.safename,
-            head.group,
-            head.priority,
-            head.outputdir,
-            line.product_id,
-            line.s3_path,
-            head.layout,
-            head.choice,
-        )
-        known = products.find(self._db, line.safename)
+        request, known = head.request(line), products.find(self._db, line.safename)
         reported_before, found, in_part = _reported_path(known), check.found, check.in_part
         if known and reported_before and reported_before != check.reported_before and _covers(known, head.choice):
             found, in_part = Path(reported_before), known.partial  # it was published after the look for it

@@ -26,7 +26,7 @@ from cdsed.transfer.lease_broker import Grant
 from cdsed.transfer.other_product import other_folder_works, other_product_fails
 from cdsed.transfer.product import fetch_object
 from cdsed.transfer.s3_list import key_works
-from cdsed.work import zipped
+from cdsed.work import works_again, zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
@@ -162,6 +162,8 @@ class _DownloadSession:
             planned = plan_product(context, self._connection, self._lease.account, product)
             if planned is not None:
                 self._settle(partial(store_plan, context, planned), durable=False)
+            elif product.destination is not None:  # it was there, and has been synced
+                works_again.disk(context.store.db, context.store.clock, product.destination)
         except TransferError as error:
             self._traffic.count()
             if isinstance(error, AccountError) and error.code == "AccessDenied":

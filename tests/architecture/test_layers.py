@@ -71,7 +71,7 @@ _OWNERS = {
     "pydantic": {"cdsed.config"},
     "pydantic_core": {"cdsed.config"},
     "yaml": {"cdsed.config"},
-    "defusedxml": {"cdsed.transfer.genuine"},
+    "defusedxml": {"cdsed.model.manifest", "cdsed.model.manifest_footprint", "cdsed.transfer.genuine"},
     "pandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
     "geopandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
     "shapely": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query", "cdsed.holdings", "cdsed.sandbox"},

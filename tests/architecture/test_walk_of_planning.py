@@ -2,7 +2,7 @@
 
 from tests.architecture.walk_of_planning import START, walk
 
-_STOPS_MAX = 31
+_STOPS_MAX = 27
 
 
 def test_the_planning_of_a_product_is_followed_at_few_stops():

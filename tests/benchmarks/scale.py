@@ -11,12 +11,12 @@ from statistics import median, quantiles
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.local.presence import Archive, Presence
 from cdsed.model.layout import archive_dir
+from cdsed.model.listing import ProductRequest
 from cdsed.model.safename import parse
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import leases, processes, products
 from cdsed.store.database import open_state
 from cdsed.store.leases import AccountLimits
-from cdsed.store.products import ProductRequest
 from tests.benchmarks.environment import BUILD, PROGRAMS
 from tests.benchmarks.lab import ENVIRON
 from tests.benchmarks.presence import MANIFEST

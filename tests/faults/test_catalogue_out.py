@@ -10,11 +10,11 @@ from cdsed import roles
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.accounts import Accounts
 from cdsed.config.load import load_settings
+from cdsed.model.listing import ProductRequest
 from cdsed.process.worker_control import WorkerControl
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import breakers, products
 from cdsed.store.database import open_state
-from cdsed.store.products import ProductRequest
 from cdsed.work.worker import registered
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess

@@ -16,11 +16,10 @@ import pytest
 from cdsed.cli import commanding
 from cdsed.cli.main import main
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.model.listing import Counts, ListingHead
+from cdsed.model.listing import Counts, ListingHead, ProductRequest
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import listings, products
 from cdsed.store.database import open_state
-from cdsed.store.products import ProductRequest
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.disks import fill
 from tests.support.invariants import Eye

@@ -11,12 +11,11 @@ import pytest
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.event_hooks import EventHook
 from cdsed.config.load import load_settings
-from cdsed.model.listing import Counts, ListingHead
+from cdsed.model.listing import Counts, ListingHead, ProductRequest
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import drains, listings, outbox, pauses, products, standing, window_pauses
 from cdsed.store.database import open_state
-from cdsed.store.products import ProductRequest
 from tests.support.daemon import Installation
 from tests.support.injection import Point, needs_strace
 from tests.support.sandbox import SandboxProcess

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 from cdsed.clock import SYSTEM_CLOCK
-from cdsed.model.listing import Counts, LineVerdict, ListingHead, Remark
+from cdsed.model.listing import Counts, LineVerdict, ListingHead, ProductRequest, Remark
 from cdsed.model.product_state import State
 from cdsed.store import leases, listings, processes, products
 from cdsed.store.database import Database, open_state
 from cdsed.store.leases import AccountLimits
 from cdsed.store.move import Move
-from cdsed.store.products import ProductRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 WAITS = "S1A_IW_GRDH_1SDV_20240604T110100_20240604T110131_054172_069690_E33E.SAFE"

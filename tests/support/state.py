@@ -7,7 +7,7 @@ from pathlib import Path
 from cdsed.clock import Clock
 from cdsed.config.settings import Settings
 from cdsed.errors import ServiceError
-from cdsed.model.listing import ListingHead
+from cdsed.model.listing import ListingHead, ProductRequest
 from cdsed.model.objects import Digests, Lease, ListedObject, Places
 from cdsed.model.product_state import PathSource, Product, State
 from cdsed.process.threadwatch import ThreadWatch
@@ -15,7 +15,7 @@ from cdsed.store import leases, listings, pieces, processes, products
 from cdsed.store.database import Database
 from cdsed.store.leases import AccountLimits, FreeSession
 from cdsed.store.move import Move
-from cdsed.store.products import Found, ProductRequest
+from cdsed.store.products import Found
 
 BROKEN = ServiceError("the connection broke", code="ConnectionLost")
 

@@ -14,7 +14,7 @@ ORDER BY product.priority DESC, product.id, object.id LIMIT 1
 -- name: claim
 UPDATE object SET process = :process WHERE id = :id
 
--- The objects that a process may go on to digest, with the bytes that have arrived from the beginning on.
+-- The objects that a process may continue to digest, with the bytes that have arrived from the beginning on.
 -- name: claimed
 SELECT object.id, object.path, object.size_bytes, product.safename, product.staging, product.destination,
        coalesce((SELECT first_byte + done_bytes FROM piece

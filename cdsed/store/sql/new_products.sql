@@ -1,7 +1,7 @@
 -- name: known
 SELECT safename FROM product WHERE safename IN (SELECT value FROM json_each(:names))
 
--- Below, there are no triggers: these statements do what triggers do for a single product. OR ROLLBACK needs no journal
+-- Triggers are switched off for these statements: they do what triggers do for a single product. OR ROLLBACK needs no journal
 -- of the statement. Each row is a safename, or else an array of safename, product id and S3 path. The products get their
 -- numbers in this order.
 -- name: add

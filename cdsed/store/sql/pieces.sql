@@ -37,7 +37,7 @@ SELECT id, planned FROM (
 ORDER BY priority DESC, planned DESC LIMIT 1
 
 -- Whether more products of a group than it has sessions have arrived and wait for their verification. Those that cannot
--- go on now (their disk is paused, or a worker died over them) do not count.
+-- continue now (their disk is paused, or a worker died over them) do not count.
 -- name: begun_enough
 SELECT EXISTS (
     SELECT 1 FROM product
@@ -146,7 +146,7 @@ UPDATE product SET planned = 1, size_bytes = :size_bytes, destination = :destina
 WHERE id = :product AND fence = :fence
 RETURNING id
 
--- Whoever computes its digests has digested bytes that are fetched again.
+-- The process that digests it has digested bytes that are fetched again.
 -- name: mark_bad
 UPDATE object SET bad_digest = :digest, md5 = NULL, sha3_256 = NULL, stamp = NULL, process = NULL WHERE id = :id
 

@@ -1,4 +1,4 @@
-"""A disk that fails as it is told: ``python -m tests.soak.disks.fuse_server STORE PLACE CACHED``.
+"""A disk that fails as the test says: ``python -m tests.soak.disks.fuse_server STORE PLACE CACHED``.
 
 It shows the directory STORE at PLACE. Faults come as lines of JSON on standard input, each answered by a line: a list
 replaces the faults. At the end of standard input it unmounts PLACE and leaves.

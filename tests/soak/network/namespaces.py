@@ -3,13 +3,14 @@
 import ctypes
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
+
+from tests.support.programs import missing
 
 _T = TypeVar("_T")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -23,9 +24,8 @@ def why_not() -> str:
     """Return why no network of namespaces can be made here; '' where it can."""
     if os.geteuid() != 0:
         return "only root makes network namespaces"
-    for program, package in _NEEDED.items():
-        if shutil.which(program) is None:
-            return f"{program} is missing: install the Debian package {package}"
+    if program := missing(_NEEDED):
+        return program
     if not _TUN.exists():
         return f"{_TUN} is missing: load the kernel module tun"
     if subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode:

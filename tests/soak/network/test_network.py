@@ -1,4 +1,4 @@
-"""Networks that fail: what `cdsed status` says of each, and that all goes on without loss when they work again.
+"""Networks that fail: what `cdsed status` says of each, and that all work continues without loss when they work again.
 
 The daemon is in a network namespace, with a DNS server and a link of the test's own (`rig`).
 """

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.soak.power.rig import KINDS, Kind
+from tests.support.programs import missing
 
 _REPOSITORY = Path(__file__).parents[3]
 _ALONE = (
@@ -26,9 +27,8 @@ def why_not() -> str:
     """Return why no power can be cut here; '' where it can."""
     if os.geteuid() != 0:
         return "only root mounts file systems"
-    for program, package in _NEEDED.items():
-        if shutil.which(program) is None:
-            return f"{program} is missing: install the Debian package {package}"
+    if program := missing(_NEEDED):
+        return program
     for device in ("/dev/fuse", "/dev/loop-control"):
         if not Path(device).exists():
             return f"{device} is missing"

@@ -23,7 +23,7 @@ _GO, _INFO, _ABORT = 7, 6, 2
 _ACK, _INFO_REPLY, _UNSUPPORTED = 1, 3, 2**31 + 1
 _READ, _WRITE, _DISCONNECT, _FLUSH = 0, 1, 2, 3
 _FUA = 1
-# Has flags, flush, FUA. Not several connections: the cache would still be one, but nobody needs them.
+# Has flags, flush, FUA. Not several connections: the cache would still be one, but the tests need only one.
 _FLAGS = 1 | 4 | 8
 _INVALID = 22
 

@@ -1,4 +1,4 @@
-"""What must be true of a disk after a power cut, and of everything at the end: told from the sandbox's truth alone."""
+"""What must be true of a disk after a power cut, and of everything at the end, by the sandbox's truth alone."""
 
 import contextlib
 import hashlib
@@ -56,7 +56,7 @@ def damage(place: Path, truth: Mapping[str, Truth]) -> tuple[str, str] | None:
             return "half", f"{place.name}/{name}: {path.stat().st_size} of {known.size_bytes} bytes"
         data = path.read_bytes()
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != known.md5:
-            # The bytes of the sandbox are random: a block of zeros is none of its blocks.
+            # The bytes of the sandbox are random: none of its blocks has only zeros.
             blocks = [data[at : at + _BLOCK_BYTES] for at in range(0, len(data), _BLOCK_BYTES)]
             empty = sum(not any(block) for block in blocks)
             kind = "zero-filled" if empty else "wrong bytes"
@@ -99,7 +99,7 @@ class Judge:
         ]
 
     def look(self) -> None:
-        """Remember what anybody can see now: it must still be there after a cut.
+        """Remember what users can see now: it must still be there after a cut.
 
         The state calls a product done only once that is on the disk, and makes no paper before. The paper itself is
         renamed a moment before its directory is synced, so what is new in this look counts from the next one on.
@@ -167,7 +167,7 @@ class Judge:
         whole = set()
         for place in self.published():
             if place.name not in self._truths:
-                self._verdicts.add("wrong bytes", f"{place.name} is in the spool, and nobody asked for it")
+                self._verdicts.add("wrong bytes", f"{place.name} is in the spool, and no listing names it")
             elif found := damage(place, self._truths[place.name]):
                 self._verdicts.add(*found)
             else:

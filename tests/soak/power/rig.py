@@ -82,7 +82,7 @@ class Mounted:
             time.sleep(0.1)
 
     def pull_out(self) -> None:
-        """Kill what makes a file of the disk, so that whoever waits for the disk gets an error."""
+        """Kill what makes a file of the disk, so that a process that waits for the disk gets an error."""
         assert self._storage is not None
         self._storage.kill()
         self._storage.wait()

@@ -1,7 +1,7 @@
 """Which calls bring bytes onto the platter, tried on each file system: ``python -m tests.soak.power.which_syncs``.
 
 XFS ends `syncfs` with its log. If the log is clean, because the file had these blocks before and an fsync of another
-program has taken the new time of the file with it, the disk is not told to flush, and a power cut loses the bytes. An
+program has taken the new time of the file with it, no flush is sent to the disk, and a power cut loses the bytes. An
 fdatasync of any file afterwards flushes the disk. The module leaves with 0 if each call of `DURABLE` is durable.
 """
 

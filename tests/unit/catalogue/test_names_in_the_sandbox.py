@@ -16,11 +16,11 @@ from cdsed.catalogue.odata_client import ODataClient
 from cdsed.catalogue.rate_limiter import RateLimiter
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.settings import Settings
+from cdsed.model.listing import ProductRequest
 from cdsed.model.product_state import State
 from cdsed.model.safename import parse
 from cdsed.store import processes, products
 from cdsed.store.database import open_state
-from cdsed.store.products import ProductRequest
 from cdsed.work.resolve import Resolver
 from tests.support.sandbox import SandboxProcess
 

@@ -5,9 +5,9 @@ import pytest
 
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.config.load import load_settings
+from cdsed.model.listing import ProductRequest
 from cdsed.process.lock import KernelLock
 from cdsed.store import processes, products
-from cdsed.store.products import ProductRequest
 from cdsed.work.checking import AGAIN_AFTER_S, AGAIN_MOST, check_state
 from tests.support.cli_lab import ON_DISK, CliLab
 

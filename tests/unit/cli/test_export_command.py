@@ -16,9 +16,9 @@ from cdsed.cli.main import main
 from cdsed.clock import SYSTEM_CLOCK
 from cdsed.holdings.export_formats import ExportFormat, writer_of
 from cdsed.holdings.product_records import COLUMNS, Record
+from cdsed.model.listing import ProductRequest
 from cdsed.model.product_state import State
 from cdsed.store import products
-from cdsed.store.products import ProductRequest
 from tests.support.cli_lab import MISSES, ON_DISK, WAITS, CliLab
 
 AREA = "POLYGON ((179 10, -179 10, -179 11, 179 11, 179 10))"

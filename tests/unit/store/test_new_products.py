@@ -17,7 +17,6 @@ from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import audit, cancelling, listings, new_products, pauses, products
 from cdsed.store.database import Database, open_state
-from cdsed.store.products import ProductRequest
 from tests.support.state import SetClock, StateLab
 
 _TABLES = ("product", "want", "event", "tally", "backlog")
@@ -51,17 +50,7 @@ _HEADS = st.builds(
 def _one_by_one(db: Database, clock: Clock, head: ListingHead, lines: list[Named]) -> None:
     with db.write():
         for line in lines:
-            request = ProductRequest(
-                line.safename,
-                head.group,
-                head.priority,
-                head.outputdir,
-                line.product_id,
-                line.s3_path,
-                head.layout,
-                head.choice,
-            )
-            listings.want(db, head.id, products.add(db, clock, request), line.line)
+            listings.want(db, head.id, products.add(db, clock, head.request(line)), line.line)
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,12 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from cdsed.clock import Clock
 from cdsed.errors import LeaseLost
-from cdsed.model.listing import ListingHead
+from cdsed.model.listing import ListingHead, ProductRequest
 from cdsed.model.product_state import TERMINAL, TRANSITIONS, State
 from cdsed.store import listings, products, snapshot
 from cdsed.store.database import Database, open_state
 from cdsed.store.move import Move
-from cdsed.store.products import ProductRequest
 from tests.support.state import SetClock, StateLab
 
 

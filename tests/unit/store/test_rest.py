@@ -1,4 +1,4 @@
-"""All is at rest while nothing begins by itself, and a change ends the rest at once."""
+"""All is at rest while only a change can begin something, and a change ends the rest at once."""
 
 from collections.abc import Iterator
 from contextlib import closing

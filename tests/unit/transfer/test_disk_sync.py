@@ -18,7 +18,7 @@ _SYNCS = "syncfs,fdatasync,fsync"
 
 
 class _Seconds:
-    """A clock that goes on by so many seconds each time it is asked."""
+    """A clock that advances by so many seconds each time it is asked."""
 
     def __init__(self) -> None:
         self.now, self.each = 0.0, 0.0

@@ -9,10 +9,10 @@ from cdsed.errors import ProductError, ServiceError
 from cdsed.model.catalogue_entry import CatalogueEntry, Deletion, Facts
 from cdsed.model.choice import Choice
 from cdsed.model.eodata import location_of
+from cdsed.model.listing import ProductRequest
 from cdsed.model.product_state import PathSource, State
 from cdsed.store import breakers, leases, processes, products
 from cdsed.store.move import Move
-from cdsed.store.products import ProductRequest
 from cdsed.work.outcome import Outcome
 from cdsed.work.requeue import RETRYABLE, requeue_all
 from cdsed.work.resolve import Resolver

@@ -137,5 +137,5 @@ def test_a_session_finishes_products_itself_while_the_finishing_thread_is_behind
     wait_until("it has arrived", lambda: pieces.have_all_arrived(worker_lab.db, number))
     worker_lab.context.finishing.is_behind = True
     worker_lab.wanted("S1_OCN")
-    wait_until("it is in the spool, and nobody else finished it", lambda: worker_lab.state(number) is State.DONE)
+    wait_until("it is in the spool, and no other thread finished it", lambda: worker_lab.state(number) is State.DONE)
     assert worker_lab.alive()
