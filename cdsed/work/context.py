@@ -54,16 +54,6 @@ class WorkSignal:
             self._condition.wait_for(lambda: self._generation != generation, max(seconds, self.rest_s))
 
 
-@dataclass(slots=True)
-class Finishing:
-    """Whether the finishing thread is behind: then sessions finish products, too, before they begin others.
-
-    Otherwise ever more products would wait in the staging directories, and each look for work would take longer.
-    """
-
-    is_behind: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class StoreContext:
     """The state; `process` is the number of this process in it."""
@@ -110,4 +100,3 @@ class WorkerContext:
     outcome: Outcome
     work_signal: WorkSignal
     stop: threading.Event
-    finishing: Finishing = field(default_factory=Finishing)

@@ -49,18 +49,18 @@ def finish_next(context: WorkerContext, destination: str | None = None) -> bool:
     return True
 
 
-def help_to_finish(context: WorkerContext, beside: Product) -> bool:
-    """Finish a product on the disk of `beside`, if one has arrived: another disk may hang, and stop the session."""
-    destination = products.get(context.store.db, beside.id).destination
-    return destination is not None and finish_next(context, destination)
-
-
 def make_room(context: WorkerContext, group: str, beside: Product | None) -> bool:
-    """Finish a product as `help_to_finish` does, if so many have arrived that the group may begin no other."""
+    """Finish a product if so many have arrived that the group may begin no other; return whether one was finished.
+
+    It is one on the disk of `beside`: another disk may hang, and stop the session that calls this.
+    """
     store = context.store
     if beside is None or context.stop.is_set():  # a verification that is stopped would begin again
         return False
-    return pieces.begun_enough(store.db, store.clock, group) and help_to_finish(context, beside)
+    if not pieces.begun_enough(store.db, store.clock, group):
+        return False
+    destination = products.get(store.db, beside.id).destination
+    return destination is not None and finish_next(context, destination)
 
 
 def _try_finish(context: WorkerContext, product: Product) -> bool:

@@ -31,7 +31,7 @@ from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
-from cdsed.work.finish import help_to_finish, make_room
+from cdsed.work.finish import make_room
 from cdsed.work.piece_batch import PieceBatch
 from cdsed.work.piece_progress import PieceProgress
 from cdsed.work.plan import plan_product, store_plan
@@ -98,8 +98,6 @@ class _DownloadSession:
                 self._claims.granted(work.requests)
                 if not bounded(context.outcome, work.product, partial(self._step, work)):
                     break
-                if context.finishing.is_behind and self._handed is None:
-                    context.finishing.is_behind = help_to_finish(context, last)
         finally:
             used = self._connection.requests > 0
             self._connection.close()
@@ -137,9 +135,8 @@ class _DownloadSession:
         with self._context.store.db.write(durable=durable):
             settle()
             self._traffic.count()
-            if not self._context.finishing.is_behind:
-                with suppress(LeaseLost):  # then the session ends
-                    self._handed = self._take()
+            with suppress(LeaseLost):  # then the session ends
+                self._handed = self._take()
         self._forget_resume_point()  # a kill before the commit must not lose the piece
 
     def _forget_resume_point(self) -> None:

@@ -25,7 +25,6 @@ from cdsed.work.session import SessionThread
 _IDLE_S = 1.0
 _LEAVE_EVERY_S = 0.2
 _DIGEST_EVERY = 8  # products
-_BEHIND_FROM = 3  # products that had all arrived when the one before was finished
 _TIDY_EVERY_S = 60.0
 _HEARTBEAT_EVERY_S = 5.0
 
@@ -121,7 +120,6 @@ class SessionPool:
             generation = context.work_signal.generation
             settled = settle_next(context.disks)
             in_a_row = in_a_row + 1 if finish_next(context) else 0
-            context.finishing.is_behind = in_a_row >= _BEHIND_FROM
             # An object that is digested keeps its product from being finished, which may be more urgent.
             digested = in_a_row % _DIGEST_EVERY == 0 and digester.step()
             if not settled and not in_a_row and not digested:

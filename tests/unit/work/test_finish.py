@@ -3,28 +3,40 @@
 import pytest
 
 from cdsed.model.product_state import Product, State
+from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products
-from cdsed.work.finish import help_to_finish
+from cdsed.work.finish import make_room
 from tests.support.download_lab import DownloadLab
-
-_NAMES = [f"S1A_IW_SLC__1SDV_2026010{day}T000000_2026010{day}T000027_000001_000001_000{day}.SAFE" for day in (1, 2, 3)]
 
 
 @pytest.fixture
 def arrived(worker_lab: DownloadLab) -> list[Product]:
-    """Give three products whose files are lost; the third is on another disk."""
-    lease = worker_lab.lease()
-    numbers = []
-    for name in _NAMES:
+    """Give three products more than there are sessions, whose files are lost; the last one is on another disk."""
+    count = worker_lab.db.value("SELECT count(*) FROM session") + 3
+    lease, numbers = worker_lab.lease(), []
+    for name in realistic_safenames("S1_OCN", count, seed=9):
         numbers.append(worker_lab.planned(name))
         worker_lab.fetched(lease)
-    worker_lab.db.rows("UPDATE product SET destination = '/elsewhere' WHERE id = :id", id=numbers[2])
+    worker_lab.db.rows("UPDATE product SET destination = '/elsewhere' WHERE id = :id", id=numbers[-1])
     return [products.get(worker_lab.db, number) for number in numbers]
 
 
-def test_a_session_helps_where_it_has_just_written_and_nowhere_else(worker_lab, arrived):
-    assert help_to_finish(worker_lab.context, arrived[0])
-    assert help_to_finish(worker_lab.context, arrived[0])
-    assert [worker_lab.state(each.id) is State.DOWNLOADING for each in arrived] == [False, False, True]
-    assert not help_to_finish(worker_lab.context, arrived[0])
-    assert worker_lab.state(arrived[2].id) is State.DOWNLOADING
+def test_a_session_makes_room_where_it_has_just_written_until_no_more_wait_than_there_are_sessions(worker_lab, arrived):
+    def make() -> bool:
+        return make_room(worker_lab.context, "default", arrived[0])
+
+    assert [make() for _ in range(4)] == [True, True, True, False]
+    still = [each for each in arrived if worker_lab.state(each.id) is State.DOWNLOADING]
+    assert still == arrived[3:]
+
+
+def test_it_finishes_none_on_a_disk_to_which_it_has_not_written(worker_lab, arrived):
+    assert make_room(worker_lab.context, "default", arrived[-1])
+    assert not make_room(worker_lab.context, "default", arrived[-1])
+    assert not make_room(worker_lab.context, "default", None)
+    assert [worker_lab.state(each.id) is State.DOWNLOADING for each in arrived[:-1]] == [True] * (len(arrived) - 1)
+
+
+def test_it_finishes_none_while_the_process_stops(worker_lab, arrived):
+    worker_lab.context.stop.set()
+    assert not make_room(worker_lab.context, "default", arrived[0])

@@ -4,7 +4,7 @@ import pytest
 
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import pieces, products, refusals
+from cdsed.store import products, refusals
 from cdsed.store.move import Move
 from cdsed.transfer import product as transfer_product
 from cdsed.transfer.fetch import fetch_piece
@@ -129,13 +129,3 @@ def test_a_product_planned_in_another_bucket_is_not_asked_for_there(worker_lab):
     wait_until("the catalogue is asked", lambda: worker_lab.state(number) is State.QUEUED)
     assert products.get(worker_lab.db, number).s3_path is None
     assert len(worker_lab.sandbox.requests()) == before
-
-
-def test_a_session_finishes_products_itself_while_the_finishing_thread_is_behind(worker_lab):
-    number = worker_lab.wanted()
-    worker_lab.start()
-    wait_until("it has arrived", lambda: pieces.have_all_arrived(worker_lab.db, number))
-    worker_lab.context.finishing.is_behind = True
-    worker_lab.wanted("S1_OCN")
-    wait_until("it is in the spool, and no other thread finished it", lambda: worker_lab.state(number) is State.DONE)
-    assert worker_lab.alive()
