@@ -113,7 +113,7 @@ def test_what_had_all_arrived_waits_for_its_disk_for_it_may_have_been_published_
 def test_destinations_on_one_disk_share_its_room(context, monkeypatch):
     lab = context.lab
     free = {"bytes": 100}
-    monkeypatch.setattr("cdsed.work.destination.free_bytes", lambda _: free["bytes"])
+    monkeypatch.setattr("cdsed.local.space.free_bytes", lambda _: free["bytes"])
     one, two = str(lab.root / "one"), str(lab.root / "two")
     for name, outputdir in (("A", one), ("B", two)):
         lab.ready(name, outputdir=outputdir)
@@ -155,7 +155,7 @@ def test_a_destination_without_room_is_passed_over_and_all_are_named_when_none_h
     context.spool.mkdir()
     disks.remember(context.db, context.clock, context.spool, marker.mark(context.spool))
     free = {context.spool: 5, context.other: 50}
-    monkeypatch.setattr("cdsed.work.destination.free_bytes", lambda pre_spool: free[pre_spool.parent])
+    monkeypatch.setattr("cdsed.local.space.free_bytes", lambda pre_spool: free[pre_spool.parent])
     product = ready(context)
     assert Destination(context, product).choose(10).destination == str(context.other)
     with pytest.raises(DiskError, match=r"needs 60.* MB|no room") as caught:
