@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pydantic_core import from_json
+
 
 def parse_json(body: bytes) -> Any:
     """Return the content of a JSON document; raises ValueError or RecursionError if it cannot be read.
@@ -15,7 +17,10 @@ def parse_json(body: bytes) -> Any:
     and again while they are made, which takes as long as reading them. So it pauses: JSON has no reference cycles.
     """
     with _PAUSE.held():
-        return json.loads(body)
+        try:
+            return from_json(body, cache_strings="keys")  # the parser of pydantic takes about 0.6 of the time
+        except ValueError:  # it takes neither UTF-16, a byte order mark, nor half of a surrogate pair
+            return json.loads(body)
 
 
 class CollectorPause:

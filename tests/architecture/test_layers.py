@@ -69,7 +69,7 @@ _OWNERS = {
     "apscheduler": {"cdsed.schedule"},
     "tenacity": {"cdsed.transfer", "cdsed.catalogue"},
     "pydantic": {"cdsed.config"},
-    "pydantic_core": {"cdsed.config"},
+    "pydantic_core": {"cdsed.config", "cdsed.catalogue.json_body"},
     "yaml": {"cdsed.config"},
     "defusedxml": {"cdsed.model.manifest", "cdsed.model.manifest_footprint", "cdsed.transfer.genuine"},
     "pandas": {"cdsed.catalogue", "cdsed.api", "cdsed.compat", "cdsed.cli.query"},
