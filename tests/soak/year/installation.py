@@ -92,6 +92,12 @@ class YearInstallation:
         done = self.lab.command(*arguments, timeout_s=1800)
         assert done.returncode == 0, f"cdsed {' '.join(arguments)}: {done.returncode} {done.stderr}"
 
+    def back_up(self) -> None:
+        """Make a backup; if the daemon is just making its own, after that."""
+        wait_until(
+            "a backup is made", lambda: self.lab.command("state", "backup", timeout_s=1800).returncode == 0, 1800
+        )
+
     def take_last_migration_back(self) -> None:
         """Make the state of a stopped daemon one of the release before."""
         with closing(apsw.Connection(str(self.lab.state / FILE_NAME))) as db:

@@ -95,10 +95,10 @@ class Life:
             number = self._dropped
             names = self.place.new_products(PRODUCTS_OF_LISTING)
             if number % 10 == 0:  # one that is there
-                names += self.place.listings[f"listing-{number - 9}.txt"][:1]
+                names += self.place.listings[f"fetch-{number - 9}.txt"][:1]
             if number % 50 == 0:  # one that is nowhere
                 names += (_LONG_AGO,)
-            self._drop_named(f"listing-{number}.txt", names)
+            self._drop_named(f"fetch-{number}.txt", names)
 
     def _drop_named(self, name: str, names: tuple[str, ...]) -> None:
         self._dropped_at[name] = self._clock.passed_s
@@ -125,7 +125,7 @@ class Life:
         if self._month < 8:  # later the workers live for months
             self.place.daemon.send(signal.SIGHUP)
             self.events["reloads"] += 1
-        self.place.command("state", "backup")
+        self.place.back_up()
         self.events["backups"] += 1
         name = "monthly.txt" if self._month == 1 else f"monthly-{self._month}.txt"
         self._drop_named(name, self._monthly)
@@ -144,7 +144,7 @@ class Life:
                 print(f"  log: {line[:200]}", flush=True)
 
     def _save(self) -> None:
-        self.place.command("state", "backup")
+        self.place.back_up()
         self._backup = max((self.place.lab.state / "backups").glob("*.sqlite"))
 
     def _restore(self) -> None:
