@@ -139,7 +139,6 @@ class Life:
         for line in text.splitlines():
             self.log["errors"] += " ERROR " in line
             self.log["renewed keys"] += "made a temporary S3 key" in line
-            self.log["upgrades"] += "upgraded" in line
             if " ERROR " in line or "Traceback" in line:
                 print(f"  log: {line[:200]}", flush=True)
 
