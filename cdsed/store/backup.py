@@ -3,9 +3,13 @@
 The newest backup has the highest number. The time in its name is only for people, because clocks can jump.
 """
 
+import fcntl
 import logging
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,30 +63,50 @@ def back_up(db: Database, folder: Path, clock: Clock, *, before_upgrade: bool = 
         The state itself is damaged: a copy of it must not displace a good backup.
     StateDiskError
         There is not enough free space, or the disk fails.
+    StateError
+        Another process is making a backup there.
     """
     if problems := db.problems():
         raise StateDamaged(f"no backup is made of a damaged state: {'; '.join(problems)}")
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for rest in folder.glob(f"*{_UNFINISHED}*"):
-            rest.unlink()
-        _expect_room(db, folder)
-        number = max((backup.number for backup in backups(folder)), default=0) + 1
-        timestamp = datetime.fromtimestamp(clock.utc_s(), UTC)
-        name = f"cdsed-{number:06}-{timestamp:%Y%m%dT%H%M%SZ}{'-before-upgrade' * before_upgrade}.sqlite"
-        hidden = folder / f".{name}{_UNFINISHED}"
-        try:
-            hidden.touch(mode=0o640, exist_ok=False)
-            db.copy_into(hidden)
-            sync(hidden)
-            hidden.rename(folder / name)
-        finally:
-            hidden.unlink(missing_ok=True)
-        sync(folder)
-        _forget_surplus(folder)
+        with _alone(folder):
+            for rest in folder.glob(f"*{_UNFINISHED}*"):
+                rest.unlink()
+            _expect_room(db, folder)
+            number = max((backup.number for backup in backups(folder)), default=0) + 1
+            timestamp = datetime.fromtimestamp(clock.utc_s(), UTC)
+            name = f"cdsed-{number:06}-{timestamp:%Y%m%dT%H%M%SZ}{'-before-upgrade' * before_upgrade}.sqlite"
+            hidden = folder / f".{name}{_UNFINISHED}"
+            try:
+                hidden.touch(mode=0o640, exist_ok=False)
+                db.copy_into(hidden)
+                sync(hidden)
+                hidden.rename(folder / name)
+            finally:
+                hidden.unlink(missing_ok=True)
+            sync(folder)
+            _forget_surplus(folder)
     except OSError as error:
         raise StateDiskError(f"no backup can be written to {folder}: {error.strerror}") from error
     return Backup(folder / name, number, timestamp.timestamp(), before_upgrade)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the ``flock`` of a directory, because who makes a backup deletes what is unfinished of others."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StateError(f"another backup is being made in {folder}: try again when it is complete") from None
+    except OSError:
+        pass  # a file server without such locks
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def newest_good(folder: Path, workplace: Path) -> Backup | None:

@@ -219,6 +219,8 @@ class _DownloadSession:
         """Find the fault domain of a refusal: if the key lists other products, it is not the account's fault."""
         if not isinstance(error, AccountError) or error.code in THROTTLE_CODES:
             return error
+        if not self._grant.has_current_keys():
+            return Stopped("its keys were renewed, or expired while the machine slept")
         try:
             if not key_works(self._connection, self._lease.account, self._location(product)):
                 return error

@@ -1,5 +1,6 @@
 """Backups, the files of a state, and the space reserved for it."""
 
+import fcntl
 import os
 import stat
 import threading
@@ -193,6 +194,20 @@ def test_a_read_only_disk_has_no_space_and_releasing_its_reserve_raises_nothing(
     assert not kept.make()
     disk.make_read_only(yes=False)
     assert kept.make()
+
+
+def test_a_backup_that_another_process_is_making_is_left_alone(lab: StateLab, folder: Path) -> None:
+    folder.mkdir()
+    unfinished = folder / ".cdsed-000001-20261122T143205Z.sqlite.being-made"
+    unfinished.touch()
+    other = os.open(folder, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(StateError, match="another backup is being made"):
+        back_up(lab.db, folder, lab.clock)
+    assert unfinished.exists()
+    os.close(other)
+    assert back_up(lab.db, folder, lab.clock).path.exists()
+    assert not unfinished.exists()
 
 
 def test_unfinished_backups_are_cleared_away(lab: StateLab, folder: Path) -> None:

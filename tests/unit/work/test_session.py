@@ -1,7 +1,11 @@
 """A session at work, at a sandbox: events of other sessions do not end it, and it does not spin without work."""
 
+from dataclasses import replace
+
 import pytest
 
+from cdsed.config.secrets import Secret
+from cdsed.credentials.key_ledger import LEDGER_NAME, TemporaryKey, read_ledger, write_ledger
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
 from cdsed.store import products, refusals
@@ -58,6 +62,30 @@ def test_work_of_other_accounts_does_not_make_a_session_spin(worker_lab):
     before = worker_lab.db.value("SELECT value FROM fence")
     worker_lab.context.stop.wait(1.5)  # what is measured is how often it looks in this time
     assert worker_lab.db.value("SELECT value FROM fence") - before <= 3
+
+
+def test_a_key_that_expires_while_the_machine_sleeps_is_replaced_and_not_reported(worker_lab, monkeypatch):
+    number = worker_lab.wanted()
+    ledger = worker_lab.context.settings.state_dir / LEDGER_NAME
+    account = worker_lab.broker.accounts["a"]
+    key = TemporaryKey("a", worker_lab.clock.utc_s() + 3600, account.s3_keys, works=True)
+    worker_lab.broker.accounts["a"] = replace(account, s3_keys=None, password=Secret("secret"))
+    write_ledger(ledger, [key])
+
+    def fetch_after_sleep(*arguments):
+        write_ledger(ledger, [replace(key, expires_at=0.0)])
+        worker_lab.sandbox.fault(kind="key_expired")
+        return fetch_piece(*arguments)
+
+    with monkeypatch.context() as sleeping:
+        sleeping.setattr(transfer_product, "fetch_piece", fetch_after_sleep)
+        worker_lab.start()
+        wait_until("the session is free", lambda: key not in read_ledger(ledger) and _is_free(worker_lab))
+    assert worker_lab.db.value("SELECT count(*) FROM breaker") == 0
+    worker_lab.sandbox.clear_faults()
+    write_ledger(ledger, [key])
+    wait_until("it is fetched", lambda: finish_next(worker_lab.context) and worker_lab.state(number) is State.DONE)
+    assert products.get(worker_lab.db, number).attempts == 0
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
@@ -129,3 +157,7 @@ def test_a_product_planned_in_another_bucket_is_not_asked_for_there(worker_lab):
     wait_until("the catalogue is asked", lambda: worker_lab.state(number) is State.QUEUED)
     assert products.get(worker_lab.db, number).s3_path is None
     assert len(worker_lab.sandbox.requests()) == before
+
+
+def _is_free(worker_lab):
+    return not worker_lab.db.value("SELECT count(fence) FROM session")
