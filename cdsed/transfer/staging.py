@@ -21,6 +21,8 @@ from cdsed.transfer.s3_errors import on_disk
 #: What a kernel says of a directory or file that is damaged or another user's, and of a whole disk.
 _OF_ONE_DIRECTORY = frozenset({"EACCES", "EPERM", "EIO", "ESTALE", "EUCLEAN", "EBADMSG"})
 
+#: Suffix of a directory that is being removed.
+GONE_SUFFIX = ".gone"
 
 # Each holds a descriptor, and all sessions of a process may need as many.
 _UNSYNCED_MAX = 16
@@ -189,10 +191,22 @@ def prepare(
                     os.fsync(file.fileno())
 
 
-def discard(staging: Path) -> None:
-    """Remove a staging directory; an absent one, or one that cannot be removed, is ignored."""
+def discard(staging: Path) -> bool:
+    """Remove a staging directory; return whether it was removed: an absent one, or one that cannot be, is ignored.
+
+    It loses its name before its files. So a kill between them does not leave a directory that seems to have lost files:
+    a product that was copied to another disk and published would then be planned again.
+    """
+    gone = f"{staging.name.removesuffix(GONE_SUFFIX)}{GONE_SUFFIX}"
     with suppress(OSError), pre_spool(staging) as folder:
-        folder.remove(staging.name)
+        folder.remove(gone)  # left by a process that died
+        if staging.name == gone:
+            return True
+        if folder.exists(staging.name):
+            folder.rename(staging.name, folder, gone)
+            folder.remove(gone)
+            return True
+    return False
 
 
 def only_this_fails(error: DiskError, staging: str | None) -> bool:
@@ -204,7 +218,7 @@ def only_this_fails(error: DiskError, staging: str | None) -> bool:
 
 def _works_beside(staging: Path) -> bool:
     # The janitor removes what ends so, if this process dies here.
-    name = f"{staging.name}.{os.getpid()}-{threading.get_native_id()}.gone"
+    name = f"{staging.name}.{os.getpid()}-{threading.get_native_id()}{GONE_SUFFIX}"
     try:
         with pre_spool(staging) as folder:
             try:

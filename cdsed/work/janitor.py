@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from cdsed.errors import TransferError
@@ -16,13 +15,11 @@ from cdsed.model.product_state import TERMINAL, State
 from cdsed.store import breakers, disks, notices, products
 from cdsed.transfer.publish import COPY_SUFFIX, NEAR, REPLACED
 from cdsed.transfer.s3_errors import on_disk
-from cdsed.transfer.staging import discard
+from cdsed.transfer.staging import GONE_SUFFIX, discard
 from cdsed.work import owning
 from cdsed.work.context import DiskContext
 
 _log = logging.getLogger(__name__)
-
-_GONE_SUFFIX = ".gone"  # of a directory that is being removed
 
 
 def tidy(context: DiskContext, stop: threading.Event) -> None:
@@ -62,18 +59,13 @@ def _tidy(context: DiskContext, root: Path) -> None:
 
 
 def _tidy_directory(context: DiskContext, root: Path, path: Path) -> None:
-    name = path.name.removesuffix(_GONE_SUFFIX).removesuffix(COPY_SUFFIX)
+    name = path.name.removesuffix(GONE_SUFFIX).removesuffix(COPY_SUFFIX)
     if context.owners.other(root, name) is not None:
         return
-    if path.suffix == _GONE_SUFFIX:
+    if path.suffix == GONE_SUFFIX:
         discard(path)
-    elif _has_no_owner(context, path):
-        gone = path.with_name(path.name + _GONE_SUFFIX)
-        discard(gone)
-        with suppress(FileNotFoundError):  # the product was just finished, which removed it
-            path.rename(gone)  # at once: its product may be requested again at any time
-            _log.info("%s: no product under way needs it; removed", path)
-        discard(gone)
+    elif _has_no_owner(context, path) and discard(path):  # else the product was just finished, which removed it
+        _log.info("%s: no product under way needs it; removed", path)
 
 
 def _former_rooms(context: DiskContext, rooms: set[Path]) -> set[Path]:

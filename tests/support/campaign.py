@@ -136,7 +136,7 @@ class Campaign:
         assert ending.code == 0, ending.said
         faults = self._final_faults(lab)
         assert not faults, faults
-        return points(calls, lab.root)
+        return points(calls, lab.root, self._pre_spool(lab.root.name))
 
     def prepare(self, lab: Installation, walker: Walker) -> None:
         """Do what comes before the walk."""
@@ -175,6 +175,7 @@ class Campaign:
         """Walk to the injury; return why it did not happen, '' when it did."""
         self.prepare(lab, walker)
         options = injury.point.injection(KILL if injury.kills else injury.action, lab.root)
+        pre_spool = self._pre_spool(lab.root.name)
         log = lab.state / "cdsed.sqlite-wal"
         also = [log]  # strace sees these, too
         if injury.point.syscall != "syncfs":  # of a file of a batch: it would be counted with those of other batches
@@ -188,9 +189,9 @@ class Campaign:
             seen = {(str(path),) for path in also}
             calls = [call for call in calls if call.syscall == injury.point.syscall or call.paths[:1] not in seen]
         if injury.kills:
-            hit = points(calls, lab.root)[-1:] if ending.code == -signal.SIGKILL else []
+            hit = points(calls, lab.root, pre_spool)[-1:] if ending.code == -signal.SIGKILL else []
         else:
-            hit = points([call for call in calls if "INJECTED" in call.result], lab.root)
+            hit = points([call for call in calls if "INJECTED" in call.result], lab.root, pre_spool)
         return "" if [(point.syscall, point.path) for point in hit] == [injury.target] else f"hit {hit} instead"
 
     def _faults_after(self, lab: Installation, walker: Walker, finished: str) -> Iterator[str]:

@@ -155,13 +155,14 @@ class Point:
         return [*only, f"-einject={self.syscall}:{action}:when={self.number}"]
 
 
-def points(calls: Iterable[Call], root: Path) -> list[Point]:
-    """Return the moments of a recorded walk at which it changes something below `root`, in order."""
+def points(calls: Iterable[Call], root: Path, elsewhere: Path | None = None) -> list[Point]:
+    """Return the moments of a recorded walk at which it changes something below `root` or `elsewhere`, in order."""
+    tops = [f"{top}/" for top in (root, elsewhere) if top is not None]
     found = []
     said: Counter[tuple[str, str]] = Counter()
     for call in calls:
         said.update((call.syscall, path) for path in set(call.mentioned))
-        below = [path.removeprefix(f"{root}/") for path in call.paths if path.startswith(f"{root}/")]
+        below = [path.removeprefix(top) for path in call.paths for top in tops if path.startswith(top)]
         if not below or not call.changes:
             continue
         named = call.mentioned[-1]
