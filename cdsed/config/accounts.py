@@ -181,6 +181,11 @@ def _without_credential(path: Path, environ: Mapping[str, str]) -> Iterator[str]
         f"a systemd service reads its accounts from $CREDENTIALS_DIRECTORY/accounts.yml, and {missing}: the unit needs "
         f"the line LoadCredential=accounts.yml:{path}, then run systemctl daemon-reload and restart it"
     )
+    if where:
+        yield (
+            "if the unit has that line and this is a container: systemd before 262 passes on nothing where the mounts "
+            "are private, and does not say so; run mount --make-rshared / in the container, then restart it"
+        )
 
 
 def _loose(path: Path, status: os.stat_result) -> list[str]:

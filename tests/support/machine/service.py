@@ -1,7 +1,7 @@
 """A cdsed service of a machine: ``cdsed`` or an instance such as ``cdsed@lab``."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -149,13 +149,26 @@ class Service(Installation):
 
 
 class UnderWay:
-    """A listing of four products that arrive slowly: bytes of it have arrived, and more are to come."""
+    """A listing of four products that arrive slowly: bytes of it have arrived, and more are to come.
 
-    def __init__(self, service: Service, name: str, group: str) -> None:
+    Parameters
+    ----------
+    expect
+        Is told the names of the products before the service is.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        name: str,
+        group: str,
+        expect: Callable[[list[str]], object] = len,
+    ) -> None:
         self.service = service
         self.listing = f"{name}.txt"
         self.names = realistic_safenames("S1_SLC", 4, seed=sum(name.encode()))
         service.sandbox.add_products(*({"safename": name, "size_bytes": 4_000_000} for name in self.names))
+        expect(self.names)
         sent = service.sandbox.bytes_sent()
         service.add(self.listing, self.names, "--group", group)
         service.machine.wait("bytes arrive", lambda: service.sandbox.bytes_sent() > sent + 1_000_000)
