@@ -1,5 +1,8 @@
 """How much a session takes at once, and cutting of the last pieces, so that all sessions end at about the same time.
 
+The last pieces become smaller and smaller. A digest follows whole pieces, so what is in transfer at the end is digested
+after it.
+
 As long as other products are ready, a session that has no piece plans the next one, and only a slow session gets less
 than a whole piece.
 """
@@ -25,6 +28,7 @@ _LEAST_S, _LEAST_BYTES = 0.1, 2**19  # of a piece that is left, or that is taken
 #: A whole object is cut only if so much is left.
 LEAST_WHOLE_BYTES = 8 * 2**20
 _UNKNOWN_MOST_BYTES = 32 * 2**20  # for a session that has not shown yet how fast it is
+_PART, _LAST_S = 2 / 3, 0.4  # at the end, a session takes a part of its share, so that the last pieces are small
 _SLOW_SHARE, _SLOW_LEAST_BYTES = 0.5, 8 * 2**20
 
 #: Where the file of a session is, by account and slot.
@@ -59,6 +63,11 @@ class Pacing:
         """The size below which no piece is cut."""
         size_bytes = int((self.typical_bytes_per_s or _USUAL_BYTES_PER_S) * _LEAST_S)
         return min(LEAST_WHOLE_BYTES, max(_LEAST_BYTES, size_bytes))
+
+    @property
+    def last_bytes(self) -> int:
+        """How large the last pieces of an object are that is cut: smaller ones would cost more than they save."""
+        return int((self.typical_bytes_per_s or _USUAL_BYTES_PER_S) * _LAST_S)
 
     @property
     def relative(self) -> float:
@@ -122,7 +131,11 @@ def _share_bytes(db: Database, group: str, most_bytes: int, pacing: Pacing) -> i
         return most_bytes
     held = sorted(_held_bytes(db.rows(_SQL.held, group=group), pacing))
     level = _level(open_bytes, [0] * max(1, sessions - len(held)) + held)
-    return min(most_bytes, max(pacing.least_bytes, int(level * pacing.relative)))
+    share = int(level * pacing.relative)
+    part = max(pacing.last_bytes, int(share * _PART))
+    if share - part >= pacing.last_bytes // 2:
+        share = part
+    return min(most_bytes, max(pacing.least_bytes, share))
 
 
 def _cut(db: Database, row: Row, share: int, least_bytes: int) -> None:

@@ -16,7 +16,7 @@ SELECT session.account, session.slot, session.fence, piece.id, piece.size_bytes,
 FROM account JOIN session ON session.account = account.name JOIN piece ON piece.fence = session.fence
     JOIN object ON object.id = piece.object
 WHERE account.account_group = :group
-ORDER BY session.account, session.slot, object.size_bytes DESC, piece.object, piece.first_byte
+ORDER BY session.account, session.slot, object.size_bytes - piece.first_byte DESC, piece.object
 
 -- name: shorten
 UPDATE piece SET size_bytes = :size_bytes WHERE id = :id

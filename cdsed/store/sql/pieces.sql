@@ -66,15 +66,15 @@ SELECT state <> 'downloading' OR held = 1 OR cancels = 1
        OR EXISTS (SELECT 1 FROM pause WHERE kind = 'disk' AND name = destination)
 FROM product WHERE id = :product
 
--- Large objects first, so that small ones fill the gaps at the end. One object after the other, so that the digests of
--- the first are computed while the last still arrive.
+-- First the object of which most is open behind the piece. So large objects arrive side by side, several processes digest
+-- them, and small ones fill the gaps at the end.
 -- name: open_pieces
 SELECT piece.id, piece.object, piece.first_byte, piece.size_bytes, max(piece.done_bytes, piece.written_bytes) AS done_bytes, piece.transient_failures,
        object.key, object.path, object.etag, object.size_bytes AS object_bytes
 FROM piece JOIN object ON object.id = piece.object
 WHERE piece.product = :product AND piece.done_bytes < piece.size_bytes AND piece.fence IS NULL
   AND piece.due_s <= :now_s
-ORDER BY object.size_bytes DESC, piece.object, piece.first_byte LIMIT :most
+ORDER BY object.size_bytes - piece.first_byte DESC, piece.object LIMIT :most
 
 -- Claims the requests for it, too, instead of those that were claimed before.
 -- name: works_on

@@ -105,16 +105,27 @@ def test_the_last_pieces_get_smaller_so_that_all_sessions_end_together(one):
     assert len(sizes) < 40
 
 
-def test_a_session_takes_what_all_have_left_each_if_its_piece_is_cut(one):
+def test_of_a_piece_that_is_cut_a_session_takes_most_of_what_all_have_left_each(one):
     number = one.ready("A")
-    one.plan(claim(one, number), [listed("big", 96 * _MIB)], {}, piece_bytes=48 * _MIB)
+    one.plan(claim(one, number), [listed("big", 96 * _MIB)], {}, piece_bytes=96 * _MIB)
     first, second = one.lease(), one.lease()
     one.accounts("a", sessions=2)
     known = {"bytes_per_s": 2e7, "typical_bytes_per_s": 2e7}
     [piece] = next_work(one, first, **known).pieces
-    is_at(one, first, piece, 40 * _MIB)
+    assert piece.size_bytes == pytest.approx(2 / 3 * 96 / 2 * _MIB, abs=_MIB)
+    is_at(one, first, piece, piece.size_bytes - 8 * _MIB)
     [other] = next_work(one, second, **known).pieces
-    assert other.size_bytes == pytest.approx((48 + 8) / 2 * _MIB, abs=_MIB)
+    assert other.size_bytes == pytest.approx(2 / 3 * (64 + 8) / 2 * _MIB, abs=_MIB)
+
+
+def test_large_objects_arrive_side_by_side_so_that_several_processes_digest_them(one):
+    number = one.ready("A")
+    objects = [listed("small", _MIB), listed("large", 120 * _MIB), listed("larger", 150 * _MIB)]
+    one.plan(claim(one, number), objects, {}, piece_bytes=30 * _MIB)
+    one.ready("other")
+    lease = one.lease()
+    paths = [next_work(one, lease).pieces[0].path for _ in range(10)]
+    assert paths == ["larger", *("large", "larger") * 4, "small"]
 
 
 def test_the_last_small_pieces_are_dealt_out_to_all_sessions(one):

@@ -105,6 +105,44 @@ def test_behind_a_gap_nothing_is_digested_before_it_is_filled(arriving):
     assert arriving.digests() == arriving.whole()
 
 
+def test_of_a_piece_that_changes_hands_only_what_stays_is_digested_before(arriving):
+    lab, [first, second] = arriving.lab, arriving.leases
+    arriving.arrive()
+    work = pieces.next_work(lab.db, lab.clock, first, lab.process)
+    [piece] = work.pieces
+    pieces.advance(lab.db, first, piece, 5 * 2**20)
+    written = arriving.file.read_bytes()
+    with arriving.file.open("r+b") as file:
+        file.seek(piece.first_byte + 5 * 2**20)
+        file.write(bytes(2**20))  # what it has written since is not noted
+    arriving.digest()
+    pieces.let_go(lab.db, first, piece)
+    work = pieces.next_work(lab.db, lab.clock, second, lab.process)
+    assert [(each.id, each.done_bytes) for each in work.pieces] == [(piece.id, 5 * 2**20)]
+    arriving.file.write_bytes(written)
+    pieces.finish(lab.db, second, dict.fromkeys(work.pieces, Digests()))
+    for _ in range(2):
+        arriving.arrive()
+    arriving.digest()
+    assert arriving.digests() == arriving.whole()
+
+
+def test_an_object_that_changes_at_the_service_is_digested_from_its_first_byte(arriving):
+    lab = arriving.lab
+    arriving.arrive()
+    arriving.digest()
+    products.move(lab.db, lab.clock, products.get(lab.db, arriving.product.id), Move(State.READY))
+    with lab.db.write():
+        product = products.claim_ready(lab.db, lab.clock, arriving.product.id, lab.process)
+    lab.plan(product, [listed("f", _SIZE_BYTES, etag="other")], {"f": _SIZE_BYTES}, _PIECE_BYTES)
+    arriving.file.unlink()
+    arriving.file.write_bytes(bytes(_SIZE_BYTES))
+    for _ in range(4):
+        arriving.arrive()
+        arriving.digest()
+    assert arriving.digests() == arriving.whole()
+
+
 def test_an_object_that_is_fetched_again_is_digested_from_its_first_byte(arriving):
     arriving.arrive()
     arriving.digest()
