@@ -220,6 +220,10 @@ class Judge:
         except ValueError as error:
             self._verdicts.add(false, f"{paper}: {error}")
             return
+        if listing not in self.dropped:
+            there = sorted(str(path.relative_to(self._lab.inbox)) for path in self._lab.inbox.rglob("listing-*.txt"))
+            self._verdicts.add("listings doubled", f"{paper} is of no listing that was dropped; there are {there}")
+            return
         wanted = self.dropped[listing]
         if kind == "report":
             said = {row["safename"]: row["state"] for row in content["products"]}
@@ -231,8 +235,9 @@ class Judge:
             return
         content, counts = self._contents[listing], dict(content["counts"])
         lines = content.count(b"\n")
-        kept = self._lab.inbox / ".accepted" / listing
-        if not kept.exists() or kept.read_bytes() != content:
+        # The receipt appears first, then the listing moves out of .taking/.
+        kept = [path for folder in (".accepted", ".taking") if (path := self._lab.inbox / folder / listing).exists()]
+        if not kept or kept[0].read_bytes() != content:
             self._verdicts.add("listings taken half", f"{paper}: its listing is not what was dropped")
         if counts.pop("lines") != lines or sum(counts.values()) != lines or counts["rejected"]:
             self._verdicts.add(false, f"{paper} says {counts} of {lines} lines")
