@@ -135,9 +135,9 @@ class Round:
             return
         if moment == "an upload":
             self._feed(dice, more=1, way=dice.choice(ways()))
-            if dice.random() < 0.7:
-                wait_for(self._uploads.ended, _MOMENT_WITHIN_S, 0.002)
-            time.sleep(dice.uniform(0, 0.8))
+            until = dice.choice((lambda: True, self._uploads.ended, self._newest_is_taken))
+            wait_for(until, _MOMENT_WITHIN_S, 0.002)
+            time.sleep(dice.uniform(0, 0.4))
             return
         if moment == "a zip":
             before = self._zips()
@@ -160,6 +160,10 @@ class Round:
         elif moment == "a backup":
             computer.beside("state", "backup")
             time.sleep(dice.uniform(0.2, 1.2))
+
+    def _newest_is_taken(self) -> bool:
+        newest, inbox = f"listing-{self._listings}.txt", self._computer.lab.inbox
+        return any((inbox / folder / newest).exists() for folder in (".taking", ".accepted"))
 
     def _zips(self) -> set[float]:
         """Return when zips were asked for of late."""
