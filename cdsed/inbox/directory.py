@@ -10,14 +10,14 @@ import shlex
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path, PurePath
 
 from cdsed.dir_handle import mkdir_durable, name_bytes_max, sync
 from cdsed.errors import InboxError
-from cdsed.inbox.durable_files import DurableFileBatch
+from cdsed.inbox.durable_files import DurableFileBatch, at_once
 from cdsed.inbox.parse import read_options
 from cdsed.inbox.receipt import NOT_LISTINGS
 from cdsed.inbox.scan import is_ignored
@@ -81,6 +81,19 @@ def _expect_ours(root: Path) -> None:
     ours = root / ACCEPTED
     if not ours.is_dir():
         raise InboxError(f"its disk is not mounted; to use what is there now: mkdir -p {shlex.quote(str(ours))}")
+
+
+def sync_contents(paths: Collection[Path]) -> None:
+    """Write dropped files to the disk before they are taken: the programs that put them there seldom do.
+
+    Else a power cut can leave a part of a file in ``.taking/``, and nothing would tell that it is not the whole.
+    """
+    at_once(_sync_content, paths)
+
+
+def _sync_content(path: Path) -> None:
+    with suppress(InboxError), open_listing(path) as file:  # what cannot be opened is refused when it is read
+        os.fsync(file.fileno())
 
 
 def take(path: Path, root: Path, batch: DurableFileBatch) -> Path:

@@ -63,11 +63,11 @@ class DurableFileBatch:
         self._directories |= dict.fromkeys(folder.parent for folder in missing)
 
     def _appear(self) -> None:
-        _at_once(sync, [hidden for hidden, _ in self._files])
+        at_once(sync, [hidden for hidden, _ in self._files])
         for hidden, path in self._files:
             hidden.replace(path)
             self._directories[path.parent] = None
-        _at_once(_sync_names, self._directories)
+        at_once(_sync_names, self._directories)
 
     def _move(self) -> None:
         directories: dict[Path, None] = {}
@@ -75,7 +75,7 @@ class DurableFileBatch:
             with suppress(FileNotFoundError):
                 source.rename(target)
             directories |= dict.fromkeys((target.parent, source.parent))
-        _at_once(_sync_names, directories)
+        at_once(_sync_names, directories)
 
 
 def _sync_names(directory: Path) -> None:
@@ -83,7 +83,8 @@ def _sync_names(directory: Path) -> None:
         sync(directory)
 
 
-def _at_once(do: Callable[[Path], None], paths: Collection[Path]) -> None:
+def at_once(do: Callable[[Path], None], paths: Collection[Path]) -> None:
+    """Sync paths; many of them in threads."""
     if len(paths) <= _FEW:
         for path in paths:
             do(path)

@@ -116,6 +116,7 @@ class Intake:
         if self._left_behind:
             self._take_left_behind()
         for dropped in rounds(self._scan.complete()):
+            directory.sync_contents([each.path for each in dropped])
             with DurableFileBatch() as batch:
                 taken = [(path, each) for each in dropped if (path := self._move(each.path, batch))]
             self._take(taken)

@@ -227,6 +227,12 @@ def test_a_listing_is_moved_for_good_before_the_state_says_where_it_is(beside: R
             assert order.is_synced(directory, rename.ended, order.committed(f"{folder}/{_LISTING}").begun)
 
 
+def test_the_content_of_a_listing_is_on_the_disk_before_it_is_taken(run: Run) -> None:
+    order = run.order
+    taken = order.rename_to(order.lab.inbox / ".taking" / _LISTING)
+    assert order.is_synced(str(order.lab.inbox / _LISTING), after=-1, before=taken.begun)
+
+
 def test_no_session_notes_bytes_that_are_not_on_the_disk(run: Run) -> None:
     order = run.order
     dirty: dict[int, set[str]] = {}

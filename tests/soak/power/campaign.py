@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
-from tests.soak.power.alone import kinds, unavailable
+from tests.soak.power.alone import kinds
 from tests.soak.power.computer import PLACEMENTS, WITHOUT_SYNCS, Computer, Plan, dice_for, wait_for
-from tests.soak.power.judge import NEVER, Judge, Verdicts
+from tests.soak.power.judge import Judge, Verdicts
 from tests.soak.power.rig import Kind, NotMountable
+from tests.soak.power.table import Table
+from tests.soak.power.uploads import Uploads, ways
 from tests.soak.power.volatile_image import Loss, Survival
 
 _CUTS_OF_ONE_MAX = 10
@@ -25,7 +27,16 @@ _DRAINED_WITHIN_S, _MOMENT_WITHIN_S = 300.0, 25.0
 _BACKLOG = 25
 _SHOWN = 10
 #: When the power is cut, and how often: soon after a start, in transfer, as a product or a paper appears, and so on.
-_MOMENTS = {"recovery": 4, "transfer": 5, "publishing": 5, "a paper": 3, "a backup": 2, "a restore": 1}
+_MOMENTS = {
+    "recovery": 4,
+    "transfer": 5,
+    "publishing": 5,
+    "a paper": 3,
+    "an upload": 5,
+    "a zip": 2,
+    "a backup": 2,
+    "a restore": 1,
+}
 _SURVIVALS: dict[Survival, int] = {"chance": 6, "prefix": 3, "none": 2, "all": 1}
 _HEAD = (
     f"{'cut':>4} {'disks':<46}{'moment':<12}{'survival':<9}"
@@ -36,11 +47,12 @@ _HEAD = (
 class Round:
     """One computer, its cuts, and its end."""
 
-    def __init__(self, computer: Computer, verdicts: Verdicts, totals: Counter[str]) -> None:
+    def __init__(self, computer: Computer, verdicts: Verdicts, table: Table) -> None:
         self._computer = computer
         self._verdicts = verdicts
-        self._totals = totals
+        self._table = table
         self._judge = Judge(computer.lab, verdicts)
+        self._uploads = Uploads(computer, self._judge)
         self._listings = 0
 
     def run(self, first: int, cuts: int) -> None:
@@ -54,39 +66,43 @@ class Round:
             try:
                 self._cut(number, moment, dice)
             except NotMountable as error:
-                self._totals["file systems that did not mount again"] += 1
+                self._table.totals["file systems that did not mount again"] += 1
                 print(f"     after cut {number}: {error}. What follows of this computer is left out", flush=True)
                 return
         self._drain()
 
-    def _feed(self, dice: random.Random, more: int = 0) -> None:
+    def _feed(self, dice: random.Random, more: int = 0, *, way: str | None = None) -> None:
         """Drop listings until there is enough to do, and so many more."""
-        lab = self._computer.lab
         asked = sum(map(len, self._judge.dropped.values()))
         while asked - len(self._judge.published()) < _BACKLOG or more > 0:
             self._listings += 1
             more -= 1
-            seed, large = dice.randrange(10**9), dice.random() < 0.5
-            small = [
-                {"safename": name, "size_bytes": dice.randrange(100_000, 1_500_000)}
-                for name in realistic_safenames("S1_OCN", dice.randrange(5, 20), seed=seed)
-            ]
-            big = [
-                {"safename": name, "size_bytes": dice.randrange(15_000_000, 40_000_000)}
-                for name in realistic_safenames("S1_SLC", 1, seed=seed)
-            ]
-            products = [*small, *(big if large else [])]
-            lab.sandbox.add_products(*products)
-            names = [str(product["safename"]) for product in products]
-            listing = f"listing-{self._listings}.txt"
-            self._judge.expect(listing, names)
-            self._computer.drop(listing, names)
-            for kind in ("wrong_bytes", "reset"):  # blocks of files are written again
-                lab.sandbox.fault(kind=kind, operation="get", times=4, skip=dice.randrange(60), after_bytes=9000)
+            names = self._make_products(dice)
+            self._uploads.begin(f"listing-{self._listings}.txt", names, dice, way=way)
             asked += len(names)
 
+    def _make_products(self, dice: random.Random) -> list[str]:
+        """Let the sandbox have new products; S3 refuses some, which come as zips, and fails in other ways."""
+        sandbox, seed = self._computer.sandbox, dice.randrange(10**9)
+        small = [
+            {"safename": name, "size_bytes": dice.randrange(100_000, 1_500_000), "zipped": True}
+            for name in realistic_safenames("S1_OCN", dice.randrange(5, 20), seed=seed)
+        ]
+        large = [
+            {"safename": name, "size_bytes": dice.randrange(15_000_000, 40_000_000)}
+            for name in realistic_safenames("S1_SLC", dice.randrange(2), seed=seed)
+        ]
+        paths = sandbox.add_products(*small, *large)
+        for product in small[: dice.randrange(4)]:
+            key = paths[str(product["safename"])].removeprefix("/eodata/")
+            sandbox.fault(kind="forbidden", operation="list", key=key, code="AccessDenied")
+            self._table.totals["products that come as zips"] += 1
+        for kind in ("wrong_bytes", "reset"):  # blocks of files are written again
+            sandbox.fault(kind=kind, operation="get", times=4, skip=dice.randrange(60), after_bytes=9000)
+        return [str(product["safename"]) for product in (*small, *large)]
+
     def _cut(self, number: int, moment: str, dice: random.Random) -> None:
-        computer, judge = self._computer, self._judge
+        computer, judge, before = self._computer, self._judge, len(self._verdicts.found)
         [survival] = dice.choices(list(_SURVIVALS), list(_SURVIVALS.values()))
         if moment == "a restore":
             judge.forget_done()
@@ -99,17 +115,13 @@ class Round:
                 self._verdicts.add("rules broken", f"the daemon left before cut {number}: {computer.log_end()}")
         lost = computer.cut(survival, dice.randrange(2**32), written_back=dice.random() < 0.6)
         state = computer.read_state()
-        before = len(self._verdicts.found)
-        judge.after_cut(state.products, state.broken)
+        judge.after_cut(state.products, state.listings, state.broken, computer.begun_max)
+        again = self._uploads.again()
         print(_row(number, computer.plan, f"{moment:<12}{survival:<9}", lost, state.products), flush=True)
         for found in self._verdicts.found[before:][:_SHOWN]:
             print(f"     FOUND after cut {number}: {found}", flush=True)
-        self._totals["cuts"] += 1
-        self._totals["blocks in caches"] += sum(each.cached for each in lost)
-        self._totals["of these lost"] += sum(each.cached - each.kept for each in lost)
-        self._totals["downloading after a cut, at most"] = max(
-            self._totals["downloading after a cut, at most"], state.count("downloading")
-        )
+        begun, found = state.count("downloading"), len(self._verdicts.found) - before
+        self._table.add_cut(computer.plan, moment, lost, begun, again, found)
 
     def _wait_for(self, moment: str, dice: random.Random) -> None:
         """Look on, as people do, until the moment has come."""
@@ -120,6 +132,18 @@ class Round:
         if moment == "an upgrade":
             wait_for((computer.lab.state / "backups").exists, _MOMENT_WITHIN_S, 0.001)
             time.sleep(dice.uniform(0, 0.15))
+            return
+        if moment == "an upload":
+            self._feed(dice, more=1, way=dice.choice(ways()))
+            until = dice.choice((lambda: True, self._uploads.ended, self._newest_is_taken))
+            wait_for(until, _MOMENT_WITHIN_S, 0.002)
+            time.sleep(dice.uniform(0, 0.4))
+            return
+        if moment == "a zip":
+            before = self._zips()
+            self._feed(dice, more=1)
+            wait_for(lambda: self._zips() - before, _MOMENT_WITHIN_S, 0.02)
+            time.sleep(dice.uniform(0, 0.5))
             return
         sent, papers = computer.sandbox.bytes_sent(), judge.papers()
         wait_for(lambda: computer.sandbox.bytes_sent() > sent, _MOMENT_WITHIN_S, 0.1)
@@ -136,6 +160,14 @@ class Round:
         elif moment == "a backup":
             computer.beside("state", "backup")
             time.sleep(dice.uniform(0.2, 1.2))
+
+    def _newest_is_taken(self) -> bool:
+        newest, inbox = f"listing-{self._listings}.txt", self._computer.lab.inbox
+        return any((inbox / folder / newest).exists() for folder in (".taking", ".accepted"))
+
+    def _zips(self) -> set[float]:
+        """Return when zips were asked for of late."""
+        return {each["boot_s"] for each in self._computer.sandbox.requests(500) if each["operation"] == "zip"}
 
     def _look_for(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
@@ -154,11 +186,11 @@ class Round:
         judge.at_the_end()
         for found in self._verdicts.found[before:][:_SHOWN]:
             print(f"     FOUND at the end of {computer.plan}: {found}", flush=True)
-        self._totals["computers"] += 1
-        self._totals["listings"] += len(judge.dropped)
-        self._totals["products"] += sum(map(len, judge.dropped.values()))
-        self._totals["bytes of products"] += judge.wanted_bytes
-        self._totals["bytes sent"] += computer.sandbox.bytes_sent()
+        self._table.totals["computers"] += 1
+        self._table.totals["listings"] += len(judge.dropped)
+        self._table.totals["products"] += sum(map(len, judge.dropped.values()))
+        self._table.totals["bytes of products"] += judge.wanted_bytes
+        self._table.totals["bytes sent"] += computer.sandbox.bytes_sent()
         if len(self._verdicts.found) > before:
             print(computer.log_end())
 
@@ -185,15 +217,6 @@ def _plans(seed: int, cuts: int, there_are: list[Kind], **different: object) -> 
         yield Plan(placement, chosen, dice.randrange(10**6), number % 2 == 1, **different), share  # type: ignore[arg-type]
 
 
-def _table(seed: int, verdicts: Verdicts, totals: Counter[str]) -> str:
-    lines = [f"{'seed':<40}{seed:>16}"]
-    lines += [f"{'file systems':<40}{', '.join(kind.name for kind in kinds())}"]
-    lines += [f"not here: {each}" for each in unavailable()]
-    lines += [f"{what:<40}{count:>16,}" for what, count in totals.items()]
-    lines += [f"{what:<40}{verdicts.counts[what]:>16,}" for what in NEVER]
-    return "\n".join(["", *lines, *(f"FOUND {each}" for each in verdicts.found[:100])])
-
-
 def main() -> int:
     """Run the campaign; 0: nothing was found."""
     parser = argparse.ArgumentParser()
@@ -205,14 +228,15 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = [kind for kind in kinds() if arguments.only in ("", kind.name)]
     different = {"honest": not arguments.lying_disk, "under": WITHOUT_SYNCS if arguments.without_syncs else ()}
-    verdicts, totals, first = Verdicts(), Counter[str](), 1
+    verdicts, first = Verdicts(), 1
+    table = Table(verdicts)
     print(_HEAD, flush=True)
     with tempfile.TemporaryDirectory(prefix="power-", ignore_cleanup_errors=True) as folder:
         for plan, cuts in _plans(arguments.seed, arguments.cuts, chosen, **different):
             with Computer(Path(folder) / f"computer-{first}", plan) as computer:
-                Round(computer, verdicts, totals).run(first, cuts)
+                Round(computer, verdicts, table).run(first, cuts)
             first += cuts
-    print(_table(arguments.seed, verdicts, totals), flush=True)
+    print(table.text(arguments.seed), flush=True)
     return 1 if verdicts.found else 0
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,7 @@ class Computer:
         self.log_path = folder / "daemon.log"
         self._daemon: subprocess.Popen[bytes] | None = None
         self._beside: list[subprocess.Popen[bytes]] = []
+        self._uploads: list[subprocess.Popen[bytes]] = []
         accounts = make_accounts(2, plan.seed, bandwidth_bytes_per_s=2_000_000)
         self.sandbox = SandboxProcess(accounts, seed=plan.seed)
         self.rig = Rig(folder / "disks")
@@ -78,7 +79,7 @@ class Computer:
         if self.plan.placement == "all apart":
             self.rig.add(self.plan.kinds[2], pre_spool, honest=self.plan.honest)
         self.lab.configure(
-            transfer={"piece_bytes": 4 * 2**20, "processes": 2},
+            transfer={"piece_bytes": 4 * 2**20, "processes": 2, "zip_fallback": True},
             retry={"attempts": 30},
             pre_spool=str(pre_spool) if self.plan.placement in ("pre-spool beside", "all apart") else None,
         )
@@ -122,15 +123,27 @@ class Computer:
         self._kill()
         return lost
 
-    def drop(self, name: str, lines: Sequence[str]) -> None:
+    def drop(self, name: str, content: bytes) -> None:
         """Move a listing into the inbox, as who does not want to lose it: it and its name are on the disk for good."""
         written = self.lab.root / f".{name}"
-        with written.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        with written.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         written.rename(self.lab.inbox / name)
         _sync_directory(self.lab.inbox)
+
+    def upload(self, name: str, content: bytes, *, within_s: float, as_part: bool) -> None:
+        """Let a program write a listing into the inbox, in place or as ``NAME.part``; the next cut ends it."""
+        source, target = self._folder / name, self.lab.inbox / name
+        source.write_bytes(content)
+        other = [f"{target}.part"] if as_part else []
+        program = [sys.executable, "-m", "tests.soak.power.upload_program", str(source), str(target), str(within_s)]
+        self._uploads.append(subprocess.Popen([*program, *other], cwd=_REPOSITORY))
+
+    def uploading(self) -> int:
+        """Return how many programs upload at this moment."""
+        return sum(program.poll() is None for program in self._uploads)
 
     def read_state(self) -> "StateAsItIs":
         """Read what the state on the disk says, without a daemon."""
@@ -139,6 +152,11 @@ class Computer:
     def leftovers(self) -> list[str]:
         """Return staged files that no product needs."""
         return leftovers(self.lab)
+
+    @property
+    def begun_max(self) -> int:
+        """Return how many products may be in transfer: see `cdsed.store.pieces.begun_enough`."""
+        return 2 * sum(account.sessions for account in self.sandbox.accounts)
 
     def running(self) -> bool:
         """Tell whether the daemon lives."""
@@ -171,7 +189,7 @@ class Computer:
             )
 
     def _kill(self, *, wait: bool = True) -> None:
-        for process in [self._daemon, *self._beside]:
+        for process in [self._daemon, *self._beside, *self._uploads]:
             if process is not None:
                 process.kill()
                 if wait:
@@ -179,6 +197,7 @@ class Computer:
         if wait:
             self._daemon = None
             self._beside.clear()
+            self._uploads.clear()
 
 
 def _make_old_state(folder: Path) -> None:

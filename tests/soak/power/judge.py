@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from enum import Enum, auto
 from pathlib import Path
 
 from cdsed.sandbox.products import Truth
@@ -19,9 +20,19 @@ _CHARGED_AND_DONE = (
 )
 #: What the table counts, and what must be 0.
 NEVER = (
+    *("listings lost", "listings doubled", "listings taken half", "begun too many"),
     *("lost", "doubled", "half", "zero-filled", "wrong bytes", "charged unfairly", "failed", "overbooked"),
     *("false reports", "false receipts", "damaged states", "damaged backups", "rules broken", "left behind"),
 )
+
+
+class Whereabouts(Enum):
+    """Where a listing is after a cut, as far as its uploader cares."""
+
+    TAKEN = auto()
+    IN_INBOX = auto()
+    DAMAGED_IN_INBOX = auto()
+    NOWHERE = auto()
 
 
 class Verdicts:
@@ -72,13 +83,16 @@ class Judge:
         self._verdicts = verdicts
         self._truths: dict[str, dict[str, Truth]] = {}
         self.dropped: dict[str, tuple[str, ...]] = {}
+        self.whereabouts: dict[str, Whereabouts] = {}
+        self._contents: dict[str, bytes] = {}
         self._seen_papers: set[str] = set()
         self._new_papers: set[str] = set()
         self._seen_done: set[str] = set()
 
-    def expect(self, listing: str, names: Iterable[str]) -> None:
-        """Learn of a listing that is in the inbox for good, and what its products consist of."""
+    def expect(self, listing: str, content: bytes, names: Iterable[str]) -> None:
+        """Learn of a listing that comes into the inbox, and what its products consist of."""
         self.dropped[listing] = tuple(names)
+        self._contents[listing] = content
         for name in self.dropped[listing]:
             self._truths[name] = self._lab.sandbox.truth(name)
 
@@ -113,9 +127,18 @@ class Judge:
         """Forget which products were done: a backup knows of fewer."""
         self._seen_done.clear()
 
-    def after_cut(self, products: Mapping[str, str], broken: Iterable[str]) -> None:
+    def after_cut(
+        self, products: Mapping[str, str], listings: Iterable[str], broken: Iterable[str], begun_max: int
+    ) -> None:
         """Judge a disk and a state that no daemon has seen since the cut."""
         self._verdicts.add_all("damaged states", broken)
+        if (begun := list(products.values()).count("downloading")) > begun_max:
+            self._verdicts.add("begun too many", f"{begun} products are downloading, and {begun_max} may be")
+        self.whereabouts = {name: self._find(name) for name in self.dropped}
+        for name in listings:
+            where = self.whereabouts.get(name, Whereabouts.NOWHERE)
+            if where in (Whereabouts.NOWHERE, Whereabouts.DAMAGED_IN_INBOX):
+                self._verdicts.add("listings lost", f"the state knows {name}, and it is {where.name}")
         whole = self._whole()
         for name in self._seen_done - {name for name, state in products.items() if state in _GOOD}:
             self._verdicts.add("lost", f"{name} was done, and is {products.get(name)}")
@@ -129,15 +152,30 @@ class Judge:
         for backup in (self._lab.state / "backups").glob("cdsed-*.sqlite"):
             self._judge_backup(backup)
 
+    def _find(self, listing: str) -> Whereabouts:
+        """Tell where a listing is; in directories of cdsed it has to be whole."""
+        wanted = self._contents[listing]
+        taken = [path for folder in (".taking", ".accepted") if (path := self._lab.inbox / folder / listing).exists()]
+        for path in taken:
+            if (content := path.read_bytes()) != wanted:
+                what = f"{path.parent.name}/{listing}: {len(content)} of {len(wanted)} bytes, {content.count(0)} zeros"
+                self._verdicts.add("listings taken half", what)
+        if taken:
+            return Whereabouts.TAKEN
+        if not (self._lab.inbox / listing).exists():
+            return Whereabouts.NOWHERE
+        is_whole = (self._lab.inbox / listing).read_bytes() == wanted
+        return Whereabouts.IN_INBOX if is_whole else Whereabouts.DAMAGED_IN_INBOX
+
     def at_the_end(self) -> None:
         """Judge an installation that has drained everything and is stopped."""
         whole = self._whole()
         self._judge_endings(whole)
         for listing in self.dropped:
             if self._lab.report(listing) is None:
-                self._verdicts.add("lost", f"{listing} was never reported")
+                self._verdicts.add("listings lost", f"{listing} was never reported")
         for row in self._lab.query("SELECT name, count(*) AS times FROM listing GROUP BY sha256 HAVING times > 1"):
-            self._verdicts.add("doubled", f"listing {row['name']} was taken {row['times']} times")
+            self._verdicts.add("listings doubled", f"{row['name']} was taken {row['times']} times")
         for paper in self.papers():
             self._judge_paper(paper, whole)
         self._verdicts.add_all("overbooked", overbooked(self._lab.sandbox))
@@ -182,6 +220,10 @@ class Judge:
         except ValueError as error:
             self._verdicts.add(false, f"{paper}: {error}")
             return
+        if listing not in self.dropped:
+            there = sorted(str(path.relative_to(self._lab.inbox)) for path in self._lab.inbox.rglob("listing-*.txt"))
+            self._verdicts.add("listings doubled", f"{paper} is of no listing that was dropped; there are {there}")
+            return
         wanted = self.dropped[listing]
         if kind == "report":
             said = {row["safename"]: row["state"] for row in content["products"]}
@@ -191,12 +233,14 @@ class Judge:
                 if state in _GOOD and name not in whole:
                     self._verdicts.add(false, f"{paper}: {name} is {state}, and not in the spool")
             return
-        kept = self._lab.inbox / ".accepted" / listing
-        if not kept.exists() or kept.read_text(encoding="utf-8").split() != list(wanted):
-            self._verdicts.add(false, f"{paper}: its listing is not what was dropped")
-        counts = dict(content["counts"])
-        if counts.pop("lines") != len(wanted) or sum(counts.values()) != len(wanted):
-            self._verdicts.add(false, f"{paper} says {content['counts']} of {len(wanted)} lines")
+        content, counts = self._contents[listing], dict(content["counts"])
+        lines = content.count(b"\n")
+        # The receipt appears first, then the listing moves out of .taking/.
+        kept = [path for folder in (".accepted", ".taking") if (path := self._lab.inbox / folder / listing).exists()]
+        if not kept or kept[0].read_bytes() != content:
+            self._verdicts.add("listings taken half", f"{paper}: its listing is not what was dropped")
+        if counts.pop("lines") != lines or sum(counts.values()) != lines or counts["rejected"]:
+            self._verdicts.add(false, f"{paper} says {counts} of {lines} lines")
 
     def _judge_backup(self, backup: Path) -> None:
         try:
