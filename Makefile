@@ -54,8 +54,8 @@ bench-compare: $(VENV)/.installed ## Print what changed between two runs of it: 
 soak: $(VENV)/.tests-installed ## Kill and break it at random for SOAK_MINUTES (60)
 	CDSED_SOAK_MINUTES=$(SOAK_MINUTES) CDSED_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests
 
-soak-machine: $(VENV)/.tests-installed ## Cut the power of disks with volatile caches CUTS (20) times, print a table, and let networks and disks fail (root); SEED= repeats it
-	CDSED_POWER_CUTS=$(CUTS) CDSED_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests/soak/power tests/soak/network tests/soak/disks
+soak-machine: $(VENV)/.tests-installed ## Cut the power of disks with volatile caches CUTS (20) times, print a table, let networks and disks fail, and reboot a whole machine CDSED_REBOOTS (3) times (root); SEED= repeats it
+	CDSED_POWER_CUTS=$(CUTS) CDSED_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -m soak -o timeout=0 -s tests/soak/power tests/soak/network tests/soak/disks tests/soak/guest
 
 peers: $(VENV)/.tests-installed ## Install the clients of others into build/ (needs the index; minutes), and run them at the sandbox
 	$(BIN)/python -m pytest -m peers tests/peers
