@@ -6,23 +6,38 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import yaml
 
 from cdsed.sandbox.accounts import SandboxAccount, make_accounts
+from cdsed.sandbox.names import realistic_safenames
 from tests.soak.guest.guest import Guest
 from tests.soak.guest.image import HOST, PORT, files_of, make_data_image, root_image
 from tests.soak.network.namespaces import Namespace
+from tests.soak.power.computer import state_in
 from tests.soak.power.judge import Judge, Verdicts
+from tests.soak.power.volatile_image import Survival
 from tests.support.daemon import Installation
 from tests.support.front import Front, server_context
+from tests.support.machine import trees
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
 
 _REPOSITORY = Path(__file__).parents[3]
+# As the service's user, because what root makes in its directory would be closed to it.
+_SERVICE = ("setpriv", "--reuid=cdsed", "--regid=cdsed", "--init-groups")
+_SEEN = """
+import json, os, sqlite3
+papers = [each for each in os.listdir("/var/lib/cdsed/inbox/.accepted") if each.endswith(".json")]
+db = sqlite3.connect("file:/var/lib/cdsed/cdsed.sqlite?mode=ro", uri=True, timeout=60)
+done = [row[0] for row in db.execute("SELECT safename FROM product WHERE state = 'done'")]
+print(json.dumps([papers, done]))
+"""
 _SETTINGS: dict[str, Any] = {
     "transfer": {"piece_bytes": 2 * 2**20, "processes": 2},
     "disk": {"free_bytes_min": 0},
@@ -69,6 +84,23 @@ class VolatileDisk:
             server.kill()
 
 
+@contextlib.contextmanager
+def running(folder: Path, *accounts: SandboxAccount) -> Iterator["GuestLab"]:
+    """Give a machine that has booted, and runs the service; skip where its tree cannot be made."""
+    with contextlib.ExitStack() as stack:
+        try:
+            lab = stack.enter_context(GuestLab(folder, accounts))
+        except trees.NoTree as error:
+            pytest.skip(str(error))
+        print(f"\nbooted in {lab.start():.0f} s", flush=True)
+        yield lab
+
+
+def products(count: int, seed: int, size_bytes: int) -> list[dict[str, Any]]:
+    """Return products for the sandbox."""
+    return [{"safename": name, "size_bytes": size_bytes} for name in realistic_safenames("S1_GRD", count, seed=seed)]
+
+
 class GuestLab:
     """A guest with cdsed under its systemd, and the sandbox that it reaches through a front with TLS.
 
@@ -86,8 +118,10 @@ class GuestLab:
         self.verdicts = Verdicts()
 
     def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp")))
+            # Short, because addresses of sockets have at most 107 bytes.
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guest-")))
             self.sandbox = stack.enter_context(SandboxProcess(self._accounts))
             self.place = Namespace()
             stack.callback(self.place.close)
@@ -163,14 +197,36 @@ class GuestLab:
         for listing in self.judge.dropped:
             self.guest.wait(f"{listing} is reported", lambda each=listing: self.is_reported(each), timeout_s)
 
+    def look(self) -> None:
+        """Let the judge remember what users can see now."""
+        code, said = self.guest.attempt(*_SERVICE, "python3", "-c", _SEEN)
+        if code == 0:  # else the state is just being made
+            self.judge.saw(*json.loads(said))
+
+    def cut(self, survival: Survival, seed: int) -> str:
+        """Cut the power of the machine and of its disk, and judge what the disk has; return what happened, in words."""
+        self.disk.ask(do="off")
+        self.guest.cut()
+        [lost] = self.disk.ask(do="settle", survival=survival, seed=seed)
+        with self.looked_at() as here:
+            state = state_in(here, self._folder / "copy")
+            self.judge.after_cut(state.products, state.broken)
+        states = ", ".join(f"{count} {name}" for name, count in sorted(Counter(state.products.values()).items()))
+        return f"{survival}: {lost['kept']} of {lost['cached']} cached blocks kept; {states}"
+
     def sent(self) -> int:
         """Return how many bytes the sandbox has sent."""
         return self.sandbox.bytes_sent()
 
-    def wait_for_bytes(self, more: int = 1_000_000) -> None:
+    def wait_for_bytes(self, more: int = 1_000_000, timeout_s: float = 300) -> None:
         """Wait until so many more bytes have arrived."""
         wanted = self.sent() + more
-        self.guest.wait(f"{more} more bytes", lambda: self.sent() >= wanted)
+        self.guest.wait(f"{more} more bytes", lambda: self.sent() >= wanted, timeout_s)
+
+    def move_spool(self, *, back: bool = False) -> None:
+        """Copy what is published into the file system that is to be mounted at /mnt, or back from there."""
+        source, target = ("/mnt", "/data/spool") if back else ("/data/spool", "/mnt")
+        self.guest.script(f"find {target} -mindepth 1 -delete; cp -a {source}/. {target}/; chown cdsed: {target}; sync")
 
     @contextlib.contextmanager
     def looked_at(self) -> Iterator[LookedAt]:

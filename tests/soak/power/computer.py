@@ -134,7 +134,7 @@ class Computer:
 
     def read_state(self) -> "StateAsItIs":
         """Read what the state on the disk says, without a daemon."""
-        return _read_state(self.lab, self._folder / "copy")
+        return state_in(self.lab, self._folder / "copy")
 
     def leftovers(self) -> list[str]:
         """Return staged files that no product needs."""
@@ -206,8 +206,8 @@ class StateAsItIs:
         return list(self.products.values()).count(state)
 
 
-def _read_state(lab: Installation, folder: Path) -> StateAsItIs:
-    """Copy the state with its log, and read the copy."""
+def state_in(lab: Installation, folder: Path) -> StateAsItIs:
+    """Copy the state of an installation with its log, and read the copy, without a daemon."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     path = folder / "cdsed.sqlite"
