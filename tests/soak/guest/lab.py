@@ -134,6 +134,7 @@ class GuestLab:
             stack.callback(self.front.close)
             self.disk = VolatileDisk(folder)
             stack.callback(self.disk.close)
+            stack.enter_context(trees.alone())
             self.guest = stack.enter_context(Guest(folder, root_image(), f"nbd:unix:{self.disk.address}", self.place))
             self.here = LookedAt(self._folder / "lab", self.sandbox)
             self.judge = Judge(self.here, self.verdicts)
