@@ -27,7 +27,7 @@ _FILES = {
     "etc/hostname": "guest\n",
     "etc/fstab": """\
 /dev/vda / ext4 defaults 0 0
-/dev/vdb /data ext4 defaults 0 0
+/dev/vdb /data ext4 x-systemd.device-timeout=1200 0 0
 /data/state /var/lib/cdsed none bind,x-systemd.requires-mounts-for=/data 0 0
 /data/spool /var/spool/cdsed none bind,x-systemd.requires-mounts-for=/data 0 0
 """,
