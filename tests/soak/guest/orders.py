@@ -23,8 +23,10 @@ def _run(port: BinaryIO, order: dict[str, Any], lock: threading.Lock) -> None:
         errors="replace",
     )
     answer = {"number": order["number"], "code": done.returncode, "output": done.stdout}
+    left = json.dumps(answer).encode() + b"\n"
     with lock:
-        port.write(json.dumps(answer).encode() + b"\n")
+        while left:  # a port takes at most 32 KiB at once
+            left = left[port.write(left) or 0 :]
 
 
 def main() -> None:
