@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.soak.guest.image import kernel
-from tests.soak.network.namespaces import Namespace
+from tests.support.namespaces import Namespace
 
 _BOOTED_WITHIN_S, _ANSWERS_WITHIN_S = 1500.0, 600.0
 # Packets are as long as on a wire, so that the loss of one is that of one.

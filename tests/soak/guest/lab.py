@@ -18,15 +18,15 @@ from cdsed.sandbox.accounts import SandboxAccount, make_accounts
 from cdsed.sandbox.names import realistic_safenames
 from tests.soak.guest.guest import Guest
 from tests.soak.guest.image import HOST, PORT, files_of, make_data_image, root_image
-from tests.soak.network.namespaces import Namespace
-from tests.soak.power.computer import state_in
-from tests.soak.power.judge import Judge, Verdicts
-from tests.soak.power.volatile_image import Survival
 from tests.support.daemon import Installation
+from tests.support.disk_state import state_in
 from tests.support.front import Front, server_context
+from tests.support.judge import Judge, Verdicts
 from tests.support.machine import trees
+from tests.support.namespaces import Namespace
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
+from tests.support.volatile_image import Survival
 
 _REPOSITORY = Path(__file__).parents[3]
 # As the service's user, because what root makes in its directory would be closed to it.

@@ -9,8 +9,8 @@ import pytest
 
 from tests.soak.guest.image import why_not
 from tests.soak.guest.lab import GuestLab, products, running
-from tests.soak.power.computer import dice_for
-from tests.soak.power.volatile_image import Survival
+from tests.support.disk_state import dice_for
+from tests.support.volatile_image import Survival
 
 pytestmark = [
     pytest.mark.soak,

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.soak.network.name_server import NameServer
-from tests.soak.network.namespaces import Namespace
 from tests.support.daemon import DaemonProcess, Installation
 from tests.support.front import Front, server_context
+from tests.support.namespaces import Namespace
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
 
