@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.soak.network.name_server import NameServer
-from tests.soak.network.namespaces import Namespace
 from tests.support.daemon import DaemonProcess, Installation
 from tests.support.front import Front, server_context
+from tests.support.namespaces import Namespace
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
 
@@ -115,16 +115,7 @@ class Network:
 
     def listen(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         """Return a socket that listens in the far namespace."""
-
-        def make() -> socket.socket:
-            made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((address, port))
-            if kind is socket.SOCK_STREAM:
-                made.listen(64)
-            return made
-
-        return self.far.opened(make)
+        return self.far.listening(address, port, kind)
 
     def connected(self, address: str, port: int) -> socket.socket:
         """Return a connection of the near namespace."""

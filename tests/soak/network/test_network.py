@@ -17,11 +17,11 @@ import pytest
 
 from cdsed.sandbox.accounts import make_accounts
 from cdsed.sandbox.names import realistic_safenames
-from tests.soak.network.namespaces import why_not
 from tests.soak.network.rig import ELSEWHERE, FAR, FAR_6, NAME, PORT, Network
 from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.front import server_context
 from tests.support.invariants import Eye
+from tests.support.namespaces import why_not
 from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from cdsed.sandbox.names import realistic_safenames
 from tests.soak.power.alone import kinds
-from tests.soak.power.computer import PLACEMENTS, WITHOUT_SYNCS, Computer, Plan, dice_for, wait_for
-from tests.soak.power.judge import Judge, Verdicts
+from tests.soak.power.computer import PLACEMENTS, WITHOUT_SYNCS, Computer, Plan, wait_for
 from tests.soak.power.rig import Kind, NotMountable
 from tests.soak.power.table import Table
 from tests.soak.power.uploads import Uploads, ways
-from tests.soak.power.volatile_image import Loss, Survival
+from tests.support.disk_state import dice_for
+from tests.support.judge import Judge, Verdicts
+from tests.support.volatile_image import Loss, Survival
 
 _CUTS_OF_ONE_MAX = 10
 _DRAINED_WITHIN_S, _MOMENT_WITHIN_S = 300.0, 25.0

@@ -1,8 +1,6 @@
 """A computer with cdsed on it: its disks, an installation, the daemon; its power can be cut."""
 
 import os
-import random
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,10 +13,11 @@ from typing import Any, Self
 
 from cdsed.sandbox.accounts import make_accounts
 from tests.soak.power.rig import Kind, Rig, write_back
-from tests.soak.power.volatile_image import Loss, Survival
 from tests.support.daemon import Installation
+from tests.support.disk_state import StateAsItIs, state_in
 from tests.support.invariants import leftovers
 from tests.support.sandbox import SandboxProcess
+from tests.support.volatile_image import Loss, Survival
 
 _REPOSITORY = str(Path(__file__).parents[3])
 _OLD_STATE = Path(__file__).parents[2] / "data" / "schema-11.sql"
@@ -147,7 +146,7 @@ class Computer:
 
     def read_state(self) -> "StateAsItIs":
         """Read what the state on the disk says, without a daemon."""
-        return _read_state(self.lab, self._folder / "copy")
+        return state_in(self.lab, self._folder / "copy")
 
     def leftovers(self) -> list[str]:
         """Return staged files that no product needs."""
@@ -212,41 +211,6 @@ def _make_old_state(folder: Path) -> None:
         db.executescript("\n".join(statements))
 
 
-@dataclass(frozen=True)
-class StateAsItIs:
-    """What a state says that no daemon uses: read from a copy, because reading it in place repairs it."""
-
-    products: dict[str, str]
-    listings: dict[str, str]
-    broken: list[str]
-
-    def count(self, state: str) -> int:
-        """Return how many products are in a state."""
-        return list(self.products.values()).count(state)
-
-
-def _read_state(lab: Installation, folder: Path) -> StateAsItIs:
-    """Copy the state with its log, and read the copy."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    path = folder / "cdsed.sqlite"
-    for name in ("cdsed.sqlite", "cdsed.sqlite-wal"):
-        if (lab.state / name).exists():
-            shutil.copyfile(lab.state / name, folder / name)
-    if not path.exists():
-        return StateAsItIs({}, {}, [])
-    try:
-        with closing(sqlite3.connect(path)) as db:
-            [[verdict]] = db.execute("PRAGMA integrity_check(1)")
-            return StateAsItIs(
-                dict(db.execute("SELECT safename, state FROM product")),
-                dict(db.execute("SELECT name, state FROM listing")),
-                [] if verdict == "ok" else [f"the state is damaged: {verdict}"],
-            )
-    except sqlite3.DatabaseError as error:
-        return StateAsItIs({}, {}, [f"the state cannot be read: {error}"])
-
-
 def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     os.fsync(descriptor)
@@ -261,8 +225,3 @@ def wait_for(condition: Callable[[], Any], within_s: float, every_s: float = 0.0
             return False
         time.sleep(every_s)
     return True
-
-
-def dice_for(seed: int, *what: object) -> random.Random:
-    """Return separate dice for each decision, so that one does not change another."""
-    return random.Random("/".join(map(str, (seed, *what))))

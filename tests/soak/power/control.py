@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cdsed.sandbox.products import Truth
 from tests.soak.power.alone import kinds
-from tests.soak.power.judge import damage
 from tests.soak.power.rig import Kind, Rig
 from tests.soak.power.unsafe_program import contents
+from tests.support.judge import damage
 
 _REPOSITORY = Path(__file__).parents[3]
 _PRODUCTS = 60

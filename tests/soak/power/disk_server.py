@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.soak.power.volatile_image import VolatileImage
+from tests.support.volatile_image import VolatileImage
 
 _MAGIC, _OPTION_MAGIC, _OPTION_REPLY = b"NBDMAGIC", b"IHAVEOPT", 0x3E889045565A9
 _REQUEST, _REPLY = struct.Struct(">IHHQQI"), struct.Struct(">IIQ")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.soak.power.volatile_image import Loss, Survival
+from tests.support.volatile_image import Loss, Survival
 
 _REPOSITORY = Path(__file__).parents[3]
 _IMAGE_BYTES = 1536 * 2**20

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 
 from tests.soak.power.alone import kinds, unavailable
 from tests.soak.power.computer import Plan
-from tests.soak.power.judge import NEVER, Verdicts
-from tests.soak.power.volatile_image import Loss
+from tests.support.judge import NEVER, Verdicts
+from tests.support.volatile_image import Loss
 
 _HEAD = (
     f"{'file system':<16}{'cut in':<12}{'cuts':>5}{'blocks cached':>15}{'lost':>10}"

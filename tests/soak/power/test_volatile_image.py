@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.power.volatile_image import BLOCK_BYTES, Loss, VolatileImage
+from tests.support.volatile_image import BLOCK_BYTES, Loss, VolatileImage
 
 _BLOCKS = 64
 

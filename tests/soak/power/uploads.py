@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.soak.power.computer import Computer
-from tests.soak.power.judge import Judge, Whereabouts
+from tests.support.judge import Judge, Whereabouts
 
 #: How it comes, and how often: moved and synced; written under another name and renamed; written in place.
 _WAYS = {"moved": 4, "renamed": 2, "in place": 2, "long, in place": 1, "long, renamed": 1}

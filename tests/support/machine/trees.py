@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,13 @@ _PACKAGES = [
     *("systemd", "systemd-sysv", "dbus", "udev", "libnss-systemd", "libpam-systemd", "procps", "ca-certificates"),
     *("make", "python3", "python3-venv"),
 ]
+# What a machine of its own has besides, by the way in which cdsed is installed.
+_MORE_PACKAGES = {
+    "guest": [
+        *("linux-image-amd64", "zstd", "kmod", "util-linux-extra", "iproute2", "e2fsprogs", "dmsetup"),
+        *("nfs-kernel-server", "nfs-common"),
+    ]
+}
 # Units of a real machine that are not related to cdsed, or that would change the host.
 _MASKED = [
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer"),
@@ -68,7 +75,7 @@ def installed(suite: str, way: str) -> Path:
     NoTree
         debootstrap or the packages cannot be had.
     """
-    base = bare(suite)
+    base = bare(suite, _MORE_PACKAGES.get(way, []))
     name = f"{suite}-{way}"
     key = _digest_of_sources(base.name, way)
     return _made(name, key, lambda new: _install(base, new, way))
@@ -99,11 +106,13 @@ def run_in(tree: Path, *command: str, timeout_s: float = 900) -> str:
     return done.stdout
 
 
-def bare(suite: str) -> Path:
+def bare(suite: str, more_packages: Sequence[str] = ()) -> Path:
     """Return a tree of this Debian without cdsed, made where it is not there yet; `NoTree` as for `installed`."""
+    packages = [*_PACKAGES, *more_packages]
+    name = f"{suite}-{'kernel' if more_packages else 'base'}"
 
     def bootstrap(new: Path) -> None:
-        command = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", suite, str(new), mirror]
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(new), mirror]
         log = MACHINES / f"{suite}.log"
         with log.open("wb") as output:
             done = subprocess.run([*_ISOLATED, *command], stdout=output, stderr=output, timeout=900, check=False)
@@ -116,11 +125,11 @@ def bare(suite: str) -> Path:
         versions = run_in(new, "dpkg-query", "--show")
         (MACHINES / f"{suite}.packages").write_text(versions, encoding="utf-8")
 
-    key = hashlib.sha256(repr((_PACKAGES, _MASKED)).encode()).hexdigest()[:12]
-    if not (MACHINES / f"{suite}-base-{key}").is_dir():
+    key = hashlib.sha256(repr((packages, _MASKED)).encode()).hexdigest()[:12]
+    if not (MACHINES / f"{name}-{key}").is_dir():
         mirror = _mirror()
         _need_debootstrap(suite, mirror)
-    return _made(f"{suite}-base", key, bootstrap)
+    return _made(name, key, bootstrap)
 
 
 def _need_debootstrap(suite: str, mirror: str) -> None:
@@ -220,6 +229,15 @@ def _paths_of(environ: dict[str, str]) -> list[str]:
 # Shell, run in a tree in a copy of the sources.
 WAYS = {
     "make": "make install PREFIX=/usr PYTHON=/usr/bin/python3",
+    # With a kernel: the initial disk has what finds the root on a disk of qemu, and nothing else.
+    "guest": """
+        make install PREFIX=/usr PYTHON=/usr/bin/python3
+        rm /etc/systemd/system/systemd-udevd.service
+        echo MODULES=list > /etc/initramfs-tools/conf.d/guest
+        printf '%s\\n' virtio_pci virtio_blk ext4 crc32c_generic > /etc/initramfs-tools/modules
+        update-initramfs -u -k all
+        systemctl enable systemd-networkd
+        systemctl mask nfs-blkmap.service""",
     # What is installed is an older version; the present one is beside it, to upgrade to.
     "deb": f"""set -e
         make deb PYTHON=/usr/bin/python3

@@ -118,10 +118,15 @@ class Judge:
         The state calls a product done only once that is on the disk, and makes no paper before. The paper itself is
         renamed a moment before its directory is synced, so what is new in this look counts from the next one on.
         """
-        self._seen_papers |= self._new_papers
-        self._new_papers = self.papers()
+        papers = self.papers()
         done = self._lab.query("SELECT safename FROM product WHERE state = 'done'")
-        self._seen_done |= {row["safename"] for row in done}
+        self.saw(papers, (row["safename"] for row in done))
+
+    def saw(self, papers: Iterable[str], done: Iterable[str]) -> None:
+        """Remember a look that somebody else had."""
+        self._seen_papers |= self._new_papers
+        self._new_papers = set(papers)
+        self._seen_done |= set(done)
 
     def forget_done(self) -> None:
         """Forget which products were done: a backup knows of fewer."""

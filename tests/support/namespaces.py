@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import socket
 import struct
 import subprocess
 from collections.abc import Callable
@@ -76,6 +77,19 @@ class Namespace:
 
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(there).result()
+
+    def listening(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """Return a socket that listens in it."""
+
+        def make() -> socket.socket:
+            made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind((address, port))
+            if kind is socket.SOCK_STREAM:
+                made.listen(64)
+            return made
+
+        return self.opened(make)
 
     def device(self, name: str) -> int:
         """Make a TUN device in it; return its descriptor. The device lives as long as that."""
