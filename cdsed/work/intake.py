@@ -28,7 +28,7 @@ from cdsed.store import listings
 from cdsed.store.database import Database
 from cdsed.store.listings import Listing
 from cdsed.work import listing_log, unreadable
-from cdsed.work.forgotten import return_unknown
+from cdsed.work.forgotten import put_in_order
 from cdsed.work.lines import Lines
 from cdsed.work.reports import note_unwritten, write_reports
 from cdsed.work.rounds import BatchSize, batches, rounds
@@ -167,7 +167,7 @@ class Intake:
             raise
         former, self._identity = self._identity, (status.st_dev, status.st_ino)
         if self._was_away or former != self._identity:
-            return_unknown(self._db, self._root)
+            put_in_order(self._db, self._root)
             self._was_away, self._left_behind, self._device = False, True, status.st_dev
 
     def _take_left_behind(self) -> None:

@@ -13,7 +13,7 @@ from cdsed.store.database import FILE_NAME, Database, open_as_it_is, open_state
 from cdsed.store.filesystem import refuse_network_filesystem
 from cdsed.store.migration import newest_schema
 from cdsed.store.soundness import examine
-from cdsed.work.forgotten import return_unknown
+from cdsed.work.forgotten import put_in_order
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def open_for_daemon(settings: Settings, clock: Clock) -> Database:
         _log.error("what was there before is in %s", aside, extra=about(LogEvent.STATE_RECOVERED))
     db = open_state(state_dir)
     try:
-        return_unknown(db, settings.inbox.path)
+        put_in_order(db, settings.inbox.path)
     except OSError as error:  # the disk of the inbox is away: downloads continue, and intake logs it
         message = f"{error.filename or settings.inbox.path}: {error.strerror}"
         _log.error("accepted listings cannot be read (%s); intake reads them when they can be", message)

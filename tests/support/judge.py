@@ -14,6 +14,7 @@ from tests.support.daemon import Installation
 from tests.support.invariants import Eye, found_by_the_checker, leftovers, overbooked
 
 _BLOCK_BYTES = 4096
+_RECEIPT, _REPORT = ".receipt.json", ".report.json"
 _GOOD = {"done", "already_present"}
 _CHARGED_AND_DONE = (
     "SELECT product, max(attempts) AS charged, sum(target = 'done') AS times FROM event GROUP BY product"
@@ -128,9 +129,17 @@ class Judge:
         self._new_papers = set(papers)
         self._seen_done |= set(done)
 
-    def forget_done(self) -> None:
-        """Forget which products were done: a backup knows of fewer."""
+    def forget_what_a_backup_lacks(self) -> None:
+        """Forget what a backup that is restored now need not know.
+
+        It knows of fewer products that are done. A listing that it does not know goes back to intake, and its receipt
+        away, unless it has a report.
+        """
         self._seen_done.clear()
+        reported = {paper.removesuffix(_REPORT) for paper in self.papers() if paper.endswith(_REPORT)}
+        for papers in (self._seen_papers, self._new_papers):
+            of_others = {each for each in papers if each.removesuffix(_RECEIPT).removesuffix(_REPORT) not in reported}
+            papers.difference_update(of_others)
 
     def after_cut(
         self, products: Mapping[str, str], listings: Iterable[str], broken: Iterable[str], begun_max: int

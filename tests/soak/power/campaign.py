@@ -106,7 +106,7 @@ class Round:
         computer, judge, before = self._computer, self._judge, len(self._verdicts.found)
         [survival] = dice.choices(list(_SURVIVALS), list(_SURVIVALS.values()))
         if moment == "a restore":
-            judge.forget_done()
+            judge.forget_what_a_backup_lacks()
             computer.beside("state", "restore", "--yes")
             time.sleep(dice.uniform(0.3, 1.5))
         else:

@@ -30,6 +30,8 @@ _ROOT = Path(__file__).resolve().parents[3]
 NAMES = realistic_safenames("S2_L1C", 1200, seed=5)
 MANY = realistic_safenames("S2_L1C", 4000, seed=5)  # more than three batches, each of which may be twice the former
 
+_TAKEN = ("", ".receipt.json", ".receipt.txt")
+
 
 class Desk(StateLab):
     """A state with an inbox, a spool and their settings."""
@@ -69,12 +71,17 @@ def drop(desk, name, lines):
 def take(desk, name, lines):
     """Drop a listing and have it taken; return its receipt's counts."""
     drop(desk, name, lines)
+    until_taken(desk, name)
+    return counts(desk, name)
+
+
+def until_taken(desk, name):
+    """Start intake, and let it look until it has taken a file."""
     worker = intake(desk)
     for _ in range(100):
         worker.look()
         if not (desk.inbox / name).exists():
             break
-    return counts(desk, name)
 
 
 def counts(desk, name):
@@ -325,6 +332,52 @@ def test_a_listing_whose_reader_is_stopped_repeatedly_is_taken_in_the_end(desk, 
             Intake(desk.db, SYSTEM_CLOCK, desk.settings, ["default"], presence, stop).go_on()
     intake(desk).go_on()
     assert counts(desk, "long.txt") == {"accepted": 3}
+
+
+@pytest.mark.parametrize("former", ["l.txt", ".taking/l.txt", "other/l.txt", ".taking/other/l.txt"])
+def test_a_former_name_that_comes_back_with_a_power_cut_is_no_other_listing(desk, caplog, former):
+    (desk.inbox / "other").mkdir()
+    name = former.removeprefix(".taking/")
+    drop(desk, name, NAMES[:3])
+    until_taken(desk, name)
+    (desk.inbox / former).parent.mkdir(exist_ok=True)
+    os.link(desk.inbox / ".accepted" / name, desk.inbox / former)  # as btrfs replays its log
+    after_the_cut = intake(desk)
+    after_the_cut.go_on()
+    after_the_cut.look()
+    assert files_below(desk.inbox) == {f".accepted/{name}{suffix}" for suffix in _TAKEN}
+    assert desk.db.value("SELECT count(*) FROM listing") == 1
+    assert f"{former} came back as a second name of" in caplog.text
+
+
+@pytest.mark.parametrize("another", ["l.txt", ".accepted/l.txt"])
+def test_a_listing_of_two_names_after_a_power_cut_in_its_move_is_taken_once(desk, another):
+    drop(desk, "l.txt", NAMES[:3])
+    in_the_way = desk.inbox / ".accepted" / ".l.txt.receipt.json.tmp"  # the move to .accepted/ waits for it
+    in_the_way.mkdir(parents=True)
+    until_taken(desk, "l.txt")
+    in_the_way.rmdir()
+    os.link(desk.inbox / ".taking/l.txt", desk.inbox / another)
+    after_the_cut = intake(desk)
+    after_the_cut.go_on()
+    after_the_cut.look()
+    assert files_below(desk.inbox) == {f".accepted/l.txt{suffix}" for suffix in _TAKEN}
+    assert counts(desk, "l.txt") == {"accepted": 3}
+    assert desk.db.value("SELECT count(*) FROM listing") == 1
+
+
+def test_a_file_that_its_owner_drops_as_a_link_each_day_is_taken_each_day(desk):
+    own = desk.root / "daily.txt"
+    own.write_text(f"{NAMES[0]}\n", encoding="utf-8")
+    os.utime(own, (1, 1))
+    for _ in range(2):
+        os.link(own, desk.inbox / "daily.txt")
+        until_taken(desk, "daily.txt")
+    assert desk.db.value("SELECT count(*) FROM listing") == 2
+
+
+def files_below(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_an_inbox_that_is_bare_at_a_start_is_waited_for_while_a_listing_of_it_is_not_reported(desk, tmp_path):
