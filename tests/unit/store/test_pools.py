@@ -157,7 +157,7 @@ lock.touch()
 process = processes.register(db, SYSTEM_CLOCK, name=sys.argv[2], lock=lock)
 dice = random.Random(sys.argv[2])
 most_held = 0
-for _ in range(300):
+for _ in range(600):  # enough to reach the limit, also where a session is seldom free
     free = leases.free_sessions(db, SYSTEM_CLOCK, ["default"])
     lease = leases.take(db, SYSTEM_CLOCK, dice.choice(free), process) if free else None
     if lease is None:
