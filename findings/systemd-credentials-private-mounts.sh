@@ -11,9 +11,7 @@
 . "$(dirname "$0")/systemd_machine.sh"
 
 for suite in bookworm trixie sid; do
-    make_machine $suite
     boot $suite private
-    inside systemctl --version | head -n 1
     inside sh -c 'echo content > /etc/word'
     unit reader.service << 'UNIT'
 [Service]

@@ -10,9 +10,7 @@
 . "$(dirname "$0")/systemd_machine.sh"
 
 for suite in bookworm trixie sid; do
-    make_machine $suite
     boot $suite rshared
-    inside systemctl --version | head -n 1
     for subset in all pid; do
         unit $subset.service << UNIT
 [Service]

@@ -35,9 +35,10 @@ make_machine() {
     ln -s /dev/null "$new/etc/systemd/system/systemd-udevd.service"
 }
 
-# boot SUITE PROPAGATION: of its mounts, rshared or private.
+# boot SUITE PROPAGATION: make it, boot it, and say its version. Its mounts are rshared or private.
 boot() {
     local tries=0
+    make_machine "$1"
     mkdir "$cgroup"
     # shellcheck disable=SC2016
     sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' - "$cgroup" \
@@ -50,6 +51,7 @@ boot() {
         [ $tries -lt 600 ] || { echo "$1 does not boot"; cat "$work/log"; exit 1; }
         sleep 0.1
     done
+    inside systemctl --version | head -n 1
 }
 
 # inside COMMAND ...: run it in the machine.

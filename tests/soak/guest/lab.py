@@ -3,8 +3,6 @@
 import contextlib
 import json
 import shlex
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,6 +17,7 @@ from cdsed.sandbox.names import realistic_safenames
 from tests.soak.guest.guest import Guest
 from tests.soak.guest.image import HOST, PORT, files_of, make_data_image, root_image
 from tests.support.daemon import Installation
+from tests.support.disk_control import DiskControl
 from tests.support.disk_state import state_in
 from tests.support.front import Front, server_context
 from tests.support.judge import Judge, Verdicts
@@ -28,7 +27,6 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.tls_site import make_certificates
 from tests.support.volatile_image import Survival
 
-_REPOSITORY = Path(__file__).parents[3]
 # As the service's user, because what root makes in its directory would be closed to it.
 _SERVICE = ("setpriv", "--reuid=cdsed", "--regid=cdsed", "--init-groups")
 _SEEN = """
@@ -56,32 +54,13 @@ class LookedAt(Installation):
 
 
 class VolatileDisk:
-    """A data disk whose cache loses what was not flushed (`tests.soak.power.disk_server`)."""
+    """A data disk whose cache loses what was not flushed."""
 
     def __init__(self, folder: Path) -> None:
         self.image, self.address = folder / "data.img", folder / "data.socket"
         make_data_image(self.image, folder / "empty")
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.power.disk_server"],
-            cwd=_REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.ask(do="serve", image=str(self.image), socket=str(self.address), honest=True)
-
-    def ask(self, **command: Any) -> Any:
-        """Give the server a command."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(command) + "\n")
-        self._server.stdin.flush()
-        return json.loads(self._server.stdout.readline())
-
-    def close(self) -> None:
-        """End it."""
-        with self._server as server:
-            server.kill()
+        self.control = DiskControl()
+        self.control.ask(do="serve", image=str(self.image), socket=str(self.address), honest=True)
 
 
 @contextlib.contextmanager
@@ -133,7 +112,7 @@ class GuestLab:
             self.front = Front(listening, port=self.sandbox.port, tls=server_context(made.chain, made.key))
             stack.callback(self.front.close)
             self.disk = VolatileDisk(folder)
-            stack.callback(self.disk.close)
+            stack.callback(self.disk.control.close)
             stack.enter_context(trees.alone())
             self.guest = stack.enter_context(Guest(folder, root_image(), f"nbd:unix:{self.disk.address}", self.place))
             self.here = LookedAt(self._folder / "lab", self.sandbox)
@@ -206,9 +185,9 @@ class GuestLab:
 
     def cut(self, survival: Survival, seed: int) -> str:
         """Cut the power of the machine and of its disk, and judge what the disk has; return what happened, in words."""
-        self.disk.ask(do="off")
+        self.disk.control.ask(do="off")
         self.guest.cut()
-        [lost] = self.disk.ask(do="settle", survival=survival, seed=seed)
+        [lost] = self.disk.control.ask(do="settle", survival=survival, seed=seed)
         with self.looked_at() as here:
             state = state_in(here, self._folder / "copy")
             self.judge.after_cut(state.products, state.broken)

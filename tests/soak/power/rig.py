@@ -5,19 +5,16 @@ It needs a mount namespace of its own, so that whatever happens nothing stays mo
 
 import contextlib
 import ctypes
-import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tests.support.disk_control import DiskControl
 from tests.support.volatile_image import Loss, Survival
 
-_REPOSITORY = Path(__file__).parents[3]
 _IMAGE_BYTES = 1536 * 2**20
 _WITHIN_S = 15.0
 _ONE = "driver=nbd,node-name=disk,server.type=unix,server.path="
@@ -106,25 +103,19 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.disks: list[Mounted] = []
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.power.disk_server"],
-            cwd=_REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._control = DiskControl()
 
     def add(self, kind: Kind, place: Path, *, honest: bool = True) -> None:
         """Add a disk with an empty file system, mounted at a place."""
         place.mkdir(parents=True, exist_ok=True)
         disk = Mounted(kind, self._folder / f"disk-{len(self.disks)}", place)
-        self._ask(do="serve", image=str(disk.image), socket=str(disk.address), honest=honest)
+        self._control.ask(do="serve", image=str(disk.image), socket=str(disk.address), honest=honest)
         disk.plug_in()
         self.disks.append(disk)
 
     def turn_off(self) -> None:
         """Let no disk answer any more. Then kill the programs, before they can learn of it, and call `settle`."""
-        self._ask(do="off")
+        self._control.ask(do="off")
 
     def settle(self, survival: Survival, seed: int) -> list[Loss]:
         """Take the dead disks away, decide what they have kept, and mount them again."""
@@ -132,7 +123,7 @@ class Rig:
             disk.pull_out()
         for disk in reversed(self.disks):
             disk.unmount()
-        lost = [Loss(**each) for each in self._ask(do="settle", survival=survival, seed=seed)]
+        lost = [Loss(**each) for each in self._control.ask(do="settle", survival=survival, seed=seed)]
         for disk in self.disks:
             disk.plug_in()
         return lost
@@ -145,15 +136,7 @@ class Rig:
             with contextlib.suppress(AssertionError):
                 disk.unmount()
             disk.image.unlink()
-        self._server.kill()
-        self._server.wait()
-
-    def _ask(self, **command: Any) -> Any:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(command) + "\n")
-        self._server.stdin.flush()
-        return json.loads(self._server.stdout.readline())
+        self._control.close()
 
 
 def write_back(top: Path) -> None:
