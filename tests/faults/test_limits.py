@@ -9,6 +9,7 @@ from tests.support.daemon import DaemonProcess, Installation, wait_until
 from tests.support.sandbox import SandboxProcess
 
 _MB = 10**6
+_WORKERS = "SELECT id FROM process"
 _LIMITS = "SELECT kind, name, bytes_per_s FROM bandwidth_limit"
 _PAUSES = "SELECT kind, name FROM pause WHERE source = 'window'"
 
@@ -34,6 +35,7 @@ def test_a_limit_holds_over_all_processes_follows_a_reload_and_survives_no_kill(
             daemon.send(signal.SIGHUP)
             wait_until("the new limit", lambda: [row["kind"] for row in lab.query(_LIMITS)] == ["group"], daemon=daemon)
             daemon.kill()
+        former = lab.query(_WORKERS)  # they stay in the state until the next daemon sweeps it
         lab.configure(
             limits={"groups": {}},
             pauses={
@@ -42,6 +44,7 @@ def test_a_limit_holds_over_all_processes_follows_a_reload_and_survives_no_kill(
             },
         )
         with DaemonProcess(lab) as daemon:
+            wait_until("the sweep", lambda: not any(row in former for row in lab.query(_WORKERS)), daemon=daemon)
             daemon.until_at_work()
             assert lab.query(_LIMITS) == []
             assert lab.query(_PAUSES) == [{"kind": "account", "name": sandbox.accounts[0].name}]
