@@ -8,7 +8,7 @@ from typing import Self
 
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
-from cdsed.transfer.staging import HeldStaging
+from cdsed.transfer.transport import BatchFetch, Transport
 from cdsed.work.context import DiskContext
 from cdsed.work.destination import Destination
 
@@ -19,24 +19,25 @@ class PieceBatch:
 
     Attributes
     ----------
-    held
-        The staging directory of the product.
+    files
+        Fetches the pieces into the staging directory of the product.
     arrived
         Pieces that have arrived since the last `synced`, with their digests.
     """
 
     disks: DiskContext
     product: Product
-    held: HeldStaging
+    files: BatchFetch
     arrived: dict[Piece, Digests] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
-    def begun(cls, disks: DiskContext, product: Product) -> Iterator[Self]:
+    def begun(cls, disks: DiskContext, transport: Transport, bucket: str, product: Product) -> Iterator[Self]:
         """Hold the staging directory of a planned product open for a batch."""
         assert product.staging is not None, f"{product.safename} is downloading without a staging directory"
-        with closing(HeldStaging(Path(product.staging), Destination(disks, product).check_owner)) as held:
-            yield cls(disks, product, held)
+        check_owner = Destination(disks, product).check_owner
+        with closing(transport.batch(bucket, Path(product.staging), product.safename, check_owner)) as files:
+            yield cls(disks, product, files)
 
     def synced(self) -> dict[Piece, Digests]:
         """Sync the pieces that have arrived, and return them.
@@ -47,6 +48,6 @@ class PieceBatch:
             They cannot be synced. They stay in `arrived`, and must not be noted.
         """
         with self.disks.watch.at(self.product.destination or ""):
-            self.held.sync()
+            self.files.sync()
         arrived, self.arrived = self.arrived, {}
         return arrived

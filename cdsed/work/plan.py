@@ -10,9 +10,8 @@ from cdsed.model.objects import Places
 from cdsed.model.product_state import Product
 from cdsed.store import backlog, choices, pieces
 from cdsed.store.choices import ChosenObjects
-from cdsed.transfer.connection import Connection
-from cdsed.transfer.product import list_objects
 from cdsed.transfer.staging import prepare, staged_sizes
+from cdsed.transfer.transport import Transport
 from cdsed.work.context import WorkerContext
 from cdsed.work.destination import Destination
 
@@ -29,7 +28,7 @@ class Planned:
     requests: int
 
 
-def plan_product(context: WorkerContext, connection: Connection, account: str, product: Product) -> Planned | None:
+def plan_product(context: WorkerContext, transport: Transport, product: Product) -> Planned | None:
     """Plan a claimed product, and prepare its place; `store_plan` then opens it to every free session.
 
     Returns
@@ -49,8 +48,8 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
         return None
     destination.refuse_other()
     location = location_of(product.safename, product.s3_path, context.settings.services.s3_bucket)
-    asked_before = connection.requests
-    listed = list_objects(connection, account, location, context.stop, context.transfer.stall_detector.watch)
+    asked_before = transport.requests
+    listed = transport.list_objects(location)
     chosen = choices.chosen(product, listed)
     size_bytes = sum(item.size_bytes for item in chosen.taken)
     places = destination.choose(size_bytes, [item.path for item in chosen.taken])
@@ -67,7 +66,7 @@ def plan_product(context: WorkerContext, connection: Connection, account: str, p
     piece_bytes = context.settings.transfer.piece_bytes
     fetched = sum(-(-item.size_bytes // piece_bytes) for item in chosen.taken)
     _log.info("%s: %d of %d objects, %d bytes", product.safename, len(chosen.taken), len(listed), size_bytes)
-    return Planned(product, chosen, places, connection.requests - asked_before + fetched)
+    return Planned(product, chosen, places, transport.requests - asked_before + fetched)
 
 
 def store_plan(context: WorkerContext, planned: Planned) -> None:

@@ -7,9 +7,7 @@ quick retry, for the next request that the quota allows, or a fraction of a seco
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from cdsed.errors import AccountError, LeaseLost, ProductError, ServiceError, Stopped, TransferError
 from cdsed.logevent import within
@@ -21,11 +19,9 @@ from cdsed.store import breakers, pieces, products, quota_usage
 from cdsed.store.cutting import Pacing
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection
-from cdsed.transfer.fetch import BUFFER_BYTES, FetchContext
+from cdsed.transfer.fetch import BUFFER_BYTES
 from cdsed.transfer.lease_broker import Grant
-from cdsed.transfer.other_product import other_folder_works, other_product_fails
-from cdsed.transfer.product import fetch_object
-from cdsed.transfer.s3_list import key_works
+from cdsed.transfer.transport import LocalTransport, Transport
 from cdsed.work import works_again, zipped
 from cdsed.work.boundary import bounded
 from cdsed.work.claims import RequestClaims
@@ -77,11 +73,18 @@ class _DownloadSession:
         self._lease = grant.lease
         self._buffer = buffer
         self._claims = RequestClaims(context.store, self._lease, context.stop)
-        self._connection = Connection(context.transfer.endpoint, grant.credentials, self._claims.claim)
         count_every_s = context.settings.transfer.checkpoint_every_s
-        self._traffic = Traffic(context.store, self._lease, self._connection, count_every_s)
+        self._transport: Transport = LocalTransport(
+            connection=Connection(context.transfer.endpoint, grant.credentials, self._claims.claim),
+            account=self._lease.account,
+            buffer=buffer,
+            pace=Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s),
+            checkpoint_every_s=count_every_s,
+            stop=context.stop,
+            watch=context.transfer.stall_detector.watch,
+        )
+        self._traffic = Traffic(context.store, self._lease, self._transport, count_every_s)
         self._claims.finish = self._traffic.count
-        self._pace = Pace(context.transfer.budget, self._lease.account, grant.bandwidth_bytes_per_s)
         self._bytes_per_s: float | None = None
         self._handed: pieces.Work | None = None
 
@@ -99,8 +102,8 @@ class _DownloadSession:
                 if not bounded(context.outcome, work.product, partial(self._step, work)):
                     break
         finally:
-            used = self._connection.requests > 0
-            self._connection.close()
+            used = self._transport.requests > 0
+            self._transport.close()
             self._traffic.count()
             if self._handed is not None and not self._handed.pieces:  # pieces are released with the lease
                 context.outcome.of_product(Stopped(), self._lease, self._handed.product)
@@ -117,7 +120,7 @@ class _DownloadSession:
         work = self._take()
         while work is None and make_room(context, self._lease.group, last):
             work = self._take()
-        if work is None and self._connection.requests:
+        if work is None and self._transport.requests:
             context.work_signal.wait_after(generation, _LINGER_S)
             work = self._take()
         return work
@@ -146,7 +149,9 @@ class _DownloadSession:
     def _step(self, work: pieces.Work) -> bool:
         if not work.pieces:
             return self._plan(work.product)
-        with PieceBatch.begun(self._context.disks, work.product) as batch:
+        with PieceBatch.begun(
+            self._context.disks, self._transport, self._location(work.product).bucket, work.product
+        ) as batch:
             try:
                 return self._fetch(batch, work.pieces)
             finally:
@@ -156,7 +161,7 @@ class _DownloadSession:
     def _plan(self, product: Product) -> bool:
         context = self._context
         try:
-            planned = plan_product(context, self._connection, self._lease.account, product)
+            planned = plan_product(context, self._transport, product)
             if planned is not None:
                 self._settle(partial(store_plan, context, planned), durable=False)
             elif product.destination is not None:  # it was there, and has been synced
@@ -180,7 +185,7 @@ class _DownloadSession:
     def _fetch_zipped(self, product: Product) -> bool:
         """Fetch a product as a zip; the session's one connection is to the zipper meanwhile."""
         context = self._context
-        self._connection.close()
+        self._transport.close()
         try:
             zipped.fetch(context, self._lease, self._claims, product, self._buffer)
         except TransferError as error:
@@ -206,11 +211,10 @@ class _DownloadSession:
         if not context.outcome.needs_probe(error, self._lease, product, piece):
             return error, Probe.NOT_SENT
         _log.info("%s: %s; asking for another product", product.safename, error)
-        location, fetch_context = self._location(product), self._fetch_context(product)
-        watch = context.transfer.stall_detector.watch
+        location = self._location(product)
         known = context.transfer.arrivals.beside(location)
-        error, probe = weighed(error, other_product_fails(fetch_context, location, watch, known))
-        if probe is Probe.FAILS and other_folder_works(fetch_context, location, watch):
+        error, probe = weighed(error, self._transport.other_product_fails(location, known))
+        if probe is Probe.FAILS and self._transport.other_folder_works(location):
             probe = Probe.ELSEWHERE
         self._traffic.count()
         return error, probe
@@ -222,7 +226,7 @@ class _DownloadSession:
         if not self._grant.has_current_keys():
             return Stopped("its keys were renewed, or expired while the machine slept")
         try:
-            if not key_works(self._connection, self._lease.account, self._location(product)):
+            if not self._transport.key_works(self._location(product)):
                 return error
         except Stopped as stopped:
             return stopped
@@ -231,14 +235,13 @@ class _DownloadSession:
         return ServiceError(f"{error}; but the same key lists other products", code="WrongRefusal")
 
     def _fetch(self, batch: PieceBatch, todo: tuple[Piece, ...]) -> bool:
-        context, product, held = self._context, batch.product, batch.held
-        fetch_context = replace(self._fetch_context(product), held=held)
+        context, product = self._context, batch.product
         noted_s = context.store.clock.boot_s()
         for number, piece in enumerate(todo):
             try:
                 if context.store.clock.boot_s() - noted_s >= context.settings.transfer.checkpoint_every_s:
                     self._note(batch)  # a kill must not lose what a slow connection fetched in a minute
-                    held.close()
+                    batch.files.close()
                     noted_s = context.store.clock.boot_s()
                     if not self._grant.is_valid() or pieces.rests(context.store.db, product):
                         self._let_go(todo[number:])  # a person paused it meanwhile
@@ -246,7 +249,7 @@ class _DownloadSession:
                 if not batch.arrived:
                     Destination(context.disks, product).check()
                 with context.disks.watch.at(product.destination or ""):
-                    batch.arrived[piece] = self._fetch_one(fetch_context, held.path, product.safename, piece)
+                    batch.arrived[piece] = self._fetch_one(batch, piece)
                 if piece is todo[-1]:
                     self._note(batch, last=True)
             except TransferError as error:
@@ -277,30 +280,15 @@ class _DownloadSession:
         assert product.s3_path is not None, f"{product.safename} is downloading without a path"
         return location_of(product.safename, product.s3_path, self._context.settings.services.s3_bucket)
 
-    def _fetch_one(self, fetch_context: FetchContext, staging: Path, safename: str, piece: Piece) -> Digests:
+    def _fetch_one(self, batch: PieceBatch, piece: Piece) -> Digests:
         progress = PieceProgress(self._context.store, self._grant, piece, self._traffic)
-        clock, transfer = self._context.store.clock, self._context.transfer
-        begun_s, before = clock.boot_s(), (self._connection.requests + 1, self._claims.waits)
-        digests = fetch_object(fetch_context, piece, staging, safename, progress, transfer.stall_detector.watch)
-        if (
-            self._connection.requests,
-            self._claims.waits,
-        ) == before:  # it did not wait or fail meanwhile
-            seen = transfer.speeds.note(piece.size_bytes - piece.done_bytes, clock.boot_s() - begun_s)
+        clock, transport = self._context.store.clock, self._transport
+        begun_s, before = clock.boot_s(), (transport.requests + 1, self._claims.waits)
+        digests = batch.files.fetch(piece, progress)
+        if (transport.requests, self._claims.waits) == before:  # it did not wait or fail meanwhile
+            seen = self._context.transfer.speeds.note(piece.size_bytes - piece.done_bytes, clock.boot_s() - begun_s)
             self._bytes_per_s = seen or self._bytes_per_s
         return digests
-
-    def _fetch_context(self, product: Product) -> FetchContext:
-        context = self._context
-        return FetchContext(
-            connection=self._connection,
-            account=self._lease.account,
-            bucket=self._location(product).bucket,
-            buffer=self._buffer,
-            pace=self._pace,
-            checkpoint_every_s=context.settings.transfer.checkpoint_every_s,
-            stop=context.stop,
-        )
 
     def _note(self, batch: PieceBatch, *, last: bool = False) -> None:
         """Write to the state, in one commit, that pieces arrived; `last`: and take the next work in it.

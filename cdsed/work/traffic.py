@@ -2,14 +2,14 @@
 
 from cdsed.model.objects import Lease
 from cdsed.store import leases
-from cdsed.transfer.connection import Connection
+from cdsed.transfer.transport import Counted
 from cdsed.work.context import StoreContext
 
 
 class Traffic:
     """Counts the requests and bytes of one connection of a lease; `count_every_s` is for `count_when_due`."""
 
-    def __init__(self, store: StoreContext, lease: Lease, connection: Connection, count_every_s: float) -> None:
+    def __init__(self, store: StoreContext, lease: Lease, connection: Counted, count_every_s: float) -> None:
         self._store = store
         self._lease = lease
         self._connection = connection

@@ -12,7 +12,7 @@ def test_the_planning_of_a_product_is_followed_at_few_stops():
 def test_the_walk_finds_functions_through_modules_objects_and_their_fields():
     assert {
         START,
-        "cdsed.transfer.product.list_objects",
+        "cdsed.transfer.transport.Transport.list_objects",
         "cdsed.transfer.ownership.claim",
         "cdsed.work.destination.Destination.check_disk",
         "cdsed.work.outcome.Outcome.disk_failed",

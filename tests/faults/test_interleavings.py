@@ -51,7 +51,7 @@ class Worker:
     def plan(self, number: int) -> Product:
         with self.lab.db.write():
             product = products.claim_ready(self.lab.db, SYSTEM_CLOCK, number, self.context.store.process)
-        planned = plan_product(self.context, self.session._connection, "a", product)
+        planned = plan_product(self.context, self.session._transport, product)
         if planned is not None:
             store_plan(self.context, planned)
         return products.get(self.lab.db, number)
@@ -73,7 +73,7 @@ class Worker:
             self.fetch(work)
 
     def close(self) -> None:
-        self.session._connection.close()
+        self.session._transport.close()
         self.grant.lock.release()
 
 
