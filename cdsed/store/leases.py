@@ -15,6 +15,8 @@ from cdsed.store.quota_usage import MINUTE_STEPS, PROBE_S, QuotaUsage, step_of
 
 _SQL = Queries("leases")
 
+_AFTER_REST_S = 0.001  # a wait may end a little early
+
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
@@ -109,6 +111,14 @@ def _free(db: Database, clock: Clock, usages: Iterable[QuotaUsage]) -> list[Free
     free = [FreeSession(row["account"], row["slot"], row["login"]) for row in rows]
     load = {name: (each.held + 1) / each.left_bytes for name, each in able.items()}
     return sorted(free, key=lambda session: (load[session.account], session.slot))
+
+
+def more_in_s(db: Database, clock: Clock) -> float:
+    """Return the seconds until more may be leased without any signal: a session has rested, or requests become free."""
+    now_s = clock.boot_s()
+    rest_ends_s = db.value(_SQL.rest_ends_s, now_s=now_s)
+    step_ends_in_s = quota_usage.step_ends_in_s(clock)
+    return step_ends_in_s if rest_ends_s is None else min(step_ends_in_s, rest_ends_s - now_s + _AFTER_REST_S)
 
 
 def take(db: Database, clock: Clock, session: FreeSession, process: int) -> Lease | None:

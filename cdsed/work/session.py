@@ -15,7 +15,7 @@ from cdsed.model.eodata import S3Location, location_of
 from cdsed.model.objects import Digests, Piece
 from cdsed.model.product_state import Product
 from cdsed.model.quota import THROTTLE_CODES
-from cdsed.store import breakers, pieces, products, quota_usage
+from cdsed.store import breakers, leases, pieces, products
 from cdsed.store.cutting import Pacing
 from cdsed.transfer.bandwidth import Pace
 from cdsed.transfer.connection import Connection
@@ -54,9 +54,9 @@ class SessionThread:
         while not context.stop.is_set():
             generation = context.work_signal.generation
             grant = context.transfer.broker.grant()
-            # The work of the group may be for other accounts, not due yet, or wait for requests of the next step.
+            # The work of the group may be for other accounts, not due yet, or wait for requests or a session.
             if grant is None or not self._work(grant):
-                idle_s = min(_IDLE_S, quota_usage.step_ends_in_s(context.store.clock))
+                idle_s = min(_IDLE_S, leases.more_in_s(context.store.db, context.store.clock))
                 context.work_signal.wait_after(generation, idle_s)
 
     def _work(self, grant: Grant) -> bool:

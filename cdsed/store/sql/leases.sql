@@ -45,6 +45,9 @@ WHERE process IS NULL AND enabled = 1 AND rest_until_s <= :now_s
       AND NOT EXISTS (SELECT 1 FROM product WHERE state = 'downloading' AND planned = 1
                       AND product.account_group = account.account_group AND changed_at <= drain.since_at))
 
+-- name: rest_ends_s
+SELECT min(rest_until_s) FROM session WHERE process IS NULL AND enabled = 1 AND rest_until_s > :now_s
+
 -- name: service_breaker
 SELECT open, until_s, (SELECT count(*) FROM session WHERE process IS NOT NULL
                        AND leased_s >= max(breaker.until_s, :hangs_since_s)) AS probes

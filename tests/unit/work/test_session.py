@@ -1,5 +1,6 @@
 """A session at work, at a sandbox: events of other sessions do not end it, and it does not spin without work."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,15 @@ from cdsed.config.secrets import Secret
 from cdsed.credentials.key_ledger import LEDGER_NAME, TemporaryKey, read_ledger, write_ledger
 from cdsed.model.product_state import State
 from cdsed.sandbox.names import realistic_safenames
-from cdsed.store import products, refusals
+from cdsed.store import leases, products, refusals
 from cdsed.store.move import Move
 from cdsed.transfer import product as transfer_product
 from cdsed.transfer.fetch import fetch_piece
+from cdsed.work.context import WorkSignal
 from cdsed.work.finish import finish_next
+from cdsed.work.session import SessionThread
 from tests.support.daemon import wait_until
+from tests.support.state import SetClock
 
 
 def test_a_session_plans_fetches_and_gives_itself_back(worker_lab):
@@ -52,6 +56,35 @@ def test_an_unexpected_error_charges_the_product_and_keeps_what_arrived_before_i
     assert worker_lab.alive()
     assert worker_lab.state(number) is State.RETRY_WAIT
     assert worker_lab.db.value("SELECT count(*) FROM piece WHERE size_bytes = done_bytes AND size_bytes > 0") == 2
+
+
+class _OneWait(WorkSignal):
+    """Notes for how long a thread waits for work, and lets it leave instead."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self._stop = stop
+        self.seconds = 0.0
+
+    def wait_after(self, generation: int, seconds: float) -> None:
+        self.seconds = seconds
+        self._stop.set()
+        super().wait_after(generation, 0.0)
+
+
+def test_a_thread_with_work_waits_no_longer_than_the_first_session_rests(worker_lab):
+    worker_lab.wanted()
+    clock = SetClock()
+    context, broker = worker_lab.context, worker_lab.broker
+    store = replace(context.store, clock=clock)
+    for _ in range(broker.accounts["a"].sessions):
+        grant = replace(broker, store=store).grant()
+        leases.release(worker_lab.db, clock, grant.lease, cooldown_s=0.25)
+        grant.lock.release()
+    signal = _OneWait(context.stop)
+    transfer = replace(context.transfer, broker=replace(broker, store=store))
+    SessionThread(replace(context, store=store, transfer=transfer, work_signal=signal)).run()
+    assert 0.25 <= signal.seconds < 0.3
 
 
 def test_work_of_other_accounts_does_not_make_a_session_spin(worker_lab):
