@@ -199,7 +199,8 @@ def _download(worker: Worker) -> None:
     try:
         while not stop.is_set() and pool.whole:
             changed = worker.changes.wait(max(0.0, heartbeat_s - time.monotonic()))
-            context.work_signal.rest_s = rest_s = worker.rest_s()  # before threads look, and wait again
+            rest_s = worker.rest_s()
+            context.work_signal.note_rest(at_rest=rest_s > 0)  # before threads look, and wait again
             if changed:
                 context.work_signal.notify()
             if time.monotonic() >= heartbeat_s:

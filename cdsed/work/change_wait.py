@@ -58,6 +58,7 @@ class ChangeWait:
                     break
                 looks, look_s = seen is not None, now_s + _BETWEEN_S  # another thread has the connection: again soon
             if now_s >= until_s:
+                self._looked_s = 0.0  # there are not many: the next wait may look at once
                 return False
             # What is committed until the next look, by this process too, need not wake it.
             if self._wait((until_s if looks else min(until_s, look_s)) - now_s, also, commits=looks):

@@ -22,18 +22,20 @@ from cdsed.work.outcome import Outcome
 from cdsed.work.session_speeds import SessionSpeeds
 from cdsed.work.sharing import SharedAccounts
 
+_REST_S = 60.0  # the process looks for itself whether the rest has ended
+
 
 class WorkSignal:
     """Wakes idle threads when there may be work; they look in the database for what it is.
 
     Attributes
     ----------
-    rest_s
-        How long idle threads wait at least, because all is at rest; 0 while there is work.
+    at_rest
+        Whether all was at rest when the process looked last: idle threads wait for a signal alone.
     """
 
     def __init__(self) -> None:
-        self.rest_s = 0.0
+        self.at_rest = False
         self._condition = threading.Condition()
         self._generation = 0
 
@@ -48,10 +50,20 @@ class WorkSignal:
             self._generation += 1
             self._condition.notify_all()
 
+    def note_rest(self, *, at_rest: bool) -> None:
+        """Note whether all is at rest, and wake all threads that wait if that has ended."""
+        ended, self.at_rest = self.at_rest and not at_rest, at_rest
+        if ended:
+            self.notify()
+
     def wait_after(self, generation: int, seconds: float) -> None:
-        """Wait until the generation differs from `generation`, for at most `seconds`; longer if all is at rest."""
+        """Wait until the generation differs from `generation`, for at most `seconds`."""
         with self._condition:
-            self._condition.wait_for(lambda: self._generation != generation, max(seconds, self.rest_s))
+            self._condition.wait_for(lambda: self._generation != generation, seconds)
+
+    def idle(self, generation: int, seconds: float) -> None:
+        """Wait as `wait_after` does, but do not look again after `seconds` while all is at rest."""
+        self.wait_after(generation, _REST_S if self.at_rest else seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class SessionThread:
             # The work of the group may be for other accounts, not due yet, or wait for requests or a session.
             if grant is None or not self._work(grant):
                 idle_s = min(_IDLE_S, leases.more_in_s(context.store.db, context.store.clock))
-                context.work_signal.wait_after(generation, idle_s)
+                context.work_signal.idle(generation, idle_s)
 
     def _work(self, grant: Grant) -> bool:
         with within(account=grant.lease.account):

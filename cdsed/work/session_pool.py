@@ -123,16 +123,17 @@ class SessionPool:
             # An object that is digested keeps its product from being finished, which may be more urgent.
             digested = in_a_row % _DIGEST_EVERY == 0 and digester.step()
             if not settled and not in_a_row and not digested:
-                context.work_signal.wait_after(generation, _IDLE_S)
+                context.work_signal.idle(generation, _IDLE_S)
         if not relieved.is_set():
             digester.leave()
 
     def _tidy(self) -> None:
         """Remove orphans, at the start and every minute, and what was cancelled at once; one process at a time."""
-        context = self._context
+        context, signal = self._context, self._context.work_signal
         lock = KernelLock(context.settings.sessions_dir / "janitor.lock")
         next_s = 0.0
         while not context.stop.is_set():
+            generation = signal.generation
             due = time.monotonic() >= next_s
             if (due or cancelling.staged(context.store.db, context.store.clock, 0) is not None) and lock.acquire():
                 try:
@@ -144,7 +145,10 @@ class SessionPool:
                     lock.release()
             if due:
                 next_s = time.monotonic() + _TIDY_EVERY_S
-            context.stop.wait(max(_IDLE_S, context.work_signal.rest_s))
+            if signal.at_rest:
+                signal.wait_after(generation, next_s - time.monotonic())
+            else:  # there are many signals while products arrive
+                context.stop.wait(_IDLE_S)
 
     def _heartbeat(self) -> None:
         """Write a heartbeat wherever this state owns places of products."""

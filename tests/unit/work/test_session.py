@@ -66,10 +66,10 @@ class _OneWait(WorkSignal):
         self._stop = stop
         self.seconds = 0.0
 
-    def wait_after(self, generation: int, seconds: float) -> None:
+    def idle(self, generation: int, seconds: float) -> None:
         self.seconds = seconds
         self._stop.set()
-        super().wait_after(generation, 0.0)
+        super().idle(generation, 0.0)
 
 
 def test_a_thread_with_work_waits_no_longer_than_the_first_session_rests(worker_lab):
